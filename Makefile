@@ -1,0 +1,79 @@
+# Every target does its own set-up into .venv, once. Needs Python 3.11+ with pip, and make; uses uv when it is there.
+#
+#   make demo   the main job on an embedded WhatsApp      make lint   ruff, pyright, import rules
+#   make test   every test                                make lock   compile requirements/ anew (needs uv)
+#   make bench  the benchmarks                            make clean  remove .venv and caches
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+JOBS ?= auto
+# The slow group waits for clocks, not for cores: its tests run side by side.
+SLOW_JOBS ?= 8
+# make lock LOCK=--upgrade takes the newest versions; without it pins stay where they can.
+LOCK ?=
+
+# The first Python on PATH that is new enough and can make an environment.
+define FIND_PYTHON
+for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
+	path=$$(command -v $$name) && "$$path" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& exec echo "$$path"; \
+done; \
+echo "Python 3.11 or newer (with venv and pip) is needed; name one with make PYTHON=/path/to/python" >&2; exit 1
+endef
+
+ifdef UV
+INSTALL := VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet
+MAKE_VENV := $(UV) venv --quiet --allow-existing --python
+else
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+MAKE_VENV := -m venv
+endif
+
+help:
+	@sed -n '3,5s/^# *//p' Makefile
+
+$(BIN)/python:
+	@python=$$($(FIND_PYTHON)) && echo "Making $(VENV) with $$python" && \
+	$(if $(UV),$(MAKE_VENV) "$$python" $(VENV),"$$python" $(MAKE_VENV) $(VENV))
+
+# One stamp for each set of packages; a changed lock or pyproject.toml installs again.
+$(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
+	@echo "Installing requirements/$*.txt into $(VENV)"
+	@$(INSTALL) --require-hashes -r requirements/$*.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(VENV)/.demo-installed
+	@$(BIN)/whatsapp-mcp demo $(ARGS)
+
+test: $(VENV)/.dev-installed
+	$(BIN)/pytest -n $(JOBS) -m "not slow" $(ARGS)
+	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
+
+lint: $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev-installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev-installed
+	$(BIN)/python -m benchmarks $(ARGS)
+
+COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(LOCK) pyproject.toml
+
+lock:
+	$(COMPILE) --output-file requirements/runtime.txt
+	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
+	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt
+
+clean:
+	rm -rf $(VENV) build dist .coverage* htmlcov .pytest_cache .ruff_cache .import_linter_cache .hypothesis
