@@ -1,0 +1,1 @@
+"""The client process: one run of the client library, and nothing else."""

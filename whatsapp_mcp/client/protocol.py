@@ -1,0 +1,93 @@
+"""What the host and a client process say to each other over the pipes: names and event codes.
+
+The host calls `CONNECT` … by JSON-RPC; the client notifies. Every event of the library is first committed to
+the journal; content is only announced (`JOURNALED`), state events come with their payload (`STATE`), so that
+the state of the link never waits behind a backlog of messages.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Final
+
+READY: Final = "ready"
+"""Notification {pid}: the library is loaded and calls are answered."""
+JOURNALED: Final = "journaled"
+"""Notification {seq}: the journal holds events up to `seq`."""
+STATE: Final = "state"
+"""Notification {seq, code, payload}: a state event, its protobuf in base64."""
+QR: Final = "qr"
+"""Notification {text, lifetime}: a QR text to show, and for how many seconds."""
+ENDED: Final = "ended"
+"""Notification {error}: the library's event pump has ended; a new client is the cure."""
+STUCK: Final = "journal_stuck"
+"""Notification {error}: the journal cannot be written; events wait, WhatsApp is not acknowledged."""
+UNSTUCK: Final = "journal_unstuck"
+"""Notification {}: the journal is written again."""
+
+
+class EventCode(IntEnum):
+    """neonize's numbers of its events (neonize 0.5.2, `neonize/events.py`)."""
+
+    DEVICE = 0
+    QR = 1
+    PAIR_STATUS = 2
+    CONNECTED = 3
+    KEEP_ALIVE_TIMEOUT = 4
+    KEEP_ALIVE_RESTORED = 5
+    LOGGED_OUT = 6
+    STREAM_REPLACED = 7
+    TEMPORARY_BAN = 8
+    CONNECT_FAILURE = 9
+    CLIENT_OUTDATED = 10
+    STREAM_ERROR = 11
+    DISCONNECTED = 12
+    HISTORY_SYNC = 13
+    NEWSLETTER_MESSAGE_META = 16
+    MESSAGE = 17
+    RECEIPT = 18
+    CHAT_PRESENCE = 19
+    PRESENCE = 20
+    JOINED_GROUP = 21
+    GROUP_INFO = 22
+    PICTURE = 23
+    IDENTITY_CHANGE = 24
+    PRIVACY_SETTINGS = 25
+    OFFLINE_SYNC_PREVIEW = 26
+    OFFLINE_SYNC_COMPLETED = 27
+    BLOCKLIST = 30
+    BLOCKLIST_CHANGE = 31
+    NEWSLETTER_JOIN = 32
+    NEWSLETTER_LEAVE = 33
+    NEWSLETTER_MUTE_CHANGE = 34
+    NEWSLETTER_LIVE_UPDATE = 35
+    CALL_OFFER = 36
+    CALL_ACCEPT = 37
+    CALL_PRE_ACCEPT = 38
+    CALL_TRANSPORT = 39
+    CALL_OFFER_NOTICE = 40
+    CALL_RELAY_LATENCY = 41
+    CALL_TERMINATE = 42
+    UNKNOWN_CALL_EVENT = 43
+    UNDECRYPTABLE_MESSAGE = 44
+    ROTATE_ADV_SECRET = 45
+
+
+STATE_EVENTS: Final = frozenset(
+    {
+        EventCode.PAIR_STATUS,
+        EventCode.CONNECTED,
+        EventCode.KEEP_ALIVE_TIMEOUT,
+        EventCode.KEEP_ALIVE_RESTORED,
+        EventCode.LOGGED_OUT,
+        EventCode.STREAM_REPLACED,
+        EventCode.TEMPORARY_BAN,
+        EventCode.CONNECT_FAILURE,
+        EventCode.CLIENT_OUTDATED,
+        EventCode.STREAM_ERROR,
+        EventCode.DISCONNECTED,
+        EventCode.OFFLINE_SYNC_PREVIEW,
+        EventCode.OFFLINE_SYNC_COMPLETED,
+    }
+)
+"""Events that say something about the link rather than about what was said."""

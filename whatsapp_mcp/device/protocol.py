@@ -1,0 +1,76 @@
+"""`Device`: every operation on WhatsApp, in our models.
+
+`LocalDevice` does them in the server that hosts the link, `RemoteDevice` asks that server over its socket
+and is generated from this protocol: whoever adds a method here writes it once, in `LocalDevice`. Parameters
+and results are therefore JSON-able: primitives and the dataclasses of `models.py`.
+
+Reading what was said is not here: every server reads the archive itself.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from whatsapp_mcp.models import ConnectionStatus, LinkState, SendRequest, SendResult
+
+
+class Device(Protocol):
+    """The linked device of one account.
+
+    Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead link.
+    """
+
+    async def status(self) -> ConnectionStatus:
+        """The state of the link; never blocks and never fails."""
+        ...
+
+    async def link(self, phone: str | None = None) -> LinkState:
+        """Begin linking, or join the linking that runs; answers with the first QR or pairing code.
+
+        Args:
+            phone: E.164 number; then a pairing code is made instead of QR codes.
+
+        Raises:
+            InvalidArgument: A phone is linked already, or the number is not one.
+            DeadlineExceeded: WhatsApp gave no code in time.
+        """
+        ...
+
+    async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
+        """How far linking has come; waits up to `wait` seconds for a revision above `after_revision`."""
+        ...
+
+    async def unlink(self) -> None:
+        """Log this companion out of WhatsApp and forget its keys. The archive stays.
+
+        Raises:
+            NotLinked: No phone is linked.
+        """
+        ...
+
+    async def reconnect(self) -> ConnectionStatus:
+        """Start a new client now, whatever state the link is in; the way out of `replaced`.
+
+        Raises:
+            NotLinked: No phone is linked.
+        """
+        ...
+
+    async def send(self, request: SendRequest) -> SendResult:
+        """Put one message into the outbox and report what is known of it after `request.wait` seconds.
+
+        Raises:
+            NotLinked: No phone is linked.
+            NotConnected: The link is down and `request.queue` is false.
+            SendUnknown: An earlier send of the same content to the same chat is unsettled.
+            Rejected, NotOnWhatsApp, RateLimited: WhatsApp refused.
+        """
+        ...
+
+    async def resolve_number(self, number: str) -> str | None:
+        """The PN jid of an E.164 number when it is on WhatsApp, else None (asks WhatsApp).
+
+        Raises:
+            NotConnected, DeadlineExceeded: WhatsApp could not be asked.
+        """
+        ...

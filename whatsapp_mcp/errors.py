@@ -1,0 +1,222 @@
+"""The whole error tree: one base class, one class a code.
+
+    WhatsAppError
+    ├── InvalidArgument        INVALID_ARGUMENT
+    ├── NotLinked              NOT_LINKED
+    ├── NotConnected           NOT_CONNECTED
+    ├── ChatNotFound           CHAT_NOT_FOUND
+    ├── AmbiguousChat          AMBIGUOUS_CHAT
+    ├── ContactNotFound        CONTACT_NOT_FOUND
+    ├── NotOnWhatsApp          NOT_ON_WHATSAPP
+    ├── MessageNotFound        MESSAGE_NOT_FOUND
+    ├── TooLong                TOO_LONG
+    ├── FileNotAllowed         FILE_NOT_ALLOWED
+    ├── MediaUnavailable       MEDIA_UNAVAILABLE
+    ├── Rejected               REJECTED
+    ├── RateLimited            RATE_LIMITED
+    ├── Denied                 DENIED
+    ├── ApprovalRequired       APPROVAL_REQUIRED
+    ├── SendUnknown            SEND_UNKNOWN
+    ├── Unsupported            UNSUPPORTED
+    ├── DeadlineExceeded       TIMEOUT
+    └── Busy                   BUSY
+
+Every error says what happened in one sentence (`message`) and what to do next (`action`). The same
+triple travels over the pipes and the socket (`to_payload`, `from_payload`) and reaches the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+
+class WhatsAppError(Exception):
+    """Base of every error of this package.
+
+    Args:
+        message: What happened, one sentence.
+        action: What to do next, one sentence; the class's own `default_action` when left out.
+        candidates: What the caller may have meant, best first (names with their jid).
+        retry_after: Seconds after which another try makes sense.
+    """
+
+    code: ClassVar[str] = "BUSY"
+    default_action: ClassVar[str] = "Try again later."
+
+    def __init__(
+        self,
+        message: str,
+        action: str | None = None,
+        *,
+        candidates: Sequence[str] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action or self.default_action
+        self.candidates = tuple(candidates)
+        self.retry_after = retry_after
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message} {self.action}"
+
+    def to_payload(self) -> dict[str, Any]:
+        """The error as JSON: {code, message, action, candidates?, retry_after?}."""
+        payload: dict[str, Any] = {"code": self.code, "message": self.message, "action": self.action}
+        if self.candidates:
+            payload["candidates"] = list(self.candidates)
+        if self.retry_after is not None:
+            payload["retry_after"] = self.retry_after
+        return payload
+
+
+class InvalidArgument(WhatsAppError):
+    """An argument is missing, unknown or not of the form asked for."""
+
+    code = "INVALID_ARGUMENT"
+    default_action = "Correct the argument and call again."
+
+
+class NotLinked(WhatsAppError):
+    """No phone is linked to this account."""
+
+    code = "NOT_LINKED"
+    default_action = "Link a phone with link_device, or run `whatsapp-mcp link`."
+
+
+class NotConnected(WhatsAppError):
+    """The link to WhatsApp is down; the message says in which state it is."""
+
+    code = "NOT_CONNECTED"
+    default_action = "Wait: the link heals by itself. connection_status tells when it is back."
+
+
+class ChatNotFound(WhatsAppError):
+    """No chat matches what was given."""
+
+    code = "CHAT_NOT_FOUND"
+    default_action = "Find it with list_chats, or give the phone number with its country code."
+
+
+class AmbiguousChat(WhatsAppError):
+    """More than one chat matches; `candidates` lists them."""
+
+    code = "AMBIGUOUS_CHAT"
+    default_action = "Call again with the jid of the one you mean."
+
+
+class ContactNotFound(WhatsAppError):
+    """No contact matches what was given."""
+
+    code = "CONTACT_NOT_FOUND"
+    default_action = "Find it with search_contacts, or give the phone number with its country code."
+
+
+class NotOnWhatsApp(WhatsAppError):
+    """The number has no WhatsApp account."""
+
+    code = "NOT_ON_WHATSAPP"
+    default_action = "Check the number and its country code."
+
+
+class MessageNotFound(WhatsAppError):
+    """No message has this ref or id."""
+
+    code = "MESSAGE_NOT_FOUND"
+    default_action = "Take the ref from list_messages or search_messages."
+
+
+class TooLong(WhatsAppError):
+    """A text or a file is over WhatsApp's limit."""
+
+    code = "TOO_LONG"
+    default_action = "Shorten it or split it."
+
+
+class FileNotAllowed(WhatsAppError):
+    """A path outside the allowed folders, or a URL that must not be fetched."""
+
+    code = "FILE_NOT_ALLOWED"
+    default_action = "Put the file into an allowed folder (setting media.roots)."
+
+
+class MediaUnavailable(WhatsAppError):
+    """WhatsApp's servers no longer have the file, or it could not be fetched."""
+
+    code = "MEDIA_UNAVAILABLE"
+    default_action = "Ask the sender to send it again."
+
+
+class Rejected(WhatsAppError):
+    """WhatsApp refused; the message carries its code."""
+
+    code = "REJECTED"
+    default_action = "Do not repeat it unchanged."
+
+
+class RateLimited(WhatsAppError):
+    """Too many actions in a short time; `retry_after` says when to go on."""
+
+    code = "RATE_LIMITED"
+    default_action = "Wait before the next one."
+
+
+class Denied(WhatsAppError):
+    """The policy of this account does not allow it."""
+
+    code = "DENIED"
+    default_action = "Tell the user; only the person can change the policy in config.toml."
+
+
+class ApprovalRequired(WhatsAppError):
+    """A person has to say yes first."""
+
+    code = "APPROVAL_REQUIRED"
+    default_action = "Ask the user to approve it."
+
+
+class SendUnknown(WhatsAppError):
+    """It is not known whether an earlier send went out."""
+
+    code = "SEND_UNKNOWN"
+    default_action = "Do not send it again: look at message_status; a receipt settles it."
+
+
+class Unsupported(WhatsAppError):
+    """The installed client library, the settings or this file kind cannot do it."""
+
+    code = "UNSUPPORTED"
+    default_action = "Do it on the phone instead."
+
+
+class DeadlineExceeded(WhatsAppError):
+    """No answer within the time limit."""
+
+    code = "TIMEOUT"
+    default_action = "Look at connection_status, then try again."
+
+
+class Busy(WhatsAppError):
+    """The account's host is occupied, stopped, or being replaced."""
+
+    code = "BUSY"
+    default_action = "Try again in a few seconds."
+
+
+def _subclasses(base: type[WhatsAppError]) -> Iterator[type[WhatsAppError]]:
+    for sub in base.__subclasses__():
+        yield sub
+        yield from _subclasses(sub)
+
+
+def from_payload(payload: Mapping[str, Any]) -> WhatsAppError:
+    """The error that `to_payload` described; an unknown code becomes `Busy` and keeps its sentence."""
+    code = payload.get("code")
+    kind = next((sub for sub in _subclasses(WhatsAppError) if sub.code == code), Busy)
+    return kind(
+        str(payload.get("message", "")),
+        payload.get("action"),
+        candidates=tuple(payload.get("candidates", ())),
+        retry_after=payload.get("retry_after"),
+    )

@@ -1,0 +1,138 @@
+"""WhatsApp addresses.
+
+A jid is `user[:device]@server`. A person has two: the phone-number form (PN, `15550001111@s.whatsapp.net`)
+and the hidden form (LID, `83746@lid`). Groups live at `g.us`, channels at `newsletter`, the status feed
+is `status@broadcast`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+import phonenumbers
+
+from whatsapp_mcp.errors import InvalidArgument
+
+USER_SERVER = "s.whatsapp.net"
+LID_SERVER = "lid"
+GROUP_SERVER = "g.us"
+CHANNEL_SERVER = "newsletter"
+BROADCAST_SERVER = "broadcast"
+STATUS_JID = f"status@{BROADCAST_SERVER}"
+
+_JID = re.compile(r"(?P<user>[0-9A-Za-z_.-]+)(?::(?P<device>\d{1,3}))?@(?P<server>[a-z.]+)")
+_SERVERS = {
+    USER_SERVER,
+    "c.us",
+    LID_SERVER,
+    GROUP_SERVER,
+    CHANNEL_SERVER,
+    BROADCAST_SERVER,
+    "hosted",
+    "hosted.lid",
+    "bot",
+}
+_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,24}")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Jid:
+    """One WhatsApp address; `device` is 0 for a person or a phone."""
+
+    user: str
+    server: str
+    device: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `user[:device]@server`; `c.us` becomes `s.whatsapp.net`.
+
+        Raises:
+            InvalidArgument: The text is not a jid.
+        """
+        match = _JID.fullmatch(text.strip())
+        if match is None or match["server"] not in _SERVERS:
+            raise InvalidArgument(
+                f"{text!r} is not a WhatsApp address.", "Give user@server, a phone number or a name."
+            )
+        server = USER_SERVER if match["server"] == "c.us" else match["server"]
+        return cls(match["user"], server, int(match["device"] or 0))
+
+    @classmethod
+    def phone(cls, number: str) -> Self:
+        """The PN jid of an E.164 number (`+15550001111` or its digits)."""
+        return cls(number.lstrip("+"), USER_SERVER)
+
+    def __str__(self) -> str:
+        device = f":{self.device}" if self.device else ""
+        return f"{self.user}{device}@{self.server}"
+
+    @property
+    def bare(self) -> Jid:
+        """The same address without its device number."""
+        return Jid(self.user, self.server)
+
+    @property
+    def is_person(self) -> bool:
+        """Whether it is a person's address, in either form."""
+        return self.server in {USER_SERVER, LID_SERVER, "hosted", "hosted.lid"}
+
+    @property
+    def is_lid(self) -> bool:
+        """Whether it is the hidden form."""
+        return self.server in {LID_SERVER, "hosted.lid"}
+
+    @property
+    def is_group(self) -> bool:
+        """Whether it is a group's address."""
+        return self.server == GROUP_SERVER
+
+    @property
+    def is_channel(self) -> bool:
+        """Whether it is a channel's address."""
+        return self.server == CHANNEL_SERVER
+
+    @property
+    def number(self) -> str | None:
+        """The E.164 number with `+`, for a PN jid; else None."""
+        return f"+{self.user}" if self.server == USER_SERVER and self.user.isdigit() else None
+
+
+def looks_like_jid(text: str) -> bool:
+    """Whether the text has the form of a jid (it may still name an unknown server)."""
+    return _JID.fullmatch(text.strip()) is not None
+
+
+def looks_like_number(text: str) -> bool:
+    """Whether the text consists of nothing but the characters of a phone number."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+def parse_number(text: str, region: str | None = None) -> Jid:
+    """The PN jid of a phone number in any usual form.
+
+    Args:
+        text: `+1 555 000 1111`, `0049…`, or national digits when `region` is given; digits without `+` are
+            read as starting with the country code.
+        region: Two-letter country for national numbers.
+
+    Raises:
+        InvalidArgument: It is not a possible phone number.
+    """
+    stripped = text.strip()
+    attempts = [(stripped, region)] if region else []
+    digits = re.sub(r"\D", "", stripped)
+    attempts.append((f"+{digits.removeprefix('00') if not stripped.startswith('+') else digits}", None))
+    for candidate, where in attempts:
+        try:
+            parsed = phonenumbers.parse(candidate, where)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_possible_number(parsed):
+            e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+            return Jid.phone(e164)
+    raise InvalidArgument(
+        f"{text!r} is not a phone number.", "Give it with its country code, for example +15550001111."
+    )

@@ -1,0 +1,220 @@
+"""Settings and the places of files.
+
+`config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
+(`[account]`, `[policy]`) is read from `config.toml` alone, since any server may come to host it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from whatsapp_mcp.errors import InvalidArgument
+
+ENV_PREFIX: Final = "WHATSAPP_MCP_"
+HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
+_ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_FILE_ONLY: Final = ("account", "policy")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AccountSettings(_Section):
+    """`[account]`: how the companion introduces itself; fixed at linking until relinked.
+
+    `history` is how much of the past the phone is asked for: `recent` (about three months) or `full`.
+    """
+
+    device_name: str = Field(default="WhatsApp MCP", min_length=1, max_length=50)
+    history: Literal["recent", "full"] = "recent"
+
+
+class PolicySettings(_Section):
+    """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing."""
+
+    mode: Literal["read_only", "standard", "lockdown", "open"] = "standard"
+
+
+class ServerSettings(_Section):
+    """`[server]`: what is offered and where."""
+
+    toolsets: str = "core"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8808, ge=0, le=65535)
+
+
+class MediaSettings(_Section):
+    """`[media]`: where downloads go (`folder`), from where files may be sent (`roots`), and up to which size."""
+
+    folder: Path | None = None
+    roots: tuple[Path, ...] = ()
+    max_megabytes: int = Field(default=100, ge=1, le=2048)
+
+
+class RetentionSettings(_Section):
+    """`[retention]`: messages older than `days` are purged; 0 keeps everything."""
+
+    days: int = Field(default=0, ge=0)
+
+
+class Settings(_Section):
+    """Everything that can be set. `home` holds every file; `timezone` is an IANA name, the system's when left out."""
+
+    home: Path
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    timezone: str | None = None
+    account: AccountSettings = AccountSettings()
+    policy: PolicySettings = PolicySettings()
+    server: ServerSettings = ServerSettings()
+    media: MediaSettings = MediaSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    def account_folder(self, name: str = "default") -> AccountFolder:
+        """The folder of the account with this local name (letters, digits, `_ . -`).
+
+        Raises:
+            InvalidArgument: The name is not usable as a folder.
+        """
+        if _ACCOUNT_NAME.fullmatch(name) is None:
+            raise InvalidArgument(
+                f"{name!r} cannot be an account name.", "Use letters, digits, '_', '-' and '.'."
+            )
+        return AccountFolder(name, self.home / "accounts" / name)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFolder:
+    """The files of one account; folders are made 0700, files 0600."""
+
+    name: str
+    path: Path
+
+    def create(self) -> None:
+        """Make the folder if it is not there, private to its owner."""
+        for folder in (self.path.parent.parent, self.path.parent, self.path, self.media):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @property
+    def client_db(self) -> Path:
+        """Keys and sessions of the client library."""
+        return self.path / "client.db"
+
+    @property
+    def inbox_db(self) -> Path:
+        """The journal."""
+        return self.path / "inbox.db"
+
+    @property
+    def archive_db(self) -> Path:
+        """The archive."""
+        return self.path / "archive.db"
+
+    @property
+    def raw_db(self) -> Path:
+        """Raw protobufs of archived events."""
+        return self.path / "raw.db"
+
+    @property
+    def media(self) -> Path:
+        """Downloaded files."""
+        return self.path / "media"
+
+    @property
+    def host_lock(self) -> Path:
+        """Locked by the server that hosts the link."""
+        return self.path / "host.lock"
+
+    @property
+    def client_log(self) -> Path:
+        """What the client process writes to its standard error."""
+        return self.path / "client.log"
+
+    @property
+    def socket(self) -> Path:
+        """The host's unix socket: in a short runtime folder, because socket paths end at 104 bytes."""
+        digest = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:20]
+        return runtime_folder() / f"{digest}.sock"
+
+
+def runtime_folder() -> Path:
+    """A short, private folder for sockets, made if need be."""
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and len(base) < 50 and Path(base).is_dir():
+        folder = Path(base) / "whatsapp-mcp"
+    else:
+        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+        folder = Path(tempfile.gettempdir()) / f"whatsapp-mcp-{user}"
+        if len(str(folder)) > 70:
+            folder = Path("/tmp") / f"whatsapp-mcp-{user}"  # noqa: S108
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def load(home: Path | None = None) -> Settings:
+    """Read `config.toml` and the environment.
+
+    Args:
+        home: The home folder; else `WHATSAPP_MCP_HOME`, else the platform's user data folder.
+
+    Raises:
+        InvalidArgument: A key is unknown or a value bad; the message names the line to mend.
+    """
+    folder = home or Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp"))
+    folder = folder.expanduser().absolute()
+    config = folder / "config.toml"
+    values: dict[str, Any] = {}
+    text = ""
+    if config.is_file():
+        text = config.read_text(encoding="utf-8")
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Mend that line.") from error
+    if "home" in values:
+        raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
+    _overlay_environment(values)
+    try:
+        return Settings.model_validate({**values, "home": folder})
+    except ValidationError as error:
+        raise InvalidArgument(*_explain(error, config, text)) from error
+
+
+def _overlay_environment(values: dict[str, Any]) -> None:
+    """Lay `WHATSAPP_MCP_LOG_LEVEL`, `WHATSAPP_MCP_SERVER__PORT` … over what the file says."""
+    for variable, value in os.environ.items():
+        if not variable.startswith(ENV_PREFIX) or variable == HOME_VARIABLE:
+            continue
+        section, _, key = variable.removeprefix(ENV_PREFIX).lower().partition("__")
+        if section in _FILE_ONLY:
+            raise InvalidArgument(
+                f"{variable} cannot be set by environment: any server may host the account.",
+                f"Write it into the [{section}] section of config.toml.",
+            )
+        if key:
+            values.setdefault(section, {})[key] = value
+        else:
+            values[section] = value
+
+
+def _explain(error: ValidationError, config: Path, text: str) -> tuple[str, str]:
+    first = error.errors()[0]
+    path = [str(part) for part in first["loc"]]
+    key = path[-1]
+    line = next(
+        (n for n, line in enumerate(text.splitlines(), 1) if re.match(rf"\s*\[?{re.escape(key)}\b", line)),
+        None,
+    )
+    place = f"{config}, line {line}" if line else f"environment or {config}"
+    what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].lower()
+    return f"{'.'.join(path)}: {what} ({place}).", "Correct or remove it, then start again."
