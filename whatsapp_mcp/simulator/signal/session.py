@@ -101,7 +101,8 @@ class _Chain:
         if counter > self.index:
             ahead.skipped = dict(self.skipped)
             while ahead.index < counter:
-                ahead.skipped[ahead.index] = ahead.advance()
+                index = ahead.index
+                ahead.skipped[index] = ahead.advance()
             while len(ahead.skipped) > _MAX_SKIPPED:
                 del ahead.skipped[next(iter(ahead.skipped))]
         return ahead.advance(), ahead
