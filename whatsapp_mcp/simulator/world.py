@@ -1,0 +1,139 @@
+"""A believable world: people, their groups, and what they say to each other, day after day.
+
+The content is `world.toml`. Everything here is a pure function of it and a seed, so that two demos with the
+same seed tell the same story; who plays it on a simulated WhatsApp brings the clock.
+"""
+
+from __future__ import annotations
+
+import random
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import resources
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict
+
+OWNER: Final = "Me"
+"""The name that stands in a line for the owner, writing on the phone."""
+_DAY: Final = 86_400.0
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Owner(_Table):
+    """Whose WhatsApp it is. `number` is E.164."""
+
+    name: str
+    number: str
+
+
+class Person(_Table):
+    """Somebody the owner knows; `answers` are what they reply to a message, in their language."""
+
+    name: str
+    number: str
+    answers: tuple[str, ...]
+
+
+class Group(_Table):
+    """A group; the owner is a member beside `members`."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+class _Conversation(_Table):
+    chat: str
+    lines: tuple[str, ...]
+    ago: float | None = None
+
+
+class _SmallTalk(_Table):
+    who: tuple[str, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One message: `who` says `text` in `chat`, which is a group's name or `who` for a direct chat.
+
+    `pause` is the time in seconds between the line before and this one; `age`, for a line of the past, how
+    many seconds ago it was said.
+    """
+
+    chat: str
+    who: str
+    text: str
+    pause: float = 0.0
+    age: float = 0.0
+
+
+class World(_Table):
+    """Everybody and everything said. Past lines come oldest first; live lines never end."""
+
+    owner: Owner
+    people: tuple[Person, ...]
+    groups: tuple[Group, ...]
+    conversations: tuple[_Conversation, ...]
+    small_talk: tuple[_SmallTalk, ...]
+    words: Mapping[str, tuple[str, ...]]
+
+    @classmethod
+    def load(cls) -> World:
+        """Read `world.toml`."""
+        text = resources.files("whatsapp_mcp.simulator").joinpath("world.toml").read_text(encoding="utf-8")
+        return cls.model_validate(tomllib.loads(text))
+
+    @cached_property
+    def _answers(self) -> Mapping[str, tuple[str, ...]]:
+        return {person.name: person.answers for person in self.people}
+
+    def past(self, seed: int = 0) -> list[Line]:
+        """What was said before now, oldest first."""
+        chance = random.Random(seed)  # noqa: S311
+        told: list[Line] = []
+        for conversation in self.conversations:
+            if conversation.ago is None:
+                continue
+            age = conversation.ago * _DAY
+            for chat, who, text in _read(conversation):
+                told.append(Line(chat, who, text, age=age))
+                age -= chance.uniform(30.0, 400.0)
+        return sorted(told, key=lambda line: -line.age)
+
+    def live(self, seed: int = 0) -> Iterator[Line]:
+        """What is said from now on: the conversations in order, then small talk without end."""
+        chance = random.Random(seed)  # noqa: S311
+        for conversation in self.conversations:
+            if conversation.ago is not None:
+                continue
+            pause = chance.uniform(8.0, 25.0)
+            for chat, who, text in _read(conversation):
+                yield Line(chat, who, text, pause=pause)
+                pause = _writing_time(text, chance)
+        while True:
+            talk = chance.choice(self.small_talk)
+            who = chance.choice(talk.who)
+            words = {key: chance.choice(options) for key, options in self.words.items()}
+            text = chance.choice(talk.lines).format_map(words)
+            yield Line(who, who, text, pause=chance.uniform(20.0, 90.0))
+
+    def answer(self, who: str, chance: random.Random) -> str:
+        """What this person replies to a message of the owner."""
+        return chance.choice(self._answers[who])
+
+
+def _read(conversation: _Conversation) -> Iterator[tuple[str, str, str]]:
+    for line in conversation.lines:
+        who, _, text = line.partition(": ")
+        yield conversation.chat, who, text
+
+
+def _writing_time(text: str, chance: random.Random) -> float:
+    """Seconds to read what came before and type this: about five characters a second."""
+    return 2.0 + len(text) / 5.0 + chance.uniform(0.0, 4.0)
