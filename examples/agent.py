@@ -1,0 +1,79 @@
+"""The agent of the examples: it answers a question by calling tools until it knows enough.
+
+A real agent asks a language model which tool to call next. Here a short plan does, so that the examples run
+without one: a plan is a generator that yields tool calls, is sent their results, and returns the answer.
+Replace `plan` by a model and the loop stays the same.
+"""
+
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from mcp import Client
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """One call that the plan wants made."""
+
+    name: str
+    arguments: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+Plan = Generator[ToolCall, dict[str, Any], str]
+
+
+def plan(question: str) -> Plan:
+    """Choose what to do: `Tell NAME: TEXT` sends a message, anything else asks who is waiting."""
+    verb, _, rest = question.partition(" ")
+    if verb.lower() == "tell" and ":" in rest:
+        chat, _, text = rest.partition(":")
+        return tell(chat.strip(), text.strip())
+    return who_is_waiting()
+
+
+def who_is_waiting() -> Plan:
+    """Name the direct chats whose last message is not ours, with that message."""
+    status = yield ToolCall("connection_status")
+    chats = yield ToolCall("list_chats", {"limit": 20})
+    waiting: list[str] = []
+    for chat in chats["chats"]:
+        if chat["kind"] != "direct":
+            continue
+        page = yield ToolCall("list_messages", {"chat": chat["jid"], "limit": 1})
+        if page["messages"] and not page["messages"][-1]["from_me"]:
+            waiting.append(f"  {chat['name']}: {page['messages'][-1]['text']}")
+    note = "" if status["state"] == "online" else f" (the link is {status['state']}: this may be old)"
+    return "\n".join([f"{len(waiting)} people wait for an answer{note}:", *waiting])
+
+
+def tell(chat: str, text: str) -> Plan:
+    """Send one message; the key makes sure that a second run with the same words sends nothing."""
+    sent = yield ToolCall("send_message", {"chat": chat, "text": text, "idempotency_key": f"{chat}/{text}"})
+    return f"{sent['status']}: {text!r} to {chat} (#{sent['ref']})"
+
+
+async def answer(client: Client, question: str) -> str:
+    """Run the loop: call what the plan wants, hand it the result, until it has an answer.
+
+    A tool that fails says why and what to do next in its text; that is the answer then.
+    """
+    steps = plan(question)
+    result: dict[str, Any] | None = None
+    while True:
+        try:
+            call = next(steps) if result is None else steps.send(result)
+        except StopIteration as end:
+            return str(end.value)
+        print(f"→ {call.name} {call.arguments or ''}", file=sys.stderr)
+        outcome = await client.call_tool(call.name, call.arguments)
+        text = "\n".join(block.text for block in outcome.content if block.type == "text")
+        if outcome.is_error:
+            return text
+        result = outcome.structured_content or {"text": text}
+
+
+def question_from_arguments() -> str:
+    """The words on the command line, or the usual question."""
+    return " ".join(sys.argv[1:]) or "Who is waiting for an answer?"
