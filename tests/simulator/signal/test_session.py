@@ -136,8 +136,7 @@ def test_a_malformed_message_is_refused(
 
 def test_a_message_too_far_ahead_is_refused(sessions: tuple[Session, Session]) -> None:
     hers, his = sessions
-    for _ in range(2002):
-        late = hers.encrypt(b"x")
+    late = [hers.encrypt(b"x") for _ in range(2002)][-1]
     with pytest.raises(SignalError, match="too far ahead"):
         his.decrypt(*late)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from whatsapp_mcp.simulator.signal.chain import Chain, DuplicateMessage
 from whatsapp_mcp.simulator.signal.primitives import decrypt_cbc, encrypt_cbc, equal, hkdf, hmac_sha256
 from whatsapp_mcp.simulator.signal.wire import (
     KEY_TYPE,
@@ -29,17 +30,23 @@ from whatsapp_mcp.simulator.signal.wire import (
 )
 from whatsapp_mcp.simulator.signal.xeddsa import Random, diffie_hellman, generate_private, public_key, verify
 
+__all__ = [
+    "DuplicateMessage",
+    "IdentityKeyPair",
+    "Kind",
+    "PreKeyBundle",
+    "Session",
+    "UnknownBaseKey",
+    "pad",
+    "unpad",
+]
+
 Kind = Literal["pkmsg", "msg"]
 
 _MAC_LENGTH = 8
-_MAX_SKIPPED = 2000
 _MAX_RECEIVING_CHAINS = 5
 _MAX_OLD_STATES = 40
 _X3DH_PREFIX = b"\xff" * 32
-
-
-class DuplicateMessage(SignalError):
-    """The message was decrypted before; its key is gone."""
 
 
 class UnknownBaseKey(SignalError):
@@ -74,41 +81,6 @@ class PreKeyBundle:
 
 
 @dataclass(slots=True)
-class _Chain:
-    """One direction of one ratchet step: the chain key of message `index`, and keys left behind."""
-
-    key: bytes
-    index: int = 0
-    skipped: dict[int, bytes] = field(default_factory=dict[int, bytes])
-
-    def advance(self) -> bytes:
-        """The message key of `index`; then move on."""
-        message_key = hmac_sha256(self.key, b"\x01")
-        self.key = hmac_sha256(self.key, b"\x02")
-        self.index += 1
-        return message_key
-
-    def upto(self, counter: int) -> tuple[bytes, _Chain]:
-        """The message key of `counter` and the chain as it is once that key is used up."""
-        if counter < self.index:
-            if counter not in self.skipped:
-                raise DuplicateMessage(f"message {counter} was decrypted before")
-            rest = {index: key for index, key in self.skipped.items() if index != counter}
-            return self.skipped[counter], _Chain(self.key, self.index, rest)
-        if counter - self.index > _MAX_SKIPPED:
-            raise SignalError(f"message {counter} is too far ahead of {self.index}")
-        ahead = _Chain(self.key, self.index, self.skipped)
-        if counter > self.index:
-            ahead.skipped = dict(self.skipped)
-            while ahead.index < counter:
-                index = ahead.index
-                ahead.skipped[index] = ahead.advance()
-            while len(ahead.skipped) > _MAX_SKIPPED:
-                del ahead.skipped[next(iter(ahead.skipped))]
-        return ahead.advance(), ahead
-
-
-@dataclass(slots=True)
 class _State:
     """One ratchet. `receiving` is keyed by the other side's ratchet keys, oldest first."""
 
@@ -117,8 +89,8 @@ class _State:
     base_key: bytes
     root: bytes
     ratchet: IdentityKeyPair
-    sending: _Chain
-    receiving: dict[bytes, _Chain]
+    sending: Chain
+    receiving: dict[bytes, Chain]
     previous_counter: int = 0
     unacknowledged: PreKeyMessage | None = None
 
@@ -141,7 +113,7 @@ class _State:
         chain, next_root = self.receiving.get(their_ratchet), b""
         if chain is None:
             next_root, chain_key = _ratchet(self.root, self.ratchet, their_ratchet)
-            chain = _Chain(chain_key)
+            chain = Chain(chain_key)
         message_key, chain = chain.upto(take_number(fields, 2))
         cipher_key, mac_key, iv = _message_keys(message_key)
         if not equal(mac, _mac(mac_key, self.theirs, self.ours.public, VERSION + body)):
@@ -161,7 +133,7 @@ class _State:
         self.ratchet = IdentityKeyPair.generate(random)
         self.root, chain_key = _ratchet(root, self.ratchet, their_ratchet)
         self.previous_counter = max(self.sending.index - 1, 0)
-        self.sending = _Chain(chain_key)
+        self.sending = Chain(chain_key)
         while len(self.receiving) > _MAX_RECEIVING_CHAINS:
             del self.receiving[next(iter(self.receiving))]
 
@@ -214,8 +186,8 @@ class Session:
             base_key=base.public,
             root=root,
             ratchet=ratchet,
-            sending=_Chain(our_chain),
-            receiving={bundle.signed_prekey: _Chain(their_chain)},
+            sending=Chain(our_chain),
+            receiving={bundle.signed_prekey: Chain(their_chain)},
             unacknowledged=PreKeyMessage(
                 registration_id, bundle.prekey_id, bundle.signed_prekey_id, base.public, ours.public, b""
             ),
@@ -268,7 +240,7 @@ class Session:
             base_key=first.base_key,
             root=root,
             ratchet=IdentityKeyPair(signed_prekey, public_key(signed_prekey)),
-            sending=_Chain(our_chain),
+            sending=Chain(our_chain),
             receiving={},
         )
         plaintext = state.decrypt(first.message, random)
