@@ -1,0 +1,383 @@
+"""JSON-RPC 2.0 between two processes of ours: one JSON object a line, over any pair of byte streams.
+
+Used on the pipes between a host and its client process and on the socket between servers. Both sides are
+alike: each calls, answers and notifies. What is added to JSON-RPC:
+
+* every call has a deadline, and a call that is given up on is cancelled on the other side (`$/cancel`);
+* an error carries its `WhatsAppError` in `data`, so that the caller catches the class that was raised;
+* a frame has a size limit: too large a call, result or notification fails on the side that made it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+import anyio
+from anyio.abc import ByteReceiveStream, ByteSendStream, TaskGroup
+
+from whatsapp_mcp.errors import (
+    Busy,
+    DeadlineExceeded,
+    InvalidArgument,
+    NotConnected,
+    TooLong,
+    Unsupported,
+    WhatsAppError,
+    from_payload,
+)
+
+__all__ = ["FRAME_LIMIT", "Handler", "NotificationHandler", "Params", "Peer", "by_name"]
+
+FRAME_LIMIT: Final = 64 * 1024 * 1024
+"""Largest frame, in bytes, newline included."""
+
+CANCEL: Final = "$/cancel"
+_PARSE_ERROR, _INVALID_REQUEST, _METHOD_NOT_FOUND, _INTERNAL_ERROR = -32700, -32600, -32601, -32603
+_OUR_ERROR = -32000
+_OUTGOING_FRAMES = 32
+_QUEUED_NOTIFICATIONS = 1024
+_NOTIFY_DEADLINE = 30.0
+
+logger = logging.getLogger(__name__)
+
+Params = dict[str, Any]
+Handler = Callable[[str, Params], Awaitable[Any]]
+"""Answers a call: (method, params) to a JSON-able result. Raises `WhatsAppError`."""
+NotificationHandler = Callable[[str, Params], Awaitable[None]]
+"""Takes a notification: (method, params). One at a time, in the order of arrival."""
+
+
+def by_name(handlers: Mapping[str, Callable[[Params], Awaitable[Any]]]) -> Handler:
+    """A `Handler` that picks from a table; a method that is not in it answers `Unsupported`."""
+
+    async def handle(method: str, params: Params) -> Any:
+        handler = handlers.get(method)
+        if handler is None:
+            raise Unsupported(
+                f"The other side does not know the method {method!r}.",
+                "Restart every whatsapp-mcp server, so that all run the same version.",
+            )
+        return await handler(params)
+
+    return handle
+
+
+async def _no_calls(method: str, params: Params) -> Any:
+    return await by_name({})(method, params)
+
+
+async def _no_notifications(method: str, params: Params) -> None:
+    logger.debug("ignored notification %s", method)
+
+
+@dataclass(slots=True, eq=False)
+class _Pending:
+    done: anyio.Event = field(default_factory=anyio.Event)
+    result: Any = None
+    error: WhatsAppError | None = None
+
+
+class Peer:
+    """One end of a connection; `async with Peer(...) as peer` runs it and closes both streams at the end.
+
+    Args:
+        receive: Where the other side's frames come from.
+        send: Where ours go.
+        on_call: Answers the other side's calls, each in a task of its own; it is cancelled when the caller
+            gives up or the connection closes.
+        on_notification: Takes the other side's notifications in order. It must not wait for a call to the
+            same peer for long: while it does, later notifications queue.
+        frame_limit: Largest frame accepted and sent, in bytes.
+        calls_at_once: How many calls of the other side may be running; more are answered `Busy`.
+    """
+
+    def __init__(
+        self,
+        receive: ByteReceiveStream,
+        send: ByteSendStream,
+        on_call: Handler = _no_calls,
+        on_notification: NotificationHandler = _no_notifications,
+        *,
+        frame_limit: int = FRAME_LIMIT,
+        calls_at_once: int = 256,
+    ) -> None:
+        self._receive = receive
+        self._send = send
+        self._on_call = on_call
+        self._on_notification = on_notification
+        self._frame_limit = frame_limit
+        self._calls_at_once = calls_at_once
+        self._ids = itertools.count(1)
+        self._pending: dict[int, _Pending] = {}
+        self._running: dict[int | str, anyio.CancelScope] = {}
+        self._closed = anyio.Event()
+        self._outgoing, self._frames = anyio.create_memory_object_stream[bytes](_OUTGOING_FRAMES)
+        self._notify, self._notifications = anyio.create_memory_object_stream[tuple[str, Params]](
+            _QUEUED_NOTIFICATIONS
+        )
+        self._tasks: TaskGroup
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        self._tasks.start_soon(self._read)
+        self._tasks.start_soon(self._write)
+        self._tasks.start_soon(self._take_notifications)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+        self._tasks.cancel_scope.cancel()
+        try:
+            # Without the body's exception: it shall leave as itself, not within an exception group.
+            await self._tasks.__aexit__(None, None, None)
+        finally:
+            self._notifications.close()
+            await anyio.aclose_forcefully(self._send)
+            await anyio.aclose_forcefully(self._receive)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the connection is gone; it never comes back."""
+        return self._closed.is_set()
+
+    async def wait_closed(self) -> None:
+        """Return when the connection is gone."""
+        await self._closed.wait()
+
+    async def call(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
+        """Call the other side and return its result.
+
+        Args:
+            method: What to do.
+            params: By name, JSON-able.
+            deadline: Seconds for the whole of it.
+
+        Raises:
+            DeadlineExceeded: No answer in time; the other side is told to stop.
+            NotConnected: The connection is closed, or closes before the answer.
+            TooLong: The frame would be over the limit.
+            WhatsAppError: What the other side raised, as the same class.
+        """
+        call_id = next(self._ids)
+        frame = self._frame({"id": call_id, "method": method, "params": params or {}})
+        pending = self._pending[call_id] = _Pending()
+        try:
+            with anyio.move_on_after(deadline):
+                await self._put(frame)
+                await pending.done.wait()
+        finally:
+            del self._pending[call_id]
+            if not pending.done.is_set() and not self.closed:
+                self._tasks.start_soon(self._forward_cancel, call_id)
+        if pending.error is not None:
+            raise pending.error
+        if not pending.done.is_set():
+            raise DeadlineExceeded(f"{method} was not answered within {deadline:g} seconds.")
+        return pending.result
+
+    async def notify(
+        self, method: str, params: Params | None = None, *, deadline: float = _NOTIFY_DEADLINE
+    ) -> None:
+        """Tell the other side something; returns when it is queued for writing.
+
+        Raises:
+            DeadlineExceeded: The other side has not read for `deadline` seconds.
+            NotConnected: The connection is closed.
+            TooLong: The frame would be over the limit.
+        """
+        frame = self._frame({"method": method, "params": params or {}})
+        with anyio.move_on_after(deadline) as scope:
+            await self._put(frame)
+        if scope.cancelled_caught:
+            raise DeadlineExceeded(f"The other side does not read: {method} could not be written.")
+
+    def _frame(self, message: dict[str, Any]) -> bytes:
+        frame = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
+        if len(frame) > self._frame_limit:
+            raise TooLong(f"A message of {len(frame)} bytes is over the limit of {self._frame_limit}.")
+        return frame
+
+    async def _put(self, frame: bytes) -> None:
+        try:
+            await self._outgoing.send(frame)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError):
+            raise _closed() from None
+
+    async def _forward_cancel(self, call_id: int) -> None:
+        try:
+            await self.notify(CANCEL, {"id": call_id})
+        except (NotConnected, DeadlineExceeded):
+            logger.debug("call %d could not be cancelled", call_id)
+
+    def _close(self) -> None:
+        """Fail what waits and stop what runs; frames not yet written are dropped."""
+        self._closed.set()
+        self._outgoing.close()
+        self._frames.close()
+        self._notify.close()
+        for pending in self._pending.values():
+            if not pending.done.is_set():
+                pending.error = _closed()
+                pending.done.set()
+        for scope in self._running.values():
+            scope.cancel()
+
+    async def _write(self) -> None:
+        try:
+            async for frame in self._frames:
+                await self._send.send(frame)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            logger.debug("the connection can no longer be written")
+        finally:
+            self._close()
+
+    async def _read(self) -> None:
+        buffer = _LineBuffer(self._frame_limit)
+        try:
+            while True:
+                for line in buffer.feed(await self._receive.receive()):
+                    await self._take(line)
+        except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
+            logger.debug("the connection can no longer be read")
+        except NotConnected:
+            logger.debug("the connection closed while it was read")
+        finally:
+            self._close()
+
+    async def _take(self, line: bytes | None) -> None:
+        """Handle one frame; None stands for one that was over the limit."""
+        if line is None:
+            await self._refuse(None, _INVALID_REQUEST, f"frame over {self._frame_limit} bytes")
+            return
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            await self._refuse(None, _PARSE_ERROR, "not JSON")
+            return
+        match message:
+            case {"method": str(method), "id": int() | str() as call_id}:
+                await self._take_call(call_id, method, message.get("params"))
+            case {"method": str(method)} if "id" not in message:
+                await self._take_notification(method, message.get("params"))
+            case {"id": int(call_id), "result": result}:
+                self._settle(call_id, result, None)
+            case {"id": int(call_id), "error": dict(error)}:
+                self._settle(call_id, None, _error_of(error))
+            case {"id": None, "error": dict(error)}:
+                logger.error("the other side refused a frame: %s", error.get("message"))
+            case _:
+                await self._refuse(None, _INVALID_REQUEST, "not a JSON-RPC message")
+
+    def _settle(self, call_id: int, result: Any, error: WhatsAppError | None) -> None:
+        pending = self._pending.get(call_id)
+        if pending is not None and not pending.done.is_set():
+            pending.result, pending.error = result, error
+            pending.done.set()
+
+    async def _take_notification(self, method: str, params: Any) -> None:
+        params = params if isinstance(params, dict) else {}
+        if method == CANCEL:
+            call_id = params.get("id")
+            if isinstance(call_id, int | str) and (scope := self._running.get(call_id)):
+                scope.cancel()
+        elif not self.closed:
+            await self._notify.send((method, params))
+
+    async def _take_notifications(self) -> None:
+        async for method, params in self._notifications:
+            try:
+                await self._on_notification(method, params)
+            except Exception:
+                logger.exception("notification %s failed", method)
+
+    async def _take_call(self, call_id: int | str, method: str, params: Any) -> None:
+        if params is None:
+            params = {}
+        if call_id in self._running or not isinstance(params, dict):
+            await self._refuse(call_id, _INVALID_REQUEST, "parameters by name and a fresh id are needed")
+        elif len(self._running) >= self._calls_at_once:
+            await self._answer_error(call_id, Busy("Too many calls are running."))
+        else:
+            scope = self._running[call_id] = anyio.CancelScope()
+            self._tasks.start_soon(self._run_call, call_id, method, params, scope)
+
+    async def _run_call(
+        self, call_id: int | str, method: str, params: Params, scope: anyio.CancelScope
+    ) -> None:
+        try:
+            with scope:
+                await self._answer(call_id, method, params)
+        except NotConnected:
+            logger.debug("nobody is left to take the answer of %s", method)
+        finally:
+            del self._running[call_id]
+
+    async def _answer(self, call_id: int | str, method: str, params: Params) -> None:
+        try:
+            frame = self._frame({"id": call_id, "result": await self._on_call(method, params)})
+        except WhatsAppError as error:
+            await self._answer_error(call_id, error)
+        except Exception:
+            logger.exception("call %s failed", method)
+            await self._refuse(call_id, _INTERNAL_ERROR, f"{method} failed unexpectedly; see the log")
+        else:
+            await self._put(frame)
+
+    async def _answer_error(self, call_id: int | str, error: WhatsAppError) -> None:
+        code = _METHOD_NOT_FOUND if isinstance(error, Unsupported) else _OUR_ERROR
+        body = {"code": code, "message": error.message, "data": error.to_payload()}
+        await self._put(self._frame({"id": call_id, "error": body}))
+
+    async def _refuse(self, call_id: int | str | None, code: int, message: str) -> None:
+        await self._put(self._frame({"id": call_id, "error": {"code": code, "message": message}}))
+
+
+def _closed() -> NotConnected:
+    return NotConnected("The connection to the other process is closed.")
+
+
+def _error_of(error: dict[str, Any]) -> WhatsAppError:
+    data = error.get("data")
+    if isinstance(data, dict):
+        return from_payload(data)
+    message = str(error.get("message", "no reason given"))
+    if error.get("code") == _INVALID_REQUEST:
+        return InvalidArgument(f"The other process refused the call: {message}.")
+    return Busy(f"The other process failed: {message}.")
+
+
+class _LineBuffer:
+    """Cuts a byte stream into lines; a line over `limit` comes out as None and is not kept."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._parts: list[bytes] = []
+        self._size = 0
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        """The lines that `data` completes, without their newline; empty ones are left out."""
+        *ends, rest = data.split(b"\n")
+        lines: list[bytes | None] = []
+        for end in ends:
+            self._add(end + b"\n")
+            line = b"".join(self._parts).strip() if self._size <= self._limit else None
+            self._parts, self._size = [], 0
+            if line != b"":
+                lines.append(line)
+        self._add(rest)
+        return lines
+
+    def _add(self, part: bytes) -> None:
+        self._size += len(part)
+        if self._size <= self._limit:
+            self._parts.append(part)
+        else:
+            self._parts = []
