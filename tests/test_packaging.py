@@ -1,0 +1,88 @@
+"""What is declared, locked and shipped is what is used."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parent.parent
+LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "demo", "dev")]
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def names(requirements: list[str]) -> set[str]:
+    return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+
+def imported_modules() -> Iterator[str]:
+    """The first name of every module that the package imports."""
+    for path in (ROOT / "whatsapp_mcp").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (alias.name.split(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module.split(".")[0]
+
+
+def imported_distributions() -> set[str]:
+    owners = metadata.packages_distributions()
+    modules = set(imported_modules()) - sys.stdlib_module_names - {"whatsapp_mcp"}
+    return {canonicalize_name(owner) for module in modules for owner in owners.get(module, [module])}
+
+
+def test_every_declared_dependency_is_imported():
+    assert names(project()["project"]["dependencies"]) - imported_distributions() == set()
+
+
+def test_every_imported_package_is_declared():
+    declared = project()["project"]
+    extras = [text for texts in declared["optional-dependencies"].values() for text in texts]
+
+    assert imported_distributions() - names(declared["dependencies"] + extras) == set()
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_every_locked_package_has_hashes_and_no_address(lock: Path):
+    entries = lock.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+
+    assert entries
+    assert [entry for entry in entries if "==" not in entry or "--hash=sha256:" not in entry] == []
+    assert "://" not in lock.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
+def test_every_declared_dependency_is_locked(lock: Path):
+    locked = {line.split("==")[0] for line in lock.read_text(encoding="utf-8").splitlines() if "==" in line}
+
+    assert names(project()["project"]["dependencies"]) - locked == set()
+
+
+def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(tmp_path: Path):
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+
+    [wheel] = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
+    tracked = subprocess.run(
+        ["git", "ls-files", "whatsapp_mcp"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert set(tracked) - shipped == set()
+    assert {name for name in shipped if not name.startswith("whatsapp_mcp/")} == set()
