@@ -1,0 +1,71 @@
+"""The settings page names every setting, its default, and no other."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from whatsapp_mcp.settings import Settings, load
+
+PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+WRITTEN_ROW = re.compile(r"^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+WRITTEN = dict(WRITTEN_ROW.findall(PAGE))
+
+
+def keys(model: BaseModel, prefix: str = "") -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, BaseModel):
+            found |= keys(value, f"{prefix}{name}.")
+        elif name != "home":
+            found[f"{prefix}{name}"] = value
+    return found
+
+
+KEYS = keys(Settings(home=Path("/home")))
+
+
+def test_the_page_lists_every_setting_and_no_other() -> None:
+    assert set(WRITTEN) == set(KEYS)
+
+
+@pytest.mark.parametrize("key", sorted(KEYS))
+def test_the_page_says_the_true_default(key: str) -> None:
+    default = KEYS[key]
+    if default in (None, ()):
+        assert "`" not in WRITTEN[key].replace("`media`", "")
+    else:
+        assert WRITTEN[key] == f"`{default}`"
+
+
+def test_the_example_file_is_one_that_loads(tmp_path: Path) -> None:
+    blocks: list[str] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    for block in blocks:
+        assert tomllib.loads(block)
+        (tmp_path / "config.toml").write_text(block, encoding="utf-8")
+        assert load(tmp_path).home == tmp_path
+
+
+def test_the_variables_of_the_page_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in re.findall(r"`(WHATSAPP_MCP_\w+)=(\w+)`", PAGE):
+        monkeypatch.setenv(name, value)
+    settings = load(tmp_path)
+    assert (settings.log_level, settings.server.port) == ("debug", 9000)
+
+
+def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
+    folder = Settings(home=tmp_path).account_folder("NAME")
+    files = [
+        folder.client_db,
+        folder.inbox_db,
+        folder.archive_db,
+        folder.raw_db,
+        folder.media,
+        folder.host_lock,
+        folder.client_log,
+    ]
+    for file in files:
+        assert f"`{file.relative_to(tmp_path).as_posix()}" in PAGE
