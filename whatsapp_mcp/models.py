@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 T = TypeVar("T")
 
@@ -216,7 +216,13 @@ class PollOption:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of the archive. `ref` is its archive number, shown as `#1042`."""
+    """One message of the archive.
+
+    Attributes:
+        ref: Its archive number, shown as `#1042`.
+        snippet: In a search result, the text around the hit, which stands between `**`.
+        details: What only its kind has: `latitude` and `longitude`, `contacts`, `call`, `event`, `expires_in` …
+    """
 
     ref: int
     message_id: str
@@ -238,6 +244,8 @@ class Message:
     forwarded: bool = False
     mentions_me: bool = False
     starred: bool = False
+    snippet: str | None = None
+    details: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
