@@ -1,0 +1,177 @@
+"""Drives the real, unmodified neonize in a child process."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+from anyio.streams.buffered import BufferedByteReceiveStream
+from google.protobuf import symbol_database
+
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.simulator import WhatsApp
+
+_PROGRAM = Path(__file__).with_name("neonize_process.py")
+
+
+class CallError(Exception):
+    """The call raised in the client process."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of the library: its protobuf's name and the message, or the fields of ours."""
+
+    name: str
+    message: Any = None
+    fields: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def _decode(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decode(each) for each in value]
+    if isinstance(value, dict) and "bytes" in value:
+        return base64.b64decode(value["bytes"])
+    if isinstance(value, dict):
+        kind = symbol_database.Default().GetSymbol(value["proto"])
+        return kind.FromString(base64.b64decode(value["data"]))
+    return value
+
+
+class NeonizeClient:
+    """One client process. Events are kept; `wait` takes the next one that fits."""
+
+    def __init__(self, process: anyio.abc.Process, log: Path) -> None:
+        self._process = process
+        self._log = log
+        self._numbers = itertools.count(1)
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._changed = anyio.Event()
+        self._position = 0
+        self.events: list[Event] = []
+
+    @property
+    def library_log(self) -> str:
+        """What the library has written to its standard error."""
+        return self._log.read_text()
+
+    async def read(self) -> None:
+        """Take in what the process says, until it ends."""
+        assert self._process.stdout is not None
+        stream = BufferedByteReceiveStream(self._process.stdout)
+        try:
+            while True:
+                fields = json.loads(await stream.receive_until(b"\n", 1 << 26))
+                if "answer" in fields:
+                    self._answers[fields["answer"]] = fields
+                elif "data" in fields:
+                    kind = getattr(protobufs.Neonize, fields["event"])
+                    self.events.append(
+                        Event(fields["event"], kind.FromString(base64.b64decode(fields["data"])))
+                    )
+                else:
+                    self.events.append(Event(fields["event"], fields=fields))
+                self._notify()
+        except (anyio.EndOfStream, anyio.IncompleteRead):
+            self.events.append(Event("exit"))
+            self._notify()
+
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, anyio.Event()
+        changed.set()
+
+    async def connect(self) -> None:
+        """Begin to connect; events tell the rest."""
+        await self._send(connect=True)
+
+    async def call(self, source: str, timeout: float = 10) -> Any:
+        """Evaluate an expression in the process (`client`, `jid`, `E2E` ... are in scope).
+
+        Raises:
+            CallError: It raised there.
+        """
+        number = next(self._numbers)
+        await self._send(call=number, source=source)
+        with anyio.fail_after(timeout):
+            while number not in self._answers:
+                await self._changed.wait()
+        answer = self._answers.pop(number)
+        if "error" in answer:
+            raise CallError(answer["error"])
+        return _decode(answer["value"])
+
+    async def wait(
+        self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 10
+    ) -> Any:
+        """The next event called `name` for which `where` holds; earlier ones are passed over."""
+        with anyio.fail_after(timeout):
+            while True:
+                while self._position < len(self.events):
+                    event = self.events[self._position]
+                    self._position += 1
+                    if event.name == name and where(
+                        event.message if event.message is not None else event.fields
+                    ):
+                        return event.message if event.message is not None else event.fields
+                await self._changed.wait()
+
+    async def qr(self, timeout: float = 20) -> str:
+        """The next QR text."""
+        return (await self.wait("qr", timeout=timeout))["text"]
+
+    async def message(self, text: str | None = None, timeout: float = 10) -> Any:
+        """The next message event, or the next with that text."""
+
+        def fits(event: Any) -> bool:
+            said = event.Message.conversation or event.Message.extendedTextMessage.text
+            return bool(said) if text is None else said == text
+
+        return await self.wait("Message", fits, timeout)
+
+    async def kill(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        await self._process.wait()
+
+    async def _send(self, **fields: Any) -> None:
+        assert self._process.stdin is not None
+        await self._process.stdin.send(json.dumps(fields).encode() + b"\n")
+
+
+@asynccontextmanager
+async def neonize_client(wa: WhatsApp, database: Path, level: str = "INFO") -> AsyncIterator[NeonizeClient]:
+    """A client process on that database, not connected yet; killed at the end."""
+    environment = {**os.environ, **wa.environment()}
+    environment.pop("NEONIZE_BOT_TAG", None)
+    log = database.with_suffix(".log")
+    with log.open("ab") as stderr:
+        command = [sys.executable, str(_PROGRAM), str(database), level]
+        async with await anyio.open_process(command, stderr=stderr, env=environment) as process:
+            client = NeonizeClient(process, log)
+            try:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(client.read)
+                    await client.wait("ready", timeout=30)
+                    yield client
+                    tasks.cancel_scope.cancel()
+            finally:
+                if process.returncode is None:
+                    process.kill()
+
+
+async def linked(wa: WhatsApp, client: NeonizeClient) -> None:
+    """Link `client` to the first account by QR and wait until both sides say so."""
+    await client.connect()
+    await wa.me.scan(await client.qr())
+    await client.wait("Connected", timeout=20)
+    await wa.me.online()

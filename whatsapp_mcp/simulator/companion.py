@@ -1,0 +1,151 @@
+"""A linked device as WhatsApp's servers know it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import CompanionReg
+from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.connection import Connection
+from whatsapp_mcp.simulator.signal.session import PreKeyBundle
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.phone import Phone
+
+_REMEMBERED_SENDS = 10_000
+
+
+@dataclass(slots=True)
+class Registration:
+    """A client that is not linked yet, and the keys it offers (32 bytes each)."""
+
+    connection: Connection
+    noise_public: bytes
+    identity: bytes
+    registration_id: int
+    signed_prekey_id: int
+    signed_prekey: bytes
+    signed_prekey_signature: bytes
+    device_props: Any
+
+    @classmethod
+    def of(cls, connection: Connection) -> Registration:
+        """What the client's payload says."""
+        data = connection.client_payload.devicePairingData
+        return cls(
+            connection=connection,
+            noise_public=connection.client_static,
+            identity=data.eIdent,
+            registration_id=int.from_bytes(data.eRegid, "big"),
+            signed_prekey_id=int.from_bytes(data.eSkeyID, "big"),
+            signed_prekey=data.eSkeyVal,
+            signed_prekey_signature=data.eSkeySig,
+            device_props=CompanionReg.DeviceProps.FromString(data.deviceProps),
+        )
+
+
+class Companion:
+    """A linked device: what the servers know of it and keep for it.
+
+    It outlives the client process and its connections.
+
+    Attributes:
+        number: Its device number, from 1, never used again.
+        prekeys: Its unused one-time prekeys, public, by id.
+        connection: The link it has now, or None.
+        active: Whether stanzas are delivered to it (it is logged in and has said so).
+        available: Whether it has announced itself as available.
+    """
+
+    def __init__(self, phone: Phone, number: int, registration: Registration) -> None:
+        self.phone = phone
+        self.network = phone.network
+        self.number = number
+        self.pn = Jid(phone.pn.user, phone.pn.server, number)
+        self.lid = Jid(phone.lid.user, phone.lid.server, number)
+        self.noise_public = registration.noise_public
+        self.identity = registration.identity
+        self.registration_id = registration.registration_id
+        self.signed_prekey_id = registration.signed_prekey_id
+        self.signed_prekey = registration.signed_prekey
+        self.signed_prekey_signature = registration.signed_prekey_signature
+        self.device_props = registration.device_props
+        self.prekeys: dict[int, bytes] = {}
+        self.connection: Connection | None = None
+        self.active = False
+        self.available = False
+        self.logins = 0
+        self._pending: dict[tuple[str, str, str], Node] = {}
+        self._handled: dict[str, None] = {}
+
+    @property
+    def pending(self) -> list[Node]:
+        """What was delivered and not yet acknowledged, or waits for the next login, in order."""
+        return list(self._pending.values())
+
+    def take_bundle(self) -> PreKeyBundle:
+        """Its published keys, with a one-time prekey while there is one."""
+        number = next(iter(self.prekeys), None)
+        return PreKeyBundle(
+            registration_id=self.registration_id,
+            identity=self.identity,
+            signed_prekey_id=self.signed_prekey_id,
+            signed_prekey=self.signed_prekey,
+            signed_prekey_signature=self.signed_prekey_signature,
+            prekey_id=number,
+            prekey=self.prekeys.pop(number) if number is not None else None,
+        )
+
+    def deliver(self, node: Node) -> None:
+        """Send a stanza that the client must acknowledge; it is kept and repeated until it does."""
+        self._pending[_key(node)] = node
+        if self.active and self.connection is not None:
+            self.connection.send(node)
+
+    def settle(self, tag: str, id: str, kind: str = "") -> None:
+        """The client has acknowledged a stanza."""
+        self._pending.pop((tag, id, kind), None)
+        self.network.notify()
+
+    def activate(self) -> None:
+        """Deliver what is pending, as offline messages, and from now on at once."""
+        assert self.connection is not None
+        self.active = True
+        self.logins += 1
+        pending = self.pending
+        counts = {
+            tag: sum(node.tag == tag for node in pending) for tag in ("message", "receipt", "notification")
+        }
+        preview = Node("offline_preview", {"count": len(pending), "appdata": 0, **counts})
+        self.connection.send(Node("ib", {"from": SERVER}, [preview]))
+        for node in pending:
+            self.connection.send(node.with_attrs(offline=0))
+        self.connection.send(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(pending)})]))
+        self.network.notify()
+
+    def disconnected(self) -> None:
+        """The link is gone; what comes now waits."""
+        self.connection = None
+        self.active = self.available = False
+        self.network.notify()
+
+    def first_time(self, message_id: str) -> bool:
+        """Whether this is the first stanza with that message id from the client."""
+        if message_id in self._handled:
+            return False
+        self._handled[message_id] = None
+        while len(self._handled) > _REMEMBERED_SENDS:
+            del self._handled[next(iter(self._handled))]
+        return True
+
+    async def drained(self) -> None:
+        """Return once what was delivered has been handed to TCP."""
+        if self.connection is not None:
+            await self.connection.drained()
+
+
+def _key(node: Node) -> tuple[str, str, str]:
+    kind = "" if node.tag == "message" else node.get("type")
+    return node.tag, node.get("id"), kind

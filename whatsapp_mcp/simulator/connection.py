@@ -1,0 +1,135 @@
+"""One stanza link: nodes in, nodes out, and queries to the client with their answers."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from whatsapp_mcp.simulator.binary import SERVER, MalformedStanza, Node, decode, encode
+from whatsapp_mcp.simulator.noise import NoiseError, NoiseStream
+from whatsapp_mcp.simulator.proxy import BROKEN
+
+_QUERY_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something unusual that a client did: `kind` is a word, `detail` says what."""
+
+    kind: str
+    detail: str
+
+
+class Connection:
+    """A client's link after the Noise handshake.
+
+    Attributes:
+        client_static: The client's Noise key.
+        client_payload: What it said of itself (`Wa6.ClientPayload`).
+    """
+
+    def __init__(self, stream: NoiseStream, log: list[Remark]) -> None:
+        self._stream = stream
+        self._log = log
+        self._outgoing = bytearray()
+        self._wake = anyio.Event()
+        self._drained = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._numbers = itertools.count(1)
+        self._answers: dict[str, _Answer] = {}
+        self.client_static = stream.client_static
+        self.client_payload: Any = stream.client_payload
+
+    def send(self, node: Node) -> None:
+        """Queue a stanza; order is kept, several may leave in one packet."""
+        self._outgoing += self._stream.seal(encode(node))
+        self._wake.set()
+
+    def send_raw(self, stanza: bytes) -> None:
+        """Queue bytes that need not be a stanza."""
+        self._outgoing += self._stream.seal(stanza)
+        self._wake.set()
+
+    async def drained(self) -> None:
+        """Return once everything queued has been handed to TCP, or the link is gone."""
+        while self._outgoing and not self._scope.cancel_called:
+            await self._drained.wait()
+
+    async def query(self, kind: str, content: list[Node], xmlns: str | None = None) -> Node:
+        """Ask the client something and return its answer, `<iq type=result|error>`.
+
+        Raises:
+            TimeoutError: It did not answer.
+        """
+        number = f"q{next(self._numbers)}"
+        answer = self._answers[number] = _Answer()
+        attrs = {"from": SERVER, "id": number, "type": kind, "xmlns": xmlns}
+        self.send(Node("iq", attrs, content))
+        try:
+            with anyio.fail_after(_QUERY_SECONDS):
+                await answer.arrived.wait()
+        finally:
+            del self._answers[number]
+        assert answer.node is not None
+        return answer.node
+
+    async def serve(self, handle: Callable[[Node], Awaitable[None]]) -> None:
+        """Give every stanza that is no answer to `handle`, in order, until the link ends."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._flush)
+                    await self._read(handle)
+                    tasks.cancel_scope.cancel()
+        finally:
+            self._scope.cancel()
+            self._drained.set()
+
+    async def close(self, delay: float) -> None:
+        """Close the link `delay` seconds after everything queued has been sent."""
+        await self.drained()
+        await anyio.sleep(delay)
+        self._scope.cancel()
+
+    def abort(self) -> None:
+        """Close the link at once."""
+        self._scope.cancel()
+
+    async def _flush(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            frames, self._outgoing = bytes(self._outgoing), bytearray()
+            try:
+                await self._stream.send(frames)
+            except BROKEN:
+                self._scope.cancel()
+            drained, self._drained = self._drained, anyio.Event()
+            drained.set()
+
+    async def _read(self, handle: Callable[[Node], Awaitable[None]]) -> None:
+        try:
+            async for stanza in self._stream.stanzas():
+                try:
+                    node = decode(stanza)
+                except MalformedStanza as error:
+                    self._log.append(Remark("malformed", str(error)))
+                    continue
+                answer = self._answers.get(node.get("id")) if node.tag == "iq" else None
+                if answer is not None and node.get("type") in ("result", "error"):
+                    answer.node = node
+                    answer.arrived.set()
+                else:
+                    await handle(node)
+        except NoiseError as error:
+            self._log.append(Remark("malformed", str(error)))
+        except BROKEN:
+            return
+
+
+class _Answer:
+    def __init__(self) -> None:
+        self.arrived = anyio.Event()
+        self.node: Node | None = None

@@ -1,0 +1,76 @@
+"""The switches that make the simulated WhatsApp misbehave, one field a fault.
+
+Every layer reads its own switches at the moment it acts, so a fault takes effect at once and ends
+when the switch is put back.
+"""
+
+from dataclasses import dataclass, field
+
+import anyio
+
+
+class Gate:
+    """Something that tasks pass while it is open and wait at while it is shut."""
+
+    def __init__(self) -> None:
+        self._opened = anyio.Event()
+        self._opened.set()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether tasks pass."""
+        return self._opened.is_set()
+
+    def shut(self) -> None:
+        """Make tasks wait."""
+        if self._opened.is_set():
+            self._opened = anyio.Event()
+
+    def open(self) -> None:
+        """Let everything through."""
+        self._opened.set()
+
+    async def passed(self) -> None:
+        """Return once the gate is open."""
+        while not self._opened.is_set():
+            await self._opened.wait()
+
+
+@dataclass(slots=True)
+class Faults:
+    """All switches at rest: nothing is wrong."""
+
+    silence: Gate = field(default_factory=Gate)
+    """Shut: bytes that arrive are not read and none are sent; TCP alone lives on."""
+    refuse: bool = False
+    """New TCP connections are reset before a byte is read."""
+    proxy_status: int | None = None
+    """The proxy answers CONNECT with this status."""
+    swallow_connect: bool = False
+    """The proxy reads CONNECT and never answers."""
+    swallow_websocket: bool = False
+    """TLS works, the websocket request is never answered."""
+    websocket_status: int | None = None
+    """The websocket request is answered with this status."""
+    swallow_noise: bool = False
+    """The websocket opens, the Noise handshake is never answered."""
+    bad_certificate: bool = False
+    """The Noise certificate chain is signed by a key that nobody trusts."""
+    ignore_pings: bool = False
+    """Keep-alive queries are never answered."""
+    no_acks: bool = False
+    """Messages are delivered and never acknowledged."""
+    ack_error: int | None = None
+    """Messages are not delivered; their acknowledgement carries this code."""
+    ignore_queries: set[str] = field(default_factory=set[str])
+    """Queries of these namespaces are never answered; `*` is all of them."""
+    login_failure: dict[str, str] | None = None
+    """Every login is answered by `<failure>` with these attributes."""
+    close_delay: float = 0.1
+    """Seconds between a last stanza and the close: the client drops what it has not read by then."""
+    clock_skew: float = 0.0
+    """Seconds that the server's clock is ahead."""
+    media_status: int | None = None
+    """Media requests are answered with this status."""
+    media_corrupt: bool = False
+    """One byte of every media download is flipped."""

@@ -1,0 +1,75 @@
+"""A linked companion's link: who it is, and what becomes of each stanza it sends."""
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.simulator import messages, queries
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.connection import Connection
+from whatsapp_mcp.simulator.network import Network
+
+_QUIET = {"ib", "presence", "chatstate"}
+
+
+def _companion_of(network: Network, connection: Connection) -> Companion | None:
+    payload = connection.client_payload
+    party = network.party(Jid.phone(str(payload.username)))
+    companion = party.companions.get(payload.device) if party else None
+    known = companion is not None and companion.noise_public == connection.client_static
+    return companion if known else None
+
+
+async def serve(network: Network, connection: Connection) -> None:
+    """Log a client in and serve it until the link ends; a stranger gets `<failure reason=401>`."""
+    companion = _companion_of(network, connection)
+    failure = network.faults.login_failure
+    if failure is None and companion is None:
+        failure = {"reason": "401", "location": "sim"}
+    if failure is not None or companion is None:
+        await _refuse(network, connection, failure or {})
+        return
+    if companion.connection is not None:
+        conflict = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
+        companion.connection.send(conflict)
+        former, companion.connection = companion.connection, None
+        await former.close(network.faults.close_delay)
+    companion.connection, companion.active = connection, False
+    connection.send(Node("success", {"t": network.timestamp(), "lid": companion.lid, "location": "sim"}))
+    network.notify()
+
+    async def handle(node: Node) -> None:
+        _stanza(companion, node)
+
+    try:
+        await connection.serve(handle)
+    finally:
+        if companion.connection is connection:
+            companion.disconnected()
+
+
+async def _refuse(network: Network, connection: Connection, failure: dict[str, str]) -> None:
+    async def ignore(node: Node) -> None:
+        del node
+
+    assert network.tasks is not None
+    connection.send(Node("failure", dict(failure)))
+    network.tasks.start_soon(connection.close, network.faults.close_delay)
+    await connection.serve(ignore)
+
+
+def _stanza(companion: Companion, node: Node) -> None:
+    match node.tag:
+        case "iq":
+            queries.answer(companion, node)
+        case "message":
+            messages.accept(companion, node)
+        case "receipt":
+            messages.accept_receipt(companion, node)
+        case "ack":
+            kind = "" if node.get("class") == "message" else node.get("type")
+            companion.settle(node.get("class"), node.get("id"), kind)
+        case "presence":
+            companion.available = node.get("type") == "available"
+        case tag if tag not in _QUIET:
+            companion.network.remark("unknown", repr(node))
+        case _:
+            pass

@@ -1,0 +1,205 @@
+"""Those who have a WhatsApp number, and the Signal side of each one's phone."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator import messages
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.messages import Receipt, Received
+from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.signal.session import (
+    IdentityKeyPair,
+    PreKeyBundle,
+    Session,
+    UnknownBaseKey,
+    pad,
+    unpad,
+)
+from whatsapp_mcp.simulator.signal.wire import PreKeyMessage, SignalError
+from whatsapp_mcp.simulator.signal.xeddsa import sign
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.groups import Group
+    from whatsapp_mcp.simulator.phone import Phone
+
+_SIGNED_PREKEY_ID = 1
+
+
+class Party:
+    """A number, its hidden address and its phone's Signal keys. Keys are made when first needed."""
+
+    def __init__(self, network: Network, number: str, name: str) -> None:
+        self.network = network
+        self.name = name
+        self.about = "Hey there! I am using WhatsApp."
+        self.pn = Jid.phone(number)
+        self.lid = network.lid_for(self.pn)
+        self._random = network.random(f"party {self.pn.user}")
+        self.registration_id = self._random.randrange(1, 16380)
+        self.companions: dict[int, Companion] = {}
+        self.inbox: list[Received] = []
+        self.receipts: list[Receipt] = []
+        self._unread: deque[Received] = deque()
+        self._identity: IdentityKeyPair | None = None
+        self._signed_prekey: IdentityKeyPair | None = None
+        self._prekeys: dict[int, IdentityKeyPair] = {}
+        self._next_prekey = 1
+        self._sessions: dict[Jid, Session] = {}
+        self.sent: dict[str, messages.Outgoing] = {}
+        network.add(self)
+
+    @property
+    def number(self) -> str:
+        """The number with its `+`."""
+        return f"+{self.pn.user}"
+
+    @property
+    def identity(self) -> IdentityKeyPair:
+        """The phone's Signal identity."""
+        if self._identity is None:
+            self._identity = IdentityKeyPair.generate(self._random.randbytes)
+        return self._identity
+
+    @property
+    def signed_prekey(self) -> IdentityKeyPair:
+        """The phone's signed prekey; its id is 1."""
+        if self._signed_prekey is None:
+            self._signed_prekey = IdentityKeyPair.generate(self._random.randbytes)
+        return self._signed_prekey
+
+    def bundle(self) -> PreKeyBundle:
+        """A prekey bundle with a fresh one-time prekey."""
+        number, prekey = self._next_prekey, IdentityKeyPair.generate(self._random.randbytes)
+        self._next_prekey += 1
+        self._prekeys[number] = prekey
+        signed = self.signed_prekey.public
+        return PreKeyBundle(
+            registration_id=self.registration_id,
+            identity=self.identity.public,
+            signed_prekey_id=_SIGNED_PREKEY_ID,
+            signed_prekey=signed,
+            signed_prekey_signature=sign(self.identity.private, b"\x05" + signed, self._random.randbytes),
+            prekey_id=number,
+            prekey=prekey.public,
+        )
+
+    def encrypt(self, companion: Companion, plaintext: bytes) -> tuple[str, bytes]:
+        """Encrypt for one companion: (`pkmsg` or `msg`, ciphertext)."""
+        session = self._sessions.get(companion.lid)
+        if session is None:
+            session = self.begin_session(companion.lid, companion.take_bundle())
+        return session.encrypt(pad(plaintext, self._random.randbytes))
+
+    def begin_session(self, device: Jid, bundle: PreKeyBundle) -> Session:
+        """Start the session with `device` anew from its published keys."""
+        session = Session.initiate(
+            self.identity,
+            self.registration_id,
+            bundle,
+            replaces=self._sessions.get(device),
+            random=self._random.randbytes,
+        )
+        self._sessions[device] = session
+        return session
+
+    def decrypt(self, device: Jid, kind: str, ciphertext: bytes) -> bytes:
+        """Decrypt what `device` (a LID with device number) encrypted for this phone.
+
+        Raises:
+            SignalError: It cannot be decrypted.
+        """
+        session = self._sessions.get(device)
+        if kind == "msg":
+            if session is None:
+                raise SignalError("no session")
+            return unpad(session.decrypt("msg", ciphertext))
+        if session is not None:
+            try:
+                return unpad(session.decrypt("pkmsg", ciphertext))
+            except UnknownBaseKey:
+                pass
+        session, plaintext = Session.accept(
+            self.identity,
+            {_SIGNED_PREKEY_ID: self.signed_prekey.private},
+            _PrivateKeys(self._prekeys),
+            ciphertext,
+            replaces=session,
+            random=self._random.randbytes,
+        )
+        self._prekeys.pop(PreKeyMessage.decode(ciphertext).prekey_id or 0, None)
+        self._sessions[device] = session
+        return unpad(plaintext)
+
+    def take_in(self, received: Received) -> None:
+        """Put a decrypted message into the inbox."""
+        self.inbox.append(received)
+        self._unread.append(received)
+        self.network.notify()
+
+    async def receives(self, timeout: float = 10.0) -> Received:
+        """The next message in the inbox that was not returned before.
+
+        Raises:
+            TimeoutError: None came.
+        """
+        await self.network.until(lambda: bool(self._unread), timeout)
+        return self._unread.popleft()
+
+    async def receipt(self, message_id: str, kind: str, timeout: float = 10.0) -> Receipt:
+        """The receipt of that kind for that message, once it is there.
+
+        Raises:
+            TimeoutError: It did not come.
+        """
+
+        def found() -> Receipt | None:
+            return next((each for each in self.receipts if (each.id, each.kind) == (message_id, kind)), None)
+
+        await self.network.until(lambda: found() is not None, timeout)
+        receipt = found()
+        assert receipt is not None
+        return receipt
+
+
+class Person(Party):
+    """Somebody who has WhatsApp on a phone, and talks."""
+
+    async def says(self, text: str | Any, to: Party | Group | None = None, *, id: str | None = None) -> str:
+        """Send a message; the id of it.
+
+        Args:
+            text: A text, or a whole `E2E.Message`.
+            to: A phone (the network's first account when left out), another person, or a group.
+            id: The id it shall have.
+        """
+        message = E2E.Message(conversation=text) if isinstance(text, str) else text
+        return await messages.post(self, message, to or self.network.first_account, id=id)
+
+    async def received(self, message_id: str, from_: Phone | None = None) -> None:
+        """Tell the sender of a message that it arrived."""
+        messages.receipt(self, message_id, "", from_ or self.network.first_account)
+
+    async def reads(self, message_id: str, from_: Phone | None = None) -> None:
+        """Tell the sender of a message that it was read."""
+        messages.receipt(self, message_id, "read", from_ or self.network.first_account)
+
+
+class _PrivateKeys(Mapping[int, bytes]):
+    """The private halves of key pairs, by id, without a copy."""
+
+    def __init__(self, pairs: Mapping[int, IdentityKeyPair]) -> None:
+        self._pairs = pairs
+
+    def __getitem__(self, number: int) -> bytes:
+        return self._pairs[number].private
+
+    def __iter__(self):
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)

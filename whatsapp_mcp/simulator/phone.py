@@ -1,0 +1,64 @@
+"""The account holder's phone, and the companions that are linked to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator import messages, pairing
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.people import Party
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.groups import Group
+
+
+class Phone(Party):
+    """The phone of an account that clients are linked to.
+
+    Attributes:
+        companions: The devices linked now, by number.
+    """
+
+    def __init__(self, network: Network, number: str, name: str) -> None:
+        super().__init__(network, number, name)
+        self.last_companion = 0
+        self.raw_id = self._random.randrange(1, 1 << 31)
+        self.codes: deque[pairing.CodeRequest] = deque()
+
+    @property
+    def companion(self) -> Companion | None:
+        """The device linked last, or None."""
+        return next(reversed(self.companions.values()), None)
+
+    async def scan(self, qr_text: str) -> Companion:
+        """Link the companion that shows this QR text.
+
+        Raises:
+            LinkingError: The text is no code that is shown now, or the companion refused.
+        """
+        return await pairing.scan(self, qr_text)
+
+    async def online(self, timeout: float = 20.0) -> Companion:
+        """A companion that is logged in and takes messages, once there is one.
+
+        Raises:
+            TimeoutError: There was none.
+        """
+        await self.network.until(lambda: any(each.active for each in self.companions.values()), timeout)
+        return next(each for each in self.companions.values() if each.active)
+
+    async def offline(self, timeout: float = 20.0) -> None:
+        """Return once no companion is logged in.
+
+        Raises:
+            TimeoutError: One still was.
+        """
+        await self.network.until(lambda: not any(each.active for each in self.companions.values()), timeout)
+
+    async def says(self, to: Party | Group, text: str | Any, *, id: str | None = None) -> str:
+        """Send a text (or a whole `E2E.Message`) from the phone itself; companions get a copy."""
+        message = E2E.Message(conversation=text) if isinstance(text, str) else text
+        return await messages.post(self, message, to, id=id)

@@ -1,0 +1,133 @@
+"""The way in: an HTTP proxy on loopback that answers CONNECT and terminates TLS itself.
+
+A client that is told `HTTPS_PROXY` sends everything here. The hosts that are simulated get a TLS
+stream of their own; every other host is refused and noted, so nothing ever reaches a real network.
+"""
+
+import ipaddress
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.abc
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSStream
+
+from whatsapp_mcp.simulator.certificates import Authority
+from whatsapp_mcp.simulator.faults import Faults
+from whatsapp_mcp.simulator.http import MalformedRequest, read_request, response
+
+Handler = Callable[[anyio.abc.ByteStream], Awaitable[None]]
+"""Serves one TLS stream until it ends."""
+
+BROKEN = (
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+    OSError,
+)
+"""What a stream raises when its peer is gone."""
+
+
+class Proxy:
+    """A CONNECT proxy; an async context that listens for as long as it is entered."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        faults: Faults,
+        route: Callable[[str], Handler | None],
+        address: str = "127.0.0.1",
+    ) -> None:
+        """Serve the hosts for which `route` (host name to handler) answers one.
+
+        Raises:
+            ValueError: `address` is not a loopback address.
+        """
+        if not ipaddress.ip_address(address).is_loopback:
+            raise ValueError(f"the simulator listens on loopback only, not on {address}")
+        self._authority = authority
+        self._faults = faults
+        self._route = route
+        self._address = address
+        self._open: dict[anyio.CancelScope, str] = {}
+        self._exit = AsyncExitStack()
+        self.port = 0
+        self.refused_hosts: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            listener = await anyio.create_tcp_listener(local_host=self._address)
+            await stack.enter_async_context(listener)
+            self.port = listener.extra(anyio.abc.SocketAttribute.local_port)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            tasks.start_soon(listener.serve, self._serve, tasks)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._exit.__aexit__(kind, error, trace)
+
+    @property
+    def url(self) -> str:
+        """The value of `HTTPS_PROXY`."""
+        return f"http://{self._address}:{self.port}"
+
+    def cut(self) -> None:
+        """Reset every TCP connection."""
+        for scope in list(self._open):
+            scope.cancel()
+
+    async def _serve(self, stream: anyio.abc.SocketStream) -> None:
+        with anyio.CancelScope() as scope:
+            self._open[scope] = ""
+            try:
+                if not self._faults.refuse:
+                    await self._converse(stream)
+            except BROKEN:
+                pass
+            finally:
+                del self._open[scope]
+                _reset_on_close(stream)
+                await anyio.aclose_forcefully(stream)
+
+    async def _converse(self, stream: anyio.abc.SocketStream) -> None:
+        await self._faults.silence.passed()
+        try:
+            request = await read_request(BufferedByteReceiveStream(stream))
+        except MalformedRequest:
+            await stream.send(response(400))
+            return
+        if self._faults.swallow_connect:
+            await anyio.sleep_forever()
+        host = request.target.rpartition(":")[0]
+        handler = self._route(host) if request.method == "CONNECT" else None
+        if handler is None:
+            self.refused_hosts.append(request.target)
+            await stream.send(response(403))
+        elif self._faults.proxy_status is not None:
+            await stream.send(response(self._faults.proxy_status))
+        else:
+            await stream.send(response(200, body=None))
+            tls = await TLSStream.wrap(
+                stream,
+                server_side=True,
+                ssl_context=self._authority.server_context,
+                standard_compatible=False,
+            )
+            await handler(tls)
+
+
+def _reset_on_close(stream: anyio.abc.SocketStream) -> None:
+    """Make the close below a TCP reset: what a client sees of a cut."""
+    raw: socket.socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+    with suppress(OSError):
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

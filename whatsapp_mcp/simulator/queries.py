@@ -1,0 +1,180 @@
+"""The answers to a companion's queries (`<iq>`).
+
+A query is known by its namespace, its type and the tag of its first child. A handler returns the
+children of the result, or raises `QueryError`. Other modules bring tables of their own; `TABLES`
+lists them all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from whatsapp_mcp.jid import USER_SERVER, Jid
+from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.signal.session import PreKeyBundle
+
+Handler = Callable[[Companion, Node], Sequence[Node]]
+"""Answers one query of one companion."""
+
+Table = Mapping[tuple[str, str, str], Handler]
+"""Handlers by namespace, type and tag of the first child (empty when there is none)."""
+
+
+class QueryError(Exception):
+    """The query is answered by an error with this code and text."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
+        self.text = text
+
+
+def nothing(companion: Companion, iq: Node) -> Sequence[Node]:
+    """An empty result."""
+    del companion, iq
+    return ()
+
+
+def _prekey_count(companion: Companion, iq: Node) -> Sequence[Node]:
+    del iq
+    return [Node("count", {"value": len(companion.prekeys)})]
+
+
+def _upload_prekeys(companion: Companion, iq: Node) -> Sequence[Node]:
+    keys = iq.child("list")
+    for key in keys.children if keys else ():
+        number, value = key.child("id"), key.child("value")
+        if number is not None and value is not None:
+            companion.prekeys[int.from_bytes(number.data, "big")] = value.data
+    signed = iq.child("skey")
+    if signed is not None:
+        number, value, signature = (signed.child(tag) for tag in ("id", "value", "signature"))
+        if number and value and signature:
+            companion.signed_prekey_id = int.from_bytes(number.data, "big")
+            companion.signed_prekey, companion.signed_prekey_signature = value.data, signature.data
+    return ()
+
+
+def bundle_node(jid: Jid, bundle: PreKeyBundle) -> Node:
+    """Published keys as a `<user>` of the answer to `get key`."""
+    signed = [
+        Node("id", {}, bundle.signed_prekey_id.to_bytes(3, "big")),
+        Node("value", {}, bundle.signed_prekey),
+        Node("signature", {}, bundle.signed_prekey_signature),
+    ]
+    children = [
+        Node("registration", {}, bundle.registration_id.to_bytes(4, "big")),
+        Node("type", {}, b"\x05"),
+        Node("identity", {}, bundle.identity),
+        Node("skey", {}, signed),
+    ]
+    if bundle.prekey_id is not None and bundle.prekey is not None:
+        one_time = [Node("id", {}, bundle.prekey_id.to_bytes(3, "big")), Node("value", {}, bundle.prekey)]
+        children.append(Node("key", {}, one_time))
+    return Node("user", {"jid": jid}, children)
+
+
+def _prekeys(companion: Companion, iq: Node) -> Sequence[Node]:
+    asked = iq.child("key")
+    users: list[Node] = []
+    for each in asked.children if asked else ():
+        jid = each.jid("jid")
+        party = companion.network.party(jid) if jid else None
+        if jid is None or party is None:
+            continue
+        if jid.device == 0:
+            users.append(bundle_node(jid, party.bundle()))
+        elif jid.device in party.companions:
+            users.append(bundle_node(jid, party.companions[jid.device].take_bundle()))
+    return [Node("list", {}, users)]
+
+
+def _usync(companion: Companion, iq: Node) -> Sequence[Node]:
+    usync = iq.child("usync")
+    query = usync.child("query") if usync else None
+    asked = usync.child("list") if usync else None
+    fields = list(query.children) if query else []
+    users = [_usync_user(companion, user, fields) for user in (asked.children if asked else ())]
+    result = Node("result", {}, [Node(field.tag) for field in fields])
+    attrs = (
+        {}
+        if usync is None
+        else {
+            key: usync.attrs[key] for key in ("sid", "mode", "context", "index", "last") if key in usync.attrs
+        }
+    )
+    return [Node("usync", attrs, [result, Node("list", {}, users)])]
+
+
+def _usync_user(companion: Companion, user: Node, fields: list[Node]) -> Node:
+    contact = user.child("contact")
+    jid = user.jid("jid")
+    if contact is not None:
+        jid = Jid(contact.data.decode().partition("@")[0].lstrip("+"), USER_SERVER)
+    party = companion.network.party(jid) if jid else None
+    if party is None or jid is None:
+        answers = [Node("contact", {"type": "out"}, contact.data)] if contact else []
+        return Node("user", {"jid": jid}, answers)
+    answers: list[Node] = []
+    by_lid = False
+    for field in fields:
+        match field.tag:
+            case "devices":
+                devices = [Node("device", {"id": number}) for number in (0, *party.companions)]
+                answers.append(Node("devices", {}, [Node("device-list", {"hash": "2:sim"}, devices)]))
+            case "lid":
+                answers.append(Node("lid", {"val": party.lid}))
+            case "status":
+                answers.append(Node("status", {"t": 0}, party.about))
+            case "picture":
+                answers.append(Node("picture", {"id": 0}))
+            case "contact":
+                by_lid = field.get("addressing_mode") == "lid"
+                answers.append(Node("contact", {"type": "in"}, contact.data if contact else None))
+            case _:
+                pass
+    if by_lid:
+        return Node("user", {"jid": party.lid, "pn_jid": party.pn}, answers)
+    return Node("user", {"jid": jid}, answers)
+
+
+_BASIC: Table = {
+    ("encrypt", "get", "count"): _prekey_count,
+    ("encrypt", "set", "registration"): _upload_prekeys,
+    ("encrypt", "get", "key"): _prekeys,
+    ("encrypt", "set", "rotate"): nothing,
+    ("passive", "set", "active"): nothing,
+    ("passive", "set", "passive"): nothing,
+    ("w:p", "get", ""): nothing,
+    ("usync", "get", "usync"): _usync,
+    ("privacy", "set", "tokens"): nothing,
+}
+
+TABLES: list[Table] = [_BASIC]
+
+
+def answer(companion: Companion, iq: Node) -> None:
+    """Answer a query; one that no table knows is refused and noted."""
+    network, connection = companion.network, companion.connection
+    faults = network.faults
+    xmlns, kind = iq.get("xmlns"), iq.get("type")
+    first = iq.children[0].tag if iq.children else ""
+    if connection is None or kind not in ("get", "set"):
+        return
+    if faults.ignore_queries & {xmlns, "*"} or (faults.ignore_pings and xmlns == "w:p" and not first):
+        return
+    attrs = {"from": iq.jid("to") or SERVER, "id": iq.get("id")}
+    handler = next((table[xmlns, kind, first] for table in TABLES if (xmlns, kind, first) in table), None)
+    if handler is None:
+        network.remark("unanswered", repr(iq))
+        refusal = Node("error", {"code": 501, "text": "feature-not-implemented"})
+        connection.send(Node("iq", {**attrs, "type": "error"}, [refusal]))
+        return
+    try:
+        result = handler(companion, iq)
+    except QueryError as error:
+        refusal = Node("error", {"code": error.code, "text": error.text})
+        connection.send(Node("iq", {**attrs, "type": "error"}, [refusal]))
+        return
+    connection.send(Node("iq", {**attrs, "type": "result"}, list(result) or None))
+    if (xmlns, kind, first) == ("passive", "set", "active"):
+        companion.activate()

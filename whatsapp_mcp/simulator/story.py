@@ -1,0 +1,82 @@
+"""Plays a `World` on a simulated WhatsApp: what was said before, what is said now, answers to the owner."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.people import Person, Received
+from whatsapp_mcp.simulator.whatsapp import WhatsApp
+from whatsapp_mcp.simulator.world import OWNER, Line, World
+
+Sleep = Callable[[float], Awaitable[None]]
+
+_WAIT = 3600.0
+
+
+class Story:
+    """A world on stage.
+
+    Attributes:
+        phone: The owner's phone; companions are linked to it.
+
+    Args:
+        sleep: Waits so many seconds; a test passes one that does not.
+    """
+
+    def __init__(
+        self, whatsapp: WhatsApp, world: World, *, seed: int = 1, sleep: Sleep = anyio.sleep
+    ) -> None:
+        self.world = world
+        self.phone = whatsapp.account(world.owner.number, world.owner.name)
+        self._seed = seed
+        self._sleep = sleep
+        self._chance = random.Random(seed)  # noqa: S311
+        self._now = whatsapp.network.timestamp
+        self._people = {each.name: whatsapp.person(each.name, each.number) for each in world.people}
+        self._groups = {
+            each.name: whatsapp.group(each.name, [self._people[name] for name in each.members])
+            for each in world.groups
+        }
+
+    async def tell_past(self) -> int:
+        """Deliver what was said before now, each message with its own time; how many messages."""
+        past = self.world.past(self._seed)
+        for line in past:
+            await self._say(line, self._now() - int(line.age))
+        return len(past)
+
+    async def go_on(self) -> None:
+        """Let everybody talk and answer, at a person's pace, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for person in self._people.values():
+                tasks.start_soon(self._answer, person)
+            for line in self.world.live(self._seed):
+                await self._sleep(line.pause)
+                await self._say(line, self._now())
+
+    async def _say(self, line: Line, at: int) -> None:
+        group: Group | None = self._groups.get(line.chat)
+        if line.who == OWNER:
+            await self.phone.says(group or self._people[line.chat], line.text, at=at)
+        else:
+            await self._people[line.who].says(line.text, group, at=at)
+
+    async def _answer(self, person: Person) -> None:
+        while True:
+            try:
+                received = await person.receives(_WAIT)
+            except TimeoutError:
+                continue
+            if received.sender == self.phone.lid and received.chat == self.phone.lid:
+                await self._answer_one(person, received)
+
+    async def _answer_one(self, person: Person, received: Received) -> None:
+        await person.received(received.id)
+        await self._sleep(self._chance.uniform(0.5, 1.5))
+        await person.reads(received.id)
+        await self._sleep(self._chance.uniform(1.0, 3.0))
+        await person.says(self.world.answer(person.name, self._chance))

@@ -1,0 +1,90 @@
+"""The server side of a websocket (RFC 6455), enough for WhatsApp: binary messages both ways."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import AsyncIterator
+
+import anyio
+import anyio.abc
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from whatsapp_mcp.simulator.faults import Faults
+from whatsapp_mcp.simulator.http import read_request, response
+
+_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_BINARY, _CLOSE, _PING, _PONG = 2, 8, 9, 10
+
+
+class WebSocket:
+    """An open websocket."""
+
+    def __init__(
+        self, stream: anyio.abc.ByteStream, buffered: BufferedByteReceiveStream, faults: Faults
+    ) -> None:
+        self._stream = stream
+        self._buffered = buffered
+        self._faults = faults
+
+    @classmethod
+    async def accept(cls, stream: anyio.abc.ByteStream, faults: Faults) -> WebSocket | None:
+        """Answer the upgrade request on `stream`; None when it was answered with an error."""
+        buffered = BufferedByteReceiveStream(stream)
+        request = await read_request(buffered)
+        if faults.swallow_websocket:
+            await anyio.sleep_forever()
+        if faults.websocket_status is not None or request.headers.get("upgrade", "").lower() != "websocket":
+            await stream.send(response(faults.websocket_status or 400))
+            return None
+        digest = hashlib.sha1((request.headers.get("sec-websocket-key", "") + _GUID).encode()).digest()
+        accept = {
+            "Upgrade": "websocket",
+            "Connection": "Upgrade",
+            "Sec-WebSocket-Accept": base64.b64encode(digest).decode(),
+        }
+        await stream.send(response(101, accept, body=None))
+        return cls(stream, buffered, faults)
+
+    async def messages(self) -> AsyncIterator[bytes]:
+        """The payload of each data frame, until the peer closes."""
+        while True:
+            await self._faults.silence.passed()
+            opcode, payload = await self._frame()
+            if opcode == _CLOSE:
+                await self._send(_CLOSE, payload)
+                return
+            if opcode == _PING:
+                await self._send(_PONG, payload)
+            elif opcode != _PONG:
+                yield payload
+
+    async def send(self, payload: bytes) -> None:
+        """Send one binary message."""
+        await self._send(_BINARY, payload)
+
+    async def _send(self, opcode: int, payload: bytes) -> None:
+        await self._faults.silence.passed()
+        size = len(payload)
+        if size < 126:
+            head = bytes((0x80 | opcode, size))
+        elif size < 1 << 16:
+            head = bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big")
+        else:
+            head = bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big")
+        await self._stream.send(head + payload)
+
+    async def _frame(self) -> tuple[int, bytes]:
+        first, second = await self._buffered.receive_exactly(2)
+        size = second & 0x7F
+        if size >= 126:
+            size = int.from_bytes(await self._buffered.receive_exactly(2 if size == 126 else 8), "big")
+        mask = await self._buffered.receive_exactly(4) if second & 0x80 else b""
+        payload = await self._buffered.receive_exactly(size) if size else b""
+        return first & 0x0F, _unmask(payload, mask) if mask else payload
+
+
+def _unmask(payload: bytes, mask: bytes) -> bytes:
+    size = len(payload)
+    key = (mask * (size // 4 + 1))[:size]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")

@@ -1,0 +1,110 @@
+"""The simulated WhatsApp as tests and the demo use it."""
+
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+import anyio.abc
+
+from whatsapp_mcp.simulator import launcher, login, pairing
+from whatsapp_mcp.simulator.certificates import Authority
+from whatsapp_mcp.simulator.connection import Connection, Remark
+from whatsapp_mcp.simulator.faults import Faults
+from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.noise import NoiseError, Server
+from whatsapp_mcp.simulator.people import Person
+from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_mcp.simulator.proxy import Handler, Proxy
+from whatsapp_mcp.simulator.websocket import WebSocket
+
+_CHAT_HOST = "web.whatsapp.com"
+_MEDIA_DOMAIN = "cdn.whatsapp.net"
+
+
+class WhatsApp:
+    """WhatsApp on loopback: `async with WhatsApp() as wa:`.
+
+    State (linked companions, sessions, queues) lives as long as this object does, whatever becomes of
+    the clients.
+
+    Attributes:
+        faults: The switches that make it misbehave; the methods here are shorter.
+        network: Who exists, and what the servers know.
+    """
+
+    def __init__(self, seed: int = 1, *, address: str = "127.0.0.1") -> None:
+        self.faults = Faults()
+        self.network = Network(seed, self.faults, Phone)
+        self._authority = Authority([_CHAT_HOST, f"*.{_MEDIA_DOMAIN}"])
+        self._noise = Server()
+        self._proxy = Proxy(self._authority, self.faults, self._route, address)
+        self._exit = AsyncExitStack()
+        self._folder = Path()
+        self._connections: set[Connection] = set()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="whatsapp-")))
+            (self._folder / "ca.pem").write_bytes(self._authority.ca_pem)
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            self.network.tasks = tasks
+            await stack.enter_async_context(self._proxy)
+            self._exit = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._exit.__aexit__(kind, error, trace)
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make any client process built on neonize use this WhatsApp."""
+        return launcher.environment(self._proxy.url, self._folder / "ca.pem", self._noise.root_public)
+
+    @property
+    def log(self) -> list[Remark]:
+        """What clients did that a faultless one would not: a test's last look."""
+        refused = [Remark("refused host", host) for host in self._proxy.refused_hosts]
+        return [*self.network.log, *refused]
+
+    @property
+    def me(self) -> Phone:
+        """The first account; made when first asked for."""
+        return self.network.first_account
+
+    def account(self, number: str, name: str = "Me") -> Phone:
+        """A phone with WhatsApp that companions can be linked to."""
+        return self.network.add_account(number, name)
+
+    def person(self, name: str, number: str | None = None) -> Person:
+        """Somebody with WhatsApp; without `number` one is made up."""
+        return Person(self.network, number or self.network.spare_number(), name)
+
+    async def cut(self) -> None:
+        """Reset every TCP connection; new ones are welcome."""
+        self._proxy.cut()
+        await self.network.until(lambda: not self._connections, 5)
+
+    def _route(self, host: str) -> Handler | None:
+        return self._chat if host == _CHAT_HOST else None
+
+    async def _chat(self, stream: anyio.abc.ByteStream) -> None:
+        socket = await WebSocket.accept(stream, self.faults)
+        if socket is None:
+            return
+        try:
+            connection = Connection(await self._noise.accept(socket, self.faults), self.network.log)
+        except NoiseError as error:
+            self.network.remark("malformed", str(error))
+            return
+        self._connections.add(connection)
+        try:
+            unlinked = connection.client_payload.HasField("devicePairingData")
+            await (pairing if unlinked else login).serve(self.network, connection)
+        finally:
+            self._connections.discard(connection)
+            self.network.notify()
