@@ -1,0 +1,136 @@
+"""The journal (`inbox.db`): raw events of the client library in the order of their arrival.
+
+The client process appends inside the library's callback; the host reads, archives and prunes. Both use this
+module, at the same time, each with a connection of its own. SQLite in WAL mode with `synchronous=FULL`: an
+event whose `append` has returned survives a crash of any process and of the machine.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Self
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS events (
+    seq         INTEGER PRIMARY KEY AUTOINCREMENT,
+    generation  INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    code        INTEGER NOT NULL,
+    payload     BLOB NOT NULL
+)
+"""
+_BUSY_SECONDS: Final = 5.0
+_WAL_BYTES: Final = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEvent:
+    """One event as the library gave it.
+
+    Attributes:
+        seq: Its place; grows by every event and is never used twice.
+        generation: The client process that received it.
+        received_at: When, in milliseconds since 1970.
+        code: The library's number of the event kind (`EventCode`, or one that is newer).
+        payload: The event's protobuf.
+    """
+
+    seq: int
+    generation: int
+    received_at: int
+    code: int
+    payload: bytes
+
+
+class Journal:
+    """One connection to `inbox.db`, made (0600) if it is not there; usable from any thread.
+
+    Every method may raise `sqlite3.Error`: a full disk, a damaged file, a lock held for over five seconds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self._lock = threading.Lock()
+        # Autocommit: a lone INSERT is a transaction of its own, undone by SQLite when it fails.
+        self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        try:
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+            self._db.execute(_SCHEMA)
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the journal stays."""
+        with self._lock:
+            self._db.close()
+
+    def append(self, generation: int, code: int, payload: bytes) -> int:
+        """Commit one event to disk and return its `seq`."""
+        now = time.time_ns() // 1_000_000
+        with self._lock:
+            cursor = self._db.execute(
+                "INSERT INTO events (generation, received_at, code, payload) VALUES (?, ?, ?, ?)",
+                (generation, now, code, payload),
+            )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    def read(self, after_seq: int, limit: int) -> list[JournalEvent]:
+        """Up to `limit` events with a `seq` above `after_seq`, oldest first."""
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT seq, generation, received_at, code, payload FROM events"
+                " WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after_seq, limit),
+            ).fetchall()
+        return [JournalEvent(*row) for row in rows]
+
+    def waiting(self, after_seq: int) -> int:
+        """How many events have a `seq` above `after_seq`."""
+        with self._lock:
+            (count,) = self._db.execute("SELECT count(*) FROM events WHERE seq > ?", (after_seq,)).fetchone()
+        return count
+
+    def last_seq(self) -> int:
+        """The highest `seq` ever used, pruned or not; 0 when there has been none."""
+        with self._lock:
+            row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+        return row[0] if row else 0
+
+    def prune(self, up_to_seq: int) -> int:
+        """Delete the events up to and including `up_to_seq`; returns how many there were."""
+        with self._lock:
+            return self._db.execute("DELETE FROM events WHERE seq <= ?", (up_to_seq,)).rowcount
+
+    def continue_after(self, seq: int) -> None:
+        """Number the next events above `seq`.
+
+        For a host whose archive stands further than the journal, because the file was lost or replaced:
+        without it, new events would look as if they were archived already.
+        """
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                changed = self._db.execute(
+                    "UPDATE sqlite_sequence SET seq = max(seq, ?) WHERE name = 'events'", (seq,)
+                ).rowcount
+                if not changed:
+                    self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('events', ?)", (seq,))
+                self._db.execute("COMMIT")
+            except sqlite3.Error:
+                self._db.execute("ROLLBACK")
+                raise
