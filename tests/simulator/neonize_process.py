@@ -71,7 +71,7 @@ def main(database: str, level: str) -> None:
         try:
             value = eval(source, dict(scope))
             tell(answer=number, value=plain(await value if inspect.isawaitable(value) else value))
-        except Exception as error:  # the outermost loop: every failure is the caller's to judge
+        except Exception as error:  # noqa: BLE001 the caller judges
             tell(answer=number, error=f"{type(error).__name__}: {error}")
 
     async def connect() -> None:
@@ -80,7 +80,7 @@ def main(database: str, level: str) -> None:
             tell(event="connecting")
             await task
             tell(event="ended", error=None)
-        except Exception as error:  # as above
+        except Exception as error:  # noqa: BLE001 the caller judges
             tell(event="ended", error=f"{type(error).__name__}: {error}")
 
     async def run() -> None:

@@ -140,11 +140,6 @@ class Companion:
             del self._handled[next(iter(self._handled))]
         return True
 
-    async def drained(self) -> None:
-        """Return once what was delivered has been handed to TCP."""
-        if self.connection is not None:
-            await self.connection.drained()
-
 
 def _key(node: Node) -> tuple[str, str, str]:
     kind = "" if node.tag == "message" else node.get("type")

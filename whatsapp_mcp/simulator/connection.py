@@ -12,6 +12,7 @@ from whatsapp_mcp.simulator.noise import NoiseError, NoiseStream
 from whatsapp_mcp.simulator.proxy import BROKEN
 
 _QUERY_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +89,9 @@ class Connection:
             self._drained.set()
 
     async def close(self, delay: float) -> None:
-        """Close the link `delay` seconds after everything queued has been sent."""
-        await self.drained()
+        """Close the link `delay` seconds after what is queued has been sent, as far as it can be."""
+        with anyio.move_on_after(_CLOSE_SECONDS):
+            await self.drained()
         await anyio.sleep(delay)
         self._scope.cancel()
 

@@ -4,7 +4,7 @@ Every layer reads its own switches at the moment it acts, so a fault takes effec
 when the switch is put back.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import anyio
 
@@ -74,3 +74,14 @@ class Faults:
     """Media requests are answered with this status."""
     media_corrupt: bool = False
     """One byte of every media download is flipped."""
+
+    def rest(self) -> None:
+        """Put every switch back."""
+        self.silence.open()
+        for each in fields(self):
+            if each.name != "silence":
+                setattr(
+                    self,
+                    each.name,
+                    each.default_factory() if callable(each.default_factory) else each.default,
+                )

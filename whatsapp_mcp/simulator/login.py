@@ -1,11 +1,14 @@
 """A linked companion's link: who it is, and what becomes of each stanza it sends."""
 
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.simulator import messages, queries
+from whatsapp_mcp.simulator import messages, profiles, queries
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.network import Network
+
+TABLES = (queries.TABLE, profiles.TABLE)
+"""Who answers a companion's queries, in this order."""
 
 _QUIET = {"ib", "presence", "chatstate"}
 
@@ -59,7 +62,7 @@ async def _refuse(network: Network, connection: Connection, failure: dict[str, s
 def _stanza(companion: Companion, node: Node) -> None:
     match node.tag:
         case "iq":
-            queries.answer(companion, node)
+            queries.answer(companion, node, TABLES)
         case "message":
             messages.accept(companion, node)
         case "receipt":

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import anyio.lowlevel
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.jid import Jid
@@ -106,7 +107,7 @@ async def post(sender: Party, message: Any, to: Party | Group, *, id: str | None
     sender.sent[message_id] = outgoing
     for companion in _companions(sender, to):
         companion.deliver(_encrypted(sender, companion, message_id, outgoing))
-        await companion.drained()
+        await anyio.lowlevel.checkpoint()
     _to_phones(sender, message_id, outgoing)
     return message_id
 

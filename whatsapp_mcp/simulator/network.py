@@ -19,7 +19,7 @@ from whatsapp_mcp.simulator.faults import Faults
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.pairing import Registration
+    from whatsapp_mcp.simulator.pairing import CodeRequest, Registration
     from whatsapp_mcp.simulator.people import Party
     from whatsapp_mcp.simulator.phone import Phone
 
@@ -31,6 +31,7 @@ class Network:
         parties: Everybody by each of their two addresses.
         groups: Every group by its address.
         registrations: Companions that show a QR code, by each ref of it.
+        code_requests: Companions that show a pairing code, by the number they want to be linked to.
         log: What clients did that a faultless client would not.
         tasks: Where work that outlives one stanza runs; set by whoever opens the network.
     """
@@ -43,15 +44,16 @@ class Network:
         self.parties: dict[Jid, Party] = {}
         self.groups: dict[Jid, Group] = {}
         self.registrations: dict[str, Registration] = {}
+        self.code_requests: dict[Jid, CodeRequest] = {}
         self.tasks: anyio.abc.TaskGroup | None = None
         self.accounts: list[Phone] = []
         self._last_number = 15550100000
         self._changed = anyio.Event()
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311
 
     def random(self, purpose: str) -> random.Random:
         """A source of randomness that depends on the seed and `purpose` alone."""
-        return random.Random(f"{self.seed}/{purpose}")
+        return random.Random(f"{self.seed}/{purpose}")  # noqa: S311
 
     def new_id(self) -> str:
         """A message or stanza id."""

@@ -21,11 +21,17 @@ _RESTART = Node("stream:error", {"code": "515"})
 
 @dataclass(slots=True)
 class CodeRequest:
-    """A companion that waits for a person to type its pairing code."""
+    """A companion that waits for a person to type its pairing code.
+
+    Attributes:
+        wrapped_ephemeral: The companion's key, stretched over the code.
+        finish: The `companion_finish` that follows when the phone has answered.
+    """
 
     registration: Registration
+    ref: bytes
     wrapped_ephemeral: bytes
-    ref: str
+    finish: Node | None = None
 
 
 async def serve(network: Network, connection: Connection) -> None:
@@ -39,20 +45,70 @@ async def serve(network: Network, connection: Connection) -> None:
     network.notify()
 
     async def handle(node: Node) -> None:
-        await _unlinked_stanza(network, registration, node)
+        if node.tag == "iq":
+            _answer(network, registration, node)
 
     try:
         await connection.serve(handle)
     finally:
         for ref in refs:
             del network.registrations[ref]
+        for number, request in list(network.code_requests.items()):
+            if request.registration is registration:
+                del network.code_requests[number]
 
 
-async def _unlinked_stanza(network: Network, registration: Registration, node: Node) -> None:
-    if node.tag != "iq":
+def _answer(network: Network, registration: Registration, iq: Node) -> None:
+    """Answer a query of a client that is not linked yet."""
+    if iq.get("type") not in ("get", "set"):
         return
-    if node.get("type") == "get":
-        registration.connection.send(Node("iq", {"from": SERVER, "type": "result", "id": node.get("id")}))
+    answer: list[Node] = []
+    code = iq.child("link_code_companion_reg")
+    if code is not None and code.get("stage") == "companion_hello":
+        ref = network.new_id().encode()
+        wrapped = code.child("link_code_pairing_wrapped_companion_ephemeral_pub")
+        number = code.jid("jid")
+        if number is not None and wrapped is not None:
+            network.code_requests[number] = CodeRequest(registration, ref, wrapped.data)
+        answer = [Node("link_code_companion_reg", {}, [Node("link_code_pairing_ref", {}, ref)])]
+    elif code is not None and code.get("stage") == "companion_finish":
+        number = code.jid("jid")
+        if number in network.code_requests:
+            network.code_requests[number].finish = code
+    registration.connection.send(
+        Node("iq", {"from": SERVER, "type": "result", "id": iq.get("id")}, answer or None)
+    )
+    network.notify()
+
+
+async def enter_code(phone: Phone, code: str, timeout: float) -> Companion:
+    """Link the companion that shows this pairing code for the phone's number, once it asks.
+
+    Raises:
+        TimeoutError: No companion asked, or it did not go on.
+        LinkingError: The code is wrong, or the companion refused.
+    """
+    network = phone.network
+    await network.until(lambda: phone.pn in network.code_requests, timeout)
+    request = network.code_requests[phone.pn]
+    half = adv.LinkCodePhone(phone.identity, code)
+    children = [
+        Node("link_code_pairing_wrapped_primary_ephemeral_pub", {}, half.hello(request.wrapped_ephemeral)),
+        Node("primary_identity_pub", {}, phone.identity.public),
+        Node("link_code_pairing_ref", {}, request.ref),
+    ]
+    attrs = {
+        "from": SERVER,
+        "id": network.new_id(),
+        "type": "link_code_companion_reg",
+        "t": network.timestamp(),
+    }
+    body = Node("link_code_companion_reg", {"stage": "primary_hello"}, children)
+    request.registration.connection.send(Node("notification", attrs, [body]))
+    await network.until(lambda: request.finish is not None, timeout)
+    bundle = request.finish.child("link_code_pairing_wrapped_key_bundle") if request.finish else None
+    secret = half.finish(bundle.data if bundle else b"", request.registration.identity)
+    return await link(phone, request.registration, secret)
 
 
 async def scan(phone: Phone, qr_text: str) -> Companion:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import messages, pairing
 from whatsapp_mcp.simulator.companion import Companion
@@ -13,6 +13,9 @@ from whatsapp_mcp.simulator.people import Party
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.groups import Group
+
+
+_PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "calladd", "messages")
 
 
 class Phone(Party):
@@ -25,8 +28,9 @@ class Phone(Party):
     def __init__(self, network: Network, number: str, name: str) -> None:
         super().__init__(network, number, name)
         self.last_companion = 0
+        self.privacy = dict.fromkeys(_PRIVACY, "all") | {"defense": "off", "stickers": "contacts"}
+        self.blocked: dict[Jid, None] = {}
         self.raw_id = self._random.randrange(1, 1 << 31)
-        self.codes: deque[pairing.CodeRequest] = deque()
 
     @property
     def companion(self) -> Companion | None:
@@ -40,6 +44,20 @@ class Phone(Party):
             LinkingError: The text is no code that is shown now, or the companion refused.
         """
         return await pairing.scan(self, qr_text)
+
+    async def enter_code(self, code: str, timeout: float = 20.0) -> Companion:
+        """Link the companion that shows this pairing code (`ABCD-EFGH`), once it asks for this number.
+
+        Raises:
+            TimeoutError: No companion asked.
+            LinkingError: The code is wrong, or the companion refused.
+        """
+        return await pairing.enter_code(self, code, timeout)
+
+    def unlink(self, companion: Companion) -> None:
+        """Forget a companion: its next login fails with 401."""
+        self.companions.pop(companion.number, None)
+        self.network.notify()
 
     async def online(self, timeout: float = 20.0) -> Companion:
         """A companion that is logged in and takes messages, once there is one.

@@ -64,7 +64,7 @@ class Proxy:
         async with AsyncExitStack() as stack:
             listener = await anyio.create_tcp_listener(local_host=self._address)
             await stack.enter_async_context(listener)
-            self.port = listener.extra(anyio.abc.SocketAttribute.local_port)
+            self.port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             tasks.start_soon(listener.serve, self._serve, tasks)
@@ -128,6 +128,6 @@ class Proxy:
 
 def _reset_on_close(stream: anyio.abc.SocketStream) -> None:
     """Make the close below a TCP reset: what a client sees of a cut."""
-    raw: socket.socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)
+    raw: socket.socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610
     with suppress(OSError):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,7 +1,7 @@
 """The answers to a companion's queries (`<iq>`).
 
 A query is known by its namespace, its type and the tag of its first child. A handler returns the
-children of the result, or raises `QueryError`. Other modules bring tables of their own; `TABLES`
+children of the result, or raises `QueryError`. Other modules bring tables of their own; `login.TABLES`
 lists them all.
 """
 
@@ -137,7 +137,13 @@ def _usync_user(companion: Companion, user: Node, fields: list[Node]) -> Node:
     return Node("user", {"jid": jid}, answers)
 
 
-_BASIC: Table = {
+def _log_out(companion: Companion, iq: Node) -> Sequence[Node]:
+    del iq
+    companion.phone.unlink(companion)
+    return ()
+
+
+TABLE: Table = {
     ("encrypt", "get", "count"): _prekey_count,
     ("encrypt", "set", "registration"): _upload_prekeys,
     ("encrypt", "get", "key"): _prekeys,
@@ -146,14 +152,13 @@ _BASIC: Table = {
     ("passive", "set", "passive"): nothing,
     ("w:p", "get", ""): nothing,
     ("usync", "get", "usync"): _usync,
-    ("privacy", "set", "tokens"): nothing,
+    ("md", "set", "remove-companion-device"): _log_out,
 }
+"""Handlers of what every client asks in the background."""
 
-TABLES: list[Table] = [_BASIC]
 
-
-def answer(companion: Companion, iq: Node) -> None:
-    """Answer a query; one that no table knows is refused and noted."""
+def answer(companion: Companion, iq: Node, tables: Sequence[Table]) -> None:
+    """Answer a query by the first table that knows it; one that none knows is refused and noted."""
     network, connection = companion.network, companion.connection
     faults = network.faults
     xmlns, kind = iq.get("xmlns"), iq.get("type")
@@ -163,7 +168,7 @@ def answer(companion: Companion, iq: Node) -> None:
     if faults.ignore_queries & {xmlns, "*"} or (faults.ignore_pings and xmlns == "w:p" and not first):
         return
     attrs = {"from": iq.jid("to") or SERVER, "id": iq.get("id")}
-    handler = next((table[xmlns, kind, first] for table in TABLES if (xmlns, kind, first) in table), None)
+    handler = next((table[xmlns, kind, first] for table in tables if (xmlns, kind, first) in table), None)
     if handler is None:
         network.remark("unanswered", repr(iq))
         refusal = Node("error", {"code": 501, "text": "feature-not-implemented"})

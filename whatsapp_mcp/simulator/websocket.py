@@ -37,7 +37,7 @@ class WebSocket:
         if faults.websocket_status is not None or request.headers.get("upgrade", "").lower() != "websocket":
             await stream.send(response(faults.websocket_status or 400))
             return None
-        digest = hashlib.sha1((request.headers.get("sec-websocket-key", "") + _GUID).encode()).digest()
+        digest = hashlib.sha1((request.headers.get("sec-websocket-key", "") + _GUID).encode()).digest()  # noqa: S324
         accept = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",

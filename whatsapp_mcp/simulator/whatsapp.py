@@ -10,7 +10,9 @@ import anyio
 import anyio.abc
 
 from whatsapp_mcp.simulator import launcher, login, pairing
+from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.certificates import Authority
+from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection, Remark
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.network import Network
@@ -88,6 +90,112 @@ class WhatsApp:
         """Reset every TCP connection; new ones are welcome."""
         self._proxy.cut()
         await self.network.until(lambda: not self._connections, 5)
+
+    async def refuse(self) -> None:
+        """Reset every TCP connection, and new ones too, until `recover`."""
+        self.faults.refuse = True
+        await self.cut()
+
+    def go_silent(self) -> None:
+        """Keep TCP up and neither read nor write on it, until `recover`."""
+        self.faults.silence.shut()
+
+    def proxy_status(self, status: int) -> None:
+        """Answer CONNECT with this HTTP status, until `recover`."""
+        self.faults.proxy_status = status
+
+    def swallow_connect(self) -> None:
+        """Never answer CONNECT, until `recover`; what was swallowed stays unanswered until `cut`."""
+        self.faults.swallow_connect = True
+
+    def swallow_websocket(self) -> None:
+        """Never answer the websocket request, until `recover`; see `swallow_connect`."""
+        self.faults.swallow_websocket = True
+
+    def swallow_noise(self) -> None:
+        """Never answer the Noise handshake, until `recover`; see `swallow_connect`."""
+        self.faults.swallow_noise = True
+
+    def bad_certificate(self) -> None:
+        """Sign the Noise certificates with a key that no client trusts, until `recover`."""
+        self.faults.bad_certificate = True
+
+    def websocket_status(self, status: int) -> None:
+        """Answer the websocket request with this HTTP status, until `recover`."""
+        self.faults.websocket_status = status
+
+    def failure(self, reason: int, **attrs: str | int) -> None:
+        """Answer logins by `<failure reason=...>`, until `recover`; the link that is up stays.
+
+        Args:
+            reason: 401, 403, 406 unlink the client; 402 is a ban (`code`, `expire` in seconds); 405 says
+                that the client is too old; others are errors.
+            **attrs: Further attributes.
+        """
+        self.faults.login_failure = {"reason": str(reason)} | {
+            key: str(value) for key, value in attrs.items()
+        }
+
+    def ignore_pings(self) -> None:
+        """Never answer keep-alive queries, until `recover`."""
+        self.faults.ignore_pings = True
+
+    def ignore_queries(self, *namespaces: str) -> None:
+        """Never answer queries of these namespaces (`usync`, `w:g2` ... or `*`), until `recover`."""
+        self.faults.ignore_queries.update(namespaces)
+
+    def no_acks(self) -> None:
+        """Deliver messages and never acknowledge them, until `recover`."""
+        self.faults.no_acks = True
+
+    def ack_error(self, code: int) -> None:
+        """Deliver no message and acknowledge each with this error, until `recover`."""
+        self.faults.ack_error = code
+
+    def recover(self) -> None:
+        """End every fault."""
+        self.faults.rest()
+
+    async def stream_error(self, code: str | int | None, *content: Node, close: bool = True) -> None:
+        """Send `<stream:error>` to every client that is logged in, then close the link."""
+        for companion in self._online():
+            await self._end(companion, Node("stream:error", {"code": code}, content or None), close)
+
+    async def replaced(self) -> None:
+        """Tell every client that another one has taken its place."""
+        await self.stream_error(None, Node("conflict", {"type": "replaced"}))
+
+    async def device_removed(self) -> None:
+        """Unlink every companion that is online, as from the phone's list of linked devices."""
+        removed = Node("stream:error", {"code": 401}, [Node("conflict", {"type": "device_removed"})])
+        for companion in self._online():
+            companion.phone.unlink(companion)
+            await self._end(companion, removed, close=True)
+
+    def send(self, node: Node) -> None:
+        """Send any stanza to every client that is logged in, once and unkept."""
+        for companion in self._online():
+            if companion.connection is not None:
+                companion.connection.send(node)
+
+    def send_raw(self, stanza: bytes) -> None:
+        """Send bytes that need not be a stanza to every client that is logged in."""
+        for companion in self._online():
+            if companion.connection is not None:
+                companion.connection.send_raw(stanza)
+
+    def _online(self) -> list[Companion]:
+        companions = (each for phone in self.network.accounts for each in phone.companions.values())
+        return [each for each in companions if each.active]
+
+    async def _end(self, companion: Companion, node: Node, close: bool) -> None:
+        connection = companion.connection
+        if connection is None:
+            return
+        connection.send(node)
+        companion.active = False
+        if close:
+            await connection.close(self.faults.close_delay)
 
     def _route(self, host: str) -> Handler | None:
         return self._chat if host == _CHAT_HOST else None

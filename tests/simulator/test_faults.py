@@ -1,0 +1,182 @@
+"""Each fault does to the real client what it was measured to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.simulator.neonize_client import CallError, NeonizeClient, neonize_client
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.adv import LinkingError
+from whatsapp_mcp.simulator.binary import SERVER, Node
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_after_a_cut_the_client_is_back_and_nothing_is_lost(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    await wa.refuse()
+    await client.wait("Disconnected")
+    sent = await ann.says("while cut")
+    wa.recover()
+    await client.wait("Connected")
+    assert (await client.message()).Info.ID == sent
+    assert wa.log == []
+
+
+async def test_a_replaced_client_is_told_and_stays_away(wa: WhatsApp, client: NeonizeClient) -> None:
+    await wa.replaced()
+    await client.wait("StreamReplaced")
+    await wa.me.offline()
+
+
+async def test_a_removed_device_is_logged_out(wa: WhatsApp, client: NeonizeClient) -> None:
+    await wa.device_removed()
+    event = await client.wait("LoggedOut")
+    assert not event.OnConnect
+    assert wa.me.companions == {}
+
+
+@pytest.mark.parametrize(
+    ("reason", "attrs", "event"),
+    [
+        (401, {}, "LoggedOut"),
+        (403, {}, "LoggedOut"),
+        (406, {}, "LoggedOut"),
+        (402, {"code": 101, "expire": 3600}, "TemporaryBan"),
+        (405, {}, "ClientOutdated"),
+        (400, {}, "ConnectFailure"),
+        (409, {}, "ConnectFailure"),
+        (501, {}, "ConnectFailure"),
+        (418, {}, "ended"),
+    ],
+)
+async def test_a_login_failure_reaches_the_client(
+    wa: WhatsApp, client: NeonizeClient, reason: int, attrs: dict[str, int], event: str
+) -> None:
+    wa.failure(reason, **attrs)
+    await wa.cut()
+    told = await client.wait(event)
+    if event == "TemporaryBan":
+        assert told.Expire == 3600
+
+
+async def test_a_server_in_trouble_is_tried_again(wa: WhatsApp, client: NeonizeClient) -> None:
+    wa.failure(503)
+    await wa.cut()
+    await client.wait("Disconnected")
+    await client.wait("Disconnected")
+    wa.recover()
+    await client.wait("Connected")
+
+
+async def test_an_unknown_stream_error_is_told_and_survived(wa: WhatsApp, client: NeonizeClient) -> None:
+    await wa.stream_error(777)
+    assert (await client.wait("StreamError")).Code == "777"
+    await client.wait("Connected")
+
+
+async def test_a_stream_error_may_leave_the_link_up(wa: WhatsApp, client: NeonizeClient) -> None:
+    await wa.stream_error(503, close=False)
+    assert await client.call("client.is_connected")
+    await wa.cut()
+    await client.wait("Connected")
+
+
+async def test_a_refused_message_fails_with_its_code(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.ack_error(479)
+    with pytest.raises(CallError, match="479"):
+        await client.call(f"client.send_message(jid('{ann.pn.user}'), 'no')")
+    assert ann.inbox == []
+
+
+async def test_a_message_cut_before_its_ack_arrives_once(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    await client.call(f"client.send_message(jid('{ann.pn.user}'), 'first')")
+    wa.no_acks()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(client.call, f"client.send_message(jid('{ann.pn.user}'), 'second')")
+        await wa.network.until(lambda: len(ann.inbox) == 2, 5)
+        wa.recover()
+        await wa.cut()
+        await client.wait("Connected")
+    await client.call(f"client.send_message(jid('{ann.pn.user}'), 'third')")
+    await wa.network.until(lambda: len(ann.inbox) == 3, 5)
+    assert [each.text for each in ann.inbox] == ["first", "second", "third"]
+
+
+@pytest.mark.parametrize("fault", ["refuse", "proxy", "websocket", "certificate"])
+async def test_a_first_connect_that_fails_ends_with_an_error(
+    wa: WhatsApp, unlinked: NeonizeClient, fault: str
+) -> None:
+    match fault:
+        case "refuse":
+            await wa.refuse()
+        case "proxy":
+            wa.proxy_status(502)
+        case "websocket":
+            wa.websocket_status(403)
+        case _:
+            wa.bad_certificate()
+    await unlinked.connect()
+    assert "NeonizeError" in (await unlinked.wait("ended"))["error"]
+    wa.recover()
+    await unlinked.connect()
+    await unlinked.qr()
+
+
+async def test_a_silent_server_answers_nothing_until_it_speaks(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.go_silent()
+    sent = await ann.says("held back")
+    with pytest.raises(TimeoutError):
+        await client.message(timeout=0.3)
+    wa.recover()
+    assert (await client.message()).Info.ID == sent
+
+
+async def test_a_wrong_adv_secret_is_refused_by_the_client(wa: WhatsApp, unlinked: NeonizeClient) -> None:
+    await unlinked.connect()
+    head, noise, identity, secret, kind = (await unlinked.qr()).split(",")
+    wrong = ("B" if secret[0] != "B" else "C") + secret[1:]
+    with pytest.raises(LinkingError, match="refused"):
+        await wa.me.scan(",".join([head, noise, identity, wrong, kind]))
+
+
+async def test_a_receipt_of_unknown_kind_ends_the_event_pump(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.send(Node("receipt", {"from": ann.lid, "id": "X", "type": "server-error", "t": 1}))
+    assert "not set" in (await client.wait("ended"))["error"]
+
+
+async def test_a_malformed_stanza_is_survived(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.send_raw(b"\0\xf8")
+    wa.send(Node("nonsense", {"from": SERVER}))
+    await ann.says("still there")
+    await client.message("still there")
+
+
+async def test_logging_out_unlinks_the_companion(wa: WhatsApp, client: NeonizeClient) -> None:
+    await client.call("client.logout()")
+    assert wa.me.companions == {}
+
+
+async def test_an_unlinked_database_shows_a_code_again(
+    wa: WhatsApp, client: NeonizeClient, tmp_path: Path
+) -> None:
+    await wa.device_removed()
+    await client.wait("LoggedOut")
+    await client.kill()
+    async with neonize_client(wa, tmp_path / "client.db") as again:
+        await again.connect()
+        await wa.me.scan(await again.qr())
+        await again.wait("Connected")
+
+
+def test_only_loopback_is_listened_on() -> None:
+    with pytest.raises(ValueError, match="loopback"):
+        WhatsApp(address="0.0.0.0")
