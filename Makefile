@@ -49,7 +49,7 @@ $(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
 	@touch $@
 
 demo: $(VENV)/.demo-installed
-	@$(BIN)/whatsapp-mcp demo $(ARGS)
+	@$(BIN)/whatsapp-mcp demo --once $(ARGS)
 
 test: $(VENV)/.dev-installed
 	$(BIN)/pytest -n $(JOBS) -m "not slow" $(ARGS)

@@ -1,0 +1,94 @@
+"""How linking is told to a program and to a person."""
+
+import io
+import json
+from datetime import UTC, datetime
+
+import segno
+from rich.console import Console
+
+from whatsapp_mcp.cli.report import JsonReport, TerminalReport, draw_qr
+from whatsapp_mcp.errors import NotLinked
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, QrCode
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+QR = QrCode("2@abcdefghijklmnopqrstuvwxyz,key,identity,secret", NOON)
+STATUS = ConnectionStatus(ConnectionState.ONLINE, NOON, "default", number="+15550001111", name="Ada")
+
+
+def terminal(height: int = 60) -> tuple[TerminalReport, io.StringIO]:
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=100, height=height, highlight=False)
+    return TerminalReport(console), screen
+
+
+def test_json_is_one_object_a_line_with_the_promised_keys():
+    out = io.StringIO()
+    report = JsonReport(out)
+
+    report.qr(QR)
+    report.code("ABCD-EFGH")
+    report.linked(STATUS)
+    report.history(50)
+    report.synced()
+    report.failed(NotLinked("The codes ran out.", "Run it again."))
+
+    assert [json.loads(line) for line in out.getvalue().splitlines()] == [
+        {"event": "qr", "text": QR.text, "expires_at": "2026-01-02T12:00:00+00:00"},
+        {"event": "code", "code": "ABCD-EFGH"},
+        {"event": "linked", "account": "default", "number": "+15550001111", "name": "Ada"},
+        {"event": "synced"},
+        {"event": "failed", "reason": "The codes ran out.", "code": "NOT_LINKED", "action": "Run it again."},
+    ]
+
+
+def test_the_drawn_qr_code_has_exactly_the_modules_of_the_real_one():
+    real = [
+        [bool(module) for module in row] for row in segno.make_qr(QR.text, error="l").matrix_iter(border=2)
+    ]
+
+    drawn: list[list[bool]] = []
+    for line in draw_qr(QR.text).plain.splitlines():
+        drawn.append([character in "▀█" for character in line])
+        drawn.append([character in "▄█" for character in line])
+
+    assert drawn[: len(real)] == real
+    assert not any(any(row) for row in drawn[len(real) :])
+
+
+def test_a_rotated_qr_code_replaces_the_one_before():
+    report, screen = terminal()
+
+    report.qr(QR)
+    before = screen.tell()
+    report.qr(QrCode(QR.text + "2", NOON))
+
+    assert "\x1b[2J" in screen.getvalue()[before:]
+
+
+def test_a_window_too_low_for_the_qr_code_is_told_about_the_other_way():
+    report, screen = terminal(height=10)
+
+    report.qr(QR)
+
+    assert "--phone" in screen.getvalue()
+
+
+def test_a_person_is_told_the_risk_of_an_unofficial_client_first():
+    report, screen = terminal()
+
+    with report:
+        report.qr(QR)
+
+    assert screen.getvalue().index("unofficial client") < screen.getvalue().index("Linked devices")
+
+
+def test_stopping_after_the_phone_has_linked_says_that_it_is_linked():
+    report, screen = terminal()
+
+    with report:
+        report.linked(STATUS)
+        report.history(30)
+        report.interrupted()
+
+    assert "The phone is linked" in screen.getvalue()

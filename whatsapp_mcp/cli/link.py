@@ -1,0 +1,127 @@
+"""`whatsapp-mcp link`: from the first QR code to the end of the first history."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import anyio
+
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.errors import InvalidArgument, NotLinked, WhatsAppError
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, QrCode
+
+STATE_WAIT: Final = 20.0
+"""Seconds to wait for the next change of the linking state in one call."""
+HISTORY_POLL: Final = 0.25
+"""Seconds between two looks at the progress of the first history."""
+HISTORY_GRACE: Final = 20.0
+"""Seconds without a sign of history after which there is none to wait for."""
+
+_FAILED = {
+    ConnectionState.UNLINKED,
+    ConnectionState.BANNED,
+    ConnectionState.OUTDATED,
+    ConnectionState.REFUSED,
+    ConnectionState.REPLACED,
+}
+
+
+class LinkReport(Protocol):
+    """Tells a person or a program how linking goes."""
+
+    def qr(self, qr: QrCode) -> None:
+        """A new QR code; it replaces the one before."""
+        ...
+
+    def code(self, code: str) -> None:
+        """The pairing code to type on the phone."""
+        ...
+
+    def linked(self, status: ConnectionStatus) -> None:
+        """The phone has linked this device."""
+        ...
+
+    def history(self, percent: int) -> None:
+        """How much of the first history has come."""
+        ...
+
+    def synced(self) -> None:
+        """The first history has come, or there is none."""
+        ...
+
+    def failed(self, error: WhatsAppError) -> None:
+        """Linking has failed."""
+        ...
+
+
+async def link(devices: Accessor[Device], phone: str | None, report: LinkReport) -> bool:
+    """Link a phone and wait for its first history; a phone linked before counts as linked.
+
+    Args:
+        devices: The account's device.
+        phone: E.164 number to link by pairing code, None to link by QR code.
+        report: Told of every step.
+
+    Returns:
+        Whether a phone is linked.
+    """
+    try:
+        await _pair(devices, phone, report)
+        await _follow_history(devices, report)
+    except WhatsAppError as error:
+        report.failed(error)
+        return False
+    report.synced()
+    return True
+
+
+async def _pair(devices: Accessor[Device], phone: str | None, report: LinkReport) -> None:
+    try:
+        async with devices.use() as device:
+            state = await device.link(phone)
+    except InvalidArgument:
+        status = await _status(devices)
+        if status.number is None:
+            raise
+        report.linked(status)
+        return
+    shown: QrCode | str | None = None
+    while state.state is ConnectionState.LINKING:
+        if state.code is not None and state.code != shown:
+            shown = state.code
+            report.code(state.code)
+        elif state.code is None and state.qr is not None and state.qr != shown:
+            shown = state.qr
+            report.qr(state.qr)
+        state = await _next(devices, state)
+    while state.state is not ConnectionState.ONLINE:
+        if state.state in _FAILED:
+            raise NotLinked(state.reason or "No phone was linked.", "Run `whatsapp-mcp link` again.")
+        state = await _next(devices, state)
+    report.linked(await _status(devices))
+
+
+async def _next(devices: Accessor[Device], state: LinkState) -> LinkState:
+    async with devices.use(STATE_WAIT + 5) as device:
+        return await device.link_state(state.revision, STATE_WAIT)
+
+
+async def _status(devices: Accessor[Device]) -> ConnectionStatus:
+    async with devices.use() as device:
+        return await device.status()
+
+
+async def _follow_history(devices: Accessor[Device], report: LinkReport) -> None:
+    """Report progress until the first history is complete and archived, or none has come within the grace."""
+    seen: int | None = None
+    deadline = anyio.current_time() + HISTORY_GRACE
+    while True:
+        status = await _status(devices)
+        if status.history_progress is not None:
+            seen = status.history_progress
+            report.history(seen)
+            deadline = anyio.current_time() + HISTORY_GRACE
+        elif not status.catching_up and (seen is not None or anyio.current_time() >= deadline):
+            return
+        await anyio.sleep(HISTORY_POLL)

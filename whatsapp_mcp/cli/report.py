@@ -1,0 +1,163 @@
+"""How `whatsapp-mcp link` tells what happens: to a person on stderr, to a program on stdout."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Self, TextIO
+
+import segno
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
+from rich.text import Text
+
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import ConnectionStatus, QrCode
+
+RISK = (
+    "This links an unofficial client. WhatsApp may limit or ban accounts that use one, above all for "
+    "writing to many strangers. Use it for your own conversations, at a human pace."
+)
+_QUIET_ZONE = 2
+"""Light modules around a QR code; phones read fewer than the standard's four, and terminals are small."""
+
+
+class JsonReport:
+    """One JSON object a line: {"event": "qr" | "code" | "linked" | "synced" | "failed", …}."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def qr(self, qr: QrCode) -> None:
+        """{"event": "qr", text, expires_at}."""
+        self._write("qr", text=qr.text, expires_at=rfc3339(qr.expires_at))
+
+    def code(self, code: str) -> None:
+        """{"event": "code", code}."""
+        self._write("code", code=code)
+
+    def linked(self, status: ConnectionStatus) -> None:
+        """{"event": "linked", account, number, name}."""
+        self._write("linked", account=status.account, number=status.number, name=status.name)
+
+    def history(self, percent: int) -> None:
+        """Nothing: a program waits for `synced`."""
+
+    def synced(self) -> None:
+        """{"event": "synced"}."""
+        self._write("synced")
+
+    def failed(self, error: WhatsAppError) -> None:
+        """{"event": "failed", reason, code, action}."""
+        self._write("failed", reason=error.message, code=error.code, action=error.action)
+
+    def interrupted(self) -> None:
+        """{"event": "failed", reason}."""
+        self._write("failed", reason="interrupted")
+
+    def _write(self, event: str, **facts: Any) -> None:
+        self._out.write(json.dumps({"event": event, **facts}, ensure_ascii=False) + "\n")
+        self._out.flush()
+
+
+class TerminalReport:
+    """A QR code that is redrawn as it rotates, then a progress bar."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> Self:
+        self._console.print(RISK, style="yellow")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def qr(self, qr: QrCode) -> None:
+        """Draw it in place of the one before."""
+        picture = draw_qr(qr.text)
+        if self._console.is_terminal:
+            self._console.clear()
+        self._console.print(picture, no_wrap=True, crop=False, overflow="ignore")
+        self._console.print("On the phone: Settings → Linked devices → Link a device, then scan this code.")
+        rows = len(picture.plain.splitlines()) + 4
+        if self._console.is_terminal and self._console.height < rows:
+            self._console.print(
+                f"It needs {rows} lines: make the window taller, or use --phone NUMBER for a code to type.",
+                style="yellow",
+            )
+
+    def code(self, code: str) -> None:
+        """Show it with the way to where it is typed."""
+        self._console.print("On the phone: Settings → Linked devices → Link a device → Link with number.")
+        self._console.print(f"Type this code there: [bold]{code}[/bold]")
+
+    def linked(self, status: ConnectionStatus) -> None:
+        """Name the account, start the progress bar."""
+        who = " ".join(part for part in (status.name, status.number) if part)
+        self._console.print(f"Linked: {who or status.account}.", style="green", markup=False)
+        self._progress.start()
+        self._task = self._progress.add_task("Waiting for your history", total=None)
+
+    def history(self, percent: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            self._progress.update(self._task, description="Your history comes", total=100, completed=percent)
+
+    def synced(self) -> None:
+        """Say that it is done and what comes next."""
+        self._progress.stop()
+        self._console.print("Ready. Connect an application: whatsapp-mcp client-config --help")
+
+    def failed(self, error: WhatsAppError) -> None:
+        """Say what happened and what to do."""
+        self._progress.stop()
+        print_error(self._console, error)
+
+    def interrupted(self) -> None:
+        """Say what became of it."""
+        self._progress.stop()
+        if self._task is None:
+            self._console.print("Stopped; no phone was linked.")
+        else:
+            self._console.print("Stopped. The phone is linked; more history comes when a server runs.")
+
+
+def print_error(console: Console, error: WhatsAppError) -> None:
+    """One error for a person: what happened, then what to do."""
+    console.print(f"Error: {error.message}", style="red", markup=False)
+    console.print(error.action, markup=False)
+
+
+def draw_qr(text: str) -> Text:
+    """A QR code in half blocks, two rows of modules a line, dark on light whatever the terminal's colours."""
+    rows = [list(row) for row in segno.make_qr(text, error="l").matrix_iter(border=_QUIET_ZONE)]
+    if len(rows) % 2:
+        rows.append([0] * len(rows[0]))
+    lines = (_half_blocks(upper, lower) for upper, lower in zip(rows[::2], rows[1::2], strict=True))
+    return Text("\n".join("".join(line) for line in lines), style="black on bright_white")
+
+
+def _half_blocks(upper: list[int], lower: list[int]) -> Iterator[str]:
+    for top, bottom in zip(upper, lower, strict=True):
+        yield " ▄▀█"[2 * bool(top) + bool(bottom)]
+
+
+def rfc3339(moment: datetime) -> str:
+    """A time for programs, with its zone."""
+    return moment.isoformat(timespec="seconds")

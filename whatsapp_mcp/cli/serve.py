@@ -1,0 +1,54 @@
+"""`whatsapp-mcp serve`, kept apart from Typer so that an MCP application gets its first answer soon."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options of `serve`; what is left out is decided by the settings."""
+    result = argparse.ArgumentParser(
+        prog="whatsapp-mcp serve",
+        description="Serve MCP. This is also what whatsapp-mcp does without a command.",
+        epilog="Other commands: whatsapp-mcp --help",
+        allow_abbrev=False,
+    )
+    result.add_argument("--account", default="default", metavar="NAME", help="local name of the account")
+    result.add_argument(
+        "--transport",
+        choices=("stdio", "http", "sse"),
+        default="stdio",
+        help="http and sse are one server: /mcp and /sse (default: stdio)",
+    )
+    result.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
+    result.add_argument("--port", type=int, help="port to listen on (default: 8808)")
+    result.add_argument("--no-auth", action="store_true", help="ask for no bearer token; on loopback only")
+    result.add_argument("--toolsets", metavar="NAMES", help="comma-separated sets of tools to offer")
+    result.add_argument("--output-schemas", action="store_true", help="list output schemas (costs tokens)")
+    return result
+
+
+def serve(arguments: Sequence[str]) -> int:
+    """Serve until the application goes or a signal comes; answers the exit code when that never began."""
+    options = parser().parse_args(arguments)
+    from whatsapp_mcp.errors import WhatsAppError
+    from whatsapp_mcp.server.main import ServeOptions
+    from whatsapp_mcp.server.main import serve as serve_mcp
+
+    try:
+        serve_mcp(
+            ServeOptions(
+                account=options.account,
+                transport=options.transport,
+                host=options.host,
+                port=options.port,
+                auth=not options.no_auth,
+                toolsets=options.toolsets,
+                output_schemas=options.output_schemas,
+            )
+        )
+    except WhatsAppError as error:
+        sys.stderr.write(f"Error: {error.message}\n{error.action}\n")
+        return 1
