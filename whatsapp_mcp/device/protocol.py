@@ -9,6 +9,7 @@ Reading what was said is not here: every server reads the archive itself.
 
 from __future__ import annotations
 
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from whatsapp_mcp.models import ConnectionStatus, LinkState, SendRequest, SendResult
@@ -72,5 +73,17 @@ class Device(Protocol):
 
         Raises:
             NotConnected, DeadlineExceeded: WhatsApp could not be asked.
+        """
+        ...
+
+
+class Devices(Protocol):
+    """Who lends the current device; the accessor, as tools and pages see it."""
+
+    def use(self, deadline: float | None = None) -> AbstractAsyncContextManager[Device]:
+        """Lend the device for one call of at most `deadline` seconds; nobody keeps it.
+
+        Raises:
+            WhatsAppError: There is none at the moment, or it went while it was lent.
         """
         ...

@@ -1,0 +1,237 @@
+"""The link's state machine."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsapp_mcp.device import state as m
+from whatsapp_mcp.device.state import Effect, Link, Moment, step
+from whatsapp_mcp.models import ConnectionState as S
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def at(seconds: float = 0.0) -> Moment:
+    return Moment(T0 + timedelta(seconds=seconds), seconds)
+
+
+def online(generation: int = 7) -> Link:
+    return Link(S.ONLINE, T0, generation=generation, running=True, linked=True, online_at=-100.0)
+
+
+def after(link: Link, *events: m.Event, seconds: float = 1.0) -> tuple[Link, list[Effect]]:
+    effects: list[Effect] = []
+    for event in events:
+        link, new = step(link, event, at(seconds))
+        effects += new
+    return link, effects
+
+
+CLIENT_EVENTS = [
+    m.Paired,
+    m.Online,
+    m.Disconnected,
+    m.Answered,
+    m.ProbeFailed,
+    m.Unstuck,
+    m.Replaced,
+    m.Outdated,
+]
+
+
+def client_events(generation: st.SearchStrategy[int]) -> st.SearchStrategy[m.Event]:
+    reasons = st.just("because")
+    return st.one_of(
+        st.sampled_from(CLIENT_EVENTS).flatmap(lambda kind: generation.map(kind)),
+        st.builds(m.Code, generation, st.floats(1, 60)),
+        st.builds(m.Doubtful, generation, reasons),
+        st.builds(m.Stuck, generation, reasons),
+        st.builds(m.LoggedOut, generation, reasons),
+        st.builds(m.Banned, generation, reasons, st.floats(0, 1e6)),
+        st.builds(m.Refused, generation, reasons),
+        st.builds(m.Ended, generation, reasons),
+    )
+
+
+OUTSIDE = st.one_of(
+    st.just(m.Tick()),
+    st.just(m.LinkAsked()),
+    st.just(m.LinkAbandoned("given up")),
+    st.just(m.Unlinked("by us")),
+    st.just(m.ReconnectAsked()),
+    st.just(m.StartFailed("no memory")),
+)
+
+
+@given(
+    linked=st.booleans(),
+    script=st.lists(
+        st.tuples(st.one_of(OUTSIDE, client_events(st.integers(0, 4))), st.floats(0, 400), st.booleans()),
+        max_size=60,
+    ),
+)
+def test_no_sequence_of_events_leaves_the_table_or_gives_two_clients(
+    linked: bool, script: list[tuple[m.Event, float, bool]]
+) -> None:
+    alive: set[int] = set()
+    now = 0.0
+    highest = 0
+    link = Link(S.UNLINKED, T0)
+
+    def apply(event: m.Event) -> None:
+        nonlocal link, highest
+        before = link
+        link, effects = step(link, event, at(now))
+        for effect in effects:
+            if effect is Effect.START:
+                alive.clear()
+                highest += 1
+                alive.add(highest)
+                link, more = step(link, m.Started(highest), at(now))
+                assert not more
+            elif effect is Effect.STOP:
+                alive.clear()
+            elif effect is Effect.FORGET:
+                assert not link.linked
+        assert link.generation >= before.generation
+        assert len(alive) <= 1
+        assert link.running == bool(alive)
+        if link.state in m.RESTING:
+            assert not alive
+        if link.state in {S.UNLINKED, S.REPLACED, S.OUTDATED}:
+            assert link.timer is None
+        elif link.state is not S.ONLINE and link.stuck is None:
+            assert link.timer is not None, "every wait has a limit"
+        if link.state is S.ONLINE:
+            assert link.running
+            assert link.linked
+
+    apply(m.Opened(linked))
+    for event, pause, aim in script:
+        now += pause
+        if aim and isinstance(event, m.ClientEvent):
+            event = replace(event, generation=link.generation)
+        apply(event)
+
+
+@given(client_events(st.integers(0, 6)), st.sampled_from(list(S)))
+def test_events_of_an_old_generation_change_nothing(event: m.Event, state: S) -> None:
+    link = replace(online(), state=state)
+    assert step(link, event, at(1)) == (link, ())
+
+
+@pytest.mark.parametrize("state", sorted(m.RESTING))
+@given(event=client_events(st.just(7)))
+def test_events_of_a_stopped_client_change_nothing(state: S, event: m.Event) -> None:
+    link = replace(online(), state=state, running=False, online_at=None)
+    assert step(link, event, at(1)) == (link, ())
+
+
+def test_a_cut_gives_the_library_its_time_and_then_a_new_client() -> None:
+    link, effects = after(online(), m.Disconnected(7))
+    assert (link.state, effects) == (S.RECONNECTING, [])
+    assert after(link, m.Tick(), seconds=15.9)[1] == []
+    link, effects = after(link, m.Tick(), seconds=16.1)
+    assert (link.state, effects) == (S.RECONNECTING, [Effect.START])
+
+
+def test_a_cut_that_the_library_heals_is_online_again() -> None:
+    link, effects = after(online(), m.Disconnected(7), m.Online(7))
+    assert (link.state, link.reason, effects) == (S.ONLINE, None, [])
+
+
+def test_a_replaced_session_is_never_fought() -> None:
+    link, effects = after(online(), m.Replaced(7))
+    assert (link.state, effects) == (S.REPLACED, [Effect.STOP])
+    assert after(link, m.Tick(), m.Opened(linked=True), m.Tick(), seconds=1e7) == (link, [])
+    assert after(link, m.ReconnectAsked())[1] == [Effect.START]
+
+
+def test_a_ban_waits_until_its_expiry_and_then_tries_once() -> None:
+    link, effects = after(online(), m.Banned(7, "too many messages", 600.0), seconds=0)
+    assert (link.state, effects) == (S.BANNED, [Effect.STOP])
+    for seconds in range(0, 600, 30):
+        link, effects = after(link, m.Tick(), seconds=float(seconds))
+        assert effects == []
+    assert after(link, m.Tick(), seconds=661.0)[1] == [Effect.START]
+
+
+def test_a_ban_outlives_its_host() -> None:
+    link, _ = after(online(), m.Banned(7, "too many messages", 600.0), seconds=0)
+    link, effects = after(link, m.Opened(linked=True), m.Tick(), seconds=10)
+    assert (link.state, effects) == (S.BANNED, [])
+
+
+def test_a_logout_forgets_the_keys() -> None:
+    link, effects = after(online(), m.LoggedOut(7, "removed on the phone"))
+    assert (link.state, link.reason) == (S.UNLINKED, "removed on the phone")
+    assert effects == [Effect.STOP, Effect.FORGET]
+
+
+def test_an_unanswered_keep_alive_is_probed_and_a_dead_link_renewed() -> None:
+    link, effects = after(online(), m.Doubtful(7, "keep-alive unanswered"))
+    assert (link.state, effects) == (S.DEGRADED, [Effect.PROBE])
+    assert after(link, m.ProbeFailed(7))[1] == [Effect.START]
+    assert after(link, m.Tick(), seconds=20)[1] == [Effect.START]
+    assert after(link, m.Answered(7))[0].state is S.ONLINE
+
+
+def test_a_client_that_was_online_is_followed_at_once() -> None:
+    link, effects = after(online(), m.Ended(7, "killed"))
+    assert (link.state, link.failures, effects) == (S.OFFLINE, 0, [Effect.STOP])
+    assert after(link, m.Tick(), seconds=1.0)[1] == [Effect.START]
+
+
+def test_only_ends_before_login_lengthen_the_pause() -> None:
+    link = online()
+    pauses: list[float] = []
+    now = 1.0
+    for _ in range(12):
+        link, _ = step(link, m.Ended(link.generation, "refused"), at(now))
+        assert link.timer is not None
+        pauses.append(link.timer - now)
+        now = link.timer
+        link, effects = step(link, m.Tick(), at(now))
+        assert effects == (Effect.START,)
+        link, _ = step(link, m.Started(link.generation + 1), at(now))
+    assert pauses[0] == 0
+    assert pauses[1:] == sorted(pauses[1:])
+    assert pauses[-1] == pytest.approx(0.75 * m.RETRY_CAP)
+
+
+def test_a_client_that_dies_right_after_each_login_is_not_restarted_without_end() -> None:
+    link = online()
+    now = 1.0
+    for _ in range(10):
+        link, _ = step(link, m.Online(link.generation), at(now))
+        link, _ = step(link, m.Ended(link.generation, "crashed"), at(now + 0.1))
+        assert link.timer is not None
+        now = link.timer
+        link, _ = step(link, m.Tick(), at(now))
+        link, _ = step(link, m.Started(link.generation + 1), at(now))
+    assert now > 60
+
+
+def test_linking_that_expires_leaves_nothing() -> None:
+    link, effects = after(Link(S.UNLINKED, T0), m.LinkAsked(), m.Started(1), m.Code(1, 60.0), seconds=0)
+    assert (link.state, effects) == (S.LINKING, [Effect.START])
+    link, effects = after(link, m.Tick(), seconds=66)
+    assert (link.state, link.linked, effects) == (S.UNLINKED, False, [Effect.STOP, Effect.FORGET])
+    assert link.reason
+
+
+def test_a_full_disk_is_told_and_no_reason_for_a_new_client() -> None:
+    link, effects = after(online(), m.Stuck(7, "disk full"), m.Tick(), seconds=1e6)
+    assert (link.state, link.reason, effects) == (S.DEGRADED, "disk full", [])
+    assert "disk space" in (m.action(link) or "")
+    assert after(link, m.Unstuck(7))[0].state is S.ONLINE
+
+
+def test_a_refusal_is_retried_slowly() -> None:
+    link, effects = after(online(), m.Refused(7, "code 400"), seconds=0)
+    assert (link.state, effects) == (S.REFUSED, [Effect.STOP])
+    assert after(link, m.Tick(), seconds=10)[1] == []
+    assert after(link, m.Tick(), seconds=31)[1] == [Effect.START]

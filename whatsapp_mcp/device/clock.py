@@ -1,0 +1,61 @@
+"""Time as the device's loops see it, so that a test can own it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Protocol, TypeVar
+
+import anyio
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """Wall time for what is told, monotonic seconds for what is measured, and sleep."""
+
+    def now(self) -> datetime:
+        """The wall time, aware, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        ...
+
+
+class SystemClock:
+    """The machine's own time."""
+
+    def now(self) -> datetime:
+        """The wall time, aware, UTC."""
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        await anyio.sleep(seconds)
+
+
+async def within(clock: Clock, seconds: float | None, wait: Callable[[], Awaitable[T]]) -> T | None:
+    """What `wait()` returns, or None when `seconds` pass first on `clock` (None: no limit)."""
+    if seconds is None:
+        return await wait()
+    result: T | None = None
+
+    async def limit() -> None:
+        await clock.sleep(max(0.0, seconds))
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(limit)
+        result = await wait()
+        tasks.cancel_scope.cancel()
+    return result

@@ -1,0 +1,482 @@
+"""The link's state machine: every state, every event, every transition, and nothing else.
+
+`step(link, event, moment)` is pure: it answers the next `Link` and what the loop must do (`Effect`). The loop in
+`reconnect.py` feeds it events and does the effects; it decides nothing itself.
+
+Two rules hold throughout. Events of a client other than the running one change nothing. And every state that may
+leave by itself has a `timer`, so that nothing waits for ever on something that never comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+from typing import Final
+
+from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.models import ConnectionState as S
+
+CONNECT_LIMIT: Final = 30.0
+"""Seconds in which a new client must be logged in; a hanging dial has no limit of its own."""
+LIBRARY_RECONNECT: Final = 15.0
+"""Seconds that the library's own reconnect has before a new client takes over."""
+PROBE_LIMIT: Final = 12.0
+"""Seconds in which the probe of a doubtful link must be answered."""
+FIRST_QR_LIMIT: Final = 30.0
+"""Seconds in which WhatsApp must give the first QR or pairing code."""
+QR_GRACE: Final = 5.0
+"""Seconds after the last QR code's end in which another may still come."""
+PAIRED_LIMIT: Final = 45.0
+"""Seconds from a successful pairing to the first login."""
+STEADY_AFTER: Final = 10.0
+"""Seconds online after which the end of a client is no flapping."""
+FREE_FLAPS: Final = 3
+"""Ends soon after login that are still answered at once."""
+RETRY_CAP: Final = 60.0
+REFUSED_BASE: Final = 30.0
+REFUSED_CAP: Final = 900.0
+BAN_CHECK: Final = 60.0
+"""Seconds between looks at the wall clock while banned: it may be set."""
+
+
+class Effect(Enum):
+    """What the loop has to do after a step."""
+
+    START = auto()
+    """Kill the client if there is one and start a new one."""
+    STOP = auto()
+    """Kill the client."""
+    FORGET = auto()
+    """Delete the keys of the linked device."""
+    PROBE = auto()
+    """Ask WhatsApp something over the running client and report the outcome."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When a step happens: wall time, monotonic seconds, and a random number in [0, 1) for jitter."""
+
+    now: datetime
+    monotonic: float
+    chance: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """All that is known of the link.
+
+    Attributes:
+        running: Whether the client `generation` was started and not yet killed.
+        linked: Whether keys of a linked device are stored.
+        timer: Monotonic time at which `Tick` matters; None when nothing is awaited.
+        until: Wall time at which a ban ends.
+        failures: Ends of a client in a row before it was online.
+        flaps: Ends of a client in a row soon after it was online.
+        online_at: Monotonic time of the running client's login; None before it.
+        stuck: Why the journal cannot be written; None when it can.
+        probing: Whether the running probe decides about the client.
+    """
+
+    state: S
+    since: datetime
+    generation: int = 0
+    running: bool = False
+    linked: bool = False
+    reason: str | None = None
+    timer: float | None = None
+    until: datetime | None = None
+    failures: int = 0
+    flaps: int = 0
+    online_at: float | None = None
+    stuck: str | None = None
+    probing: bool = False
+
+
+# Events from outside the client.
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The host begins: `linked` says whether keys are stored."""
+
+    linked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAsked:
+    """Somebody wants to link a phone."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkAbandoned:
+    """Linking cannot go on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """The person logged this companion out from here."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReconnectAsked:
+    """Somebody wants a new client now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The loop has started the client `generation`."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartFailed:
+    """The client process could not be started."""
+
+    reason: str
+
+
+# Events of a client; each carries its generation.
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEvent:
+    """Base of what a client reports."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Code(ClientEvent):
+    """A QR text or pairing code is out, good for `lifetime` seconds."""
+
+    lifetime: float
+
+
+@dataclass(frozen=True, slots=True)
+class Paired(ClientEvent):
+    """The phone accepted the companion; the login follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Online(ClientEvent):
+    """Logged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected(ClientEvent):
+    """The connection is lost; the library tries again by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubtful(ClientEvent):
+    """Something that should have been answered was not."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered(ClientEvent):
+    """WhatsApp answered a probe or a keep-alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeFailed(ClientEvent):
+    """WhatsApp did not answer the probe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck(ClientEvent):
+    """The journal cannot be written."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unstuck(ClientEvent):
+    """The journal is written again."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedOut(ClientEvent):
+    """WhatsApp ended the companion; its keys are worthless."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced(ClientEvent):
+    """Another client took the session."""
+
+
+@dataclass(frozen=True, slots=True)
+class Banned(ClientEvent):
+    """A temporary ban; `seconds` until it ends."""
+
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated(ClientEvent):
+    """WhatsApp no longer takes this version of the client library."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused(ClientEvent):
+    """WhatsApp refused the login for any other reason."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(ClientEvent):
+    """The event pump has ended, the connect failed, or the process died."""
+
+    reason: str
+
+
+Event = (
+    Opened
+    | Tick
+    | LinkAsked
+    | LinkAbandoned
+    | Unlinked
+    | ReconnectAsked
+    | Started
+    | StartFailed
+    | ClientEvent
+)
+Step = tuple[Link, tuple[Effect, ...]]
+
+RESTING: Final = frozenset({S.UNLINKED, S.REPLACED, S.BANNED, S.OUTDATED, S.REFUSED})
+"""States without a client."""
+
+
+def step(link: Link, event: Event, moment: Moment) -> Step:
+    """The link after an event, and what the loop has to do."""
+    if isinstance(event, ClientEvent):
+        if not link.running or event.generation != link.generation:
+            return link, ()
+        return _reported(link, event, moment)
+    match event:
+        case Opened(linked):
+            return _opened(replace(link, running=False, linked=linked, online_at=None, stuck=None), moment)
+        case Tick():
+            return _passed(link, moment) if _is_due(link, moment) else (link, ())
+        case Started(generation):
+            return _started(link, generation, moment), ()
+        case StartFailed(reason):
+            return _ended(link, reason, moment)
+        case LinkAsked():
+            return _link_asked(link, moment)
+        case LinkAbandoned(reason) if link.state is S.LINKING:
+            return _rest(link, S.UNLINKED, reason, moment, forget=True)
+        case Unlinked(reason):
+            return _rest(link, S.UNLINKED, reason, moment, forget=True)
+        case ReconnectAsked() if link.linked:
+            return _start(replace(link, failures=0, flaps=0), S.CONNECTING, None, moment)
+        case _:
+            return link, ()
+
+
+def _reported(link: Link, event: ClientEvent, moment: Moment) -> Step:
+    """What the running client says."""
+    match event:
+        case LoggedOut(_, reason):
+            return _rest(link, S.UNLINKED, reason, moment, forget=True)
+        case Replaced():
+            return _rest(link, S.REPLACED, "Another client took over this session.", moment)
+        case Banned(_, reason, seconds):
+            until = moment.now + timedelta(seconds=max(0.0, seconds))
+            return _rest(link, S.BANNED, reason, moment, until=until, wait=min(max(0.0, seconds), BAN_CHECK))
+        case Outdated():
+            return _rest(link, S.OUTDATED, "WhatsApp no longer accepts this client version.", moment)
+        case Refused(_, reason) if link.linked:
+            failures = link.failures + 1
+            wait = backoff(failures, moment.chance, base=REFUSED_BASE, cap=REFUSED_CAP)
+            return _rest(replace(link, failures=failures), S.REFUSED, reason, moment, wait=wait)
+        case Ended(_, reason) | Refused(_, reason):
+            return _ended(link, reason, moment)
+        case Paired():
+            paired = replace(link, linked=True)
+            return _enter(paired, S.CONNECTING, None, moment, wait=PAIRED_LIMIT), ()
+        case Online():
+            online = replace(link, linked=True, failures=0, online_at=moment.monotonic)
+            return _settle(online, moment), ()
+        case Code(_, lifetime) if link.state is S.LINKING:
+            return replace(link, timer=moment.monotonic + lifetime + QR_GRACE), ()
+        case _:
+            return _while_online(link, event, moment)
+
+
+def _while_online(link: Link, event: ClientEvent, moment: Moment) -> Step:
+    """Reports that matter only between login and end."""
+    if link.online_at is None:
+        return link, ()
+    match event:
+        case Disconnected():
+            lost = replace(link, probing=False)
+            return _enter(
+                lost, S.RECONNECTING, "The connection was lost.", moment, wait=LIBRARY_RECONNECT
+            ), ()
+        case Doubtful(_, reason) if link.state in {S.ONLINE, S.DEGRADED} and not link.probing:
+            doubtful = replace(link, probing=True)
+            return _enter(doubtful, S.DEGRADED, reason, moment, wait=PROBE_LIMIT), (Effect.PROBE,)
+        case Answered() if link.state is S.DEGRADED:
+            return _settle(link, moment), ()
+        case ProbeFailed() if link.probing:
+            return _start(link, S.RECONNECTING, "WhatsApp did not answer; a new client takes over.", moment)
+        case Stuck(_, reason):
+            stuck = replace(link, stuck=reason)
+            if link.state is S.ONLINE:
+                return _enter(stuck, S.DEGRADED, reason, moment), ()
+            return stuck, ()
+        case Unstuck():
+            free = replace(link, stuck=None)
+            return (_settle(free, moment) if link.state is S.DEGRADED and not link.probing else free), ()
+        case _:
+            return link, ()
+
+
+def _opened(link: Link, moment: Moment) -> Step:
+    """A host takes over what the one before left: its resting states and its count of failures stay."""
+    if not link.linked:
+        reason = link.reason if link.state is S.UNLINKED else None
+        return _enter(link, S.UNLINKED, reason, moment), ()
+    if link.state is S.REPLACED:
+        return replace(link, timer=None), ()
+    if link.state is S.BANNED and link.until is not None:
+        return replace(link, timer=moment.monotonic), ()
+    if link.failures == 0 or link.state in {S.UNLINKED, S.OUTDATED}:
+        return _start(link, S.CONNECTING, None, moment)
+    wait = _pause(link, moment)
+    if link.state is S.REFUSED:
+        return replace(link, timer=moment.monotonic + wait), ()
+    return _enter(link, S.OFFLINE, link.reason, moment, wait=wait), ()
+
+
+def _link_asked(link: Link, moment: Moment) -> Step:
+    if link.linked or link.state is S.LINKING:
+        return link, ()
+    return _start(replace(link, failures=0, flaps=0), S.LINKING, None, moment)
+
+
+def _is_due(link: Link, moment: Moment) -> bool:
+    return link.timer is not None and moment.monotonic >= link.timer
+
+
+def _passed(link: Link, moment: Moment) -> Step:
+    """The timer of the state has run out."""
+    match link.state:
+        case S.LINKING:
+            return _rest(link, S.UNLINKED, "The code expired before a phone took it.", moment, forget=True)
+        case S.CONNECTING if link.running:
+            return _ended(link, "WhatsApp could not be reached in time.", moment)
+        case S.RECONNECTING if link.running and link.online_at is None:
+            return _ended(link, "WhatsApp could not be reached in time.", moment)
+        case S.RECONNECTING | S.DEGRADED:
+            return _start(link, S.RECONNECTING, link.reason, moment)
+        case S.BANNED if link.until is not None and moment.now < link.until:
+            left = (link.until - moment.now).total_seconds()
+            return replace(link, timer=moment.monotonic + min(left, BAN_CHECK)), ()
+        case _:
+            return _start(link, S.CONNECTING, link.reason, moment)
+
+
+def _ended(link: Link, reason: str, moment: Moment) -> Step:
+    """The client is of no more use: a new one, at once if the old one had been online."""
+    if link.state is S.LINKING or not link.linked:
+        return _rest(link, S.UNLINKED, f"Linking failed: {reason}", moment, forget=True)
+    if link.online_at is None:
+        link = replace(link, failures=link.failures + 1)
+    elif moment.monotonic - link.online_at < STEADY_AFTER:
+        link = replace(link, flaps=link.flaps + 1)
+    else:
+        link = replace(link, flaps=0)
+    wait = _pause(link, moment)
+    stopped = replace(link, running=False, online_at=None, stuck=None, probing=False)
+    state = S.RECONNECTING if link.state is S.RECONNECTING else S.OFFLINE
+    return _enter(stopped, state, reason, moment, wait=wait), (Effect.STOP,)
+
+
+def _pause(link: Link, moment: Moment) -> float:
+    return max(
+        backoff(link.failures, moment.chance, cap=RETRY_CAP),
+        backoff(link.flaps - FREE_FLAPS, moment.chance, cap=RETRY_CAP),
+    )
+
+
+def _start(link: Link, state: S, reason: str | None, moment: Moment) -> Step:
+    """Ask for a new client; `Started` or `StartFailed` follows, the timer stands in if neither does."""
+    fresh = replace(link, running=False, online_at=None, stuck=None, probing=False, until=None)
+    return _enter(fresh, state, reason, moment, wait=CONNECT_LIMIT), (Effect.START,)
+
+
+def _started(link: Link, generation: int, moment: Moment) -> Link:
+    limit = FIRST_QR_LIMIT if link.state is S.LINKING else CONNECT_LIMIT
+    return replace(link, generation=generation, running=True, online_at=None, timer=moment.monotonic + limit)
+
+
+def _settle(link: Link, moment: Moment) -> Link:
+    """Online, unless the journal is stuck."""
+    settled = replace(link, probing=False)
+    if link.stuck is not None:
+        return _enter(settled, S.DEGRADED, link.stuck, moment)
+    return _enter(settled, S.ONLINE, None, moment)
+
+
+def _rest(
+    link: Link,
+    state: S,
+    reason: str,
+    moment: Moment,
+    *,
+    until: datetime | None = None,
+    wait: float | None = None,
+    forget: bool = False,
+) -> Step:
+    """A state without a client."""
+    rested = replace(link, running=False, online_at=None, stuck=None, probing=False, until=until, flaps=0)
+    if forget:
+        rested = replace(rested, linked=False, failures=0)
+    effects = (Effect.STOP, Effect.FORGET) if forget else (Effect.STOP,)
+    return _enter(rested, state, reason, moment, wait=wait), effects
+
+
+def _enter(link: Link, state: S, reason: str | None, moment: Moment, *, wait: float | None = None) -> Link:
+    since = link.since if state is link.state else moment.now
+    timer = None if wait is None else moment.monotonic + wait
+    return replace(link, state=state, since=since, reason=reason, timer=timer)
+
+
+_ACTIONS: Final = {
+    S.UNLINKED: "Link a phone with link_device, or run `whatsapp-mcp link`.",
+    S.LINKING: "Scan the code with the phone: WhatsApp, Linked devices, Link a device.",
+    S.CONNECTING: "Wait: it connects by itself.",
+    S.DEGRADED: "Wait: the link is checked and renewed by itself.",
+    S.RECONNECTING: "Wait: the link heals by itself.",
+    S.REPLACED: "Close the other client of this session, then call reconnect.",
+    S.OUTDATED: "Upgrade the whatsapp-mcp package, then restart it.",
+    S.REFUSED: "Wait: it is tried again slowly. If it stays so, look at the phone's linked devices.",
+    S.OFFLINE: "Wait: a new client is being started.",
+}
+
+
+def action(link: Link) -> str | None:
+    """What a person or an agent should do in this state."""
+    if link.stuck is not None:
+        return "Free some disk space: nothing new is acknowledged to WhatsApp until then."
+    if link.state is S.BANNED and link.until is not None:
+        return f"Wait until {link.until.isoformat(timespec='minutes')}; then it tries again once."
+    return _ACTIONS.get(link.state)

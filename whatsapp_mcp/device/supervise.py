@@ -1,0 +1,56 @@
+"""`supervised`: run a background task so that its failure never ends the server."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from whatsapp_mcp.device.clock import Clock, SystemClock
+
+__all__ = ["backoff", "supervised"]
+
+SETTLED_AFTER: Final = 60.0
+"""Seconds of good running after which earlier failures no longer lengthen the pause."""
+
+logger = logging.getLogger(__name__)
+
+
+def backoff(failures: int, chance: float, *, base: float = 1.0, cap: float = 60.0) -> float:
+    """Seconds to wait after so many failures in a row: doubled each time, capped, jittered.
+
+    Args:
+        failures: 1 for the first; 0 means no wait.
+        chance: A number in [0, 1); the wait lies between half and the whole of the step.
+    """
+    if failures <= 0:
+        return 0.0
+    step = min(cap, base * 2.0 ** min(failures - 1, 30))
+    return step * (0.5 + chance / 2)
+
+
+async def supervised(
+    name: str,
+    run: Callable[[], Awaitable[None]],
+    *,
+    clock: Clock | None = None,
+    chance: Callable[[], float] = random.random,
+    failures: Counter[str] | None = None,
+) -> None:
+    """Run `run()` until it returns; log what it raises, count it under `name`, wait, and run it again."""
+    clock = clock or SystemClock()
+    in_a_row = 0
+    while True:
+        started = clock.monotonic()
+        try:
+            await run()
+        except Exception:
+            logger.exception("%s failed and is started again", name)
+        else:
+            return
+        in_a_row = 1 if clock.monotonic() - started >= SETTLED_AFTER else in_a_row + 1
+        if failures is not None:
+            failures[name] += 1
+        await clock.sleep(backoff(in_a_row, chance()))
