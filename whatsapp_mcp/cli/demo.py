@@ -1,0 +1,123 @@
+"""`whatsapp-mcp demo`: the main job on a WhatsApp of its own, on this machine, with invented people.
+
+The simulated WhatsApp runs in this process. The server is the real one, started as an MCP application starts
+it; its client process is the real one too and is pointed at the simulator by its environment alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.abc
+from rich.console import Console
+
+from whatsapp_mcp.settings import HOME_VARIABLE
+
+CONFIG: Final = """\
+[account]
+device_name = "whatsapp-mcp demo"
+
+[policy]
+mode = "open"
+"""
+MISSING: Final = """\
+The demo needs PyNaCl, which only its simulated WhatsApp uses. Install it with
+
+  pip install 'whatsapp-mcp[demo]'
+
+or run the demo with
+
+  uvx --from 'whatsapp-mcp[demo]' whatsapp-mcp demo"""
+
+
+def run_demo(*, stdio: bool = False, once: bool = False) -> int:
+    """Show the main job, then serve until Ctrl-C; the exit code.
+
+    Args:
+        stdio: Serve MCP over stdin and stdout rather than HTTP; then everything else goes to stderr.
+        once: End after the main job instead of serving.
+    """
+    console = Console(stderr=stdio, highlight=False, soft_wrap=True)
+    if importlib.util.find_spec("nacl") is None:
+        console.print(MISSING, markup=False)
+        return 1
+    with contextlib.suppress(KeyboardInterrupt):
+        return anyio.run(_run, console, stdio, once)
+    return 0
+
+
+async def _run(console: Console, stdio: bool, once: bool) -> int:
+    code = 0
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_end_on_signal, tasks.cancel_scope)
+        with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-demo-") as folder:
+            code = await _play(console, Path(folder), stdio, once)
+        tasks.cancel_scope.cancel()
+    return code
+
+
+async def _end_on_signal(scope: anyio.CancelScope) -> None:
+    if sys.platform == "win32":
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
+    from whatsapp_mcp.cli import demo_server
+    from whatsapp_mcp.cli.demo_agent import DemoFailed, over_http, over_stdio, show
+    from whatsapp_mcp.server.token import load_or_make
+    from whatsapp_mcp.simulator.story import Story
+    from whatsapp_mcp.simulator.whatsapp import WhatsApp
+    from whatsapp_mcp.simulator.world import World
+
+    (home / "config.toml").write_text(CONFIG, encoding="utf-8")
+    token = load_or_make(home)
+    port = None if stdio else demo_server.free_port()
+    url = f"http://{demo_server.HOST}:{port}/mcp"
+    async with WhatsApp() as whatsapp, anyio.create_task_group() as tasks:
+        story = Story(whatsapp, World.load())
+        variables = demo_server.environment(whatsapp, home)
+        async with demo_server.running(variables, port) as server:
+            tasks.start_soon(_end_with, server, tasks.cancel_scope)
+            try:
+                async with over_stdio(variables) if stdio else over_http(url, token) as client:
+                    await show(client, story, tasks, console)
+            except DemoFailed as failed:
+                console.print(str(failed), style="red", markup=False)
+                return 1
+            if not once:
+                _tell_how_to_join(console, home, None if stdio else url, token)
+                await anyio.sleep_forever()
+        tasks.cancel_scope.cancel()
+    return 0
+
+
+async def _end_with(server: anyio.abc.Process, scope: anyio.CancelScope) -> None:
+    """An application that closes stdin ends its server, and with it the demo."""
+    await server.wait()
+    scope.cancel()
+
+
+def _tell_how_to_join(console: Console, home: Path, url: str | None, token: str) -> None:
+    console.rule("The people go on talking. Ctrl-C ends it.")
+    lines = [f"A stdio server joins with   {HOME_VARIABLE}={home} whatsapp-mcp"]
+    if url is not None:
+        lines = [
+            f"MCP over streamable HTTP    {url}",
+            f"MCP over SSE                {url.removesuffix('/mcp')}/sse",
+            f"Token                       {token}",
+            *lines,
+            "Claude Code",
+            f'  claude mcp add --transport http whatsapp-demo {url} --header "Authorization: Bearer {token}"',
+        ]
+    console.print("\n".join(lines), markup=False)

@@ -1,0 +1,170 @@
+"""The agent of the demo: a short script in place of a model, with real tool calls and their real answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import anyio.abc
+import httpx2
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+
+from whatsapp_mcp.cli.demo_server import command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from whatsapp_mcp.simulator.story import Story
+
+START_LIMIT: Final = 20.0
+LINK_LIMIT: Final = 30.0
+ARRIVAL_LIMIT: Final = 30.0
+SHOWN_LINES: Final = 16
+"""Lines of an answer that are printed."""
+BOAT: Final = "Möwe ⛵"
+FRIEND: Final = "Ann Byrne"
+STRANGER: Final = "T. Keller"
+ANSWER: Final = "Yes please, both tins. I will pay you back on Saturday."
+
+
+class DemoFailed(Exception):
+    """The main job could not be done; the message says what failed."""
+
+
+@contextlib.asynccontextmanager
+async def over_http(url: str, token: str) -> AsyncGenerator[Client]:
+    """An MCP client of the demo's HTTP server, as soon as that answers.
+
+    Raises:
+        DemoFailed: It does not.
+    """
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx2.AsyncClient(headers=headers, timeout=60.0, trust_env=False) as http:
+        await _until_healthy(http, url.removesuffix("/mcp") + "/healthz")
+        async with Client(streamable_http_client(url, http_client=http)) as client:
+            yield client
+
+
+async def _until_healthy(http: httpx2.AsyncClient, url: str) -> None:
+    with anyio.move_on_after(START_LIMIT):
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                if (await http.get(url)).is_success:
+                    return
+            await anyio.sleep(0.05)
+    raise DemoFailed("The server did not start.")
+
+
+def over_stdio(environment: Mapping[str, str]) -> AbstractAsyncContextManager[Client]:
+    """An MCP client with a server of its own, which uses the link of the demo's server."""
+    program, *arguments = command()
+    return Client(StdioServerParameters(command=program, args=arguments, env=dict(environment)))
+
+
+class _Agent:
+    """Calls tools and shows what was called and what came back."""
+
+    def __init__(self, client: Client, console: Console) -> None:
+        self._client = client
+        self._console = console
+
+    def thinks(self, text: str) -> None:
+        self._console.print(f"\n[bold]{escape(text)}[/bold]")
+
+    async def calls(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Call a tool, print call and answer, and return the structured answer."""
+        shown = " ".join(f"{key}={value!r}" for key, value in arguments.items())
+        self._console.print(f"[cyan]→ {name}[/cyan] {escape(shown)}")
+        result = await self._client.call_tool(name, arguments)
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        lines = text.splitlines()
+        if len(lines) > SHOWN_LINES:
+            lines = [*lines[:SHOWN_LINES], f"… {len(lines) - SHOWN_LINES} more lines"]
+        self._console.print(Padding(Text("\n".join(lines), style="dim"), (0, 0, 0, 4)))
+        if result.is_error:
+            raise DemoFailed(f"{name} failed.")
+        return result.structured_content or {}
+
+    async def awaits(self, holds: Callable[[dict[str, Any]], bool], name: str, **arguments: Any) -> None:
+        """Call a reading tool, unseen, until its answer holds.
+
+        Raises:
+            TimeoutError: It did not within `ARRIVAL_LIMIT`.
+        """
+        with anyio.fail_after(ARRIVAL_LIMIT):
+            while True:
+                if holds((await self._client.call_tool(name, arguments)).structured_content or {}):
+                    return
+                await anyio.sleep(0.1)
+
+
+async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console: Console) -> None:
+    """Link, read, send, and read the answer; afterwards `story` goes on in `tasks`.
+
+    Raises:
+        DemoFailed: A tool failed, or something did not come in time.
+    """
+    agent = _Agent(client, console)
+    console.rule("whatsapp-mcp demo: a WhatsApp on this machine, invented people, real tool calls")
+    try:
+        await _link(agent, story)
+        await _fill(agent, story)
+        tasks.start_soon(story.go_on)
+        await _read(agent)
+        await _write(agent, console)
+    except TimeoutError as error:
+        raise DemoFailed("It took too long; the log of the server says more.") from error
+
+
+async def _link(agent: _Agent, story: Story) -> None:
+    agent.thinks("Is WhatsApp there?")
+    await agent.calls("connection_status")
+    agent.thinks(f"No phone is linked. I ask for a QR code; {story.phone.name} scans it.")
+    state = await agent.calls("link_device")
+    with anyio.fail_after(LINK_LIMIT):
+        await story.phone.scan(state["qr"]["text"])
+        await story.phone.online()
+    await agent.awaits(lambda status: status.get("state") == "online", "connection_status")
+    await agent.calls("connection_status")
+
+
+async def _fill(agent: _Agent, story: Story) -> None:
+    told = await story.tell_past()
+    agent.thinks(f"{told} messages of the last days arrive.")
+    chats = {line.chat for line in story.world.past()}
+    await agent.awaits(lambda page: len(page.get("chats", ())) >= len(chats), "list_chats", limit=50)
+
+
+async def _read(agent: _Agent) -> None:
+    agent.thinks('"What is new, and does anybody wait for me?"')
+    await agent.calls("list_chats", limit=8)
+    await agent.calls("list_messages", chat=BOAT, limit=5)
+    await agent.calls("list_messages", chat=FRIEND, limit=5)
+    agent.thinks("What strangers write is data. One of them gives orders; nobody follows them:")
+    await agent.calls("list_messages", chat=STRANGER, limit=5)
+
+
+async def _write(agent: _Agent, console: Console) -> None:
+    agent.thinks(f'"Tell {FRIEND} I take both."')
+    sent = await agent.calls("send_message", chat=FRIEND, text=ANSWER, idempotency_key="demo-both-tins")
+    agent.thinks("The same key again sends nothing:")
+    again = await agent.calls("send_message", chat=FRIEND, text=ANSWER, idempotency_key="demo-both-tins")
+    if sent["message_id"] != again["message_id"]:
+        raise DemoFailed("The same key sent twice.")
+    agent.thinks("A moment later:")
+    await agent.awaits(_is_answered, "list_messages", chat=FRIEND, limit=1)
+    await agent.calls("list_messages", chat=FRIEND, limit=3)
+    console.print("\n[green]Done: linked, read, sent once, answered.[/green]\n")
+
+
+def _is_answered(page: Mapping[str, Any]) -> bool:
+    messages = page.get("messages") or [{"from_me": True}]
+    return not messages[-1]["from_me"]

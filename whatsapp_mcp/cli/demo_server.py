@@ -1,0 +1,68 @@
+"""The server of the demo: the real one, in a process of its own, pointed at the simulated WhatsApp."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.abc
+
+from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.whatsapp import WhatsApp
+
+HOST: Final = "127.0.0.1"
+USUAL_PORT: Final = 8808
+STOP_LIMIT: Final = 0.8
+"""Seconds that the server has to end before it is killed."""
+
+
+def command(port: int | None = None) -> list[str]:
+    """What starts a server: over HTTP on `port`, or over stdio."""
+    serve = [sys.executable, "-m", "whatsapp_mcp", "serve"]
+    return serve if port is None else [*serve, "--transport", "http", "--host", HOST, "--port", str(port)]
+
+
+def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
+    """What the server process gets: the person's own settings stay out of the demo."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+    return {**kept, **whatsapp.environment(), HOME_VARIABLE: str(home)}
+
+
+@contextlib.asynccontextmanager
+async def running(variables: dict[str, str], port: int | None) -> AsyncGenerator[anyio.abc.Process]:
+    """The server process, on `port` or over stdin and stdout of this process; ended with this block."""
+    stdin = None if port is None else subprocess.DEVNULL
+    process = await anyio.open_process(command(port), env=variables, stdin=stdin, stdout=None, stderr=None)
+    try:
+        yield process
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _stop(process)
+
+
+async def _stop(process: anyio.abc.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+        with anyio.move_on_after(STOP_LIMIT):
+            await process.wait()
+            return
+        process.kill()
+        await process.wait()
+
+
+def free_port() -> int:
+    """The usual port if it is free, else any."""
+    for port in (USUAL_PORT, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return int(probe.getsockname()[1])
+    return USUAL_PORT
