@@ -100,10 +100,15 @@ def stanza_type(message: Any) -> tuple[str, str | None]:
     return "text", None
 
 
-async def post(sender: Party, message: Any, to: Party | Group, *, id: str | None = None) -> str:
-    """Send `message` to everybody it is for and to the sender's own companions; the id of it."""
+async def post(
+    sender: Party, message: Any, to: Party | Group, *, id: str | None = None, at: int | None = None
+) -> str:
+    """Send `message` to everybody it is for and to the sender's own companions; the id of it.
+
+    `at` is when it was sent, seconds since 1970; now when left out.
+    """
     message_id = id or sender.network.new_id()
-    outgoing = Outgoing(message, to, sender.network.timestamp())
+    outgoing = Outgoing(message, to, sender.network.timestamp() if at is None else at)
     sender.sent[message_id] = outgoing
     for companion in _companions(sender, to):
         companion.deliver(_encrypted(sender, companion, message_id, outgoing))

@@ -169,16 +169,24 @@ class Party:
 class Person(Party):
     """Somebody who has WhatsApp on a phone, and talks."""
 
-    async def says(self, text: str | Any, to: Party | Group | None = None, *, id: str | None = None) -> str:
+    async def says(
+        self,
+        text: str | Any,
+        to: Party | Group | None = None,
+        *,
+        id: str | None = None,
+        at: int | None = None,
+    ) -> str:
         """Send a message; the id of it.
 
         Args:
             text: A text, or a whole `E2E.Message`.
             to: A phone (the network's first account when left out), another person, or a group.
             id: The id it shall have.
+            at: When it was sent, seconds since 1970; now when left out.
         """
         message = E2E.Message(conversation=text) if isinstance(text, str) else text
-        return await messages.post(self, message, to or self.network.first_account, id=id)
+        return await messages.post(self, message, to or self.network.first_account, id=id, at=at)
 
     async def received(self, message_id: str, from_: Phone | None = None) -> None:
         """Tell the sender of a message that it arrived."""

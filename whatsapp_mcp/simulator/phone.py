@@ -76,7 +76,9 @@ class Phone(Party):
         """
         await self.network.until(lambda: not any(each.active for each in self.companions.values()), timeout)
 
-    async def says(self, to: Party | Group, text: str | Any, *, id: str | None = None) -> str:
+    async def says(
+        self, to: Party | Group, text: str | Any, *, id: str | None = None, at: int | None = None
+    ) -> str:
         """Send a text (or a whole `E2E.Message`) from the phone itself; companions get a copy."""
         message = E2E.Message(conversation=text) if isinstance(text, str) else text
-        return await messages.post(self, message, to, id=id)
+        return await messages.post(self, message, to, id=id, at=at)
