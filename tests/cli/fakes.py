@@ -1,0 +1,63 @@
+"""A device that plays back what a test has scripted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from whatsapp_mcp.errors import NotConnected, WhatsAppError
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def status_of(
+    state: ConnectionState, number: str | None = None, progress: int | None = None
+) -> ConnectionStatus:
+    return ConnectionStatus(state, NOON, "default", number=number, history_progress=progress)
+
+
+@dataclass
+class ScriptedDevice:
+    """Answers `link` with the first of `links`, `link_state` with the next ones, `status` with `statuses`.
+
+    The last of each is repeated. `refusal` is raised by `link`.
+    """
+
+    links: Sequence[LinkState] = ()
+    statuses: Sequence[ConnectionStatus] = (status_of(ConnectionState.UNLINKED),)
+    refusal: WhatsAppError | None = None
+    phones: list[str | None] = field(default_factory=list[str | None])
+    unlinked: bool = False
+
+    def __post_init__(self) -> None:
+        self._links = list(self.links)
+        self._statuses = list(self.statuses)
+
+    def kill(self) -> None:
+        pass
+
+    async def status(self) -> ConnectionStatus:
+        return self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
+
+    async def link(self, phone: str | None = None) -> LinkState:
+        self.phones.append(phone)
+        if self.refusal is not None:
+            raise self.refusal
+        return await self.link_state()
+
+    async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
+        return self._links.pop(0) if len(self._links) > 1 else self._links[0]
+
+    async def unlink(self) -> None:
+        self.unlinked = True
+
+    async def reconnect(self) -> ConnectionStatus:
+        return await self.status()
+
+    async def send(self, request: SendRequest) -> SendResult:
+        raise NotConnected("not scripted")
+
+    async def resolve_number(self, number: str) -> str | None:
+        raise NotConnected("not scripted")

@@ -1,0 +1,154 @@
+"""`whatsapp-mcp link`, on a device that plays back a script."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.cli.fakes import NOON, ScriptedDevice, status_of
+from whatsapp_mcp.cli import link as link_module
+from whatsapp_mcp.cli.link import link
+from whatsapp_mcp.cli.report import JsonReport
+from whatsapp_mcp.cli.status import settled_status
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected
+from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
+
+pytestmark = pytest.mark.anyio
+
+ONE, TWO = QrCode("2@one", NOON), QrCode("2@two", NOON)
+LINKING, ONLINE = ConnectionState.LINKING, ConnectionState.ONLINE
+NUMBER = "+15550001111"
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link_module, "HISTORY_POLL", 0.0)
+    monkeypatch.setattr(link_module, "HISTORY_GRACE", 0.05)
+
+
+async def events_of(device: ScriptedDevice, phone: str | None = None) -> tuple[bool, list[dict[str, Any]]]:
+    devices = Accessor[Device](lambda: NotConnected("none"))
+    await devices.replace(lambda _: device)
+    out = io.StringIO()
+    with anyio.fail_after(5):
+        linked = await link(devices, phone, JsonReport(out))
+    return linked, [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+async def test_each_qr_code_is_told_once_and_then_linked_and_synced():
+    device = ScriptedDevice(
+        links=[
+            LinkState(LINKING, 1, qr=ONE),
+            LinkState(LINKING, 1, qr=ONE),
+            LinkState(LINKING, 2, qr=TWO),
+            LinkState(ConnectionState.CONNECTING, 3),
+            LinkState(ONLINE, 4),
+        ],
+        statuses=[
+            status_of(ONLINE, NUMBER),
+            status_of(ONLINE, NUMBER, progress=10),
+            status_of(ONLINE, NUMBER, progress=90),
+            status_of(ONLINE, NUMBER),
+        ],
+    )
+
+    linked, events = await events_of(device)
+
+    assert linked
+    assert [event["event"] for event in events] == ["qr", "qr", "linked", "synced"]
+    assert [event["text"] for event in events[:2]] == [ONE.text, TWO.text]
+    assert events[2]["number"] == NUMBER
+
+
+async def test_with_a_phone_number_the_pairing_code_is_told_and_no_qr_code():
+    device = ScriptedDevice(
+        links=[
+            LinkState(LINKING, 1, qr=ONE, code="ABCD-EFGH"),
+            LinkState(LINKING, 2, qr=TWO, code="ABCD-EFGH"),
+            LinkState(ONLINE, 3),
+        ],
+        statuses=[status_of(ONLINE, NUMBER)],
+    )
+
+    _, events = await events_of(device, NUMBER)
+
+    assert device.phones == [NUMBER]
+    assert [event["event"] for event in events] == ["code", "linked", "synced"]
+    assert events[0]["code"] == "ABCD-EFGH"
+
+
+async def test_codes_that_run_out_are_a_failure_with_the_reason():
+    device = ScriptedDevice(
+        links=[
+            LinkState(LINKING, 1, qr=ONE),
+            LinkState(ConnectionState.UNLINKED, 2, reason="The QR codes ran out."),
+        ]
+    )
+
+    linked, events = await events_of(device)
+
+    assert not linked
+    assert events[-1] == {
+        "event": "failed",
+        "reason": "The QR codes ran out.",
+        "code": "NOT_LINKED",
+        "action": "Run `whatsapp-mcp link` again.",
+    }
+
+
+async def test_a_phone_that_is_linked_already_counts_as_linked():
+    device = ScriptedDevice(
+        refusal=InvalidArgument("A phone is linked already."), statuses=[status_of(ONLINE, NUMBER)]
+    )
+
+    linked, events = await events_of(device)
+
+    assert linked
+    assert [event["event"] for event in events] == ["linked", "synced"]
+
+
+async def test_a_number_that_is_none_is_refused():
+    linked, events = await events_of(ScriptedDevice(refusal=InvalidArgument("Not a number.")), "nonsense")
+
+    assert not linked
+    assert [(event["event"], event["code"]) for event in events] == [("failed", "INVALID_ARGUMENT")]
+
+
+async def test_a_whatsapp_that_gives_no_code_is_a_failure():
+    linked, events = await events_of(ScriptedDevice(refusal=DeadlineExceeded("No code in time.")))
+
+    assert not linked
+    assert [(event["event"], event["code"]) for event in events] == [("failed", "TIMEOUT")]
+
+
+async def test_status_waits_for_the_first_connect_to_come_to_an_end():
+    device = ScriptedDevice(
+        statuses=[
+            status_of(ConnectionState.OFFLINE),
+            status_of(ConnectionState.CONNECTING),
+            status_of(ONLINE),
+        ]
+    )
+    devices = Accessor[Device](lambda: NotConnected("none"))
+    await devices.replace(lambda _: device)
+
+    with anyio.fail_after(5):
+        status = await settled_status(devices)
+
+    assert status.state is ONLINE
+
+
+async def test_status_answers_what_it_has_when_the_first_connect_goes_on():
+    devices = Accessor[Device](lambda: NotConnected("none"))
+    await devices.replace(lambda _: ScriptedDevice(statuses=[status_of(ConnectionState.CONNECTING)]))
+
+    with anyio.fail_after(5):
+        status = await settled_status(devices, limit=0.0)
+
+    assert status.state is ConnectionState.CONNECTING
