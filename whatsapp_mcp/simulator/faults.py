@@ -72,8 +72,18 @@ class Faults:
     """Seconds that the server's clock is ahead."""
     media_status: int | None = None
     """Media requests are answered with this status."""
+    media_status_left: int | None = None
+    """How many media requests still get that status; None is all of them."""
     media_corrupt: bool = False
     """One byte of every media download is flipped."""
+
+    def next_media_status(self) -> int | None:
+        """The status that the media request at hand is answered with, or None to serve it."""
+        if self.media_status is None or self.media_status_left == 0:
+            return None
+        if self.media_status_left is not None:
+            self.media_status_left -= 1
+        return self.media_status
 
     def rest(self) -> None:
         """Put every switch back."""

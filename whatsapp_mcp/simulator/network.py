@@ -16,6 +16,7 @@ import anyio.abc
 from whatsapp_mcp.jid import LID_SERVER, Jid
 from whatsapp_mcp.simulator.connection import Remark
 from whatsapp_mcp.simulator.faults import Faults
+from whatsapp_mcp.simulator.media import MediaHosts
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.groups import Group
@@ -32,6 +33,7 @@ class Network:
         groups: Every group by its address.
         registrations: Companions that show a QR code, by each ref of it.
         code_requests: Companions that show a pairing code, by the number they want to be linked to.
+        media: The hosts of images, videos and other blobs.
         log: What clients did that a faultless client would not.
         tasks: Where work that outlives one stanza runs; set by whoever opens the network.
     """
@@ -50,6 +52,7 @@ class Network:
         self._last_number = 15550100000
         self._changed = anyio.Event()
         self._random = random.Random(seed)  # noqa: S311
+        self.media = MediaHosts(faults, self.remark, self.random("media"))
 
     def random(self, purpose: str) -> random.Random:
         """A source of randomness that depends on the seed and `purpose` alone."""

@@ -9,7 +9,7 @@ from typing import Self
 import anyio
 import anyio.abc
 
-from whatsapp_mcp.simulator import launcher, login, pairing
+from whatsapp_mcp.simulator import launcher, login, media, pairing
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.certificates import Authority
 from whatsapp_mcp.simulator.companion import Companion
@@ -23,7 +23,6 @@ from whatsapp_mcp.simulator.proxy import Handler, Proxy
 from whatsapp_mcp.simulator.websocket import WebSocket
 
 _CHAT_HOST = "web.whatsapp.com"
-_MEDIA_DOMAIN = "cdn.whatsapp.net"
 
 
 class WhatsApp:
@@ -40,7 +39,7 @@ class WhatsApp:
     def __init__(self, seed: int = 1, *, address: str = "127.0.0.1") -> None:
         self.faults = Faults()
         self.network = Network(seed, self.faults, Phone)
-        self._authority = Authority([_CHAT_HOST, f"*.{_MEDIA_DOMAIN}"])
+        self._authority = Authority([_CHAT_HOST, f"*.{media.DOMAIN}"])
         self._noise = Server()
         self._proxy = Proxy(self._authority, self.faults, self._route, address)
         self._exit = AsyncExitStack()
@@ -72,6 +71,11 @@ class WhatsApp:
         """What clients did that a faultless one would not: a test's last look."""
         refused = [Remark("refused host", host) for host in self._proxy.refused_hosts]
         return [*self.network.log, *refused]
+
+    @property
+    def media(self) -> media.MediaHosts:
+        """The hosts of images, videos and other blobs."""
+        return self.network.media
 
     @property
     def me(self) -> Phone:
@@ -152,6 +156,14 @@ class WhatsApp:
         """Deliver no message and acknowledge each with this error, until `recover`."""
         self.faults.ack_error = code
 
+    def media_status(self, status: int, times: int | None = None) -> None:
+        """Answer media requests with this HTTP status, all or the next few, until `recover`."""
+        self.faults.media_status, self.faults.media_status_left = status, times
+
+    def corrupt_media(self) -> None:
+        """Flip a byte in every media download, until `recover`."""
+        self.faults.media_corrupt = True
+
     def recover(self) -> None:
         """End every fault."""
         self.faults.rest()
@@ -198,6 +210,8 @@ class WhatsApp:
             await connection.close(self.faults.close_delay)
 
     def _route(self, host: str) -> Handler | None:
+        if host.endswith(f".{media.DOMAIN}"):
+            return self.media.serve
         return self._chat if host == _CHAT_HOST else None
 
     async def _chat(self, stream: anyio.abc.ByteStream) -> None:

@@ -1,0 +1,243 @@
+"""The media hosts: where clients fetch, put and delete encrypted blobs over HTTPS.
+
+A blob is known by its direct path. Clients put `&hash=...` and more behind a direct path, so it has a query
+already. Uploads need the `auth` of `media_conn`, and their last path element is the hash of the body.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import parse_qs, urlsplit
+
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator import media_crypto
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.faults import Faults
+from whatsapp_mcp.simulator.http import MalformedRequest, Request, read_body, read_request, response
+from whatsapp_mcp.simulator.media_crypto import EncryptedMedia, KindInfo
+from whatsapp_mcp.simulator.queries import Table
+
+if TYPE_CHECKING:
+    import random
+
+    import anyio.abc
+
+    from whatsapp_mcp.simulator.companion import Companion
+
+DOMAIN = "cdn.whatsapp.net"
+HOSTS = (f"media-sim1-1.{DOMAIN}", f"media-sim2-1.{DOMAIN}")
+"""The hosts that `media_conn` names, in the order in which clients try them."""
+
+Kind = Literal["image", "video", "gif", "video_note", "audio", "voice", "document", "sticker"]
+
+_CONNECTION_SECONDS = 6 * 3600
+_WRAPPERS = ("ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "documentWithCaptionMessage")
+
+
+@dataclass(frozen=True, slots=True)
+class _Format:
+    field: str
+    info: KindInfo
+    mimetype: str
+
+
+_FORMATS: dict[Kind, _Format] = {
+    "image": _Format("imageMessage", "WhatsApp Image Keys", "image/jpeg"),
+    "video": _Format("videoMessage", "WhatsApp Video Keys", "video/mp4"),
+    "gif": _Format("videoMessage", "WhatsApp Video Keys", "video/mp4"),
+    "video_note": _Format("ptvMessage", "WhatsApp Video Keys", "video/mp4"),
+    "audio": _Format("audioMessage", "WhatsApp Audio Keys", "audio/mpeg"),
+    "voice": _Format("audioMessage", "WhatsApp Audio Keys", "audio/ogg; codecs=opus"),
+    "document": _Format("documentMessage", "WhatsApp Document Keys", "application/octet-stream"),
+    "sticker": _Format("stickerMessage", "WhatsApp Image Keys", "image/webp"),
+}
+
+
+@dataclass(slots=True)
+class Blob:
+    """What a host keeps: encrypted bytes, and the HTTP status that a download gets (200 at first)."""
+
+    data: bytes
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A blob that was encrypted and put on the hosts."""
+
+    media: EncryptedMedia
+    direct_path: str
+
+
+class MediaHosts:
+    """All media hosts of one simulated WhatsApp; they keep the same blobs.
+
+    Attributes:
+        blobs: What is kept, by direct path without its query.
+        requests: Every request so far, as method and path.
+        auth: What `media_conn` gives out and uploads must show.
+    """
+
+    def __init__(self, faults: Faults, remark: Callable[[str, str], None], randomness: random.Random) -> None:
+        self._faults = faults
+        self._remark = remark
+        self._random = randomness
+        self.auth = randomness.randbytes(16).hex()
+        self.blobs: dict[str, Blob] = {}
+        self.requests: list[tuple[str, str]] = []
+
+    def put(self, info: KindInfo, plaintext: bytes) -> Upload:
+        """Encrypt something under a new key and keep it."""
+        media = media_crypto.encrypt(info, plaintext, random=self._random.randbytes)
+        return Upload(media, self._keep(media.ciphertext_with_mac))
+
+    def attach(self, kind: Kind, data: bytes, **fields: Any) -> Any:
+        """An `E2E.Message` with this file, for `says`; the file is on the hosts afterwards.
+
+        Args:
+            kind: What it is.
+            data: The file.
+            **fields: Further fields of the media message (`caption`, `fileName`, `mimetype`, `seconds` ...).
+        """
+        form = _FORMATS[kind]
+        upload = self.put(form.info, data)
+        message = E2E.Message()
+        part = getattr(message, form.field)
+        values: dict[str, Any] = {
+            "URL": f"https://{HOSTS[0]}{upload.direct_path}",
+            "directPath": upload.direct_path,
+            "mimetype": form.mimetype,
+            "fileLength": upload.media.file_length,
+            "fileSHA256": upload.media.file_sha256,
+            "fileEncSHA256": upload.media.file_enc_sha256,
+            "mediaKey": upload.media.media_key,
+        }
+        values |= {"PTT": True} if kind == "voice" else {}
+        values |= {"gifPlayback": True} if kind == "gif" else {}
+        for name, value in (values | fields).items():
+            setattr(part, name, value)
+        return message
+
+    def open(self, message: Any) -> bytes:
+        """The file in an `E2E.Message` that a client sent, checked against all that the message says of it.
+
+        Raises:
+            MediaError: The blob is not there, or does not fit the message.
+        """
+        form, part = _media_part(message)
+        blob = self.blobs.get(urlsplit(part.directPath).path)
+        if blob is None:
+            raise media_crypto.MediaError(f"nothing at {part.directPath}")
+        plaintext = media_crypto.decrypt(
+            form.info,
+            blob.data,
+            part.mediaKey,
+            file_sha256=part.fileSHA256,
+            file_enc_sha256=part.fileEncSHA256,
+        )
+        if len(plaintext) != part.fileLength:
+            raise media_crypto.MediaError(f"{len(plaintext)} bytes, not {part.fileLength}")
+        return plaintext
+
+    def expire(self, message: Any, status: int = 410) -> None:
+        """Answer downloads of this message's file with `status` (403, 404 or 410) from now on."""
+        _, part = _media_part(message)
+        self.blobs[urlsplit(part.directPath).path].status = status
+
+    async def serve(self, stream: anyio.abc.ByteStream) -> None:
+        """Answer the HTTP requests of one TLS stream until it ends."""
+        buffered = BufferedByteReceiveStream(stream)
+        while True:
+            try:
+                request = await read_request(buffered)
+            except MalformedRequest as error:
+                self._remark("malformed", str(error))
+                await stream.send(response(400))
+                return
+            body = await read_body(buffered, request)
+            await self._faults.silence.passed()
+            await stream.send(self._answer(request, body))
+
+    def _answer(self, request: Request, body: bytes) -> bytes:
+        target = urlsplit(request.target)
+        self.requests.append((request.method, target.path))
+        status = self._faults.next_media_status()
+        if status is not None:
+            return response(status)
+        query = parse_qs(target.query)
+        if request.method == "GET":
+            return self._download(target.path)
+        if query.get("auth") != [self.auth]:
+            self._remark("media", f"{request.method} {target.path} without the right auth")
+            return response(401)
+        if request.method == "POST":
+            return self._take(target.path, body)
+        if request.method == "DELETE":
+            return response(200 if self.blobs.pop(target.path, None) else 404)
+        self._remark("media", f"{request.method} {target.path}")
+        return response(405)
+
+    def _download(self, path: str) -> bytes:
+        blob = self.blobs.get(path)
+        if blob is None or blob.status != 200:
+            return response(blob.status if blob else 404)
+        data = blob.data
+        if self._faults.media_corrupt:
+            middle = len(data) // 2
+            data = data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
+        return response(200, {"Content-Type": "application/octet-stream"}, data)
+
+    def _take(self, path: str, body: bytes) -> bytes:
+        token = path.rpartition("/")[2]
+        if token.rstrip("=") != _base64(sha256(body).digest()):
+            self._remark("media", f"POST {path} is not named by the hash of its body")
+            return response(400)
+        direct_path = self._keep(body)
+        answer = {
+            "url": f"https://{HOSTS[0]}{direct_path}",
+            "direct_path": direct_path,
+            "handle": token,
+            "object_id": token,
+        }
+        return response(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+
+    def _keep(self, data: bytes) -> str:
+        path = f"/v/t62.7118-24/{_base64(sha256(data).digest())}"
+        self.blobs[path] = Blob(data)
+        return f"{path}?ccb=11-4"
+
+
+def _media_part(message: Any) -> tuple[_Format, Any]:
+    for wrapper in _WRAPPERS:
+        if message.HasField(wrapper):
+            return _media_part(getattr(message, wrapper).message)
+    for form in _FORMATS.values():
+        if message.HasField(form.field):
+            return form, getattr(message, form.field)
+    raise media_crypto.MediaError("the message carries no file")
+
+
+def _base64(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _media_conn(companion: Companion, iq: Node) -> Sequence[Node]:
+    del iq
+    attrs = {
+        "auth": companion.network.media.auth,
+        "ttl": _CONNECTION_SECONDS,
+        "auth_ttl": _CONNECTION_SECONDS,
+        "max_buckets": 12,
+    }
+    return [Node("media_conn", attrs, [Node("host", {"hostname": host}) for host in HOSTS])]
+
+
+TABLE: Table = {("w:m", "set", "media_conn"): _media_conn}
+"""Handlers for `queries.answer`."""
