@@ -1,0 +1,58 @@
+"""What the pages name exists: other pages, commands, options, tools."""
+
+import re
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.serve import parser
+from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.server.registry import spec_of
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+SERVE_OPTIONS = {option for action in parser()._actions for option in action.option_strings}
+
+
+@pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def page(request: pytest.FixtureRequest) -> Path:
+    return request.param
+
+
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    for each in (ROOT / "docs").glob("*.md"):
+        assert each.name == "README.md" or f"({each.name})" in index, each.name
+
+
+def test_every_command_that_a_page_shows_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for command, options in re.findall(
+        r"whatsapp-mcp ([a-z][a-z-]*)((?: --?[a-z-]+(?: [^\s`-]\S*)?)*)", text
+    ):
+        if command not in COMMANDS:
+            continue
+        known = SERVE_OPTIONS if command == "serve" else _options(command)
+        for option in re.findall(r"--[a-z-]+", options):
+            assert option in known, f"{command} {option}"
+
+
+def test_every_tool_that_a_page_names_exists(page: Path) -> None:
+    tools = {spec_of(function).name for function in toolsets.load(toolsets.ALL)}
+    verbs = {name.split("_")[0] for name in tools if "_" in name}
+    for name in re.findall(r"`([a-z]+_[a-z_]+)`", page.read_text(encoding="utf-8")):
+        if name.split("_")[0] in verbs:
+            assert name in tools, name
+
+
+def _options(command: str) -> set[str]:
+    return {option for parameter in COMMANDS[command].params for option in parameter.opts}

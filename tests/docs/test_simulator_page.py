@@ -1,0 +1,38 @@
+"""The simulator page: its example runs, and it names every call of `WhatsApp` and every variable."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp.simulator import WhatsApp
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
+
+
+def test_every_call_of_the_simulator_is_on_the_page_and_no_other() -> None:
+    public = {name for name in vars(WhatsApp) if not name.startswith("_")}
+    named = set(re.findall(r"\bwa\.(\w+)", PAGE))
+    assert named == public
+
+
+@pytest.mark.anyio
+async def test_every_variable_is_explained() -> None:
+    async with WhatsApp() as whatsapp:
+        names = set(whatsapp.environment())
+    assert {name for name in names if f"`{name}`" not in PAGE} == set()
+
+
+def test_the_example_runs(tmp_path: Path) -> None:
+    example = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0]
+    program = tmp_path / "example.py"
+    program.write_text(f"HOME = {str(tmp_path / 'home')!r}\n{example}", encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, str(program)], env=environment, timeout=60, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()

@@ -1,0 +1,44 @@
+"""The troubleshooting page explains every state and every error code, and says what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp import errors
+from whatsapp_mcp.models import ConnectionState
+
+PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+
+
+def rows(heading: str) -> dict[str, list[str]]:
+    """The table under a heading: first cell to the other cells."""
+    section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+    found: dict[str, list[str]] = {}
+    for line in section.splitlines():
+        if line.startswith("| `"):
+            first, *others = (cell.strip() for cell in line.strip("|").split("|"))
+            found[first.strip(" `")] = others
+    return found
+
+
+def codes() -> set[str]:
+    classes = [each for each in vars(errors).values() if isinstance(each, type)]
+    return {
+        each.code
+        for each in classes
+        if issubclass(each, errors.WhatsAppError) and each is not errors.WhatsAppError
+    }
+
+
+def test_every_connection_state_is_explained_and_no_other() -> None:
+    assert set(rows("By connection state")) == {state.value for state in ConnectionState}
+
+
+def test_every_error_code_is_explained_and_no_other() -> None:
+    assert set(rows("By error code")) == codes()
+
+
+@pytest.mark.parametrize("heading", ["By connection state", "By error code"])
+def test_everything_but_being_online_says_what_to_do(heading: str) -> None:
+    for name, cells in rows(heading).items():
+        assert cells[-1] or name == "online", name
