@@ -1,8 +1,27 @@
-"""What the host and a client process say to each other over the pipes: names and event codes.
+"""What the host and a client process say to each other over the pipes.
 
-The host calls `CONNECT` … by JSON-RPC; the client notifies. Every event of the library is first committed to
-the journal; content is only announced (`JOURNALED`), state events come with their payload (`STATE`), so that
-the state of the link never waits behind a backlog of messages.
+The host starts `python -m whatsapp_mcp.client` and waits for `READY`; it calls by JSON-RPC, the client
+notifies. Every event of the library is first committed to the journal; content is only announced
+(`JOURNALED`), state events come with their payload (`STATE`), so that the state of the link never waits
+behind a backlog of messages.
+
+Calls about the link, parameters in braces:
+
+* `connect` {}: start connecting and return. The outcome comes as `STATE`, `QR` or `ENDED`; after `ENDED` it
+  may be called again. `Busy` while it runs.
+* `pair_phone` {number}: a pairing code, while QR texts are shown.
+* `disconnect` {}, `logout` {}, `is_connected` {}, `is_logged_in` {} as the library has them: the last two lie
+  when the link is half dead, and any of them can take minutes while the library dials.
+* `probe` {}: null when WhatsApp answers at all, a refusal included.
+* `exit` {drain}: end the process, at once or after up to `drain` seconds in which the link is closed and what
+  is on its way is journaled. There is no answer: the pipe closes.
+
+All other calls stand in `calls.CALLS`, one line each. Their parameters and results follow one rule: a jid is
+its text, a protobuf is its base64, a list is a list of these, all else is plain JSON. Until the library has
+logged in they answer `NotConnected` or `NotLinked`.
+
+When the host closes the pipe or dies, the process closes the link, journals what is on its way and ends,
+within `HOST_GONE_SECONDS`, whatever state the library is in.
 """
 
 from __future__ import annotations
@@ -11,7 +30,7 @@ from enum import IntEnum
 from typing import Final
 
 READY: Final = "ready"
-"""Notification {pid}: the library is loaded and calls are answered."""
+"""Notification {pid, library}: neonize of that version is loaded and calls are answered."""
 JOURNALED: Final = "journaled"
 """Notification {seq}: the journal holds events up to `seq`."""
 STATE: Final = "state"
@@ -24,6 +43,15 @@ STUCK: Final = "journal_stuck"
 """Notification {error}: the journal cannot be written; events wait, WhatsApp is not acknowledged."""
 UNSTUCK: Final = "journal_unstuck"
 """Notification {}: the journal is written again."""
+
+HOST_GONE_SECONDS: Final = 0.4
+"""How long a client process may outlive its host."""
+EXIT_DONE: Final = 0
+"""Exit code: told to end, or the host is gone."""
+EXIT_BAD_ARGUMENTS: Final = 2
+"""Exit code: the command line is wrong."""
+EXIT_NO_LIBRARY: Final = 3
+"""Exit code: neonize or the journal could not be opened, the log says why. Any other code: it died."""
 
 
 class EventCode(IntEnum):

@@ -1,0 +1,98 @@
+"""A real client process, driven over its pipes as a host drives it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from base64 import b64decode
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from whatsapp_mcp.client.protocol import QR, READY, STATE, EventCode
+from whatsapp_mcp.rpc import Params, Peer
+
+NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "NO_PROXY": ""}
+"""An environment in which nothing leaves the machine."""
+
+PATIENCE = 30.0
+
+
+class ClientUnderTest:
+    """What was heard from it, and its calls."""
+
+    def __init__(self, process: anyio.abc.Process, peer: Peer) -> None:
+        self.process = process
+        self.peer = peer
+        self.heard: list[tuple[str, Params]] = []
+        self._news = anyio.Event()
+
+    async def on_notification(self, method: str, params: Params) -> None:
+        self.heard.append((method, params))
+        self._news.set()
+        self._news = anyio.Event()
+
+    async def call(self, method: str, **params: Any) -> Any:
+        return await self.peer.call(method, params, deadline=PATIENCE)
+
+    async def hear(self, method: str, wanted: Callable[[Params], bool] = lambda params: True) -> Params:
+        """The first such notification, waiting for it if need be; it is forgotten then."""
+        with anyio.fail_after(PATIENCE):
+            while True:
+                for heard in self.heard:
+                    if heard[0] == method and wanted(heard[1]):
+                        self.heard.remove(heard)
+                        return heard[1]
+                await self._news.wait()
+
+    async def hear_state(self, code: EventCode) -> bytes:
+        """The payload of the next state event of this kind."""
+        params = await self.hear(STATE, lambda params: params["code"] == code)
+        return b64decode(params["payload"])
+
+    async def link(self, phone: Any) -> None:
+        """Connect and let the phone scan the first QR text; returns when online."""
+        await self.call("connect")
+        await phone.scan((await self.hear(QR))["text"])
+        await self.hear_state(EventCode.CONNECTED)
+
+
+@asynccontextmanager
+async def client_process(
+    folder: Path, environment: Mapping[str, str] = NOWHERE, *, generation: int = 1, history: str = "recent"
+) -> AsyncGenerator[ClientUnderTest]:
+    """A client process that is ready; killed at the end if it still runs. Its log is `client.log`."""
+    import os
+
+    arguments = ["--folder", str(folder), "--generation", str(generation), "--device-name", "Test"]
+    with (folder / "client.log").open("ab") as log:
+        process = await anyio.open_process(
+            [sys.executable, "-m", "whatsapp_mcp.client", *arguments, "--history", history],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env={**os.environ, **environment},
+        )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        async with process:
+            client: ClientUnderTest
+
+            async def on_notification(method: str, params: Params) -> None:
+                await client.on_notification(method, params)
+
+            peer = Peer(process.stdout, process.stdin, on_notification=on_notification)
+            client = ClientUnderTest(process, peer)
+            async with peer:
+                await client.hear(READY)
+                yield client
+                if process.returncode is None:
+                    process.kill()
+    finally:
+        if process.returncode is None:
+            process.kill()

@@ -1,0 +1,93 @@
+"""`python -m whatsapp_mcp.client`: one client, one generation. `protocol.py` holds what it says and hears."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sqlite3
+import sys
+import time
+from pathlib import Path
+
+import anyio
+
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.pipes import HostReceiveStream, HostSendStream, take_aside
+from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, HOST_GONE_SECONDS
+from whatsapp_mcp.rpc import Peer
+
+logger = logging.getLogger(__name__)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m whatsapp_mcp.client", description="Runs one WhatsApp client for a host, over pipes."
+    )
+    parser.add_argument("--folder", type=Path, required=True, help="the account's folder")
+    parser.add_argument("--generation", type=int, required=True, help="the number of this client")
+    parser.add_argument("--device-name", required=True, help="how the phone lists this companion")
+    parser.add_argument("--history", choices=("recent", "full"), default="recent")
+    return parser.parse_args()
+
+
+def _leave_terminal() -> None:
+    """Keep the terminal's signals away: the host decides when its client ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setsid"):
+        with contextlib.suppress(PermissionError):
+            os.setsid()
+
+
+async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> None:
+    # Loads the Go library, which is why the pipes are elsewhere by now.
+    from whatsapp_mcp.client.process import ClientProcess
+
+    loop = asyncio.get_running_loop()
+    endings: set[asyncio.Task[None]] = set()
+    process = ClientProcess(
+        Journal(Path("inbox.db")), arguments.generation, arguments.device_name, arguments.history
+    )
+
+    def end_softly() -> None:
+        endings.add(loop.create_task(process.end(HOST_GONE_SECONDS)))
+
+    def host_gone() -> None:
+        loop.call_soon_threadsafe(end_softly)
+        time.sleep(HOST_GONE_SECONDS)
+        os._exit(0)
+
+    async with Peer(
+        HostReceiveStream(incoming, host_gone), HostSendStream(outgoing), on_call=process.call
+    ) as peer:
+        await process.serve(peer)
+
+
+def main() -> None:
+    """Run until told to end or left by the host; never returns in another way than `os._exit`."""
+    arguments = _arguments()
+    incoming, outgoing = take_aside()
+    _leave_terminal()
+    os.umask(0o077)
+    logging.basicConfig(
+        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    code = 1
+    try:
+        os.chdir(arguments.folder)
+        anyio.run(_run, arguments, incoming, outgoing)
+    except (ImportError, OSError, RuntimeError, sqlite3.Error):
+        logger.exception("the client cannot run")
+        code = EXIT_NO_LIBRARY
+    except Exception:
+        logger.exception("the client failed")
+    finally:
+        # Not a plain return: the library's threads may refuse to end.
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    main()

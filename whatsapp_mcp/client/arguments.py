@@ -1,0 +1,131 @@
+"""From JSON to what the library takes, and back.
+
+One rule both ways: a jid is its text, a protobuf (and any bytes) is its base64, a list is a list of these;
+text, numbers, booleans and null are themselves.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import Neonize
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Message)
+
+_REQUIRED: Any = object()
+
+
+class Arguments:
+    """The parameters of one call, read by name and kind.
+
+    Every method raises `InvalidArgument` when the parameter is missing and has no default, or is of another
+    kind.
+    """
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        self._params = params
+
+    def text(self, name: str, default: str = _REQUIRED) -> str:
+        """A string."""
+        return self._get(name, str, default)
+
+    def texts(self, name: str) -> list[str]:
+        """A list of strings."""
+        values = self._get(name, list, _REQUIRED)
+        if not all(isinstance(value, str) for value in values):
+            raise _not(name, "a list of texts")
+        return values
+
+    def flag(self, name: str, default: bool = _REQUIRED) -> bool:
+        """True or false."""
+        return self._get(name, bool, default)
+
+    def number(self, name: str, default: float = _REQUIRED) -> float:
+        """A number."""
+        value = self._get(name, (int, float), default)
+        if isinstance(value, bool):
+            raise _not(name, "a number")
+        return value
+
+    def integer(self, name: str, default: int = _REQUIRED) -> int:
+        """A whole number."""
+        return int(self.number(name, default))
+
+    def path(self, name: str) -> Path:
+        """A file's absolute path."""
+        path = Path(self.text(name))
+        if not path.is_absolute():
+            raise _not(name, "an absolute path")
+        return path
+
+    def jid(self, name: str) -> Neonize.JID:
+        """A jid, as the library's protobuf."""
+        return jid_to_proto(self.text(name))
+
+    def jids(self, name: str) -> list[Neonize.JID]:
+        """A list of jids."""
+        return [jid_to_proto(text) for text in self.texts(name)]
+
+    def proto(self, name: str, kind: type[M]) -> M:
+        """A protobuf of this kind, given in base64."""
+        try:
+            return kind.FromString(base64.b64decode(self.text(name), validate=True))
+        except (binascii.Error, DecodeError):
+            raise _not(name, f"a {kind.DESCRIPTOR.full_name} in base64") from None
+
+    def _get(self, name: str, kind: type[T] | tuple[type, ...], default: Any) -> Any:
+        value = self._params.get(name, default)
+        if value is _REQUIRED:
+            raise InvalidArgument(f"The parameter {name!r} is missing.")
+        if not isinstance(value, kind):
+            raise _not(name, "of the right kind")
+        return value
+
+
+def _not(name: str, what: str) -> InvalidArgument:
+    return InvalidArgument(f"The parameter {name!r} is not {what}.")
+
+
+def jid_to_proto(text: str) -> Neonize.JID:
+    """The library's protobuf of a jid."""
+    jid = Jid.parse(text)
+    return Neonize.JID(
+        User=jid.user, RawAgent=0, Device=jid.device, Integrator=0, Server=jid.server, IsEmpty=False
+    )
+
+
+def jid_from_proto(jid: Neonize.JID) -> str:
+    """The text of a jid; empty for the library's empty jid."""
+    if not jid.User:
+        return jid.Server
+    return str(Jid(jid.User, jid.Server, jid.Device))
+
+
+def to_json(value: Any) -> Any:
+    """A result of the library as JSON.
+
+    Raises:
+        Unsupported: It is of a kind that the rule does not cover.
+    """
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, Neonize.JID):
+        return jid_from_proto(value)
+    if isinstance(value, Message):
+        return base64.b64encode(value.SerializeToString()).decode()
+    if isinstance(value, dict):
+        return {str(key): to_json(inner) for key, inner in value.items()}
+    if isinstance(value, Iterable):
+        return [to_json(inner) for inner in value]
+    raise Unsupported(f"The client library answered with a {type(value).__name__}.")

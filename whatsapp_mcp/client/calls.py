@@ -1,0 +1,291 @@
+"""What the host can ask of a client process, one line a call.
+
+Parameters and results follow the rule in `arguments.py`: a jid is its text, a protobuf is its base64. The
+result is what neonize's method of that name returns; `→` names the protobuf. A call whose method the
+installed library lacks answers `Unsupported`. Every call may answer the errors of `failures.meaning`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from whatsapp_mcp.client.arguments import Arguments, to_json
+from whatsapp_mcp.client.failures import meaning
+from whatsapp_mcp.client.library import (
+    BlocklistAction,
+    ChatPresence,
+    ChatPresenceMedia,
+    Library,
+    MediaType,
+    NeonizeError,
+    ParticipantChange,
+    Presence,
+    ReceiptType,
+    VoteType,
+    set_privacy_setting,
+)
+from whatsapp_mcp.errors import (
+    FileNotAllowed,
+    InvalidArgument,
+    Rejected,
+    Unsupported,
+)
+from whatsapp_mcp.protobufs import E2E, Common, Neonize
+
+logger = logging.getLogger(__name__)
+
+Call = Callable[[Any, Arguments], Awaitable[Any]]
+"""(neonize's client, parameters) to a result that `to_json` takes."""
+
+_CHAT_PRESENCE: Final = {
+    "composing": (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
+    "recording": (ChatPresence.CHAT_PRESENCE_COMPOSING, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_AUDIO),
+    "paused": (ChatPresence.CHAT_PRESENCE_PAUSED, ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT),
+}
+_MEDIA: Final = {
+    "image": MediaType.MediaImage,
+    "sticker": MediaType.MediaImage,
+    "video": MediaType.MediaVideo,
+    "audio": MediaType.MediaAudio,
+    "document": MediaType.MediaDocument,
+    "thumbnail": MediaType.MediaLinkThumbnail,
+}
+_RECEIPTS: Final = {"read": ReceiptType.READ, "played": ReceiptType.PLAYED}
+_NANOSECONDS: Final = 1_000_000_000
+
+
+def _choice(arguments: Arguments, name: str, choices: dict[str, Any], default: str | None = None) -> Any:
+    text = arguments.text(name) if default is None else arguments.text(name, default)
+    if text not in choices:
+        raise InvalidArgument(f"The parameter {name!r} is none of {', '.join(choices)}.")
+    return choices[text]
+
+
+async def _probe(client: Any, arguments: Arguments) -> None:
+    """Ask WhatsApp something small; a refusal proves the link as well as an answer does."""
+    try:
+        await client.get_blocklist()
+    except NeonizeError as error:
+        refusal = meaning(str(error))
+        if not isinstance(refusal, Rejected):
+            raise refusal from error
+
+
+async def _send(client: Any, arguments: Arguments) -> dict[str, Any]:
+    try:
+        sent = await client.send_message(arguments.jid("to"), arguments.proto("message", E2E.Message))
+    except NeonizeError as error:
+        raise meaning(str(error), sending=True) from error
+    return {"id": sent.ID, "timestamp": sent.Timestamp, "server_id": sent.ServerID}
+
+
+async def _build_edit(client: Any, arguments: Arguments) -> E2E.Message:
+    """Wraps the new message as WhatsApp's own apps do."""
+    chat, message_id = arguments.text("chat"), arguments.text("id")
+    edit = E2E.ProtocolMessage(
+        key=Common.MessageKey(fromMe=True, ID=message_id, remoteJID=chat),
+        type=E2E.ProtocolMessage.MESSAGE_EDIT,
+        editedMessage=arguments.proto("message", E2E.Message),
+        timestampMS=time.time_ns() // 1_000_000,
+    )
+    return E2E.Message(editedMessage=E2E.FutureProofMessage(message=E2E.Message(protocolMessage=edit)))
+
+
+async def _build_poll(client: Any, arguments: Arguments) -> E2E.Message:
+    kind = VoteType.MULTIPLE if arguments.flag("multiple", False) else VoteType.SINGLE
+    return await client.build_poll_vote_creation(arguments.text("question"), arguments.texts("options"), kind)
+
+
+async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
+    data = await _read(arguments)
+    kind = _choice(arguments, "kind", _MEDIA)
+    if arguments.flag("channel", False):
+        return await client.upload_newsletter(data, kind)
+    return await client.upload(data, kind)
+
+
+async def _download(client: Any, arguments: Arguments) -> dict[str, int]:
+    path = arguments.path("path")
+    data = await client.download_any(arguments.proto("message", E2E.Message))
+    await asyncio.to_thread(_write, path, data)
+    return {"size": len(data)}
+
+
+def _write(path: Path, data: bytes) -> None:
+    """All of the file under its name, or nothing."""
+    part = path.with_name(path.name + ".part")
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(data)
+    part.replace(path)
+
+
+async def _read(arguments: Arguments) -> bytes:
+    return await asyncio.to_thread(arguments.path("path").read_bytes)
+
+
+async def _set_group_photo(client: Any, arguments: Arguments) -> str:
+    return await client.set_group_photo(arguments.jid("group"), await _read(arguments))
+
+
+async def _set_profile_photo(client: Any, arguments: Arguments) -> str:
+    return await client.set_profile_photo(await _read(arguments))
+
+
+async def _create_group(client: Any, arguments: Arguments) -> Neonize.GroupInfo:
+    options: dict[str, Any] = {}
+    if arguments.flag("community", False):
+        options["group_parent"] = Neonize.GroupParent(IsParent=True, DefaultMembershipApprovalMode="")
+    if arguments.text("parent", ""):
+        options["linked_parent"] = Neonize.GroupLinkedParent(LinkedParentJID=arguments.jid("parent"))
+    return await client.create_group(arguments.text("name"), arguments.jids("members"), **options)
+
+
+async def _set_group_topic(client: Any, arguments: Arguments) -> None:
+    # An empty previous id lets the library look it up.
+    await client.set_group_topic(arguments.jid("group"), "", "", arguments.text("topic"))
+
+
+async def _set_privacy_setting(client: Any, arguments: Arguments) -> Neonize.PrivacySettings:
+    return await set_privacy_setting(arguments.text("name"), arguments.text("value"))
+
+
+async def _create_newsletter(client: Any, arguments: Arguments) -> Neonize.NewsletterMetadata:
+    picture = await _read(arguments) if arguments.text("path", "") else b""
+    return await client.create_newsletter(arguments.text("name"), arguments.text("description", ""), picture)
+
+
+CALLS: Final[dict[str, Call]] = {
+    # The link. `probe` answers null when WhatsApp answers at all.
+    "me": lambda c, a: c.get_me(),  # → Neonize.Device
+    "probe": _probe,
+    # Messages. `message` is an E2E.Message. `send_message` answers {id, timestamp in s, server_id}.
+    "send_message": _send,
+    "build_reaction": lambda c, a: c.build_reaction(
+        a.jid("chat"), a.jid("sender"), a.text("id"), a.text("emoji")
+    ),  # → E2E.Message, as all the build calls
+    "build_revoke": lambda c, a: c.build_revoke(a.jid("chat"), a.jid("sender"), a.text("id")),
+    "build_edit": _build_edit,
+    "build_poll": _build_poll,
+    "build_poll_vote": lambda c, a: c.build_poll_vote(
+        a.proto("poll", Neonize.MessageInfo), a.texts("options")
+    ),
+    "decrypt_poll_vote": lambda c, a: c.decrypt_poll_vote(
+        a.proto("event", Neonize.Message)
+    ),  # → E2E.PollVoteMessage
+    "mark_read": lambda c, a: c.mark_read(
+        *a.texts("ids"),
+        chat=a.jid("chat"),
+        sender=a.jid("sender"),
+        receipt=_choice(a, "receipt", _RECEIPTS, "read"),
+    ),
+    "send_chat_presence": lambda c, a: c.send_chat_presence(
+        a.jid("chat"), *_choice(a, "state", _CHAT_PRESENCE)
+    ),
+    "send_presence": lambda c, a: c.send_presence(
+        Presence.AVAILABLE if a.flag("available") else Presence.UNAVAILABLE
+    ),
+    "reject_call": lambda c, a: c.reject_call(a.jid("caller"), a.text("id")),
+    # Files. `kind`: image, sticker, video, audio, document, thumbnail. `download` answers {size}.
+    "upload": _upload,  # → Neonize.UploadResponse
+    "download": _download,
+    # People.
+    "is_on_whatsapp": lambda c, a: c.is_on_whatsapp(*a.texts("numbers")),  # → [Neonize.IsOnWhatsAppResponse]
+    "get_user_info": lambda c, a: c.get_user_info(
+        *a.jids("jids")
+    ),  # → [Neonize.GetUserInfoSingleReturnFunction]
+    "get_profile_picture": lambda c, a: c.get_profile_picture(
+        a.jid("jid"),
+        Neonize.GetProfilePictureParams(Preview=a.flag("preview", True), ExistingID="", IsCommunity=False),
+    ),  # → Neonize.ProfilePictureInfo
+    "get_contact": lambda c, a: c.contact.get_contact(a.jid("jid")),  # → Neonize.ContactInfo
+    "get_all_contacts": lambda c, a: c.contact.get_all_contacts(),  # → [Neonize.Contact]
+    "get_lid_from_pn": lambda c, a: c.get_lid_from_pn(a.jid("jid")),
+    "get_pn_from_lid": lambda c, a: c.get_pn_from_lid(a.jid("jid")),
+    "subscribe_presence": lambda c, a: c.subscribe_presence(a.jid("jid")),
+    "get_blocklist": lambda c, a: c.get_blocklist(),  # → Neonize.Blocklist
+    "block": lambda c, a: c.update_blocklist(a.jid("jid"), BlocklistAction.BLOCK),
+    "unblock": lambda c, a: c.update_blocklist(a.jid("jid"), BlocklistAction.UNBLOCK),
+    "get_contact_qr_link": lambda c, a: c.get_contact_qr_link(a.flag("revoke", False)),
+    "resolve_contact_qr_link": lambda c, a: c.resolve_contact_qr_link(a.text("code")),
+    "resolve_business_message_link": lambda c, a: c.resolve_business_message_link(a.text("code")),
+    # Chats. `send_app_state` takes what the phone would sync: archive, pin, mute, star, label, delete.
+    "get_chat_settings": lambda c, a: c.chat_settings.get_chat_settings(a.jid("chat")),
+    "send_app_state": lambda c, a: c.send_app_state(a.proto("patch", Neonize.PatchInfo)),
+    "set_disappearing_timer": lambda c, a: c.set_disappearing_timer(
+        a.jid("chat"), a.integer("seconds") * _NANOSECONDS
+    ),
+    # Groups and communities. → Neonize.GroupInfo, or a list of them.
+    "get_group_info": lambda c, a: c.get_group_info(a.jid("group")),
+    "get_joined_groups": lambda c, a: c.get_joined_groups(),
+    "get_group_info_from_link": lambda c, a: c.get_group_info_from_link(a.text("code")),
+    "create_group": _create_group,
+    "join_group_with_link": lambda c, a: c.join_group_with_link(a.text("code")),
+    "leave_group": lambda c, a: c.leave_group(a.jid("group")),
+    "set_group_name": lambda c, a: c.set_group_name(a.jid("group"), a.text("name")),
+    "set_group_topic": _set_group_topic,
+    "set_group_photo": _set_group_photo,
+    "set_group_announce": lambda c, a: c.set_group_announce(a.jid("group"), a.flag("on")),
+    "set_group_locked": lambda c, a: c.set_group_locked(a.jid("group"), a.flag("on")),
+    "get_group_invite_link": lambda c, a: c.get_group_invite_link(a.jid("group"), a.flag("revoke", False)),
+    "get_group_request_participants": lambda c, a: c.get_group_request_participants(a.jid("group")),
+    "update_group_participants": lambda c, a: c.update_group_participants(
+        a.jid("group"),
+        a.jids("members"),
+        _choice(a, "action", {change.value: change for change in ParticipantChange}),
+    ),  # → [Neonize.GroupParticipant], Error set on those that were refused
+    "get_sub_groups": lambda c, a: c.get_sub_groups(a.jid("community")),
+    "get_linked_group_participants": lambda c, a: c.get_linked_group_participants(a.jid("community")),
+    "link_group": lambda c, a: c.link_group(a.jid("community"), a.jid("group")),
+    "unlink_group": lambda c, a: c.unlink_group(a.jid("community"), a.jid("group")),
+    # Channels. → Neonize.NewsletterMetadata, Neonize.NewsletterMessage.
+    "get_subscribed_newsletters": lambda c, a: c.get_subscribed_newletters(),
+    "get_newsletter_info": lambda c, a: c.get_newsletter_info(a.jid("channel")),
+    "get_newsletter_info_with_invite": lambda c, a: c.get_newsletter_info_with_invite(a.text("code")),
+    "get_newsletter_messages": lambda c, a: c.get_newsletter_messages(
+        a.jid("channel"), a.integer("count"), a.integer("before", 0)
+    ),
+    "follow_newsletter": lambda c, a: c.follow_newsletter(a.jid("channel")),
+    "unfollow_newsletter": lambda c, a: c.unfollow_newsletter(a.jid("channel")),
+    "create_newsletter": _create_newsletter,
+    "newsletter_toggle_mute": lambda c, a: c.newsletter_toggle_mute(a.jid("channel"), a.flag("on")),
+    "newsletter_send_reaction": lambda c, a: c.newsletter_send_reaction(
+        a.jid("channel"), a.integer("server_id"), a.text("emoji"), a.text("id", "")
+    ),
+    # The own profile.
+    "set_profile_name": lambda c, a: c.set_profile_name(a.text("name")),
+    "set_profile_photo": _set_profile_photo,
+    "set_status_message": lambda c, a: c.set_status_message(a.text("about")),
+    "get_privacy_settings": lambda c, a: c.get_privacy_settings(),  # → Neonize.PrivacySettings
+    "set_privacy_setting": _set_privacy_setting,
+    "get_status_privacy": lambda c, a: c.get_status_privacy(),
+    "set_default_disappearing_timer": lambda c, a: c.set_default_disappearing_timer(
+        a.integer("seconds") * _NANOSECONDS
+    ),
+}
+
+
+async def run(library: Library, method: str, arguments: Arguments) -> Any:
+    """Do the call of this name and return its result as JSON.
+
+    Raises:
+        Unsupported: There is no such call, or the installed library cannot do it.
+        WhatsAppError: What the library's error means.
+    """
+    call = CALLS.get(method)
+    if call is None:
+        raise Unsupported(f"The client process does not know the call {method!r}.")
+    try:
+        return to_json(await call(library.client, arguments))
+    except NeonizeError as error:
+        raise meaning(str(error)) from error
+    except AttributeError as error:
+        logger.exception("%s is missing from the client library", method)
+        raise Unsupported("The installed client library cannot do this.") from error
+    except OSError as error:
+        raise FileNotAllowed(f"The file cannot be used: {error.strerror}.") from error

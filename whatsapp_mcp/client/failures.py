@@ -1,0 +1,76 @@
+"""What the library's error sentences mean.
+
+neonize reports every failure of the Go side as a sentence; the ones below were observed with neonize 0.5.2.
+Whatever is not known is `Rejected` with the library's own sentence, which never holds a message's text.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from whatsapp_mcp.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    MediaUnavailable,
+    NotConnected,
+    NotLinked,
+    NotOnWhatsApp,
+    RateLimited,
+    Rejected,
+    SendUnknown,
+    WhatsAppError,
+)
+
+_LONGEST: Final = 300
+
+_MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] = tuple(
+    (re.compile(pattern, re.IGNORECASE), kind, sentence)
+    for pattern, kind, sentence in (
+        (
+            r"timed out waiting for message send response|before message send returned",
+            SendUnknown,
+            "WhatsApp did not say whether it took the message.",
+        ),
+        (
+            r"doesn't contain a device JID|not logged in|store is nil",
+            NotLinked,
+            "No phone is linked to this account.",
+        ),
+        (
+            r"websocket (is )?not connected|websocket disconnected|client is nil|failed to dial"
+            r"|use of closed network connection|connection reset|broken pipe",
+            NotConnected,
+            "The link to WhatsApp is down.",
+        ),
+        (r"no LID found for|is not on WhatsApp", NotOnWhatsApp, "This number has no WhatsApp account."),
+        (r"\b429\b|rate-overlimit", RateLimited, "WhatsApp asks for fewer requests."),
+        (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),
+        (
+            r"(media|download|upload|file|hmac|hash).*\b(403|404|410)\b|invalid media"
+            r"|hash mismatch|hmac mismatch|no url present|nothing downloadable|no downloadable",
+            MediaUnavailable,
+            "WhatsApp's servers do not have this file.",
+        ),
+        (r"invalid (phone|number)|phone number too short", InvalidArgument, "This is not a phone number."),
+    )
+)
+_TIMED_OUT: Final = re.compile(r"timed out|deadline exceeded", re.IGNORECASE)
+
+
+def meaning(sentence: str, *, sending: bool = False) -> WhatsAppError:
+    """The error that a sentence of the library stands for.
+
+    Args:
+        sentence: As the library said it.
+        sending: Whether a message was being sent. The queries that come before the message itself can time
+            out as well: then it has not gone out, which is said by `NotConnected`.
+    """
+    for pattern, kind, words in _MEANINGS:
+        if pattern.search(sentence):
+            return kind(words, retry_after=60.0 if kind is RateLimited else None)
+    if _TIMED_OUT.search(sentence):
+        if sending:
+            return NotConnected("WhatsApp does not answer, the message has not gone out.")
+        return DeadlineExceeded("WhatsApp did not answer.")
+    return Rejected(f"WhatsApp or its client library refused: {' '.join(sentence.split())[:_LONGEST]}")

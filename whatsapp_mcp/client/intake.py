@@ -1,0 +1,77 @@
+"""From the library's callback into the journal.
+
+The library acknowledges an event to WhatsApp once its callback keeps up, and never offers it again. So the
+callback returns only when the event is on disk; while it cannot be written, the callback waits, the library's
+queue fills, and WhatsApp is no longer acknowledged.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
+
+_FIRST_RETRY: Final = 0.05
+_LONGEST_RETRY: Final = 2.0
+_QUIET: Final = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Intake:
+    """Takes events from the library's threads.
+
+    Args:
+        journal: Where they go.
+        generation: Of this process.
+        announce: Told (seq, code, payload) of each event that is on disk; called in a thread of the library.
+        notify: Told of `STUCK` and `UNSTUCK` with their parameters; called there too.
+        sleep: Waits between two tries.
+    """
+
+    journal: Journal
+    generation: int
+    announce: Callable[[int, int, bytes], None]
+    notify: Callable[[str, dict[str, Any]], None]
+    sleep: Callable[[float], None] = time.sleep
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _last: float = field(default_factory=time.monotonic)
+
+    def take(self, code: int, payload: bytes) -> None:
+        """Return when the event is on disk and announced, however long that takes."""
+        with self._lock:
+            seq = self._append(code, payload)
+            self.announce(seq, code, payload)
+            self._last = time.monotonic()
+
+    def wait_quiet(self) -> None:
+        """Return when no event is being written and none has come for a moment."""
+        while self._lock.locked() or time.monotonic() - self._last < _QUIET:
+            self.sleep(_QUIET)
+
+    def _append(self, code: int, payload: bytes) -> int:
+        delay = _FIRST_RETRY
+        stuck = False
+        while True:
+            try:
+                seq = self.journal.append(self.generation, code, payload)
+            except sqlite3.Error as error:
+                if not stuck:
+                    logger.error("the journal cannot be written: %s", error)
+                    self.notify(STUCK, {"error": str(error)})
+                    stuck = True
+                self.sleep(delay)
+                delay = min(2 * delay, _LONGEST_RETRY)
+            else:
+                if stuck:
+                    logger.warning("the journal is written again")
+                    self.notify(UNSTUCK, {})
+                return seq

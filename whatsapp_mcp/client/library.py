@@ -1,0 +1,152 @@
+"""neonize, loaded and set up: the one module that knows its insides (0.5.2).
+
+Importing it loads a Go library that prints to fd 1, so the pipes must have been taken aside before. neonize
+is hardly typed; here is where that ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import logging
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, Literal
+
+if sys.platform != "win32":
+    # Brings the libmagic that neonize imports, for systems that have none; must come first.
+    import pylibmagic  # pyright: ignore[reportUnusedImport] # noqa: F401
+
+from neonize._binder import gocode
+from neonize.aioze.client import NewAClient
+from neonize.events import INT_TO_EVENT
+from neonize.exc import NeonizeError
+from neonize.utils.enum import (
+    BlocklistAction,
+    ChatPresence,
+    ChatPresenceMedia,
+    ClientName,
+    ClientType,
+    MediaType,
+    ParticipantChange,
+    Presence,
+    ReceiptType,
+    VoteType,
+)
+
+from whatsapp_mcp.protobufs import CompanionReg, Neonize
+
+__all__ = [
+    "VERSION",
+    "BlocklistAction",
+    "ChatPresence",
+    "ChatPresenceMedia",
+    "Library",
+    "MediaType",
+    "NeonizeError",
+    "ParticipantChange",
+    "Presence",
+    "ReceiptType",
+    "VoteType",
+    "set_privacy_setting",
+]
+
+VERSION = version("neonize")
+
+_UUID = "client"
+_FULL_HISTORY_DAYS = 3650
+_FULL_HISTORY_MEGABYTES = 100_000
+
+OnEvent = Callable[[int, bytes], None]
+OnQr = Callable[[str], None]
+OnEnded = Callable[[str], None]
+
+
+def _device_props(device_name: str, history: Literal["recent", "full"]) -> CompanionReg.DeviceProps:
+    """How the companion introduces itself: its name on the phone, and how much of the past it asks for."""
+    props = CompanionReg.DeviceProps(
+        os=device_name,
+        platformType=CompanionReg.DeviceProps.DESKTOP,
+        requireFullSync=history == "full",
+    )
+    if history == "full":
+        props.historySyncConfig.fullSyncDaysLimit = _FULL_HISTORY_DAYS
+        props.historySyncConfig.fullSyncSizeMbLimit = _FULL_HISTORY_MEGABYTES
+        props.historySyncConfig.storageQuotaMb = _FULL_HISTORY_MEGABYTES
+    return props
+
+
+class Library:
+    """The one client of this process; its database is `client.db` in the working folder.
+
+    Args:
+        device_name: How the phone lists this companion.
+        history: How much of the past the phone is asked for, at linking.
+        on_event: Called with each event's code and protobuf in one of the library's own threads; the library
+            goes on when it returns. It must not raise.
+        on_qr: Called in the loop with each QR text.
+        on_ended: Called in the loop with the reason when the library's event pump has ended.
+    """
+
+    def __init__(
+        self,
+        device_name: str,
+        history: Literal["recent", "full"],
+        *,
+        on_event: OnEvent,
+        on_qr: OnQr,
+        on_ended: OnEnded,
+    ) -> None:
+        logging.getLogger("neonize.utils.log").setLevel(logging.WARNING)  # the Go side takes this level too
+        # It warns that ffmpeg is missing, which nothing here uses.
+        logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
+        # Whole object kept for the life of the process: collecting it would stop the Go client of this uuid.
+        self.client: Any = NewAClient("client.db", props=_device_props(device_name, history), uuid=_UUID)
+        self._on_ended = on_ended
+        self._task: asyncio.Task[None] | None = None
+
+        def execute(uuid: int, address: int, size: int, code: int) -> None:
+            on_event(code, ctypes.string_at(address, size))
+
+        async def show(client: Any, text: bytes) -> None:
+            on_qr(text.decode())
+
+        self.client.event.execute = execute
+        # Only the keys matter: they are the subscription, every event this version can decode.
+        self.client.event.list_func = dict.fromkeys(INT_TO_EVENT)
+        self.client.qr(show)
+
+    @property
+    def running(self) -> bool:
+        """Whether a connect was started and its pump has not ended."""
+        return self._task is not None and not self._task.done()
+
+    async def connect(self) -> None:
+        """Start connecting and return; the outcome comes as events, QR texts or `on_ended`."""
+        task: asyncio.Task[None] = await self.client.connect()
+        task.add_done_callback(self._ended)
+        self._task = task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            error = task.exception()
+            self._on_ended(str(error) if error else "the client library stopped its event pump")
+
+    async def pair_phone(self, digits: str) -> str:
+        """A pairing code for the phone of this number; only while QR texts are shown."""
+        # WhatsApp accepts only names of the form "Browser (System)".
+        return await self.client.PairPhone(digits, True, ClientName.LINUX, ClientType.CHROME)
+
+
+async def set_privacy_setting(name: str, value: str) -> Neonize.PrivacySettings:
+    """Change one privacy setting; neonize's own method takes the answer's protobuf for an error text.
+
+    Raises:
+        NeonizeError: WhatsApp refused.
+    """
+    answer = await asyncio.to_thread(gocode.SetPrivacySetting, _UUID.encode(), name.encode(), value.encode())
+    result = Neonize.SetPrivacySettingReturnFunction.FromString(answer)
+    if result.Error:
+        raise NeonizeError(result.Error)
+    return result.settings

@@ -1,0 +1,81 @@
+"""The pipes to the host: taken aside before the library is loaded, watched by a thread of their own.
+
+The library prints to fd 1, which the host would read as frames, so the real pipes move to other descriptors;
+fd 1 becomes the log and fd 0 is empty.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import anyio
+from anyio.abc import ByteReceiveStream, ByteSendStream
+
+_CHUNK: Final = 65536
+
+
+def take_aside() -> tuple[int, int]:
+    """Move the pipes away from fd 0 and 1; returns (what the host writes, what the host reads)."""
+    incoming, outgoing = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return incoming, outgoing
+
+
+class HostReceiveStream(ByteReceiveStream):
+    """What the host writes, read by a thread, so that a closed pipe is seen even when the loop is stuck.
+
+    Args:
+        fd: The reading end.
+        on_closed: Called in that thread when the host has closed its end or is gone.
+    """
+
+    def __init__(self, fd: int, on_closed: Callable[[], None]) -> None:
+        self._fd = fd
+        self._on_closed = on_closed
+        self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._read, name="host pipe", daemon=True).start()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                chunk = os.read(self._fd, _CHUNK)
+            except OSError:
+                chunk = b""
+            if not chunk:
+                self._on_closed()
+                return
+            self._loop.call_soon_threadsafe(self._chunks.put_nowait, chunk)
+
+    async def receive(self, max_bytes: int = _CHUNK) -> bytes:
+        """The next bytes, however many there are."""
+        return await self._chunks.get()
+
+    async def aclose(self) -> None:
+        """Nothing to do: the thread ends with the process."""
+
+
+class HostSendStream(ByteSendStream):
+    """What the host reads."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    async def send(self, item: bytes) -> None:
+        """Write all of it; waits while the host does not read."""
+        await anyio.to_thread.run_sync(self._write, item)
+
+    def _write(self, item: bytes) -> None:
+        rest = memoryview(item)
+        while rest:
+            rest = rest[os.write(self._fd, rest) :]
+
+    async def aclose(self) -> None:
+        """Nothing to do: the descriptor is closed with the process."""

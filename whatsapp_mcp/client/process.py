@@ -1,0 +1,196 @@
+"""The client process: the library, the journal and the pipes, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from base64 import b64encode
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NoReturn
+
+import anyio
+
+from whatsapp_mcp.client import calls
+from whatsapp_mcp.client.arguments import Arguments
+from whatsapp_mcp.client.failures import meaning
+from whatsapp_mcp.client.intake import Intake
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
+from whatsapp_mcp.client.protocol import (
+    ENDED,
+    EXIT_DONE,
+    JOURNALED,
+    QR,
+    READY,
+    STATE,
+    STATE_EVENTS,
+    EventCode,
+)
+from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
+from whatsapp_mcp.rpc import Params, Peer
+
+_THREADS: Final = 64
+"""Each call into the library holds one until Go answers, which may take minutes."""
+_FIRST_QR_SECONDS: Final = 60.0
+_NEXT_QR_SECONDS: Final = 20.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Announcements:
+    """What the host must be told next; everything about events is only added in the loop."""
+
+    notices: deque[tuple[str, Params]] = field(default_factory=deque)
+    journaled: int = 0
+    wake: anyio.Event = field(default_factory=anyio.Event)
+
+    def add(self, method: str, params: Params) -> None:
+        self.notices.append((method, params))
+        self.wake.set()
+
+    def add_event(self, seq: int, code: int, payload: bytes) -> None:
+        self.journaled = max(self.journaled, seq)
+        if code in STATE_EVENTS:
+            self.add(STATE, {"seq": seq, "code": code, "payload": b64encode(payload).decode()})
+        self.wake.set()
+
+    async def run(self, peer: Peer) -> None:
+        """Tell the host: notices in order, and one `JOURNALED` for all the events since the last."""
+        told = 0
+        while True:
+            await self.wake.wait()
+            self.wake = anyio.Event()
+            while self.notices:
+                await peer.notify(*self.notices.popleft())
+            if self.journaled > told:
+                told = self.journaled
+                await peer.notify(JOURNALED, {"seq": told})
+
+
+class ClientProcess:
+    """One run of the library: answers the host's calls and tells it what happens.
+
+    Must be made within the event loop, and once a process: neonize knows one loop and one client.
+    """
+
+    def __init__(
+        self, journal: Journal, generation: int, device_name: str, history: Literal["recent", "full"]
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="library"))
+        self._announcements = _Announcements()
+        self._intake = Intake(journal, generation, self._announce_event, self._announce)
+        self._library = Library(
+            device_name, history, on_event=self._on_event, on_qr=self._on_qr, on_ended=self._on_ended
+        )
+        self._qr_count = 0
+        self._logged_in = False
+        self._logged_out = False
+        self._link_calls: dict[str, Callable[[Arguments], Awaitable[Any]]] = {
+            "connect": self._connect,
+            "pair_phone": self._pair_phone,
+            "disconnect": self._disconnect,
+            "logout": self._logout,
+            "is_connected": self._is_connected,
+            "is_logged_in": self._is_logged_in,
+            "exit": self._exit,
+        }
+
+    async def serve(self, peer: Peer) -> None:
+        """Tell the host what happens until the connection closes."""
+        self._announcements.add(READY, {"pid": os.getpid(), "library": VERSION})
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._announcements.run, peer)
+            await peer.wait_closed()
+            tasks.cancel_scope.cancel()
+
+    def _on_event(self, code: int, payload: bytes) -> None:
+        if code == EventCode.CONNECTED:
+            self._logged_in, self._logged_out = True, False
+        elif code == EventCode.LOGGED_OUT:
+            self._logged_in, self._logged_out = False, True
+        self._intake.take(code, payload)
+
+    def _announce_event(self, seq: int, code: int, payload: bytes) -> None:
+        self._loop.call_soon_threadsafe(self._announcements.add_event, seq, code, payload)
+
+    def _announce(self, method: str, params: Params) -> None:
+        self._loop.call_soon_threadsafe(self._announcements.add, method, params)
+
+    def _on_qr(self, text: str) -> None:
+        lifetime = _NEXT_QR_SECONDS if self._qr_count else _FIRST_QR_SECONDS
+        self._qr_count += 1
+        self._announcements.add(QR, {"text": text, "lifetime": lifetime})
+
+    def _on_ended(self, error: str) -> None:
+        self._logged_in = False
+        self._announcements.add(ENDED, {"error": error})
+
+    async def call(self, method: str, params: Params) -> Any:
+        """Answer a call of the host: those about the link here, all others from `calls.CALLS`."""
+        arguments = Arguments(params)
+        link_call = self._link_calls.get(method)
+        if link_call is None:
+            self._need_login()
+            return await calls.run(self._library, method, arguments)
+        try:
+            return await link_call(arguments)
+        except NeonizeError as error:
+            raise meaning(str(error)) from error
+
+    def _need_login(self) -> None:
+        """Refuse what would make the Go side dereference a client or a device that is not there."""
+        if not self._library.running:
+            raise NotConnected("The client has not been connected.")
+        if self._logged_out:
+            raise NotLinked("No phone is linked to this account.")
+        if not self._logged_in:
+            raise NotConnected("The client has not logged in yet.")
+
+    async def _connect(self, arguments: Arguments) -> None:
+        if self._library.running:
+            raise Busy("The client is connecting or connected already.")
+        self._qr_count = 0
+        await self._library.connect()
+
+    async def _pair_phone(self, arguments: Arguments) -> str:
+        digits = arguments.text("number").lstrip("+")
+        if not digits.isdecimal():
+            raise InvalidArgument("The number is not in international form.")
+        if not self._library.running or self._logged_in:
+            raise NotConnected("A pairing code is made only while QR codes are shown.")
+        return await self._library.pair_phone(digits)
+
+    async def _disconnect(self, arguments: Arguments) -> None:
+        await self._library.client.disconnect()
+
+    async def _logout(self, arguments: Arguments) -> None:
+        self._need_login()
+        await self._library.client.logout()
+        self._logged_in, self._logged_out = False, True
+
+    async def _is_connected(self, arguments: Arguments) -> bool:
+        return await self._library.client.is_connected
+
+    async def _is_logged_in(self, arguments: Arguments) -> bool:
+        return await self._library.client.is_logged_in
+
+    async def _exit(self, arguments: Arguments) -> NoReturn:
+        await self.end(arguments.number("drain", 0.0))
+
+    async def end(self, drain: float = 0.0) -> NoReturn:
+        """End the process at once, or when the events on their way have been journaled.
+
+        Args:
+            drain: Seconds that may be taken to disconnect and wait for them.
+        """
+        if drain > 0 and self._library.running:
+            with anyio.move_on_after(drain):
+                await self._library.client.disconnect()
+                await anyio.to_thread.run_sync(self._intake.wait_quiet, abandon_on_cancel=True)
+        os._exit(EXIT_DONE)
