@@ -1,0 +1,137 @@
+"""A device that answers what a test tells it to, and services around it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import (
+    ConnectionState,
+    ConnectionStatus,
+    LinkState,
+    QrCode,
+    SendRequest,
+    SendResult,
+    SendStatus,
+)
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.server.call import Services
+from whatsapp_mcp.settings import Settings
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.protocol import Device
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class FakeDevice:
+    """Keeps what it was asked; `fails` makes every act fail with that error."""
+
+    state: ConnectionState = ConnectionState.ONLINE
+    number: str | None = "+15550001111"
+    known_numbers: frozenset[str] = frozenset()
+    link_states: list[LinkState] = field(default_factory=list[LinkState])
+    sends: list[SendRequest] = field(default_factory=list[SendRequest])
+    asked: list[str] = field(default_factory=list[str])
+    fails: WhatsAppError | None = None
+    resolve_fails: WhatsAppError | None = None
+    result: SendResult | None = None
+
+    async def status(self) -> ConnectionStatus:
+        """As the fields say."""
+        return ConnectionStatus(self.state, NOON, "default", number=self.number, name="Me", generation=3)
+
+    async def link(self, phone: str | None = None) -> LinkState:
+        """A QR, or a code for a phone."""
+        self.asked.append(f"link {phone}")
+        if phone:
+            return LinkState(ConnectionState.LINKING, 1, code="ABCD-1234", code_expires_at=NOON)
+        return LinkState(ConnectionState.LINKING, 1, qr=QrCode("2@text", NOON))
+
+    async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
+        """The next of `link_states`."""
+        return self.link_states.pop(0)
+
+    async def unlink(self) -> None:
+        """Note it."""
+        self._act("unlink")
+
+    async def reconnect(self) -> ConnectionStatus:
+        """Note it."""
+        self._act("reconnect")
+        return await self.status()
+
+    async def send(self, request: SendRequest) -> SendResult:
+        """Keep the request and answer `result` or that it was sent."""
+        self._act("send")
+        self.sends.append(request)
+        sent = self.result or SendResult(1, "", SendStatus.SENT, "3EB0", 1042, NOON)
+        return replace(sent, chat=request.chat)
+
+    async def resolve_number(self, number: str) -> str | None:
+        """Whether it is among `known_numbers`."""
+        self.asked.append(f"resolve {number}")
+        if self.resolve_fails:
+            raise self.resolve_fails
+        return f"{number[1:]}@s.whatsapp.net" if number in self.known_numbers else None
+
+    def _act(self, what: str) -> None:
+        self.asked.append(what)
+        if self.fails:
+            raise self.fails
+
+
+@dataclass
+class FakeDevices:
+    """Lends the one device."""
+
+    device: FakeDevice
+
+    @asynccontextmanager
+    async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
+        """Lend it."""
+        yield cast("Device", self.device)
+
+
+@dataclass
+class FakeSource:
+    """Services that are open; or none yet."""
+
+    device: FakeDevice
+    archive: ReadingArchive
+    home: Path
+    policy: Policy = field(default_factory=Policy)
+    account: str = "default"
+    starting: bool = False
+
+    async def services(self) -> Services:
+        """The services."""
+        return Services(
+            self.account,
+            Settings(home=self.home),
+            FakeDevices(self.device),
+            self.archive,
+            self.policy,
+            UTC,
+            lambda: NOON,
+        )
+
+    def ready(self) -> Services | None:
+        """The services unless the source is still starting."""
+        if self.starting:
+            return None
+        return Services(
+            self.account, Settings(home=self.home), FakeDevices(self.device), self.archive, self.policy, UTC
+        )
+
+
+def text_of(content: Sequence[Any]) -> str:
+    """The text of a tool's answer."""
+    return "\n".join(block.text for block in content if block.type == "text")

@@ -1,0 +1,50 @@
+"""The modes of an account.
+
+| mode | reading | linking, reconnecting | acting |
+|---|---|---|---|
+| `read_only` | yes | yes | refused |
+| `standard`, `lockdown`, `open` | yes | yes | yes |
+
+`standard` and `lockdown` become stricter where a person can be asked; until then only the application that
+runs the agent stands between it and a send.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from whatsapp_mcp.errors import Denied
+
+Mode = Literal["read_only", "standard", "lockdown", "open"]
+
+
+class Effect(StrEnum):
+    """What a tool does to the world, as far as the policy cares."""
+
+    READ = "read"
+    """Changes nothing that anybody else sees."""
+    LINK = "link"
+    """Opens or renews the link to WhatsApp; nothing is said or changed there."""
+    ACT = "act"
+    """Says or changes something on WhatsApp."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What this account allows."""
+
+    mode: Mode = "standard"
+
+    def check(self, tool: str, effect: Effect) -> None:
+        """Let the tool pass or refuse it.
+
+        Raises:
+            Denied: The mode does not allow it; nothing has been changed.
+        """
+        if effect is Effect.ACT and self.mode == "read_only":
+            raise Denied(
+                f"This account is read-only, so {tool} is refused.",
+                "Tell the user; only the person can change policy.mode in config.toml.",
+            )

@@ -1,0 +1,125 @@
+"""Argument types that tools share, and what they mean."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from whatsapp_mcp.errors import AmbiguousChat, ChatNotFound, InvalidArgument
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.server.render.sanitise import clean_name
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ChatCandidate
+    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.server.call import Services
+
+MAX_LIMIT: Final = 200
+MAX_WAIT: Final = 50.0
+"""Seconds; applications give up on a call after 60."""
+
+
+def _check_limit(value: int) -> int:
+    if not 1 <= value <= MAX_LIMIT:
+        raise ValueError(f"must be between 1 and {MAX_LIMIT}")
+    return value
+
+
+def _from_json(value: Any) -> Any:
+    """Some applications send lists as JSON text."""
+    if isinstance(value, str) and value.strip().startswith("["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _listed(value: Any) -> Any:
+    value = _from_json(value)
+    return [value] if isinstance(value, (str, int)) else value
+
+
+def _seconds(value: Any) -> Any:
+    if isinstance(value, bool):
+        return MAX_WAIT if value else 0.0
+    return value
+
+
+def _check_wait(value: float) -> float:
+    if not 0 <= value <= MAX_WAIT:
+        raise ValueError(f"must be between 0 and {MAX_WAIT:.0f} seconds")
+    return value
+
+
+ChatArg = Annotated[str, Field(description="Number, jid or name")]
+MessageArg = Annotated[str, Field(description="Ref (#1042) or message id")]
+Limit = Annotated[int, AfterValidator(_check_limit)]
+Cursor = Annotated[str, Field(description="From the last answer")]
+Texts = Annotated[list[str], BeforeValidator(_listed)]
+Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
+Moment = Annotated[str, Field(description="Date, time, or age like 3d")]
+Detail = Literal["concise", "full"]
+
+
+def _label(chat: Chat) -> str:
+    number = Jid.parse(chat.jid).number
+    return f"{clean_name(chat.name)} ({number or chat.jid})"
+
+
+def _beginning_of_a_word(candidate: ChatCandidate, text: str) -> bool:
+    name, given = candidate.chat.name.casefold(), text.strip().casefold()
+    return name.startswith(given) and not name[len(given) : len(given) + 1].isalnum()
+
+
+def choose(candidates: tuple[ChatCandidate, ...], text: str) -> Chat:
+    """The one chat that a text means.
+
+    A jid, a number, the only full name; or the only candidate at all whose name begins with these words.
+
+    Raises:
+        ChatNotFound: Nothing matches; what is similar is offered.
+        AmbiguousChat: More than one may be meant.
+    """
+    labels = tuple(_label(candidate.chat) for candidate in candidates)
+    near = [candidate for candidate in candidates if candidate.matched != "similar"]
+    if not near:
+        raise ChatNotFound(f"No chat matches {text!r}.", candidates=labels)
+    if near[0].matched in {"jid", "number"}:
+        return near[0].chat
+    named = [candidate for candidate in near if candidate.matched == "name"]
+    if len(named) == 1:
+        return named[0].chat
+    if len(near) == 1 and _beginning_of_a_word(near[0], text):
+        return near[0].chat
+    count = len(named) or len(near)
+    what = "One chat may be meant" if count == 1 else f"{count} chats may be meant"
+    shown = labels if not named else tuple(_label(candidate.chat) for candidate in named)
+    raise AmbiguousChat(f"{what} by {text!r}.", candidates=shown)
+
+
+async def find_chat(services: Services, text: str) -> Chat:
+    """The chat that a number, jid or name means; for a number or jid it may hold no message yet.
+
+    Raises:
+        InvalidArgument: The text is empty.
+        ChatNotFound, AmbiguousChat: As `choose`.
+    """
+    if not text.strip():
+        raise InvalidArgument("chat is empty.", "Give a phone number with country code, a jid or a name.")
+    return choose(await services.archive.resolve_chat(text), text)
+
+
+async def find_known_chat(services: Services, text: str) -> Chat:
+    """As `find_chat`, and something is archived of it.
+
+    Raises:
+        ChatNotFound: Also when a number or jid was never seen.
+    """
+    chat = await find_chat(services, text)
+    known = await services.archive.chat(chat.jid)
+    if known is None:
+        raise ChatNotFound(f"There is no chat with {text!r} yet.", "Find chats with list_chats.")
+    return known

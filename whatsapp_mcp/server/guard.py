@@ -1,0 +1,126 @@
+"""One ASGI middleware before everything that HTTP can reach: Host, Origin, token.
+
+The Host check keeps a web page from reaching this server through a name that resolves to it (DNS rebinding),
+the Origin check keeps it from using the person's browser. Both cover every route, health included.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""Answered without a token: they tell nothing but yes or no."""
+COOKIE: Final = "whatsapp_mcp_token"
+"""Carries the token for a person's browser; only pages take it (or `?token=`), never the protocol."""
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def is_loopback(host: str) -> bool:
+    """Whether binding to this host stays on this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Refuses what does not belong here before the application sees it.
+
+    Attributes:
+        app: The application behind it.
+        host: What the server is bound to.
+        token: The bearer token; None when none is asked for.
+        page_paths: Paths for a person's browser, which may bring the token in a cookie.
+    """
+
+    app: ASGIApp
+    host: str
+    token: str | None
+    page_paths: frozenset[str] = frozenset()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the refusal, or let the application answer."""
+        if scope["type"] != "http":
+            return
+        refusal = self._refusal(Request(scope))
+        await (refusal or self.app)(scope, receive, send)
+
+    def _refusal(self, request: Request) -> PlainTextResponse | None:
+        headers = request.headers
+        if not self._host_is_ours(headers.getlist("host")):
+            return PlainTextResponse("This server is not known by that name.\n", 421)
+        if not all(self._origin_is_ours(origin) for origin in headers.getlist("origin")):
+            return PlainTextResponse("Pages of other sites may not use this server.\n", 403)
+        if self.token is None or request.url.path in OPEN_PATHS or self._has_token(request, self.token):
+            return None
+        return PlainTextResponse(
+            "A bearer token is needed: it is in the file http-token of the home folder.\n",
+            401,
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+    def _host_is_ours(self, values: list[str]) -> bool:
+        if len(values) != 1:
+            return False
+        name = _host_of(f"//{values[0]}")
+        if name in _LOOPBACK_NAMES or name == self.host.lower():
+            return name is not None
+        # A rebinding attack needs a name, so an address is no danger where other machines may come in.
+        return (
+            name is not None
+            and not is_loopback(self.host)
+            and (_is_address(name) or name == socket.gethostname().lower())
+        )
+
+    def _origin_is_ours(self, origin: str) -> bool:
+        return origin.startswith(("http://", "https://")) and self._host_is_ours([urlsplit(origin).netloc])
+
+    def _has_token(self, request: Request, token: str) -> bool:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer" and _same(given.strip(), token):
+            return True
+        if request.url.path not in self.page_paths:
+            return False
+        return _same(request.cookies.get(COOKIE, ""), token) or _same(
+            request.query_params.get("token", ""), token
+        )
+
+
+def sign_in(request: Request, response: Response) -> None:
+    """Give a browser that came with `?token=…` through the guard its cookie."""
+    response.set_cookie(COOKIE, request.query_params["token"], httponly=True, samesite="strict")
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return None if parts.username is not None or parts.path else parts.hostname
+
+
+def _same(given: str, expected: str) -> bool:
+    return secrets.compare_digest(given.encode(), expected.encode())

@@ -1,0 +1,103 @@
+"""Streamable HTTP (`/mcp`), legacy SSE (`/sse`, `/messages/`), health and pages on one port."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
+
+from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.server.guard import Guard, is_loopback, sign_in
+from whatsapp_mcp.server.token import load_or_make
+from whatsapp_mcp.web.pages import PAGE_PATHS, page_routes
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp
+
+    from whatsapp_mcp.server.application import Application
+    from whatsapp_mcp.server.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+_CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+_BACKLOG: Final = 128
+
+
+def asgi_app(application: Application, runtime: Runtime, *, host: str, token: str | None) -> ASGIApp:
+    """Everything behind the guard, which checks Host, Origin and token on every route.
+
+    `application.session_manager.run()` has to be entered around serving it.
+    """
+    streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
+    legacy = application.sse_app(transport_security=_CHECKED_OUTSIDE)
+    pages = page_routes(runtime, sign_in)
+    routes = [*streamable.routes, *legacy.routes, *pages]
+    return Guard(Starlette(routes=routes), host, token, PAGE_PATHS)
+
+
+def prepare(
+    application: Application, runtime: Runtime, *, host: str, port: int, auth: bool
+) -> Callable[[], Awaitable[None]]:
+    """Bind the port and answer what serves on it.
+
+    Raises:
+        InvalidArgument: No token on a host that others can reach, or the address cannot be bound.
+        Busy: The port is taken, or the token file is unusable.
+    """
+    if not auth and not is_loopback(host):
+        raise InvalidArgument(
+            f"--no-auth on {host} would open this WhatsApp to the network.",
+            "Leave --no-auth away, or listen on 127.0.0.1.",
+        )
+    token = load_or_make(runtime.settings.home) if auth else None
+    listener = _bind(host, port)
+    app = asgi_app(application, runtime, host=host, token=token)
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    server = uvicorn.Server(config)
+
+    async def speak() -> None:
+        async with application.session_manager.run():
+            _announce(listener, token is not None)
+            await server._serve(sockets=[listener])  # pyright: ignore[reportPrivateUsage]  serve() takes signals
+
+    return speak
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except socket.gaierror as error:
+        raise InvalidArgument(
+            f"{host!r} is no address of this machine.", "Give --host an address."
+        ) from error
+    except OSError as error:
+        raise Busy(
+            f"Port {port} on {host} cannot be used: {error.strerror}.", "Give another with --port."
+        ) from error
+
+
+def _announce(listener: socket.socket, auth: bool) -> None:
+    host, port = listener.getsockname()[:2]
+    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    sys.stderr.write(f"Serving MCP on http://{place}/mcp and http://{place}/sse\n")
+    if auth:
+        sys.stderr.write(
+            f"Token: in the file http-token of the home folder; page: http://{place}/?token=TOKEN\n"
+        )
+    sys.stderr.flush()

@@ -1,0 +1,106 @@
+"""Serving: one application on stdio or on HTTP until the application goes or a signal ends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, NoReturn
+
+import anyio
+
+from whatsapp_mcp import settings as settings_module
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.runtime import Runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from whatsapp_mcp.settings import Settings
+
+Transport = Literal["stdio", "http", "sse"]
+CLOSE_LIMIT: Final = 0.7
+"""Seconds that closing may take before the process ends anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What the command line decides; None leaves it to the settings.
+
+    Attributes:
+        auth: Whether HTTP asks for the bearer token; only loopback may go without.
+        output_schemas: Whether `tools/list` carries output schemas.
+    """
+
+    account: str = "default"
+    transport: Transport = "stdio"
+    host: str | None = None
+    port: int | None = None
+    auth: bool = True
+    toolsets: str | None = None
+    output_schemas: bool = False
+
+
+def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
+    """Serve until stdin ends or SIGINT or SIGTERM comes, then end the process with status 0.
+
+    Nothing but the protocol is written to standard output.
+
+    Raises:
+        InvalidArgument: An option or a setting cannot be used; nothing has been started.
+    """
+    loaded = settings or settings_module.load()
+    logging.basicConfig(
+        level=loaded.log_level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    loaded.account_folder(options.account)
+    runtime = Runtime(loaded, options.account)
+    application = create(
+        runtime,
+        options.toolsets or loaded.server.toolsets,
+        output_schemas=options.output_schemas,
+        middleware=[runtime.note_answer],
+    )
+    if options.transport == "stdio":
+        speak = application.run_stdio_async
+    else:
+        from whatsapp_mcp.server.http import prepare
+
+        speak = prepare(
+            application,
+            runtime,
+            host=options.host or loaded.server.host,
+            port=loaded.server.port if options.port is None else options.port,
+            auth=options.auth,
+        )
+    anyio.run(_serve, runtime, speak)
+    raise AssertionError("serving ends the process")
+
+
+async def _serve(runtime: Runtime, speak: Callable[[], Awaitable[None]]) -> None:
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_end_on_signal, runtime)
+        tasks.start_soon(runtime.run)
+        await speak()
+        await _end(runtime)
+
+
+async def _end_on_signal(runtime: Runtime) -> None:
+    if sys.platform == "win32":
+        signal.signal(signal.SIGINT, lambda *_: os._exit(0))
+        return
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            await _end(runtime)
+
+
+async def _end(runtime: Runtime) -> None:
+    """Close what is ours and end the process; the thread that reads stdin could not be ended otherwise."""
+    with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_LIMIT):
+        await runtime.close()
+    logging.shutdown()
+    os._exit(0)

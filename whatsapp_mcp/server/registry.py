@@ -1,0 +1,233 @@
+"""A tool is one typed function; here it becomes what MCP needs of it.
+
+```python
+@tool("groups", reads=True)
+async def get_group(call: Call, chat: ChatArg) -> Result:
+    \"\"\"One or two sentences that the model reads.\"\"\"
+```
+
+The first parameter is the call, the others are the arguments: strict (an unknown one is refused with the
+list of known ones), described by `Annotated[..., Field(description=...)]` where their name does not say
+enough. The wrapper checks the policy, turns `WhatsAppError`s into tool errors and hides everything else.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
+from mcp.types import CallToolResult, ToolAnnotations
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.server.call import Call, ServicesSource
+from whatsapp_mcp.server.results import Result, error_result
+
+logger = logging.getLogger(__name__)
+
+ToolFunction = Callable[..., Awaitable[Result]]
+_SPEC: Final = "_tool_spec"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """What a tool says about itself.
+
+    Attributes:
+        reads: It changes nothing (`readOnlyHint`).
+        destructive: What it does cannot be undone or takes something away (`destructiveHint`).
+        idempotent: Doing it twice is doing it once (`idempotentHint`).
+        open_world: It talks to WhatsApp rather than to what is stored here (`openWorldHint`).
+        effect: What the policy is asked about.
+        result: Shape of the structured content, for `--output-schemas`.
+    """
+
+    name: str
+    toolset: str
+    description: str
+    function: ToolFunction
+    reads: bool
+    destructive: bool
+    idempotent: bool
+    open_world: bool
+    effect: Effect
+    result: type | None
+
+    @property
+    def annotations(self) -> ToolAnnotations:
+        """The four hints, each said."""
+        return ToolAnnotations(
+            read_only_hint=self.reads,
+            destructive_hint=self.destructive,
+            idempotent_hint=self.idempotent,
+            open_world_hint=self.open_world,
+        )
+
+
+def tool(
+    toolset: str,
+    *,
+    reads: bool = False,
+    destructive: bool = False,
+    idempotent: bool | None = None,
+    open_world: bool = True,
+    effect: Effect | None = None,
+    name: str | None = None,
+    result: type | None = None,
+) -> Callable[[ToolFunction], ToolFunction]:
+    """Mark a function as a tool of this toolset; reading tools are idempotent unless said otherwise."""
+
+    def mark(function: ToolFunction) -> ToolFunction:
+        spec = ToolSpec(
+            name=name or function.__name__,
+            toolset=toolset,
+            description=" ".join((inspect.getdoc(function) or "").split()),
+            function=function,
+            reads=reads,
+            destructive=destructive,
+            idempotent=reads if idempotent is None else idempotent,
+            open_world=open_world,
+            effect=effect or (Effect.READ if reads else Effect.ACT),
+            result=result,
+        )
+        setattr(function, _SPEC, spec)
+        return function
+
+    return mark
+
+
+def spec_of(function: ToolFunction) -> ToolSpec:
+    """What `tool` noted about this function."""
+    return cast("ToolSpec", getattr(function, _SPEC))
+
+
+class StrictArguments(ArgModelBase):
+    """Arguments of a tool: unknown ones are refused, numbers are taken where text is asked for."""
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True)
+
+
+def _arguments_model(spec: ToolSpec) -> type[StrictArguments]:
+    parameters = list(inspect.signature(spec.function, eval_str=True).parameters.values())[1:]
+    fields: dict[str, Any] = {
+        parameter.name: (
+            parameter.annotation,
+            ... if parameter.default is inspect.Parameter.empty else parameter.default,
+        )
+        for parameter in parameters
+    }
+    return create_model(f"{spec.name}_arguments", __base__=StrictArguments, **fields)
+
+
+def lean_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON schema without what costs tokens and says nothing: titles, `anyOf … null`, null defaults."""
+    lean: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key == "title" and isinstance(value, str):
+            continue
+        if key == "default" and value is None:
+            continue
+        if key == "anyOf":
+            options = [lean_schema(option) for option in value if option != {"type": "null"}]
+            lean.update(options[0] if len(options) == 1 else {"anyOf": options})
+        elif key == "properties":
+            lean[key] = {name: lean_schema(property_) for name, property_ in value.items()}
+        elif key == "$defs":
+            lean[key] = {name: lean_schema(definition) for name, definition in value.items()}
+        elif isinstance(value, Mapping):
+            lean[key] = lean_schema(cast("Mapping[str, Any]", value))
+        else:
+            lean[key] = value
+    return lean
+
+
+def _explain(error: ValidationError, spec: ToolSpec, model: type[StrictArguments]) -> InvalidArgument:
+    """The SDK's argument error in our form, with the names that are allowed."""
+    problems: list[str] = []
+    for detail in error.errors(include_url=False, include_context=False)[:3]:
+        name = ".".join(str(part) for part in detail["loc"]) or "arguments"
+        what = {"extra_forbidden": "is not an argument of this tool", "missing": "is missing"}.get(
+            detail["type"], detail["msg"].removeprefix("Value error, ").rstrip(".").lower()
+        )
+        problems.append(f"{name!r} {what}")
+    allowed = ", ".join(
+        f"{name} (needed)" if field.is_required() else name for name, field in model.model_fields.items()
+    )
+    return InvalidArgument(
+        f"{spec.name}: {'; '.join(problems)}.",
+        f"Arguments: {allowed}." if allowed else "It takes no arguments.",
+    )
+
+
+class RegisteredTool(Tool):
+    """An SDK tool whose every outcome is one of our results."""
+
+    spec: Any
+    source: Any
+
+    async def run(
+        self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
+    ) -> CallToolResult:
+        """Check the arguments and the policy, run the tool, and answer in our form whatever happens."""
+        spec: ToolSpec = self.spec
+        source: ServicesSource = self.source
+        try:
+            values = self._validate(arguments)
+            source.policy.check(spec.name, spec.effect)
+            result = await spec.function(Call(source, context.report_progress), **values)
+            return result.to_mcp()
+        except WhatsAppError as error:
+            logger.info("%s answered %s", spec.name, error.code)
+            return error_result(error)
+        except Exception:
+            logger.exception("%s failed", spec.name)
+            return error_result(
+                Busy(
+                    "This server failed inside.", "Try once more; if it stays, tell the user to read the log."
+                )
+            )
+
+    def _validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        model = cast("type[StrictArguments]", self.fn_metadata.arg_model)
+        fields = model.model_fields
+        given = {
+            name: value
+            for name, value in arguments.items()
+            if value is not None or name not in fields or fields[name].is_required()
+        }
+        try:
+            return model.model_validate(given).model_dump_one_level()
+        except ValidationError as error:
+            raise _explain(error, self.spec, model) from None
+
+
+def build(
+    functions: Iterable[ToolFunction], source: ServicesSource, *, output_schemas: bool = False
+) -> list[Tool]:
+    """The SDK's tools of these functions; each takes its services from `source` when it is called."""
+    return [_build(spec_of(function), source, output_schemas) for function in functions]
+
+
+def _build(spec: ToolSpec, source: ServicesSource, output_schemas: bool) -> Tool:
+    model = _arguments_model(spec)
+    schema = lean_schema(TypeAdapter(spec.result).json_schema()) if output_schemas and spec.result else None
+    return RegisteredTool(
+        fn=spec.function,
+        name=spec.name,
+        title=None,
+        description=spec.description,
+        context_kwarg=None,
+        parameters=lean_schema(model.model_json_schema(by_alias=True)),
+        fn_metadata=FuncMetadata(arg_model=model, output_schema=schema),
+        is_async=True,
+        annotations=spec.annotations,
+        spec=spec,
+        source=source,
+    )

@@ -1,0 +1,305 @@
+"""Structured content: the shapes that programs may rely on. Times are RFC 3339 with zone."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Any, NotRequired
+
+from typing_extensions import TypedDict
+
+from whatsapp_mcp.models import Chat, ConnectionStatus, LinkState, Media, Message, Page, SendResult
+from whatsapp_mcp.server.render.sanitise import clean, clean_line
+from whatsapp_mcp.server.render.times import rfc3339
+
+
+class ChatData(TypedDict):
+    """One chat of a list."""
+
+    jid: str
+    name: str
+    kind: str
+    unread: int
+    last_message_at: str | None
+    last_message: NotRequired[str]
+    archived: NotRequired[bool]
+    pinned: NotRequired[bool]
+    muted_until: NotRequired[str | None]
+
+
+class ChatsData(TypedDict):
+    """A page of chats."""
+
+    chats: list[ChatData]
+    next_cursor: str | None
+
+
+class MessageData(TypedDict):
+    """One message of a list; what is not there does not apply."""
+
+    ref: str
+    message_id: str
+    chat: str
+    chat_name: str
+    sender: str
+    sender_name: str
+    from_me: bool
+    kind: str
+    text: str
+    timestamp: str | None
+    status: NotRequired[str]
+    snippet: NotRequired[str]
+    media: NotRequired[dict[str, Any]]
+    reply_to: NotRequired[dict[str, Any]]
+    reactions: NotRequired[list[dict[str, Any]]]
+    poll: NotRequired[list[dict[str, Any]]]
+    edited_at: NotRequired[str | None]
+    revoked_at: NotRequired[str | None]
+    forwarded: NotRequired[bool]
+    mentions_me: NotRequired[bool]
+    starred: NotRequired[bool]
+    details: NotRequired[dict[str, Any]]
+
+
+class MessagesData(TypedDict):
+    """A page of messages; `notes` tell where messages may be missing."""
+
+    messages: list[MessageData]
+    next_cursor: str | None
+    notes: NotRequired[list[str]]
+
+
+class SentData(TypedDict):
+    """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`."""
+
+    message_id: str | None
+    ref: str | None
+    chat: str
+    status: str
+    timestamp: str | None
+    send_id: int
+    reason: NotRequired[str]
+
+
+class StatusData(TypedDict):
+    """The state of the link."""
+
+    state: str
+    since: str | None
+    reason: str | None
+    action: str | None
+    account: str
+    connected: bool
+    logged_in: bool
+    device_id: str | None
+    number: str | None
+    name: str | None
+    generation: int
+    last_event_at: str | None
+    last_sent_at: str | None
+    phone_seen_at: str | None
+    until: str | None
+    catching_up: bool
+    history_progress: int | None
+    journal_waiting: int
+    events_lost: int
+    undecoded: int
+    hosted_by: int | None
+
+
+class QrData(TypedDict):
+    """A QR text and when it ends."""
+
+    text: str
+    expires_at: str | None
+
+
+class LinkData(TypedDict):
+    """How far linking has come."""
+
+    state: str
+    qr: QrData | None
+    code: str | None
+    code_expires_at: str | None
+    number: str | None
+    reason: str | None
+
+
+def ref_of(number: int | None) -> str | None:
+    """`#1042`; None stays None."""
+    return None if number is None else f"#{number}"
+
+
+def chat_data(chat: Chat, zone: tzinfo | None) -> ChatData:
+    """One chat."""
+    data = ChatData(
+        jid=chat.jid,
+        name=clean_line(chat.name, 200),
+        kind=chat.kind.value,
+        unread=chat.unread,
+        last_message_at=rfc3339(chat.last_message_at, zone),
+    )
+    if chat.last_message:
+        data["last_message"] = clean(chat.last_message)
+    if chat.archived:
+        data["archived"] = True
+    if chat.pinned:
+        data["pinned"] = True
+    if chat.muted_until:
+        data["muted_until"] = rfc3339(chat.muted_until, zone)
+    return data
+
+
+def chats_data(page: Page[Chat], zone: tzinfo | None) -> ChatsData:
+    """A page of chats."""
+    return ChatsData(chats=[chat_data(chat, zone) for chat in page.items], next_cursor=page.next_cursor)
+
+
+def message_data(message: Message, zone: tzinfo | None) -> MessageData:
+    """One message, its text cleaned and otherwise whole."""
+    data = MessageData(
+        ref=f"#{message.ref}",
+        message_id=message.message_id,
+        chat=message.chat,
+        chat_name=clean_line(message.chat_name, 200),
+        sender=message.sender,
+        sender_name=clean_line(message.sender_name, 200),
+        from_me=message.from_me,
+        kind=message.kind.value,
+        text=clean(message.text),
+        timestamp=rfc3339(message.timestamp, zone),
+    )
+    if message.status:
+        data["status"] = message.status.value
+    if message.snippet:
+        data["snippet"] = clean(message.snippet)
+    if message.media:
+        data["media"] = media_data(message.media)
+    _add_relations(data, message)
+    if message.edited_at:
+        data["edited_at"] = rfc3339(message.edited_at, zone)
+    if message.revoked_at:
+        data["revoked_at"] = rfc3339(message.revoked_at, zone)
+    for flag in ("forwarded", "mentions_me", "starred"):
+        if getattr(message, flag):
+            data[flag] = True
+    if message.details:
+        data["details"] = _cleaned(dict(message.details))
+    return data
+
+
+def _add_relations(data: MessageData, message: Message) -> None:
+    if message.quote:
+        quote = message.quote
+        data["reply_to"] = {
+            "message_id": quote.message_id,
+            "ref": ref_of(quote.ref),
+            "sender_name": clean_line(quote.sender_name or "", 200),
+            "text": clean(quote.text or ""),
+        }
+    if message.reactions:
+        data["reactions"] = [
+            {
+                "emoji": clean_line(reaction.emoji, 20),
+                "sender_name": clean_line(reaction.sender_name, 200),
+                "from_me": reaction.from_me,
+            }
+            for reaction in message.reactions
+        ]
+    if message.poll:
+        data["poll"] = [
+            {
+                "name": clean_line(option.name, 200),
+                "voters": [clean_line(voter, 200) for voter in option.voters],
+            }
+            for option in message.poll
+        ]
+
+
+def media_data(media: Media) -> dict[str, Any]:
+    """What is known of a file, without the unknown."""
+    known = {
+        "mime_type": media.mime_type,
+        "file_name": None if media.file_name is None else clean_line(media.file_name, 200),
+        "size": media.size,
+        "duration": media.duration,
+        "width": media.width,
+        "height": media.height,
+        "path": media.path,
+        "view_once": media.view_once or None,
+    }
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {key: _cleaned(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(inner) for inner in value]
+    return value
+
+
+def messages_data(page: Page[Message], zone: tzinfo | None) -> MessagesData:
+    """A page of messages."""
+    data = MessagesData(
+        messages=[message_data(message, zone) for message in page.items], next_cursor=page.next_cursor
+    )
+    if page.notes:
+        data["notes"] = list(page.notes)
+    return data
+
+
+def sent_data(result: SendResult, zone: tzinfo | None) -> SentData:
+    """What is known of a send."""
+    data = SentData(
+        message_id=result.message_id,
+        ref=ref_of(result.ref),
+        chat=result.chat,
+        status=result.status.value,
+        timestamp=rfc3339(result.timestamp, zone),
+        send_id=result.send_id,
+    )
+    if result.reason:
+        data["reason"] = clean_line(result.reason, 300)
+    return data
+
+
+def status_data(status: ConnectionStatus, zone: tzinfo | None) -> StatusData:
+    """The state of the link."""
+    return StatusData(
+        state=status.state.value,
+        since=rfc3339(status.since, zone),
+        reason=status.reason,
+        action=status.action,
+        account=status.account,
+        connected=status.connected,
+        logged_in=status.logged_in,
+        device_id=status.device_id,
+        number=status.number,
+        name=None if status.name is None else clean_line(status.name, 200),
+        generation=status.generation,
+        last_event_at=rfc3339(status.last_event_at, zone),
+        last_sent_at=rfc3339(status.last_sent_at, zone),
+        phone_seen_at=rfc3339(status.phone_seen_at, zone),
+        until=rfc3339(status.until, zone),
+        catching_up=status.catching_up,
+        history_progress=status.history_progress,
+        journal_waiting=status.journal_waiting,
+        events_lost=status.events_lost,
+        undecoded=status.undecoded,
+        hosted_by=status.hosted_by,
+    )
+
+
+def link_data(link: LinkState, zone: tzinfo | None) -> LinkData:
+    """How far linking has come."""
+    qr = QrData(text=link.qr.text, expires_at=rfc3339(link.qr.expires_at, zone)) if link.qr else None
+    return LinkData(
+        state=link.state.value,
+        qr=qr,
+        code=link.code,
+        code_expires_at=rfc3339(link.code_expires_at, zone),
+        number=link.number,
+        reason=link.reason,
+    )

@@ -1,0 +1,71 @@
+"""Somebody else's text made harmless to read: it stays data, on its own line, with nothing hidden in it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Final
+
+_ANSI: Final = re.compile(
+    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
+    r"|\x1b[ -/]*[0-~]?"
+)
+_LINE_BREAKS: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
+_JOINER: Final = "\u200d"
+_INVISIBLE: Final = frozenset(
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0"
+)
+"""Code points that show nothing although their category does not say so."""
+LINE_MARK: Final = " ⏎ "
+"""Stands where a message had a line break."""
+
+
+def _is_emoji(char: str) -> bool:
+    return unicodedata.category(char) in {"So", "Sk"} or char == "\ufe0f"
+
+
+def _keeps(text: str, index: int) -> bool:
+    """Whether the character there is shown as it is."""
+    char = text[index]
+    if char in "\n\t":
+        return True
+    if char == _JOINER:  # holds families and flags together; between anything else it only hides
+        around = text[index - 1 : index] + text[index + 1 : index + 2]
+        return len(around) == 2 and _is_emoji(around[0]) and _is_emoji(around[1])
+    if char == "\ufe0f":
+        return index > 0 and not text[index - 1].isalpha()
+    category = unicodedata.category(char)
+    if category in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} or char in _INVISIBLE:
+        return False
+    return not ("\ufe00" <= char <= "\ufe0e" or "\U000e0100" <= char <= "\U000e01ef")
+
+
+def clean(text: str) -> str:
+    r"""The text without escape sequences, control, zero-width, bidi, tag and other invisible characters.
+
+    Line breaks of every kind become `\n`; emoji sequences keep their joiners.
+    """
+    text = _LINE_BREAKS.sub("\n", _ANSI.sub("", text))
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(char for index, char in enumerate(text) if _keeps(text, index))
+
+
+def clean_line(text: str, limit: int | None = None) -> str:
+    """Cleaned text on one line, cut to `limit` characters; line breaks are shown as ` ⏎ `."""
+    lines = [" ".join(line.split()) for line in clean(text).split("\n")]
+    line = LINE_MARK.join(line for line in lines if line)
+    if limit is not None and len(line) > limit:
+        return line[: limit - 1] + "…"
+    return line
+
+
+def clean_name(name: str, limit: int = 48) -> str:
+    """A person's or chat's name that cannot be taken for anything else in a line.
+
+    `:` ends the name in a message's line and `me` is the person whose account it is, so neither may come from
+    outside.
+    """
+    line = clean_line(name, limit).replace(":", "꞉").replace("#", "＃").strip()
+    return f"“{line}”" if line.casefold() in {"me", "you", ""} else line

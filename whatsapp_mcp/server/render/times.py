@@ -1,0 +1,68 @@
+"""Times as people of one zone say them, and as they give them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, tzinfo
+from typing import Final
+
+from whatsapp_mcp.errors import InvalidArgument
+
+_AGE: Final = re.compile(r"(\d{1,4})\s*(m|h|d|w)")
+_UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def local(moment: datetime, zone: tzinfo | None) -> datetime:
+    """The moment in the person's zone; None is the system's."""
+    return moment.astimezone(zone)
+
+
+def rfc3339(moment: datetime | None, zone: tzinfo | None) -> str | None:
+    """`2026-11-24T14:03:05+01:00`; None stays None."""
+    return None if moment is None else local(moment, zone).isoformat(timespec="seconds")
+
+
+def day(moment: datetime, zone: tzinfo | None) -> str:
+    """`Tue 2026-11-24`."""
+    return f"{local(moment, zone):%a %Y-%m-%d}"
+
+
+def clock(moment: datetime, zone: tzinfo | None) -> str:
+    """`14:03`."""
+    return f"{local(moment, zone):%H:%M}"
+
+
+def short(moment: datetime, zone: tzinfo | None, now: datetime) -> str:
+    """As short as it stays clear: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
+    then, today = local(moment, zone), local(now, zone)
+    if then.date() == today.date():
+        return f"{then:%H:%M}"
+    return f"{then.day} {then:%b %H:%M}" if then.year == today.year else f"{then:%Y-%m-%d}"
+
+
+def parse(text: str, zone: tzinfo | None, now: datetime) -> datetime:
+    """Read `2026-11-24`, `2026-11-24T14:03[+01:00]`, `today`, `yesterday` or an age (`30m`, `6h`, `3d`).
+
+    Raises:
+        InvalidArgument: It is none of these.
+    """
+    given = text.strip()
+    midnight = local(now, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    if given.casefold() in {"today", "yesterday"}:
+        days = 0 if given.casefold() == "today" else 1
+        return _aware(midnight - timedelta(days=days), zone)
+    age = _AGE.fullmatch(given.casefold())
+    if age:
+        return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
+    try:
+        moment = datetime.fromisoformat(given)
+        return moment if moment.tzinfo else _aware(moment, zone)
+    except (ValueError, OverflowError) as error:
+        raise InvalidArgument(
+            f"{text!r} is not a time.",
+            "Give a date (2026-11-24), a time (2026-11-24T14:03) or an age (3d, 6h).",
+        ) from error
+
+
+def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
+    return moment.replace(tzinfo=zone) if zone else moment.astimezone()

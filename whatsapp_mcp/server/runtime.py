@@ -1,0 +1,160 @@
+"""What exists once per process: the device, the archive, and the loop that keeps the link.
+
+It lives outside the MCP lifespan, which SSE enters once per connection. It opens after the first request was
+answered: what it imports must not delay the handshake.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import tzinfo
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.server.call import Services
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
+
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.protocol import Devices
+    from whatsapp_mcp.settings import Settings
+
+    Opener = Callable[[Settings, str], AbstractAsyncContextManager[tuple[Devices, ReadingArchive]]]
+
+logger = logging.getLogger(__name__)
+
+OPEN_LIMIT: Final = 20.0
+"""Seconds that a tool waits for a server that is still starting."""
+FIRST_REQUEST_LIMIT: Final = 2.0
+"""Seconds after which the link opens although no application has said a word."""
+RETRY_DELAY: Final = 5.0
+"""Seconds between attempts to open what could not be opened."""
+_HEAVY: Final = ("whatsapp_mcp.device.runtime", "whatsapp_mcp.archive")
+
+
+def zone_of(settings: Settings) -> tzinfo | None:
+    """The person's time zone; None, the system's, when none is set.
+
+    Raises:
+        InvalidArgument: `timezone` names no zone.
+    """
+    if settings.timezone is None:
+        return None
+    try:
+        return ZoneInfo(settings.timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise InvalidArgument(
+            f"timezone: {settings.timezone!r} is no time zone.", "Use a name like Europe/Berlin."
+        ) from error
+
+
+class Runtime:
+    """The services of one account for as long as the process serves; `run` owns them."""
+
+    def __init__(self, settings: Settings, account: str, opener: Opener | None = None) -> None:
+        self.settings = settings
+        self.account = account
+        self.policy = Policy(settings.policy.mode)
+        self._zone = zone_of(settings)
+        self._opener = opener
+        self._services: Services | None = None
+        self._opened = anyio.Event()
+        self._failure: WhatsAppError | None = None
+        self._first_answer = anyio.Event()
+        self._scope = anyio.CancelScope()
+        self._closed = anyio.Event()
+
+    async def services(self) -> Services:
+        """The services, as soon as they are open.
+
+        Raises:
+            WhatsAppError: Why they cannot be opened; `Busy` when it takes too long.
+        """
+        with anyio.move_on_after(OPEN_LIMIT):
+            await self._opened.wait()
+        if self._services is not None:
+            return self._services
+        raise self._failure or Busy("The server is still starting.")
+
+    def ready(self) -> Services | None:
+        """The services if they are open now."""
+        return self._services
+
+    def devices(self) -> Devices | None:
+        """The accessor, if the services are open now."""
+        return self._services.devices if self._services else None
+
+    async def note_answer(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """SDK middleware: the first answered request lets the runtime begin its imports."""
+        try:
+            return await call_next(ctx)
+        finally:
+            self._first_answer.set()
+
+    async def run(self) -> None:
+        """Open the services and hold them until `close`; what cannot be opened is tried again."""
+        try:
+            with self._scope:
+                with anyio.move_on_after(FIRST_REQUEST_LIMIT):
+                    await self._first_answer.wait()
+                while True:
+                    await self._hold()
+                    await anyio.sleep(RETRY_DELAY)
+        finally:
+            self._services = None
+            self._closed.set()
+
+    async def _hold(self) -> None:
+        try:
+            opener = self._opener or await anyio.to_thread.run_sync(_load_opener)
+            async with AsyncExitStack() as stack:
+                devices, archive = await stack.enter_async_context(opener(self.settings, self.account))
+                self._services = Services(
+                    self.account, self.settings, devices, archive, self.policy, self._zone
+                )
+                self._opened.set()
+                await anyio.sleep_forever()
+        except (WhatsAppError, OSError) as error:
+            logger.exception("the account could not be opened")
+            self._failure = (
+                error
+                if isinstance(error, WhatsAppError)
+                else Busy(f"The account's files cannot be used: {error.strerror}.", "Tell the user.")
+            )
+            self._services = None
+            self._opened.set()
+
+    async def close(self) -> None:
+        """End `run` and wait until everything is closed."""
+        self._scope.cancel()
+        await self._closed.wait()
+
+
+def _load_opener() -> Opener:
+    for module in _HEAVY:
+        importlib.import_module(module)
+    return open_account
+
+
+@asynccontextmanager
+async def open_account(settings: Settings, account: str) -> AsyncGenerator[tuple[Devices, ReadingArchive]]:
+    """The account's device, and its archive for reading."""
+    from whatsapp_mcp.archive import open_archive
+    from whatsapp_mcp.device.runtime import open_device
+
+    async with (
+        open_archive(settings.account_folder(account)) as archive,
+        open_device(settings, account) as devices,
+    ):
+        yield devices, archive

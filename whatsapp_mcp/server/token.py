@@ -1,0 +1,39 @@
+"""The bearer token of the HTTP server: made at first use, kept where only the person can read it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.errors import Busy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE_NAME: Final = "http-token"
+
+
+def load_or_make(home: Path) -> str:
+    """The token in `home/http-token`; a new one (256 bits) when there is none.
+
+    Raises:
+        Busy: The file exists and holds no token.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = home / FILE_NAME
+    draft = home / f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}"
+    if not path.exists():
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(32) + "\n")
+        try:
+            os.link(draft, path)  # whole or not at all, and the first of two servers wins
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    token = path.read_text(encoding="ascii").strip()
+    if len(token) < 16:
+        raise Busy(f"{path} holds no usable token.", "Delete it; a new one is made at the next start.")
+    return token

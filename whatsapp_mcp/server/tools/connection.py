@@ -1,0 +1,160 @@
+"""The link to WhatsApp: its state, linking, unlinking, a new start."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Final
+
+import anyio
+from mcp.types import ImageContent
+from pydantic import Field
+
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
+from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.server.arguments import Wait
+from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import LinkData, StatusData, link_data, status_data
+from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.times import clock, short
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
+
+
+@tool("core", reads=True, result=StatusData)
+async def connection_status(call: Call) -> Result:
+    """State of the link to WhatsApp, why, and what to do about it."""
+    services = call.source.ready()
+    if services is None:
+        return _starting(call)
+    async with services.devices.use() as device:
+        status = await device.status()
+    return Result(_status_text(status, services), status_data(status, services.zone))
+
+
+def _starting(call: Call) -> Result:
+    status = ConnectionStatus(
+        state=ConnectionState.OFFLINE,
+        since=datetime.now(UTC),
+        account=call.source.account,
+        reason="The server is starting.",
+        action="Wait a few seconds.",
+    )
+    return Result("offline: The server is starting. Wait a few seconds.", status_data(status, None))
+
+
+def _status_text(status: ConnectionStatus, services: Services) -> str:
+    since = short(status.since, services.zone, services.now())
+    parts = [f"{status.state.value} since {since}"]
+    if status.number:
+        parts[0] += (
+            f", {clean_name(status.name or '')} {status.number}" if status.name else f", {status.number}"
+        )
+    parts[0] += f", account {status.account}."
+    parts += [sentence for sentence in (status.reason, status.action) if sentence]
+    if status.catching_up:
+        parts.append("The archive is still catching up.")
+    if status.history_progress is not None:
+        parts.append(f"History: {status.history_progress} %.")
+    if status.events_lost:
+        parts.append(f"Up to {status.events_lost} events were lost before they reached us.")
+    return " ".join(parts)
+
+
+@tool("core", effect=Effect.LINK, idempotent=True, result=LinkData)
+async def link_device(
+    call: Call,
+    phone: Annotated[
+        str | None, Field(description="Own number: gives a pairing code instead of a QR")
+    ] = None,
+    wait: Annotated[Wait, Field(description="Seconds to wait for the outcome, up to 50")] = 0.0,
+) -> Result:
+    """Link the user's phone: answers a QR or code to show the user; call again with wait for the outcome."""
+    services = await call.services()
+    async with services.devices.use() as device:
+        status = await device.status()
+    if status.state not in _UNLINKED and status.number:
+        return _linked(
+            LinkState(status.state, 0, number=status.number),
+            services,
+            "Linked already; unlink_device first to change.",
+        )
+    async with services.devices.use() as device:
+        link = await device.link(phone)
+    if wait:
+        link = await _outcome(call, services, link, wait)
+    return _link_result(link, services)
+
+
+async def _outcome(call: Call, services: Services, link: LinkState, wait: float) -> LinkState:
+    """Wait until linking ends either way; after `wait` seconds the newest QR or code is the answer."""
+    end = anyio.current_time() + wait
+    while link.state is ConnectionState.LINKING and (left := end - anyio.current_time()) > 0:
+        async with services.devices.use() as device:
+            link = await device.link_state(link.revision, min(left, 10.0))
+        await call.progress(wait - max(0.0, end - anyio.current_time()), wait, link.state.value)
+    return link
+
+
+def _linked(link: LinkState, services: Services, note: str) -> Result:
+    number = f" as {link.number}" if link.number else ""
+    return Result(f"{link.state.value}{number}. {note}", link_data(link, services.zone))
+
+
+def _link_result(link: LinkState, services: Services) -> Result:
+    data = link_data(link, services.zone)
+    if link.qr and link.state is ConnectionState.LINKING:
+        text = (
+            "linking: the user scans this QR on the phone (WhatsApp, Linked devices, Link a device) before "
+            f"{clock(link.qr.expires_at, services.zone)}; then call again with wait. QR text: {link.qr.text}"
+        )
+        return Result(
+            text, data, (ImageContent(type="image", data=qr_png(link.qr.text), mime_type="image/png"),)
+        )
+    if link.code and link.state is ConnectionState.LINKING:
+        until = f" before {clock(link.code_expires_at, services.zone)}" if link.code_expires_at else ""
+        text = (
+            f"linking: the user enters the code {link.code} on the phone (Linked devices, Link with phone "
+            f"number){until}; then call again with wait."
+        )
+        return Result(text, data)
+    if link.state is ConnectionState.UNLINKED:
+        return Result(f"unlinked: {link.reason or 'linking has ended.'} Call again for a new QR.", data)
+    return _linked(link, services, "The phone is linked; history arrives in the next minutes.")
+
+
+def qr_png(text: str) -> str:
+    """The QR of a text as PNG in base64, large enough to scan from a screen."""
+    import base64
+
+    import segno
+
+    buffer = io.BytesIO()
+    segno.make(text, error="l").save(buffer, kind="png", scale=6, border=4)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+@tool("core", destructive=True, idempotent=True)
+async def unlink_device(call: Call) -> Result:
+    """Log this server out of the user's WhatsApp, only when the user asks for it. Stored messages stay."""
+    services = await call.services()
+    async with services.devices.use() as device:
+        await device.unlink()
+    return Result("Unlinked. The stored messages stay.", {"state": ConnectionState.UNLINKED.value})
+
+
+@tool("core", effect=Effect.LINK, idempotent=True, result=StatusData)
+async def reconnect(call: Call) -> Result:
+    """Start a new connection, also when another client replaced this one. Otherwise the link heals itself."""
+    services = await call.services()
+    async with services.devices.use() as device:
+        status = await device.reconnect()
+    return Result(_status_text(status, services), status_data(status, services.zone))
+
+
+TOOLS: Sequence[ToolFunction] = (connection_status, link_device, unlink_device, reconnect)

@@ -1,0 +1,104 @@
+"""Reading what was said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from whatsapp_mcp.archive import MessageFilter
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import ChatKind, MessageKind
+from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Moment, find_known_chat
+from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
+from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.text import chats_text, messages_text
+from whatsapp_mcp.server.render.times import parse
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from whatsapp_mcp.models import Chat
+
+
+@tool("core", reads=True, open_world=False, result=ChatsData)
+async def list_chats(
+    call: Call,
+    query: Annotated[str | None, Field(description="Words of the name")] = None,
+    kind: Literal["direct", "group", "channel"] | None = None,
+    unread: bool | None = None,
+    unanswered: Annotated[bool | None, Field(description="The other side wrote last")] = None,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+    detail: Detail = "concise",
+) -> Result:
+    """Chats with unread count and last message, newest first."""
+    services = await call.services()
+    page = await services.archive.chats(
+        query=query,
+        kind=ChatKind(kind) if kind else None,
+        unread=unread,
+        unanswered=unanswered,
+        limit=limit,
+        cursor=cursor,
+    )
+    return Result(chats_text(page, services.zone, services.now(), detail), chats_data(page, services.zone))
+
+
+@tool("core", reads=True, open_world=False, result=MessagesData)
+async def list_messages(
+    call: Call,
+    chat: ChatArg | None = None,
+    sender: ChatArg | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    kind: Annotated[str | None, Field(description="text, image, voice, document, poll …")] = None,
+    unread: bool | None = None,
+    from_me: bool | None = None,
+    mentions_me: bool | None = None,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+    detail: Detail = "concise",
+) -> Result:
+    """The newest messages of a chat, or of all chats; shown oldest first. Never marks anything read."""
+    services = await call.services()
+    found = await find_known_chat(services, chat) if chat is not None else None
+    where = MessageFilter(
+        chat=found.jid if found else None,
+        sender=(await find_known_chat(services, sender)).jid if sender else None,
+        kinds=_kinds(kind),
+        since=_moment(services, since),
+        until=_moment(services, until),
+        unread=unread,
+        from_me=from_me,
+        mentions_me=mentions_me,
+    )
+    page = await services.archive.messages(where, limit=limit, cursor=cursor)
+    shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)
+    text = messages_text(shown, services.zone, header=_header(found), detail=detail, with_chat=found is None)
+    return Result(text, messages_data(shown, services.zone))
+
+
+def _header(chat: Chat | None) -> str:
+    return f"Messages of {clean_name(chat.name)}" if chat else "Messages of all chats"
+
+
+def _kinds(kind: str | None) -> tuple[MessageKind, ...]:
+    try:
+        return (MessageKind(kind.strip().casefold()),) if kind else ()
+    except ValueError as error:
+        raise InvalidArgument(
+            f"{kind!r} is not a kind of message.",
+            f"Kinds: {', '.join(known.value for known in MessageKind)}.",
+        ) from error
+
+
+def _moment(services: Services, text: str | None) -> datetime | None:
+    return parse(text, services.zone, services.now()) if text else None
+
+
+TOOLS: Sequence[ToolFunction] = (list_chats, list_messages)

@@ -1,0 +1,99 @@
+"""Saying something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field
+
+from whatsapp_mcp.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    NotConnected,
+    NotOnWhatsApp,
+    TooLong,
+)
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import SendRequest, SendResult, SendStatus, TextContent
+from whatsapp_mcp.server.arguments import ChatArg, MessageArg, find_chat
+from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import SentData, sent_data
+from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.times import clock
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whatsapp_mcp.models import Chat
+
+MAX_TEXT: Final = 65_536
+"""WhatsApp's limit for one text message, in characters."""
+
+
+@tool("core", result=SentData)
+async def send_message(
+    call: Call,
+    chat: ChatArg,
+    text: str,
+    reply_to: MessageArg | None = None,
+    idempotency_key: Annotated[str | None, Field(description="The same key never sends twice")] = None,
+) -> Result:
+    """Send a text. An unclear name is refused with candidates. After status unknown do not send again."""
+    if not text.strip():
+        raise InvalidArgument("text is empty.", "Give the text to send.")
+    if len(text) > MAX_TEXT:
+        raise TooLong(
+            f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.", "Shorten it or split it."
+        )
+    services = await call.services()
+    target = await find_chat(services, chat)
+    reply_id = None
+    if reply_to is not None:
+        reply_id = (await services.archive.message(reply_to, chat=target.jid)).message_id
+    await require_on_whatsapp(services, target)
+    request = SendRequest(
+        chat=target.jid, content=TextContent(text), reply_to=reply_id, idempotency_key=idempotency_key
+    )
+    async with services.devices.use() as device:
+        result = await device.send(request)
+    return sent(result, target, services)
+
+
+async def require_on_whatsapp(services: Services, chat: Chat) -> None:
+    """Check a number nothing was ever said to; when WhatsApp cannot be asked now, the send will tell.
+
+    Raises:
+        NotOnWhatsApp: The number has no WhatsApp account.
+    """
+    number = Jid.parse(chat.jid).number
+    if number is None or chat.last_message_at is not None:
+        return
+    try:
+        async with services.devices.use() as device:
+            known = await device.resolve_number(number)
+    except (NotConnected, DeadlineExceeded):
+        return
+    if known is None:
+        raise NotOnWhatsApp(f"{number} is not on WhatsApp.")
+
+
+def sent(result: SendResult, chat: Chat, services: Services) -> Result:
+    """What is told of a send."""
+    name = clean_name(chat.name)
+    ref = f" as #{result.ref}" if result.ref is not None else ""
+    match result.status:
+        case SendStatus.QUEUED | SendStatus.SENDING:
+            text = f"queued to {name}{ref}: it goes out when the link is up. Do not send it again."
+        case SendStatus.UNKNOWN:
+            text = f"unknown: it may have reached {name}{ref}. Do not send it again; look at message_status."
+        case SendStatus.FAILED:
+            text = f"failed to {name}: {result.reason or 'WhatsApp refused it.'}"
+        case _:
+            at = f" at {clock(result.timestamp, services.zone)}" if result.timestamp else ""
+            text = f"{result.status.value} to {name}{ref}{at}."
+    return Result(text, sent_data(result, services.zone))
+
+
+TOOLS: Sequence[ToolFunction] = (send_message,)

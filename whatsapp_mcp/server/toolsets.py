@@ -1,0 +1,44 @@
+"""Which tools are offered: toolsets are chosen at start-up and never change while the server runs."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.server.registry import ToolFunction
+
+MODULES: Final = {
+    "core": ("connection", "reading", "sending"),
+}
+"""Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
+ALL: Final = "all"
+
+
+def parse(selection: str) -> tuple[str, ...]:
+    """The names in `core,groups`, in our order, each once; `all` is every one.
+
+    Raises:
+        InvalidArgument: A name is not a toolset, or none is given.
+    """
+    names = [name.strip() for name in selection.split(",") if name.strip()]
+    unknown = [name for name in names if name not in MODULES and name != ALL]
+    if unknown or not names:
+        what = f"There is no toolset {unknown[0]!r}." if unknown else "No toolset is selected."
+        raise InvalidArgument(what, f"Toolsets: {', '.join(MODULES)}, or all.")
+    return tuple(name for name in MODULES if name in names or ALL in names)
+
+
+def load(selection: str) -> tuple[ToolFunction, ...]:
+    """The tools of the selected toolsets.
+
+    Raises:
+        InvalidArgument: As `parse`.
+    """
+    functions: list[ToolFunction] = []
+    for name in parse(selection):
+        for module in MODULES[name]:
+            functions.extend(importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS)
+    return tuple(functions)

@@ -1,0 +1,1 @@
+"""Pages for a person: how the link is, and the QR to scan. Health answers for machines."""
