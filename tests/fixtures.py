@@ -1,0 +1,177 @@
+"""A simulated WhatsApp, real server processes on it, and MCP clients of those servers.
+
+```python
+async def test_something(whatsapp: WhatsApp, home: Path) -> None:
+    async with mcp_client(whatsapp, home, "stdio") as client:
+        await link(client, whatsapp)
+        await client.call_tool("list_chats", {})
+```
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import anyio.abc
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.sse import sse_client
+from mcp.client.stdio import StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
+from whatsapp_mcp.simulator import WhatsApp
+
+Transport = Literal["stdio", "http", "sse"]
+Mode = Literal["auto", "legacy"]
+START_LIMIT = 30.0
+ANSWER_LIMIT = 60.0
+
+
+@pytest.fixture
+async def whatsapp() -> AsyncIterator[WhatsApp]:
+    """WhatsApp on loopback, nobody linked."""
+    async with WhatsApp(seed=11) as simulated:
+        yield simulated
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home folder for servers, with a policy that asks nothing."""
+    folder = tmp_path / "home"
+    folder.mkdir(mode=0o700)
+    (folder / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
+    return folder
+
+
+@dataclass(frozen=True)
+class HttpServer:
+    """A server process over HTTP: `base` is its address without a path."""
+
+    base: str
+    token: str
+    process: anyio.abc.Process
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request has to carry."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
+    """What a server process needs in order to use this WhatsApp and this home."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+    return {**kept, **whatsapp.environment(), HOME_VARIABLE: str(home)}
+
+
+def command(*arguments: str) -> list[str]:
+    """What starts `whatsapp-mcp` with these arguments."""
+    return [sys.executable, "-m", "whatsapp_mcp", *arguments]
+
+
+@contextlib.asynccontextmanager
+async def http_server(whatsapp: WhatsApp, home: Path) -> AsyncGenerator[HttpServer]:
+    """A server process over HTTP and SSE, ready to answer; ended with the block."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    serve = command("serve", "--transport", "http", "--port", str(port))
+    process = await anyio.open_process(
+        serve, env=environment(whatsapp, home), stdin=subprocess.DEVNULL, stdout=None, stderr=None
+    )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        await _until_healthy(base)
+        yield HttpServer(base, (home / "http-token").read_text().strip(), process)
+    finally:
+        with anyio.CancelScope(shield=True), contextlib.suppress(ProcessLookupError):
+            process.terminate()
+            with anyio.move_on_after(5):
+                await process.wait()
+            process.kill()
+
+
+async def _until_healthy(base: str) -> None:
+    async with httpx2.AsyncClient(trust_env=False) as http:
+        with anyio.fail_after(START_LIMIT):
+            while True:
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await http.get(f"{base}/healthz")).is_success:
+                        return
+                await anyio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def mcp_client(
+    whatsapp: WhatsApp, home: Path, transport: Transport = "stdio", mode: Mode = "auto"
+) -> AsyncGenerator[Client]:
+    """An MCP client of a server process of its own; both end with the block."""
+    if transport == "stdio":
+        program, *arguments = command("serve")
+        server = StdioServerParameters(command=program, args=arguments, env=environment(whatsapp, home))
+        async with Client(server, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
+            yield client
+        return
+    async with http_server(whatsapp, home) as server, client_of(server, transport, mode) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def client_of(server: HttpServer, transport: Transport, mode: Mode = "auto") -> AsyncGenerator[Client]:
+    """A client of an HTTP server that runs already."""
+    if transport == "sse":
+        sse = sse_client(f"{server.base}/sse", headers=server.headers)
+        async with Client(sse, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
+            yield client
+        return
+    async with httpx2.AsyncClient(headers=server.headers, timeout=ANSWER_LIMIT, trust_env=False) as http:
+        streams = streamable_http_client(f"{server.base}/mcp", http_client=http)
+        async with Client(streams, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
+            yield client
+
+
+async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The structured answer of a tool that must not fail."""
+    result = await client.call_tool(tool, arguments)
+    text = "\n".join(block.text for block in result.content if block.type == "text")
+    assert not result.is_error, text
+    return result.structured_content or {}
+
+
+async def until(
+    client: Client,
+    holds: Callable[[Mapping[str, Any]], bool],
+    tool: str,
+    *,
+    limit: float = 20.0,
+    **arguments: Any,
+) -> Mapping[str, Any]:
+    """The answer of a reading tool once it holds.
+
+    Raises:
+        TimeoutError: It did not within `limit` seconds.
+    """
+    with anyio.fail_after(limit):
+        while True:
+            answer = await call(client, tool, **arguments)
+            if holds(answer):
+                return answer
+            await anyio.sleep(0.05)
+
+
+async def link(client: Client, whatsapp: WhatsApp) -> None:
+    """Link the first account by the QR that `link_device` gives, and wait until all is well."""
+    answer = await call(client, "link_device")
+    await whatsapp.me.scan(answer["qr"]["text"])
+    await whatsapp.me.online()
+    await until(client, lambda status: status["state"] == "online", "connection_status")
