@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.people import Person, Received
+from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
 from whatsapp_mcp.simulator.world import OWNER, Line, World
 
