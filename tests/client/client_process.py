@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from base64 import b64decode
@@ -15,6 +16,7 @@ import anyio.abc
 
 from whatsapp_mcp.client.protocol import QR, READY, STATE, EventCode
 from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.simulator.phone import Phone
 
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1:1", "NO_PROXY": ""}
 """An environment in which nothing leaves the machine."""
@@ -22,12 +24,29 @@ NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "https_proxy": "http://127.0.0.1
 PATIENCE = 30.0
 
 
+class Recorded(anyio.abc.ByteReceiveStream):
+    """A stream that keeps all that was read from it."""
+
+    def __init__(self, stream: anyio.abc.ByteReceiveStream) -> None:
+        self._stream = stream
+        self.bytes = b""
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        chunk = await self._stream.receive(max_bytes)
+        self.bytes += chunk
+        return chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 class ClientUnderTest:
     """What was heard from it, and its calls."""
 
-    def __init__(self, process: anyio.abc.Process, peer: Peer) -> None:
+    def __init__(self, process: anyio.abc.Process, peer: Peer, stdout: Recorded) -> None:
         self.process = process
         self.peer = peer
+        self.stdout = stdout
         self.heard: list[tuple[str, Params]] = []
         self._news = anyio.Event()
 
@@ -54,7 +73,12 @@ class ClientUnderTest:
         params = await self.hear(STATE, lambda params: params["code"] == code)
         return b64decode(params["payload"])
 
-    async def link(self, phone: Any) -> None:
+    async def ended(self, within: float = PATIENCE) -> int:
+        """Its exit code, once it has ended."""
+        with anyio.fail_after(within):
+            return await self.process.wait()
+
+    async def link(self, phone: Phone) -> None:
         """Connect and let the phone scan the first QR text; returns when online."""
         await self.call("connect")
         await phone.scan((await self.hear(QR))["text"])
@@ -66,8 +90,6 @@ async def client_process(
     folder: Path, environment: Mapping[str, str] = NOWHERE, *, generation: int = 1, history: str = "recent"
 ) -> AsyncGenerator[ClientUnderTest]:
     """A client process that is ready; killed at the end if it still runs. Its log is `client.log`."""
-    import os
-
     arguments = ["--folder", str(folder), "--generation", str(generation), "--device-name", "Test"]
     with (folder / "client.log").open("ab") as log:
         process = await anyio.open_process(
@@ -86,8 +108,9 @@ async def client_process(
             async def on_notification(method: str, params: Params) -> None:
                 await client.on_notification(method, params)
 
-            peer = Peer(process.stdout, process.stdin, on_notification=on_notification)
-            client = ClientUnderTest(process, peer)
+            stdout = Recorded(process.stdout)
+            peer = Peer(stdout, process.stdin, on_notification=on_notification)
+            client = ClientUnderTest(process, peer, stdout)
             async with peer:
                 await client.hear(READY)
                 yield client

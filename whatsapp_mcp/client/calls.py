@@ -72,7 +72,7 @@ async def _probe(client: Any, arguments: Arguments) -> None:
     try:
         await client.get_blocklist()
     except NeonizeError as error:
-        refusal = meaning(str(error))
+        refusal = meaning(error)
         if not isinstance(refusal, Rejected):
             raise refusal from error
 
@@ -81,7 +81,7 @@ async def _send(client: Any, arguments: Arguments) -> dict[str, Any]:
     try:
         sent = await client.send_message(arguments.jid("to"), arguments.proto("message", E2E.Message))
     except NeonizeError as error:
-        raise meaning(str(error), sending=True) from error
+        raise meaning(error, sending=True) from error
     return {"id": sent.ID, "timestamp": sent.Timestamp, "server_id": sent.ServerID}
 
 
@@ -283,7 +283,7 @@ async def run(library: Library, method: str, arguments: Arguments) -> Any:
     try:
         return to_json(await call(library.client, arguments))
     except NeonizeError as error:
-        raise meaning(str(error)) from error
+        raise meaning(error) from error
     except AttributeError as error:
         logger.exception("%s is missing from the client library", method)
         raise Unsupported("The installed client library cannot do this.") from error

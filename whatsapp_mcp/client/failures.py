@@ -58,14 +58,15 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
 _TIMED_OUT: Final = re.compile(r"timed out|deadline exceeded", re.IGNORECASE)
 
 
-def meaning(sentence: str, *, sending: bool = False) -> WhatsAppError:
-    """The error that a sentence of the library stands for.
+def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
+    """The error that an exception of the library stands for.
 
     Args:
-        sentence: As the library said it.
+        error: As neonize raised it.
         sending: Whether a message was being sent. The queries that come before the message itself can time
             out as well: then it has not gone out, which is said by `NotConnected`.
     """
+    sentence = _sentence(error)
     for pattern, kind, words in _MEANINGS:
         if pattern.search(sentence):
             return kind(words, retry_after=60.0 if kind is RateLimited else None)
@@ -74,3 +75,11 @@ def meaning(sentence: str, *, sending: bool = False) -> WhatsAppError:
             return NotConnected("WhatsApp does not answer, the message has not gone out.")
         return DeadlineExceeded("WhatsApp did not answer.")
     return Rejected(f"WhatsApp or its client library refused: {' '.join(sentence.split())[:_LONGEST]}")
+
+
+def _sentence(error: Exception) -> str:
+    """What the Go side said; neonize passes some of it on as bytes, and some within the answer's protobuf."""
+    said = error.args[0] if error.args else ""
+    if isinstance(said, bytes):
+        return said.decode(errors="replace")
+    return str(getattr(said, "Error", said))

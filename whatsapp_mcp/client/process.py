@@ -141,7 +141,7 @@ class ClientProcess:
         try:
             return await link_call(arguments)
         except NeonizeError as error:
-            raise meaning(str(error)) from error
+            raise meaning(error) from error
 
     def _need_login(self) -> None:
         """Refuse what would make the Go side dereference a client or a device that is not there."""

@@ -1,0 +1,30 @@
+"""A simulated WhatsApp and a client process that talks to it."""
+
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import pytest
+
+from tests.client.client_process import ClientUnderTest, client_process
+from whatsapp_mcp.simulator import WhatsApp
+
+
+@pytest.fixture
+async def wa() -> AsyncGenerator[WhatsApp]:
+    """WhatsApp, nobody linked."""
+    async with WhatsApp(seed=11) as whatsapp:
+        yield whatsapp
+
+
+@pytest.fixture
+async def client(wa: WhatsApp, tmp_path: Path) -> AsyncGenerator[ClientUnderTest]:
+    """A client process that has not connected yet."""
+    async with client_process(tmp_path, wa.environment()) as process:
+        yield process
+
+
+@pytest.fixture
+async def linked(wa: WhatsApp, client: ClientUnderTest) -> ClientUnderTest:
+    """A client process linked to `wa.me` and online."""
+    await client.link(wa.me)
+    return client
