@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neonize.proto.waCompanionReg import WAWebProtobufsCompanionReg_pb2 as CompanionReg
     from neonize.proto.waE2E import WAWebProtobufsE2E_pb2 as E2E
     from neonize.proto.waHistorySync import WAWebProtobufsHistorySync_pb2 as HistorySync
+    from neonize.proto.waLidMigrationSyncPayload import WAWebProtobufLidMigrationSyncPayload_pb2 as LidMigration
     from neonize.proto.waMmsRetry import WAMmsRetry_pb2 as MmsRetry
     from neonize.proto.waServerSync import WAWebProtobufsServerSync_pb2 as ServerSync
     from neonize.proto.waSyncAction import WAWebProtobufSyncAction_pb2 as SyncAction
@@ -35,6 +36,7 @@ __all__ = [
     "Common",
     "CompanionReg",
     "HistorySync",
+    "LidMigration",
     "MmsRetry",
     "Neonize",
     "ServerSync",
@@ -50,6 +52,7 @@ _MODULES = {
     "Common": "waCommon.WACommon_pb2",
     "CompanionReg": "waCompanionReg.WAWebProtobufsCompanionReg_pb2",
     "E2E": "waE2E.WAWebProtobufsE2E_pb2",
+    "LidMigration": "waLidMigrationSyncPayload.WAWebProtobufLidMigrationSyncPayload_pb2",
     "HistorySync": "waHistorySync.WAWebProtobufsHistorySync_pb2",
     "MmsRetry": "waMmsRetry.WAMmsRetry_pb2",
     "Neonize": "Neonize_pb2",

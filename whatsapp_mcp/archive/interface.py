@@ -479,9 +479,13 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def record_own(
-        self, request: SendRequest, message_id: str, timestamp: datetime
+        self, request: SendRequest, message_id: str, timestamp: datetime, *, message: bytes | None = None
     ) -> Message:
-        """Store a message that the account sent outside the outbox."""
+        """Store a message that the account sent outside the outbox.
+
+        Args:
+            message: The `E2E.Message` that was sent, where the client library tells it.
+        """
         ...
 
     async def record_media_path(self, key: MessageKey, path: str) -> None:
@@ -522,8 +526,14 @@ class Archive(ReadingArchive, Protocol):
         """
         ...
 
-    async def outbox_sent(self, send_id: int, message_id: str, timestamp: datetime) -> OutboxEntry:
-        """WhatsApp took it: `sent`, and the own message is stored in the same transaction."""
+    async def outbox_sent(
+        self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
+    ) -> OutboxEntry:
+        """WhatsApp took it: `sent`, and the own message is stored in the same transaction.
+
+        Args:
+            message: The `E2E.Message` that was sent, where the client library tells it.
+        """
         ...
 
     async def outbox_queued(self, send_id: int) -> OutboxEntry:
@@ -554,9 +564,7 @@ class Archive(ReadingArchive, Protocol):
         """Build the search index anew from the messages."""
         ...
 
-    async def purge(
-        self, *, chat: str | None = None, before: datetime | None = None
-    ) -> int:
+    async def purge(self, *, chat: str | None = None, before: datetime | None = None) -> int:
         """Delete messages for good (a chat's, those before a time, both together, or all); answers how many.
 
         Nothing of them stays in the index, in downloaded media or in free pages of the files.

@@ -1,0 +1,45 @@
+"""Everything that was said: messages, chats, contacts, receipts and sends of one account.
+
+`open_archive` gives the one interface (`interface.py`); the device's host opens it for writing, every
+server for reading.
+"""
+
+from whatsapp_mcp.archive.interface import (
+    Archive,
+    Change,
+    ChatCandidate,
+    ContactUpdate,
+    Coverage,
+    Gap,
+    GroupMember,
+    GroupUpdate,
+    HistoryProgress,
+    IngestResult,
+    JournalEvent,
+    MediaSource,
+    MessageFilter,
+    OutboxEntry,
+    ReadingArchive,
+    Statistics,
+)
+from whatsapp_mcp.archive.sqlite import open_archive
+
+__all__ = [
+    "Archive",
+    "Change",
+    "ChatCandidate",
+    "ContactUpdate",
+    "Coverage",
+    "Gap",
+    "GroupMember",
+    "GroupUpdate",
+    "HistoryProgress",
+    "IngestResult",
+    "JournalEvent",
+    "MediaSource",
+    "MessageFilter",
+    "OutboxEntry",
+    "ReadingArchive",
+    "Statistics",
+    "open_archive",
+]

@@ -1,0 +1,49 @@
+"""Call events: an offer makes the row, later steps tell how it ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, seconds
+from whatsapp_mcp.archive.facts import CallFact, Fact
+
+
+def offer(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.CallOffer` event: somebody calls."""
+    event = protobufs.Neonize.CallOffer.FromString(payload)
+    video = any(child.Tag == "video" for child in event.data.Nodes)
+    return _step(event.basicCallMeta, "offer", received_at, video=video)
+
+
+def offer_notice(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.CallOfferNotice` event: somebody calls a group."""
+    event = protobufs.Neonize.CallOfferNotice.FromString(payload)
+    return _step(event.basicCallMeta, "offer", received_at, video=event.media == "video")
+
+
+def accept(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.CallAccept` event: it was taken, on another device."""
+    event = protobufs.Neonize.CallAccept.FromString(payload)
+    return _step(event.basicCallMeta, "accept", received_at)
+
+
+def terminate(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.CallTerminate` event: it is over."""
+    event = protobufs.Neonize.CallTerminate.FromString(payload)
+    return _step(event.basicCallMeta, "terminate", received_at, reason=event.reason)
+
+
+def _step(meta: Any, step: str, received_at: int, *, video: bool = False, reason: str = "") -> list[Fact]:
+    came_from = getattr(meta, "from")
+    creator, alt = jid(meta.callCreator), jid(meta.callCreatorAlt)
+    chat = jid(came_from) or creator
+    if chat is None or not meta.callID:
+        return []
+    if is_person(chat) and creator is not None:
+        chat = creator
+    at = seconds(meta.timestamp, received_at)
+    return [
+        *identity(creator, alt),
+        CallFact(chat, creator or chat, meta.callID, at, step, video, reason),
+    ]

@@ -1,0 +1,132 @@
+"""Events about groups and channels: what they are called, who is in them, what changed."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, seconds
+from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MembersFact, MessageFact
+from whatsapp_mcp.models import MessageKind
+
+
+def joined_group(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.JoinedGroup` event: we are in a group now."""
+    event = protobufs.Neonize.JoinedGroup.FromString(payload)
+    facts = group(event.GroupInfo)
+    chat = jid(event.GroupInfo.JID)
+    if chat is not None:
+        by = jid(event.Sender) if event.HasField("Sender") else None
+        if event.HasField("SenderPN"):
+            facts += identity(by, jid(event.SenderPN))
+        text = "You joined the group" if not by else "added you to the group"
+        facts.append(_system(chat, by, text, [], received_at, payload))
+    return facts
+
+
+def group(info: Any) -> list[Fact]:
+    """A `neonize.GroupInfo`: name, topic and participants."""
+    chat = jid(info.JID)
+    if chat is None:
+        return []
+    facts: list[Fact] = [
+        ChatFact(
+            chat,
+            name=info.GroupName.Name or None,
+            name_at=seconds(info.GroupName.NameSetAt, 1),
+            topic=info.GroupTopic.Topic or None,
+        )
+    ]
+    members: list[tuple[str, int | None]] = []
+    for person in info.Participants:
+        addresses = [jid(person.JID), jid(person.PhoneNumber), jid(person.LID)]
+        facts += identity(addresses[1], addresses[2])
+        known = next((address for address in addresses if is_person(address)), None)
+        if known is not None:
+            members.append((known, 2 if person.IsSuperAdmin else 1 if person.IsAdmin else 0))
+    facts.append(MembersFact(chat, tuple(members), whole=True))
+    return facts
+
+
+def group_info(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.GroupInfoEvent`: something about a group changed."""
+    event = protobufs.Neonize.GroupInfoEvent.FromString(payload)
+    chat = jid(event.JID)
+    if chat is None:
+        return []
+    at = seconds(event.Timestamp, received_at)
+    by = jid(event.Sender) if event.HasField("Sender") else None
+    facts: list[Fact] = []
+    said: list[tuple[str, list[str]]] = []
+    if event.HasField("Name"):
+        facts.append(ChatFact(chat, name=event.Name.Name, name_at=at))
+        said.append((f"changed the group's name to {event.Name.Name}", []))
+    if event.HasField("Topic"):
+        facts.append(ChatFact(chat, topic=event.Topic.Topic))
+        said.append(("changed the group's description", []))
+    if event.HasField("Ephemeral"):
+        expires_in = event.Ephemeral.DisappearingTimer if event.Ephemeral.IsEphemeral else 0
+        facts.append(ChatFact(chat, expires_in=expires_in))
+        said.append(("changed disappearing messages", []))
+    if event.HasField("Announce"):
+        who = "only admins" if event.Announce.IsAnnounce else "everyone"
+        said.append((f"lets {who} send messages", []))
+    if event.HasField("Locked"):
+        who = "only admins" if event.Locked.isLocked else "everyone"
+        said.append((f"lets {who} change the group's settings", []))
+    if event.HasField("Delete") and event.Delete.Deleted:
+        said.append(("deleted the group", []))
+    for people, role, words in (
+        (event.Join, 0, "added"),
+        (event.Leave, None, "removed"),
+        (event.Promote, 1, "made admin:"),
+        (event.Demote, 0, "made no longer admin:"),
+    ):
+        jids = [address for person in people if (address := jid(person))]
+        if jids:
+            facts.append(MembersFact(chat, tuple((address, role) for address in jids)))
+            said.append(_about(words, jids, by))
+    for number, (words, mentions) in enumerate(said):
+        facts.append(_system(chat, by, words, mentions, at, payload + bytes([number])))
+    return facts
+
+
+def newsletter_join(payload: bytes, _received_at: int) -> list[Fact]:
+    """A `neonize.NewsletterJoin` event: we follow a channel."""
+    channel = protobufs.Neonize.NewsletterJoin.FromString(payload).NewsletterMetadata
+    chat = jid(channel.ID)
+    if chat is None:
+        return []
+    meta = channel.ThreadMeta
+    return [
+        ChatFact(
+            chat,
+            name=meta.Name.Text or None,
+            name_at=seconds(meta.Name.UpdateTime, 1),
+            topic=meta.Description.Text or None,
+        )
+    ]
+
+
+def newsletter_leave(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.NewsletterLeave` event."""
+    chat = jid(protobufs.Neonize.NewsletterLeave.FromString(payload).ID)
+    if chat is None:
+        return []
+    return [_system(chat, None, "You left the channel", [], received_at, payload)]
+
+
+def _about(words: str, people: list[str], by: str | None) -> tuple[str, list[str]]:
+    """A sentence about people; their jids stand in it as mentions and are shown as names."""
+    if people == [by]:
+        return {"added": "joined", "removed": "left"}.get(words, words), []
+    return f"{words} " + ", ".join(f"@{person.partition('@')[0]}" for person in people), people
+
+
+def _system(chat: str, by: str | None, text: str, mentions: list[str], at: int, key: bytes) -> MessageFact:
+    details = {"mentions": mentions} if mentions else {}
+    wa_id = "SYS-" + hashlib.sha256(key).hexdigest()[:20].upper()
+    return MessageFact(
+        chat, by or chat, wa_id, at, Content(MessageKind.SYSTEM, text, details=details), live=True
+    )

@@ -1,0 +1,164 @@
+"""Events that come one by one over the link: messages, receipts, who we are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.decode.addons import Origin, addon
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, seconds
+from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
+from whatsapp_mcp.archive.facts import (
+    Content,
+    EditFact,
+    Fact,
+    Flag,
+    Mark,
+    MessageFact,
+    NameFact,
+    OwnFact,
+    ReceiptFact,
+)
+from whatsapp_mcp.models import MessageKind
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message as Proto
+
+MESSAGE_CODE: Final = 17
+UNDECRYPTABLE_CODE: Final = 44
+_ADMIN_EDIT: Final = "3"
+_FAIL_HIDE: Final = 2
+_MARKS: Final = {
+    1: Mark.DELIVERED,
+    4: Mark.READ,
+    5: Mark.READ,
+    6: Mark.PLAYED,
+    7: Mark.PLAYED,
+    9: Mark.DELIVERED,
+}
+_READ_SELF: Final = (5, 7)
+
+
+def message(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.Message` event."""
+    event = protobufs.Neonize.Message.FromString(payload)
+    info = event.Info
+    at = seconds(info.Timestamp, received_at)
+    facts = _who(info, at)
+    origin = _origin(info, at)
+    if origin is None:
+        return facts
+    body = event.Message if event.Message.ByteSize() else event.Raw
+    found, flags, secret = parts(body)
+    if secret is None and event.HasField("Raw"):
+        secret = parts(event.Raw)[2]
+    flags |= _flags(event)
+    for name, value in found:
+        if name in ADDONS:
+            return facts + addon(name, value, origin)
+    if info.Category == "peer":
+        return facts
+    content = content_of(found, flags, secret)
+    if content is None:
+        return facts
+    if info.Edit == _ADMIN_EDIT:
+        edited = event.NewsLetterMeta.EditTS if event.HasField("NewsLetterMeta") else 0
+        return [*facts, EditFact(origin.chat, origin.author, info.ID, edited or at * 1000, content)]
+    if info.ServerID:
+        content.details["server_id"] = info.ServerID
+    return [
+        *facts,
+        MessageFact(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, payload),
+    ]
+
+
+def undecryptable(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.UndecryptableMessage` event: a place is kept for the message, which may still come."""
+    event = protobufs.Neonize.UndecryptableMessage.FromString(payload)
+    at = seconds(event.Info.Timestamp, received_at)
+    facts = _who(event.Info, at)
+    origin = _origin(event.Info, at)
+    if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == "peer":
+        return facts
+    content = Content(MessageKind.UNDECRYPTABLE, details={"unavailable": True} if event.IsUnavailable else {})
+    fact = MessageFact(
+        origin.chat, origin.author, event.Info.ID, at, content, True, UNDECRYPTABLE_CODE, payload
+    )
+    return [*facts, fact]
+
+
+def receipt(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.Receipt` event."""
+    event = protobufs.Neonize.Receipt.FromString(payload)
+    source = event.MessageSource
+    chat, sender = jid(source.Chat), jid(source.Sender)
+    mark = _MARKS.get(event.Type)
+    if chat is None or mark is None:
+        return []
+    facts = identity(sender, jid(source.SenderAlt))
+    ours = source.IsFromMe or event.Type in _READ_SELF
+    if ours and mark is Mark.DELIVERED:
+        return facts
+    at = seconds(event.Timestamp, received_at)
+    contact = None if ours else sender or chat
+    if contact is not None and not is_person(contact):
+        return facts
+    return [*facts, ReceiptFact(chat, contact, tuple(event.MessageIDs), mark, at)]
+
+
+def device(payload: bytes, received_at: int) -> list[Fact]:
+    """A `neonize.Device`: who we are."""
+    event = protobufs.Neonize.Device.FromString(payload)
+    own = jid(event.JID)
+    facts: list[Fact] = [OwnFact(own)] if own else []
+    facts += identity(own, jid(event.LID))
+    if own and event.PushName:
+        facts.append(NameFact(own, push_name=event.PushName, at=received_at))
+    return facts
+
+
+def pair_status(payload: bytes, _received_at: int) -> list[Fact]:
+    """A `neonize.PairStatus`: the jid we were linked as."""
+    event = protobufs.Neonize.PairStatus.FromString(payload)
+    own = jid(event.ID)
+    return [OwnFact(own)] if own and is_person(own) else []
+
+
+def _who(info: Any, at: int) -> list[Fact]:
+    """What a message tells of identities and names, beside what it says."""
+    source = info.MessageSource
+    chat, sender, alt = jid(source.Chat), jid(source.Sender), jid(source.SenderAlt)
+    facts: list[Fact] = []
+    if source.IsFromMe:
+        facts += [OwnFact(own) for own in (sender, alt) if own and is_person(own)]
+        if is_person(chat):
+            facts += identity(chat, jid(source.RecipientAlt))
+    facts += identity(sender, alt)
+    if sender and is_person(sender):
+        if info.Pushname and info.Pushname != "-":
+            facts.append(NameFact(sender, push_name=info.Pushname, at=at))
+        business = info.VerifiedName.Details.verifiedName if info.HasField("VerifiedName") else ""
+        if business and not source.IsFromMe:
+            facts.append(NameFact(sender, business_name=business))
+    return facts
+
+
+def _origin(info: Any, at: int) -> Origin | None:
+    source = info.MessageSource
+    chat, sender = jid(source.Chat), jid(source.Sender)
+    if chat is None or not info.ID:
+        return None
+    author = None if source.IsFromMe else sender or chat
+    return Origin(chat, author, sender, info.ID, at, live=True)
+
+
+def _flags(event: Proto) -> Flag:
+    flags = Flag(0)
+    values: Any = event
+    if values.IsEphemeral:
+        flags |= Flag.EPHEMERAL
+    if values.IsViewOnce or values.IsViewOnceV2 or values.IsViewOnceV2Extension:
+        flags |= Flag.VIEW_ONCE
+    if values.Info.MessageSource.BroadcastListOwner.User:
+        flags |= Flag.BROADCAST
+    return flags

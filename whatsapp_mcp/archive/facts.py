@@ -1,0 +1,300 @@
+"""What decoding an event yields: plain statements, free of protobufs, that `ingest` writes down.
+
+Jids are strings without a device part, a sender of None is the account's owner. Seconds and milliseconds
+since 1970 are told apart by name: `at` is seconds, `at_ms` milliseconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum, IntFlag
+from typing import Any
+
+from whatsapp_mcp.models import ChatKind, MessageKind
+
+CHAT_KINDS = (ChatKind.DIRECT, ChatKind.GROUP, ChatKind.CHANNEL, ChatKind.STATUS, ChatKind.BROADCAST)
+"""The number of a kind in the database is its place here."""
+
+MESSAGE_KINDS = (
+    MessageKind.TEXT,
+    MessageKind.IMAGE,
+    MessageKind.VIDEO,
+    MessageKind.GIF,
+    MessageKind.AUDIO,
+    MessageKind.VOICE,
+    MessageKind.DOCUMENT,
+    MessageKind.STICKER,
+    MessageKind.LOCATION,
+    MessageKind.LIVE_LOCATION,
+    MessageKind.CONTACT,
+    MessageKind.POLL,
+    MessageKind.EVENT,
+    MessageKind.CALL,
+    MessageKind.SYSTEM,
+    MessageKind.UNDECRYPTABLE,
+    MessageKind.UNKNOWN,
+)
+"""The number of a kind in the database is its place here; only ever append."""
+
+KIND_NUMBER = {kind: number for number, kind in enumerate(MESSAGE_KINDS)}
+CHAT_KIND_NUMBER = {kind: number for number, kind in enumerate(CHAT_KINDS)}
+PLACEHOLDERS = (KIND_NUMBER[MessageKind.UNDECRYPTABLE], KIND_NUMBER[MessageKind.UNKNOWN])
+"""Kinds whose row a later, better version of the same message replaces."""
+
+
+class Flag(IntFlag):
+    """Bits of `messages.flags`."""
+
+    FORWARDED = 1
+    MENTIONS_ME = 2
+    STARRED = 4
+    VIEW_ONCE = 8
+    EPHEMERAL = 16
+    BROADCAST = 32
+    LINK = 64
+
+
+class Mark(IntEnum):
+    """Kinds of `read_marks`; each includes the ones before."""
+
+    DELIVERED = 1
+    READ = 2
+    PLAYED = 3
+
+
+@dataclass(slots=True)
+class MediaFact:
+    """A file, with what its download needs."""
+
+    media_type: str
+    mime_type: str | None = None
+    file_name: str | None = None
+    size: int | None = None
+    duration: int | None = None
+    width: int | None = None
+    height: int | None = None
+    direct_path: str | None = None
+    url: str | None = None
+    media_key: bytes | None = None
+    sha256: bytes | None = None
+    enc_sha256: bytes | None = None
+
+
+@dataclass(slots=True)
+class Content:
+    """What a message says, wherever it came from."""
+
+    kind: MessageKind
+    text: str = ""
+    media: MediaFact | None = None
+    flags: Flag = Flag(0)
+    reply_to: str | None = None
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(slots=True)
+class MessageFact:
+    """One message."""
+
+    chat: str
+    sender: str | None
+    wa_id: str
+    at: int
+    content: Content
+    live: bool
+    raw_code: int = 0
+    raw: bytes = b""
+
+
+@dataclass(slots=True)
+class EditFact:
+    """A new text for an earlier message of the same sender."""
+
+    chat: str
+    sender: str | None
+    wa_id: str
+    at_ms: int
+    content: Content
+
+
+@dataclass(slots=True)
+class RevokeFact:
+    """A message deleted for everyone; `sender` is the one of the deleted message."""
+
+    chat: str
+    sender: str | None
+    wa_id: str
+    at: int
+
+
+@dataclass(slots=True)
+class ReactionFact:
+    """One person's emoji under a message; an empty one takes it back."""
+
+    chat: str
+    sender: str | None
+    wa_id: str
+    emoji: str
+    at_ms: int
+    live: bool = True
+
+
+@dataclass(slots=True)
+class VoteFact:
+    """One person's current choice in a poll: SHA-256 of each option, or still sealed."""
+
+    chat: str
+    sender: str | None
+    wa_id: str
+    at_ms: int
+    options: bytes | None = None
+    payload: bytes | None = None
+    iv: bytes | None = None
+    voter_jid: str | None = None
+
+
+@dataclass(slots=True)
+class SealedFact:
+    """Something encrypted with the secret of the message it belongs to (`name`: field of `E2E.Message`)."""
+
+    chat: str
+    sender: str | None
+    wa_id: str
+    at: int
+    target: str
+    name: str
+    payload: bytes
+    iv: bytes
+    sender_jid: str | None
+
+
+@dataclass(slots=True)
+class CallFact:
+    """One step of a call: `offer`, `accept` or `terminate` (with its reason)."""
+
+    chat: str
+    sender: str | None
+    call_id: str
+    at: int
+    step: str
+    video: bool = False
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class ReceiptFact:
+    """Messages reached a person; `contact` None: one of our own devices read them."""
+
+    chat: str
+    contact: str | None
+    wa_ids: tuple[str, ...]
+    mark: Mark
+    at: int
+    everyone: bool = False
+
+
+@dataclass(slots=True)
+class StarFact:
+    """A message starred, or no longer."""
+
+    chat: str
+    wa_id: str
+    starred: bool
+
+
+@dataclass(slots=True)
+class IdentityFact:
+    """Two jids of one person."""
+
+    pn: str
+    lid: str
+
+
+@dataclass(slots=True)
+class OwnFact:
+    """A jid of the account's owner."""
+
+    jid: str
+
+
+@dataclass(slots=True)
+class NameFact:
+    """A name of a person; `at` orders push names."""
+
+    jid: str
+    push_name: str | None = None
+    business_name: str | None = None
+    saved_name: str | None = None
+    at: int = 0
+
+
+@dataclass(slots=True)
+class ChatFact:
+    """What is known of a chat as such; None leaves a thing as it is."""
+
+    jid: str
+    name: str | None = None
+    name_at: int = 0
+    topic: str | None = None
+    archived: bool | None = None
+    pinned: bool | None = None
+    muted_until: int | None = None
+    marked_unread: bool | None = None
+    expires_in: int | None = None
+    complete: bool | None = None
+
+
+@dataclass(slots=True)
+class UnreadFact:
+    """The phone's own count when it transferred a chat: everything older than its newest `count` is read."""
+
+    chat: str
+    count: int
+
+
+@dataclass(slots=True)
+class MembersFact:
+    """Participants of a group: (jid, role) with role 0, 1 admin, 2 superadmin, or None for one who left."""
+
+    chat: str
+    members: tuple[tuple[str, int | None], ...]
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class HistoryFact:
+    """A chunk of the phone's past has come."""
+
+    sync_type: str
+    chunk: int
+    progress: int | None
+
+
+@dataclass(slots=True)
+class UndecodedFact:
+    """A part of an event that cannot be read, kept as it is."""
+
+    code: int
+    payload: bytes
+    error: str
+
+
+Fact = (
+    MessageFact
+    | EditFact
+    | RevokeFact
+    | ReactionFact
+    | VoteFact
+    | SealedFact
+    | CallFact
+    | ReceiptFact
+    | StarFact
+    | IdentityFact
+    | OwnFact
+    | NameFact
+    | ChatFact
+    | UnreadFact
+    | MembersFact
+    | HistoryFact
+    | UndecodedFact
+)

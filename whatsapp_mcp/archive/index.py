@@ -1,0 +1,46 @@
+"""The search index: what of a message can be found, and in which scope."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from whatsapp_mcp.archive.normalise import tokens_text
+
+_ADD = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
+
+
+def body(text: str, file_name: str | None, details: dict[str, Any] | None) -> str:
+    """Everything of a message that a search may find, normalised."""
+    parts = [text]
+    if file_name:
+        parts.append(file_name)
+    if details:
+        parts += details.get("options", ())
+        parts += details.get("choices", ())
+    return tokens_text("\n".join(parts))
+
+
+def add(db: sqlite3.Connection, message: int, body_text: str, chat: int, sender: int) -> None:
+    """Index a message; one without text is left out."""
+    if body_text and not body_text.isspace():
+        db.execute(_ADD, (message, body_text, f"c{chat} s{sender if sender >= 0 else 'x'}"))
+
+
+def drop(db: sqlite3.Connection, message: int) -> None:
+    """Take a message out of the index."""
+    db.execute("DELETE FROM fts WHERE rowid = ?", (message,))
+
+
+def refresh(db: sqlite3.Connection, message: int) -> None:
+    """Index a message anew from its row."""
+    drop(db, message)
+    row = db.execute(
+        """SELECT m.text, d.file_name, m.details, m.chat_id, m.sender_id FROM messages AS m
+        LEFT JOIN media AS d ON d.message_id = m.id WHERE m.id = ?""",
+        (message,),
+    ).fetchone()
+    if row is not None:
+        text, file_name, details, chat, sender = row
+        add(db, message, body(text, file_name, json.loads(details) if details else None), chat, sender)

@@ -1,0 +1,240 @@
+"""A batch of journal events into the archive: facts are written, what cannot be read is kept aside.
+
+One event stands in one savepoint. When writing it fails, its facts are tried one by one, so that a poisoned
+part costs only itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from whatsapp_mcp.archive import feed, merge, outbox, votes
+from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event
+from whatsapp_mcp.archive.facts import (
+    CallFact,
+    ChatFact,
+    EditFact,
+    Fact,
+    HistoryFact,
+    IdentityFact,
+    MembersFact,
+    MessageFact,
+    NameFact,
+    OwnFact,
+    ReactionFact,
+    ReceiptFact,
+    RevokeFact,
+    SealedFact,
+    StarFact,
+    UndecodedFact,
+    UnreadFact,
+    VoteFact,
+)
+from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.interface import IngestResult, JournalEvent
+from whatsapp_mcp.archive.write_messages import MessageWriter
+from whatsapp_mcp.archive.write_states import StateWriter
+from whatsapp_mcp.models import MessageKind
+
+POISON: Final = (
+    *UNDECODABLE,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    OverflowError,
+)
+"""What writing a malformed fact may raise; a full disk or a lock is not among them."""
+
+_PART_BITS: Final = 20
+
+
+def position(db: sqlite3.Connection) -> int:
+    """Journal sequence number up to which everything is archived."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
+    return int(row[0]) if row else 0
+
+
+class Ingest:
+    """One batch; use inside a write transaction, then take `raw` and `erased` to `raw.db` before it commits."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._identities = Identities(db)
+        self._messages = MessageWriter(db, self._identities)
+        self._states = StateWriter(db, self._identities, self._messages)
+        self._undecoded = 0
+
+    @property
+    def raw(self) -> dict[int, tuple[int, bytes]]:
+        """Raw protobufs of new messages: message id to (event code, payload)."""
+        return self._messages.raw
+
+    @property
+    def erased(self) -> set[int]:
+        """Messages whose raw protobuf must go."""
+        return self._messages.erased
+
+    def run(self, events: Sequence[JournalEvent]) -> IngestResult:
+        """Archive the events after the archive's position, and the position."""
+        done = position(self._db)
+        for event in events:
+            if event.seq > done:
+                self._event(event)
+                done = event.seq
+        self.finish()
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
+        return IngestResult(
+            position=done,
+            messages=self._messages.new,
+            duplicates=self._messages.duplicates,
+            undecoded=self._undecoded,
+            last_change=feed.last(self._db),
+        )
+
+    def apply(self, facts: Sequence[Fact], received_at: int = 0) -> None:
+        """Write facts that come from elsewhere than the journal."""
+        self._write(facts, received_at)
+        self.finish()
+
+    def finish(self) -> None:
+        """Bring what is derived of the touched chats up to date."""
+        for chat in self._messages.touched:
+            self._db.execute(
+                "UPDATE chats SET last_id = coalesce((SELECT max(id) FROM messages WHERE chat_id = ?1), 0) WHERE id = ?1",
+                (chat,),
+            )
+            merge.recount_unread(self._db, chat)
+        self._messages.touched.clear()
+
+    def _event(self, event: JournalEvent) -> None:
+        try:
+            facts = decode_event(event.code, event.payload, event.received_at)
+        except UNDECODABLE as error:
+            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, type(error).__name__)
+            return
+        try:
+            with self._savepoint():
+                self._write(facts, event.received_at)
+        except POISON:
+            self._one_by_one(event, facts)
+        unreadable = [fact for fact in facts if isinstance(fact, UndecodedFact)]
+        for part, fact in enumerate(unreadable, 1):
+            self._set_aside(event.seq, part, fact.code, event.received_at, fact.payload, fact.error)
+
+    def _one_by_one(self, event: JournalEvent, facts: Sequence[Fact]) -> None:
+        failed = ""
+        for fact in _in_order(facts):
+            try:
+                with self._savepoint():
+                    self._write([fact], event.received_at)
+            except POISON as error:
+                failed = f"{type(fact).__name__}: {type(error).__name__}"
+        if failed:
+            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, failed)
+
+    @contextmanager
+    def _savepoint(self) -> Iterator[None]:
+        raw, counts = (
+            dict(self.raw) if len(self.raw) < 64 else self.raw,
+            (self._messages.new, self._messages.duplicates),
+        )
+        self._db.execute("SAVEPOINT event")
+        try:
+            yield
+        except POISON:
+            self._db.execute("ROLLBACK TO event")
+            self._db.execute("RELEASE event")
+            self._identities.forget()
+            self._messages.forget()
+            self._messages.raw = raw
+            self._messages.new, self._messages.duplicates = counts
+            raise
+        self._db.execute("RELEASE event")
+
+    def _set_aside(self, seq: int, part: int, code: int, at: int, payload: bytes, error: str) -> None:
+        self._undecoded += 1
+        self._db.execute(
+            "INSERT OR REPLACE INTO undecoded VALUES (?, ?, ?, ?, ?)",
+            ((seq << _PART_BITS) | part, code, at, payload, error),
+        )
+
+    def _write(self, facts: Sequence[Fact], received_at: int) -> None:
+        history = any(isinstance(fact, HistoryFact) for fact in facts)
+        chats: dict[str, list[MessageFact]] = {}
+        for fact in _in_order(facts):
+            match fact:
+                case MessageFact():
+                    self._message(fact)
+                    if history:
+                        chats.setdefault(fact.chat, []).append(fact)
+                case UnreadFact():
+                    self._states.unread(fact, chats.get(fact.chat, []))
+                case IdentityFact():
+                    self._identities.learn(fact.pn, fact.lid)
+                case OwnFact():
+                    self._identities.owner(fact.jid)
+                case NameFact():
+                    self._states.name(fact)
+                case HistoryFact():
+                    self._states.history(fact, received_at)
+                case ReceiptFact():
+                    self._states.receipt(fact)
+                    outbox.settle_by_receipt(self._db, self._identities, fact)
+                case UndecodedFact():
+                    pass
+                case _:
+                    self._state(fact)
+        if history:
+            for chat in sorted(chats):
+                feed.tell(self._db, "chat", chat=self._identities.chat(chat))
+
+    def _message(self, fact: MessageFact) -> None:
+        if fact.sender is None and fact.live:
+            outbox.settle_by_copy(self._db, self._identities, fact)
+        self._messages.message(fact)
+        if fact.content.kind is MessageKind.POLL:
+            votes.open_sealed(self._db, self._identities.chat(fact.chat), fact.wa_id)
+
+    def _state(self, fact: Fact) -> None:
+        match fact:
+            case EditFact():
+                self._messages.edit(fact)
+            case RevokeFact():
+                self._messages.revoke(fact)
+            case ReactionFact():
+                self._states.reaction(fact)
+            case VoteFact():
+                self._states.vote(fact)
+            case SealedFact():
+                self._states.sealed(fact)
+            case CallFact():
+                self._states.call(fact)
+            case StarFact():
+                self._states.star(fact)
+            case ChatFact():
+                self._states.chat(fact)
+            case MembersFact():
+                self._states.members(fact)
+            case _:
+                raise TypeError(f"no writer for {type(fact).__name__}")
+
+
+_LAST = (UnreadFact, ReceiptFact, ReactionFact, VoteFact, EditFact, RevokeFact)
+
+
+def _in_order(facts: Sequence[Fact]) -> list[Fact]:
+    """Who is who first, then messages in the order of time, then what is about messages."""
+    if len(facts) < 3:
+        return list(facts)
+
+    def rank(fact: Fact) -> tuple[int, int]:
+        if isinstance(fact, IdentityFact | OwnFact):
+            return (0, 0)
+        if isinstance(fact, MessageFact):
+            return (2, fact.at)
+        return (3, 0) if isinstance(fact, _LAST) else (1, 0)
+
+    return sorted(facts, key=rank)

@@ -1,0 +1,23 @@
+"""What people and chats are called, and how they are found by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from whatsapp_mcp.archive.normalise import fold
+
+NAME_SQL: Final = """coalesce(nullif({c}.saved_name, ''), nullif({c}.business_name, ''), nullif({c}.push_name, ''),
+ CASE WHEN {c}.pn LIKE '%@s.whatsapp.net' THEN '+' || substr({c}.pn, 1, instr({c}.pn, '@') - 1) ELSE {c}.pn END,
+ {c}.lid, 'You')"""
+"""A contact's shown name: saved, business, push name, number, hidden address; `{c}` is the table's alias."""
+
+
+def number_of(pn: str | None) -> str | None:
+    """The E.164 number of a PN jid."""
+    user = pn.partition("@")[0] if pn and pn.endswith("@s.whatsapp.net") else ""
+    return f"+{user}" if user.isdigit() else None
+
+
+def searchable(*parts: str | None) -> str:
+    """The names of something as one folded text; a line break stands between them."""
+    return "\n".join(dict.fromkeys(fold(part).strip() for part in parts if part and part.strip()))

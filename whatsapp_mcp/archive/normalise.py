@@ -1,0 +1,120 @@
+"""Text as search sees it: one folding for what is stored and for what is asked.
+
+Case, width, accents and the many forms of an Arabic alef are folded away. Scripts that write no spaces
+(Chinese, Japanese, Thai, Lao, Khmer, Burmese) become one token a character, so that a word is a phrase of
+them. An emoji becomes a token of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_MARKED_SCRIPTS = ("LATIN", "GREEK", "HEBREW", "ARABIC")
+_FOLDS = str.maketrans(
+    {
+        "ـ": None,  # tatweel
+        "ى": "ي",
+        "ٱ": "ا",
+        "ة": "ه",
+        "ک": "ك",
+        "ی": "ي",
+        "ß": "ss",
+        "ı": "i",
+        "ø": "o",
+        "ł": "l",
+        "đ": "d",
+        "æ": "ae",
+        "œ": "oe",
+        "\u200b": None,
+        "\u200c": None,
+        "\u200e": None,
+        "\u200f": None,
+        "\u2060": None,
+        "\ufeff": None,
+        "\ufe0e": None,
+        "\ufe0f": None,
+        "’": "'",
+    }
+)
+_UNSPACED = (
+    "\u0e00-\u0eff"  # Thai, Lao
+    "\u1000-\u109f"  # Burmese
+    "\u1780-\u17ff"  # Khmer
+    "\u2e80-\u2fdf\u3005-\u3007\u3021-\u3029\u3038-\u303b\u3040-\u30ff\u31f0-\u31ff"  # kana, radicals
+    "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    "\U00020000-\U0003fffd"
+)
+_EMOJI = (
+    "\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u25fe\u2600-\u27bf\u2934\u2935"
+    "\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
+)
+_SPECIAL = re.compile(f"[{_UNSPACED}{_EMOJI}]")
+_IS_EMOJI = re.compile(f"[{_EMOJI}]")
+_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
+
+
+@lru_cache(maxsize=4096)
+def _keeps_mark(base: str) -> bool:
+    """Whether combining marks after this letter carry meaning (Hindi vowels) rather than accent."""
+    name = unicodedata.name(base, "")
+    return not name.startswith(_MARKED_SCRIPTS)
+
+
+def _strip_marks(text: str) -> str:
+    kept: list[str] = []
+    base = ""
+    for char in text:
+        if unicodedata.category(char)[0] == "M":
+            if base and _keeps_mark(base):
+                kept.append(char)
+        else:
+            kept.append(char)
+            base = char
+    return "".join(kept)
+
+
+def fold(text: str) -> str:
+    """The text without case, width, accents and invisible characters; still one running text."""
+    if text.isascii():
+        return text.lower()
+    folded = unicodedata.normalize("NFKD", text.casefold()).translate(_FOLDS)
+    return unicodedata.normalize("NFC", _strip_marks(folded).casefold()).replace("ё", "е")
+
+
+def _separate(match: re.Match[str]) -> str:
+    char = match[0]
+    return f" e{ord(char):x} " if _IS_EMOJI.match(char) else f" {char} "
+
+
+def tokens_text(text: str) -> str:
+    """The text as the index takes it: folded, unspaced scripts and emoji set apart."""
+    if text.isascii():
+        return text.lower()
+    return _SPECIAL.sub(_separate, _SKIN.sub("", fold(text)))
+
+
+def tokens(text: str) -> list[str]:
+    """The tokens that the index holds for a text; the index's tokenizer cuts in the same places."""
+    return _split(tokens_text(text))
+
+
+def _split(text: str) -> list[str]:
+    found: list[str] = []
+    current: list[str] = []
+    for char in text:
+        if _in_token(char):
+            current.append(char)
+        elif current:
+            found.append("".join(current))
+            current.clear()
+    if current:
+        found.append("".join(current))
+    return found
+
+
+@lru_cache(maxsize=8192)
+def _in_token(char: str) -> bool:
+    category = unicodedata.category(char)
+    return category[0] in "LNM" or category == "Co"

@@ -1,0 +1,179 @@
+"""Finding contacts and chats by what a person types: jid, number, name, part of a name, name with a typo."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final, Literal
+
+from whatsapp_mcp.archive import cursor, queries, rows
+from whatsapp_mcp.archive.interface import ChatCandidate
+from whatsapp_mcp.archive.normalise import fold
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
+from whatsapp_mcp.models import Chat, Contact, Page
+
+Match = Literal["jid", "number", "name", "prefix", "contains", "similar"]
+_RANKS: Final[tuple[Match, ...]] = ("name", "prefix", "contains", "similar")
+_NAMED: Final = f"""SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0) FROM contacts AS s
+ LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {{people}}
+ UNION ALL SELECT 1, c.id, c.name_norm, c.last_id FROM chats AS c WHERE c.contact_id IS NULL {{chats}}"""
+
+
+def rank_name(wanted: str, names: str) -> int | None:
+    """How well a folded text meets folded names (one a line): 0 exact, 1 beginning, 2 inside, 3 with a typo."""
+    lines = names.split("\n")
+    if wanted in lines:
+        return 0
+    if any(line.startswith(wanted) for line in lines):
+        return 1
+    words = wanted.split()
+    if words and all(any(word in line for line in lines) for word in words):
+        return 2
+    if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
+        return 3
+    return None
+
+
+def _close(wanted: str, found: str) -> bool:
+    """Whether two words differ by one slip (two in words of eight letters or more)."""
+    allowed = 2 if len(wanted) >= 8 else 1 if len(wanted) >= 4 else 0
+    if abs(len(wanted) - len(found)) > allowed:
+        return False
+    if not allowed:
+        return wanted == found
+    if len(set(wanted) - set(found)) > allowed:
+        return False
+    return distance(wanted, found) <= allowed
+
+
+def distance(one: str, other: str) -> int:
+    """Letters to insert, delete, replace or swap with a neighbour to make one word the other."""
+    before: list[int] = []
+    previous = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        current = [i]
+        for j, b in enumerate(other, 1):
+            cost = min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            current.append(cost)
+        before, previous = previous, current
+    return previous[-1]
+
+
+def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int]]:
+    """(rank, newest message negated, 0 contact or 1 chat, number), best first."""
+    wanted = " ".join(fold(text).split())
+    if not wanted:
+        return []
+    like = f"%{wanted.split()[0].replace(chr(92), '').replace('%', '').replace('_', '')}%"
+    narrow = _NAMED.format(people="AND s.name_norm LIKE ?", chats="AND c.name_norm LIKE ?")
+    found = _ranked(wanted, db.execute(narrow, (like, like)).fetchall())
+    if not found:
+        found = _ranked(wanted, db.execute(_NAMED.format(people="", chats="")).fetchall())
+    return sorted(found)
+
+
+def _ranked(wanted: str, candidates: list[Any]) -> list[tuple[int, int, int, int]]:
+    return [
+        (rank, -last_id, table, number)
+        for table, number, names, last_id in candidates
+        if (rank := rank_name(wanted, names)) is not None
+    ]
+
+
+def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidate, ...]:
+    """See `ReadingArchive.resolve_chat`."""
+    text = text.strip().removeprefix("@")
+    if looks_like_jid(text):
+        return (ChatCandidate(_chat_of(db, str(Jid.parse(text).bare)), "jid"),)
+    found: list[ChatCandidate] = []
+    if looks_like_number(text):
+        found = _by_number(db, text)
+        if found and found[0].matched == "number":
+            return tuple(found)
+    for rank, _, table, number in _by_name(db, text)[:limit]:
+        chat = _chat_of_contact(db, number) if table == 0 else _chat_row(db, number)
+        if all(chat.jid != other.chat.jid for other in found):
+            found.append(ChatCandidate(chat, _RANKS[rank]))
+    return tuple(found[:limit])
+
+
+def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
+    """The number as it stands; else contacts whose number ends with these digits."""
+    digits = "".join(char for char in text if char.isdigit())
+    try:
+        jid = str(parse_number(text))
+    except InvalidArgument:
+        jid = None
+    if jid is not None and (text.startswith(("+", "00")) or queries.contact_id(db, jid) is not None):
+        return [ChatCandidate(_chat_of(db, jid), "number")]
+    national = digits.lstrip("0")
+    ending = db.execute(
+        "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0 LIMIT 9", (f"%{national}@s.whatsapp.net",)
+    ).fetchall()
+    if len(national) >= 6 and ending:
+        return [ChatCandidate(_chat_of_contact(db, row[0]), "contains") for row in ending]
+    return [ChatCandidate(_chat_of(db, jid), "number")] if jid is not None else []
+
+
+def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
+    """The chat with this jid, or an empty one."""
+    found = queries.chat(db, jid)
+    if found is not None:
+        return found
+    person = queries.contact(db, jid)
+    if person is not None:
+        return rows.empty_chat(person.jid, person.name)
+    parsed = Jid.parse(jid)
+    return rows.empty_chat(jid, parsed.number or jid)
+
+
+def _chat_of_contact(db: sqlite3.Connection, contact: int) -> Chat:
+    row = db.execute(f"{rows.CHAT_SELECT} WHERE c.contact_id = ?", (contact,)).fetchone()
+    if row is not None:
+        return rows.chat(row)
+    person = rows.contact(db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (contact,)).fetchone())
+    return rows.empty_chat(person.jid, person.name)
+
+
+def _chat_row(db: sqlite3.Connection, chat: int) -> Chat:
+    return rows.chat(db.execute(f"{rows.CHAT_SELECT} WHERE c.id = ?", (chat,)).fetchone())
+
+
+def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str | None) -> Page[Contact]:
+    """See `ReadingArchive.contacts`."""
+    mark = cursor.fingerprint("contacts", query)
+    cursor.check_limit(limit)
+    if query is None or not query.strip():
+        return _all_contacts(db, mark, limit, after)
+    start = cursor.decode_id(after, mark) or 0
+    found = [number for rank, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
+    if looks_like_number(query):
+        digits = "".join(char for char in query if char.isdigit()).lstrip("0")
+        ending = db.execute(
+            "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0", (f"%{digits}%@s.whatsapp.net",)
+        )
+        found += [row[0] for row in ending.fetchall() if row[0] not in found]
+    page = found[start : start + limit]
+    following = cursor.encode(mark, start + limit) if len(found) > start + limit else None
+    people = [db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (number,)).fetchone() for number in page]
+    return Page(tuple(rows.contact(row) for row in people), following)
+
+
+def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | None) -> Page[Contact]:
+    condition, values = "s.id != 0", list[Any]()
+    if after is not None:
+        keys = cursor.decode(after, mark)
+        if len(keys) != 2 or not isinstance(keys[1], int):
+            raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
+        condition += " AND (s.name_norm, s.id) > (?, ?)"
+        values = [str(keys[0]), keys[1]]
+    found = db.execute(
+        f"{rows.CONTACT_SELECT.replace(' FROM contacts', ', s.name_norm FROM contacts')} "
+        f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?",
+        [*values, limit + 1],
+    ).fetchall()
+    page = found[:limit]
+    following = cursor.encode(mark, page[-1][8], page[-1][0]) if len(found) > limit else None
+    return Page(tuple(rows.contact(row) for row in page), following)

@@ -1,0 +1,254 @@
+"""Lists of chats, messages and contacts; one message, its context, its file."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+from typing import Any
+
+from whatsapp_mcp.archive import coverage, cursor, rows
+from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, KIND_NUMBER, Flag
+from whatsapp_mcp.archive.interface import GroupMember, MediaSource, MessageFilter, MessageKey
+from whatsapp_mcp.archive.normalise import fold
+from whatsapp_mcp.archive.schema import ID_BITS
+from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page
+
+
+def chat_id(db: sqlite3.Connection, jid: str) -> int | None:
+    """The number of a chat, by either form of a person's jid."""
+    row = db.execute(
+        """SELECT c.id FROM addresses AS a JOIN chats AS c ON c.contact_id = a.contact_id WHERE a.jid = ?1
+        UNION ALL SELECT id FROM chats WHERE jid = ?1 LIMIT 1""",
+        (jid,),
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def contact_id(db: sqlite3.Connection, jid: str) -> int | None:
+    """The number of a contact, by either form of their jid."""
+    row = db.execute("SELECT contact_id FROM addresses WHERE jid = ?", (jid,)).fetchone()
+    return int(row[0]) if row else None
+
+
+def chats(
+    db: sqlite3.Connection,
+    query: str | None,
+    kind: ChatKind | None,
+    unread: bool | None,
+    unanswered: bool | None,
+    archived: bool | None,
+    limit: int,
+    after: str | None,
+) -> Page[Chat]:
+    """See `ReadingArchive.chats`."""
+    mark = cursor.fingerprint("chats", query, kind, unread, unanswered, archived)
+    cursor.check_limit(limit)
+    where, values = ["c.last_id > 0"], list[Any]()
+    if after is not None:
+        where = ["(c.last_id, c.id) < (?, ?)"]
+        values += cursor.decode_pair(after, mark)
+    for word in fold(query or "").split():
+        where.append("(c.name_norm LIKE ? ESCAPE '\\' OR cc.name_norm LIKE ? ESCAPE '\\')")
+        values += [f"%{_like(word.lstrip('+') or word)}%"] * 2
+    if kind is not None:
+        where.append("c.kind = ?")
+        values.append(CHAT_KIND_NUMBER[kind])
+    if unread is not None:
+        where.append(
+            "(c.unread > 0 OR c.marked_unread)" if unread else "NOT (c.unread > 0 OR c.marked_unread)"
+        )
+    if unanswered is not None:
+        where.append("m.sender_id != 0 AND m.kind != 14" if unanswered else "m.sender_id = 0")
+    if archived is not None:
+        where.append("c.archived = ?")
+        values.append(int(archived))
+    if after is None:
+        where[0] = "1"
+    found = db.execute(
+        f"{rows.CHAT_SELECT} WHERE {' AND '.join(where)} ORDER BY c.last_id DESC, c.id DESC LIMIT ?",
+        [*values, limit + 1],
+    ).fetchall()
+    more = len(found) > limit
+    page = found[:limit]
+    following = cursor.encode(mark, page[-1][5], page[-1][12]) if more else None
+    return Page(tuple(rows.chat(row) for row in page), following)
+
+
+def _like(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
+def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
+    """One chat."""
+    number = chat_id(db, jid)
+    row = db.execute(f"{rows.CHAT_SELECT} WHERE c.id = ?", (number,)).fetchone()
+    return rows.chat(row) if row else None
+
+
+def conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str], list[Any]] | None:
+    """The filter as SQL; None when nothing can match (an unknown chat or sender)."""
+    found: list[str] = []
+    values: list[Any] = []
+    if where.chat is not None:
+        number = chat_id(db, where.chat)
+        if number is None:
+            return None
+        found.append("m.chat_id = ?")
+        values.append(number)
+    if where.sender is not None:
+        sender = contact_id(db, where.sender)
+        if sender is None:
+            return None
+        found.append("m.sender_id = ?")
+        values.append(sender)
+    if where.kinds:
+        found.append(f"m.kind IN ({', '.join('?' * len(where.kinds))})")
+        values += [KIND_NUMBER[kind] for kind in where.kinds]
+    if where.since is not None:
+        found.append("m.id >= ?")
+        values.append(_first_id(where.since))
+    if where.until is not None:
+        found.append("m.id < ?")
+        values.append(_first_id(where.until))
+    if where.from_me is not None:
+        found.append("m.sender_id = 0" if where.from_me else "m.sender_id != 0")
+    if where.media is not None:
+        found.append(f"d.message_id IS {'NOT ' if where.media else ''}NULL")
+    if where.unread is not None:
+        read = "m.sender_id != 0 AND m.kind != 14 AND m.id > c.read_id"
+        found.append(read if where.unread else f"NOT ({read})")
+    for wanted, flag in (
+        (where.links, Flag.LINK),
+        (where.mentions_me, Flag.MENTIONS_ME),
+        (where.starred, Flag.STARRED),
+    ):
+        if wanted is not None:
+            found.append(f"m.flags & {int(flag)} {'!=' if wanted else '='} 0")
+    return found, values
+
+
+def _first_id(when: datetime) -> int:
+    return max(0, int(when.timestamp())) << ID_BITS
+
+
+def messages(
+    db: sqlite3.Connection, where: MessageFilter, oldest_first: bool, limit: int, after: str | None
+) -> Page[Message]:
+    """See `ReadingArchive.messages`."""
+    mark = cursor.fingerprint("messages", where, oldest_first)
+    cursor.check_limit(limit)
+    last = cursor.decode_id(after, mark)
+    built = conditions(db, where)
+    if built is None:
+        return Page(())
+    found, values = built
+    if last is not None:
+        found.append("m.id > ?" if oldest_first else "m.id < ?")
+        values.append(last)
+    condition = " AND ".join(found) or "1"
+    ids = db.execute(
+        f"{rows.MESSAGE_SELECT} WHERE {condition} ORDER BY m.id {'ASC' if oldest_first else 'DESC'} LIMIT ?",
+        [*values, limit + 1],
+    ).fetchall()
+    page = ids[:limit]
+    following = cursor.encode(mark, page[-1][0]) if len(ids) > limit else None
+    notes = coverage.notes(db, page, where, last_page=following is None and not oldest_first)
+    return Page(rows.messages(db, page), following, notes)
+
+
+def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> int:
+    """The id of a message, by ref or WhatsApp id.
+
+    Raises:
+        MessageNotFound: No such message.
+    """
+    text = str(key).strip()
+    if text.removeprefix("#").isdigit() and len(text) < 16:
+        row = db.execute(
+            "SELECT message_id FROM refs WHERE ref = ?", (int(text.removeprefix("#")),)
+        ).fetchone()
+        if row is not None:
+            return int(row[0])
+    number = chat_id(db, chat) if chat is not None else None
+    if chat is None:
+        row = db.execute(
+            "SELECT m.id FROM chats AS c JOIN messages AS m ON m.chat_id = c.id AND m.wa_id = ? ORDER BY m.id DESC",
+            (text,),
+        ).fetchone()
+    else:
+        row = db.execute(
+            "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? ORDER BY id DESC", (number, text)
+        ).fetchone()
+    if row is None:
+        raise MessageNotFound(f"There is no message {text!r}" + (" in this chat." if chat else "."))
+    return int(row[0])
+
+
+def message(db: sqlite3.Connection, key: MessageKey, chat: str | None) -> Message:
+    """See `ReadingArchive.message`."""
+    found = find(db, key, chat)
+    return rows.messages(db, db.execute(f"{rows.MESSAGE_SELECT} WHERE m.id = ?", (found,)).fetchall())[0]
+
+
+def context(db: sqlite3.Connection, key: MessageKey, before: int, after: int) -> Page[Message]:
+    """See `ReadingArchive.context`."""
+    found = find(db, key)
+    chat = db.execute("SELECT chat_id FROM messages WHERE id = ?", (found,)).fetchone()[0]
+    earlier = db.execute(
+        f"{rows.MESSAGE_SELECT} WHERE m.chat_id = ? AND m.id <= ? ORDER BY m.id DESC LIMIT ?",
+        (chat, found, min(max(before, 0), 100) + 1),
+    ).fetchall()
+    later = db.execute(
+        f"{rows.MESSAGE_SELECT} WHERE m.chat_id = ? AND m.id > ? ORDER BY m.id LIMIT ?",
+        (chat, found, min(max(after, 0), 100)),
+    ).fetchall()
+    page = earlier[::-1] + later
+    return Page(rows.messages(db, page), None, coverage.notes(db, page, MessageFilter(), last_page=False))
+
+
+def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
+    """See `ReadingArchive.edits`."""
+    found = find(db, key)
+    versions = db.execute(
+        """SELECT e.at, e.text FROM messages AS m
+        JOIN edits AS e ON (e.chat_id, e.wa_id, e.sender_id) = (m.chat_id, m.wa_id, m.sender_id)
+        WHERE m.id = ? ORDER BY e.at""",
+        (found,),
+    ).fetchall()
+    return tuple(
+        (rows.time_of(found) if at == 0 else rows.moment(at // 1000) or rows.time_of(found), text)
+        for at, text in versions[:-1]
+    )
+
+
+def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
+    """See `ReadingArchive.media_source`."""
+    found = find(db, key)
+    row = db.execute(
+        """SELECT m.ref, d.media_type, d.mime_type, d.file_name, d.size, d.direct_path, d.url, d.media_key, d.sha256,
+        d.enc_sha256, d.path FROM messages AS m JOIN media AS d ON d.message_id = m.id WHERE m.id = ?""",
+        (found,),
+    ).fetchone()
+    if row is None:
+        raise MediaUnavailable("This message carries no file.", "Take a message of a media kind.")
+    source = MediaSource(*row)
+    if source.path is None and (source.media_key is None or not (source.direct_path or source.url)):
+        raise MediaUnavailable("The keys of this file were never received.", "Open it on the phone.")
+    return source
+
+
+def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
+    """See `ReadingArchive.members`."""
+    found = db.execute(
+        f"""{rows.CONTACT_SELECT.replace(" FROM contacts AS s", ", g.role FROM contacts AS s")}
+        JOIN members AS g ON g.contact_id = s.id WHERE g.chat_id = ? ORDER BY g.role DESC, 3""",
+        (chat_id(db, group),),
+    ).fetchall()
+    return tuple(GroupMember(rows.contact(row), row[8] > 0, row[8] == 2) for row in found)
+
+
+def contact(db: sqlite3.Connection, jid: str) -> Contact | None:
+    """See `ReadingArchive.contact`."""
+    row = db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (contact_id(db, jid),)).fetchone()
+    return rows.contact(row) if row else None

@@ -1,0 +1,147 @@
+"""The search language, read so that nothing is ever an error.
+
+Words, `"phrases"`, `prefix*`, `-exclusion`; `from:`, `in:`, `has:`, `is:`, `before:`, `after:` with a word or
+a `"quoted value"`. What does not make sense as an operator is searched as text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final
+
+from whatsapp_mcp.archive.normalise import tokens
+from whatsapp_mcp.models import MessageKind
+
+_PIECE: Final = re.compile(
+    r"""(?P<no>-)?(?:(?P<op>[a-zA-Z]{2,6}):)?(?:["“”„«](?P<quoted>[^"“”»]*)["“”»]?|(?P<word>[^\s"“”„«»]+))"""
+)
+_OPERATORS: Final = {"from", "in", "has", "is", "before", "after", "since", "until"}
+HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
+    "image": (MessageKind.IMAGE,),
+    "photo": (MessageKind.IMAGE,),
+    "picture": (MessageKind.IMAGE,),
+    "video": (MessageKind.VIDEO, MessageKind.GIF),
+    "gif": (MessageKind.GIF,),
+    "audio": (MessageKind.AUDIO, MessageKind.VOICE),
+    "voice": (MessageKind.VOICE,),
+    "document": (MessageKind.DOCUMENT,),
+    "file": (MessageKind.DOCUMENT,),
+    "sticker": (MessageKind.STICKER,),
+    "location": (MessageKind.LOCATION, MessageKind.LIVE_LOCATION),
+    "contact": (MessageKind.CONTACT,),
+    "poll": (MessageKind.POLL,),
+    "event": (MessageKind.EVENT,),
+    "call": (MessageKind.CALL,),
+}
+"""What may stand after `has:`, beside `media` and `link`."""
+IS: Final = {"unread", "starred", "mine", "forwarded", "edited", "reply", "mention"}
+"""What may stand after `is:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """Tokens that follow one another; with `prefix` the last one may go on."""
+
+    tokens: tuple[str, ...]
+    prefix: bool = False
+
+    def match(self) -> str:
+        """The term in the language of the index."""
+        quoted = " ".join(self.tokens).replace('"', "")
+        return f'"{quoted}"' + ("*" if self.prefix else "")
+
+
+@dataclass(slots=True)
+class Query:
+    """A query taken apart; `senders` and `places` are names as typed, with whether they are excluded."""
+
+    wanted: list[Term] = field(default_factory=list[Term])
+    unwanted: list[Term] = field(default_factory=list[Term])
+    senders: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    places: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    has: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    states: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    since: datetime | None = None
+    until: datetime | None = None
+    text: list[str] = field(default_factory=list[str])
+
+    def add_text(self, text: str, excluded: bool = False, exact: bool = False) -> None:
+        """Search a piece as text."""
+        found = tokens(text)
+        if found:
+            prefix = text.endswith("*") and not exact
+            (self.unwanted if excluded else self.wanted).append(Term(tuple(found), prefix))
+        if not excluded:
+            self.text.append(text if exact else text.rstrip("*"))
+
+
+def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
+    """Take a query apart; dates are days in `zone`."""
+    query = Query()
+    for piece in _PIECE.finditer(text):
+        excluded = piece["no"] is not None
+        operator = (piece["op"] or "").lower()
+        quoted = piece["quoted"]
+        value = piece["word"] if quoted is None else quoted
+        if operator in _OPERATORS and _operate(query, operator, value.strip(), excluded, zone, now):
+            continue
+        whole = f"{piece['op']}:{value}" if piece["op"] else value
+        query.add_text(whole, excluded, exact=quoted is not None)
+    return query
+
+
+def _operate(
+    query: Query, operator: str, value: str, excluded: bool, zone: tzinfo, now: datetime | None
+) -> bool:
+    if not value:
+        return False
+    known = value.lower().removesuffix("s")
+    match operator:
+        case "from":
+            query.senders.append((value, excluded))
+        case "in":
+            query.places.append((value, excluded))
+        case "has":
+            if known not in HAS and known not in ("media", "link"):
+                return False
+            query.has.append((known, excluded))
+        case "is":
+            if value.lower() not in IS:
+                return False
+            query.states.append((value.lower(), excluded))
+        case _:
+            span = day(value, zone, now)
+            if span is None or excluded:
+                return False
+            if operator in ("before", "until"):
+                query.until = min(span[0], query.until or span[0])
+            else:
+                query.since = max(span[0], query.since or span[0])
+    return True
+
+
+def day(text: str, zone: tzinfo, now: datetime | None = None) -> tuple[datetime, datetime] | None:
+    """Beginning and end of a day, month or year as typed (`2024-05-01`, `2024-05`, `2024`, `yesterday`, `7d`)."""
+    today = (now or datetime.now(zone)).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    lowered = text.lower()
+    if lowered in ("today", "yesterday"):
+        start = today - timedelta(days=lowered == "yesterday")
+        return start, start + timedelta(days=1)
+    if ago := re.fullmatch(r"(\d{1,4})([dwmy])", lowered):
+        days = int(ago[1]) * {"d": 1, "w": 7, "m": 30, "y": 365}[ago[2]]
+        start = today - timedelta(days=min(days, 40_000))
+        return start, start + timedelta(days=1)
+    if not (date := re.fullmatch(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?", lowered)):
+        return None
+    year, month, number = int(date[1]), int(date[2] or 1), int(date[3] or 1)
+    try:
+        start = datetime(year, month, number, tzinfo=zone)
+        if date[3]:
+            return start, start + timedelta(days=1)
+        if date[2]:
+            return start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
+        return start, datetime(year + 1, 1, 1, tzinfo=zone)
+    except (ValueError, OverflowError):
+        return None

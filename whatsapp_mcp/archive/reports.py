@@ -1,0 +1,138 @@
+"""Small answers and small notes: who we are, statistics, deliveries of a send, gaps, values kept."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime
+
+from whatsapp_mcp.archive import coverage, merge, outbox, queries, rows
+from whatsapp_mcp.archive.interface import Coverage, MessageKey, Statistics
+from whatsapp_mcp.archive.names import NAME_SQL
+from whatsapp_mcp.errors import ChatNotFound, MessageNotFound
+from whatsapp_mcp.models import Delivery, SendReport, SendResult
+
+
+def meta(db: sqlite3.Connection, key: str) -> str | None:
+    """A kept value."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return row[0] if row else None
+
+
+def set_meta(db: sqlite3.Connection, key: str, value: str | None) -> None:
+    """Keep or forget a value."""
+    if value is None:
+        db.execute("DELETE FROM meta WHERE key = ?", (key,))
+    else:
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+
+def own(db: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:
+    """See `ReadingArchive.own`."""
+    return db.execute("SELECT pn, lid, push_name FROM contacts WHERE id = 0").fetchone()
+
+
+def statistics(db: sqlite3.Connection) -> Statistics:
+    """See `ReadingArchive.statistics`."""
+    count, first, last = db.execute("SELECT count(*), min(id), max(id) FROM messages").fetchone()
+    chats, contacts, media, unread, undecoded = db.execute(
+        """SELECT (SELECT count(*) FROM chats WHERE last_id > 0), (SELECT count(*) FROM contacts WHERE id != 0),
+        (SELECT count(*) FROM media), (SELECT count(*) FROM chats WHERE unread > 0 OR marked_unread),
+        (SELECT count(*) FROM undecoded)"""
+    ).fetchone()
+    size = db.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+    return Statistics(
+        count,
+        chats,
+        contacts,
+        media,
+        unread,
+        undecoded,
+        None if first is None else rows.time_of(first),
+        None if last is None else rows.time_of(last),
+        size,
+    )
+
+
+def coverage_of(db: sqlite3.Connection, chat: str) -> Coverage:
+    """See `ReadingArchive.coverage`."""
+    return coverage.of_chat(db, queries.chat_id(db, chat), chat)
+
+
+def record_read(db: sqlite3.Connection, chat: str, up_to: MessageKey) -> None:
+    """See `Archive.record_read`."""
+    number = queries.chat_id(db, chat)
+    if number is None:
+        raise ChatNotFound(f"There is no chat {chat!r}.")
+    message = queries.find(db, up_to, chat)
+    db.execute(
+        "UPDATE chats SET read_id = max(read_id, ?), marked_unread = 0 WHERE id = ?", (message, number)
+    )
+    merge.recount_unread(db, number)
+
+
+def record_gap(db: sqlite3.Connection, since: datetime, until: datetime | None, reason: str) -> None:
+    """See `Archive.record_gap`: an open gap with the same reason is closed rather than doubled."""
+    end = None if until is None else int(until.timestamp())
+    closed = db.execute(
+        "UPDATE gaps SET until = ? WHERE since = ? AND reason = ?", (end, int(since.timestamp()), reason)
+    ).rowcount
+    if not closed:
+        db.execute(
+            "INSERT INTO gaps (since, until, reason) VALUES (?, ?, ?)", (int(since.timestamp()), end, reason)
+        )
+
+
+def record_media_path(db: sqlite3.Connection, key: MessageKey, path: str) -> None:
+    """See `Archive.record_media_path`."""
+    db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, queries.find(db, key)))
+
+
+def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendReport:
+    """See `ReadingArchive.send_report`."""
+    if send_id:
+        entry = outbox.get(db, int(key))
+        if entry.ref is None:
+            return SendReport(entry.result)
+        return SendReport(entry.result, _deliveries(db, queries.find(db, entry.ref)))
+    message = queries.find(db, key)
+    chat, chat_jid, wa_id, ref, sender = db.execute(
+        """SELECT m.chat_id, c.jid, m.wa_id, m.ref, m.sender_id FROM messages AS m
+        JOIN chats AS c ON c.id = m.chat_id WHERE m.id = ?""",
+        (message,),
+    ).fetchone()
+    if sender != 0:
+        raise MessageNotFound(
+            f"Message {key!r} was not sent by this account.", "Take the ref of a sent message."
+        )
+    row = db.execute("SELECT id FROM outbox WHERE message_id = ?", (wa_id,)).fetchone()
+    result = SendResult(
+        send_id=row[0] if row else 0,
+        chat=chat_jid,
+        status=outbox.message_status(db, chat, message),
+        message_id=wa_id,
+        ref=ref,
+        timestamp=rows.time_of(message),
+    )
+    return SendReport(result, _deliveries(db, message))
+
+
+def _deliveries(db: sqlite3.Connection, message: int) -> tuple[Delivery, ...]:
+    """Person by person; a mark tells the time of the newest message it covers, so an older one came no later."""
+    people: dict[int, dict[int, int]] = {}
+    names: dict[int, str] = {}
+    for contact, name, kind, at in db.execute(
+        f"""SELECT r.contact_id, {NAME_SQL.format(c="s")}, r.kind, r.at FROM messages AS m
+        JOIN read_marks AS r ON r.chat_id = m.chat_id AND r.up_to >= m.id
+        JOIN contacts AS s ON s.id = r.contact_id WHERE m.id = ? ORDER BY r.contact_id, r.kind""",  # noqa: S608
+        (message,),
+    ).fetchall():
+        people.setdefault(contact, {})[kind] = at
+        names[contact] = name
+    return tuple(
+        Delivery(
+            names[contact],
+            rows.moment(min(marks.values())),
+            rows.moment(min((at for kind, at in marks.items() if kind > 1), default=None)),
+        )
+        for contact, marks in people.items()
+    )

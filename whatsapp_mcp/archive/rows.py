@@ -1,0 +1,240 @@
+"""Rows of the archive to the models that the other rooms know."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from whatsapp_mcp.archive import votes
+from whatsapp_mcp.archive.calls import call_text
+from whatsapp_mcp.archive.facts import CHAT_KINDS, KIND_NUMBER, MESSAGE_KINDS, Flag
+from whatsapp_mcp.archive.names import NAME_SQL, number_of
+from whatsapp_mcp.archive.outbox import message_status
+from whatsapp_mcp.archive.schema import ID_BITS
+from whatsapp_mcp.models import (
+    Chat,
+    ChatKind,
+    Contact,
+    Media,
+    Message,
+    MessageKind,
+    PollOption,
+    Quote,
+    Reaction,
+)
+
+CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
+ WHEN c.kind = 3 THEN 'Status' ELSE coalesce(c.name, c.jid) END"""
+
+MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id, m.kind, m.flags, m.text,
+ m.reply_wa_id, m.edited_at, m.revoked_at, m.details, c.jid, {CHAT_NAME},
+ CASE WHEN m.sender_id = -1 THEN c.jid ELSE coalesce(s.pn, s.lid, '') END,
+ CASE WHEN m.sender_id = -1 THEN {CHAT_NAME} WHEN m.sender_id = 0 THEN coalesce(s.push_name, 'You')
+  ELSE {NAME_SQL.format(c="s")} END,
+ d.mime_type, d.file_name, d.size, d.duration, d.width, d.height, d.path, d.media_type
+ FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
+ LEFT JOIN contacts AS cc ON cc.id = c.contact_id
+ LEFT JOIN contacts AS s ON s.id = m.sender_id
+ LEFT JOIN media AS d ON d.message_id = m.id
+"""
+"""Everything of a message but what hangs on it; a WHERE may follow."""
+
+_POLL: Final = KIND_NUMBER[MessageKind.POLL]
+_CALL: Final = KIND_NUMBER[MessageKind.CALL]
+_HIDDEN_DETAILS: Final = ("secret", "mentions", "quote", "call", "options", "server_id")
+
+
+def time_of(message: int) -> datetime:
+    """The time in a message's id."""
+    return datetime.fromtimestamp(message >> ID_BITS, UTC)
+
+
+def moment(seconds: int | None) -> datetime | None:
+    """Seconds since 1970 as a time."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def messages(
+    db: sqlite3.Connection, rows: Sequence[Any], snippets: dict[int, str] | None = None
+) -> tuple[Message, ...]:
+    """Rows of `MESSAGE_SELECT` as messages, with what hangs on them, in the same order."""
+    if not rows:
+        return ()
+    keys = list({(row[2], row[4]) for row in rows})
+    reactions = _reactions(db, keys)
+    details = {row[0]: json.loads(row[11]) for row in rows if row[11]}
+    quotes = _quotes(db, list({(row[2], row[8]) for row in rows if row[8]}))
+    names = _names(db, {jid for found in details.values() for jid in _mentioned(found)})
+    return tuple(
+        _message(db, row, details.get(row[0]) or {}, reactions, quotes, names, (snippets or {}).get(row[0]))
+        for row in rows
+    )
+
+
+def _mentioned(details: dict[str, Any]) -> list[str]:
+    quote = details.get("quote")
+    return [*details.get("mentions", ()), *([quote["sender"]] if quote and quote.get("sender") else [])]
+
+
+def _message(
+    db: sqlite3.Connection,
+    row: Any,
+    details: dict[str, Any],
+    reactions: dict[tuple[int, str], list[Reaction]],
+    quotes: dict[tuple[int, str], Quote],
+    names: dict[str, str],
+    snippet: str | None,
+) -> Message:
+    message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at = row[:11]
+    if kind == _CALL:
+        text = call_text(db, chat, wa_id, sender == 0, details.get("call", {}), text)
+    quote = quotes.get((chat, reply)) if reply else None
+    if quote is None and reply:
+        told = details.get("quote") or {}
+        quote = Quote(reply, None, names.get(told.get("sender") or ""), told.get("text"))
+    public = {key: value for key, value in details.items() if key not in _HIDDEN_DETAILS}
+    return Message(
+        ref=ref,
+        message_id=wa_id,
+        chat=row[12],
+        chat_name=row[13],
+        sender=row[14],
+        sender_name=row[15],
+        from_me=sender == 0,
+        kind=MESSAGE_KINDS[kind],
+        text=with_names(text, details.get("mentions", ()), names),
+        timestamp=time_of(message),
+        status=message_status(db, chat, message) if sender == 0 else None,
+        media=_media(row, flags) if row[23] else None,
+        quote=quote,
+        reactions=tuple(reactions.get((chat, wa_id), ())),
+        poll=_poll(db, chat, wa_id, details) if kind == _POLL else (),
+        edited_at=moment(edited_at),
+        revoked_at=moment(revoked_at),
+        forwarded=bool(flags & Flag.FORWARDED),
+        mentions_me=bool(flags & Flag.MENTIONS_ME),
+        starred=bool(flags & Flag.STARRED),
+        snippet=snippet,
+        details=public or None,
+    )
+
+
+def with_names(text: str, mentions: Iterable[str], names: dict[str, str]) -> str:
+    """The text with names in place of the numbers of mentioned people."""
+    for jid in mentions:
+        name = names.get(jid)
+        if name:
+            text = text.replace(f"@{jid.partition('@')[0]}", f"@{name}")
+    return text
+
+
+def _media(row: Any, flags: int) -> Media:
+    mime_type, file_name, size, duration, width, height, path = row[16:23]
+    return Media(mime_type, file_name, size, duration, width, height, path, bool(flags & Flag.VIEW_ONCE))
+
+
+def _pairs(keys: Sequence[tuple[int, str]]) -> tuple[str, list[Any]]:
+    return ", ".join(["(?, ?)"] * len(keys)), [value for key in keys for value in key]
+
+
+def _reactions(
+    db: sqlite3.Connection, keys: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], list[Reaction]]:
+    places, values = _pairs(keys)
+    found: dict[tuple[int, str], list[Reaction]] = {}
+    for chat, wa_id, emoji, sender, name in db.execute(
+        f"""WITH k (chat_id, wa_id) AS (VALUES {places})
+        SELECT r.chat_id, r.wa_id, r.emoji, r.sender_id, {NAME_SQL.format(c="s")} FROM k
+        CROSS JOIN reactions AS r ON r.chat_id = k.chat_id AND r.wa_id = k.wa_id
+        LEFT JOIN contacts AS s ON s.id = r.sender_id WHERE r.emoji != '' ORDER BY r.at, r.sender_id""",  # noqa: S608
+        values,
+    ).fetchall():
+        found.setdefault((chat, wa_id), []).append(Reaction(emoji, name, sender == 0))
+    return found
+
+
+def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Quote]:
+    if not keys:
+        return {}
+    places, values = _pairs(keys)
+    return {
+        (chat, wa_id): Quote(wa_id, ref, name, text or f"[{MESSAGE_KINDS[kind]}]")
+        for chat, wa_id, ref, kind, text, name in db.execute(
+            f"""WITH k (chat_id, wa_id) AS (VALUES {places})
+            SELECT q.chat_id, q.wa_id, q.ref, q.kind, q.text,
+                CASE WHEN q.sender_id = 0 THEN coalesce(s.push_name, 'You') ELSE {NAME_SQL.format(c="s")} END
+            FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
+            LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608
+            values,
+        ).fetchall()
+    }
+
+
+def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, str]:
+    if not jids:
+        return {}
+    places = ", ".join("?" * len(jids))
+    rows = db.execute(
+        f"""SELECT a.jid, {NAME_SQL.format(c="s")} FROM addresses AS a JOIN contacts AS s ON s.id = a.contact_id
+        WHERE a.jid IN ({places})""",  # noqa: S608
+        list(jids),
+    ).fetchall()
+    return dict(rows)
+
+
+def _poll(db: sqlite3.Connection, chat: int, wa_id: str, details: dict[str, Any]) -> tuple[PollOption, ...]:
+    options: list[str] = details.get("options", [])
+    voters: dict[str, list[str]] = {option: [] for option in options}
+    for name, chosen in db.execute(
+        f"""SELECT {NAME_SQL.format(c="s")}, v.options FROM votes AS v JOIN contacts AS s ON s.id = v.voter_id
+        WHERE v.chat_id = ? AND v.wa_id = ? AND v.options IS NOT NULL ORDER BY v.at, v.voter_id""",  # noqa: S608
+        (chat, wa_id),
+    ).fetchall():
+        for option in votes.chosen(options, chosen):
+            voters[option].append(name)
+    return tuple(PollOption(option, tuple(voters[option])) for option in options)
+
+
+CHAT_SELECT: Final = f"""SELECT c.jid, {CHAT_NAME}, c.kind, c.unread, c.marked_unread, c.last_id, c.archived,
+ c.pinned, c.muted_until, m.text, m.kind, m.sender_id, c.id
+ FROM chats AS c LEFT JOIN contacts AS cc ON cc.id = c.contact_id LEFT JOIN messages AS m ON m.id = c.last_id
+"""
+"""Everything of a chat; a WHERE may follow."""
+
+
+def chat(row: Any) -> Chat:
+    """A row of `CHAT_SELECT` as a chat."""
+    jid, name, kind, unread, marked, last_id, archived, pinned, muted_until, text, message_kind = row[:11]
+    last = None
+    if message_kind is not None:
+        last = text or f"[{MESSAGE_KINDS[message_kind]}]"
+    return Chat(
+        jid=jid,
+        name=name,
+        kind=CHAT_KINDS[kind],
+        unread=unread or (1 if marked else 0),
+        last_message_at=time_of(last_id) if last_id else None,
+        last_message=last[:200] if last else None,
+        archived=bool(archived),
+        pinned=bool(pinned),
+        muted_until=moment(muted_until or None),
+    )
+
+
+CONTACT_SELECT: Final = f"""SELECT s.id, coalesce(s.pn, s.lid), {NAME_SQL.format(c="s")}, s.pn, s.lid, s.saved_name,
+ s.push_name, s.business_name FROM contacts AS s
+"""
+
+
+def contact(row: Any) -> Contact:
+    """A row of `CONTACT_SELECT` as a contact."""
+    _, jid, name, pn, lid, saved, push, business = row[:8]
+    return Contact(jid or "", name, number_of(pn), lid, saved or None, push or None, business or None)
+
+
+def empty_chat(jid: str, name: str) -> Chat:
+    """The chat with somebody to whom nothing was said yet."""
+    return Chat(jid, name, ChatKind.DIRECT)

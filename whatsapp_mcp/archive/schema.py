@@ -1,0 +1,331 @@
+"""The tables of `archive.db` and `raw.db`, and how an older file becomes a current one.
+
+Ids of messages are time-ordered: seconds since 1970 shifted left by 20 bits, plus the order of arrival within
+the second. So a row's id is its place in every list, page and search result, and its time.
+
+What points at a message from outside (reactions, edits, votes, receipts) names it by chat and WhatsApp id: it
+may come before the message does, or without it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from whatsapp_mcp.errors import Unsupported
+
+SCHEMA_VERSION: Final = 1
+RAW_VERSION: Final = 1
+ID_BITS: Final = 20
+
+_TABLES = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- People. Row 0 is the account's owner.
+CREATE TABLE contacts (
+    id INTEGER PRIMARY KEY,
+    pn TEXT,                    -- phone-number jid
+    lid TEXT,                   -- hidden jid
+    saved_name TEXT,            -- in the phone's address book
+    business_name TEXT,         -- verified
+    push_name TEXT,             -- chosen by the person
+    push_at INTEGER NOT NULL DEFAULT 0,
+    name_norm TEXT NOT NULL DEFAULT ''   -- every name and the number, folded, for finding
+);
+INSERT INTO contacts (id) VALUES (0);
+
+-- Every jid a person was ever seen under.
+CREATE TABLE addresses (
+    jid TEXT PRIMARY KEY,
+    contact_id INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX addresses_contact ON addresses (contact_id);
+
+CREATE TABLE chats (
+    id INTEGER PRIMARY KEY,
+    jid TEXT NOT NULL UNIQUE,   -- of a direct chat: the contact's phone-number jid once it is known
+    kind INTEGER NOT NULL,
+    contact_id INTEGER UNIQUE,  -- of a direct chat
+    name TEXT,                  -- of any other chat
+    name_at INTEGER NOT NULL DEFAULT 0,
+    name_norm TEXT NOT NULL DEFAULT '',
+    topic TEXT,
+    last_id INTEGER NOT NULL DEFAULT 0,
+    read_id INTEGER NOT NULL DEFAULT 0,      -- newest message read on any device of ours
+    unread INTEGER NOT NULL DEFAULT 0,
+    marked_unread INTEGER NOT NULL DEFAULT 0,
+    archived INTEGER NOT NULL DEFAULT 0,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    muted_until INTEGER NOT NULL DEFAULT 0,
+    expires_in INTEGER NOT NULL DEFAULT 0,   -- of disappearing messages, seconds
+    complete INTEGER NOT NULL DEFAULT 0      -- the phone has nothing older
+);
+CREATE INDEX chats_recent ON chats (last_id DESC);
+CREATE INDEX chats_unread ON chats (last_id DESC) WHERE unread > 0;
+
+-- Chat numbers that were merged away; search scopes still hold them.
+CREATE TABLE chat_aliases (
+    old_id INTEGER PRIMARY KEY,
+    chat_id INTEGER NOT NULL
+);
+CREATE TABLE contact_aliases (
+    old_id INTEGER PRIMARY KEY,
+    contact_id INTEGER NOT NULL
+);
+
+CREATE TABLE members (
+    chat_id INTEGER NOT NULL,
+    contact_id INTEGER NOT NULL,
+    role INTEGER NOT NULL DEFAULT 0,         -- 0 member, 1 admin, 2 superadmin
+    PRIMARY KEY (chat_id, contact_id)
+) WITHOUT ROWID;
+
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,     -- (seconds << 20) | order within the second
+    ref INTEGER NOT NULL,       -- short number shown to people
+    chat_id INTEGER NOT NULL,
+    sender_id INTEGER NOT NULL, -- 0: the account's owner
+    wa_id TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    flags INTEGER NOT NULL DEFAULT 0,
+    text TEXT NOT NULL DEFAULT '',
+    reply_wa_id TEXT,
+    edited_at INTEGER,
+    revoked_at INTEGER,
+    details TEXT                -- JSON: what only this kind has
+);
+CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
+CREATE INDEX messages_chat ON messages (chat_id, id);
+CREATE INDEX messages_sender ON messages (sender_id, id);
+CREATE INDEX messages_kind ON messages (kind, id) WHERE kind > 0;
+
+-- Short numbers; two may lead to one message after a merge.
+CREATE TABLE refs (
+    ref INTEGER PRIMARY KEY,
+    message_id INTEGER NOT NULL
+);
+
+CREATE TABLE media (
+    message_id INTEGER PRIMARY KEY,
+    media_type TEXT NOT NULL,
+    mime_type TEXT,
+    file_name TEXT,
+    size INTEGER,
+    duration INTEGER,
+    width INTEGER,
+    height INTEGER,
+    direct_path TEXT,
+    url TEXT,
+    media_key BLOB,
+    sha256 BLOB,
+    enc_sha256 BLOB,
+    path TEXT
+);
+
+CREATE TABLE reactions (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL,
+    emoji TEXT NOT NULL,        -- empty: taken back
+    at INTEGER NOT NULL,        -- milliseconds
+    PRIMARY KEY (chat_id, wa_id, sender_id)
+) WITHOUT ROWID;
+
+-- Every text of an edited message; the original one stands at 0.
+CREATE TABLE edits (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,        -- milliseconds
+    text TEXT NOT NULL,
+    PRIMARY KEY (chat_id, wa_id, sender_id, at)
+) WITHOUT ROWID;
+
+CREATE TABLE revokes (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL, -- of the revoked message
+    at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, wa_id, sender_id)
+) WITHOUT ROWID;
+
+CREATE TABLE votes (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,        -- of the poll
+    voter_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,        -- milliseconds
+    options BLOB,               -- SHA-256 of each chosen option, joined; NULL while sealed
+    payload BLOB,               -- sealed
+    iv BLOB,
+    voter_jid TEXT,
+    PRIMARY KEY (chat_id, wa_id, voter_id)
+) WITHOUT ROWID;
+
+-- Steps of calls; the row in `messages` comes with the offer.
+CREATE TABLE calls (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,        -- id of the call
+    step TEXT NOT NULL,         -- offer, accept, terminate
+    at INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (chat_id, wa_id, step)
+) WITHOUT ROWID;
+
+-- Add-ons sealed with the secret of a message that is not here, or that has none we know.
+CREATE TABLE sealed (
+    chat_id INTEGER NOT NULL,
+    target TEXT NOT NULL,       -- WhatsApp id of the message they belong to
+    wa_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL,
+    sender_jid TEXT,
+    at INTEGER NOT NULL,
+    name TEXT NOT NULL,         -- field of E2E.Message
+    payload BLOB NOT NULL,
+    iv BLOB NOT NULL
+);
+CREATE INDEX sealed_target ON sealed (chat_id, target);
+
+-- How far each person's phone has received (1), read (2) or played (3) what we sent.
+CREATE TABLE read_marks (
+    chat_id INTEGER NOT NULL,
+    contact_id INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    up_to INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, contact_id, kind)
+) WITHOUT ROWID;
+
+-- Receipts whose message has not come yet.
+CREATE TABLE early_receipts (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    contact_id INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, wa_id, contact_id, kind)
+) WITHOUT ROWID;
+
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    idempotency_key TEXT UNIQUE,
+    chat TEXT NOT NULL,
+    chat_id INTEGER NOT NULL,
+    request TEXT NOT NULL,      -- JSON of the SendRequest
+    status TEXT NOT NULL,
+    created_at INTEGER NOT NULL,    -- milliseconds
+    handed_at INTEGER,              -- milliseconds
+    expires_at INTEGER,             -- milliseconds
+    message_id TEXT,
+    sent_at INTEGER,                -- seconds, WhatsApp's clock
+    reason TEXT
+);
+CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
+CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
+
+-- Change feed; pruned.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,        -- milliseconds
+    kind TEXT NOT NULL,
+    chat_id INTEGER,
+    wa_id TEXT,
+    ref INTEGER,
+    actor_id INTEGER,
+    detail TEXT
+);
+
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY,
+    since INTEGER NOT NULL,
+    until INTEGER,
+    reason TEXT NOT NULL
+);
+
+-- Journal events that this version cannot decode.
+CREATE TABLE undecoded (
+    seq INTEGER PRIMARY KEY,
+    code INTEGER NOT NULL,
+    received_at INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    error TEXT NOT NULL
+);
+"""
+
+_TOKENIZER = "unicode61 remove_diacritics 0 categories 'L* N* Co M*'"
+
+_RAW = """
+CREATE TABLE raw (
+    message_id INTEGER PRIMARY KEY,
+    code INTEGER NOT NULL,      -- of the event it came with
+    payload BLOB NOT NULL       -- its protobuf: an event, or one WebMessageInfo of a history sync
+);
+"""
+
+
+def create_index(db: sqlite3.Connection) -> None:
+    """Make the empty search index.
+
+    It keeps no text (SQLite 3.43 and later can delete from such an index; older ones get one with its own copy).
+    """
+    content = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
+    db.execute(f'CREATE VIRTUAL TABLE fts USING fts5 (body, scope{content}, tokenize="{_TOKENIZER}")')
+
+
+_MIGRATIONS: dict[int, str] = {}
+"""SQL that leads from the version before to the version that is the key."""
+
+
+def version(db: sqlite3.Connection) -> int:
+    """The schema version of a file; 0 when it has no tables yet."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def refuse_newer(db: sqlite3.Connection, known: int) -> None:
+    """Raise `Unsupported` when the file was written by a newer version of this program."""
+    if version(db) > known:
+        raise Unsupported(
+            "The archive was written by a newer version of whatsapp-mcp.", "Upgrade this installation."
+        )
+
+
+def migrate(db: sqlite3.Connection) -> None:
+    """Bring `archive.db` to the current schema, in one transaction."""
+    refuse_newer(db, SCHEMA_VERSION)
+    if version(db) == SCHEMA_VERSION:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        found = version(db)
+        if found == 0:
+            _run(db, _TABLES)
+            create_index(db)
+        for step in range(max(found, 1) + 1, SCHEMA_VERSION + 1):
+            _run(db, _MIGRATIONS[step])
+        db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        db.execute("COMMIT")
+    except sqlite3.Error:
+        db.execute("ROLLBACK")
+        raise
+
+
+def migrate_raw(db: sqlite3.Connection) -> None:
+    """Bring `raw.db` to the current schema."""
+    refuse_newer(db, RAW_VERSION)
+    if version(db) == 0:
+        db.execute("BEGIN IMMEDIATE")
+        _run(db, _RAW)
+        db.execute(f"PRAGMA user_version = {RAW_VERSION}")
+        db.execute("COMMIT")
+
+
+def _run(db: sqlite3.Connection, script: str) -> None:
+    """Run statements inside the open transaction (`executescript` would commit it)."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            db.execute(statement)
+            statement = ""

@@ -1,0 +1,299 @@
+"""Search: by words in the index, newest first or by relevance; or inside of words, by reading the texts."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from dataclasses import replace
+from datetime import UTC, tzinfo
+from typing import Any, Final, Literal
+
+from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
+from whatsapp_mcp.archive.facts import KIND_NUMBER, Flag
+from whatsapp_mcp.archive.interface import MessageFilter
+from whatsapp_mcp.archive.normalise import fold
+from whatsapp_mcp.archive.query import HAS, Query, parse
+from whatsapp_mcp.models import Message, Page
+
+RELEVANCE_CANDIDATES: Final = 5_000
+"""Relevance is judged among this many of the newest matches."""
+_SCAN_SECONDS: Final = 1.2
+_SCAN_ROWS: Final = 2_000
+_STATES: Final = {
+    "unread": "m.sender_id != 0 AND m.kind != 14 AND m.id > c.read_id",
+    "starred": f"m.flags & {int(Flag.STARRED)} != 0",
+    "mine": "m.sender_id = 0",
+    "forwarded": f"m.flags & {int(Flag.FORWARDED)} != 0",
+    "mention": f"m.flags & {int(Flag.MENTIONS_ME)} != 0",
+    "edited": "m.edited_at IS NOT NULL",
+    "reply": "m.reply_wa_id IS NOT NULL",
+}
+_FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
+ LEFT JOIN media AS d ON d.message_id = m.id"""
+
+
+def search(
+    db: sqlite3.Connection,
+    text: str,
+    where: MessageFilter,
+    order: Literal["newest", "relevance"],
+    mode: Literal["words", "substring"],
+    limit: int,
+    after: str | None,
+    zone: tzinfo = UTC,
+) -> Page[Message]:
+    """See `ReadingArchive.search`."""
+    cursor.check_limit(limit)
+    mark = cursor.fingerprint("search", text, where, order, mode)
+    last = cursor.decode_id(after, mark)
+    query = parse(text, zone)
+    built = _conditions(db, query, where)
+    if built is None:
+        return Page(())
+    conditions, values, scope = built
+    if mode == "substring":
+        return _substring(db, query, conditions, values, limit, last, mark)
+    if not query.wanted:
+        return _without_words(db, query, conditions, values, limit, last, mark)
+    return _words(db, query, conditions, values, scope, order, limit, last, mark)
+
+
+def _conditions(
+    db: sqlite3.Connection, query: Query, where: MessageFilter
+) -> tuple[list[str], list[Any], list[str]] | None:
+    """The query's and the caller's filters as SQL, and the scopes for the index; None: nothing can match."""
+    since = max((one for one in (query.since, where.since) if one), default=None)
+    until = min((one for one in (query.until, where.until) if one), default=None)
+    built = queries.conditions(db, replace(where, since=since, until=until))
+    if built is None:
+        return None
+    conditions, values = built
+    scopes: list[str] = []
+    if where.chat is not None:
+        scopes.append(_scope(db, "c", [queries.chat_id(db, where.chat) or 0]))
+    if where.sender is not None:
+        scopes.append(_scope(db, "s", [queries.contact_id(db, where.sender) or 0]))
+    for column, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.places)):
+        for name, excluded in names:
+            numbers = _senders(db, name) if letter == "s" else _chats(db, name)
+            if not numbers:
+                query.add_text(f"{'from' if letter == 's' else 'in'}:{name}", excluded)
+                continue
+            places = ", ".join("?" * len(numbers))
+            conditions.append(f"{column} {'NOT ' if excluded else ''}IN ({places})")
+            values += numbers
+            if not excluded:
+                scopes.append(_scope(db, letter, numbers))
+    for what, excluded in query.has:
+        conditions.append(("NOT " if excluded else "") + f"({_has(what)})")
+    for state, excluded in query.states:
+        conditions.append(("NOT " if excluded else "") + f"({_STATES[state]})")
+    return conditions, values, scopes
+
+
+def _has(what: str) -> str:
+    if what == "media":
+        return "d.message_id IS NOT NULL"
+    if what == "link":
+        return f"m.flags & {int(Flag.LINK)} != 0"
+    return f"m.kind IN ({', '.join(str(KIND_NUMBER[kind]) for kind in HAS[what])})"
+
+
+def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:
+    """Scope tokens of chats or senders, also under the numbers they had before a merge."""
+    table, column = ("chat_aliases", "chat_id") if letter == "c" else ("contact_aliases", "contact_id")
+    places = ", ".join("?" * len(numbers))
+    old = db.execute(f"SELECT old_id FROM {table} WHERE {column} IN ({places})", numbers).fetchall()  # noqa: S608
+    every = [*numbers, *(row[0] for row in old)]
+    return "scope : (" + " OR ".join(f'"{letter}{number}"' for number in every) + ")"
+
+
+def _senders(db: sqlite3.Connection, name: str) -> list[int]:
+    if fold(name) in ("me", "myself"):
+        return [0]
+    found = people.contacts(db, name, 20, None).items
+    if not found and "@" in name:
+        number = queries.contact_id(db, name)
+        return [] if number is None else [number]
+    best = [one for one in found if one.name and fold(name) in fold(one.name).split("\n")]
+    return [number for one in best or found if (number := queries.contact_id(db, one.jid)) is not None]
+
+
+def _chats(db: sqlite3.Connection, name: str) -> list[int]:
+    found = people.resolve(db, name, 8)
+    best = [one for one in found if one.matched == found[0].matched]
+    return [number for one in best if (number := queries.chat_id(db, one.chat.jid)) is not None]
+
+
+def _words(
+    db: sqlite3.Connection,
+    query: Query,
+    conditions: list[str],
+    values: list[Any],
+    scopes: list[str],
+    order: str,
+    limit: int,
+    last: int | None,
+    mark: str,
+) -> Page[Message]:
+    wanted = " AND ".join(term.match() for term in query.wanted)
+    match = " AND ".join([f"body : ({wanted})", *scopes])
+    if query.unwanted:
+        match = f"({match}) NOT body : (" + " OR ".join(term.match() for term in query.unwanted) + ")"
+    bounds = [
+        "fts MATCH ?",
+        *(one.replace("m.id", "fts.rowid") for one in conditions if one.startswith("m.id ")),
+    ]
+    rest = [one for one in conditions if not one.startswith("m.id ")]
+    inner = [value for one, value in _with_values(conditions, values) if one.startswith("m.id ")]
+    outer = [value for one, value in _with_values(conditions, values) if not one.startswith("m.id ")]
+    if last is not None:
+        bounds.append("fts.rowid < ?")
+        inner.append(last)
+    join = ""
+    if rest:
+        join = """CROSS JOIN messages AS m ON m.id = fts.rowid JOIN chats AS c ON c.id = m.chat_id
+        LEFT JOIN media AS d ON d.message_id = m.id"""
+    where = " AND ".join([*bounds, *rest])
+    arguments = [match, *inner, *outer]
+    if order == "relevance":
+        ids = _by_relevance(db, join, where, arguments, limit)
+        return Page(_load(db, ids, query))
+    found = db.execute(
+        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT ?",
+        [*arguments, limit + 1],
+    ).fetchall()
+    ids = [row[0] for row in found]
+    following = cursor.encode(mark, ids[limit - 1]) if len(ids) > limit else None
+    return Page(_load(db, ids[:limit], query), following)
+
+
+def _with_values(conditions: list[str], values: list[Any]) -> list[tuple[str, Any]]:
+    """Each value with the condition whose placeholder it fills."""
+    pairs: list[tuple[str, Any]] = []
+    remaining = iter(values)
+    for condition in conditions:
+        pairs += [(condition, next(remaining)) for _ in range(condition.count("?"))]
+    return pairs
+
+
+def _by_relevance(
+    db: sqlite3.Connection, join: str, where: str, arguments: list[Any], limit: int
+) -> list[int]:
+    floor = db.execute(
+        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT 1 OFFSET ?",
+        [*arguments, RELEVANCE_CANDIDATES],
+    ).fetchone()
+    found = db.execute(
+        f"""SELECT fts.rowid FROM fts {join} WHERE {where} AND fts.rowid > ?
+        ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ?""",
+        [*arguments, floor[0] if floor else 0, limit],
+    ).fetchall()
+    return [row[0] for row in found]
+
+
+def _without_words(
+    db: sqlite3.Connection,
+    query: Query,
+    conditions: list[str],
+    values: list[Any],
+    limit: int,
+    last: int | None,
+    mark: str,
+) -> Page[Message]:
+    """Filters alone, or filters and words that must not occur."""
+    conditions, values = [*conditions], [*values]
+    if query.unwanted:
+        conditions.append("m.id NOT IN (SELECT rowid FROM fts WHERE fts MATCH ?)")
+        values.append("body : (" + " OR ".join(term.match() for term in query.unwanted) + ")")
+    elif not conditions:
+        return Page(())
+    if last is not None:
+        conditions.append("m.id < ?")
+        values.append(last)
+    found = db.execute(
+        f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?",
+        [*values, limit + 1],
+    ).fetchall()
+    ids = [row[0] for row in found]
+    following = cursor.encode(mark, ids[limit - 1]) if len(ids) > limit else None
+    return Page(_load(db, ids[:limit], query), following)
+
+
+def _substring(
+    db: sqlite3.Connection,
+    query: Query,
+    conditions: list[str],
+    values: list[Any],
+    limit: int,
+    last: int | None,
+    mark: str,
+) -> Page[Message]:
+    """Read the texts newest first until the page is full or the time is up; the cursor then goes on."""
+    wanted = [fold(text) for text in query.text if fold(text)]
+    if not wanted:
+        return _without_words(db, query, conditions, values, limit, last, mark)
+    conditions, values = [*conditions], [*values]
+    for text in wanted:
+        if text.isascii():
+            escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            conditions.append(
+                "(m.text LIKE ? ESCAPE '\\' OR m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL)"
+            )
+            values.append(f"%{escaped}%")
+    if last is not None:
+        conditions.append("m.id < ?")
+        values.append(last)
+    end = time.monotonic() + _SCAN_SECONDS
+    where = " AND ".join(conditions) or "1"
+    reading = db.execute(
+        f"SELECT m.id, m.text, coalesce(d.file_name, '') {_FROM} WHERE {where} ORDER BY m.id DESC", values
+    )
+    hits: list[int] = []
+    seen = 0
+    try:
+        while batch := reading.fetchmany(_SCAN_ROWS):
+            for message, text, file_name in batch:
+                seen = message
+                plain = fold(f"{text}\n{file_name}" if file_name else text)
+                if all(part in plain for part in wanted):
+                    hits.append(message)
+                    if len(hits) > limit:
+                        return Page(
+                            _load(db, hits[:limit], query, wanted[0]), cursor.encode(mark, hits[limit - 1])
+                        )
+            if time.monotonic() > end:
+                note = f"Searched back to {rows.time_of(seen):%Y-%m-%d}; go on with the cursor."
+                return Page(_load(db, hits, query, wanted[0]), cursor.encode(mark, seen), (note,))
+    finally:
+        reading.close()
+    return Page(_load(db, hits, query, wanted[0]))
+
+
+def _load(
+    db: sqlite3.Connection, ids: list[int], query: Query, substring: str | None = None
+) -> tuple[Message, ...]:
+    """The messages with these ids, in this order, with snippets."""
+    if not ids:
+        return ()
+    places = ", ".join("?" * len(ids))
+    found = {
+        row[0]: row for row in db.execute(f"{rows.MESSAGE_SELECT} WHERE m.id IN ({places})", ids).fetchall()
+    }
+    ordered = [found[message] for message in ids if message in found]
+    cut: dict[int, str] = {}
+    for row in ordered:
+        snippet = _snippet(row, query, substring)
+        if snippet is not None:
+            cut[row[0]] = snippet
+    return rows.messages(db, ordered, cut)
+
+
+def _snippet(row: Any, query: Query, substring: str | None) -> str | None:
+    details = json.loads(row[11]) if row[11] and '"options"' in row[11] else {}
+    for text in (row[7], row[17] or "", ", ".join(details.get("options", ()))):
+        found = snippets.of_substring(text, substring) if substring else snippets.of_terms(text, query.wanted)
+        if found is not None:
+            return found
+    return None

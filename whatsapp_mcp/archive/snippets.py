@@ -1,0 +1,76 @@
+"""The part of a text around a hit, the hit between `**`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from whatsapp_mcp.archive.normalise import fold, tokens
+from whatsapp_mcp.archive.query import Term
+
+_AROUND: Final = 60
+_WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
+
+
+def of_terms(text: str, terms: Sequence[Term]) -> str | None:
+    """The snippet for words, phrases and prefixes; None when the hit is not in this text."""
+    whole = {token for term in terms for token in (term.tokens[:-1] if term.prefix else term.tokens)}
+    beginnings = tuple(term.tokens[-1] for term in terms if term.prefix)
+    spans: list[tuple[int, int]] = []
+    for word in _WORD.finditer(text):
+        found = tokens(word[0])
+        if len(found) > 1 and any(token in whole for token in found):
+            spans += [
+                (word.start() + place, word.start() + place + 1)
+                for place, char in enumerate(word[0])
+                if set(tokens(char)) & whole
+            ] or [word.span()]
+        elif any(token in whole or (beginnings and token.startswith(beginnings)) for token in found):
+            spans.append(word.span())
+    return _cut(text, spans)
+
+
+def of_substring(text: str, wanted: str) -> str | None:
+    """The snippet for a part of a text, folded alike."""
+    folded: list[str] = []
+    places: list[int] = []
+    for place, char in enumerate(text):
+        plain = fold(char)
+        folded.append(plain)
+        places += [place] * len(plain)
+    start = "".join(folded).find(wanted)
+    if start < 0:
+        return None
+    return _cut(text, [(places[start], places[min(start + len(wanted), len(places)) - 1] + 1)])
+
+
+def _cut(text: str, spans: list[tuple[int, int]]) -> str | None:
+    if not spans:
+        return None
+    first, last = max(0, spans[0][0] - _AROUND), min(len(text), spans[0][1] + _AROUND)
+    if first > 0:
+        space = text.find(" ", first, spans[0][0])
+        first = space + 1 if space >= 0 else first
+    if last < len(text):
+        space = text.rfind(" ", spans[0][1], last)
+        last = space if space >= 0 else last
+    marked: list[str] = []
+    at = first
+    for start, end in _joined(spans):
+        if end > last:
+            break
+        marked += [text[at:start], "**", text[start:end], "**"]
+        at = end
+    marked.append(text[at:last])
+    return ("…" if first else "") + "".join(marked) + ("…" if last < len(text) else "")
+
+
+def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in spans:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], end)
+        else:
+            joined.append((start, end))
+    return joined

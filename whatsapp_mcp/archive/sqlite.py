@@ -1,0 +1,384 @@
+"""The archive in SQLite: `interface.py` over the functions of this folder, each run in a worker thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
+from typing import Literal, overload
+
+import anyio
+
+from whatsapp_mcp.archive import (
+    changes,
+    coverage,
+    feed,
+    ingest,
+    outbox,
+    people,
+    queries,
+    reports,
+    schema,
+    search,
+    upkeep,
+)
+from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
+from whatsapp_mcp.archive.interface import (
+    Archive,
+    Change,
+    ChatCandidate,
+    ContactUpdate,
+    Coverage,
+    GroupMember,
+    GroupUpdate,
+    HistoryProgress,
+    IngestResult,
+    JournalEvent,
+    MediaSource,
+    MessageFilter,
+    MessageKey,
+    OutboxEntry,
+    ReadingArchive,
+    Statistics,
+)
+from whatsapp_mcp.archive.store import Readers, Writer, connect_writer
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, SendRequest, SendStatus
+from whatsapp_mcp.settings import AccountFolder
+
+_EVERYTHING = MessageFilter()
+_POLL_SECONDS = 0.05
+
+
+class SqliteReadingArchive:
+    """What can be asked, answered from `archive.db`."""
+
+    def __init__(self, folder: AccountFolder) -> None:
+        self._folder = folder
+        self._readers = Readers(folder.archive_db)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._readers.close()
+
+    async def position(self) -> int:
+        """See `ReadingArchive.position`."""
+        return await self._readers.run(ingest.position)
+
+    async def meta_get(self, key: str) -> str | None:
+        """See `ReadingArchive.meta_get`."""
+        return await self._readers.run(reports.meta, f"user.{key}")
+
+    async def own(self) -> tuple[str | None, str | None, str | None]:
+        """See `ReadingArchive.own`."""
+        return await self._readers.run(reports.own)
+
+    async def chats(
+        self,
+        *,
+        query: str | None = None,
+        kind: ChatKind | None = None,
+        unread: bool | None = None,
+        unanswered: bool | None = None,
+        archived: bool | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Chat]:
+        """See `ReadingArchive.chats`."""
+        return await self._readers.run(
+            queries.chats, query, kind, unread, unanswered, archived, limit, cursor
+        )
+
+    async def chat(self, jid: str) -> Chat | None:
+        """See `ReadingArchive.chat`."""
+        return await self._readers.run(queries.chat, jid)
+
+    async def messages(
+        self,
+        where: MessageFilter = _EVERYTHING,
+        *,
+        oldest_first: bool = False,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """See `ReadingArchive.messages`."""
+        return await self._readers.run(queries.messages, where, oldest_first, limit, cursor)
+
+    async def search(
+        self,
+        query: str,
+        where: MessageFilter = _EVERYTHING,
+        *,
+        order: Literal["newest", "relevance"] = "newest",
+        mode: Literal["words", "substring"] = "words",
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """See `ReadingArchive.search`."""
+        return await self._readers.run(search.search, query, where, order, mode, limit, cursor)
+
+    async def context(self, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
+        """See `ReadingArchive.context`."""
+        return await self._readers.run(queries.context, key, before, after)
+
+    async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
+        """See `ReadingArchive.message`."""
+        return await self._readers.run(queries.message, key, chat)
+
+    async def edits(self, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
+        """See `ReadingArchive.edits`."""
+        return await self._readers.run(queries.edits, key)
+
+    async def media_source(self, key: MessageKey) -> MediaSource:
+        """See `ReadingArchive.media_source`."""
+        return await self._readers.run(queries.media_source, key)
+
+    async def contacts(
+        self, query: str | None = None, *, limit: int = 20, cursor: str | None = None
+    ) -> Page[Contact]:
+        """See `ReadingArchive.contacts`."""
+        return await self._readers.run(people.contacts, query, limit, cursor)
+
+    async def contact(self, jid: str) -> Contact | None:
+        """See `ReadingArchive.contact`."""
+        return await self._readers.run(queries.contact, jid)
+
+    async def members(self, group: str) -> tuple[GroupMember, ...]:
+        """See `ReadingArchive.members`."""
+        return await self._readers.run(queries.members, group)
+
+    async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
+        """See `ReadingArchive.resolve_chat`."""
+        return await self._readers.run(people.resolve, text, limit)
+
+    async def last_change(self) -> int:
+        """See `ReadingArchive.last_change`."""
+        return await self._readers.run(feed.last)
+
+    async def changes(self, after: int, *, limit: int = 100) -> tuple[Change, ...]:
+        """See `ReadingArchive.changes`."""
+        return await self._readers.run(changes.after, after, limit)
+
+    async def wait_change(self, after: int, timeout: float) -> int:
+        """See `ReadingArchive.wait_change`."""
+        last = await self.last_change()
+        with anyio.move_on_after(timeout):
+            while last <= after:
+                await anyio.sleep(_POLL_SECONDS)
+                last = await self.last_change()
+        return last
+
+    async def statistics(self) -> Statistics:
+        """See `ReadingArchive.statistics`."""
+        return await self._readers.run(reports.statistics)
+
+    async def coverage(self, chat: str) -> Coverage:
+        """See `ReadingArchive.coverage`."""
+        return await self._readers.run(reports.coverage_of, chat)
+
+    async def history_progress(self) -> HistoryProgress:
+        """See `ReadingArchive.history_progress`."""
+        return await self._readers.run(coverage.history_progress)
+
+    async def send_report(self, key: MessageKey, *, send_id: bool = False) -> SendReport:
+        """See `ReadingArchive.send_report`."""
+        return await self._readers.run(reports.send_report, key, send_id)
+
+
+class SqliteArchive(SqliteReadingArchive):
+    """What only the host may do as well."""
+
+    def __init__(self, folder: AccountFolder, db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+        super().__init__(folder)
+        self._writer = Writer(db)
+        self._raw = raw
+
+    async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
+        """See `Archive.ingest`."""
+        return await self._writer.run(self._ingest, events)
+
+    def _ingest(self, db: sqlite3.Connection, events: Sequence[JournalEvent]) -> IngestResult:
+        batch = ingest.Ingest(db)
+        result = batch.run(events)
+        upkeep.keep_raw(self._raw, batch.raw, batch.erased)
+        return result
+
+    async def _apply(self, facts: Sequence[Fact]) -> None:
+        await self._writer.run(lambda db: ingest.Ingest(db).apply(facts))
+
+    async def meta_set(self, key: str, value: str | None) -> None:
+        """See `Archive.meta_set`."""
+        await self._writer.run(reports.set_meta, f"user.{key}", value)
+
+    async def set_own(self, jid: str | None, lid: str | None, name: str | None) -> None:
+        """See `Archive.set_own`."""
+        facts: list[Fact] = [OwnFact(own) for own in (jid, lid) if own]
+        if jid and name:
+            facts.append(NameFact(jid, push_name=name, at=1 << 40))
+        await self._apply(facts)
+
+    async def record_contacts(self, contacts: Sequence[ContactUpdate]) -> None:
+        """See `Archive.record_contacts`."""
+        await self._apply(
+            [NameFact(one.jid, one.push_name, one.business_name, one.saved_name) for one in contacts]
+        )
+
+    async def record_identities(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """See `Archive.record_identities`."""
+        await self._apply([IdentityFact(pn, lid) for pn, lid in pairs])
+
+    async def record_groups(self, groups: Sequence[GroupUpdate]) -> None:
+        """See `Archive.record_groups`."""
+        facts: list[Fact] = []
+        for group in groups:
+            facts.append(ChatFact(group.jid, name=group.name or None, topic=group.topic or None, name_at=1))
+            members: list[tuple[str, int | None]] = []
+            for jid, other, admin, superadmin in group.participants:
+                if other:
+                    pn, lid = (other, jid) if jid.endswith("@lid") else (jid, other)
+                    facts.append(IdentityFact(pn, lid))
+                members.append((jid, 2 if superadmin else int(admin)))
+            facts.append(MembersFact(group.jid, tuple(members), whole=True))
+        await self._apply(facts)
+
+    async def record_chat_settings(
+        self, chat: str, *, archived: bool, pinned: bool, muted_until: datetime | None
+    ) -> None:
+        """See `Archive.record_chat_settings`."""
+        muted = int(muted_until.timestamp()) if muted_until else 0
+        await self._apply([ChatFact(chat, archived=archived, pinned=pinned, muted_until=muted)])
+
+    async def record_read(self, chat: str, up_to: MessageKey) -> None:
+        """See `Archive.record_read`."""
+        await self._writer.run(reports.record_read, chat, up_to)
+
+    async def record_gap(self, since: datetime, until: datetime | None, reason: str) -> None:
+        """See `Archive.record_gap`."""
+        await self._writer.run(reports.record_gap, since, until, reason)
+
+    async def record_own(
+        self, request: SendRequest, message_id: str, timestamp: datetime, *, message: bytes | None = None
+    ) -> Message:
+        """See `Archive.record_own`."""
+
+        def store(db: sqlite3.Connection) -> Message:
+            outbox.store_own(db, request, message_id, int(timestamp.timestamp()), message)
+            return queries.message(db, message_id, request.chat)
+
+        return await self._writer.run(store)
+
+    async def record_media_path(self, key: MessageKey, path: str) -> None:
+        """See `Archive.record_media_path`."""
+        await self._writer.run(reports.record_media_path, key, path)
+
+    async def outbox_add(
+        self, request: SendRequest, *, expires_at: datetime | None = None
+    ) -> tuple[OutboxEntry, bool]:
+        """See `Archive.outbox_add`."""
+        return await self._writer.run(outbox.add, request, expires_at)
+
+    async def outbox_get(self, send_id: int) -> OutboxEntry:
+        """See `Archive.outbox_get`."""
+        return await self._readers.run(outbox.get, send_id)
+
+    async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
+        """See `Archive.outbox_unsettled`."""
+        return await self._readers.run(outbox.unsettled)
+
+    async def outbox_sending(self, send_id: int) -> OutboxEntry:
+        """See `Archive.outbox_sending`."""
+        return await self._move(send_id, SendStatus.SENDING, None, SendStatus.QUEUED)
+
+    async def outbox_queued(self, send_id: int) -> OutboxEntry:
+        """See `Archive.outbox_queued`."""
+        return await self._move(send_id, SendStatus.QUEUED, None, SendStatus.SENDING)
+
+    async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
+        """See `Archive.outbox_failed`."""
+        return await self._move(send_id, SendStatus.FAILED, reason, SendStatus.QUEUED, SendStatus.SENDING)
+
+    async def outbox_unknown(self, send_id: int, reason: str) -> OutboxEntry:
+        """See `Archive.outbox_unknown`."""
+        return await self._move(send_id, SendStatus.UNKNOWN, reason, SendStatus.SENDING)
+
+    async def _move(
+        self, send_id: int, to: SendStatus, reason: str | None, *allowed: SendStatus
+    ) -> OutboxEntry:
+        return await self._writer.run(outbox.move, send_id, to, reason, allowed)
+
+    async def outbox_sent(
+        self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
+    ) -> OutboxEntry:
+        """See `Archive.outbox_sent`."""
+        return await self._writer.run(outbox.sent, send_id, message_id, timestamp, message)
+
+    async def redecode(self) -> int:
+        """See `Archive.redecode`."""
+        return await self._writer.run(upkeep.redecode, self._raw)
+
+    async def check(self) -> tuple[str, ...]:
+        """See `Archive.check`."""
+        return await self._writer.run_bare(upkeep.check)
+
+    async def optimize(self) -> None:
+        """See `Archive.optimize`."""
+        await self._writer.run_bare(upkeep.optimize)
+
+    async def rebuild(self) -> None:
+        """See `Archive.rebuild`."""
+        await self._writer.run(upkeep.rebuild)
+
+    async def purge(self, *, chat: str | None = None, before: datetime | None = None) -> int:
+        """See `Archive.purge`."""
+        return await self._writer.run_bare(upkeep.purge, self._raw, self._folder.media, chat, before)
+
+
+@overload
+def open_archive(
+    folder: AccountFolder, *, write: Literal[False] = False
+) -> AbstractAsyncContextManager[ReadingArchive]: ...
+@overload
+def open_archive(folder: AccountFolder, *, write: Literal[True]) -> AbstractAsyncContextManager[Archive]: ...
+def open_archive(
+    folder: AccountFolder, *, write: bool = False
+) -> AbstractAsyncContextManager[ReadingArchive] | AbstractAsyncContextManager[Archive]:
+    """Open an account's archive.
+
+    Args:
+        folder: The account's files.
+        write: Whether to write; only the account's host may. A reader needs no file to be there yet.
+
+    Raises:
+        Unsupported: The file was written by a newer version.
+    """
+    return _open_writer(folder) if write else _open_reader(folder)
+
+
+@asynccontextmanager
+async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
+    archive = SqliteReadingArchive(folder)
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+@asynccontextmanager
+async def _open_writer(folder: AccountFolder) -> AsyncIterator[Archive]:
+    folder.create()
+    db, raw = await anyio.to_thread.run_sync(_connect, folder)
+    archive = SqliteArchive(folder, db, raw)
+    try:
+        yield archive
+    finally:
+        archive.close()
+        db.close()
+        raw.close()
+
+
+def _connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    db = connect_writer(folder.archive_db)
+    schema.migrate(db)
+    raw = connect_writer(folder.raw_db)
+    schema.migrate_raw(raw)
+    return db, raw

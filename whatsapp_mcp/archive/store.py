@@ -1,0 +1,134 @@
+"""Connections to the archive's files: one writer, a few readers, each call in a worker thread."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar, TypeVarTuple
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.archive import schema
+from whatsapp_mcp.errors import Busy, DeadlineExceeded
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+READ_DEADLINE: Final = 2.0
+"""Seconds after which a read is interrupted."""
+_READERS: Final = 4
+_STEPS_BETWEEN_CHECKS: Final = 20_000
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open, and if need be make, a database file of ours for writing: private, WAL, every commit synced."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db.execute("PRAGMA busy_timeout = 5000")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_size = -65536")
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db
+
+
+def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
+    """Open the archive for reading, and say whether the connection is worth keeping.
+
+    A missing or still empty file gives an empty archive in memory, for one call.
+    """
+    if path.exists():
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        db.execute("PRAGMA busy_timeout = 5000")
+        db.execute("PRAGMA query_only = ON")
+        found = schema.version(db)
+        if found == schema.SCHEMA_VERSION:
+            db.execute("PRAGMA temp_store = MEMORY")
+            return db, True
+        schema.refuse_newer(db, schema.SCHEMA_VERSION)
+        db.close()
+        if found:
+            raise Busy("The archive was written by an older version of whatsapp-mcp.", "Restart its host.")
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    schema.migrate(db)
+    return db, False
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Generator[None]:
+    """One write transaction: committed at the end, rolled back on any error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+class Readers:
+    """A few kept connections for reading; each call takes one for its length."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._slots = anyio.CapacityLimiter(_READERS)
+        self._idle: list[sqlite3.Connection] = []
+
+    async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """Run `call(connection, *args)` in a worker thread.
+
+        Raises:
+            DeadlineExceeded: It took longer than two seconds.
+        """
+        return await anyio.to_thread.run_sync(self._in_thread, call, args, limiter=self._slots)
+
+    def _in_thread(self, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
+        db, keep = (self._idle.pop(), True) if self._idle else connect_reader(self._path)
+        limit = time.monotonic() + READ_DEADLINE
+        db.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_CHECKS)
+        try:
+            return call(db, *args)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise DeadlineExceeded(
+                    f"The archive did not answer within {READ_DEADLINE:g} seconds.",
+                    "Narrow it to a chat, a sender or a time.",
+                ) from error
+            raise
+        finally:
+            if keep:
+                self._idle.append(db)
+            else:
+                db.close()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+class Writer:
+    """The one connection that writes; calls queue up and run one at a time."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._turn = anyio.CapacityLimiter(1)
+
+    async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """Run `call(connection, *args)` in one transaction, durable when this returns."""
+        return await anyio.to_thread.run_sync(self._in_thread, call, args, limiter=self._turn)
+
+    def _in_thread(self, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
+        with transaction(self._db):
+            return call(self._db, *args)
+
+    async def run_bare(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """Run a call that manages its own transactions."""
+        return await anyio.to_thread.run_sync(lambda: call(self._db, *args), limiter=self._turn)

@@ -1,0 +1,223 @@
+"""Care of the files: raw protobufs, integrity, a fresh index, decoding again, deleting for good."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from whatsapp_mcp.archive import feed, index, ingest, merge, queries, schema
+from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event, history
+from whatsapp_mcp.archive.facts import Fact, MessageFact
+from whatsapp_mcp.archive.store import transaction
+
+_PART_BITS = 20
+
+
+def keep_raw(raw: sqlite3.Connection, new: Mapping[int, tuple[int, bytes]], erased: set[int]) -> None:
+    """Store and delete raw protobufs; durable before the archive's own transaction commits.
+
+    Both can be repeated: when the archive's commit fails, the same rows are written again.
+    """
+    if not new and not erased:
+        return
+    with transaction(raw):
+        raw.executemany(
+            "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
+            [(message, code, payload) for message, (code, payload) in sorted(new.items())],
+        )
+        raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in erased])
+
+
+def redecode(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
+    """See `Archive.redecode`."""
+    known = 0
+    for seq, code, received_at, payload in db.execute(
+        "SELECT seq, code, received_at, payload FROM undecoded ORDER BY seq"
+    ).fetchall():
+        try:
+            facts = _facts(code, payload, received_at, part=seq & ((1 << _PART_BITS) - 1))
+            db.execute("SAVEPOINT again")
+            ingest.Ingest(db).apply(facts, received_at)
+            db.execute("RELEASE again")
+        except ingest.POISON:
+            if db.in_transaction:
+                db.execute("ROLLBACK TO again")
+            continue
+        if facts:
+            db.execute("DELETE FROM undecoded WHERE seq = ?", (seq,))
+            known += 1
+    return known + _unknown_again(db, raw)
+
+
+def _facts(code: int, payload: bytes, received_at: int, *, part: int) -> list[Fact]:
+    if code == history.HISTORY_CODE and part:
+        return history.one_message(payload, None, received_at // 1000)
+    return decode_event(code, payload, received_at)
+
+
+def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
+    """Decode messages of unknown kind anew from their raw protobufs."""
+    known = 0
+    for message, chat in db.execute(
+        "SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = 16"
+    ).fetchall():
+        row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
+        if row is None:
+            continue
+        try:
+            if row[0] == history.HISTORY_CODE:
+                facts = history.one_message(row[1], chat, message >> schema.ID_BITS)
+            else:
+                facts = decode_event(row[0], row[1], (message >> schema.ID_BITS) * 1000)
+        except UNDECODABLE:
+            continue
+        ingest.Ingest(db).apply([fact for fact in facts if isinstance(fact, MessageFact)])
+        known += db.execute("SELECT kind != 16 FROM messages WHERE id = ?", (message,)).fetchone()[0]
+    return known
+
+
+def check(db: sqlite3.Connection) -> tuple[str, ...]:
+    """See `Archive.check`."""
+    found = [row[0] for row in db.execute("PRAGMA integrity_check(20)").fetchall() if row[0] != "ok"]
+    try:
+        db.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
+    except sqlite3.DatabaseError as error:
+        found.append(f"search index: {error}")
+    for what, sql in (
+        (
+            "messages without a chat",
+            "SELECT count(*) FROM messages WHERE chat_id NOT IN (SELECT id FROM chats)",
+        ),
+        (
+            "messages without a sender",
+            "SELECT count(*) FROM messages WHERE sender_id >= 0 AND sender_id NOT IN (SELECT id FROM contacts)",
+        ),
+        (
+            "refs that lead nowhere",
+            "SELECT count(*) FROM refs WHERE message_id NOT IN (SELECT id FROM messages)",
+        ),
+        (
+            "files without a message",
+            "SELECT count(*) FROM media WHERE message_id NOT IN (SELECT id FROM messages)",
+        ),
+    ):
+        count = db.execute(sql).fetchone()[0]
+        if count:
+            found.append(f"{count} {what}")
+    return tuple(found)
+
+
+def optimize(db: sqlite3.Connection) -> None:
+    """See `Archive.optimize`."""
+    db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
+    with transaction(db):
+        feed.prune(db)
+    db.execute("PRAGMA optimize")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def rebuild(db: sqlite3.Connection) -> None:
+    """See `Archive.rebuild`."""
+    db.execute("DROP TABLE fts")
+    schema.create_index(db)
+    for message, text, file_name, details, chat, sender in db.execute(
+        """SELECT m.id, m.text, d.file_name, m.details, m.chat_id, m.sender_id FROM messages AS m
+        LEFT JOIN media AS d ON d.message_id = m.id ORDER BY m.id"""
+    ):
+        body = index.body(text, file_name, json.loads(details) if details else None)
+        index.add(db, message, body, chat, sender)
+
+
+def purge(
+    db: sqlite3.Connection, raw: sqlite3.Connection, media: Path, chat: str | None, before: datetime | None
+) -> int:
+    """See `Archive.purge`."""
+    conditions, values = ["1"], list[int]()
+    number = None
+    if chat is not None:
+        number = queries.chat_id(db, chat)
+        if number is None:
+            return 0
+        conditions.append("chat_id = ?")
+        values.append(number)
+    if before is not None:
+        conditions.append("id < ?")
+        values.append(int(before.timestamp()) << schema.ID_BITS)
+    where = " AND ".join(conditions)
+    for one in (db, raw):
+        one.execute("PRAGMA secure_delete = ON")
+    with transaction(db):
+        gone = [row[0] for row in db.execute(f"SELECT id FROM messages WHERE {where}", values).fetchall()]
+        files = _delete(db, gone, number)
+        if chat is None and before is None:
+            _delete_all_states(db)
+        with transaction(raw):
+            raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in gone])
+    for path in files:
+        _unlink(media, Path(path))
+    db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
+    for one in (db, raw):
+        one.execute("VACUUM")
+        one.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        one.execute("PRAGMA secure_delete = OFF")
+    return len(gone)
+
+
+def _delete(db: sqlite3.Connection, gone: list[int], chat: int | None) -> list[str]:
+    """Delete messages and all that hangs on them; answers the downloaded files."""
+    db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
+    db.executemany(
+        "INSERT INTO gone SELECT id, chat_id, wa_id FROM messages WHERE id = ?",
+        [(message,) for message in gone],
+    )
+    files = [
+        row[0]
+        for row in db.execute(
+            "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL"
+        )
+    ]
+    db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
+    db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
+    db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
+    for table in ("reactions", "edits", "revokes", "votes", "calls", "events", "early_receipts"):
+        db.execute(f"DELETE FROM {table} WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")  # noqa: S608
+    db.execute("DELETE FROM sealed WHERE (chat_id, target) IN (SELECT chat_id, wa_id FROM gone)")
+    db.execute(
+        """DELETE FROM outbox WHERE status NOT IN ('queued', 'sending', 'unknown')
+        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone)"""
+    )
+    touched = [row[0] for row in db.execute("SELECT DISTINCT chat_id FROM gone").fetchall()]
+    db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
+    db.execute("DROP TABLE gone")
+    for one in {*touched, *([chat] if chat is not None else [])}:
+        db.execute(
+            "UPDATE chats SET last_id = coalesce((SELECT max(id) FROM messages WHERE chat_id = ?1), 0) WHERE id = ?1",
+            (one,),
+        )
+        merge.recount_unread(db, one)
+    return files
+
+
+def _delete_all_states(db: sqlite3.Connection) -> None:
+    for table in (
+        "reactions",
+        "edits",
+        "revokes",
+        "votes",
+        "calls",
+        "early_receipts",
+        "sealed",
+        "events",
+        "undecoded",
+    ):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608
+
+
+def _unlink(media: Path, path: Path) -> None:
+    """Delete a downloaded file, when it lies where downloads go."""
+    target = path if path.is_absolute() else media / path
+    if target.resolve().is_relative_to(media.resolve()):
+        target.unlink(missing_ok=True)

@@ -1,0 +1,65 @@
+"""What a message says now: its original, the edits of its own sender, a revoke. Whichever comes first."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Literal
+
+from whatsapp_mcp.archive import index
+
+
+def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:
+    """Bring a message's row in line with what is known of its edits and revokes; what changed, if anything."""
+    chat, wa_id, sender, text, edited_at, revoked_at = db.execute(
+        "SELECT chat_id, wa_id, sender_id, text, edited_at, revoked_at FROM messages WHERE id = ?", (message,)
+    ).fetchone()
+    key = (chat, wa_id, sender)
+    if revoked_at is not None:
+        db.execute("DELETE FROM edits WHERE (chat_id, wa_id, sender_id) = (?, ?, ?)", key)
+        return None
+    revoke = db.execute(
+        "SELECT at FROM revokes WHERE (chat_id, wa_id, sender_id) = (?, ?, ?)", key
+    ).fetchone()
+    if revoke is not None:
+        erase(db, message, int(revoke[0]))
+        return "revoke"
+    latest = db.execute(
+        "SELECT at, text FROM edits WHERE (chat_id, wa_id, sender_id) = (?, ?, ?) ORDER BY at DESC LIMIT 1",
+        key,
+    ).fetchone()
+    if latest is None or latest[0] == 0 or (edited_at == latest[0] // 1000 and text == latest[1]):
+        return None
+    db.execute("INSERT OR IGNORE INTO edits VALUES (?, ?, ?, 0, ?)", (*key, text))
+    db.execute(
+        "UPDATE messages SET text = ?, edited_at = ? WHERE id = ?", (latest[1], latest[0] // 1000, message)
+    )
+    index.refresh(db, message)
+    return "edit"
+
+
+def erase(db: sqlite3.Connection, message: int, at: int) -> None:
+    """Take the content out of a message that was deleted for everyone; its place stays."""
+    db.execute(
+        """DELETE FROM edits WHERE (chat_id, wa_id, sender_id) IN
+        (SELECT chat_id, wa_id, sender_id FROM messages WHERE id = ?)""",
+        (message,),
+    )
+    db.execute(
+        "UPDATE messages SET text = '', details = NULL, revoked_at = ?, edited_at = NULL WHERE id = ?",
+        (at, message),
+    )
+    db.execute("DELETE FROM media WHERE message_id = ?", (message,))
+    index.drop(db, message)
+
+
+def settle_where(db: sqlite3.Connection, column: str, value: int) -> None:
+    """Settle every message whose edits or revokes were just led to another chat or sender."""
+    found = db.execute(
+        f"""SELECT m.id FROM messages AS m JOIN (
+            SELECT chat_id, wa_id, sender_id FROM edits WHERE {column} = ?1
+            UNION SELECT chat_id, wa_id, sender_id FROM revokes WHERE {column} = ?1) AS e
+        ON (m.chat_id, m.wa_id, m.sender_id) = (e.chat_id, e.wa_id, e.sender_id)""",  # noqa: S608
+        (value,),
+    ).fetchall()
+    for (message,) in found:
+        settle(db, message)

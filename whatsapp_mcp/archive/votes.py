@@ -1,0 +1,84 @@
+"""Poll votes: opened with the secret of their poll, counted option by option.
+
+A vote holds the SHA-256 of each chosen option's name, sealed with AES-256-GCM. The key is HKDF-SHA256 of the
+poll's message secret with the info "poll id + poll author + voter + 'Poll Vote'", the additional data "poll
+id + NUL + voter"; both jids may stand in either form (whatsmeow, `msgsecret.go`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from itertools import product
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp import protobufs
+
+POLL_VOTE = "Poll Vote"
+
+
+def secret_key(secret: bytes, message_id: str, author: str, sender: str, use: str) -> bytes:
+    """The key that seals an add-on of a message."""
+    info = message_id.encode() + author.encode() + sender.encode() + use.encode()
+    return HKDF(SHA256(), 32, salt=None, info=info).derive(secret)
+
+
+def open_vote(
+    secret: bytes, poll: str, authors: list[str], voters: list[str], payload: bytes, iv: bytes
+) -> bytes | None:
+    """The joined SHA-256 of the chosen options, or None when no form of the two jids opens it."""
+    for author, voter in product(authors, voters):
+        key = secret_key(secret, poll, author, voter, POLL_VOTE)
+        try:
+            plain = AESGCM(key).decrypt(iv, payload, f"{poll}\x00{voter}".encode())
+            return b"".join(protobufs.E2E.PollVoteMessage.FromString(plain).selectedOptions)
+        except (InvalidTag, ValueError, DecodeError):
+            continue
+    return None
+
+
+def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
+    """Open the sealed votes of a poll that can be opened now; whether all are open."""
+    sealed = db.execute(
+        """SELECT voter_id, payload, iv, voter_jid FROM votes
+        WHERE chat_id = ? AND wa_id = ? AND options IS NULL AND payload IS NOT NULL""",
+        (chat, poll),
+    ).fetchall()
+    if not sealed:
+        return True
+    row = db.execute(
+        "SELECT sender_id, details FROM messages WHERE chat_id = ? AND wa_id = ? AND kind = 11", (chat, poll)
+    ).fetchone()
+    secret = json.loads(row[1]).get("secret") if row and row[1] else None
+    if secret is None:
+        return False
+    authors = _addresses(db, row[0])
+    done = True
+    for voter, payload, iv, voter_jid in sealed:
+        voters = list(dict.fromkeys([*([voter_jid] if voter_jid else []), *_addresses(db, voter)]))
+        options = open_vote(bytes.fromhex(secret), poll, authors, voters, payload, iv)
+        if options is None:
+            done = False
+            continue
+        db.execute(
+            """UPDATE votes SET options = ?, payload = NULL, iv = NULL
+            WHERE chat_id = ? AND wa_id = ? AND voter_id = ?""",
+            (options, chat, poll, voter),
+        )
+    return done
+
+
+def _addresses(db: sqlite3.Connection, contact: int) -> list[str]:
+    return [row[0] for row in db.execute("SELECT jid FROM addresses WHERE contact_id = ?", (contact,))]
+
+
+def chosen(options: list[str], votes: bytes) -> list[str]:
+    """The names of the options in a vote."""
+    hashes = {votes[start : start + 32] for start in range(0, len(votes), 32)}
+    return [name for name in options if hashlib.sha256(name.encode()).digest() in hashes]

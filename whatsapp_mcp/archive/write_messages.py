@@ -1,0 +1,208 @@
+"""Writing messages: ids in the order of time, each stored once, placeholders replaced when the message comes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import astuple
+from typing import Any
+
+from whatsapp_mcp.archive import feed, index, receipts, versions
+from whatsapp_mcp.archive.facts import (
+    KIND_NUMBER,
+    PLACEHOLDERS,
+    Content,
+    EditFact,
+    Flag,
+    MessageFact,
+    RevokeFact,
+)
+from whatsapp_mcp.archive.identity import OWNER, Identities
+from whatsapp_mcp.archive.schema import ID_BITS
+
+_INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text, reply_wa_id, details)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_EARLIER = """SELECT EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
+ OR EXISTS (SELECT 1 FROM edits WHERE chat_id = ?1 AND wa_id = ?2),
+ EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2)"""
+
+
+class MessageWriter:
+    """Writes the messages of one batch and remembers which chats they touched."""
+
+    def __init__(self, db: sqlite3.Connection, identities: Identities) -> None:
+        self._db = db
+        self._identities = identities
+        self.touched: set[int] = set()
+        self.raw: dict[int, tuple[int, bytes]] = {}
+        self.erased: set[int] = set()
+        self.new = 0
+        self.duplicates = 0
+        self._last_id: dict[int, int] = {}
+        self._next_ref = self._first_free_ref()
+
+    def forget(self) -> None:
+        """Drop what is remembered of ids, after a roll-back."""
+        self._last_id.clear()
+        self._next_ref = self._first_free_ref()
+
+    def _first_free_ref(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]) + 1
+
+    def message(self, fact: MessageFact) -> int:
+        """Store a message and answer its id; one that is there already stays as it is."""
+        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        content = fact.content
+        found = self._db.execute(
+            "SELECT id, kind, revoked_at FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ?",
+            (chat, fact.wa_id, sender),
+        ).fetchone()
+        if found is None:
+            message = self._insert(fact, chat, sender)
+        else:
+            self.duplicates += 1
+            message, kind, revoked_at = found
+            if kind in PLACEHOLDERS and KIND_NUMBER[content.kind] not in PLACEHOLDERS and not revoked_at:
+                self._replace(message, fact, chat, sender)
+            elif content.flags & Flag.STARRED:
+                self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
+        return int(message)
+
+    def _insert(self, fact: MessageFact, chat: int, sender: int) -> int:
+        db = self._db
+        content = fact.content
+        message, ref = self._new_id(fact.at), self._next_ref
+        self._next_ref += 1
+        details = self._details(content, chat)
+        db.execute(
+            _INSERT,
+            (
+                message,
+                ref,
+                chat,
+                sender,
+                fact.wa_id,
+                KIND_NUMBER[content.kind],
+                int(content.flags),
+                content.text,
+                content.reply_to,
+                _dump(details),
+            ),
+        )
+        db.execute("INSERT INTO refs (ref, message_id) VALUES (?, ?)", (ref, message))
+        self._attach(message, content, details, chat, sender)
+        if fact.raw:
+            self.raw[message] = (fact.raw_code, fact.raw)
+        changed, receipted = db.execute(_EARLIER, (chat, fact.wa_id)).fetchone()
+        if changed and versions.settle(db, message) == "revoke":
+            self._erase_raw(message)
+        if receipted:
+            receipts.apply_early(db, chat, fact.wa_id)
+        if sender == OWNER:
+            db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (message, chat))
+        self.new += 1
+        self.touched.add(chat)
+        if fact.live:
+            feed.tell(db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
+        return message
+
+    def _replace(self, message: int, fact: MessageFact, chat: int, sender: int) -> None:
+        """Put a message into the place that was kept for it."""
+        content = fact.content
+        details = self._details(content, chat)
+        self._db.execute(
+            "UPDATE messages SET kind = ?, flags = ?, text = ?, reply_wa_id = ?, details = ? WHERE id = ?",
+            (
+                KIND_NUMBER[content.kind],
+                int(content.flags),
+                content.text,
+                content.reply_to,
+                _dump(details),
+                message,
+            ),
+        )
+        index.drop(self._db, message)
+        self._db.execute("DELETE FROM media WHERE message_id = ?", (message,))
+        self._attach(message, content, details, chat, sender)
+        if fact.raw:
+            self.raw[message] = (fact.raw_code, fact.raw)
+        if versions.settle(self._db, message) == "revoke":
+            self._erase_raw(message)
+        self.touched.add(chat)
+        ref = self._db.execute("SELECT ref FROM messages WHERE id = ?", (message,)).fetchone()[0]
+        feed.tell(self._db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
+
+    def _attach(
+        self, message: int, content: Content, details: dict[str, Any], chat: int, sender: int
+    ) -> None:
+        file_name = None
+        if content.media is not None:
+            file_name = content.media.file_name
+            self._db.execute(
+                "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                (message, *astuple(content.media)),
+            )
+        index.add(self._db, message, index.body(content.text, file_name, details), chat, sender)
+
+    def _new_id(self, at: int) -> int:
+        last = self._last_id.get(at)
+        if last is None:
+            first = at << ID_BITS
+            last = self._db.execute(
+                "SELECT coalesce(max(id), ?1 - 1) FROM messages WHERE id >= ?1 AND id < ?1 + ?2",
+                (first, 1 << ID_BITS),
+            ).fetchone()[0]
+        self._last_id[at] = last + 1
+        return int(last) + 1
+
+    def _details(self, content: Content, chat: int) -> dict[str, Any]:
+        """The details as they are stored; a quote that the archive holds itself is left out."""
+        details = content.details
+        mentions = details.get("mentions")
+        if mentions and any(self._identities.known_contact(jid) == OWNER for jid in mentions):
+            content.flags |= Flag.MENTIONS_ME
+        if (
+            "quote" in details
+            and self._db.execute(
+                "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, content.reply_to)
+            ).fetchone()
+        ):
+            details = {key: value for key, value in details.items() if key != "quote"}
+        return details
+
+    def edit(self, fact: EditFact) -> None:
+        """Keep a new text for a message of the same sender, and show it."""
+        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        self._db.execute(
+            "INSERT INTO edits VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = max(text, excluded.text)",
+            (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text),
+        )
+        self._settle(chat, fact.wa_id, sender, "edit")
+
+    def revoke(self, fact: RevokeFact) -> None:
+        """Take the content out of a message, now or when it comes."""
+        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        self._db.execute(
+            "INSERT INTO revokes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
+            (chat, fact.wa_id, sender, fact.at),
+        )
+        self._settle(chat, fact.wa_id, sender, "revoke")
+
+    def _settle(self, chat: int, wa_id: str, sender: int, kind: str) -> None:
+        row = self._db.execute(
+            "SELECT id, ref FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ?",
+            (chat, wa_id, sender),
+        ).fetchone()
+        if row is not None and versions.settle(self._db, row[0]):
+            feed.tell(self._db, kind, chat=chat, wa_id=wa_id, ref=row[1], actor=sender)
+            self.touched.add(chat)
+            if kind == "revoke":
+                self._erase_raw(row[0])
+
+    def _erase_raw(self, message: int) -> None:
+        self.raw.pop(message, None)
+        self.erased.add(message)
+
+
+def _dump(details: dict[str, Any]) -> str | None:
+    return json.dumps(details, ensure_ascii=False, separators=(",", ":")) if details else None
