@@ -53,11 +53,20 @@ class Story:
     async def go_on(self) -> None:
         """Let everybody talk and answer, at a person's pace, until cancelled."""
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.answer)
+            tasks.start_soon(self.talk)
+
+    async def talk(self) -> None:
+        """Tell the live lines, until cancelled."""
+        for line in self.world.live(self._seed):
+            await self._sleep(line.pause)
+            await self._say(line, self._now())
+
+    async def answer(self) -> None:
+        """Let everybody read and answer what the owner writes to them, until cancelled."""
+        async with anyio.create_task_group() as tasks:
             for person in self._people.values():
                 tasks.start_soon(self._answer, person)
-            for line in self.world.live(self._seed):
-                await self._sleep(line.pause)
-                await self._say(line, self._now())
 
     async def _say(self, line: Line, at: int) -> None:
         group: Group | None = self._groups.get(line.chat)

@@ -1,0 +1,88 @@
+"""A world on stage, as the owner's real client sees it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.story import Story
+from whatsapp_mcp.simulator.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+class Clock:
+    """Sleeps that end at once, up to a limit of turns; then they last for ever."""
+
+    def __init__(self, turns: int) -> None:
+        self.turns = turns
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        if len(self.slept) >= self.turns:
+            await anyio.sleep_forever()
+        self.slept.append(seconds)
+        await anyio.lowlevel.checkpoint()
+
+
+def text_of(event: Any) -> str:
+    return event.Message.conversation or event.Message.extendedTextMessage.text
+
+
+async def texts(client: NeonizeClient, count: int) -> list[Any]:
+    """The next `count` messages with a text."""
+    return [await client.message(timeout=20) for _ in range(count)]
+
+
+async def test_the_owners_device_gets_the_past_with_its_times(wa: WhatsApp, tmp_path: Path) -> None:
+    world = World.load()
+    story = Story(wa, world)
+    async with neonize_client(wa, tmp_path / "client.db") as client:
+        await linked(wa, client)
+        past = world.past(1)
+        now = wa.network.timestamp()
+        assert await story.tell_past() == len(past)
+        got = await texts(client, len(past))
+
+    assert Counter(map(text_of, got)) == Counter(line.text for line in past)
+    by_text = {text_of(event): event.Info for event in got}
+    for line in past:
+        assert by_text[line.text].Timestamp / 1000 == pytest.approx(now - line.age, abs=30)
+        assert by_text[line.text].Pushname == line.who
+    assert not wa.log
+
+
+async def test_people_go_on_talking_at_their_pace(wa: WhatsApp, tmp_path: Path) -> None:
+    world = World.load()
+    clock = Clock(turns=12)
+    story = Story(wa, world, sleep=clock.sleep)
+    async with neonize_client(wa, tmp_path / "client.db") as client:
+        await linked(wa, client)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(story.talk)
+            told = list(islice(world.live(1), 12))
+            assert [text_of(event) for event in await texts(client, 12)] == [line.text for line in told]
+            tasks.cancel_scope.cancel()
+    assert clock.slept == [line.pause for line in islice(world.live(1), 12)]
+
+
+async def test_whoever_gets_a_message_of_the_owner_reads_and_answers_it(wa: WhatsApp, tmp_path: Path) -> None:
+    world = World.load()
+    story = Story(wa, world, sleep=Clock(turns=2).sleep)
+    ann = next(person for person in world.people if person.name == "Ann Byrne")
+    async with neonize_client(wa, tmp_path / "client.db") as client:
+        await linked(wa, client)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(story.answer)
+            await client.call(f"client.send_message(jid('{ann.number[1:]}'), 'Both tins, please.')")
+            await client.wait("Receipt", lambda event: event.Type == event.READ, timeout=20)
+            assert text_of(await client.message(timeout=20)) in ann.answers
+            tasks.cancel_scope.cancel()
