@@ -34,7 +34,7 @@ def plain(value: Any) -> Any:
         return {"bytes": base64.b64encode(value).decode()}
     if isinstance(value, str | int | float | bool) or value is None:
         return value
-    if isinstance(value, tuple | list) or hasattr(value, "__iter__"):
+    if isinstance(value, tuple | list) or hasattr(value, "__len__"):
         return [plain(each) for each in value]
     return repr(value)
 

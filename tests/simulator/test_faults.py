@@ -15,14 +15,16 @@ from whatsapp_mcp.simulator.binary import SERVER, Node
 pytestmark = pytest.mark.anyio
 
 
-async def test_after_a_cut_the_client_is_back_and_nothing_is_lost(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_after_a_cut_the_client_is_back_and_nothing_is_lost(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
     ann = wa.person("Ann")
     await wa.refuse()
     await client.wait("Disconnected")
     sent = await ann.says("while cut")
     wa.recover()
     await client.wait("Connected")
-    assert (await client.message()).Info.ID == sent
+    assert sent == (await client.message()).Info.ID
     assert wa.log == []
 
 
@@ -135,7 +137,7 @@ async def test_a_silent_server_answers_nothing_until_it_speaks(wa: WhatsApp, cli
     with pytest.raises(TimeoutError):
         await client.message(timeout=0.3)
     wa.recover()
-    assert (await client.message()).Info.ID == sent
+    assert sent == (await client.message()).Info.ID
 
 
 async def test_a_wrong_adv_secret_is_refused_by_the_client(wa: WhatsApp, unlinked: NeonizeClient) -> None:

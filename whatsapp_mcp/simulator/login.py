@@ -1,13 +1,13 @@
 """A linked companion's link: who it is, and what becomes of each stanza it sends."""
 
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.simulator import media, messages, profiles, queries
+from whatsapp_mcp.simulator import group_queries, media, messages, profiles, queries
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.network import Network
 
-TABLES = (queries.TABLE, profiles.TABLE, media.TABLE)
+TABLES = (queries.TABLE, profiles.TABLE, media.TABLE, group_queries.TABLE)
 """Who answers a companion's queries, in this order."""
 
 _QUIET = {"ib", "presence", "chatstate"}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import messages
 from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.messages import Receipt, Received
+from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.network import Network
 from whatsapp_mcp.simulator.signal.session import (
     IdentityKeyPair,
@@ -39,6 +39,7 @@ class Party:
         self.about = "Hey there! I am using WhatsApp."
         self.pn = Jid.phone(number)
         self.lid = network.lid_for(self.pn)
+        self.addressing: Literal["lid", "pn"] = "lid"
         self._random = network.random(f"party {self.pn.user}")
         self.registration_id = self._random.randrange(1, 16380)
         self.companions: dict[int, Companion] = {}
@@ -50,8 +51,13 @@ class Party:
         self._prekeys: dict[int, IdentityKeyPair] = {}
         self._next_prekey = 1
         self._sessions: dict[Jid, Session] = {}
-        self.sent: dict[str, messages.Outgoing] = {}
+        self.sent: dict[str, Outgoing] = {}
         network.add(self)
+
+    @property
+    def jid(self) -> Jid:
+        """The address that chats go by: the hidden one."""
+        return self.lid
 
     @property
     def number(self) -> str:
@@ -171,7 +177,7 @@ class Person(Party):
 
     async def says(
         self,
-        text: str | Any,
+        message: str | E2E.Message,
         to: Party | Group | None = None,
         *,
         id: str | None = None,
@@ -180,21 +186,21 @@ class Person(Party):
         """Send a message; the id of it.
 
         Args:
-            text: A text, or a whole `E2E.Message`.
+            message: A text, or a whole message.
             to: A phone (the network's first account when left out), another person, or a group.
             id: The id it shall have.
             at: When it was sent, seconds since 1970; now when left out.
         """
-        message = E2E.Message(conversation=text) if isinstance(text, str) else text
-        return await messages.post(self, message, to or self.network.first_account, id=id, at=at)
+        whole = E2E.Message(conversation=message) if isinstance(message, str) else message
+        return await messages.post(self, whole, to or self.network.first_account, id=id, at=at)
 
-    async def received(self, message_id: str, from_: Phone | None = None) -> None:
-        """Tell the sender of a message that it arrived."""
-        messages.receipt(self, message_id, "", from_ or self.network.first_account)
+    async def received(self, message_id: str, to: Phone | None = None, group: Group | None = None) -> None:
+        """Tell the phone that sent a message (the first account when left out) that it arrived."""
+        messages.receipt(self, message_id, "", to or self.network.first_account, group)
 
-    async def reads(self, message_id: str, from_: Phone | None = None) -> None:
-        """Tell the sender of a message that it was read."""
-        messages.receipt(self, message_id, "read", from_ or self.network.first_account)
+    async def reads(self, message_id: str, to: Phone | None = None, group: Group | None = None) -> None:
+        """Tell the phone that sent a message (the first account when left out) that it was read."""
+        messages.receipt(self, message_id, "read", to or self.network.first_account, group)
 
 
 class _PrivateKeys(Mapping[int, bytes]):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
@@ -77,8 +77,13 @@ class Phone(Party):
         await self.network.until(lambda: not any(each.active for each in self.companions.values()), timeout)
 
     async def says(
-        self, to: Party | Group, text: str | Any, *, id: str | None = None, at: int | None = None
+        self,
+        to: Party | Group,
+        message: str | E2E.Message,
+        *,
+        id: str | None = None,
+        at: int | None = None,
     ) -> str:
-        """Send a text (or a whole `E2E.Message`) from the phone itself; companions get a copy."""
-        message = E2E.Message(conversation=text) if isinstance(text, str) else text
-        return await messages.post(self, message, to, id=id, at=at)
+        """Send a message from the phone itself, of which companions get a copy; see `Person.says`."""
+        whole = E2E.Message(conversation=message) if isinstance(message, str) else message
+        return await messages.post(self, whole, to, id=id, at=at)

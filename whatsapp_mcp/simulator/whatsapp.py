@@ -1,6 +1,7 @@
 """The simulated WhatsApp as tests and the demo use it."""
 
 import tempfile
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,9 +16,10 @@ from whatsapp_mcp.simulator.certificates import Authority
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection, Remark
 from whatsapp_mcp.simulator.faults import Faults
+from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
 from whatsapp_mcp.simulator.noise import NoiseError, Server
-from whatsapp_mcp.simulator.people import Person
+from whatsapp_mcp.simulator.people import Party, Person
 from whatsapp_mcp.simulator.phone import Phone
 from whatsapp_mcp.simulator.proxy import Handler, Proxy
 from whatsapp_mcp.simulator.websocket import WebSocket
@@ -89,6 +91,20 @@ class WhatsApp:
     def person(self, name: str, number: str | None = None) -> Person:
         """Somebody with WhatsApp; without `number` one is made up."""
         return Person(self.network, number or self.network.spare_number(), name)
+
+    def group(
+        self, name: str, members: Iterable[Party], *, founder: Party | None = None, by_pn: bool = False
+    ) -> Group:
+        """A group of the first account and `members`; its founder is the account when left out.
+
+        Args:
+            name: Its subject.
+            members: Who else is in it.
+            founder: Its superadmin.
+            by_pn: Address members by number, as old groups do, rather than by LID.
+        """
+        everybody = [self.me, *members]
+        return Group(self.network, name, founder or self.me, everybody, "pn" if by_pn else "lid")
 
     async def cut(self) -> None:
         """Reset every TCP connection; new ones are welcome."""

@@ -1,0 +1,166 @@
+"""Groups: the real client reads and writes them, looks at them and changes them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.neonize_client import CallError, NeonizeClient
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.groups import Group
+
+pytestmark = pytest.mark.anyio
+
+
+def _address(group: Group) -> str:
+    return f"jid('{group.jid.user}', 'g.us')"
+
+
+@pytest.mark.parametrize("by_pn", [False, True])
+async def test_a_group_message_arrives_in_its_group(wa: WhatsApp, client: NeonizeClient, by_pn: bool) -> None:
+    ann, bob = wa.person("Ann"), wa.person("Bob")
+    group = wa.group("Boat", [ann, bob], by_pn=by_pn)
+    for person, text in ((ann, "first"), (bob, "second"), (ann, "third")):
+        sent = await person.says(text, group)
+        event = await client.message(text)
+        source = event.Info.MessageSource
+        assert (event.Info.ID, source.Chat.User, source.IsGroup) == (sent, group.jid.user, True)
+        assert source.Sender.User == (person.pn if by_pn else person.lid).user
+        assert source.SenderAlt.User == (person.lid if by_pn else person.pn).user
+    assert [each.text for each in bob.inbox] == ["first", "third"]
+    assert wa.log == []
+
+
+async def test_the_client_writes_to_a_group_and_every_member_reads_it(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann, bob = wa.person("Ann"), wa.person("Bob")
+    group = wa.group("Boat", [ann, bob])
+    for turn in range(3):
+        await client.call(f"client.send_message({_address(group)}, 'turn {turn}')")
+        for person in (ann, bob):
+            received = await person.receives()
+            assert (received.text, received.sender, received.chat) == (f"turn {turn}", wa.me.lid, group.jid)
+    await ann.reads(received.id, group=group)
+    receipt = await client.wait("Receipt")
+    assert receipt.MessageSource.Chat.User == group.jid.user
+    assert receipt.MessageSource.Sender.User == ann.lid.user
+    assert wa.log == []
+
+
+async def test_the_phone_writes_to_a_group(wa: WhatsApp, client: NeonizeClient) -> None:
+    group = wa.group("Boat", [wa.person("Ann")])
+    await wa.me.says(group, "from the phone")
+    event = await client.message("from the phone")
+    assert event.Info.MessageSource.IsFromMe
+    assert event.Info.MessageSource.Chat.User == group.jid.user
+    assert wa.log == []
+
+
+async def test_the_client_looks_at_its_groups(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann, bob = wa.person("Ann"), wa.person("Bob")
+    group = wa.group("Boat", [ann, bob], founder=ann)
+    wa.group("Old", [bob], by_pn=True)
+    group.describe("All about the boat", by=ann)
+    group.promote(bob)
+    group.switch("locked", True)
+    group.disappear(86400)
+    listed = await client.call("client.get_joined_groups()")
+    assert {each.GroupName.Name for each in listed} == {"Boat", "Old"}
+    info = await client.call(f"client.get_group_info({_address(group)})")
+    assert info.GroupTopic.Topic == "All about the boat"
+    assert info.GroupLocked.isLocked
+    assert info.GroupEphemeral.DisappearingTimer == 86400
+    roles = {each.LID.User: (each.IsAdmin, each.IsSuperAdmin) for each in info.Participants}
+    assert roles == {
+        ann.lid.user: (True, True),
+        bob.lid.user: (True, False),
+        wa.me.lid.user: (False, False),
+    }
+    assert {each.PhoneNumber.User for each in info.Participants} == {ann.pn.user, bob.pn.user, wa.me.pn.user}
+    assert wa.log == []
+
+
+async def test_the_client_creates_and_changes_a_group(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann, bob = wa.person("Ann"), wa.person("Bob")
+    created = await client.call(f"client.create_group('Trip', [jid('{ann.lid.user}', 'lid')])")
+    group = next(each for each in wa.network.groups.values() if each.jid.user == created.JID.User)
+    assert set(group.members) == {wa.me.lid, ann.lid}
+    address = _address(group)
+    change = "__import__('neonize.utils.enum', fromlist=['x']).ParticipantChange"
+    for action, party in (("ADD", bob), ("PROMOTE", bob), ("DEMOTE", bob), ("REMOVE", ann)):
+        who = f"[jid('{party.lid.user}', 'lid')]"
+        await client.call(f"client.update_group_participants({address}, {who}, {change}.{action})")
+    assert {lid: each.role for lid, each in group.members.items()} == {
+        wa.me.lid: "superadmin",
+        bob.lid: "member",
+    }
+    await client.call(f"client.set_group_name({address}, 'Long trip')")
+    await client.call(f"client.set_group_topic({address}, '', '', 'Where to?')")
+    await client.call(f"client.set_group_announce({address}, True)")
+    await client.call(f"client.set_group_locked({address}, True)")
+    assert (group.name, group.topic and group.topic[1], group.switches) == (
+        "Long trip",
+        "Where to?",
+        {"announcement", "locked"},
+    )
+    link = await client.call(f"client.get_group_invite_link({address})")
+    assert link.endswith(group.invite_code)
+    assert (await client.call(f"client.get_group_info_from_link('{link}')")).GroupName.Name == "Long trip"
+    await client.call(f"client.leave_group({address})")
+    assert wa.me.lid not in group.members
+    assert wa.log == []
+
+
+async def test_the_client_joins_by_link_and_asks_where_approval_is_needed(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann = wa.person("Ann")
+    group = Group(wa.network, "Open", ann, [])
+    await client.call(f"client.join_group_with_link('https://chat.whatsapp.com/{group.invite_code}')")
+    assert wa.me.lid in group.members
+    event = await client.wait("JoinedGroup")
+    assert event.GroupInfo.GroupName.Name == "Open"
+    closed = Group(wa.network, "Closed", ann, [])
+    closed.switch("membership_approval_mode", True)
+    await client.call(f"client.join_group_with_link('https://chat.whatsapp.com/{closed.invite_code}')")
+    assert wa.me.lid in closed.requests
+    with pytest.raises(CallError):
+        await client.call("client.join_group_with_link('https://chat.whatsapp.com/nothing')")
+    assert wa.log == []
+
+
+async def test_changes_by_others_reach_the_client(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann, bob = wa.person("Ann"), wa.person("Bob")
+    group = wa.group("Boat", [ann], founder=ann)
+    group.add(bob)
+    assert [each.User for each in (await client.wait("GroupInfoEvent")).Join] == [bob.lid.user]
+    group.rename("Big boat")
+    assert (await client.wait("GroupInfoEvent")).Name.Name == "Big boat"
+    group.describe("For all")
+    assert (await client.wait("GroupInfoEvent")).Topic.Topic == "For all"
+    group.switch("announcement", True)
+    assert (await client.wait("GroupInfoEvent")).Announce.IsAnnounce
+    group.promote(wa.me)
+    assert [each.User for each in (await client.wait("GroupInfoEvent")).Promote] == [wa.me.lid.user]
+    group.remove(bob)
+    assert [each.User for each in (await client.wait("GroupInfoEvent")).Leave] == [bob.lid.user]
+    other = Group(wa.network, "Surprise", bob, [ann])
+    other.add(wa.me)
+    assert (await client.wait("JoinedGroup")).GroupInfo.GroupName.Name == "Surprise"
+    await wa.network.until(lambda: wa.me.companion is not None and not wa.me.companion.pending, 5)
+    assert wa.log == []
+
+
+async def test_after_somebody_left_the_others_write_with_new_keys(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann, bob = wa.person("Ann"), wa.person("Bob")
+    group = wa.group("Boat", [ann, bob])
+    await ann.says("before", group)
+    await client.message("before")
+    group.remove(bob)
+    await ann.says("after", group)
+    await client.message("after")
+    await client.call(f"client.send_message({_address(group)}, 'bye Bob')")
+    assert [each.text for each in bob.inbox] == ["before"]
+    assert wa.log == []

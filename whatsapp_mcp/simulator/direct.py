@@ -1,0 +1,109 @@
+"""Messages between two: one ciphertext for each device of the addressee, and a copy for each of one's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
+from whatsapp_mcp.simulator.signal.wire import SignalError
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.people import Party
+
+
+def post(sender: Party, to: Party, outgoing: Outgoing) -> None:
+    """Deliver to the phone and the companions of `to`, and to the sender's own companions."""
+    for party in dict.fromkeys((to, sender)):
+        for companion in list(party.companions.values()):
+            companion.deliver(encrypted(sender, companion, to, outgoing))
+    stanza = Node("message", {"from": sender.lid, "id": outgoing.id})
+    to.take_in(Received(outgoing.id, outgoing.message, sender.lid, sender.lid, outgoing.timestamp, stanza))
+
+
+def encrypted(sender: Party, companion: Companion, to: Party, outgoing: Outgoing) -> Node:
+    """The stanza that one companion gets."""
+    own = companion.phone is sender
+    message = outgoing.message
+    if own:
+        copy = E2E.DeviceSentMessage(destinationJID=str(to.jid), message=message)
+        message = E2E.Message(deviceSentMessage=copy)
+    kind, ciphertext = sender.encrypt(companion, message.SerializeToString())
+    stanza, media = stanza_type(outgoing.message)
+    by_pn = sender.addressing == "pn" and not own
+    attrs = {
+        "from": sender.pn if by_pn else sender.lid,
+        "sender_lid": sender.lid if by_pn else None,
+        "sender_pn": None if own or by_pn else sender.pn,
+        "recipient": to.jid if own else None,
+        "peer_recipient_pn": to.pn if own else None,
+        "id": outgoing.id,
+        "t": outgoing.timestamp,
+        "type": stanza,
+        "edit": edit_attribute(outgoing.message),
+        "notify": sender.name,
+    }
+    return Node("message", attrs, [Node("enc", {"v": 2, "type": kind, "mediatype": media}, ciphertext)])
+
+
+def accept(companion: Companion, node: Node, to: Jid) -> None:
+    """Give each device what a companion encrypted for it."""
+    for device, encs in addressed(node, to):
+        party = companion.network.party(device)
+        if party is None:
+            companion.network.remark("unknown recipient", str(device))
+        elif device.device == 0:
+            for enc in encs:
+                _to_phone(companion, party, node, to, enc)
+        elif device.device in party.companions:
+            party.companions[device.device].deliver(_relayed(companion, node, to, encs, party))
+
+
+def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
+    """The devices that a message stanza names, each with its ciphertexts."""
+    participants = node.child("participants")
+    if participants is None:
+        return [(to, list(node.all("enc")))]
+    return [(jid, list(each.all("enc"))) for each in participants.all("to") if (jid := each.jid("jid"))]
+
+
+def decrypted(companion: Companion, party: Party, message_id: str, enc: Node) -> E2E.Message | None:
+    """What a companion encrypted for a phone; None, and a remark, when it cannot be decrypted."""
+    try:
+        return E2E.Message.FromString(party.decrypt(companion.lid, enc.get("type"), enc.data))
+    except (SignalError, DecodeError) as error:
+        detail = f"{message_id} from {companion.lid} at {party.lid}: {error}"
+        companion.network.remark("undecryptable", detail)
+        return None
+
+
+def _to_phone(companion: Companion, party: Party, node: Node, to: Jid, enc: Node) -> None:
+    message = decrypted(companion, party, node.get("id"), enc)
+    if message is None:
+        return
+    if message.HasField("deviceSentMessage"):
+        message = message.deviceSentMessage.message
+    sender = companion.phone.lid
+    chat = to if party is companion.phone else sender
+    party.take_in(Received(node.get("id"), message, sender, chat, companion.network.timestamp(), node))
+
+
+def _relayed(companion: Companion, node: Node, to: Jid, encs: list[Node], party: Party) -> Node:
+    own = party is companion.phone
+    attrs = {
+        "from": companion.lid,
+        "recipient": to if own else None,
+        "sender_pn": None if own else companion.pn,
+        "id": node.get("id"),
+        "t": companion.network.timestamp(),
+        "type": node.get("type"),
+        "edit": node.attrs.get("edit"),
+        "notify": companion.phone.name,
+    }
+    identity = node.child("device-identity")
+    return Node("message", attrs, [*encs, *([identity] if identity else [])])

@@ -1,0 +1,113 @@
+"""What a message looks like from outside: who got what when, its words, its kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator.binary import Node
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.groups import Group
+    from whatsapp_mcp.simulator.people import Party
+
+_MEDIA = {
+    "imageMessage": "image",
+    "videoMessage": "video",
+    "ptvMessage": "ptv",
+    "audioMessage": "audio",
+    "documentMessage": "document",
+    "stickerMessage": "sticker",
+    "locationMessage": "location",
+    "liveLocationMessage": "livelocation",
+    "contactMessage": "vcard",
+    "contactsArrayMessage": "contact_array",
+}
+_POLLS = ("pollCreationMessage", "pollCreationMessageV2", "pollCreationMessageV3", "pollUpdateMessage")
+_WRAPPERS = ("viewOnceMessage", "viewOnceMessageV2", "ephemeralMessage", "documentWithCaptionMessage")
+_EDITS = {E2E.ProtocolMessage.REVOKE: "7", E2E.ProtocolMessage.MESSAGE_EDIT: "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """What somebody sent, kept so that it can be encrypted anew for a companion that asks."""
+
+    id: str
+    message: E2E.Message
+    to: Party | Group
+    timestamp: int
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message as its addressee decrypted it.
+
+    Attributes:
+        id: The message id.
+        message: The decrypted message.
+        sender: The LID of the account that sent it.
+        chat: The sender for a direct message, the group for one to a group.
+        timestamp: Seconds since 1970.
+        stanza: The stanza that carried it.
+    """
+
+    id: str
+    message: E2E.Message
+    sender: Jid
+    chat: Jid
+    timestamp: int
+    stanza: Node
+
+    @property
+    def text(self) -> str:
+        """What it says, for a text; the caption or nothing for other kinds."""
+        return text_of(self.message)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt for one message: `kind` is `delivered`, `read`, `played`, `inactive`, `retry` ..."""
+
+    id: str
+    kind: str
+    sender: Jid
+
+
+def text_of(message: E2E.Message) -> str:
+    """The words of a message: its text, or the caption of its media."""
+    message = _unwrapped(message)
+    if message.conversation:
+        return message.conversation
+    if message.HasField("extendedTextMessage"):
+        return message.extendedTextMessage.text
+    for field in ("imageMessage", "videoMessage", "documentMessage"):
+        if message.HasField(field):
+            return getattr(message, field).caption
+    return ""
+
+
+def stanza_type(message: E2E.Message) -> tuple[str, str | None]:
+    """The `type` of the message stanza and the `mediatype` of its enc, as clients set them."""
+    message = _unwrapped(message)
+    for field, media in _MEDIA.items():
+        if message.HasField(field):  # type: ignore[arg-type]  # the names are fields
+            return "media", "ptt" if media == "audio" and message.audioMessage.PTT else media
+    if message.HasField("reactionMessage"):
+        return "reaction", None
+    if any(message.HasField(field) for field in _POLLS):  # type: ignore[arg-type]  # as above
+        return "poll", None
+    return "text", "url" if message.extendedTextMessage.matchedText else None
+
+
+def edit_attribute(message: E2E.Message) -> str | None:
+    """The `edit` attribute of the stanza that edits or revokes another message."""
+    return _EDITS.get(message.protocolMessage.type) if message.HasField("protocolMessage") else None
+
+
+def _unwrapped(message: E2E.Message) -> E2E.Message:
+    for wrapper in _WRAPPERS:
+        if message.HasField(wrapper):  # type: ignore[arg-type]  # as above
+            return getattr(message, wrapper).message
+    return message

@@ -1,0 +1,128 @@
+"""Messages to groups: one ciphertext for all, and the sender's key for each device that lacks it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator import direct
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.signal.session import pad, unpad
+from whatsapp_mcp.simulator.signal.wire import SignalError
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.people import Party
+
+
+def post(sender: Party, group: Group, outgoing: Outgoing) -> None:
+    """Deliver a member's message to every other member and to the sender's own companions."""
+    companions = [each for party in group.parties for each in party.companions.values()]
+    if companions:
+        key = group.keys.sender(sender.lid)
+        distributions = {each.lid: _distribution(sender, group, each) for each in companions}
+        ciphertext = key.encrypt(pad(outgoing.message.SerializeToString()))
+        for companion in companions:
+            companion.deliver(_stanza(sender, group, outgoing, distributions[companion.lid], ciphertext))
+    stanza = Node("message", {"from": group.jid, "participant": sender.lid, "id": outgoing.id})
+    received = Received(outgoing.id, outgoing.message, sender.lid, group.jid, outgoing.timestamp, stanza)
+    for party in group.parties:
+        if party is not sender:
+            party.take_in(received)
+
+
+def resend(sender: Party, group: Group, companion: Companion, outgoing: Outgoing) -> None:
+    """Encrypt a message anew for a companion, with the sender's key."""
+    group.keys.forget(companion.lid)
+    distribution = _distribution(sender, group, companion)
+    ciphertext = group.keys.sender(sender.lid).encrypt(pad(outgoing.message.SerializeToString()))
+    companion.deliver(_stanza(sender, group, outgoing, distribution, ciphertext))
+
+
+def accept(companion: Companion, node: Node, to: Jid) -> None:
+    """Give each member what a companion sent to a group."""
+    group = companion.network.groups.get(to)
+    if group is None or companion.phone not in group.parties:
+        companion.network.remark("unknown recipient", str(to))
+        return
+    encs = dict(direct.addressed(node, to)) if node.child("participants") else {}
+    message = node.child("enc")
+    for party in group.parties:
+        _to_phone(companion, group, party, node, encs.get(party.lid) or encs.get(party.pn) or [], message)
+        for other in party.companions.values():
+            if other is not companion:
+                own = encs.get(other.lid) or encs.get(other.pn) or []
+                other.deliver(_relayed(companion, group, node, own, message))
+
+
+def _distribution(sender: Party, group: Group, companion: Companion) -> list[Node]:
+    """The sender's key, encrypted for a companion; nothing when it has it."""
+    distribution = group.keys.distribution(sender.lid, companion.lid)
+    if distribution is None:
+        return []
+    message = E2E.Message()
+    message.senderKeyDistributionMessage.groupID = str(group.jid)
+    message.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage = distribution
+    kind, ciphertext = sender.encrypt(companion, message.SerializeToString())
+    return [Node("enc", {"v": 2, "type": kind}, ciphertext)]
+
+
+def _stanza(
+    sender: Party, group: Group, outgoing: Outgoing, distribution: list[Node], ciphertext: bytes
+) -> Node:
+    kind, media = stanza_type(outgoing.message)
+    attrs = {
+        "from": group.jid,
+        **group.author(sender),
+        "id": outgoing.id,
+        "t": outgoing.timestamp,
+        "type": kind,
+        "edit": edit_attribute(outgoing.message),
+        "notify": sender.name,
+    }
+    enc = Node("enc", {"v": 2, "type": "skmsg", "mediatype": media}, ciphertext)
+    return Node("message", attrs, [*distribution, enc])
+
+
+def _to_phone(
+    companion: Companion, group: Group, party: Party, node: Node, own: list[Node], message: Node | None
+) -> None:
+    network = companion.network
+    for enc in own:
+        handed = direct.decrypted(companion, party, node.get("id"), enc)
+        if handed is not None and handed.HasField("senderKeyDistributionMessage"):
+            distribution = handed.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
+            group.keys.learn(party.lid, companion.lid, distribution)
+    if message is None:
+        return
+    receiver = group.keys.receiver(party.lid, companion.lid)
+    try:
+        if receiver is None:
+            raise SignalError("no sender key")
+        said = E2E.Message.FromString(unpad(receiver.decrypt(message.data)))
+    except (SignalError, DecodeError) as error:
+        detail = f"{node.get('id')} from {companion.lid} at {party.lid} in {group.jid}: {error}"
+        network.remark("undecryptable", detail)
+        return
+    sender = companion.phone.lid
+    party.take_in(Received(node.get("id"), said, sender, group.jid, network.timestamp(), node))
+
+
+def _relayed(companion: Companion, group: Group, node: Node, own: list[Node], message: Node | None) -> Node:
+    attrs = {
+        "from": group.jid,
+        **group.author(companion.phone, companion.number),
+        "id": node.get("id"),
+        "t": companion.network.timestamp(),
+        "type": node.get("type"),
+        "edit": node.attrs.get("edit"),
+        "notify": companion.phone.name,
+    }
+    identity = node.child("device-identity")
+    extra = [each for each in (message, identity) if each is not None]
+    return Node("message", attrs, [*own, *extra])

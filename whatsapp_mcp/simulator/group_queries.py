@@ -1,0 +1,207 @@
+"""Queries about groups (`w:g2`): look, create, change, invite, join, leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.people import Party
+from whatsapp_mcp.simulator.queries import QueryError, Table
+
+_Change = Callable[[Group, Companion, Node], None]
+
+
+def _group(companion: Companion, iq: Node) -> Group:
+    jid = iq.jid("to")
+    group = companion.network.groups.get(jid) if jid else None
+    if group is None:
+        raise QueryError(404, "item-not-found")
+    if companion.phone.lid not in group.members:
+        raise QueryError(403, "forbidden")
+    return group
+
+
+def _parties(companion: Companion, node: Node) -> list[Party]:
+    jids = (each.jid("jid") for each in node.all("participant"))
+    parties = [companion.network.party(jid) if jid else None for jid in jids]
+    return [party for party in parties if party is not None]
+
+
+def _participating(companion: Companion, iq: Node) -> Sequence[Node]:
+    del iq
+    groups = companion.network.groups.values()
+    return [Node("groups", {}, [each.info() for each in groups if companion.phone.lid in each.members])]
+
+
+def _info(companion: Companion, iq: Node) -> Sequence[Node]:
+    return [_group(companion, iq).info()]
+
+
+def _create(companion: Companion, iq: Node) -> Sequence[Node]:
+    node = iq.children[0]
+    group = Group(companion.network, node.get("subject"), companion.phone, _parties(companion, node))
+    group.is_community = node.child("parent") is not None
+    parent = node.child("linked_parent")
+    group.parent = parent.jid("jid") if parent else None
+    group.announce()
+    return [group.info()]
+
+
+def _changed(change: _Change) -> Callable[[Companion, Node], Sequence[Node]]:
+    """A handler that applies a change for those who may make it."""
+
+    def handle(companion: Companion, iq: Node) -> Sequence[Node]:
+        group = _group(companion, iq)
+        if group.members[companion.phone.lid].role == "member" and iq.children[0].tag in _ADMIN_ONLY:
+            raise QueryError(403, "forbidden")
+        change(group, companion, iq.children[0])
+        return [iq.children[0]]
+
+    return handle
+
+
+_ADMIN_ONLY = {"remove", "promote", "demote", "announcement", "not_announcement", "locked", "unlocked"}
+
+
+def _add(group: Group, companion: Companion, node: Node) -> None:
+    group.add(*_parties(companion, node), by=companion.phone)
+
+
+def _remove(group: Group, companion: Companion, node: Node) -> None:
+    group.remove(*_parties(companion, node), by=companion.phone)
+
+
+def _promote(group: Group, companion: Companion, node: Node) -> None:
+    group.promote(*_parties(companion, node), by=companion.phone)
+
+
+def _demote(group: Group, companion: Companion, node: Node) -> None:
+    group.demote(*_parties(companion, node), by=companion.phone)
+
+
+def _rename(group: Group, companion: Companion, node: Node) -> None:
+    group.rename(node.data.decode(), by=companion.phone)
+
+
+def _describe(group: Group, companion: Companion, node: Node) -> None:
+    body = node.child("body")
+    text = body.data.decode() if body else ""
+    group.describe(text, by=companion.phone, topic_id=node.get("id") or None)
+
+
+def _announcement(group: Group, companion: Companion, node: Node) -> None:
+    group.switch("announcement", node.tag == "announcement", by=companion.phone)
+
+
+def _locked(group: Group, companion: Companion, node: Node) -> None:
+    group.switch("locked", node.tag == "locked", by=companion.phone)
+
+
+def _approval(group: Group, companion: Companion, node: Node) -> None:
+    join = node.child("group_join")
+    group.switch("membership_approval_mode", join is not None and join.get("state") == "on", companion.phone)
+
+
+def _ephemeral(group: Group, companion: Companion, node: Node) -> None:
+    group.disappear(int(node.get("expiration", "0")), by=companion.phone)
+
+
+def _leave(companion: Companion, iq: Node) -> Sequence[Node]:
+    asked = [each.jid("id") or each.jid("jid") for each in iq.children[0].children]
+    groups = [companion.network.groups[jid] for jid in asked if jid in companion.network.groups]
+    for group in groups:
+        group.remove(companion.phone, by=companion.phone)
+    return [Node("leave", {}, [Node("group", {"id": group.jid}) for group in groups])]
+
+
+def _invite(companion: Companion, iq: Node) -> Sequence[Node]:
+    if iq.children[0].get("code"):
+        return [_by_code(companion, iq).info()]
+    return [Node("invite", {"code": _group(companion, iq).invite_code})]
+
+
+def _join_or_renew(companion: Companion, iq: Node) -> Sequence[Node]:
+    if not iq.children[0].get("code"):
+        group = _group(companion, iq)
+        group.renew_invite()
+        return [Node("invite", {"code": group.invite_code})]
+    group = _by_code(companion, iq)
+    if "membership_approval_mode" in group.switches:
+        group.requests_to_join(companion.phone)
+        return [Node("membership_approval_request", {"jid": group.jid})]
+    group.add(companion.phone, by=companion.phone, reason="invite")
+    return [Node("group", {"jid": group.jid})]
+
+
+def _by_code(companion: Companion, iq: Node) -> Group:
+    code = iq.children[0].get("code")
+    group = next((each for each in companion.network.groups.values() if each.invite_code == code), None)
+    if group is None:
+        raise QueryError(406, "not-acceptable")
+    return group
+
+
+def _requests(companion: Companion, iq: Node) -> Sequence[Node]:
+    group = _group(companion, iq)
+    now = companion.network.timestamp()
+    asking = [
+        Node("membership_approval_request", {"jid": group.address(party), "request_time": now})
+        for party in group.requests.values()
+    ]
+    return [Node("membership_approval_requests", {}, asking)]
+
+
+def _decide(companion: Companion, iq: Node) -> Sequence[Node]:
+    group = _group(companion, iq)
+    for verdict in iq.children[0].children:
+        parties = _parties(companion, verdict)
+        if verdict.tag == "approve":
+            group.add(*parties, by=companion.phone)
+        for party in parties:
+            group.requests.pop(party.lid, None)
+    return [iq.children[0]]
+
+
+def _sub_groups(companion: Companion, iq: Node) -> Sequence[Node]:
+    community = _group(companion, iq)
+    groups = [each.info() for each in companion.network.groups.values() if each.parent == community.jid]
+    return [Node("sub_groups", {}, groups)]
+
+
+def _linked_participants(companion: Companion, iq: Node) -> Sequence[Node]:
+    community = _group(companion, iq)
+    linked = [each for each in companion.network.groups.values() if each.parent == community.jid]
+    parties = dict.fromkeys(party for group in [community, *linked] for party in group.parties)
+    return [
+        Node("linked_groups_participants", {}, [Node("participant", {"jid": each.lid}) for each in parties])
+    ]
+
+
+TABLE: Table = {
+    ("w:g2", "get", "participating"): _participating,
+    ("w:g2", "get", "query"): _info,
+    ("w:g2", "get", "invite"): _invite,
+    ("w:g2", "get", "membership_approval_requests"): _requests,
+    ("w:g2", "get", "sub_groups"): _sub_groups,
+    ("w:g2", "get", "linked_groups_participants"): _linked_participants,
+    ("w:g2", "set", "create"): _create,
+    ("w:g2", "set", "add"): _changed(_add),
+    ("w:g2", "set", "remove"): _changed(_remove),
+    ("w:g2", "set", "promote"): _changed(_promote),
+    ("w:g2", "set", "demote"): _changed(_demote),
+    ("w:g2", "set", "subject"): _changed(_rename),
+    ("w:g2", "set", "description"): _changed(_describe),
+    ("w:g2", "set", "announcement"): _changed(_announcement),
+    ("w:g2", "set", "not_announcement"): _changed(_announcement),
+    ("w:g2", "set", "locked"): _changed(_locked),
+    ("w:g2", "set", "unlocked"): _changed(_locked),
+    ("w:g2", "set", "membership_approval_mode"): _changed(_approval),
+    ("w:g2", "set", "ephemeral"): _changed(_ephemeral),
+    ("w:g2", "set", "not_ephemeral"): _changed(_ephemeral),
+    ("w:g2", "set", "leave"): _leave,
+    ("w:g2", "set", "invite"): _join_or_renew,
+    ("w:g2", "set", "membership_requests_action"): _decide,
+}
+"""Handlers for `queries.answer`."""

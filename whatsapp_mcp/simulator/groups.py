@@ -1,0 +1,231 @@
+"""Groups: who is in them, what is set in them, and how members learn of changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.simulator.binary import Node, Value
+from whatsapp_mcp.simulator.group_keys import GroupKeys
+from whatsapp_mcp.simulator.network import Network
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.people import Party
+
+Role = Literal["member", "admin", "superadmin"]
+
+
+@dataclass(slots=True)
+class Member:
+    """Somebody in a group."""
+
+    party: Party
+    role: Role = "member"
+
+
+class Group:
+    """A group; its founder is its superadmin. Changes are told to every companion of its members.
+
+    Attributes:
+        jid: Its address.
+        members: By LID.
+        addressing: Whether stanzas name members by `lid` or by `pn`.
+        switches: The settings that are on: `announcement` (only admins write), `locked` (only admins
+            change its name), `membership_approval_mode`.
+        ephemeral: Seconds after which messages disappear; 0 is never.
+        requests: Who asked to join, by LID.
+        keys: The members' sender keys.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        name: str,
+        founder: Party,
+        members: Iterable[Party],
+        addressing: Literal["lid", "pn"] = "lid",
+    ) -> None:
+        self.network = network
+        source = network.random(f"group {len(network.groups)} {name}")
+        self._random = source
+        self.jid = Jid(f"1203634{source.randrange(10**10, 10**11)}", GROUP_SERVER)
+        self.name = name
+        self.name_set = (founder, network.timestamp())
+        self.topic: tuple[str, str, Party, int] | None = None
+        self.created = network.timestamp()
+        self.founder = founder
+        self.members: dict[Jid, Member] = {each.lid: Member(each) for each in members}
+        self.members[founder.lid] = Member(founder, "superadmin")
+        self.addressing: Literal["lid", "pn"] = addressing
+        self.switches: set[str] = set()
+        self.member_add_mode = "all_member_add"
+        self.ephemeral = 0
+        self.requests: dict[Jid, Party] = {}
+        self.invite_code = ""
+        self.parent: Jid | None = None
+        self.is_community = False
+        self.keys = GroupKeys(source.randbytes)
+        self.renew_invite()
+        network.groups[self.jid] = self
+
+    @property
+    def parties(self) -> list[Party]:
+        """Everybody in it."""
+        return [each.party for each in self.members.values()]
+
+    def address(self, party: Party) -> Jid:
+        """How stanzas name a member here."""
+        return party.pn if self.addressing == "pn" else party.lid
+
+    def author(self, party: Party, device: int = 0) -> dict[str, Value]:
+        """The attributes that name a member as the author of a stanza, in the group's way of addressing."""
+        pn, lid = (Jid(jid.user, jid.server, device) for jid in (party.pn, party.lid))
+        if self.addressing == "pn":
+            return {"participant": pn, "participant_lid": lid, "addressing_mode": "pn"}
+        return {"participant": lid, "participant_pn": pn, "addressing_mode": "lid"}
+
+    def renew_invite(self) -> None:
+        """Make a new invite code; the old one is dead."""
+        alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+        self.invite_code = "".join(self._random.choices(alphabet, k=22))
+
+    def add(self, *parties: Party, by: Party | None = None, reason: str | None = None) -> None:
+        """Take people in; `by` is the founder when left out, `reason` is `invite` for one who joined by link."""
+        author = by or self.founder
+        new = [party for party in parties if party.lid not in self.members]
+        versions = {"prev_v_id": "1", "v_id": "2", "reason": reason}
+        for party in new:
+            self.requests.pop(party.lid, None)
+            self.members[party.lid] = Member(party)
+        added = Node("add", versions, [self._participant(self.members[party.lid]) for party in new])
+        self._tell(author, added, [party for party in self.parties if party not in new])
+        self._tell(author, Node("create", {"reason": reason}, [self.info()]), new)
+
+    def remove(self, *parties: Party, by: Party | None = None) -> None:
+        """Put people out, or let them leave when `by` is the one who goes."""
+        everybody = self.parties
+        gone = [self._participant(self.members[each.lid]) for each in parties if each.lid in self.members]
+        for party in parties:
+            self.members.pop(party.lid, None)
+        self.keys.rotate()
+        versions = {"prev_v_id": "1", "v_id": "2"}
+        self._tell(by or self.founder, Node("remove", versions, gone), everybody)
+
+    def promote(self, *parties: Party, by: Party | None = None) -> None:
+        """Make members admins."""
+        self._set_roles("promote", "admin", parties, by)
+
+    def demote(self, *parties: Party, by: Party | None = None) -> None:
+        """Make admins members."""
+        self._set_roles("demote", "member", parties, by)
+
+    def rename(self, name: str, by: Party | None = None) -> None:
+        """Give it another name."""
+        author = by or self.founder
+        self.name, self.name_set = name, (author, self.network.timestamp())
+        attrs = {"subject": name, "s_t": self.name_set[1], "s_o": self.address(author)}
+        self._tell(author, Node("subject", attrs))
+
+    def describe(self, text: str, by: Party | None = None, topic_id: str | None = None) -> None:
+        """Set its topic (description); an empty text takes it away."""
+        author = by or self.founder
+        number = topic_id or self.network.new_id()
+        self.topic = (number, text, author, self.network.timestamp()) if text else None
+        body = [Node("body", {}, text)] if text else [Node("delete")]
+        self._tell(author, Node("description", {"id": number}, body))
+
+    def switch(self, name: str, on: bool, by: Party | None = None) -> None:
+        """Set `announcement`, `locked` or `membership_approval_mode`."""
+        (self.switches.add if on else self.switches.discard)(name)
+        off = {"announcement": "not_announcement", "locked": "unlocked"}
+        if name in off:
+            node = Node(name if on else off[name], {"v_id": "2"})
+        else:
+            node = Node(name, {}, [Node("group_join", {"state": "on" if on else "off"})])
+        self._tell(by or self.founder, node)
+
+    def disappear(self, seconds: int, by: Party | None = None) -> None:
+        """Let new messages disappear after so many seconds; 0 is never."""
+        self.ephemeral = seconds
+        node = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
+        self._tell(by or self.founder, node)
+
+    def requests_to_join(self, party: Party) -> None:
+        """Let somebody ask to be taken in."""
+        self.requests[party.lid] = party
+
+    def info(self) -> Node:
+        """The `<group>` of an answer."""
+        named_by, named_at = self.name_set
+        attrs: dict[str, Value | int | None] = {
+            "id": self.jid.user,
+            "subject": self.name,
+            "s_t": named_at,
+            "s_o": self.address(named_by),
+            "creation": self.created,
+            "creator": self.address(self.founder),
+            "creator_pn": self.founder.pn if self.addressing == "lid" else None,
+            "addressing_mode": self.addressing,
+            "size": len(self.members),
+            "a_v_id": "0",
+            "p_v_id": "1",
+        }
+        return Node("group", attrs, [*map(self._participant, self.members.values()), *self._settings()])
+
+    def announce(self) -> None:
+        """Tell the other members that they are in a new group."""
+        members = [party for party in self.parties if party is not self.founder]
+        self._tell(self.founder, Node("create", {}, [self.info()]), members)
+
+    def _set_roles(self, tag: str, role: Role, parties: Iterable[Party], by: Party | None) -> None:
+        changed = [self.members[each.lid] for each in parties if each.lid in self.members]
+        for member in changed:
+            member.role = role
+        versions = {"prev_v_id": "1", "v_id": "2"}
+        self._tell(by or self.founder, Node(tag, versions, [self._participant(each) for each in changed]))
+
+    def _tell(self, author: Party, change: Node, parties: Iterable[Party] | None = None) -> None:
+        """Notify the companions of `parties` (every member when left out) of a change."""
+        attrs: dict[str, Value | int | None] = {
+            "from": self.jid,
+            "type": "w:gp2",
+            "id": self.network.new_id(),
+            **self.author(author),
+            "t": self.network.timestamp(),
+            "notify": author.name,
+        }
+        for party in self.parties if parties is None else parties:
+            for companion in party.companions.values():
+                companion.deliver(Node("notification", attrs, [change]))
+
+    def _participant(self, member: Member) -> Node:
+        party = member.party
+        attrs: dict[str, Value | int | None] = {"type": member.role if member.role != "member" else None}
+        if self.addressing == "pn":
+            attrs |= {"jid": party.pn, "lid": party.lid}
+        else:
+            attrs |= {"jid": party.lid, "phone_number": party.pn}
+        return Node("participant", attrs)
+
+    def _settings(self) -> list[Node]:
+        nodes = [Node(name) for name in sorted(self.switches - {"membership_approval_mode"})]
+        if "membership_approval_mode" in self.switches:
+            nodes.append(Node("membership_approval_mode", {}, [Node("group_join", {"state": "on"})]))
+        if self.topic is not None:
+            topic_id, text, author, at = self.topic
+            attrs: dict[str, Value | int | None] = {
+                "id": topic_id,
+                "participant": self.address(author),
+                "t": at,
+            }
+            nodes.append(Node("description", attrs, [Node("body", {}, text)]))
+        if self.ephemeral:
+            nodes.append(Node("ephemeral", {"expiration": self.ephemeral}))
+        if self.parent is not None:
+            nodes.append(Node("linked_parent", {"jid": self.parent}))
+        if self.is_community:
+            nodes.append(Node("parent", {"default_membership_approval_mode": "request_required"}))
+        nodes.append(Node("member_add_mode", {}, self.member_add_mode))
+        return nodes
