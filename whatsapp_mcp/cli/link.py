@@ -15,7 +15,7 @@ STATE_WAIT: Final = 20.0
 """Seconds to wait for the next change of the linking state in one call."""
 HISTORY_POLL: Final = 0.25
 """Seconds between two looks at the progress of the first history."""
-HISTORY_GRACE: Final = 20.0
+HISTORY_GRACE: Final = 10.0
 """Seconds without a sign of history after which there is none to wait for."""
 
 _FAILED = {

@@ -1,0 +1,130 @@
+"""The command line as a person or a program meets it, on a simulated WhatsApp."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from tests.fixtures import command, environment, mcp_client, until
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+LIMIT = 60.0
+
+
+@dataclass
+class Command:
+    """A running `whatsapp-mcp` whose stdout is JSON, one object a line."""
+
+    process: anyio.abc.Process
+
+    def __post_init__(self) -> None:
+        assert self.process.stdout is not None
+        self._lines = BufferedByteReceiveStream(self.process.stdout)
+
+    async def event(self, name: str) -> dict[str, Any]:
+        """The next event of this name; any line that is not an event fails the test."""
+        while True:
+            event: dict[str, Any] = json.loads(await self._lines.receive_until(b"\n", 65536))
+            if event["event"] in (name, "failed"):
+                assert event["event"] == name, event
+                return event
+
+
+@asynccontextmanager
+async def running(whatsapp: WhatsApp, home: Path, *arguments: str) -> AsyncIterator[Command]:
+    process = await anyio.open_process(
+        command(*arguments), env=environment(whatsapp, home), stdin=subprocess.DEVNULL, stderr=None
+    )
+    async with process:
+        try:
+            with anyio.fail_after(LIMIT):
+                yield Command(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+
+
+async def run(whatsapp: WhatsApp, home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    with anyio.fail_after(LIMIT):
+        return await anyio.run_process(
+            command(*arguments), env=environment(whatsapp, home), stdin=subprocess.DEVNULL, check=False
+        )
+
+
+async def status(whatsapp: WhatsApp, home: Path) -> dict[str, Any]:
+    return json.loads((await run(whatsapp, home, "status", "--json")).stdout)
+
+
+async def test_a_phone_is_linked_by_qr_told_by_status_and_unlinked(whatsapp: WhatsApp, home: Path):
+    async with running(whatsapp, home, "link", "--json") as link:
+        qr = await link.event("qr")
+        await whatsapp.me.scan(qr["text"])
+        linked = await link.event("linked")
+        await link.event("synced")
+        assert await link.process.wait() == 0
+
+    told = await status(whatsapp, home)
+    assert told["state"] == "online"
+    assert told["number"] == linked["number"]
+    again = await run(whatsapp, home, "link", "--json")
+    assert [json.loads(line)["event"] for line in again.stdout.splitlines()] == ["linked", "synced"]
+
+    assert (await run(whatsapp, home, "unlink")).returncode == 0
+    assert (await status(whatsapp, home))["state"] == "unlinked"
+
+
+async def test_a_phone_is_linked_by_pairing_code(whatsapp: WhatsApp, home: Path):
+    async with running(whatsapp, home, "link", "--json", "--phone", whatsapp.me.number) as link:
+        code = (await link.event("code"))["code"]
+        await whatsapp.me.enter_code(code)
+
+        assert (await link.event("linked"))["number"] == whatsapp.me.number
+
+
+async def test_a_server_that_hosts_the_account_is_linked_through_the_command(whatsapp: WhatsApp, home: Path):
+    async with mcp_client(whatsapp, home) as server:
+        await until(server, lambda told: told["state"] == "unlinked", "connection_status")
+        async with running(whatsapp, home, "link", "--json") as link:
+            await whatsapp.me.scan((await link.event("qr"))["text"])
+            await link.event("linked")
+
+        await until(server, lambda told: told["state"] == "online", "connection_status")
+
+
+async def test_ctrl_c_ends_linking_says_so_and_leaves_nothing_linked(whatsapp: WhatsApp, home: Path):
+    async with running(whatsapp, home, "link", "--json") as link:
+        await link.event("qr")
+        link.process.send_signal(signal.SIGINT)
+
+        assert (await link.event("failed"))["reason"] == "interrupted"
+        with anyio.fail_after(5):
+            assert await link.process.wait() == 130
+
+    assert (await status(whatsapp, home))["state"] == "unlinked"
+
+
+async def test_a_number_that_is_none_fails_before_anything_is_shown(whatsapp: WhatsApp, home: Path):
+    answer = await run(whatsapp, home, "link", "--json", "--phone", "nonsense")
+
+    [event] = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert (answer.returncode, event["event"], event["code"]) == (1, "failed", "INVALID_ARGUMENT")
+
+
+async def test_unlinking_an_account_without_a_phone_says_what_is_wrong(whatsapp: WhatsApp, home: Path):
+    answer = await run(whatsapp, home, "unlink")
+
+    assert (answer.returncode, answer.stdout) == (1, b"")
+    assert b"link" in answer.stderr

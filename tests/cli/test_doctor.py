@@ -1,0 +1,69 @@
+"""`whatsapp-mcp doctor`."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp.cli import doctor
+from whatsapp_mcp.cli.doctor import Finding
+
+
+def findings(home: Path) -> tuple[int, dict[str, Finding]]:
+    answer = subprocess.run(
+        [sys.executable, "-m", "whatsapp_mcp", "doctor", "--json"],
+        env=os.environ | {"WHATSAPP_MCP_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+    found = [Finding(**item) for item in json.loads(answer.stdout)]
+    return answer.returncode, {finding.name: finding for finding in found}
+
+
+def test_a_sound_installation_passes_every_check_and_is_left_as_it_was(tmp_path: Path):
+    code, found = findings(tmp_path / "home")
+
+    assert (code, [finding for finding in found.values() if not finding.ok]) == (0, [])
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_bad_setting_is_named_and_the_other_checks_still_run(tmp_path: Path):
+    tmp_path.chmod(0o700)
+    (tmp_path / "config.toml").write_text('[policy]\nmode = "reckless"\n')
+
+    code, found = findings(tmp_path)
+
+    assert code == 1
+    assert not found["settings"].ok
+    assert "line 2" in found["settings"].detail
+    assert found["database"].ok
+    assert found["client library"].ok
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
+def test_a_home_that_others_can_read_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    tmp_path.chmod(0o755)
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
+
+    [found] = doctor.examine()
+
+    assert not found.ok
+    assert found.action == f"chmod 700 {tmp_path}"
+
+
+def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(doctor, "_LOAD_LIBRARY", "raise ImportError('libmagic is missing')")
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._library,))
+
+    [found] = doctor.examine()
+
+    assert not found.ok
+    assert "libmagic is missing" in found.detail
