@@ -72,7 +72,7 @@ class Runtime:
         self._opened = anyio.Event()
         self._failure: WhatsAppError | None = None
         self._first_answer = anyio.Event()
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None
         self._closed = anyio.Event()
 
     async def services(self) -> Services:
@@ -105,7 +105,7 @@ class Runtime:
     async def run(self) -> None:
         """Open the services and hold them until `close`; what cannot be opened is tried again."""
         try:
-            with self._scope:
+            with anyio.CancelScope() as self._scope:
                 with anyio.move_on_after(FIRST_REQUEST_LIMIT):
                     await self._first_answer.wait()
                 while True:
@@ -137,8 +137,9 @@ class Runtime:
 
     async def close(self) -> None:
         """End `run` and wait until everything is closed."""
-        self._scope.cancel()
-        await self._closed.wait()
+        if self._scope is not None:
+            self._scope.cancel()
+            await self._closed.wait()
 
 
 def _load_opener() -> Opener:
