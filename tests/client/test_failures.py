@@ -1,0 +1,69 @@
+"""What the library's error sentences mean."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsapp_mcp.client.failures import meaning
+from whatsapp_mcp.errors import (
+    DeadlineExceeded,
+    MediaUnavailable,
+    NotConnected,
+    NotLinked,
+    NotOnWhatsApp,
+    RateLimited,
+    Rejected,
+    SendUnknown,
+    WhatsAppError,
+)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("timed out waiting for message send response", SendUnknown),
+        ("websocket disconnected before message send returned response", SendUnknown),
+        ("the store doesn't contain a device JID", NotLinked),
+        ("websocket not connected", NotConnected),
+        ("client is nil", NotConnected),
+        ("failed to dial whatsapp web websocket: connection refused", NotConnected),
+        ("failed to get user info: no LID found for 15550001111@s.whatsapp.net from server", NotOnWhatsApp),
+        ("server returned error 479", Rejected),
+        ("server returned error 429", RateLimited),
+        ("info query returned status 429: rate-overlimit", RateLimited),
+        ("info query returned status 503: service-unavailable", RateLimited),
+        ("info query returned status 403: forbidden", Rejected),
+        ("info query timed out", DeadlineExceeded),
+        ("download failed with status code 404", MediaUnavailable),
+        ("download failed with status code 410", MediaUnavailable),
+        ("download failed with status code 503", RateLimited),
+        ("hash mismatch", MediaUnavailable),
+        ("something new", Rejected),
+        ("", Rejected),
+    ],
+)
+def test_a_known_sentence_has_its_class(sentence: str, kind: type[WhatsAppError]) -> None:
+    assert type(meaning(ValueError(sentence))) is kind
+
+
+def test_a_query_that_times_out_before_a_send_means_that_nothing_went_out() -> None:
+    assert type(meaning(ValueError("info query timed out"), sending=True)) is NotConnected
+    unknown = meaning(ValueError("timed out waiting for message send response"), sending=True)
+    assert type(unknown) is SendUnknown
+
+
+def test_whatsapps_code_is_kept_in_a_refusal() -> None:
+    assert "479" in meaning(ValueError("server returned error 479")).message
+
+
+def test_a_sentence_that_came_as_bytes_is_read() -> None:
+    assert type(meaning(ValueError(b"websocket not connected"))) is NotConnected
+    assert "b'" not in meaning(ValueError(b"can't do that")).message
+
+
+@given(st.text() | st.binary())
+def test_any_sentence_becomes_one_short_line(sentence: str | bytes) -> None:
+    error = meaning(ValueError(sentence))
+    assert isinstance(error, WhatsAppError)
+    assert "\n" not in error.message
+    assert len(error.message) < 400

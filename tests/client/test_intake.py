@@ -1,0 +1,87 @@
+"""From the library's callback into the journal: never lost, never twice, told when stuck."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsapp_mcp.client.intake import Intake
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
+
+
+class FailingJournal(Journal):
+    """Fails as often as it is told, then keeps what it is given."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.kept: list[tuple[int, int, bytes]] = []
+
+    def append(self, generation: int, code: int, payload: bytes) -> int:
+        if self.failures:
+            self.failures -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        self.kept.append((generation, code, payload))
+        return len(self.kept)
+
+
+class Heard:
+    """What was announced and told, and how long was slept."""
+
+    def __init__(self) -> None:
+        self.announced: list[tuple[int, int, bytes]] = []
+        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.slept: list[float] = []
+
+    def intake(self, journal: Journal, sleep: Callable[[float], None] | None = None) -> Intake:
+        return Intake(
+            journal,
+            3,
+            lambda seq, code, payload: self.announced.append((seq, code, payload)),
+            lambda method, params: self.told.append((method, params)),
+            sleep or self.slept.append,
+        )
+
+
+def test_an_event_is_announced_once_it_is_kept() -> None:
+    journal, heard = FailingJournal(0), Heard()
+    heard.intake(journal).take(17, b"event")
+    assert journal.kept == [(3, 17, b"event")]
+    assert heard.announced == [(1, 17, b"event")]
+    assert heard.told == []
+
+
+@given(st.integers(1, 40))
+def test_a_failing_journal_is_told_once_and_tried_until_it_works(failures: int) -> None:
+    journal, heard = FailingJournal(failures), Heard()
+    heard.intake(journal).take(17, b"event")
+    assert journal.kept == [(3, 17, b"event")]
+    assert [method for method, _ in heard.told] == [STUCK, UNSTUCK]
+    assert heard.told[0][1] == {"error": "database or disk is full"}
+    assert len(heard.slept) == failures
+    assert heard.slept == sorted(heard.slept)
+    assert max(heard.slept) <= 2.0
+
+
+def test_events_that_come_while_it_is_stuck_wait_their_turn() -> None:
+    waiting, go_on = threading.Event(), threading.Event()
+
+    def sleep(seconds: float) -> None:
+        waiting.set()
+        assert go_on.wait(10)
+
+    journal, heard = FailingJournal(1), Heard()
+    intake = heard.intake(journal, sleep)
+    first = threading.Thread(target=intake.take, args=(17, b"first"))
+    second = threading.Thread(target=intake.take, args=(17, b"second"))
+    first.start()
+    assert waiting.wait(10)
+    second.start()
+    assert heard.announced == []
+    go_on.set()
+    first.join(10)
+    second.join(10)
+    assert [payload for _, _, payload in heard.announced] == [b"first", b"second"]
