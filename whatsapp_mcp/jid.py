@@ -11,8 +11,6 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-import phonenumbers
-
 from whatsapp_mcp.errors import InvalidArgument
 
 USER_SERVER = "s.whatsapp.net"
@@ -121,6 +119,8 @@ def parse_number(text: str, region: str | None = None) -> Jid:
     Raises:
         InvalidArgument: It is not a possible phone number.
     """
+    import phonenumbers  # slow to import, and most processes start before they need it
+
     stripped = text.strip()
     attempts = [(stripped, region)] if region else []
     digits = re.sub(r"\D", "", stripped)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from whatsapp_mcp.archive import MessageFilter
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ChatKind, MessageKind
 from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Moment, find_known_chat
@@ -65,6 +64,8 @@ async def list_messages(
     detail: Detail = "concise",
 ) -> Result:
     """The newest messages of a chat, or of all chats; shown oldest first. Never marks anything read."""
+    from whatsapp_mcp.archive import MessageFilter
+
     services = await call.services()
     found = await find_known_chat(services, chat) if chat is not None else None
     where = MessageFilter(

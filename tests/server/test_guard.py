@@ -1,0 +1,142 @@
+"""HTTP lets in whoever has the token and came by a name of this server, on every route."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.server.fakes import FakeDevice, FakeDevices
+from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.http import asgi_app, prepare
+from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.token import load_or_make
+from whatsapp_mcp.settings import Settings
+
+pytestmark = pytest.mark.anyio
+TOKEN = "a-token-of-this-test"
+ROUTES = ["/mcp", "/sse", "/messages/", "/healthz", "/readyz", "/", "/link"]
+
+
+class OpenRuntime(Runtime):
+    """A runtime whose device is there."""
+
+    device = FakeDevice()
+
+    def devices(self) -> Devices | None:
+        """The fake."""
+        return FakeDevices(self.device)
+
+
+async def _client(
+    home: Path, token: str | None, host: str = "127.0.0.1"
+) -> AsyncIterator[httpx2.AsyncClient]:
+    runtime = OpenRuntime(Settings(home=home), "default")
+    application = create(runtime)
+    app = asgi_app(application, runtime, host=host, token=token)
+    transport = httpx2.ASGITransport(app=app)
+    async with (
+        application.session_manager.run(),
+        httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8808") as http,
+    ):
+        yield http
+
+
+@pytest.fixture
+async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client without a token of a server that wants one."""
+    async for client in _client(tmp_path, TOKEN):
+        yield client
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8808", "127.0.0.1.evil.example", "a@127.0.0.1", ""]
+)
+async def test_another_host_name_is_refused_on_every_route(
+    http: httpx2.AsyncClient, path: str, host: str
+) -> None:
+    response = await http.get(path, headers={"Host": host, "Authorization": f"Bearer {TOKEN}"})
+    assert response.status_code == 421
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize(
+    "origin", ["http://evil.example", "null", "file://", "http://127.0.0.1.evil.example"]
+)
+async def test_another_origin_is_refused_on_every_route(
+    http: httpx2.AsyncClient, path: str, origin: str
+) -> None:
+    response = await http.get(path, headers={"Origin": origin, "Authorization": f"Bearer {TOKEN}"})
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/", "/", "/link", "/nothing"])
+@pytest.mark.parametrize("given", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
+async def test_no_token_no_answer(http: httpx2.AsyncClient, path: str, given: str) -> None:
+    response = await http.get(path, headers={"Authorization": given} if given else {})
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_health_needs_no_token_and_tells_nothing(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/healthz")).text == "ok\n"
+    assert (await http.get("/readyz")).text == "ready\n"
+
+
+async def test_readiness_is_being_online(http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OpenRuntime, "device", FakeDevice(ConnectionState.RECONNECTING))
+    assert (await http.get("/readyz")).status_code == 503
+
+
+async def test_a_browser_signs_in_once_and_gets_a_cookie_for_pages_alone(http: httpx2.AsyncClient) -> None:
+    response = await http.get("/", params={"token": TOKEN})
+    assert response.status_code == 303
+    assert "HttpOnly" in response.headers["set-cookie"]
+    assert "SameSite=strict" in response.headers["set-cookie"]
+    page = await http.get("/")
+    assert page.status_code == 200
+    assert "online" in page.text
+    assert (await http.post("/mcp", json={})).status_code == 401
+
+
+async def test_the_link_page_shows_a_qr_after_the_person_asks(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = FakeDevice(ConnectionState.UNLINKED, None)
+    monkeypatch.setattr(OpenRuntime, "device", device)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    assert "<svg" not in (await http.get("/link", headers=headers)).text
+    assert device.asked == []
+    assert (await http.post("/link", headers=headers)).status_code == 303
+    device.state = ConnectionState.LINKING
+    page = await http.get("/link", headers=headers)
+    assert "<svg" in page.text
+    assert "script" not in page.text
+
+
+async def test_an_address_is_a_fine_host_where_other_machines_may_come(tmp_path: Path) -> None:
+    async for http in _client(tmp_path, TOKEN, "0.0.0.0"):
+        assert (await http.get("/healthz", headers={"Host": "192.168.1.7:8808"})).status_code == 200
+        assert (await http.get("/healthz", headers={"Host": "evil.example"})).status_code == 421
+
+
+def test_no_token_is_possible_on_loopback_only(tmp_path: Path) -> None:
+    runtime = Runtime(Settings(home=tmp_path), "default")
+    with pytest.raises(InvalidArgument, match="--no-auth"):
+        prepare(create(runtime), runtime, host="0.0.0.0", port=0, auth=False)
+
+
+def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    token = load_or_make(home)
+    assert load_or_make(home) == token
+    assert len(token) >= 40
+    assert stat.S_IMODE((home / "http-token").stat().st_mode) == 0o600
+    assert [entry.name for entry in home.iterdir()] == ["http-token"]
