@@ -42,6 +42,12 @@ PLACEHOLDERS = (KIND_NUMBER[MessageKind.UNDECRYPTABLE], KIND_NUMBER[MessageKind.
 """Kinds whose row a later, better version of the same message replaces."""
 
 
+OWNER = 0
+"""Contact number of the account's owner."""
+CHAT_ITSELF = -1
+"""Sender number of what a group or channel says without naming anyone."""
+
+
 class Flag(IntFlag):
     """Bits of `messages.flags`."""
 
@@ -87,7 +93,7 @@ class Content:
     kind: MessageKind
     text: str = ""
     media: MediaFact | None = None
-    flags: Flag = Flag(0)
+    flags: Flag = field(default_factory=lambda: Flag(0))
     reply_to: str | None = None
     details: dict[str, Any] = field(default_factory=dict[str, Any])
 

@@ -9,15 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 
-from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER
+from whatsapp_mcp.archive import receipts, versions, votes
+from whatsapp_mcp.archive.facts import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag
 from whatsapp_mcp.archive.merge import merge_chats, merge_contacts
 from whatsapp_mcp.archive.names import number_of, searchable
 from whatsapp_mcp.models import ChatKind
-
-OWNER = 0
-"""Contact number of the account's owner."""
-CHAT_ITSELF = -1
-"""Sender number of what a group or channel says without naming anyone."""
 
 
 def chat_kind(jid: str) -> ChatKind:
@@ -120,6 +116,10 @@ class Identities:
         if found is not None:
             self._merge(OWNER, found)
         self._attach(OWNER, jid)
+        self._db.execute(
+            """UPDATE messages SET flags = flags | ? WHERE details LIKE '%"mentions":[%' AND details LIKE ?""",
+            (int(Flag.MENTIONS_ME), f'%"{jid}"%'),
+        )
 
     def learn(self, pn: str, lid: str) -> None:
         """Learn that two addresses are one person.
@@ -183,3 +183,18 @@ class Identities:
             db.execute("UPDATE chats SET contact_id = ? WHERE id = ?", (keep, chats[lose]))
         self.forget()
         self.refresh(keep)
+        self._catch_up(keep)
+
+    def _catch_up(self, contact: int) -> None:
+        """Take what had waited because it was under the other address."""
+        db = self._db
+        versions.settle_where(db, "sender_id", contact)
+        chat = db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchone()
+        if chat is not None:
+            versions.settle_where(db, "chat_id", chat[0])
+            receipts.apply_early(db, chat[0])
+        for where, poll in db.execute(
+            "SELECT DISTINCT chat_id, wa_id FROM votes WHERE options IS NULL AND (voter_id = ? OR chat_id = ?)",
+            (contact, chat[0] if chat else 0),
+        ).fetchall():
+            votes.open_sealed(db, where, poll)

@@ -10,8 +10,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive import feed
-from whatsapp_mcp.archive.facts import MessageFact, ReceiptFact
-from whatsapp_mcp.archive.identity import OWNER, Identities
+from whatsapp_mcp.archive.facts import OWNER, MessageFact, ReceiptFact
+from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.interface import OutboxEntry
 from whatsapp_mcp.archive.outgoing import content_of_request
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown

@@ -14,9 +14,9 @@ from whatsapp_mcp.models import Chat, Contact, Page
 
 Match = Literal["jid", "number", "name", "prefix", "contains", "similar"]
 _RANKS: Final[tuple[Match, ...]] = ("name", "prefix", "contains", "similar")
-_NAMED: Final = f"""SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0) FROM contacts AS s
- LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {{people}}
- UNION ALL SELECT 1, c.id, c.name_norm, c.last_id FROM chats AS c WHERE c.contact_id IS NULL {{chats}}"""
+_NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0) FROM contacts AS s
+ LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {people}
+ UNION ALL SELECT 1, c.id, c.name_norm, c.last_id FROM chats AS c WHERE c.contact_id IS NULL {chats}"""
 
 
 def rank_name(wanted: str, names: str) -> int | None:
@@ -148,7 +148,7 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
     if query is None or not query.strip():
         return _all_contacts(db, mark, limit, after)
     start = cursor.decode_id(after, mark) or 0
-    found = [number for rank, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
+    found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):
         digits = "".join(char for char in query if char.isdigit()).lstrip("0")
         ending = db.execute(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from whatsapp_mcp.archive.facts import Mark
-from whatsapp_mcp.archive.identity import OWNER
+from whatsapp_mcp.archive.facts import OWNER, Mark
 
 EVERYONE = -1
 """Stands for all members of a group together, where the phone tells no more."""

@@ -39,7 +39,7 @@ MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id,
  LEFT JOIN contacts AS cc ON cc.id = c.contact_id
  LEFT JOIN contacts AS s ON s.id = m.sender_id
  LEFT JOIN media AS d ON d.message_id = m.id
-"""
+"""  # noqa: S608
 """Everything of a message but what hangs on it; a WHERE may follow."""
 
 _POLL: Final = KIND_NUMBER[MessageKind.POLL]
@@ -201,7 +201,7 @@ def _poll(db: sqlite3.Connection, chat: int, wa_id: str, details: dict[str, Any]
 CHAT_SELECT: Final = f"""SELECT c.jid, {CHAT_NAME}, c.kind, c.unread, c.marked_unread, c.last_id, c.archived,
  c.pinned, c.muted_until, m.text, m.kind, m.sender_id, c.id
  FROM chats AS c LEFT JOIN contacts AS cc ON cc.id = c.contact_id LEFT JOIN messages AS m ON m.id = c.last_id
-"""
+"""  # noqa: S608
 """Everything of a chat; a WHERE may follow."""
 
 
@@ -226,7 +226,7 @@ def chat(row: Any) -> Chat:
 
 CONTACT_SELECT: Final = f"""SELECT s.id, coalesce(s.pn, s.lid), {NAME_SQL.format(c="s")}, s.pn, s.lid, s.saved_name,
  s.push_name, s.business_name FROM contacts AS s
-"""
+"""  # noqa: S608
 
 
 def contact(row: Any) -> Contact:

@@ -161,7 +161,7 @@ def _words(
         ids = _by_relevance(db, join, where, arguments, limit)
         return Page(_load(db, ids, query))
     found = db.execute(
-        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT ?",
+        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT ?",  # noqa: S608
         [*arguments, limit + 1],
     ).fetchall()
     ids = [row[0] for row in found]
@@ -182,12 +182,12 @@ def _by_relevance(
     db: sqlite3.Connection, join: str, where: str, arguments: list[Any], limit: int
 ) -> list[int]:
     floor = db.execute(
-        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT 1 OFFSET ?",
+        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT 1 OFFSET ?",  # noqa: S608
         [*arguments, RELEVANCE_CANDIDATES],
     ).fetchone()
     found = db.execute(
         f"""SELECT fts.rowid FROM fts {join} WHERE {where} AND fts.rowid > ?
-        ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ?""",
+        ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ?""",  # noqa: S608
         [*arguments, floor[0] if floor else 0, limit],
     ).fetchall()
     return [row[0] for row in found]

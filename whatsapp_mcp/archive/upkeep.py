@@ -150,7 +150,7 @@ def purge(
     for one in (db, raw):
         one.execute("PRAGMA secure_delete = ON")
     with transaction(db):
-        gone = [row[0] for row in db.execute(f"SELECT id FROM messages WHERE {where}", values).fetchall()]
+        gone = [row[0] for row in db.execute(f"SELECT id FROM messages WHERE {where}", values).fetchall()]  # noqa: S608
         files = _delete(db, gone, number)
         if chat is None and before is None:
             _delete_all_states(db)

@@ -61,7 +61,8 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     authors = _addresses(db, row[0])
     done = True
     for voter, payload, iv, voter_jid in sealed:
-        voters = list(dict.fromkeys([*([voter_jid] if voter_jid else []), *_addresses(db, voter)]))
+        told: list[str] = [voter_jid] if voter_jid else []
+        voters = list(dict.fromkeys(told + _addresses(db, voter)))
         options = open_vote(bytes.fromhex(secret), poll, authors, voters, payload, iv)
         if options is None:
             done = False

@@ -10,6 +10,7 @@ from typing import Any
 from whatsapp_mcp.archive import feed, index, receipts, versions
 from whatsapp_mcp.archive.facts import (
     KIND_NUMBER,
+    OWNER,
     PLACEHOLDERS,
     Content,
     EditFact,
@@ -17,7 +18,7 @@ from whatsapp_mcp.archive.facts import (
     MessageFact,
     RevokeFact,
 )
-from whatsapp_mcp.archive.identity import OWNER, Identities
+from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.schema import ID_BITS
 
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text, reply_wa_id, details)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import Any
 
 from whatsapp_mcp.archive import feed, receipts, votes
 from whatsapp_mcp.archive.facts import (
+    OWNER,
     CallFact,
     ChatFact,
     Content,
@@ -21,7 +23,7 @@ from whatsapp_mcp.archive.facts import (
     UnreadFact,
     VoteFact,
 )
-from whatsapp_mcp.archive.identity import OWNER, Identities
+from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.names import searchable
 from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.models import MessageKind
@@ -200,7 +202,7 @@ class StateWriter:
     def history(self, fact: HistoryFact, received_at: int) -> None:
         """Remember how far the transfer of the past has come."""
         row = self._db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
-        state = json.loads(row[0]) if row else {"percent": None, "types": {}}
+        state: dict[str, Any] = json.loads(row[0]) if row else {"percent": None, "types": {}}
         if fact.sync_type in ("initial_bootstrap", "recent", "full"):
             if fact.progress is not None:
                 state["percent"] = max(fact.progress, state["percent"] or 0)

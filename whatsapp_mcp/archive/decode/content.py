@@ -16,6 +16,7 @@ from whatsapp_mcp.models import MessageKind
 if TYPE_CHECKING:
     from google.protobuf.message import Message as Proto
 
+_NONE: Final = Flag(0)
 MAX_DEPTH: Final = 12
 """Wrappers opened at most; an honest message has two or three."""
 
@@ -78,7 +79,7 @@ def parts(message: Proto) -> tuple[list[tuple[str, Any]], Flag, bytes | None]:
 
 
 def content_of(
-    found: list[tuple[str, Any]], flags: Flag = Flag(0), secret: bytes | None = None
+    found: list[tuple[str, Any]], flags: Flag = _NONE, secret: bytes | None = None
 ) -> Content | None:
     """What the parts of a message say; None when they say nothing to a person."""
     for name, value in found:
