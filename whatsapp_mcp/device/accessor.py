@@ -1,8 +1,8 @@
 """`Accessor`: the one place that holds a device or a client.
 
-Whoever needs the current one asks here, for the length of one call, and keeps nothing. `replace()` swaps it at
-any time: the lock guards the swap alone, so a call that hangs on the old one cannot hold the new one back; it is
-ended with an error instead.
+Whoever needs the current one asks here, for the length of one call, and keeps nothing. `replace()` swaps it
+at any time: the lock guards the swap alone, so a call that hangs on the old one cannot hold the new one
+back; it is ended with an error instead.
 """
 
 from __future__ import annotations

@@ -27,6 +27,10 @@ class Clock(Protocol):
         """Return after that many seconds."""
         ...
 
+    def limit(self, seconds: float | None) -> anyio.CancelScope:
+        """A scope that is cancelled after that many seconds; never when None."""
+        ...
+
 
 class SystemClock:
     """The machine's own time."""
@@ -43,19 +47,13 @@ class SystemClock:
         """Return after that many seconds."""
         await anyio.sleep(seconds)
 
+    def limit(self, seconds: float | None) -> anyio.CancelScope:
+        """A scope that is cancelled after that many seconds; never when None."""
+        return anyio.move_on_after(seconds)
+
 
 async def within(clock: Clock, seconds: float | None, wait: Callable[[], Awaitable[T]]) -> T | None:
     """What `wait()` returns, or None when `seconds` pass first on `clock` (None: no limit)."""
-    if seconds is None:
+    with clock.limit(seconds):
         return await wait()
-    result: T | None = None
-
-    async def limit() -> None:
-        await clock.sleep(max(0.0, seconds))
-        tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(limit)
-        result = await wait()
-        tasks.cancel_scope.cancel()
-    return result
+    return None

@@ -1,10 +1,10 @@
 """The link's state machine: every state, every event, every transition, and nothing else.
 
-`step(link, event, moment)` is pure: it answers the next `Link` and what the loop must do (`Effect`). The loop in
-`reconnect.py` feeds it events and does the effects; it decides nothing itself.
+`step(link, event, moment)` is pure: it answers the next `Link` and what the loop must do (`Effect`). The
+loop in `reconnect.py` feeds it events and does the effects; it decides nothing itself.
 
-Two rules hold throughout. Events of a client other than the running one change nothing. And every state that may
-leave by itself has a `timer`, so that nothing waits for ever on something that never comes.
+Two rules hold throughout. Events of a client other than the running one change nothing. And every state
+that may leave by itself has a `timer`, so that nothing waits for ever on something that never comes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,84 @@
+"""A local device against WhatsApp on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import anyio
+import pytest
+
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.local import LocalDevice
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.settings import AccountFolder, AccountSettings
+from whatsapp_mcp.simulator import WhatsApp
+
+
+@pytest.fixture
+async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
+    async with WhatsApp() as whatsapp:
+        for name, value in whatsapp.environment().items():
+            monkeypatch.setenv(name, value)
+        yield whatsapp
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> AccountFolder:
+    made = AccountFolder("default", tmp_path / "accounts" / "default")
+    made.create()
+    return made
+
+
+@dataclass
+class Hosted:
+    """A local device and its archive."""
+
+    device: LocalDevice
+    archive: Archive
+
+    async def until(self, *states: ConnectionState, within: float = 20.0) -> ConnectionStatus:
+        with anyio.fail_after(within):
+            await self.device.wait_for(lambda link: link.state in states)
+        return await self.device.status()
+
+
+Host = Callable[[], AbstractAsyncContextManager[Hosted]]
+
+
+@pytest.fixture
+def host(folder: AccountFolder) -> Host:
+    """Opens the account's device; more than once, one after the other, is another host each time."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Hosted]:
+        async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
+            device = LocalDevice(folder, AccountSettings(), archive, tasks)
+            await device.start()
+            try:
+                yield Hosted(device, archive)
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await device.stop()
+
+    return opened
+
+
+@pytest.fixture
+async def hosted(host: Host) -> AsyncIterator[Hosted]:
+    async with host() as it:
+        yield it
+
+
+@pytest.fixture
+async def linked(wa: WhatsApp, hosted: Hosted) -> Hosted:
+    """A device that is linked and online."""
+    shown = await hosted.device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    await hosted.until(ConnectionState.ONLINE)
+    await wa.me.online()
+    return hosted

@@ -1,0 +1,45 @@
+"""Linking, and the first messages both ways."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from tests.device.conftest import Host, Hosted
+from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_qr_code_links_the_device_and_it_is_online(wa: WhatsApp, linked: Hosted) -> None:
+    status = await linked.device.status()
+    assert status.state is ConnectionState.ONLINE
+    assert status.number == wa.me.pn.number
+    assert status.device_id is not None
+    assert status.generation == 1
+
+
+async def test_texts_go_both_ways(wa: WhatsApp, linked: Hosted) -> None:
+    ann = wa.person("Ann")
+    result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello Ann")))
+    assert (result.status, result.reason) == (SendStatus.SENT, None)
+    assert result.message_id
+    assert result.ref
+    change = await linked.archive.last_change()
+    await ann.says("hello yourself")
+    with anyio.fail_after(10):
+        while not (found := (await linked.archive.search("yourself")).items):
+            change = await linked.archive.wait_change(change, 5)
+    assert found[0].text == "hello yourself"
+
+
+async def test_a_host_that_follows_connects_with_the_stored_keys(wa: WhatsApp, host: Host) -> None:
+    async with host() as first:
+        shown = await first.device.link()
+        assert shown.qr is not None
+        await wa.me.scan(shown.qr.text)
+        await first.until(ConnectionState.ONLINE)
+    async with host() as second:
+        status = await second.until(ConnectionState.ONLINE)
+        assert (status.number, status.generation) == (wa.me.pn.number, 2)

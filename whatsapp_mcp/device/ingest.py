@@ -1,0 +1,127 @@
+"""From the journal into the archive.
+
+The archive commits its position in the same transaction as the events, so whoever stops anywhere, the next
+one goes on where the archive ends. Only what is archived is pruned.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.device.clock import Clock, within
+from whatsapp_mcp.device.supervise import backoff
+
+BATCH: Final = 500
+_LOOK_AGAIN: Final = 5.0
+"""Seconds after which the journal is looked at although nobody announced anything."""
+_RETRY_CAP: Final = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class Ingest:
+    """Archives events as they come.
+
+    Args:
+        trouble: Told why events cannot be archived, and None when they can again.
+        archived: Told after every batch.
+
+    Attributes:
+        waiting: Events in the journal that are not yet archived, as of the last look.
+        undecoded: Events put aside since the host began.
+        last_event_at: When the newest archived event was received.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        archive: Archive,
+        clock: Clock,
+        *,
+        trouble: Callable[[str | None], None] = lambda reason: None,
+        archived: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._path = path
+        self._archive = archive
+        self._clock = clock
+        self._trouble = trouble
+        self._archived = archived
+        self._wake = anyio.Event()
+        self._announced = 0
+        self._position = 0
+        self.waiting = 0
+        self.undecoded = 0
+        self.last_event_at: datetime | None = None
+
+    def announce(self, seq: int) -> None:
+        """The journal holds events up to `seq`."""
+        self._announced = max(self._announced, seq)
+        self.waiting = max(0, self._announced - self._position)
+        self._wake.set()
+
+    async def prepare(self) -> None:
+        """Bring journal and archive together before a client may append."""
+        self._position = await self._archive.position()
+        async with self._journal() as journal:
+            await anyio.to_thread.run_sync(self._align, journal)
+
+    def _align(self, journal: Journal) -> None:
+        if journal.last_seq() < self._position:
+            logger.warning("the journal was lost or replaced: its numbers go on after the archive's")
+            journal.continue_after(self._position)
+        self.waiting = journal.waiting(self._position)
+
+    async def run(self) -> None:
+        """Archive until cancelled; what fails is tried again, ever more slowly, and told."""
+        failures = 0
+        while True:
+            try:
+                async with self._journal() as journal:
+                    while True:
+                        await self._drain(journal)
+                        if failures:
+                            failures = 0
+                            self._trouble(None)
+                        await within(self._clock, _LOOK_AGAIN, self._woken)
+            except sqlite3.Error as error:
+                failures += 1
+                logger.exception("the archive cannot be written")
+                self._trouble(f"Received events cannot be archived ({error}).")
+                await self._clock.sleep(backoff(failures, 0.5, base=0.1, cap=_RETRY_CAP))
+
+    async def _woken(self) -> None:
+        await self._wake.wait()
+
+    async def _drain(self, journal: Journal) -> None:
+        while True:
+            self._wake = anyio.Event()
+            events = await anyio.to_thread.run_sync(journal.read, self._position, BATCH)
+            if not events:
+                self.waiting = 0
+                return
+            result = await self._archive.ingest(events)
+            self._position = result.position
+            self.undecoded += result.undecoded
+            self.waiting = max(0, max(self._announced, events[-1].seq) - self._position)
+            self.last_event_at = datetime.fromtimestamp(events[-1].received_at / 1000, UTC)
+            self._archived()
+            await anyio.to_thread.run_sync(journal.prune, self._position)
+
+    @asynccontextmanager
+    async def _journal(self) -> AsyncIterator[Journal]:
+        journal = await anyio.to_thread.run_sync(Journal, self._path)
+        try:
+            yield journal
+        finally:
+            journal.close()

@@ -1,0 +1,75 @@
+"""The keys of the linked device: `client.db`, which belongs to the client library.
+
+The host only looks whether a device is stored and whose it is, and deletes the file after a logout.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import Jid
+
+_QUERY: Final = "SELECT jid, lid, push_name FROM whatsmeow_device LIMIT 1"
+_SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDevice:
+    """The companion whose keys are stored.
+
+    Attributes:
+        jid: Its own address with the device number.
+        lid: The hidden form of the account's address, if known.
+        name: The account's name on WhatsApp, if known.
+    """
+
+    jid: Jid
+    lid: str | None
+    name: str | None
+
+    @property
+    def number(self) -> str | None:
+        """The account's number, E.164."""
+        return self.jid.bare.number
+
+
+def stored_device(path: Path) -> StoredDevice | None:
+    """The device whose keys `client.db` holds; None when there is none, or the file cannot be read."""
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
+            row = db.execute(_QUERY).fetchone()
+    except sqlite3.Error as error:
+        if "no such table" not in str(error):
+            logger.warning("client.db cannot be read: %s", error)
+        return None
+    if row is None or not row[0]:
+        return None
+    try:
+        # The library stores "user.agent:device@server" for some accounts.
+        user, _, rest = str(row[0]).partition("@")
+        name, _, device = user.partition(":")
+        jid = Jid.parse(f"{name.split('.')[0]}{':' + device if device else ''}@{rest}")
+    except InvalidArgument:
+        logger.warning("client.db names a device that is no address")
+        return None
+    return StoredDevice(jid, str(row[1]) if row[1] else None, row[2] or None)
+
+
+def forget(path: Path) -> None:
+    """Delete the keys.
+
+    Raises:
+        OSError: A file cannot be deleted, for example because the client process still ends.
+    """
+    for suffix in _SUFFIXES:
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

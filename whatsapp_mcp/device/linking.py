@@ -1,0 +1,52 @@
+"""How far linking has come, for whoever waits for the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import anyio
+
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
+
+
+class Linking:
+    """The current `LinkState`; every change gets a higher revision and wakes who waits."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._now = LinkState(ConnectionState.UNLINKED, 0)
+        self._news = anyio.Event()
+
+    @property
+    def now(self) -> LinkState:
+        """How far it has come."""
+        return self._now
+
+    def enter(self, state: ConnectionState, reason: str | None, number: str | None) -> None:
+        """The link is in another state; codes are worthless then."""
+        if (state, reason, number) != (self._now.state, self._now.reason, self._now.number):
+            self._become(LinkState(state, self._now.revision + 1, reason=reason, number=number))
+
+    def show_qr(self, text: str, lifetime: float) -> None:
+        """A QR text is out."""
+        qr = QrCode(text, self._clock.now() + timedelta(seconds=lifetime))
+        self._become(replace(self._now, revision=self._now.revision + 1, qr=qr))
+
+    def show_code(self, code: str, lifetime: float) -> None:
+        """A pairing code is out."""
+        expires = self._clock.now() + timedelta(seconds=lifetime)
+        self._become(replace(self._now, revision=self._now.revision + 1, code=code, code_expires_at=expires))
+
+    def _become(self, state: LinkState) -> None:
+        self._now = state
+        self._news.set()
+        self._news = anyio.Event()
+
+    async def wait_for(self, met: Callable[[LinkState], bool]) -> LinkState:
+        """Wait until it is as asked; the caller sets the limit."""
+        while not met(self._now):
+            await self._news.wait()
+        return self._now

@@ -1,0 +1,320 @@
+"""`LocalDevice`: the device in the server that hosts its link."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, Final
+
+from anyio.abc import TaskGroup
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.client import protocol
+from whatsapp_mcp.device import keys, state
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.client_process import Client
+from whatsapp_mcp.device.clock import Clock, SystemClock, within
+from whatsapp_mcp.device.ingest import Ingest
+from whatsapp_mcp.device.linking import Linking
+from whatsapp_mcp.device.outbox import Outbox
+from whatsapp_mcp.device.reconnect import ReconnectLoop
+from whatsapp_mcp.device.record import LinkRecord
+from whatsapp_mcp.device.state import Link
+from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.errors import (
+    DeadlineExceeded,
+    InvalidArgument,
+    NotConnected,
+    NotLinked,
+    WhatsAppError,
+)
+from whatsapp_mcp.jid import parse_number
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
+from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.settings import AccountFolder, AccountSettings
+
+CALL_DEADLINE: Final = 20.0
+_FIRST_CODE: Final = 40.0
+_PAIR_CODE_LIFETIME: Final = 160.0
+_LOGOUT_DEADLINE: Final = 10.0
+_WATCH_INTERVAL: Final = 15.0
+_WATCH_DEADLINE: Final = 5.0
+_SETTLE: Final = 5.0
+_DRAIN: Final = 0.3
+
+logger = logging.getLogger(__name__)
+
+
+class LocalDevice:
+    """The linked device of an account whose lock this server holds.
+
+    Args:
+        folder: The account's files.
+        account: How the companion introduces itself.
+        archive: The account's archive, for writing.
+        tasks: Where its loops and clients run; the device ends with them.
+        program: The client process's command, for tests.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        account: AccountSettings,
+        archive: Archive,
+        tasks: TaskGroup,
+        clock: Clock | None = None,
+        program: tuple[str, ...] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._archive = archive
+        self._tasks = tasks
+        self._clock = clock or SystemClock()
+        record = LinkRecord(folder.path)
+        link = record.load(self._clock.now())
+        self._owner = keys.stored_device(folder.client_db)
+        self._linking = Linking(self._clock)
+        self._clients: Accessor[Client] = Accessor(self._absent, record)
+        self._events_lost = 0
+        self._phone_seen: float | None = None
+        make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
+        self._loop = ReconnectLoop(
+            self._clients,
+            partial(make, program=program) if program else make,
+            tasks,
+            partial(keys.forget, folder.client_db),
+            record,
+            link=link,
+            clock=self._clock,
+            changed=self._changed,
+        )
+        self._ingest = Ingest(folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble)
+        self._outbox = Outbox(
+            archive,
+            self._hand_over,
+            self._clock,
+            online=self._is_online,
+            linked=lambda: self._loop.link.linked,
+        )
+
+    async def start(self) -> None:
+        """Begin: archive what the journal holds, then connect if a phone is linked."""
+        await self._ingest.prepare()
+        self._loop.post(state.Opened(self._owner is not None))
+        for name, run in (
+            ("reconnect loop", self._loop.run),
+            ("ingest", self._ingest.run),
+            ("outbox", self._outbox.run),
+            ("watch", self._watch),
+        ):
+            self._tasks.start_soon(partial(supervised, name, run, clock=self._clock))
+
+    async def stop(self) -> None:
+        """End the client: softly when it lets us, at once when not."""
+        try:
+            async with self._clients.use(_DRAIN + 0.1) as client:
+                await client.call("exit", {"drain": _DRAIN}, deadline=_DRAIN + 0.1)
+        except WhatsAppError:
+            logger.debug("the client ended")
+        await self._clients.replace(None)
+
+    def kill(self) -> None:
+        """Nothing to end by itself: the device lives and dies with its host's tasks."""
+
+    async def wait_for(self, met: Callable[[Link], bool]) -> Link:
+        """Wait until the link is as asked; the caller sets the limit."""
+        return await self._loop.wait_for(met)
+
+    # What the client says.
+
+    def _report(self, event: state.ClientEvent) -> None:
+        self._loop.post(event)
+
+    def _notice(self, method: str, params: Params, generation: int) -> None:
+        if generation != self._clients.generation:
+            return
+        if method == protocol.QR and self._loop.link.state is ConnectionState.LINKING:
+            self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
+        elif method in {protocol.JOURNALED, protocol.STATE}:
+            self._ingest.announce(int(params["seq"]))
+
+    def _changed(self, before: Link, after: Link) -> None:
+        if after.online_at is not None and before.online_at != after.online_at:
+            self._owner = keys.stored_device(self._folder.client_db)
+            self._tasks.start_soon(self._archive_owner)
+            self._outbox.poke()
+        if before.linked and not after.linked:
+            self._owner = None
+        self._linking.enter(after.state, after.reason, self._owner.number if self._owner else None)
+
+    async def _archive_owner(self) -> None:
+        owner = self._owner
+        if owner is None:
+            return
+        try:
+            await self._archive.set_own(str(owner.jid.bare), owner.lid, owner.name)
+        except (sqlite3.Error, WhatsAppError):
+            logger.exception("the account's owner cannot be archived")
+
+    def _ingest_trouble(self, reason: str | None) -> None:
+        generation = self._loop.link.generation
+        event = state.Unstuck(generation) if reason is None else state.Stuck(generation, reason)
+        self._loop.post(event)
+
+    async def _watch(self) -> None:
+        """Ask the client process itself, without WhatsApp: one that does not answer is of no use."""
+        while True:
+            await self._clock.sleep(_WATCH_INTERVAL)
+            if not self._is_online():
+                continue
+            generation = self._clients.generation
+            try:
+                async with self._clients.use(_WATCH_DEADLINE) as client:
+                    await client.call("is_connected", deadline=_WATCH_DEADLINE)
+            except DeadlineExceeded:
+                self._loop.post(state.Doubtful(generation, "The client process does not answer."))
+            except WhatsAppError:
+                logger.debug("the client was replaced while it was watched")
+
+    # The link.
+
+    def _absent(self) -> WhatsAppError:
+        link = self._loop.link
+        if not link.linked:
+            return NotLinked("No phone is linked to this account.")
+        reason = f" ({link.reason})" if link.reason else ""
+        return NotConnected(f"The link to WhatsApp is {link.state.value}{reason}.", state.action(link))
+
+    def _is_online(self) -> bool:
+        link = self._loop.link
+        return link.state is ConnectionState.ONLINE
+
+    async def call(
+        self, method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE
+    ) -> Any:
+        """Call the current client; one that does not answer in time is probed.
+
+        Raises:
+            WhatsAppError: What the client answered, or why there is none to ask.
+        """
+        generation = self._clients.generation
+        try:
+            async with self._clients.use(deadline) as client:
+                return await client.call(method, params, deadline=deadline)
+        except DeadlineExceeded:
+            self._loop.post(state.Doubtful(generation, "WhatsApp did not answer a call in time."))
+            raise
+
+    async def _hand_over(self, chat: str, message: str, deadline: float) -> dict[str, Any]:
+        return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
+
+    # The `Device` protocol.
+
+    async def status(self) -> ConnectionStatus:
+        """See `Device.status`."""
+        link = self._loop.link
+        owner = self._owner
+        return ConnectionStatus(
+            state=link.state,
+            since=link.since,
+            account=self._folder.name,
+            reason=link.reason,
+            action=state.action(link),
+            connected=link.state is ConnectionState.ONLINE,
+            logged_in=link.online_at is not None and link.running,
+            device_id=str(owner.jid) if owner else None,
+            number=owner.number if owner else None,
+            name=owner.name if owner else None,
+            generation=link.generation,
+            last_event_at=self._ingest.last_event_at,
+            last_sent_at=self._outbox.last_sent_at,
+            until=link.until,
+            journal_waiting=self._ingest.waiting,
+            events_lost=self._events_lost,
+            undecoded=self._ingest.undecoded,
+            catching_up=self._ingest.waiting > 0,
+            hosted_by=os.getpid(),
+        )
+
+    async def link(self, phone: str | None = None) -> LinkState:
+        """See `Device.link`."""
+        number = parse_number(phone) if phone is not None else None
+        if self._loop.link.linked:
+            raise InvalidArgument("A phone is linked already.", "Unlink it first with unlink_device.")
+        before = self._linking.now.revision
+        if self._loop.link.state is not ConnectionState.LINKING:
+            self._loop.post(state.LinkAsked())
+        else:
+            before = -1
+        shown = await self._within(
+            _FIRST_CODE,
+            lambda: self._linking.wait_for(
+                lambda now: (
+                    (now.revision > before)
+                    and (now.qr is not None or now.state is not ConnectionState.LINKING)
+                )
+            ),
+        )
+        if shown.state is not ConnectionState.LINKING:
+            raise NotConnected(shown.reason or "Linking was given up.", "Try again.")
+        if number is not None and shown.code is None:
+            code = await self.call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
+            self._linking.show_code(str(code), _PAIR_CODE_LIFETIME)
+        return self._linking.now
+
+    async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
+        """See `Device.link_state`."""
+        if wait > 0:
+            await within(
+                self._clock, wait, lambda: self._linking.wait_for(lambda now: now.revision > after_revision)
+            )
+        return self._linking.now
+
+    async def unlink(self) -> None:
+        """See `Device.unlink`."""
+        if not self._loop.link.linked:
+            raise NotLinked("No phone is linked to this account.")
+        reason = "Unlinked here."
+        try:
+            await self.call("logout", deadline=_LOGOUT_DEADLINE)
+        except WhatsAppError as error:
+            logger.warning("WhatsApp could not be told of the logout: %s", error.code)
+            reason = (
+                "Unlinked here; WhatsApp could not be told, so remove it in the phone's linked devices too."
+            )
+        self._loop.post(state.Unlinked(reason))
+        await self._within(_SETTLE, lambda: self._loop.wait_for(lambda link: not link.linked))
+
+    async def reconnect(self) -> ConnectionStatus:
+        """See `Device.reconnect`."""
+        if not self._loop.link.linked:
+            raise NotLinked("No phone is linked to this account.")
+        before = self._loop.link.generation
+        self._loop.post(state.ReconnectAsked())
+        await self._within(_SETTLE, lambda: self._loop.wait_for(lambda link: link.generation > before))
+        return await self.status()
+
+    async def send(self, request: SendRequest) -> SendResult:
+        """See `Device.send`."""
+        return await self._outbox.send(request)
+
+    async def resolve_number(self, number: str) -> str | None:
+        """See `Device.resolve_number`."""
+        from base64 import b64decode
+
+        from whatsapp_mcp.protobufs import Neonize
+
+        jid = parse_number(number)
+        for answer in await self.call("is_on_whatsapp", {"numbers": [f"+{jid.user}"]}):
+            found = Neonize.IsOnWhatsAppResponse.FromString(b64decode(answer))
+            if found.IsIn:
+                return f"{found.JID.User}@{found.JID.Server}"
+        return None
+
+    async def _within(self, seconds: float, wait: Callable[[], Awaitable[Any]]) -> Any:
+        outcome = await within(self._clock, seconds, wait)
+        if outcome is None:
+            raise DeadlineExceeded(f"It took longer than {seconds:g} seconds.")
+        return outcome

@@ -1,0 +1,115 @@
+"""What a client process notifies, as events of the state machine."""
+
+from __future__ import annotations
+
+import base64
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp.client import protocol
+from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.device import state
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.protobufs import Neonize
+
+_LOGOUTS: Final = {
+    2: "WhatsApp logged this companion out.",
+    4: "The phone's account is gone from WhatsApp.",
+    5: "WhatsApp logged this companion out without saying why.",
+}
+"""By `ConnectFailureReason` of the library (LOGGED_OUT, MAIN_DEVICE_GONE, UNKNOWN_LOGOUT)."""
+_BANS: Final = {
+    1: "sent to too many people",
+    2: "blocked by many people",
+    3: "made too many groups",
+    4: "sent the same message too often",
+    5: "sent too many broadcasts",
+}
+
+logger = logging.getLogger(__name__)
+
+
+def events_of(method: str, params: dict[str, Any], generation: int) -> state.ClientEvent | None:
+    """The event that a notification of the client `generation` stands for; None when it says nothing."""
+    match method:
+        case protocol.QR:
+            return state.Code(generation, float(params["lifetime"]))
+        case protocol.ENDED:
+            return _ended(str(params.get("error", "")), generation)
+        case protocol.STUCK:
+            reason = f"Received events cannot be stored ({params.get('error', 'disk error')})."
+            return state.Stuck(generation, reason)
+        case protocol.UNSTUCK:
+            return state.Unstuck(generation)
+        case protocol.STATE:
+            try:
+                return _state(int(params["code"]), base64.b64decode(params["payload"]), generation)
+            except DecodeError:
+                logger.warning("state event %s cannot be decoded", params["code"])
+                return None
+        case _:
+            return None
+
+
+def _ended(error: str, generation: int) -> state.ClientEvent:
+    # A <failure> with a code that the library's enum lacks kills its event pump with these words.
+    if "ConnectFailure" in error:
+        return state.Refused(
+            generation, "WhatsApp refused the login with a code unknown to the client library."
+        )
+    return state.Ended(generation, error or "The client library stopped.")
+
+
+def _state(code: int, payload: bytes, generation: int) -> state.ClientEvent | None:
+    from whatsapp_mcp.protobufs import Neonize
+
+    match code:
+        case EventCode.CONNECTED:
+            return state.Online(generation)
+        case EventCode.DISCONNECTED:
+            return state.Disconnected(generation)
+        case EventCode.KEEP_ALIVE_TIMEOUT:
+            return state.Doubtful(generation, "WhatsApp does not answer keep-alives.")
+        case EventCode.KEEP_ALIVE_RESTORED:
+            return state.Answered(generation)
+        case EventCode.STREAM_REPLACED:
+            return state.Replaced(generation)
+        case EventCode.CLIENT_OUTDATED:
+            return state.Outdated(generation)
+        case EventCode.LOGGED_OUT:
+            reason = Neonize.LoggedOut.FromString(payload).Reason
+            return state.LoggedOut(
+                generation, _LOGOUTS.get(reason, "This companion was removed on the phone.")
+            )
+        case EventCode.TEMPORARY_BAN:
+            return _ban(Neonize.TemporaryBan.FromString(payload), generation)
+        case EventCode.CONNECT_FAILURE:
+            return _refused(Neonize.ConnectFailure.FromString(payload), generation)
+        case EventCode.PAIR_STATUS:
+            return _paired(Neonize.PairStatus.FromString(payload), generation)
+        case _:
+            return None
+
+
+def _ban(ban: Neonize.TemporaryBan, generation: int) -> state.ClientEvent:
+    reason = f"WhatsApp banned this account for a time: {_BANS.get(ban.Code, f'code {ban.Code}')}."
+    return state.Banned(generation, reason, ban_seconds(ban.Expire))
+
+
+def ban_seconds(expire: int) -> float:
+    """Seconds of a ban from the library's number, a Go duration in nanoseconds or plain seconds."""
+    return expire / 1e9 if expire >= 1_000_000_000 else float(expire)
+
+
+def _refused(failure: Neonize.ConnectFailure, generation: int) -> state.ClientEvent:
+    words = failure.Message or f"reason {failure.Reason}"
+    return state.Refused(generation, f"WhatsApp refused the login: {words}.")
+
+
+def _paired(status: Neonize.PairStatus, generation: int) -> state.ClientEvent:
+    if status.Status == status.ERROR:
+        return state.Ended(generation, status.Error or "the phone and the companion disagree.")
+    return state.Paired(generation)
