@@ -211,12 +211,16 @@ def _subclasses(base: type[WhatsAppError]) -> Iterator[type[WhatsAppError]]:
 
 
 def from_payload(payload: Mapping[str, Any]) -> WhatsAppError:
-    """The error that `to_payload` described; an unknown code becomes `Busy` and keeps its sentence."""
-    code = payload.get("code")
+    """The error that `to_payload` described; whatever another version may have written, it is an error.
+
+    An unknown code becomes `Busy` and keeps its sentence; what is not of the form expected is left out.
+    """
+    code, action = payload.get("code"), payload.get("action")
+    candidates, retry_after = payload.get("candidates"), payload.get("retry_after")
     kind = next((sub for sub in _subclasses(WhatsAppError) if sub.code == code), Busy)
     return kind(
         str(payload.get("message", "")),
-        payload.get("action"),
-        candidates=tuple(payload.get("candidates", ())),
-        retry_after=payload.get("retry_after"),
+        action if isinstance(action, str) else None,
+        candidates=[str(each) for each in candidates] if isinstance(candidates, list) else (),
+        retry_after=retry_after if isinstance(retry_after, int | float) else None,
     )

@@ -122,7 +122,7 @@ def parse_number(text: str, region: str | None = None) -> Jid:
     import phonenumbers  # slow to import, and most processes start before they need it
 
     stripped = text.strip()
-    attempts = [(stripped, region)] if region else []
+    attempts: list[tuple[str, str | None]] = [(stripped, region)] if region else []
     digits = re.sub(r"\D", "", stripped)
     attempts.append((f"+{digits.removeprefix('00') if not stripped.startswith('+') else digits}", None))
     for candidate, where in attempts:

@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import tempfile
 import tomllib
+import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from whatsapp_mcp.errors import InvalidArgument
 
@@ -24,6 +26,10 @@ ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FILE_ONLY: Final = ("account", "policy")
+
+
+UserPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""A path in which `~` is the user's home."""
 
 
 class _Section(BaseModel):
@@ -55,11 +61,17 @@ class ServerSettings(_Section):
 
 
 class MediaSettings(_Section):
-    """`[media]`: where downloads go (`folder`), from where files may be sent (`roots`), and up to which size."""
+    """`[media]`: where downloads go (`folder`), from where files may be sent (`roots`), and their size."""
 
-    folder: Path | None = None
-    roots: tuple[Path, ...] = ()
+    folder: UserPath | None = None
+    roots: tuple[UserPath, ...] = ()
     max_megabytes: int = Field(default=100, ge=1, le=2048)
+
+    @field_validator("roots", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        """A variable lists folders as `PATH` does."""
+        return value.split(os.pathsep) if isinstance(value, str) else value
 
 
 class RetentionSettings(_Section):
@@ -69,7 +81,10 @@ class RetentionSettings(_Section):
 
 
 class Settings(_Section):
-    """Everything that can be set. `home` holds every file; `timezone` is an IANA name, the system's when left out."""
+    """Everything that can be set.
+
+    `home` holds every file; `timezone` is an IANA name, the system's zone when left out.
+    """
 
     home: Path
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
@@ -79,6 +94,16 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
     retention: RetentionSettings = RetentionSettings()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                zoneinfo.ZoneInfo(value)
+            except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError(f"{value!r} is no IANA time zone") from None
+        return value
 
     def account_folder(self, name: str = "default") -> AccountFolder:
         """The folder of the account with this local name (letters, digits, `_ . -`).
@@ -148,7 +173,11 @@ class AccountFolder:
 
 
 def runtime_folder() -> Path:
-    """A short, private folder for sockets, made if need be."""
+    """A short, private folder for sockets, made if need be.
+
+    Raises:
+        InvalidArgument: Somebody else has made it: what is put there could be theirs to read.
+    """
     base = os.environ.get("XDG_RUNTIME_DIR")
     if base and len(base) < 50 and Path(base).is_dir():
         folder = Path(base) / "whatsapp-mcp"
@@ -158,6 +187,13 @@ def runtime_folder() -> Path:
         if len(str(folder)) > 70:
             folder = Path("/tmp") / f"whatsapp-mcp-{user}"  # noqa: S108
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if hasattr(os, "getuid"):
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            raise InvalidArgument(
+                f"{folder} belongs to somebody else.", "Set XDG_RUNTIME_DIR to a folder of yours."
+            )
+        folder.chmod(0o700)
     return folder
 
 
@@ -175,11 +211,15 @@ def load(home: Path | None = None) -> Settings:
     config = folder / "config.toml"
     values: dict[str, Any] = {}
     text = ""
-    if config.is_file():
-        text = config.read_text(encoding="utf-8")
+    if config.exists():
         try:
+            text = config.read_text(encoding="utf-8")
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except OSError as error:
+            raise InvalidArgument(
+                f"{config} cannot be read: {error.strerror}.", "Mend its rights."
+            ) from error
+        except ValueError as error:
             raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Mend that line.") from error
     if "home" in values:
         raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
@@ -201,20 +241,33 @@ def _overlay_environment(values: dict[str, Any]) -> None:
                 f"{variable} cannot be set by environment: any server may host the account.",
                 f"Write it into the [{section}] section of config.toml.",
             )
-        if key:
-            values.setdefault(section, {})[key] = value
-        else:
+        if not key:
             values[section] = value
+        elif isinstance(table := values.setdefault(section, {}), dict):
+            table[key] = value
+        else:
+            raise InvalidArgument(f"{section}: it is a section, not a value.", f"Write [{section}] and keys.")
 
 
 def _explain(error: ValidationError, config: Path, text: str) -> tuple[str, str]:
     first = error.errors()[0]
-    path = [str(part) for part in first["loc"]]
-    key = path[-1]
-    line = next(
-        (n for n, line in enumerate(text.splitlines(), 1) if re.match(rf"\s*\[?{re.escape(key)}\b", line)),
-        None,
-    )
+    path = [part for part in first["loc"] if isinstance(part, str)]
+    line = _line_of(path, text)
     place = f"{config}, line {line}" if line else f"environment or {config}"
-    what = "unknown setting" if first["type"] == "extra_forbidden" else first["msg"].lower()
+    said = first["msg"].removeprefix("Value error, ")
+    what = "unknown setting" if first["type"] == "extra_forbidden" else said[:1].lower() + said[1:]
     return f"{'.'.join(path)}: {what} ({place}).", "Correct or remove it, then start again."
+
+
+def _line_of(path: list[str], text: str) -> int | None:
+    """The line that sets a key, or that opens its section; None when it stands in neither form."""
+    section, found = "", None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):
+            section = header[1]
+            if [section] == path[:1]:
+                found = number
+        key = re.match(r"\s*([\w-]+)\s*[=.]", line)
+        if key and ([section, key[1]] == path[:2] or (not section and [key[1]] == path[:1])):
+            return number
+    return found

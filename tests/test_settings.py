@@ -1,0 +1,172 @@
+"""Settings: the file, the environment over it, and what stops the start."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.errors import InvalidArgument
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in list(os.environ):
+        if variable.startswith("WHATSAPP_MCP_"):
+            monkeypatch.delenv(variable)
+
+
+def load_text(home: Path, text: str) -> settings.Settings:
+    (home / "config.toml").write_text(text, encoding="utf-8")
+    return settings.load(home)
+
+
+def test_everything_has_a_default(tmp_path: Path) -> None:
+    loaded = settings.load(tmp_path)
+    assert loaded.home == tmp_path
+    assert (loaded.policy.mode, loaded.server.port, loaded.account.history) == ("standard", 8808, "recent")
+
+
+def test_the_home_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    assert settings.load().home == tmp_path
+
+
+def test_the_file_is_read_and_the_environment_laid_over_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHATSAPP_MCP_SERVER__PORT", "9001")
+    monkeypatch.setenv("WHATSAPP_MCP_LOG_LEVEL", "debug")
+    monkeypatch.setenv("WHATSAPP_MCP_MEDIA__ROOTS", os.pathsep.join(["/one", "/two"]))
+    loaded = load_text(tmp_path, '[server]\nport = 9000\nhost = "::1"\n[policy]\nmode = "open"\n')
+    assert (loaded.server.port, loaded.server.host, loaded.policy.mode) == (9001, "::1", "open")
+    assert loaded.log_level == "debug"
+    assert loaded.media.roots == (Path("/one"), Path("/two"))
+
+
+def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    loaded = load_text(tmp_path, '[media]\nfolder = "~/Downloads"\nroots = ["~/Documents"]\n')
+    assert loaded.media.folder == tmp_path / "Downloads"
+    assert loaded.media.roots == (tmp_path / "Documents",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nhost = 'a'\nprot = 1\n", "server.prot: unknown setting (*, line 3)"),
+        ("[media]\nmax_megabytes = 1\n[server]\nport = 'x'\n", "server.port: * (*, line 4)"),
+        ("[media]\nport = 1\n[server]\nport = 1\n", "media.port: unknown setting (*, line 2)"),
+        ("[server]\n\nport = 99999\n", "server.port: * (*, line 3)"),
+        ("[surver]\nport = 1\n", "surver: unknown setting (*, line 1)"),
+        ("[media]\nroots = [1]\n", "media.roots: * (*, line 2)"),
+        ('timezone = "Mars/Base"\n', "timezone: *no IANA time zone (*, line 1)"),
+        ("server = 3\n", "server: * (*, line 1)"),
+        ("[account]\ndevice_name = ''\n", "account.device_name: * (*, line 2)"),
+        ("[server\n", "*not valid TOML*line 1*"),
+        ("home = '/x'\n", "*'home' cannot be set here*"),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_told_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        load_text(tmp_path, text)
+    message, rest = caught.value.message, said
+    for part in rest.split("*"):
+        assert part in message
+    assert str(tmp_path) in message
+
+
+def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InvalidArgument, match="not valid TOML"):
+        settings.load(tmp_path)
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").mkdir()
+    with pytest.raises(InvalidArgument, match="cannot be read"):
+        settings.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "variable", ["WHATSAPP_MCP_POLICY__MODE", "WHATSAPP_MCP_ACCOUNT__HISTORY", "WHATSAPP_MCP_POLICY"]
+)
+def test_what_concerns_an_account_cannot_come_from_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "open")
+    with pytest.raises(InvalidArgument, match=variable):
+        settings.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "variable", ["WHATSAPP_MCP_PROT", "WHATSAPP_MCP_SERVER", "WHATSAPP_MCP_SERVER__PROT"]
+)
+def test_an_unknown_variable_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    with pytest.raises(InvalidArgument):
+        settings.load(tmp_path)
+
+
+def test_a_variable_for_a_section_that_the_file_made_a_value_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WHATSAPP_MCP_SERVER__PORT", "1")
+    with pytest.raises(InvalidArgument, match="section"):
+        load_text(tmp_path, "server = 3\n")
+
+
+def test_an_accounts_folder_is_private(tmp_path: Path) -> None:
+    folder = settings.load(tmp_path / "home").account_folder("work")
+    previous = os.umask(0)
+    try:
+        folder.create()
+        folder.create()
+    finally:
+        os.umask(previous)
+    made = [folder.path.parent.parent, folder.path.parent, folder.path, folder.media]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "-x", "a b", "x" * 65, "a\n"])
+def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InvalidArgument):
+        settings.load(tmp_path).account_folder(name)
+
+
+def test_sockets_of_two_homes_differ_and_are_short_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    deep = tmp_path / ("d" * 100)
+    sockets = {settings.load(home).account_folder("default").socket for home in (tmp_path, deep)}
+    assert len(sockets) == 2
+    assert all(len(os.fsencode(socket)) < 104 for socket in sockets)
+
+
+def test_a_runtime_folder_that_others_can_enter_is_made_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = Path("/tmp") / f"wa-{os.getpid()}"
+    base.mkdir()
+    try:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
+        (base / "whatsapp-mcp").mkdir(mode=0o777)
+        (base / "whatsapp-mcp").chmod(0o777)
+        assert stat.S_IMODE(settings.runtime_folder().stat().st_mode) == 0o700
+    finally:
+        (base / "whatsapp-mcp").rmdir()
+        base.rmdir()
+
+
+def test_a_runtime_folder_of_somebody_else_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path))
+    with pytest.raises(InvalidArgument, match="somebody else"):
+        settings.runtime_folder()
