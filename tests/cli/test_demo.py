@@ -1,0 +1,144 @@
+"""`whatsapp-mcp demo` as a person runs it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.abc
+import pytest
+from anyio.streams.text import TextReceiveStream
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
+
+from tests.fixtures import HttpServer, call, client_of, command, until
+from whatsapp_mcp.cli.demo import run_demo
+
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")]
+
+LIMIT = 90.0
+END_LIMIT = 5.0
+
+
+@dataclass
+class Demo:
+    """A running demo and what it has printed."""
+
+    process: anyio.abc.Process
+    printed: str = ""
+    _grown: anyio.Event = field(default_factory=anyio.Event)
+
+    async def read(self) -> None:
+        assert self.process.stdout is not None
+        async for text in TextReceiveStream(self.process.stdout):
+            self.printed += text
+            self._grown.set()
+            self._grown = anyio.Event()
+
+    async def prints(self, pattern: str) -> re.Match[str]:
+        """The first place where the output fits the pattern."""
+        with anyio.fail_after(LIMIT):
+            while (found := re.search(pattern, self.printed)) is None:
+                await self._grown.wait()
+        return found
+
+    async def ends(self) -> int:
+        """The exit code."""
+        with anyio.fail_after(END_LIMIT):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def running(*options: str) -> AsyncGenerator[Demo]:
+    process = await anyio.open_process(
+        command("demo", *options), stdin=subprocess.DEVNULL, stderr=None, env=dict(os.environ)
+    )
+    demo = Demo(process)
+    async with process, anyio.create_task_group() as tasks:
+        tasks.start_soon(demo.read)
+        yield demo
+        if process.returncode is None:
+            process.terminate()
+        tasks.cancel_scope.cancel()
+
+
+async def test_once_shows_the_main_job_and_ends() -> None:
+    async with running("--once") as demo:
+        await demo.prints("Done: linked, read, sent once, answered.")
+        assert await demo.ends() == 0
+    for tool in ("connection_status", "link_device", "list_chats", "list_messages", "send_message"):
+        assert f"→ {tool}" in demo.printed
+    assert "Kiel ist ein Riss" in demo.printed
+
+
+async def test_it_then_serves_http_until_ctrl_c() -> None:
+    async with running() as demo:
+        base = (await demo.prints(r"(http://\S+)/mcp\n"))[1]
+        token = (await demo.prints(r"Token\s+(\S+)\n"))[1]
+        await demo.prints("Ctrl-C")
+        async with client_of(HttpServer(base, token, demo.process), "http") as client:
+            assert len((await call(client, "list_chats", limit=50))["chats"]) > 10
+        demo.process.send_signal(signal.SIGINT)
+        assert await demo.ends() == 0
+
+
+async def test_with_stdio_nothing_but_the_protocol_is_on_stdout() -> None:
+    program, *arguments = command("demo", "--stdio")
+    initialize = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    async with await anyio.open_process([program, *arguments], env=dict(os.environ)) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        await process.stdin.send(json.dumps(initialize).encode() + b"\n")
+        stderr = ""
+        with anyio.fail_after(LIMIT):
+            async for text in TextReceiveStream(process.stderr):
+                stderr += text
+                if "Ctrl-C" in stderr:
+                    break
+        await process.stdin.aclose()
+        stdout = b"".join([chunk async for chunk in process.stdout])
+        with anyio.fail_after(END_LIMIT):
+            assert await process.wait() == 0
+    answers = [json.loads(line) for line in stdout.splitlines()]
+    assert [answer["id"] for answer in answers if "result" in answer] == [1]
+    assert "Done: linked, read, sent once, answered." in stderr
+
+
+async def test_an_application_uses_the_demo_over_stdio() -> None:
+    program, *arguments = command("demo", "--stdio")
+    server = StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
+    async with Client(server, read_timeout_seconds=LIMIT) as client:
+        await until(client, lambda status: status["state"] == "online", "connection_status", limit=LIMIT)
+        await until(client, lambda page: bool(page["chats"]), "list_chats", limit=LIMIT)
+
+
+def test_without_pynacl_it_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    find = importlib.util.find_spec
+
+    def without_nacl(name: str) -> object:
+        return None if name == "nacl" else find(name)
+
+    monkeypatch.setattr(importlib.util, "find_spec", without_nacl)
+    assert run_demo() == 1
+    assert "pip install 'whatsapp-mcp[demo]'" in capsys.readouterr().out
