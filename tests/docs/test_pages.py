@@ -1,6 +1,9 @@
 """What the pages name exists: other pages, commands, options, tools."""
 
+import ast
+import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from whatsapp_mcp.server.registry import spec_of
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+FILE = re.compile(r"`((?:[\w-]+/)+[\w.-]+\.(?:py|toml|json|md)|[\w-]+/)`")
 SERVE_OPTIONS = {option for action in parser()._actions for option in action.option_strings}
 
 
@@ -52,6 +56,18 @@ def test_every_tool_that_a_page_names_exists(page: Path) -> None:
     for name in re.findall(r"`([a-z]+_[a-z_]+)`", page.read_text(encoding="utf-8")):
         if name.split("_")[0] in verbs:
             assert name in tools, name
+
+
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    for name in FILE.findall(page.read_text(encoding="utf-8")):
+        if not name.startswith("accounts/"):
+            assert any((folder / name).exists() for folder in (ROOT, ROOT / "whatsapp_mcp")), name
+
+
+def test_every_code_block_is_well_formed(page: Path) -> None:
+    readers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads}
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        readers[language](block)
 
 
 def _options(command: str) -> set[str]:
