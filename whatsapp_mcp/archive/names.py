@@ -6,9 +6,10 @@ from typing import Final
 
 from whatsapp_mcp.archive.normalise import fold
 
-NAME_SQL: Final = """coalesce(nullif({c}.saved_name, ''), nullif({c}.business_name, ''), nullif({c}.push_name, ''),
- CASE WHEN {c}.pn LIKE '%@s.whatsapp.net' THEN '+' || substr({c}.pn, 1, instr({c}.pn, '@') - 1) ELSE {c}.pn END,
- {c}.lid, 'You')"""
+NAME_SQL: Final = """CASE WHEN {c}.id = 0 THEN coalesce({c}.push_name, 'You') ELSE
+ coalesce({c}.saved_name, {c}.business_name, {c}.push_name,
+ CASE WHEN {c}.pn LIKE '%@s.whatsapp.net' THEN '+' || substr({c}.pn, 1, instr({c}.pn, '@') - 1) END,
+ {c}.pn, {c}.lid) END"""
 """A contact's shown name: saved, business, push name, number, hidden address; `{c}` is the table's alias."""
 
 

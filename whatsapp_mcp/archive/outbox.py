@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive import feed
-from whatsapp_mcp.archive.facts import OWNER, MessageFact, ReceiptFact
+from whatsapp_mcp.archive.facts import OWNER, Mark, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.interface import OutboxEntry
 from whatsapp_mcp.archive.outgoing import content_of_request
@@ -118,27 +118,21 @@ def _time(seconds: float) -> datetime:
 
 def message_status(db: sqlite3.Connection, chat: int, message: int) -> SendStatus:
     """How far an own message has come: in a group as far as with all of its known members."""
-    counts = dict(
-        db.execute(
-            """SELECT kind, count(*) FROM read_marks WHERE chat_id = ? AND up_to >= ? AND contact_id != 0
-            GROUP BY kind""",
-            (chat, message),
-        ).fetchall()
-    )
-    if not counts:
-        return SendStatus.SENT
-    needed, everyone = db.execute(
-        """SELECT (SELECT count(*) FROM members WHERE chat_id = ?1 AND contact_id != 0),
-        (SELECT max(kind) FROM read_marks WHERE chat_id = ?1 AND contact_id = -1 AND up_to >= ?2)""",
+    reached, read, told = db.execute(
+        """SELECT count(DISTINCT contact_id), count(DISTINCT CASE WHEN kind >= 2 THEN contact_id END),
+        max(CASE WHEN contact_id = -1 THEN kind ELSE 0 END)
+        FROM read_marks WHERE chat_id = ? AND up_to >= ?""",
         (chat, message),
     ).fetchone()
-    needed = max(needed, 1)
-    read = max(counts.get(2, 0), counts.get(3, 0))
-    if read >= needed or (everyone or 0) >= 2:
+    if not reached:
+        return SendStatus.SENT
+    members = db.execute(
+        "SELECT count(*) FROM members WHERE chat_id = ? AND contact_id != 0", (chat,)
+    ).fetchone()[0]
+    needed = max(members, 1)
+    if read >= needed or told >= Mark.READ:
         return SendStatus.READ
-    if max(counts.get(1, 0), read) >= needed or everyone:
-        return SendStatus.DELIVERED
-    return SendStatus.SENT
+    return SendStatus.DELIVERED if reached >= needed or told else SendStatus.SENT
 
 
 def get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:

@@ -32,8 +32,7 @@ CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(
 MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id, m.kind, m.flags, m.text,
  m.reply_wa_id, m.edited_at, m.revoked_at, m.details, c.jid, {CHAT_NAME},
  CASE WHEN m.sender_id = -1 THEN c.jid ELSE coalesce(s.pn, s.lid, '') END,
- CASE WHEN m.sender_id = -1 THEN {CHAT_NAME} WHEN m.sender_id = 0 THEN coalesce(s.push_name, 'You')
-  ELSE {NAME_SQL.format(c="s")} END,
+ CASE WHEN m.sender_id = -1 THEN {CHAT_NAME} ELSE {NAME_SQL.format(c="s")} END,
  d.mime_type, d.file_name, d.size, d.duration, d.width, d.height, d.path, d.media_type
  FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
  LEFT JOIN contacts AS cc ON cc.id = c.contact_id
@@ -165,7 +164,7 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
         for chat, wa_id, ref, kind, text, name in db.execute(
             f"""WITH k (chat_id, wa_id) AS (VALUES {places})
             SELECT q.chat_id, q.wa_id, q.ref, q.kind, q.text,
-                CASE WHEN q.sender_id = 0 THEN coalesce(s.push_name, 'You') ELSE {NAME_SQL.format(c="s")} END
+                {NAME_SQL.format(c="s")}
             FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
             LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608
             values,

@@ -1,0 +1,167 @@
+"""One person, two addresses: one contact and one chat, whenever it becomes known."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, journal
+from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter
+from whatsapp_mcp.models import SendStatus
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_two_chats_become_one_when_the_pair_is_learned_and_refs_stay_alive(archive: Archive) -> None:
+    await archive.ingest(
+        journal([ev.message("A1", "by number"), ev.message("A2", "hidden", chat=ANA_LID, at=NOON + 1)])
+    )
+    assert len((await archive.chats()).items) == 2
+    before = {m.text: m.ref for m in (await archive.messages()).items}
+    await archive.record_identities([(ANA, ANA_LID)])
+    (chat,) = (await archive.chats()).items
+    assert (chat.jid, chat.unread) == (ANA, 2)
+    for jid in (ANA, ANA_LID):
+        assert [m.text for m in (await archive.messages(MessageFilter(chat=jid))).items] == ["hidden", "by number"]
+    for text, ref in before.items():
+        assert (await archive.message(ref)).text == text
+    for where in (MessageFilter(chat=ANA), MessageFilter(chat=ANA_LID), MessageFilter(sender=ANA_LID)):
+        assert len((await archive.search("hidden", where)).items) == 1
+    assert await archive.check() == ()
+
+
+async def test_the_same_message_under_both_addresses_becomes_one_and_both_refs_lead_to_it(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "twice", chat=GROUP, sender=ANA),
+                ev.message("A1", "twice", chat=GROUP, sender=ANA_LID),
+            ]
+        )
+    )
+    assert len((await archive.messages()).items) == 2
+    await archive.record_identities([(ANA, ANA_LID)])
+    (message,) = (await archive.messages()).items
+    assert (await archive.message(1)).message_id == (await archive.message(2)).message_id == message.message_id
+    assert len((await archive.search("twice")).items) == 1
+    assert await archive.check() == ()
+
+
+async def test_group_members_reactions_and_receipts_follow_the_merge(archive: Archive) -> None:
+    await archive.record_groups([GroupUpdate(GROUP, "Club", participants=((ANA_LID, None, True, False),))])
+    await archive.ingest(
+        journal(
+            [
+                ev.message("M1", "mine", chat=GROUP, sender=None),
+                ev.reaction("M1", "👍", chat=GROUP, sender=ANA_LID),
+                ev.reaction("M1", "🎉", chat=GROUP, sender=ANA, at=NOON + 99),
+                ev.receipt("M1", chat=GROUP, sender=ANA_LID),
+            ]
+        )
+    )
+    await archive.record_identities([(ANA, ANA_LID)])
+    (member,) = await archive.members(GROUP)
+    assert (member.contact.jid, member.contact.lid, member.admin) == (ANA, ANA_LID, True)
+    message = await archive.message("M1")
+    assert [reaction.emoji for reaction in message.reactions] == ["🎉"]
+    assert message.status is SendStatus.READ
+    report = await archive.send_report("M1")
+    assert len(report.deliveries) == 1
+
+
+async def test_every_way_to_learn_a_pair_in_every_order_ends_the_same(archive: Archive) -> None:
+    ways = [
+        ev.message("A1", "one", alt=ANA_LID),
+        ev.message("A2", "two", chat=ANA_LID, at=NOON + 1),
+        ev.message("A3", "three", sender=None, chat=ANA_LID, recipient_alt=ANA, at=NOON + 2),
+        ev.receipt("A3", chat=ANA_LID, sender=ANA_LID, alt=ANA),
+        ev.edit("A2", "zwei", chat=ANA),
+    ]
+    for number, order in enumerate(itertools.permutations(ways)):
+        await archive.purge()
+        await archive.ingest(journal(order, after=number * 10))
+        assert [m.text for m in (await archive.messages(MessageFilter(chat=ANA))).items] == ["three", "zwei", "one"]
+        assert (await archive.message("A3", chat=ANA)).status is SendStatus.READ
+
+
+async def test_an_edit_under_the_other_address_is_applied_after_the_merge(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "old", chat=GROUP, sender=ANA),
+                ev.edit("A1", "new", chat=GROUP, sender=ANA_LID),
+                ev.message("A2", "gone", chat=GROUP, sender=ANA, at=NOON + 1),
+                ev.revoke("A2", chat=GROUP, sender=ANA_LID),
+            ]
+        )
+    )
+    await archive.record_identities([(ANA, ANA_LID)])
+    assert [m.text for m in (await archive.messages()).items] == ["", "new"]
+
+
+async def test_a_number_that_moved_to_another_person_merges_nothing(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1", "from Ana", alt=ANA_LID)]))
+    await archive.record_identities([(ANA, BOB_LID)])
+    ana, bob = await archive.contact(ANA_LID), await archive.contact(BOB_LID)
+    assert ana is not None
+    assert bob is not None
+    assert (ana.number, bob.number) == (None, "+15550000001")
+    assert [m.chat for m in (await archive.messages()).items] == [ANA_LID]
+
+
+async def test_a_person_with_a_new_number_stays_one_person(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1", "old number", alt=ANA_LID)]))
+    await archive.ingest(journal([ev.message("A2", "new number", chat=BOB, at=NOON + 1)], after=1))
+    await archive.record_identities([(BOB, ANA_LID)])
+    (chat,) = (await archive.chats()).items
+    assert chat.jid == BOB
+    assert len((await archive.messages(MessageFilter(chat=ANA))).items) == 2
+
+
+async def test_what_was_said_under_our_own_addresses_is_ours(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1", "who am I", chat=GROUP, sender=MY_LID)]))
+    assert not (await archive.messages()).items[0].from_me
+    await archive.set_own(ME, MY_LID, "Me Myself")
+    assert (await archive.messages()).items[0].from_me
+    assert await archive.own() == (ME, MY_LID, "Me Myself")
+
+
+async def test_mentions_of_us_are_known_also_when_we_learn_later_who_we_are(archive: Archive) -> None:
+    from whatsapp_mcp.protobufs import E2E
+
+    body = E2E.Message()
+    body.extendedTextMessage.text = "ask @90000 or @15550000001"
+    body.extendedTextMessage.contextInfo.mentionedJID.extend([MY_LID, ANA])
+    await archive.ingest(journal([ev.message("A1", body, name="Ana")]))
+    await archive.set_own(ME, MY_LID, "Max")
+    (message,) = (await archive.messages(MessageFilter(mentions_me=True))).items
+    assert message.text == "ask @Max or @Ana"
+
+
+async def test_names_follow_the_order_saved_business_push_number(archive: Archive) -> None:
+    async def name() -> str:
+        contact = await archive.contact(ANA)
+        assert contact is not None
+        return contact.name
+
+    await archive.ingest(journal([ev.message("A1")]))
+    assert await name() == "+15550000001"
+    await archive.ingest(journal([ev.message("A2", name="ana 🌸", at=NOON + 5)], after=1))
+    assert await name() == "ana 🌸"
+    await archive.ingest(journal([ev.message("A3", name="older name", at=NOON + 1)], after=2))
+    assert await name() == "ana 🌸"
+    await archive.record_contacts([ContactUpdate(ANA, business_name="Ana Ltd")])
+    assert await name() == "Ana Ltd"
+    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Silva")])
+    assert await name() == "Ana Silva"
+    assert (await archive.chats()).items[0].name == "Ana Silva"
+
+
+async def test_names_learned_under_the_hidden_address_reach_the_person(archive: Archive) -> None:
+    await archive.record_contacts([ContactUpdate(ANA_LID, push_name="Ana")])
+    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Silva")])
+    await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+    found = await archive.contacts("ana")
+    assert [(c.jid, c.saved_name, c.push_name) for c in found.items] == [(ANA, "Ana Silva", "Ana")]

@@ -1,0 +1,89 @@
+"""Who has read what, and what is unread."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from whatsapp_mcp.archive import Archive, GroupUpdate, MessageFilter
+from whatsapp_mcp.models import SendStatus
+
+pytestmark = pytest.mark.anyio
+
+
+async def unread(archive: Archive) -> int:
+    return (await archive.chats()).items[0].unread
+
+
+async def test_receipts_move_a_message_from_sent_to_read_in_any_order(archive: Archive) -> None:
+    events = [
+        ev.message("M1", "mine", sender=None),
+        ev.receipt("M1", kind="DELIVERED", at=NOON + 1),
+        ev.receipt("M1", kind="READ", at=NOON + 2),
+    ]
+    for number, order in enumerate(itertools.permutations(events)):
+        await archive.purge()
+        await archive.ingest(journal(order, after=number * 10))
+        assert (await archive.message("M1")).status is SendStatus.READ
+        (delivery,) = (await archive.send_report("M1")).deliveries
+        assert delivery.delivered_at is not None
+        assert delivery.read_at is not None
+        assert (delivery.delivered_at.timestamp(), delivery.read_at.timestamp()) == (NOON + 1, NOON + 2)
+
+
+async def test_a_later_receipt_covers_earlier_messages_and_not_later_ones(archive: Archive) -> None:
+    await archive.ingest(
+        journal([ev.message(f"M{n}", "x", sender=None, at=NOON + n) for n in range(3)] + [ev.receipt("M1")])
+    )
+    assert [m.status for m in (await archive.messages(oldest_first=True)).items] == ["read", "read", "sent"]
+
+
+async def test_a_group_message_is_read_when_every_member_has_read_it(archive: Archive) -> None:
+    members = ((ANA, None, False, False), (BOB, None, False, False))
+    await archive.record_groups([GroupUpdate(GROUP, "Club", participants=members)])
+    await archive.ingest(
+        journal([ev.message("M1", "x", chat=GROUP, sender=None), ev.receipt("M1", chat=GROUP, sender=ANA)])
+    )
+    assert (await archive.message("M1")).status is SendStatus.SENT
+    await archive.ingest(journal([ev.receipt("M1", kind="DELIVERED", chat=GROUP, sender=BOB)], after=2))
+    assert (await archive.message("M1")).status is SendStatus.DELIVERED
+    await archive.ingest(journal([ev.receipt("M1", chat=GROUP, sender=BOB, at=NOON + 20)], after=3))
+    assert (await archive.message("M1")).status is SendStatus.READ
+    report = await archive.send_report("M1")
+    assert {d.contact for d in report.deliveries} == {"+15550000001", "+15550000002"}
+
+
+async def test_incoming_messages_are_unread_until_read_on_another_device(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message(f"A{n}", at=NOON + n) for n in range(3)]))
+    assert await unread(archive) == 3
+    await archive.ingest(journal([ev.receipt("A1", kind="READ_SELF", sender=None)], after=3))
+    assert await unread(archive) == 1
+    assert [m.message_id for m in (await archive.messages(MessageFilter(unread=True))).items] == ["A2"]
+
+
+async def test_reading_elsewhere_counts_also_when_it_is_told_first(archive: Archive) -> None:
+    await archive.ingest(journal([ev.receipt("A1", kind="READ_SELF", sender=None), ev.message("A1")]))
+    assert await unread(archive) == 0
+
+
+async def test_answering_from_the_phone_marks_the_chat_read(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1"), ev.message("A2", sender=None, at=NOON + 1)]))
+    assert await unread(archive) == 0
+
+
+async def test_reading_is_recorded_on_request(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1"), ev.message("A2", at=NOON + 1)]))
+    await archive.record_read(ANA, 1)
+    assert await unread(archive) == 1
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, 0), (2, 2), (5, 5), (9, 5)])
+async def test_the_phones_own_unread_count_comes_out_after_a_history_sync(
+    archive: Archive, count: int, expected: int
+) -> None:
+    messages = [ev.web_message(f"H{n}", at=NOON - n) for n in range(5)]
+    await archive.ingest(journal([ev.history(ev.conversation(messages, unread=count))]))
+    assert await unread(archive) == expected

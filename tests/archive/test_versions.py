@@ -1,0 +1,157 @@
+"""Edits, revokes, reactions and votes: the same outcome whichever comes first."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sqlite3
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.votes import secret_key
+from whatsapp_mcp.models import Message, PollOption, Reaction
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+
+async def only(archive: Archive) -> Message:
+    (message,) = (await archive.messages()).items
+    return message
+
+
+@pytest.mark.parametrize("edit_first", [False, True])
+async def test_an_edit_shows_the_new_text_and_keeps_the_old_one(archive: Archive, edit_first: bool) -> None:
+    events = [ev.message("A1", "helo"), ev.edit("A1", "hello"), ev.edit("A1", "hello!", at=NOON + 70)]
+    await archive.ingest(journal(events[::-1] if edit_first else events))
+    message = await only(archive)
+    assert message.text == "hello!"
+    assert message.edited_at is not None
+    assert message.edited_at.timestamp() == NOON + 70
+    assert [text for _, text in await archive.edits(message.ref)] == ["helo", "hello"]
+    assert (await archive.search("helo")).items == ()
+    assert len((await archive.search("hello")).items) == 1
+
+
+async def test_nobody_edits_the_message_of_another(archive: Archive) -> None:
+    where = {"chat": GROUP}
+    await archive.ingest(
+        journal([ev.message("A1", "mine", sender=ANA, **where), ev.edit("A1", "forged", sender=BOB, **where)])
+    )
+    assert (await only(archive)).text == "mine"
+
+
+@pytest.mark.parametrize("revoke_first", [False, True])
+async def test_a_revoked_message_keeps_its_place_and_nothing_of_its_text(
+    archive: Archive, folder: AccountFolder, revoke_first: bool
+) -> None:
+    events = [ev.message("A1", "confidential"), ev.edit("A1", "confidential too"), ev.revoke("A1")]
+    await archive.ingest(journal(events[::-1] if revoke_first else events))
+    message = await only(archive)
+    assert message.text == ""
+    assert message.revoked_at is not None
+    assert await archive.edits(message.ref) == ()
+    assert (await archive.search("confidential")).items == ()
+    with sqlite3.connect(folder.raw_db) as db:
+        assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)
+
+
+async def test_an_admin_revokes_the_message_of_a_member(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "spam", chat=GROUP, sender=BOB),
+                ev.revoke("A1", of=BOB, chat=GROUP, sender=ANA),
+            ]
+        )
+    )
+    assert (await only(archive)).revoked_at is not None
+
+
+@pytest.mark.parametrize("reaction_first", [False, True])
+async def test_of_a_persons_reactions_the_newest_counts(archive: Archive, reaction_first: bool) -> None:
+    events = [
+        ev.message("A1", "news", name="Ana"),
+        ev.reaction("A1", "👍"),
+        ev.reaction("A1", "❤️", at=NOON + 40),
+        ev.reaction("A1", "😂", sender=None),
+    ]
+    await archive.ingest(journal(events[::-1] if reaction_first else events))
+    assert set((await only(archive)).reactions) == {
+        Reaction("❤️", "Ana"),
+        Reaction("😂", "You", from_me=True),
+    }
+
+
+async def test_a_reaction_taken_back_is_gone(archive: Archive) -> None:
+    events = [ev.message("A1"), ev.reaction("A1", "👍"), ev.reaction("A1", "", at=NOON + 50)]
+    await archive.ingest(journal(events))
+    assert (await only(archive)).reactions == ()
+
+
+SECRET = bytes(range(32))
+
+
+def poll(wa_id: str = "P1", **where: object) -> ev.Raw:
+    body = E2E.Message()
+    body.pollCreationMessageV3.name = "Lunch?"
+    for option in ("Pizza", "Sushi", "Salad"):
+        body.pollCreationMessageV3.options.add(optionName=option)
+    body.pollCreationMessageV3.selectableOptionsCount = 1
+    body.messageContextInfo.messageSecret = SECRET
+    return ev.message(wa_id, body, chat=GROUP, **where)  # type: ignore[arg-type]
+
+
+def vote(*options: str, voter: str, author: str, at: int, sender: str | None = "same") -> ev.Raw:
+    chosen = E2E.PollVoteMessage(selectedOptions=[hashlib.sha256(one.encode()).digest() for one in options])
+    iv = os.urandom(12)
+    key = secret_key(SECRET, "P1", author, voter, "Poll Vote")
+    body = E2E.Message()
+    update = body.pollUpdateMessage
+    update.pollCreationMessageKey.ID = "P1"
+    update.senderTimestampMS = at * 1000
+    update.vote.encPayload = AESGCM(key).encrypt(iv, chosen.SerializeToString(), f"P1\x00{voter}".encode())
+    update.vote.encIV = iv
+    return ev.message(f"V{at}", body, chat=GROUP, sender=voter if sender == "same" else sender, at=at)
+
+
+@pytest.mark.parametrize("votes_first", [False, True])
+async def test_poll_votes_are_decrypted_and_a_persons_newest_counts(archive: Archive, votes_first: bool) -> None:
+    names = [ev.message("N1", "x", sender=ANA, chat=ANA, name="Ana"), ev.message("N2", "x", chat=BOB, name="Bob")]
+    events = [
+        poll(sender=ANA),
+        vote("Pizza", voter=BOB, author=ANA, at=NOON + 1),
+        vote("Sushi", voter=BOB, author=ANA, at=NOON + 2),
+        vote("Sushi", voter=ANA, author=ANA, at=NOON + 3),
+        vote("Salad", voter=ME, author=ANA, at=NOON + 4, sender=None),
+    ]
+    await archive.ingest(journal(names + (events[::-1] if votes_first else events)))
+    message = await archive.message("P1")
+    assert message.poll == (PollOption("Pizza"), PollOption("Sushi", ("Bob", "Ana")), PollOption("Salad", ("You",)))
+    assert [hit.message_id for hit in (await archive.search("sushi")).items] == ["P1"]
+    assert message.details == {"choose": 1}
+
+
+async def test_votes_sealed_under_the_hidden_addresses_are_opened(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("N1", "x", chat=ev.ANA_LID, alt=ANA, name="Ana"),
+                poll(sender=ANA),
+                vote("Pizza", voter=BOB, author=ev.ANA_LID, at=NOON + 1),
+            ]
+        )
+    )
+    assert (await archive.message("P1")).poll[0].voters == ("+15550000002",)
+
+
+async def test_a_vote_that_is_forged_stays_sealed(archive: Archive) -> None:
+    forged = vote("Pizza", voter=BOB, author=ANA, at=NOON + 1, sender="15550000009@s.whatsapp.net")
+    event = ev.Raw(forged.code, forged.payload)
+    await archive.ingest(journal([poll(sender=ANA), event]))
+    assert all(not option.voters for option in (await archive.message("P1")).poll)
