@@ -48,10 +48,11 @@ def main(database: str, level: str) -> None:
     from neonize.aioze.client import NewAClient
     from neonize.events import INT_TO_EVENT
     from neonize.utils import jid as jid_utils
+    from neonize.utils import log
 
     from whatsapp_mcp import protobufs
 
-    neonize.utils.log.setLevel(level)
+    log.setLevel(level)
     client = NewAClient(database)
 
     def on_event(uuid: int, binary: int, size: int, code: int) -> None:
@@ -59,11 +60,14 @@ def main(database: str, level: str) -> None:
         kind = INT_TO_EVENT[code]
         tell(event=kind.DESCRIPTOR.name, code=code, data=base64.b64encode(data).decode())
 
+    def on_qr(uuid: int, text: int) -> None:
+        tell(event="qr", text=ctypes.string_at(text).decode())
+
     async def ignore(*_: Any) -> None: ...
 
     client.event.execute = on_event
     client.event.list_func = dict.fromkeys(INT_TO_EVENT, ignore)
-    client._NewAClient__onQr = lambda uuid, text: tell(event="qr", text=ctypes.string_at(text).decode())
+    setattr(client, "_NewAClient__onQr", on_qr)  # noqa: B010 the callback that every connect registers
     scope = {"client": client, "jid": jid_utils.build_jid, "neonize": neonize}
     scope |= {name: getattr(protobufs, name) for name in protobufs.__all__}
 

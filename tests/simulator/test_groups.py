@@ -40,7 +40,7 @@ async def test_the_client_writes_to_a_group_and_every_member_reads_it(
         for person in (ann, bob):
             received = await person.receives()
             assert (received.text, received.sender, received.chat) == (f"turn {turn}", wa.me.lid, group.jid)
-    await ann.reads(received.id, group=group)
+    await ann.reads(ann.inbox[-1].id, group=group)
     receipt = await client.wait("Receipt")
     assert receipt.MessageSource.Chat.User == group.jid.user
     assert receipt.MessageSource.Sender.User == ann.lid.user

@@ -26,6 +26,7 @@ _FIRST_PAGE = 236
 
 _NIBBLES = "0123456789-."
 _HEX = "0123456789ABCDEF"
+_AS_HEX = str.maketrans("-.", "AB")
 _DOMAINS = {USER_SERVER: 0, LID_SERVER: 1, "hosted": 128, "hosted.lid": 129}
 _DOMAIN_SERVERS = {byte: server for server, byte in _DOMAINS.items()}
 
@@ -174,12 +175,9 @@ def _write_bytes(out: bytearray, data: bytes) -> None:
     out += data
 
 
-def _pack(text: str, alphabet: str, token: int) -> bytes:
-    digits = [alphabet.index(char) for char in text]
-    odd = len(digits) % 2
-    if odd:
-        digits.append(15)
-    packed = bytes(high << 4 | low for high, low in zip(digits[::2], digits[1::2], strict=True))
+def _pack(text: str, token: int) -> bytes:
+    odd = len(text) % 2
+    packed = bytes.fromhex(text.translate(_AS_HEX) + "F" * odd)
     return bytes((token, len(packed) | odd << 7)) + packed
 
 
@@ -188,9 +186,9 @@ def _write_string(out: bytearray, text: str) -> None:
     if token is not None:
         out += token
     elif text and len(text) < 128 and text.isascii() and not text.strip(_NIBBLES):
-        out += _pack(text, _NIBBLES, _NIBBLE_8)
+        out += _pack(text, _NIBBLE_8)
     elif text and len(text) < 128 and text.isascii() and not text.strip(_HEX):
-        out += _pack(text, _HEX, _HEX_8)
+        out += _pack(text, _HEX_8)
     else:
         _write_bytes(out, text.encode())
 

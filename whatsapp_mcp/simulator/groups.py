@@ -92,7 +92,7 @@ class Group:
         self.invite_code = "".join(self._random.choices(alphabet, k=22))
 
     def add(self, *parties: Party, by: Party | None = None, reason: str | None = None) -> None:
-        """Take people in; `by` is the founder when left out, `reason` is `invite` for one who joined by link."""
+        """Take people in; `by` is the founder when left out, `reason` `invite` for who came by link."""
         author = by or self.founder
         new = [party for party in parties if party.lid not in self.members]
         versions = {"prev_v_id": "1", "v_id": "2", "reason": reason}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from http import HTTPStatus
 
-import anyio.abc
+import anyio
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 _MAX_HEAD = 64 * 1024

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import messages
+from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.protobufs import E2E, Common
+from whatsapp_mcp.simulator import kinds, messages
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.network import Network
@@ -28,6 +29,28 @@ if TYPE_CHECKING:
     from whatsapp_mcp.simulator.phone import Phone
 
 _SIGNED_PREKEY_ID = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message to refer to.
+
+    Attributes:
+        message: What it says.
+        author: Who wrote it.
+        chat: Whom or what to answer to.
+        key: How its chat names it, seen from whoever refers to it.
+    """
+
+    message: E2E.Message
+    author: Party
+    chat: Party | Group
+    key: Common.MessageKey
+
+
+def _key(message_id: str, author: Party, chat: Party | Group, *, from_me: bool) -> Common.MessageKey:
+    participant = str(author.jid) if chat.jid.server == GROUP_SERVER else None
+    return Common.MessageKey(remoteJID=str(chat.jid), fromMe=from_me, ID=message_id, participant=participant)
 
 
 class Party:
@@ -156,6 +179,22 @@ class Party:
         await self.network.until(lambda: bool(self._unread), timeout)
         return self._unread.popleft()
 
+    def said(self, message_id: str) -> Said:
+        """A message that this party sent or got, ready to be referred to.
+
+        Raises:
+            KeyError: There is none with that id.
+        """
+        own = self.sent.get(message_id)
+        if own is not None:
+            return Said(own.message, self, own.to, _key(own.id, self, own.to, from_me=True))
+        got = next((each for each in reversed(self.inbox) if each.id == message_id), None)
+        author = self.network.party(got.sender) if got else None
+        if got is None or author is None:
+            raise KeyError(message_id)
+        chat = self.network.groups.get(got.chat, author)
+        return Said(got.message, author, chat, _key(got.id, author, chat, from_me=False))
+
     async def receipt(self, message_id: str, kind: str, timeout: float = 10.0) -> Receipt:
         """The receipt of that kind for that message, once it is there.
 
@@ -193,6 +232,36 @@ class Person(Party):
         """
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
         return await messages.post(self, whole, to or self.network.first_account, id=id, at=at)
+
+    async def replies(self, message_id: str, body: str) -> str:
+        """Quote a message, one's own or one from the inbox, in its chat."""
+        said = self.said(message_id)
+        return await self.says(kinds.reply(body, said.key, said.author.jid, said.message), said.chat)
+
+    async def reacts(self, message_id: str, emoji: str) -> str:
+        """React to a message, one's own or one from the inbox; an empty `emoji` takes it back."""
+        said = self.said(message_id)
+        return await self.says(kinds.reaction(said.key, emoji, self.network.now()), said.chat)
+
+    async def edits(self, message_id: str, body: str) -> str:
+        """Give a text of one's own another wording."""
+        said = self.said(message_id)
+        new = E2E.Message(conversation=body)
+        return await self.says(kinds.edit(said.key, new, self.network.now()), said.chat)
+
+    async def revokes(self, message_id: str) -> str:
+        """Delete a message for everyone: one's own, or as an admin of the group another's."""
+        said = self.said(message_id)
+        return await self.says(kinds.revoke(said.key), said.chat)
+
+    async def votes(self, poll_id: str, *options: str) -> str:
+        """Vote in a poll, one's own or one from the inbox."""
+        said = self.said(poll_id)
+        secret = said.message.messageContextInfo.messageSecret
+        now = self.network.now()
+        return await self.says(
+            kinds.vote(said.key, said.author.jid, secret, self.jid, options, now), said.chat
+        )
 
     async def received(self, message_id: str, to: Phone | None = None, group: Group | None = None) -> None:
         """Tell the phone that sent a message (the first account when left out) that it arrived."""
