@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from whatsapp_mcp.models import SendRequest, SendStatus
 
 _REQUEST: Final = TypeAdapter(SendRequest)
 _COLUMNS: Final = (
-    "o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason, o.chat_id"
+    "o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason, o.chat_id, o.chat"
 )
 _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
 _WINDOW: Final = 600
@@ -40,7 +41,7 @@ def add(
             (request.idempotency_key,),
         ).fetchone()
         if row is not None:
-            if row[8] != chat or _REQUEST.dump_json(_bare(_request_of(row))).decode() != body:
+            if row[8] != chat or row[1] != body:
                 raise InvalidArgument(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
@@ -79,16 +80,16 @@ def _refuse_twin(db: sqlite3.Connection, chat: int, body: str) -> None:
 
 
 def _bare(request: SendRequest) -> SendRequest:
-    """What makes a send the same send: neither its key nor how long the caller waits."""
-    return SendRequest(request.chat, request.content, request.reply_to)
+    """What makes a send the same send in its chat: neither its key nor how long the caller waits."""
+    return SendRequest("", request.content, request.reply_to)
 
 
 def _request_of(row: Any) -> SendRequest:
-    return _REQUEST.validate_json(row[1])
+    return replace(_REQUEST.validate_json(row[1]), chat=row[9])
 
 
 def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
-    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, chat = row
+    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, chat, _ = row
     ref = None
     if message_id is not None:
         found = db.execute(

@@ -124,7 +124,7 @@ def _message(
 def with_names(text: str, mentions: Iterable[str], names: dict[str, str]) -> str:
     """The text with names in place of the numbers of mentioned people."""
     for jid in mentions:
-        name = names.get(jid)
+        name = names.get(jid) or number_of(jid)
         if name:
             text = text.replace(f"@{jid.partition('@')[0]}", f"@{name}")
     return text

@@ -1,0 +1,178 @@
+"""Sends: the same key never twice, states that say the truth, unknown ones settled by what comes back."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, ANA_LID, BOB, journal
+from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
+from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+
+def request(text: str = "hi", *, chat: str = ANA, key: str | None = None) -> SendRequest:
+    return SendRequest(chat, TextContent(text), idempotency_key=key)
+
+
+async def unknown(archive: Archive, text: str = "hi", key: str | None = None) -> OutboxEntry:
+    entry, _ = await archive.outbox_add(request(text, key=key))
+    await archive.outbox_sending(entry.send_id)
+    return await archive.outbox_unknown(entry.send_id, "The client died.")
+
+
+def now() -> int:
+    return int(time.time())
+
+
+async def test_a_send_goes_from_queued_to_read(archive: Archive) -> None:
+    entry, new = await archive.outbox_add(request("hello"))
+    assert (entry.status, new) == (SendStatus.QUEUED, True)
+    assert (await archive.outbox_sending(entry.send_id)).status is SendStatus.SENDING
+    sent = await archive.outbox_sent(entry.send_id, "3EB001", datetime.now(UTC))
+    assert (sent.status, sent.ref) == (SendStatus.SENT, 1)
+    (message,) = (await archive.messages()).items
+    assert (message.text, message.from_me, message.message_id) == ("hello", True, "3EB001")
+    await archive.ingest(journal([ev.receipt("3EB001", kind="DELIVERED", at=now())]))
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.DELIVERED
+    await archive.ingest(journal([ev.receipt("3EB001", at=now())], after=1))
+    report = await archive.send_report(entry.send_id, send_id=True)
+    assert report.result.status is SendStatus.READ
+    assert [delivery.contact for delivery in report.deliveries] == ["+15550000001"]
+    assert await archive.outbox_unsettled() == ()
+
+
+async def test_a_receipt_that_overtakes_the_answer_counts(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(request())
+    await archive.outbox_sending(entry.send_id)
+    await archive.ingest(journal([ev.receipt("3EB001", at=now())]))
+    sent = await archive.outbox_sent(entry.send_id, "3EB001", datetime.now(UTC))
+    assert sent.status is SendStatus.READ
+
+
+async def test_the_same_key_is_the_same_send(archive: Archive) -> None:
+    first, _ = await archive.outbox_add(request(key="k"))
+    again, new = await archive.outbox_add(request(key="k"))
+    assert (again.send_id, new) == (first.send_id, False)
+    with pytest.raises(InvalidArgument):
+        await archive.outbox_add(request("something else", key="k"))
+    with pytest.raises(InvalidArgument):
+        await archive.outbox_add(request(chat=BOB, key="k"))
+
+
+async def test_a_key_knows_its_chat_under_both_addresses(archive: Archive) -> None:
+    await archive.record_identities([(ANA, ANA_LID)])
+    first, _ = await archive.outbox_add(request(key="k"))
+    again, new = await archive.outbox_add(SendRequest(ANA_LID, TextContent("hi"), idempotency_key="k"))
+    assert (again.send_id, new) == (first.send_id, False)
+
+
+async def test_without_a_key_the_same_content_waits_for_the_first_to_settle(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(request())
+    with pytest.raises(SendUnknown):
+        await archive.outbox_add(request())
+    await archive.outbox_add(request("other words"))
+    await archive.outbox_add(request(chat=BOB))
+    await archive.outbox_failed(entry.send_id, "expired")
+    again, new = await archive.outbox_add(request())
+    assert new
+    assert again.send_id != entry.send_id
+
+
+async def test_only_the_ways_between_states_that_exist_are_gone(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(request())
+    with pytest.raises(InvalidArgument):
+        await archive.outbox_unknown(entry.send_id, "never handed over")
+    await archive.outbox_sending(entry.send_id)
+    with pytest.raises(InvalidArgument):
+        await archive.outbox_sending(entry.send_id)
+    await archive.outbox_queued(entry.send_id)
+    await archive.outbox_failed(entry.send_id, "refused: 479")
+    assert (await archive.outbox_get(entry.send_id)).reason == "refused: 479"
+    with pytest.raises(MessageNotFound):
+        await archive.outbox_get(99)
+
+
+async def test_entries_survive_and_come_back_in_order(folder: AccountFolder) -> None:
+    async with open_archive(folder, write=True) as archive:
+        for text in ("one", "two", "three"):
+            await archive.outbox_add(request(text))
+    async with open_archive(folder, write=True) as archive:
+        found = await archive.outbox_unsettled()
+    assert [entry.request.content.text for entry in found] == ["one", "two", "three"]
+
+
+async def test_a_receipt_settles_the_only_unknown_send_of_the_chat(archive: Archive) -> None:
+    entry = await unknown(archive)
+    await archive.ingest(journal([ev.receipt("3EB0AA", kind="DELIVERED", at=now())]))
+    settled = await archive.outbox_get(entry.send_id)
+    assert (settled.status, settled.message_id) == (SendStatus.DELIVERED, "3EB0AA")
+    assert (await archive.messages()).items[0].text == "hi"
+
+
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        ev.receipt("AC12", at=int(time.time())),
+        ev.receipt("3EB0AA", chat=BOB, at=int(time.time())),
+        ev.receipt("3EB0AA", at=int(time.time()) - 3600),
+        ev.receipt("3EB0AA", kind="READ_SELF", sender=None, at=int(time.time())),
+    ],
+    ids=["an id of the phone", "another chat", "another time", "our own reading"],
+)
+async def test_a_receipt_that_may_be_for_something_else_settles_nothing(archive: Archive, receipt: ev.Raw) -> None:
+    entry = await unknown(archive)
+    await archive.ingest(journal([receipt]))
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN
+
+
+async def test_with_two_unknown_sends_a_receipt_settles_none(archive: Archive) -> None:
+    entries = [await unknown(archive, text) for text in ("one", "two")]
+    await archive.ingest(journal([ev.receipt("3EB0AA", at=now())]))
+    assert {(await archive.outbox_get(entry.send_id)).status for entry in entries} == {SendStatus.UNKNOWN}
+
+
+async def test_a_copy_with_the_same_text_settles_and_is_stored_once(archive: Archive) -> None:
+    entries = [await unknown(archive, text) for text in ("one", "two")]
+    await archive.ingest(journal([ev.message("3EB0BB", "two", sender=None, at=now())]))
+    states = [(await archive.outbox_get(entry.send_id)).status for entry in entries]
+    assert states == [SendStatus.UNKNOWN, SendStatus.SENT]
+    assert [m.text for m in (await archive.messages()).items] == ["two"]
+
+
+async def test_a_copy_that_says_something_else_takes_a_wrong_settlement_back(archive: Archive) -> None:
+    entry = await unknown(archive, "mine")
+    await archive.ingest(journal([ev.receipt("3EB0CC", at=now())]))
+    await archive.ingest(journal([ev.message("3EB0CC", "from WhatsApp Web", sender=None, at=now())], after=1))
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN
+    assert [m.text for m in (await archive.messages()).items] == ["from WhatsApp Web"]
+    assert await archive.check() == ()
+
+
+async def test_the_feed_tells_the_states_of_a_send(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(request())
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_sent(entry.send_id, "3EB001", datetime.now(UTC))
+    told = [change.detail for change in await archive.changes(0) if change.kind == "send"]
+    assert told == ["1 queued", "1 sending", "1 sent"]
+
+
+async def test_a_message_sent_outside_the_outbox_is_stored_with_its_file(archive: Archive) -> None:
+    from whatsapp_mcp.protobufs import E2E
+
+    body = E2E.Message()
+    body.imageMessage.caption = "sunset"
+    body.imageMessage.mimetype = "image/jpeg"
+    body.imageMessage.mediaKey = b"k" * 32
+    body.imageMessage.directPath = "/v/t62"
+    stored = await archive.record_own(
+        request("sunset"), "3EB0DD", datetime.now(UTC), message=body.SerializeToString()
+    )
+    assert stored.media is not None
+    assert (await archive.media_source(stored.ref)).direct_path == "/v/t62"
