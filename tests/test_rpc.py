@@ -363,6 +363,35 @@ async def test_a_bad_frame_is_refused_and_the_next_one_is_answered(line: bytes, 
         assert await wire.receive() == {"jsonrpc": "2.0", "id": "good", "result": {"method": "say"}}
 
 
+@given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
+async def test_nothing_that_is_sent_stops_a_peer(sent: bytes) -> None:
+    async with peer_and_wire(echo) as (peer, wire):
+        await wire.stream.send(sent + b"\n")
+        await wire.send({"id": "last", "method": "say"})
+        while (await wire.receive())["id"] != "last":
+            pass
+        assert not peer.closed
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {},
+        {"code": "x", "message": None, "data": {"code": 7, "candidates": 5, "retry_after": "soon"}},
+        {"code": -32000, "message": "m", "data": [1]},
+    ],
+)
+async def test_an_error_of_any_form_fails_the_call(error: Params) -> None:
+    async with peer_and_wire() as (peer, wire), anyio.create_task_group() as tasks:
+
+        async def refuse() -> None:
+            await wire.send({"id": (await wire.receive())["id"], "error": error})
+
+        tasks.start_soon(refuse)
+        with pytest.raises(WhatsAppError):
+            await peer.call("any", deadline=DEADLINE)
+
+
 async def test_a_refused_call_is_an_argument_error() -> None:
     async with peer_and_wire() as (peer, wire), anyio.create_task_group() as tasks:
 

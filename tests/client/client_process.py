@@ -14,7 +14,7 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from whatsapp_mcp.client.protocol import QR, READY, STATE, EventCode
+from whatsapp_mcp.client.protocol import ENVIRONMENT, QR, READY, STATE, EventCode
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.simulator.phone import Phone
 
@@ -97,7 +97,7 @@ async def client_process(
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, **environment},
+            env={**os.environ, **ENVIRONMENT, **environment},
         )
     assert process.stdin is not None
     assert process.stdout is not None

@@ -98,6 +98,7 @@ async def test_a_text_reaches_the_person_with_the_id_that_is_answered(
     received = await ann.receives()
     assert received.message.conversation == "héllo"
     assert (sent["id"], sent["timestamp"]) == (received.id, received.timestamp)
+    assert "bot" not in str(received.stanza), "it would be shown as written by a business bot"
 
 
 async def test_reactions_edits_and_revocations_are_built_and_sent(
@@ -237,6 +238,22 @@ async def test_a_file_goes_up_and_comes_down_again(
 async def test_a_file_that_is_not_there_is_told(linked: ClientUnderTest, tmp_path: Path) -> None:
     with pytest.raises(FileNotAllowed):
         await linked.call("upload", path=str(tmp_path / "missing"), kind="image")
+
+
+async def test_a_group_is_made_and_looked_up(wa: WhatsApp, linked: ClientUnderTest) -> None:
+    ann, ben = wa.person("Ann"), wa.person("Ben")
+    answer = await linked.call("create_group", name="Saturday", members=[str(ann.pn)])
+    made = Neonize.GroupInfo.FromString(b64decode(answer))
+    group = f"{made.JID.User}@{made.JID.Server}"
+    await linked.call("update_group_participants", group=group, members=[str(ben.pn)], action="add")
+    await linked.call("set_group_name", group=group, name="Sunday")
+    found = Neonize.GroupInfo.FromString(b64decode(await linked.call("get_group_info", group=group)))
+    assert (found.GroupName.Name, len(found.Participants)) == ("Sunday", 3)
+    assert len(await linked.call("get_joined_groups")) == 1
+    await linked.call("send_message", to=group, message=text("hello all"))
+    assert (await ben.receives()).message.conversation == "hello all"
+    await linked.call("leave_group", group=group)
+    assert await linked.call("get_joined_groups") == []
 
 
 async def test_what_whatsapp_cannot_do_is_a_refusal_not_a_hang(wa: WhatsApp, linked: ClientUnderTest) -> None:

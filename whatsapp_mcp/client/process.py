@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 from base64 import b64encode
 from collections import deque
@@ -38,6 +39,9 @@ _THREADS: Final = 64
 _FIRST_QR_SECONDS: Final = 60.0
 _NEXT_QR_SECONDS: Final = 20.0
 
+_HOST_MAY_PAUSE: Final = math.inf
+"""A stopped host reads on when it is continued; a dead one closes the pipe."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -66,10 +70,10 @@ class _Announcements:
             await self.wake.wait()
             self.wake = anyio.Event()
             while self.notices:
-                await peer.notify(*self.notices.popleft())
+                await peer.notify(*self.notices.popleft(), deadline=_HOST_MAY_PAUSE)
             if self.journaled > told:
                 told = self.journaled
-                await peer.notify(JOURNALED, {"seq": told})
+                await peer.notify(JOURNALED, {"seq": told}, deadline=_HOST_MAY_PAUSE)
 
 
 class ClientProcess:

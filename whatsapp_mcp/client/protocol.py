@@ -44,6 +44,11 @@ STUCK: Final = "journal_stuck"
 UNSTUCK: Final = "journal_unstuck"
 """Notification {}: the journal is written again."""
 
+ENVIRONMENT: Final = {"NEONIZE_BOT_TAG": "off"}
+"""Variables that the host adds: without it the library marks direct messages as written by a business bot.
+
+The Go side sees only what was set when the process started, so the client cannot do it itself.
+"""
 HOST_GONE_SECONDS: Final = 0.4
 """How long a client process may outlive its host."""
 EXIT_DONE: Final = 0

@@ -80,7 +80,7 @@ class Client:
 
     async def run(self) -> None:
         """Start the process, connect, and return when it has ended; never leaves it behind."""
-        reason = "The client process ended."
+        reason = "The client was cancelled."
         try:
             reason = await self._live()
         except OSError as error:
@@ -88,8 +88,7 @@ class Client:
         except WhatsAppError as error:
             reason = error.message
         finally:
-            self.kill()
-            await self._reap()
+            await self._end()
             self._report(state.Ended(self.generation, reason))
 
     async def call(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
@@ -122,6 +121,7 @@ class Client:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, **protocol.ENVIRONMENT},
             )
         process = self._process
         if self._killed:
@@ -137,9 +137,7 @@ class Client:
             if not peer.closed:
                 await peer.call("connect", deadline=_CONNECT_CALL)
             await peer.wait_closed()
-        with anyio.move_on_after(_REAP_LIMIT):
-            return f"The client process ended with code {await process.wait()}."
-        return "The client process closed its pipes."
+        return "The client process ended."
 
     def _arguments(self) -> list[str]:
         return [
@@ -161,14 +159,23 @@ class Client:
         if event is not None:
             self._report(event)
 
-    async def _reap(self) -> None:
+    async def _end(self) -> None:
+        """See the process gone: softly when only its pipes are closed, at once when it was killed.
+
+        A process whose pipe closes journals what is on its way before it ends.
+        """
         process = self._process
         self._ready.set()
         if process is None:
             return
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_REAP_LIMIT):
-            await process.wait()
-            await process.aclose()
+        with anyio.CancelScope(shield=True):
+            if not self._killed:
+                with anyio.move_on_after(protocol.HOST_GONE_SECONDS + 0.1):
+                    await process.wait()
+            self.kill()
+            with anyio.move_on_after(_REAP_LIMIT):
+                await process.wait()
+                await process.aclose()
 
 
 async def _first(*waits: Callable[[], Awaitable[None]]) -> None:
