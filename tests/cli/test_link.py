@@ -15,7 +15,6 @@ from whatsapp_mcp.cli.link import link
 from whatsapp_mcp.cli.report import JsonReport
 from whatsapp_mcp.cli.status import settled_status
 from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
 
@@ -33,7 +32,7 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def events_of(device: ScriptedDevice, phone: str | None = None) -> tuple[bool, list[dict[str, Any]]]:
-    devices = Accessor[Device](lambda: NotConnected("none"))
+    devices = Accessor[ScriptedDevice](lambda: NotConnected("none"))
     await devices.replace(lambda _: device)
     out = io.StringIO()
     with anyio.fail_after(5):
@@ -135,7 +134,7 @@ async def test_status_waits_for_the_first_connect_to_come_to_an_end():
             status_of(ONLINE),
         ]
     )
-    devices = Accessor[Device](lambda: NotConnected("none"))
+    devices = Accessor[ScriptedDevice](lambda: NotConnected("none"))
     await devices.replace(lambda _: device)
 
     with anyio.fail_after(5):
@@ -145,7 +144,7 @@ async def test_status_waits_for_the_first_connect_to_come_to_an_end():
 
 
 async def test_status_answers_what_it_has_when_the_first_connect_goes_on():
-    devices = Accessor[Device](lambda: NotConnected("none"))
+    devices = Accessor[ScriptedDevice](lambda: NotConnected("none"))
     await devices.replace(lambda _: ScriptedDevice(statuses=[status_of(ConnectionState.CONNECTING)]))
 
     with anyio.fail_after(5):

@@ -22,8 +22,7 @@ from whatsapp_mcp.cli.report import JsonReport, TerminalReport, print_error
 from whatsapp_mcp.cli.status import as_json as status_json
 from whatsapp_mcp.cli.status import settled_status
 from whatsapp_mcp.cli.status import show as show_status
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import WhatsAppError
 
 T = TypeVar("T")
@@ -102,7 +101,7 @@ def unlink(
     if not yes and sys.stdin.isatty():
         typer.confirm("Unlink this device? Linking it again needs the phone.", abort=True, err=True)
 
-    async def run(devices: Accessor[Device]) -> None:
+    async def run(devices: Devices) -> None:
         await settled_status(devices)
         async with devices.use() as device:
             await device.unlink()
@@ -157,7 +156,7 @@ def client_config(host: Application, account: Account = "default") -> None:
     typer.echo(found.text)
 
 
-def _with_device(account: str, use: Callable[[Accessor[Device]], Awaitable[T]]) -> T:
+def _with_device(account: str, use: Callable[[Devices], Awaitable[T]]) -> T:
     """Run `use` with the account's device, hosted here or by the server that hosts it already."""
     from whatsapp_mcp.device.runtime import open_device
 
@@ -165,7 +164,7 @@ def _with_device(account: str, use: Callable[[Accessor[Device]], Awaitable[T]]) 
     logging.basicConfig(level=loaded.log_level.upper(), stream=sys.stderr)
 
     async def run() -> T:
-        async with open_device(loaded, account) as devices:
+        async with open_device(loaded, account) as (devices, _archive):
             return await use(devices)
 
     return anyio.run(run)

@@ -6,8 +6,8 @@ from typing import Final, Protocol
 
 import anyio
 
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.cli.status import settled_status
+from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import InvalidArgument, NotLinked, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, QrCode
 
@@ -55,7 +55,7 @@ class LinkReport(Protocol):
         ...
 
 
-async def link(devices: Accessor[Device], phone: str | None, report: LinkReport) -> bool:
+async def link(devices: Devices, phone: str | None, report: LinkReport) -> bool:
     """Link a phone and wait for its first history; a phone linked before counts as linked.
 
     Args:
@@ -66,6 +66,7 @@ async def link(devices: Accessor[Device], phone: str | None, report: LinkReport)
     Returns:
         Whether a phone is linked.
     """
+    await settled_status(devices)
     try:
         await _pair(devices, phone, report)
         await _follow_history(devices, report)
@@ -76,7 +77,7 @@ async def link(devices: Accessor[Device], phone: str | None, report: LinkReport)
     return True
 
 
-async def _pair(devices: Accessor[Device], phone: str | None, report: LinkReport) -> None:
+async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> None:
     try:
         async with devices.use() as device:
             state = await device.link(phone)
@@ -102,17 +103,17 @@ async def _pair(devices: Accessor[Device], phone: str | None, report: LinkReport
     report.linked(await _status(devices))
 
 
-async def _next(devices: Accessor[Device], state: LinkState) -> LinkState:
+async def _next(devices: Devices, state: LinkState) -> LinkState:
     async with devices.use(STATE_WAIT + 5) as device:
         return await device.link_state(state.revision, STATE_WAIT)
 
 
-async def _status(devices: Accessor[Device]) -> ConnectionStatus:
+async def _status(devices: Devices) -> ConnectionStatus:
     async with devices.use() as device:
         return await device.status()
 
 
-async def _follow_history(devices: Accessor[Device], report: LinkReport) -> None:
+async def _follow_history(devices: Devices, report: LinkReport) -> None:
     """Report progress until the first history is complete and archived, or none has come within the grace."""
     seen: int | None = None
     deadline = anyio.current_time() + HISTORY_GRACE

@@ -12,8 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from whatsapp_mcp.cli.report import rfc3339
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
 SETTLE_LIMIT: Final = 15.0
@@ -22,7 +21,7 @@ SETTLE_POLL: Final = 0.1
 _UNSETTLED = {ConnectionState.OFFLINE, ConnectionState.CONNECTING}
 
 
-async def settled_status(devices: Accessor[Device], limit: float = SETTLE_LIMIT) -> ConnectionStatus:
+async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> ConnectionStatus:
     """The status once the first connect has come to an end, or after `limit` seconds."""
     deadline = anyio.current_time() + limit
     while True:
