@@ -1,16 +1,31 @@
 """A linked companion's link: who it is, and what becomes of each stanza it sends."""
 
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.simulator import group_queries, media, messages, profiles, queries
+from whatsapp_mcp.simulator import (
+    app_state,
+    calls,
+    group_queries,
+    media,
+    messages,
+    pictures,
+    presence,
+    profiles,
+    queries,
+)
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.network import Network
 
-TABLES = (queries.TABLE, profiles.TABLE, media.TABLE, group_queries.TABLE)
+TABLES = (
+    queries.TABLE,
+    profiles.TABLE,
+    pictures.TABLE,
+    media.TABLE,
+    group_queries.TABLE,
+    app_state.TABLE,
+)
 """Who answers a companion's queries, in this order."""
-
-_QUIET = {"ib", "presence", "chatstate"}
 
 
 def _companion_of(network: Network, connection: Connection) -> Companion | None:
@@ -68,11 +83,15 @@ def _stanza(companion: Companion, node: Node) -> None:
         case "receipt":
             messages.accept_receipt(companion, node)
         case "ack":
-            kind = "" if node.get("class") == "message" else node.get("type")
-            companion.settle(node.get("class"), node.get("id"), kind)
+            kept_by_type = node.get("class") in ("receipt", "notification")
+            companion.settle(node.get("class"), node.get("id"), node.get("type") if kept_by_type else "")
         case "presence":
-            companion.available = node.get("type") == "available"
-        case tag if tag not in _QUIET:
-            companion.network.remark("unknown", repr(node))
-        case _:
+            presence.accept_presence(companion, node)
+        case "chatstate":
+            presence.accept_chatstate(companion, node)
+        case "call":
+            calls.accept(companion, node)
+        case "ib":
             pass
+        case _:
+            companion.network.remark("unknown", repr(node))

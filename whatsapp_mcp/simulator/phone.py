@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import messages, pairing
+from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.history import History
 from whatsapp_mcp.simulator.network import Network
 from whatsapp_mcp.simulator.people import Party
 
 if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.envelope import Received
     from whatsapp_mcp.simulator.groups import Group
 
 
@@ -23,6 +26,8 @@ class Phone(Party):
 
     Attributes:
         companions: The devices linked now, by number.
+        app_state: What it knows of its chats and contacts, shared with them.
+        history: What it has kept of its chats, for companions that are linked later.
     """
 
     def __init__(self, network: Network, number: str, name: str) -> None:
@@ -31,11 +36,21 @@ class Phone(Party):
         self.privacy = dict.fromkeys(_PRIVACY, "all") | {"defense": "off", "stickers": "contacts"}
         self.blocked: dict[Jid, None] = {}
         self.raw_id = self._random.randrange(1, 1 << 31)
+        self.app_state = AppState(self)
+        self.history = History(self)
 
     @property
     def companion(self) -> Companion | None:
         """The device linked last, or None."""
         return next(reversed(self.companions.values()), None)
+
+    def take_in(self, received: Received) -> None:
+        """Take a message into the inbox, or do what a companion asks of the phone alone."""
+        request = received.message.protocolMessage
+        if received.stanza.get("category") != "peer":
+            super().take_in(received)
+        elif request.type == E2E.ProtocolMessage.APP_STATE_SYNC_KEY_REQUEST:
+            self.app_state.share_key()
 
     async def scan(self, qr_text: str) -> Companion:
         """Link the companion that shows this QR text.

@@ -1,0 +1,296 @@
+"""App state: what the phone knows of its chats and contacts, shared with its companions.
+
+The phone hands out a key by peer message. From then on it tells companions by notification that a
+collection has changed; they fetch the patches, or a snapshot when they begin, and upload patches of
+their own, which are checked here and passed on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from whatsapp_mcp.protobufs import E2E, ServerSync, SyncAction
+from whatsapp_mcp.simulator import peer
+from whatsapp_mcp.simulator.app_state_crypto import (
+    AppStateCollection,
+    AppStateConflict,
+    AppStateError,
+    CollectionName,
+    Mutation,
+    SyncKey,
+)
+from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.queries import QueryError, Table
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.companion import Companion
+    from whatsapp_mcp.simulator.groups import Group
+    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.phone import Phone
+
+    Chat = Party | Group
+
+COLLECTIONS: tuple[CollectionName, ...] = (
+    "critical_block",
+    "critical_unblock_low",
+    "regular_high",
+    "regular",
+    "regular_low",
+)
+_KEY_ID = b"\0\0\0\0\0\x01"
+_INLINE_MUTATIONS = 100
+_PATCHES_AT_ONCE = 50
+
+
+class AppState:
+    """The app state of one account, as its phone sees and changes it.
+
+    Each change reaches the companions by itself, once they have the key (`share_key`). Chats are named by
+    their hidden address, contacts by number.
+
+    Attributes:
+        collections: All five, by name.
+    """
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+        randomness = phone.network.random(f"app state {phone.pn.user}")
+        self.key = SyncKey(_KEY_ID, randomness.randbytes(32))
+        self._told: dict[tuple[int, CollectionName], int] = {}
+        self.collections: dict[CollectionName, AppStateCollection] = {
+            name: AppStateCollection(name, self.key, randomness.randbytes) for name in COLLECTIONS
+        }
+
+    def told(self, companion: Companion, name: CollectionName, version: int) -> None:
+        """Note that a companion has been given that version."""
+        self._told[companion.number, name] = version
+        self._phone.network.notify()
+
+    async def synced(self, timeout: float = 10.0) -> None:
+        """Return once every companion has been given the current version of every collection.
+
+        Raises:
+            TimeoutError: One was not.
+        """
+
+        def done() -> bool:
+            return all(
+                self._told.get((number, name), -1) >= collection.version
+                for number in self._phone.companions
+                for name, collection in self.collections.items()
+            )
+
+        await self._phone.network.until(done, timeout)
+
+    def share_key(self, companion: Companion | None = None) -> list[str]:
+        """Send the key to a companion, or to all; they fetch every collection then. The message ids."""
+        network = self._phone.network
+        data = E2E.AppStateSyncKeyData(
+            keyData=self.key.data,
+            fingerprint=E2E.AppStateSyncKeyFingerprint(
+                rawID=self._phone.raw_id, currentIndex=0, deviceIndexes=[0]
+            ),
+            timestamp=int(network.now() * 1000),
+        )
+        key = E2E.AppStateSyncKey(keyID=E2E.AppStateSyncKeyId(keyID=self.key.id), keyData=data)
+        message = E2E.ProtocolMessage(
+            type=E2E.ProtocolMessage.APP_STATE_SYNC_KEY_SHARE,
+            appStateSyncKeyShare=E2E.AppStateSyncKeyShare(keys=[key]),
+        )
+        chosen = [companion] if companion else list(self._phone.companions.values())
+        return [peer.send(each, message) for each in chosen]
+
+    def value(self, *index: str) -> Any:
+        """The current `SyncAction.SyncActionValue` of an index such as `"mute", jid`, or None."""
+        values = (collection.get(*index) for collection in self.collections.values())
+        return next((value for value in values if value is not None), None)
+
+    def change(self, collection: CollectionName, *mutations: Mutation) -> None:
+        """Make any change on the phone, in one patch."""
+        self.collections[collection].change(mutations)
+        self._announce([collection])
+
+    def archive(self, chat: Chat, archived: bool = True) -> None:
+        """Archive a chat or take it back."""
+        action = SyncAction.ArchiveChatAction(archived=archived, messageRange=self._range())
+        self._set("regular_low", ("archive", str(chat.jid)), 3, archiveChatAction=action)
+
+    def pin(self, chat: Chat, pinned: bool = True) -> None:
+        """Pin a chat to the top or take it back."""
+        action = SyncAction.PinAction(pinned=pinned)
+        self._set("regular_low", ("pin_v1", str(chat.jid)), 5, pinAction=action)
+
+    def mute(self, chat: Chat, until: int | None = -1) -> None:
+        """Mute a chat until a time (seconds since 1970), for ever (-1), or no more (None)."""
+        end = until if until in (None, -1) else until * 1000
+        action = SyncAction.MuteAction(muted=until is not None, muteEndTimestamp=end)
+        self._set("regular_high", ("mute", str(chat.jid)), 2, muteAction=action)
+
+    def mark_read(self, chat: Chat, read: bool = True) -> None:
+        """Mark a chat as read or as unread."""
+        action = SyncAction.MarkChatAsReadAction(read=read, messageRange=self._range())
+        self._set("regular_low", ("markChatAsRead", str(chat.jid)), 3, markChatAsReadAction=action)
+
+    def star(self, chat: Chat, message_id: str, sender: Party | None = None, starred: bool = True) -> None:
+        """Star a message; `sender` is left out for an own message and in a direct chat."""
+        mine = "1" if sender is self._phone else "0"
+        by = "0" if sender is None or sender is self._phone else str(sender.lid)
+        action = SyncAction.StarAction(starred=starred)
+        self._set("regular_high", ("star", str(chat.jid), message_id, mine, by), 2, starAction=action)
+
+    def name_contact(self, person: Party, full_name: str, first_name: str | None = None) -> None:
+        """Enter somebody into the phone's address book."""
+        action = SyncAction.ContactAction(
+            fullName=full_name,
+            firstName=first_name or full_name.split()[0],
+            lidJID=str(person.lid),
+            saveOnPrimaryAddressbook=True,
+        )
+        self._set("critical_unblock_low", ("contact", str(person.pn)), 2, contactAction=action)
+
+    def remove_contact(self, person: Party) -> None:
+        """Take somebody out of the address book."""
+        value = SyncAction.SyncActionValue(timestamp=self._milliseconds())
+        self.change("critical_unblock_low", Mutation(("contact", str(person.pn)), value, 2, remove=True))
+
+    def set_push_name(self, name: str) -> None:
+        """Change the name under which others see the account."""
+        self._phone.name = name
+        setting = SyncAction.PushNameSetting(name=name)
+        self._set("critical_block", ("setting_pushName",), 1, pushNameSetting=setting)
+
+    def edit_label(self, label_id: str, name: str, color: int = 0, deleted: bool = False) -> None:
+        """Make, change or delete a label."""
+        action = SyncAction.LabelEditAction(name=name, color=color, deleted=deleted)
+        self._set("regular", ("label_edit", label_id), 3, labelEditAction=action)
+
+    def label(self, chat: Chat, label_id: str, labeled: bool = True) -> None:
+        """Put a label on a chat or take it off."""
+        action = SyncAction.LabelAssociationAction(labeled=labeled)
+        self._set("regular", ("label_jid", label_id, str(chat.jid)), 3, labelAssociationAction=action)
+
+    def delete_for_me(self, chat: Chat, message_id: str, sender: Party | None = None) -> None:
+        """Delete a message on the own devices; `sender` as in `star`."""
+        mine = "1" if sender is self._phone else "0"
+        by = "0" if sender is None or sender is self._phone else str(sender.lid)
+        action = SyncAction.DeleteMessageForMeAction(deleteMedia=False)
+        index = ("deleteMessageForMe", str(chat.jid), message_id, mine, by)
+        self._set("regular_high", index, 3, deleteMessageForMeAction=action)
+
+    def take_patch(self, companion: Companion, name: CollectionName, patch: bytes, base: int) -> None:
+        """Check and take over a companion's patch, and tell the other companions.
+
+        Raises:
+            AppStateConflict: It was made for another version than the current one.
+            AppStateError: It is wrong.
+        """
+        self.collections[name].apply(patch, base)
+        push_name = self.collections[name].get("setting_pushName")
+        if push_name is not None:
+            self._phone.name = push_name.pushNameSetting.name
+        self._announce([name], but=companion)
+        self._phone.network.notify()
+
+    def _set(self, collection: CollectionName, index: tuple[str, ...], version: int, **action: Any) -> None:
+        value = SyncAction.SyncActionValue(timestamp=self._milliseconds(), **action)
+        self.change(collection, Mutation(index, value, version))
+
+    def _announce(self, names: Sequence[CollectionName], but: Companion | None = None) -> None:
+        """Tell companions which collections have changed."""
+        network = self._phone.network
+        children = [
+            Node("collection", {"name": name, "version": self.collections[name].version}) for name in names
+        ]
+        for companion in self._phone.companions.values():
+            if companion is not but:
+                attrs = {
+                    "from": SERVER,
+                    "type": "server_sync",
+                    "id": network.new_id(),
+                    "t": network.timestamp(),
+                }
+                companion.deliver(Node("notification", attrs, children))
+
+    def _milliseconds(self) -> int:
+        return int(self._phone.network.now() * 1000)
+
+    def _range(self) -> SyncAction.SyncActionMessageRange:
+        return SyncAction.SyncActionMessageRange(lastMessageTimestamp=self._phone.network.timestamp())
+
+
+def _sync(companion: Companion, iq: Node) -> Sequence[Node]:
+    sync = iq.child("sync")
+    collections = list(sync.all("collection")) if sync else []
+    return [Node("sync", {}, [_collection(companion, each) for each in collections])]
+
+
+def _collection(companion: Companion, asked: Node) -> Node:
+    state = companion.phone.app_state
+    names: dict[str, CollectionName] = {name: name for name in COLLECTIONS}
+    name = names.get(asked.get("name"))
+    if name is None:
+        companion.network.remark("app state", f"no collection {asked!r}")
+        raise QueryError(404, "item-not-found")
+    collection = state.collections[name]
+    version = int(asked.get("version", "0"))
+    patch = asked.child("patch")
+    attrs: dict[str, str | int] = {"name": name}
+    problem: list[Node] = []
+    if patch is not None:
+        try:
+            state.take_patch(companion, name, patch.data, version)
+        except AppStateConflict:
+            attrs["type"], problem = "error", [Node("error", {"code": 409, "text": "conflict"})]
+        except AppStateError as error:
+            companion.network.remark("app state", f"{name} by {companion.lid}: {error}")
+            refusal = Node("error", {"code": 400, "text": "bad-request"})
+            return Node("collection", {"name": name, "type": "error"}, [refusal])
+        else:
+            state.told(companion, name, collection.version)
+            return Node("collection", {"name": name, "version": collection.version})
+    if asked.get("return_snapshot") == "true" and collection.version:
+        state.told(companion, name, collection.version)
+        return Node("collection", attrs | {"version": collection.version}, [_snapshot(companion, collection)])
+    missing = collection.patches[version:]
+    if len(missing) > _PATCHES_AT_ONCE:
+        attrs["has_more_patches"] = "true"
+        missing = missing[:_PATCHES_AT_ONCE]
+    patches = [Node("patch", {}, _served(companion, each)) for each in missing]
+    attrs["version"] = version + len(missing)
+    state.told(companion, name, version + len(missing))
+    return Node("collection", attrs, [*problem, Node("patches", {}, patches)])
+
+
+def _snapshot(companion: Companion, collection: AppStateCollection) -> Node:
+    blob = collection.snapshot().SerializeToString()
+    return Node("snapshot", {}, _external(companion, blob).SerializeToString())
+
+
+def _served(companion: Companion, patch: ServerSync.SyncdPatch) -> bytes:
+    """A patch as companions get it: many mutations come as a blob."""
+    if len(patch.mutations) <= _INLINE_MUTATIONS:
+        return patch.SerializeToString()
+    blob = ServerSync.SyncdMutations(mutations=patch.mutations).SerializeToString()
+    outer = ServerSync.SyncdPatch(externalMutations=_external(companion, blob))
+    served = ServerSync.SyncdPatch()
+    served.CopyFrom(patch)
+    served.ClearField("mutations")
+    served.MergeFrom(outer)
+    return served.SerializeToString()
+
+
+def _external(companion: Companion, blob: bytes) -> ServerSync.ExternalBlobReference:
+    upload = companion.network.media.put("WhatsApp App State Keys", blob)
+    return ServerSync.ExternalBlobReference(
+        mediaKey=upload.media.media_key,
+        directPath=upload.direct_path,
+        handle=upload.direct_path.partition("?")[0],
+        fileSizeBytes=upload.media.file_length,
+        fileSHA256=upload.media.file_sha256,
+        fileEncSHA256=upload.media.file_enc_sha256,
+    )
+
+
+TABLE: Table = {("w:sync:app:state", "set", "sync"): _sync}
+"""Handlers for `queries.answer`."""

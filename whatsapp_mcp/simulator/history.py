@@ -1,0 +1,225 @@
+"""History sync: how a phone hands its past to a companion that was linked later.
+
+The phone packs conversations into chunks (`HistorySync`, zlib), puts each on the media hosts as a blob,
+or inline into the notification, and tells the companion by peer message. Newest messages come first.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Literal
+
+from anyio.lowlevel import checkpoint
+
+from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.protobufs import E2E, Common, HistorySync, Web
+from whatsapp_mcp.simulator import peer
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.companion import Companion
+    from whatsapp_mcp.simulator.groups import Group
+    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.phone import Phone
+
+    Chat = Party | Group
+
+Kind = Literal["initial", "status", "full", "recent", "push_names", "non_blocking", "on_demand"]
+
+_SYNC_TYPES: dict[Kind, str] = {
+    "initial": "INITIAL_BOOTSTRAP",
+    "status": "INITIAL_STATUS_V3",
+    "full": "FULL",
+    "recent": "RECENT",
+    "push_names": "PUSH_NAME",
+    "non_blocking": "NON_BLOCKING_DATA",
+    "on_demand": "ON_DEMAND",
+}
+_CHUNK_MESSAGES = 5000
+
+
+class History:
+    """What a phone has kept of its chats: all that was said so far, and all that is added here."""
+
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
+        self._added: list[Web.WebMessageInfo] = []
+        self._conversations: dict[str, HistorySync.Conversation] = {}
+
+    def add(
+        self,
+        chat: Chat,
+        message: str | E2E.Message,
+        sender: Party | None = None,
+        *,
+        at: int,
+        id: str | None = None,
+        starred: bool = False,
+    ) -> str:
+        """Keep a message of the past; its id.
+
+        Args:
+            chat: The other person, or a group.
+            message: A text, or a whole message.
+            sender: Who sent it: the phone itself, or (when left out) the other person of a direct chat.
+            at: When, seconds since 1970.
+            id: Its id.
+            starred: Whether the account holder has starred it.
+
+        Raises:
+            ValueError: A message in a group without a sender.
+        """
+        by = sender or self._phone.network.party(chat.jid)
+        if by is None:
+            raise ValueError("who sent it?")
+        whole = E2E.Message(conversation=message) if isinstance(message, str) else message
+        message_id = id or self._phone.network.new_id()
+        info = self._info(message_id, chat, by, whole, at)
+        if starred:
+            info.starred = True
+        self._added.append(info)
+        return message_id
+
+    def fill(self, chats: Sequence[Chat], count: int, *, until: int, step: int = 60) -> None:
+        """Keep `count` texts, one each `step` seconds up to the time `until`, in turn in each chat.
+
+        In a direct chat both sides take turns; in a group everybody does.
+        """
+        speakers = {chat.jid: cycle(self._members(chat)) for chat in chats}
+        for number, chat in enumerate(islice(cycle(chats), count)):
+            at = until - (count - 1 - number) * step
+            self.add(chat, f"Line {number + 1} of {count}", next(speakers[chat.jid]), at=at)
+
+    def conversation(self, chat: Chat) -> HistorySync.Conversation:
+        """What is told of a chat beside its messages (`unreadCount`, `archived`, `pinned` ...), to be set."""
+        return self._conversations.setdefault(str(chat.jid), self._described(chat.jid))
+
+    def chunks(self, kind: Kind, size: int = _CHUNK_MESSAGES) -> list[HistorySync.HistorySync]:
+        """The whole past, at most `size` messages in a chunk; other kinds than messages make one chunk."""
+        if kind in ("push_names", "non_blocking", "status"):
+            pages: list[list[Web.WebMessageInfo]] = [[]]
+        else:
+            newest_first = sorted(self._all(), key=lambda info: -info.messageTimestamp)
+            starts = range(0, max(len(newest_first), 1), size)
+            pages = [newest_first[start : start + size] for start in starts]
+        return [
+            self._chunk(kind, page, order, round(100 * order / len(pages)))
+            for order, page in enumerate(pages, 1)
+        ]
+
+    async def send(
+        self, kind: Kind = "initial", *, size: int = _CHUNK_MESSAGES, inline: bool = False
+    ) -> list[str]:
+        """Hand the past to all companions, chunk after chunk; the ids of the notifications."""
+        ids: list[str] = []
+        for chunk in self.chunks(kind, size):
+            for companion in list(self._phone.companions.values()):
+                ids.append(self.deliver(companion, chunk, inline=inline))
+                await checkpoint()
+        return ids
+
+    def deliver(self, companion: Companion, chunk: HistorySync.HistorySync, *, inline: bool = False) -> str:
+        """Hand one chunk to a companion; the id of the notification.
+
+        The companion answers with a receipt of kind `hist_sync`, and deletes the blob.
+        """
+        packed = zlib.compress(chunk.SerializeToString(), 1)
+        notification = E2E.HistorySyncNotification(
+            syncType=E2E.HistorySyncType.Value(HistorySync.HistorySync.HistorySyncType.Name(chunk.syncType)),
+            chunkOrder=chunk.chunkOrder,
+            progress=chunk.progress,
+        )
+        if inline:
+            notification.initialHistBootstrapInlinePayload = packed
+        else:
+            upload = self._phone.network.media.put("WhatsApp History Keys", packed)
+            notification.directPath = upload.direct_path
+            notification.mediaKey = upload.media.media_key
+            notification.fileSHA256 = upload.media.file_sha256
+            notification.fileEncSHA256 = upload.media.file_enc_sha256
+            notification.fileLength = upload.media.file_length
+        content = E2E.ProtocolMessage(
+            type=E2E.ProtocolMessage.HISTORY_SYNC_NOTIFICATION, historySyncNotification=notification
+        )
+        return peer.send(companion, content)
+
+    def _all(self) -> Iterator[Web.WebMessageInfo]:
+        """What was added, and what the phone has sent and received."""
+        yield from self._added
+        network = self._phone.network
+        for sent in self._phone.sent.values():
+            yield self._info(sent.id, sent.to, self._phone, sent.message, sent.timestamp)
+        for received in self._phone.inbox:
+            chat = network.party(received.chat) or network.groups.get(received.chat)
+            sender = network.party(received.sender)
+            if chat is not None and sender is not None and not received.message.HasField("protocolMessage"):
+                yield self._info(received.id, chat, sender, received.message, received.timestamp)
+
+    def _info(self, id: str, chat: Chat, sender: Party, message: E2E.Message, at: int) -> Web.WebMessageInfo:
+        mine = sender is self._phone
+        in_group = chat.jid.server == GROUP_SERVER
+        return Web.WebMessageInfo(
+            key=Common.MessageKey(
+                remoteJID=str(chat.jid),
+                fromMe=mine,
+                ID=id,
+                participant=str(sender.jid) if in_group and not mine else None,
+            ),
+            message=message,
+            messageTimestamp=at,
+            status=Web.WebMessageInfo.DELIVERY_ACK if mine else None,
+            participant=str(sender.jid) if in_group and not mine else None,
+            pushName=None if mine else sender.name,
+        )
+
+    def _members(self, chat: Chat) -> list[Party]:
+        other = self._phone.network.party(chat.jid)
+        if other is not None:
+            return [other, self._phone]
+        return self._phone.network.groups[chat.jid].parties
+
+    def _chunk(
+        self, kind: Kind, messages: list[Web.WebMessageInfo], order: int, progress: int
+    ) -> HistorySync.HistorySync:
+        sync_type = HistorySync.HistorySync.HistorySyncType.Value(_SYNC_TYPES[kind])
+        chunk = HistorySync.HistorySync(syncType=sync_type, chunkOrder=order, progress=progress)
+        everybody = {id(party): party for party in self._phone.network.parties.values()}.values()
+        if kind == "push_names":
+            for party in everybody:
+                if party is not self._phone:
+                    chunk.pushnames.add(ID=str(party.pn), pushname=party.name)
+            return chunk
+        if order == 1:
+            for party in everybody:
+                chunk.phoneNumberToLidMappings.add(pnJID=str(party.pn), lidJID=str(party.lid))
+        by_chat: dict[str, list[HistorySync.HistorySyncMsg]] = {}
+        for number, info in enumerate(messages):
+            of_chat = by_chat.setdefault(info.key.remoteJID, [])
+            of_chat.append(HistorySync.HistorySyncMsg(message=info, msgOrderID=len(messages) - number))
+        if order == 1:
+            by_chat |= {chat: [] for chat in self._conversations if chat not in by_chat}
+        chunk.conversations.extend(self._conversation(*each) for each in by_chat.items())
+        return chunk
+
+    def _conversation(
+        self, chat: str, messages: list[HistorySync.HistorySyncMsg]
+    ) -> HistorySync.Conversation:
+        conversation = HistorySync.Conversation(messages=messages)
+        conversation.MergeFrom(self._conversations.get(chat) or self._described(Jid.parse(chat)))
+        if messages:
+            newest = messages[0].message.messageTimestamp
+            conversation.conversationTimestamp = conversation.lastMsgTimestamp = newest
+        return conversation
+
+    def _described(self, chat: Jid) -> HistorySync.Conversation:
+        network = self._phone.network
+        party, group = network.party(chat), network.groups.get(chat)
+        told = HistorySync.Conversation(ID=str(chat), endOfHistoryTransfer=True)
+        if party is not None:
+            told.pnJID, told.lidJID = str(party.pn), str(party.lid)
+        if group is not None:
+            told.name, told.createdAt = group.name, group.created
+            for member in group.parties:
+                told.participant.add(userJID=str(member.jid))
+        return told
