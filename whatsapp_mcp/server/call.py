@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+
+from whatsapp_mcp.models import ConnectionState
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive.interface import ReadingArchive
-    from whatsapp_mcp.device.protocol import Devices
+    from whatsapp_mcp.device.protocol import Device, Devices
     from whatsapp_mcp.policy import Policy
     from whatsapp_mcp.settings import Settings
+
+
+HOST_LIMIT: Final = 5.0
+"""Seconds that an act waits for a server to host the link: at start-up, and when the host has just ended."""
+_HOST_POLL: Final = 0.05
 
 
 def utc_now() -> datetime:
@@ -33,6 +43,24 @@ class Services:
     policy: Policy
     zone: tzinfo | None = None
     now: Callable[[], datetime] = utc_now
+
+    @asynccontextmanager
+    async def device(self) -> AsyncGenerator[Device]:
+        """Lend the device for one call; while no server hosts the link yet, wait a little for one.
+
+        Raises:
+            WhatsAppError: There is still none, or it went while it was lent.
+        """
+        with anyio.move_on_after(HOST_LIMIT):
+            while not await self._hosted():
+                await anyio.sleep(_HOST_POLL)
+        async with self.devices.use() as device:
+            yield device
+
+    async def _hosted(self) -> bool:
+        async with self.devices.use() as device:
+            status = await device.status()
+        return status.hosted_by is not None or status.state is not ConnectionState.OFFLINE
 
 
 class ServicesSource(Protocol):

@@ -6,9 +6,8 @@ answered: what it imports must not delay the handshake.
 
 from __future__ import annotations
 
-import importlib
 import logging
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -21,7 +20,7 @@ from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.call import Services
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
@@ -40,7 +39,6 @@ FIRST_REQUEST_LIMIT: Final = 2.0
 """Seconds after which the link opens although no application has said a word."""
 RETRY_DELAY: Final = 5.0
 """Seconds between attempts to open what could not be opened."""
-_HEAVY: Final = ("whatsapp_mcp.device.runtime", "whatsapp_mcp.archive")
 
 
 def zone_of(settings: Settings) -> tzinfo | None:
@@ -143,19 +141,6 @@ class Runtime:
 
 
 def _load_opener() -> Opener:
-    for module in _HEAVY:
-        importlib.import_module(module)
-    return open_account
-
-
-@asynccontextmanager
-async def open_account(settings: Settings, account: str) -> AsyncGenerator[tuple[Devices, ReadingArchive]]:
-    """The account's device, and its archive for reading."""
-    from whatsapp_mcp.archive import open_archive
     from whatsapp_mcp.device.runtime import open_device
 
-    async with (
-        open_archive(settings.account_folder(account)) as archive,
-        open_device(settings, account) as devices,
-    ):
-        yield devices, archive
+    return open_device

@@ -76,7 +76,7 @@ async def link_device(
 ) -> Result:
     """Link the user's phone: answers a QR or code to show the user; call again with wait for the outcome."""
     services = await call.services()
-    async with services.devices.use() as device:
+    async with services.device() as device:
         status = await device.status()
     if status.state not in _UNLINKED and status.number:
         return _linked(
@@ -84,7 +84,7 @@ async def link_device(
             services,
             "Linked already; unlink_device first to change.",
         )
-    async with services.devices.use() as device:
+    async with services.device() as device:
         link = await device.link(phone)
     if wait:
         link = await _outcome(call, services, link, wait)
@@ -95,7 +95,7 @@ async def _outcome(call: Call, services: Services, link: LinkState, wait: float)
     """Wait until linking ends either way; after `wait` seconds the newest QR or code is the answer."""
     end = anyio.current_time() + wait
     while link.state is ConnectionState.LINKING and (left := end - anyio.current_time()) > 0:
-        async with services.devices.use() as device:
+        async with services.device() as device:
             link = await device.link_state(link.revision, min(left, 10.0))
         await call.progress(wait - max(0.0, end - anyio.current_time()), wait, link.state.value)
     return link
@@ -143,7 +143,7 @@ def qr_png(text: str) -> str:
 async def unlink_device(call: Call) -> Result:
     """Log this server out of the user's WhatsApp, only when the user asks for it. Stored messages stay."""
     services = await call.services()
-    async with services.devices.use() as device:
+    async with services.device() as device:
         await device.unlink()
     return Result("Unlinked. The stored messages stay.", {"state": ConnectionState.UNLINKED.value})
 
@@ -152,7 +152,7 @@ async def unlink_device(call: Call) -> Result:
 async def reconnect(call: Call) -> Result:
     """Start a new connection, also when another client replaced this one. Otherwise the link heals itself."""
     services = await call.services()
-    async with services.devices.use() as device:
+    async with services.device() as device:
         status = await device.reconnect()
     return Result(_status_text(status, services), status_data(status, services.zone))
 

@@ -56,7 +56,7 @@ async def send_message(
     request = SendRequest(
         chat=target.jid, content=TextContent(text), reply_to=reply_id, idempotency_key=idempotency_key
     )
-    async with services.devices.use() as device:
+    async with services.device() as device:
         result = await device.send(request)
     return sent(result, target, services)
 
@@ -71,7 +71,7 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
     if number is None or chat.last_message_at is not None:
         return
     try:
-        async with services.devices.use() as device:
+        async with services.device() as device:
             known = await device.resolve_number(number)
     except (NotConnected, DeadlineExceeded):
         return

@@ -1,0 +1,1 @@
+"""Figures, as ratios to something that runs beside them: `python -m benchmarks [NAME …]`."""
