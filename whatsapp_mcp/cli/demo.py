@@ -84,6 +84,7 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
     token = load_or_make(home)
     port = None if stdio else demo_server.free_port()
     url = f"http://{demo_server.HOST}:{port}/mcp"
+    shown = False
     async with WhatsApp() as whatsapp, anyio.create_task_group() as tasks:
         story = Story(whatsapp, World.load())
         variables = demo_server.environment(whatsapp, home)
@@ -91,15 +92,14 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
             tasks.start_soon(_end_with, server, tasks.cancel_scope)
             try:
                 async with over_stdio(variables) if stdio else over_http(url, token) as client:
-                    await show(client, story, tasks, console)
+                    shown = await show(client, story, tasks, console)
             except DemoFailed as failed:
                 console.print(str(failed), style="red", markup=False)
-                return 1
-            if not once:
+            if shown and not once:
                 _tell_how_to_join(console, home, None if stdio else url, token)
                 await anyio.sleep_forever()
         tasks.cancel_scope.cancel()
-    return 0
+    return 0 if shown or stdio else 1
 
 
 async def _end_with(server: anyio.abc.Process, scope: anyio.CancelScope) -> None:

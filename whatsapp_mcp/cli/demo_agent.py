@@ -106,12 +106,8 @@ class _Agent:
                 await anyio.sleep(0.1)
 
 
-async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console: Console) -> None:
-    """Link, read, send, and read the answer; afterwards `story` goes on in `tasks`.
-
-    Raises:
-        DemoFailed: A tool failed, or something did not come in time.
-    """
+async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console: Console) -> bool:
+    """Link, read, send and read the answer; then `story` goes on in `tasks`. Whether all of it worked."""
     agent = _Agent(client, console)
     console.rule("whatsapp-mcp demo: a WhatsApp on this machine, invented people, real tool calls")
     try:
@@ -120,11 +116,17 @@ async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console
         tasks.start_soon(story.go_on)
         await _read(agent)
         await _write(agent, console)
-    except TimeoutError as error:
-        raise DemoFailed("It took too long; the log of the server says more.") from error
+    except DemoFailed as failed:
+        console.print(str(failed), style="red", markup=False)
+        return False
+    except TimeoutError:
+        console.print("It took too long; the log of the server says more.", style="red")
+        return False
+    return True
 
 
 async def _link(agent: _Agent, story: Story) -> None:
+    await agent.awaits(lambda status: status.get("state") == "unlinked", "connection_status")
     agent.thinks("Is WhatsApp there?")
     await agent.calls("connection_status")
     agent.thinks(f"No phone is linked. I ask for a QR code; {story.phone.name} scans it.")
