@@ -58,11 +58,7 @@ def host(folder: AccountFolder) -> Host:
         async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
             device = LocalDevice(folder, AccountSettings(), archive, tasks)
             await device.start()
-            try:
-                yield Hosted(device, archive)
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await device.stop()
+            yield Hosted(device, archive)
 
     return opened
 

@@ -15,16 +15,7 @@ import anyio
 
 from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, WhatsAppError
 
-
-class Closable(Protocol):
-    """What an accessor may hold: something that ends at once when told."""
-
-    def kill(self) -> None:
-        """End it now, without waiting; harmless when it has ended."""
-        ...
-
-
-T = TypeVar("T", bound=Closable)
+T = TypeVar("T")
 
 
 class Generations(Protocol):
@@ -65,11 +56,19 @@ class Accessor(Generic[T]):
     Args:
         absent: Makes the error that `use()` raises while there is nothing to lend.
         generations: Where generation numbers come from.
+        end: Ends an object that was replaced, at once and without waiting.
     """
 
-    def __init__(self, absent: Callable[[], WhatsAppError], generations: Generations | None = None) -> None:
+    def __init__(
+        self,
+        absent: Callable[[], WhatsAppError],
+        generations: Generations | None = None,
+        *,
+        end: Callable[[T], None] | None = None,
+    ) -> None:
         self._absent = absent
         self._generations = generations or CountedGenerations()
+        self._end = end
         self._swap = anyio.Lock()
         self._current: T | None = None
         self._leases: set[_Lease] = set()
@@ -114,7 +113,7 @@ class Accessor(Generic[T]):
         raise DeadlineExceeded(f"No answer within {deadline:g} seconds.")
 
     async def replace(self, make: Callable[[int], T] | None) -> int:
-        """Swap in what `make(generation)` gives, or nothing; end the calls on the old one and kill it.
+        """Swap in what `make(generation)` gives, or nothing; end the calls on the old one and itself.
 
         Returns:
             The new generation; with None the old number stays.
@@ -126,17 +125,12 @@ class Accessor(Generic[T]):
             # From here to the swap nothing waits: no call can slip in between the two.
             old, self._current = self._current, None
             self._end_leases()
-            if old is not None:
-                old.kill()
+            if old is not None and self._end is not None:
+                self._end(old)
             if make is not None:
                 self._current = make(generation)
                 self._generation = generation
             return generation
-
-    async def retire(self, generation: int) -> None:
-        """`replace(None)`, unless the current object is already another than `generation`."""
-        if generation == self._generation:
-            await self.replace(None)
 
     def _end_leases(self) -> None:
         for lease in self._leases:

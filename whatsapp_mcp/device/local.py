@@ -6,6 +6,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from whatsapp_mcp.device.client_process import Client
 from whatsapp_mcp.device.clock import Clock, SystemClock, within
 from whatsapp_mcp.device.ingest import Ingest
 from whatsapp_mcp.device.linking import Linking
+from whatsapp_mcp.device.names import Names
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.reconnect import ReconnectLoop
 from whatsapp_mcp.device.record import LinkRecord
@@ -43,7 +45,6 @@ _LOGOUT_DEADLINE: Final = 10.0
 _WATCH_INTERVAL: Final = 15.0
 _WATCH_DEADLINE: Final = 5.0
 _SETTLE: Final = 5.0
-_DRAIN: Final = 0.3
 
 logger = logging.getLogger(__name__)
 
@@ -73,10 +74,10 @@ class LocalDevice:
         self._tasks = tasks
         self._clock = clock or SystemClock()
         record = LinkRecord(folder.path)
-        link = record.load(self._clock.now())
         self._owner = keys.stored_device(folder.client_db)
+        link = replace(record.load(self._clock.now()), linked=self._owner is not None)
         self._linking = Linking(self._clock)
-        self._clients: Accessor[Client] = Accessor(self._absent, record)
+        self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.kill)
         self._events_lost = 0
         self._phone_seen: float | None = None
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
@@ -90,6 +91,8 @@ class LocalDevice:
             clock=self._clock,
             changed=self._changed,
         )
+        # First of all events: what is asked of the device before it has started comes after.
+        self._loop.post(state.Opened(self._owner is not None))
         self._ingest = Ingest(folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble)
         self._outbox = Outbox(
             archive,
@@ -98,30 +101,19 @@ class LocalDevice:
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
         )
+        self._names = Names(archive, self.call, self._clock, online=self._is_online)
 
     async def start(self) -> None:
         """Begin: archive what the journal holds, then connect if a phone is linked."""
         await self._ingest.prepare()
-        self._loop.post(state.Opened(self._owner is not None))
         for name, run in (
             ("reconnect loop", self._loop.run),
             ("ingest", self._ingest.run),
             ("outbox", self._outbox.run),
+            ("names", self._names.run),
             ("watch", self._watch),
         ):
             self._tasks.start_soon(partial(supervised, name, run, clock=self._clock))
-
-    async def stop(self) -> None:
-        """End the client: softly when it lets us, at once when not."""
-        try:
-            async with self._clients.use(_DRAIN + 0.1) as client:
-                await client.call("exit", {"drain": _DRAIN}, deadline=_DRAIN + 0.1)
-        except WhatsAppError:
-            logger.debug("the client ended")
-        await self._clients.replace(None)
-
-    def kill(self) -> None:
-        """Nothing to end by itself: the device lives and dies with its host's tasks."""
 
     async def wait_for(self, met: Callable[[Link], bool]) -> Link:
         """Wait until the link is as asked; the caller sets the limit."""
@@ -145,6 +137,7 @@ class LocalDevice:
             self._owner = keys.stored_device(self._folder.client_db)
             self._tasks.start_soon(self._archive_owner)
             self._outbox.poke()
+            self._names.poke()
         if before.linked and not after.linked:
             self._owner = None
         self._linking.enter(after.state, after.reason, self._owner.number if self._owner else None)
@@ -243,18 +236,11 @@ class LocalDevice:
         number = parse_number(phone) if phone is not None else None
         if self._loop.link.linked:
             raise InvalidArgument("A phone is linked already.", "Unlink it first with unlink_device.")
-        before = self._linking.now.revision
-        if self._loop.link.state is not ConnectionState.LINKING:
-            self._loop.post(state.LinkAsked())
-        else:
-            before = -1
+        await self._ask(state.LinkAsked())
         shown = await self._within(
             _FIRST_CODE,
             lambda: self._linking.wait_for(
-                lambda now: (
-                    (now.revision > before)
-                    and (now.qr is not None or now.state is not ConnectionState.LINKING)
-                )
+                lambda now: now.qr is not None or now.state is not ConnectionState.LINKING
             ),
         )
         if shown.state is not ConnectionState.LINKING:
@@ -284,16 +270,13 @@ class LocalDevice:
             reason = (
                 "Unlinked here; WhatsApp could not be told, so remove it in the phone's linked devices too."
             )
-        self._loop.post(state.Unlinked(reason))
-        await self._within(_SETTLE, lambda: self._loop.wait_for(lambda link: not link.linked))
+        await self._ask(state.Unlinked(reason))
 
     async def reconnect(self) -> ConnectionStatus:
         """See `Device.reconnect`."""
         if not self._loop.link.linked:
             raise NotLinked("No phone is linked to this account.")
-        before = self._loop.link.generation
-        self._loop.post(state.ReconnectAsked())
-        await self._within(_SETTLE, lambda: self._loop.wait_for(lambda link: link.generation > before))
+        await self._ask(state.ReconnectAsked())
         return await self.status()
 
     async def send(self, request: SendRequest) -> SendResult:
@@ -312,6 +295,9 @@ class LocalDevice:
             if found.IsIn:
                 return f"{found.JID.User}@{found.JID.Server}"
         return None
+
+    async def _ask(self, event: state.Event) -> None:
+        await self._within(_SETTLE, lambda: self._loop.ask(event))
 
     async def _within(self, seconds: float, wait: Callable[[], Awaitable[Any]]) -> Any:
         outcome = await within(self._clock, seconds, wait)

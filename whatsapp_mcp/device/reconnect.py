@@ -71,7 +71,7 @@ class ReconnectLoop:
         self._clock = clock
         self._chance = chance
         self._changed = changed
-        self._events: deque[Event] = deque()
+        self._events: deque[tuple[Event, anyio.Event | None]] = deque()
         self._wake = anyio.Event()
         self._news = anyio.Event()
 
@@ -82,8 +82,16 @@ class ReconnectLoop:
 
     def post(self, event: Event) -> None:
         """Hand an event to the loop; never waits."""
-        self._events.append(event)
+        self._events.append((event, None))
         self._wake.set()
+
+    async def ask(self, event: Event) -> Link:
+        """Hand an event to the loop and wait until it is dealt with; the caller sets the limit."""
+        dealt_with = anyio.Event()
+        self._events.append((event, dealt_with))
+        self._wake.set()
+        await dealt_with.wait()
+        return self._link
 
     async def wait_for(self, met: Callable[[Link], bool]) -> Link:
         """Wait until the link is as asked; the caller sets the limit."""
@@ -97,8 +105,11 @@ class ReconnectLoop:
         while True:
             while self._events:
                 # Taken off only when done: a turn that fails or is cancelled is not half forgotten.
-                await self._turn(self._events[0])
+                event, dealt_with = self._events[0]
+                await self._turn(event)
                 self._events.popleft()
+                if dealt_with is not None:
+                    dealt_with.set()
             self._wake = anyio.Event()
             if await within(self._clock, self._left(), self._awake) is None:
                 self.post(state.Tick())

@@ -1,0 +1,188 @@
+"""Host or attach: one server of an account hosts its link, the others use it there.
+
+Whoever gets the account's lock hosts. The others hold a connection to the host; its closing tells them at
+once that the host is gone, and the next one to get the lock hosts.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import sqlite3
+from collections.abc import Callable
+from typing import Any, Final
+
+import anyio
+from anyio.abc import ByteStream, TaskGroup
+
+from whatsapp_mcp import __version__
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device import endpoint
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.local import LocalDevice
+from whatsapp_mcp.device.lock import HostLock
+from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice, as_device
+from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError
+from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.settings import AccountFolder, AccountSettings
+
+PROTOCOL: Final = 1
+"""Number of the socket's protocol; grows when an older server would misunderstand it."""
+_HELLO: Final = "hello"
+_HELLO_DEADLINE: Final = 3.0
+_RETRY: Final = 0.1
+_RETRY_STOPPED: Final = 1.0
+_RETRY_FAILED: Final = 5.0
+
+logger = logging.getLogger(__name__)
+
+Program = tuple[str, ...] | None
+
+
+class Host:
+    """Keeps `devices` filled: by hosting when the lock is free, else by attaching to who hosts.
+
+    Args:
+        devices: Where the device is put; every server asks it there.
+        program: The client process's command, for tests.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        account: AccountSettings,
+        devices: Accessor[Device],
+        *,
+        chance: Callable[[], float] = random.random,
+        program: Program = None,
+    ) -> None:
+        self._folder = folder
+        self._account = account
+        self._devices = devices
+        self._chance = chance
+        self._program = program
+        self._lock = HostLock(folder.host_lock)
+
+    async def run(self) -> None:
+        """Host or attach, in turn, until cancelled."""
+        pause = 0.0
+        while True:
+            await anyio.sleep(pause * (0.5 + self._chance()))
+            try:
+                pause = await self._host() if self._lock.acquire() else await self._attach()
+            except (WhatsAppError, sqlite3.Error, OSError) as error:
+                logger.exception("the link cannot be hosted")
+                words = error.message if isinstance(error, WhatsAppError) else str(error)
+                await self._go_offline(f"The account cannot be opened: {words}", "Tell the user.")
+                pause = _RETRY_FAILED
+
+    async def _go_offline(self, reason: str, action: str | None = None, pid: int | None = None) -> None:
+        offline = as_device(OfflineDevice(self._folder.name, reason, action, host_pid=pid))
+        await self._devices.replace(lambda _: offline)
+
+    # Hosting.
+
+    async def _host(self) -> float:
+        logger.info("hosting account %s", self._folder.name)
+        try:
+            async with open_archive(self._folder, write=True) as archive, background_tasks() as tasks:
+                await self._devices.replace(lambda _: self._open_local(archive, tasks))
+                async with endpoint.listening(self._folder, self._serve):
+                    await anyio.sleep_forever()
+        finally:
+            self._lock.release()
+        return 0.0
+
+    def _open_local(self, archive: Archive, tasks: TaskGroup) -> LocalDevice:
+        opened = LocalDevice(self._folder, self._account, archive, tasks, program=self._program)
+        tasks.start_soon(supervised, "device", opened.start)
+        return opened
+
+    async def _serve(self, stream: ByteStream, secret: str) -> None:
+        """Answer one attached server."""
+        greeted = False
+
+        async def answer(method: str, params: Params) -> Any:
+            nonlocal greeted
+            if method == _HELLO:
+                greeted = params.get("secret", "") == secret
+                return {"protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
+            if not greeted:
+                raise Denied("The other side has not shown that it may use this device.")
+            if method == PING:
+                return None
+            return await self._operate(method, params)
+
+        async with Peer(stream, stream, answer) as peer:
+            await peer.wait_closed()
+
+    async def _operate(self, method: str, params: Params) -> Any:
+        operation = OPERATIONS.get(method)
+        if operation is None:
+            raise Unsupported(
+                f"The server that hosts the link (version {__version__}) does not know {method!r}.",
+                "Upgrade whatsapp-mcp there and restart it.",
+            )
+        arguments = operation.load(params)
+        async with self._devices.use() as device:
+            result = await getattr(device, method)(**arguments)
+        return operation.result.dump_python(result, mode="json")
+
+    # Attaching.
+
+    async def _attach(self) -> float:
+        """Use the host until its connection closes; answers the pause before the next try."""
+        pid = self._lock.holder()
+        try:
+            stream, secret = await endpoint.connect(self._folder)
+        except OSError:
+            await self._say_starting(pid)
+            return _RETRY
+        async with stream, Peer(stream, stream) as peer:
+            try:
+                hello = {"protocol": PROTOCOL, "version": __version__, "secret": secret}
+                host = await peer.call(_HELLO, hello, deadline=_HELLO_DEADLINE)
+            except WhatsAppError:
+                if peer.closed:
+                    return _RETRY
+                await self._go_offline(
+                    f"The server that hosts the link (process {pid}) does not answer.",
+                    f"Resume or end process {pid}; another server then takes over.",
+                    pid,
+                )
+                return _RETRY_STOPPED
+            refusal = _refusal(host)
+            if refusal is not None:
+                await self._go_offline(refusal.message, refusal.action, host["pid"])
+                await peer.wait_closed()
+                return _RETRY
+            await self._devices.replace(
+                lambda _: as_device(RemoteDevice(self._folder.name, peer, host["pid"]))
+            )
+            await peer.wait_closed()
+            await self._go_offline("The server that hosted the link has ended.")
+            return _RETRY
+
+    async def _say_starting(self, pid: int | None) -> None:
+        async with self._devices.use() as device:
+            known = (await device.status()).reason if isinstance(device, OfflineDevice) else None
+        words = "Another server is about to host the link."
+        if known != words:
+            await self._go_offline(words, pid=pid)
+
+
+def _refusal(host: dict[str, Any]) -> Busy | None:
+    """Why a host of another protocol cannot be used."""
+    theirs, version = int(host["protocol"]), host["version"]
+    if theirs == PROTOCOL:
+        return None
+    older, which = (__version__, "this server") if theirs > PROTOCOL else (version, "the server that hosts")
+    return Busy(
+        f"The link is hosted by process {host['pid']} with version {version}, this is version {__version__}.",
+        f"Upgrade {which} (version {older}) and restart it.",
+    )
