@@ -1,12 +1,15 @@
 """The demo's people and what they say."""
 
 import random
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 
 import pytest
 
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.simulator.world import OWNER, World
+
+NOON = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +20,7 @@ def world() -> World:
 def test_everyone_who_speaks_is_known_and_a_member_of_the_chat(world: World) -> None:
     people = {person.name for person in world.people}
     groups = {group.name: set(group.members) for group in world.groups}
-    for line in [*world.past(), *islice(world.live(), 200)]:
+    for line in [*world.past(NOON), *islice(world.live(), 200)]:
         present = groups.get(line.chat, {line.chat}) | {OWNER}
         assert line.who in present, line
         assert line.chat in people | set(groups)
@@ -33,14 +36,21 @@ def test_every_number_can_be_written_to_and_none_is_used_twice(world: World) -> 
 
 
 def test_the_past_is_told_oldest_first_and_lies_in_the_past(world: World) -> None:
-    ages = [line.age for line in world.past(seed=3)]
+    ages = [line.age for line in world.past(NOON, seed=3)]
     assert ages == sorted(ages, reverse=True)
     assert min(ages) > 0
 
 
+@pytest.mark.parametrize("hour", range(24))
+def test_nobody_wrote_at_night(world: World, hour: int) -> None:
+    now = NOON.replace(hour=hour)
+    hours = {(now - timedelta(seconds=line.age)).hour for line in world.past(now)}
+    assert hours <= set(range(7, 24))
+
+
 def test_the_same_seed_tells_the_same_story_and_another_seed_another_one(world: World) -> None:
     def story(seed: int) -> list[object]:
-        return [*world.past(seed), *islice(world.live(seed), 100)]
+        return [*world.past(NOON, seed), *islice(world.live(seed), 100)]
 
     assert story(1) == story(1)
     assert story(1) != story(2)
@@ -61,6 +71,6 @@ def test_everyone_answers_a_message(world: World) -> None:
 
 
 def test_the_world_speaks_several_scripts(world: World) -> None:
-    text = "".join(line.text for line in world.past())
+    text = "".join(line.text for line in world.past(NOON))
     for letter in ("ß", "ü", "ç", "é", "ñ", "ö", "ش", "さ", "श"):
         assert letter.lower() in text.lower(), letter

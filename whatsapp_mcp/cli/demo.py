@@ -81,6 +81,7 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
     from whatsapp_mcp.simulator.world import World
 
     (home / "config.toml").write_text(CONFIG, encoding="utf-8")
+    log = home / "server.log"
     token = load_or_make(home)
     port = None if stdio else demo_server.free_port()
     url = f"http://{demo_server.HOST}:{port}/mcp"
@@ -88,7 +89,7 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
     async with WhatsApp() as whatsapp, anyio.create_task_group() as tasks:
         story = Story(whatsapp, World.load())
         variables = demo_server.environment(whatsapp, home)
-        async with demo_server.running(variables, port) as server:
+        async with demo_server.running(variables, port, log) as server:
             tasks.start_soon(_end_with, server, tasks.cancel_scope)
             try:
                 async with over_stdio(variables) if stdio else over_http(url, token) as client:
@@ -99,7 +100,10 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
                 _tell_how_to_join(console, home, None if stdio else url, token)
                 await anyio.sleep_forever()
         tasks.cancel_scope.cancel()
-    return 0 if shown or stdio else 1
+    if shown or stdio:
+        return 0
+    console.print(log.read_text(encoding="utf-8", errors="replace"), markup=False)
+    return 1
 
 
 async def _end_with(server: anyio.abc.Process, scope: anyio.CancelScope) -> None:

@@ -14,8 +14,6 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 from rich.markup import escape
-from rich.padding import Padding
-from rich.text import Text
 
 from whatsapp_mcp.cli.demo_server import command
 
@@ -29,6 +27,8 @@ LINK_LIMIT: Final = 30.0
 ARRIVAL_LIMIT: Final = 30.0
 SHOWN_LINES: Final = 16
 """Lines of an answer that are printed."""
+SHOWN_WIDTH: Final = 170
+"""Characters of a line that are printed."""
 BOAT: Final = "Möwe ⛵"
 FRIEND: Final = "Ann Byrne"
 STRANGER: Final = "T. Keller"
@@ -85,10 +85,8 @@ class _Agent:
         self._console.print(f"[cyan]→ {name}[/cyan] {escape(shown)}")
         result = await self._client.call_tool(name, arguments)
         text = "\n".join(block.text for block in result.content if block.type == "text")
-        lines = text.splitlines()
-        if len(lines) > SHOWN_LINES:
-            lines = [*lines[:SHOWN_LINES], f"… {len(lines) - SHOWN_LINES} more lines"]
-        self._console.print(Padding(Text("\n".join(lines), style="dim"), (0, 0, 0, 4)))
+        for line in _shortened(text):
+            self._console.print(f"    {line}", style="dim", markup=False)
         if result.is_error:
             raise DemoFailed(f"{name} failed.")
         return result.structured_content or {}
@@ -109,7 +107,7 @@ class _Agent:
 async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console: Console) -> bool:
     """Link, read, send and read the answer; then `story` goes on in `tasks`. Whether all of it worked."""
     agent = _Agent(client, console)
-    console.rule("whatsapp-mcp demo: a WhatsApp on this machine, invented people, real tool calls")
+    console.rule("A WhatsApp on this machine, invented people, real tool calls")
     try:
         await _link(agent, story)
         await _fill(agent, story)
@@ -141,8 +139,8 @@ async def _link(agent: _Agent, story: Story) -> None:
 async def _fill(agent: _Agent, story: Story) -> None:
     told = await story.tell_past()
     agent.thinks(f"{told} messages of the last days arrive.")
-    chats = {line.chat for line in story.world.past()}
-    await agent.awaits(lambda page: len(page.get("chats", ())) >= len(chats), "list_chats", limit=50)
+    chats = len(story.past_chats)
+    await agent.awaits(lambda page: len(page.get("chats", ())) >= chats, "list_chats", limit=50)
 
 
 async def _read(agent: _Agent) -> None:
@@ -165,6 +163,15 @@ async def _write(agent: _Agent, console: Console) -> None:
     await agent.awaits(_is_answered, "list_messages", chat=FRIEND, limit=1)
     await agent.calls("list_messages", chat=FRIEND, limit=3)
     console.print("\n[green]Done: linked, read, sent once, answered.[/green]\n")
+
+
+def _shortened(text: str) -> list[str]:
+    lines = text.splitlines()
+    more = [f"… {len(lines) - SHOWN_LINES} more lines"] if len(lines) > SHOWN_LINES else []
+    return [
+        *(f"{line[:SHOWN_WIDTH]}…" if len(line) > SHOWN_WIDTH else line for line in lines[:SHOWN_LINES]),
+        *more,
+    ]
 
 
 def _is_answered(page: Mapping[str, Any]) -> bool:

@@ -38,10 +38,15 @@ def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def running(variables: dict[str, str], port: int | None) -> AsyncGenerator[anyio.abc.Process]:
+async def running(
+    variables: dict[str, str], port: int | None, log: Path
+) -> AsyncGenerator[anyio.abc.Process]:
     """The server process, on `port` or over stdin and stdout of this process; ended with this block."""
     stdin = None if port is None else subprocess.DEVNULL
-    process = await anyio.open_process(command(port), env=variables, stdin=stdin, stdout=None, stderr=None)
+    with log.open("wb") as stderr:
+        process = await anyio.open_process(
+            command(port), env=variables, stdin=stdin, stdout=None, stderr=stderr
+        )
     try:
         yield process
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 import anyio
 
@@ -43,11 +44,17 @@ class Story:
             for each in world.groups
         }
 
+    @property
+    def past_chats(self) -> set[str]:
+        """The chats in which something was said before now."""
+        return {line.chat for line in self.world.past(datetime.now().astimezone(), self._seed)}
+
     async def tell_past(self) -> int:
         """Deliver what was said before now, each message with its own time; how many messages."""
-        past = self.world.past(self._seed)
+        now = datetime.fromtimestamp(self._now()).astimezone()
+        past = self.world.past(now, self._seed)
         for line in past:
-            await self._say(line, self._now() - int(line.age))
+            await self._say(line, int(now.timestamp() - line.age))
         return len(past)
 
     async def go_on(self) -> None:

@@ -1,7 +1,7 @@
 """A believable world: people, their groups, and what they say to each other, day after day.
 
-The content is `world.toml`. Everything here is a pure function of it and a seed, so that two demos with the
-same seed tell the same story; who plays it on a simulated WhatsApp brings the clock.
+The content is `world.toml`. Everything here is a pure function of it, a seed and the time of day, so that two
+demos with the same seed tell the same story; who plays it on a simulated WhatsApp brings the clock.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import random
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cached_property
 from importlib import resources
 from typing import Final
@@ -18,7 +19,8 @@ from pydantic import BaseModel, ConfigDict
 
 OWNER: Final = "Me"
 """The name that stands in a line for the owner, writing on the phone."""
-_DAY: Final = 86_400.0
+_MORNING: Final = 7
+_NIGHT: Final = 22
 
 
 class _Table(BaseModel):
@@ -93,14 +95,14 @@ class World(_Table):
     def _answers(self) -> Mapping[str, tuple[str, ...]]:
         return {person.name: person.answers for person in self.people}
 
-    def past(self, seed: int = 0) -> list[Line]:
-        """What was said before now, oldest first."""
+    def past(self, now: datetime, seed: int = 0) -> list[Line]:
+        """What was said before `now` (aware, the owner's zone), oldest first and never at night."""
         chance = random.Random(seed)  # noqa: S311
         told: list[Line] = []
         for conversation in self.conversations:
             if conversation.ago is None:
                 continue
-            age = conversation.ago * _DAY
+            age = (now - _by_day(now - timedelta(days=conversation.ago))).total_seconds()
             for chat, who, text in _read(conversation):
                 told.append(Line(chat, who, text, age=age))
                 age -= chance.uniform(30.0, 400.0)
@@ -132,6 +134,13 @@ def _read(conversation: _Conversation) -> Iterator[tuple[str, str, str]]:
     for line in conversation.lines:
         who, _, text = line.partition(": ")
         yield conversation.chat, who, text
+
+
+def _by_day(moment: datetime) -> datetime:
+    """The same moment, or one some hours earlier when people would be asleep."""
+    if moment.hour >= _NIGHT:
+        return moment - timedelta(hours=4)
+    return moment - timedelta(hours=9) if moment.hour < _MORNING else moment
 
 
 def _writing_time(text: str, chance: random.Random) -> float:
