@@ -1,6 +1,10 @@
 """What every test shares."""
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("no-deadline", deadline=None)  # a busy machine is no defect
+settings.load_profile("no-deadline")
 
 pytest_plugins = ["tests.fixtures"]
 
