@@ -117,4 +117,4 @@ def _split(text: str) -> list[str]:
 @lru_cache(maxsize=8192)
 def _in_token(char: str) -> bool:
     category = unicodedata.category(char)
-    return category[0] in "LNM" or category == "Co"
+    return category[0] in "LNM" or category in ("Co", "Cn")

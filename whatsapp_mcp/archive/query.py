@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
-from whatsapp_mcp.archive.normalise import tokens
+from whatsapp_mcp.archive.normalise import tokens, tokens_text
 from whatsapp_mcp.models import MessageKind
 
 _PIECE: Final = re.compile(
@@ -42,15 +42,18 @@ IS: Final = {"unread", "starred", "mine", "forwarded", "edited", "reply", "menti
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """Tokens that follow one another; with `prefix` the last one may go on."""
+    """Tokens that follow one another; with `prefix` the last one may go on.
+
+    `text` is what they were cut from: the index cuts it again, by its own table of letters.
+    """
 
     tokens: tuple[str, ...]
-    prefix: bool = False
+    prefix: bool
+    text: str
 
     def match(self) -> str:
         """The term in the language of the index."""
-        quoted = " ".join(self.tokens).replace('"', "")
-        return f'"{quoted}"' + ("*" if self.prefix else "")
+        return f'"{self.text}"' + ("*" if self.prefix else "")
 
 
 @dataclass(slots=True)
@@ -72,7 +75,8 @@ class Query:
         found = tokens(text)
         if found:
             prefix = text.endswith("*") and not exact
-            (self.unwanted if excluded else self.wanted).append(Term(tuple(found), prefix))
+            cut = tokens_text(text).replace('"', " ").replace("\x00", " ").strip(" *")
+            (self.unwanted if excluded else self.wanted).append(Term(tuple(found), prefix, cut))
         if not excluded:
             self.text.append(text if exact else text.rstrip("*"))
 

@@ -1,0 +1,298 @@
+"""Every kind of message has its words, its file and its details."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, GROUP, NOON, journal
+from whatsapp_mcp.archive import Archive, MessageFilter
+from whatsapp_mcp.archive.decode import content
+from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.errors import MediaUnavailable
+from whatsapp_mcp.models import Media, MessageKind
+from whatsapp_mcp.protobufs import E2E, Neonize
+
+pytestmark = pytest.mark.anyio
+
+
+def _file(value: Any, mime_type: str) -> None:
+    value.mimetype, value.fileLength = mime_type, 1234
+    value.mediaKey, value.directPath, value.URL = b"k" * 32, "/v/path", "https://cdn.example/x"
+    value.fileSHA256, value.fileEncSHA256 = b"s" * 32, b"e" * 32
+
+
+def _image(body: Any) -> None:
+    _file(body.imageMessage, "image/jpeg")
+    body.imageMessage.caption, body.imageMessage.width, body.imageMessage.height = "sunset", 640, 480
+
+
+def _video(body: Any) -> None:
+    _file(body.videoMessage, "video/mp4")
+    body.videoMessage.seconds = 7
+
+
+def _gif(body: Any) -> None:
+    _video(body)
+    body.videoMessage.gifPlayback = True
+
+
+def _voice(body: Any) -> None:
+    _file(body.audioMessage, "audio/ogg; codecs=opus")
+    body.audioMessage.PTT, body.audioMessage.seconds = True, 12
+
+
+def _audio(body: Any) -> None:
+    _file(body.audioMessage, "audio/mpeg")
+
+
+def _document(body: Any) -> None:
+    inner = body.documentWithCaptionMessage.message.documentMessage
+    _file(inner, "application/pdf")
+    inner.fileName, inner.caption = "contract.pdf", "please sign"
+
+
+def _sticker(body: Any) -> None:
+    _file(body.stickerMessage, "image/webp")
+
+
+def _location(body: Any) -> None:
+    body.locationMessage.degreesLatitude, body.locationMessage.degreesLongitude = 52.52, 13.405
+    body.locationMessage.name, body.locationMessage.address = "Alexanderplatz", "Berlin"
+
+
+def _live_location(body: Any) -> None:
+    body.liveLocationMessage.degreesLatitude = 1.5
+    body.liveLocationMessage.caption = "on my way"
+
+
+def _contact(body: Any) -> None:
+    body.contactMessage.displayName = "Bob"
+    body.contactMessage.vcard = "BEGIN:VCARD\nFN:Bob\nTEL;type=CELL;waid=15550000002:+1 555 000 0002\nEND:VCARD"
+
+
+def _contacts(body: Any) -> None:
+    body.contactsArrayMessage.contacts.add(displayName="Bob", vcard="")
+    body.contactsArrayMessage.contacts.add(displayName="Eve", vcard="")
+
+
+def _event(body: Any) -> None:
+    body.eventMessage.name, body.eventMessage.startTime = "Dinner", NOON
+    body.eventMessage.location.name = "Trattoria"
+
+
+def _list(body: Any) -> None:
+    body.listMessage.title, body.listMessage.description = "Menu", "Choose"
+    body.listMessage.sections.add().rows.add(title="Soup")
+
+
+def _list_reply(body: Any) -> None:
+    body.listResponseMessage.title = "Soup"
+    body.listResponseMessage.singleSelectReply.selectedRowID = "1"
+
+
+def _buttons_reply(body: Any) -> None:
+    body.buttonsResponseMessage.selectedDisplayText, body.buttonsResponseMessage.selectedButtonID = "Yes", "y"
+
+
+def _template(body: Any) -> None:
+    body.templateMessage.hydratedTemplate.hydratedContentText = "Your parcel is here"
+
+
+def _interactive(body: Any) -> None:
+    body.interactiveMessage.header.title, body.interactiveMessage.body.text = "Offer", "Today only"
+
+
+def _invite(body: Any) -> None:
+    body.groupInviteMessage.groupName, body.groupInviteMessage.groupJID = "Club", GROUP
+
+
+def _call_log(body: Any) -> None:
+    body.callLogMesssage.isVideo, body.callLogMesssage.callOutcome = True, 1
+
+
+def _future(body: Any) -> None:
+    body.spoilerMessage.message.conversation = "wrapped in something new"
+
+
+KINDS: list[tuple[Callable[[Any], None], MessageKind, str, dict[str, Any] | None]] = [
+    (_image, MessageKind.IMAGE, "sunset", None),
+    (_video, MessageKind.VIDEO, "", None),
+    (_gif, MessageKind.GIF, "", None),
+    (_voice, MessageKind.VOICE, "", None),
+    (_audio, MessageKind.AUDIO, "", None),
+    (_document, MessageKind.DOCUMENT, "please sign", None),
+    (_sticker, MessageKind.STICKER, "", None),
+    (_location, MessageKind.LOCATION, "Alexanderplatz, Berlin", {"latitude": 52.52, "longitude": 13.405}),
+    (_live_location, MessageKind.LIVE_LOCATION, "on my way", {"latitude": 1.5, "longitude": 0.0}),
+    (_contacts, MessageKind.CONTACT, "Bob, Eve", None),
+    (_event, MessageKind.EVENT, "Dinner\nTrattoria", None),
+    (_list, MessageKind.TEXT, "Menu\nChoose", {"choices": ["Soup"]}),
+    (_list_reply, MessageKind.TEXT, "Soup", {"chosen": "1"}),
+    (_buttons_reply, MessageKind.TEXT, "Yes", {"chosen": "y"}),
+    (_template, MessageKind.TEXT, "Your parcel is here", None),
+    (_interactive, MessageKind.TEXT, "Offer\nToday only", None),
+    (_invite, MessageKind.TEXT, "Invitation to the group Club", None),
+    (_call_log, MessageKind.CALL, "Missed video call", None),
+    (_future, MessageKind.TEXT, "wrapped in something new", None),
+]
+
+
+@pytest.mark.parametrize(("fill", "kind", "text", "details"), KINDS, ids=[k[0].__name__.strip("_") for k in KINDS])
+@pytest.mark.parametrize("from_history", [False, True], ids=["live", "history"])
+async def test_each_kind_is_told_alike_live_and_from_the_past(
+    archive: Archive,
+    fill: Callable[[Any], None],
+    kind: MessageKind,
+    text: str,
+    details: dict[str, Any] | None,
+    from_history: bool,
+) -> None:
+    body = E2E.Message()
+    fill(body)
+    live = ev.message("A1", body)
+    past = ev.history(ev.conversation([ev.web_message("A1", body)]))
+    await archive.ingest(journal([past if from_history else live]))
+    (message,) = (await archive.messages()).items
+    assert (message.kind, message.text) == (kind, text)
+    if details is not None:
+        assert message.details == details
+
+
+async def test_a_file_keeps_what_its_download_needs(archive: Archive) -> None:
+    body = E2E.Message()
+    _image(body)
+    await archive.ingest(journal([ev.message("A1", body), ev.message("A2", at=NOON + 1)]))
+    message = await archive.message("A1")
+    assert message.media == Media("image/jpeg", None, 1234, None, 640, 480)
+    source = await archive.media_source(message.ref)
+    assert (source.media_type, source.direct_path, source.media_key) == ("image", "/v/path", b"k" * 32)
+    assert (source.sha256, source.enc_sha256) == (b"s" * 32, b"e" * 32)
+    await archive.record_media_path(message.ref, "sunset.jpg")
+    assert (await archive.media_source("A1")).path == "sunset.jpg"
+    with pytest.raises(MediaUnavailable):
+        await archive.media_source("A2")
+
+
+async def test_a_document_is_found_by_its_name(archive: Archive) -> None:
+    body = E2E.Message()
+    _document(body)
+    await archive.ingest(journal([ev.message("A1", body)]))
+    (hit,) = (await archive.search("contract pdf")).items
+    assert hit.media is not None
+    assert hit.media.file_name == "contract.pdf"
+    assert hit.snippet == "**contract**.**pdf**"
+
+
+async def test_a_contact_card_gives_its_numbers(archive: Archive) -> None:
+    body = E2E.Message()
+    _contact(body)
+    await archive.ingest(journal([ev.message("A1", body)]))
+    (message,) = (await archive.messages()).items
+    assert message.text == "Bob +1 555 000 0002"
+    assert message.details is not None
+    assert message.details["contacts"][0]["numbers"] == ["+1 555 000 0002"]
+
+
+async def test_a_reply_shows_what_it_answers_also_when_that_is_not_archived(archive: Archive) -> None:
+    reply = E2E.Message()
+    reply.extendedTextMessage.text = "yes"
+    context = reply.extendedTextMessage.contextInfo
+    context.stanzaID, context.participant = "A1", ANA
+    context.quotedMessage.conversation = "coming?"
+    await archive.ingest(journal([ev.message("A2", reply, sender=None, at=NOON + 5)]))
+    quote = (await archive.message("A2")).quote
+    assert quote is not None
+    assert (quote.ref, quote.text) == (None, "coming?")
+    await archive.ingest(journal([ev.message("A1", "coming?", name="Ana")], after=1))
+    quote = (await archive.message("A2")).quote
+    assert quote is not None
+    assert (quote.text, quote.sender_name) == ("coming?", "Ana")
+    assert quote.ref == (await archive.message("A1")).ref
+
+
+async def test_forwarded_view_once_and_disappearing_are_marked(archive: Archive) -> None:
+    forwarded, once, fading = E2E.Message(), E2E.Message(), E2E.Message()
+    forwarded.extendedTextMessage.text = "look https://example.org"
+    forwarded.extendedTextMessage.contextInfo.isForwarded = True
+    _image(once.viewOnceMessageV2.message)
+    fading.ephemeralMessage.message.extendedTextMessage.text = "soon gone"
+    fading.ephemeralMessage.message.extendedTextMessage.contextInfo.expiration = 86400
+    await archive.ingest(
+        journal([ev.message(f"A{n}", body, at=NOON + n) for n, body in enumerate((forwarded, once, fading))])
+    )
+    first, second, third = (await archive.messages(oldest_first=True)).items
+    assert first.forwarded
+    assert second.media is not None
+    assert second.media.view_once
+    assert third.details == {"expires_in": 86400}
+    assert [m.ref for m in (await archive.messages(MessageFilter(links=True))).items] == [first.ref]
+
+
+async def test_a_call_is_told_by_its_steps_in_any_order(archive: Archive) -> None:
+    def meta(event: Any, at: int) -> Any:
+        basic = event.basicCallMeta
+        ev.jid(getattr(basic, "from"), ANA)
+        ev.jid(basic.callCreator, ANA)
+        ev.jid(basic.callCreatorAlt, None)
+        basic.timestamp, basic.callID = at, "CALL1"
+        return event
+
+    offer = meta(Neonize.CallOffer(), NOON)
+    offer.callRemoteMeta.remotePlatform = offer.callRemoteMeta.remoteVersion = ""
+    offer.data.Tag = "offer"
+    offer.data.Nodes.add(Tag="video")
+    end = meta(Neonize.CallTerminate(reason="timeout"), NOON + 20)
+    end.data.Tag = "terminate"
+    steps = [
+        ev.Raw(EventCode.CALL_TERMINATE, end.SerializeToString()),
+        ev.Raw(EventCode.CALL_OFFER, offer.SerializeToString()),
+    ]
+    await archive.ingest(journal(steps))
+    (message,) = (await archive.messages()).items
+    assert (message.kind, message.text, message.timestamp.timestamp()) == (
+        MessageKind.CALL,
+        "Missed video call",
+        NOON,
+    )
+
+
+async def test_group_changes_are_told_and_taken_over(archive: Archive) -> None:
+    event = Neonize.GroupInfoEvent(Notify="", Timestamp=NOON)
+    ev.jid(event.JID, GROUP)
+    ev.jid(event.Sender, ANA)
+    event.PrevParticipantsVersionID = event.ParticipantVersionID = event.JoinReason = ""
+    event.Name.Name, event.Name.NameSetAt = "New", NOON
+    ev.jid(event.Name.NameSetBy, ANA)
+    ev.jid(event.Join.add(), ev.BOB)
+    await archive.ingest(journal([ev.Raw(EventCode.GROUP_INFO, event.SerializeToString())]))
+    chat = await archive.chat(GROUP)
+    assert chat is not None
+    assert (chat.name, chat.unread) == ("New", 0)
+    texts = [m.text for m in (await archive.messages(oldest_first=True)).items]
+    assert texts == ["changed the group's name to New", "added @+15550000002"]
+    assert len(await archive.members(GROUP)) == 1
+
+
+async def test_status_posts_and_channel_posts_have_chats_of_their_own(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("S1", "my day", chat="status@broadcast", sender=ANA),
+                ev.message("C1", "news", chat="120363@newsletter", sender="120363@newsletter"),
+                ev.message("C1", "news, corrected", chat="120363@newsletter", sender="120363@newsletter", edit="3"),
+            ]
+        )
+    )
+    kinds = {chat.jid: chat.kind.value for chat in (await archive.chats()).items}
+    assert kinds == {"status@broadcast": "status", "120363@newsletter": "channel"}
+    assert (await archive.message("C1")).text == "news, corrected"
+
+
+def test_every_handler_belongs_to_a_field_of_the_message() -> None:
+    fields = set(E2E.Message.DESCRIPTOR.fields_by_name)
+    assert set(content.kinds.HANDLERS) <= fields
+    assert content.ADDONS <= fields
