@@ -56,7 +56,8 @@ class Accessor(Generic[T]):
     Args:
         absent: Makes the error that `use()` raises while there is nothing to lend.
         generations: Where generation numbers come from.
-        end: Ends an object that was replaced, at once and without waiting.
+        end: Ends an object that was replaced, at once and without waiting; calls on it are cancelled first.
+            Without it, calls on a replaced object run out by themselves.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Accessor(Generic[T]):
         raise DeadlineExceeded(f"No answer within {deadline:g} seconds.")
 
     async def replace(self, make: Callable[[int], T] | None) -> int:
-        """Swap in what `make(generation)` gives, or nothing; end the calls on the old one and itself.
+        """Swap in what `make(generation)` gives, or nothing; end the old one and the calls on it.
 
         Returns:
             The new generation; with None the old number stays.
@@ -124,15 +125,15 @@ class Accessor(Generic[T]):
                 generation = await self._generations.following()
             # From here to the swap nothing waits: no call can slip in between the two.
             old, self._current = self._current, None
-            self._end_leases()
             if old is not None and self._end is not None:
+                self._cancel_leases()
                 self._end(old)
             if make is not None:
                 self._current = make(generation)
                 self._generation = generation
             return generation
 
-    def _end_leases(self) -> None:
+    def _cancel_leases(self) -> None:
         for lease in self._leases:
             lease.replaced = True
             lease.scope.cancel()
