@@ -68,8 +68,8 @@ async def link(devices: Devices, phone: str | None, report: LinkReport) -> bool:
     """
     await settled_status(devices)
     try:
-        await _pair(devices, phone, report)
-        await _follow_history(devices, report)
+        linked_now = await _pair(devices, phone, report)
+        await _follow_history(devices, HISTORY_GRACE if linked_now else 0.0, report)
     except WhatsAppError as error:
         report.failed(error)
         return False
@@ -77,7 +77,8 @@ async def link(devices: Devices, phone: str | None, report: LinkReport) -> bool:
     return True
 
 
-async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> None:
+async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool:
+    """Pair with the phone; False when one was linked before."""
     try:
         async with devices.use() as device:
             state = await device.link(phone)
@@ -86,7 +87,7 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> None
         if status.number is None:
             raise
         report.linked(status)
-        return
+        return False
     shown: QrCode | str | None = None
     while state.state is ConnectionState.LINKING:
         if state.code is not None and state.code != shown:
@@ -101,6 +102,7 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> None
             raise NotLinked(state.reason or "No phone was linked.", "Run `whatsapp-mcp link` again.")
         state = await _next(devices, state)
     report.linked(await _status(devices))
+    return True
 
 
 async def _next(devices: Devices, state: LinkState) -> LinkState:
@@ -113,16 +115,16 @@ async def _status(devices: Devices) -> ConnectionStatus:
         return await device.status()
 
 
-async def _follow_history(devices: Devices, report: LinkReport) -> None:
-    """Report progress until the first history is complete and archived, or none has come within the grace."""
+async def _follow_history(devices: Devices, grace: float, report: LinkReport) -> None:
+    """Report progress until the history is complete and archived, or none has come for `grace` seconds."""
     seen: int | None = None
-    deadline = anyio.current_time() + HISTORY_GRACE
+    deadline = anyio.current_time() + grace
     while True:
         status = await _status(devices)
         if status.history_progress is not None:
             seen = status.history_progress
             report.history(seen)
-            deadline = anyio.current_time() + HISTORY_GRACE
+            deadline = anyio.current_time() + grace
         elif not status.catching_up and (seen is not None or anyio.current_time() >= deadline):
             return
         await anyio.sleep(HISTORY_POLL)
