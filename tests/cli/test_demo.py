@@ -77,7 +77,7 @@ async def test_once_shows_the_main_job_and_ends() -> None:
         assert await demo.ends() == 0
     for tool in ("connection_status", "link_device", "list_chats", "list_messages", "send_message"):
         assert f"→ {tool}" in demo.printed
-    assert "Kiel ist ein Riss" in demo.printed
+    assert "Shall we do the keel on Saturday" in demo.printed
 
 
 async def test_it_then_serves_http_until_ctrl_c() -> None:
