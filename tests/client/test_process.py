@@ -232,6 +232,24 @@ async def test_its_files_are_private(linked: ClientUnderTest, tmp_path: Path) ->
     assert modes == {0o600}
 
 
+async def test_it_runs_on_a_system_without_libmagic(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import ctypes\n"
+        "load = ctypes.CDLL.__init__\n"
+        "def init(self, name, *args, **options):\n"
+        "    if str(name).startswith('libmagic'):\n"
+        "        raise OSError(f'{name}: cannot open shared object file')\n"
+        "    load(self, name, *args, **options)\n"
+        "ctypes.CDLL.__init__ = init\n"
+    )
+    environment = {**NOWHERE, "PYTHONPATH": str(tmp_path)}
+    without = [sys.executable, "-c", "import magic"]
+    bare = await anyio.run_process(without, env={**os.environ, **environment}, check=False)
+    assert b"failed to find libmagic" in bare.stderr
+    async with client_process(tmp_path, environment) as client:
+        assert await client.call("is_connected") is False
+
+
 async def test_it_says_when_it_cannot_run(tmp_path: Path) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
