@@ -66,9 +66,10 @@ def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int
     wanted = " ".join(fold(text).split())
     if not wanted:
         return []
-    like = f"%{wanted.split()[0].replace(chr(92), '').replace('%', '').replace('_', '')}%"
-    narrow = _NAMED.format(people="AND s.name_norm LIKE ?", chats="AND c.name_norm LIKE ?")
-    found = _ranked(wanted, db.execute(narrow, (like, like)).fetchall())
+    words = [f"%{queries.like(word)}%" for word in wanted.split()]
+    narrow = " ".join(["AND {names} LIKE ? ESCAPE '\\'"] * len(words))
+    sql = _NAMED.format(people=narrow.format(names="s.name_norm"), chats=narrow.format(names="c.name_norm"))
+    found = _ranked(wanted, db.execute(sql, words * 2).fetchall())
     if not found:
         found = _ranked(wanted, db.execute(_NAMED.format(people="", chats="")).fetchall())
     return sorted(found)

@@ -50,7 +50,7 @@ def chats(
         values += cursor.decode_pair(after, mark)
     for word in fold(query or "").split():
         where.append("(c.name_norm LIKE ? ESCAPE '\\' OR cc.name_norm LIKE ? ESCAPE '\\')")
-        values += [f"%{_like(word.lstrip('+') or word)}%"] * 2
+        values += [f"%{like(word.lstrip('+') or word)}%"] * 2
     if kind is not None:
         where.append("c.kind = ?")
         values.append(CHAT_KIND_NUMBER[kind])
@@ -75,7 +75,8 @@ def chats(
     return Page(tuple(rows.chat(row) for row in page), following)
 
 
-def _like(text: str) -> str:
+def like(text: str) -> str:
+    """The text with the wildcards of LIKE escaped by a backslash."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 

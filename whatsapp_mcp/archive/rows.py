@@ -43,6 +43,10 @@ MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id,
 
 _POLL: Final = KIND_NUMBER[MessageKind.POLL]
 _CALL: Final = KIND_NUMBER[MessageKind.CALL]
+_FORWARDED: Final = int(Flag.FORWARDED)
+_MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
+_STARRED: Final = int(Flag.STARRED)
+_VIEW_ONCE: Final = int(Flag.VIEW_ONCE)
 _HIDDEN_DETAILS: Final = ("secret", "mentions", "quote", "call", "options", "server_id")
 
 
@@ -113,9 +117,9 @@ def _message(
         poll=_poll(db, chat, wa_id, details) if kind == _POLL else (),
         edited_at=moment(edited_at),
         revoked_at=moment(revoked_at),
-        forwarded=bool(flags & Flag.FORWARDED),
-        mentions_me=bool(flags & Flag.MENTIONS_ME),
-        starred=bool(flags & Flag.STARRED),
+        forwarded=bool(flags & _FORWARDED),
+        mentions_me=bool(flags & _MENTIONS_ME),
+        starred=bool(flags & _STARRED),
         snippet=snippet,
         details=public or None,
     )
@@ -132,7 +136,7 @@ def with_names(text: str, mentions: Iterable[str], names: dict[str, str]) -> str
 
 def _media(row: Any, flags: int) -> Media:
     mime_type, file_name, size, duration, width, height, path = row[16:23]
-    return Media(mime_type, file_name, size, duration, width, height, path, bool(flags & Flag.VIEW_ONCE))
+    return Media(mime_type, file_name, size, duration, width, height, path, bool(flags & _VIEW_ONCE))
 
 
 def _pairs(keys: Sequence[tuple[int, str]]) -> tuple[str, list[Any]]:

@@ -237,11 +237,10 @@ def _substring(
     conditions, values = [*conditions], [*values]
     for text in wanted:
         if text.isascii():
-            escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             conditions.append(
                 "(m.text LIKE ? ESCAPE '\\' OR m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL)"
             )
-            values.append(f"%{escaped}%")
+            values.append(f"%{queries.like(text)}%")
     if last is not None:
         conditions.append("m.id < ?")
         values.append(last)

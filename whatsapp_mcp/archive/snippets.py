@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from whatsapp_mcp.archive.normalise import fold, tokens
@@ -19,16 +20,30 @@ def of_terms(text: str, terms: Sequence[Term]) -> str | None:
     beginnings = tuple(term.tokens[-1] for term in terms if term.prefix)
     spans: list[tuple[int, int]] = []
     for word in _WORD.finditer(text):
-        found = tokens(word[0])
-        if len(found) > 1 and any(token in whole for token in found):
-            spans += [
-                (word.start() + place, word.start() + place + 1)
-                for place, char in enumerate(word[0])
-                if set(tokens(char)) & whole
-            ] or [word.span()]
-        elif any(token in whole or (beginnings and token.startswith(beginnings)) for token in found):
+        if spans and word.start() > spans[0][1] + _AROUND:
+            break
+        found = _tokens(word[0])
+        if len(found) > 1 and not whole.isdisjoint(found):
+            spans += _parts(word, whole)
+        elif not whole.isdisjoint(found) or (beginnings and any(one.startswith(beginnings) for one in found)):
             spans.append(word.span())
     return _cut(text, spans)
+
+
+@lru_cache(maxsize=32_768)
+def _tokens(word: str) -> tuple[str, ...]:
+    return tuple(tokens(word))
+
+
+def _parts(word: re.Match[str], whole: set[str]) -> list[tuple[int, int]]:
+    """Where in a run of several tokens (Chinese, emoji) the wanted ones stand."""
+    start = word.start()
+    single = [
+        (start + place, start + place + 1)
+        for place, char in enumerate(word[0])
+        if not whole.isdisjoint(_tokens(char))
+    ]
+    return single or [word.span()]
 
 
 def of_substring(text: str, wanted: str) -> str | None:
