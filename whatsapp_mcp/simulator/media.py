@@ -1,14 +1,14 @@
 """The media hosts: where clients fetch, put and delete encrypted blobs over HTTPS.
 
-A blob is known by its direct path. Clients put `&hash=...` and more behind a direct path, so it has a query
-already. Uploads need the `auth` of `media_conn`, and their last path element is the hash of the body.
+A blob is known by its hash, with which every path to it ends. Clients put `&hash=...` and more behind a
+direct path, so that has a query already. Uploads and deletions need the `auth` of `media_conn`.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,17 +19,15 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import media_crypto
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.http import MalformedRequest, Request, read_body, read_request, response
 from whatsapp_mcp.simulator.media_crypto import EncryptedMedia, KindInfo
 from whatsapp_mcp.simulator.queries import Table
 
 if TYPE_CHECKING:
-    import random
-
     import anyio.abc
 
     from whatsapp_mcp.simulator.companion import Companion
+    from whatsapp_mcp.simulator.network import Network
 
 DOMAIN = "cdn.whatsapp.net"
 HOSTS = (f"media-sim1-1.{DOMAIN}", f"media-sim2-1.{DOMAIN}")
@@ -80,16 +78,16 @@ class MediaHosts:
     """All media hosts of one simulated WhatsApp; they keep the same blobs.
 
     Attributes:
-        blobs: What is kept, by direct path without its query.
+        blobs: What is kept, by the hash that each path to it ends with.
         requests: Every request so far, as method and path.
         auth: What `media_conn` gives out and uploads must show.
     """
 
-    def __init__(self, faults: Faults, remark: Callable[[str, str], None], randomness: random.Random) -> None:
-        self._faults = faults
-        self._remark = remark
-        self._random = randomness
-        self.auth = randomness.randbytes(16).hex()
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._faults = network.faults
+        self._random = network.random("media")
+        self.auth = self._random.randbytes(16).hex()
         self.blobs: dict[str, Blob] = {}
         self.requests: list[tuple[str, str]] = []
 
@@ -98,8 +96,8 @@ class MediaHosts:
         media = media_crypto.encrypt(info, plaintext, random=self._random.randbytes)
         return Upload(media, self._keep(media.ciphertext_with_mac))
 
-    def attach(self, kind: Kind, data: bytes, **fields: Any) -> Any:
-        """An `E2E.Message` with this file, for `says`; the file is on the hosts afterwards.
+    def attach(self, kind: Kind, data: bytes, **fields: Any) -> E2E.Message:
+        """A message with this file, for `says`; the file is on the hosts afterwards.
 
         Args:
             kind: What it is.
@@ -125,14 +123,14 @@ class MediaHosts:
             setattr(part, name, value)
         return message
 
-    def open(self, message: Any) -> bytes:
-        """The file in an `E2E.Message` that a client sent, checked against all that the message says of it.
+    def open(self, message: E2E.Message) -> bytes:
+        """The file in a message that a client sent, checked against all that the message says of it.
 
         Raises:
             MediaError: The blob is not there, or does not fit the message.
         """
         form, part = _media_part(message)
-        blob = self.blobs.get(urlsplit(part.directPath).path)
+        blob = self.blobs.get(_name(part.directPath))
         if blob is None:
             raise media_crypto.MediaError(f"nothing at {part.directPath}")
         plaintext = media_crypto.decrypt(
@@ -146,10 +144,10 @@ class MediaHosts:
             raise media_crypto.MediaError(f"{len(plaintext)} bytes, not {part.fileLength}")
         return plaintext
 
-    def expire(self, message: Any, status: int = 410) -> None:
+    def expire(self, message: E2E.Message, status: int = 410) -> None:
         """Answer downloads of this message's file with `status` (403, 404 or 410) from now on."""
         _, part = _media_part(message)
-        self.blobs[urlsplit(part.directPath).path].status = status
+        self.blobs[_name(part.directPath)].status = status
 
     async def serve(self, stream: anyio.abc.ByteStream) -> None:
         """Answer the HTTP requests of one TLS stream until it ends."""
@@ -158,12 +156,13 @@ class MediaHosts:
             try:
                 request = await read_request(buffered)
             except MalformedRequest as error:
-                self._remark("malformed", str(error))
+                self._network.remark("malformed", str(error))
                 await stream.send(response(400))
                 return
             body = await read_body(buffered, request)
             await self._faults.silence.passed()
             await stream.send(self._answer(request, body))
+            self._network.notify()
 
     def _answer(self, request: Request, body: bytes) -> bytes:
         target = urlsplit(request.target)
@@ -175,17 +174,17 @@ class MediaHosts:
         if request.method == "GET":
             return self._download(target.path)
         if query.get("auth") != [self.auth]:
-            self._remark("media", f"{request.method} {target.path} without the right auth")
+            self._network.remark("media", f"{request.method} {target.path} without the right auth")
             return response(401)
         if request.method == "POST":
             return self._take(target.path, body)
         if request.method == "DELETE":
-            return response(200 if self.blobs.pop(target.path, None) else 404)
-        self._remark("media", f"{request.method} {target.path}")
+            return response(200 if self.blobs.pop(_name(target.path), None) else 404)
+        self._network.remark("media", f"{request.method} {target.path}")
         return response(405)
 
     def _download(self, path: str) -> bytes:
-        blob = self.blobs.get(path)
+        blob = self.blobs.get(_name(path))
         if blob is None or blob.status != 200:
             return response(blob.status if blob else 404)
         data = blob.data
@@ -195,9 +194,9 @@ class MediaHosts:
         return response(200, {"Content-Type": "application/octet-stream"}, data)
 
     def _take(self, path: str, body: bytes) -> bytes:
-        token = path.rpartition("/")[2]
-        if token.rstrip("=") != _base64(sha256(body).digest()):
-            self._remark("media", f"POST {path} is not named by the hash of its body")
+        token = _name(path)
+        if token != _base64(sha256(body).digest()):
+            self._network.remark("media", f"POST {path} is not named by the hash of its body")
             return response(400)
         direct_path = self._keep(body)
         answer = {
@@ -209,19 +208,24 @@ class MediaHosts:
         return response(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
     def _keep(self, data: bytes) -> str:
-        path = f"/v/t62.7118-24/{_base64(sha256(data).digest())}"
-        self.blobs[path] = Blob(data)
-        return f"{path}?ccb=11-4"
+        name = _base64(sha256(data).digest())
+        self.blobs[name] = Blob(data)
+        return f"/v/t62.7118-24/{name}?ccb=11-4"
 
 
-def _media_part(message: Any) -> tuple[_Format, Any]:
+def _media_part(message: E2E.Message) -> tuple[_Format, Any]:
     for wrapper in _WRAPPERS:
         if message.HasField(wrapper):
             return _media_part(getattr(message, wrapper).message)
+    present = {field.name for field, _ in message.ListFields()}
     for form in _FORMATS.values():
-        if message.HasField(form.field):
+        if form.field in present:
             return form, getattr(message, form.field)
     raise media_crypto.MediaError("the message carries no file")
+
+
+def _name(path: str) -> str:
+    return urlsplit(path).path.rpartition("/")[2].rstrip("=")
 
 
 def _base64(data: bytes) -> str:

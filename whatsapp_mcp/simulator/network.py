@@ -19,6 +19,7 @@ from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.media import MediaHosts
 
 if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.channels import Channel
     from whatsapp_mcp.simulator.groups import Group
     from whatsapp_mcp.simulator.pairing import CodeRequest, Registration
     from whatsapp_mcp.simulator.people import Party
@@ -31,6 +32,7 @@ class Network:
     Attributes:
         parties: Everybody by each of their two addresses.
         groups: Every group by its address.
+        channels: Every channel by its address.
         registrations: Companions that show a QR code, by each ref of it.
         code_requests: Companions that show a pairing code, by the number they want to be linked to.
         media: The hosts of images, videos and other blobs.
@@ -45,14 +47,16 @@ class Network:
         self.log: list[Remark] = []
         self.parties: dict[Jid, Party] = {}
         self.groups: dict[Jid, Group] = {}
+        self.channels: dict[Jid, Channel] = {}
         self.registrations: dict[str, Registration] = {}
         self.code_requests: dict[Jid, CodeRequest] = {}
         self.tasks: anyio.abc.TaskGroup | None = None
         self.accounts: list[Phone] = []
         self._last_number = 15550100000
+        self._last_given = 1_700_000_000
         self._changed = anyio.Event()
         self._random = random.Random(seed)  # noqa: S311
-        self.media = MediaHosts(faults, self.remark, self.random("media"))
+        self.media = MediaHosts(self)
 
     def random(self, purpose: str) -> random.Random:
         """A source of randomness that depends on the seed and `purpose` alone."""
@@ -61,6 +65,11 @@ class Network:
     def new_id(self) -> str:
         """A message or stanza id."""
         return "3A" + self._random.randbytes(9).hex().upper()
+
+    def next_number(self) -> int:
+        """A number that was never given out, such as a picture's id."""
+        self._last_given += 1
+        return self._last_given
 
     def now(self) -> float:
         """The servers' time, seconds since 1970."""
@@ -87,6 +96,19 @@ class Network:
         if party.pn in self.parties:
             raise ValueError(f"{party.pn.user} is taken")
         self.parties[party.pn] = self.parties[party.lid] = party
+
+    def renumber(self, party: Party, number: str) -> None:
+        """Give somebody another number.
+
+        Raises:
+            ValueError: The number is taken.
+        """
+        pn = Jid.phone(number)
+        if pn in self.parties:
+            raise ValueError(f"{number} is taken")
+        del self.parties[party.pn]
+        party.pn = pn
+        self.parties[pn] = party
 
     def lid_for(self, pn: Jid) -> Jid:
         """The hidden address that belongs to a number: always the same for one seed."""
