@@ -182,3 +182,61 @@ async def test_an_unlinked_database_shows_a_code_again(
 def test_only_loopback_is_listened_on() -> None:
     with pytest.raises(ValueError, match="loopback"):
         WhatsApp(address="0.0.0.0")
+
+
+async def test_a_duplicated_message_is_the_same_twice(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.duplicate(1)
+    await ann.says("once or twice")
+    await client.message("once or twice")
+    await ann.says("next")
+    await client.message("next")
+    assert sum(event.name == "Message" for event in client.events) == 2
+
+
+async def test_reordered_messages_all_arrive(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.reorder(3)
+    for text in ("a", "b", "c"):
+        await ann.says(text)
+    arrived = [(await client.message()).Message.conversation for _ in range(3)]
+    assert arrived == ["c", "b", "a"]
+    assert wa.log == []
+
+
+async def test_a_lost_message_comes_with_the_next_login(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.lose(1)
+    await ann.says("lost")
+    await ann.says("found")
+    await client.message("found")
+    await wa.cut()
+    await client.message("lost")
+    assert wa.log == []
+
+
+async def test_a_slow_network_in_small_pieces_loses_nothing(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.slow(latency=0.02, piece=7)
+    await ann.says("in pieces")
+    await client.message("in pieces")
+    await client.call(f"client.send_message(jid('{ann.pn.user}'), 'slowly')")
+    assert (await ann.receives()).text == "slowly"
+    assert wa.log == []
+
+
+async def test_after_a_garbled_frame_the_client_goes_on_or_comes_back(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.garble()
+    await ann.says("after the noise")
+    await wa.cut()
+    await client.message("after the noise")
+
+
+async def test_a_skewed_clock_shows_in_the_messages(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    wa.skew_clock(-86400)
+    await ann.says("yesterday")
+    event = await client.message("yesterday")
+    assert event.Info.Timestamp // 1000 == ann.sent[event.Info.ID].timestamp
+    assert wa.network.timestamp() - event.Info.Timestamp // 1000 < 60

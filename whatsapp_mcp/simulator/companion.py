@@ -57,6 +57,7 @@ class Companion:
         connection: The link it has now, or None.
         active: Whether stanzas are delivered to it (it is logged in and has said so).
         available: Whether it has announced itself as available.
+        subscriptions: Whose presence it wants to know, by LID: under which address it asked.
     """
 
     def __init__(self, phone: Phone, number: int, registration: Registration) -> None:
@@ -76,6 +77,7 @@ class Companion:
         self.connection: Connection | None = None
         self.active = False
         self.available = False
+        self.subscriptions: dict[Jid, Jid] = {}
         self.logins = 0
         self._pending: dict[tuple[str, str, str], Node] = {}
         self._handled: dict[str, None] = {}
@@ -101,6 +103,12 @@ class Companion:
     def deliver(self, node: Node) -> None:
         """Send a stanza that the client must acknowledge; it is kept and repeated until it does."""
         self._pending[_key(node)] = node
+        if self.active and self.connection is not None:
+            for each in self.network.faults.disturb(node):
+                self.connection.send(each)
+
+    def pass_on(self, node: Node) -> None:
+        """Send a stanza if the client is there; it is neither kept nor acknowledged."""
         if self.active and self.connection is not None:
             self.connection.send(node)
 
@@ -129,6 +137,7 @@ class Companion:
         """The link is gone; what comes now waits."""
         self.connection = None
         self.active = self.available = False
+        self.subscriptions.clear()
         self.network.notify()
 
     def first_time(self, message_id: str) -> bool:
@@ -142,5 +151,5 @@ class Companion:
 
 
 def _key(node: Node) -> tuple[str, str, str]:
-    kind = "" if node.tag == "message" else node.get("type")
+    kind = node.get("type") if node.tag in ("receipt", "notification") else ""
     return node.tag, node.get("id"), kind

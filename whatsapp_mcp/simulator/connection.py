@@ -53,6 +53,11 @@ class Connection:
         self._outgoing += self._stream.seal(stanza)
         self._wake.set()
 
+    def garble(self) -> None:
+        """Queue a frame that does not decrypt."""
+        self._outgoing += b"\0\0\x20" + bytes(32)
+        self._wake.set()
+
     async def drained(self) -> None:
         """Return once everything queued has been handed to TCP, or the link is gone."""
         while self._outgoing and not self._scope.cancel_called:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 
 import anyio
 
+from whatsapp_mcp.simulator.binary import Node
+
 
 class Gate:
     """Something that tasks pass while it is open and wait at while it is shut."""
@@ -76,6 +78,37 @@ class Faults:
     """How many media requests still get that status; None is all of them."""
     media_corrupt: bool = False
     """One byte of every media download is flipped."""
+
+    lose: int = 0
+    """How many of the next messages never reach the link; they come with the next login."""
+    duplicate: int = 0
+    """How many of the next messages are sent twice."""
+    reorder: int = 0
+    """How many of the next messages are held, to be sent in reverse once they are all there."""
+    latency: float = 0.0
+    """Seconds that everything waits before it is sent."""
+    trickle: int | None = None
+    """Everything is sent in pieces of so many bytes."""
+    held: list[Node] = field(default_factory=list[Node])
+    """Messages that wait to be sent in reverse."""
+
+    def disturb(self, node: Node) -> list[Node]:
+        """What is sent when `node` should be."""
+        if node.tag != "message":
+            return [node]
+        if self.lose:
+            self.lose -= 1
+            return []
+        if self.duplicate:
+            self.duplicate -= 1
+            return [node, node]
+        if not self.reorder:
+            return [node]
+        self.held.append(node)
+        if len(self.held) < self.reorder:
+            return []
+        released, self.held, self.reorder = self.held[::-1], [], 0
+        return released
 
     def next_media_status(self) -> int | None:
         """The status that the media request at hand is answered with, or None to serve it."""

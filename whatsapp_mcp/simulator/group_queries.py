@@ -179,7 +179,29 @@ def _linked_participants(companion: Companion, iq: Node) -> Sequence[Node]:
     ]
 
 
+def _link(companion: Companion, iq: Node) -> Sequence[Node]:
+    """Put groups into a community."""
+    community = _group(companion, iq)
+    for each in iq.children[0].children:
+        for node in each.children:
+            jid = node.jid("jid")
+            if jid in companion.network.groups:
+                companion.network.groups[jid].parent = community.jid
+    return [iq.children[0]]
+
+
+def _unlink(companion: Companion, iq: Node) -> Sequence[Node]:
+    """Take groups out of a community."""
+    for node in iq.children[0].children:
+        jid = node.jid("jid")
+        if jid in companion.network.groups:
+            companion.network.groups[jid].parent = None
+    return [iq.children[0]]
+
+
 TABLE: Table = {
+    ("w:g2", "set", "links"): _link,
+    ("w:g2", "set", "unlink"): _unlink,
     ("w:g2", "get", "participating"): _participating,
     ("w:g2", "get", "query"): _info,
     ("w:g2", "get", "invite"): _invite,

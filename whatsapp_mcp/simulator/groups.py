@@ -13,6 +13,7 @@ from whatsapp_mcp.simulator.network import Network
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.pictures import Picture
 
 Role = Literal["member", "admin", "superadmin"]
 
@@ -66,6 +67,7 @@ class Group:
         self.invite_code = ""
         self.parent: Jid | None = None
         self.is_community = False
+        self.picture: Picture | None = None
         self.keys = GroupKeys(source.randbytes)
         self.renew_invite()
         network.groups[self.jid] = self

@@ -4,6 +4,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import (
     app_state,
     calls,
+    channels,
     group_queries,
     media,
     messages,
@@ -23,6 +24,7 @@ TABLES = (
     pictures.TABLE,
     media.TABLE,
     group_queries.TABLE,
+    channels.TABLE,
     app_state.TABLE,
 )
 """Who answers a companion's queries, in this order."""

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 
-from whatsapp_mcp.jid import GROUP_SERVER
+from whatsapp_mcp.jid import CHANNEL_SERVER, GROUP_SERVER
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import direct, group_messages
+from whatsapp_mcp.simulator import channels, direct, group_messages
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt
@@ -62,6 +62,8 @@ def accept(companion: Companion, node: Node) -> None:
     if faults.ack_error is None and companion.first_time(node.get("id")):
         if to.server == GROUP_SERVER:
             group_messages.accept(companion, node, to)
+        elif to.server == CHANNEL_SERVER:
+            channels.accept(companion, node, to)
         else:
             direct.accept(companion, node, to)
     if not faults.no_acks and companion.connection is not None:

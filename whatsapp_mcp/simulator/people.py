@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal
 
 from whatsapp_mcp.jid import GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E, Common
-from whatsapp_mcp.simulator import kinds, messages
+from whatsapp_mcp.simulator import calls, kinds, messages, pictures, presence
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.presence import Activity, State
 from whatsapp_mcp.simulator.signal.session import (
     IdentityKeyPair,
     PreKeyBundle,
@@ -54,7 +55,15 @@ def _key(message_id: str, author: Party, chat: Party | Group, *, from_me: bool) 
 
 
 class Party:
-    """A number, its hidden address and its phone's Signal keys. Keys are made when first needed."""
+    """A number, its hidden address and its phone's Signal keys. Keys are made when first needed.
+
+    Attributes:
+        inbox: Every message it got.
+        receipts: What became of the messages it sent.
+        activities: Who was seen typing in its chats.
+        ended_calls: How companions ended its calls, by call id.
+        last_seen: When it was online last, seconds since 1970; None is told to nobody.
+    """
 
     def __init__(self, network: Network, number: str, name: str) -> None:
         self.network = network
@@ -68,6 +77,11 @@ class Party:
         self.companions: dict[int, Companion] = {}
         self.inbox: list[Received] = []
         self.receipts: list[Receipt] = []
+        self.activities: list[Activity] = []
+        self.ended_calls: dict[str, str] = {}
+        self.is_online = False
+        self.last_seen: int | None = None
+        self.picture: pictures.Picture | None = None
         self._unread: deque[Received] = deque()
         self._identity: IdentityKeyPair | None = None
         self._signed_prekey: IdentityKeyPair | None = None
@@ -262,6 +276,46 @@ class Person(Party):
         return await self.says(
             kinds.vote(said.key, said.author.jid, secret, self.jid, options, now), said.chat
         )
+
+    def shows(self, state: State, to: Phone | Group | None = None) -> None:
+        """Be seen `composing`, `recording` or `paused` by a phone (the first account) or in a group."""
+        chat = to or self.network.first_account
+        if isinstance(chat, Party):
+            presence.show(self, [chat], state)
+        else:
+            presence.show(self, chat.parties, state, chat)
+
+    def goes_online(self) -> None:
+        """Be seen online by whoever has asked to know."""
+        self.is_online = True
+        presence.announce(self)
+
+    def goes_offline(self, last_seen: int | None = None) -> None:
+        """Be seen offline; `last_seen` (seconds since 1970) is hidden when left out."""
+        self.is_online, self.last_seen = False, last_seen
+        presence.announce(self)
+
+    def calls(self, to: Phone | None = None, *, video: bool = False) -> str:
+        """Ring a phone (the first account when left out); the call id."""
+        call_id = self.network.new_id()
+        calls.offer(self, to or self.network.first_account, call_id, video=video)
+        return call_id
+
+    def hangs_up(self, call_id: str, to: Phone | None = None, reason: str = "") -> None:
+        """End a call."""
+        calls.terminate(self, to or self.network.first_account, call_id, reason)
+
+    def changes_number(self, number: str) -> None:
+        """Move to another number; the LID stays, and so do the chats.
+
+        Raises:
+            ValueError: The number is taken.
+        """
+        self.network.renumber(self, number)
+
+    def changes_picture(self, picture: bytes | None) -> None:
+        """Set or (None) remove the profile picture, a JPEG."""
+        pictures.change(self, picture)
 
     async def received(self, message_id: str, to: Phone | None = None, group: Group | None = None) -> None:
         """Tell the phone that sent a message (the first account when left out) that it arrived."""

@@ -35,6 +35,7 @@ class Phone(Party):
         self.last_companion = 0
         self.privacy = dict.fromkeys(_PRIVACY, "all") | {"defense": "off", "stickers": "contacts"}
         self.blocked: dict[Jid, None] = {}
+        self.default_disappearing = 0
         self.raw_id = self._random.randrange(1, 1 << 31)
         self.app_state = AppState(self)
         self.history = History(self)

@@ -1,4 +1,4 @@
-"""Queries about how an account shows itself: privacy settings, block list, about text, picture."""
+"""Queries about how an account shows itself: privacy settings, block list and about text."""
 
 from __future__ import annotations
 
@@ -48,18 +48,32 @@ def _set_about(companion: Companion, iq: Node) -> Sequence[Node]:
     return ()
 
 
-def _picture(companion: Companion, iq: Node) -> Sequence[Node]:
+def _status_privacy(companion: Companion, iq: Node) -> Sequence[Node]:
     del companion, iq
-    raise QueryError(404, "item-not-found")
+    return [Node("privacy", {}, [Node("list", {"type": "contacts", "default": "true"})])]
+
+
+def _disappearing(companion: Companion, iq: Node) -> Sequence[Node]:
+    companion.phone.default_disappearing = int(iq.children[0].get("duration", "0"))
+    return ()
+
+
+def _contact_code(companion: Companion, iq: Node) -> Sequence[Node]:
+    del iq
+    return [
+        Node("qr", {"code": companion.network.random(f"qr {companion.phone.pn.user}").randbytes(9).hex()})
+    ]
 
 
 TABLE: Table = {
+    ("status", "get", "privacy"): _status_privacy,
+    ("disappearing_mode", "set", "disappearing_mode"): _disappearing,
+    ("w:qr", "set", "qr"): _contact_code,
     ("privacy", "get", "privacy"): _privacy,
     ("privacy", "set", "privacy"): _set_privacy,
     ("privacy", "set", "tokens"): nothing,
     ("blocklist", "get", ""): _blocklist,
     ("blocklist", "set", "item"): _change_blocklist,
     ("status", "set", "status"): _set_about,
-    ("w:profile:picture", "get", "picture"): _picture,
 }
 """Handlers for `queries.answer`."""

@@ -26,6 +26,7 @@ class WebSocket:
         self._stream = stream
         self._buffered = buffered
         self._faults = faults
+        self._writing = anyio.Lock()  # pongs and the answer to a close are written by the reader
 
     @classmethod
     async def accept(cls, stream: anyio.abc.ByteStream, faults: Faults) -> WebSocket | None:
@@ -72,7 +73,15 @@ class WebSocket:
             head = bytes((0x80 | opcode, 126)) + size.to_bytes(2, "big")
         else:
             head = bytes((0x80 | opcode, 127)) + size.to_bytes(8, "big")
-        await self._stream.send(head + payload)
+        await self._write(head + payload)
+
+    async def _write(self, data: bytes) -> None:
+        if self._faults.latency:
+            await anyio.sleep(self._faults.latency)
+        size = self._faults.trickle or len(data)
+        async with self._writing:
+            for start in range(0, len(data), size):
+                await self._stream.send(data[start : start + size])
 
     async def _frame(self) -> tuple[int, bytes]:
         first, second = await self._buffered.receive_exactly(2)

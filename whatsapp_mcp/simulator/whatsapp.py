@@ -13,6 +13,7 @@ import anyio.abc
 from whatsapp_mcp.simulator import launcher, login, media, pairing
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.certificates import Authority
+from whatsapp_mcp.simulator.channels import Channel
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection, Remark
 from whatsapp_mcp.simulator.faults import Faults
@@ -106,6 +107,10 @@ class WhatsApp:
         everybody = [self.me, *members]
         return Group(self.network, name, founder or self.me, everybody, "pn" if by_pn else "lid")
 
+    def channel(self, name: str, description: str = "") -> Channel:
+        """A channel (newsletter) that nobody follows yet."""
+        return Channel(self.network, name, description)
+
     async def cut(self) -> None:
         """Reset every TCP connection; new ones are welcome."""
         self._proxy.cut()
@@ -179,6 +184,32 @@ class WhatsApp:
     def corrupt_media(self) -> None:
         """Flip a byte in every media download, until `recover`."""
         self.faults.media_corrupt = True
+
+    def lose(self, messages: int) -> None:
+        """Lose the next messages on their way; they come with the next login."""
+        self.faults.lose = messages
+
+    def duplicate(self, messages: int) -> None:
+        """Send each of the next messages twice."""
+        self.faults.duplicate = messages
+
+    def reorder(self, messages: int) -> None:
+        """Hold the next messages until so many are there, then send them in reverse."""
+        self.faults.reorder = messages
+
+    def slow(self, latency: float, piece: int | None = None) -> None:
+        """Let everything wait `latency` seconds and leave in pieces of `piece` bytes, until `recover`."""
+        self.faults.latency, self.faults.trickle = latency, piece
+
+    def skew_clock(self, seconds: float) -> None:
+        """Let the servers' clock be ahead (or, below zero, behind), until `recover`."""
+        self.faults.clock_skew = seconds
+
+    def garble(self) -> None:
+        """Send every client that is logged in a frame that does not decrypt."""
+        for companion in self._online():
+            if companion.connection is not None:
+                companion.connection.garble()
 
     def recover(self) -> None:
         """End every fault."""

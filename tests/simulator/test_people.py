@@ -1,0 +1,128 @@
+"""What people do besides writing: they type, come and go, call, change picture and number."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulator.neonize_client import CallError, NeonizeClient
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+_ENUM = "__import__('neonize.utils.enum', fromlist=['x'])"
+
+
+async def _available(wa: WhatsApp, client: NeonizeClient) -> None:
+    """A client is available only once it knows its own name, from the app state."""
+    wa.me.app_state.set_push_name("Me")
+    wa.me.app_state.share_key()
+    await wa.me.app_state.synced()
+    await client.call(f"client.send_presence({_ENUM}.Presence.AVAILABLE)")
+
+
+async def test_typing_is_seen_on_both_sides(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    await _available(wa, client)
+    ann.shows("composing")
+    event = await client.wait("ChatPresence")
+    assert (event.MessageSource.Sender.User, event.State) == (ann.lid.user, event.COMPOSING)
+    ann.shows("paused")
+    assert (await client.wait("ChatPresence")).State == event.PAUSED
+    await client.call(
+        f"client.send_chat_presence(jid('{ann.lid.user}', 'lid'), {_ENUM}.ChatPresence.CHAT_PRESENCE_COMPOSING, "
+        f"{_ENUM}.ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT)"
+    )
+    await wa.network.until(lambda: bool(ann.activities), 5)
+    assert [(each.sender, each.state) for each in ann.activities] == [(wa.me.lid, "composing")]
+    assert wa.log == []
+
+
+async def test_who_asked_is_told_who_is_online(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    await _available(wa, client)
+    await client.call(f"client.subscribe_presence(jid('{ann.lid.user}', 'lid'))")
+    assert (await client.wait("Presence")).Unavailable
+    ann.goes_online()
+    assert not (await client.wait("Presence")).Unavailable
+    ann.goes_offline(last_seen=1_790_000_000)
+    event = await client.wait("Presence")
+    assert (event.Unavailable, event.LastSeen) == (True, 1_790_000_000)
+    assert wa.log == []
+
+
+async def test_a_call_rings_ends_and_is_rejected(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    call = ann.calls()
+    offer = await client.wait("CallOffer")
+    assert offer.basicCallMeta.callID == call
+    await client.call(f"client.reject_call(jid('{ann.lid.user}', 'lid'), '{call}')")
+    await wa.network.until(lambda: ann.ended_calls == {call: "reject"}, 5)
+    ann.hangs_up(call, reason="timeout")
+    assert (await client.wait("CallTerminate")).reason == "timeout"
+    assert wa.log == []
+
+
+async def test_pictures_are_looked_at_and_their_change_is_told(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    look = f"client.get_profile_picture(jid('{ann.lid.user}', 'lid'))"
+    with pytest.raises(CallError, match="profile picture"):
+        await client.call(look)
+    ann.changes_picture(b"jpeg")
+    assert not (await client.wait("Picture")).Remove
+    picture = await client.call(look)
+    assert ann.picture is not None
+    assert picture.ID == ann.picture.id
+    ann.changes_picture(None)
+    assert (await client.wait("Picture")).Remove
+    assert wa.log == []
+
+
+async def test_who_has_whatsapp_can_be_asked(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    ann.about = "At the lake"
+    found, missing = await client.call(f"client.is_on_whatsapp('{ann.pn.user}', '15559999999')")
+    assert (found.IsIn, missing.IsIn) == (True, False)
+    (info,) = await client.call(f"client.get_user_info(jid('{ann.pn.user}'))")
+    assert info.UserInfo.Status == "At the lake"
+    assert wa.log == []
+
+
+async def test_privacy_block_list_and_about_are_kept(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    await client.call(f"client.update_blocklist(jid('{ann.lid.user}', 'lid'), {_ENUM}.BlocklistAction.BLOCK)")
+    assert list(wa.me.blocked) == [ann.lid]
+    listed = await client.call("client.get_blocklist()")
+    assert [each.User for each in listed.JIDs] == [ann.lid.user]
+    await client.call("client.set_status_message('Busy')")
+    assert wa.me.about == "Busy"
+    settings = await client.call("client.get_privacy_settings()")
+    assert settings.GroupAdd == settings.ALL
+    assert wa.log == []
+
+
+async def test_a_number_change_keeps_the_chat(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    await ann.says("old number")
+    before = await client.message("old number")
+    ann.changes_number("+15557770000")
+    await ann.says("new number")
+    after = await client.message("new number")
+    assert before.Info.MessageSource.Chat == after.Info.MessageSource.Chat
+    assert after.Info.MessageSource.SenderAlt.User == "15557770000"
+    await client.call("client.send_message(jid('15557770000'), 'got it')")
+    assert (await ann.receives()).text == "got it"
+    assert wa.log == []
+
+
+async def test_a_chat_begins_by_number_and_goes_on_by_lid(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    ann.addressing = "pn"
+    await ann.says("by number")
+    event = await client.message("by number")
+    assert event.Info.MessageSource.Sender.User == ann.pn.user
+    assert event.Info.MessageSource.SenderAlt.User == ann.lid.user
+    ann.addressing = "lid"
+    await ann.says("by LID")
+    event = await client.message("by LID")
+    assert event.Info.MessageSource.Sender.User == ann.lid.user
+    assert wa.log == []

@@ -1,0 +1,94 @@
+"""Profile pictures of people and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.simulator.binary import Node, Value
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.media import HOSTS, Blob
+from whatsapp_mcp.simulator.queries import QueryError, Table
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.groups import Group
+    from whatsapp_mcp.simulator.people import Party
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture, and its id: another one for each change."""
+
+    id: str
+    data: bytes
+
+    @property
+    def name(self) -> str:
+        """Under what name the media hosts keep it, unencrypted."""
+        return f"{self.id}.jpg"
+
+
+def change(owner: Party | Group, data: bytes | None, author: Party | None = None) -> Picture | None:
+    """Give `owner` another picture, or none, and tell every companion that may see it."""
+    network = owner.network
+    picture = None if data is None else Picture(str(network.next_number()), data)
+    owner.picture = picture
+    if picture is not None:
+        network.media.blobs[picture.name] = Blob(picture.data)
+    attrs: dict[str, Value | int | None] = {
+        "from": owner.jid,
+        "type": "picture",
+        "id": network.new_id(),
+        "t": network.timestamp(),
+    }
+    by = author.jid if author else None
+    if picture is None:
+        body = Node("delete", {"jid": owner.jid, "author": by})
+    else:
+        body = Node("set", {"jid": owner.jid, "id": picture.id, "author": by})
+    for phone in network.accounts:
+        for companion in phone.companions.values():
+            companion.deliver(Node("notification", attrs, [body]))
+    return picture
+
+
+def _owner(companion: Companion, iq: Node) -> Party | Group:
+    jid = iq.jid("target") or iq.jid("to")
+    if jid is None or not jid.user:
+        return companion.phone
+    owner = companion.network.groups.get(jid) or companion.network.party(jid)
+    if owner is None:
+        raise QueryError(404, "item-not-found")
+    return owner
+
+
+def _look(companion: Companion, iq: Node) -> Sequence[Node]:
+    picture = _owner(companion, iq).picture
+    asked = iq.child("picture")
+    if picture is None or asked is None:
+        raise QueryError(404, "item-not-found")
+    if asked.get("id") == picture.id:
+        raise QueryError(304, "not-modified")
+    path = f"/v/pictures/{picture.name}?p=1"
+    attrs = {
+        "id": picture.id,
+        "type": asked.get("type", "image"),
+        "url": f"https://{HOSTS[0]}{path}",
+        "direct_path": path,
+    }
+    return [Node("picture", attrs)]
+
+
+def _set(companion: Companion, iq: Node) -> Sequence[Node]:
+    body = iq.child("picture")
+    picture = change(_owner(companion, iq), body.data if body else None, companion.phone)
+    return [Node("picture", {"id": picture.id})] if picture else []
+
+
+TABLE: Table = {
+    ("w:profile:picture", "get", "picture"): _look,
+    ("w:profile:picture", "set", "picture"): _set,
+    ("w:profile:picture", "set", ""): _set,
+}
+"""Handlers for `queries.answer`."""

@@ -1,0 +1,90 @@
+"""What comes and goes and is kept nowhere: who is online, who types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.simulator.binary import Node, Value
+from whatsapp_mcp.simulator.companion import Companion
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.groups import Group
+    from whatsapp_mcp.simulator.people import Party
+
+State = Literal["composing", "recording", "paused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What somebody's companion showed of what they do in a chat."""
+
+    sender: Jid
+    chat: Jid
+    state: State
+
+
+def _chatstate(attrs: dict[str, Value], state: State) -> Node:
+    if state == "recording":
+        return Node("chatstate", attrs, [Node("composing", {"media": "audio"})])
+    return Node("chatstate", attrs, [Node(state)])
+
+
+def show(party: Party, to: Sequence[Party], state: State, group: Group | None = None) -> None:
+    """Let `party` be seen typing, recording or stopping by everybody's companions."""
+    attrs: dict[str, Value] = {"from": party.lid}
+    if group is not None:
+        attrs = {"from": group.jid, "participant": group.address(party)}
+    for each in to:
+        for companion in each.companions.values():
+            companion.pass_on(_chatstate(attrs, state))
+
+
+def accept_chatstate(companion: Companion, node: Node) -> None:
+    """A companion shows that its owner types, records or has stopped."""
+    network, to = companion.network, node.jid("to")
+    child = next(iter(node.children), None)
+    if to is None or child is None:
+        network.remark("malformed", repr(node))
+        return
+    state: State = "paused" if child.tag == "paused" else "composing"
+    if child.get("media") == "audio":
+        state = "recording"
+    group = network.groups.get(to) if to.server == GROUP_SERVER else None
+    party = network.party(to)
+    sender = companion.phone
+    for each in group.parties if group else [party] if party else []:
+        if each is not sender:
+            each.activities.append(Activity(sender.lid, group.jid if group else sender.lid, state))
+    network.notify()
+
+
+def accept_presence(companion: Companion, node: Node) -> None:
+    """A companion says that it is available or not, or wants to know whether somebody is online."""
+    kind = node.get("type")
+    if kind == "subscribe":
+        jid = node.jid("to")
+        party = companion.network.party(jid) if jid else None
+        if party is not None and jid is not None:
+            companion.subscriptions[party.lid] = jid
+            _tell(companion, party)
+        return
+    companion.available = kind == "available"
+    companion.network.notify()
+
+
+def announce(party: Party) -> None:
+    """Tell every companion that has asked whether `party` is online."""
+    for phone in party.network.accounts:
+        for companion in phone.companions.values():
+            if party.lid in companion.subscriptions:
+                _tell(companion, party)
+
+
+def _tell(companion: Companion, party: Party) -> None:
+    attrs: dict[str, Value | int | None] = {"from": companion.subscriptions[party.lid]}
+    if not party.is_online:
+        attrs |= {"type": "unavailable", "last": party.last_seen or "deny"}
+    companion.pass_on(Node("presence", attrs))
