@@ -64,11 +64,6 @@ class Client:
         self._ready = anyio.Event()
         self._killed = False
 
-    @property
-    def pid(self) -> int | None:
-        """The process id; None before the start."""
-        return self._process.pid if self._process else None
-
     def kill(self) -> None:
         """End the process now; `run` reaps it."""
         self._killed = True

@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +40,8 @@ class Ingest:
     Attributes:
         waiting: Events in the journal that are not yet archived, as of the last look.
         undecoded: Events put aside since the host began.
-        last_event_at: When the newest archived event was received.
+        last_event_at: When the newest event was received.
+        history_progress: Percent of the first history sync; None when none is running.
     """
 
     def __init__(
@@ -63,16 +64,19 @@ class Ingest:
         self.waiting = 0
         self.undecoded = 0
         self.last_event_at: datetime | None = None
+        self.history_progress: int | None = None
 
     def announce(self, seq: int) -> None:
         """The journal holds events up to `seq`."""
         self._announced = max(self._announced, seq)
         self.waiting = max(0, self._announced - self._position)
+        self.last_event_at = self._clock.now()
         self._wake.set()
 
     async def prepare(self) -> None:
         """Bring journal and archive together before a client may append."""
         self._position = await self._archive.position()
+        self.last_event_at = (await self._archive.statistics()).last
         async with self._journal() as journal:
             await anyio.to_thread.run_sync(self._align, journal)
 
@@ -114,9 +118,14 @@ class Ingest:
             self._position = result.position
             self.undecoded += result.undecoded
             self.waiting = max(0, max(self._announced, events[-1].seq) - self._position)
-            self.last_event_at = datetime.fromtimestamp(events[-1].received_at / 1000, UTC)
+            await self._look_at_history()
             self._archived()
             await anyio.to_thread.run_sync(journal.prune, self._position)
+
+    async def _look_at_history(self) -> None:
+        progress = await self._archive.history_progress()
+        begun = progress.last_chunk_at is not None and not progress.done
+        self.history_progress = (progress.percent or 0) if begun else None
 
     @asynccontextmanager
     async def _journal(self) -> AsyncIterator[Journal]:

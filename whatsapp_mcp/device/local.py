@@ -7,6 +7,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -44,6 +45,8 @@ _PAIR_CODE_LIFETIME: Final = 160.0
 _LOGOUT_DEADLINE: Final = 10.0
 _WATCH_INTERVAL: Final = 15.0
 _WATCH_DEADLINE: Final = 5.0
+_LOST_AT_MOST: Final = 101
+_BUSY_SECONDS: Final = 1.0
 _SETTLE: Final = 5.0
 
 logger = logging.getLogger(__name__)
@@ -79,7 +82,7 @@ class LocalDevice:
         self._linking = Linking(self._clock)
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.kill)
         self._events_lost = 0
-        self._phone_seen: float | None = None
+        self._client_pid: int | None = None
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
         self._loop = ReconnectLoop(
             self._clients,
@@ -119,15 +122,50 @@ class LocalDevice:
         """Wait until the link is as asked; the caller sets the limit."""
         return await self._loop.wait_for(met)
 
+    async def settled(self) -> None:
+        """Wait until everything that was reported so far is dealt with; the caller sets the limit."""
+        await self._loop.ask(state.Tick())
+
+    @property
+    def client_pid(self) -> int | None:
+        """Process id of the client; None while none runs."""
+        return self._client_pid if self._loop.link.running else None
+
     # What the client says.
 
     def _report(self, event: state.ClientEvent) -> None:
+        link = self._loop.link
+        if (
+            isinstance(event, state.Ended)
+            and event.generation == link.generation
+            and link.online_at is not None
+        ):
+            self._count_lost()
         self._loop.post(event)
+
+    def _count_lost(self) -> None:
+        """A client that was online has ended: what it had acknowledged and not handed over is lost.
+
+        The library's channel holds 100 events and its hand one more; nothing is in them when it was quiet.
+        """
+        seen, now = self._ingest.last_event_at, self._clock.now()
+        if seen is not None and (now - seen).total_seconds() < _BUSY_SECONDS:
+            self._events_lost += _LOST_AT_MOST
+            self._tasks.start_soon(self._archive_gap, seen, now)
+
+    async def _archive_gap(self, since: datetime, until: datetime) -> None:
+        reason = f"The client ended while events came in: up to {_LOST_AT_MOST} of them may be missing."
+        try:
+            await self._archive.record_gap(since, until, reason)
+        except (sqlite3.Error, WhatsAppError):
+            logger.exception("the gap cannot be archived")
 
     def _notice(self, method: str, params: Params, generation: int) -> None:
         if generation != self._clients.generation:
             return
-        if method == protocol.QR and self._loop.link.state is ConnectionState.LINKING:
+        if method == protocol.READY:
+            self._client_pid = int(params["pid"])
+        elif method == protocol.QR and self._loop.link.state is ConnectionState.LINKING:
             self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
         elif method in {protocol.JOURNALED, protocol.STATE}:
             self._ingest.announce(int(params["seq"]))
@@ -227,7 +265,8 @@ class LocalDevice:
             journal_waiting=self._ingest.waiting,
             events_lost=self._events_lost,
             undecoded=self._ingest.undecoded,
-            catching_up=self._ingest.waiting > 0,
+            catching_up=self._ingest.waiting > 0 or self._ingest.history_progress is not None,
+            history_progress=self._ingest.history_progress,
             hosted_by=os.getpid(),
         )
 

@@ -1,0 +1,298 @@
+"""Every fault of the link that is over within seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import anyio
+import pytest
+
+from tests.device.conftest import Host, Hosted
+from whatsapp_mcp.errors import NotConnected, NotLinked, WhatsAppError
+from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.binary import Node
+
+pytestmark = pytest.mark.anyio
+S = ConnectionState
+
+
+def client_pid(hosted: Hosted) -> int:
+    pid = hosted.device.client_pid
+    assert pid is not None
+    return pid
+
+
+async def texts(hosted: Hosted, count: int, limit: float = 20.0) -> list[str]:
+    """The archived incoming texts, oldest first, once there are `count`."""
+    change = 0
+    with anyio.fail_after(limit):
+        while True:
+            page = await hosted.archive.messages(oldest_first=True, limit=500)
+            found = [message.text for message in page.items if not message.from_me]
+            if len(found) >= count:
+                return found
+            change = await hosted.archive.wait_change(change, 1.0)
+
+
+async def test_a_cut_heals_by_itself(wa: WhatsApp, linked: Hosted) -> None:
+    begun = time.monotonic()
+    await wa.cut()
+    await linked.until(S.RECONNECTING, S.ONLINE)
+    await wa.me.online()
+    status = await linked.until(S.ONLINE)
+    assert status.generation == 1, "the library did it"
+    assert time.monotonic() - begun < 10
+
+
+async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
+    wa: WhatsApp, linked: Hosted
+) -> None:
+    ann = wa.person("Ann")
+    os.kill(client_pid(linked), signal.SIGKILL)
+    await wa.me.offline()
+    for number in range(5):
+        await ann.says(f"meanwhile {number}")
+    status = await linked.until(S.ONLINE)
+    with anyio.fail_after(20):
+        while status.generation != 2:
+            status = await linked.until(S.ONLINE)
+            await anyio.sleep(0.01)
+    assert await texts(linked, 5) == [f"meanwhile {number}" for number in range(5)]
+
+
+async def test_a_client_that_is_stopped_is_replaced(wa: WhatsApp, linked: Hosted) -> None:
+    pid = client_pid(linked)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(WhatsAppError, match="TIMEOUT"):
+        await linked.device.call("is_connected", deadline=0.3)
+    assert (await linked.until(S.DEGRADED)).reason
+    with anyio.fail_after(20):
+        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+async def test_a_replaced_session_is_not_fought(wa: WhatsApp, linked: Hosted) -> None:
+    await wa.replaced()
+    status = await linked.until(S.REPLACED)
+    assert status.action is not None
+    assert "reconnect" in status.action
+    assert linked.device.client_pid is None
+    with pytest.raises(NotConnected, match="replaced"):
+        await linked.device.call("probe")
+    await linked.device.reconnect()
+    await linked.until(S.ONLINE)
+
+
+async def test_a_replaced_session_is_not_fought_by_the_next_host_either(wa: WhatsApp, host: Host) -> None:
+    async with host() as first:
+        shown = await first.device.link()
+        assert shown.qr is not None
+        await wa.me.scan(shown.qr.text)
+        await first.until(S.ONLINE)
+        await wa.replaced()
+        await first.until(S.REPLACED)
+    async with host() as second:
+        await second.until(S.REPLACED)
+        assert second.device.client_pid is None
+
+
+async def test_a_removed_device_is_unlinked_with_a_clean_store(
+    wa: WhatsApp, linked: Hosted, folder: AccountFolder
+) -> None:
+    await wa.device_removed()
+    status = await linked.until(S.UNLINKED)
+    assert status.reason
+    with anyio.fail_after(5):
+        await linked.device.settled()
+    assert not folder.client_db.exists()
+    with pytest.raises(NotLinked):
+        await linked.device.send(SendRequest("15550009999@s.whatsapp.net", TextContent("hello")))
+    shown = await linked.device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    await linked.until(S.ONLINE)
+
+
+@pytest.mark.parametrize("reason", [401, 403, 406])
+async def test_a_login_refused_for_good_unlinks(wa: WhatsApp, linked: Hosted, reason: int) -> None:
+    wa.failure(reason)
+    await wa.cut()
+    assert (await linked.until(S.UNLINKED)).reason
+
+
+async def test_a_ban_is_told_with_its_end_and_waited_out(wa: WhatsApp, linked: Hosted) -> None:
+    wa.failure(402, code=101, expire=2)
+    await wa.cut()
+    status = await linked.until(S.BANNED)
+    assert status.until is not None
+    assert 0 < (status.until - status.since).total_seconds() <= 3
+    wa.recover()
+    await linked.until(S.ONLINE)
+
+
+async def test_an_outdated_client_says_what_to_upgrade(wa: WhatsApp, linked: Hosted) -> None:
+    wa.failure(405)
+    await wa.cut()
+    status = await linked.until(S.OUTDATED)
+    assert status.action is not None
+    assert "pgrade" in status.action
+
+
+@pytest.mark.parametrize("reason", [400, 409, 415, 418, 501])
+async def test_any_other_refusal_is_told_and_kept_linked(wa: WhatsApp, linked: Hosted, reason: int) -> None:
+    wa.failure(reason)
+    await wa.cut()
+    status = await linked.until(S.REFUSED)
+    assert status.reason
+    assert status.number == wa.me.pn.number
+    wa.recover()
+    await linked.device.reconnect()
+    await linked.until(S.ONLINE)
+
+
+@pytest.mark.parametrize("code", [500, 503])
+async def test_a_server_error_is_retried(wa: WhatsApp, linked: Hosted, code: int) -> None:
+    wa.failure(code)
+    await wa.cut()
+    await linked.until(S.RECONNECTING)
+    wa.recover()
+    await linked.until(S.ONLINE)
+
+
+async def test_a_stanza_that_kills_the_pump_costs_a_generation_and_no_message(
+    wa: WhatsApp, linked: Hosted
+) -> None:
+    ann = wa.person("Ann")
+    wa.send(Node("receipt", {"id": "1", "from": str(ann.pn), "type": "no-such-type", "t": "1"}))
+    with anyio.fail_after(20):
+        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+    await ann.says("after the pump")
+    assert await texts(linked, 1) == ["after the pump"]
+
+
+async def test_the_first_connect_is_retried(wa: WhatsApp, host: Host) -> None:
+    async with host() as first:
+        shown = await first.device.link()
+        assert shown.qr is not None
+        await wa.me.scan(shown.qr.text)
+        await first.until(S.ONLINE)
+    await wa.refuse()
+    async with host() as second:
+        await second.until(S.OFFLINE)
+        status = await second.device.status()
+        assert status.reason
+        wa.recover()
+        await second.until(S.ONLINE)
+
+
+async def test_linking_while_whatsapp_is_down_fails_and_leaves_nothing(
+    wa: WhatsApp, hosted: Hosted, folder: AccountFolder
+) -> None:
+    await wa.refuse()
+    with pytest.raises(NotConnected):
+        await hosted.device.link()
+    status = await hosted.until(S.UNLINKED)
+    assert status.reason
+    await hosted.device.settled()
+    assert hosted.device.client_pid is None
+    assert not folder.client_db.exists()
+    wa.recover()
+    shown = await hosted.device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    await hosted.until(S.ONLINE)
+
+
+async def test_a_pairing_code_links(wa: WhatsApp, hosted: Hosted) -> None:
+    number = wa.me.pn.number
+    assert number is not None
+    shown = await hosted.device.link(phone=number)
+    assert shown.code is not None
+    await wa.me.enter_code(shown.code)
+    assert (await hosted.until(S.ONLINE)).number == number
+
+
+async def test_unlinking_removes_the_companion_and_its_keys(
+    wa: WhatsApp, linked: Hosted, folder: AccountFolder
+) -> None:
+    await linked.device.unlink()
+    status = await linked.until(S.UNLINKED)
+    assert status.number is None
+    assert wa.me.companions == {}
+    assert not folder.client_db.exists()
+
+
+async def test_a_hanging_dial_blocks_neither_status_nor_send(wa: WhatsApp, linked: Hosted) -> None:
+    wa.swallow_connect()
+    await wa.cut()
+    await linked.until(S.RECONNECTING)
+    ann = wa.person("Ann")
+    with anyio.fail_after(3):
+        await linked.device.status()
+        result = await linked.device.send(SendRequest(str(ann.pn), TextContent("later"), wait=0.5))
+        assert result.status is SendStatus.QUEUED
+        with pytest.raises(NotConnected):
+            await linked.device.send(SendRequest(str(ann.pn), TextContent("now"), queue=False))
+    wa.recover()
+    await wa.cut()
+    await linked.device.reconnect()
+    await linked.until(S.ONLINE)
+    with anyio.fail_after(10):
+        while (await linked.archive.outbox_get(result.send_id)).status is not SendStatus.SENT:  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+
+
+ABORTING = (
+    ("me", {}),
+    ("get_lid_from_pn", {"jid": "15550001111@s.whatsapp.net"}),
+    ("get_chat_settings", {"chat": "15550001111@s.whatsapp.net"}),
+    ("get_all_contacts", {}),
+)
+"""Calls that abort the process of the client library when its client is missing."""
+
+
+async def test_the_calls_that_abort_the_library_end_in_errors_in_every_state(
+    wa: WhatsApp, hosted: Hosted
+) -> None:
+    async def try_all() -> None:
+        for method, params in ABORTING:
+            try:
+                await hosted.device.call(method, params, deadline=5)
+            except WhatsAppError:
+                continue
+
+    await try_all()
+    shown = await hosted.device.link()
+    assert shown.qr is not None
+    await try_all()
+    await wa.me.scan(shown.qr.text)
+    await hosted.until(S.ONLINE)
+    await try_all()
+    for fault, state in ((405, S.OUTDATED), (402, S.BANNED), (400, S.REFUSED)):
+        wa.failure(fault, code=101, expire=1000)
+        await wa.cut()
+        await hosted.until(state)
+        await try_all()
+        wa.recover()
+        await hosted.device.reconnect()
+        await hosted.until(S.ONLINE)
+    await wa.refuse()
+    await hosted.until(S.RECONNECTING)
+    await try_all()
+    wa.recover()
+    await hosted.device.reconnect()
+    await try_all()
+    await hosted.until(S.ONLINE)
+    await wa.replaced()
+    await hosted.until(S.REPLACED)
+    await try_all()
+    await hosted.device.reconnect()
+    await hosted.until(S.ONLINE)
+    await hosted.device.unlink()
+    await try_all()
+    assert (await hosted.device.status()).state is S.UNLINKED

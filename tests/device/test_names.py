@@ -1,0 +1,149 @@
+"""Names that WhatsApp tells only when asked."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from tests.device.conftest import Hosted
+from tests.device.fake_clock import FakeClock
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.interface import ContactUpdate, GroupUpdate
+from whatsapp_mcp.device.names import Names
+from whatsapp_mcp.errors import NotConnected
+from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+
+def address(user: str, server: str) -> Any:
+    return protobufs.Neonize.JID(User=user, Server=server, RawAgent=0, Device=0, Integrator=0, IsEmpty=False)
+
+
+def encoded(message: Any) -> str:
+    return base64.b64encode(message.SerializePartialToString()).decode()
+
+
+BOAT = protobufs.Neonize.GroupInfo(
+    JID=address("1203", "g.us"),
+    GroupName=protobufs.Neonize.GroupName(Name="Boat"),
+    Participants=[
+        protobufs.Neonize.GroupParticipant(
+            JID=address("77", "lid"), PhoneNumber=address("491", "s.whatsapp.net"), IsAdmin=True
+        )
+    ],
+)
+ANN = protobufs.Neonize.Contact(
+    JID=address("491", "s.whatsapp.net"),
+    Info=protobufs.Neonize.ContactInfo(FullName="Ann Byrne", PushName="ann"),
+)
+
+
+class Recorder:
+    """An archive that keeps the names it is given, and a client that tells them."""
+
+    def __init__(self) -> None:
+        self.groups: list[GroupUpdate] = []
+        self.contacts: list[ContactUpdate] = []
+        self.rounds = 0
+        self.fails = False
+        self.round_done = anyio.Event()
+
+    async def record_groups(self, groups: Sequence[GroupUpdate]) -> None:
+        self.groups.extend(groups)
+
+    async def record_contacts(self, contacts: Sequence[ContactUpdate]) -> None:
+        self.contacts.extend(contacts)
+        self.ended()
+
+    async def call(self, method: str) -> list[str]:
+        if self.fails:
+            self.ended()
+            raise NotConnected("The link is down.")
+        return {"get_joined_groups": [encoded(BOAT)], "get_all_contacts": [encoded(ANN)]}[method]
+
+    def ended(self) -> None:
+        self.rounds += 1
+        done, self.round_done = self.round_done, anyio.Event()
+        done.set()
+
+
+def names(recorder: Recorder, clock: FakeClock, *, online: bool = True) -> Names:
+    return Names(cast("Archive", recorder), recorder.call, clock, online=lambda: online)
+
+
+async def test_after_a_login_groups_and_contacts_get_their_names() -> None:
+    recorder, clock = Recorder(), FakeClock()
+    subject = names(recorder, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(subject.run)
+        subject.poke()
+        with anyio.fail_after(5):
+            await recorder.round_done.wait()
+        tasks.cancel_scope.cancel()
+    assert recorder.groups == [
+        GroupUpdate("1203@g.us", "Boat", "", (("77@lid", "491@s.whatsapp.net", True, False),))
+    ]
+    assert recorder.contacts == [ContactUpdate("491@s.whatsapp.net", "Ann Byrne", "ann", None)]
+
+
+async def test_they_are_asked_for_again_every_hour() -> None:
+    recorder, clock = Recorder(), FakeClock()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(names(recorder, clock).run)
+        await anyio.wait_all_tasks_blocked()
+        for _ in range(3):
+            await clock.advance(REFRESH + 1)
+            await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert recorder.rounds == 3
+
+
+async def test_nobody_is_asked_while_the_link_is_down() -> None:
+    recorder, clock = Recorder(), FakeClock()
+    subject = names(recorder, clock, online=False)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(subject.run)
+        subject.poke()
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert recorder.rounds == 0
+
+
+async def test_a_failed_question_is_asked_again_soon() -> None:
+    recorder, clock = Recorder(), FakeClock()
+    recorder.fails = True
+    subject = names(recorder, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(subject.run)
+        subject.poke()
+        await anyio.wait_all_tasks_blocked()
+        recorder.fails = False
+        await clock.advance(60)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert recorder.rounds == 2
+    assert recorder.contacts
+
+
+async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, hosted: Hosted) -> None:
+    ann = wa.person("Ann")
+    boat = wa.group("Boat", [ann])
+    shown = await hosted.device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    await hosted.until(ConnectionState.ONLINE)
+    with anyio.fail_after(10):
+        while not await hosted.archive.members(str(boat.jid)):  # noqa: ASYNC110  the archive tells nobody
+            await anyio.sleep(0.05)
+    await ann.says("hi", boat)
+    with anyio.fail_after(10):
+        while not (page := await hosted.archive.chats()).items:
+            await anyio.sleep(0.05)
+    assert [chat.name for chat in page.items] == ["Boat"]
