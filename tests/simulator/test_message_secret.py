@@ -2,12 +2,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.simulator.neonize_client import NeonizeClient
+from whatsapp_mcp.protobufs import Neonize
+from whatsapp_mcp.simulator import WhatsApp, kinds
 from whatsapp_mcp.simulator.message_secret import (
     MessageSecret,
     MessageSecretError,
     UseCase,
     decrypt_vote,
     encrypt_vote,
+    option_hash,
 )
 
 POLL = MessageSecret("3EB0AA", "100@lid", bytes(range(32)))
@@ -40,3 +44,22 @@ def test_other_answers_are_read_for_their_use_only(use_case: UseCase) -> None:
     assert POLL.decrypt(use_case, "200@lid", payload, iv) == b"answer"
     with pytest.raises(MessageSecretError):
         POLL.decrypt("Poll Vote", "200@lid", payload, iv)
+
+
+@pytest.mark.anyio
+async def test_the_real_client_reads_votes_in_direct_chats_and_groups(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann = wa.person("Ann")
+    for to in (None, wa.group("Boat", [ann])):
+        poll = await ann.says(kinds.poll("When?", ["today", "tomorrow"], bytes(32)), to)
+        vote = await ann.votes(poll, "tomorrow")
+        event = await client.wait("Message", lambda event, vote=vote: vote == event.Info.ID)
+        encoded = event.SerializeToString()
+        # The library's own wrapper hands a pointer on where it should hand bytes on.
+        source = f"neonize._binder.gocode.DecryptPollVote(client.uuid, {encoded!r}, {len(encoded)})"
+        answer = await client.call(f"{source}.contents.get_bytes()")
+        decrypted = Neonize.ReturnFunctionWithError.FromString(answer)
+        assert decrypted.Error == ""
+        assert list(decrypted.PollVoteMessage.selectedOptions) == [option_hash("tomorrow")]
+    assert wa.log == []
