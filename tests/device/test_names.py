@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import anyio
@@ -14,7 +15,7 @@ from tests.device.fake_clock import FakeClock
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import ContactUpdate, GroupUpdate
-from whatsapp_mcp.device.names import Names
+from whatsapp_mcp.device.names import REFRESH, Names
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.simulator import WhatsApp
@@ -132,6 +133,13 @@ async def test_a_failed_question_is_asked_again_soon() -> None:
     assert recorder.contacts
 
 
+@asynccontextmanager
+async def looking() -> AsyncGenerator[Callable[[], Awaitable[None]]]:
+    """A pause between two looks at the archive, which tells nobody; at most ten seconds of them."""
+    with anyio.fail_after(10):
+        yield lambda: anyio.sleep(0.05)
+
+
 async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, hosted: Hosted) -> None:
     ann = wa.person("Ann")
     boat = wa.group("Boat", [ann])
@@ -139,11 +147,11 @@ async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, hosted:
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     await hosted.until(ConnectionState.ONLINE)
-    with anyio.fail_after(10):
-        while not await hosted.archive.members(str(boat.jid)):  # noqa: ASYNC110  the archive tells nobody
-            await anyio.sleep(0.05)
+    async with looking() as look:
+        while not await hosted.archive.members(str(boat.jid)):
+            await look()
     await ann.says("hi", boat)
-    with anyio.fail_after(10):
+    async with looking() as look:
         while not (page := await hosted.archive.chats()).items:
-            await anyio.sleep(0.05)
+            await look()
     assert [chat.name for chat in page.items] == ["Boat"]
