@@ -13,9 +13,9 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
 
 def status_of(
-    state: ConnectionState, number: str | None = None, progress: int | None = None
+    state: ConnectionState, number: str | None = None, *, catching_up: bool = False
 ) -> ConnectionStatus:
-    return ConnectionStatus(state, NOON, "default", number=number, history_progress=progress)
+    return ConnectionStatus(state, NOON, "default", number=number, catching_up=catching_up)
 
 
 @dataclass

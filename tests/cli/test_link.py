@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import anyio
 import pytest
 
 from tests.cli.fakes import NOON, ScriptedDevice, status_of
+from whatsapp_mcp.archive import HistoryProgress
 from whatsapp_mcp.cli import link as link_module
 from whatsapp_mcp.cli.link import link
 from whatsapp_mcp.cli.report import JsonReport
@@ -22,6 +24,7 @@ pytestmark = pytest.mark.anyio
 
 ONE, TWO = QrCode("2@one", NOON), QrCode("2@two", NOON)
 LINKING, ONLINE = ConnectionState.LINKING, ConnectionState.ONLINE
+LATER = datetime(2100, 1, 1, tzinfo=UTC)
 NUMBER = "+15550001111"
 
 
@@ -31,12 +34,39 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "HISTORY_GRACE", 0.05)
 
 
-async def events_of(device: ScriptedDevice, phone: str | None = None) -> tuple[bool, list[dict[str, Any]]]:
+class ScriptedHistory:
+    """Plays back how far the history is: percents, None before the first word; the last is repeated."""
+
+    def __init__(self, *percents: int | None) -> None:
+        self._percents = list(percents)
+
+    async def history_progress(self) -> HistoryProgress:
+        percent = self._percents.pop(0) if len(self._percents) > 1 else self._percents[0]
+        return HistoryProgress(percent, 0, percent == 100, None if percent is None else LATER)
+
+
+class Bar(JsonReport):
+    """Remembers how the progress bar moved."""
+
+    def __init__(self) -> None:
+        super().__init__(io.StringIO())
+        self.percents: list[int] = []
+
+    def history(self, percent: int) -> None:
+        self.percents.append(percent)
+
+
+async def holding(device: ScriptedDevice) -> Accessor[ScriptedDevice]:
     devices = Accessor[ScriptedDevice](lambda: NotConnected("none"))
     await devices.replace(lambda _: device)
+    return devices
+
+
+async def events_of(device: ScriptedDevice, phone: str | None = None) -> tuple[bool, list[dict[str, Any]]]:
+    devices = await holding(device)
     out = io.StringIO()
     with anyio.fail_after(5):
-        linked = await link(devices, phone, JsonReport(out))
+        linked = await link(devices, ScriptedHistory(None), phone, JsonReport(out))
     return linked, [json.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -49,12 +79,7 @@ async def test_each_qr_code_is_told_once_and_then_linked_and_synced():
             LinkState(ConnectionState.CONNECTING, 3),
             LinkState(ONLINE, 4),
         ],
-        statuses=[
-            status_of(ONLINE, NUMBER),
-            status_of(ONLINE, NUMBER, progress=10),
-            status_of(ONLINE, NUMBER, progress=90),
-            status_of(ONLINE, NUMBER),
-        ],
+        statuses=[status_of(ONLINE, NUMBER)],
     )
 
     linked, events = await events_of(device)
@@ -126,6 +151,31 @@ async def test_a_whatsapp_that_gives_no_code_is_a_failure():
     assert [(event["event"], event["code"]) for event in events] == [("failed", "TIMEOUT")]
 
 
+async def test_the_bar_follows_the_history_until_all_of_it_is_in_the_archive(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(link_module, "HISTORY_GRACE", 60.0)
+    online, behind = status_of(ONLINE, NUMBER), status_of(ONLINE, NUMBER, catching_up=True)
+    device = ScriptedDevice(
+        links=[LinkState(LINKING, 1, qr=ONE), LinkState(ONLINE, 2)],
+        statuses=[online, online, behind, behind, behind, behind, online],
+    )
+    bar, history = Bar(), ScriptedHistory(None, 10, 60, 100)
+
+    with anyio.fail_after(5):
+        assert await link(await holding(device), history, None, bar)
+
+    assert list(dict.fromkeys(bar.percents)) == [10, 60, 100]
+    assert not (await device.status()).catching_up
+
+
+async def test_a_history_that_stands_still_does_not_keep_anybody_waiting():
+    device = ScriptedDevice(
+        links=[LinkState(LINKING, 1, qr=ONE), LinkState(ONLINE, 2)], statuses=[status_of(ONLINE, NUMBER)]
+    )
+
+    with anyio.fail_after(5):
+        assert await link(await holding(device), ScriptedHistory(40), None, Bar())
+
+
 async def test_status_waits_for_the_first_connect_to_come_to_an_end():
     device = ScriptedDevice(
         statuses=[
@@ -134,8 +184,7 @@ async def test_status_waits_for_the_first_connect_to_come_to_an_end():
             status_of(ONLINE),
         ]
     )
-    devices = Accessor[ScriptedDevice](lambda: NotConnected("none"))
-    await devices.replace(lambda _: device)
+    devices = await holding(device)
 
     with anyio.fail_after(5):
         status = await settled_status(devices)
@@ -144,8 +193,7 @@ async def test_status_waits_for_the_first_connect_to_come_to_an_end():
 
 
 async def test_status_answers_what_it_has_when_the_first_connect_goes_on():
-    devices = Accessor[ScriptedDevice](lambda: NotConnected("none"))
-    await devices.replace(lambda _: ScriptedDevice(statuses=[status_of(ConnectionState.CONNECTING)]))
+    devices = await holding(ScriptedDevice(statuses=[status_of(ConnectionState.CONNECTING)]))
 
     with anyio.fail_after(5):
         status = await settled_status(devices, limit=0.0)

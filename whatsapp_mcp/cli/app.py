@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from whatsapp_mcp import __version__, settings
+from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 from whatsapp_mcp.cli.doctor import examine
 from whatsapp_mcp.cli.link import link as link_phone
@@ -82,7 +83,9 @@ def link(
     report = JsonReport(sys.stdout) if as_json else TerminalReport(console)
     with report:
         try:
-            linked = _with_device(account, lambda devices: link_phone(devices, phone, report))
+            linked = _with_device(
+                account, lambda devices, archive: link_phone(devices, archive, phone, report)
+            )
         except WhatsAppError as error:
             report.failed(error)
             linked = False
@@ -101,7 +104,7 @@ def unlink(
     if not yes and sys.stdin.isatty():
         typer.confirm("Unlink this device? Linking it again needs the phone.", abort=True, err=True)
 
-    async def run(devices: Devices) -> None:
+    async def run(devices: Devices, _: ReadingArchive) -> None:
         await settled_status(devices)
         async with devices.use() as device:
             await device.unlink()
@@ -114,7 +117,7 @@ def unlink(
 def status(as_json: AsJson = False, account: Account = "default") -> None:
     """Tell how the link to WhatsApp is, and what to do."""
     home = str(_or_exit(settings.load).home)
-    found = _or_exit(lambda: _with_device(account, settled_status))
+    found = _or_exit(lambda: _with_device(account, lambda devices, _: settled_status(devices)))
     if as_json:
         typer.echo(status_json(found, home))
     else:
@@ -156,16 +159,16 @@ def client_config(host: Application, account: Account = "default") -> None:
     typer.echo(found.text)
 
 
-def _with_device(account: str, use: Callable[[Devices], Awaitable[T]]) -> T:
-    """Run `use` with the account's device, hosted here or by the server that hosts it already."""
+def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
+    """Run `use` with the account's device and archive, hosted here or by the server that hosts it already."""
     from whatsapp_mcp.device.runtime import open_device
 
     loaded = settings.load()
     logging.basicConfig(level=loaded.log_level.upper(), stream=sys.stderr)
 
     async def run() -> T:
-        async with open_device(loaded, account) as (devices, _archive):
-            return await use(devices)
+        async with open_device(loaded, account) as (devices, archive):
+            return await use(devices, archive)
 
     return anyio.run(run)
 

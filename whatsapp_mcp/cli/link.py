@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final, Protocol
 
 import anyio
 
+from whatsapp_mcp.archive import HistoryProgress
 from whatsapp_mcp.cli.status import settled_status
 from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import InvalidArgument, NotLinked, WhatsAppError
@@ -25,6 +27,14 @@ _FAILED = {
     ConnectionState.REFUSED,
     ConnectionState.REPLACED,
 }
+
+
+class HistorySource(Protocol):
+    """Of the archive, what `link` needs."""
+
+    async def history_progress(self) -> HistoryProgress:
+        """How far the phone's transfer of the past is."""
+        ...
 
 
 class LinkReport(Protocol):
@@ -55,21 +65,24 @@ class LinkReport(Protocol):
         ...
 
 
-async def link(devices: Devices, phone: str | None, report: LinkReport) -> bool:
+async def link(devices: Devices, archive: HistorySource, phone: str | None, report: LinkReport) -> bool:
     """Link a phone and wait for its first history; a phone linked before counts as linked.
 
     Args:
         devices: The account's device.
+        archive: The account's archive.
         phone: E.164 number to link by pairing code, None to link by QR code.
         report: Told of every step.
 
     Returns:
         Whether a phone is linked.
     """
+    # The archive tells the time of a chunk in whole seconds.
+    since = datetime.now(UTC).replace(microsecond=0)
     await settled_status(devices)
     try:
         linked_now = await _pair(devices, phone, report)
-        await _follow_history(devices, HISTORY_GRACE if linked_now else 0.0, report)
+        await _follow_history(devices, archive, since, HISTORY_GRACE if linked_now else 0.0, report)
     except WhatsAppError as error:
         report.failed(error)
         return False
@@ -115,16 +128,20 @@ async def _status(devices: Devices) -> ConnectionStatus:
         return await device.status()
 
 
-async def _follow_history(devices: Devices, grace: float, report: LinkReport) -> None:
-    """Report progress until the history is complete and archived, or none has come for `grace` seconds."""
-    seen: int | None = None
+async def _follow_history(
+    devices: Devices, archive: HistorySource, since: datetime, grace: float, report: LinkReport
+) -> None:
+    """Report progress until the history is complete and archived, or nothing has come for `grace` seconds."""
+    latest: HistoryProgress | None = None
     deadline = anyio.current_time() + grace
     while True:
-        status = await _status(devices)
-        if status.history_progress is not None:
-            seen = status.history_progress
-            report.history(seen)
+        progress = await archive.history_progress()
+        catching_up = (await _status(devices)).catching_up
+        fresh = progress.last_chunk_at is not None and progress.last_chunk_at >= since
+        if fresh and progress != latest:
+            latest = progress
+            report.history(progress.percent or 0)
             deadline = anyio.current_time() + grace
-        elif not status.catching_up and (seen is not None or anyio.current_time() >= deadline):
+        if not catching_up and ((fresh and progress.done) or anyio.current_time() >= deadline):
             return
         await anyio.sleep(HISTORY_POLL)
