@@ -7,7 +7,7 @@ since 1970 are told apart by name: `at` is seconds, `at_ms` milliseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import IntEnum, IntFlag
+from enum import IntEnum
 from typing import Any
 
 from whatsapp_mcp.models import ChatKind, MessageKind
@@ -48,7 +48,7 @@ CHAT_ITSELF = -1
 """Sender number of what a group or channel says without naming anyone."""
 
 
-class Flag(IntFlag):
+class Flag(IntEnum):
     """Bits of `messages.flags`."""
 
     FORWARDED = 1
@@ -93,7 +93,7 @@ class Content:
     kind: MessageKind
     text: str = ""
     media: MediaFact | None = None
-    flags: Flag = field(default_factory=lambda: Flag(0))
+    flags: int = 0
     reply_to: str | None = None
     details: dict[str, Any] = field(default_factory=dict[str, Any])
 

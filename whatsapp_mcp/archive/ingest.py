@@ -149,6 +149,7 @@ class Ingest:
             self._db.execute("RELEASE event")
             self._identities.forget()
             self._messages.forget()
+            self._states.forget()
             self._messages.raw = raw
             self._messages.new, self._messages.duplicates = counts
             raise

@@ -11,7 +11,12 @@ import re
 import unicodedata
 from functools import lru_cache
 
-_MARKED_SCRIPTS = ("LATIN", "GREEK", "HEBREW", "ARABIC")
+_ACCENTS = re.compile("(?<=[A-Za-z\u0370-\u03ff])[\u0300-\u036f]+")
+"""Marks on Latin and Greek letters, after decomposition."""
+_POINTS = re.compile(
+    "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]+"
+)
+"""Hebrew and Arabic vowel points and the like. Marks of other scripts (Hindi vowels) carry meaning and stay."""
 _FOLDS = str.maketrans(
     {
         "ـ": None,  # tatweel
@@ -55,32 +60,14 @@ _IS_EMOJI = re.compile(f"[{_EMOJI}]")
 _SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
 
 
-@lru_cache(maxsize=4096)
-def _keeps_mark(base: str) -> bool:
-    """Whether combining marks after this letter carry meaning (Hindi vowels) rather than accent."""
-    name = unicodedata.name(base, "")
-    return not name.startswith(_MARKED_SCRIPTS)
-
-
-def _strip_marks(text: str) -> str:
-    kept: list[str] = []
-    base = ""
-    for char in text:
-        if unicodedata.category(char)[0] == "M":
-            if base and _keeps_mark(base):
-                kept.append(char)
-        else:
-            kept.append(char)
-            base = char
-    return "".join(kept)
-
-
 def fold(text: str) -> str:
     """The text without case, width, accents and invisible characters; still one running text."""
     if text.isascii():
         return text.lower()
     folded = unicodedata.normalize("NFKD", text.casefold()).translate(_FOLDS)
-    return unicodedata.normalize("NFC", _strip_marks(folded).casefold()).replace("ё", "е")
+    return unicodedata.normalize("NFC", _POINTS.sub("", _ACCENTS.sub("", folded)).casefold()).replace(
+        "ё", "е"
+    )
 
 
 def _separate(match: re.Match[str]) -> str:

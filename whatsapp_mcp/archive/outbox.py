@@ -19,9 +19,7 @@ from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import SendRequest, SendStatus
 
 _REQUEST: Final = TypeAdapter(SendRequest)
-_COLUMNS: Final = (
-    "o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason, o.chat_id, o.chat"
-)
+_COLUMNS: Final = "o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason, o.chat_id, o.chat"
 _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
 _WINDOW: Final = 600
 """Seconds after handing over in which a copy or receipt may settle an unknown send."""

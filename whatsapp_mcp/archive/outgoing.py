@@ -31,6 +31,6 @@ def content_of_request(request: SendRequest, message: bytes | None = None) -> Co
 def _from_request(content: Any) -> Content | None:
     kind = _KINDS.get(content.kind, MessageKind.UNKNOWN)
     text = str(getattr(content, "text", None) or getattr(content, "caption", None) or "")
-    flags = Flag.LINK if "://" in text else Flag(0)
+    flags = Flag.LINK if "://" in text else 0
     mentions = list(getattr(content, "mentions", ()))
     return Content(kind, text, flags=flags, details={"mentions": mentions} if mentions else {})

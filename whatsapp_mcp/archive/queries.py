@@ -12,7 +12,7 @@ from whatsapp_mcp.archive.interface import GroupMember, MediaSource, MessageFilt
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page
 
 
 def chat_id(db: sqlite3.Connection, jid: str) -> int | None:
@@ -101,11 +101,10 @@ def conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str],
         sender = contact_id(db, where.sender)
         if sender is None:
             return None
-        found.append("m.sender_id = ?")
+        found.append("m.sender_id = ? AND m.sender_id > 0" if sender > 0 else "m.sender_id = ?")
         values.append(sender)
     if where.kinds:
-        found.append(f"m.kind IN ({', '.join('?' * len(where.kinds))})")
-        values += [KIND_NUMBER[kind] for kind in where.kinds]
+        found.append(of_kinds(where.kinds, alone=where.chat is None and where.sender is None))
     if where.since is not None:
         found.append("m.id >= ?")
         values.append(_first_id(where.since))
@@ -127,6 +126,18 @@ def conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str],
         if wanted is not None:
             found.append(f"m.flags & {int(flag)} {'!=' if wanted else '='} 0")
     return found, values
+
+
+def of_kinds(kinds: tuple[MessageKind, ...], *, alone: bool) -> str:
+    """The condition for kinds.
+
+    One kind alone is read from its index (which leaves text out); of several, the newest messages are read
+    until enough are found, because merging their indexes would sort them all.
+    """
+    numbers = [KIND_NUMBER[kind] for kind in kinds]
+    if alone and len(numbers) == 1 and numbers[0] > 0:
+        return f"m.kind = {numbers[0]} AND m.kind > 0"
+    return f"+m.kind IN ({', '.join(map(str, numbers))})"
 
 
 def _first_id(when: datetime) -> int:

@@ -98,9 +98,10 @@ CREATE TABLE messages (
     details TEXT                -- JSON: what only this kind has
 );
 CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
-CREATE INDEX messages_chat ON messages (chat_id, id);
-CREATE INDEX messages_sender ON messages (sender_id, id);
-CREATE INDEX messages_kind ON messages (kind, id) WHERE kind > 0;
+-- Each entry of an index ends with the row's id, so these are in the order of time within.
+CREATE INDEX messages_chat ON messages (chat_id);
+CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
+CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
 
 -- Short numbers; two may lead to one message after a merge.
 CREATE TABLE refs (

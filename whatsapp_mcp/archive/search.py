@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
-from whatsapp_mcp.archive.facts import KIND_NUMBER, Flag
+from whatsapp_mcp.archive.facts import Flag
 from whatsapp_mcp.archive.interface import MessageFilter
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.query import HAS, Query, parse
@@ -86,18 +86,19 @@ def _conditions(
             if not excluded:
                 scopes.append(_scope(db, letter, numbers))
     for what, excluded in query.has:
-        conditions.append(("NOT " if excluded else "") + f"({_has(what)})")
+        alone = not (conditions or excluded or query.wanted)
+        conditions.append(("NOT " if excluded else "") + f"({_has(what, alone=alone)})")
     for state, excluded in query.states:
         conditions.append(("NOT " if excluded else "") + f"({_STATES[state]})")
     return conditions, values, scopes
 
 
-def _has(what: str) -> str:
+def _has(what: str, *, alone: bool) -> str:
     if what == "media":
         return "d.message_id IS NOT NULL"
     if what == "link":
         return f"m.flags & {int(Flag.LINK)} != 0"
-    return f"m.kind IN ({', '.join(str(KIND_NUMBER[kind]) for kind in HAS[what])})"
+    return queries.of_kinds(HAS[what], alone=alone)
 
 
 def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import astuple
 from typing import Any
 
 from whatsapp_mcp.archive import feed, index, receipts, versions
@@ -15,6 +14,7 @@ from whatsapp_mcp.archive.facts import (
     Content,
     EditFact,
     Flag,
+    MediaFact,
     MessageFact,
     RevokeFact,
 )
@@ -84,7 +84,7 @@ class MessageWriter:
                 sender,
                 fact.wa_id,
                 KIND_NUMBER[content.kind],
-                int(content.flags),
+                content.flags,
                 content.text,
                 content.reply_to,
                 _dump(details),
@@ -115,7 +115,7 @@ class MessageWriter:
             "UPDATE messages SET kind = ?, flags = ?, text = ?, reply_wa_id = ?, details = ? WHERE id = ?",
             (
                 KIND_NUMBER[content.kind],
-                int(content.flags),
+                content.flags,
                 content.text,
                 content.reply_to,
                 _dump(details),
@@ -141,7 +141,7 @@ class MessageWriter:
             file_name = content.media.file_name
             self._db.execute(
                 "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                (message, *astuple(content.media)),
+                (message, *_columns(content.media)),
             )
         index.add(self._db, message, index.body(content.text, file_name, details), chat, sender)
 
@@ -203,6 +203,23 @@ class MessageWriter:
     def _erase_raw(self, message: int) -> None:
         self.raw.pop(message, None)
         self.erased.add(message)
+
+
+def _columns(media: MediaFact) -> tuple[Any, ...]:
+    return (
+        media.media_type,
+        media.mime_type,
+        media.file_name,
+        media.size,
+        media.duration,
+        media.width,
+        media.height,
+        media.direct_path,
+        media.url,
+        media.media_key,
+        media.sha256,
+        media.enc_sha256,
+    )
 
 
 def _dump(details: dict[str, Any]) -> str | None:

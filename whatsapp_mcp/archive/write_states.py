@@ -38,6 +38,11 @@ class StateWriter:
         self._db = db
         self._identities = identities
         self._messages = messages
+        self._named: dict[str, tuple[int, str]] = {}
+
+    def forget(self) -> None:
+        """Drop what is remembered of names, after a roll-back."""
+        self._named.clear()
 
     def reaction(self, fact: ReactionFact) -> None:
         """A person's newest emoji under a message counts."""
@@ -123,6 +128,11 @@ class StateWriter:
 
     def name(self, fact: NameFact) -> None:
         """Take over names of a person; of push names the newest."""
+        if fact.push_name and not (fact.saved_name or fact.business_name):
+            stamp = (fact.at, fact.push_name)
+            if self._named.get(fact.jid, (-1, "")) >= stamp:
+                return
+            self._named[fact.jid] = stamp
         contact = self._identities.contact(fact.jid)
         changed = 0
         for column in ("saved_name", "business_name"):

@@ -16,7 +16,6 @@ from whatsapp_mcp.models import MessageKind
 if TYPE_CHECKING:
     from google.protobuf.message import Message as Proto
 
-_NONE: Final = Flag(0)
 MAX_DEPTH: Final = 12
 """Wrappers opened at most; an honest message has two or three."""
 
@@ -49,9 +48,9 @@ ADDONS: Final = {
 Handler = Callable[["Proto"], Content]
 
 
-def parts(message: Proto) -> tuple[list[tuple[str, Any]], Flag, bytes | None]:
+def parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | None]:
     """Open all wrappers: the innermost (field, value) pairs, what the wrappers say, the message's secret."""
-    flags = Flag(0)
+    flags = 0
     secret: bytes | None = None
     for _ in range(MAX_DEPTH):
         found: list[tuple[str, Any]] = []
@@ -78,9 +77,7 @@ def parts(message: Proto) -> tuple[list[tuple[str, Any]], Flag, bytes | None]:
     raise ValueError("wrapped too deeply")
 
 
-def content_of(
-    found: list[tuple[str, Any]], flags: Flag = _NONE, secret: bytes | None = None
-) -> Content | None:
+def content_of(found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None) -> Content | None:
     """What the parts of a message say; None when they say nothing to a person."""
     for name, value in found:
         handler = kinds.HANDLERS.get(name)

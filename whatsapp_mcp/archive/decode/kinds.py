@@ -38,8 +38,8 @@ def media_of(value: Any, media_type: str, **more: Any) -> MediaFact:
     )
 
 
-def _once(value: Any) -> Flag:
-    return Flag.VIEW_ONCE if value.viewOnce else Flag(0)
+def _once(value: Any) -> int:
+    return Flag.VIEW_ONCE if value.viewOnce else 0
 
 
 def _conversation(value: str) -> Content:

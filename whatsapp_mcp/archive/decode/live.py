@@ -152,8 +152,8 @@ def _origin(info: Any, at: int) -> Origin | None:
     return Origin(chat, author, sender, info.ID, at, live=True)
 
 
-def _flags(event: Proto) -> Flag:
-    flags = Flag(0)
+def _flags(event: Proto) -> int:
+    flags = 0
     values: Any = event
     if values.IsEphemeral:
         flags |= Flag.EPHEMERAL
