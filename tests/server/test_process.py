@@ -1,0 +1,161 @@
+"""A server process: what it writes, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from tests.fixtures import command, environment
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+END_LIMIT = 1.0
+SLACK = 1.0
+"""A busy machine's share of the measured time."""
+
+
+class StdioServer:
+    """A server over stdio, spoken to line by line."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self.output = BufferedByteReceiveStream(process.stdout)
+
+    async def ask(self, method: str, params: dict[str, Any], request_id: int = 1) -> dict[str, Any]:
+        """Send a request and read one line, which must be its answer."""
+        assert self.process.stdin is not None
+        request = {"jsonrpc": "2.0", "id": request_id, "method": method, "params": params}
+        await self.process.stdin.send(json.dumps(request).encode() + b"\n")
+        answer = json.loads(await self.output.receive_until(b"\n", 1_000_000))
+        assert answer["id"] == request_id
+        return answer["result"]
+
+    async def initialize(self) -> None:
+        """Shake hands."""
+        assert self.process.stdin is not None
+        client = {"name": "test", "version": "1"}
+        await self.ask(
+            "initialize", {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client}
+        )
+        await self.process.stdin.send(b'{"jsonrpc":"2.0","method":"notifications/initialized"}\n')
+
+    async def state(self) -> str:
+        """What `connection_status` says."""
+        result = await self.ask("tools/call", {"name": "connection_status", "arguments": {}}, 2)
+        return result["structuredContent"]["state"]
+
+    async def ended_within(self, seconds: float) -> float:
+        """How long it took to end."""
+        begin = time.monotonic()
+        with anyio.fail_after(seconds + SLACK):
+            await self.process.wait()
+        return time.monotonic() - begin
+
+
+@pytest.fixture
+async def server(whatsapp: WhatsApp, home: Path) -> AsyncIterator[StdioServer]:
+    """A server that has shaken hands and opened its account."""
+    process = await anyio.open_process(
+        command("serve"), env=environment(whatsapp, home), stderr=subprocess.DEVNULL
+    )
+    try:
+        started = StdioServer(process)
+        with anyio.fail_after(30):
+            await started.initialize()
+            while await started.state() == "offline":  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        yield started
+    finally:
+        with anyio.CancelScope(shield=True):
+            if process.returncode is None:
+                process.kill()
+            await process.wait()
+
+
+def children(pid: int) -> list[int]:
+    """Process ids of a process's children."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in path.read_text().split()] if path.exists() else []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_it_cleanly_within_a_second(server: StdioServer, number: signal.Signals) -> None:
+    server.process.send_signal(number)
+    await server.ended_within(END_LIMIT)
+    assert server.process.returncode == 0
+
+
+async def test_end_of_input_ends_it_cleanly_within_a_second(server: StdioServer) -> None:
+    assert server.process.stdin is not None
+    await server.process.stdin.aclose()
+    await server.ended_within(END_LIMIT)
+    assert server.process.returncode == 0
+
+
+async def test_no_process_is_left_when_it_ends_while_linking(server: StdioServer) -> None:
+    await server.ask("tools/call", {"name": "link_device", "arguments": {}}, 3)
+    left = children(server.process.pid)
+    assert left
+    server.process.send_signal(signal.SIGTERM)
+    await server.ended_within(END_LIMIT)
+    with anyio.fail_after(5):
+        while any(_runs(pid) for pid in left):  # noqa: ASYNC110
+            await anyio.sleep(0.02)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+async def test_nothing_but_the_protocol_is_written_to_stdout(server: StdioServer) -> None:
+    assert server.process.stdin is not None
+    await server.process.stdin.send(b"this is not JSON\n")
+    for number, arguments in enumerate([{}, {"phone": "x"}, {"nonsense": 1}], 10):
+        await server.ask("tools/call", {"name": "link_device", "arguments": arguments}, number)
+    await server.process.stdin.aclose()
+    rest = b""
+    with anyio.move_on_after(5):
+        try:
+            while True:
+                rest += await server.output.receive()
+        except anyio.EndOfStream:
+            pass
+    for line in rest.splitlines():
+        assert json.loads(line)["jsonrpc"] == "2.0"
+
+
+def test_a_bad_toolset_stops_start_up_with_the_names_there_are(whatsapp_free_home: Path) -> None:
+    kept = {**os.environ, "WHATSAPP_MCP_HOME": str(whatsapp_free_home)}
+    done = subprocess.run(
+        command("serve", "--toolsets", "cor"),
+        env=kept,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "core" in done.stderr
+
+
+@pytest.fixture
+def whatsapp_free_home(tmp_path: Path) -> Path:
+    """A home of its own for a server that never starts."""
+    return tmp_path
