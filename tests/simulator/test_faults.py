@@ -225,7 +225,9 @@ async def test_a_slow_network_in_small_pieces_loses_nothing(wa: WhatsApp, client
     assert wa.log == []
 
 
-async def test_after_a_garbled_frame_the_client_goes_on_or_comes_back(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_after_a_garbled_frame_the_client_goes_on_or_comes_back(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
     ann = wa.person("Ann")
     wa.garble()
     await ann.says("after the noise")

@@ -173,3 +173,14 @@ async def test_a_poll_of_the_client_is_voted_in_by_both(wa: WhatsApp, client: Ne
 async def _send_built(client: NeonizeClient, chat: str, build: str) -> None:
     message = (await client.call(build)).SerializeToString().hex()
     await client.call(f"client.send_message({chat}, E2E.Message.FromString(bytes.fromhex('{message}')))")
+
+
+async def test_a_status_post_comes_from_the_status_feed(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    post = await ann.posts("at the lake")
+    event = await _arrived(client, post)
+    source = event.Info.MessageSource
+    assert (source.Chat.User, source.Chat.Server, source.Sender.User) == ("status", "broadcast", ann.lid.user)
+    await _arrived(client, await ann.posts("still at the lake"))
+    await client.call("client.send_message(jid('status', 'broadcast'), 'at home')")
+    assert wa.log == []

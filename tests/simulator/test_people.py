@@ -29,7 +29,8 @@ async def test_typing_is_seen_on_both_sides(wa: WhatsApp, client: NeonizeClient)
     ann.shows("paused")
     assert (await client.wait("ChatPresence")).State == event.PAUSED
     await client.call(
-        f"client.send_chat_presence(jid('{ann.lid.user}', 'lid'), {_ENUM}.ChatPresence.CHAT_PRESENCE_COMPOSING, "
+        f"client.send_chat_presence(jid('{ann.lid.user}', 'lid'), "
+        f"{_ENUM}.ChatPresence.CHAT_PRESENCE_COMPOSING, "
         f"{_ENUM}.ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT)"
     )
     await wa.network.until(lambda: bool(ann.activities), 5)
@@ -71,7 +72,7 @@ async def test_pictures_are_looked_at_and_their_change_is_told(wa: WhatsApp, cli
     assert not (await client.wait("Picture")).Remove
     picture = await client.call(look)
     assert ann.picture is not None
-    assert picture.ID == ann.picture.id
+    assert ann.picture.id == picture.ID
     ann.changes_picture(None)
     assert (await client.wait("Picture")).Remove
     assert wa.log == []

@@ -10,6 +10,7 @@ from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.binary import Node
 
 if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.audience import StatusFeed
     from whatsapp_mcp.simulator.groups import Group
     from whatsapp_mcp.simulator.people import Party
 
@@ -36,7 +37,7 @@ class Outgoing:
 
     id: str
     message: E2E.Message
-    to: Party | Group
+    to: Party | Group | StatusFeed
     timestamp: int
 
 

@@ -1,4 +1,4 @@
-"""Messages to groups: one ciphertext for all, and the sender's key for each device that lacks it."""
+"""Messages with sender keys: one ciphertext for all, and the sender's key for each device that lacks it."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import direct
+from whatsapp_mcp.simulator.audience import Audience, StatusFeed, author
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
-from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.signal.session import pad, unpad
 from whatsapp_mcp.simulator.signal.wire import SignalError
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.simulator.people import Party
 
 
-def post(sender: Party, group: Group, outgoing: Outgoing) -> None:
+def post(sender: Party, group: Audience, outgoing: Outgoing) -> None:
     """Deliver a member's message to every other member and to the sender's own companions."""
     companions = [each for party in group.parties for each in party.companions.values()]
     if companions:
@@ -36,7 +35,7 @@ def post(sender: Party, group: Group, outgoing: Outgoing) -> None:
             party.take_in(received)
 
 
-def resend(sender: Party, group: Group, companion: Companion, outgoing: Outgoing) -> None:
+def resend(sender: Party, group: Audience, companion: Companion, outgoing: Outgoing) -> None:
     """Encrypt a message anew for a companion, with the sender's key."""
     group.keys.forget(companion.lid)
     distribution = _distribution(sender, group, companion)
@@ -44,13 +43,9 @@ def resend(sender: Party, group: Group, companion: Companion, outgoing: Outgoing
     companion.deliver(_stanza(sender, group, outgoing, distribution, ciphertext))
 
 
-def accept(companion: Companion, node: Node, to: Jid) -> None:
-    """Give each member what a companion sent to a group."""
-    group = companion.network.groups.get(to)
-    if group is None or companion.phone not in group.parties:
-        companion.network.remark("unknown recipient", str(to))
-        return
-    encs = dict(direct.addressed(node, to)) if node.child("participants") else {}
+def accept(companion: Companion, node: Node, group: Audience) -> None:
+    """Give each reader what a companion has written."""
+    encs = dict(direct.addressed(node, group.jid)) if node.child("participants") else {}
     message = node.child("enc")
     for party in group.parties:
         _to_phone(companion, group, party, node, encs.get(party.lid) or encs.get(party.pn) or [], message)
@@ -60,7 +55,7 @@ def accept(companion: Companion, node: Node, to: Jid) -> None:
                 other.deliver(_relayed(companion, group, node, own, message))
 
 
-def _distribution(sender: Party, group: Group, companion: Companion) -> list[Node]:
+def _distribution(sender: Party, group: Audience, companion: Companion) -> list[Node]:
     """The sender's key, encrypted for a companion; nothing when it has it."""
     distribution = group.keys.distribution(sender.lid, companion.lid)
     if distribution is None:
@@ -73,12 +68,12 @@ def _distribution(sender: Party, group: Group, companion: Companion) -> list[Nod
 
 
 def _stanza(
-    sender: Party, group: Group, outgoing: Outgoing, distribution: list[Node], ciphertext: bytes
+    sender: Party, group: Audience, outgoing: Outgoing, distribution: list[Node], ciphertext: bytes
 ) -> Node:
     kind, media = stanza_type(outgoing.message)
     attrs = {
         "from": group.jid,
-        **group.author(sender),
+        **author(group, sender),
         "id": outgoing.id,
         "t": outgoing.timestamp,
         "type": kind,
@@ -90,7 +85,7 @@ def _stanza(
 
 
 def _to_phone(
-    companion: Companion, group: Group, party: Party, node: Node, own: list[Node], message: Node | None
+    companion: Companion, group: Audience, party: Party, node: Node, own: list[Node], message: Node | None
 ) -> None:
     network = companion.network
     for enc in own:
@@ -101,6 +96,8 @@ def _to_phone(
     if message is None:
         return
     receiver = group.keys.receiver(party.lid, companion.lid)
+    if receiver is None and isinstance(group, StatusFeed):
+        return  # whoever posts decides who sees it
     try:
         if receiver is None:
             raise SignalError("no sender key")
@@ -113,10 +110,12 @@ def _to_phone(
     party.take_in(Received(node.get("id"), said, sender, group.jid, network.timestamp(), node))
 
 
-def _relayed(companion: Companion, group: Group, node: Node, own: list[Node], message: Node | None) -> Node:
+def _relayed(
+    companion: Companion, group: Audience, node: Node, own: list[Node], message: Node | None
+) -> Node:
     attrs = {
         "from": group.jid,
-        **group.author(companion.phone, companion.number),
+        **author(group, companion.phone, companion.number),
         "id": node.get("id"),
         "t": companion.network.timestamp(),
         "type": node.get("type"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.simulator import audience
 from whatsapp_mcp.simulator.binary import Node, Value
 from whatsapp_mcp.simulator.group_keys import GroupKeys
 from whatsapp_mcp.simulator.network import Network
@@ -80,13 +81,6 @@ class Group:
     def address(self, party: Party) -> Jid:
         """How stanzas name a member here."""
         return party.pn if self.addressing == "pn" else party.lid
-
-    def author(self, party: Party, device: int = 0) -> dict[str, Value]:
-        """The attributes that name a member as the author of a stanza, in the group's way of addressing."""
-        pn, lid = (Jid(jid.user, jid.server, device) for jid in (party.pn, party.lid))
-        if self.addressing == "pn":
-            return {"participant": pn, "participant_lid": lid, "addressing_mode": "pn"}
-        return {"participant": lid, "participant_pn": pn, "addressing_mode": "lid"}
 
     def renew_invite(self) -> None:
         """Make a new invite code; the old one is dead."""
@@ -194,7 +188,7 @@ class Group:
             "from": self.jid,
             "type": "w:gp2",
             "id": self.network.new_id(),
-            **self.author(author),
+            **audience.author(self, author),
             "t": self.network.timestamp(),
             "notify": author.name,
         }

@@ -16,6 +16,7 @@ from anyio.lowlevel import checkpoint
 from whatsapp_mcp.jid import GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E, Common, HistorySync, Web
 from whatsapp_mcp.simulator import peer
+from whatsapp_mcp.simulator.audience import StatusFeed
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.companion import Companion
@@ -149,6 +150,8 @@ class History:
         yield from self._added
         network = self._phone.network
         for sent in self._phone.sent.values():
+            if isinstance(sent.to, StatusFeed):
+                continue
             yield self._info(sent.id, sent.to, self._phone, sent.message, sent.timestamp)
         for received in self._phone.inbox:
             chat = network.party(received.chat) or network.groups.get(received.chat)

@@ -1,5 +1,8 @@
 """A linked companion's link: who it is, and what becomes of each stanza it sends."""
 
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import (
     app_state,
@@ -57,7 +60,10 @@ async def serve(network: Network, connection: Connection) -> None:
     network.notify()
 
     async def handle(node: Node) -> None:
-        _stanza(companion, node)
+        try:
+            _stanza(companion, node)
+        except (LookupError, ValueError, DecodeError, InvalidArgument) as error:
+            network.remark("malformed", f"{node!r}: {error!r}")
 
     try:
         await connection.serve(handle)

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import anyio.lowlevel
 
-from whatsapp_mcp.jid import CHANNEL_SERVER, GROUP_SERVER
+from whatsapp_mcp.jid import BROADCAST_SERVER, CHANNEL_SERVER, GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import channels, direct, group_messages
+from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 async def post(
     sender: Party,
     message: E2E.Message,
-    to: Party | Group,
+    to: Party | Group | StatusFeed,
     *,
     id: str | None = None,
     at: int | None = None,
@@ -30,7 +31,7 @@ async def post(
     network = sender.network
     outgoing = Outgoing(id or network.new_id(), message, to, network.timestamp() if at is None else at)
     sender.sent[outgoing.id] = outgoing
-    if isinstance(to, Group):
+    if isinstance(to, Group | StatusFeed):
         group_messages.post(sender, to, outgoing)
     else:
         direct.post(sender, to, outgoing)
@@ -60,8 +61,8 @@ def accept(companion: Companion, node: Node) -> None:
         network.remark("malformed", repr(node))
         return
     if faults.ack_error is None and companion.first_time(node.get("id")):
-        if to.server == GROUP_SERVER:
-            group_messages.accept(companion, node, to)
+        if to.server in (GROUP_SERVER, BROADCAST_SERVER):
+            _accept_for_many(companion, node, to)
         elif to.server == CHANNEL_SERVER:
             channels.accept(companion, node, to)
         else:
@@ -69,6 +70,15 @@ def accept(companion: Companion, node: Node) -> None:
     if not faults.no_acks and companion.connection is not None:
         attrs = {"class": "message", "id": node.get("id"), "from": to, "t": network.timestamp()}
         companion.connection.send(Node("ack", {**attrs, "error": faults.ack_error}))
+
+
+def _accept_for_many(companion: Companion, node: Node, to: Jid) -> None:
+    phone = companion.phone
+    readers = phone.status_feed if to.server == BROADCAST_SERVER else companion.network.groups.get(to)
+    if readers is None or phone not in readers.parties:
+        companion.network.remark("unknown recipient", str(to))
+    else:
+        group_messages.accept(companion, node, readers)
 
 
 def accept_receipt(companion: Companion, node: Node) -> None:
@@ -100,7 +110,7 @@ def _resend(sender: Party, companion: Companion, message_id: str) -> None:
     if outgoing is None:
         return
     sender.begin_session(companion.lid, companion.take_bundle())
-    if isinstance(outgoing.to, Group):
+    if isinstance(outgoing.to, Group | StatusFeed):
         group_messages.resend(sender, outgoing.to, companion, outgoing)
     else:
         companion.deliver(direct.encrypted(sender, companion, outgoing.to, outgoing))

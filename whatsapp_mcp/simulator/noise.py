@@ -114,6 +114,12 @@ class Server:
         Raises:
             NoiseError: The client broke the protocol.
         """
+        try:
+            return await self._shake_hands(socket, faults)
+        except (ValueError, DecodeError) as error:
+            raise NoiseError("a malformed handshake") from error
+
+    async def _shake_hands(self, socket: WebSocket, faults: Faults) -> NoiseStream:
         frames = _Frames(socket)
         hello = _parse(await frames.read())
         if faults.swallow_noise:

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.jid import BROADCAST_SERVER, GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E, Common
 from whatsapp_mcp.simulator import calls, kinds, messages, pictures, presence
+from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.network import Network
@@ -45,12 +46,14 @@ class Said:
 
     message: E2E.Message
     author: Party
-    chat: Party | Group
+    chat: Party | Group | StatusFeed
     key: Common.MessageKey
 
 
-def _key(message_id: str, author: Party, chat: Party | Group, *, from_me: bool) -> Common.MessageKey:
-    participant = str(author.jid) if chat.jid.server == GROUP_SERVER else None
+def _key(
+    message_id: str, author: Party, chat: Party | Group | StatusFeed, *, from_me: bool
+) -> Common.MessageKey:
+    participant = str(author.jid) if chat.jid.server in (GROUP_SERVER, BROADCAST_SERVER) else None
     return Common.MessageKey(remoteJID=str(chat.jid), fromMe=from_me, ID=message_id, participant=participant)
 
 
@@ -89,6 +92,7 @@ class Party:
         self._next_prekey = 1
         self._sessions: dict[Jid, Session] = {}
         self.sent: dict[str, Outgoing] = {}
+        self.status_feed = StatusFeed(self)
         network.add(self)
 
     @property
@@ -231,7 +235,7 @@ class Person(Party):
     async def says(
         self,
         message: str | E2E.Message,
-        to: Party | Group | None = None,
+        to: Party | Group | StatusFeed | None = None,
         *,
         id: str | None = None,
         at: int | None = None,
@@ -246,6 +250,10 @@ class Person(Party):
         """
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
         return await messages.post(self, whole, to or self.network.first_account, id=id, at=at)
+
+    async def posts(self, message: str | E2E.Message) -> str:
+        """Post a status: every account sees it; the message id."""
+        return await self.says(message, self.status_feed)
 
     async def replies(self, message_id: str, body: str) -> str:
         """Quote a message, one's own or one from the inbox, in its chat."""
