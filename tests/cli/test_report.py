@@ -80,6 +80,7 @@ def test_a_person_is_told_the_risk_of_an_unofficial_client_first():
     with report:
         report.qr(QR)
 
+    assert "\x1b[2J" not in screen.getvalue()
     assert screen.getvalue().index("unofficial client") < screen.getvalue().index("Linked devices")
 
 

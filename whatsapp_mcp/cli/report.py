@@ -80,6 +80,7 @@ class TerminalReport:
             transient=True,
         )
         self._task: TaskID | None = None
+        self._drawn = False
 
     def __enter__(self) -> Self:
         self._console.print(RISK, style="yellow")
@@ -91,8 +92,9 @@ class TerminalReport:
     def qr(self, qr: QrCode) -> None:
         """Draw it in place of the one before."""
         picture = draw_qr(qr.text)
-        if self._console.is_terminal:
+        if self._drawn and self._console.is_terminal:
             self._console.clear()
+        self._drawn = True
         self._console.print(picture, no_wrap=True, crop=False, overflow="ignore")
         self._console.print("On the phone: Settings → Linked devices → Link a device, then scan this code.")
         rows = len(picture.plain.splitlines()) + 4
