@@ -77,6 +77,11 @@ class Ingest:
         """Messages whose raw protobuf must go."""
         return self._messages.erased
 
+    @property
+    def unknown(self) -> bool:
+        """Whether a raw protobuf is all that there is of a message."""
+        return self._messages.unknown
+
     def run(self, events: Sequence[JournalEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""
         done = position(self._db)

@@ -200,7 +200,7 @@ class SqliteArchive(SqliteReadingArchive):
     def _ingest(self, db: sqlite3.Connection, events: Sequence[JournalEvent]) -> IngestResult:
         batch = ingest.Ingest(db)
         result = batch.run(events)
-        upkeep.keep_raw(self._raw, batch.raw, batch.erased)
+        upkeep.keep_raw(self._raw, batch)
         return result
 
     async def _apply(self, facts: Sequence[Fact]) -> None:

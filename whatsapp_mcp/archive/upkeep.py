@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -16,19 +15,23 @@ from whatsapp_mcp.archive.store import transaction
 _PART_BITS = 20
 
 
-def keep_raw(raw: sqlite3.Connection, new: Mapping[int, tuple[int, bytes]], erased: set[int]) -> None:
-    """Store and delete raw protobufs; durable before the archive's own transaction commits.
+def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> None:
+    """Store and delete a batch's raw protobufs, before the archive's own transaction commits.
 
-    Both can be repeated: when the archive's commit fails, the same rows are written again.
+    It can be repeated: when the archive's commit fails, the same rows are written again. Only what is nowhere
+    else (a message of unknown kind) or must be gone (a revoked one) waits for the disk; the raw form of a decoded
+    message may be lost with the power, the message itself is not.
     """
-    if not new and not erased:
+    if not batch.raw and not batch.erased:
         return
+    wait = bool(batch.erased) or batch.unknown
+    raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
     with transaction(raw):
         raw.executemany(
             "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
-            [(message, code, payload) for message, (code, payload) in sorted(new.items())],
+            [(message, code, payload) for message, (code, payload) in sorted(batch.raw.items())],
         )
-        raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in erased])
+        raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in batch.erased])
 
 
 def redecode(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:

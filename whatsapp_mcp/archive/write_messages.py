@@ -20,6 +20,7 @@ from whatsapp_mcp.archive.facts import (
 )
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.schema import ID_BITS
+from whatsapp_mcp.models import MessageKind
 
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text, reply_wa_id, details)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
@@ -37,6 +38,7 @@ class MessageWriter:
         self.touched: set[int] = set()
         self.raw: dict[int, tuple[int, bytes]] = {}
         self.erased: set[int] = set()
+        self.unknown = False
         self.new = 0
         self.duplicates = 0
         self._last_id: dict[int, int] = {}
@@ -94,6 +96,7 @@ class MessageWriter:
         self._attach(message, content, details, chat, sender)
         if fact.raw:
             self.raw[message] = (fact.raw_code, fact.raw)
+            self.unknown |= content.kind is MessageKind.UNKNOWN
         changed, receipted = db.execute(_EARLIER, (chat, fact.wa_id)).fetchone()
         if changed and versions.settle(db, message) == "revoke":
             self._erase_raw(message)
