@@ -110,6 +110,13 @@ class NeonizeClient:
             raise CallError(answer["error"])
         return _decode(answer["value"])
 
+    async def eventually(self, source: str, fits: Callable[[Any], bool], timeout: float = 10) -> Any:
+        """The value of an expression, evaluated again and again, once it fits."""
+        with anyio.fail_after(timeout):
+            while not fits(value := await self.call(source)):
+                pass
+        return value
+
     async def wait(
         self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 10
     ) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import anyio
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
@@ -18,24 +17,16 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def synced(wa: WhatsApp, client: NeonizeClient) -> NeonizeClient:
+async def synced(shared_wa: WhatsApp, shared_client: NeonizeClient) -> NeonizeClient:
     """A client that has the app state key and all five collections."""
-    wa.me.app_state.share_key()
-    await wa.me.app_state.synced()
-    return client
-
-
-async def eventually(client: NeonizeClient, source: str, fits: Callable[[Any], bool]) -> Any:
-    with anyio.fail_after(10):
-        while not fits(value := await client.call(source)):
-            pass
-    return value
+    shared_wa.me.app_state.share_key()
+    await shared_wa.me.app_state.synced()
+    return shared_client
 
 
 async def settings(client: NeonizeClient, chat: Party, fits: Callable[[Any], bool]) -> Any:
-    return await eventually(
-        client, f"client.chat_settings.get_chat_settings(jid('{chat.jid.user}', 'lid'))", fits
-    )
+    source = f"client.chat_settings.get_chat_settings(jid('{chat.jid.user}', 'lid'))"
+    return await client.eventually(source, fits)
 
 
 async def test_what_was_there_before_the_key_arrives_as_a_snapshot(
@@ -52,15 +43,17 @@ async def test_what_was_there_before_the_key_arrives_as_a_snapshot(
     told = await settings(client, ann, lambda each: each.Pinned)
     assert not told.Archived
     await settings(client, ben, lambda each: each.Archived)
-    contacts = await eventually(client, "client.contact.get_all_contacts()", bool)
+    contacts = await client.eventually("client.contact.get_all_contacts()", bool)
     named = [each for each in contacts if each.JID.User == ann.pn.user]
     assert [each.Info.FullName for each in named] == ["Ann Miller"]
     assert wa.log == []
 
 
-async def test_each_change_on_the_phone_reaches_the_client(wa: WhatsApp, synced: NeonizeClient) -> None:
-    ann = wa.person("Ann")
-    state = wa.me.app_state
+async def test_each_change_on_the_phone_reaches_the_client(
+    shared_wa: WhatsApp, synced: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
+    state = shared_wa.me.app_state
     state.pin(ann)
     await settings(synced, ann, lambda each: each.Pinned)
     state.pin(ann, pinned=False)
@@ -73,13 +66,15 @@ async def test_each_change_on_the_phone_reaches_the_client(wa: WhatsApp, synced:
     state.archive(ann, archived=False)
     await settings(synced, ann, lambda each: not each.Archived)
     await state.synced()
-    assert wa.log == []
+    assert shared_wa.log == []
 
 
-async def test_changes_of_every_kind_are_taken_without_complaint(wa: WhatsApp, synced: NeonizeClient) -> None:
-    ann = wa.person("Ann")
+async def test_changes_of_every_kind_are_taken_without_complaint(
+    shared_wa: WhatsApp, synced: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
     sent = await ann.says("hi")
-    state = wa.me.app_state
+    state = shared_wa.me.app_state
     state.set_push_name("Me Myself")
     state.star(ann, sent)
     state.delete_for_me(ann, sent)
@@ -92,59 +87,67 @@ async def test_changes_of_every_kind_are_taken_without_complaint(wa: WhatsApp, s
     await synced.message("hi")
     assert state.value("contact", str(ann.pn)) is None
     assert state.value("star", str(ann.jid), sent, "0", "0").starAction.starred
-    assert wa.log == []
+    assert shared_wa.log == []
     assert "ERROR" not in synced.library_log
 
 
-async def test_a_patch_of_the_client_is_verified_and_taken_over(wa: WhatsApp, synced: NeonizeClient) -> None:
+async def test_a_patch_of_the_client_is_verified_and_taken_over(
+    shared_wa: WhatsApp, synced: NeonizeClient
+) -> None:
+    collection = shared_wa.me.app_state.collections["critical_block"]
+    before = collection.version
     await synced.call("client.set_profile_name('Me Myself')")
-    value = wa.me.app_state.value("setting_pushName")
+    value = shared_wa.me.app_state.value("setting_pushName")
     assert value.pushNameSetting.name == "Me Myself"
-    assert wa.me.name == "Me Myself"
-    assert wa.me.app_state.collections["critical_block"].version == 1
-    assert wa.log == []
+    assert shared_wa.me.name == "Me Myself"
+    assert collection.version == before + 1
+    assert shared_wa.log == []
 
 
 async def test_the_clients_patch_on_an_old_version_is_made_again_on_the_new_one(
-    wa: WhatsApp, synced: NeonizeClient
+    shared_wa: WhatsApp, synced: NeonizeClient
 ) -> None:
-    collection = wa.me.app_state.collections["critical_block"]
+    collection = shared_wa.me.app_state.collections["critical_block"]
+    before = collection.version
     name = SyncAction.PushNameSetting(name="From the phone")
     value = SyncAction.SyncActionValue(timestamp=1, pushNameSetting=name)
     collection.change([Mutation(("setting_pushName",), value, 1)])  # unannounced
     await synced.call("client.set_profile_name('Me Myself')")
-    assert wa.me.app_state.value("setting_pushName").pushNameSetting.name == "Me Myself"
-    assert collection.version == 2
-    assert wa.log == []
+    assert shared_wa.me.app_state.value("setting_pushName").pushNameSetting.name == "Me Myself"
+    assert collection.version == before + 2
+    assert shared_wa.log == []
 
 
-async def test_a_patch_for_no_collection_is_refused(wa: WhatsApp, synced: NeonizeClient) -> None:
+async def test_a_patch_for_no_collection_is_refused(shared_wa: WhatsApp, synced: NeonizeClient) -> None:
     with pytest.raises(CallError, match="404"):  # the library names none
         await synced.call(
             "client.send_app_state(Neonize.PatchInfo(Timestamp=1, Type=Neonize.PatchInfo.REGULAR))"
         )
-    assert [remark.kind for remark in wa.log] == ["app state"]
+    assert [remark.kind for remark in shared_wa.log] == ["app state"]
 
 
-async def test_a_long_way_behind_is_caught_up_in_several_answers(wa: WhatsApp, synced: NeonizeClient) -> None:
-    ann = wa.person("Ann")
-    collection = wa.me.app_state.collections["regular_low"]
+async def test_a_long_way_behind_is_caught_up_in_several_answers(
+    shared_wa: WhatsApp, synced: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
+    collection = shared_wa.me.app_state.collections["regular_low"]
+    before = collection.version
     for number in range(120):
         pin = SyncAction.SyncActionValue(timestamp=1, pinAction=SyncAction.PinAction(pinned=number % 2 == 0))
         collection.change([Mutation(("pin_v1", f"{number}@lid"), pin, 5)])
-    wa.me.app_state.pin(ann)
+    shared_wa.me.app_state.pin(ann)
     await settings(synced, ann, lambda each: each.Pinned)
-    assert collection.version == 121
-    assert wa.log == []
+    assert collection.version == before + 121
+    assert shared_wa.log == []
 
 
-async def test_a_patch_of_many_mutations_comes_as_a_blob(wa: WhatsApp, synced: NeonizeClient) -> None:
-    ann = wa.person("Ann")
+async def test_a_patch_of_many_mutations_comes_as_a_blob(shared_wa: WhatsApp, synced: NeonizeClient) -> None:
+    ann = shared_wa.person("Ann")
     pin = SyncAction.SyncActionValue(timestamp=1, pinAction=SyncAction.PinAction(pinned=True))
     chats = [*(f"{number}@lid" for number in range(150)), str(ann.jid)]
-    wa.me.app_state.change("regular_low", *(Mutation(("pin_v1", chat), pin, 5) for chat in chats))
+    shared_wa.me.app_state.change("regular_low", *(Mutation(("pin_v1", chat), pin, 5) for chat in chats))
     await settings(synced, ann, lambda each: each.Pinned)
-    assert wa.log == []
+    assert shared_wa.log == []
 
 
 async def test_a_client_without_the_key_asks_for_it(wa: WhatsApp, client: NeonizeClient) -> None:

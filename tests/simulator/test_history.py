@@ -10,6 +10,7 @@ import pytest
 from tests.simulator.neonize_client import NeonizeClient
 from whatsapp_mcp.protobufs import E2E, HistorySync
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.history import History
 
 pytestmark = pytest.mark.anyio
 
@@ -31,17 +32,17 @@ def texts(chunks: list[Any]) -> list[str]:
 
 @pytest.mark.parametrize("inline", [False, True])
 async def test_what_was_said_before_linking_arrives_field_by_field(
-    wa: WhatsApp, client: NeonizeClient, inline: bool
+    shared_wa: WhatsApp, shared_client: NeonizeClient, inline: bool
 ) -> None:
-    ann, ben = wa.person("Ann"), wa.person("Ben")
-    history = wa.me.history
+    ann, ben = shared_wa.person("Ann"), shared_wa.person("Ben")
+    history = History(shared_wa.me)
     question = history.add(ann, "Dinner?", at=NOW)
-    answer = history.add(ann, "Yes!", wa.me, at=NOW + 60, starred=True)
-    history.add(ben, wa.media.attach("image", b"a picture", caption="look"), at=NOW + 30)
+    answer = history.add(ann, "Yes!", shared_wa.me, at=NOW + 60, starred=True)
+    history.add(ben, shared_wa.media.attach("image", b"a picture", caption="look"), at=NOW + 30)
     history.conversation(ann).unreadCount = 2
     history.conversation(ann).pinned = NOW
     (notification,) = await history.send("initial", inline=inline)
-    (chunk,) = await received(client)
+    (chunk,) = await received(shared_client)
     assert HistorySync.HistorySync.HistorySyncType.Name(chunk.syncType) == "INITIAL_BOOTSTRAP"
     assert (chunk.chunkOrder, chunk.progress) == (1, 100)
     chats = {chat.ID: chat for chat in chunk.conversations}
@@ -53,30 +54,35 @@ async def test_what_was_said_before_linking_arrives_field_by_field(
     assert (oldest.key.ID, oldest.key.fromMe, oldest.messageTimestamp) == (question, False, NOW)
     assert (newest.starred, oldest.pushName) == (True, "Ann")
     (picture,) = chats[str(ben.lid)].messages
-    assert wa.media.open(picture.message.message) == b"a picture"
+    assert shared_wa.media.open(picture.message.message) == b"a picture"
     assert {each.lidJID for each in chunk.phoneNumberToLidMappings} >= {str(ann.lid), str(ben.lid)}
-    await wa.me.receipt(notification, "hist_sync")
-    assert wa.log == []
+    await shared_wa.me.receipt(notification, "hist_sync")
+    assert shared_wa.log == []
 
 
-async def test_the_client_deletes_a_blob_that_it_has_read(wa: WhatsApp, client: NeonizeClient) -> None:
-    wa.me.history.add(wa.person("Ann"), "Hello", at=NOW)
-    await wa.me.history.send("initial")
-    await received(client)
-    await wa.network.until(lambda: not wa.media.blobs, 10)
-    assert [method for method, _ in wa.media.requests] == ["GET", "DELETE"]
-    assert "Failed" not in client.library_log
-    assert wa.log == []
+async def test_the_client_deletes_a_blob_that_it_has_read(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    history = History(shared_wa.me)
+    history.add(shared_wa.person("Ann"), "Hello", at=NOW)
+    kept = set(shared_wa.media.blobs)
+    await history.send("initial")
+    (blob,) = shared_wa.media.blobs.keys() - kept
+    await received(shared_client)
+    await shared_wa.network.until(lambda: blob not in shared_wa.media.blobs, 10)
+    assert [method for method, _ in shared_wa.media.requests] == ["GET", "DELETE"]
+    assert "Failed" not in shared_client.library_log
+    assert shared_wa.log == []
 
 
-async def test_push_names_of_everybody_arrive(wa: WhatsApp, client: NeonizeClient) -> None:
-    ann = wa.person("Ann")
-    await wa.me.history.send("push_names")
-    (chunk,) = await received(client)
-    assert [(each.ID, each.pushname) for each in chunk.pushnames] == [(str(ann.pn), "Ann")]
-    contact = await client.call(f"client.contact.get_contact(jid('{ann.pn.user}'))")
-    assert contact.PushName == "Ann"
-    assert wa.log == []
+async def test_push_names_of_everybody_arrive(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+    ann = shared_wa.person("Ann")
+    await History(shared_wa.me).send("push_names")
+    (chunk,) = await received(shared_client)
+    assert (str(ann.pn), "Ann") in [(each.ID, each.pushname) for each in chunk.pushnames]
+    source = f"client.contact.get_contact(jid('{ann.pn.user}'))"
+    await shared_client.eventually(source, lambda contact: contact.PushName == "Ann")
+    assert shared_wa.log == []
 
 
 async def test_what_both_sides_said_on_the_simulator_is_history(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -96,42 +102,47 @@ async def test_what_both_sides_said_on_the_simulator_is_history(wa: WhatsApp, cl
     assert wa.log == []
 
 
-async def test_a_full_history_comes_in_chunks_newest_first(wa: WhatsApp, client: NeonizeClient) -> None:
-    ann, ben = wa.person("Ann"), wa.person("Ben")
-    wa.me.history.fill([ann, ben], 95, until=NOW)
-    await wa.me.history.send("full", size=20)
-    chunks = await received(client, 5)
+async def test_a_full_history_comes_in_chunks_newest_first(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    ann, ben = shared_wa.person("Ann"), shared_wa.person("Ben")
+    history = History(shared_wa.me)
+    history.fill([ann, ben], 95, until=NOW)
+    await history.send("full", size=20)
+    chunks = await received(shared_client, 5)
     chunks.sort(key=lambda chunk: chunk.chunkOrder)
     assert [chunk.chunkOrder for chunk in chunks] == [1, 2, 3, 4, 5]
     assert [chunk.progress for chunk in chunks] == [20, 40, 60, 80, 100]
     assert {text.split()[1] for text in texts(chunks[:1])} == {str(number) for number in range(76, 96)}
     assert sorted(texts(chunks)) == sorted(f"Line {number} of 95" for number in range(1, 96))
-    assert wa.log == []
+    assert shared_wa.log == []
 
 
-async def test_chunks_can_be_sent_in_any_order(wa: WhatsApp, client: NeonizeClient) -> None:
-    wa.me.history.fill([wa.person("Ann")], 40, until=NOW)
-    chunks = wa.me.history.chunks("recent", size=10)
+async def test_chunks_can_be_sent_in_any_order(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+    history = History(shared_wa.me)
+    history.fill([shared_wa.person("Ann")], 40, until=NOW)
+    chunks = history.chunks("recent", size=10)
     random.Random(1).shuffle(chunks)
-    companion = await wa.me.online()
-    ids = [wa.me.history.deliver(companion, chunk) for chunk in chunks]
-    arrived = await received(client, 4)
+    companion = await shared_wa.me.online()
+    ids = [history.deliver(companion, chunk) for chunk in chunks]
+    arrived = await received(shared_client, 4)
     assert sorted(chunk.chunkOrder for chunk in arrived) == [1, 2, 3, 4]
     assert len(set(texts(arrived))) == 40
     for notification in ids:
-        await wa.me.receipt(notification, "hist_sync")
-    assert wa.log == []
+        await shared_wa.me.receipt(notification, "hist_sync")
+    assert shared_wa.log == []
 
 
-async def test_a_hundred_thousand_messages_arrive(wa: WhatsApp, client: NeonizeClient) -> None:
-    people = [wa.person(f"Person {number}") for number in range(20)]
-    wa.me.history.fill(people, 100_000, until=NOW)
-    ids = await wa.me.history.send("full", size=25_000)
+async def test_a_hundred_thousand_messages_arrive(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+    people = [shared_wa.person(f"Person {number}") for number in range(20)]
+    history = History(shared_wa.me)
+    history.fill(people, 100_000, until=NOW)
+    ids = await history.send("full", size=25_000)
     for notification in ids:
-        await wa.me.receipt(notification, "hist_sync", timeout=30)
-    arrived = await received(client, 4)
+        await shared_wa.me.receipt(notification, "hist_sync", timeout=30)
+    arrived = await received(shared_client, 4)
     assert len(set(texts(arrived))) == 100_000
-    assert wa.log == []
+    assert shared_wa.log == []
 
 
 def test_a_message_in_a_group_needs_a_sender() -> None:

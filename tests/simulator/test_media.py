@@ -28,96 +28,108 @@ async def download(client: NeonizeClient, message: Any, timeout: float = 10) -> 
     return await client.call(source, timeout)
 
 
-async def test_a_file_of_every_kind_arrives_and_is_downloaded(wa: WhatsApp, client: NeonizeClient) -> None:
-    ann = wa.person("Ann")
+async def test_a_file_of_every_kind_arrives_and_is_downloaded(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
     for kind in KINDS:
         data = f"the {kind}".encode() * 1000
-        message = wa.media.attach(kind, data)
+        message = shared_wa.media.attach(kind, data)
         sent = await ann.says(message)
-        event = await client.wait("Message", lambda event, id=sent: id == event.Info.ID)
+        event = await shared_client.wait("Message", lambda event, id=sent: id == event.Info.ID)
         assert event.Message.ListFields() == message.ListFields()
         if kind != "video_note":  # the library knows no video notes
-            assert await download(client, event.Message) == data
-    assert wa.log == []
+            assert await download(shared_client, event.Message) == data
+    assert shared_wa.log == []
 
 
-async def test_fields_of_a_file_arrive_with_it(wa: WhatsApp, client: NeonizeClient) -> None:
-    ann = wa.person("Ann")
-    message = wa.media.attach("document", b"%PDF-", fileName="bill.pdf", mimetype="application/pdf")
-    await ann.says(message)
-    event = await client.wait("Message")
+async def test_fields_of_a_file_arrive_with_it(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+    ann = shared_wa.person("Ann")
+    message = shared_wa.media.attach("document", b"%PDF-", fileName="bill.pdf", mimetype="application/pdf")
+    sent = await ann.says(message)
+    event = await shared_client.wait("Message", lambda event: sent == event.Info.ID)
     assert event.Message.documentMessage.fileName == "bill.pdf"
     assert event.Message.documentMessage.mimetype == "application/pdf"
-    voice = wa.media.attach("voice", b"OggS", seconds=3)
+    voice = shared_wa.media.attach("voice", b"OggS", seconds=3)
     assert voice.audioMessage.PTT
     assert voice.audioMessage.seconds == 3
 
 
 async def test_an_image_that_the_client_sends_is_uploaded_and_decrypted(
-    wa: WhatsApp, client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
-    ann = wa.person("Ann")
-    await client.call(f"client.send_image(jid('{ann.pn.user}'), {PNG!r}, caption='look')")
+    ann = shared_wa.person("Ann")
+    await shared_client.call(f"client.send_image(jid('{ann.pn.user}'), {PNG!r}, caption='look')")
     received = await ann.receives()
     assert received.text == "look"
     assert received.message.imageMessage.mimetype == "image/png"
-    assert wa.media.open(received.message) == PNG
-    assert wa.log == []
+    assert shared_wa.media.open(received.message) == PNG
+    assert shared_wa.log == []
 
 
-async def test_a_large_document_that_the_client_sends_is_whole(wa: WhatsApp, client: NeonizeClient) -> None:
-    ann = wa.person("Ann")
-    await client.call(f"client.send_document(jid('{ann.pn.user}'), bytes(5_000_000), filename='zeros.bin')")
+async def test_a_large_document_that_the_client_sends_is_whole(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
+    await shared_client.call(
+        f"client.send_document(jid('{ann.pn.user}'), bytes(5_000_000), filename='zeros.bin')"
+    )
     received = await ann.receives()
     assert received.message.documentMessage.fileName == "zeros.bin"
-    assert wa.media.open(received.message) == bytes(5_000_000)
-    assert wa.log == []
+    assert shared_wa.media.open(received.message) == bytes(5_000_000)
+    assert shared_wa.log == []
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
-async def test_an_expired_file_fails_at_once(wa: WhatsApp, client: NeonizeClient, status: int) -> None:
-    message = wa.media.attach("image", PNG)
-    assert await download(client, message) == PNG
-    wa.media.expire(message, status)
+async def test_an_expired_file_fails_at_once(
+    shared_wa: WhatsApp, shared_client: NeonizeClient, status: int
+) -> None:
+    message = shared_wa.media.attach("image", PNG)
+    assert await download(shared_client, message) == PNG
+    shared_wa.media.expire(message, status)
     with anyio.fail_after(3), pytest.raises(CallError, match=str(status)):
-        await download(client, message)
+        await download(shared_client, message)
 
 
-async def test_a_corrupted_file_is_noticed_until_the_fault_ends(wa: WhatsApp, client: NeonizeClient) -> None:
-    message = wa.media.attach("image", PNG)
-    wa.corrupt_media()
+async def test_a_corrupted_file_is_noticed_until_the_fault_ends(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    message = shared_wa.media.attach("image", PNG)
+    shared_wa.corrupt_media()
     with pytest.raises(CallError, match=r"(?i)hash|hmac"):
-        await download(client, message)
-    wa.recover()
-    assert await download(client, message) == PNG
+        await download(shared_client, message)
+    shared_wa.recover()
+    assert await download(shared_client, message) == PNG
 
 
-async def test_throttling_that_ends_is_waited_out(wa: WhatsApp, client: NeonizeClient) -> None:
-    message = wa.media.attach("image", PNG)
-    wa.media_status(429, times=1)
-    assert await download(client, message) == PNG
-    assert [method for method, _ in wa.media.requests] == ["GET", "GET"]
+async def test_throttling_that_ends_is_waited_out(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+    message = shared_wa.media.attach("image", PNG)
+    shared_wa.media_status(429, times=1)
+    assert await download(shared_client, message) == PNG
+    assert [method for method, _ in shared_wa.media.requests] == ["GET", "GET"]
 
 
-async def test_an_upload_that_is_refused_fails_the_send(wa: WhatsApp, client: NeonizeClient) -> None:
-    ann = wa.person("Ann")
-    wa.media_status(503)
+async def test_an_upload_that_is_refused_fails_the_send(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
+    shared_wa.media_status(503)
     with pytest.raises(CallError, match="503"):
-        await client.call(f"client.send_image(jid('{ann.pn.user}'), {PNG!r})")
-    wa.recover()
-    await client.call(f"client.send_image(jid('{ann.pn.user}'), {PNG!r})")
-    assert wa.media.open((await ann.receives()).message) == PNG
+        await shared_client.call(f"client.send_image(jid('{ann.pn.user}'), {PNG!r})")
+    shared_wa.recover()
+    await shared_client.call(f"client.send_image(jid('{ann.pn.user}'), {PNG!r})")
+    assert shared_wa.media.open((await ann.receives()).message) == PNG
 
 
-async def test_a_text_carries_no_file(wa: WhatsApp) -> None:
-    message = wa.media.attach("image", PNG)
+async def test_a_text_carries_no_file(shared_wa: WhatsApp) -> None:
+    message = shared_wa.media.attach("image", PNG)
     message.ClearField("imageMessage")
     with pytest.raises(MediaError, match="no file"):
-        wa.media.open(message)
+        shared_wa.media.open(message)
 
 
-async def test_a_file_that_is_not_what_its_message_says_is_noticed(wa: WhatsApp) -> None:
-    message = wa.media.attach("image", PNG)
+async def test_a_file_that_is_not_what_its_message_says_is_noticed(shared_wa: WhatsApp) -> None:
+    message = shared_wa.media.attach("image", PNG)
     message.imageMessage.fileLength += 1
     with pytest.raises(MediaError, match="bytes, not"):
-        wa.media.open(message)
+        shared_wa.media.open(message)
