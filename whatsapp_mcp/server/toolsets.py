@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.registry import ToolFunction
 
 MODULES: Final = {
-    "core": ("connection", "reading", "sending"),
+    "core": ("connection", "reading", "searching", "sending", "waiting"),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
 ALL: Final = "all"

@@ -7,7 +7,17 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.models import Chat, ConnectionStatus, LinkState, Media, Message, Page, SendResult
+from whatsapp_mcp.models import (
+    Chat,
+    ConnectionStatus,
+    Contact,
+    LinkState,
+    Media,
+    Message,
+    Page,
+    SendReport,
+    SendResult,
+)
 from whatsapp_mcp.server.render.sanitise import clean, clean_line
 from whatsapp_mcp.server.render.times import rfc3339
 
@@ -68,6 +78,25 @@ class MessagesData(TypedDict):
     notes: NotRequired[list[str]]
 
 
+class ContactData(TypedDict):
+    """One person."""
+
+    jid: str
+    name: str
+    number: str | None
+    lid: NotRequired[str]
+    saved_name: NotRequired[str]
+    push_name: NotRequired[str]
+    business_name: NotRequired[str]
+
+
+class ContactsData(TypedDict):
+    """A page of people."""
+
+    contacts: list[ContactData]
+    next_cursor: str | None
+
+
 class SentData(TypedDict):
     """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`."""
 
@@ -78,6 +107,20 @@ class SentData(TypedDict):
     timestamp: str | None
     send_id: int
     reason: NotRequired[str]
+
+
+class DeliveryData(TypedDict):
+    """How far a message came with one person."""
+
+    contact: str
+    delivered_at: str | None
+    read_at: str | None
+
+
+class ReportData(SentData):
+    """A send and its receipts."""
+
+    deliveries: list[DeliveryData]
 
 
 class StatusData(TypedDict):
@@ -250,6 +293,22 @@ def messages_data(page: Page[Message], zone: tzinfo | None) -> MessagesData:
     return data
 
 
+def contact_data(contact: Contact) -> ContactData:
+    """One person."""
+    data = ContactData(jid=contact.jid, name=clean_line(contact.name, 200), number=contact.number)
+    if contact.lid:
+        data["lid"] = contact.lid
+    for key in ("saved_name", "push_name", "business_name"):
+        if name := getattr(contact, key):
+            data[key] = clean_line(name, 200)
+    return data
+
+
+def contacts_data(page: Page[Contact]) -> ContactsData:
+    """A page of people."""
+    return ContactsData(contacts=[contact_data(c) for c in page.items], next_cursor=page.next_cursor)
+
+
 def sent_data(result: SendResult, zone: tzinfo | None) -> SentData:
     """What is known of a send."""
     data = SentData(
@@ -263,6 +322,19 @@ def sent_data(result: SendResult, zone: tzinfo | None) -> SentData:
     if result.reason:
         data["reason"] = clean_line(result.reason, 300)
     return data
+
+
+def report_data(report: SendReport, zone: tzinfo | None) -> ReportData:
+    """A send and its receipts."""
+    deliveries = [
+        DeliveryData(
+            contact=clean_line(delivery.contact, 200),
+            delivered_at=rfc3339(delivery.delivered_at, zone),
+            read_at=rfc3339(delivery.read_at, zone),
+        )
+        for delivery in report.deliveries
+    ]
+    return ReportData(**sent_data(report.result, zone), deliveries=deliveries)
 
 
 def status_data(status: ConnectionStatus, zone: tzinfo | None) -> StatusData:

@@ -12,7 +12,7 @@ from datetime import datetime, tzinfo
 from typing import Final, Literal
 
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import Chat, ChatKind, Media, Message, MessageKind, Page, SendStatus
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Media, Message, MessageKind, Page, SendStatus
 from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
 from whatsapp_mcp.server.render.times import clock, day, short
 
@@ -205,3 +205,19 @@ def chats_text(page: Page[Chat], zone: tzinfo | None, now: datetime, detail: Det
         for chat in page.items
     ]
     return "\n".join(["Chats, newest first:", fenced(lines), *page.notes, *more(page.next_cursor)])
+
+
+def contact_line(contact: Contact) -> str:
+    """`Ann Lee +15550001111 (calls herself Annie)`; the jid where no number is known."""
+    name = clean_name(contact.name)
+    where = contact.number or contact.jid
+    line = name if name == where else f"{name} {where}"
+    own = contact.push_name and clean_name(contact.push_name)
+    return defuse(f"{line} (own name {own})" if own and own != name else line)
+
+
+def contacts_text(page: Page[Contact]) -> str:
+    """A page of people."""
+    if not page.items:
+        return "Contacts: none."
+    return "\n".join(["Contacts:", fenced(map(contact_line, page.items)), *more(page.next_cursor)])

@@ -64,5 +64,10 @@ def parse(text: str, zone: tzinfo | None, now: datetime) -> datetime:
         ) from error
 
 
+def parse_some(text: str | None, zone: tzinfo | None, now: datetime) -> datetime | None:
+    """As `parse`; nothing stays None."""
+    return parse(text, zone, now) if text else None
+
+
 def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
     return moment.replace(tzinfo=zone) if zone else moment.astimezone()

@@ -9,17 +9,16 @@ from pydantic import Field
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ChatKind, MessageKind
 from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Moment, find_known_chat
-from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
 from whatsapp_mcp.server.render.sanitise import clean_name
 from whatsapp_mcp.server.render.text import chats_text, messages_text
-from whatsapp_mcp.server.render.times import parse
+from whatsapp_mcp.server.render.times import parse_some
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from whatsapp_mcp.models import Chat
 
@@ -72,8 +71,8 @@ async def list_messages(
         chat=found.jid if found else None,
         sender=(await find_known_chat(services, sender)).jid if sender else None,
         kinds=_kinds(kind),
-        since=_moment(services, since),
-        until=_moment(services, until),
+        since=parse_some(since, services.zone, services.now()),
+        until=parse_some(until, services.zone, services.now()),
         unread=unread,
         from_me=from_me,
         mentions_me=mentions_me,
@@ -96,10 +95,6 @@ def _kinds(kind: str | None) -> tuple[MessageKind, ...]:
             f"{kind!r} is not a kind of message.",
             f"Kinds: {', '.join(known.value for known in MessageKind)}.",
         ) from error
-
-
-def _moment(services: Services, text: str | None) -> datetime | None:
-    return parse(text, services.zone, services.now()) if text else None
 
 
 TOOLS: Sequence[ToolFunction] = (list_chats, list_messages)

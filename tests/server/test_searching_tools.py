@@ -1,0 +1,94 @@
+"""Finding, context, people, receipts and waiting over a real archive."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import anyio
+import pytest
+from mcp import Client
+
+from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
+from tests.server.fakes import NOON
+from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.models import SendRequest, TextContent
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_search_finds_words_and_marks_them(client: Client) -> None:
+    text, data = await answer(client, "search_messages", query="PAINT")
+    assert [message["text"] for message in data["messages"]] == [
+        "We decided to paint it blue",
+        "The boat needs paint",
+    ]
+    assert "Ann May in Boat club: We decided to **paint** it blue" in text
+
+
+async def test_a_search_stays_in_its_chat_and_sender(client: Client) -> None:
+    _, data = await answer(client, "search_messages", query="paint", chat="Boat club", sender="Bob")
+    assert [message["chat"] for message in data["messages"]] == [CLUB]
+
+
+async def test_no_query_is_a_syntax_error(client: Client) -> None:
+    await answer(client, "search_messages", query='"open (and: -* in:')
+    assert (await refusal(client, "search_messages", query=" "))["code"] == "INVALID_ARGUMENT"
+
+
+async def test_a_message_is_shown_among_its_neighbours(client: Client) -> None:
+    _, found = await answer(client, "search_messages", query="decided")
+    _, data = await answer(client, "get_message_context", message=found["messages"][0]["ref"], after=0)
+    assert [message["text"] for message in data["messages"]] == [
+        "The boat needs paint",
+        "We decided to paint it blue",
+    ]
+    assert (await refusal(client, "get_message_context", message="#777"))["code"] == "MESSAGE_NOT_FOUND"
+
+
+async def test_people_are_found_by_name_and_number(client: Client) -> None:
+    for query in ("bob", "4444"):
+        text, data = await answer(client, "search_contacts", query=query)
+        assert [contact["jid"] for contact in data["contacts"]] == [BOB], query
+    assert "Bob +15550004444" in text
+
+
+async def test_a_send_can_be_followed_by_its_message_or_number(client: Client, archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(SendRequest(ANN_LEE, TextContent("hi")))
+    text, data = await answer(client, "message_status", send_id=entry.send_id)
+    assert (data["status"], text) == ("queued", "queued")
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_sent(entry.send_id, "3EB0FF", NOON)
+    _, data = await answer(client, "message_status", message="3EB0FF")
+    assert data["status"] == "sent"
+    assert (await refusal(client, "message_status", message="nothing"))["code"] == "MESSAGE_NOT_FOUND"
+    assert (await refusal(client, "message_status"))["code"] == "INVALID_ARGUMENT"
+
+
+async def test_waiting_answers_when_a_message_comes(client: Client, archive: Archive) -> None:
+    async with anyio.create_task_group() as tasks:
+
+        async def speak() -> None:
+            await anyio.sleep(0.2)
+            await archive.ingest([incoming(20, BOB, BOB, "here I am", NOON)])
+
+        tasks.start_soon(speak)
+        with anyio.fail_after(10):
+            _, data = await answer(client, "wait_for_messages", chat="Bob", wait=9)
+    assert [message["text"] for message in data["messages"]] == ["here I am"]
+
+
+async def test_waiting_goes_on_from_its_cursor_without_a_gap(client: Client, archive: Archive) -> None:
+    text, first = await answer(client, "wait_for_messages", wait=0)
+    assert first["messages"] == []
+    assert f"cursor={first['next_cursor']}" in text
+    at = NOON + timedelta(hours=1)
+    await archive.ingest([incoming(20, BOB, BOB, "one", at), incoming(21, ANN_LEE, ANN_LEE, "two", at)])
+    _, second = await answer(client, "wait_for_messages", cursor=first["next_cursor"], wait=1)
+    assert [message["text"] for message in second["messages"]] == ["one", "two"]
+    _, third = await answer(client, "wait_for_messages", cursor=second["next_cursor"], wait=0)
+    assert third["messages"] == []
+    _, filtered = await answer(client, "wait_for_messages", cursor=first["next_cursor"], text="TWO", wait=0)
+    assert [message["text"] for message in filtered["messages"]] == ["two"]
+    assert (await refusal(client, "wait_for_messages", cursor="x"))["code"] == "INVALID_ARGUMENT"
+    assert (await refusal(client, "wait_for_messages", wait=51))["code"] == "INVALID_ARGUMENT"

@@ -1,0 +1,90 @@
+"""Finding what was said and who said it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, MessageArg, Moment, find_known_chat
+from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import ContactsData, MessagesData, contacts_data, messages_data
+from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
+from whatsapp_mcp.server.render.text import contacts_text, messages_text
+from whatsapp_mcp.server.render.times import parse_some
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@tool("core", reads=True, open_world=False, result=MessagesData)
+async def search_messages(
+    call: Call,
+    query: Annotated[
+        str, Field(description='Words, "phrases", pre*, -not, from:, in:, has:, before:, after:')
+    ],
+    chat: ChatArg | None = None,
+    sender: ChatArg | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    order: Literal["newest", "relevance"] = "newest",
+    substring: Annotated[bool, Field(description="Also inside words; slower")] = False,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+    detail: Detail = "concise",
+) -> Result:
+    """Search all messages; a hit stands between **. Accents and case do not matter."""
+    from whatsapp_mcp.archive import MessageFilter
+
+    if not query.strip():
+        raise InvalidArgument("query is empty.", "Give words to search, or use list_messages.")
+    services = await call.services()
+    where = MessageFilter(
+        chat=(await find_known_chat(services, chat)).jid if chat else None,
+        sender=(await find_known_chat(services, sender)).jid if sender else None,
+        since=parse_some(since, services.zone, services.now()),
+        until=parse_some(until, services.zone, services.now()),
+    )
+    page = await services.archive.search(
+        query, where, order=order, mode="substring" if substring else "words", limit=limit, cursor=cursor
+    )
+    header = f"Messages with “{clean_line(query, 60)}”"
+    text = messages_text(page, services.zone, header=header, detail=detail, with_chat=chat is None)
+    return Result(text, messages_data(page, services.zone))
+
+
+@tool("core", reads=True, open_world=False, result=MessagesData)
+async def get_message_context(
+    call: Call,
+    message: MessageArg,
+    before: int = 5,
+    after: int = 5,
+    detail: Detail = "concise",
+) -> Result:
+    """A message with the ones before and after it in its chat."""
+    if not (0 <= before <= 100 and 0 <= after <= 100):
+        raise InvalidArgument("before and after must be between 0 and 100.")
+    services = await call.services()
+    page = await services.archive.context(message, before=before, after=after)
+    header = f"Around {message.strip()} in {clean_name(page.items[0].chat_name)}"
+    text = messages_text(page, services.zone, header=header, detail=detail)
+    return Result(text, messages_data(page, services.zone))
+
+
+@tool("core", reads=True, open_world=False, result=ContactsData)
+async def search_contacts(
+    call: Call,
+    query: Annotated[str | None, Field(description="Name or number; typos are forgiven")] = None,
+    limit: Limit = 20,
+    cursor: Cursor | None = None,
+) -> Result:
+    """People by name or number, all when no query is given."""
+    services = await call.services()
+    page = await services.archive.contacts(query, limit=limit, cursor=cursor)
+    return Result(contacts_text(page), contacts_data(page))
+
+
+TOOLS: Sequence[ToolFunction] = (search_messages, get_message_context, search_contacts)

@@ -1,0 +1,132 @@
+"""What is still to come: the fate of a send, and the next messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import anyio
+from pydantic import Field
+
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
+from whatsapp_mcp.models import Message, Page, SendReport
+from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat
+from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import MessagesData, ReportData, messages_data, report_data
+from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.text import messages_text
+from whatsapp_mcp.server.render.times import short
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_PREFIX: Final = "w"
+SETTLE: Final = 2.0
+"""Seconds of quiet after which a burst of messages counts as over."""
+_SLICE: Final = 10.0
+_BATCH: Final = 200
+
+
+@tool("core", reads=True, open_world=False, result=ReportData)
+async def message_status(
+    call: Call,
+    message: MessageArg | None = None,
+    send_id: Annotated[int | None, Field(description="Of a send without message id")] = None,
+) -> Result:
+    """What became of a sent message: sent, delivered, read by whom, queued, failed, unknown."""
+    if (message is None) == (send_id is None):
+        raise InvalidArgument("Give message or send_id, one of them.")
+    services = await call.services()
+    key = send_id if send_id is not None else message
+    assert key is not None
+    report = await services.archive.send_report(key, send_id=send_id is not None)
+    return Result(_report_text(report, services), report_data(report, services.zone))
+
+
+def _report_text(report: SendReport, services: Services) -> str:
+    result = report.result
+    lines = [f"{result.status.value}{f': {result.reason}' if result.reason else ''}"]
+    for delivery in report.deliveries:
+        at = delivery.read_at or delivery.delivered_at
+        how = "read" if delivery.read_at else "delivered"
+        if at is not None:
+            lines.append(f"{how} {short(at, services.zone, services.now())} {clean_name(delivery.contact)}")
+    return "\n".join(lines)
+
+
+@tool("core", reads=True, idempotent=False, open_world=False, result=MessagesData)
+async def wait_for_messages(
+    call: Call,
+    chat: ChatArg | None = None,
+    sender: ChatArg | None = None,
+    mentions_me: bool = False,
+    text: Annotated[str | None, Field(description="Part of the text")] = None,
+    wait: Annotated[Wait, Field(description="Seconds, up to 50")] = 45.0,
+    cursor: Annotated[str | None, Field(description="From the last answer: nothing is missed")] = None,
+) -> Result:
+    """Wait for new incoming messages; answers as soon as a burst is over."""
+    services = await call.services()
+    after = await _start(services, cursor)
+    chat_jid = (await find_chat(services, chat)).jid if chat else None
+    sender_jid = (await find_chat(services, sender)).jid if sender else None
+
+    def wanted(message: Message) -> bool:
+        return (
+            not message.from_me
+            and chat_jid in {None, message.chat}
+            and sender_jid in {None, message.sender}
+            and (message.mentions_me or not mentions_me)
+            and (text is None or text.casefold() in message.text.casefold())
+        )
+
+    found, after = await _collect(call, services, after, wait, wanted)
+    page = Page(tuple(found), f"{_PREFIX}{after}")
+    header = "New messages" if found else f"New messages in {wait:.0f} s"
+    return Result(
+        messages_text(page, services.zone, header=header, with_chat=chat is None)
+        + ("" if found else f"\nMore: cursor={page.next_cursor}"),
+        messages_data(page, services.zone),
+    )
+
+
+async def _start(services: Services, cursor: str | None) -> int:
+    if cursor is None:
+        return await services.archive.last_change()
+    digits = cursor.strip().removeprefix(_PREFIX)
+    if not (cursor.strip().startswith(_PREFIX) and digits.isdecimal() and len(digits) < 19):
+        raise InvalidArgument(
+            f"{cursor!r} is not a cursor of wait_for_messages.", "Leave it out to start now."
+        )
+    return int(digits)
+
+
+async def _collect(
+    call: Call, services: Services, after: int, wait: float, wanted: Callable[[Message], bool]
+) -> tuple[list[Message], int]:
+    """The wanted messages after a change, and up to which change that is."""
+    end = anyio.current_time() + min(wait, MAX_WAIT)
+    found: dict[int, Message] = {}
+    while True:
+        changes = await services.archive.changes(after, limit=_BATCH)
+        for change in changes:
+            after = change.seq
+            if change.kind == "message" and change.ref is not None and change.ref not in found:
+                try:
+                    message = await services.archive.message(change.ref)
+                except MessageNotFound:
+                    continue
+                if wanted(message):
+                    found[message.ref] = message
+        left = end - anyio.current_time()
+        if len(changes) == _BATCH:
+            continue
+        if left <= 0:
+            return list(found.values()), after
+        quiet = min(SETTLE if found else _SLICE, left)
+        if await services.archive.wait_change(after, quiet) <= after and found:
+            return list(found.values()), after
+        await call.progress(wait - max(0.0, left), wait, "waiting")
+
+
+TOOLS: Sequence[ToolFunction] = (message_status, wait_for_messages)
