@@ -1,0 +1,53 @@
+"""Two real clients linked to one phone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def other(wa: WhatsApp, client: NeonizeClient, tmp_path: Path) -> AsyncIterator[NeonizeClient]:
+    """A second client linked to `wa.me`, after `client`."""
+    async with neonize_client(wa, tmp_path / "other.db") as second:
+        await linked(wa, second)
+        await wa.network.until(lambda: all(each.active for each in wa.me.companions.values()), 10)
+        yield second
+
+
+async def test_both_get_what_others_say_and_what_either_of_them_says(
+    wa: WhatsApp, client: NeonizeClient, other: NeonizeClient
+) -> None:
+    ann = wa.person("Ann")
+    group = wa.group("Boat", [ann])
+    await ann.says("to both")
+    await ann.says("in the group", group)
+    for each in (client, other):
+        assert (await each.message("to both")).Info.Pushname == "Ann"
+        await each.message("in the group")
+    for sender, reader, text in ((client, other, "by the first"), (other, client, "by the second")):
+        for chat in (f"jid('{ann.lid.user}', 'lid')", f"jid('{group.jid.user}', 'g.us')"):
+            await sender.call(f"client.send_message({chat}, {text!r})")
+            assert (await ann.receives()).text == text
+            copy = await reader.message(text)
+            assert copy.Info.MessageSource.IsFromMe
+    assert wa.log == []
+
+
+async def test_a_change_of_one_reaches_the_other(
+    wa: WhatsApp, client: NeonizeClient, other: NeonizeClient
+) -> None:
+    state = wa.me.app_state
+    state.share_key()
+    await state.synced()
+    await client.call("client.set_profile_name('Me Myself')")
+    await state.synced()
+    assert wa.me.name == "Me Myself"
+    assert wa.log == []
