@@ -13,6 +13,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
+from whatsapp_mcp.protobufs import HistorySync
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.story import Story
 from whatsapp_mcp.simulator.world import World
@@ -43,21 +44,25 @@ async def texts(client: NeonizeClient, count: int) -> list[Any]:
     return [await client.message(timeout=20) for _ in range(count)]
 
 
-async def test_the_owners_device_gets_the_past_with_its_times(wa: WhatsApp, tmp_path: Path) -> None:
+async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path: Path) -> None:
     world = World.load()
     story = Story(wa, world)
+    now = datetime.now().astimezone()
+    past = world.past(now, 1)
+    assert story.remember() == len(past)
     async with neonize_client(wa, tmp_path / "client.db") as client:
         await linked(wa, client)
-        now = datetime.now().astimezone()
-        past = world.past(now, 1)
-        assert await story.tell_past() == len(past)
-        got = await texts(client, len(past))
+        await story.hand_over()
+        is_initial = HistorySync.HistorySync.INITIAL_BOOTSTRAP
+        event = await client.wait("HistorySync", lambda event: event.Data.syncType == is_initial)
 
-    assert Counter(map(text_of, got)) == Counter(line.text for line in past)
-    by_text = {text_of(event): event.Info for event in got}
+    got = [each.message for chat in event.Data.conversations for each in chat.messages]
+    assert Counter(each.message.conversation for each in got) == Counter(line.text for line in past)
+    times = {each.message.conversation: each.messageTimestamp for each in got}
     for line in past:
-        assert by_text[line.text].Timestamp / 1000 == pytest.approx(now.timestamp() - line.age, abs=30)
-        assert by_text[line.text].Pushname == line.who
+        assert times[line.text] == pytest.approx(now.timestamp() - line.age, abs=30)
+    unread = {chat.name: chat.unreadCount for chat in event.Data.conversations}
+    assert (unread["Möwe ⛵"], unread["Saturday dinner"], unread["Klasse 3b Eltern"]) == (9, 5, 1)
     assert not wa.log
 
 

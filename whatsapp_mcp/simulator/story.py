@@ -44,18 +44,25 @@ class Story:
             for each in world.groups
         }
 
-    @property
-    def past_chats(self) -> set[str]:
-        """The chats in which something was said before now."""
-        return {line.chat for line in self.world.past(datetime.now().astimezone(), self._seed)}
+    def remember(self) -> int:
+        """Put what was said before now into the phone's history; how many messages.
 
-    async def tell_past(self) -> int:
-        """Deliver what was said before now, each message with its own time; how many messages."""
+        What came after the owner's last word in a chat is unread.
+        """
         now = datetime.fromtimestamp(self._now()).astimezone()
         past = self.world.past(now, self._seed)
+        history = self.phone.history
         for line in past:
-            await self._say(line, int(now.timestamp() - line.age))
+            chat, sender = self._chat(line), self.phone if line.who == OWNER else self._people[line.who]
+            history.add(chat, line.text, sender, at=int(now.timestamp() - line.age))
+            described = history.conversation(chat)
+            described.unreadCount = 0 if line.who == OWNER else described.unreadCount + 1
         return len(past)
+
+    async def hand_over(self) -> None:
+        """Let the phone send its history to the linked device, as it does after linking."""
+        await self.phone.history.send("push_names")
+        await self.phone.history.send("initial")
 
     async def go_on(self) -> None:
         """Let everybody talk and answer, at a person's pace, until cancelled."""
@@ -67,7 +74,7 @@ class Story:
         """Tell the live lines, until cancelled."""
         for line in self.world.live(self._seed):
             await self._sleep(line.pause)
-            await self._say(line, self._now())
+            await self._say(line)
 
     async def answer(self) -> None:
         """Let everybody read and answer what the owner writes to them, until cancelled."""
@@ -75,12 +82,14 @@ class Story:
             for person in self._people.values():
                 tasks.start_soon(self._answer, person)
 
-    async def _say(self, line: Line, at: int) -> None:
-        group: Group | None = self._groups.get(line.chat)
+    def _chat(self, line: Line) -> Group | Person:
+        return self._groups.get(line.chat) or self._people[line.chat]
+
+    async def _say(self, line: Line) -> None:
         if line.who == OWNER:
-            await self.phone.says(group or self._people[line.chat], line.text, at=at)
+            await self.phone.says(self._chat(line), line.text)
         else:
-            await self._people[line.who].says(line.text, group, at=at)
+            await self._people[line.who].says(line.text, self._groups.get(line.chat))
 
     async def _answer(self, person: Person) -> None:
         while True:
