@@ -9,6 +9,12 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.app_state import AppState
+from whatsapp_mcp.simulator.channels import Channel
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.history import History
+from whatsapp_mcp.simulator.people import Person
+from whatsapp_mcp.simulator.phone import Phone
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
@@ -18,6 +24,27 @@ def test_every_call_of_the_simulator_is_on_the_page_and_no_other() -> None:
     public = {name for name in vars(WhatsApp) if not name.startswith("_")}
     named = set(re.findall(r"\bwa\.(\w+)", PAGE))
     assert named == public
+
+
+def test_everything_that_a_person_can_do_is_on_the_page() -> None:
+    public = {name for name in vars(Person) if not name.startswith("_")}
+    assert public <= set(re.findall(r"\bann\.(\w+)", PAGE))
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("wa.me", Phone),
+        ("boat", Group),
+        ("wa.me.history", History),
+        ("wa.me.app_state", AppState),
+        ("news", Channel),
+    ],
+)
+def test_what_the_page_calls_exists(word: str, kind: type) -> None:
+    called = set(re.findall(rf"`(?:await )?{re.escape(word)}\.(\w+)\(", PAGE))
+    assert called
+    assert called <= {name for name in dir(kind) if not name.startswith("_")}
 
 
 @pytest.mark.anyio
