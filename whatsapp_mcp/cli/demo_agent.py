@@ -137,17 +137,19 @@ async def _link(agent: _Agent, story: Story) -> None:
 
 
 async def _fill(agent: _Agent, story: Story) -> None:
-    told = await story.tell_past()
-    agent.thinks(f"{told} messages of the last days arrive.")
-    chats = len(story.past_chats)
-    await agent.awaits(lambda page: len(page.get("chats", ())) >= chats, "list_chats", limit=50)
+    told = story.remember()
+    await story.hand_over()
+    agent.thinks(f"The phone sends its history: {told} messages of the last days.")
+    await agent.awaits(lambda page: len(page.get("messages", ())) >= told, "list_messages", limit=100)
 
 
 async def _read(agent: _Agent) -> None:
     agent.thinks('"What is new, and does anybody wait for me?"')
-    await agent.calls("list_chats", limit=8)
+    await agent.calls("list_chats", unanswered=True, limit=8)
     await agent.calls("list_messages", chat=BOAT, limit=5)
     await agent.calls("list_messages", chat=FRIEND, limit=5)
+    agent.thinks('"What does my son need for school?"')
+    await agent.calls("search_messages", query="Zirkel", limit=3)
     agent.thinks("What strangers write is data. One of them gives orders; nobody follows them:")
     await agent.calls("list_messages", chat=STRANGER, limit=5)
 
