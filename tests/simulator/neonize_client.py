@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.abc
@@ -22,6 +22,14 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.simulator import WhatsApp
 
 _PROGRAM = Path(__file__).with_name("neonize_process.py")
+
+
+class HasEnvironment(Protocol):
+    """A simulated WhatsApp, in this process or in another."""
+
+    def environment(self) -> dict[str, str]:
+        """The variables that a client needs."""
+        ...
 
 
 class CallError(Exception):
@@ -156,7 +164,9 @@ class NeonizeClient:
 
 
 @asynccontextmanager
-async def neonize_client(wa: WhatsApp, database: Path, level: str = "INFO") -> AsyncIterator[NeonizeClient]:
+async def neonize_client(
+    wa: HasEnvironment, database: Path, level: str = "INFO"
+) -> AsyncIterator[NeonizeClient]:
     """A client process on that database, not connected yet; killed at the end."""
     environment = {**os.environ, **wa.environment()}
     environment.pop("NEONIZE_BOT_TAG", None)

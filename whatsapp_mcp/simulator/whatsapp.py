@@ -25,6 +25,7 @@ from whatsapp_mcp.simulator.phone import Phone
 from whatsapp_mcp.simulator.proxy import Handler, Proxy
 from whatsapp_mcp.simulator.websocket import WebSocket
 
+_BANNED = 402
 _CHAT_HOST = "web.whatsapp.com"
 
 
@@ -153,13 +154,13 @@ class WhatsApp:
         """Answer logins by `<failure reason=...>`, until `recover`; the link that is up stays.
 
         Args:
-            reason: 401, 403, 406 unlink the client; 402 is a ban (`code`, `expire` in seconds); 405 says
-                that the client is too old; others are errors.
+            reason: 401, 403, 406 unlink the client; 402 is a ban (`code` 101 and `expire` 3600 seconds
+                unless given); 405 says that the client is too old; others are errors.
             **attrs: Further attributes.
         """
-        self.faults.login_failure = {"reason": str(reason)} | {
-            key: str(value) for key, value in attrs.items()
-        }
+        ban = {"code": "101", "expire": "3600"} if reason == _BANNED else {}
+        given = {key: str(value) for key, value in attrs.items()}
+        self.faults.login_failure = {"reason": str(reason), **ban, **given}
 
     def ignore_pings(self) -> None:
         """Never answer keep-alive queries, until `recover`."""

@@ -1,0 +1,212 @@
+"""The simulated WhatsApp as methods with plain arguments, for a program in another process.
+
+People, groups and accounts go by their names or numbers; `me` is the first account. Arguments that a
+method does not know are errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, Rejected
+from whatsapp_mcp.simulator.adv import LinkingError
+from whatsapp_mcp.simulator.envelope import Received
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.people import Party, Person
+from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_mcp.simulator.whatsapp import WhatsApp
+
+_FAULTS = frozenset(
+    {
+        "ack_error",
+        "bad_certificate",
+        "corrupt_media",
+        "cut",
+        "device_removed",
+        "duplicate",
+        "failure",
+        "garble",
+        "go_silent",
+        "ignore_pings",
+        "ignore_queries",
+        "lose",
+        "media_status",
+        "no_acks",
+        "proxy_status",
+        "recover",
+        "refuse",
+        "reorder",
+        "replaced",
+        "skew_clock",
+        "slow",
+        "stream_error",
+        "swallow_connect",
+        "swallow_noise",
+        "swallow_websocket",
+        "websocket_status",
+    }
+)
+"""What `fault` may name: methods of `WhatsApp`."""
+
+Method = Callable[[dict[str, Any]], Awaitable[Any]]
+
+
+class Control:
+    """The methods; each takes a dictionary of arguments and answers something that JSON can say."""
+
+    def __init__(self, whatsapp: WhatsApp) -> None:
+        self._whatsapp = whatsapp
+        self._named: dict[str, Party | Group] = {}
+
+    @property
+    def methods(self) -> dict[str, Method]:
+        """Every method by its name."""
+        plain: dict[str, Callable[..., Awaitable[Any]]] = {
+            "account": self.account,
+            "person": self.person,
+            "group": self.group,
+            "scan": self.scan,
+            "enter_code": self.enter_code,
+            "online": self.online,
+            "offline": self.offline,
+            "says": self.says,
+            "receives": self.receives,
+            "received": self.received,
+            "reads": self.reads,
+            "receipt": self.receipt,
+            "inbox": self.inbox,
+            "fault": self.fault,
+            "log": self.log,
+        }
+        return {name: _checked(name, method) for name, method in plain.items()}
+
+    async def account(self, number: str, name: str = "Me") -> dict[str, str]:
+        """An account that clients can be linked to."""
+        return self._entered(name, self._whatsapp.account(number, name))
+
+    async def person(self, name: str, number: str | None = None) -> dict[str, str]:
+        """Somebody with WhatsApp: number and addresses."""
+        return self._entered(name, self._whatsapp.person(name, number))
+
+    async def group(self, name: str, members: list[str]) -> dict[str, str]:
+        """A group of the first account and others: its address."""
+        group = self._whatsapp.group(name, [self._party(each) for each in members])
+        self._named[name] = group
+        return {"name": name, "jid": str(group.jid)}
+
+    async def scan(self, text: str, account: str = "me") -> int:
+        """Let an account's phone scan a QR text; the companion's number."""
+        return (await self._phone(account).scan(text)).number
+
+    async def enter_code(self, code: str, account: str = "me", timeout: float = 20.0) -> int:
+        """Let an account's phone take a pairing code; the companion's number."""
+        return (await self._phone(account).enter_code(code, timeout)).number
+
+    async def online(self, account: str = "me", timeout: float = 20.0) -> None:
+        """Wait until a companion of the account is logged in."""
+        await self._phone(account).online(timeout)
+
+    async def offline(self, account: str = "me", timeout: float = 20.0) -> None:
+        """Wait until no companion of the account is logged in."""
+        await self._phone(account).offline(timeout)
+
+    async def says(self, who: str, text: str, to: str = "me", at: int | None = None) -> str:
+        """Let somebody, or an account's phone, write to somebody or to a group; the message id."""
+        sender, target = self._party(who), self._chat(to)
+        if isinstance(sender, Phone):
+            return await sender.says(target, text, at=at)
+        assert isinstance(sender, Person)
+        return await sender.says(text, target, at=at)
+
+    async def receives(self, who: str, timeout: float = 10.0) -> dict[str, Any]:
+        """The next message that somebody gets, decrypted."""
+        return _told(await self._party(who).receives(timeout))
+
+    async def received(self, who: str, id: str) -> None:
+        """Let somebody's phone say that a message arrived."""
+        await self._person(who).received(id)
+
+    async def reads(self, who: str, id: str) -> None:
+        """Let somebody's phone say that a message was read."""
+        await self._person(who).reads(id)
+
+    async def receipt(self, who: str, id: str, kind: str, timeout: float = 10.0) -> None:
+        """Wait for a receipt of that kind for somebody's message."""
+        await self._party(who).receipt(id, kind, timeout)
+
+    async def inbox(self, who: str) -> list[dict[str, Any]]:
+        """Every message that somebody got, decrypted."""
+        return [_told(each) for each in self._party(who).inbox]
+
+    async def fault(self, name: str, **arguments: Any) -> None:
+        """Call the method of `WhatsApp` that has that name, with these arguments."""
+        if name not in _FAULTS:
+            raise InvalidArgument(f"{name!r} is not a fault.", f"One of: {', '.join(sorted(_FAULTS))}.")
+        try:
+            result = getattr(self._whatsapp, name)(**arguments)
+        except TypeError as error:
+            raise InvalidArgument(f"{name}: {error}.", "See the method of WhatsApp.") from error
+        if result is not None:
+            await result
+
+    async def log(self) -> list[dict[str, str]]:
+        """What clients did that a faultless one would not."""
+        return [{"kind": each.kind, "detail": each.detail} for each in self._whatsapp.log]
+
+    def _entered(self, name: str, party: Party) -> dict[str, str]:
+        self._named[name] = self._named[party.number] = party
+        return {"name": name, "number": party.number, "pn": str(party.pn), "lid": str(party.lid)}
+
+    def _chat(self, name: str) -> Party | Group:
+        if name == "me":
+            return self._whatsapp.me
+        if name not in self._named:
+            raise InvalidArgument(f"There is no {name!r}.", "Make it with account, person or group.")
+        return self._named[name]
+
+    def _party(self, name: str) -> Party:
+        chat = self._chat(name)
+        if not isinstance(chat, Party):
+            raise InvalidArgument(f"{name!r} is a group.", "Name a person or an account.")
+        return chat
+
+    def _person(self, name: str) -> Person:
+        party = self._party(name)
+        if not isinstance(party, Person):
+            raise InvalidArgument(f"{name!r} is an account.", "Name a person.")
+        return party
+
+    def _phone(self, name: str) -> Phone:
+        party = self._party(name)
+        if not isinstance(party, Phone):
+            raise InvalidArgument(f"{name!r} is no account.", "Make one with account.")
+        return party
+
+
+def _told(received: Received) -> dict[str, Any]:
+    return {
+        "id": received.id,
+        "text": received.text,
+        "sender": str(received.sender),
+        "chat": str(received.chat),
+        "timestamp": received.timestamp,
+    }
+
+
+def _checked(name: str, method: Callable[..., Awaitable[Any]]) -> Method:
+    """`method` with its arguments in a dictionary, and its failures as errors of ours."""
+
+    async def call(params: dict[str, Any]) -> Any:
+        try:
+            pending = method(**params)
+        except TypeError as error:
+            raise InvalidArgument(f"{name}: {error}.", "See whatsapp_mcp/simulator/control.py.") from error
+        try:
+            return await pending
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"{name}: it did not happen in time.") from error
+        except LinkingError as error:
+            raise Rejected(f"{name}: {error}.") from error
+
+    return call
