@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.media import Kind
 from whatsapp_mcp.simulator.media_crypto import MediaError
@@ -50,7 +51,9 @@ async def test_fields_of_a_file_arrive_with_it(shared_wa: WhatsApp, shared_clien
     event = await shared_client.wait("Message", lambda event: sent == event.Info.ID)
     assert event.Message.documentMessage.fileName == "bill.pdf"
     assert event.Message.documentMessage.mimetype == "application/pdf"
-    voice = shared_wa.media.attach("voice", b"OggS", seconds=3)
+    quoted = E2E.ContextInfo(stanzaID="3A01")
+    voice = shared_wa.media.attach("voice", b"OggS", seconds=3, contextInfo=quoted)
+    assert voice.audioMessage.contextInfo.stanzaID == "3A01"
     assert voice.audioMessage.PTT
     assert voice.audioMessage.seconds == 3
 
@@ -107,6 +110,17 @@ async def test_throttling_that_ends_is_waited_out(shared_wa: WhatsApp, shared_cl
     shared_wa.media_status(429, times=1)
     assert await download(shared_client, message) == PNG
     assert [method for method, _ in shared_wa.media.requests] == ["GET", "GET"]
+
+
+@pytest.mark.slow
+async def test_throttling_that_lasts_fails_a_download_after_five_tries_at_each_host(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    message = shared_wa.media.attach("image", PNG)
+    shared_wa.media_status(503)
+    with pytest.raises(CallError, match="503"):
+        await download(shared_client, message, timeout=60)
+    assert len(shared_wa.media.requests) == 10
 
 
 async def test_an_upload_that_is_refused_fails_the_send(

@@ -119,8 +119,7 @@ class MediaHosts:
         }
         values |= {"PTT": True} if kind == "voice" else {}
         values |= {"gifPlayback": True} if kind == "gif" else {}
-        for name, value in (values | fields).items():
-            setattr(part, name, value)
+        part.MergeFrom(type(part)(**(values | fields)))
         return message
 
     def open(self, message: E2E.Message) -> bytes:
