@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.client.failures import meaning
 from whatsapp_mcp.errors import (
+    Busy,
     DeadlineExceeded,
+    InvalidArgument,
     MediaUnavailable,
     NotConnected,
     NotLinked,
@@ -14,6 +16,7 @@ from whatsapp_mcp.errors import (
     RateLimited,
     Rejected,
     SendUnknown,
+    Unsupported,
     WhatsAppError,
 )
 
@@ -38,6 +41,10 @@ from whatsapp_mcp.errors import (
         ("download failed with status code 410", MediaUnavailable),
         ("download failed with status code 503", RateLimited),
         ("hash mismatch", MediaUnavailable),
+        ("no app state keys found, creating app state keys is not yet supported", Busy),
+        ("that group invite link is not valid", InvalidArgument),
+        ("didn't find any attachments in message", MediaUnavailable),
+        ("failed to encrypt poll vote: original message secret key not found", Unsupported),
         ("something new", Rejected),
         ("", Rejected),
     ],

@@ -78,9 +78,12 @@ class Arguments:
     def proto(self, name: str, kind: type[M]) -> M:
         """A protobuf of this kind, given in base64."""
         try:
-            return kind.FromString(base64.b64decode(self.text(name), validate=True))
+            message = kind.FromString(base64.b64decode(self.text(name), validate=True))
         except (binascii.Error, DecodeError):
             raise _not(name, f"a {kind.DESCRIPTOR.full_name} in base64") from None
+        if not message.IsInitialized():
+            raise _not(name, f"a complete {kind.DESCRIPTOR.full_name}")
+        return message
 
     def _get(self, name: str, kind: type[T] | tuple[type, ...], default: Any) -> Any:
         value = self._params.get(name, default)

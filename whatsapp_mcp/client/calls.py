@@ -85,6 +85,19 @@ async def _send(client: Any, arguments: Arguments) -> dict[str, Any]:
     return {"id": sent.ID, "timestamp": sent.Timestamp, "server_id": sent.ServerID}
 
 
+async def _get_profile_picture(client: Any, arguments: Arguments) -> Neonize.ProfilePictureInfo | None:
+    """None when there is none, or none that we may see."""
+    wanted = Neonize.GetProfilePictureParams(
+        Preview=arguments.flag("preview", True), ExistingID="", IsCommunity=False
+    )
+    try:
+        return await client.get_profile_picture(arguments.jid("jid"), wanted)
+    except NeonizeError as error:
+        if "profile picture" in meaning(error).message:
+            return None
+        raise
+
+
 async def _build_edit(client: Any, arguments: Arguments) -> E2E.Message:
     """Wraps the new message as WhatsApp's own apps do."""
     chat, message_id = arguments.text("chat"), arguments.text("id")
@@ -199,10 +212,7 @@ CALLS: Final[dict[str, Call]] = {
     "get_user_info": lambda c, a: c.get_user_info(
         *a.jids("jids")
     ),  # → [Neonize.GetUserInfoSingleReturnFunction]
-    "get_profile_picture": lambda c, a: c.get_profile_picture(
-        a.jid("jid"),
-        Neonize.GetProfilePictureParams(Preview=a.flag("preview", True), ExistingID="", IsCommunity=False),
-    ),  # → Neonize.ProfilePictureInfo
+    "get_profile_picture": _get_profile_picture,  # → Neonize.ProfilePictureInfo, or null
     "get_contact": lambda c, a: c.contact.get_contact(a.jid("jid")),  # → Neonize.ContactInfo
     "get_all_contacts": lambda c, a: c.contact.get_all_contacts(),  # → [Neonize.Contact]
     "get_lid_from_pn": lambda c, a: c.get_lid_from_pn(a.jid("jid")),

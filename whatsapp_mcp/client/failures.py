@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from whatsapp_mcp.errors import (
+    Busy,
     DeadlineExceeded,
     InvalidArgument,
     MediaUnavailable,
@@ -19,6 +20,7 @@ from whatsapp_mcp.errors import (
     RateLimited,
     Rejected,
     SendUnknown,
+    Unsupported,
     WhatsAppError,
 )
 
@@ -48,10 +50,18 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),
         (
             r"(media|download|upload|file|hmac|hash).*\b(403|404|410)\b|invalid media"
-            r"|hash mismatch|hmac mismatch|no url present|nothing downloadable|no downloadable",
+            r"|hash mismatch|hmac mismatch|no url present|nothing downloadable|no downloadable"
+            r"|didn't find any attachments",
             MediaUnavailable,
             "WhatsApp's servers do not have this file.",
         ),
+        (
+            r"no app state keys found|without PushName set",
+            Busy,
+            "The phone has not yet handed over what this needs.",
+        ),
+        (r"invite link is not valid|invite link was revoked", InvalidArgument, "This invite is not valid."),
+        (r"message secret key not found", Unsupported, "The key of that message never reached this device."),
         (r"invalid (phone|number)|phone number too short", InvalidArgument, "This is not a phone number."),
     )
 )

@@ -18,7 +18,7 @@ if sys.platform != "win32":
     # Brings the libmagic that neonize imports, for systems that have none; must come first.
     import pylibmagic  # pyright: ignore[reportUnusedImport] # noqa: F401
 
-from neonize._binder import gocode
+from neonize._binder import consume_bytes_struct, gocode
 from neonize.aioze.client import NewAClient
 from neonize.events import INT_TO_EVENT
 from neonize.exc import NeonizeError
@@ -53,6 +53,9 @@ __all__ = [
 ]
 
 VERSION = version("neonize")
+
+# Forgotten in neonize's list of functions whose answer is copied and freed.
+gocode.DecryptPollVote.errcheck = consume_bytes_struct
 
 _UUID = "client"
 _FULL_HISTORY_DAYS = 3650
