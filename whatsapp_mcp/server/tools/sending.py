@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 
 from whatsapp_mcp.errors import (
-    DeadlineExceeded,
     InvalidArgument,
-    NotConnected,
     NotOnWhatsApp,
     TooLong,
+    WhatsAppError,
 )
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import SendRequest, SendResult, SendStatus, TextContent
@@ -73,7 +72,7 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
     try:
         async with services.device() as device:
             known = await device.resolve_number(number)
-    except (NotConnected, DeadlineExceeded):
+    except WhatsAppError:
         return
     if known is None:
         raise NotOnWhatsApp(f"{number} is not on WhatsApp.")
