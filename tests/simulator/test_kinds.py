@@ -13,6 +13,19 @@ from whatsapp_mcp.simulator.message_secret import MessageSecret, decrypt_vote
 
 pytestmark = pytest.mark.anyio
 
+
+@pytest.fixture
+def wa(shared_wa: WhatsApp) -> WhatsApp:
+    """One WhatsApp for the whole module."""
+    return shared_wa
+
+
+@pytest.fixture
+def client(shared_client: NeonizeClient) -> NeonizeClient:
+    """One linked client for the whole module."""
+    return shared_client
+
+
 _SECRET = bytes(range(32))
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-import anyio
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def wa(shared_wa: WhatsApp) -> WhatsApp:
+    """One WhatsApp for the whole module."""
+    return shared_wa
+
+
+@pytest.fixture
+def client(shared_client: NeonizeClient) -> NeonizeClient:
+    """One linked client for the whole module."""
+    return shared_client
 
 
 async def test_a_text_arrives_with_its_sender_under_both_addresses(
@@ -33,7 +44,7 @@ async def test_a_text_is_sent_decrypted_and_receipted(wa: WhatsApp, client: Neon
     await ann.received(received.id)
     await ann.reads(received.id)
     for kind in ("DELIVERED", "READ"):
-        receipt = await client.wait("Receipt")
+        receipt = await client.wait("Receipt", lambda event: received.id in event.MessageIDs)
         assert (list(receipt.MessageIDs), receipt.ReceiptType.Name(receipt.Type)) == ([received.id], kind)
     assert wa.log == []
 
@@ -79,12 +90,15 @@ async def test_a_person_without_whatsapp_cannot_be_written_to(wa: WhatsApp, clie
 
 async def test_a_burst_arrives_whole_and_in_order(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
-    texts = [f"message {number}" for number in range(300)]
-    for text in texts:
-        await ann.says(text)
-    with anyio.fail_after(20):
-        arrived = [(await client.message()).Message.conversation for _ in texts]
-    assert arrived == texts
+    sent = [await ann.says(f"message {number}") for number in range(300)]
+    arrived = [
+        (
+            await client.wait("Message", lambda event: event.Info.MessageSource.Sender.User == ann.lid.user)
+        ).Info.ID
+        for _ in sent
+    ]
+    assert arrived == sent
     assert wa.me.companion is not None
-    await wa.network.until(lambda: not wa.me.companion.pending, 5)  # type: ignore[union-attr]
+    companion = wa.me.companion
+    await wa.network.until(lambda: not companion.pending, 5)
     assert wa.log == []

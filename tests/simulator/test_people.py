@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def wa(shared_wa: WhatsApp) -> WhatsApp:
+    """One WhatsApp for the whole module."""
+    return shared_wa
+
+
+@pytest.fixture
+def client(shared_client: NeonizeClient) -> NeonizeClient:
+    """One linked client for the whole module."""
+    return shared_client
+
 
 _ENUM = "__import__('neonize.utils.enum', fromlist=['x'])"
 
@@ -41,12 +56,16 @@ async def test_typing_is_seen_on_both_sides(wa: WhatsApp, client: NeonizeClient)
 async def test_who_asked_is_told_who_is_online(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
     await _available(wa, client)
+
+    async def seen() -> Any:
+        return await client.wait("Presence", lambda event: event.From.User == ann.lid.user)
+
     await client.call(f"client.subscribe_presence(jid('{ann.lid.user}', 'lid'))")
-    assert (await client.wait("Presence")).Unavailable
+    assert (await seen()).Unavailable
     ann.goes_online()
-    assert not (await client.wait("Presence")).Unavailable
+    assert not (await seen()).Unavailable
     ann.goes_offline(last_seen=1_790_000_000)
-    event = await client.wait("Presence")
+    event = await seen()
     assert (event.Unavailable, event.LastSeen) == (True, 1_790_000_000)
     assert wa.log == []
 
