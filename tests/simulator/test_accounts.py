@@ -1,0 +1,102 @@
+"""Several accounts in one WhatsApp, and what a seed decides."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_clients_of_two_accounts_write_to_each_other(
+    wa: WhatsApp, client: NeonizeClient, tmp_path: Path
+) -> None:
+    other = wa.account("+4915550001111", "Other")
+    async with neonize_client(wa, tmp_path / "other.db") as second:
+        await second.connect()
+        await other.scan(await second.qr())
+        await second.wait("Connected")
+        await client.call(f"client.send_message(jid('{other.pn.user}'), 'hello other')")
+        event = await second.message("hello other")
+        assert event.Info.MessageSource.Sender.User == wa.me.lid.user
+        await second.call(f"client.send_message(jid('{wa.me.pn.user}'), 'hello me')")
+        assert (await client.message("hello me")).Info.MessageSource.Sender.User == other.lid.user
+        group = wa.group("Both", [other])
+        for turn in range(2):
+            address = f"jid('{group.jid.user}', 'g.us')"
+            await client.call(f"client.send_message({address}, 'from me {turn}')")
+            await second.message(f"from me {turn}")
+            await second.call(f"client.send_message({address}, 'from other {turn}')")
+            await client.message(f"from other {turn}")
+    assert [each.text for each in other.inbox[:1]] == ["hello other"]
+    assert wa.log == []
+
+
+async def test_the_same_seed_makes_the_same_people_ids_and_keys() -> None:
+    async def story(seed: int) -> list[object]:
+        async with WhatsApp(seed=seed) as wa:
+            ann, bob = wa.person("Ann"), wa.person("Bob")
+            group = wa.group("Boat", [ann, bob])
+            sent = [await ann.says("hi"), await bob.says("ho", group)]
+            return [
+                ann.lid,
+                ann.identity,
+                bob.signed_prekey,
+                group.jid,
+                group.invite_code,
+                sent,
+                wa.me.identity,
+            ]
+
+    assert await story(5) == await story(5)
+    assert await story(5) != await story(6)
+
+
+async def test_it_starts_in_well_under_a_second() -> None:
+    with anyio.fail_after(1):
+        async with WhatsApp() as wa:
+            for number in range(100):
+                wa.person(f"Person {number}")
+
+
+async def test_noise_on_the_port_does_no_harm(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+    wa, client = shared_wa, shared_client
+    host, port = wa.environment()["HTTPS_PROXY"].removeprefix("http://").split(":")
+    for noise in (
+        b"",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"CONNECT web.whatsapp.com:443 HTTP/1.1\r\n\r\nnot TLS at all",
+        b"\x16\x03\x01\x02",
+        b"no end" * 20_000,
+    ):
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            with suppress(anyio.BrokenResourceError, anyio.EndOfStream), anyio.fail_after(2):
+                await stream.send(noise)
+                await stream.send_eof()
+                while await stream.receive():
+                    pass
+    ann = wa.person("Ann")
+    await ann.says("still there")
+    await client.message("still there")
+
+
+async def test_another_host_is_refused_and_noted(wa: WhatsApp) -> None:
+    host, port = wa.environment()["HTTPS_PROXY"].removeprefix("http://").split(":")
+    async with await anyio.connect_tcp(host, int(port)) as stream:
+        await stream.send(b"CONNECT example.org:443 HTTP/1.1\r\n\r\n")
+        assert (await stream.receive()).startswith(b"HTTP/1.1 403")
+    assert [(each.kind, each.detail) for each in wa.log] == [("refused host", "example.org:443")]
+
+
+async def test_linking_twice_replaces_nothing(wa: WhatsApp, tmp_path: Path) -> None:
+    async with neonize_client(wa, tmp_path / "a.db") as a:
+        await linked(wa, a)
+    async with neonize_client(wa, tmp_path / "b.db") as b:
+        await linked(wa, b)
+    assert list(wa.me.companions) == [1, 2]
