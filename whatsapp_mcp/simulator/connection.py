@@ -8,8 +8,8 @@ from typing import Any
 import anyio
 
 from whatsapp_mcp.simulator.binary import SERVER, MalformedStanza, Node, decode, encode
+from whatsapp_mcp.simulator.http import BROKEN
 from whatsapp_mcp.simulator.noise import NoiseError, NoiseStream
-from whatsapp_mcp.simulator.proxy import BROKEN
 
 _QUERY_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0

@@ -8,6 +8,15 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 _MAX_HEAD = 64 * 1024
 
+BROKEN = (
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    anyio.EndOfStream,
+    anyio.IncompleteRead,
+    OSError,
+)
+"""What a stream raises when its peer is gone."""
+
 
 class MalformedRequest(ValueError):
     """The bytes are not an HTTP request."""

@@ -19,19 +19,10 @@ from anyio.streams.tls import TLSStream
 
 from whatsapp_mcp.simulator.certificates import Authority
 from whatsapp_mcp.simulator.faults import Faults
-from whatsapp_mcp.simulator.http import MalformedRequest, read_request, response
+from whatsapp_mcp.simulator.http import BROKEN, MalformedRequest, read_request, response
 
 Handler = Callable[[anyio.abc.ByteStream], Awaitable[None]]
 """Serves one TLS stream until it ends."""
-
-BROKEN = (
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    anyio.EndOfStream,
-    anyio.IncompleteRead,
-    OSError,
-)
-"""What a stream raises when its peer is gone."""
 
 
 class Proxy:
