@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -86,6 +87,13 @@ async def test_it_then_serves_http_until_ctrl_c() -> None:
         token = (await demo.prints(r"Token\s+(\S+)\n"))[1]
         await demo.prints("Ctrl-C")
         async with client_of(HttpServer(base, token, demo.process), "http") as client:
+            assert len((await call(client, "list_chats", limit=50))["chats"]) > 10
+        joining = shlex.split((await demo.prints(r"joins with\s+(.*) whatsapp-mcp"))[1])
+        variables = dict(each.split("=", 1) for each in joining)
+        assert variables["HTTPS_PROXY"].startswith("http://127.0.0.1:")
+        program, *arguments = command("serve")
+        joined = StdioServerParameters(command=program, args=arguments, env={**os.environ, **variables})
+        async with Client(joined) as client:
             assert len((await call(client, "list_chats", limit=50))["chats"]) > 10
         demo.process.send_signal(signal.SIGINT)
         assert await demo.ends() == 0

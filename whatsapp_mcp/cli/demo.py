@@ -18,8 +18,6 @@ import anyio
 import anyio.abc
 from rich.console import Console
 
-from whatsapp_mcp.settings import HOME_VARIABLE
-
 CONFIG: Final = """\
 [account]
 device_name = "whatsapp-mcp demo"
@@ -97,7 +95,7 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
             except DemoFailed as failed:
                 console.print(str(failed), style="red", markup=False)
             if shown and not once:
-                _tell_how_to_join(console, home, None if stdio else url, token)
+                _tell_how_to_join(console, demo_server.join(variables), None if stdio else url, token)
                 await anyio.sleep_forever()
         tasks.cancel_scope.cancel()
     if shown or stdio:
@@ -112,9 +110,9 @@ async def _end_with(server: anyio.abc.Process, scope: anyio.CancelScope) -> None
     scope.cancel()
 
 
-def _tell_how_to_join(console: Console, home: Path, url: str | None, token: str) -> None:
+def _tell_how_to_join(console: Console, join: str, url: str | None, token: str) -> None:
     console.rule("The people go on talking. Ctrl-C ends it.")
-    lines = [f"A stdio server joins with   {HOME_VARIABLE}={home} whatsapp-mcp"]
+    lines = [f"A stdio server joins with   {join} whatsapp-mcp"]
     if url is not None:
         lines = [
             f"MCP over streamable HTTP    {url}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -35,6 +36,16 @@ def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
     """What the server process gets: the person's own settings stay out of the demo."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     return {**kept, **whatsapp.environment(), HOME_VARIABLE: str(home)}
+
+
+def join(variables: dict[str, str]) -> str:
+    """What to put before the command of a server that shall use the demo's link.
+
+    The proxy goes with it: should the demo end first, that server takes over the link and must not look for
+    WhatsApp outside.
+    """
+    names = (HOME_VARIABLE, "HTTPS_PROXY", "NO_PROXY")
+    return " ".join(f"{name}={shlex.quote(variables[name])}" for name in names)
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,62 @@
+"""Writes docs/tools.md from the registry: `python -m tests.docs.tools_page`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mcp.server.mcpserver.tools import Tool
+
+from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.server.registry import build, spec_of
+
+PAGE = Path(__file__).parents[2] / "docs" / "tools.md"
+HEAD = """\
+# Tools
+
+What an agent can call. This page is written from the code (`python -m tests.docs.tools_page`); a test fails when
+it is old.
+
+A tool answers text for the model and the same facts as structured content for programs. `chat` is a name, a phone
+number or a jid; a message is named by its ref (`#1042`) or its id. What fails says so with a code: see
+[troubleshooting.md](troubleshooting.md#by-error-code).
+"""
+
+
+def render() -> str:
+    """The whole page."""
+    sections = [HEAD]
+    for toolset in toolsets.MODULES:
+        functions = toolsets.load(toolset)
+        specs = {spec_of(function).name: spec_of(function) for function in functions}
+        tools = {tool.name: tool for tool in build(functions, _nobody())}
+        sections.append(f"## Toolset `{toolset}`\n")
+        for name in sorted(specs):
+            spec = specs[name]
+            what = "reads" if spec.reads else "acts; cannot be undone" if spec.destructive else "acts"
+            sections.append(f"### `{name}`\n\n{spec.description}\n\n*{what}*{_arguments(tools[name])}")
+    return "\n".join(sections)
+
+
+def _arguments(tool: Tool) -> str:
+    properties: dict[str, dict[str, Any]] = tool.parameters.get("properties", {})
+    needed = set(tool.parameters.get("required", ()))
+    if not properties:
+        return "\n"
+    lines = ["\n"]
+    for name, schema in properties.items():
+        notes = [str(schema["description"])] if "description" in schema else []
+        notes += [" or ".join(schema["enum"])] if "enum" in schema else []
+        notes += ["needed"] if name in needed else []
+        notes += [f"default {schema['default']}"] if "default" in schema else []
+        lines.append(f"* `{name}`: {'; '.join(notes)}" if notes else f"* `{name}`")
+    return "\n".join(lines) + "\n"
+
+
+def _nobody() -> Any:
+    """Tools are only described here, never run."""
+    return None
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
