@@ -14,11 +14,11 @@ PAGE = Path(__file__).parents[2] / "docs" / "tools.md"
 HEAD = """\
 # Tools
 
-What an agent can call. This page is written from the code (`python -m tests.docs.tools_page`); a test fails when
-it is old.
+What an agent can call. This page is written from the code (`python -m tests.docs.tools_page`); a test fails
+when it is old.
 
-A tool answers text for the model and the same facts as structured content for programs. `chat` is a name, a phone
-number or a jid; a message is named by its ref (`#1042`) or its id. What fails says so with a code: see
+A tool answers text for the model and the same facts as structured content for programs. `chat` is a name, a
+phone number or a jid; a message is named by its ref (`#1042`) or its id. What fails says so with a code: see
 [troubleshooting.md](troubleshooting.md#by-error-code).
 """
 
