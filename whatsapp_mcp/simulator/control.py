@@ -21,6 +21,7 @@ _FAULTS = frozenset(
     {
         "ack_error",
         "bad_certificate",
+        "corrupt",
         "corrupt_media",
         "cut",
         "device_removed",

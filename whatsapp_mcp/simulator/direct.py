@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.jid import GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator import bundles
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
@@ -72,18 +73,40 @@ def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
     return [(jid, list(each.all("enc"))) for each in participants.all("to") if (jid := each.jid("jid"))]
 
 
-def decrypted(companion: Companion, party: Party, message_id: str, enc: Node) -> E2E.Message | None:
-    """What a companion encrypted for a phone; None, and a remark, when it cannot be decrypted."""
+def decrypted(companion: Companion, party: Party, node: Node, enc: Node) -> E2E.Message | None:
+    """What a companion encrypted for a phone; None when it cannot be decrypted, and is asked for again."""
     try:
         return E2E.Message.FromString(party.decrypt(companion.lid, enc.get("type"), enc.data))
     except (SignalError, DecodeError) as error:
-        detail = f"{message_id} from {companion.lid} at {party.lid}: {error}"
-        companion.network.remark("undecryptable", detail)
+        ask_again(companion, party, node, str(error))
         return None
 
 
+def ask_again(companion: Companion, party: Party, node: Node, why: str) -> None:
+    """Note that a phone cannot decrypt a message, and send the companion fresh keys to encrypt it for."""
+    network, message_id = companion.network, node.get("id")
+    network.remark("undecryptable", f"{message_id} from {companion.lid} at {party.lid}: {why}")
+    to = node.jid("to")
+    in_group = to is not None and to.server == GROUP_SERVER
+    bundle = party.bundle()
+    retry = {"count": 1, "id": message_id, "t": node.get("t") or network.timestamp(), "v": 1}
+    content = [
+        Node("retry", retry),
+        bundles.registration(bundle),
+        Node("keys", {}, bundles.keys(bundle)),
+    ]
+    attrs = {
+        "from": to if in_group else party.lid,
+        "participant": party.lid if in_group else None,
+        "id": message_id,
+        "type": "retry",
+        "t": network.timestamp(),
+    }
+    companion.deliver(Node("receipt", attrs, content))
+
+
 def _to_phone(companion: Companion, party: Party, node: Node, to: Jid, enc: Node) -> None:
-    message = decrypted(companion, party, node.get("id"), enc)
+    message = decrypted(companion, party, node, enc)
     if message is None:
         return
     if message.HasField("deviceSentMessage"):

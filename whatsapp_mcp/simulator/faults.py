@@ -83,6 +83,8 @@ class Faults:
     """How many of the next messages never reach the link; they come with the next login."""
     duplicate: int = 0
     """How many of the next messages are sent twice."""
+    corrupt: int = 0
+    """How many of the next messages have a flipped bit in each ciphertext."""
     reorder: int = 0
     """How many of the next messages are held, to be sent in reverse once they are all there."""
     latency: float = 0.0
@@ -99,6 +101,9 @@ class Faults:
         if self.lose:
             self.lose -= 1
             return []
+        if self.corrupt:
+            self.corrupt -= 1
+            return [Node(node.tag, node.attrs, [_flipped(each) for each in node.children])]
         if self.duplicate:
             self.duplicate -= 1
             return [node, node]
@@ -128,3 +133,11 @@ class Faults:
                     each.name,
                     each.default_factory() if callable(each.default_factory) else each.default,
                 )
+
+
+def _flipped(node: Node) -> Node:
+    if node.tag != "enc":
+        return node
+    middle = len(node.data) // 2
+    data = node.data[:middle] + bytes([node.data[middle] ^ 1]) + node.data[middle + 1 :]
+    return Node(node.tag, node.attrs, data)

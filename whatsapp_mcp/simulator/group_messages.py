@@ -89,8 +89,10 @@ def _to_phone(
 ) -> None:
     network = companion.network
     for enc in own:
-        handed = direct.decrypted(companion, party, node.get("id"), enc)
-        if handed is not None and handed.HasField("senderKeyDistributionMessage"):
+        handed = direct.decrypted(companion, party, node, enc)
+        if handed is None:
+            return
+        if handed.HasField("senderKeyDistributionMessage"):
             distribution = handed.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
             group.keys.learn(party.lid, companion.lid, distribution)
     if message is None:
@@ -103,8 +105,7 @@ def _to_phone(
             raise SignalError("no sender key")
         said = E2E.Message.FromString(unpad(receiver.decrypt(message.data)))
     except (SignalError, DecodeError) as error:
-        detail = f"{node.get('id')} from {companion.lid} at {party.lid} in {group.jid}: {error}"
-        network.remark("undecryptable", detail)
+        direct.ask_again(companion, party, node, str(error))
         return
     sender = companion.phone.lid
     party.take_in(Received(node.get("id"), said, sender, group.jid, network.timestamp(), node))

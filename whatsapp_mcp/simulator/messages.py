@@ -60,7 +60,7 @@ def accept(companion: Companion, node: Node) -> None:
     if to is None:
         network.remark("malformed", repr(node))
         return
-    if faults.ack_error is None and companion.first_time(node.get("id")):
+    if faults.ack_error is None and companion.first_time(_try(node)):
         if to.server in (GROUP_SERVER, BROADCAST_SERVER):
             _accept_for_many(companion, node, to)
         elif to.server == CHANNEL_SERVER:
@@ -70,6 +70,12 @@ def accept(companion: Companion, node: Node) -> None:
     if not faults.no_acks and companion.connection is not None:
         attrs = {"class": "message", "id": node.get("id"), "from": to, "t": network.timestamp()}
         companion.connection.send(Node("ack", {**attrs, "error": faults.ack_error}))
+
+
+def _try(node: Node) -> str:
+    """A message id, and which attempt it is: a client that was asked to encrypt anew counts."""
+    enc = node.child("enc")
+    return f"{node.get('id')} {enc.get('count') if enc else ''}"
 
 
 def _accept_for_many(companion: Companion, node: Node, to: Jid) -> None:

@@ -11,6 +11,7 @@ from whatsapp_mcp.jid import BROADCAST_SERVER, GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E, Common
 from whatsapp_mcp.simulator import calls, kinds, messages, pictures, presence
 from whatsapp_mcp.simulator.audience import StatusFeed
+from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.network import Network
@@ -118,6 +119,13 @@ class Party:
         if self._signed_prekey is None:
             self._signed_prekey = IdentityKeyPair.generate(self._random.randbytes)
         return self._signed_prekey
+
+    def forget_keys(self) -> None:
+        """Drop all keys and sessions; new ones are made when needed."""
+        self.registration_id = self._random.randrange(1, 16380)
+        self._identity = self._signed_prekey = None
+        self._prekeys.clear()
+        self._sessions.clear()
 
     def bundle(self) -> PreKeyBundle:
         """A prekey bundle with a fresh one-time prekey."""
@@ -312,6 +320,15 @@ class Person(Party):
     def hangs_up(self, call_id: str, to: Phone | None = None, reason: str = "") -> None:
         """End a call."""
         calls.terminate(self, to or self.network.first_account, call_id, reason)
+
+    def reinstalls(self) -> None:
+        """Begin anew on a fresh phone: other keys, no sessions."""
+        self.forget_keys()
+        notification = {"from": self.lid, "type": "encrypt", "id": self.network.new_id()}
+        for phone in self.network.accounts:
+            for companion in phone.companions.values():
+                body = [Node("identity")]
+                companion.deliver(Node("notification", {**notification, "t": self.network.timestamp()}, body))
 
     def changes_number(self, number: str) -> None:
         """Move to another number; the LID stays, and so do the chats.

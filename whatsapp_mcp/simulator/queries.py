@@ -8,6 +8,7 @@ lists them all.
 from collections.abc import Callable, Mapping, Sequence
 
 from whatsapp_mcp.jid import USER_SERVER, Jid
+from whatsapp_mcp.simulator import bundles
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.signal.session import PreKeyBundle
@@ -54,23 +55,8 @@ def _upload_prekeys(companion: Companion, iq: Node) -> Sequence[Node]:
     return ()
 
 
-def bundle_node(jid: Jid, bundle: PreKeyBundle) -> Node:
-    """Published keys as a `<user>` of the answer to `get key`."""
-    signed = [
-        Node("id", {}, bundle.signed_prekey_id.to_bytes(3, "big")),
-        Node("value", {}, bundle.signed_prekey),
-        Node("signature", {}, bundle.signed_prekey_signature),
-    ]
-    children = [
-        Node("registration", {}, bundle.registration_id.to_bytes(4, "big")),
-        Node("type", {}, b"\x05"),
-        Node("identity", {}, bundle.identity),
-        Node("skey", {}, signed),
-    ]
-    if bundle.prekey_id is not None and bundle.prekey is not None:
-        one_time = [Node("id", {}, bundle.prekey_id.to_bytes(3, "big")), Node("value", {}, bundle.prekey)]
-        children.append(Node("key", {}, one_time))
-    return Node("user", {"jid": jid}, children)
+def _user(jid: Jid, bundle: PreKeyBundle) -> Node:
+    return Node("user", {"jid": jid}, [bundles.registration(bundle), *bundles.keys(bundle)])
 
 
 def _prekeys(companion: Companion, iq: Node) -> Sequence[Node]:
@@ -82,9 +68,9 @@ def _prekeys(companion: Companion, iq: Node) -> Sequence[Node]:
         if jid is None or party is None:
             continue
         if jid.device == 0:
-            users.append(bundle_node(jid, party.bundle()))
+            users.append(_user(jid, party.bundle()))
         elif jid.device in party.companions:
-            users.append(bundle_node(jid, party.companions[jid.device].take_bundle()))
+            users.append(_user(jid, party.companions[jid.device].take_bundle()))
     return [Node("list", {}, users)]
 
 

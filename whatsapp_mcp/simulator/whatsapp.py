@@ -190,6 +190,10 @@ class WhatsApp:
         """Lose the next messages on their way; they come with the next login."""
         self.faults.lose = messages
 
+    def corrupt(self, messages: int) -> None:
+        """Flip a bit in the next messages: the client cannot decrypt them and asks for them again."""
+        self.faults.corrupt = messages
+
     def duplicate(self, messages: int) -> None:
         """Send each of the next messages twice."""
         self.faults.duplicate = messages
