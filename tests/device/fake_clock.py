@@ -46,9 +46,11 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, alarm by alarm, and let everybody act on it."""
+        await anyio.wait_all_tasks_blocked()
         end = self._passed + seconds
         while self._alarms and self._alarms[0][0] <= end:
-            self._passed, _, alarm = heapq.heappop(self._alarms)
+            due, _, alarm = heapq.heappop(self._alarms)
+            self._passed = max(self._passed, due)
             if isinstance(alarm, anyio.Event):
                 alarm.set()
             else:
@@ -56,3 +58,9 @@ class FakeClock:
             await anyio.wait_all_tasks_blocked()
         self._passed = end
         await anyio.wait_all_tasks_blocked()
+
+    async def jump(self, seconds: float) -> None:
+        """Let time pass at once, as when a machine was asleep."""
+        await anyio.wait_all_tasks_blocked()
+        self._passed += seconds
+        await self.advance(0)

@@ -162,9 +162,12 @@ def _stored(tree: ast.Module) -> list[str]:
             called = ast.unparse(node.value.func).rpartition(".")[2]
             if called in HELD and any(isinstance(target, ast.Attribute) for target in node.targets):
                 found.append(ast.unparse(node.targets[0]))
-        elif isinstance(node, ast.withitem) and isinstance(node.optional_vars, ast.Attribute):
-            if ".use(" in ast.unparse(node.context_expr):
-                found.append(ast.unparse(node.optional_vars))
+        elif (
+            isinstance(node, ast.withitem)
+            and isinstance(node.optional_vars, ast.Attribute)
+            and ".use(" in ast.unparse(node.context_expr)
+        ):
+            found.append(ast.unparse(node.optional_vars))
     return found
 
 

@@ -72,6 +72,8 @@ class ReconnectLoop:
         self._chance = chance
         self._changed = changed
         self._events: deque[tuple[Event, anyio.Event | None]] = deque()
+        self._asked: list[anyio.Event] = []
+        self._due: deque[Effect] = deque()
         self._wake = anyio.Event()
         self._news = anyio.Event()
 
@@ -101,18 +103,20 @@ class ReconnectLoop:
         return self._link
 
     async def run(self) -> None:
-        """Take events, and `Tick` when the state's timer runs out, until cancelled."""
+        """Take events, and `Tick` when the state's timer runs out, until cancelled.
+
+        May be run again after a failure: effects that are still due come first.
+        """
         while True:
-            while self._events:
-                # Taken off only when done: a turn that fails or is cancelled is not half forgotten.
-                event, dealt_with = self._events[0]
-                await self._turn(event)
-                self._events.popleft()
-                if dealt_with is not None:
-                    dealt_with.set()
-            self._wake = anyio.Event()
-            if await within(self._clock, self._left(), self._awake) is None:
-                self.post(state.Tick())
+            await self._do_effects()
+            if not self._events:
+                self._wake = anyio.Event()
+                if await within(self._clock, self._left(), self._awake) is None:
+                    self.post(state.Tick())
+            event, dealt_with = self._events.popleft()
+            self._apply(event)
+            if dealt_with is not None:
+                self._asked.append(dealt_with)
 
     async def _awake(self) -> bool:
         await self._wake.wait()
@@ -125,30 +129,36 @@ class ReconnectLoop:
     def _moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic(), self._chance())
 
-    async def _turn(self, event: Event) -> None:
-        effects = self._apply(event)
-        for effect in effects:
-            match effect:
-                case Effect.START:
-                    await self._start()
-                case Effect.STOP:
-                    await self._clients.replace(None)
-                case Effect.FORGET:
-                    await self._forget_keys()
-                case Effect.PROBE:
-                    self._tasks.start_soon(self._probe, self._link.generation)
+    async def _do_effects(self) -> None:
+        while self._due:
+            # Taken off only when done: what is cancelled half way is done again.
+            await self._do(self._due[0])
+            self._due.popleft()
         await self._record.save(self._link)
+        while self._asked:
+            self._asked.pop().set()
 
-    def _apply(self, event: Event) -> tuple[Effect, ...]:
+    async def _do(self, effect: Effect) -> None:
+        match effect:
+            case Effect.START:
+                await self._start()
+            case Effect.STOP:
+                await self._clients.replace(None)
+            case Effect.FORGET:
+                await self._forget_keys()
+            case Effect.PROBE:
+                self._tasks.start_soon(self._probe, self._link.generation)
+
+    def _apply(self, event: Event) -> None:
         before = self._link
         self._link, effects = state.step(before, event, self._moment())
+        self._due.extend(effects)
         if self._link != before:
             if self._link.state is not before.state:
                 logger.info("link %s: %s", self._link.state.value, self._link.reason or "well")
             self._news.set()
             self._news = anyio.Event()
             self._changed(before, self._link)
-        return effects
 
     async def _start(self) -> None:
         generation = await self._clients.replace(self._launch)

@@ -1,0 +1,254 @@
+"""The outbox: accepted once, handed over once, in order, and the truth about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.device.fake_clock import FakeClock
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.outbox import KEPT_FOR, Outbox
+from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, Rejected, SendUnknown
+from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+ANN = "15550002222@s.whatsapp.net"
+BOB = "15550003333@s.whatsapp.net"
+
+
+@dataclass
+class Wire:
+    """WhatsApp as the outbox sees it: what was handed over, and what it answers."""
+
+    online: bool = True
+    linked: bool = True
+    handed_over: list[str] = field(default_factory=list)
+    raises: Exception | None = None
+    gate: anyio.Event | None = None
+    begun: anyio.Event = field(default_factory=anyio.Event)
+
+    async def hand_over(self, chat: str, message: str, deadline: float) -> dict[str, Any]:
+        self.begun.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.raises is not None:
+            raise self.raises
+        self.handed_over.append(chat)
+        return {"id": f"3EB0{len(self.handed_over):012d}", "timestamp": 1_767_225_600}
+
+
+@dataclass
+class Rig:
+    outbox: Outbox
+    archive: Archive
+    wire: Wire
+    clock: FakeClock
+
+    async def status(self, send_id: int) -> SendStatus:
+        return (await self.archive.outbox_get(send_id)).status
+
+    async def until(self, send_id: int, status: SendStatus) -> None:
+        with anyio.fail_after(5):
+            while await self.status(send_id) is not status:  # noqa: ASYNC110
+                await anyio.sleep(0.005)
+
+
+async def never_called(method: str, params: dict[str, Any]) -> Any:
+    """A text needs nothing of the client but to be sent."""
+    raise AssertionError(method)
+
+
+async def no_calls(method: str, params: dict[str, Any]) -> Any:
+    raise AssertionError(f"{method} is not needed for a text")
+
+
+@asynccontextmanager
+async def rig(folder: AccountFolder, wire: Wire | None = None) -> AsyncIterator[Rig]:
+    wire, clock = wire or Wire(), FakeClock()
+    async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
+        outbox = Outbox(
+            archive,
+            wire.hand_over,
+            clock,
+            call=never_called,
+            online=lambda: wire.online,
+            linked=lambda: wire.linked,
+        )
+        tasks.start_soon(outbox.run)
+        yield Rig(outbox, archive, wire, clock)
+
+
+def text(
+    words: str, chat: str = ANN, *, key: str | None = None, wait: float = 5.0, queue: bool = True
+) -> SendRequest:
+    return SendRequest(chat, TextContent(words), idempotency_key=key, wait=wait, queue=queue)
+
+
+async def test_a_send_is_sent_and_archived(folder: AccountFolder) -> None:
+    async with rig(folder) as it:
+        result = await it.outbox.send(text("hello"))
+        assert result.status is SendStatus.SENT
+        assert result.message_id is not None
+        assert (await it.archive.message(result.message_id)).text == "hello"
+
+
+async def test_the_same_key_never_sends_twice(folder: AccountFolder) -> None:
+    async with rig(folder) as it:
+        first = await it.outbox.send(text("hello", key="k"))
+        again = await it.outbox.send(text("hello", key="k"))
+        assert again.send_id == first.send_id
+        with pytest.raises(InvalidArgument):
+            await it.outbox.send(text("something else", key="k"))
+        assert it.wire.handed_over == [ANN]
+
+
+async def test_an_unanswered_send_is_unknown_and_not_repeated(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
+        result = await it.outbox.send(text("hello"))
+        assert result.status is SendStatus.UNKNOWN
+        it.wire.raises = None
+        with pytest.raises(SendUnknown):
+            await it.outbox.send(text("hello"))
+        it.outbox.poke()
+        await it.clock.jump(3600)
+        assert it.wire.handed_over == []
+        assert (await it.outbox.send(text("something else"))).status is SendStatus.SENT
+
+
+@pytest.mark.parametrize("error", [Busy("The client ended."), SendUnknown("No answer.")])
+async def test_a_client_that_ends_in_between_leaves_the_send_unknown(
+    folder: AccountFolder, error: Exception
+) -> None:
+    async with rig(folder, Wire(raises=error)) as it:
+        assert (await it.outbox.send(text("hello"))).status is SendStatus.UNKNOWN
+
+
+async def test_a_refusal_is_raised_and_kept(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(raises=Rejected("Error 479."))) as it:
+        with pytest.raises(Rejected, match="479"):
+            await it.outbox.send(text("hello", key="k"))
+        again = await it.outbox.send(text("hello", key="k"))
+        assert again.status is SendStatus.FAILED
+        assert again.reason is not None
+        assert "479" in again.reason
+
+
+async def test_what_was_not_handed_over_waits_for_the_link_and_keeps_its_order(
+    folder: AccountFolder,
+) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        sends = [await it.outbox.send(text(f"{number}", wait=0)) for number in range(5)]
+        assert {send.status for send in sends} == {SendStatus.QUEUED}
+        it.wire.online = True
+        it.outbox.poke()
+        for send in sends:
+            await it.until(send.send_id, SendStatus.SENT)
+        ids = [(await it.archive.outbox_get(send.send_id)).message_id for send in sends]
+        assert ids == sorted(ids, key=str)
+
+
+async def test_a_link_that_is_down_during_hand_over_queues_the_send_again(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(raises=NotConnected("The link is down."))) as it:
+        result = await it.outbox.send(text("hello", wait=0))
+        await it.until(result.send_id, SendStatus.QUEUED)
+        it.wire.raises = None
+        with anyio.fail_after(5):
+            while not it.wire.handed_over:
+                await it.clock.advance(1)
+                await anyio.sleep(0.005)
+        await it.until(result.send_id, SendStatus.SENT)
+
+
+async def test_one_chat_that_hangs_does_not_hold_another(folder: AccountFolder) -> None:
+    gate = anyio.Event()
+    async with rig(folder, Wire(gate=gate)) as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.outbox.send, text("slow", ANN))
+        await it.wire.begun.wait()
+        it.wire.gate = None
+        assert (await it.outbox.send(text("fast", BOB))).status is SendStatus.SENT
+        gate.set()
+
+
+async def test_a_send_that_may_not_wait_is_refused_without_a_link(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        with pytest.raises(NotConnected):
+            await it.outbox.send(text("hello", queue=False))
+        assert await it.archive.outbox_unsettled() == ()
+
+
+async def test_nothing_is_accepted_without_a_linked_phone(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(linked=False, online=False)) as it:
+        with pytest.raises(NotLinked):
+            await it.outbox.send(text("hello"))
+
+
+async def test_a_queued_send_expires_with_a_reason(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        result = await it.outbox.send(text("hello", wait=0))
+        await it.clock.jump(KEPT_FOR.total_seconds() + 60)
+        await it.until(result.send_id, SendStatus.FAILED)
+        assert "expired" in ((await it.archive.outbox_get(result.send_id)).reason or "")
+        it.wire.online = True
+        it.outbox.poke()
+        await it.clock.jump(60)
+        assert it.wire.handed_over == []
+
+
+async def test_the_next_host_goes_on_with_what_is_queued(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as first:
+        result = await first.outbox.send(text("hello", wait=0))
+    async with rig(folder) as second:
+        await second.until(result.send_id, SendStatus.SENT)
+        assert second.wire.handed_over == [ANN]
+
+
+async def test_what_a_dead_host_was_sending_is_unknown_to_the_next(folder: AccountFolder) -> None:
+    async with open_archive(folder, write=True) as archive:
+        entry, _ = await archive.outbox_add(text("hello"))
+        await archive.outbox_sending(entry.send_id)
+    async with rig(folder) as second:
+        await second.until(entry.send_id, SendStatus.UNKNOWN)
+        await second.clock.jump(3600)
+        assert second.wire.handed_over == []
+
+
+async def test_a_send_whose_host_is_stopped_in_between_is_unknown(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(gate=anyio.Event())) as first, anyio.create_task_group() as tasks:
+        tasks.start_soon(first.outbox.send, text("hello"))
+        await first.wire.begun.wait()
+        (entry,) = await first.archive.outbox_unsettled()
+        tasks.cancel_scope.cancel()
+    async with open_archive(folder, write=True) as archive:
+        assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN
+
+
+async def test_a_caller_that_gives_up_before_the_hand_over_withdraws_the_send(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        with anyio.move_on_after(0.05):
+            await it.outbox.send(text("hello", wait=100))
+        assert await it.archive.outbox_unsettled() == ()
+        it.wire.online = True
+        it.outbox.poke()
+        await it.clock.jump(60)
+        assert it.wire.handed_over == []
+
+
+async def test_a_caller_that_gives_up_after_the_hand_over_leaves_the_truth(folder: AccountFolder) -> None:
+    gate = anyio.Event()
+    async with rig(folder, Wire(gate=gate)) as it:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(it.outbox.send, text("hello", wait=100))
+            await it.wire.begun.wait()
+            tasks.cancel_scope.cancel()
+        (entry,) = await it.archive.outbox_unsettled()
+        assert entry.status is SendStatus.SENDING
+        gate.set()
+        await it.until(entry.send_id, SendStatus.SENT)

@@ -1,0 +1,198 @@
+"""The reconnect loop on a clock of its own: no client that was replaced is ever touched again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import anyio
+import pytest
+
+from tests.device.fake_clock import FakeClock
+from whatsapp_mcp.device import state
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.client_process import Client
+from whatsapp_mcp.device.reconnect import PROBE_DEADLINE, ReconnectLoop
+from whatsapp_mcp.device.state import Link
+from whatsapp_mcp.errors import NotConnected, WhatsAppError
+from whatsapp_mcp.models import ConnectionState as S
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Fakes:
+    """Clients that were made, and what happened to them that must not."""
+
+    made: list[FakeClient] = field(default_factory=list)
+    misdeeds: list[str] = field(default_factory=list)
+    answering: bool = True
+    forgotten: int = 0
+
+    @property
+    def alive(self) -> list[int]:
+        return [client.generation for client in self.made if not client.dead]
+
+
+class FakeClient:
+    """A client that tells when it is used after its end."""
+
+    def __init__(self, generation: int, fakes: Fakes) -> None:
+        self.generation = generation
+        self.dead = False
+        self._fakes = fakes
+        fakes.made.append(self)
+
+    def kill(self) -> None:
+        self.dead = True
+
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+    async def call(self, method: str, params: Any = None, *, deadline: float) -> None:
+        if self.dead:
+            self._fakes.misdeeds.append(f"{method} on {self.generation}")
+        await anyio.lowlevel.checkpoint()
+        if not self._fakes.answering:
+            await anyio.sleep_forever()
+
+
+class Kept:
+    """Keeps the link nowhere."""
+
+    async def save(self, link: Link) -> None:
+        await anyio.lowlevel.checkpoint()
+
+    def forget(self) -> None:
+        """Nothing is stored."""
+
+
+@dataclass
+class Rig:
+    loop: ReconnectLoop
+    clients: Accessor[Client]
+    fakes: Fakes
+    clock: FakeClock
+    tasks: anyio.abc.TaskGroup
+
+    async def tell(self, *events: state.Event) -> None:
+        for event in events:
+            self.loop.post(event)
+            await anyio.wait_all_tasks_blocked()
+
+
+def end(client: Client) -> None:
+    client.kill()
+
+
+@asynccontextmanager
+async def rig(*, running: bool = True) -> AsyncIterator[Rig]:
+    fakes, clock = Fakes(), FakeClock()
+    clients: Accessor[Client] = Accessor(lambda: NotConnected("None."), end=end)
+    async with background_tasks() as tasks:
+        loop = ReconnectLoop(
+            clients,
+            lambda generation: cast("Client", FakeClient(generation, fakes)),
+            tasks,
+            Kept().forget,
+            Kept(),
+            link=Link(S.OFFLINE, clock.now()),
+            clock=clock,
+            chance=lambda: 0.5,
+        )
+        if running:
+            tasks.start_soon(loop.run)
+        yield Rig(loop, clients, fakes, clock, tasks)
+
+
+async def test_a_replaced_client_is_never_touched_by_a_later_check() -> None:
+    async with rig() as it:
+        await it.tell(state.Opened(linked=True), state.Online(1))
+        assert it.fakes.alive == [1]
+        await it.tell(state.Disconnected(1))
+        await it.clock.advance(state.LIBRARY_RECONNECT + 1)
+        assert it.fakes.alive == [2]
+        await it.tell(state.Online(2))
+        # Everything that may have been waiting for the old one becomes due.
+        for _ in range(20):
+            await it.clock.advance(60)
+            await it.tell(state.Doubtful(1, "late"), state.Disconnected(1), state.Ended(1, "late"))
+        assert it.fakes.alive == [2]
+        assert it.fakes.misdeeds == []
+        assert it.loop.link.state is S.ONLINE
+
+
+async def test_a_probe_that_outlives_its_client_decides_nothing() -> None:
+    async with rig() as it:
+        await it.tell(state.Opened(linked=True), state.Online(1))
+        it.fakes.answering = False
+        await it.tell(state.Doubtful(1, "keep-alive"))
+        await it.tell(state.ReconnectAsked(), state.Online(2))
+        it.fakes.answering = True
+        await it.clock.advance(PROBE_DEADLINE * 2)
+        assert it.fakes.alive == [2]
+        assert it.loop.link.state is S.ONLINE
+        assert it.fakes.misdeeds == []
+
+
+async def test_replacements_under_load_touch_only_the_current_client() -> None:
+    async with rig() as it:
+        await it.tell(state.Opened(linked=True), state.Online(1))
+        done = anyio.Event()
+        served = 0
+
+        async def user() -> None:
+            nonlocal served
+            while not done.is_set():
+                try:
+                    async with it.clients.use(5) as client:
+                        await client.call("probe", deadline=5)
+                        served += 1
+                except WhatsAppError:
+                    pass
+                await anyio.lowlevel.checkpoint()
+
+        async with anyio.create_task_group() as users:
+            for _ in range(10):
+                users.start_soon(user)
+            for _ in range(100):
+                await it.loop.ask(state.ReconnectAsked())
+                it.loop.post(state.Online(it.loop.link.generation))
+                await anyio.lowlevel.checkpoint()
+            done.set()
+        assert it.fakes.misdeeds == []
+        assert len(it.fakes.alive) == 1
+        assert served > 0
+
+
+@pytest.mark.parametrize("steps", range(0, 60, 1))
+async def test_a_loop_cancelled_at_any_wait_leaves_one_client_at_most_and_can_go_on(steps: int) -> None:
+    script: tuple[state.Event, ...] = (
+        state.Opened(linked=True),
+        state.Online(1),
+        state.ReconnectAsked(),
+        state.Online(2),
+        state.Doubtful(2, "quiet"),
+        state.ReconnectAsked(),
+        state.Online(3),
+    )
+    async with rig(running=False) as it:
+        for event in script:
+            it.loop.post(event)
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as first:
+                first.start_soon(it.loop.run)
+                for _ in range(steps):
+                    await anyio.lowlevel.checkpoint()
+                scope.cancel()
+        assert len(it.fakes.alive) <= 1
+        it.tasks.start_soon(it.loop.run)
+        await it.tell(state.ReconnectAsked())
+        generation = it.loop.link.generation
+        await it.tell(state.Online(generation))
+        assert it.fakes.alive == [generation]
+        assert it.loop.link.state is S.ONLINE
+        assert it.fakes.misdeeds == []

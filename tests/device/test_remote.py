@@ -1,0 +1,158 @@
+"""The remote device is the protocol, over a socket."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+import anyio.abc
+import pytest
+
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice, as_device
+from whatsapp_mcp.errors import Busy, InvalidArgument, Rejected
+from whatsapp_mcp.models import (
+    ConnectionState,
+    ConnectionStatus,
+    SendRequest,
+    SendResult,
+    SendStatus,
+    TextContent,
+)
+from whatsapp_mcp.rpc import Handler, Peer
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("kind", [RemoteDevice, OfflineDevice])
+def test_every_operation_of_the_protocol_is_there(kind: type) -> None:
+    asked = {name for name in vars(Device) if not name.startswith("_")}
+    assert asked == set(OPERATIONS)
+    for name in asked:
+        assert inspect.iscoroutinefunction(getattr(kind, name)), name
+
+
+class Bytes(anyio.abc.ByteReceiveStream, anyio.abc.ByteSendStream):
+    """One end of a memory stream as bytes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        return await self._stream.receive()
+
+    async def send(self, item: bytes) -> None:
+        await self._stream.send(item)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+@asynccontextmanager
+async def connected(answer: Handler) -> AsyncIterator[tuple[Device, anyio.CancelScope]]:
+    """A remote device, and what ends its host."""
+    to_host, from_server = anyio.create_memory_object_stream[bytes](100)
+    to_server, from_host = anyio.create_memory_object_stream[bytes](100)
+    alive = anyio.CancelScope()
+
+    async def host() -> None:
+        with alive:
+            async with Peer(Bytes(from_server), Bytes(to_server), answer):
+                await anyio.sleep_forever()
+
+    async with background_tasks() as tasks:
+        tasks.start_soon(host)
+        async with Peer(Bytes(from_host), Bytes(to_host)) as peer:
+            yield as_device(RemoteDevice("default", peer, 4711)), alive
+
+
+async def test_arguments_and_results_arrive_as_they_were() -> None:
+    request = SendRequest("15550002222@s.whatsapp.net", TextContent("hello", ("1@lid",)), wait=3)
+    result = SendResult(1, request.chat, SendStatus.SENT, "3EB0", 7, datetime(2026, 1, 1, tzinfo=UTC))
+    seen: list[dict[str, Any]] = []
+
+    async def answer(method: str, params: dict[str, Any]) -> Any:
+        operation = OPERATIONS[method]
+        seen.append(operation.load(params))
+        return operation.result.dump_python(result, mode="json")
+
+    async with connected(answer) as (device, _):
+        assert await device.send(request) == result
+    assert seen == [{"request": request}]
+
+
+async def test_an_error_arrives_as_its_class() -> None:
+    async def answer(method: str, params: dict[str, Any]) -> Any:
+        raise Rejected("Error 479.")
+
+    async with connected(answer) as (device, _):
+        with pytest.raises(Rejected, match="479"):
+            await device.resolve_number("+15550002222")
+
+
+async def test_a_host_that_ends_during_a_call_is_told() -> None:
+    begun = anyio.Event()
+
+    async def answer(method: str, params: dict[str, Any]) -> Any:
+        begun.set()
+        await anyio.sleep_forever()
+
+    async def end(alive: anyio.CancelScope) -> None:
+        await begun.wait()
+        alive.cancel()
+
+    async with connected(answer) as (device, alive), anyio.create_task_group() as tasks:
+        tasks.start_soon(end, alive)
+        with pytest.raises(Busy, match="4711"):
+            await device.reconnect()
+        assert (await device.status()).state is ConnectionState.OFFLINE
+
+
+async def test_a_host_that_is_stopped_is_told_within_seconds() -> None:
+    async def answer(method: str, params: dict[str, Any]) -> Any:
+        await anyio.sleep_forever()
+
+    async with connected(answer) as (device, _):
+        with anyio.fail_after(8):
+            status = await device.status()
+    assert status.state is ConnectionState.OFFLINE
+    assert status.hosted_by == 4711
+    assert "4711" in (status.action or "")
+
+
+async def test_a_slow_call_of_a_host_that_lives_is_waited_for() -> None:
+    async def answer(method: str, params: dict[str, Any]) -> Any:
+        if method == PING:
+            return None
+        await anyio.sleep(2.5)
+        return "15550002222@s.whatsapp.net"
+
+    async with connected(answer) as (device, _):
+        assert await device.resolve_number("+15550002222") == "15550002222@s.whatsapp.net"
+
+
+async def test_an_offline_device_answers_its_status_and_refuses_the_rest() -> None:
+    device = as_device(OfflineDevice("default", "Nobody hosts."))
+    status = await device.status()
+    assert isinstance(status, ConnectionStatus)
+    assert (status.state, status.reason) == (ConnectionState.OFFLINE, "Nobody hosts.")
+    with pytest.raises(Busy, match="Nobody hosts"):
+        await device.reconnect()
+
+
+def test_an_unknown_or_malformed_argument_is_refused() -> None:
+    with pytest.raises(InvalidArgument):
+        OPERATIONS["link"].load({"telephone": "1"})
+    with pytest.raises(InvalidArgument):
+        OPERATIONS["link_state"].load({"wait": "long"})
+
+
+def test_patience_covers_what_the_caller_asked_to_wait() -> None:
+    request = SendRequest("1@lid", TextContent("x"), wait=500)
+    assert OPERATIONS["send"].patience({"request": request}) > 500
