@@ -24,7 +24,7 @@ from mcp.client.stdio import StdioServerParameters
 from tests.fixtures import HttpServer, call, client_of, command, until
 from whatsapp_mcp.cli.demo import run_demo
 
-pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")]
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
 
 LIMIT = 90.0
 END_LIMIT = 5.0
@@ -137,6 +137,14 @@ async def test_an_application_uses_the_demo_over_stdio() -> None:
     async with Client(server, read_timeout_seconds=LIMIT) as client:
         await until(client, lambda status: status["state"] == "online", "connection_status", limit=LIMIT)
         await until(client, lambda page: bool(page["chats"]), "list_chats", limit=LIMIT)
+
+
+def test_where_it_cannot_run_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert run_demo() == 1
+    assert "The demo runs on Linux" in capsys.readouterr().out
 
 
 def test_without_pynacl_it_says_how_to_install_it(

@@ -25,6 +25,9 @@ device_name = "whatsapp-mcp demo"
 [policy]
 mode = "open"
 """
+ELSEWHERE: Final = """\
+The demo runs on Linux: its simulated WhatsApp has to make the client library trust it, and knows how to do
+that there alone. Everything else runs here too: link a phone with whatsapp-mcp link."""
 MISSING: Final = """\
 The demo needs PyNaCl, which only its simulated WhatsApp uses. Install it with
 
@@ -43,6 +46,9 @@ def run_demo(*, stdio: bool = False, once: bool = False) -> int:
         once: End after the main job instead of serving.
     """
     console = Console(stderr=stdio, highlight=False, soft_wrap=True)
+    if sys.platform != "linux":
+        console.print(ELSEWHERE, markup=False)
+        return 1
     if importlib.util.find_spec("nacl") is None:
         console.print(MISSING, markup=False)
         return 1
@@ -62,8 +68,6 @@ async def _run(console: Console, stdio: bool, once: bool) -> int:
 
 
 async def _end_on_signal(scope: anyio.CancelScope) -> None:
-    if sys.platform == "win32":
-        return
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async for _ in signals:
             scope.cancel()
