@@ -38,6 +38,18 @@ class Raw:
     code: EventCode
     payload: bytes
 
+    def __repr__(self) -> str:
+        """What a failing property test shows."""
+        kinds = {EventCode.MESSAGE: Neonize.Message, EventCode.RECEIPT: Neonize.Receipt}
+        kind = kinds.get(self.code)
+        if kind is None:
+            return f"{self.code.name}({self.payload!r})"
+        event = kind.FromString(self.payload)
+        where = event.Info.MessageSource if self.code is EventCode.MESSAGE else event.MessageSource
+        places = "/".join(f"{one.User}@{one.Server}" for one in (where.Chat, where.Sender, where.SenderAlt))
+        said = f"{event.Info.ID} {event.Message}" if self.code is EventCode.MESSAGE else f"{event.MessageIDs}"
+        return f"{self.code.name}({places} {said})"
+
 
 def journal(events: Iterable[Raw], after: int = 0) -> list[Event]:
     """Events in the order of arrival."""

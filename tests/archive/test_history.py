@@ -18,7 +18,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_conversation_brings_messages_name_settings_and_members(archive: Archive) -> None:
-    more = HistorySync.Conversation(ID=GROUP, archived=True, pinned=1, muteEndTime=NOON * 1000, description="All")
+    more = HistorySync.Conversation(
+        ID=GROUP, archived=True, pinned=1, muteEndTime=NOON * 1000, description="All"
+    )
     more.participant.add(userJID=ANA, rank=2)
     more.participant.add(userJID=BOB)
     messages = [
@@ -39,8 +41,12 @@ async def test_a_conversation_brings_messages_name_settings_and_members(archive:
 
 async def test_chunks_in_any_order_and_live_messages_between_give_one_archive(archive: Archive) -> None:
     chunks = [
-        ev.history(ev.conversation([ev.web_message(f"H{n}", f"{n}", at=NOON + n) for n in (5, 4)], unread=1), chunk=1),
-        ev.history(ev.conversation([ev.web_message(f"H{n}", f"{n}", at=NOON + n) for n in (4, 3, 2)]), chunk=2),
+        ev.history(
+            ev.conversation([ev.web_message(f"H{n}", f"{n}", at=NOON + n) for n in (5, 4)], unread=1), chunk=1
+        ),
+        ev.history(
+            ev.conversation([ev.web_message(f"H{n}", f"{n}", at=NOON + n) for n in (4, 3, 2)]), chunk=2
+        ),
         ev.message("H3", "3", at=NOON + 3),
         ev.message("H6", "6", at=NOON + 6),
     ]
@@ -116,7 +122,9 @@ async def test_the_past_makes_one_change_a_chat_and_no_change_a_message(archive:
 async def test_coverage_tells_from_when_to_when_and_where_something_is_missing(archive: Archive) -> None:
     more = HistorySync.Conversation(ID=ANA, endOfHistoryTransfer=True, endOfHistoryTransferType=1)
     messages = [ev.web_message(f"H{n}", at=NOON + n * 3600) for n in (5, 1)]
-    await archive.ingest(journal([ev.history(ev.conversation(messages, more=more)), ev.message("B1", chat=BOB)]))
+    await archive.ingest(
+        journal([ev.history(ev.conversation(messages, more=more)), ev.message("B1", chat=BOB)])
+    )
     begin, end = (datetime.fromtimestamp(NOON + h * 3600, UTC) for h in (2, 4))
     await archive.record_gap(begin, end, "the host was off")
     known = await archive.coverage(ANA)

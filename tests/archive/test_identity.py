@@ -24,7 +24,10 @@ async def test_two_chats_become_one_when_the_pair_is_learned_and_refs_stay_alive
     (chat,) = (await archive.chats()).items
     assert (chat.jid, chat.unread) == (ANA, 2)
     for jid in (ANA, ANA_LID):
-        assert [m.text for m in (await archive.messages(MessageFilter(chat=jid))).items] == ["hidden", "by number"]
+        assert [m.text for m in (await archive.messages(MessageFilter(chat=jid))).items] == [
+            "hidden",
+            "by number",
+        ]
     for text, ref in before.items():
         assert (await archive.message(ref)).text == text
     for where in (MessageFilter(chat=ANA), MessageFilter(chat=ANA_LID), MessageFilter(sender=ANA_LID)):
@@ -32,7 +35,9 @@ async def test_two_chats_become_one_when_the_pair_is_learned_and_refs_stay_alive
     assert await archive.check() == ()
 
 
-async def test_the_same_message_under_both_addresses_becomes_one_and_both_refs_lead_to_it(archive: Archive) -> None:
+async def test_the_same_message_under_both_addresses_becomes_one_and_both_refs_lead_to_it(
+    archive: Archive,
+) -> None:
     await archive.ingest(
         journal(
             [
@@ -44,7 +49,9 @@ async def test_the_same_message_under_both_addresses_becomes_one_and_both_refs_l
     assert len((await archive.messages()).items) == 2
     await archive.record_identities([(ANA, ANA_LID)])
     (message,) = (await archive.messages()).items
-    assert (await archive.message(1)).message_id == (await archive.message(2)).message_id == message.message_id
+    assert (
+        (await archive.message(1)).message_id == (await archive.message(2)).message_id == message.message_id
+    )
     assert len((await archive.search("twice")).items) == 1
     assert await archive.check() == ()
 
@@ -82,7 +89,11 @@ async def test_every_way_to_learn_a_pair_in_every_order_ends_the_same(archive: A
     for number, order in enumerate(itertools.permutations(ways)):
         await archive.purge()
         await archive.ingest(journal(order, after=number * 10))
-        assert [m.text for m in (await archive.messages(MessageFilter(chat=ANA))).items] == ["three", "zwei", "one"]
+        assert [m.text for m in (await archive.messages(MessageFilter(chat=ANA))).items] == [
+            "three",
+            "zwei",
+            "one",
+        ]
         assert (await archive.message("A3", chat=ANA)).status is SendStatus.READ
 
 

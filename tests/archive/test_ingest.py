@@ -93,7 +93,9 @@ async def test_a_poisoned_message_of_a_history_chunk_costs_only_itself(
         assert db.execute("SELECT payload FROM undecoded").fetchone()[0] == bad.SerializeToString()
 
 
-async def test_a_text_with_a_lone_surrogate_or_nul_is_kept_or_set_aside_but_never_raises(archive: Archive) -> None:
+async def test_a_text_with_a_lone_surrogate_or_nul_is_kept_or_set_aside_but_never_raises(
+    archive: Archive,
+) -> None:
     odd = ev.message("A1", "nul \x00 inside")
     result = await archive.ingest(journal([odd, ev.message("A2", "next", at=NOON + 1)]))
     assert result.messages + result.undecoded == 2
@@ -105,7 +107,9 @@ async def test_a_time_that_makes_no_sense_is_replaced_by_the_time_of_arrival(arc
     assert {m.timestamp.timestamp() for m in (await archive.messages()).items} == {NOON}
 
 
-async def test_an_undecryptable_message_keeps_its_place_for_the_one_that_comes_later(archive: Archive) -> None:
+async def test_an_undecryptable_message_keeps_its_place_for_the_one_that_comes_later(
+    archive: Archive,
+) -> None:
     await archive.ingest(journal([ev.undecryptable("A1"), ev.message("A2", "other", at=NOON + 5)]))
     page = await archive.messages(oldest_first=True)
     assert [m.kind for m in page.items] == [MessageKind.UNDECRYPTABLE, MessageKind.TEXT]

@@ -71,7 +71,9 @@ def _live_location(body: Any) -> None:
 
 def _contact(body: Any) -> None:
     body.contactMessage.displayName = "Bob"
-    body.contactMessage.vcard = "BEGIN:VCARD\nFN:Bob\nTEL;type=CELL;waid=15550000002:+1 555 000 0002\nEND:VCARD"
+    body.contactMessage.vcard = (
+        "BEGIN:VCARD\nFN:Bob\nTEL;type=CELL;waid=15550000002:+1 555 000 0002\nEND:VCARD"
+    )
 
 
 def _contacts(body: Any) -> None:
@@ -141,7 +143,9 @@ KINDS: list[tuple[Callable[[Any], None], MessageKind, str, dict[str, Any] | None
 ]
 
 
-@pytest.mark.parametrize(("fill", "kind", "text", "details"), KINDS, ids=[k[0].__name__.strip("_") for k in KINDS])
+@pytest.mark.parametrize(
+    ("fill", "kind", "text", "details"), KINDS, ids=[k[0].__name__.strip("_") for k in KINDS]
+)
 @pytest.mark.parametrize("from_history", [False, True], ids=["live", "history"])
 async def test_each_kind_is_told_alike_live_and_from_the_past(
     archive: Archive,
@@ -283,7 +287,9 @@ async def test_status_posts_and_channel_posts_have_chats_of_their_own(archive: A
             [
                 ev.message("S1", "my day", chat="status@broadcast", sender=ANA),
                 ev.message("C1", "news", chat="120363@newsletter", sender="120363@newsletter"),
-                ev.message("C1", "news, corrected", chat="120363@newsletter", sender="120363@newsletter", edit="3"),
+                ev.message(
+                    "C1", "news, corrected", chat="120363@newsletter", sender="120363@newsletter", edit="3"
+                ),
             ]
         )
     )

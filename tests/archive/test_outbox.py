@@ -126,7 +126,9 @@ async def test_a_receipt_settles_the_only_unknown_send_of_the_chat(archive: Arch
     ],
     ids=["an id of the phone", "another chat", "another time", "our own reading"],
 )
-async def test_a_receipt_that_may_be_for_something_else_settles_nothing(archive: Archive, receipt: ev.Raw) -> None:
+async def test_a_receipt_that_may_be_for_something_else_settles_nothing(
+    archive: Archive, receipt: ev.Raw
+) -> None:
     entry = await unknown(archive)
     await archive.ingest(journal([receipt]))
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN

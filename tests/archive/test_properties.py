@@ -50,14 +50,20 @@ def an_event(draw: st.DrawFn) -> Raw:
     chat, number = draw(CHATS), draw(NUMBERS)
     wa_id, at = message_id(number), NOON + number * 10
     where = place(draw, number, chat)
-    kind = draw(st.sampled_from(["message", "message", "undecryptable", "edit", "revoke", "reaction", "receipt", "history"]))
+    kind = draw(
+        st.sampled_from(
+            ["message", "message", "undecryptable", "edit", "revoke", "reaction", "receipt", "history"]
+        )
+    )
     if kind == "message":
         return ev.message(wa_id, f"text {number} of {chat}", at=at, **where)
     if kind == "undecryptable":
         return ev.undecryptable(wa_id, chat=where["chat"], sender=where.get("sender", ""), at=at)
     if kind == "edit":
         turn = draw(st.integers(1, 3))
-        return ev.edit(wa_id, f"edit {turn} of {number}", at=at + turn, own_id=f"E{chat}{number}{turn}", **where)
+        return ev.edit(
+            wa_id, f"edit {turn} of {number}", at=at + turn, own_id=f"E{chat}{number}{turn}", **where
+        )
     if kind == "revoke" and number == 5:
         return ev.revoke(wa_id, at=at + 5, **where)
     if kind == "receipt":
@@ -65,7 +71,9 @@ def an_event(draw: st.DrawFn) -> Raw:
         mark = draw(st.sampled_from(["DELIVERED", "READ"]))
         return ev.receipt(wa_id, kind=mark, chat=where["chat"], sender=reader, at=at + 3)
     if kind == "history":
-        value = ev.web_message(wa_id, f"text {number} of {chat}", chat=chat, sender=history_sender(number, chat), at=at)
+        value = ev.web_message(
+            wa_id, f"text {number} of {chat}", chat=chat, sender=history_sender(number, chat), at=at
+        )
         return ev.history(ev.conversation([value], chat=chat, unread=1))
     who = draw(st.sampled_from([ANA, ANA_LID])) if chat == GROUP else ""
     emoji = draw(st.sampled_from(["👍", "❤️", ""]))

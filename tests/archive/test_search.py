@@ -76,7 +76,15 @@ async def test_words_are_found_whatever_the_script(archive: Archive, query: str,
 
 @pytest.mark.parametrize(
     ("query", "expected"),
-    [("etin", {9}), ("uniao", {0, 1}), ("UNIÃO", {0, 1}), ("2024-0", {10}), ("50%", set()), ("_", set()), ("京に", {3})],
+    [
+        ("etin", {9}),
+        ("uniao", {0, 1}),
+        ("UNIÃO", {0, 1}),
+        ("2024-0", {10}),
+        ("50%", set()),
+        ("_", set()),
+        ("京に", {3}),
+    ],
 )
 async def test_the_inside_of_words_is_found_in_substring_mode(
     archive: Archive, query: str, expected: set[int]
@@ -167,7 +175,9 @@ async def test_a_search_in_a_chat_that_became_one_finds_what_was_indexed_before(
 
 
 @pytest.mark.parametrize("mode", ["words", "substring"])
-async def test_pages_follow_one_another_and_stay_stable_under_new_messages(archive: Archive, mode: str) -> None:
+async def test_pages_follow_one_another_and_stay_stable_under_new_messages(
+    archive: Archive, mode: str
+) -> None:
     await fill(archive, [f"common {n}" for n in range(25)])
     seen: list[str] = []
     cursor = None
@@ -208,7 +218,26 @@ async def test_a_cursor_that_is_not_ours_says_what_to_do(archive: Archive) -> No
         st.text(max_size=40),
         st.lists(
             st.sampled_from(
-                ['"', "*", "-", "(", ")", "AND", "OR", "NOT", "NEAR", "from:", "in:", "before:", "^", "{", ":", "x", "会", "😂"]
+                [
+                    '"',
+                    "*",
+                    "-",
+                    "(",
+                    ")",
+                    "AND",
+                    "OR",
+                    "NOT",
+                    "NEAR",
+                    "from:",
+                    "in:",
+                    "before:",
+                    "^",
+                    "{",
+                    ":",
+                    "x",
+                    "会",
+                    "😂",
+                ]
             ),
             max_size=8,
         ).map(" ".join),

@@ -121,8 +121,13 @@ def vote(*options: str, voter: str, author: str, at: int, sender: str | None = "
 
 
 @pytest.mark.parametrize("votes_first", [False, True])
-async def test_poll_votes_are_decrypted_and_a_persons_newest_counts(archive: Archive, votes_first: bool) -> None:
-    names = [ev.message("N1", "x", sender=ANA, chat=ANA, name="Ana"), ev.message("N2", "x", chat=BOB, name="Bob")]
+async def test_poll_votes_are_decrypted_and_a_persons_newest_counts(
+    archive: Archive, votes_first: bool
+) -> None:
+    names = [
+        ev.message("N1", "x", sender=ANA, chat=ANA, name="Ana"),
+        ev.message("N2", "x", chat=BOB, name="Bob"),
+    ]
     events = [
         poll(sender=ANA),
         vote("Pizza", voter=BOB, author=ANA, at=NOON + 1),
@@ -132,7 +137,11 @@ async def test_poll_votes_are_decrypted_and_a_persons_newest_counts(archive: Arc
     ]
     await archive.ingest(journal(names + (events[::-1] if votes_first else events)))
     message = await archive.message("P1")
-    assert message.poll == (PollOption("Pizza"), PollOption("Sushi", ("Bob", "Ana")), PollOption("Salad", ("You",)))
+    assert message.poll == (
+        PollOption("Pizza"),
+        PollOption("Sushi", ("Bob", "Ana")),
+        PollOption("Salad", ("You",)),
+    )
     assert [hit.message_id for hit in (await archive.search("sushi")).items] == ["P1"]
     assert message.details == {"choose": 1}
 
@@ -155,3 +164,29 @@ async def test_a_vote_that_is_forged_stays_sealed(archive: Archive) -> None:
     event = ev.Raw(forged.code, forged.payload)
     await archive.ingest(journal([poll(sender=ANA), event]))
     assert all(not option.voters for option in (await archive.message("P1")).poll)
+
+
+@pytest.mark.parametrize("sealed_first", [False, True])
+@pytest.mark.parametrize("from_history", [False, True])
+async def test_a_sealed_reaction_is_opened_with_the_secret_of_its_message(
+    archive: Archive, sealed_first: bool, from_history: bool
+) -> None:
+    body = E2E.Message(conversation="announcement")
+    body.messageContextInfo.messageSecret = SECRET
+    message = ev.message("P1", body, chat=GROUP, sender=ANA)
+    if from_history:
+        value = ev.web_message("P1", body, chat=GROUP, sender=ANA)
+        message = ev.history(ev.conversation([value], chat=GROUP))
+    iv = os.urandom(12)
+    plain = E2E.ReactionMessage(text="🎉", senderTimestampMS=NOON * 1000).SerializeToString()
+    reaction = E2E.Message()
+    reaction.encReactionMessage.targetMessageKey.ID = "P1"
+    reaction.encReactionMessage.encPayload = AESGCM(
+        secret_key(SECRET, "P1", ANA, BOB, "Enc Reaction")
+    ).encrypt(iv, plain, None)
+    reaction.encReactionMessage.encIV = iv
+    sealed = ev.message("X1", reaction, chat=GROUP, sender=BOB, at=NOON + 1)
+    events = [sealed, message] if sealed_first else [message, sealed]
+    for seq, event in enumerate(events):
+        await archive.ingest(journal([event], after=seq))
+    assert [reaction.emoji for reaction in (await archive.message("P1")).reactions] == ["🎉"]

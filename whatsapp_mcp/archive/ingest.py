@@ -82,6 +82,11 @@ class Ingest:
         """Whether a raw protobuf is all that there is of a message."""
         return self._messages.unknown
 
+    @property
+    def opens_sealed(self) -> bool:
+        """Whether a sealed add-on and the message it belongs to may have come together."""
+        return self._messages.opens_sealed
+
     def run(self, events: Sequence[JournalEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""
         done = position(self._db)

@@ -122,6 +122,10 @@ def drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
         (stays, goes),
     )
     db.execute("UPDATE refs SET message_id = ? WHERE message_id = ?", (stays, goes))
+    db.execute("UPDATE read_marks SET up_to = ? WHERE up_to = ?", (stays, goes))
+    db.execute("UPDATE chats SET read_id = ? WHERE read_id = ?", (stays, goes))
+    db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (stays, goes))
     db.execute("DELETE FROM fts WHERE rowid = ?", (goes,))
     db.execute("DELETE FROM media WHERE message_id = ?", (goes,))
-    db.execute("DELETE FROM messages WHERE id = ?", (goes,))
+    chat = db.execute("DELETE FROM messages WHERE id = ? RETURNING chat_id", (goes,)).fetchall()[0][0]
+    recount_unread(db, chat)

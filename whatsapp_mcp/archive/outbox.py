@@ -14,7 +14,7 @@ from whatsapp_mcp.archive import feed
 from whatsapp_mcp.archive.facts import OWNER, Mark, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.interface import OutboxEntry
-from whatsapp_mcp.archive.outgoing import content_of_request
+from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import SendRequest, SendStatus
 
@@ -204,9 +204,10 @@ def store_own(
     """Store a message that we sent."""
     from whatsapp_mcp.archive.ingest import Ingest
 
-    content = content_of_request(request, message)
-    if content is not None:
-        Ingest(db).apply([MessageFact(request.chat, None, message_id, at, content, live=True)])
+    owner = db.execute("SELECT coalesce(pn, lid) FROM contacts WHERE id = 0").fetchone()
+    facts = facts_of_request(request, message_id, at, message, owner[0] if owner else None)
+    if facts:
+        Ingest(db).apply(facts)
 
 
 def settle_by_copy(db: sqlite3.Connection, identities: Identities, fact: MessageFact) -> None:

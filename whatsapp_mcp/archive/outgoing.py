@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive.decode.content import content_of, parts
-from whatsapp_mcp.archive.facts import Content, Flag
-from whatsapp_mcp.models import MessageKind, SendRequest
+from whatsapp_mcp.archive.decode.addons import Origin, addon
+from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
+from whatsapp_mcp.archive.facts import Content, Fact, Flag, MessageFact
+from whatsapp_mcp.models import ADDON_KINDS, MessageKind, SendRequest
 
 _KINDS = {kind.value: kind for kind in MessageKind}
 
@@ -28,7 +29,31 @@ def content_of_request(request: SendRequest, message: bytes | None = None) -> Co
     return content
 
 
+def facts_of_request(
+    request: SendRequest, message_id: str, at: int, message: bytes | None = None, owner: str | None = None
+) -> list[Fact]:
+    """What a sent request leaves in the archive: a message, or a change of one.
+
+    Args:
+        request: What was asked for.
+        message_id: WhatsApp's id of it.
+        at: Seconds since 1970.
+        message: The `E2E.Message` that was sent, where it is known.
+        owner: The account's own jid.
+    """
+    if message:
+        found, _, _ = parts(protobufs.E2E.Message.FromString(message))
+        origin = Origin(request.chat, None, owner, message_id, at, live=True)
+        changes = [fact for name, value in found if name in ADDONS for fact in addon(name, value, origin)]
+        if changes:
+            return changes
+    content = content_of_request(request, message)
+    return [] if content is None else [MessageFact(request.chat, None, message_id, at, content, live=True)]
+
+
 def _from_request(content: Any) -> Content | None:
+    if content.kind in ADDON_KINDS:
+        return None
     kind = _KINDS.get(content.kind, MessageKind.UNKNOWN)
     text = str(getattr(content, "text", None) or getattr(content, "caption", None) or "")
     flags = Flag.LINK if "://" in text else 0

@@ -20,6 +20,7 @@ from whatsapp_mcp.archive import (
     queries,
     reports,
     schema,
+    sealed,
     search,
     upkeep,
 )
@@ -200,6 +201,8 @@ class SqliteArchive(SqliteReadingArchive):
     def _ingest(self, db: sqlite3.Connection, events: Sequence[JournalEvent]) -> IngestResult:
         batch = ingest.Ingest(db)
         result = batch.run(events)
+        if batch.opens_sealed:
+            batch.apply(sealed.open_waiting(db, self._raw, batch.raw))
         upkeep.keep_raw(self._raw, batch)
         return result
 

@@ -6,12 +6,14 @@ import sqlite3
 from typing import Literal
 
 from whatsapp_mcp.archive import index
+from whatsapp_mcp.archive.facts import PLACEHOLDERS
 
 
 def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:
     """Bring a message's row in line with what is known of its edits and revokes; what changed, if anything."""
-    chat, wa_id, sender, text, edited_at, revoked_at = db.execute(
-        "SELECT chat_id, wa_id, sender_id, text, edited_at, revoked_at FROM messages WHERE id = ?", (message,)
+    chat, wa_id, sender, kind, text, edited_at, revoked_at = db.execute(
+        "SELECT chat_id, wa_id, sender_id, kind, text, edited_at, revoked_at FROM messages WHERE id = ?",
+        (message,),
     ).fetchone()
     key = (chat, wa_id, sender)
     if revoked_at is not None:
@@ -23,6 +25,8 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
     if revoke is not None:
         erase(db, message, int(revoke[0]))
         return "revoke"
+    if kind in PLACEHOLDERS:
+        return None
     latest = db.execute(
         "SELECT at, text FROM edits WHERE (chat_id, wa_id, sender_id) = (?, ?, ?) ORDER BY at DESC LIMIT 1",
         key,

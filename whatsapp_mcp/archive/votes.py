@@ -58,11 +58,11 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     secret = json.loads(row[1]).get("secret") if row and row[1] else None
     if secret is None:
         return False
-    authors = _addresses(db, row[0])
+    authors = addresses(db, row[0])
     done = True
     for voter, payload, iv, voter_jid in sealed:
         told: list[str] = [voter_jid] if voter_jid else []
-        voters = list(dict.fromkeys(told + _addresses(db, voter)))
+        voters = list(dict.fromkeys(told + addresses(db, voter)))
         options = open_vote(bytes.fromhex(secret), poll, authors, voters, payload, iv)
         if options is None:
             done = False
@@ -75,7 +75,8 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     return done
 
 
-def _addresses(db: sqlite3.Connection, contact: int) -> list[str]:
+def addresses(db: sqlite3.Connection, contact: int) -> list[str]:
+    """Every address of a contact."""
     return [row[0] for row in db.execute("SELECT jid FROM addresses WHERE contact_id = ?", (contact,))]
 
 

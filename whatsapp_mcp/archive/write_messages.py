@@ -26,7 +26,8 @@ _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, fla
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _EARLIER = """SELECT EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
  OR EXISTS (SELECT 1 FROM edits WHERE chat_id = ?1 AND wa_id = ?2),
- EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2)"""
+ EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2),
+ EXISTS (SELECT 1 FROM sealed WHERE chat_id = ?1 AND target = ?2)"""
 
 
 class MessageWriter:
@@ -39,6 +40,7 @@ class MessageWriter:
         self.raw: dict[int, tuple[int, bytes]] = {}
         self.erased: set[int] = set()
         self.unknown = False
+        self.opens_sealed = False
         self.new = 0
         self.duplicates = 0
         self._last_id: dict[int, int] = {}
@@ -97,9 +99,10 @@ class MessageWriter:
         if fact.raw:
             self.raw[message] = (fact.raw_code, fact.raw)
             self.unknown |= content.kind is MessageKind.UNKNOWN
-        changed, receipted = db.execute(_EARLIER, (chat, fact.wa_id)).fetchone()
+        changed, receipted, sealed = db.execute(_EARLIER, (chat, fact.wa_id)).fetchone()
         if changed and versions.settle(db, message) == "revoke":
             self._erase_raw(message)
+        self.opens_sealed |= bool(sealed)
         if receipted:
             receipts.apply_early(db, chat, fact.wa_id)
         if sender == OWNER:

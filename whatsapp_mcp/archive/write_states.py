@@ -72,6 +72,7 @@ class StateWriter:
 
     def sealed(self, fact: SealedFact) -> None:
         """Keep an add-on that only the secret of its message opens."""
+        self._messages.opens_sealed = True
         chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
         self._db.execute(
             """INSERT INTO sealed SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9

@@ -1,0 +1,111 @@
+"""Add-ons sealed with a message's secret: edits, reactions and comments of newer clients, opened where we can.
+
+Keys are made as for poll votes (`votes.py`), with another use in the derivation (whatsmeow, `msgsecret.go`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from itertools import product
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.decode.addons import Origin, addon
+from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
+from whatsapp_mcp.archive.decode.history import HISTORY_CODE
+from whatsapp_mcp.archive.facts import Fact, MessageFact, ReactionFact
+from whatsapp_mcp.archive.votes import addresses, secret_key
+
+_USES: Final = {
+    "encReactionMessage": "Enc Reaction",
+    "encCommentMessage": "Enc Comment",
+    "encEventResponseMessage": "Event Response",
+    "secretEncryptedMessage": "Message Edit",
+}
+
+
+def open_waiting(
+    db: sqlite3.Connection, raw: sqlite3.Connection, fresh: Mapping[int, tuple[int, bytes]]
+) -> list[Fact]:
+    """Open what waits for messages that are here, and forget it.
+
+    Args:
+        db: The archive, in a write transaction.
+        raw: Raw protobufs, which hold the secrets.
+        fresh: Raw protobufs that are not stored yet.
+
+    Returns:
+        What the opened add-ons say.
+    """
+    facts: list[Fact] = []
+    for rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, chat, author in db.execute(
+        """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id, m.id, c.jid, m.sender_id
+        FROM sealed AS s JOIN messages AS m ON m.chat_id = s.chat_id AND m.wa_id = s.target
+        JOIN chats AS c ON c.id = s.chat_id"""
+    ).fetchall():
+        found = (
+            fresh.get(message)
+            or raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
+        )
+        secret = _secret(*found) if found else None
+        if secret is None:
+            continue
+        target = db.execute("SELECT wa_id FROM messages WHERE id = ?", (message,)).fetchone()[0]
+        told: list[str] = [sender_jid] if sender_jid else []
+        senders = list(dict.fromkeys(told + addresses(db, sender)))
+        plain = _open(secret, target, addresses(db, author), senders, _USES[name], payload, iv)
+        if plain is None:
+            continue
+        who = None if sender == 0 else senders[0]
+        facts += _facts(name, plain, Origin(chat, who, sender_jid, wa_id, at, live=True), target)
+        db.execute("DELETE FROM sealed WHERE rowid = ?", (rowid,))
+    return facts
+
+
+def _secret(code: int, payload: bytes) -> bytes | None:
+    """The secret that a message carries."""
+    if code == HISTORY_CODE:
+        value = protobufs.Web.WebMessageInfo.FromString(payload)
+        return value.messageSecret or parts(value.message)[2]
+    event = protobufs.Neonize.Message.FromString(payload)
+    return parts(event.Message)[2] or parts(event.Raw)[2]
+
+
+def _open(
+    secret: bytes, target: str, authors: list[str], senders: list[str], use: str, payload: bytes, iv: bytes
+) -> bytes | None:
+    for author, sender in product(authors, senders):
+        key = secret_key(secret, target, author, sender, use)
+        for data in (b"", f"{target}\x00{sender}".encode()):
+            try:
+                return AESGCM(key).decrypt(iv, payload, data)
+            except (InvalidTag, ValueError):
+                continue
+    return None
+
+
+def _facts(name: str, plain: bytes, origin: Origin, target: str) -> list[Fact]:
+    e2e: Any = protobufs.E2E
+    try:
+        if name == "encReactionMessage":
+            value = e2e.ReactionMessage.FromString(plain)
+            at_ms = value.senderTimestampMS or origin.at * 1000
+            return [ReactionFact(origin.chat, origin.author, target, value.text, at_ms)]
+        if name == "encEventResponseMessage":
+            return []
+        found, flags, secret = parts(e2e.Message.FromString(plain))
+    except DecodeError:
+        return []
+    for part, value in found:
+        if part in ADDONS:
+            return addon(part, value, origin)
+    content = content_of(found, flags, secret)
+    if content is None:
+        return []
+    content.reply_to = content.reply_to or target
+    return [MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, live=True)]
