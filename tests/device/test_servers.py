@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -9,16 +12,21 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.device.server_process import server_process
 from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.device import host
 from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.host import PROTOCOL
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 
+REFUSAL = host._refusal
 Opened = tuple[Accessor[Device], ReadingArchive]
 Open = Callable[[], AbstractAsyncContextManager[Opened]]
 
@@ -97,3 +105,113 @@ async def test_when_the_host_ends_another_takes_over(wa: WhatsApp, server: Open)
             with anyio.fail_after(3):
                 while (await until(devices, ConnectionState.ONLINE)).generation != 2:  # noqa: ASYNC110
                     await anyio.sleep(0.02)
+
+
+def home_of(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+async def hosted_by(devices: Accessor[Device], pid: int) -> ConnectionStatus:
+    """The status, once the server `pid` hosts and is online."""
+    with anyio.fail_after(20):
+        while (status := await until(devices, ConnectionState.ONLINE)).hosted_by != pid:  # noqa: ASYNC110
+            await anyio.sleep(0.02)
+    return status
+
+
+async def test_when_the_host_is_killed_another_takes_over(wa: WhatsApp, server: Open, tmp_path: Path) -> None:
+    async with linked(wa, server):
+        pass
+    ann = wa.person("Ann")
+    async with server_process(home_of(tmp_path)) as host, server() as (devices, archive):
+        await hosted_by(devices, host.pid)
+        host.kill()
+        begun = anyio.current_time()
+        await ann.says("meanwhile")
+        await hosted_by(devices, os.getpid())
+        assert anyio.current_time() - begun < 3
+        with anyio.fail_after(10):
+            while not (await archive.search("meanwhile")).items:  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+        assert len(wa.me.companions) == 1
+
+
+async def test_the_client_process_ends_with_a_killed_host(wa: WhatsApp, server: Open, tmp_path: Path) -> None:
+    async with linked(wa, server):
+        pass
+    async with server_process(home_of(tmp_path)) as host:
+        await wa.me.online()
+        host.kill()
+        with anyio.fail_after(3):
+            await wa.me.offline()
+
+
+async def test_a_stopped_host_is_told_as_such_and_can_go_on(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    async with linked(wa, server):
+        pass
+    async with server_process(home_of(tmp_path)) as host, server() as (devices, _):
+        await hosted_by(devices, host.pid)
+        os.kill(host.pid, signal.SIGSTOP)
+        try:
+            with anyio.fail_after(8):
+                status = await status_of(devices)
+            assert status.state is ConnectionState.OFFLINE
+            assert status.hosted_by == host.pid
+            assert str(host.pid) in (status.action or "")
+            with anyio.fail_after(8), pytest.raises(Busy, match=str(host.pid)):
+                async with devices.use() as device:
+                    await device.reconnect()
+            async with server() as (newcomer, _):
+                with anyio.fail_after(8):
+                    while (status := await status_of(newcomer)).hosted_by != host.pid:  # noqa: ASYNC110
+                        await anyio.sleep(0.05)
+                assert "does not answer" in (status.reason or "")
+        finally:
+            os.kill(host.pid, signal.SIGCONT)
+        await hosted_by(devices, host.pid)
+
+
+async def test_the_end_of_a_server_leaves_no_process_and_no_socket(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    settings = Settings(home=home_of(tmp_path))
+    async with linked(wa, server):
+        assert settings.account_folder().socket.exists()
+        begun = anyio.current_time()
+    assert anyio.current_time() - begun < 2
+    assert not settings.account_folder().socket.exists()
+    with anyio.fail_after(1):
+        await wa.me.offline()
+
+
+async def test_a_stale_socket_is_no_obstacle(server: Open, tmp_path: Path) -> None:
+    folder = Settings(home=home_of(tmp_path)).account_folder()
+    folder.create()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(folder.socket))
+    async with server() as (devices, _), server() as (others, _):
+        assert (await until(devices, ConnectionState.UNLINKED)).hosted_by == os.getpid()
+        await until(others, ConnectionState.UNLINKED)
+
+
+async def test_two_homes_never_mix(wa: WhatsApp, server: Open, tmp_path: Path) -> None:
+    async with linked(wa, server), open_device(Settings(home=tmp_path / "another")) as (devices, _):
+        assert (await until(devices, ConnectionState.UNLINKED)).number is None
+
+
+@pytest.mark.parametrize(
+    ("theirs", "who"), [(PROTOCOL + 1, "this server"), (PROTOCOL - 1, "the server that hosts")]
+)
+async def test_another_version_is_told_who_must_upgrade(
+    server: Open, monkeypatch: pytest.MonkeyPatch, theirs: int, who: str
+) -> None:
+    async with server() as (hosting, _):
+        await until(hosting, ConnectionState.UNLINKED)
+        monkeypatch.setattr(host, "_refusal", lambda answer: REFUSAL(answer | {"protocol": theirs}))
+        async with server() as (devices, _):
+            with anyio.fail_after(5):
+                while "Upgrade" not in ((status := await status_of(devices)).action or ""):  # noqa: ASYNC110
+                    await anyio.sleep(0.02)
+            assert who in (status.action or "")
