@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+
+from pydantic import Discriminator
 
 T = TypeVar("T")
 
@@ -266,8 +268,131 @@ class TextContent:
     kind: Literal["text"] = "text"
 
 
-Content = TextContent
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file of this machine, sent as this kind; `path` must stay until it is sent.
+
+    Attributes:
+        kind: How it is shown.
+        mime_type: What it is.
+        duration: Seconds, of audio and video.
+        waveform: 64 bytes of loudness (0-100) in base64, of a voice note.
+        thumbnail: A small JPEG in base64.
+    """
+
+    kind: Literal["image", "video", "gif", "audio", "voice", "document", "sticker"]
+    path: str
+    mime_type: str
+    caption: str = ""
+    file_name: str | None = None
+    duration: int | None = None
+    width: int | None = None
+    height: int | None = None
+    waveform: str | None = None
+    thumbnail: str | None = None
+    view_once: bool = False
+    mentions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocationContent:
+    """A place."""
+
+    latitude: float
+    longitude: float
+    name: str = ""
+    address: str = ""
+    kind: Literal["location"] = "location"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactCardContent:
+    """Somebody's card; `number` is E.164."""
+
+    name: str
+    number: str
+    kind: Literal["contact"] = "contact"
+
+
+@dataclass(frozen=True, slots=True)
+class PollContent:
+    """A question with options; `multiple` lets people take more than one."""
+
+    question: str
+    options: tuple[str, ...]
+    multiple: bool = False
+    kind: Literal["poll"] = "poll"
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardContent:
+    """A message of this archive, by ref, to another chat."""
+
+    ref: int
+    kind: Literal["forward"] = "forward"
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionContent:
+    """An emoji under the message with this id; an empty one takes it back."""
+
+    message_id: str
+    emoji: str
+    kind: Literal["reaction"] = "reaction"
+
+
+@dataclass(frozen=True, slots=True)
+class EditContent:
+    """A new text for an own message."""
+
+    message_id: str
+    text: str
+    kind: Literal["edit"] = "edit"
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeContent:
+    """Deletes a message for everyone."""
+
+    message_id: str
+    kind: Literal["revoke"] = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class PinContent:
+    """Pins a message for everyone in the chat for `seconds`; 0 unpins it."""
+
+    message_id: str
+    seconds: int
+    kind: Literal["pin"] = "pin"
+
+
+@dataclass(frozen=True, slots=True)
+class VoteContent:
+    """Own choice in a poll, by option names; none takes it back."""
+
+    message_id: str
+    options: tuple[str, ...]
+    kind: Literal["vote"] = "vote"
+
+
+Content = (
+    TextContent
+    | FileContent
+    | LocationContent
+    | ContactCardContent
+    | PollContent
+    | ForwardContent
+    | ReactionContent
+    | EditContent
+    | RevokeContent
+    | PinContent
+    | VoteContent
+)
 """What a send may carry, told apart by `kind`; the outbox stores it as JSON."""
+
+ADDON_KINDS: Final = frozenset({"reaction", "edit", "revoke", "pin", "vote"})
+"""Contents that change another message rather than being one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +408,7 @@ class SendRequest:
     """
 
     chat: str
-    content: Content
+    content: Annotated[Content, Discriminator("kind")]
     reply_to: str | None = None
     idempotency_key: str | None = None
     wait: float = 20.0

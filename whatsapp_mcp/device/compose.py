@@ -1,47 +1,197 @@
 """What is sent, as WhatsApp's protobuf.
 
 A plain text goes as `conversation`; one that answers or mentions somebody as `extendedTextMessage` with a
-`contextInfo`, as WhatsApp's own apps do.
+`contextInfo`, as WhatsApp's own apps do. What changes another message names it by its key.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
-from typing import TYPE_CHECKING
+import secrets
+import time
+from base64 import b64decode, b64encode
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.errors import MessageNotFound
-from whatsapp_mcp.models import Message, SendRequest
+from whatsapp_mcp.device.files import file_message, forwarded_file
+from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound, Unsupported
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import (
+    ContactCardContent,
+    EditContent,
+    FileContent,
+    ForwardContent,
+    LocationContent,
+    Message,
+    PinContent,
+    PollContent,
+    ReactionContent,
+    RevokeContent,
+    SendRequest,
+    TextContent,
+    VoteContent,
+)
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
-    from whatsapp_mcp.protobufs import E2E
+    from whatsapp_mcp.protobufs import E2E, Common
+
+CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
+"""(method, parameters) to the client's answer."""
+_SECRET_BYTES: Final = 32
+_FORWARDED_ONCE: Final = 1
 
 
-async def compose(request: SendRequest, archive: ReadingArchive) -> str:
+async def compose(request: SendRequest, archive: ReadingArchive, call: CallClient) -> str:
     """The E2E message of a request, in base64.
 
     Raises:
-        MessageNotFound: The message that is answered is not in the archive.
+        MessageNotFound: The message that is answered or changed is not in the archive.
+        WhatsAppError: A file could not be uploaded, a vote not be encrypted.
     """
-    quoted = None
-    if request.reply_to is not None:
-        quoted = await archive.message(request.reply_to, chat=request.chat)
-    return b64encode(message_of(request, quoted).SerializeToString()).decode()
+    message = await _message(request, archive, call)
+    return b64encode(message.SerializeToString()).decode()
 
 
-def message_of(request: SendRequest, quoted: Message | None = None) -> E2E.Message:
-    """The E2E message of a request that answers `quoted`."""
+async def _message(request: SendRequest, archive: ReadingArchive, call: CallClient) -> E2E.Message:
     from whatsapp_mcp.protobufs import E2E
 
-    content = request.content
-    if quoted is None and not content.mentions:
-        return E2E.Message(conversation=content.text)
-    context = E2E.ContextInfo(mentionedJID=list(content.mentions))
-    if quoted is not None:
-        if not quoted.sender:
-            raise MessageNotFound("It is not known who wrote the message that is answered.")
-        context.stanzaID = quoted.message_id
-        context.participant = quoted.sender
-        context.quotedMessage.conversation = quoted.text
-    extended = E2E.ExtendedTextMessage(text=content.text, contextInfo=context)
-    return E2E.Message(extendedTextMessage=extended)
+    match request.content:
+        case ForwardContent(ref):
+            return await _forward(await archive.message(ref), archive)
+        case VoteContent(poll_id, options):
+            poll = await archive.message(poll_id, chat=request.chat)
+            parameters = {"poll": _info(poll), "options": list(options)}
+            return E2E.Message.FromString(b64decode(await call("build_poll_vote", parameters)))
+        case ReactionContent() | EditContent() | RevokeContent() | PinContent():
+            target = await archive.message(request.content.message_id, chat=request.chat)
+            return _addon(request.content, target)
+        case FileContent():
+            message = await file_message(request.content, call)
+        case _:
+            message = message_of(request)
+    if request.reply_to is not None:
+        quote(message, await archive.message(request.reply_to, chat=request.chat))
+    return message
+
+
+def message_of(request: SendRequest) -> E2E.Message:
+    """The E2E message of a request that needs neither archive nor client."""
+    from whatsapp_mcp.protobufs import E2E
+
+    match request.content:
+        case TextContent(text, mentions):
+            if not mentions and request.reply_to is None:
+                return E2E.Message(conversation=text)
+            context = E2E.ContextInfo(mentionedJID=list(mentions))
+            return E2E.Message(extendedTextMessage=E2E.ExtendedTextMessage(text=text, contextInfo=context))
+        case LocationContent(latitude, longitude, name, address):
+            place = E2E.LocationMessage(
+                degreesLatitude=latitude, degreesLongitude=longitude, name=name, address=address
+            )
+            return E2E.Message(locationMessage=place)
+        case ContactCardContent(name, number):
+            card = E2E.ContactMessage(displayName=name, vcard=vcard(name, number))
+            return E2E.Message(contactMessage=card)
+        case PollContent(question, options, multiple):
+            poll = E2E.PollCreationMessage(
+                name=question,
+                options=[E2E.PollCreationMessage.Option(optionName=option) for option in options],
+                selectableOptionsCount=len(options) if multiple else 1,
+            )
+            secret = E2E.MessageContextInfo(messageSecret=secrets.token_bytes(_SECRET_BYTES))
+            return E2E.Message(pollCreationMessage=poll, messageContextInfo=secret)
+        case _:
+            raise Unsupported(f"A {request.content.kind} cannot be sent like this.")
+
+
+def vcard(name: str, number: str) -> str:
+    """A card as WhatsApp's own apps write it (vCard 3.0, `waid` opens the chat)."""
+    shown = name.replace("\\", "\\\\").replace("\n", " ").replace(",", "\\,").replace(";", "\\;")
+    return (
+        f"BEGIN:VCARD\nVERSION:3.0\nN:;{shown};;;\nFN:{shown}\n"
+        f"TEL;type=CELL;waid={number.lstrip('+')}:{number}\nEND:VCARD"
+    )
+
+
+def quote(message: E2E.Message, quoted: Message) -> None:
+    """Make the message an answer to another.
+
+    Raises:
+        MessageNotFound: It is not known who wrote that.
+    """
+    if not quoted.sender:
+        raise MessageNotFound("It is not known who wrote the message that is answered.")
+    _, body = message.ListFields()[0]
+    context = body.contextInfo
+    context.stanzaID = quoted.message_id
+    context.participant = quoted.sender
+    context.quotedMessage.conversation = quoted.text
+
+
+def key_of(message: Message) -> Common.MessageKey:
+    """The key that names a message on WhatsApp."""
+    from whatsapp_mcp.protobufs import Common
+
+    key = Common.MessageKey(remoteJID=message.chat, fromMe=message.from_me, ID=message.message_id)
+    if not message.from_me and not Jid.parse(message.chat).is_person:
+        key.participant = message.sender
+    return key
+
+
+def _addon(
+    content: ReactionContent | EditContent | RevokeContent | PinContent, target: Message
+) -> E2E.Message:
+    from whatsapp_mcp.protobufs import E2E
+
+    now = time.time_ns() // 1_000_000
+    key = key_of(target)
+    match content:
+        case ReactionContent(_, emoji):
+            reaction = E2E.ReactionMessage(key=key, text=emoji, senderTimestampMS=now)
+            return E2E.Message(reactionMessage=reaction)
+        case RevokeContent():
+            revoke = E2E.ProtocolMessage(type=E2E.ProtocolMessage.REVOKE, key=key)
+            return E2E.Message(protocolMessage=revoke)
+        case EditContent(_, text):
+            edit = E2E.ProtocolMessage(
+                type=E2E.ProtocolMessage.MESSAGE_EDIT,
+                key=key,
+                editedMessage=E2E.Message(conversation=text),
+                timestampMS=now,
+            )
+            inner = E2E.Message(protocolMessage=edit)
+            return E2E.Message(editedMessage=E2E.FutureProofMessage(message=inner))
+        case PinContent(_, seconds):
+            kind = E2E.PinInChatMessage.PIN_FOR_ALL if seconds else E2E.PinInChatMessage.UNPIN_FOR_ALL
+            pin = E2E.PinInChatMessage(key=key, type=kind, senderTimestampMS=now)
+            lasting = E2E.MessageContextInfo(messageAddOnDurationInSecs=seconds)
+            return E2E.Message(pinInChatMessage=pin, messageContextInfo=lasting)
+
+
+async def _forward(message: Message, archive: ReadingArchive) -> E2E.Message:
+    from whatsapp_mcp.protobufs import E2E
+
+    context = E2E.ContextInfo(isForwarded=True, forwardingScore=_FORWARDED_ONCE)
+    try:
+        return forwarded_file(message, await archive.media_source(message.ref), context)
+    except MediaUnavailable:
+        if message.media is not None or not message.text:
+            raise
+    text = E2E.ExtendedTextMessage(text=message.text, contextInfo=context)
+    return E2E.Message(extendedTextMessage=text)
+
+
+def _info(message: Message) -> str:
+    """The library's description of a message, in base64."""
+    from whatsapp_mcp.protobufs import Neonize
+
+    info = Neonize.MessageInfo(ID=message.message_id)
+    source = info.MessageSource
+    for proto, text in ((source.Chat, message.chat), (source.Sender, message.sender)):
+        jid = Jid.parse(text)
+        proto.User, proto.Server, proto.Device = jid.user, jid.server, jid.device
+        proto.RawAgent = proto.Integrator = 0
+        proto.IsEmpty = False
+    source.IsFromMe = message.from_me
+    source.IsGroup = Jid.parse(message.chat).is_group
+    return b64encode(info.SerializePartialToString()).decode()

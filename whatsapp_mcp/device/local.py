@@ -101,6 +101,7 @@ class LocalDevice:
             archive,
             self._hand_over,
             self._clock,
+            call=self.call,
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
         )

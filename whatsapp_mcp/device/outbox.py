@@ -8,6 +8,7 @@ only a receipt or the copy from another device settles it (the archive does, whe
 from __future__ import annotations
 
 import logging
+from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,7 +18,7 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, OutboxEntry
 from whatsapp_mcp.device.clock import Clock, within
-from whatsapp_mcp.device.compose import compose
+from whatsapp_mcp.device.compose import CallClient, compose
 from whatsapp_mcp.errors import (
     Busy,
     DeadlineExceeded,
@@ -49,6 +50,7 @@ class Outbox:
 
     Args:
         hand_over: Gives one message to the current client.
+        call: Asks the current client, for what a message needs before it can be handed over.
         online: Whether the link is up.
         linked: Whether a phone is linked.
     """
@@ -59,11 +61,13 @@ class Outbox:
         hand_over: HandOver,
         clock: Clock,
         *,
+        call: CallClient,
         online: Callable[[], bool],
         linked: Callable[[], bool],
     ) -> None:
         self._archive = archive
         self._hand_over = hand_over
+        self._call = call
         self._clock = clock
         self._online = online
         self._linked = linked
@@ -163,7 +167,14 @@ class Outbox:
         """Hand one over and keep the outcome; False when the line must wait for the link."""
         send_id = entry.send_id
         try:
-            message = await compose(entry.request, self._archive)
+            message = await compose(entry.request, self._archive, self._call)
+        except (NotConnected, Busy):
+            await self._clock.sleep(_RETRY_PAUSE)
+            return False
+        except WhatsAppError as error:
+            await self._fail(entry, error)
+            return True
+        try:
             await self._archive.outbox_sending(send_id)
         except InvalidArgument:
             logger.info("send %d was withdrawn", send_id)
@@ -190,7 +201,9 @@ class Outbox:
         else:
             timestamp = datetime.fromtimestamp(int(answer["timestamp"]), UTC)
             with anyio.CancelScope(shield=True):
-                await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp)
+                await self._archive.outbox_sent(
+                    send_id, str(answer["id"]), timestamp, message=b64decode(message)
+                )
             self.last_sent_at = self._clock.now()
         self._settle(send_id)
         return True
