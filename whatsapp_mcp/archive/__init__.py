@@ -4,7 +4,9 @@
 server for reading.
 """
 
+from whatsapp_mcp.archive.export import export
 from whatsapp_mcp.archive.interface import (
+    CALL_KEY,
     Archive,
     Change,
     ChatCandidate,
@@ -14,6 +16,7 @@ from whatsapp_mcp.archive.interface import (
     GroupMember,
     GroupUpdate,
     HistoryProgress,
+    ImportResult,
     IngestResult,
     JournalEvent,
     MediaSource,
@@ -25,6 +28,7 @@ from whatsapp_mcp.archive.interface import (
 from whatsapp_mcp.archive.sqlite import open_archive
 
 __all__ = [
+    "CALL_KEY",
     "Archive",
     "Change",
     "ChatCandidate",
@@ -34,6 +38,7 @@ __all__ = [
     "GroupMember",
     "GroupUpdate",
     "HistoryProgress",
+    "ImportResult",
     "IngestResult",
     "JournalEvent",
     "MediaSource",
@@ -41,5 +46,6 @@ __all__ = [
     "OutboxEntry",
     "ReadingArchive",
     "Statistics",
+    "export",
     "open_archive",
 ]

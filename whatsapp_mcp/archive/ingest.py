@@ -87,6 +87,16 @@ class Ingest:
         """Whether a sealed add-on and the message it belongs to may have come together."""
         return self._messages.opens_sealed
 
+    @property
+    def new(self) -> int:
+        """Messages that were new."""
+        return self._messages.new
+
+    @property
+    def duplicates(self) -> int:
+        """Messages that were there already."""
+        return self._messages.duplicates
+
     def run(self, events: Sequence[JournalEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""
         done = position(self._db)
@@ -112,11 +122,7 @@ class Ingest:
     def finish(self) -> None:
         """Bring what is derived of the touched chats up to date."""
         for chat in self._messages.touched:
-            self._db.execute(
-                "UPDATE chats SET last_id = coalesce((SELECT max(id) FROM messages WHERE chat_id = ?1), 0) WHERE id = ?1",
-                (chat,),
-            )
-            merge.recount_unread(self._db, chat)
+            merge.refresh_chat(self._db, chat)
         self._messages.touched.clear()
 
     def _event(self, event: JournalEvent) -> None:

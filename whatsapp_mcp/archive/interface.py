@@ -13,8 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Literal, Protocol
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
+from typing import Final, Literal, Protocol
 
 from whatsapp_mcp.models import (
     Chat,
@@ -29,6 +30,9 @@ from whatsapp_mcp.models import (
     SendStatus,
 )
 
+CALL_KEY: Final = "call:"
+"""Begins an idempotency key that names one call rather than one message: twins are refused as without a key."""
+
 MessageKey = int | str
 """A ref (`1042`, `"#1042"`, `"1042"`) or WhatsApp's id of a message."""
 
@@ -41,15 +45,29 @@ class JournalEvent(Protocol):
     """
 
     @property
-    def seq(self) -> int: ...
+    def seq(self) -> int:
+        """Its number; only grows."""
+        ...
+
     @property
-    def generation(self) -> int: ...
+    def generation(self) -> int:
+        """Number of the client process it came through."""
+        ...
+
     @property
-    def received_at(self) -> int: ...
+    def received_at(self) -> int:
+        """Milliseconds since 1970."""
+        ...
+
     @property
-    def code(self) -> int: ...
+    def code(self) -> int:
+        """Number of the event."""
+        ...
+
     @property
-    def payload(self) -> bytes: ...
+    def payload(self) -> bytes:
+        """Its protobuf."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,15 @@ class IngestResult:
     duplicates: int = 0
     undecoded: int = 0
     last_change: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import brought: messages that are new, those that were there, those that could not be read."""
+
+    messages: int
+    duplicates: int = 0
+    skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +353,7 @@ class ReadingArchive(Protocol):
         *,
         order: Literal["newest", "relevance"] = "newest",
         mode: Literal["words", "substring"] = "words",
+        zone: tzinfo = UTC,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
@@ -336,6 +364,7 @@ class ReadingArchive(Protocol):
 
         Args:
             order: By time, or by relevance among the newest matches (no cursor then).
+            zone: In which zone the days of `before:` and `after:` begin.
             mode: `substring` also finds the inside of words, slower.
 
         Raises:
@@ -568,5 +597,28 @@ class Archive(ReadingArchive, Protocol):
         """Delete messages for good (a chat's, those before a time, both together, or all); answers how many.
 
         Nothing of them stays in the index, in downloaded media or in free pages of the files.
+        """
+        ...
+
+    async def import_chat_export(
+        self, path: Path, chat: str, *, me: str | None = None, zone: tzinfo = UTC
+    ) -> ImportResult:
+        """Take over a chat that WhatsApp exported (`_chat.txt`, plain or in its zip with the files).
+
+        Args:
+            chat: Jid of the chat it is.
+            me: Our own name in the export, where it is not the name on WhatsApp.
+            zone: The zone of its times.
+
+        Raises:
+            InvalidArgument: It is not such an export.
+        """
+        ...
+
+    async def import_bridge(self, path: Path) -> ImportResult:
+        """Take over the `messages.db` of the bridge of lharries/whatsapp-mcp.
+
+        Raises:
+            InvalidArgument: It is not such a file.
         """
         ...

@@ -68,12 +68,14 @@ def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
         db.execute(f"UPDATE OR REPLACE {table} SET chat_id = ? WHERE chat_id = ?", (keep, lose))  # noqa: S608
     for table in ("sealed", "outbox", "events"):
         db.execute(f"UPDATE {table} SET chat_id = ? WHERE chat_id = ?", (keep, lose))  # noqa: S608
-    db.execute(
-        "UPDATE chats SET last_id = coalesce((SELECT max(id) FROM messages WHERE chat_id = ?1), 0) "
-        "WHERE id = ?1",
-        (keep,),
-    )
-    recount_unread(db, keep)
+    refresh_chat(db, keep)
+
+
+def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
+    """Bring what is derived from a chat's messages up to date."""
+    newest = "SELECT coalesce(max(id), 0) FROM messages WHERE chat_id = ?1"
+    db.execute(f"UPDATE chats SET last_id = ({newest}) WHERE id = ?1", (chat,))  # noqa: S608
+    recount_unread(db, chat)
 
 
 def recount_unread(db: sqlite3.Connection, chat: int) -> None:

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 from whatsapp_mcp.archive import feed
 from whatsapp_mcp.archive.facts import OWNER, Mark, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.interface import OutboxEntry
+from whatsapp_mcp.archive.interface import CALL_KEY, OutboxEntry
 from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import SendRequest, SendStatus
@@ -45,7 +45,7 @@ def add(
                     "Use a new key for a new message.",
                 )
             return _entry(db, row), False
-    else:
+    if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, body)
     cursor = db.execute(
         """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at)

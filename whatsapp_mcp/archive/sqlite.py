@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import Literal, overload
 
 import anyio
@@ -14,6 +15,7 @@ from whatsapp_mcp.archive import (
     changes,
     coverage,
     feed,
+    importer,
     ingest,
     outbox,
     people,
@@ -34,6 +36,7 @@ from whatsapp_mcp.archive.interface import (
     GroupMember,
     GroupUpdate,
     HistoryProgress,
+    ImportResult,
     IngestResult,
     JournalEvent,
     MediaSource,
@@ -112,11 +115,12 @@ class SqliteReadingArchive:
         *,
         order: Literal["newest", "relevance"] = "newest",
         mode: Literal["words", "substring"] = "words",
+        zone: tzinfo = UTC,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
         """See `ReadingArchive.search`."""
-        return await self._readers.run(search.search, query, where, order, mode, limit, cursor)
+        return await self._readers.run(search.search, query, where, order, mode, limit, cursor, zone)
 
     async def context(self, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
         """See `ReadingArchive.context`."""
@@ -334,6 +338,16 @@ class SqliteArchive(SqliteReadingArchive):
     async def purge(self, *, chat: str | None = None, before: datetime | None = None) -> int:
         """See `Archive.purge`."""
         return await self._writer.run_bare(upkeep.purge, self._raw, self._folder.media, chat, before)
+
+    async def import_chat_export(
+        self, path: Path, chat: str, *, me: str | None = None, zone: tzinfo = UTC
+    ) -> ImportResult:
+        """See `Archive.import_chat_export`."""
+        return await self._writer.run(importer.chat_export, self._folder.media, path, chat, me, zone)
+
+    async def import_bridge(self, path: Path) -> ImportResult:
+        """See `Archive.import_bridge`."""
+        return await self._writer.run(importer.bridge, path)
 
 
 @overload

@@ -196,11 +196,7 @@ def _delete(db: sqlite3.Connection, gone: list[int], chat: int | None) -> list[s
     db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
     db.execute("DROP TABLE gone")
     for one in {*touched, *([chat] if chat is not None else [])}:
-        db.execute(
-            "UPDATE chats SET last_id = coalesce((SELECT max(id) FROM messages WHERE chat_id = ?1), 0) WHERE id = ?1",
-            (one,),
-        )
-        merge.recount_unread(db, one)
+        merge.refresh_chat(db, one)
     return files
 
 

@@ -1,0 +1,263 @@
+"""Out of the archive and into it: exports, imports, and deleting for good."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from whatsapp_mcp.archive import Archive, MessageFilter, export
+from whatsapp_mcp.archive.chat_export import ExportedMessage, read
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+IPHONE = """\u200e[14/11/2023, 22:13:20] Ana Silva: hello
+[14/11/2023, 22:13:25] Max: first line
+second line
+\u200e[14/11/2023, 22:14:00] Ana Silva: \u200e<attached: 00000004-PHOTO-2023-11-14.jpg>
+[14/11/2023, 22:15:00] Max: ok
+[14/11/2023, 22:15:00] Max: ok
+"""
+ANDROID = """14/11/2023, 22:10 - Messages and calls are end-to-end encrypted. Tap to learn more.
+14/11/2023, 22:13 - Ana Silva: hello
+14/11/2023, 22:13 - Max: first line
+14/11/2023, 22:14 - Ana Silva: IMG-20231114-WA0001.jpg (file attached)
+a caption
+"""
+
+
+async def test_json_lines_text_and_page_hold_every_message(
+    archive: Archive, folder: AccountFolder, tmp_path: Path
+) -> None:
+    image = E2E.Message()
+    image.imageMessage.caption, image.imageMessage.mimetype = "<b>not bold</b>", "image/png"
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "hello", name="Ana"),
+                ev.message("A2", image, at=NOON + 1),
+                ev.reaction("A1", "👍"),
+            ]
+        )
+    )
+    (folder.media / "x.png").write_bytes(b"png")
+    await archive.record_media_path("A2", "x.png")
+    where = MessageFilter(chat=ANA)
+    assert await export(archive, tmp_path / "out.jsonl", "jsonl", where) == 2
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["message_id"] for line in lines] == ["A1", "A2"]
+    await export(archive, tmp_path / "out.txt", "text", where)
+    assert (tmp_path / "out.txt").read_text().splitlines()[0] == "[2023-11-14, 22:13:20] Ana: hello"
+    await export(archive, tmp_path / "out.html", "html", where, media=folder.media)
+    page = (tmp_path / "out.html").read_text()
+    assert "&lt;b&gt;not bold&lt;/b&gt;" in page
+    assert "<b>" not in page
+    assert "👍" in page
+    assert (tmp_path / "out_files" / "2.png").read_bytes() == b"png"
+    assert 'src="out_files/2.png"' in page
+
+
+async def test_an_iphone_export_is_taken_over_once_with_its_files(
+    archive: Archive, folder: AccountFolder, tmp_path: Path
+) -> None:
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as packed:
+        packed.writestr("_chat.txt", IPHONE)
+        packed.writestr("00000004-PHOTO-2023-11-14.jpg", b"jpeg")
+    await archive.ingest(journal([ev.message("A1", "hello", name="Ana Silva")]))
+    result = await archive.import_chat_export(path, ANA)
+    assert (result.messages, result.duplicates) == (4, 1)
+    page = await archive.messages(MessageFilter(chat=ANA), oldest_first=True)
+    assert [(m.from_me, m.text) for m in page.items] == [
+        (False, "hello"),
+        (True, "first line\nsecond line"),
+        (False, ""),
+        (True, "ok"),
+        (True, "ok"),
+    ]
+    media = page.items[2].media
+    assert media is not None
+    assert media.path is not None
+    assert (folder.media / media.path).read_bytes() == b"jpeg"
+    again = await archive.import_chat_export(path, ANA)
+    assert (again.messages, again.duplicates) == (0, 5)
+    assert (await archive.chats()).items[0].unread == 0
+    assert await archive.check() == ()
+
+
+async def test_a_group_export_finds_people_by_name_and_number(archive: Archive, tmp_path: Path) -> None:
+    text = "[1/2/23, 10:00:00 AM] Bob: one\n[1/2/23, 10:00:01 AM] Max: two\n[1/13/23, 1:00:02 PM] Stranger: three\n"
+    path = tmp_path / "_chat.txt"
+    path.write_text(text + "[1/13/23, 1:00:03 PM] +1 555 000 0009: four\n")
+    await archive.set_own(ev.ME, None, "Max")
+    await archive.ingest(journal([ev.message("N1", chat=BOB, name="Bob")]))
+    await archive.import_chat_export(path, GROUP)
+    page = await archive.messages(MessageFilter(chat=GROUP), oldest_first=True)
+    assert [(m.sender, m.sender_name, m.from_me) for m in page.items] == [
+        (BOB, "Bob", False),
+        (ev.ME, "Max", True),
+        ("", "Stranger", False),
+        ("15550000009@s.whatsapp.net", "+15550000009", False),
+    ]
+    assert page.items[2].timestamp == datetime(2023, 1, 13, 13, 0, 2, tzinfo=UTC)
+
+
+def test_android_and_iphone_lines_are_read_alike() -> None:
+    found = read(ANDROID.splitlines(), UTC)
+    assert found[0].name is None
+    assert found[1:] == [
+        ExportedMessage(1_699_999_980, "Ana Silva", "hello"),
+        ExportedMessage(1_699_999_980, "Max", "first line"),
+        ExportedMessage(1_700_000_040, "Ana Silva", "a caption", "IMG-20231114-WA0001.jpg"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["[25.12.23, 09:00:00] A: x"], (2023, 12, 25)),
+        (["12/25/23, 9:00 AM - A: x"], (2023, 12, 25)),
+        (["[2023-12-25, 09:00:00] A: x"], (2023, 12, 25)),
+        (["1/2/23, 09:00 - A: x", "2/2/23, 09:00 - A: y", "3/2/23, 09:00 - A: z"], (2023, 2, 1)),
+        (["1/2/23, 9:00 AM - A: x", "1/3/23, 9:00 AM - A: y"], (2023, 1, 2)),
+    ],
+)
+def test_the_order_of_day_and_month_is_told_by_the_dates(
+    lines: list[str], expected: tuple[int, int, int]
+) -> None:
+    when = datetime.fromtimestamp(read(lines, UTC)[0].at, UTC)
+    assert (when.year, when.month, when.day) == expected
+
+
+async def test_what_is_no_export_is_refused_and_changes_nothing(archive: Archive, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("just some notes\n")
+    for path in (tmp_path / "notes.txt", tmp_path / "missing.zip"):
+        with pytest.raises(InvalidArgument):
+            await archive.import_chat_export(path, ANA)
+        with pytest.raises(InvalidArgument):
+            await archive.import_bridge(path)
+    assert (await archive.statistics()).messages == 0
+
+
+async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_path: Path) -> None:
+    path = tmp_path / "messages.db"
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE chats (jid TEXT PRIMARY KEY, name TEXT, last_message_time TIMESTAMP)")
+        db.execute(
+            """CREATE TABLE messages (id TEXT, chat_jid TEXT, sender TEXT, content TEXT, timestamp TIMESTAMP,
+            is_from_me BOOLEAN, media_type TEXT, filename TEXT, url TEXT, media_key BLOB, file_sha256 BLOB,
+            file_enc_sha256 BLOB, file_length INTEGER, PRIMARY KEY (id, chat_jid))"""
+        )
+        db.execute("INSERT INTO chats VALUES (?, 'Club', NULL)", (GROUP,))
+        rows = [
+            (
+                "A1",
+                GROUP,
+                "15550000001",
+                "hi all",
+                "2023-11-14 22:13:20+00:00",
+                0,
+                "",
+                "",
+                "",
+                None,
+                None,
+                None,
+                0,
+            ),
+            ("A2", GROUP, "10000", "mine", "2023-11-14 22:13:21+00:00", 1, "", "", "", None, None, None, 0),
+            (
+                "A3",
+                ANA,
+                "15550000001",
+                "",
+                "2023-11-14T22:13:22Z",
+                0,
+                "image",
+                "a.jpg",
+                "https://cdn",
+                b"k",
+                b"s",
+                b"e",
+                9,
+            ),
+            ("A4", "nonsense", "x", "", "never", 0, "", "", "", None, None, None, 0),
+        ]
+        db.executemany(f"INSERT INTO messages VALUES ({', '.join('?' * 13)})", rows)
+    await archive.ingest(journal([ev.message("A1", "hi all", chat=GROUP, sender=ANA)]))
+    result = await archive.import_bridge(path)
+    assert (result.messages, result.duplicates, result.skipped) == (2, 1, 1)
+    page = await archive.messages(oldest_first=True)
+    assert [(m.message_id, m.chat_name, m.from_me) for m in page.items] == [
+        ("A1", "Club", False),
+        ("A2", "Club", True),
+        ("A3", "+15550000001", False),
+    ]
+    assert (await archive.media_source("A3")).media_key == b"k"
+
+
+@pytest.mark.parametrize("what", ["chat", "before", "all"])
+async def test_a_purge_leaves_nothing_behind(archive: Archive, folder: AccountFolder, what: str) -> None:
+    image = E2E.Message()
+    image.imageMessage.caption, image.imageMessage.mimetype = "purplemonkey in a picture", "image/png"
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "purplemonkey dishwasher"),
+                ev.message("A2", image, at=NOON + 1),
+                ev.edit("A1", "purplemonkey again"),
+                ev.message("B1", "to keep", chat=BOB, at=NOON + 1000),
+            ]
+        )
+    )
+    (folder.media / "pic.png").write_bytes(b"x")
+    await archive.record_media_path("A2", "pic.png")
+    arguments = {
+        "chat": {"chat": ANA},
+        "before": {"before": datetime.fromtimestamp(NOON + 500, UTC)},
+        "all": {},
+    }[what]
+    assert await archive.purge(**arguments) == (3 if what == "all" else 2)  # type: ignore[arg-type]
+    assert not (folder.media / "pic.png").exists()
+    assert (await archive.search("purplemonkey")).items == ()
+    assert len((await archive.search("keep")).items) == (0 if what == "all" else 1)
+    assert await archive.check() == ()
+    for path in folder.path.glob("*.db*"):
+        assert b"purplemonkey" not in path.read_bytes().lower(), path.name
+
+
+async def test_a_rebuilt_index_finds_the_same(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message(f"A{n}", f"needle {n}", at=NOON + n) for n in range(30)]))
+    before = [m.ref for m in (await archive.search("needle", limit=100)).items]
+    await archive.rebuild()
+    await archive.optimize()
+    assert [m.ref for m in (await archive.search("needle", limit=100)).items] == before
+    assert await archive.check() == ()
+
+
+async def test_a_newer_version_decodes_what_was_put_aside(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whatsapp_mcp.archive.decode import kinds
+
+    card = E2E.Message()
+    card.paymentInviteMessage.expiryTimestamp = 7
+    await archive.ingest(journal([ev.message("A1", card)]))
+    assert await archive.redecode() == 0
+
+    def invite(value: object) -> kinds.Content:
+        return kinds.Content(kinds.MessageKind.TEXT, f"invitation until {getattr(value, 'expiryTimestamp')}")  # noqa: B009
+
+    monkeypatch.setitem(kinds.HANDLERS, "paymentInviteMessage", invite)
+    assert await archive.redecode() == 1
+    assert (await archive.message("A1")).text == "invitation until 7"
+    assert len((await archive.search("invitation")).items) == 1
