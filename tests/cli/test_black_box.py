@@ -128,3 +128,21 @@ async def test_unlinking_an_account_without_a_phone_says_what_is_wrong(whatsapp:
 
     assert (answer.returncode, answer.stdout) == (1, b"")
     assert b"link" in answer.stderr
+
+
+async def test_a_whatsapp_that_cannot_be_reached_ends_linking_with_the_reason(whatsapp: WhatsApp, home: Path):
+    await whatsapp.refuse()
+
+    answer = await run(whatsapp, home, "link", "--json")
+
+    [event] = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert (answer.returncode, event["event"], event["code"]) == (1, "failed", "NOT_CONNECTED")
+    assert "dial" in event["reason"]
+
+
+async def test_a_person_is_told_everything_on_stderr(whatsapp: WhatsApp, home: Path):
+    answer = await run(whatsapp, home, "link", "--phone", "nonsense")
+
+    assert (answer.returncode, answer.stdout) == (1, b"")
+    assert b"unofficial client" in answer.stderr
+    assert b"Error: " in answer.stderr
