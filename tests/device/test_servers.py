@@ -19,8 +19,16 @@ from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.host import PROTOCOL
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.sending import send
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import (
+    ConnectionState,
+    ConnectionStatus,
+    SendRequest,
+    SendResult,
+    SendStatus,
+    TextContent,
+)
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -66,7 +74,7 @@ async def linked(wa: WhatsApp, server: Open) -> AsyncIterator[Opened]:
 
 async def test_a_server_that_hosts_links_and_sends(wa: WhatsApp, server: Open) -> None:
     ann = wa.person("Ann")
-    async with linked(wa, server) as (devices, archive):
+    async with linked(wa, server) as (devices, _):
         async with devices.use() as device:
             result = await device.send(SendRequest(str(ann.pn), TextContent("hello")))
         assert result.status is SendStatus.SENT
@@ -215,3 +223,32 @@ async def test_another_version_is_told_who_must_upgrade(
                 while "Upgrade" not in ((status := await status_of(devices)).action or ""):  # noqa: ASYNC110
                     await anyio.sleep(0.02)
             assert who in (status.action or "")
+
+
+async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    async with linked(wa, server):
+        pass
+    ann = wa.person("Ann")
+    chat = str(ann.pn)
+    async with server_process(home_of(tmp_path)) as host, server() as (devices, _):
+        await hosted_by(devices, host.pid)
+        results: list[SendResult] = []
+
+        async def chatter() -> None:
+            for number in range(30):
+                request = SendRequest(chat, TextContent(f"word {number}"), wait=10)
+                results.append(await send(devices, request))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(chatter)
+            while len(results) < 5:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            host.kill()
+        assert {result.status for result in results} <= {SendStatus.SENT, SendStatus.UNKNOWN}
+        unknown = [result for result in results if result.status is SendStatus.UNKNOWN]
+        assert len(unknown) <= 1, "only what was on its way when the host died"
+        with anyio.fail_after(10):
+            got = [(await ann.receives()).id for _ in range(30 - len(unknown))]
+        assert len(got) == len(set(got))

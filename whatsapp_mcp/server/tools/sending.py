@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
@@ -13,8 +14,16 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
 )
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import SendRequest, SendResult, SendStatus, TextContent
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, find_chat
+from whatsapp_mcp.models import (
+    Content,
+    Message,
+    ReactionContent,
+    SendRequest,
+    SendResult,
+    SendStatus,
+    TextContent,
+)
+from whatsapp_mcp.server.arguments import ChatArg, MessageArg, find_chat, find_known_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import SentData, sent_data
@@ -29,6 +38,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT: Final = 65_536
 """WhatsApp's limit for one text message, in characters."""
+MAX_EMOJI: Final = 16
+"""Code points of the longest emoji sequences, with room."""
 
 
 @tool("core", result=SentData)
@@ -55,9 +66,48 @@ async def send_message(
     request = SendRequest(
         chat=target.jid, content=TextContent(text), reply_to=reply_id, idempotency_key=idempotency_key
     )
+    return sent(await send(services, request), target, services)
+
+
+async def send(services: Services, request: SendRequest) -> SendResult:
+    """Send through whoever hosts; see `device.sending.send`, which loads only when it is needed."""
+    from whatsapp_mcp.device import sending
+
+    return await sending.send(services.devices, request)
+
+
+@tool("core", idempotent=True, result=SentData)
+async def react(
+    call: Call, message: MessageArg, emoji: Annotated[str, Field(description="Empty takes it back")]
+) -> Result:
+    """Put an emoji under a message."""
+    if len(emoji) > MAX_EMOJI:
+        raise InvalidArgument("emoji must be one emoji.")
+    services = await call.services()
+    found = await services.archive.message(message)
+    return await change(services, found, ReactionContent(found.message_id, emoji.strip()), "reacted")
+
+
+@tool("core", idempotent=True)
+async def mark_read(call: Call, chat: ChatArg) -> Result:
+    """Mark a chat as read; the others see it. Reading alone never does this."""
+    services = await call.services()
+    target = await find_known_chat(services, chat)
+    async with services.device() as device:
+        count = await device.mark_read(target.jid)
+    return Result(f"{count} marked read in {clean_name(target.name)}.", {"chat": target.jid, "marked": count})
+
+
+async def change(services: Services, message: Message, content: Content, done: str) -> Result:
+    """Send a change of a message and tell of it; while the link is down it is refused, not queued."""
+    request = SendRequest(chat=message.chat, content=content, queue=False)
     async with services.device() as device:
         result = await device.send(request)
-    return sent(result, target, services)
+    if result.status in {SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ}:
+        result = replace(result, ref=message.ref)
+        return Result(f"{done} #{message.ref}.", sent_data(result, services.zone))
+    state = f"{result.status.value}: {result.reason or 'no answer yet.'}"
+    return Result(f"{done} #{message.ref}? {state}", sent_data(result, services.zone))
 
 
 async def require_on_whatsapp(services: Services, chat: Chat) -> None:
@@ -95,4 +145,4 @@ def sent(result: SendResult, chat: Chat, services: Services) -> Result:
     return Result(text, sent_data(result, services.zone))
 
 
-TOOLS: Sequence[ToolFunction] = (send_message,)
+TOOLS: Sequence[ToolFunction] = (send_message, react, mark_read)

@@ -1,0 +1,102 @@
+"""Faults that only the client library's own clock brings out: 15 to 75 real seconds each, side by side."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from tests.device.conftest import Hosted
+from whatsapp_mcp.models import ConnectionState as S
+from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+
+async def test_a_half_open_link_is_renewed_within_a_minute(wa: WhatsApp, linked: Hosted) -> None:
+    with anyio.fail_after(60):
+        wa.go_silent()
+        await linked.until(S.DEGRADED, within=60)
+        wa.recover()
+        wa.go_silent()
+        await linked.device.wait_for(lambda link: link.generation == 2)
+        wa.recover()
+        await wa.cut()
+        await linked.until(S.ONLINE, within=60)
+
+
+async def test_unanswered_pings_on_a_link_that_works_cost_no_client(wa: WhatsApp, linked: Hosted) -> None:
+    wa.ignore_pings()
+    await linked.until(S.DEGRADED, within=60)
+    status = await linked.until(S.ONLINE, within=15)
+    assert status.generation == 1
+
+
+async def test_a_swallowed_reconnect_is_given_to_a_new_client(wa: WhatsApp, linked: Hosted) -> None:
+    wa.swallow_connect()
+    await wa.cut()
+    await linked.until(S.RECONNECTING)
+    wa.recover()
+    with anyio.fail_after(30):
+        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+
+
+async def test_a_websocket_that_is_never_answered_is_given_to_a_new_client(
+    wa: WhatsApp, linked: Hosted
+) -> None:
+    wa.swallow_websocket()
+    await wa.cut()
+    await linked.until(S.RECONNECTING)
+    wa.recover()
+    with anyio.fail_after(30):
+        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+
+
+async def test_a_handshake_that_is_never_answered_is_tried_again(wa: WhatsApp, linked: Hosted) -> None:
+    wa.swallow_noise()
+    await linked.device.reconnect()
+    with anyio.fail_after(40):
+        await linked.device.wait_for(lambda link: link.failures > 0)
+    wa.recover()
+    await linked.until(S.ONLINE, within=60)
+
+
+async def test_a_silent_stream_error_is_noticed(wa: WhatsApp, linked: Hosted) -> None:
+    await wa.stream_error(503, close=False)
+    wa.go_silent()
+    with anyio.fail_after(75):
+        await linked.device.wait_for(lambda link: link.generation == 2)
+        wa.recover()
+        await wa.cut()
+        await linked.until(S.ONLINE, within=60)
+
+
+async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_receipt(
+    wa: WhatsApp, linked: Hosted
+) -> None:
+    ann = wa.person("Ann")
+    wa.no_acks()
+    result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=60))
+    assert result.status is SendStatus.UNKNOWN
+    wa.recover()
+    await linked.until(S.ONLINE, within=60)
+    got = await ann.receives()
+    await ann.received(got.id)
+    with anyio.fail_after(10):
+        while (await linked.archive.outbox_get(result.send_id)).status is SendStatus.UNKNOWN:  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+    assert (await linked.archive.outbox_get(result.send_id)).message_id == got.id
+
+
+async def test_a_code_that_nobody_scans_expires_and_leaves_nothing(wa: WhatsApp, hosted: Hosted) -> None:
+    shown = await hosted.device.link()
+    assert shown.qr is not None
+    with anyio.fail_after(80):
+        following = await hosted.device.link_state(after_revision=shown.revision, wait=75)
+    assert following.qr is not None
+    assert following.qr.text != shown.qr.text
+    assert following.state is S.LINKING
+    await wa.cut()
+    status = await hosted.until(S.UNLINKED, within=60)
+    assert status.reason
+    assert hosted.device.client_pid is None
