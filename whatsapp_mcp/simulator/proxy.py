@@ -25,6 +25,9 @@ Handler = Callable[[anyio.abc.ByteStream], Awaitable[None]]
 """Serves one TLS stream until it ends."""
 
 
+_GOODBYE_SECONDS = 1.0
+
+
 class Proxy:
     """A CONNECT proxy; an async context that listens for as long as it is entered."""
 
@@ -46,7 +49,7 @@ class Proxy:
         self._faults = faults
         self._route = route
         self._address = address
-        self._open: dict[anyio.CancelScope, str] = {}
+        self._open: set[anyio.CancelScope] = set()
         self._exit = AsyncExitStack()
         self.port = 0
         self.refused_hosts: list[str] = []
@@ -78,16 +81,19 @@ class Proxy:
             scope.cancel()
 
     async def _serve(self, stream: anyio.abc.SocketStream) -> None:
+        refused = self._faults.refuse
         with anyio.CancelScope() as scope:
-            self._open[scope] = ""
+            self._open.add(scope)
             try:
-                if not self._faults.refuse:
+                if not refused:
                     await self._converse(stream)
+                    await _part(stream)
             except BROKEN:
                 pass
             finally:
-                del self._open[scope]
-                _reset_on_close(stream)
+                self._open.remove(scope)
+                if refused or scope.cancel_called:
+                    _reset_on_close(stream)
                 await anyio.aclose_forcefully(stream)
 
     async def _converse(self, stream: anyio.abc.SocketStream) -> None:
@@ -115,6 +121,14 @@ class Proxy:
                 standard_compatible=False,
             )
             await handler(tls)
+
+
+async def _part(stream: anyio.abc.SocketStream) -> None:
+    """End our side, and let the peer say its goodbye."""
+    with anyio.move_on_after(_GOODBYE_SECONDS):
+        await stream.send_eof()
+        while await stream.receive():
+            pass
 
 
 def _reset_on_close(stream: anyio.abc.SocketStream) -> None:
