@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -235,7 +236,7 @@ def kill_rounds(rounds: int) -> tuple[int, int]:
             process.send_signal(signal.SIGKILL)
             told = process.communicate()[0].split()
             last = int(told[-1]) if told else first + 10
-            with sqlite3.connect(folder.archive_db) as db:
+            with closing(sqlite3.connect(folder.archive_db)) as db:
                 assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
                 there = {row[0] for row in db.execute("SELECT wa_id FROM messages")}
             numbers = range(first, last)

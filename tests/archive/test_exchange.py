@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zipfile
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -150,7 +151,7 @@ async def test_what_is_no_export_is_refused_and_changes_nothing(archive: Archive
 
 async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_path: Path) -> None:
     path = tmp_path / "messages.db"
-    with sqlite3.connect(path) as db:
+    with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE chats (jid TEXT PRIMARY KEY, name TEXT, last_message_time TIMESTAMP)")
         db.execute(
             """CREATE TABLE messages (id TEXT, chat_jid TEXT, sender TEXT, content TEXT, timestamp TIMESTAMP,
@@ -193,6 +194,7 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
             ("A4", "nonsense", "x", "", "never", 0, "", "", "", None, None, None, 0),
         ]
         db.executemany(f"INSERT INTO messages VALUES ({', '.join('?' * 13)})", rows)
+        db.commit()
     await archive.ingest(journal([ev.message("A1", "hi all", chat=GROUP, sender=ANA)]))
     result = await archive.import_bridge(path)
     assert (result.messages, result.duplicates, result.skipped) == (2, 1, 1)

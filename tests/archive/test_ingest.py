@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -89,7 +90,7 @@ async def test_a_poisoned_message_of_a_history_chunk_costs_only_itself(
     bad = ev.web_message("BAD", nested, at=NOON + 9)
     result = await archive.ingest(journal([ev.history(ev.conversation([bad, *good]))]))
     assert (result.messages, result.undecoded) == (3, 1)
-    with sqlite3.connect(folder.archive_db) as db:
+    with closing(sqlite3.connect(folder.archive_db)) as db:
         assert db.execute("SELECT payload FROM undecoded").fetchone()[0] == bad.SerializeToString()
 
 
@@ -128,7 +129,7 @@ async def test_unknown_content_is_kept_raw_and_named(archive: Archive, folder: A
     (message,) = (await archive.messages()).items
     assert message.kind is MessageKind.UNKNOWN
     assert message.details == {"type": "paymentInviteMessage"}
-    with sqlite3.connect(folder.raw_db) as db:
+    with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT count(*) FROM raw").fetchone() == (1,)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+from contextlib import closing
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -57,7 +58,7 @@ async def test_a_revoked_message_keeps_its_place_and_nothing_of_its_text(
     assert message.revoked_at is not None
     assert await archive.edits(message.ref) == ()
     assert (await archive.search("confidential")).items == ()
-    with sqlite3.connect(folder.raw_db) as db:
+    with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)
 
 
