@@ -43,6 +43,7 @@ class FakeDevice:
     fails: WhatsAppError | None = None
     resolve_fails: WhatsAppError | None = None
     result: SendResult | None = None
+    file: str = ""
 
     async def status(self) -> ConnectionStatus:
         """As the fields say."""
@@ -81,6 +82,20 @@ class FakeDevice:
         if self.resolve_fails:
             raise self.resolve_fails
         return f"{number[1:]}@s.whatsapp.net" if number in self.known_numbers else None
+
+    async def mark_read(self, chat: str) -> int:
+        """Note it."""
+        self._act(f"mark_read {chat}")
+        return 2
+
+    async def typing(self, chat: str, state: str) -> None:
+        """Note it."""
+        self._act(f"typing {chat} {state}")
+
+    async def download(self, ref: int) -> str:
+        """Where `file` lies."""
+        self._act(f"download {ref}")
+        return self.file
 
     def _act(self, what: str) -> None:
         self.asked.append(what)

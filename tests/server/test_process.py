@@ -74,7 +74,7 @@ async def server(whatsapp: WhatsApp, home: Path) -> AsyncIterator[StdioServer]:
         started = StdioServer(process)
         with anyio.fail_after(30):
             await started.initialize()
-            while await started.state() == "offline":
+            while await started.state() == "offline":  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         yield started
     finally:
@@ -111,7 +111,7 @@ async def test_no_process_is_left_when_it_ends_while_linking(server: StdioServer
     server.process.send_signal(signal.SIGTERM)
     await server.ended_within(END_LIMIT)
     with anyio.fail_after(5):
-        while any(_runs(pid) for pid in left):
+        while any(_runs(pid) for pid in left):  # noqa: ASYNC110
             await anyio.sleep(0.02)
 
 

@@ -17,6 +17,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.device import keys, state
 from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.acts import Acts
 from whatsapp_mcp.device.client_process import Client
 from whatsapp_mcp.device.clock import Clock, SystemClock, within
 from whatsapp_mcp.device.ingest import Ingest
@@ -27,6 +28,7 @@ from whatsapp_mcp.device.reconnect import ReconnectLoop
 from whatsapp_mcp.device.record import LinkRecord
 from whatsapp_mcp.device.state import Link
 from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.device.topics import Topics
 from whatsapp_mcp.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -52,7 +54,7 @@ _SETTLE: Final = 5.0
 logger = logging.getLogger(__name__)
 
 
-class LocalDevice:
+class LocalDevice(Acts, Topics):
     """The linked device of an account whose lock this server holds.
 
     Args:

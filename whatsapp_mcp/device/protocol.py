@@ -2,7 +2,8 @@
 
 `LocalDevice` does them in the server that hosts the link, `RemoteDevice` asks that server over its socket
 and is generated from this protocol: whoever adds a method here writes it once, in `LocalDevice`. Parameters
-and results are therefore JSON-able: primitives and the dataclasses of `models.py`.
+and results are therefore JSON-able: primitives and the dataclasses of `models.py` and `directory.py`. What
+belongs to one topic (groups, contacts, channels …) is declared and done in its module of `topics/`.
 
 Reading what was said is not here: every server reads the archive itself.
 """
@@ -10,12 +11,13 @@ Reading what was said is not here: every server reads the archive itself.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Literal, Protocol
 
+from whatsapp_mcp.device.topics import TopicOperations
 from whatsapp_mcp.models import ConnectionStatus, LinkState, SendRequest, SendResult
 
 
-class Device(Protocol):
+class Device(TopicOperations, Protocol):
     """The linked device of one account.
 
     Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead link.
@@ -74,6 +76,27 @@ class Device(Protocol):
         Raises:
             NotConnected, DeadlineExceeded: WhatsApp could not be asked.
         """
+        ...
+
+    async def mark_read(self, chat: str) -> int:
+        """Tell WhatsApp that everything in this chat was read; answers how many messages that concerned.
+
+        Raises:
+            NotConnected, DeadlineExceeded: WhatsApp could not be told.
+        """
+        ...
+
+    async def download(self, ref: int) -> str:
+        """Fetch the file of a message, unless it is here; answers its path.
+
+        Raises:
+            MessageNotFound: No such message.
+            MediaUnavailable: It carries no file, or WhatsApp no longer has it.
+        """
+        ...
+
+    async def typing(self, chat: str, state: Literal["composing", "recording", "paused"]) -> None:
+        """Show (or stop showing) that the account's owner is writing or recording."""
         ...
 
 

@@ -9,8 +9,7 @@ from uuid import uuid4
 import anyio
 
 from whatsapp_mcp.archive import CALL_KEY
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import SendRequest, SendResult
 
@@ -19,7 +18,7 @@ TAKEOVER_LIMIT: Final = 10.0
 _PAUSE: Final = 0.1
 
 
-async def send(devices: Accessor[Device], request: SendRequest) -> SendResult:
+async def send(devices: Devices, request: SendRequest) -> SendResult:
     """`Device.send`, asked again when the host ends during the call.
 
     Without a key of the caller's the call gets one of its own, so that the next host finds what the one

@@ -52,7 +52,7 @@ class Services:
             WhatsAppError: There is still none, or it went while it was lent.
         """
         with anyio.move_on_after(HOST_LIMIT):
-            while not await self._hosted():
+            while not await self._hosted():  # noqa: ASYNC110
                 await anyio.sleep(_HOST_POLL)
         async with self.devices.use() as device:
             yield device

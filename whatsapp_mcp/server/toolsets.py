@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 MODULES: Final = {
     "core": ("connection", "reading", "searching", "sending", "waiting"),
+    "messages": ("messages",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
 ALL: Final = "all"

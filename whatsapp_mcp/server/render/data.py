@@ -97,6 +97,14 @@ class ContactsData(TypedDict):
     next_cursor: str | None
 
 
+class PollData(TypedDict):
+    """Votes of a poll."""
+
+    ref: str
+    question: str
+    options: list[dict[str, Any]]
+
+
 class SentData(TypedDict):
     """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`."""
 
@@ -307,6 +315,19 @@ def contact_data(contact: Contact) -> ContactData:
 def contacts_data(page: Page[Contact]) -> ContactsData:
     """A page of people."""
     return ContactsData(contacts=[contact_data(c) for c in page.items], next_cursor=page.next_cursor)
+
+
+def poll_data(message: Message) -> PollData:
+    """Votes of a poll."""
+    options = [
+        {
+            "name": clean_line(option.name, 200),
+            "votes": len(option.voters),
+            "voters": [clean_line(voter, 200) for voter in option.voters],
+        }
+        for option in message.poll
+    ]
+    return PollData(ref=f"#{message.ref}", question=clean(message.text), options=options)
 
 
 def sent_data(result: SendResult, zone: tzinfo | None) -> SentData:

@@ -221,3 +221,14 @@ def contacts_text(page: Page[Contact]) -> str:
     if not page.items:
         return "Contacts: none."
     return "\n".join(["Contacts:", fenced(map(contact_line, page.items)), *more(page.next_cursor)])
+
+
+def poll_text(message: Message) -> str:
+    """`Pizza 2: Ann, Bob`, one line an option."""
+    lines = [quoted(message.text, CONCISE_TEXT)]
+    for option in message.poll:
+        voters = ", ".join(clean_name(voter) for voter in option.voters)
+        lines.append(
+            f"{defuse(clean_line(option.name, 100))} {len(option.voters)}{f': {voters}' if voters else ''}"
+        )
+    return fenced(lines)

@@ -101,8 +101,7 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
 async def change(services: Services, message: Message, content: Content, done: str) -> Result:
     """Send a change of a message and tell of it; while the link is down it is refused, not queued."""
     request = SendRequest(chat=message.chat, content=content, queue=False)
-    async with services.device() as device:
-        result = await device.send(request)
+    result = await send(services, request)
     if result.status in {SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ}:
         result = replace(result, ref=message.ref)
         return Result(f"{done} #{message.ref}.", sent_data(result, services.zone))

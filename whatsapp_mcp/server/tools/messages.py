@@ -1,0 +1,205 @@
+"""Changing messages, and the kinds that are not plain text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import Field
+
+from whatsapp_mcp.errors import ContactNotFound, InvalidArgument, MessageNotFound, TooLong, Unsupported
+from whatsapp_mcp.jid import Jid, looks_like_number, parse_number
+from whatsapp_mcp.models import (
+    ContactCardContent,
+    Content,
+    EditContent,
+    ForwardContent,
+    LocationContent,
+    Message,
+    MessageKind,
+    PinContent,
+    PollContent,
+    RevokeContent,
+    SendRequest,
+    VoteContent,
+)
+from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat
+from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import PollData, SentData, poll_data
+from whatsapp_mcp.server.render.text import address, poll_text
+from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, require_on_whatsapp, send, sent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PIN_SECONDS: Final = {"24h": 86_400, "7d": 604_800, "30d": 2_592_000}
+_MAX_OPTIONS: Final = 12
+"""WhatsApp's limit of options in a poll."""
+_MAX_OPTION: Final = 100
+
+
+async def _own(services: Services, key: str) -> Message:
+    message = await services.archive.message(key)
+    if not message.from_me:
+        raise InvalidArgument(f"{key} was not sent by this account.", "Only own messages can be edited.")
+    return message
+
+
+@tool("messages", idempotent=True, result=SentData)
+async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
+    """Replace the text of an own message (WhatsApp allows it for 15 minutes)."""
+    if not text.strip():
+        raise InvalidArgument("text is empty.", "To take a message back use delete_message.")
+    if len(text) > MAX_TEXT:
+        raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.")
+    services = await call.services()
+    found = await _own(services, message)
+    return await change(services, found, EditContent(found.message_id, text), "edited")
+
+
+@tool("messages", destructive=True, idempotent=True, result=SentData)
+async def delete_message(call: Call, message: MessageArg) -> Result:
+    """Delete a message for everyone: own ones, or others' where the user is group admin."""
+    services = await call.services()
+    found = await services.archive.message(message)
+    if not found.from_me and not Jid.parse(found.chat).is_group:
+        raise Unsupported(
+            "Somebody else's message in a direct chat can only be deleted on the phone, for yourself."
+        )
+    return await change(services, found, RevokeContent(found.message_id), "deleted")
+
+
+@tool("messages", result=SentData)
+async def forward_message(call: Call, message: MessageArg, chat: ChatArg) -> Result:
+    """Forward a message to another chat, marked as forwarded."""
+    services = await call.services()
+    found = await services.archive.message(message)
+    if found.revoked_at:
+        raise MessageNotFound(f"{message} was deleted.")
+    return await _say(services, chat, ForwardContent(found.ref))
+
+
+@tool("messages", result=SentData)
+async def send_location(
+    call: Call,
+    chat: ChatArg,
+    latitude: float,
+    longitude: float,
+    name: str = "",
+    address: str = "",
+) -> Result:
+    """Send a place."""
+    if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
+        raise InvalidArgument("latitude is between -90 and 90, longitude between -180 and 180.")
+    return await _say(await call.services(), chat, LocationContent(latitude, longitude, name, address))
+
+
+@tool("messages", result=SentData)
+async def send_contact(
+    call: Call,
+    chat: ChatArg,
+    contact: Annotated[str, Field(description="Whose card: number, jid or name")],
+    name: Annotated[str | None, Field(description="Name on the card")] = None,
+) -> Result:
+    """Send somebody's contact card."""
+    services = await call.services()
+    if looks_like_number(contact):
+        jid, known = str(parse_number(contact)), contact
+    else:
+        person = await find_chat(services, contact)
+        jid, known = person.jid, person.name
+    number = Jid.parse(jid).number
+    if number is None:
+        raise ContactNotFound(f"The number of {contact!r} is not known.", "Give the number.")
+    return await _say(services, chat, ContactCardContent(name or known, number))
+
+
+@tool("messages", result=SentData)
+async def send_poll(
+    call: Call,
+    chat: ChatArg,
+    question: str,
+    options: Texts,
+    multiple: Annotated[bool, Field(description="More than one answer allowed")] = False,
+) -> Result:
+    """Ask a question with 2 to 12 options."""
+    names = tuple(option.strip() for option in options)
+    if not question.strip() or not 2 <= len(names) <= _MAX_OPTIONS or not all(names):
+        raise InvalidArgument("A poll has a question and 2 to 12 options, none empty.")
+    if len(set(names)) < len(names) or max(map(len, names)) > _MAX_OPTION:
+        raise InvalidArgument("Options must differ and have at most 100 characters.")
+    return await _say(await call.services(), chat, PollContent(question.strip(), names, multiple))
+
+
+@tool("messages", idempotent=True, result=SentData)
+async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
+    """Vote in a poll with these option names; an empty list takes the vote back."""
+    services = await call.services()
+    poll = await _poll(services, message)
+    known = [option.name for option in poll.poll]
+    chosen = tuple(next((name for name in known if name.casefold() == o.casefold()), o) for o in options)
+    wrong = [name for name in chosen if name not in known]
+    if wrong:
+        raise InvalidArgument(f"The poll has no option {wrong[0]!r}.", f"Options: {'; '.join(known)}.")
+    return await change(services, poll, VoteContent(poll.message_id, chosen), "voted")
+
+
+@tool("messages", reads=True, open_world=False, result=PollData)
+async def get_poll_results(call: Call, message: MessageArg) -> Result:
+    """Votes of a poll, by option and by person."""
+    services = await call.services()
+    poll = await _poll(services, message)
+    return Result(poll_text(poll), poll_data(poll))
+
+
+async def _poll(services: Services, key: str) -> Message:
+    message = await services.archive.message(key)
+    if message.kind is not MessageKind.POLL:
+        raise MessageNotFound(f"{key} is not a poll.", "Find polls with list_messages kind=poll.")
+    return message
+
+
+@tool("messages", idempotent=True, result=SentData)
+async def pin_message(
+    call: Call, message: MessageArg, duration: Literal["24h", "7d", "30d", "unpin"] = "7d"
+) -> Result:
+    """Pin a message in its chat for everyone, or unpin it."""
+    services = await call.services()
+    found = await services.archive.message(message)
+    seconds = _PIN_SECONDS.get(duration, 0)
+    return await change(
+        services, found, PinContent(found.message_id, seconds), "pinned" if seconds else "unpinned"
+    )
+
+
+@tool("messages", idempotent=True)
+async def send_typing(
+    call: Call, chat: ChatArg, state: Literal["composing", "recording", "paused"] = "composing"
+) -> Result:
+    """Show in a chat that the user is writing or recording, or no longer."""
+    services = await call.services()
+    target = await find_chat(services, chat)
+    async with services.device() as device:
+        await device.typing(target.jid, state)
+    return Result(f"{state} shown to {address(target.jid)}.", {"chat": target.jid, "state": state})
+
+
+async def _say(services: Services, chat: str, content: Content) -> Result:
+    target = await find_chat(services, chat)
+    await require_on_whatsapp(services, target)
+    return sent(await send(services, SendRequest(target.jid, content)), target, services)
+
+
+TOOLS: Sequence[ToolFunction] = (
+    edit_message,
+    delete_message,
+    forward_message,
+    send_location,
+    send_contact,
+    send_poll,
+    vote_poll,
+    get_poll_results,
+    pin_message,
+    send_typing,
+)
