@@ -11,8 +11,10 @@ import anyio
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.archive.interface import ContactUpdate, GroupUpdate
+from whatsapp_mcp.archive.interface import ContactUpdate
 from whatsapp_mcp.device.clock import Clock, within
+from whatsapp_mcp.device.topics.base import jid_text
+from whatsapp_mcp.device.topics.groups import group_update, read_group
 from whatsapp_mcp.errors import WhatsAppError
 
 REFRESH: Final = 3600.0
@@ -59,7 +61,7 @@ class Names:
 
     async def _refresh(self) -> bool:
         try:
-            groups = [_group(each) for each in await self._call("get_joined_groups")]
+            groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups")]
             await self._archive.record_groups(groups)
             contacts = [_contact(each) for each in await self._call("get_all_contacts")]
             await self._archive.record_contacts(contacts)
@@ -69,23 +71,10 @@ class Names:
         return True
 
 
-def _jid(value: Any) -> str:
-    return f"{value.User}@{value.Server}" if value.User else ""
-
-
-def _group(answer: str) -> GroupUpdate:
-    info: Any = protobufs.Neonize.GroupInfo.FromString(b64decode(answer))
-    participants: list[tuple[str, str | None, bool, bool]] = []
-    for person in info.Participants:
-        jid = _jid(person.JID)
-        others = (_jid(person.PhoneNumber), _jid(person.LID))
-        other = next((each for each in others if each and each != jid), None)
-        participants.append((jid, other, person.IsAdmin, person.IsSuperAdmin))
-    return GroupUpdate(_jid(info.JID), info.GroupName.Name, info.GroupTopic.Topic, tuple(participants))
-
-
 def _contact(answer: str) -> ContactUpdate:
     contact: Any = protobufs.Neonize.Contact.FromString(b64decode(answer))
     info = contact.Info
     saved = info.FullName or info.FirstName
-    return ContactUpdate(_jid(contact.JID), saved or None, info.PushName or None, info.BusinessName or None)
+    return ContactUpdate(
+        jid_text(contact.JID), saved or None, info.PushName or None, info.BusinessName or None
+    )

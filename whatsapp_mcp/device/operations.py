@@ -72,5 +72,5 @@ def _operation(name: str) -> Operation:
 
 
 OPERATIONS: Final = {
-    name: _operation(name) for name, member in vars(Device).items() if inspect.iscoroutinefunction(member)
+    name: _operation(name) for name, _ in inspect.getmembers_static(Device, inspect.iscoroutinefunction)
 }

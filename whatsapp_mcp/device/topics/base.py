@@ -1,0 +1,42 @@
+"""What every topic needs: the client's answers, read."""
+
+from __future__ import annotations
+
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+    from whatsapp_mcp.archive import Archive
+    from whatsapp_mcp.rpc import Params
+
+CALL: Final = 20.0
+"""Seconds that WhatsApp has for an answer."""
+M = TypeVar("M", bound="Message")
+
+
+class Topic:
+    """Base of the mixins; `LocalDevice` brings the archive and the client."""
+
+    _archive: Archive
+
+    async def call(self, method: str, params: Params | None = None, *, deadline: float = CALL) -> Any:
+        """Call the current client; see `LocalDevice.call`."""
+        raise NotImplementedError
+
+
+def read(kind: type[M], answer: str) -> M:
+    """A protobuf that the client answered in base64."""
+    return kind.FromString(b64decode(answer))
+
+
+def jid_text(jid: Any) -> str:
+    """The text of the library's jid; empty when it is empty."""
+    return f"{jid.User}@{jid.Server}" if jid.User else ""
+
+
+def moment(seconds: float) -> datetime | None:
+    """The time that many seconds since 1970; None for the library's "never"."""
+    return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None

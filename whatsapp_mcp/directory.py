@@ -1,0 +1,100 @@
+"""What WhatsApp tells of groups, people, channels and the own account when it is asked.
+
+Plain, frozen dataclasses like those of `models.py`, and for the same journeys: jids are strings, times aware
+datetimes in UTC, durations seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """Somebody in a group; `other` is the other form of the jid, where WhatsApp tells it."""
+
+    jid: str
+    other: str | None = None
+    admin: bool = False
+    superadmin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group or a community.
+
+    Attributes:
+        announce: Only admins may write.
+        locked: Only admins may change name, picture and topic.
+        timer: Seconds after which messages disappear; 0 is never.
+        community: It is a community: its groups name it as `parent`.
+        parent: The community it belongs to.
+    """
+
+    jid: str
+    name: str
+    topic: str = ""
+    owner: str | None = None
+    created_at: datetime | None = None
+    announce: bool = False
+    locked: bool = False
+    timer: int = 0
+    community: bool = False
+    parent: str | None = None
+    participants: tuple[Participant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SubGroup:
+    """A group of a community; `default` is the one for announcements."""
+
+    jid: str
+    name: str
+    default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """What is to be changed in a group; None leaves it.
+
+    Attributes:
+        photo: Path of a JPEG on this machine.
+        who_can_add: Who may add members.
+    """
+
+    name: str | None = None
+    topic: str | None = None
+    photo: str | None = None
+    announce: bool | None = None
+    locked: bool | None = None
+    timer: int | None = None
+    who_can_add: Literal["all", "admins"] | None = None
+
+
+MemberAction = Literal["add", "remove", "promote", "demote"]
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """What became of one person in a change of members; `reason` is set when WhatsApp refused."""
+
+    jid: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """Somebody who asks to be let into a group."""
+
+    jid: str
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The outcome of joining by a link; not `joined` means that an admin has to let the account in."""
+
+    jid: str
+    joined: bool
