@@ -29,7 +29,6 @@ from whatsapp_mcp.device.record import LinkRecord
 from whatsapp_mcp.device.state import Link
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.topics import Topics
-from whatsapp_mcp.device.topics import Topics
 from whatsapp_mcp.errors import (
     DeadlineExceeded,
     InvalidArgument,

@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from whatsapp_mcp.device.topics import TopicOperations
-from whatsapp_mcp.device.topics import TopicOperations
 from whatsapp_mcp.models import ConnectionStatus, LinkState, SendRequest, SendResult
 
 
