@@ -85,7 +85,8 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
     (home / "config.toml").write_text(CONFIG, encoding="utf-8")
     log = home / "server.log"
     token = load_or_make(home)
-    port = None if stdio else demo_server.free_port()
+    # Nobody joins a demo that ends at once; two of them may run beside each other.
+    port = None if stdio else demo_server.free_port(usual=not once)
     url = f"http://{demo_server.HOST}:{port}/mcp"
     shown = False
     async with WhatsApp() as whatsapp, anyio.create_task_group() as tasks:

@@ -75,9 +75,9 @@ async def _stop(process: anyio.abc.Process) -> None:
         await process.wait()
 
 
-def free_port() -> int:
-    """The usual port if it is free, else any."""
-    for port in (USUAL_PORT, 0):
+def free_port(*, usual: bool) -> int:
+    """A free port: the usual one where `usual` is wished and it is free."""
+    for port in (USUAL_PORT, 0) if usual else (0,):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((HOST, port))
             return int(probe.getsockname()[1])
