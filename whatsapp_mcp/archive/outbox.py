@@ -14,9 +14,9 @@ from whatsapp_mcp.archive import feed
 from whatsapp_mcp.archive.facts import OWNER, Mark, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.interface import CALL_KEY, OutboxEntry
-from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
+from whatsapp_mcp.archive.outgoing import facts_of_request
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
-from whatsapp_mcp.models import SendRequest, SendStatus
+from whatsapp_mcp.models import FileContent, SendRequest, SendStatus, TextContent
 
 _REQUEST: Final = TypeAdapter(SendRequest)
 _COLUMNS: Final = "o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason, o.chat_id, o.chat"
@@ -276,8 +276,14 @@ def _unknown_in(db: sqlite3.Connection, chat: int, at: int) -> list[Any]:
 
 
 def _text(request: SendRequest) -> str | None:
-    content = content_of_request(request)
-    return content.text if content else None
+    """The text by which a copy is known; None for what is known by other things."""
+    match request.content:
+        case TextContent(text):
+            return text
+        case FileContent(caption=caption):
+            return caption
+        case _:
+            return None
 
 
 def _tell(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:

@@ -176,9 +176,10 @@ def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> in
         MessageNotFound: No such message.
     """
     text = str(key).strip()
-    if text.removeprefix("#").isdigit() and len(text) < 16:
+    digits = text.removeprefix("#")
+    if digits.isascii() and digits.isdecimal() and len(digits) < 16:
         row = db.execute(
-            "SELECT message_id FROM refs WHERE ref = ?", (int(text.removeprefix("#")),)
+            "SELECT message_id FROM refs WHERE ref = ?", (int(digits),)
         ).fetchone()
         if row is not None:
             return int(row[0])

@@ -1,0 +1,224 @@
+"""Finding chats and people by whatever is typed, and listing them page by page."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
+from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter
+from whatsapp_mcp.archive.people import distance, rank_name
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
+from whatsapp_mcp.models import ChatKind, MessageKind
+
+pytestmark = pytest.mark.anyio
+
+
+async def fill(archive: Archive) -> None:
+    await archive.record_groups([GroupUpdate(GROUP, "Ana's Birthday")])
+    await archive.record_contacts(
+        [
+            ContactUpdate(ANA, saved_name="Ana Müller"),
+            ContactUpdate("15550000003@s.whatsapp.net", saved_name="Anabel"),
+        ]
+    )
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "one", alt=ANA_LID),
+                ev.message("B1", "two", chat=BOB, name="Bob", at=NOON + 1),
+                ev.message("B2", "three", chat=BOB, sender=None, at=NOON + 2),
+                ev.message("G1", "four", chat=GROUP, sender=BOB, at=NOON + 3),
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (ANA, [(ANA, "jid")]),
+        (ANA_LID, [(ANA, "jid")]),
+        ("15550000001:7@s.whatsapp.net", [(ANA, "jid")]),
+        ("+1 555 000 0001", [(ANA, "number")]),
+        ("001 555 0000001", [(ANA, "number")]),
+        ("15550000001", [(ANA, "number")]),
+        ("+15559998888", [("15559998888@s.whatsapp.net", "number")]),
+        ("ana muller", [(ANA, "name")]),
+        ("ANA", [(GROUP, "prefix"), (ANA, "prefix"), ("15550000003@s.whatsapp.net", "prefix")]),
+        ("birthday", [(GROUP, "contains")]),
+        ("mueller ana", [(ANA, "similar")]),
+        ("muler", [(ANA, "similar")]),
+        ("bob", [(BOB, "name")]),
+        ("5550000001", [(ANA, "contains")]),
+        ("nobody at all", []),
+        ("", []),
+        ("%", []),
+    ],
+)
+async def test_a_text_is_resolved_to_the_chats_it_may_mean(
+    archive: Archive, text: str, expected: list[tuple[str, str]]
+) -> None:
+    await fill(archive)
+    assert [(one.chat.jid, one.matched) for one in await archive.resolve_chat(text)] == expected
+
+
+async def test_a_number_never_seen_gives_an_empty_chat_with_the_number_as_its_name(archive: Archive) -> None:
+    (candidate,) = await archive.resolve_chat("+49 1511 2345678")
+    assert (candidate.chat.jid, candidate.chat.name) == ("4915112345678@s.whatsapp.net", "+4915112345678")
+    assert candidate.chat.last_message_at is None
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("ana", ["Ana Müller", "Anabel"]),
+        ("MÜLLER", ["Ana Müller"]),
+        ("mullr", ["Ana Müller"]),
+        ("anabell", ["Anabel"]),
+        ("0002", ["Bob"]),
+        ("+1 555 000 0001", ["Ana Müller"]),
+        (None, ["Ana Müller", "Anabel", "Bob"]),
+        ("xyz", []),
+    ],
+)
+async def test_contacts_are_found_by_name_number_and_with_a_typo(
+    archive: Archive, query: str | None, expected: list[str]
+) -> None:
+    await fill(archive)
+    assert [one.name for one in (await archive.contacts(query)).items] == expected
+
+
+async def test_lists_of_contacts_and_chats_come_in_pages(archive: Archive) -> None:
+    people = [f"1555111{n:04}@s.whatsapp.net" for n in range(23)]
+    await archive.record_contacts([ContactUpdate(jid, saved_name=f"P{n:02}") for n, jid in enumerate(people)])
+    await archive.ingest(
+        journal([ev.message(f"A{n}", chat=jid, at=NOON + n) for n, jid in enumerate(people)])
+    )
+    names = [f"P{n:02}" for n in range(23)]
+    for query in (None, "p"):
+        seen: list[str] = []
+        cursor = None
+        for _ in itertools.repeat(None):
+            page = await archive.contacts(query, limit=7, cursor=cursor)
+            seen += [one.name for one in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert sorted(seen) == names
+    listed: list[str] = []
+    cursor = None
+    for _ in itertools.repeat(None):
+        chats = await archive.chats(limit=7, cursor=cursor)
+        listed += [one.name for one in chats.items]
+        cursor = chats.next_cursor
+        if cursor is None:
+            break
+    assert listed == names[::-1]
+
+
+async def test_chats_are_narrowed_by_kind_name_unread_and_unanswered(archive: Archive) -> None:
+    await fill(archive)
+    await archive.record_chat_settings(BOB, archived=True, pinned=False, muted_until=None)
+
+    async def names(**more: object) -> list[str]:
+        return [chat.name for chat in (await archive.chats(**more)).items]  # type: ignore[arg-type]
+
+    assert await names() == ["Ana's Birthday", "Bob", "Ana Müller"]
+    assert await names(kind=ChatKind.GROUP) == ["Ana's Birthday"]
+    assert await names(query="ana") == ["Ana's Birthday", "Ana Müller"]
+    assert await names(query="+1555") == ["Bob", "Ana Müller"]
+    assert await names(unread=True) == ["Ana's Birthday", "Ana Müller"]
+    assert await names(unanswered=True) == ["Ana's Birthday", "Ana Müller"]
+    assert await names(unanswered=False) == ["Bob"]
+    assert await names(archived=False) == ["Ana's Birthday", "Ana Müller"]
+    assert await names(archived=True) == ["Bob"]
+
+
+async def test_messages_are_narrowed_by_everything_at_once(archive: Archive) -> None:
+    await fill(archive)
+
+    async def ids(where: MessageFilter) -> list[str]:
+        return [message.message_id for message in (await archive.messages(where)).items]
+
+    assert await ids(MessageFilter(chat=BOB)) == ["B2", "B1"]
+    assert await ids(MessageFilter(chat=BOB, from_me=True)) == ["B2"]
+    assert await ids(MessageFilter(sender=BOB)) == ["G1", "B1"]
+    assert await ids(MessageFilter(sender=BOB, chat=GROUP)) == ["G1"]
+    assert await ids(MessageFilter(kinds=(MessageKind.IMAGE, MessageKind.VIDEO))) == []
+    assert await ids(MessageFilter(kinds=(MessageKind.TEXT,), unread=True)) == ["G1", "A1"]
+    assert await ids(MessageFilter(media=True)) == []
+    assert await ids(MessageFilter(chat="15559999999@s.whatsapp.net")) == []
+
+
+async def test_pages_of_messages_are_stable_under_new_ones_in_both_directions(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message(f"A{n}", f"{n}", at=NOON + n) for n in range(30)]))
+    for oldest_first in (False, True):
+        seen: list[str] = []
+        cursor = None
+        for turn in itertools.count():
+            page = await archive.messages(
+                MessageFilter(chat=ANA), limit=9, cursor=cursor, oldest_first=oldest_first
+            )
+            seen += [message.message_id for message in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+            old = ev.message(f"OLD{turn}{oldest_first}", at=NOON - 100 - turn)
+            new = ev.message(f"NEW{turn}{oldest_first}", at=NOON + 1000 + turn)
+            late = old if oldest_first else new
+            await archive.ingest(journal([late], after=await archive.position()))
+        kept = [wa_id for wa_id in seen if wa_id.startswith("A")]
+        assert kept == [f"A{n}" for n in (range(30) if oldest_first else range(29, -1, -1))]
+        assert len(seen) == len(set(seen))
+
+
+async def test_a_message_is_found_by_ref_in_every_form_and_by_id(archive: Archive) -> None:
+    await fill(archive)
+    for key in (2, "2", "#2", "B1"):
+        assert (await archive.message(key)).text == "two"
+    assert (await archive.message("B1", chat=BOB)).text == "two"
+    for key in (99, "#99", "nothing", "", "#", "²"):
+        with pytest.raises(MessageNotFound):
+            await archive.message(key)
+    with pytest.raises(MessageNotFound):
+        await archive.message("B1", chat=ANA)
+
+
+async def test_the_context_of_a_message_is_what_surrounds_it_in_its_chat(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [ev.message(f"A{n}", f"{n}", at=NOON + n) for n in range(9)]
+            + [ev.message("B", chat=BOB, at=NOON + 4)]
+        )
+    )
+    page = await archive.context("A4", before=2, after=1)
+    assert [message.message_id for message in page.items] == ["A2", "A3", "A4", "A5"]
+
+
+@pytest.mark.parametrize("limit", [0, -1, 501, 10**9])
+async def test_a_limit_out_of_range_is_refused(archive: Archive, limit: int) -> None:
+    for call in (archive.chats, archive.messages, archive.contacts):
+        with pytest.raises(InvalidArgument):
+            await call(limit=limit)
+
+
+def test_names_are_ranked_exact_beginning_inside_typo() -> None:
+    names = "ana muller\nmaria"
+    assert [rank_name(text, names) for text in ("maria", "ana", "muller ana", "mulelr", "xyz")] == [
+        0,
+        1,
+        2,
+        3,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [("ana", "ana", 0), ("jhon", "john", 1), ("ab", "", 2), ("kitten", "sitting", 3)],
+)
+def test_the_distance_counts_slips(one: str, other: str, expected: int) -> None:
+    assert distance(one, other) == distance(other, one) == expected
