@@ -185,13 +185,29 @@ def _info(message: Message) -> str:
     """The library's description of a message, in base64."""
     from whatsapp_mcp.protobufs import Neonize
 
-    info = Neonize.MessageInfo(ID=message.message_id)
+    info = Neonize.MessageInfo(
+        ID=message.message_id,
+        ServerID=0,
+        Type="poll",
+        Pushname="",
+        Timestamp=int(message.timestamp.timestamp() * 1000),
+        Category="",
+        Multicast=False,
+        MediaType="",
+        Edit="",
+    )
     source = info.MessageSource
-    for proto, text in ((source.Chat, message.chat), (source.Sender, message.sender)):
-        jid = Jid.parse(text)
+    for proto, text in (
+        (source.Chat, message.chat),
+        (source.Sender, message.sender),
+        (source.SenderAlt, ""),
+        (source.RecipientAlt, ""),
+        (source.BroadcastListOwner, ""),
+    ):
+        jid = Jid.parse(text) if text else Jid("", "")
         proto.User, proto.Server, proto.Device = jid.user, jid.server, jid.device
         proto.RawAgent = proto.Integrator = 0
-        proto.IsEmpty = False
+        proto.IsEmpty = not text
     source.IsFromMe = message.from_me
     source.IsGroup = Jid.parse(message.chat).is_group
     return b64encode(info.SerializePartialToString()).decode()
