@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator import WhatsApp, kinds
 from whatsapp_mcp.simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
@@ -183,4 +183,36 @@ async def test_after_somebody_left_the_others_write_with_new_keys(
     await client.message("after")
     await client.call(f"client.send_message({_address(group)}, 'bye Bob')")
     assert [each.text for each in bob.inbox] == ["before"]
+    assert wa.log == []
+
+
+async def test_an_invitation_by_card_is_accepted(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    group = Group(wa.network, "By card", ann, [])
+    await ann.says(kinds.group_invite(group.jid, group.name, group.invite_code, 1_900_000_000))
+    event = await client.wait("Message", lambda event: event.Message.HasField("groupInviteMessage"))
+    code = event.Message.groupInviteMessage.inviteCode
+    inviter = f"jid('{ann.lid.user}', 'lid')"
+    await client.call(f"client.join_group_with_invite({_address(group)}, {inviter}, '{code}', 1900000000)")
+    assert wa.me.lid in group.members
+    assert wa.log == []
+
+
+async def test_requests_to_join_are_seen_and_communities_hold_groups(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann = wa.person("Ann")
+    group = wa.group("By request", [])
+    group.requests_to_join(ann)
+    asking = await client.call(f"client.get_group_request_participants({_address(group)})")
+    assert [each.Participant.User for each in asking] == [ann.lid.user]
+    community = wa.group("Town", [ann])
+    community.is_community = True
+    await client.call(f"client.link_group({_address(community)}, {_address(group)})")
+    (linked,) = await client.call(f"client.get_sub_groups({_address(community)})")
+    assert linked.GroupName.Name == "By request"
+    everybody = await client.call(f"client.get_linked_group_participants({_address(community)})")
+    assert {each.User for each in everybody.JIDS} == {wa.me.lid.user, ann.lid.user}
+    await client.call(f"client.unlink_group({_address(community)}, {_address(group)})")
+    assert group.parent is None
     assert wa.log == []

@@ -8,6 +8,7 @@ import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.profiles import contact_code
 
 pytestmark = pytest.mark.anyio
 
@@ -145,4 +146,13 @@ async def test_a_chat_begins_by_number_and_goes_on_by_lid(wa: WhatsApp, client: 
     await ann.says("by LID")
     event = await client.message("by LID")
     assert event.Info.MessageSource.Sender.User == ann.lid.user
+    assert wa.log == []
+
+
+async def test_a_contact_code_leads_to_its_owner(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    own = await client.call("client.get_contact_qr_link()")
+    assert own.endswith(contact_code(wa.me))
+    target = await client.call(f"client.resolve_contact_qr_link('{contact_code(ann)}')")
+    assert (target.JID.User, target.PushName) == (ann.pn.user, "Ann")
     assert wa.log == []

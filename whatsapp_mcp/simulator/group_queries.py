@@ -143,6 +143,16 @@ def _by_code(companion: Companion, iq: Node) -> Group:
     return group
 
 
+def _accept_invite(companion: Companion, iq: Node) -> Sequence[Node]:
+    """Join by an invitation that a member has sent as a message."""
+    jid = iq.jid("to")
+    group = companion.network.groups.get(jid) if jid else None
+    if group is None or iq.children[0].get("code") != group.invite_code:
+        raise QueryError(406, "not-acceptable")
+    group.add(companion.phone, by=companion.phone, reason="invite")
+    return [Node("group", {"jid": group.jid})]
+
+
 def _requests(companion: Companion, iq: Node) -> Sequence[Node]:
     group = _group(companion, iq)
     now = companion.network.timestamp()
@@ -224,6 +234,7 @@ TABLE: Table = {
     ("w:g2", "set", "not_ephemeral"): _changed(_ephemeral),
     ("w:g2", "set", "leave"): _leave,
     ("w:g2", "set", "invite"): _join_or_renew,
+    ("w:g2", "set", "accept"): _accept_invite,
     ("w:g2", "set", "membership_requests_action"): _decide,
 }
 """Handlers for `queries.answer`."""

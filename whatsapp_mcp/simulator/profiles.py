@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.queries import QueryError, Table, nothing
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.people import Party
 
 
 def _privacy(companion: Companion, iq: Node) -> Sequence[Node]:
@@ -58,17 +62,29 @@ def _disappearing(companion: Companion, iq: Node) -> Sequence[Node]:
     return ()
 
 
+def contact_code(party: Party) -> str:
+    """What the link or QR code of somebody's contact says behind `https://wa.me/qr/`."""
+    return party.network.random(f"qr {party.pn.user}").randbytes(9).hex().upper()
+
+
 def _contact_code(companion: Companion, iq: Node) -> Sequence[Node]:
     del iq
-    return [
-        Node("qr", {"code": companion.network.random(f"qr {companion.phone.pn.user}").randbytes(9).hex()})
-    ]
+    return [Node("qr", {"code": contact_code(companion.phone)})]
+
+
+def _resolve_code(companion: Companion, iq: Node) -> Sequence[Node]:
+    code = iq.children[0].get("code")
+    party = next((each for each in companion.network.parties.values() if contact_code(each) == code), None)
+    if party is None:
+        raise QueryError(404, "item-not-found")
+    return [Node("qr", {"type": "contact", "jid": party.pn, "notify": party.name})]
 
 
 TABLE: Table = {
     ("status", "get", "privacy"): _status_privacy,
     ("disappearing_mode", "set", "disappearing_mode"): _disappearing,
     ("w:qr", "set", "qr"): _contact_code,
+    ("w:qr", "get", "qr"): _resolve_code,
     ("privacy", "get", "privacy"): _privacy,
     ("privacy", "set", "privacy"): _set_privacy,
     ("privacy", "set", "tokens"): nothing,
