@@ -153,15 +153,15 @@ async def until(
     holds: Callable[[Mapping[str, Any]], bool],
     tool: str,
     *,
-    limit: float = 20.0,
+    within: float = 20.0,
     **arguments: Any,
 ) -> Mapping[str, Any]:
     """The answer of a reading tool once it holds.
 
     Raises:
-        TimeoutError: It did not within `limit` seconds.
+        TimeoutError: It did not within so many seconds.
     """
-    with anyio.fail_after(limit):
+    with anyio.fail_after(within):
         while True:
             answer = await call(client, tool, **arguments)
             if holds(answer):

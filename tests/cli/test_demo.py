@@ -135,8 +135,8 @@ async def test_an_application_uses_the_demo_over_stdio() -> None:
     program, *arguments = command("demo", "--stdio")
     server = StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
     async with Client(server, read_timeout_seconds=LIMIT) as client:
-        await until(client, lambda status: status["state"] == "online", "connection_status", limit=LIMIT)
-        await until(client, lambda page: bool(page["chats"]), "list_chats", limit=LIMIT)
+        await until(client, lambda status: status["state"] == "online", "connection_status", within=LIMIT)
+        await until(client, lambda page: bool(page["chats"]), "list_chats", within=LIMIT)
 
 
 def test_where_it_cannot_run_it_says_so(

@@ -1,0 +1,103 @@
+"""What an MCP application sees while processes die behind the server it talks to."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from tests.fixtures import link, mcp_client, until
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
+
+HEALED = 30.0
+
+
+def processes(home: Path, program: str) -> list[int]:
+    """The processes of this home that run a module (`whatsapp_mcp.client`, `whatsapp_mcp`)."""
+    found: list[int] = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (folder / "cmdline").read_bytes().decode().split("\0")
+            variables = (folder / "environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if program in words and f"WHATSAPP_MCP_HOME={home}" in variables.split("\0"):
+            found.append(int(folder.name))
+    return found
+
+
+async def until_online(client: Client, generation: int = 0) -> int:
+    """The generation that is online, once it is a later one than that."""
+    status = await until(
+        client,
+        lambda status: status["state"] == "online" and status["generation"] > generation,
+        "connection_status",
+        within=HEALED,
+    )
+    return int(status["generation"])
+
+
+async def until_said(client: Client, said: list[str]) -> None:
+    """Every text is in the archive, and each once."""
+
+    def there(page: Mapping[str, Any]) -> bool:
+        return set(said) <= {message["text"] for message in page["messages"]}
+
+    page = await until(client, there, "list_messages", within=HEALED, limit=100)
+    counted = Counter(message["text"] for message in page["messages"])
+    assert {text: counted[text] for text in said} == dict.fromkeys(said, 1)
+
+
+async def insist(client: Client, **arguments: Any) -> None:
+    """Send, and do as a `BUSY` says: with a key another try is safe."""
+    with anyio.fail_after(HEALED):
+        while (result := await client.call_tool("send_message", arguments)).is_error:
+            answer = result.structured_content or {}
+            assert answer["error"]["code"] == "BUSY", answer
+            await anyio.sleep(answer["error"]["retry_after"])
+
+
+async def test_a_killed_client_process_costs_no_answer_and_no_message(whatsapp: WhatsApp, home: Path) -> None:
+    ann = whatsapp.person("Ann")
+    async with mcp_client(whatsapp, home) as client:
+        await link(client, whatsapp)
+        generation = await until_online(client)
+        said: list[str] = []
+        for turn in range(3):
+            (process,) = processes(home, "whatsapp_mcp.client")
+            os.kill(process, signal.SIGKILL)
+            for number in range(5):
+                said.append(f"message {turn}.{number}")
+                await ann.says(said[-1])
+            generation = await until_online(client, generation)
+            await until_said(client, said)
+        assert not whatsapp.log
+
+
+async def test_when_the_server_that_hosts_is_killed_another_goes_on(whatsapp: WhatsApp, home: Path) -> None:
+    ann = whatsapp.person("Ann")
+    async with mcp_client(whatsapp, home) as other:
+        await link(other, whatsapp)
+        (host,) = processes(home, "whatsapp_mcp")
+        async with mcp_client(whatsapp, home) as client:
+            await until_online(client)
+            await ann.says("before")
+            await until_said(client, ["before"])
+            os.kill(host, signal.SIGKILL)
+            await ann.says("while nobody hosts")
+            await insist(client, chat="Ann", text="are you there?", idempotency_key="1")
+            await until_said(client, ["before", "while nobody hosts", "are you there?"])
+            assert (await ann.receives(HEALED)).text == "are you there?"
+            await until_online(client)
+            await insist(client, chat="Ann", text="are you there?", idempotency_key="1")
+        assert [received.text for received in ann.inbox] == ["are you there?"]
