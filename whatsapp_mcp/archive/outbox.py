@@ -14,7 +14,7 @@ from whatsapp_mcp.archive import feed
 from whatsapp_mcp.archive.facts import OWNER, Mark, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.interface import CALL_KEY, OutboxEntry
-from whatsapp_mcp.archive.outgoing import facts_of_request
+from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import FileContent, SendRequest, SendStatus, TextContent
 
@@ -220,11 +220,11 @@ def settle_by_copy(db: sqlite3.Connection, identities: Identities, fact: Message
     chat = identities.chat(fact.chat)
     claimed = db.execute("SELECT id, request FROM outbox WHERE message_id = ?", (fact.wa_id,)).fetchone()
     if claimed is not None:
-        if _text(_REQUEST.validate_json(claimed[1])) not in (None, fact.content.text):
+        if not _says(_REQUEST.validate_json(claimed[1]), fact):
             _unclaim(db, claimed[0], chat, fact.wa_id)
         return
     for send_id, request, handed_at in _unknown_in(db, chat, fact.at):
-        if _text(_REQUEST.validate_json(request)) == fact.content.text and handed_at is not None:
+        if handed_at is not None and _says(_REQUEST.validate_json(request), fact):
             db.execute(
                 "UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL WHERE id = ?",
                 (fact.wa_id, fact.at, send_id),
@@ -275,15 +275,10 @@ def _unknown_in(db: sqlite3.Connection, chat: int, at: int) -> list[Any]:
     ).fetchall()
 
 
-def _text(request: SendRequest) -> str | None:
-    """The text by which a copy is known; None for what is known by other things."""
-    match request.content:
-        case TextContent(text):
-            return text
-        case FileContent(caption=caption):
-            return caption
-        case _:
-            return None
+def _says(request: SendRequest, fact: MessageFact) -> bool:
+    """Whether a message is what the request asked to send."""
+    content = content_of_request(request)
+    return content is not None and (content.kind, content.text) == (fact.content.kind, fact.content.text)
 
 
 def _tell(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addons import Origin, addon
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
-from whatsapp_mcp.archive.facts import Content, Fact, Flag, MessageFact
-from whatsapp_mcp.models import ADDON_KINDS, MessageKind, SendRequest
+from whatsapp_mcp.archive.facts import Content, Fact, Flag, MediaFact, MessageFact
+from whatsapp_mcp.models import (
+    ADDON_KINDS,
+    ContactCardContent,
+    FileContent,
+    ForwardContent,
+    LocationContent,
+    MessageKind,
+    PollContent,
+    SendRequest,
+)
 
 _KINDS = {kind.value: kind for kind in MessageKind}
+_MEDIA_TYPES = {"gif": "video", "voice": "audio"}
 
 
 def content_of_request(request: SendRequest, message: bytes | None = None) -> Content | None:
@@ -52,10 +63,35 @@ def facts_of_request(
 
 
 def _from_request(content: Any) -> Content | None:
-    if content.kind in ADDON_KINDS:
+    if content.kind in ADDON_KINDS or isinstance(content, ForwardContent):
         return None
     kind = _KINDS.get(content.kind, MessageKind.UNKNOWN)
-    text = str(getattr(content, "text", None) or getattr(content, "caption", None) or "")
-    flags = Flag.LINK if "://" in text else 0
-    mentions = list(getattr(content, "mentions", ()))
-    return Content(kind, text, flags=flags, details={"mentions": mentions} if mentions else {})
+    match content:
+        case FileContent():
+            media_type = _MEDIA_TYPES.get(content.kind, content.kind)
+            media = MediaFact(
+                media_type,
+                content.mime_type,
+                content.file_name,
+                duration=content.duration,
+                width=content.width,
+                height=content.height,
+            )
+            flags = int(Flag.VIEW_ONCE) if content.view_once else 0
+            return Content(kind, content.caption, media, flags, details=_mentions(content.mentions))
+        case LocationContent():
+            details: dict[str, Any] = {"latitude": content.latitude, "longitude": content.longitude}
+            return Content(kind, ", ".join(filter(None, (content.name, content.address))), details=details)
+        case ContactCardContent():
+            card = {"name": content.name, "numbers": [content.number]}
+            return Content(kind, f"{content.name} {content.number}", details={"contacts": [card]})
+        case PollContent():
+            return Content(kind, content.question, details={"options": list(content.options)})
+        case _:
+            text = str(content.text)
+            flags = int(Flag.LINK) if "://" in text else 0
+            return Content(kind, text, flags=flags, details=_mentions(content.mentions))
+
+
+def _mentions(jids: Iterable[str]) -> dict[str, Any]:
+    return {"mentions": list(jids)} if jids else {}
