@@ -63,9 +63,8 @@ def notes(
         ids = [row[0] for row in page]
         for gap in _gaps(db, min(ids) >> ID_BITS, (max(ids) >> ID_BITS) + 1):
             end = f"{gap.until:%Y-%m-%d %H:%M}" if gap.until else "now"
-            told.append(
-                f"Messages may be missing from {gap.since:%Y-%m-%d %H:%M} to {end} UTC: {gap.reason}."
-            )
+            span = f"{gap.since:%Y-%m-%d %H:%M} to {end} UTC"
+            told.append(f"Messages may be missing from {span}: {gap.reason.rstrip('.')}.")
         lost = sum(1 for row in page if row[5] == 15)
         if lost:
             told.append(f"{lost} message(s) here could not be decrypted; the phone may have them.")
