@@ -1,0 +1,6 @@
+"""Soak: real servers on a simulated WhatsApp under seeded faults, and a message by message comparison.
+
+`make soak SECONDS=600 SEED=1`, or `python -m benchmarks.soak --help`. `run` ties `fleet` (the servers),
+`traffic` (what is said), `chaos` (what goes wrong), `ledger` (what must be true at the end) and `watch` (what
+the processes hold) together; `report` prints it.
+"""

@@ -1,0 +1,242 @@
+"""What goes wrong, in seeded order: every fault is done, healed and timed before the next begins."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from benchmarks.soak.fleet import Fleet, Slot
+from benchmarks.soak.traffic import Traffic
+from whatsapp_mcp.simulator import WhatsApp
+
+HEAL_LIMIT: Final = 90.0
+"""Seconds after which a fault counts as not survived."""
+_CALM: Final = (0.1, 0.8)
+"""Seconds of peace between two faults."""
+
+logger = logging.getLogger(__name__)
+
+
+class Stage:
+    """What faults act on.
+
+    Attributes:
+        witness: Whose word on the link does not count while a fault holds that server.
+    """
+
+    def __init__(
+        self, wa: WhatsApp, fleet: Fleet, traffic: Traffic, chance: random.Random, account: Path
+    ) -> None:
+        self.wa = wa
+        self.fleet = fleet
+        self.traffic = traffic
+        self.chance = chance
+        self.account = account
+
+    @property
+    def logins(self) -> int:
+        """How often the linked client has logged in."""
+        companion = self.wa.me.companion
+        return companion.logins if companion else 0
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether the client is logged in, as WhatsApp sees it."""
+        companion = self.wa.me.companion
+        return companion is not None and companion.active
+
+    def generation(self) -> int:
+        """The number of the newest client, as kept in the account's folder."""
+        try:
+            return int(json.loads((self.account / "link.json").read_text(encoding="utf-8"))["generation"])
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    async def online(self, limit: float = HEAL_LIMIT, *, logins: int = -1, by: Slot | None = None) -> None:
+        """Wait until the client has logged in once more and a server says so; `by` names the server.
+
+        Raises:
+            TimeoutError: It did not within `limit` seconds.
+        """
+        await self.fleet.until(
+            lambda status: self.logins > logins and self.logged_in and status.get("state") == "online",
+            limit,
+        )
+        if by is not None:
+            with anyio.fail_after(limit):
+                while True:
+                    answer = await self.fleet.call(by, "connection_status", limit=2.0)
+                    if answer is not None and answer.data.get("state") == "online":
+                        return
+                    await anyio.sleep(0.02)
+
+    async def told(self, state: str) -> None:
+        """Wait until a server tells this state."""
+        await self.fleet.until(lambda status: status.get("state") == state, 20)
+
+    async def some(self, low: float, high: float) -> None:
+        """Wait a random time, in seconds."""
+        await anyio.sleep(self.chance.uniform(low, high))
+
+
+class Chaos:
+    """Does faults one after the other.
+
+    Attributes:
+        injected, survived: Faults by name.
+        heals: By name, the seconds until the link was online again.
+        client_ends: When a client process ended or was replaced, `time.monotonic()`.
+        skipped: Faults that could not be done here, and why.
+        failures: Faults after which the link did not come back in time.
+    """
+
+    def __init__(self, stage: Stage, faults: Sequence[Fault]) -> None:
+        self._stage = stage
+        self._faults = faults
+        self.injected: Counter[str] = Counter()
+        self.survived: Counter[str] = Counter()
+        self.heals: dict[str, list[float]] = defaultdict(list)
+        self.client_ends: list[float] = []
+        self.skipped: dict[str, str] = {}
+        self.failures: list[str] = []
+
+    async def run(self, seconds: float) -> None:
+        """Do faults for so long; each of them once, in random order, before any is done again."""
+        stage = self._stage
+        end = time.monotonic() + seconds
+        bag: list[Fault] = []
+        while time.monotonic() < end:
+            if not bag:
+                bag = list(self._faults)
+                stage.chance.shuffle(bag)
+            await stage.some(*_CALM)
+            await self._one(bag.pop())
+
+    async def watch_generations(self) -> None:
+        """Note when a client takes over from another, until cancelled."""
+        known = self._stage.generation()
+        while True:
+            now = self._stage.generation()
+            if now > known:
+                known = now
+                self.client_ends.append(time.monotonic())
+            await anyio.sleep(0.05)
+
+    async def _one(self, fault: Fault) -> None:
+        stage, name = self._stage, fault.name
+        logins = stage.logins if fault.relogin else -1
+        logger.info("fault: %s", name)
+        try:
+            healing = await fault.act(stage)
+        except Impossible as error:
+            self.skipped[name] = str(error)
+            return
+        except TimeoutError as error:
+            self.injected[name] += 1
+            await self._give_up(name, f"did not take effect ({error})")
+            return
+        self.injected[name] += 1
+        begun = healing.since
+        try:
+            await stage.online(logins=logins, by=healing.by)
+        except TimeoutError as error:
+            await self._give_up(name, f"not online within {HEAL_LIMIT:g} s ({error})")
+            return
+        self.survived[name] += 1
+        self.heals[name].append(time.monotonic() - begun)
+        logger.info("healed: %s after %.2f s", name, time.monotonic() - begun)
+
+    async def _give_up(self, name: str, why: str) -> None:
+        self.failures.append(f"{name}: {why}")
+        stage = self._stage
+        stage.wa.recover()
+        await stage.wa.cut()
+        slot = stage.fleet.any(stage.chance)
+        if slot is not None:
+            await stage.fleet.call(slot, "reconnect")
+        try:
+            await stage.online(30)
+        except TimeoutError:
+            self.failures.append(f"{name}: not online after a reconnect either")
+
+
+class Impossible(Exception):
+    """A fault cannot be done here or now."""
+
+
+class Healing:
+    """From when healing is timed, and which server must tell of it.
+
+    Args:
+        by: Some server when left out.
+    """
+
+    def __init__(self, by: Slot | None = None) -> None:
+        self.since = time.monotonic()
+        self.by = by
+
+
+class Fault:
+    """One kind of fault.
+
+    Attributes:
+        relogin: Whether the link is healed by a new login only.
+        kills: Whether a process is killed.
+        slow: Whether it takes longer than a few seconds.
+    """
+
+    name: str
+    relogin = True
+    kills = False
+    slow = False
+
+    async def act(self, stage: Stage) -> Healing:
+        """Do it, and end it if it is one that lasts.
+
+        Raises:
+            Impossible: It cannot be done here or now.
+        """
+        raise NotImplementedError
+
+
+def limit_file_size(pid: int, limit: int) -> None:
+    """Let every write of a process to a file fail (0), or none (-1): as near as one file comes to a full disk.
+
+    Raises:
+        Impossible: This system cannot.
+    """
+    import resource
+
+    if not hasattr(resource, "prlimit"):
+        raise Impossible("this system cannot limit another process")
+    try:
+        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if limit < 0 else limit, hard))
+    except PermissionError as error:
+        raise Impossible("this user may not limit another process") from error
+    except ProcessLookupError as error:
+        raise Impossible("the process has just ended") from error
+
+
+def signal_process(pid: int, number: int) -> None:
+    """Send a signal.
+
+    Raises:
+        Impossible: The process has just ended.
+    """
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError as error:
+        raise Impossible("the process has just ended") from error
+
+
+Status = Mapping[str, Any]

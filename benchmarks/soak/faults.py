@@ -1,0 +1,306 @@
+"""The kinds of faults."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+
+from benchmarks.soak.chaos import Fault, Healing, Impossible, Stage, limit_file_size, signal_process
+from benchmarks.soak.fleet import Slot
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.binary import Node
+
+
+class Sudden(Fault):
+    """Something that WhatsApp does at once."""
+
+    def __init__(
+        self, name: str, do: Callable[[Stage], Awaitable[None] | None], *, relogin: bool = True
+    ) -> None:
+        self.name, self._do, self.relogin = name, do, relogin
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        healing = Healing()
+        doing = self._do(stage)
+        if doing is not None:
+            await doing
+        return healing
+
+
+class Lasting(Fault):
+    """Something that goes on for a while; healing is timed from its end.
+
+    Args:
+        cut: When connections are reset: `begin` (the fault meets the next ones), `end`, or never (None).
+    """
+
+    def __init__(
+        self,
+        name: str,
+        begin: Callable[[WhatsApp], None],
+        seconds: tuple[float, float],
+        *,
+        cut: str | None = "begin",
+        slow: bool = False,
+    ) -> None:
+        self.name, self._begin, self._seconds, self._cut, self.slow = name, begin, seconds, cut, slow
+        self.relogin = cut is not None
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        self._begin(stage.wa)
+        if self._cut == "begin":
+            await stage.wa.cut()
+        await stage.some(*self._seconds)
+        stage.wa.recover()
+        healing = Healing()
+        if self._cut == "end":
+            await stage.wa.cut()
+        return healing
+
+
+class Refusal(Fault):
+    """A login that WhatsApp refuses until it is asked to take it again."""
+
+    def __init__(self, name: str, code: int, state: str) -> None:
+        self.name, self._code, self._state = name, code, state
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        stage.wa.failure(self._code)
+        await stage.wa.cut()
+        await stage.told(self._state)
+        stage.wa.recover()
+        return await _reconnected(stage)
+
+
+class Replaced(Fault):
+    """Another client takes the session; ours comes back only when asked."""
+
+    name = "replaced"
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        await stage.wa.replaced()
+        await stage.told("replaced")
+        return await _reconnected(stage)
+
+
+class Ban(Fault):
+    """A temporary ban, waited out."""
+
+    name = "ban of 2 s"
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        healing = Healing()
+        stage.wa.failure(402, code=101, expire=2)
+        await stage.wa.cut()
+        await stage.told("banned")
+        stage.wa.recover()
+        return healing
+
+
+class HalfOpen(Fault):
+    """A pulled cable: nothing is told, nothing is answered, until a new client dials."""
+
+    name, slow = "half-open link", True
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        generation = stage.generation()
+        healing = Healing()
+        stage.wa.go_silent()
+        with anyio.fail_after(60):
+            while stage.generation() == generation:  # noqa: ASYNC110
+                await anyio.sleep(0.1)
+        stage.wa.recover()
+        return healing
+
+
+class KillClient(Fault):
+    """kill -9 of the client process, sometimes in the middle of a burst."""
+
+    name, kills = "kill -9 of the client", True
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        pid = await _client(stage)
+        for _ in range(stage.chance.choice((0, 0, 40))):
+            await stage.traffic.says()
+        healing = Healing()
+        signal_process(pid, signal.SIGKILL)
+        return healing
+
+
+class KillHost(Fault):
+    """kill -9 of the server that hosts the link; another takes over."""
+
+    name, kills = "kill -9 of the host", True
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        host = await _host(stage)
+        if len(stage.fleet.ready()) < 2:
+            raise Impossible("no other server is there to take over")
+        healing = Healing()
+        stage.fleet.kill(host)
+        return healing
+
+
+class KillAttached(Fault):
+    """kill -9 of a server that uses the host's link; its place is taken by a new one."""
+
+    name, kills, relogin = "kill -9 of an attached server", True, False
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        host = await _host(stage)
+        others = [slot for slot in stage.fleet.ready() if slot is not host]
+        if not others:
+            raise Impossible("no other server is there")
+        healing = Healing(stage.chance.choice(others))
+        assert healing.by is not None
+        stage.fleet.kill(healing.by)
+        with anyio.fail_after(30):
+            while healing.by not in stage.fleet.ready():  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        return healing
+
+
+class Pause(Fault):
+    """SIGSTOP, and SIGCONT after some seconds."""
+
+    relogin = False
+
+    def __init__(self, name: str, whom: Callable[[Stage], Awaitable[int]]) -> None:
+        self.name, self._whom = name, whom
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        pid = await self._whom(stage)
+        signal_process(pid, signal.SIGSTOP)
+        try:
+            await stage.some(0.5, 4)
+        finally:
+            signal_process(pid, signal.SIGCONT)
+        return Healing()
+
+
+class FullDisk(Fault):
+    """No write of a process to any file succeeds for some seconds."""
+
+    relogin = False
+
+    def __init__(self, name: str, whom: Callable[[Stage], Awaitable[int]]) -> None:
+        self.name, self._whom = name, whom
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        pid = await self._whom(stage)
+        limit_file_size(pid, 0)
+        try:
+            await stage.some(0.5, 2.5)
+        finally:
+            limit_file_size(pid, -1)
+        return Healing()
+
+
+async def _host(stage: Stage) -> Slot:
+    host = await stage.fleet.host()
+    if host is None:
+        raise Impossible("no server hosts the link just now")
+    return host
+
+
+async def _host_pid(stage: Stage) -> int:
+    return (await _host(stage)).pid
+
+
+async def _client(stage: Stage) -> int:
+    pid = stage.fleet.client_of(await _host(stage))
+    if pid is None:
+        raise Impossible("no client process runs just now")
+    return pid
+
+
+async def _reconnected(stage: Stage) -> Healing:
+    healing = Healing()
+    slot = stage.fleet.any(stage.chance)
+    answer = await stage.fleet.call(slot, "reconnect") if slot else None
+    if answer is None or answer.error is not None:
+        raise Impossible("no server took the call of reconnect")
+    return healing
+
+
+def _kill_pump(stage: Stage) -> None:
+    person = stage.chance.choice(stage.traffic.people)
+    stage.wa.send(Node("receipt", {"from": person.lid, "id": "X", "type": "server-error", "t": 1}))
+
+
+def _odd_chatstate(stage: Stage) -> None:
+    person = stage.chance.choice(stage.traffic.people)
+    stage.wa.send(Node("chatstate", {"from": person.lid}, [Node("thinking")]))
+
+
+async def _lose_and_cut(stage: Stage) -> None:
+    stage.wa.lose(stage.chance.randint(1, 3))
+    await stage.some(0.2, 0.6)
+    stage.wa.faults.lose = 0
+    await stage.wa.cut()
+
+
+async def _reorder(stage: Stage) -> None:
+    count = stage.chance.randint(2, 4)
+    stage.wa.reorder(count)
+    for _ in range(count):
+        await stage.traffic.says()
+
+
+def all_faults() -> tuple[Fault, ...]:
+    """Every kind, quick and slow."""
+    return (*QUICK, *SLOW)
+
+
+QUICK: Final[tuple[Fault, ...]] = (
+    Sudden("TCP cut", lambda stage: stage.wa.cut()),
+    Sudden("stream error 503", lambda stage: stage.wa.stream_error(503)),
+    Sudden("stream error of an unknown code", lambda stage: stage.wa.stream_error(599)),
+    Sudden("odd receipt that ends the event pump", _kill_pump),
+    Sudden("odd chatstate that ends the event pump", _odd_chatstate),
+    Sudden("lost stanzas, then a cut", _lose_and_cut),
+    Sudden("doubled stanzas", lambda stage: stage.wa.duplicate(stage.chance.randint(1, 5)), relogin=False),
+    Sudden("reordered stanzas", _reorder, relogin=False),
+    Sudden("corrupted stanzas", lambda stage: stage.wa.corrupt(stage.chance.randint(1, 2)), relogin=False),
+    Lasting("connections refused", lambda wa: setattr(wa.faults, "refuse", True), (0.5, 3)),
+    Lasting("proxy answers 502", lambda wa: wa.proxy_status(502), (0.5, 3)),
+    Lasting("logins answered 503", lambda wa: wa.failure(503), (0.5, 3)),
+    Lasting("delayed stanzas", lambda wa: wa.slow(0.1, 400), (0.5, 2), cut=None),
+    Lasting("unanswered queries", lambda wa: wa.ignore_queries("*"), (0.5, 2), cut=None),
+    Lasting("unacknowledged messages", lambda wa: wa.no_acks(), (0.3, 1), cut="end"),
+    Lasting("refused messages", lambda wa: wa.ack_error(479), (0.2, 0.5), cut=None),
+    Lasting("server clock an hour ahead", lambda wa: wa.skew_clock(3600), (0.3, 1), cut=None),
+    Refusal("login refused (400)", 400, "refused"),
+    Refusal("client outdated (405)", 405, "outdated"),
+    Replaced(),
+    Ban(),
+    KillClient(),
+    KillHost(),
+    KillAttached(),
+    Pause("stopped host", _host_pid),
+    Pause("stopped client", _client),
+    FullDisk("disk full for the client (inbox.db, client.db)", _client),
+    FullDisk("disk full for the host (archive.db)", _host_pid),
+)
+SLOW: Final[tuple[Fault, ...]] = (
+    HalfOpen(),
+    Lasting("swallowed connect", lambda wa: wa.swallow_connect(), (1, 3), slow=True),
+    Lasting("swallowed websocket", lambda wa: wa.swallow_websocket(), (1, 3), slow=True),
+    Lasting("swallowed handshake", lambda wa: wa.swallow_noise(), (1, 3), slow=True),
+    Lasting("unanswered pings", lambda wa: wa.ignore_pings(), (35, 45), cut=None, slow=True),
+    Lasting("silence of some seconds", lambda wa: wa.go_silent(), (2, 15), cut=None, slow=True),
+)

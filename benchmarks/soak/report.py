@@ -1,0 +1,55 @@
+"""A soak's figures as text."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from typing import Final
+
+from benchmarks.soak.run import Outcome
+
+_SHOWN: Final = 20
+
+
+def report(outcome: Outcome) -> str:
+    """All figures of a soak."""
+    return "\n".join(_lines(outcome))
+
+
+def _lines(outcome: Outcome) -> Iterator[str]:
+    chaos, verdict = outcome.chaos, outcome.verdict
+    yield f"soak of {outcome.seconds:g} s, seed {outcome.seed}"
+    yield ""
+    yield f"{'fault':<52}{'done':>5}{'survived':>10}{'online after, p50':>19}{'max':>8}"
+    for name in sorted(chaos.injected):
+        heals = chaos.heals.get(name, [])
+        times = f"{statistics.median(heals):>17.2f} s{max(heals):>6.2f} s" if heals else ""
+        yield f"{name:<52}{chaos.injected[name]:>5}{chaos.survived[name]:>10}{times}"
+    yield f"{'all':<52}{chaos.injected.total():>5}{chaos.survived.total():>10}"
+    for name, why in chaos.skipped.items():
+        yield f"skipped at least once: {name} ({why})"
+    yield ""
+    yield f"server processes started {outcome.servers_started}, lost {len(outcome.servers_lost)}"
+    yield f"client processes replaced {len(chaos.client_ends)}"
+    yield f"messages to the account {verdict.spoken}, archived {verdict.archived}"
+    states = ", ".join(f"{count} {state}" for state, count in sorted(verdict.states.items()))
+    yield f"sends asked for {verdict.asked}: {states}; received {verdict.received} (each reader counts)"
+    yield f"missing {verdict.missing}, doubled {verdict.doubled}, unexplained {len(outcome.complaints)}"
+    yield f"gaps that the archive itself tells of: {len(outcome.gaps)}"
+    for cause, texts in sorted(verdict.explained.items()):
+        yield f"explained: {len(texts)} × {cause}"
+    yield ""
+    yield from _growth(outcome)
+    for complaint in outcome.complaints[:_SHOWN]:
+        yield f"UNEXPLAINED: {complaint}"
+    if len(outcome.complaints) > _SHOWN:
+        yield f"… and {len(outcome.complaints) - _SHOWN} more"
+
+
+def _growth(outcome: Outcome) -> Iterator[str]:
+    yield f"{'first → last quarter (medians)':<34}{'MB':>16}{'threads':>12}{'files':>12}{'sockets':>12}"
+    for role, (first, last) in outcome.growth.quarters().items():
+        yield (
+            f"{role:<34}{f'{first.memory:g} → {last.memory:g}':>16}{f'{first.threads} → {last.threads}':>12}"
+            f"{f'{first.files} → {last.files}':>12}{f'{first.sockets} → {last.sockets}':>12}"
+        )

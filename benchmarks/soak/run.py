@@ -1,0 +1,132 @@
+"""One soak from the linking to the comparison."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import anyio
+
+from benchmarks.soak.chaos import Chaos, Fault, Stage
+from benchmarks.soak.fleet import Fleet
+from benchmarks.soak.ledger import Verdict, compare, kept_in
+from benchmarks.soak.traffic import Traffic, pending_ids
+from benchmarks.soak.watch import Growth, children
+from whatsapp_mcp.models import SendStatus
+from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
+from whatsapp_mcp.simulator import WhatsApp
+
+SETTLE_LIMIT: Final = 60.0
+_LOOKS: Final = 60
+_UNSETTLED: Final = {SendStatus.QUEUED, SendStatus.SENDING}
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Outcome:
+    """Everything a report needs."""
+
+    seed: int
+    seconds: float
+    chaos: Chaos
+    verdict: Verdict
+    growth: Growth
+    servers_started: int
+    servers_lost: list[str]
+    gaps: list[str]
+    unsettled: list[str] = field(default_factory=list[str])
+
+    @property
+    def complaints(self) -> list[str]:
+        """Everything that has no explanation."""
+        lost = [f"{server} ended unplanned" for server in self.servers_lost]
+        return [*lost, *self.chaos.failures, *self.unsettled, *self.verdict.unexplained]
+
+
+async def soak(
+    folder: Path, seed: int, seconds: float, faults: Sequence[Fault], *, servers: int = 3, rate: float = 6.0
+) -> Outcome:
+    """Run servers on a new home in `folder` under `faults` for so long, then compare.
+
+    Args:
+        rate: Messages a second, each way.
+    """
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    (home / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
+    chance = random.Random(seed)
+    async with WhatsApp(seed) as wa:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+        fleet = Fleet({**kept, **wa.environment(), HOME_VARIABLE: str(home)}, folder, servers)
+        traffic = Traffic(wa, fleet, random.Random(f"{seed} traffic"), rate)
+        stage = Stage(wa, fleet, traffic, chance, home / "accounts" / "default")
+        chaos, growth = Chaos(stage, faults), Growth()
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(fleet.run)
+            await _link(stage)
+            async with anyio.create_task_group() as watchers:
+                watchers.start_soon(chaos.watch_generations)
+                watchers.start_soon(_look, growth, fleet, seconds / _LOOKS)
+                async with anyio.create_task_group() as talk:
+                    talk.start_soon(traffic.run)
+                    await chaos.run(seconds)
+                    traffic.stop()
+                    unsettled = await _settle(stage, home)
+                    traffic.end()
+                watchers.cancel_scope.cancel()
+            fleet.close()
+        found = kept_in(home)
+        verdict = compare(traffic.spoken, traffic.sent, found, chaos.client_ends)
+        return Outcome(
+            seed, seconds, chaos, verdict, growth, fleet.started, fleet.lost, found.gaps, unsettled
+        )
+
+
+async def _link(stage: Stage) -> None:
+    slot = stage.fleet.slots[0]
+    answer = await stage.fleet.call(slot, "link_device")
+    assert answer is not None, "the first server went"
+    assert answer.error is None, answer.data
+    await stage.wa.me.scan(answer.data["qr"]["text"])
+    await stage.online()
+
+
+async def _look(growth: Growth, fleet: Fleet, interval: float) -> None:
+    begun = time.monotonic()
+    while True:
+        host = await fleet.host()
+        if host is not None:
+            attached = [slot.pid for slot in fleet.ready() if slot is not host]
+            roles = {"host": [host.pid], "attached server": attached, "client": children(host.pid)}
+            growth.look(time.monotonic() - begun, roles)
+        await anyio.sleep(interval)
+
+
+async def _settle(stage: Stage, home: Path) -> list[str]:
+    """Let the last fault heal and everything that is on its way arrive; what did not, as sentences."""
+    stage.wa.recover()
+    await stage.wa.cut()  # what a fault has withheld comes with the next login
+    end = time.monotonic() + SETTLE_LIMIT
+    while time.monotonic() < end:
+        status = await stage.fleet.status()
+        settled = status.get("state") == "online" and not status.get("journal_waiting")
+        if settled and not pending_ids(stage.wa) and not _waiting_sends(home):
+            return []
+        await anyio.sleep(0.1)
+    return [
+        f"at the end the link is {status.get('state')} ({status.get('reason')}), "
+        f"{status.get('journal_waiting')} events wait in the journal, {len(pending_ids(stage.wa))} messages "
+        f"wait on WhatsApp's side, {_waiting_sends(home)} sends are on their way"
+    ]
+
+
+def _waiting_sends(home: Path) -> int:
+    rows = (row for rows in kept_in(home).sends.values() for row in rows)
+    return sum(row.status in _UNSETTLED for row in rows)
