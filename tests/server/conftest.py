@@ -12,6 +12,7 @@ import pytest
 from mcp import Client
 
 from tests.server.fakes import NOON, FakeDevice, FakeSource
+from tests.server.linked import Linked, linked_account
 from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.application import create
@@ -107,3 +108,10 @@ async def client(source: FakeSource) -> AsyncIterator[Client]:
     """An MCP client in this process."""
     async with Client(create(source, "all")) as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+async def linked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Linked]:
+    """One linked account for all tests of a module; linking takes a second."""
+    async with linked_account(tmp_path_factory.mktemp("linked")) as account:
+        yield account

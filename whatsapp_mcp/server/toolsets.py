@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.registry import ToolFunction
 
 MODULES: Final = {
-    "core": ("connection", "reading", "searching", "sending", "waiting"),
+    "core": ("connection", "reading", "searching", "sending", "files", "waiting"),
     "messages": ("messages",),
+    "groups": ("groups",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
 ALL: Final = "all"

@@ -32,6 +32,10 @@ _REFUSALS: Final = {
 """Codes of single participants, as the library's own documentation names them."""
 
 
+_MICROSECONDS: Final = 1_000_000
+"""The library tells the time of a request in microseconds, all else in seconds (neonize 0.5.2)."""
+
+
 class GroupOperations(Protocol):
     """What can be asked of and done to groups. Every method may raise the errors of `LocalDevice.call`."""
 
@@ -181,7 +185,9 @@ class Groups(Topic):
 
         answers = await self.call("get_group_request_participants", {"group": jid})
         asking = (read(Neonize.GroupParticipantRequest, answer) for answer in answers)
-        return tuple(JoinRequest(jid_text(each.Participant), moment(each.TimeAt)) for each in asking)
+        return tuple(
+            JoinRequest(jid_text(each.Participant), moment(each.TimeAt / _MICROSECONDS)) for each in asking
+        )
 
     async def link_group(self, community: str, group: str, linked: bool = True) -> None:
         """See `GroupOperations.link_group`."""

@@ -1,0 +1,79 @@
+"""An application on a real device that is linked to a simulated WhatsApp, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import pytest
+from mcp import Client
+
+from tests.server.fakes import FakeSource
+from whatsapp_mcp.archive import Archive, ContactUpdate, open_archive
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.local import LocalDevice
+from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.people import Person
+
+LIMIT = 30.0
+
+
+@dataclass
+class Linked:
+    """WhatsApp, three people the account knows by name, and an MCP client of its server."""
+
+    wa: WhatsApp
+    client: Client
+    archive: Archive
+    device: LocalDevice
+    ann: Person
+    ben: Person
+    cleo: Person
+
+    async def archived(self, holds: Callable[[Any], bool], jid: str) -> Any:
+        """The archive's chat of this jid, once it holds."""
+        with anyio.fail_after(LIMIT):
+            seen = 0
+            while True:
+                chat = await self.archive.chat(jid)
+                if chat is not None and holds(chat):
+                    return chat
+                seen = await self.archive.wait_change(seen, 1.0)
+
+
+@asynccontextmanager
+async def linked_account(home: Path) -> AsyncIterator[Linked]:
+    """Link a new account and serve it; all of it ends with the block."""
+    folder = Settings(home=home).account_folder()
+    folder.create()
+    async with WhatsApp(seed=17) as wa:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in wa.environment().items():
+                patch.setenv(name, value)
+            async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
+                device = LocalDevice(folder, Settings(home=home).account, archive, tasks)
+                await device.start()
+                await _link(device, wa)
+                people = [wa.person(name) for name in ("Ann", "Ben", "Cleo")]
+                await archive.record_contacts(
+                    [ContactUpdate(str(person.pn), saved_name=person.name) for person in people]
+                )
+                source = FakeSource(cast("Any", device), archive, home)
+                async with Client(create(source, "all")) as client:
+                    yield Linked(wa, client, archive, device, *people)
+
+
+async def _link(device: LocalDevice, wa: WhatsApp) -> None:
+    shown = await device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    with anyio.fail_after(LIMIT):
+        await device.wait_for(lambda link: link.state is ConnectionState.ONLINE)
+    await wa.me.online()

@@ -1,0 +1,69 @@
+"""Which group, person or channel a text means, where no other kind of chat will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.server.arguments import choose
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.server.call import Services
+
+_CANDIDATES: Final = 20
+
+
+async def find_group(services: Services, text: str) -> Chat:
+    """The group that a jid or a name means; people of that name are not in the way.
+
+    Raises:
+        InvalidArgument: The text is empty.
+        ChatNotFound, AmbiguousChat: No group matches, or more than one.
+    """
+    return await _find(services, text, "group", lambda jid: jid.is_group)
+
+
+async def find_channel(services: Services, text: str) -> Chat:
+    """The channel that a jid or a name means.
+
+    Raises:
+        InvalidArgument: The text is empty.
+        ChatNotFound, AmbiguousChat: No channel matches, or more than one.
+    """
+    return await _find(services, text, "channel", lambda jid: jid.is_channel)
+
+
+async def find_person(services: Services, text: str) -> Chat:
+    """The direct chat with the person that a number, jid or name means.
+
+    Raises:
+        InvalidArgument: The text is empty.
+        ContactNotFound, AmbiguousChat: Nobody matches, or more than one.
+    """
+    try:
+        return await _find(services, text, "person", lambda jid: jid.is_person)
+    except ChatNotFound as error:
+        raise ContactNotFound(f"Nobody matches {text!r}.", candidates=error.candidates) from error
+
+
+async def find_people(services: Services, texts: Iterable[str]) -> tuple[Chat, ...]:
+    """All of them, each once.
+
+    Raises:
+        InvalidArgument: There are none.
+        ContactNotFound, AmbiguousChat: As `find_person`, for the first that is unclear.
+    """
+    found = {person.jid: person for person in [await find_person(services, text) for text in texts]}
+    if not found:
+        raise InvalidArgument("No person is given.", "Give names, numbers or jids.")
+    return tuple(found.values())
+
+
+async def _find(services: Services, text: str, what: str, wanted: Callable[[Jid], bool]) -> Chat:
+    if not text.strip():
+        raise InvalidArgument(f"The name of the {what} is empty.")
+    candidates = await services.archive.resolve_chat(text, limit=_CANDIDATES)
+    return choose(tuple(each for each in candidates if wanted(Jid.parse(each.chat.jid))), text)

@@ -1,0 +1,360 @@
+"""Groups and communities: looking, making, changing, inviting, leaving."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from whatsapp_mcp.directory import Group, GroupChange, MemberAction, MemberChange
+from whatsapp_mcp.errors import InvalidArgument, TooLong
+from whatsapp_mcp.jid import looks_like_jid
+from whatsapp_mcp.server.arguments import Detail, Texts
+from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.finding import find_group, find_people
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.sanitise import clean, clean_name
+from whatsapp_mcp.server.render.text import address, fenced, quoted
+from whatsapp_mcp.server.render.times import rfc3339, short
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whatsapp_mcp.archive import GroupMember
+    from whatsapp_mcp.models import Chat
+
+MAX_NAME: Final = 100
+MAX_TOPIC: Final = 2048
+MAX_MEMBERS: Final = 1024
+"""WhatsApp's limits of a group: characters, and people."""
+_SHOWN: Final = 40
+TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
+"""The times after which WhatsApp lets messages disappear, in seconds."""
+_INVITE: Final = re.compile(
+    r"(?:https?://)?(?:chat\.whatsapp\.com/(?:invite/)?)?([A-Za-z0-9_-]{16,40})(?:\?.*)?"
+)
+
+GroupArg = Annotated[str, Field(description="Group name or jid")]
+People = Annotated[Texts, Field(description="Names, numbers or jids")]
+Timer = Literal["off", "24h", "7d", "90d"]
+
+
+@tool("groups", reads=True)
+async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> Result:
+    """A group's topic, settings and members; of a community also its groups."""
+    services = await call.services()
+    found = await find_group(services, chat)
+    async with services.device() as device:
+        group = await device.group(found.jid)
+        below = await device.sub_groups(group.jid) if group.community else ()
+    members = await services.archive.members(group.jid)
+    shown = members if detail == "full" else members[:_SHOWN]
+    lines = [f"topic: {quoted(group.topic, 500)}"] if group.topic else []
+    lines += [f"group: {clean_name(each.name)} ({each.jid})" for each in below]
+    lines += map(_member_line, shown)
+    text = f"{_described(group, len(members), services)}\n{fenced(lines)}"
+    if len(shown) < len(members):
+        text += f"\n{len(members) - len(shown)} more members: detail=full"
+    data = {
+        **_group_data(group, services),
+        "size": len(members),
+        "members": [_member_data(each) for each in shown],
+        "groups": [{"jid": each.jid, "name": clean(each.name)} for each in below],
+    }
+    return Result(text, data)
+
+
+def _described(group: Group, size: int, services: Services) -> str:
+    what = "community" if group.community else "group"
+    notes = [f"{clean_name(group.name)} ({group.jid})", what, f"{size} members"]
+    if group.created_at:
+        notes.append(f"since {short(group.created_at, services.zone, services.now())}")
+    notes += ["only admins write"] if group.announce else []
+    notes += ["only admins change it"] if group.locked else []
+    notes += [f"messages disappear after {group.timer // 86_400} d"] if group.timer else []
+    notes += [f"in community {group.parent}"] if group.parent else []
+    return ", ".join(notes) + "."
+
+
+def _member_line(member: GroupMember) -> str:
+    name = clean_name(member.contact.name)
+    where = member.contact.number or member.contact.jid
+    role = ", owner" if member.superadmin else ", admin" if member.admin else ""
+    return f"{name if name == where else f'{name} {where}'}{role}"
+
+
+def _member_data(member: GroupMember) -> dict[str, Any]:
+    contact = member.contact
+    data: dict[str, Any] = {"jid": contact.jid, "name": clean(contact.name), "number": contact.number}
+    return data | ({"admin": True} if member.admin or member.superadmin else {})
+
+
+def _group_data(group: Group, services: Services) -> dict[str, Any]:
+    return {
+        "jid": group.jid,
+        "name": clean(group.name),
+        "topic": clean(group.topic),
+        "owner": group.owner,
+        "created_at": rfc3339(group.created_at, services.zone),
+        "announce": group.announce,
+        "locked": group.locked,
+        "timer": group.timer,
+        "community": group.community,
+        "parent": group.parent,
+    }
+
+
+@tool("groups")
+async def create_group(
+    call: Call,
+    name: str,
+    members: People | None = None,
+    parent: Annotated[str | None, Field(description="Community to put it in")] = None,
+    community: Annotated[bool, Field(description="Make a community")] = False,
+) -> Result:
+    """Make a group with these members. Calling twice makes two."""
+    _check_name(name)
+    services = await call.services()
+    people = await find_people(services, members) if members else ()
+    above = (await find_group(services, parent)).jid if parent else None
+    if not people and not community:
+        raise InvalidArgument("A group needs at least one other member.", "Give members.")
+    if len(people) >= MAX_MEMBERS:
+        raise TooLong(f"A group has at most {MAX_MEMBERS} members.", "Invite the others by link.")
+    async with services.device() as device:
+        group = await device.create_group(name.strip(), tuple(each.jid for each in people), community, above)
+    inside = {form for each in group.participants for form in (each.jid, each.other)}
+    missing = [each for each in people if each.jid not in inside]
+    text = f"Made {clean_name(group.name)} ({group.jid}) with {len(group.participants)} members."
+    if missing:
+        text += f" Not in it: {_names(missing)}; invite them with get_group_invite."
+    return Result(text, {**_group_data(group, services), "missing": [each.jid for each in missing]})
+
+
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise InvalidArgument("name is empty.", "Give the group a name.")
+    if len(name) > MAX_NAME:
+        raise TooLong(f"The name has {len(name)} characters, WhatsApp's limit is {MAX_NAME}.")
+
+
+def _names(people: Sequence[Chat]) -> str:
+    return ", ".join(clean_name(each.name) for each in people)
+
+
+@tool("groups", idempotent=True)
+async def update_group(
+    call: Call,
+    chat: GroupArg,
+    name: str | None = None,
+    topic: Annotated[str | None, Field(description="Description; empty removes it")] = None,
+    announce: Annotated[bool | None, Field(description="Only admins write")] = None,
+    locked: Annotated[bool | None, Field(description="Only admins change it")] = None,
+    timer: Annotated[Timer | None, Field(description="Messages disappear after")] = None,
+    who_can_add: Literal["all", "admins"] | None = None,
+) -> Result:
+    """Change a group's settings, those that are given."""
+    if name is not None:
+        _check_name(name)
+    if topic is not None and len(topic) > MAX_TOPIC:
+        raise TooLong(f"The topic has {len(topic)} characters, WhatsApp's limit is {MAX_TOPIC}.")
+    change = GroupChange(
+        name=name.strip() if name else None,
+        topic=topic,
+        announce=announce,
+        locked=locked,
+        timer=TIMERS[timer] if timer else None,
+        who_can_add=who_can_add,
+    )
+    if change == GroupChange():
+        raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
+    services = await call.services()
+    found = await find_group(services, chat)
+    async with services.device() as device:
+        await device.change_group(found.jid, change)
+    return Result(f"Changed {clean_name(found.name)}.", {"jid": found.jid})
+
+
+@tool("groups", idempotent=True)
+async def add_group_members(call: Call, chat: GroupArg, members: People) -> Result:
+    """Add people to a group; who may only be invited is named."""
+    return await _change_members(call, chat, members, "add", "Added")
+
+
+@tool("groups", destructive=True, idempotent=True)
+async def remove_group_members(call: Call, chat: GroupArg, members: People) -> Result:
+    """Put people out of a group."""
+    return await _change_members(call, chat, members, "remove", "Removed")
+
+
+@tool("groups", idempotent=True)
+async def set_group_admins(
+    call: Call,
+    chat: GroupArg,
+    members: People,
+    admin: Annotated[bool, Field(description="false: no longer")] = True,
+) -> Result:
+    """Make members admins, or admins plain members."""
+    action, done = ("promote", "Now admin") if admin else ("demote", "No longer admin")
+    return await _change_members(call, chat, members, action, done)
+
+
+async def _change_members(
+    call: Call, chat: str, members: Sequence[str], action: MemberAction, done: str
+) -> Result:
+    services = await call.services()
+    found = await find_group(services, chat)
+    people = await find_people(services, members)
+    async with services.device() as device:
+        changes = await device.change_members(found.jid, tuple(each.jid for each in people), action)
+    refused = await _refusals(services, people, changes)
+    well = [each for each in people if each.jid not in refused]
+    sentences = [f"{done} in {clean_name(found.name)}: {_names(well)}."] if well else []
+    sentences += [f"{clean_name(each.name)} {refused[each.jid]}." for each in people if each.jid in refused]
+    data = {"jid": found.jid, "done": [each.jid for each in well], "refused": refused}
+    return Result(" ".join(sentences), data)
+
+
+async def _refusals(
+    services: Services, people: Sequence[Chat], changes: Sequence[MemberChange]
+) -> dict[str, str]:
+    """Why each of those was refused, by the jid that the archive knows them by."""
+    known = {each.jid for each in people}
+    refused: dict[str, str] = {}
+    for change in changes:
+        if change.reason is None:
+            continue
+        contact = None if change.jid in known else await services.archive.contact(change.jid)
+        refused[contact.jid if contact else change.jid] = change.reason
+    return refused
+
+
+@tool("groups", reads=True)
+async def get_group_invite(
+    call: Call, chat: Annotated[str, Field(description="Group, or an invite link to look at")]
+) -> Result:
+    """The link that lets people join a group, or where a link leads."""
+    services = await call.services()
+    if "chat.whatsapp.com" in chat:
+        code = invite_code(chat)
+        async with services.device() as device:
+            group = await device.group_by_invite(code)
+        text = _described(group, len(group.participants), services)
+        if group.topic:
+            text += f"\n{fenced([f'topic: {quoted(group.topic, 500)}'])}"
+        return Result(text, _group_data(group, services))
+    found = await find_group(services, chat)
+    async with services.device() as device:
+        link = await device.group_invite(found.jid)
+    return Result(f"Invite to {clean_name(found.name)}: {link}", {"jid": found.jid, "link": link})
+
+
+@tool("groups", destructive=True)
+async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
+    """Make a new invite link; the old one stops working."""
+    services = await call.services()
+    found = await find_group(services, chat)
+    async with services.device() as device:
+        link = await device.group_invite(found.jid, True)
+    return Result(f"New invite to {clean_name(found.name)}: {link}", {"jid": found.jid, "link": link})
+
+
+def invite_code(link: str) -> str:
+    """The code of an invite link (`https://chat.whatsapp.com/CODE`), or the code itself.
+
+    Raises:
+        InvalidArgument: It is neither.
+    """
+    match = _INVITE.fullmatch(link.strip())
+    if match is None or looks_like_jid(link):
+        raise InvalidArgument(f"{link!r} is not an invite link.", "Give https://chat.whatsapp.com/….")
+    return match[1]
+
+
+@tool("groups", idempotent=True)
+async def join_group(call: Call, link: Annotated[str, Field(description="Invite link")]) -> Result:
+    """Join a group by its invite link, only when the user asks for it."""
+    code = invite_code(link)
+    services = await call.services()
+    async with services.device() as device:
+        joined = await device.join_group(code)
+    data = {"jid": joined.jid, "joined": joined.joined}
+    if not joined.joined:
+        return Result(f"Asked to join {joined.jid}; an admin has to let the user in.", data)
+    known = await services.archive.chat(joined.jid)
+    return Result(f"Joined {clean_name(known.name) if known else 'the group'} ({joined.jid}).", data)
+
+
+@tool("groups", destructive=True, idempotent=True)
+async def leave_group(call: Call, chat: GroupArg) -> Result:
+    """Leave a group; coming back takes an invite."""
+    services = await call.services()
+    found = await find_group(services, chat)
+    async with services.device() as device:
+        await device.leave_group(found.jid)
+    return Result(f"Left {clean_name(found.name)}. Its messages stay here.", {"jid": found.jid})
+
+
+@tool("groups", reads=True)
+async def list_join_requests(call: Call, chat: GroupArg) -> Result:
+    """Who asks to join a group; an admin decides on the phone."""
+    services = await call.services()
+    found = await find_group(services, chat)
+    async with services.device() as device:
+        requests = await device.join_requests(found.jid)
+    lines: list[str] = []
+    for each in requests:
+        contact = await services.archive.contact(each.jid)
+        at = f" {short(each.asked_at, services.zone, services.now())}" if each.asked_at else ""
+        lines.append(f"{clean_name(contact.name) if contact else address(each.jid)} ({each.jid}){at}")
+    data = {
+        "requests": [
+            {"jid": each.jid, "asked_at": rfc3339(each.asked_at, services.zone)} for each in requests
+        ]
+    }
+    if not lines:
+        return Result("Nobody asks to join.", data)
+    decide = "The client library cannot decide them: let in or turn away on the phone."
+    return Result(f"Asking to join:\n{fenced(lines)}\n{decide}", data)
+
+
+@tool("groups", idempotent=True)
+async def add_to_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
+    """Put a group into a community."""
+    return await _link(call, chat, community, linked=True)
+
+
+@tool("groups", destructive=True, idempotent=True)
+async def remove_from_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
+    """Take a group out of a community."""
+    return await _link(call, chat, community, linked=False)
+
+
+async def _link(call: Call, chat: str, community: str, *, linked: bool) -> Result:
+    services = await call.services()
+    group = await find_group(services, chat)
+    above = await find_group(services, community)
+    async with services.device() as device:
+        await device.link_group(above.jid, group.jid, linked)
+    how = "now in" if linked else "no longer in"
+    text = f"{clean_name(group.name)} is {how} {clean_name(above.name)}."
+    return Result(text, {"jid": group.jid, "community": above.jid, "linked": linked})
+
+
+TOOLS: Sequence[ToolFunction] = (
+    get_group,
+    create_group,
+    update_group,
+    add_group_members,
+    remove_group_members,
+    set_group_admins,
+    get_group_invite,
+    reset_group_invite,
+    join_group,
+    leave_group,
+    list_join_requests,
+    add_to_community,
+    remove_from_community,
+)
