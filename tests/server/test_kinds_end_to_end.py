@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import anyio
 import pytest
 
 from tests.fixtures import call, link, mcp_client, until
+from tests.server.test_file_tools import PNG, sound
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -47,15 +49,16 @@ async def test_every_kind_arrives_and_stands_in_the_archive(whatsapp: WhatsApp, 
             assert [o.optionName for o in made.pollCreationMessage.options] == ["Funghi", "Diavola"]
 
             await call(client, "vote_poll", message=poll["ref"], options=["funghi"])
-            assert (await ann.receives()).message.pollUpdateMessage.pollCreationMessageKey.ID == poll[
-                "message_id"
-            ]
+            assert (
+                poll["message_id"]
+                == (await ann.receives()).message.pollUpdateMessage.pollCreationMessageKey.ID
+            )
 
             await call(client, "forward_message", message=asked, chat="Ann")
             assert (await ann.receives()).message.extendedTextMessage.contextInfo.isForwarded
 
             await call(client, "delete_message", message=sent["ref"])
-            assert (await ann.receives()).message.protocolMessage.key.ID == sent["message_id"]
+            assert sent["message_id"] == (await ann.receives()).message.protocolMessage.key.ID
 
             await call(client, "mark_read", chat="Ann")
             listed = await call(client, "list_messages", chat="Ann", detail="full")
@@ -67,3 +70,35 @@ async def test_every_kind_arrives_and_stands_in_the_archive(whatsapp: WhatsApp, 
             assert [option["votes"] for option in results["options"]] == [1, 0]
             chats = await call(client, "list_chats")
             assert chats["chats"][0]["unread"] == 0
+
+
+async def test_files_go_out_and_come_in(whatsapp: WhatsApp, home: Path) -> None:
+    ann = whatsapp.person("Ann")
+    with anyio.fail_after(LIMIT):
+        async with mcp_client(whatsapp, home) as client:
+            await link(client, whatsapp)
+            await ann.says(whatsapp.media.attach("image", PNG, caption="Look"))
+            lost = whatsapp.media.attach(
+                "document", b"%PDF-", fileName="bill.pdf", mimetype="application/pdf"
+            )
+            await ann.says(lost)
+            whatsapp.media.expire(lost, 410)
+            read = await until(client, lambda answer: len(answer["messages"]) == 2, "list_messages")
+            image, bill = (message["ref"] for message in read["messages"])
+
+            shown = await client.call_tool("download_media", {"message": image})
+            assert [block.type for block in shown.content] == ["image", "text"]
+            gone = await client.call_tool("download_media", {"message": bill})
+            assert gone.is_error
+            assert (gone.structured_content or {})["error"]["code"] == "MEDIA_UNAVAILABLE"
+
+            for kind, data in (("image", PNG), ("voice", sound()), ("document", PNG)):
+                encoded = base64.b64encode(data).decode()
+                caption = "" if kind == "voice" else "Mine"
+                sent = await call(client, "send_file", chat="Ann", data=encoded, kind=kind, caption=caption)
+                got = await ann.receives()
+                assert got.id == sent["message_id"]
+                assert kind == "voice" or whatsapp.media.open(got.message) == data
+            listed = await call(client, "list_messages", chat="Ann", from_me=True)
+            assert [message["kind"] for message in listed["messages"]] == ["image", "voice", "document"]
+            assert listed["messages"][0]["text"] == "Mine"

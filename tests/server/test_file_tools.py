@@ -1,0 +1,140 @@
+"""Files: where they may come from, what they are taken for, and how they come back."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import struct
+import wave
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from tests.server.conftest import BOB
+from tests.server.fakes import FakeDevice
+from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.device import media
+from whatsapp_mcp.models import FileContent
+
+pytestmark = pytest.mark.anyio
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+)
+
+
+def sound(seconds: float = 1.0) -> bytes:
+    """A tone as WAV."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        values = (int(9000 * math.sin(n / 3)) for n in range(int(8000 * seconds)))
+        file.writeframes(b"".join(struct.pack("<h", value) for value in values))
+    return buffer.getvalue()
+
+
+def read(path: str) -> bytes:
+    """What is in a file."""
+    return Path(path).read_bytes()
+
+
+def content_of(device: FakeDevice) -> FileContent:
+    """The file that was sent."""
+    content = device.sends[0].content
+    assert isinstance(content, FileContent)
+    return content
+
+
+async def test_the_kind_is_judged_by_content(client: Client, device: FakeDevice) -> None:
+    await answer(
+        client,
+        "send_file",
+        chat="Bob",
+        data=base64.b64encode(PNG).decode(),
+        file_name="x.pdf",
+        caption="Look",
+    )
+    content = content_of(device)
+    assert (content.kind, content.mime_type, content.caption) == ("image", "image/png", "Look")
+    assert read(content.path) == PNG
+    assert device.sends[0].chat == BOB
+
+
+async def test_a_voice_note_is_opus_with_duration_and_waveform(client: Client, device: FakeDevice) -> None:
+    await answer(client, "send_file", chat="Bob", data=base64.b64encode(sound()).decode(), kind="voice")
+    content = content_of(device)
+    assert media.is_opus(Path(content.path))
+    assert (content.duration, content.mime_type) == (1, "audio/ogg; codecs=opus")
+    assert content.waveform is not None
+    bars = base64.b64decode(content.waveform)
+    assert len(bars) == 64
+    assert max(bars) == 100
+
+
+async def test_a_path_must_lie_in_an_allowed_folder(
+    client: Client, device: FakeDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("x")
+    inside = tmp_path / "accounts" / "default" / "media"
+    (inside / "link").symlink_to(secret)
+    for path in (secret, inside / ".." / ".." / ".." / "secret.txt", inside / "link", tmp_path / "none"):
+        error = await refusal(client, "send_file", chat="Bob", path=str(path))
+        assert error["code"] == "FILE_NOT_ALLOWED", path
+    (inside / "fine.txt").write_text("fine")
+    await answer(client, "send_file", chat="Bob", path=str(inside / "fine.txt"))
+    assert content_of(device).kind == "document"
+    assert content_of(device).file_name == "fine.txt"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({}, "INVALID_ARGUMENT"),
+        ({"data": "!!"}, "INVALID_ARGUMENT"),
+        ({"data": ""}, "INVALID_ARGUMENT"),
+        ({"data": "eA==", "path": "/x"}, "INVALID_ARGUMENT"),
+        ({"data": "eA==", "kind": "image"}, "INVALID_ARGUMENT"),
+        ({"data": "eA==", "kind": "smell"}, "INVALID_ARGUMENT"),
+        ({"url": "file:///etc/passwd"}, "INVALID_ARGUMENT"),
+        ({"url": "http://127.0.0.1:1/x"}, "FILE_NOT_ALLOWED"),
+        ({"url": "http://[::1]/x"}, "FILE_NOT_ALLOWED"),
+        ({"url": "http://localhost/x"}, "FILE_NOT_ALLOWED"),
+        ({"url": "http://169.254.169.254/latest"}, "FILE_NOT_ALLOWED"),
+        ({"url": "http://[::ffff:127.0.0.1]/x"}, "FILE_NOT_ALLOWED"),
+        ({"url": "http://user@192.0.2.1/"}, "INVALID_ARGUMENT"),
+    ],
+)
+async def test_bad_files_are_refused_and_nothing_is_sent(
+    client: Client, device: FakeDevice, arguments: dict[str, Any], code: str
+) -> None:
+    assert (await refusal(client, "send_file", chat="Bob", **arguments))["code"] == code
+    assert device.sends == []
+
+
+@pytest.mark.parametrize(
+    ("head", "mime_type"),
+    [
+        (b"\x00\x00\x00\x18ftypisom", "video/mp4"),
+        (b"\x00\x00\x00\x18ftypM4A ", "audio/mp4"),
+        (b"RIFF\x00\x00\x00\x00WEBP", "image/webp"),
+        (b"hello", None),
+    ],
+)
+def test_first_bytes_say_what_a_file_is(head: bytes, mime_type: str | None) -> None:
+    assert media.mime_type_of(head) == mime_type
+
+
+def test_a_picture_is_made_small_and_loses_its_metadata(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(PNG)
+    jpeg = media.picture(path, 1024)
+    assert jpeg is not None
+    assert media.mime_type_of(jpeg) == "image/jpeg"
+    assert b"Exif" not in jpeg
+    path.write_bytes(b"no picture")
+    assert media.picture(path, 1024) is None

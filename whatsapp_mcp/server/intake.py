@@ -1,0 +1,176 @@
+"""Files that an agent wants to send: from an allowed folder, from the web, or from the call itself.
+
+Whatever their origin they are copied into the account's folder first, so that they are still there when they
+are sent, and what was looked at is what goes out.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import ipaddress
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urlsplit
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from whatsapp_mcp.server.call import Services
+
+_FETCH_LIMIT: Final = 40.0
+_REDIRECTS: Final = 3
+_CHUNK: Final = 1 << 20
+_FOLDER: Final = "outgoing"
+_SAFE: Final = re.compile(r"[^\w.\- ()]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A private copy of what is to be sent, and the name it came with."""
+
+    path: Path
+    name: str
+
+
+async def take(services: Services, path: str | None, url: str | None, data: str | None) -> Taken:
+    """Copy the file to be sent into the account's folder.
+
+    Raises:
+        InvalidArgument: Not exactly one origin is given, or it cannot be read.
+        FileNotAllowed: The path is outside the allowed folders, or the URL leads into a private network.
+        MediaUnavailable: The URL does not answer with a file.
+        TooLong: It is larger than `media.max_megabytes`.
+    """
+    if sum(origin is not None for origin in (path, url, data)) != 1:
+        raise InvalidArgument("Give one of path, url and data.")
+    limit = services.settings.media.max_megabytes * 1_000_000
+    folder = services.settings.account_folder(services.account).media / _FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path is not None:
+        source = await anyio.to_thread.run_sync(_allowed, services, path, limit)
+        content, name = await anyio.to_thread.run_sync(source.read_bytes), source.name
+    elif url is not None:
+        content, name = await _fetch(url, limit)
+    else:
+        content, name = _decoded(data or ""), ""
+    if len(content) > limit:
+        raise TooLong(f"The file is larger than {services.settings.media.max_megabytes} MB.")
+    if not content:
+        raise InvalidArgument("The file is empty.")
+    target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
+    await anyio.to_thread.run_sync(_write, target, content)
+    return Taken(target, _SAFE.sub("_", name))
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+    part.replace(path)
+
+
+def _allowed(services: Services, given: str, limit: int) -> Path:
+    roots = [*services.settings.media.roots, services.settings.account_folder(services.account).media]
+    try:
+        path = Path(given).expanduser().resolve(strict=True)
+        inside = any(path.is_relative_to(root.expanduser().resolve()) for root in roots)
+        size = path.stat().st_size if path.is_file() else None
+    except (OSError, ValueError, RuntimeError):
+        path, inside, size = Path(given), False, None
+    if not inside:
+        folders = ", ".join(str(root) for root in roots)
+        raise FileNotAllowed(
+            f"{given} is not a file in an allowed folder.", f"Allowed: {folders} (setting media.roots)."
+        )
+    if size is None:
+        raise InvalidArgument(f"{given} is not a file.")
+    if size > limit:
+        raise TooLong(f"The file is larger than {services.settings.media.max_megabytes} MB.")
+    return path
+
+
+def _decoded(data: str) -> bytes:
+    body = data.partition(",")[2] if data.startswith("data:") else data
+    try:
+        return base64.b64decode("".join(body.split()), validate=True)
+    except binascii.Error as error:
+        raise InvalidArgument("data is not base64.") from error
+
+
+async def _fetch(url: str, limit: int) -> tuple[bytes, str]:
+    import httpx2
+
+    try:
+        with anyio.fail_after(_FETCH_LIMIT):
+            for _ in range(_REDIRECTS + 1):
+                host, port, pinned = await _public(url)
+                async with (
+                    httpx2.AsyncClient(trust_env=False, timeout=_FETCH_LIMIT) as http,
+                    http.stream(
+                        "GET",
+                        pinned,
+                        headers={"Host": host if port in {80, 443} else f"{host}:{port}"},
+                        extensions={"sni_hostname": host},
+                        follow_redirects=False,
+                    ) as answer,
+                ):
+                    if answer.is_redirect:
+                        url = str(httpx2.URL(url).join(answer.headers.get("location", "")))
+                        continue
+                    if not answer.is_success:
+                        raise MediaUnavailable(
+                            f"The address answered {answer.status_code}.", "Check the address."
+                        )
+                    return await _body(answer.aiter_bytes(_CHUNK), limit), unquote(
+                        Path(urlsplit(url).path).name
+                    )
+    except (httpx2.HTTPError, TimeoutError) as error:
+        raise MediaUnavailable("The address does not answer.", "Check the address.") from error
+    raise MediaUnavailable("The address leads on and on.", "Give the address of the file itself.")
+
+
+async def _body(chunks: AsyncIterator[bytes], limit: int) -> bytes:
+    content = bytearray()
+    async for chunk in chunks:
+        content += chunk
+        if len(content) > limit:
+            raise TooLong(f"The file is larger than {limit // 1_000_000} MB.")
+    return bytes(content)
+
+
+async def _public(url: str) -> tuple[str, int, str]:
+    """Host, port and the URL with its address in place of its name: what was checked is what is asked.
+
+    Raises:
+        InvalidArgument: It is no http(s) URL.
+        FileNotAllowed: The name leads to an address that is not public.
+        MediaUnavailable: The name leads nowhere.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError as error:
+        raise InvalidArgument(f"{url!r} is not a web address.") from error
+    host = parts.hostname
+    if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
+        raise InvalidArgument(f"{url!r} is not a web address.", "Give an https address.")
+    try:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise MediaUnavailable(f"There is no {host}.", "Check the address.") from error
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    if not addresses or not all(address.is_global and not address.is_multicast for address in addresses):
+        raise FileNotAllowed(f"{host} is not on the public internet.", "Give a public address, or a path.")
+    place = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
+    return host, port, parts._replace(netloc=f"{place}:{port}", fragment="").geturl()
