@@ -1,0 +1,34 @@
+"""The numbers of the guarantees page are those of the code."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from whatsapp_mcp.device import local, outbox, state
+from whatsapp_mcp.models import ConnectionState
+
+PAGE = " ".join((Path(__file__).parents[2] / "docs" / "guarantees.md").read_text(encoding="utf-8").split())
+
+
+def test_the_longest_pauses_are_those_of_the_state_machine() -> None:
+    assert (state.RETRY_CAP, state.REFUSED_CAP) == (60, 15 * 60)
+    assert "pauses that grow to a minute at most (`refused`: 15 minutes)" in PAGE
+
+
+def test_the_probe_takes_as_long_as_the_page_says() -> None:
+    assert f"one probe of at most {state.PROBE_LIMIT:g}" in PAGE
+
+
+def test_a_queued_send_waits_as_long_as_the_page_says() -> None:
+    assert timedelta(days=1) == outbox.KEPT_FOR
+    assert "If the link is not back within a day" in PAGE
+
+
+def test_the_upper_bound_of_a_loss_is_the_one_that_is_counted() -> None:
+    assert f"at most {local._LOST_AT_MOST}" in PAGE
+
+
+def test_the_states_that_need_a_person_are_those_without_a_way_out() -> None:
+    waiting = {ConnectionState.UNLINKED, ConnectionState.REPLACED, ConnectionState.OUTDATED}
+    assert waiting < state.RESTING
+    for each in waiting:
+        assert f"`{each.value}`" in PAGE
