@@ -113,7 +113,7 @@ def new_message(corpus: Corpus, number: int, n: int) -> Told:
     rng = random.Random(number)
     chat = rng.randrange(corpus.chats)
     sender = chat if chat % 3 else rng.randrange(corpus.people)
-    return Told(number, chat, sender, FIRST + SPAN + 10 + n // 5, corpus._text(rng, chat), None, None)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return Told(number, chat, sender, FIRST + SPAN + 10 + n // 5, corpus._text(rng, chat), None, None)  # pyright: ignore[reportPrivateUsage]
 
 
 async def ask(reader: ReadingArchive, corpus: Corpus) -> dict[str, list[float]]:
@@ -150,7 +150,7 @@ async def ask(reader: ReadingArchive, corpus: Corpus) -> dict[str, list[float]]:
 
 
 def cold(folder: AccountFolder) -> float:
-    """Seconds from opening a connection to the first answer of a search, pages dropped from the system's cache."""
+    """Seconds from opening to the first answer of a search, its pages dropped from the system's cache."""
     descriptor = os.open(folder.archive_db, os.O_RDONLY)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
     os.close(descriptor)

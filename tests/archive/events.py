@@ -40,7 +40,7 @@ class Raw:
 
     def __repr__(self) -> str:
         """What a failing property test shows."""
-        kinds = {EventCode.MESSAGE: Neonize.Message, EventCode.RECEIPT: Neonize.Receipt}
+        kinds: dict[EventCode, Any] = {EventCode.MESSAGE: Neonize.Message, EventCode.RECEIPT: Neonize.Receipt}
         kind = kinds.get(self.code)
         if kind is None:
             return f"{self.code.name}({self.payload!r})"
@@ -118,7 +118,8 @@ def message(
 
 def undecryptable(wa_id: str, *, chat: str = ANA, sender: str | None = "", at: int = NOON) -> Raw:
     """A message that could not be decrypted."""
-    event = Neonize.UndecryptableMessage(IsUnavailable=False, DecryptFailMode=1)
+    event: Any = Neonize.UndecryptableMessage(IsUnavailable=False)
+    event.DecryptFailMode = 1
     _info(event.Info, wa_id, chat, chat if sender == "" else sender, at, "", None, None)
     return Raw(EventCode.UNDECRYPTABLE_MESSAGE, event.SerializeToString())
 
@@ -132,7 +133,7 @@ def receipt(
     alt: str | None = None,
 ) -> Raw:
     """A receipt; a sender of None is another device of ours."""
-    event = Neonize.Receipt(MessageIDs=list(wa_ids), Timestamp=at)
+    event: Any = Neonize.Receipt(MessageIDs=list(wa_ids), Timestamp=at)
     event.Type = event.DESCRIPTOR.fields_by_name["Type"].enum_type.values_by_name[kind].number
     source(event.MessageSource, chat, chat if sender == "" else sender, alt, None)
     return Raw(EventCode.RECEIPT, event.SerializeToString())
@@ -140,7 +141,7 @@ def receipt(
 
 def edit(wa_id: str, text: str, *, at: int = NOON + 60, own_id: str = "", **where: Any) -> Raw:
     """A new text for an earlier message."""
-    body = E2E.Message()
+    body: Any = E2E.Message()
     body.protocolMessage.type = 14
     body.protocolMessage.key.ID = wa_id
     body.protocolMessage.timestampMS = at * 1000
@@ -150,7 +151,7 @@ def edit(wa_id: str, text: str, *, at: int = NOON + 60, own_id: str = "", **wher
 
 def revoke(wa_id: str, *, of: str | None = None, at: int = NOON + 90, **where: Any) -> Raw:
     """A message deleted for everyone; `of` is its sender when an admin deletes it."""
-    body = E2E.Message()
+    body: Any = E2E.Message()
     body.protocolMessage.type = 0
     body.protocolMessage.key.ID = wa_id
     if of:
@@ -178,7 +179,7 @@ def web_message(
     status: int | None = None,
 ) -> Any:
     """One `WebMessageInfo` of a history sync; a sender of None is the account's owner."""
-    value = Web.WebMessageInfo(messageTimestamp=at)
+    value: Any = Web.WebMessageInfo(messageTimestamp=at)
     value.key.remoteJID, value.key.ID, value.key.fromMe = chat, wa_id, sender is None
     if sender and sender != chat:
         value.participant = sender

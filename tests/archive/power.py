@@ -1,14 +1,13 @@
-"""A disk that forgets what was not synced: an SQLite VFS that keeps, beside the real files, what would survive.
+"""A disk that forgets what was not synced: an SQLite VFS that keeps what would survive beside the real files.
 
 Every write goes to the file and to a list of writes that the disk has not been told to keep. A sync moves the
-list into the durable image. `crash` writes the images into another folder, with any part of the unsynced writes,
-torn at 512 bytes, applied or not: what a power failure may leave.
+list into the durable image. `crash` writes the images into another folder, with any part of the unsynced
+writes, torn at 512 bytes, applied or not: what a power failure may leave.
 """
 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -33,7 +33,8 @@ async def main():
     async with open_archive(folder, write=True) as archive:
         position = await archive.position()
         while True:
-            batch = [ev.message(f"K{position + n}", f"text {position + n}", at=ev.NOON + position + n) for n in range(5)]
+            numbers = range(position, position + 5)
+            batch = [ev.message(f"K{n}", f"text {n}", at=ev.NOON + n) for n in numbers]
             result = await archive.ingest(ev.journal(batch, after=position))
             position = result.position
             print(position, flush=True)

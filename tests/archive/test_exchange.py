@@ -96,7 +96,8 @@ async def test_an_iphone_export_is_taken_over_once_with_its_files(
 
 
 async def test_a_group_export_finds_people_by_name_and_number(archive: Archive, tmp_path: Path) -> None:
-    text = "[1/2/23, 10:00:00 AM] Bob: one\n[1/2/23, 10:00:01 AM] Max: two\n[1/13/23, 1:00:02 PM] Stranger: three\n"
+    text = "[1/2/23, 10:00:00 AM] Bob: one\n[1/2/23, 10:00:01 AM] Max: two\n"
+    text += "[1/13/23, 1:00:02 PM] Stranger: three\n"
     path = tmp_path / "_chat.txt"
     path.write_text(text + "[1/13/23, 1:00:03 PM] +1 555 000 0009: four\n")
     await archive.set_own(ev.ME, None, "Max")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ async def test_system_messages_missed_calls_and_undecryptable_ones_have_words(ar
 
 
 async def test_names_and_identities_of_a_chunk_reach_people(archive: Archive) -> None:
-    more = HistorySync.HistorySync()
+    more: Any = HistorySync.HistorySync()
     more.syncType = 4
     more.pushnames.add(ID=ANA, pushname="Ana")
     more.phoneNumberToLidMappings.add(pnJID=ANA, lidJID=ANA_LID)
@@ -120,7 +121,8 @@ async def test_the_past_makes_one_change_a_chat_and_no_change_a_message(archive:
 
 
 async def test_coverage_tells_from_when_to_when_and_where_something_is_missing(archive: Archive) -> None:
-    more = HistorySync.Conversation(ID=ANA, endOfHistoryTransfer=True, endOfHistoryTransferType=1)
+    more: Any = HistorySync.Conversation(ID=ANA, endOfHistoryTransfer=True)
+    more.endOfHistoryTransferType = 1
     messages = [ev.web_message(f"H{n}", at=NOON + n * 3600) for n in (5, 1)]
     await archive.ingest(
         journal([ev.history(ev.conversation(messages, more=more)), ev.message("B1", chat=BOB)])

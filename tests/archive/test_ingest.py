@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ async def test_the_same_id_from_two_senders_of_a_group_is_two_messages(archive: 
 async def test_a_message_with_nothing_but_a_group_key_is_no_message(archive: Archive) -> None:
     keys = E2E.Message()
     keys.senderKeyDistributionMessage.groupID = GROUP
-    where = {"chat": GROUP, "sender": ANA}
+    where: dict[str, Any] = {"chat": GROUP, "sender": ANA}
     await archive.ingest(journal([ev.message("A1", keys, **where), ev.message("A1", "the text", **where)]))
     assert await texts(archive) == ["the text"]
 
@@ -134,7 +135,7 @@ async def test_unknown_content_is_kept_raw_and_named(archive: Archive, folder: A
 
 
 async def test_peer_and_empty_messages_say_nothing(archive: Archive) -> None:
-    share = E2E.Message()
+    share: Any = E2E.Message()
     share.protocolMessage.type = 6
     result = await archive.ingest(journal([ev.message("A1", share, chat=ev.ME, sender=None)]))
     assert (result.messages, result.undecoded) == (0, 0)

@@ -105,7 +105,7 @@ async def test_entries_survive_and_come_back_in_order(folder: AccountFolder) -> 
             await archive.outbox_add(request(text))
     async with open_archive(folder, write=True) as archive:
         found = await archive.outbox_unsettled()
-    assert [entry.request.content.text for entry in found] == ["one", "two", "three"]
+    assert [entry.request.content for entry in found] == [TextContent(t) for t in ("one", "two", "three")]
 
 
 async def test_a_receipt_settles_the_only_unknown_send_of_the_chat(archive: Archive) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sqlite3
 from contextlib import closing
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -40,7 +41,7 @@ async def test_an_edit_shows_the_new_text_and_keeps_the_old_one(archive: Archive
 
 
 async def test_nobody_edits_the_message_of_another(archive: Archive) -> None:
-    where = {"chat": GROUP}
+    where: dict[str, Any] = {"chat": GROUP}
     await archive.ingest(
         journal([ev.message("A1", "mine", sender=ANA, **where), ev.edit("A1", "forged", sender=BOB, **where)])
     )

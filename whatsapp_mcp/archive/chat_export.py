@@ -1,4 +1,4 @@
-"""Reading WhatsApp's own chat export (`_chat.txt`, plain or in its zip), as iPhones and Android phones write it."""
+"""Reading WhatsApp's own chat export (`_chat.txt`, plain or in its zip), from iPhone and Android alike."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
+from itertools import pairwise
 from typing import Final
 
 _LINE: Final = re.compile(
@@ -63,7 +64,7 @@ def _message(at: int, text: str) -> ExportedMessage:
 
 
 def _date_order(heads: Sequence[re.Match[str]]) -> str:
-    """Which part of a date is what (`dmy`, `mdy`, `ymd`): what is possible, then what lets time go forward."""
+    """What the parts of a date are (`dmy`, `mdy`, `ymd`): the possible one that lets time go forward."""
     dates = [[int(part) for part in re.split(r"[./-]", head["date"])] for head in heads]
     if any(date[0] > 31 for date in dates):
         return "ymd"
@@ -74,11 +75,10 @@ def _date_order(heads: Sequence[re.Match[str]]) -> str:
 
     def backward(order: str) -> int:
         stamps = [_day(date, order) for date in dates]
-        return sum(later < earlier for earlier, later in zip(stamps, stamps[1:], strict=False))
+        return sum(later < earlier for earlier, later in pairwise(stamps))
 
     american = any(head["half"] for head in heads)
-    best = min(("mdy", "dmy") if american else ("dmy", "mdy"), key=backward)
-    return best
+    return min(("mdy", "dmy") if american else ("dmy", "mdy"), key=backward)
 
 
 def _day(date: Sequence[int], order: str) -> tuple[int, int, int]:

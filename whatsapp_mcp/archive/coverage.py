@@ -44,7 +44,7 @@ def of_chat(db: sqlite3.Connection, chat: int | None, jid: str) -> Coverage:
 
 def _gaps(db: sqlite3.Connection, since: int, until: int) -> list[Gap]:
     found = db.execute(
-        "SELECT since, until, reason FROM gaps WHERE since < ? AND coalesce(until, 1 << 40) > ? ORDER BY since",
+        "SELECT since, until, reason FROM gaps WHERE since < ? AND ifnull(until, 1 << 40) > ? ORDER BY since",
         (until, since),
     ).fetchall()
     return [

@@ -24,7 +24,8 @@ _HEAD: Final = """<!doctype html>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; media-src 'self';
  style-src 'unsafe-inline'">
 <style>body{{font:16px/1.4 sans-serif;max-width:48em;margin:2em auto;padding:0 1em}}
-.m{{margin:.6em 0;padding:.5em .8em;border-radius:.6em;background:#f0f0f0;white-space:pre-wrap;overflow-wrap:anywhere}}
+.m{{margin:.6em 0;padding:.5em .8em;border-radius:.6em;background:#f0f0f0;
+white-space:pre-wrap;overflow-wrap:anywhere}}
 .me{{background:#d9fdd3;margin-left:3em}}.h{{color:#555;font-size:.8em}}q{{color:#555;display:block}}
 img,video{{max-width:100%}}</style></head><body><h1>{title}</h1>
 """

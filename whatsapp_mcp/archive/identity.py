@@ -117,7 +117,8 @@ class Identities:
             self._merge(OWNER, found)
         self._attach(OWNER, jid)
         self._db.execute(
-            """UPDATE messages SET flags = flags | ? WHERE details LIKE '%"mentions":[%' AND details LIKE ?""",
+            """UPDATE messages SET flags = flags | ?
+            WHERE details LIKE '%"mentions":[%' AND details LIKE ?""",
             (int(Flag.MENTIONS_ME), f'%"{jid}"%'),
         )
 
@@ -171,12 +172,9 @@ class Identities:
     def _merge(self, keep: int, lose: int) -> None:
         db = self._db
         merge_contacts(db, keep, lose)
-        chats = {
-            contact: chat
-            for contact, chat in db.execute(
-                "SELECT contact_id, id FROM chats WHERE contact_id IN (?, ?)", (keep, lose)
-            ).fetchall()
-        }
+        chats: dict[int, int] = dict(
+            db.execute("SELECT contact_id, id FROM chats WHERE contact_id IN (?, ?)", (keep, lose)).fetchall()
+        )
         if len(chats) == 2:
             merge_chats(db, chats[keep], chats[lose])
         elif lose in chats:
@@ -194,7 +192,8 @@ class Identities:
             versions.settle_where(db, "chat_id", chat[0])
             receipts.apply_early(db, chat[0])
         for where, poll in db.execute(
-            "SELECT DISTINCT chat_id, wa_id FROM votes WHERE options IS NULL AND (voter_id = ? OR chat_id = ?)",
+            """SELECT DISTINCT chat_id, wa_id FROM votes
+            WHERE options IS NULL AND (voter_id = ? OR chat_id = ?)""",
             (contact, chat[0] if chat else 0),
         ).fetchall():
             votes.open_sealed(db, where, poll)

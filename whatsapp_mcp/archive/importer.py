@@ -119,7 +119,8 @@ def _is_here(
     if db.execute("SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ?", (number, wa_id)).fetchone():
         return True
     rows = db.execute(
-        """SELECT m.id, m.text, d.message_id IS NOT NULL FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id
+        """SELECT m.id, m.text, d.message_id IS NOT NULL FROM messages AS m
+        LEFT JOIN media AS d ON d.message_id = m.id
         WHERE m.chat_id = ? AND m.id BETWEEN ? AND ? AND (m.sender_id = 0) = ?""",
         (number, (message.at - _NEAR) << ID_BITS, (message.at + _NEAR) << ID_BITS, who == 0),
     ).fetchall()
@@ -137,7 +138,7 @@ def _is_here(
 def _people(
     db: sqlite3.Connection, chat: str, found: Sequence[ExportedMessage], me: str | None
 ) -> dict[str, str | None]:
-    """Names of the export to jids; None is the owner. In a direct chat the name that is not theirs is ours."""
+    """Names of the export to jids; None is the owner. In a direct chat the name not theirs is ours."""
     names = list(dict.fromkeys(message.name for message in found if message.name))
     people: dict[str, str | None] = {}
     direct = chat_kind(chat) is ChatKind.DIRECT
@@ -226,8 +227,8 @@ def bridge(db: sqlite3.Connection, path: Path) -> ImportResult:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source:
             chats = source.execute("SELECT jid, name FROM chats").fetchall()
             rows = source.execute(
-                """SELECT id, chat_jid, sender, content, timestamp, is_from_me, media_type, filename, url, media_key,
-                file_sha256, file_enc_sha256, file_length FROM messages ORDER BY timestamp"""
+                """SELECT id, chat_jid, sender, content, timestamp, is_from_me, media_type, filename, url,
+                media_key, file_sha256, file_enc_sha256, file_length FROM messages ORDER BY timestamp"""
             ).fetchall()
     except sqlite3.DatabaseError as error:
         raise InvalidArgument(

@@ -58,7 +58,7 @@ def position(db: sqlite3.Connection) -> int:
 
 
 class Ingest:
-    """One batch; use inside a write transaction, then take `raw` and `erased` to `raw.db` before it commits."""
+    """One batch, inside a write transaction; `raw` and `erased` go to `raw.db` before it commits."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db

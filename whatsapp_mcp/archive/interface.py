@@ -31,7 +31,7 @@ from whatsapp_mcp.models import (
 )
 
 CALL_KEY: Final = "call:"
-"""Begins an idempotency key that names one call rather than one message: twins are refused as without a key."""
+"""Begins an idempotency key that names one call, not one message: twins are refused as without a key."""
 
 MessageKey = int | str
 """A ref (`1042`, `"#1042"`, `"1042"`) or WhatsApp's id of a message."""
@@ -404,7 +404,7 @@ class ReadingArchive(Protocol):
     async def contacts(
         self, query: str | None = None, *, limit: int = 20, cursor: str | None = None
     ) -> Page[Contact]:
-        """People by name or number: exact, then beginning, then anywhere, then with a typo; else all by name."""
+        """People by name or number: exact, beginning, anywhere, with a typo; without a query all by name."""
         ...
 
     async def contact(self, jid: str) -> Contact | None:

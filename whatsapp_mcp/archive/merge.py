@@ -11,7 +11,7 @@ import sqlite3
 from whatsapp_mcp.archive.facts import PLACEHOLDERS
 
 _NEWER = {"reactions": "at", "votes": "at", "read_marks": "up_to", "early_receipts": "at", "revokes": "at"}
-"""Tables of small states: of two rows that become one, the one with the greater value of this column stays."""
+"""Tables of small states: of two rows that become one, the one with more in this column stays."""
 
 
 def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
@@ -22,8 +22,9 @@ def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
             pn = coalesce(k.pn, l.pn), lid = coalesce(k.lid, l.lid),
             saved_name = coalesce(k.saved_name, l.saved_name),
             business_name = coalesce(k.business_name, l.business_name),
-            push_name = CASE WHEN k.push_name IS NULL OR (l.push_name IS NOT NULL AND (l.push_at, l.push_name) >
-                (k.push_at, k.push_name)) THEN l.push_name ELSE k.push_name END,
+            push_name = CASE WHEN k.push_name IS NULL OR (l.push_name IS NOT NULL
+                AND (l.push_at, l.push_name) > (k.push_at, k.push_name))
+                THEN l.push_name ELSE k.push_name END,
             push_at = max(k.push_at, l.push_at)
         FROM contacts AS l WHERE k.id = ? AND l.id = ?""",
         (keep, lose),
@@ -119,7 +120,8 @@ def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) ->
 def drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     """Delete the second copy of one message; its ref leads to the first."""
     db.execute(
-        """UPDATE messages AS s SET flags = s.flags | g.flags, revoked_at = coalesce(s.revoked_at, g.revoked_at)
+        """UPDATE messages AS s SET flags = s.flags | g.flags,
+            revoked_at = coalesce(s.revoked_at, g.revoked_at)
         FROM messages AS g WHERE s.id = ? AND g.id = ?""",
         (stays, goes),
     )

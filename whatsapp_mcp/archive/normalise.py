@@ -16,7 +16,7 @@ _ACCENTS = re.compile("(?<=[A-Za-z\u0370-\u03ff])[\u0300-\u036f]+")
 _POINTS = re.compile(
     "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]+"
 )
-"""Hebrew and Arabic vowel points and the like. Marks of other scripts (Hindi vowels) carry meaning and stay."""
+"""Hebrew and Arabic points. Marks of other scripts (Hindi vowels) carry meaning and stay."""
 _FOLDS = str.maketrans(
     {
         "ـ": None,  # tatweel

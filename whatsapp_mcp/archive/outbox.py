@@ -16,10 +16,11 @@ from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.interface import CALL_KEY, OutboxEntry
 from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
-from whatsapp_mcp.models import FileContent, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import SendRequest, SendStatus
 
 _REQUEST: Final = TypeAdapter(SendRequest)
-_COLUMNS: Final = "o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason, o.chat_id, o.chat"
+_COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
+ o.chat_id, o.chat"""
 _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
 _WINDOW: Final = 600
 """Seconds after handing over in which a copy or receipt may settle an unknown send."""
@@ -173,9 +174,22 @@ def move(
         "UPDATE outbox SET status = ?, reason = ?, handed_at = coalesce(?, handed_at) WHERE id = ?",
         (to.value, reason, handed, send_id),
     )
+    if to is SendStatus.UNKNOWN:
+        _settle_by_early_receipt(db, send_id)
     entry = get(db, send_id)
     _tell(db, entry, Identities(db).chat(entry.request.chat))
     return entry
+
+
+def _settle_by_early_receipt(db: sqlite3.Connection, send_id: int) -> None:
+    """A receipt may have come while the send's own answer was still awaited."""
+    early = db.execute(
+        """SELECT DISTINCT r.wa_id, o.handed_at FROM early_receipts AS r JOIN outbox AS o USING (chat_id)
+        WHERE o.id = ? AND r.at >= o.handed_at / 1000 AND substr(r.wa_id, 1, 4) = ?""",
+        (send_id, _LIBRARY_PREFIX),
+    ).fetchall()
+    if len(early) == 1:
+        sent(db, send_id, early[0][0], _time(early[0][1] / 1000))
 
 
 def sent(
@@ -213,7 +227,7 @@ def store_own(
 def settle_by_copy(db: sqlite3.Connection, identities: Identities, fact: MessageFact) -> None:
     """A copy of a message from this account: it settles an unknown send that says the same.
 
-    When a receipt had settled a send with this id and the copy says something else, the send is unknown again.
+    When a receipt had settled a send with this id and the copy says something else, it is unknown again.
     """
     if not fact.wa_id.startswith(_LIBRARY_PREFIX):
         return

@@ -20,7 +20,7 @@ _NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0) FROM cont
 
 
 def rank_name(wanted: str, names: str) -> int | None:
-    """How well a folded text meets folded names (one a line): 0 exact, 1 beginning, 2 inside, 3 with a typo."""
+    """How well a folded text meets names (one a line): 0 exact, 1 beginning, 2 inside, 3 with a typo."""
     lines = names.split("\n")
     if wanted in lines:
         return 0

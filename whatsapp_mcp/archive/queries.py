@@ -178,15 +178,14 @@ def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> in
     text = str(key).strip()
     digits = text.removeprefix("#")
     if digits.isascii() and digits.isdecimal() and len(digits) < 16:
-        row = db.execute(
-            "SELECT message_id FROM refs WHERE ref = ?", (int(digits),)
-        ).fetchone()
+        row = db.execute("SELECT message_id FROM refs WHERE ref = ?", (int(digits),)).fetchone()
         if row is not None:
             return int(row[0])
     number = chat_id(db, chat) if chat is not None else None
     if chat is None:
         row = db.execute(
-            "SELECT m.id FROM chats AS c JOIN messages AS m ON m.chat_id = c.id AND m.wa_id = ? ORDER BY m.id DESC",
+            """SELECT m.id FROM chats AS c JOIN messages AS m ON m.chat_id = c.id AND m.wa_id = ?
+            ORDER BY m.id DESC""",
             (text,),
         ).fetchone()
     else:
@@ -239,8 +238,9 @@ def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
     """See `ReadingArchive.media_source`."""
     found = find(db, key)
     row = db.execute(
-        """SELECT m.ref, d.media_type, d.mime_type, d.file_name, d.size, d.direct_path, d.url, d.media_key, d.sha256,
-        d.enc_sha256, d.path FROM messages AS m JOIN media AS d ON d.message_id = m.id WHERE m.id = ?""",
+        """SELECT m.ref, d.media_type, d.mime_type, d.file_name, d.size, d.direct_path, d.url, d.media_key,
+        d.sha256, d.enc_sha256, d.path FROM messages AS m
+        JOIN media AS d ON d.message_id = m.id WHERE m.id = ?""",
         (found,),
     ).fetchone()
     if row is None:

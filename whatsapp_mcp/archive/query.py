@@ -127,7 +127,7 @@ def _operate(
 
 
 def day(text: str, zone: tzinfo, now: datetime | None = None) -> tuple[datetime, datetime] | None:
-    """Beginning and end of a day, month or year as typed (`2024-05-01`, `2024-05`, `2024`, `yesterday`, `7d`)."""
+    """Beginning and end of a day, month or year (`2024-05-01`, `2024-05`, `2024`, `yesterday`, `7d`)."""
     today = (now or datetime.now(zone)).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     lowered = text.lower()
     if lowered in ("today", "yesterday"):

@@ -1,4 +1,4 @@
-"""Who has received, read and played what: one mark a person, chat and kind; and what we ourselves have read."""
+"""Who has received, read and played what: one mark a person, chat and kind; what we ourselves have read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EVERYONE = -1
 
 
 def record(db: sqlite3.Connection, chat: int, contact: int, wa_id: str, mark: Mark, at: int) -> bool:
-    """Take a receipt for one message; one whose message is not here yet waits for it. Whether it said anything new."""
+    """Take a receipt for one message, or let it wait for its message; whether it said anything new."""
     side = "!=" if contact == OWNER else "="
     row = db.execute(
         f"SELECT max(id) FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id {side} 0",  # noqa: S608

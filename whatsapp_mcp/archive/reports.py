@@ -35,7 +35,8 @@ def statistics(db: sqlite3.Connection) -> Statistics:
     """See `ReadingArchive.statistics`."""
     count, first, last = db.execute("SELECT count(*), min(id), max(id) FROM messages").fetchone()
     chats, contacts, media, unread, undecoded = db.execute(
-        """SELECT (SELECT count(*) FROM chats WHERE last_id > 0), (SELECT count(*) FROM contacts WHERE id != 0),
+        """SELECT (SELECT count(*) FROM chats WHERE last_id > 0),
+        (SELECT count(*) FROM contacts WHERE id != 0),
         (SELECT count(*) FROM media), (SELECT count(*) FROM chats WHERE unread > 0 OR marked_unread),
         (SELECT count(*) FROM undecoded)"""
     ).fetchone()
@@ -117,7 +118,7 @@ def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendR
 
 
 def _deliveries(db: sqlite3.Connection, message: int) -> tuple[Delivery, ...]:
-    """Person by person; a mark tells the time of the newest message it covers, so an older one came no later."""
+    """Person by person; a mark tells the time of the newest message it covers: older ones came no later."""
     people: dict[int, dict[int, int]] = {}
     names: dict[int, str] = {}
     for contact, name, kind, at in db.execute(

@@ -181,7 +181,8 @@ def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, str]:
         return {}
     places = ", ".join("?" * len(jids))
     rows = db.execute(
-        f"""SELECT a.jid, {NAME_SQL.format(c="s")} FROM addresses AS a JOIN contacts AS s ON s.id = a.contact_id
+        f"""SELECT a.jid, {NAME_SQL.format(c="s")} FROM addresses AS a
+        JOIN contacts AS s ON s.id = a.contact_id
         WHERE a.jid IN ({places})""",  # noqa: S608
         list(jids),
     ).fetchall()
@@ -227,8 +228,8 @@ def chat(row: Any) -> Chat:
     )
 
 
-CONTACT_SELECT: Final = f"""SELECT s.id, coalesce(s.pn, s.lid), {NAME_SQL.format(c="s")}, s.pn, s.lid, s.saved_name,
- s.push_name, s.business_name FROM contacts AS s
+CONTACT_SELECT: Final = f"""SELECT s.id, coalesce(s.pn, s.lid), {NAME_SQL.format(c="s")}, s.pn, s.lid,
+ s.saved_name, s.push_name, s.business_name FROM contacts AS s
 """  # noqa: S608
 
 

@@ -269,7 +269,7 @@ CREATE TABLE raw (
 def create_index(db: sqlite3.Connection) -> None:
     """Make the empty search index.
 
-    It keeps no text (SQLite 3.43 and later can delete from such an index; older ones get one with its own copy).
+    It keeps no text; an SQLite before 3.43, which cannot delete from such an index, gets one that does.
     """
     content = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
     db.execute(f'CREATE VIRTUAL TABLE fts USING fts5 (body, scope{content}, tokenize="{_TOKENIZER}")')

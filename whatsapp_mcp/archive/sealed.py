@@ -1,4 +1,4 @@
-"""Add-ons sealed with a message's secret: edits, reactions and comments of newer clients, opened where we can.
+"""Add-ons sealed with a message's secret: edits, reactions, comments of newer clients, opened where we can.
 
 Keys are made as for poll votes (`votes.py`), with another use in the derivation (whatsmeow, `msgsecret.go`).
 """
@@ -44,14 +44,14 @@ def open_waiting(
     """
     facts: list[Fact] = []
     for rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, chat, author in db.execute(
-        """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id, m.id, c.jid, m.sender_id
+        """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id,
+        m.id, c.jid, m.sender_id
         FROM sealed AS s JOIN messages AS m ON m.chat_id = s.chat_id AND m.wa_id = s.target
         JOIN chats AS c ON c.id = s.chat_id"""
     ).fetchall():
-        found = (
-            fresh.get(message)
-            or raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
-        )
+        found: tuple[int, bytes] | None = fresh.get(message)
+        if found is None:
+            found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
         secret = _secret(*found) if found else None
         if secret is None:
             continue

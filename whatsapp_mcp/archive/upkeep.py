@@ -18,9 +18,9 @@ _PART_BITS = 20
 def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> None:
     """Store and delete a batch's raw protobufs, before the archive's own transaction commits.
 
-    It can be repeated: when the archive's commit fails, the same rows are written again. Only what is nowhere
-    else (a message of unknown kind) or must be gone (a revoked one) waits for the disk; the raw form of a decoded
-    message may be lost with the power, the message itself is not.
+    It can be repeated: when the archive's commit fails, the same rows are written again. Only what is
+    nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the disk; the raw form
+    of a decoded message may be lost with the power, the message itself is not.
     """
     if not batch.raw and not batch.erased:
         return
@@ -96,7 +96,7 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
         ),
         (
             "messages without a sender",
-            "SELECT count(*) FROM messages WHERE sender_id >= 0 AND sender_id NOT IN (SELECT id FROM contacts)",
+            "SELECT count(*) FROM messages WHERE sender_id > 0 AND sender_id NOT IN (SELECT id FROM contacts)",
         ),
         (
             "refs that lead nowhere",

@@ -10,7 +10,7 @@ from whatsapp_mcp.archive.facts import PLACEHOLDERS
 
 
 def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:
-    """Bring a message's row in line with what is known of its edits and revokes; what changed, if anything."""
+    """Bring a message's row in line with what is known of its edits and revokes; says what changed."""
     chat, wa_id, sender, kind, text, edited_at, revoked_at = db.execute(
         "SELECT chat_id, wa_id, sender_id, kind, text, edited_at, revoked_at FROM messages WHERE id = ?",
         (message,),

@@ -1,4 +1,4 @@
-"""Writing messages: ids in the order of time, each stored once, placeholders replaced when the message comes."""
+"""Writing messages: ids in the order of time, each stored once, placeholders replaced by what comes."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import MessageKind
 
-_INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text, reply_wa_id, details)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
+ reply_wa_id, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _EARLIER = """SELECT EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
  OR EXISTS (SELECT 1 FROM edits WHERE chat_id = ?1 AND wa_id = ?2),
  EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2),
@@ -181,7 +181,8 @@ class MessageWriter:
         """Keep a new text for a message of the same sender, and show it."""
         chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
         self._db.execute(
-            "INSERT INTO edits VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET text = max(text, excluded.text)",
+            """INSERT INTO edits VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET text = max(text, excluded.text)""",
             (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text),
         )
         self._settle(chat, fact.wa_id, sender, "edit")

@@ -61,9 +61,10 @@ class StateWriter:
         chat, voter = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
         changed = self._db.execute(
             """INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET at = excluded.at, options = excluded.options, payload = excluded.payload,
-                iv = excluded.iv, voter_jid = excluded.voter_jid
-            WHERE excluded.at > at OR (excluded.at = at AND options IS NULL AND excluded.options IS NOT NULL)""",
+            ON CONFLICT DO UPDATE SET at = excluded.at, options = excluded.options,
+                payload = excluded.payload, iv = excluded.iv, voter_jid = excluded.voter_jid
+            WHERE excluded.at > at
+                OR (excluded.at = at AND options IS NULL AND excluded.options IS NOT NULL)""",
             (chat, fact.wa_id, voter, fact.at_ms, fact.options, fact.payload, fact.iv, fact.voter_jid),
         ).rowcount
         if changed > 0:

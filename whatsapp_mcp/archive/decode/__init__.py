@@ -32,7 +32,7 @@ _DECODERS: Final[dict[int, Callable[[bytes, int], list[Fact]]]] = {
     42: calls.terminate,
     44: live.undecryptable,
 }
-"""The event's code (`client.protocol.EventCode`) to its decoder; other events say nothing that is archived."""
+"""Code of the event (`client.protocol.EventCode`) to its decoder; others say nothing that is archived."""
 
 
 def decode_event(code: int, payload: bytes, received_at: int) -> list[Fact]:
