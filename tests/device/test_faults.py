@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 
 import anyio
 import pytest
 
 from tests.device.conftest import Host, Hosted
+from whatsapp_mcp.device import outbox
 from whatsapp_mcp.errors import NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -246,6 +251,63 @@ async def test_a_hanging_dial_blocks_neither_status_nor_send(wa: WhatsApp, linke
     with anyio.fail_after(10):
         while (await linked.archive.outbox_get(result.send_id)).status is not SendStatus.SENT:  # noqa: ASYNC110
             await anyio.sleep(0.05)
+
+
+async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_receipt(
+    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "SEND_DEADLINE", 1.0)
+    ann = wa.person("Ann")
+    wa.no_acks()
+    result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=60))
+    assert result.status is SendStatus.UNKNOWN
+    wa.recover()
+    await linked.until(S.ONLINE)
+    got = await ann.receives()
+    await ann.received(got.id)
+    with anyio.fail_after(10):
+        while (await linked.archive.outbox_get(result.send_id)).status is SendStatus.UNKNOWN:  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+    assert (await linked.archive.outbox_get(result.send_id)).message_id == got.id
+
+
+async def test_a_sent_message_is_followed_to_delivered_and_read(wa: WhatsApp, linked: Hosted) -> None:
+    ann = wa.person("Ann")
+    sent = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+    got = await ann.receives()
+    for act, status in ((ann.received, SendStatus.DELIVERED), (ann.reads, SendStatus.READ)):
+        await act(got.id)
+        with anyio.fail_after(10):
+            while (  # noqa: ASYNC110
+                report := await linked.archive.send_report(sent.send_id, send_id=True)
+            ).result.status is not status:
+                await anyio.sleep(0.02)
+    (delivery,) = report.deliveries
+    assert delivery.delivered_at is not None
+    assert delivery.read_at is not None
+
+
+@contextmanager
+def unwritable(path: Path) -> Iterator[None]:
+    """Another writer holds the database for longer than anybody waits, as a full disk would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("ROLLBACK")
+
+
+@pytest.mark.parametrize("database", ["inbox_db", "archive_db"])
+async def test_a_disk_that_takes_nothing_is_told_and_costs_no_message(
+    wa: WhatsApp, linked: Hosted, folder: AccountFolder, database: str
+) -> None:
+    ann = wa.person("Ann")
+    with unwritable(getattr(folder, database)):
+        await ann.says("kept for later")
+        status = await linked.until(S.DEGRADED)
+        assert "disk space" in (status.action or "")
+        assert linked.device.client_pid is not None
+    await linked.until(S.ONLINE)
+    assert await texts(linked, 1) == ["kept for later"]
 
 
 ABORTING = (

@@ -74,7 +74,7 @@ async def linked(wa: WhatsApp, server: Open) -> AsyncIterator[Opened]:
 
 async def test_a_server_that_hosts_links_and_sends(wa: WhatsApp, server: Open) -> None:
     ann = wa.person("Ann")
-    async with linked(wa, server) as (devices, _):
+    async with linked(wa, server) as (devices, archive):
         async with devices.use() as device:
             result = await device.send(SendRequest(str(ann.pn), TextContent("hello")))
         assert result.status is SendStatus.SENT

@@ -7,7 +7,6 @@ import pytest
 
 from tests.device.conftest import Hosted
 from whatsapp_mcp.models import ConnectionState as S
-from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -69,23 +68,6 @@ async def test_a_silent_stream_error_is_noticed(wa: WhatsApp, linked: Hosted) ->
         wa.recover()
         await wa.cut()
         await linked.until(S.ONLINE, within=60)
-
-
-async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_receipt(
-    wa: WhatsApp, linked: Hosted
-) -> None:
-    ann = wa.person("Ann")
-    wa.no_acks()
-    result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=60))
-    assert result.status is SendStatus.UNKNOWN
-    wa.recover()
-    await linked.until(S.ONLINE, within=60)
-    got = await ann.receives()
-    await ann.received(got.id)
-    with anyio.fail_after(10):
-        while (await linked.archive.outbox_get(result.send_id)).status is SendStatus.UNKNOWN:  # noqa: ASYNC110
-            await anyio.sleep(0.05)
-    assert (await linked.archive.outbox_get(result.send_id)).message_id == got.id
 
 
 async def test_a_code_that_nobody_scans_expires_and_leaves_nothing(wa: WhatsApp, hosted: Hosted) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.jid import LID_SERVER, Jid
 
 _QUERY: Final = "SELECT jid, lid, push_name FROM whatsmeow_device LIMIT 1"
+_LID_QUERY: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,25 @@ def stored_device(path: Path) -> StoredDevice | None:
     except InvalidArgument:
         logger.warning("client.db names a device that is no address")
         return None
-    return StoredDevice(jid, str(row[1]) if row[1] else None, row[2] or None)
+    return StoredDevice(jid, _bare(row[1]), row[2] or None)
+
+
+def _bare(address: object) -> str | None:
+    try:
+        return str(Jid.parse(str(address)).bare) if address else None
+    except InvalidArgument:
+        return None
+
+
+def lid_of(path: Path, jid: Jid) -> str | None:
+    """The hidden form of a PN address, when the client library has learned it."""
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
+            row = db.execute(_LID_QUERY, (jid.user,)).fetchone()
+    except sqlite3.Error as error:
+        logger.warning("client.db cannot be read: %s", error)
+        return None
+    return str(Jid(str(row[0]), LID_SERVER)) if row else None
 
 
 def forget(path: Path) -> None:

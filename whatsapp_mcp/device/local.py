@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive
@@ -36,7 +37,7 @@ from whatsapp_mcp.errors import (
     NotLinked,
     WhatsAppError,
 )
-from whatsapp_mcp.jid import parse_number
+from whatsapp_mcp.jid import Jid, parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
@@ -85,6 +86,7 @@ class LocalDevice(Acts, Topics):
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.kill)
         self._events_lost = 0
         self._client_pid: int | None = None
+        self._lids_known: set[Jid] = set()
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
         self._loop = ReconnectLoop(
             self._clients,
@@ -98,7 +100,7 @@ class LocalDevice(Acts, Topics):
         )
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(state.Opened(self._owner is not None))
-        self._ingest = Ingest(folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble)
+        self._ingest = Ingest(folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self.hear)
         self._outbox = Outbox(
             archive,
             self._hand_over,
@@ -242,7 +244,27 @@ class LocalDevice(Acts, Topics):
             raise
 
     async def _hand_over(self, chat: str, message: str, deadline: float) -> dict[str, Any]:
-        return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
+        try:
+            return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
+        finally:
+            await self._learn_lid(Jid.parse(chat))
+
+    async def _learn_lid(self, chat: Jid) -> None:
+        """Tell the archive a person's hidden address, from which receipts and answers come.
+
+        The library asks WhatsApp for it before the first message to a number, and keeps it to itself.
+        """
+        if not chat.is_person or chat.is_lid or chat in self._lids_known:
+            return
+        lid = await anyio.to_thread.run_sync(keys.lid_of, self._folder.client_db, chat)
+        if lid is None:
+            return
+        try:
+            await self._archive.record_identities([(str(chat), lid)])
+        except (sqlite3.Error, WhatsAppError):
+            logger.exception("an address cannot be archived")
+        else:
+            self._lids_known.add(chat)
 
     # The `Device` protocol.
 
@@ -318,6 +340,8 @@ class LocalDevice(Acts, Topics):
         """See `Device.reconnect`."""
         if not self._loop.link.linked:
             raise NotLinked("No phone is linked to this account.")
+        if self._is_online():
+            self._count_lost()
         await self._ask(state.ReconnectAsked())
         return await self.status()
 

@@ -8,6 +8,7 @@ only a receipt or the copy from another device settles it (the archive does, whe
 from __future__ import annotations
 
 import logging
+import sqlite3
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -19,6 +20,7 @@ from anyio.abc import TaskGroup
 from whatsapp_mcp.archive import Archive, OutboxEntry
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.compose import CallClient, compose
+from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import (
     Busy,
     DeadlineExceeded,
@@ -38,6 +40,8 @@ _LINES: Final = 8
 """Chats that are served at once."""
 _LOOK_AGAIN: Final = 15.0
 _RETRY_PAUSE: Final = 1.0
+_KEEP_ATTEMPTS: Final = 8
+"""Then it is left to the outbox's next start, which calls it unknown."""
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +88,13 @@ class Outbox:
             raise NotLinked("No phone is linked to this account.")
         if not request.queue and not self._online():
             raise NotConnected("The link to WhatsApp is down and the send may not wait for it.")
-        entry, is_new = await self._archive.outbox_add(request, expires_at=self._expiry(request))
+        try:
+            entry, is_new = await self._archive.outbox_add(request, expires_at=self._expiry(request))
+        except sqlite3.Error as error:
+            raise Busy(
+                f"The send could not be accepted: the archive cannot be written ({error}).",
+                "Tell the user to look at the disk's free space, then try again.",
+            ) from error
         if _is_settled(entry):
             return entry.result
         settled = self._settled.setdefault(entry.send_id, anyio.Event())
@@ -199,14 +209,23 @@ class Outbox:
                 )
             raise
         else:
-            timestamp = datetime.fromtimestamp(int(answer["timestamp"]), UTC)
             with anyio.CancelScope(shield=True):
-                await self._archive.outbox_sent(
-                    send_id, str(answer["id"]), timestamp, message=b64decode(message)
-                )
+                await self._keep_sent(send_id, answer, b64decode(message))
             self.last_sent_at = self._clock.now()
         self._settle(send_id)
         return True
+
+    async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> None:
+        """WhatsApp has it: write that down, however long the disk takes to have room."""
+        timestamp = datetime.fromtimestamp(int(answer["timestamp"]), UTC)
+        for attempt in range(1, _KEEP_ATTEMPTS + 1):
+            try:
+                await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)
+            except sqlite3.Error:
+                logger.exception("send %d is sent, which cannot be written down yet", send_id)
+                await self._clock.sleep(backoff(attempt, 0.5, base=0.2, cap=30.0))
+            else:
+                return
 
     async def _fail(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
