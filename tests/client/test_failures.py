@@ -59,6 +59,23 @@ def test_a_query_that_times_out_before_a_send_means_that_nothing_went_out() -> N
     assert type(unknown) is SendUnknown
 
 
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        ("failed to send message node: websocket not connected", NotConnected),
+        ("failed to send message node: failed to write msg: connection reset by peer", NotConnected),
+        ("failed to get device list: websocket disconnected before info query returned", NotConnected),
+        ("client is nil", NotConnected),
+        ("websocket not connected", SendUnknown),
+        ("failed to write msg: use of closed network connection", SendUnknown),
+    ],
+)
+def test_a_lost_link_means_that_nothing_went_out_only_before_the_hand_over(
+    sentence: str, kind: type[WhatsAppError]
+) -> None:
+    assert type(meaning(ValueError(sentence), sending=True)) is kind
+
+
 def test_whatsapps_code_is_kept_in_a_refusal() -> None:
     assert "479" in meaning(ValueError("server returned error 479")).message
 

@@ -65,6 +65,9 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         (r"invalid (phone|number)|phone number too short", InvalidArgument, "This is not a phone number."),
     )
 )
+_BEFORE_HAND_OVER: Final = re.compile(r"^failed to (?!write)|client is nil|before info query", re.IGNORECASE)
+"""What comes from a step before the message's own frame is out; the library sends one again after a cut, and
+says without these words that this second try found no link (whatsmeow, `request.go`)."""
 _TIMED_OUT: Final = re.compile(r"timed out|deadline exceeded", re.IGNORECASE)
 
 
@@ -79,6 +82,8 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
     sentence = _sentence(error)
     for pattern, kind, words in _MEANINGS:
         if pattern.search(sentence):
+            if sending and kind is NotConnected and not _BEFORE_HAND_OVER.search(sentence):
+                return SendUnknown("The link was lost before WhatsApp said whether it took the message.")
             return kind(words, retry_after=60.0 if kind is RateLimited else None)
     if _TIMED_OUT.search(sentence):
         if sending:

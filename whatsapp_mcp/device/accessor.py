@@ -13,7 +13,7 @@ from typing import Generic, Protocol, TypeVar
 
 import anyio
 
-from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, WhatsAppError
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, WhatsAppError
 
 T = TypeVar("T")
 
@@ -94,7 +94,7 @@ class Accessor(Generic[T]):
 
         Raises:
             DeadlineExceeded: The body took longer than `deadline`.
-            NotConnected: The object was replaced meanwhile; what the body had begun may have taken effect.
+            Busy: The object was replaced meanwhile; what the body had begun may have taken effect.
             WhatsAppError: There is nothing to lend (what `absent` makes).
         """
         current = self._current
@@ -110,7 +110,10 @@ class Accessor(Generic[T]):
         if not lease.scope.cancelled_caught:
             return
         if lease.replaced:
-            raise NotConnected("The link was replaced while the call was running.", "Call again.")
+            raise Busy(
+                "The link was replaced while the call was running.",
+                "It may have taken effect: look before you call again.",
+            )
         raise DeadlineExceeded(f"No answer within {deadline:g} seconds.")
 
     async def replace(self, make: Callable[[int], T] | None) -> int:
