@@ -443,3 +443,13 @@ class SendReport:
 
     result: SendResult
     deliveries: tuple[Delivery, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class ContactDetails:
+    """What WhatsApp shows of a person; `picture` is the address of the profile picture, None when hidden."""
+
+    jid: str
+    about: str | None = None
+    picture: str | None = None
+    business: str | None = None

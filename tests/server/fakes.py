@@ -13,6 +13,7 @@ from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
+    ContactDetails,
     LinkState,
     QrCode,
     SendRequest,
@@ -87,6 +88,11 @@ class FakeDevice:
         """Note it."""
         self._act(f"mark_read {chat}")
         return 2
+
+    async def contact_details(self, jid: str) -> ContactDetails:
+        """Says hello."""
+        self._act(f"details {jid}")
+        return ContactDetails(jid, about="Hey: there\nI am", business=None)
 
     async def typing(self, chat: str, state: str) -> None:
         """Note it."""

@@ -9,9 +9,10 @@ import pytest
 from mcp import Client
 
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
-from tests.server.fakes import NOON
+from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import SendRequest, TextContent
 
 pytestmark = pytest.mark.anyio
@@ -92,3 +93,15 @@ async def test_waiting_goes_on_from_its_cursor_without_a_gap(client: Client, arc
     assert [message["text"] for message in filtered["messages"]] == ["two"]
     assert (await refusal(client, "wait_for_messages", cursor="x"))["code"] == "INVALID_ARGUMENT"
     assert (await refusal(client, "wait_for_messages", wait=51))["code"] == "INVALID_ARGUMENT"
+
+
+async def test_a_person_is_told_with_what_whatsapp_shows(client: Client, device: FakeDevice) -> None:
+    text, data = await answer(client, "get_contact", contact="Bob")
+    assert (data["jid"], data["number"], data["about"]) == (BOB, "+15550004444", "Hey: there\nI am")
+    assert data["last_message"]["text"] == "Who has the keys?"
+    assert "about: Hey: there ⏎ I am" in text
+    device.fails = NotConnected("The link is down.")
+    text, data = await answer(client, "get_contact", contact="Bob")
+    assert data["number"] == "+15550004444"
+    assert "NOT_CONNECTED" in data["note"]
+    assert (await refusal(client, "get_contact", contact="Boat club"))["code"] == "CONTACT_NOT_FOUND"

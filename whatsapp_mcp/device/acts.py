@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import anyio
 
 from whatsapp_mcp.device.files import forwarded_file
+from whatsapp_mcp.errors import InvalidArgument, Rejected
+from whatsapp_mcp.models import ContactDetails
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
@@ -61,6 +63,23 @@ class Acts:
         await self.call("download", params, deadline=DOWNLOAD)
         await self._archive.record_media_path(ref, str(path))
         return str(path)
+
+    async def contact_details(self, jid: str) -> ContactDetails:
+        """See `Device.contact_details`."""
+        from whatsapp_mcp.protobufs import Neonize
+
+        about = business = picture = None
+        for answer in await self.call("get_user_info", {"jids": [jid]}):
+            info = Neonize.GetUserInfoSingleReturnFunction.FromString(b64decode(answer)).UserInfo
+            about = info.Status or about
+            business = info.VerifiedName.Details.verifiedName or business
+        try:
+            answer = await self.call("get_profile_picture", {"jid": jid, "preview": False})
+        except (Rejected, InvalidArgument):
+            answer = None  # hidden or none
+        if answer:
+            picture = Neonize.ProfilePictureInfo.FromString(b64decode(answer)).URL or None
+        return ContactDetails(jid, about, picture, business)
 
     async def typing(self, chat: str, state: Literal["composing", "recording", "paused"]) -> None:
         """See `Device.typing`."""

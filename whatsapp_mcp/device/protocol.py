@@ -14,7 +14,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
 from whatsapp_mcp.device.topics import TopicOperations
-from whatsapp_mcp.models import ConnectionStatus, LinkState, SendRequest, SendResult
+from whatsapp_mcp.models import ConnectionStatus, ContactDetails, LinkState, SendRequest, SendResult
 
 
 class Device(TopicOperations, Protocol):
@@ -92,6 +92,14 @@ class Device(TopicOperations, Protocol):
         Raises:
             MessageNotFound: No such message.
             MediaUnavailable: It carries no file, or WhatsApp no longer has it.
+        """
+        ...
+
+    async def contact_details(self, jid: str) -> ContactDetails:
+        """What WhatsApp shows of a person now.
+
+        Raises:
+            NotConnected, DeadlineExceeded: WhatsApp could not be asked.
         """
         ...
 

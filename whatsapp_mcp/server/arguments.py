@@ -62,6 +62,9 @@ Texts = Annotated[list[str], BeforeValidator(_listed)]
 Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
 Moment = Annotated[str, Field(description="Date, time, or age like 3d")]
 Detail = Literal["concise", "full"]
+TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
+"""The times after which WhatsApp lets messages disappear, in seconds."""
+Timer = Annotated[Literal["off", "24h", "7d", "90d"], Field(description="New messages disappear after")]
 
 
 def _label(chat: Chat) -> str:

@@ -14,6 +14,8 @@ MODULES: Final = {
     "core": ("connection", "reading", "searching", "sending", "files", "waiting"),
     "messages": ("messages",),
     "groups": ("groups",),
+    "contacts": ("contacts",),
+    "chats": ("chats",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
 ALL: Final = "all"

@@ -11,6 +11,7 @@ from whatsapp_mcp.models import (
     Chat,
     ConnectionStatus,
     Contact,
+    ContactDetails,
     LinkState,
     Media,
     Message,
@@ -95,6 +96,16 @@ class ContactsData(TypedDict):
 
     contacts: list[ContactData]
     next_cursor: str | None
+
+
+class ProfileData(ContactData):
+    """One person with what WhatsApp shows of them; `note` says when it could not be asked."""
+
+    about: NotRequired[str]
+    picture: NotRequired[str]
+    business: NotRequired[str]
+    last_message: NotRequired[MessageData]
+    note: NotRequired[str]
 
 
 class PollData(TypedDict):
@@ -315,6 +326,24 @@ def contact_data(contact: Contact) -> ContactData:
 def contacts_data(page: Page[Contact]) -> ContactsData:
     """A page of people."""
     return ContactsData(contacts=[contact_data(c) for c in page.items], next_cursor=page.next_cursor)
+
+
+def profile_data(
+    person: Contact, details: ContactDetails, last: Message | None, note: str | None, zone: tzinfo | None
+) -> ProfileData:
+    """One person with what WhatsApp shows of them."""
+    data = ProfileData(**contact_data(person))
+    if details.about:
+        data["about"] = clean(details.about)
+    if details.picture:
+        data["picture"] = details.picture
+    if details.business:
+        data["business"] = clean_line(details.business, 200)
+    if last:
+        data["last_message"] = message_data(last, zone)
+    if note:
+        data["note"] = note
+    return data
 
 
 def poll_data(message: Message) -> PollData:

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Media, Message, MessageKind, Page, SendStatus
+from whatsapp_mcp.server.render.data import ProfileData
 from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
 from whatsapp_mcp.server.render.times import clock, day, short
 
@@ -232,3 +233,20 @@ def poll_text(message: Message) -> str:
             f"{defuse(clean_line(option.name, 100))} {len(option.voters)}{f': {voters}' if voters else ''}"
         )
     return fenced(lines)
+
+
+def profile_text(data: ProfileData) -> str:
+    """One person, a line a fact; everything but the headings is theirs."""
+    rows = [("number", data["number"]), ("jid", data["jid"]), ("own name", data.get("push_name"))]
+    rows += [
+        ("business", data.get("business")),
+        ("about", data.get("about")),
+        ("picture", data.get("picture")),
+    ]
+    lines = [clean_name(data["name"])]
+    lines += [f"{label}: {quoted(value, CONCISE_TEXT)}" for label, value in rows if value]
+    last = data.get("last_message")
+    if last:
+        who = "me" if last["from_me"] else clean_name(last["sender_name"])
+        lines.append(f"last: {last['ref']} {last['timestamp']} {who}: {quoted(last['text'], CHAT_TEXT)}")
+    return "\n".join([fenced(lines), *([data["note"]] if "note" in data else [])])

@@ -10,7 +10,7 @@ from pydantic import Field
 from whatsapp_mcp.directory import Group, GroupChange, MemberAction, MemberChange
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import looks_like_jid
-from whatsapp_mcp.server.arguments import Detail, Texts
+from whatsapp_mcp.server.arguments import TIMERS, Detail, Texts, Timer
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_group, find_people
 from whatsapp_mcp.server.registry import ToolFunction, tool
@@ -30,15 +30,12 @@ MAX_TOPIC: Final = 2048
 MAX_MEMBERS: Final = 1024
 """WhatsApp's limits of a group: characters, and people."""
 _SHOWN: Final = 40
-TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
-"""The times after which WhatsApp lets messages disappear, in seconds."""
 _INVITE: Final = re.compile(
     r"(?:https?://)?(?:chat\.whatsapp\.com/(?:invite/)?)?([A-Za-z0-9_-]{16,40})(?:\?.*)?"
 )
 
 GroupArg = Annotated[str, Field(description="Group name or jid")]
 People = Annotated[Texts, Field(description="Names, numbers or jids")]
-Timer = Literal["off", "24h", "7d", "90d"]
 
 
 @tool("groups", reads=True)
@@ -152,7 +149,7 @@ async def update_group(
     topic: Annotated[str | None, Field(description="Description; empty removes it")] = None,
     announce: Annotated[bool | None, Field(description="Only admins write")] = None,
     locked: Annotated[bool | None, Field(description="Only admins change it")] = None,
-    timer: Annotated[Timer | None, Field(description="Messages disappear after")] = None,
+    timer: Timer | None = None,
     who_can_add: Literal["all", "admins"] | None = None,
 ) -> Result:
     """Change a group's settings, those that are given."""

@@ -6,13 +6,31 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, MessageArg, Moment, find_known_chat
+from whatsapp_mcp.errors import ContactNotFound, InvalidArgument, WhatsAppError
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import Contact, ContactDetails
+from whatsapp_mcp.server.arguments import (
+    ChatArg,
+    Cursor,
+    Detail,
+    Limit,
+    MessageArg,
+    Moment,
+    find_chat,
+    find_known_chat,
+)
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import ContactsData, MessagesData, contacts_data, messages_data
+from whatsapp_mcp.server.render.data import (
+    ContactsData,
+    MessagesData,
+    ProfileData,
+    contacts_data,
+    messages_data,
+    profile_data,
+)
 from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
-from whatsapp_mcp.server.render.text import contacts_text, messages_text
+from whatsapp_mcp.server.render.text import contacts_text, messages_text, profile_text
 from whatsapp_mcp.server.render.times import parse_some
 from whatsapp_mcp.server.results import Result
 
@@ -87,4 +105,29 @@ async def search_contacts(
     return Result(contacts_text(page), contacts_data(page))
 
 
-TOOLS: Sequence[ToolFunction] = (search_messages, get_message_context, search_contacts)
+@tool("core", reads=True, result=ProfileData)
+async def get_contact(
+    call: Call, contact: Annotated[str, Field(description="Number, jid or name")]
+) -> Result:
+    """One person: numbers, names, about, picture, business, last message."""
+    from whatsapp_mcp.archive import MessageFilter
+
+    services = await call.services()
+    jid = (await find_chat(services, contact)).jid
+    person = await services.archive.contact(jid)
+    if not Jid.parse(jid).is_person:
+        raise ContactNotFound(f"{contact!r} is not a person.", "For groups use get_group (toolset groups).")
+    details, unasked = ContactDetails(jid), None
+    try:
+        async with services.device() as device:
+            details = await device.contact_details(jid)
+    except WhatsAppError as error:
+        unasked = f"WhatsApp could not be asked ({error.code}): only what is stored here is shown."
+    if person is None:
+        person = Contact(jid, Jid.parse(jid).number or jid, Jid.parse(jid).number)
+    last = await services.archive.messages(MessageFilter(chat=jid), limit=1)
+    data = profile_data(person, details, last.items[0] if last.items else None, unasked, services.zone)
+    return Result(profile_text(data), data)
+
+
+TOOLS: Sequence[ToolFunction] = (search_messages, get_message_context, search_contacts, get_contact)

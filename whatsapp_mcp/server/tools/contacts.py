@@ -1,0 +1,136 @@
+"""People: numbers, blocking, the address book, who is online."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+from pydantic import Field
+
+from whatsapp_mcp.errors import InvalidArgument, TooLong
+from whatsapp_mcp.jid import Jid, parse_number
+from whatsapp_mcp.server.arguments import Texts
+from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.finding import find_person
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.sanitise import clean, clean_name
+from whatsapp_mcp.server.render.text import address, fenced
+from whatsapp_mcp.server.render.times import rfc3339, short
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_NUMBERS: Final = 50
+"""At once: WhatsApp throttles whoever looks up many numbers."""
+MAX_NAME: Final = 100
+PersonArg = Annotated[str, Field(description="Name, number or jid")]
+
+
+@tool("contacts", reads=True)
+async def check_numbers(call: Call, numbers: Texts) -> Result:
+    """Which phone numbers are on WhatsApp."""
+    if not 1 <= len(numbers) <= MAX_NUMBERS:
+        raise InvalidArgument(f"numbers must be 1 to {MAX_NUMBERS}, not {len(numbers)}.")
+    asked = tuple(dict.fromkeys(str(parse_number(number).number) for number in numbers))
+    services = await call.services()
+    async with services.device() as device:
+        checks = await device.check_numbers(asked)
+    lines = [
+        f"{each.number}: {'on WhatsApp' if each.jid else 'not on WhatsApp'}"
+        + (f", business {clean_name(each.business)}" if each.business else "")
+        for each in checks
+    ]
+    data = [
+        {"number": each.number, "on_whatsapp": each.jid is not None, "jid": each.jid}
+        | ({"business": clean(each.business)} if each.business else {})
+        for each in checks
+    ]
+    return Result("\n".join(lines), {"numbers": data})
+
+
+@tool("contacts", destructive=True, idempotent=True)
+async def block_contact(call: Call, contact: PersonArg) -> Result:
+    """Block somebody: they can no longer write or call. Only when the user asks for it."""
+    return await _block(call, contact, blocked=True)
+
+
+@tool("contacts", idempotent=True)
+async def unblock_contact(call: Call, contact: PersonArg) -> Result:
+    """Let somebody write again."""
+    return await _block(call, contact, blocked=False)
+
+
+async def _block(call: Call, contact: str, *, blocked: bool) -> Result:
+    services = await call.services()
+    person = await find_person(services, contact)
+    async with services.device() as device:
+        await device.block(person.jid, blocked)
+    how = "Blocked" if blocked else "Unblocked"
+    return Result(f"{how} {clean_name(person.name)}.", {"jid": person.jid, "blocked": blocked})
+
+
+@tool("contacts", reads=True)
+async def list_blocked(call: Call) -> Result:
+    """Who is blocked."""
+    services = await call.services()
+    async with services.device() as device:
+        jids = await device.blocked()
+    people = [(jid, await services.archive.contact(jid)) for jid in jids]
+    lines = [
+        f"{clean_name(known.name)} {known.number or known.jid}" if known else address(jid)
+        for jid, known in people
+    ]
+    data = [
+        {"jid": known.jid if known else jid, "name": clean(known.name) if known else None}
+        for jid, known in people
+    ]
+    return Result(f"Blocked:\n{fenced(lines)}" if lines else "Nobody is blocked.", {"blocked": data})
+
+
+@tool("contacts", idempotent=True)
+async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
+    """Save somebody in the phone's address book, or rename them there."""
+    name = " ".join(name.split())
+    if not name:
+        raise InvalidArgument("name is empty.", "Give the name to save.")
+    if len(name) > MAX_NAME:
+        raise TooLong(f"The name has {len(name)} characters, the limit is {MAX_NAME}.")
+    services = await call.services()
+    person = await find_person(services, contact)
+    if Jid.parse(person.jid).number is None:
+        raise InvalidArgument("The number of this person is hidden.", "Give the number to save.")
+    async with services.device() as device:
+        await device.save_contact(person.jid, name)
+    return Result(f"Saved {address(person.jid)} as {clean_name(name)}.", {"jid": person.jid, "name": name})
+
+
+@tool("contacts", reads=True)
+async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
+    """Whether somebody is online now, or when they were last, if they let it be seen."""
+    services = await call.services()
+    person = await find_person(services, contact)
+    async with services.device() as device:
+        presence = await device.presence(person.jid)
+    name = clean_name(person.name)
+    if presence is None:
+        text = f"Nothing is told of {name}: WhatsApp shows it only to whoever is shown too (set_presence)."
+        return Result(text, {"jid": person.jid, "online": None, "last_seen": None})
+    seen = presence.last_seen
+    if presence.online:
+        text = f"{name} is online."
+    elif seen:
+        text = f"{name} was online {short(seen, services.zone, services.now())}."
+    else:
+        text = f"{name} is not online and hides when they were."
+    data = {"jid": person.jid, "online": presence.online, "last_seen": rfc3339(seen, services.zone)}
+    return Result(text, data)
+
+
+TOOLS: Sequence[ToolFunction] = (
+    check_numbers,
+    block_contact,
+    unblock_contact,
+    list_blocked,
+    save_contact,
+    subscribe_presence,
+)
