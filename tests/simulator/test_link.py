@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
@@ -78,3 +80,45 @@ async def test_two_companions_of_one_phone_see_each_others_messages(wa: WhatsApp
     assert (await ann.receives()).text == "from one of two"
     assert copy.Info.MessageSource.IsFromMe
     assert wa.log == []
+
+
+def _copied(folder: Path) -> Path:
+    """A copy of the client's database, in a folder of its own."""
+    copy = folder / "copy"
+    copy.mkdir()
+    for part in folder.glob("client.db*"):
+        shutil.copy(part, copy)
+    return copy / "client.db"
+
+
+async def test_the_same_session_from_a_second_client_replaces_the_first(
+    wa: WhatsApp, client: NeonizeClient, tmp_path: Path
+) -> None:
+    copy = await anyio.to_thread.run_sync(_copied, tmp_path)
+    async with neonize_client(wa, copy) as second:
+        await second.connect()
+        await second.wait("Connected")
+        await client.wait("StreamReplaced")
+        ann = wa.person("Ann")
+        await ann.says("to the second")
+        await second.message("to the second")
+    assert wa.log == []
+    assert list(wa.me.companions) == [1]
+
+
+async def test_nothing_in_an_ordinary_life_makes_the_library_warn(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann = wa.person("Ann")
+    group = wa.group("Boat", [ann])
+    for turn in range(2):
+        await ann.says(f"direct {turn}")
+        await ann.says(f"group {turn}", group)
+        await client.message(f"group {turn}")
+        await client.call(f"client.send_message(jid('{ann.pn.user}'), 'to Ann {turn}')")
+        await client.call(f"client.send_message(jid('{group.jid.user}', 'g.us'), 'to all {turn}')")
+        await ann.reads((await ann.receives()).id)
+    group.rename("Ship")
+    await client.wait("GroupInfoEvent")
+    warnings = [line for line in client.library_log.splitlines() if "WARN" in line or "ERROR" in line]
+    assert [line for line in warnings if "ffmpeg" not in line] == []

@@ -1,8 +1,5 @@
 """A linked companion's link: who it is, and what becomes of each stanza it sends."""
 
-from google.protobuf.message import DecodeError
-
-from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import (
     app_state,
@@ -60,10 +57,7 @@ async def serve(network: Network, connection: Connection) -> None:
     network.notify()
 
     async def handle(node: Node) -> None:
-        try:
-            _stanza(companion, node)
-        except (LookupError, ValueError, DecodeError, InvalidArgument) as error:
-            network.remark("malformed", f"{node!r}: {error!r}")
+        accept(companion, node)
 
     try:
         await connection.serve(handle)
@@ -80,6 +74,14 @@ async def _refuse(network: Network, connection: Connection, failure: dict[str, s
     connection.send(Node("failure", dict(failure)))
     network.tasks.start_soon(connection.close, network.faults.close_delay)
     await connection.serve(ignore)
+
+
+def accept(companion: Companion, node: Node) -> None:
+    """Take one stanza of a client; a malformed one is noted."""
+    try:
+        _stanza(companion, node)
+    except queries.MALFORMED as error:
+        companion.network.remark("malformed", f"{node!r}: {error!r}")
 
 
 def _stanza(companion: Companion, node: Node) -> None:

@@ -7,6 +7,9 @@ lists them all.
 
 from collections.abc import Callable, Mapping, Sequence
 
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import USER_SERVER, Jid
 from whatsapp_mcp.simulator import bundles
 from whatsapp_mcp.simulator.binary import SERVER, Node
@@ -18,6 +21,10 @@ Handler = Callable[[Companion, Node], Sequence[Node]]
 
 Table = Mapping[tuple[str, str, str], Handler]
 """Handlers by namespace, type and tag of the first child (empty when there is none)."""
+
+
+MALFORMED = (LookupError, ValueError, DecodeError, InvalidArgument)
+"""What a handler raises for a stanza that makes no sense."""
 
 
 class QueryError(Exception):
@@ -143,6 +150,14 @@ TABLE: Table = {
 """Handlers of what every client asks in the background."""
 
 
+def _handled(handler: Handler, companion: Companion, iq: Node) -> Sequence[Node]:
+    try:
+        return handler(companion, iq)
+    except MALFORMED as error:
+        companion.network.remark("malformed", f"{iq!r}: {error!r}")
+        raise QueryError(400, "bad-request") from error
+
+
 def answer(companion: Companion, iq: Node, tables: Sequence[Table]) -> None:
     """Answer a query by the first table that knows it; one that none knows is refused and noted."""
     network, connection = companion.network, companion.connection
@@ -161,7 +176,7 @@ def answer(companion: Companion, iq: Node, tables: Sequence[Table]) -> None:
         connection.send(Node("iq", {**attrs, "type": "error"}, [refusal]))
         return
     try:
-        result = handler(companion, iq)
+        result = _handled(handler, companion, iq)
     except QueryError as error:
         refusal = Node("error", {"code": error.code, "text": error.text})
         connection.send(Node("iq", {**attrs, "type": "error"}, [refusal]))

@@ -1,0 +1,127 @@
+"""Whatever a client sends after its login, the servers answer or note it, and go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import CompanionReg
+from whatsapp_mcp.simulator import WhatsApp, login
+from whatsapp_mcp.simulator.binary import SERVER, Node, decode, encode
+from whatsapp_mcp.simulator.companion import Companion, Registration
+from whatsapp_mcp.simulator.connection import Connection
+from whatsapp_mcp.simulator.signal.session import IdentityKeyPair
+from whatsapp_mcp.simulator.signal.xeddsa import sign
+
+
+@dataclass
+class _Link:
+    """A link that keeps what is sent."""
+
+    sent: list[Node] = field(default_factory=list[Node])
+
+    def send(self, node: Node) -> None:
+        self.sent.append(decode(encode(node)))
+
+
+def _companion(wa: WhatsApp) -> Companion:
+    identity, signed = IdentityKeyPair.generate(), IdentityKeyPair.generate()
+    registration = Registration(
+        connection=cast("Connection", None),
+        noise_public=bytes(32),
+        identity=identity.public,
+        registration_id=1,
+        signed_prekey_id=1,
+        signed_prekey=signed.public,
+        signed_prekey_signature=sign(identity.private, b"\5" + signed.public),
+        device_props=CompanionReg.DeviceProps(),
+    )
+    companion = Companion(wa.me, 1, registration)
+    wa.me.companions[1] = companion
+    return companion
+
+
+_people = [
+    Jid("15550001111", "s.whatsapp.net"),
+    Jid("23155198206466", "lid"),
+    Jid("23155198206466", "lid", 1),
+]
+_others = [SERVER, Jid("status", "broadcast"), Jid("1", "g.us"), Jid("1", "newsletter"), Jid("99", "lid", 7)]
+_keys = [key for table in login.TABLES for key in table]
+_tags = sorted(
+    {tag for _, _, tag in _keys if tag} | {"to", "enc", "list", "item", "user", "key", "participants"}
+)
+_names = [
+    "id",
+    "to",
+    "jid",
+    "type",
+    "count",
+    "code",
+    "participant",
+    "name",
+    "expiration",
+    "stage",
+    "class",
+    "t",
+]
+_values = st.one_of(
+    st.sampled_from([*_people, *_others]),
+    st.sampled_from(
+        ["", "1", "-1", "x", "get", "set", "result", "error", "retry", "read", "subscribe", "pkmsg"]
+    ),
+)
+_attrs = st.dictionaries(st.sampled_from(_names), _values, max_size=5)
+_inner = st.recursive(
+    st.builds(Node, st.sampled_from(_tags), _attrs, st.one_of(st.none(), st.binary(max_size=40))),
+    lambda inner: st.builds(Node, st.sampled_from(_tags), _attrs, st.lists(inner, min_size=1, max_size=3)),
+    max_leaves=6,
+)
+_stanzas = st.builds(
+    Node,
+    st.sampled_from(["message", "receipt", "ack", "presence", "chatstate", "call", "ib", "iq", "odd"]),
+    _attrs,
+    st.lists(_inner, max_size=3),
+)
+
+
+def _query(key: tuple[str, str, str], attrs: dict[str, Any], first: Node, rest: list[Node]) -> Node:
+    xmlns, kind, tag = key
+    children = [Node(tag, first.attrs, first.content), *rest] if tag else []
+    return Node("iq", {"id": "1", **attrs, "xmlns": xmlns, "type": kind}, children)
+
+
+_queries = st.builds(_query, st.sampled_from(_keys), _attrs, _inner, st.lists(_inner, max_size=2))
+
+
+@pytest.fixture
+def linked() -> tuple[Companion, _Link]:
+    wa = WhatsApp(seed=1)
+    wa.person("Ann", "+15550002222")
+    companion = _companion(wa)
+    link = _Link()
+    companion.connection = cast("Connection", link)
+    companion.active = True
+    return companion, link
+
+
+@given(st.one_of(_stanzas, _queries))
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    deadline=None,
+    max_examples=300,
+)
+def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Companion, _Link], node: Node) -> None:
+    companion, link = linked
+    link.sent.clear()
+    login.accept(companion, node)
+    if node.tag == "iq" and node.get("type") in ("get", "set"):
+        assert [(each.tag, each.get("id")) for each in link.sent if each.tag == "iq"] == [
+            ("iq", node.get("id"))
+        ]
+    companion.connection, companion.active = cast("Connection", link), True
