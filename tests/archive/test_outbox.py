@@ -140,6 +140,16 @@ async def test_with_two_unknown_sends_a_receipt_settles_none(archive: Archive) -
     assert {(await archive.outbox_get(entry.send_id)).status for entry in entries} == {SendStatus.UNKNOWN}
 
 
+async def test_a_receipt_that_overtakes_the_answer_settles_no_other_send(archive: Archive) -> None:
+    lost = await unknown(archive, "lost")
+    entry, _ = await archive.outbox_add(request("sent"))
+    await archive.outbox_sending(entry.send_id)
+    await archive.ingest(journal([ev.receipt("3EB001", at=now())]))
+    sent = await archive.outbox_sent(entry.send_id, "3EB001", datetime.now(UTC))
+    assert sent.message_id == "3EB001"
+    assert (await archive.outbox_get(lost.send_id)).status is SendStatus.UNKNOWN
+
+
 async def test_a_copy_with_the_same_text_settles_and_is_stored_once(archive: Archive) -> None:
     entries = [await unknown(archive, text) for text in ("one", "two")]
     await archive.ingest(journal([ev.message("3EB0BB", "two", sender=None, at=now())]))

@@ -267,10 +267,15 @@ def _unclaim(db: sqlite3.Connection, send_id: int, chat: int, wa_id: str) -> Non
 
 
 def settle_by_receipt(db: sqlite3.Connection, identities: Identities, fact: ReceiptFact) -> None:
-    """A receipt for a message that is not here: it settles the chat's only unknown send of that time."""
+    """A receipt for a message that is not here: it settles the chat's only unknown send of that time.
+
+    While another one is being handed over to the chat, it may be that one's, ahead of WhatsApp's answer.
+    """
     if fact.contact is None:
         return
     chat = identities.chat(fact.chat)
+    if db.execute("SELECT 1 FROM outbox WHERE status = 'sending' AND chat_id = ?", (chat,)).fetchone():
+        return
     for wa_id in fact.wa_ids:
         if not wa_id.startswith(_LIBRARY_PREFIX):
             continue
