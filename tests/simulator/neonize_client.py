@@ -102,7 +102,7 @@ class NeonizeClient:
         """Begin to connect; events tell the rest."""
         await self._send(connect=True)
 
-    async def call(self, source: str, timeout: float = 10) -> Any:
+    async def call(self, source: str, timeout: float = 20) -> Any:
         """Evaluate an expression in the process (`client`, `jid`, `E2E` ... are in scope).
 
         Raises:
@@ -118,7 +118,7 @@ class NeonizeClient:
             raise CallError(answer["error"])
         return _decode(answer["value"])
 
-    async def eventually(self, source: str, fits: Callable[[Any], bool], timeout: float = 10) -> Any:
+    async def eventually(self, source: str, fits: Callable[[Any], bool], timeout: float = 20) -> Any:
         """The value of an expression, evaluated again and again, once it fits."""
         with anyio.fail_after(timeout):
             while not fits(value := await self.call(source)):
@@ -126,7 +126,7 @@ class NeonizeClient:
         return value
 
     async def wait(
-        self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 10
+        self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 20
     ) -> Any:
         """The next event called `name` for which `where` holds; earlier ones are passed over."""
         with anyio.fail_after(timeout):
@@ -144,7 +144,7 @@ class NeonizeClient:
         """The next QR text."""
         return (await self.wait("qr", timeout=timeout))["text"]
 
-    async def message(self, text: str | None = None, timeout: float = 10) -> Any:
+    async def message(self, text: str | None = None, timeout: float = 20) -> Any:
         """The next message event, or the next with that text."""
 
         def fits(event: Any) -> bool:
@@ -190,5 +190,5 @@ async def linked(wa: WhatsApp, client: NeonizeClient) -> None:
     """Link `client` to the first account by QR and wait until both sides say so."""
     await client.connect()
     await wa.me.scan(await client.qr())
-    await client.wait("Connected", timeout=20)
-    await wa.me.online()
+    await client.wait("Connected", timeout=30)
+    await wa.me.online(timeout=30)

@@ -196,7 +196,7 @@ class Party:
         self._unread.append(received)
         self.network.notify()
 
-    async def receives(self, timeout: float = 10.0) -> Received:
+    async def receives(self, timeout: float = 20.0) -> Received:
         """The next message in the inbox that was not returned before.
 
         Raises:
@@ -221,7 +221,7 @@ class Party:
         chat = self.network.groups.get(got.chat, author)
         return Said(got.message, author, chat, _key(got.id, author, chat, from_me=False))
 
-    async def receipt(self, message_id: str, kind: str, timeout: float = 10.0) -> Receipt:
+    async def receipt(self, message_id: str, kind: str, timeout: float = 20.0) -> Receipt:
         """The receipt of that kind for that message, once it is there.
 
         Raises:

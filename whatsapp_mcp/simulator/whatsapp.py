@@ -26,6 +26,7 @@ from whatsapp_mcp.simulator.proxy import Handler, Proxy
 from whatsapp_mcp.simulator.websocket import WebSocket
 
 _BANNED = 402
+_CUT_SECONDS = 5.0
 _CHAT_HOST = "web.whatsapp.com"
 
 
@@ -114,8 +115,9 @@ class WhatsApp:
 
     async def cut(self) -> None:
         """Reset every TCP connection; new ones are welcome."""
+        former = set(self._connections)
         self._proxy.cut()
-        await self.network.until(lambda: not self._connections, 5)
+        await self.network.until(lambda: former.isdisjoint(self._connections), _CUT_SECONDS)
 
     async def refuse(self) -> None:
         """Reset every TCP connection, and new ones too, until `recover`."""
