@@ -1,8 +1,8 @@
 """A seeded, synthetic WhatsApp account: people, groups and messages in seven scripts.
 
 Words follow Zipf's law, chats too (the biggest holds about an eighth); 13 % of the messages carry a file,
-14 % are replies. A few words come with known frequency, so that searches for rare and for common
-words can be measured. The corpus comes as events of the client library, either as history chunks or one by one.
+14 % are replies. A few words come with known frequency, so that searches for rare and common
+words can be measured. The corpus comes as events of the client library, as history chunks or one by one.
 """
 
 from __future__ import annotations

@@ -13,6 +13,8 @@ from whatsapp_mcp.archive.facts import Fact, MessageFact
 from whatsapp_mcp.archive.store import transaction
 
 _PART_BITS = 20
+_FREE_SHARE = 0.1
+"""Share of free pages from which the file is packed."""
 
 
 def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> None:
@@ -96,7 +98,8 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
         ),
         (
             "messages without a sender",
-            "SELECT count(*) FROM messages WHERE sender_id > 0 AND sender_id NOT IN (SELECT id FROM contacts)",
+            """SELECT count(*) FROM messages
+            WHERE sender_id > 0 AND sender_id NOT IN (SELECT id FROM contacts)""",
         ),
         (
             "refs that lead nowhere",
@@ -119,6 +122,11 @@ def optimize(db: sqlite3.Connection) -> None:
     with transaction(db):
         feed.prune(db)
     db.execute("PRAGMA optimize")
+    free, pages = db.execute(
+        "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count"
+    ).fetchone()
+    if free > pages * _FREE_SHARE:
+        db.execute("VACUUM")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
