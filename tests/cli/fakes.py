@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from whatsapp_mcp.errors import NotConnected, WhatsAppError
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
+from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -19,7 +20,7 @@ def status_of(
 
 
 @dataclass
-class ScriptedDevice:
+class ScriptedDevice(Device):
     """Answers `link` with the first of `links`, `link_state` with the next ones, `status` with `statuses`.
 
     The last of each is repeated. `refusal` is raised by `link`.
@@ -52,12 +53,3 @@ class ScriptedDevice:
 
     async def unlink(self) -> None:
         self.unlinked = True
-
-    async def reconnect(self) -> ConnectionStatus:
-        return await self.status()
-
-    async def send(self, request: SendRequest) -> SendResult:
-        raise NotConnected("not scripted")
-
-    async def resolve_number(self, number: str) -> str | None:
-        raise NotConnected("not scripted")
