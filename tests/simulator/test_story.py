@@ -12,11 +12,11 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
+from tests.simulator.neonize_client import linked, neonize_client
 from whatsapp_mcp.protobufs import HistorySync
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.story import Story
-from whatsapp_mcp.simulator.world import World
+from whatsapp_mcp.simulator.world import REACTION, REPLY, World
 
 pytestmark = pytest.mark.anyio
 
@@ -39,9 +39,17 @@ def text_of(event: Any) -> str:
     return event.Message.conversation or event.Message.extendedTextMessage.text
 
 
-async def texts(client: NeonizeClient, count: int) -> list[Any]:
-    """The next `count` messages with a text."""
-    return [await client.message(timeout=20) for _ in range(count)]
+def is_said(event: Any) -> bool:
+    """Whether it is more than a key."""
+    return bool(text_of(event) or event.Message.reactionMessage.text)
+
+
+def as_written(event: Any) -> str:
+    """The line of the world that became this message."""
+    message = event.Message
+    if message.reactionMessage.text:
+        return REACTION + message.reactionMessage.text
+    return (REPLY if message.extendedTextMessage.contextInfo.stanzaID else "") + text_of(event)
 
 
 async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path: Path) -> None:
@@ -67,17 +75,19 @@ async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path
 
 
 async def test_people_go_on_talking_at_their_pace(wa: WhatsApp, tmp_path: Path) -> None:
-    world = World.load()
-    clock = Clock(turns=12)
-    story = Story(wa, world, sleep=clock.sleep)
+    told = list(islice(World.load().live(1), 12))
+    got: list[str] = []
+    clock = Clock(turns=len(told))
+    story = Story(wa, World.load(), sleep=clock.sleep)
     async with neonize_client(wa, tmp_path / "client.db") as client:
         await linked(wa, client)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(story.talk)
-            told = list(islice(world.live(1), 12))
-            assert [text_of(event) for event in await texts(client, 12)] == [line.text for line in told]
+            got += [as_written(await client.wait("Message", is_said)) for _ in told]
             tasks.cancel_scope.cancel()
-    assert clock.slept == [line.pause for line in islice(world.live(1), 12)]
+    assert got == [line.text for line in told]
+    assert clock.slept == [line.pause for line in told]
+    assert not wa.log
 
 
 async def test_whoever_gets_a_message_of_the_owner_reads_and_answers_it(wa: WhatsApp, tmp_path: Path) -> None:

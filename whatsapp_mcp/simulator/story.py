@@ -12,7 +12,7 @@ from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
-from whatsapp_mcp.simulator.world import OWNER, Line, World
+from whatsapp_mcp.simulator.world import OWNER, REACTION, REPLY, Line, World
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -43,6 +43,8 @@ class Story:
             each.name: whatsapp.group(each.name, [self._people[name] for name in each.members])
             for each in world.groups
         }
+
+        self._last: dict[str, str] = {}
 
     def remember(self) -> int:
         """Put what was said before now into the phone's history; how many messages.
@@ -87,9 +89,16 @@ class Story:
 
     async def _say(self, line: Line) -> None:
         if line.who == OWNER:
-            await self.phone.says(self._chat(line), line.text)
+            self._last[line.chat] = await self.phone.says(self._chat(line), line.text)
+            return
+        person = self._people[line.who]
+        if line.text.startswith(REACTION):
+            await person.reacts(self._last[line.chat], line.text.removeprefix(REACTION))
+        elif line.text.startswith(REPLY):
+            text = line.text.removeprefix(REPLY)
+            self._last[line.chat] = await person.replies(self._last[line.chat], text)
         else:
-            await self._people[line.who].says(line.text, self._groups.get(line.chat))
+            self._last[line.chat] = await person.says(line.text, self._groups.get(line.chat))
 
     async def _answer(self, person: Person) -> None:
         while True:

@@ -19,6 +19,10 @@ from pydantic import BaseModel, ConfigDict
 
 OWNER: Final = "Me"
 """The name that stands in a line for the owner, writing on the phone."""
+REPLY: Final = "> "
+"""Begins a live text that replies to the line before it in its chat."""
+REACTION: Final = "+ "
+"""Begins an emoji with which somebody reacts to the line before it in its chat."""
 _MORNING: Final = 7
 _NIGHT: Final = 22
 
