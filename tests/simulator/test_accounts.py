@@ -100,3 +100,9 @@ async def test_linking_twice_replaces_nothing(wa: WhatsApp, tmp_path: Path) -> N
     async with neonize_client(wa, tmp_path / "b.db") as b:
         await linked(wa, b)
     assert list(wa.me.companions) == [1, 2]
+
+
+async def test_an_error_in_a_test_leaves_as_itself() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with WhatsApp():
+            raise ZeroDivisionError

@@ -67,8 +67,9 @@ class Proxy:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._exit.__aexit__(kind, error, trace)
+    ) -> None:
+        # Without the body's exception: it shall leave as itself, not within an exception group.
+        await self._exit.__aexit__(None, None, None)
 
     @property
     def url(self) -> str:

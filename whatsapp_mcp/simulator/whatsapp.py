@@ -64,8 +64,9 @@ class WhatsApp:
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._exit.__aexit__(kind, error, trace)
+    ) -> None:
+        # Without the body's exception: it shall leave as itself, not within an exception group.
+        await self._exit.__aexit__(None, None, None)
 
     def environment(self) -> dict[str, str]:
         """The variables that make any client process built on neonize use this WhatsApp."""
