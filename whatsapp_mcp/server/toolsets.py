@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.server.registry import spec_of
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.registry import ToolFunction
@@ -16,13 +17,17 @@ MODULES: Final = {
     "groups": ("groups",),
     "contacts": ("contacts",),
     "chats": ("chats",),
+    "lharries": ("lharries",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
 ALL: Final = "all"
+"""Every toolset but the aliases."""
+ALIASES: Final = frozenset({"lharries"})
+"""Toolsets that stand for tools of other names; they replace tools of the same name."""
 
 
 def parse(selection: str) -> tuple[str, ...]:
-    """The names in `core,groups`, in our order, each once; `all` is every one.
+    """The names in `core,groups`, in our order, each once; `all` is every one but aliases.
 
     Raises:
         InvalidArgument: A name is not a toolset, or none is given.
@@ -32,7 +37,7 @@ def parse(selection: str) -> tuple[str, ...]:
     if unknown or not names:
         what = f"There is no toolset {unknown[0]!r}." if unknown else "No toolset is selected."
         raise InvalidArgument(what, f"Toolsets: {', '.join(MODULES)}, or all.")
-    return tuple(name for name in MODULES if name in names or ALL in names)
+    return tuple(name for name in MODULES if name in names or (ALL in names and name not in ALIASES))
 
 
 def load(selection: str) -> tuple[ToolFunction, ...]:
@@ -41,8 +46,9 @@ def load(selection: str) -> tuple[ToolFunction, ...]:
     Raises:
         InvalidArgument: As `parse`.
     """
-    functions: list[ToolFunction] = []
+    functions: dict[str, ToolFunction] = {}
     for name in parse(selection):
         for module in MODULES[name]:
-            functions.extend(importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS)
-    return tuple(functions)
+            tools = importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
+            functions.update((spec_of(function).name, function) for function in tools)
+    return tuple(functions.values())

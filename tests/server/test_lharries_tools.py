@@ -1,0 +1,63 @@
+"""Prompts written for lharries/whatsapp-mcp find their tools and arguments."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from mcp import Client
+
+from tests.server.conftest import ANN_LEE, BOB, CLUB
+from tests.server.fakes import FakeDevice, FakeSource
+from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.registry import spec_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def alias(source: FakeSource) -> AsyncIterator[Client]:
+    """A client of a server with these tools alone."""
+    async with Client(create(source, "lharries")) as connected:
+        yield connected
+
+
+async def test_all_twelve_are_there_and_replace_their_namesakes(alias: Client) -> None:
+    names = {tool.name for tool in (await alias.list_tools()).tools}
+    assert len(names) == 12
+    both = {spec_of(function).name: spec_of(function).toolset for function in toolsets.load("core,lharries")}
+    assert both["send_message"] == "lharries"
+    assert both["react"] == "core"
+
+
+async def test_reading_by_their_arguments(alias: Client) -> None:
+    _, data = await answer(alias, "list_messages", query="paint", sender_phone_number="15550004444")
+    assert [message["chat"] for message in data["messages"]] == [CLUB]
+    _, data = await answer(alias, "list_messages", limit=2, page=1)
+    assert [message["text"] for message in data["messages"]] == ["The boat needs paint", "Yes, at eight"]
+    _, data = await answer(alias, "list_chats", sort_by="name")
+    assert [chat["name"] for chat in data["chats"]] == ["Ann Lee", "Boat club", "Bob"]
+    _, data = await answer(alias, "get_chat", chat_jid=CLUB)
+    assert data["name"] == "Boat club"
+    _, data = await answer(alias, "get_direct_chat_by_contact", sender_phone_number="15550002222")
+    assert data["jid"] == ANN_LEE
+    _, data = await answer(alias, "get_contact_chats", jid=BOB)
+    assert {chat["jid"] for chat in data["chats"]} == {BOB, CLUB}
+    _, data = await answer(alias, "get_last_interaction", jid=BOB)
+    assert [message["text"] for message in data["messages"]] == ["Who has the keys?"]
+    _, data = await answer(alias, "get_message_context", message_id="M3", before=0)
+    assert len(data["messages"]) == 2
+    _, data = await answer(alias, "search_contacts", query="bob")
+    assert len(data["contacts"]) == 1
+
+
+async def test_acting_by_their_arguments(alias: Client, device: FakeDevice, tmp_path: Path) -> None:
+    _, data = await answer(alias, "send_message", recipient="15550004444", message="hi")
+    assert (data["status"], device.sends[0].chat) == ("sent", BOB)
+    assert (await refusal(alias, "send_file", recipient=BOB, media_path="/etc/passwd"))["code"] == (
+        "FILE_NOT_ALLOWED"
+    )
+    assert (await refusal(alias, "list_messages", limit=500, page=9))["code"] == "INVALID_ARGUMENT"

@@ -1,0 +1,101 @@
+"""What `tools/list` says: strict, annotated, affordable, and changed only on purpose.
+
+`python -m tests.server.test_schemas` writes the snapshots anew.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.server.call import ServicesSource
+from whatsapp_mcp.server.registry import build, spec_of
+
+SNAPSHOTS = Path(__file__).parent / "schemas"
+CORE_LIMIT, ALL_LIMIT, MEDIAN_LIMIT = 3000, 9000, 150
+
+
+def listed(selection: str) -> dict[str, dict[str, Any]]:
+    """The tools of a selection as `tools/list` carries them."""
+    tools = build(toolsets.load(selection), cast("ServicesSource", None))
+    return {
+        tool.name: {
+            "name": tool.name,
+            "description": tool.description,
+            "inputSchema": tool.parameters,
+            "annotations": tool.annotations.model_dump(by_alias=True, exclude_none=True)
+            if tool.annotations
+            else {},
+        }
+        for tool in tools
+    }
+
+
+def tokens(tool: dict[str, Any]) -> float:
+    """Characters of compact JSON divided by four."""
+    return len(json.dumps(tool, separators=(",", ":"), ensure_ascii=False)) / 4
+
+
+def test_each_tool_is_what_its_snapshot_says() -> None:
+    tools = listed(toolsets.ALL)
+    assert {path.stem for path in SNAPSHOTS.glob("*.json")} == set(tools)
+    for name, tool in tools.items():
+        kept = json.loads((SNAPSHOTS / f"{name}.json").read_text(encoding="utf-8"))
+        assert kept == tool, f"{name} changed: run python -m tests.server.test_schemas"
+
+
+@pytest.mark.parametrize("toolset", list(toolsets.MODULES))
+def test_every_tool_is_strict_lean_and_annotated(toolset: str) -> None:
+    for name, tool in listed(toolset).items():
+        text = json.dumps(tool["inputSchema"])
+        assert tool["inputSchema"]["additionalProperties"] is False, name
+        assert '"title"' not in text, name
+        assert '"null"' not in text, name
+        assert len(tool["annotations"]) == 4, name
+        assert tool["description"], name
+        assert len(tool["description"]) < 300, name
+
+
+def test_what_reads_is_not_what_acts() -> None:
+    for function in toolsets.load(toolsets.ALL):
+        spec = spec_of(function)
+        assert spec.reads == (spec.effect is Effect.READ), spec.name
+        assert not (spec.reads and spec.destructive), spec.name
+
+
+def test_the_tools_are_affordable() -> None:
+    core = [tokens(tool) for tool in listed("core").values()]
+    everything = [tokens(tool) for tool in listed(toolsets.ALL).values()]
+    assert sum(core) <= CORE_LIMIT
+    assert sum(everything) <= ALL_LIMIT
+    assert statistics.median(everything) <= MEDIAN_LIMIT
+
+
+def test_a_toolset_is_named_exactly() -> None:
+    assert toolsets.parse("groups, core") == ("core", "groups")
+    for wrong in ("cor", "", "core,,grups"):
+        with pytest.raises(InvalidArgument, match="core"):
+            toolsets.parse(wrong)
+
+
+def write_snapshots() -> None:
+    """Write what is there now."""
+    SNAPSHOTS.mkdir(exist_ok=True)
+    tools = listed(toolsets.ALL)
+    for path in SNAPSHOTS.glob("*.json"):
+        if path.stem not in tools:
+            path.unlink()
+    for name, tool in tools.items():
+        text = json.dumps(tool, indent=2, ensure_ascii=False)
+        (SNAPSHOTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_snapshots()

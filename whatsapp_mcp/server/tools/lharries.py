@@ -1,0 +1,198 @@
+"""The twelve tools of lharries/whatsapp-mcp by their names and arguments: prompts written for it go on.
+
+They answer as the tools of `core` do. Selected beside `core` they replace its tools of the same name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import Message, Page
+from whatsapp_mcp.server.arguments import find_known_chat
+from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import (
+    ChatData,
+    ChatsData,
+    MessagesData,
+    SentData,
+    chat_data,
+    chats_data,
+    messages_data,
+)
+from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.text import chats_text, messages_text
+from whatsapp_mcp.server.render.times import parse_some
+from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.tools import files, searching, sending
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_DEEPEST: Final = 500
+Recipient = Annotated[str, Field(description="Number or jid")]
+
+
+def _reach(limit: int, page: int) -> int:
+    if limit < 1 or page < 0 or limit * (page + 1) > _DEEPEST:
+        raise InvalidArgument(
+            f"limit and page reach beyond the newest {_DEEPEST}.", "Narrow it with the other arguments."
+        )
+    return limit * (page + 1)
+
+
+def _cut(page: Page[Any], limit: int, number: int) -> Page[Any]:
+    return Page(page.items[limit * number : limit * (number + 1)], None, page.notes)
+
+
+@tool("lharries", name="search_contacts", reads=True, open_world=False)
+async def search_contacts(call: Call, query: str) -> Result:
+    """People by name or number."""
+    return await searching.search_contacts(call, query)
+
+
+@tool("lharries", name="list_messages", reads=True, open_world=False, result=MessagesData)
+async def list_messages(
+    call: Call,
+    after: Annotated[str | None, Field(description="ISO 8601")] = None,
+    before: Annotated[str | None, Field(description="ISO 8601")] = None,
+    sender_phone_number: str | None = None,
+    chat_jid: str | None = None,
+    query: str | None = None,
+    limit: int = 20,
+    page: int = 0,
+    include_context: Annotated[bool, Field(description="Ignored: see get_message_context")] = False,
+    context_before: int = 1,
+    context_after: int = 1,
+) -> Result:
+    """Messages that match, newest first."""
+    from whatsapp_mcp.archive import MessageFilter
+
+    services = await call.services()
+    where = MessageFilter(
+        chat=(await find_known_chat(services, chat_jid)).jid if chat_jid else None,
+        sender=(await find_known_chat(services, sender_phone_number)).jid if sender_phone_number else None,
+        since=parse_some(after, services.zone, services.now()),
+        until=parse_some(before, services.zone, services.now()),
+    )
+    reach = _reach(limit, page)
+    if query:
+        found = await services.archive.search(query, where, limit=reach)
+    else:
+        found = await services.archive.messages(where, limit=reach)
+    shown = _cut(found, limit, page)
+    text = messages_text(shown, services.zone, header="Messages, newest first", with_chat=chat_jid is None)
+    return Result(text, messages_data(shown, services.zone))
+
+
+@tool("lharries", name="list_chats", reads=True, open_world=False, result=ChatsData)
+async def list_chats(
+    call: Call,
+    query: str | None = None,
+    limit: int = 20,
+    page: int = 0,
+    include_last_message: bool = True,
+    sort_by: Literal["last_active", "name"] = "last_active",
+) -> Result:
+    """Chats, by last activity or by name."""
+    services = await call.services()
+    found = await services.archive.chats(query=query, limit=_reach(limit, page))
+    shown = _cut(found, limit, page)
+    if sort_by == "name":
+        shown = Page(tuple(sorted(shown.items, key=lambda chat: chat.name.casefold())), None, shown.notes)
+    return Result(chats_text(shown, services.zone, services.now(), "full"), chats_data(shown, services.zone))
+
+
+@tool("lharries", name="get_chat", reads=True, open_world=False, result=ChatData)
+async def get_chat(call: Call, chat_jid: str, include_last_message: bool = True) -> Result:
+    """One chat by jid."""
+    services = await call.services()
+    chat = await find_known_chat(services, chat_jid)
+    text = chats_text(Page((chat,)), services.zone, services.now(), "full")
+    return Result(text, chat_data(chat, services.zone))
+
+
+@tool("lharries", name="get_direct_chat_by_contact", reads=True, open_world=False, result=ChatData)
+async def get_direct_chat_by_contact(call: Call, sender_phone_number: str) -> Result:
+    """The direct chat with a number."""
+    return await get_chat(call, sender_phone_number)
+
+
+@tool("lharries", name="get_contact_chats", reads=True, open_world=False, result=ChatsData)
+async def get_contact_chats(call: Call, jid: str, limit: int = 20, page: int = 0) -> Result:
+    """The chats in which a person has written."""
+    from whatsapp_mcp.archive import MessageFilter
+
+    services = await call.services()
+    sender = (await find_known_chat(services, jid)).jid
+    said = await services.archive.messages(MessageFilter(sender=sender), limit=_DEEPEST)
+    jids = dict.fromkeys([sender, *(message.chat for message in said.items)])
+    wanted = list(jids)[limit * page : limit * (page + 1)]
+    found = [await services.archive.chat(each) for each in wanted]
+    shown = Page(tuple(chat for chat in found if chat is not None))
+    return Result(chats_text(shown, services.zone, services.now(), "full"), chats_data(shown, services.zone))
+
+
+@tool("lharries", name="get_last_interaction", reads=True, open_world=False, result=MessagesData)
+async def get_last_interaction(call: Call, jid: str) -> Result:
+    """The newest message with a person."""
+    from whatsapp_mcp.archive import MessageFilter
+
+    services = await call.services()
+    chat = await find_known_chat(services, jid)
+    page: Page[Message] = await services.archive.messages(MessageFilter(chat=chat.jid), limit=1)
+    shown = _cut(page, 1, 0)
+    header = f"Last message with {clean_name(chat.name)}"
+    return Result(messages_text(shown, services.zone, header=header), messages_data(shown, services.zone))
+
+
+@tool("lharries", name="get_message_context", reads=True, open_world=False, result=MessagesData)
+async def get_message_context(call: Call, message_id: str, before: int = 5, after: int = 5) -> Result:
+    """A message with the ones around it."""
+    return await searching.get_message_context(call, message_id, before, after)
+
+
+@tool("lharries", name="send_message", result=SentData)
+async def send_message(call: Call, recipient: Recipient, message: str) -> Result:
+    """Send a text."""
+    return await sending.send_message(call, recipient, message)
+
+
+@tool("lharries", name="send_file", result=SentData)
+async def send_file(call: Call, recipient: Recipient, media_path: str) -> Result:
+    """Send a file from an allowed folder."""
+    return await files.send_file(call, recipient, media_path)
+
+
+@tool("lharries", name="send_audio_message", result=SentData)
+async def send_audio_message(call: Call, recipient: Recipient, media_path: str) -> Result:
+    """Send an audio file as a voice note."""
+    return await files.send_file(call, recipient, media_path, kind="voice")
+
+
+@tool("lharries", name="download_media", reads=True)
+async def download_media(call: Call, message_id: str, chat_jid: str) -> Result:
+    """Fetch the file of a message."""
+    services = await call.services()
+    chat = await find_known_chat(services, chat_jid)
+    found = await services.archive.message(message_id, chat=chat.jid)
+    return await files.download_media(call, f"#{found.ref}")
+
+
+TOOLS: Sequence[ToolFunction] = (
+    search_contacts,
+    list_messages,
+    list_chats,
+    get_chat,
+    get_direct_chat_by_contact,
+    get_contact_chats,
+    get_last_interaction,
+    get_message_context,
+    send_message,
+    send_file,
+    send_audio_message,
+    download_media,
+)
