@@ -2,11 +2,12 @@
 #
 #   make demo   the main job on an embedded WhatsApp      make lint   ruff, pyright, import rules
 #   make test   every test                                make lock   compile requirements/ anew (needs uv)
-#   make bench  the benchmarks                            make clean  remove .venv and caches
+#   make bench  the benchmarks                            make soak   faults and traffic for a minute, or longer
+#   make clean  remove .venv and caches
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock clean
+.PHONY: help demo test lint format bench soak lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -35,7 +36,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,5s/^# *//p' Makefile
+	@sed -n '3,6s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Making $(VENV) with $$python" && \
@@ -67,6 +68,9 @@ format: $(VENV)/.dev-installed
 
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks $(ARGS)
+
+soak: $(VENV)/.dev-installed
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(LOCK) pyproject.toml
 

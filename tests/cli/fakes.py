@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
@@ -20,8 +19,8 @@ def status_of(
 
 
 @dataclass
-class ScriptedDevice(Device):
-    """Answers `link` with the first of `links`, `link_state` with the next ones, `status` with `statuses`.
+class ScriptedDevice:
+    """What the commands use of a device: answers `link` with the first of `links`, `link_state` with the next ones, `status` with `statuses`.
 
     The last of each is repeated. `refusal` is raised by `link`.
     """

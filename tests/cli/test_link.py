@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -17,6 +17,7 @@ from whatsapp_mcp.cli.link import link
 from whatsapp_mcp.cli.report import JsonReport
 from whatsapp_mcp.cli.status import settled_status
 from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
 
@@ -56,10 +57,10 @@ class Bar(JsonReport):
         self.percents.append(percent)
 
 
-async def holding(device: ScriptedDevice) -> Accessor[ScriptedDevice]:
+async def holding(device: ScriptedDevice) -> Devices:
     devices = Accessor[ScriptedDevice](lambda: NotConnected("none"))
     await devices.replace(lambda _: device)
-    return devices
+    return cast("Devices", devices)
 
 
 async def events_of(device: ScriptedDevice, phone: str | None = None) -> tuple[bool, list[dict[str, Any]]]:
