@@ -20,8 +20,9 @@ def status_of(
 
 @dataclass
 class ScriptedDevice:
-    """What the commands use of a device: answers `link` with the first of `links`, `link_state` with the next ones, `status` with `statuses`.
+    """What the commands use of a device.
 
+    Answers `link` with the first of `links`, `link_state` with the next ones, `status` with `statuses`.
     The last of each is repeated. `refusal` is raised by `link`.
     """
 
