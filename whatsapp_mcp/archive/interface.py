@@ -586,7 +586,7 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def optimize(self) -> None:
-        """Merge the index, give free pages back, shrink the write-ahead log; takes seconds per million messages."""
+        """Merge the index, give free pages back, shrink the write-ahead log (seconds for a million messages)."""
         ...
 
     async def rebuild(self) -> None:
