@@ -2,7 +2,7 @@
 #
 #   make demo   the main job on an embedded WhatsApp      make lint   ruff, pyright, import rules
 #   make test   every test                                make lock   compile requirements/ anew (needs uv)
-#   make bench  the benchmarks                            make soak   faults and traffic for a minute, or longer
+#   make bench  the benchmarks                            make soak   faults and traffic: SECONDS=600 SEED=1
 #   make clean  remove .venv and caches
 
 SHELL := /bin/bash
@@ -15,6 +15,8 @@ UV := $(shell command -v uv 2>/dev/null)
 JOBS ?= auto
 # The slow group waits for clocks, not for cores: its tests run side by side.
 SLOW_JOBS ?= 8
+SECONDS ?= 60
+SEED ?= 1
 # make lock LOCK=--upgrade takes the newest versions; without it pins stay where they can.
 LOCK ?=
 
@@ -70,7 +72,7 @@ bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks $(ARGS)
 
 soak: $(VENV)/.dev-installed
-	$(BIN)/python -m benchmarks.soak $(ARGS)
+	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(LOCK) pyproject.toml
 

@@ -9,7 +9,11 @@ import benchmarks
 
 def main() -> None:
     """Run them one after the other."""
-    there = [module.name for module in pkgutil.iter_modules(benchmarks.__path__) if module.name[0] != "_"]
+    there = [
+        module.name
+        for module in pkgutil.iter_modules(benchmarks.__path__)
+        if module.name[0] != "_" and not module.ispkg
+    ]
     for name in sys.argv[1:] or there:
         print(f"== {name}")
         importlib.import_module(f"benchmarks.{name}").main()

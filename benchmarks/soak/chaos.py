@@ -209,7 +209,7 @@ class Fault:
 
 
 def limit_file_size(pid: int, limit: int) -> None:
-    """Let every write of a process to a file fail (0), or none (-1): as near as one file comes to a full disk.
+    """Let every write of a process to any file fail (0), or none (-1): what a full disk looks like to it.
 
     Raises:
         Impossible: This system cannot.

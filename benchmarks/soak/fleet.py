@@ -124,7 +124,7 @@ class Fleet:
                 return
 
     def kill(self, slot: Slot) -> None:
-        """kill -9; its place is taken by a new one."""
+        """End it with SIGKILL; its place is taken by a new one."""
         slot.killed = True
         os.kill(slot.pid, signal.SIGKILL)
 

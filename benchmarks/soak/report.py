@@ -36,6 +36,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"sends asked for {verdict.asked}: {states}; received {verdict.received} (each reader counts)"
     yield f"missing {verdict.missing}, doubled {verdict.doubled}, unexplained {len(outcome.complaints)}"
     yield f"gaps that the archive itself tells of: {len(outcome.gaps)}"
+    for kind, count in sorted(outcome.remarks.items()):
+        yield f"WhatsApp's remarks about the client: {count} × {kind}"
     for cause, texts in sorted(verdict.explained.items()):
         yield f"explained: {len(texts)} × {cause}"
     yield ""

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,7 @@ class Outcome:
     servers_started: int
     servers_lost: list[str]
     gaps: list[str]
+    remarks: Counter[str]
     unsettled: list[str] = field(default_factory=list[str])
 
     @property
@@ -68,6 +70,7 @@ async def soak(
         traffic = Traffic(wa, fleet, random.Random(f"{seed} traffic"), rate)
         stage = Stage(wa, fleet, traffic, chance, home / "accounts" / "default")
         chaos, growth = Chaos(stage, faults), Growth()
+        unsettled: list[str] = []
         async with anyio.create_task_group() as tasks:
             await tasks.start(fleet.run)
             await _link(stage)
@@ -84,8 +87,11 @@ async def soak(
             fleet.close()
         found = kept_in(home)
         verdict = compare(traffic.spoken, traffic.sent, found, chaos.client_ends)
+        remarks = Counter(remark.kind for remark in wa.log)
+        for remark in wa.log:
+            logger.info("remark: %s %s", remark.kind, remark.detail)
         return Outcome(
-            seed, seconds, chaos, verdict, growth, fleet.started, fleet.lost, found.gaps, unsettled
+            seed, seconds, chaos, verdict, growth, fleet.started, fleet.lost, found.gaps, remarks, unsettled
         )
 
 
@@ -114,11 +120,13 @@ async def _settle(stage: Stage, home: Path) -> list[str]:
     stage.wa.recover()
     await stage.wa.cut()  # what a fault has withheld comes with the next login
     end = time.monotonic() + SETTLE_LIMIT
-    while time.monotonic() < end:
+    while True:
         status = await stage.fleet.status()
         settled = status.get("state") == "online" and not status.get("journal_waiting")
         if settled and not pending_ids(stage.wa) and not _waiting_sends(home):
             return []
+        if time.monotonic() > end:
+            break
         await anyio.sleep(0.1)
     return [
         f"at the end the link is {status.get('state')} ({status.get('reason')}), "

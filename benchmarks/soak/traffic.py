@@ -133,9 +133,8 @@ class Traffic:
         for _ in range(_TRIES if sent.key else 1):
             slot = self._fleet.any(self._chance)
             if slot is not None:
-                arguments = {"idempotency_key": sent.key} if sent.key else {}
                 answer = await self._fleet.call(
-                    slot, "send_message", chat=sent.chat, text=sent.text, **arguments
+                    slot, "send_message", chat=sent.chat, text=sent.text, idempotency_key=sent.key
                 )
                 sent.answers.append(answer)
                 if answer is not None and answer.error is None:
