@@ -87,7 +87,7 @@ class QrCode:
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """How far linking has come; `revision` grows with every change, so that a caller can wait for the next."""
+    """How far linking has come; `revision` grows with every change, so a caller can wait for the next."""
 
     state: ConnectionState
     revision: int
@@ -223,7 +223,7 @@ class Message:
     Attributes:
         ref: Its archive number, shown as `#1042`.
         snippet: In a search result, the text around the hit, which stands between `**`.
-        details: What only its kind has: `latitude` and `longitude`, `contacts`, `call`, `event`, `expires_in` …
+        details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
     """
 
     ref: int

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from neonize.proto.waCompanionReg import WAWebProtobufsCompanionReg_pb2 as CompanionReg
     from neonize.proto.waE2E import WAWebProtobufsE2E_pb2 as E2E
     from neonize.proto.waHistorySync import WAWebProtobufsHistorySync_pb2 as HistorySync
-    from neonize.proto.waLidMigrationSyncPayload import WAWebProtobufLidMigrationSyncPayload_pb2 as LidMigration
+    from neonize.proto.waLidMigrationSyncPayload import (
+        WAWebProtobufLidMigrationSyncPayload_pb2 as LidMigration,
+    )
     from neonize.proto.waMmsRetry import WAMmsRetry_pb2 as MmsRetry
     from neonize.proto.waServerSync import WAWebProtobufsServerSync_pb2 as ServerSync
     from neonize.proto.waSyncAction import WAWebProtobufSyncAction_pb2 as SyncAction
