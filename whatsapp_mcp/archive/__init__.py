@@ -5,9 +5,9 @@ server for reading.
 """
 
 from whatsapp_mcp.archive.export import export
-from whatsapp_mcp.archive.interface import (
+from whatsapp_mcp.archive.interface import Archive, ReadingArchive
+from whatsapp_mcp.archive.records import (
     CALL_KEY,
-    Archive,
     Change,
     ChatCandidate,
     ContactUpdate,
@@ -22,7 +22,6 @@ from whatsapp_mcp.archive.interface import (
     MediaSource,
     MessageFilter,
     OutboxEntry,
-    ReadingArchive,
     Statistics,
 )
 from whatsapp_mcp.archive.sqlite import open_archive

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 
 from whatsapp_mcp.archive import rows
-from whatsapp_mcp.archive.interface import Change
+from whatsapp_mcp.archive.records import (
+    Change,
+)
 
 
 def after(db: sqlite3.Connection, seq: int, limit: int) -> tuple[Change, ...]:

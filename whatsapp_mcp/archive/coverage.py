@@ -8,7 +8,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from whatsapp_mcp.archive import rows
-from whatsapp_mcp.archive.interface import Coverage, Gap, HistoryProgress, MessageFilter
+from whatsapp_mcp.archive.records import (
+    Coverage,
+    Gap,
+    HistoryProgress,
+    MessageFilter,
+)
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import ChatNotFound
 

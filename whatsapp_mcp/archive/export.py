@@ -12,12 +12,15 @@ from typing import Final, Literal
 import anyio
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.archive.interface import MessageFilter, ReadingArchive
+from whatsapp_mcp.archive.interface import ReadingArchive
+from whatsapp_mcp.archive.records import (
+    EVERYTHING,
+    MessageFilter,
+)
 from whatsapp_mcp.models import Message
 
 Format = Literal["jsonl", "text", "html"]
 _MESSAGE: Final = TypeAdapter(Message)
-_EVERYTHING: Final = MessageFilter()
 _PAGE: Final = 500
 _HEAD: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
@@ -35,7 +38,7 @@ async def export(
     archive: ReadingArchive,
     target: Path,
     form: Format,
-    where: MessageFilter = _EVERYTHING,
+    where: MessageFilter = EVERYTHING,
     *,
     media: Path | None = None,
     zone: tzinfo = UTC,

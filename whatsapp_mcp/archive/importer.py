@@ -22,10 +22,12 @@ from whatsapp_mcp.archive.chat_export import ExportedMessage, read
 from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MediaFact, MessageFact
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.ingest import Ingest
-from whatsapp_mcp.archive.interface import ImportResult
 from whatsapp_mcp.archive.merge import refresh_chat
 from whatsapp_mcp.archive.names import searchable
 from whatsapp_mcp.archive.normalise import fold
+from whatsapp_mcp.archive.records import (
+    ImportResult,
+)
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_number, parse_number

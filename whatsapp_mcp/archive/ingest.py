@@ -34,7 +34,10 @@ from whatsapp_mcp.archive.facts import (
     VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.interface import IngestResult, JournalEvent
+from whatsapp_mcp.archive.records import (
+    IngestResult,
+    JournalEvent,
+)
 from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.archive.write_states import StateWriter
 from whatsapp_mcp.models import MessageKind

@@ -12,281 +12,29 @@ are the same chat. Messages are named by ref (`1042`, `"#1042"`) or by WhatsApp'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Literal, Protocol
 
-from whatsapp_mcp.models import (
-    Chat,
-    ChatKind,
-    Contact,
-    Message,
-    MessageKind,
-    Page,
-    SendReport,
-    SendRequest,
-    SendResult,
-    SendStatus,
+from whatsapp_mcp.archive.records import (
+    EVERYTHING,
+    Change,
+    ChatCandidate,
+    ContactUpdate,
+    Coverage,
+    GroupMember,
+    GroupUpdate,
+    HistoryProgress,
+    ImportResult,
+    IngestResult,
+    JournalEvent,
+    MediaSource,
+    MessageFilter,
+    MessageKey,
+    OutboxEntry,
+    Statistics,
 )
-
-CALL_KEY: Final = "call:"
-"""Begins an idempotency key that names one call, not one message: twins are refused as without a key."""
-
-MessageKey = int | str
-"""A ref (`1042`, `"#1042"`, `"1042"`) or WhatsApp's id of a message."""
-
-
-class JournalEvent(Protocol):
-    """One row of the journal: an event of the client library as it came.
-
-    `received_at` is milliseconds since 1970, `code` one of `client.protocol.EventCode`, `payload` its
-    protobuf.
-    """
-
-    @property
-    def seq(self) -> int:
-        """Its number; only grows."""
-        ...
-
-    @property
-    def generation(self) -> int:
-        """Number of the client process it came through."""
-        ...
-
-    @property
-    def received_at(self) -> int:
-        """Milliseconds since 1970."""
-        ...
-
-    @property
-    def code(self) -> int:
-        """Number of the event."""
-        ...
-
-    @property
-    def payload(self) -> bytes:
-        """Its protobuf."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class IngestResult:
-    """What became of a batch of journal events.
-
-    Attributes:
-        position: Journal sequence number up to which everything is archived.
-        messages: Messages that were new.
-        duplicates: Messages that were there already.
-        undecoded: Events put aside because this version cannot decode them.
-        last_change: Newest number of the change feed.
-    """
-
-    position: int
-    messages: int = 0
-    duplicates: int = 0
-    undecoded: int = 0
-    last_change: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ImportResult:
-    """What an import brought: messages that are new, those that were there, those that could not be read."""
-
-    messages: int
-    duplicates: int = 0
-    skipped: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class MessageFilter:
-    """Which messages; everything that is given must hold.
-
-    Attributes:
-        chat: Jid of the chat.
-        sender: Jid of the sender.
-        kinds: Any of these kinds.
-        media: Whether a file is attached.
-        links: Whether the text holds a link.
-        since: At or after this time.
-        until: Before this time.
-        from_me: Sent by the account itself.
-        mentions_me: The account's owner is mentioned.
-        unread: Incoming and not yet read on any device.
-        starred: Starred on the phone.
-    """
-
-    chat: str | None = None
-    sender: str | None = None
-    kinds: tuple[MessageKind, ...] = ()
-    media: bool | None = None
-    links: bool | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    from_me: bool | None = None
-    mentions_me: bool | None = None
-    unread: bool | None = None
-    starred: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChatCandidate:
-    """A chat that a text may mean, and why: `jid`, `number`, `name`, `prefix`, `contains` or `similar`.
-
-    The chat of a known contact with whom nothing was said yet is a candidate too.
-    """
-
-    chat: Chat
-    matched: Literal["jid", "number", "name", "prefix", "contains", "similar"]
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One entry of the change feed.
-
-    Attributes:
-        kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`, `chat` or `contact`.
-        actor: Jid of who did it, where one is known.
-        detail: The emoji of a reaction, the state of a send; else None.
-    """
-
-    seq: int
-    at: datetime
-    kind: str
-    chat: str | None = None
-    ref: int | None = None
-    message_id: str | None = None
-    actor: str | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """A stretch of time in which messages may be missing; `until` is None while it lasts."""
-
-    since: datetime
-    until: datetime | None
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """From when to when a chat is archived.
-
-    Attributes:
-        complete: The phone said that it has nothing older.
-    """
-
-    chat: str
-    messages: int
-    first: datetime | None
-    last: datetime | None
-    complete: bool
-    gaps: tuple[Gap, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryProgress:
-    """How far the first history sync is: `percent` as the phone reports it, None before its first word."""
-
-    percent: int | None
-    messages: int
-    done: bool
-    last_chunk_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """Sizes of the archive; bytes are those of the file."""
-
-    messages: int
-    chats: int
-    contacts: int
-    media: int
-    unread_chats: int
-    undecoded: int
-    first: datetime | None
-    last: datetime | None
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class MediaSource:
-    """What a download of a message's file needs, as WhatsApp sent it.
-
-    Attributes:
-        media_type: `image`, `video`, `audio`, `document` or `sticker`: it is part of the key derivation.
-        path: Where the file was already downloaded to.
-    """
-
-    ref: int
-    media_type: str
-    mime_type: str | None
-    file_name: str | None
-    size: int | None
-    direct_path: str | None
-    url: str | None
-    media_key: bytes | None
-    sha256: bytes | None
-    enc_sha256: bytes | None
-    path: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupMember:
-    """One participant of a group."""
-
-    contact: Contact
-    admin: bool = False
-    superadmin: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ContactUpdate:
-    """Names of one person as the device's contact store knows them; None leaves what is known."""
-
-    jid: str
-    saved_name: str | None = None
-    push_name: str | None = None
-    business_name: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GroupUpdate:
-    """A group as WhatsApp describes it; `participants` are (jid, other form or None, admin, superadmin)."""
-
-    jid: str
-    name: str
-    topic: str = ""
-    participants: tuple[tuple[str, str | None, bool, bool], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """One accepted send."""
-
-    send_id: int
-    request: SendRequest
-    status: SendStatus
-    created_at: datetime
-    expires_at: datetime | None
-    message_id: str | None = None
-    timestamp: datetime | None = None
-    reason: str | None = None
-    ref: int | None = None
-
-    @property
-    def result(self) -> SendResult:
-        """The entry as the sender is told."""
-        return SendResult(
-            self.send_id,
-            self.request.chat,
-            self.status,
-            self.message_id,
-            self.ref,
-            self.timestamp,
-            self.reason,
-        )
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, SendRequest
 
 
 class ReadingArchive(Protocol):
@@ -333,7 +81,7 @@ class ReadingArchive(Protocol):
 
     async def messages(
         self,
-        where: MessageFilter = MessageFilter(),
+        where: MessageFilter = EVERYTHING,
         *,
         oldest_first: bool = False,
         limit: int = 20,
@@ -349,7 +97,7 @@ class ReadingArchive(Protocol):
     async def search(
         self,
         query: str,
-        where: MessageFilter = MessageFilter(),
+        where: MessageFilter = EVERYTHING,
         *,
         order: Literal["newest", "relevance"] = "newest",
         mode: Literal["words", "substring"] = "words",
@@ -586,7 +334,7 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def optimize(self) -> None:
-        """Merge the index, give free pages back, shrink the write-ahead log (seconds for a million messages)."""
+        """Merge the index, give free pages back, shrink the write-ahead log (seconds for a million)."""
         ...
 
     async def rebuild(self) -> None:

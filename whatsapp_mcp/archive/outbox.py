@@ -13,8 +13,11 @@ from pydantic import TypeAdapter
 from whatsapp_mcp.archive import feed
 from whatsapp_mcp.archive.facts import OWNER, Mark, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.interface import CALL_KEY, OutboxEntry
 from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
+from whatsapp_mcp.archive.records import (
+    CALL_KEY,
+    OutboxEntry,
+)
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import SendRequest, SendStatus
 

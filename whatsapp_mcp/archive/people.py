@@ -6,8 +6,10 @@ import sqlite3
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive import cursor, queries, rows
-from whatsapp_mcp.archive.interface import ChatCandidate
 from whatsapp_mcp.archive.normalise import fold
+from whatsapp_mcp.archive.records import (
+    ChatCandidate,
+)
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
 from whatsapp_mcp.models import Chat, Contact, Page

@@ -8,8 +8,13 @@ from typing import Any
 
 from whatsapp_mcp.archive import coverage, cursor, rows
 from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, KIND_NUMBER, Flag
-from whatsapp_mcp.archive.interface import GroupMember, MediaSource, MessageFilter, MessageKey
 from whatsapp_mcp.archive.normalise import fold
+from whatsapp_mcp.archive.records import (
+    GroupMember,
+    MediaSource,
+    MessageFilter,
+    MessageKey,
+)
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page

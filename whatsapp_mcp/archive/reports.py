@@ -6,8 +6,12 @@ import sqlite3
 from datetime import datetime
 
 from whatsapp_mcp.archive import coverage, merge, outbox, queries, rows
-from whatsapp_mcp.archive.interface import Coverage, MessageKey, Statistics
 from whatsapp_mcp.archive.names import NAME_SQL
+from whatsapp_mcp.archive.records import (
+    Coverage,
+    MessageKey,
+    Statistics,
+)
 from whatsapp_mcp.errors import ChatNotFound, MessageNotFound
 from whatsapp_mcp.models import Delivery, SendReport, SendResult
 

@@ -11,9 +11,11 @@ from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
 from whatsapp_mcp.archive.facts import Flag
-from whatsapp_mcp.archive.interface import MessageFilter
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.query import HAS, Query, parse
+from whatsapp_mcp.archive.records import (
+    MessageFilter,
+)
 from whatsapp_mcp.models import Message, Page
 
 RELEVANCE_CANDIDATES: Final = 5_000

@@ -27,8 +27,9 @@ from whatsapp_mcp.archive import (
     upkeep,
 )
 from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
-from whatsapp_mcp.archive.interface import (
-    Archive,
+from whatsapp_mcp.archive.interface import Archive, ReadingArchive
+from whatsapp_mcp.archive.records import (
+    EVERYTHING,
     Change,
     ChatCandidate,
     ContactUpdate,
@@ -43,14 +44,12 @@ from whatsapp_mcp.archive.interface import (
     MessageFilter,
     MessageKey,
     OutboxEntry,
-    ReadingArchive,
     Statistics,
 )
 from whatsapp_mcp.archive.store import Readers, Writer, connect_writer
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, SendRequest, SendStatus
 from whatsapp_mcp.settings import AccountFolder
 
-_EVERYTHING = MessageFilter()
 _POLL_SECONDS = 0.05
 
 
@@ -99,7 +98,7 @@ class SqliteReadingArchive:
 
     async def messages(
         self,
-        where: MessageFilter = _EVERYTHING,
+        where: MessageFilter = EVERYTHING,
         *,
         oldest_first: bool = False,
         limit: int = 20,
@@ -111,7 +110,7 @@ class SqliteReadingArchive:
     async def search(
         self,
         query: str,
-        where: MessageFilter = _EVERYTHING,
+        where: MessageFilter = EVERYTHING,
         *,
         order: Literal["newest", "relevance"] = "newest",
         mode: Literal["words", "substring"] = "words",
