@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, timedelta
+from datetime import UTC
 from typing import TYPE_CHECKING, Final, Literal
 
-from whatsapp_mcp.directory import ALWAYS, NEVER, ChatChange
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.server.arguments import TIMERS, ChatArg, Moment, Timer, find_chat, find_known_chat
@@ -18,9 +17,7 @@ from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
-_MUTES: Final = {"8h": timedelta(hours=8), "7d": timedelta(days=7)}
 _FOLDER: Final = "exports"
 _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _UNSAFE: Final = re.compile(r"[^\w-]+")
@@ -30,46 +27,35 @@ _UNSAFE: Final = re.compile(r"[^\w-]+")
 async def update_chat(
     call: Call,
     chat: ChatArg,
+    timer: Timer | None = None,
     archived: bool | None = None,
     pinned: bool | None = None,
-    mute: Literal["off", "8h", "7d", "always"] | None = None,
+    muted: bool | None = None,
     unread: bool | None = None,
-    timer: Timer | None = None,
 ) -> Result:
-    """Change how a chat is listed on all of the user's devices; only timer is seen by the other side."""
-    services = await call.services()
-    change = ChatChange(
-        archived=archived,
-        pinned=pinned,
-        muted_until=_muted_until(mute, services.now()),
-        unread=unread,
-        timer=TIMERS[timer] if timer else None,
-    )
-    if change == ChatChange():
+    """Change a chat."""
+    if any(change is not None for change in (archived, pinned, muted, unread)):
+        raise Unsupported("The installed client library cannot archive, pin, mute or mark chats unread.")
+    if timer is None:
         raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
+    services = await call.services()
     found = await find_chat(services, chat)
     jid = Jid.parse(found.jid)
-    if timer and not (jid.is_person or jid.is_group):
+    if not (jid.is_person or jid.is_group):
         raise Unsupported("Messages disappear in direct chats and groups only.")
     async with services.device() as device:
-        await device.change_chat(found.jid, change)
-    return Result(f"Changed {clean_name(found.name)}.", {"chat": found.jid})
+        await device.set_timer(found.jid, TIMERS[timer])
+    return Result(f"New messages in {clean_name(found.name)} disappear: {timer}.", {"chat": found.jid})
 
 
-def _muted_until(mute: str | None, now: datetime) -> datetime | None:
-    if mute is None:
-        return None
-    return NEVER if mute == "off" else ALWAYS if mute == "always" else now + _MUTES[mute]
-
-
-@tool("chats", destructive=True, idempotent=True)
+@tool("chats", destructive=True, idempotent=True, open_world=False)
 async def delete_chat(call: Call, chat: ChatArg) -> Result:
-    """Delete a chat for the user, for good: on all devices and here. The other side keeps it."""
+    """Delete a chat's messages here, for good. On the phone it stays: the client library cannot delete it."""
     services = await call.services()
     found = await find_known_chat(services, chat)
     async with services.device() as device:
-        count = await device.delete_chat(found.jid)
-    text = f"Deleted the chat {clean_name(found.name)}; {count} messages are gone here."
+        count = await device.forget_chat(found.jid)
+    text = f"Deleted {count} messages of {clean_name(found.name)} here. The phone still has them."
     return Result(text, {"chat": found.jid, "deleted": count})
 
 

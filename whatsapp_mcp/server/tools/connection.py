@@ -10,6 +10,7 @@ import anyio
 from mcp.types import ImageContent
 from pydantic import Field
 
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import Wait
@@ -32,19 +33,20 @@ async def connection_status(call: Call) -> Result:
     services = call.source.ready()
     if services is None:
         return _starting(call)
-    async with services.devices.use() as device:
-        status = await device.status()
+    try:
+        async with services.devices.use() as device:
+            status = await device.status()
+    except WhatsAppError as error:  # the device was swapped at this moment
+        status = _offline(call, error.message, error.action)
     return Result(_status_text(status, services), status_data(status, services.zone))
 
 
+def _offline(call: Call, reason: str, action: str) -> ConnectionStatus:
+    return ConnectionStatus(ConnectionState.OFFLINE, datetime.now(UTC), call.source.account, reason, action)
+
+
 def _starting(call: Call) -> Result:
-    status = ConnectionStatus(
-        state=ConnectionState.OFFLINE,
-        since=datetime.now(UTC),
-        account=call.source.account,
-        reason="The server is starting.",
-        action="Wait a few seconds.",
-    )
+    status = _offline(call, "The server is starting.", "Wait a few seconds.")
     return Result("offline: The server is starting. Wait a few seconds.", status_data(status, None))
 
 

@@ -89,7 +89,7 @@ async def list_blocked(call: Call) -> Result:
 
 @tool("contacts", idempotent=True)
 async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
-    """Save somebody in the phone's address book, or rename them there."""
+    """Name somebody here; the client library cannot change the phone's own address book."""
     name = " ".join(name.split())
     if not name:
         raise InvalidArgument("name is empty.", "Give the name to save.")

@@ -23,8 +23,9 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, find_chat, find_known_chat
+from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat, find_known_chat
 from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import SentData, sent_data
 from whatsapp_mcp.server.render.sanitise import clean_name
@@ -48,6 +49,7 @@ async def send_message(
     chat: ChatArg,
     text: str,
     reply_to: MessageArg | None = None,
+    mentions: Annotated[Texts | None, Field(description="Names in a group, or everyone")] = None,
     idempotency_key: Annotated[str | None, Field(description="The same key never sends twice")] = None,
 ) -> Result:
     """Send a text. An unclear name is refused with candidates. After status unknown do not send again."""
@@ -63,8 +65,12 @@ async def send_message(
     if reply_to is not None:
         reply_id = (await services.archive.message(reply_to, chat=target.jid)).message_id
     await require_on_whatsapp(services, target)
+    text, mentioned = await mention(services, target, text, mentions or ())
     request = SendRequest(
-        chat=target.jid, content=TextContent(text), reply_to=reply_id, idempotency_key=idempotency_key
+        chat=target.jid,
+        content=TextContent(text, mentioned),
+        reply_to=reply_id,
+        idempotency_key=idempotency_key,
     )
     return sent(await send(services, request), target, services)
 

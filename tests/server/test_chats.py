@@ -1,0 +1,85 @@
+"""Whole chats: their place in the list, deletion and export, from an MCP client to the phone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from tests.server.fakes import FakeDevice, FakeSource
+from tests.server.linked import Linked
+from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.archive import MessageFilter
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.server.application import create
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_timer_is_told_to_the_other_side(linked: Linked) -> None:
+    text, _ = await answer(linked.client, "update_chat", chat="Ann", timer="7d")
+    assert text == "New messages in Ann disappear: 7d."
+    assert (await linked.ann.receives()).message.protocolMessage.ephemeralExpiration == 604_800
+
+
+async def test_what_is_stored_of_a_chat_is_deleted_for_good(linked: Linked) -> None:
+    await linked.ben.says("hello")
+    await linked.archived(lambda chat: chat.last_message == "hello", str(linked.ben.pn))
+    text, data = await answer(linked.client, "delete_chat", chat="Ben")
+    assert data["deleted"] == 1
+    assert text == "Deleted 1 messages of Ben here. The phone still has them."
+    assert (await linked.archive.messages(MessageFilter(chat=str(linked.ben.pn)))).items == ()
+
+
+async def test_a_chat_is_written_out_oldest_first(client: Client, source: FakeSource, tmp_path: Path) -> None:
+    text, data = await answer(client, "export_chat", chat="Boat club")
+    path = anyio.Path(data["path"])
+    assert path.is_relative_to(tmp_path)
+    assert (await path.stat()).st_mode & 0o077 == 0
+    assert [line.split(": ")[-1] for line in (await path.read_text()).splitlines()] == [
+        "The boat needs paint",
+        "We decided to paint it blue",
+    ]
+    assert text == f"Wrote 2 messages of Boat club to {path}."
+
+
+async def test_an_export_may_be_for_programs_and_of_a_while(client: Client) -> None:
+    _, data = await answer(client, "export_chat", chat="Boat club", format="jsonl", since="2026-11-24T07:00")
+    assert data["messages"] == 1
+    lines = (await anyio.Path(data["path"]).read_text()).splitlines()
+    assert [json.loads(line)["text"] for line in lines] == ["We decided to paint it blue"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("update_chat", {"chat": "Bob"}, "INVALID_ARGUMENT"),
+        ("update_chat", {"chat": "Ann", "timer": "7d"}, "AMBIGUOUS_CHAT"),
+        ("update_chat", {"chat": "Bob", "timer": "1y"}, "INVALID_ARGUMENT"),
+        ("update_chat", {"chat": "Bob", "timer": "7d", "pinned": True}, "UNSUPPORTED"),
+        ("update_chat", {"chat": "Bob", "muted": False}, "UNSUPPORTED"),
+        ("update_chat", {"chat": "12036300001@newsletter", "timer": "7d"}, "UNSUPPORTED"),
+        ("delete_chat", {"chat": "Nobody"}, "CHAT_NOT_FOUND"),
+        ("delete_chat", {"chat": "+15558887777"}, "CHAT_NOT_FOUND"),
+        ("export_chat", {"chat": "+15558887777"}, "CHAT_NOT_FOUND"),
+        ("export_chat", {"chat": "Bob", "since": "soon"}, "INVALID_ARGUMENT"),
+    ],
+)
+async def test_what_is_unclear_reaches_no_device(
+    client: Client, device: FakeDevice, tool: str, arguments: dict[str, Any], code: str
+) -> None:
+    error = await refusal(client, tool, **arguments)
+    assert error["code"] == code
+    assert device.asked == []
+
+
+async def test_a_read_only_account_exports_and_changes_nothing(source: FakeSource) -> None:
+    source.policy = Policy("read_only")
+    async with Client(create(source, "chats")) as client:
+        for tool in ("update_chat", "delete_chat"):
+            assert (await refusal(client, tool, chat="Bob"))["code"] == "DENIED"
+        await answer(client, "export_chat", chat="Bob")

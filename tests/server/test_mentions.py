@@ -1,0 +1,34 @@
+"""Mentions name people by the address that their group uses."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server.linked import Linked
+from tests.server.test_core_tools import answer, refusal
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("by_pn", [False, True])
+async def test_a_mention_renders_and_notifies(linked: Linked, by_pn: bool) -> None:
+    group = linked.wa.group(f"Rowers {by_pn}", [linked.ann, linked.ben], by_pn=by_pn)
+    ann, ben = (str(person.pn if by_pn else person.lid) for person in (linked.ann, linked.ben))
+    jid = str(group.jid)
+    await answer(
+        linked.client,
+        "send_message",
+        chat=jid,
+        text="Hi @Ann, and you",
+        mentions=["Ann", f"+{linked.ben.pn.user}"],
+    )
+    sent = (await linked.ann.receives()).message.extendedTextMessage
+    assert list(sent.contextInfo.mentionedJID) == [ann, ben]
+    assert sent.text == f"@{ben.partition('@')[0]} Hi @{ann.partition('@')[0]}, and you"
+    await answer(linked.client, "send_message", chat=jid, text="All of you", mentions="everyone")
+    sent = (await linked.ann.receives()).message.extendedTextMessage
+    assert (sent.text, set(sent.contextInfo.mentionedJID)) == ("All of you", {ann, ben})
+    error = await refusal(linked.client, "send_message", chat=jid, text="x", mentions=["Cleo"])
+    assert error["code"] == "CONTACT_NOT_FOUND"
+    error = await refusal(linked.client, "send_message", chat="Ann", text="x", mentions=["Ann"])
+    assert error["code"] == "INVALID_ARGUMENT"

@@ -1,0 +1,69 @@
+"""Mentions: they render and notify only when the text says `@` and the address that the group itself uses."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.errors import ContactNotFound, InvalidArgument
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.server.arguments import find_chat
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whatsapp_mcp.directory import Participant
+    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.server.call import Services
+
+EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})
+
+
+async def mention(
+    services: Services, chat: Chat, text: str, names: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """The text with its mentions, and the jids that are mentioned.
+
+    `@name` in the text becomes the mention; a name that does not stand there is put before it. `everyone`
+    notifies all without a word.
+
+    Raises:
+        InvalidArgument: The chat is no group.
+        ContactNotFound: Somebody is not in the group.
+        WhatsAppError: The group could not be asked for, or a name is unclear.
+    """
+    if not names:
+        return text, ()
+    if not Jid.parse(chat.jid).is_group:
+        raise InvalidArgument("Mentions work in groups only.", "Leave mentions out.")
+    async with services.device() as device:
+        participants = (await device.group(chat.jid)).participants
+    own = set((await services.archive.own())[:2])
+    others = [one for one in participants if not {one.jid, one.other} & (own - {None})]
+    jids: dict[str, None] = {}
+    for name in names:
+        if name.strip().casefold() in EVERYONE:
+            jids.update((one.jid, None) for one in others)
+            continue
+        found = await _participant(services, participants, name)
+        jids[found.jid] = None
+        text = _written(text, name, Jid.parse(found.jid).user)
+    return text, tuple(jids)
+
+
+async def _participant(services: Services, participants: Sequence[Participant], name: str) -> Participant:
+    jid = (await find_chat(services, name.removeprefix("@"))).jid
+    contact = await services.archive.contact(jid)
+    forms = {jid, contact.lid, contact.jid} if contact else {jid}
+    for one in participants:
+        if {one.jid, one.other} & (forms - {None}):
+            return one
+    raise ContactNotFound(f"{name!r} is not in this group.", "See who is with get_group.")
+
+
+def _written(text: str, name: str, user: str) -> str:
+    """The text with `@user` where it said `@name`."""
+    token = f"@{user}"
+    spoken = re.compile(rf"@{re.escape(name.removeprefix('@'))}(?!\w)", re.IGNORECASE)
+    replaced = spoken.sub(token, text)
+    return replaced if token in replaced else f"{token} {replaced}"
