@@ -46,7 +46,7 @@ class FakeClient:
         self._fakes = fakes
         fakes.made.append(self)
 
-    def kill(self) -> None:
+    def end(self) -> None:
         self.dead = True
 
     async def run(self) -> None:
@@ -85,7 +85,7 @@ class Rig:
 
 
 def end(client: Client) -> None:
-    client.kill()
+    client.end()
 
 
 @asynccontextmanager

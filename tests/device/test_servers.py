@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -217,7 +218,11 @@ async def test_another_version_is_told_who_must_upgrade(
 ) -> None:
     async with server() as (hosting, _):
         await until(hosting, ConnectionState.UNLINKED)
-        monkeypatch.setattr(host, "_refusal", lambda answer: REFUSAL(answer | {"protocol": theirs}))
+
+        def refusal(answer: dict[str, Any]) -> Busy | None:
+            return REFUSAL(answer | {"protocol": theirs})
+
+        monkeypatch.setattr(host, "_refusal", refusal)
         async with server() as (devices, _):
             with anyio.fail_after(5):
                 while "Upgrade" not in ((status := await status_of(devices)).action or ""):  # noqa: ASYNC110

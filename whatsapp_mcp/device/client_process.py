@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import IO, Any, Final
 
 import anyio
@@ -33,7 +34,7 @@ Notice = Callable[[str, Params, int], None]
 
 
 class Client:
-    """One generation. `run` starts the process and connects; `kill` ends it at once, whatever it does.
+    """One generation. `run` starts the process and connects; `end` ends it, whatever it does.
 
     Args:
         generation: Its number.
@@ -62,16 +63,15 @@ class Client:
         self._process: Process | None = None
         self._peer: Peer | None = None
         self._ready = anyio.Event()
-        self._killed = False
+        self._ending = anyio.Event()
 
-    def kill(self) -> None:
-        """End the process now; `run` reaps it."""
-        self._killed = True
-        if self._process is not None and self._process.returncode is None:
-            try:
-                self._process.kill()
-            except ProcessLookupError:
-                logger.debug("client %d has ended by itself", self.generation)
+    def end(self) -> None:
+        """Take its pipes away now; `run` sees to it that the process is gone half a second later.
+
+        A process whose pipe closes leaves WhatsApp and journals what the library had acknowledged and not yet
+        handed over; one that does not obey is killed.
+        """
+        self._ending.set()
 
     async def run(self) -> None:
         """Start the process, connect, and return when it has ended; never leaves it behind."""
@@ -83,7 +83,7 @@ class Client:
         except WhatsAppError as error:
             reason = error.message
         finally:
-            await self._end()
+            await self._reap()
             self._report(state.Ended(self.generation, reason))
 
     async def call(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
@@ -107,7 +107,7 @@ class Client:
             raise
 
     async def _live(self) -> str:
-        if self._killed:
+        if self._ending.is_set():
             return "The client was replaced before it started."
         with open_log(self._folder) as log:
             self._process = await anyio.open_process(
@@ -119,19 +119,17 @@ class Client:
                 env={**os.environ, **protocol.ENVIRONMENT},
             )
         process = self._process
-        if self._killed:
-            self.kill()
         assert process.stdout is not None
         assert process.stdin is not None
         async with Peer(process.stdout, process.stdin, on_notification=self._notified) as peer:
             self._peer = peer
             with anyio.move_on_after(_START_LIMIT) as starting:
-                await _first(self._ready.wait, peer.wait_closed)
+                await _first(self._ready.wait, peer.wait_closed, self._ending.wait)
             if starting.cancelled_caught:
                 return f"The client process did not start within {_START_LIMIT:g} seconds."
-            if not peer.closed:
+            if not peer.closed and not self._ending.is_set():
                 await peer.call("connect", deadline=_CONNECT_CALL)
-            await peer.wait_closed()
+            await _first(peer.wait_closed, self._ending.wait)
         return "The client process ended."
 
     def _arguments(self) -> list[str]:
@@ -154,20 +152,18 @@ class Client:
         if event is not None:
             self._report(event)
 
-    async def _end(self) -> None:
-        """See the process gone: softly when only its pipes are closed, at once when it was killed.
-
-        A process whose pipe closes journals what is on its way before it ends.
-        """
+    async def _reap(self) -> None:
+        """See the process gone: by itself now that its pipes are closed, or killed."""
         process = self._process
         self._ready.set()
         if process is None:
             return
         with anyio.CancelScope(shield=True):
-            if not self._killed:
-                with anyio.move_on_after(protocol.HOST_GONE_SECONDS + 0.1):
-                    await process.wait()
-            self.kill()
+            with anyio.move_on_after(protocol.HOST_GONE_SECONDS + 0.1):
+                await process.wait()
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
             with anyio.move_on_after(_REAP_LIMIT):
                 await process.wait()
                 await process.aclose()

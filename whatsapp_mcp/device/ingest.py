@@ -18,6 +18,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.interface import JournalEvent
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.supervise import backoff
@@ -36,6 +37,7 @@ class Ingest:
     Args:
         trouble: Told why events cannot be archived, and None when they can again.
         archived: Told after every batch.
+        seen: Told of every event, once it is archived.
 
     Attributes:
         waiting: Events in the journal that are not yet archived, as of the last look.
@@ -52,12 +54,14 @@ class Ingest:
         *,
         trouble: Callable[[str | None], None] = lambda reason: None,
         archived: Callable[[], None] = lambda: None,
+        seen: Callable[[JournalEvent], None] = lambda event: None,
     ) -> None:
         self._path = path
         self._archive = archive
         self._clock = clock
         self._trouble = trouble
         self._archived = archived
+        self._seen = seen
         self._wake = anyio.Event()
         self._announced = 0
         self._position = 0
@@ -71,6 +75,10 @@ class Ingest:
         self._announced = max(self._announced, seq)
         self.waiting = max(0, self._announced - self._position)
         self.last_event_at = self._clock.now()
+        self._wake.set()
+
+    def poke(self) -> None:
+        """Look at the journal now."""
         self._wake.set()
 
     async def prepare(self) -> None:
@@ -120,6 +128,8 @@ class Ingest:
             self.waiting = max(0, max(self._announced, events[-1].seq) - self._position)
             await self._look_at_history()
             self._archived()
+            for event in events:
+                self._seen(event)
             await anyio.to_thread.run_sync(journal.prune, self._position)
 
     async def _look_at_history(self) -> None:

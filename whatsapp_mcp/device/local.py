@@ -83,7 +83,7 @@ class LocalDevice(Acts, Topics):
         self._owner = keys.stored_device(folder.client_db)
         link = replace(record.load(self._clock.now()), linked=self._owner is not None)
         self._linking = Linking(self._clock)
-        self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.kill)
+        self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
         self._events_lost = 0
         self._client_pid: int | None = None
         self._lids_known: set[Jid] = set()
@@ -100,7 +100,9 @@ class LocalDevice(Acts, Topics):
         )
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(state.Opened(self._owner is not None))
-        self._ingest = Ingest(folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self.hear)
+        self._ingest = Ingest(
+            folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self.hear
+        )
         self._outbox = Outbox(
             archive,
             self._hand_over,
@@ -140,12 +142,11 @@ class LocalDevice(Acts, Topics):
 
     def _report(self, event: state.ClientEvent) -> None:
         link = self._loop.link
-        if (
-            isinstance(event, state.Ended)
-            and event.generation == link.generation
-            and link.online_at is not None
-        ):
-            self._count_lost()
+        if isinstance(event, state.Ended):
+            # It may have journaled what it could no longer announce.
+            self._ingest.poke()
+            if link.running and event.generation == link.generation and link.online_at is not None:
+                self._count_lost()
         self._loop.post(event)
 
     def _count_lost(self) -> None:
@@ -340,8 +341,6 @@ class LocalDevice(Acts, Topics):
         """See `Device.reconnect`."""
         if not self._loop.link.linked:
             raise NotLinked("No phone is linked to this account.")
-        if self._is_online():
-            self._count_lost()
         await self._ask(state.ReconnectAsked())
         return await self.status()
 

@@ -44,9 +44,9 @@ class Effect(Enum):
     """What the loop has to do after a step."""
 
     START = auto()
-    """Kill the client if there is one and start a new one."""
+    """End the client if there is one and start a new one."""
     STOP = auto()
-    """Kill the client."""
+    """End the client."""
     FORGET = auto()
     """Delete the keys of the linked device."""
     PROBE = auto()
