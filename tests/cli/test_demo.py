@@ -27,7 +27,7 @@ from whatsapp_mcp.cli.demo import run_demo
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
 
 LIMIT = 90.0
-END_LIMIT = 5.0
+END_LIMIT = 20.0
 
 
 @dataclass

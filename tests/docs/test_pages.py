@@ -1,7 +1,6 @@
 """What the pages name exists: other pages, commands, options, tools."""
 
 import ast
-import inspect
 import json
 import re
 import tomllib
@@ -52,13 +51,14 @@ def test_every_command_that_a_page_shows_exists(page: Path) -> None:
 
 
 def test_every_tool_that_a_page_names_exists(page: Path) -> None:
+    if page.name == "tools.md":  # written from the registry, and compared with it whole
+        return
     functions = toolsets.load(toolsets.ALL)
     tools = {spec_of(function).name for function in functions}
-    arguments = {name for function in functions for name in inspect.signature(function).parameters}
     verbs = {name.split("_")[0] for name in tools if "_" in name}
     for name in re.findall(r"`([a-z]+_[a-z_]+)`", page.read_text(encoding="utf-8")):
         if name.split("_")[0] in verbs:
-            assert name in tools | arguments, name
+            assert name in tools, name
 
 
 def test_every_file_that_a_page_names_exists(page: Path) -> None:

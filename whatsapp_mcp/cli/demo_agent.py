@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.simulator.story import Story
 
-START_LIMIT: Final = 20.0
-LINK_LIMIT: Final = 30.0
-ARRIVAL_LIMIT: Final = 30.0
+START_LIMIT: Final = 60.0
+LINK_LIMIT: Final = 60.0
+ARRIVAL_LIMIT: Final = 60.0
 SHOWN_LINES: Final = 16
 """Lines of an answer that are printed."""
 SHOWN_WIDTH: Final = 170
