@@ -41,7 +41,7 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         ),
         (
             r"websocket (is )?not connected|websocket disconnected|client is nil|failed to dial"
-            r"|use of closed network connection|connection reset|broken pipe",
+            r"|socket is closed|use of closed network connection|connection reset|broken pipe",
             NotConnected,
             "The link to WhatsApp is down.",
         ),
