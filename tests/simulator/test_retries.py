@@ -48,3 +48,19 @@ async def test_a_person_with_a_new_phone_asks_the_client_again(wa: WhatsApp, cli
     assert (received.id, received.text) == (response.ID, "to the new phone")
     await ann.says("got it")
     await client.message("got it")
+
+
+async def test_a_person_that_cannot_decrypt_a_group_message_gets_it_anew_alone(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann, ben = wa.person("Ann"), wa.person("Ben")
+    group = wa.group("Boat", [ann, ben])
+    await client.call(f"client.send_message(jid('{group.jid.user}', 'g.us'), 'one')")
+    assert ((await ann.receives()).text, (await ben.receives()).text) == ("one", "one")
+    ann._sessions.clear()
+    response = await client.call(f"client.send_message(jid('{group.jid.user}', 'g.us'), 'two')")
+    received = await ann.receives()
+    assert (received.id, received.chat, received.text) == (response.ID, group.jid, "two")
+    assert [each.text for each in ben.inbox] == ["one", "two"]
+    assert [each.kind for each in wa.log] == ["undecryptable"]
+    wa.log.clear()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import direct
 from whatsapp_mcp.simulator.audience import Audience, StatusFeed, author
@@ -44,7 +45,11 @@ def resend(sender: Party, group: Audience, companion: Companion, outgoing: Outgo
 
 
 def accept(companion: Companion, node: Node, group: Audience) -> None:
-    """Give each reader what a companion has written."""
+    """Give each reader what a companion has written, or the one that asked again what is meant for it."""
+    asked = node.jid("participant")
+    if asked is not None:
+        _accept_again(companion, node, group, asked)
+        return
     encs = dict(direct.addressed(node, group.jid)) if node.child("participants") else {}
     message = node.child("enc")
     for party in group.parties:
@@ -53,6 +58,24 @@ def accept(companion: Companion, node: Node, group: Audience) -> None:
             if other is not companion:
                 own = encs.get(other.lid) or encs.get(other.pn) or []
                 other.deliver(_relayed(companion, group, node, own, message))
+
+
+def _accept_again(companion: Companion, node: Node, group: Audience, asked: Jid) -> None:
+    """Take a message that was encrypted anew, with the sender's key in it, for one device alone."""
+    party = companion.network.party(asked)
+    if party is None or party not in group.parties:
+        companion.network.remark("unknown recipient", str(asked))
+        return
+    if asked.device:
+        if asked.device in party.companions:
+            own = list(node.all("enc"))
+            party.companions[asked.device].deliver(_relayed(companion, group, node, own, None))
+        return
+    for enc in node.all("enc"):
+        said = direct.decrypted(companion, party, node, enc)
+        if said is not None:
+            _learn(companion, group, party, said)
+            _take_in(companion, group, party, node, said)
 
 
 def _distribution(sender: Party, group: Audience, companion: Companion) -> list[Node]:
@@ -87,14 +110,11 @@ def _stanza(
 def _to_phone(
     companion: Companion, group: Audience, party: Party, node: Node, own: list[Node], message: Node | None
 ) -> None:
-    network = companion.network
     for enc in own:
         handed = direct.decrypted(companion, party, node, enc)
         if handed is None:
             return
-        if handed.HasField("senderKeyDistributionMessage"):
-            distribution = handed.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
-            group.keys.learn(party.lid, companion.lid, distribution)
+        _learn(companion, group, party, handed)
     if message is None:
         return
     receiver = group.keys.receiver(party.lid, companion.lid)
@@ -107,8 +127,19 @@ def _to_phone(
     except (SignalError, DecodeError) as error:
         direct.ask_again(companion, party, node, str(error))
         return
-    sender = companion.phone.lid
-    party.take_in(Received(node.get("id"), said, sender, group.jid, network.timestamp(), node))
+    _take_in(companion, group, party, node, said)
+
+
+def _learn(companion: Companion, group: Audience, party: Party, handed: E2E.Message) -> None:
+    """Keep the sender's key, if a message holds one."""
+    if handed.HasField("senderKeyDistributionMessage"):
+        distribution = handed.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
+        group.keys.learn(party.lid, companion.lid, distribution)
+
+
+def _take_in(companion: Companion, group: Audience, party: Party, node: Node, said: E2E.Message) -> None:
+    timestamp = companion.network.timestamp()
+    party.take_in(Received(node.get("id"), said, companion.phone.lid, group.jid, timestamp, node))
 
 
 def _relayed(
