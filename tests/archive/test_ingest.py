@@ -195,3 +195,49 @@ async def test_an_identity_in_a_message_reaches_contact_and_chat(archive: Archiv
     assert contact is not None
     assert (contact.lid, contact.number, contact.name) == (ANA_LID, "+15550000001", "Ana")
     assert [m.chat for m in (await archive.messages(MessageFilter(chat=ANA))).items] == [ANA]
+
+
+async def test_what_cannot_be_written_costs_only_itself(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whatsapp_mcp.archive.decode import kinds
+
+    def too_big(value: Any) -> Any:
+        content = kinds.Content(MessageKind.STICKER, "poison", kinds.media_of(value, "sticker"))
+        assert content.media is not None
+        content.media.size = 1 << 70
+        return content
+
+    monkeypatch.setitem(kinds.HANDLERS, "stickerMessage", too_big)
+    sticker = E2E.Message()
+    sticker.stickerMessage.mimetype = "image/webp"
+    chunk = [
+        ev.web_message("H1", "one"),
+        ev.web_message("H2", sticker),
+        ev.web_message("H3", "three", at=NOON + 3),
+    ]
+    events = [ev.message("A1", "before"), ev.message("A2", sticker), ev.history(ev.conversation(chunk))]
+    result = await archive.ingest(journal([*events, ev.message("A3", "after", at=NOON + 9)]))
+    assert (result.messages, result.undecoded, result.position) == (4, 2, 4)
+    assert sorted(await texts(archive)) == ["after", "before", "one", "three"]
+    assert await archive.check() == ()
+
+
+async def test_hostile_numbers_neither_hide_a_message_nor_break_reading(archive: Archive) -> None:
+    image, place = E2E.Message(), E2E.Message()
+    image.imageMessage.fileLength = (1 << 64) - 1
+    place.locationMessage.degreesLatitude = float("nan")
+    events = [
+        ev.message("A1", image),
+        ev.message("A2", place, at=NOON + 1),
+        ev.message("A3", "text", at=NOON + 2),
+        ev.edit("A3", "edited", at=1 << 45),
+        ev.reaction("A3", "👍", at=1 << 45),
+    ]
+    assert (await archive.ingest(journal(events))).undecoded == 0
+    page = await archive.messages(oldest_first=True)
+    assert [m.kind for m in page.items] == [MessageKind.IMAGE, MessageKind.LOCATION, MessageKind.TEXT]
+    assert page.items[0].media is not None
+    assert page.items[0].media.size is None
+    assert page.items[1].details is None
+    assert page.items[2].text == "edited"

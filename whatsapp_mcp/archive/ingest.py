@@ -156,10 +156,7 @@ class Ingest:
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
-        raw, counts = (
-            dict(self.raw) if len(self.raw) < 64 else self.raw,
-            (self._messages.new, self._messages.duplicates),
-        )
+        raw, counts = len(self.raw), (self._messages.new, self._messages.duplicates)
         self._db.execute("SAVEPOINT event")
         try:
             yield
@@ -169,7 +166,8 @@ class Ingest:
             self._identities.forget()
             self._messages.forget()
             self._states.forget()
-            self._messages.raw = raw
+            while len(self.raw) > raw:
+                self.raw.popitem()
             self._messages.new, self._messages.duplicates = counts
             raise
         self._db.execute("RELEASE event")

@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addons import Origin, addon
+from whatsapp_mcp.archive.decode.addresses import millis
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.history import HISTORY_CODE
 from whatsapp_mcp.archive.facts import Fact, MessageFact, ReactionFact
@@ -94,7 +95,7 @@ def _facts(name: str, plain: bytes, origin: Origin, target: str) -> list[Fact]:
     try:
         if name == "encReactionMessage":
             value = e2e.ReactionMessage.FromString(plain)
-            at_ms = value.senderTimestampMS or origin.at * 1000
+            at_ms = millis(value.senderTimestampMS, origin.at)
             return [ReactionFact(origin.chat, origin.author, target, value.text, at_ms)]
         if name == "encEventResponseMessage":
             return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from whatsapp_mcp.archive.decode.addresses import identity
+from whatsapp_mcp.archive.decode.addresses import identity, millis
 from whatsapp_mcp.archive.decode.content import content_of, parts
 from whatsapp_mcp.archive.decode.kinds import bare
 from whatsapp_mcp.archive.facts import (
@@ -48,7 +48,7 @@ def addon(name: str, value: Any, origin: Origin) -> list[Fact]:
         case "protocolMessage":
             return _protocol(value, origin)
         case "reactionMessage":
-            at_ms = value.senderTimestampMS or origin.at * 1000
+            at_ms = millis(value.senderTimestampMS, origin.at)
             return [ReactionFact(origin.chat, origin.author, value.key.ID, value.text, at_ms, origin.live)]
         case "pollUpdateMessage":
             return [
@@ -56,7 +56,7 @@ def addon(name: str, value: Any, origin: Origin) -> list[Fact]:
                     origin.chat,
                     origin.author,
                     value.pollCreationMessageKey.ID,
-                    value.senderTimestampMS or origin.at * 1000,
+                    millis(value.senderTimestampMS, origin.at),
                     payload=value.vote.encPayload,
                     iv=value.vote.encIV,
                     voter_jid=origin.author_jid,
@@ -96,7 +96,7 @@ def _protocol(value: Any, origin: Origin) -> list[Fact]:
         content = content_of(found, flags, secret)
         if content is None:
             return []
-        at_ms = value.timestampMS or origin.at * 1000
+        at_ms = millis(value.timestampMS, origin.at)
         return [EditFact(origin.chat, origin.author, value.key.ID, at_ms, content)]
     if value.type == _EPHEMERAL_SETTING:
         text = "turned off disappearing messages"

@@ -23,6 +23,11 @@ def seconds(stamp: int, fallback: int) -> int:
     return stamp if 0 < stamp < _LATEST else fallback
 
 
+def millis(stamp: int, fallback: int) -> int:
+    """A time in milliseconds; the fallback, which is seconds, when it makes no sense."""
+    return stamp if 0 < stamp < _LATEST * 1000 else fallback * 1000
+
+
 def is_pn(address: str | None) -> bool:
     """Whether it is the phone-number form."""
     return address is not None and address.endswith("@s.whatsapp.net")

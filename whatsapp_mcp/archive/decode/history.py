@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addons import Origin, addon
-from whatsapp_mcp.archive.decode.addresses import identity, is_person, seconds
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.kinds import bare
 from whatsapp_mcp.archive.decode.stubs import stub_content
@@ -156,12 +156,12 @@ def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Fact]:
     wa_id = value.key.ID
     for reaction in value.reactions:
         who = _key_author(reaction.key, chat)
-        at_ms = reaction.senderTimestampMS or at * 1000
+        at_ms = millis(reaction.senderTimestampMS, at)
         facts.append(ReactionFact(chat, who, wa_id, reaction.text, at_ms, live=False))
     for update in value.pollUpdates:
         who = _key_author(update.pollUpdateMessageKey, chat)
         chosen = b"".join(update.vote.selectedOptions)
-        facts.append(VoteFact(chat, who, wa_id, update.senderTimestampMS or at * 1000, options=chosen))
+        facts.append(VoteFact(chat, who, wa_id, millis(update.senderTimestampMS, at), options=chosen))
     if author is not None:
         return facts
     told = False

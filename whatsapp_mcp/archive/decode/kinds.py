@@ -9,6 +9,8 @@ from whatsapp_mcp.archive.facts import Content, Flag, MediaFact
 from whatsapp_mcp.models import MessageKind
 
 _TEL = re.compile(r"^(?:[\w-]+\.)?TEL[^:]*:(.+)$", re.MULTILINE | re.IGNORECASE)
+_LARGEST: Final = 1 << 53
+_VCARD_CHARACTERS: Final = 8_000
 _BARE_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 
 
@@ -28,7 +30,7 @@ def media_of(value: Any, media_type: str, **more: Any) -> MediaFact:
     return MediaFact(
         media_type,
         mime_type=value.mimetype or None,
-        size=value.fileLength or None,
+        size=value.fileLength if 0 < value.fileLength < _LARGEST else None,
         direct_path=value.directPath or None,
         url=value.URL or None,
         media_key=value.mediaKey or None,
@@ -109,12 +111,15 @@ def _live_location(value: Any) -> Content:
 
 
 def _place(value: Any) -> dict[str, Any]:
-    return {"latitude": round(value.degreesLatitude, 6), "longitude": round(value.degreesLongitude, 6)}
+    latitude, longitude = value.degreesLatitude, value.degreesLongitude
+    if not (abs(latitude) <= 90 and abs(longitude) <= 180):
+        return {}
+    return {"latitude": round(latitude, 6), "longitude": round(longitude, 6)}
 
 
 def _card(value: Any) -> dict[str, Any]:
     numbers = [found.strip() for found in _TEL.findall(value.vcard.replace("\r", ""))]
-    return {"name": value.displayName, "numbers": numbers, "vcard": value.vcard}
+    return {"name": value.displayName, "numbers": numbers, "vcard": value.vcard[:_VCARD_CHARACTERS]}
 
 
 def _contact(value: Any) -> Content:

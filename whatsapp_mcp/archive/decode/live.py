@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addons import Origin, addon
-from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, seconds
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.facts import (
     Content,
@@ -63,7 +63,7 @@ def message(payload: bytes, received_at: int) -> list[Fact]:
         return facts
     if info.Edit == _ADMIN_EDIT:
         edited = event.NewsLetterMeta.EditTS if event.HasField("NewsLetterMeta") else 0
-        return [*facts, EditFact(origin.chat, origin.author, info.ID, edited or at * 1000, content)]
+        return [*facts, EditFact(origin.chat, origin.author, info.ID, millis(edited, at), content)]
     if info.ServerID:
         content.details["server_id"] = info.ServerID
     return [
