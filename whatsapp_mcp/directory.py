@@ -98,3 +98,21 @@ class Joined:
 
     jid: str
     joined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NumberCheck:
+    """Whether an E.164 number is on WhatsApp: its jid, and its verified name if it is a business."""
+
+    number: str
+    jid: str | None = None
+    business: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """Whether somebody is online, else when they were last, if they let it be seen."""
+
+    jid: str
+    online: bool
+    last_seen: datetime | None = None

@@ -77,6 +77,7 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "get_profile_picture": {**one, "preview": False},
         "get_contact": one,
         "get_all_contacts": {},
+        "put_contact_name": {**one, "name": "Ann Lee"},
         "get_lid_from_pn": one,
         "get_pn_from_lid": one,
         "subscribe_presence": one,

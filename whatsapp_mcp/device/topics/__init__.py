@@ -5,12 +5,14 @@ Each module declares its operations (a protocol, part of `Device`) and does them
 
 from typing import Protocol
 
+from whatsapp_mcp.device.topics.chats import ChatOperations, Chats
+from whatsapp_mcp.device.topics.contacts import ContactOperations, Contacts
 from whatsapp_mcp.device.topics.groups import GroupOperations, Groups
 
 
-class TopicOperations(GroupOperations, Protocol):
+class TopicOperations(GroupOperations, ContactOperations, ChatOperations, Protocol):
     """The operations of all topics."""
 
 
-class Topics(Groups):
+class Topics(Groups, Contacts, Chats):
     """`TopicOperations` through the client."""

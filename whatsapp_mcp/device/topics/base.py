@@ -6,6 +6,9 @@ from base64 import b64decode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from whatsapp_mcp.errors import NotOnWhatsApp, Rejected
+from whatsapp_mcp.jid import Jid
+
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
@@ -25,6 +28,22 @@ class Topic:
     async def call(self, method: str, params: Params | None = None, *, deadline: float = CALL) -> Any:
         """Call the current client; see `LocalDevice.call`."""
         raise NotImplementedError
+
+    async def visible(self, jid: str) -> str:
+        """The phone-number form of a hidden jid where the library knows it; the archive learns the pair."""
+        if not Jid.parse(jid).is_lid:
+            return jid
+        known = await self._archive.contact(jid)
+        if known is not None and known.number is not None:
+            return known.jid
+        try:
+            number = str(await self.call("get_pn_from_lid", {"jid": jid}))
+        except (Rejected, NotOnWhatsApp):
+            return jid
+        if "@" not in number:
+            return jid
+        await self._archive.record_identities([(number, jid)])
+        return number
 
 
 def read(kind: type[M], answer: str) -> M:

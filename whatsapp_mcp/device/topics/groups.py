@@ -184,9 +184,14 @@ class Groups(Topic):
         from whatsapp_mcp.protobufs import Neonize
 
         answers = await self.call("get_group_request_participants", {"group": jid})
-        asking = (read(Neonize.GroupParticipantRequest, answer) for answer in answers)
+        asking = [read(Neonize.GroupParticipantRequest, answer) for answer in answers]
         return tuple(
-            JoinRequest(jid_text(each.Participant), moment(each.TimeAt / _MICROSECONDS)) for each in asking
+            [
+                JoinRequest(
+                    await self.visible(jid_text(each.Participant)), moment(each.TimeAt / _MICROSECONDS)
+                )
+                for each in asking
+            ]
         )
 
     async def link_group(self, community: str, group: str, linked: bool = True) -> None:
