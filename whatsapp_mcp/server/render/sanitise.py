@@ -46,16 +46,18 @@ def clean(text: str) -> str:
 
     Line breaks of every kind become `\n`; emoji sequences keep their joiners.
     """
-    text = _LINE_BREAKS.sub("\n", _ANSI.sub("", text))
     if text.isascii() and text.isprintable():
         return text
+    text = _LINE_BREAKS.sub("\n", _ANSI.sub("", text))
     return "".join(char for index, char in enumerate(text) if _keeps(text, index))
 
 
 def clean_line(text: str, limit: int | None = None) -> str:
     """Cleaned text on one line, cut to `limit` characters; line breaks are shown as ` ⏎ `."""
-    lines = [" ".join(line.split()) for line in clean(text).split("\n")]
-    line = LINE_MARK.join(line for line in lines if line)
+    line = clean(text)
+    if "\n" in line or "\t" in line or "  " in line or line != line.strip():
+        lines = [" ".join(part.split()) for part in line.split("\n")]
+        line = LINE_MARK.join(part for part in lines if part)
     if limit is not None and len(line) > limit:
         return line[: limit - 1] + "…"
     return line

@@ -1,0 +1,93 @@
+"""Tokens of a list's text beside what lharries/whatsapp-mcp answers for the same messages and chats.
+
+Its answers are rebuilt from its documented line formats: a message is
+`[time] Chat: NAME From: NAME: text`, by default with one message before and after each; a chat is a JSON
+object. Tokens are characters divided by four.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from whatsapp_mcp.models import Chat, ChatKind, Message, MessageKind, Page
+from whatsapp_mcp.server.render.text import chats_text, messages_text
+
+NOW: Final = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
+TEXTS: Final = (
+    "Are you coming on Saturday?",
+    "Yes, at eight. Shall I bring something?",
+    "The boat needs paint, and somebody has to look after the engine before the season begins.",
+    "ok",
+    "We decided to paint it blue",
+)
+
+
+def message(number: int) -> Message:
+    """One of an evening's messages between two people."""
+    mine = number % 3 == 0
+    return Message(
+        ref=1000 + number,
+        message_id=f"3EB0{number:018X}",
+        chat="15550002222@s.whatsapp.net",
+        chat_name="Ann Lee",
+        sender="15550001111@s.whatsapp.net" if mine else "15550002222@s.whatsapp.net",
+        sender_name="Me" if mine else "Ann Lee",
+        from_me=mine,
+        kind=MessageKind.TEXT,
+        text=TEXTS[number % len(TEXTS)],
+        timestamp=NOW - timedelta(minutes=60 - number),
+    )
+
+
+def theirs(item: Message) -> str:
+    """Its line for a message."""
+    who = "Me" if item.from_me else item.sender_name
+    return f"[{item.timestamp:%Y-%m-%d %H:%M:%S}] Chat: {item.chat_name} From: {who}: {item.text}\n"
+
+
+def chat(number: int) -> Chat:
+    """One of many chats."""
+    return Chat(
+        jid=f"1555000{number:04}@s.whatsapp.net",
+        name=f"Person Number {number}",
+        kind=ChatKind.DIRECT,
+        unread=number % 3,
+        last_message_at=NOW - timedelta(hours=number),
+        last_message=TEXTS[number % len(TEXTS)],
+    )
+
+
+def their_chat(item: Chat) -> dict[str, object]:
+    """Its object for a chat."""
+    assert item.last_message_at is not None
+    return {
+        "jid": item.jid,
+        "name": item.name,
+        "last_message_time": item.last_message_at.isoformat(),
+        "last_message": item.last_message,
+        "last_sender": item.jid.partition("@")[0],
+        "last_is_from_me": False,
+    }
+
+
+def main() -> None:
+    """Print both sizes and their ratios."""
+    messages = [message(number) for number in range(60)]
+    shown = messages[20:40]
+    ours = len(messages_text(Page(tuple(shown)), UTC, header="Messages of Ann Lee"))
+    plain = sum(len(theirs(item)) for item in shown)
+    default = sum(len(theirs(messages[at])) for hit in range(20, 40) for at in (hit - 1, hit, hit + 1))
+    print(f"20 messages: ours {ours // 4}, theirs {plain // 4} without context, {default // 4} by default")
+    print(
+        f"  ratio {ours / default:.2f} of the default (limit 0.40), {ours / plain:.2f} without context (0.80)"
+    )
+    chats = [chat(number) for number in range(50)]
+    ours = len(chats_text(Page(tuple(chats)), UTC, NOW))
+    listed = len(json.dumps([their_chat(item) for item in chats], indent=2))
+    print(f"50 chats: ours {ours // 4}, theirs {listed // 4}; ratio {ours / listed:.2f} (limit 0.40)")
+
+
+if __name__ == "__main__":
+    main()
