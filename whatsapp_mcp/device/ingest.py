@@ -19,7 +19,6 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import JournalEvent
-from whatsapp_mcp.archive.interface import JournalEvent
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.supervise import backoff
@@ -39,7 +38,6 @@ class Ingest:
         trouble: Told why events cannot be archived, and None when they can again.
         archived: Told after every batch.
         seen: Told of every event, once it is archived.
-        seen: Told of every event, once it is archived.
 
     Attributes:
         waiting: Events in the journal that are not yet archived, as of the last look.
@@ -57,14 +55,12 @@ class Ingest:
         trouble: Callable[[str | None], None] = lambda reason: None,
         archived: Callable[[], None] = lambda: None,
         seen: Callable[[JournalEvent], None] = lambda event: None,
-        seen: Callable[[JournalEvent], None] = lambda event: None,
     ) -> None:
         self._path = path
         self._archive = archive
         self._clock = clock
         self._trouble = trouble
         self._archived = archived
-        self._seen = seen
         self._seen = seen
         self._wake = anyio.Event()
         self._announced = 0
