@@ -16,6 +16,7 @@ from rich.markup import escape
 
 from whatsapp_mcp import __version__, settings
 from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 from whatsapp_mcp.cli.doctor import examine
 from whatsapp_mcp.cli.link import link as link_phone
@@ -38,6 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(archive_commands.app, name="archive")
 console = Console(stderr=True, highlight=False)
 
 Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the WhatsApp account.")]
