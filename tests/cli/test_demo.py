@@ -22,6 +22,7 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from tests.fixtures import HttpServer, call, client_of, command, until
+from whatsapp_mcp.cli import demo_server
 from whatsapp_mcp.cli.demo import run_demo
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
@@ -137,6 +138,29 @@ async def test_an_application_uses_the_demo_over_stdio() -> None:
     async with Client(server, read_timeout_seconds=LIMIT) as client:
         await until(client, lambda status: status["state"] == "online", "connection_status", within=LIMIT)
         await until(client, lambda page: bool(page["chats"]), "list_chats", within=LIMIT)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import sys; sys.exit('no luck')",
+        "import http.server, sys, threading\n"
+        "class Page(http.server.BaseHTTPRequestHandler):\n"
+        "    def do_GET(self): self.send_response(200); self.end_headers()\n"
+        "    def do_POST(self): sys.stderr.write('no luck'); sys.stderr.flush(); __import__('os')._exit(1)\n"
+        "http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Page).serve_forever()",
+    ],
+    ids=["at the start", "in a call"],
+)
+def test_a_server_that_ends_is_told_with_its_log(
+    program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(port: int | None = None) -> list[str]:
+        return [sys.executable, "-c", program, str(port)]
+
+    monkeypatch.setattr(demo_server, "command", broken)
+    assert run_demo(once=True) == 1
+    assert "no luck" in capsys.readouterr().out
 
 
 def test_where_it_cannot_run_it_says_so(

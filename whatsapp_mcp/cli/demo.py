@@ -76,7 +76,7 @@ async def _end_on_signal(scope: anyio.CancelScope) -> None:
 
 async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
     from whatsapp_mcp.cli import demo_server
-    from whatsapp_mcp.cli.demo_agent import DemoFailed, over_http, over_stdio, show
+    from whatsapp_mcp.cli.demo_agent import SERVER_GONE, DemoFailed, over_http, over_stdio, show
     from whatsapp_mcp.server.token import load_or_make
     from whatsapp_mcp.simulator.story import Story
     from whatsapp_mcp.simulator.whatsapp import WhatsApp
@@ -97,8 +97,10 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
             try:
                 async with over_stdio(variables) if stdio else over_http(url, token) as client:
                     shown = await show(client, story, tasks, console)
-            except DemoFailed as failed:
-                console.print(str(failed), style="red", markup=False)
+            except* DemoFailed as failed:
+                console.print(str(failed.exceptions[0]), style="red", markup=False)
+            except* SERVER_GONE:
+                console.print("The server has ended. Its log:", style="red")
             if shown and not once:
                 _tell_how_to_join(console, demo_server.join(variables), None if stdio else url, token)
                 await anyio.sleep_forever()

@@ -13,6 +13,7 @@ import httpx2
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 from rich.markup import escape
 
 from whatsapp_mcp.cli.demo_server import command
@@ -33,6 +34,10 @@ BOAT: Final = "Möwe ⛵"
 FRIEND: Final = "Ann Byrne"
 STRANGER: Final = "T. Keller"
 ANSWER: Final = "Yes please, both tins. I will pay you back on Saturday."
+
+
+SERVER_GONE: Final = (httpx2.TransportError, MCPError, OSError)
+"""What a client raises when its server ends."""
 
 
 class DemoFailed(Exception):
