@@ -10,6 +10,12 @@ import anyio
 import anyio.lowlevel
 
 
+async def settle() -> None:
+    """Let every task go on until it waits; what runs in threads is not waited for."""
+    for _ in range(30):
+        await anyio.lowlevel.checkpoint()
+
+
 class FakeClock:
     """Stands still until `advance`; whoever sleeps on it wakes in order."""
 
@@ -46,7 +52,7 @@ class FakeClock:
 
     async def advance(self, seconds: float) -> None:
         """Let time pass, alarm by alarm, and let everybody act on it."""
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         end = self._passed + seconds
         while self._alarms and self._alarms[0][0] <= end:
             due, _, alarm = heapq.heappop(self._alarms)
@@ -55,12 +61,17 @@ class FakeClock:
                 alarm.set()
             else:
                 alarm.cancel()
-            await anyio.wait_all_tasks_blocked()
+            await settle()
         self._passed = end
-        await anyio.wait_all_tasks_blocked()
+        await settle()
+
+    @property
+    def pending(self) -> int:
+        """How many alarms are set, those that nobody awaits any more included."""
+        return len(self._alarms)
 
     async def jump(self, seconds: float) -> None:
         """Let time pass at once, as when a machine was asleep."""
-        await anyio.wait_all_tasks_blocked()
+        await settle()
         self._passed += seconds
         await self.advance(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from tests.device.fake_clock import FakeClock
+from tests.device.fake_clock import FakeClock, settle
 from whatsapp_mcp.device import state
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
@@ -42,15 +43,19 @@ class FakeClient:
 
     def __init__(self, generation: int, fakes: Fakes) -> None:
         self.generation = generation
-        self.dead = False
+        self._ended = anyio.Event()
         self._fakes = fakes
         fakes.made.append(self)
 
+    @property
+    def dead(self) -> bool:
+        return self._ended.is_set()
+
     def end(self) -> None:
-        self.dead = True
+        self._ended.set()
 
     async def run(self) -> None:
-        await anyio.sleep_forever()
+        await self._ended.wait()
 
     async def call(self, method: str, params: Any = None, *, deadline: float) -> None:
         if self.dead:
@@ -81,7 +86,7 @@ class Rig:
     async def tell(self, *events: state.Event) -> None:
         for event in events:
             self.loop.post(event)
-            await anyio.wait_all_tasks_blocked()
+            await settle()
 
 
 def end(client: Client) -> None:
@@ -196,3 +201,38 @@ async def test_a_loop_cancelled_at_any_wait_leaves_one_client_at_most_and_can_go
         assert it.fakes.alive == [generation]
         assert it.loop.link.state is S.ONLINE
         assert it.fakes.misdeeds == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_day_of_random_trouble_ends_with_one_client_and_nothing_piled_up(seed: int) -> None:
+    chance = random.Random(seed)
+    async with rig() as it:
+        await it.tell(state.Opened(linked=True))
+        passed = 0.0
+        while passed < 24 * 3600:
+            generation = it.loop.link.generation
+            event = chance.choice(
+                (
+                    state.Online(generation),
+                    state.Online(generation),
+                    state.Disconnected(generation),
+                    state.Doubtful(generation, "quiet"),
+                    state.Ended(generation, "killed"),
+                    state.Refused(generation, "code 400"),
+                    state.Stuck(generation, "disk"),
+                    state.Unstuck(generation),
+                    state.Banned(generation, "too much", 600.0),
+                    state.ReconnectAsked(),
+                    state.Ended(max(0, generation - 1), "late"),
+                )
+            )
+            await it.tell(event)
+            pause = chance.expovariate(1 / 90)
+            await it.clock.advance(pause)
+            passed += pause
+            assert len(it.fakes.alive) <= 1
+        await it.tell(state.ReconnectAsked())
+        await it.tell(state.Online(it.loop.link.generation))
+        assert it.fakes.alive == [it.loop.link.generation]
+        assert it.fakes.misdeeds == []
+        assert it.clock.pending < 100

@@ -84,7 +84,7 @@ class Client:
             reason = error.message
         finally:
             await self._reap()
-            self._report(state.Ended(self.generation, reason))
+            self._report(state.Ended(self.generation, self._why_it_ended() or reason))
 
     async def call(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
         """Call the library.
@@ -151,6 +151,15 @@ class Client:
         event = events_of(method, params, self.generation)
         if event is not None:
             self._report(event)
+
+    def _why_it_ended(self) -> str | None:
+        """What its exit code says; None when that is nothing new."""
+        code = self._process.returncode if self._process else None
+        if code == protocol.EXIT_NO_LIBRARY:
+            return "The client library or the journal could not be opened; client.log says why."
+        if code is not None and code < 0 and not self._ending.is_set():
+            return f"The client process was killed by signal {-code}."
+        return None
 
     async def _reap(self) -> None:
         """See the process gone: by itself now that its pipes are closed, or killed."""

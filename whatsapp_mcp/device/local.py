@@ -86,6 +86,7 @@ class LocalDevice(Acts, Topics):
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
         self._events_lost = 0
         self._client_pid: int | None = None
+        self._trouble: str | None = None
         self._lids_known: set[Jid] = set()
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
         self._loop = ReconnectLoop(
@@ -182,6 +183,8 @@ class LocalDevice(Acts, Topics):
             self._tasks.start_soon(self._archive_owner)
             self._outbox.poke()
             self._names.poke()
+            if self._trouble is not None:
+                self._ingest_trouble(self._trouble)
         if before.linked and not after.linked:
             self._owner = None
         self._linking.enter(after.state, after.reason, self._owner.number if self._owner else None)
@@ -196,6 +199,7 @@ class LocalDevice(Acts, Topics):
             logger.exception("the account's owner cannot be archived")
 
     def _ingest_trouble(self, reason: str | None) -> None:
+        self._trouble = reason
         generation = self._loop.link.generation
         event = state.Unstuck(generation) if reason is None else state.Stuck(generation, reason)
         self._loop.post(event)
