@@ -1,6 +1,8 @@
 """The keys of the linked device: `client.db`, which belongs to the client library.
 
-The host only looks whether a device is stored and whose it is, and deletes the file after a logout.
+The host only looks whether a device is stored and whose it is, and deletes the file after a logout. It opens
+the file for writing all the same: what a killed client left half done has to be rolled back before it can be
+read.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from whatsapp_mcp.jid import LID_SERVER, Jid
 _QUERY: Final = "SELECT jid, lid, push_name FROM whatsmeow_device LIMIT 1"
 _LID_QUERY: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
+_LOCK_LIMIT: Final = 2.0
+"""Seconds to wait for a client process that is ending."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +51,7 @@ def stored_device(path: Path) -> StoredDevice | None:
     if not path.exists():
         return None
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT)) as db:
             row = db.execute(_QUERY).fetchone()
     except sqlite3.Error as error:
         if "no such table" not in str(error):
@@ -76,7 +80,7 @@ def _bare(address: object) -> str | None:
 def lid_of(path: Path, jid: Jid) -> str | None:
     """The hidden form of a PN address, when the client library has learned it."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=0.2)) as db:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT)) as db:
             row = db.execute(_LID_QUERY, (jid.user,)).fetchone()
     except sqlite3.Error as error:
         logger.warning("client.db cannot be read: %s", error)

@@ -1,0 +1,44 @@
+"""What the host reads of the client library's database."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp.device.keys import stored_device
+
+
+def killed_in_a_transaction(path: Path, mode: str) -> None:
+    """A database as a client leaves it that is killed while it writes."""
+    live = path.with_name("live.db")
+    with closing(sqlite3.connect(live)) as db:
+        db.execute(f"PRAGMA journal_mode = {mode}")
+        db.execute("PRAGMA cache_size = 1")
+        db.execute("CREATE TABLE whatsmeow_device (jid TEXT, lid TEXT, push_name TEXT)")
+        db.execute("CREATE TABLE prekeys (id INTEGER, key BLOB)")
+        db.execute("INSERT INTO whatsmeow_device VALUES ('15550001111:3@s.whatsapp.net', '77:3@lid', 'Me')")
+        db.executemany("INSERT INTO prekeys VALUES (?, ?)", [(n, b"k" * 500) for n in range(200)])
+        db.commit()
+        db.execute("UPDATE prekeys SET key = zeroblob(500)")
+        for suffix in ("", "-journal", "-wal", "-shm"):
+            part = live.with_name(live.name + suffix)
+            if part.exists():
+                shutil.copy(part, path.with_name(path.name + suffix))
+
+
+@pytest.mark.parametrize("mode", ["delete", "wal"])
+def test_the_device_of_a_client_that_was_killed_while_writing_is_found(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "client.db"
+    killed_in_a_transaction(path, mode)
+    device = stored_device(path)
+    assert device is not None
+    assert (device.number, device.jid.device, device.lid, device.name) == ("+15550001111", 3, "77@lid", "Me")
+
+
+def test_looking_makes_no_file(tmp_path: Path) -> None:
+    assert stored_device(tmp_path / "client.db") is None
+    assert not list(tmp_path.iterdir())
