@@ -126,23 +126,25 @@ def _arguments_model(spec: ToolSpec) -> type[StrictArguments]:
     return create_model(f"{spec.name}_arguments", __base__=StrictArguments, **fields)
 
 
-def lean_schema(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON schema without what costs tokens and says nothing: titles, `anyOf … null`, null defaults."""
+def lean_schema(schema: Mapping[str, Any], *, nullable: bool = False) -> dict[str, Any]:
+    """A JSON schema without what costs tokens and says nothing: titles, `anyOf … null`, null defaults.
+
+    Args:
+        schema: As pydantic makes it.
+        nullable: Whether null stays a value; it does in results, where arguments are rather left out.
+    """
     lean: dict[str, Any] = {}
     for key, value in schema.items():
-        if key == "title" and isinstance(value, str):
-            continue
-        if key == "default" and value is None:
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
             continue
         if key == "anyOf":
-            options = [lean_schema(option) for option in value if option != {"type": "null"}]
+            kept = [option for option in value if nullable or option != {"type": "null"}]
+            options = [lean_schema(option, nullable=nullable) for option in kept]
             lean.update(options[0] if len(options) == 1 else {"anyOf": options})
-        elif key == "properties":
-            lean[key] = {name: lean_schema(property_) for name, property_ in value.items()}
-        elif key == "$defs":
-            lean[key] = {name: lean_schema(definition) for name, definition in value.items()}
+        elif key in {"properties", "$defs"}:
+            lean[key] = {name: lean_schema(inner, nullable=nullable) for name, inner in value.items()}
         elif isinstance(value, Mapping):
-            lean[key] = lean_schema(cast("Mapping[str, Any]", value))
+            lean[key] = lean_schema(cast("Mapping[str, Any]", value), nullable=nullable)
         else:
             lean[key] = value
     return lean
@@ -217,7 +219,9 @@ def build(
 
 def _build(spec: ToolSpec, source: ServicesSource, output_schemas: bool) -> Tool:
     model = _arguments_model(spec)
-    schema = lean_schema(TypeAdapter(spec.result).json_schema()) if output_schemas and spec.result else None
+    schema = None
+    if output_schemas and spec.result:
+        schema = lean_schema(TypeAdapter(spec.result).json_schema(), nullable=True)
     return RegisteredTool(
         fn=spec.function,
         name=spec.name,

@@ -1,0 +1,93 @@
+"""The application as a whole: whatever is asked, it answers in our form; schemas tell the truth."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult
+
+from tests.server.conftest import BOB, CLUB
+from tests.server.fakes import FakeSource, text_of
+from whatsapp_mcp import errors
+from whatsapp_mcp.server.application import create
+
+pytestmark = pytest.mark.anyio
+CODES = {
+    kind.code
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.WhatsAppError)
+}
+ODD: list[Any] = [
+    None,
+    "",
+    " ",
+    "Ann",
+    "Bob",
+    BOB,
+    CLUB,
+    "#1",
+    "#99999999999999999999",
+    "M5",
+    -1,
+    0,
+    1,
+    10**30,
+    1.5,
+    True,
+    [],
+    ["Bob"],
+    {},
+    {"a": [1]},
+    "\u202e\x00\x1b[31m",
+    "x" * 70_000,
+    "2026-13-45",
+    "' OR 1=1 --",
+    "../../etc/passwd",
+]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_no_arguments_get_anything_but_an_answer_in_our_form(source: FakeSource, seed: int) -> None:
+    chance = random.Random(seed)
+    async with Client(create(source, "all")) as client:
+        tools = (await client.list_tools()).tools
+        for _ in range(120):
+            tool = chance.choice(tools)
+            names = [*tool.input_schema.get("properties", {}), "nonsense"]
+            given = {name: chance.choice(ODD) for name in chance.sample(names, chance.randint(0, len(names)))}
+            if "wait" in names:
+                given["wait"] = 0
+            result = await client.call_tool(tool.name, given)
+            assert isinstance(result, CallToolResult)
+            if result.is_error:
+                error = (result.structured_content or {})["error"]
+                assert error["code"] in CODES, (tool.name, given)
+                assert text_of(result.content).startswith(f"{error['code']}: ")
+
+
+async def test_output_schemas_are_listed_on_demand_and_fit_the_answers(source: FakeSource) -> None:
+    calls: dict[str, dict[str, Any]] = {
+        "connection_status": {},
+        "link_device": {},
+        "list_chats": {},
+        "list_messages": {},
+        "search_messages": {"query": "paint"},
+        "get_message_context": {"message": "M3"},
+        "search_contacts": {},
+        "get_contact": {"contact": "Bob"},
+        "send_message": {"chat": "Bob", "text": "hi"},
+        "react": {"message": "M5", "emoji": "x"},
+        "wait_for_messages": {"wait": 0},
+    }
+    async with Client(create(source, "core", output_schemas=True)) as client:
+        schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
+        for name, arguments in calls.items():
+            result = await client.call_tool(name, arguments)
+            assert isinstance(result, CallToolResult)
+            assert not result.is_error, name
+            assert schemas[name] is not None, name  # the client has validated the answer against it
+    async with Client(create(source, "core")) as client:
+        assert all(tool.output_schema is None for tool in (await client.list_tools()).tools)
