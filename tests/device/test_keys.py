@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from whatsapp_mcp.device import keys
 from whatsapp_mcp.device.keys import stored_device
 
 
@@ -37,6 +38,24 @@ def test_the_device_of_a_client_that_was_killed_while_writing_is_found(tmp_path:
     device = stored_device(path)
     assert device is not None
     assert (device.number, device.jid.device, device.lid, device.name) == ("+15550001111", 3, "77@lid", "Me")
+
+
+def test_a_locked_file_does_not_look_like_nobody_linked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "client.db"
+    killed_in_a_transaction(path, "delete")
+    stored_device(path)
+    monkeypatch.setattr(keys, "_LOCK_LIMIT", 0.01)
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError):
+            stored_device(path)
+
+
+def test_a_file_that_is_no_database_holds_no_device(tmp_path: Path) -> None:
+    (tmp_path / "client.db").write_bytes(b"garbage" * 1000)
+    assert stored_device(tmp_path / "client.db") is None
 
 
 def test_looking_makes_no_file(tmp_path: Path) -> None:

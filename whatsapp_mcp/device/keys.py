@@ -47,15 +47,22 @@ class StoredDevice:
 
 
 def stored_device(path: Path) -> StoredDevice | None:
-    """The device whose keys `client.db` holds; None when there is none, or the file cannot be read."""
+    """The device whose keys `client.db` holds; None when there is none, or the file is no database.
+
+    Raises:
+        sqlite3.OperationalError: The file cannot be read now: that does not mean that nobody is linked.
+    """
     if not path.exists():
         return None
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT)) as db:
             row = db.execute(_QUERY).fetchone()
-    except sqlite3.Error as error:
+    except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
-            logger.warning("client.db cannot be read: %s", error)
+            raise
+        return None
+    except sqlite3.DatabaseError as error:
+        logger.warning("client.db cannot be read: %s", error)
         return None
     if row is None or not row[0]:
         return None

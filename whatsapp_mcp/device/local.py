@@ -179,7 +179,7 @@ class LocalDevice(Acts, Topics):
 
     def _changed(self, before: Link, after: Link) -> None:
         if after.online_at is not None and before.online_at != after.online_at:
-            self._owner = keys.stored_device(self._folder.client_db)
+            self._look_up_owner()
             self._tasks.start_soon(self._archive_owner)
             self._outbox.poke()
             self._names.poke()
@@ -188,6 +188,12 @@ class LocalDevice(Acts, Topics):
         if before.linked and not after.linked:
             self._owner = None
         self._linking.enter(after.state, after.reason, self._owner.number if self._owner else None)
+
+    def _look_up_owner(self) -> None:
+        try:
+            self._owner = keys.stored_device(self._folder.client_db)
+        except sqlite3.OperationalError as error:
+            logger.warning("the keys cannot be read now; the owner known so far stays: %s", error)
 
     async def _archive_owner(self) -> None:
         owner = self._owner
