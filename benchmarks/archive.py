@@ -30,6 +30,7 @@ import anyio
 
 from benchmarks.corpus import FIRST, SPAN, Corpus, Told
 from whatsapp_mcp.archive import Archive, MessageFilter, ReadingArchive, open_archive
+from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.settings import AccountFolder
 
 QUERIES: Final = {
@@ -44,6 +45,7 @@ QUERIES: Final = {
     "dates": "you after:2019 before:2021",
     "no hit": "xyzzyx",
 }
+RECALL: Final = ("reuniao", "REUNIÃO", "会议", "東京", "ありがとう", "الاوسط", "rosenberg", "😂")
 MUST: Final = {
     "search with context": 1.0,
     "search in a small chat": 1.0,
@@ -147,6 +149,27 @@ async def ask(reader: ReadingArchive, corpus: Corpus) -> dict[str, list[float]]:
         "resolve a name": lambda: reader.resolve_chat("Chat 7"),
     }
     return {name: await measure(call) for name, call in calls.items()}
+
+
+async def recall(reader: ReadingArchive, corpus: Corpus) -> dict[str, tuple[int, int]]:
+    """For words in each script: messages that hold them, and messages found."""
+    wanted = {query: fold(query) for query in RECALL}
+    truth = dict.fromkeys(wanted, 0)
+    for told in corpus.messages():
+        plain = fold(told.text)
+        for query, text in wanted.items():
+            truth[query] += text in plain
+    found: dict[str, tuple[int, int]] = {}
+    for query in wanted:
+        count, cursor = 0, None
+        while True:
+            page = await reader.search(query, limit=500, cursor=cursor)
+            count += len(page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        found[query] = (truth[query], count)
+    return found
 
 
 def cold(folder: AccountFolder) -> float:
@@ -257,6 +280,7 @@ async def one_size(size: int, home: Path) -> dict[str, Any]:
         figures["live msg/s, 50 a commit"] = round(await live(archive, corpus, 4_000, 50))
     async with open_archive(folder) as reader:
         figures["queries"] = await ask(reader, corpus)
+        figures["recall"] = await recall(reader, corpus)
     return figures
 
 
@@ -270,6 +294,9 @@ def report(figures: dict[str, Any]) -> None:
         limit = MUST.get(name)
         held = "" if limit is None else f"   must: {limit:g} at 1M"
         print(f"{name:34}{spread(samples)}{held}")
+    print(f"{'':34}   there    found")
+    for query, (there, found) in figures["recall"].items():
+        print(f"{query:34}{there:8,} {found:8,}")
 
 
 def main() -> None:

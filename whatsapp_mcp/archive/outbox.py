@@ -11,9 +11,10 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive import feed
-from whatsapp_mcp.archive.facts import OWNER, Mark, MessageFact, ReceiptFact
+from whatsapp_mcp.archive.facts import OWNER, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
+from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.records import (
     CALL_KEY,
     OutboxEntry,
@@ -101,7 +102,7 @@ def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
         if found is not None:
             ref = found[1]
             if status == "sent":
-                status = message_status(db, chat, found[0])
+                status = ChatProgress(db, chat).status(found[0])
     return OutboxEntry(
         send_id,
         _request_of(row),
@@ -117,25 +118,6 @@ def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
 
 def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def message_status(db: sqlite3.Connection, chat: int, message: int) -> SendStatus:
-    """How far an own message has come: in a group as far as with all of its known members."""
-    reached, read, told = db.execute(
-        """SELECT count(DISTINCT contact_id), count(DISTINCT CASE WHEN kind >= 2 THEN contact_id END),
-        max(CASE WHEN contact_id = -1 THEN kind ELSE 0 END)
-        FROM read_marks WHERE chat_id = ? AND up_to >= ?""",
-        (chat, message),
-    ).fetchone()
-    if not reached:
-        return SendStatus.SENT
-    members = db.execute(
-        "SELECT count(*) FROM members WHERE chat_id = ? AND contact_id != 0", (chat,)
-    ).fetchone()[0]
-    needed = max(members, 1)
-    if read >= needed or told >= Mark.READ:
-        return SendStatus.READ
-    return SendStatus.DELIVERED if reached >= needed or told else SendStatus.SENT
 
 
 def get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from whatsapp_mcp.archive import coverage, merge, outbox, queries, rows
 from whatsapp_mcp.archive.names import NAME_SQL
+from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.records import (
     Coverage,
     MessageKey,
@@ -113,7 +114,7 @@ def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendR
     result = SendResult(
         send_id=row[0] if row else 0,
         chat=chat_jid,
-        status=outbox.message_status(db, chat, message),
+        status=ChatProgress(db, chat).status(message),
         message_id=wa_id,
         ref=ref,
         timestamp=rows.time_of(message),

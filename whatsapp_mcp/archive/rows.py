@@ -12,7 +12,7 @@ from whatsapp_mcp.archive import votes
 from whatsapp_mcp.archive.calls import call_text
 from whatsapp_mcp.archive.facts import CHAT_KINDS, KIND_NUMBER, MESSAGE_KINDS, Flag
 from whatsapp_mcp.archive.names import NAME_SQL, number_of
-from whatsapp_mcp.archive.outbox import message_status
+from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import (
     Chat,
@@ -24,6 +24,7 @@ from whatsapp_mcp.models import (
     PollOption,
     Quote,
     Reaction,
+    SendStatus,
 )
 
 CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
@@ -71,8 +72,18 @@ def messages(
     details = {row[0]: json.loads(row[11]) for row in rows if row[11]}
     quotes = _quotes(db, list({(row[2], row[8]) for row in rows if row[8]}))
     names = _names(db, {jid for found in details.values() for jid in _mentioned(found)})
+    progress = {chat: ChatProgress(db, chat) for chat in {row[2] for row in rows if row[3] == 0}}
     return tuple(
-        _message(db, row, details.get(row[0]) or {}, reactions, quotes, names, (snippets or {}).get(row[0]))
+        _message(
+            db,
+            row,
+            details.get(row[0]) or {},
+            reactions,
+            quotes,
+            names,
+            progress[row[2]].status(row[0]) if row[3] == 0 else None,
+            (snippets or {}).get(row[0]),
+        )
         for row in rows
     )
 
@@ -89,6 +100,7 @@ def _message(
     reactions: dict[tuple[int, str], list[Reaction]],
     quotes: dict[tuple[int, str], Quote],
     names: dict[str, str],
+    status: SendStatus | None,
     snippet: str | None,
 ) -> Message:
     message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at = row[:11]
@@ -110,7 +122,7 @@ def _message(
         kind=MESSAGE_KINDS[kind],
         text=with_names(text, details.get("mentions", ()), names),
         timestamp=time_of(message),
-        status=message_status(db, chat, message) if sender == 0 else None,
+        status=status,
         media=_media(row, flags) if row[23] else None,
         quote=quote,
         reactions=tuple(reactions.get((chat, wa_id), ())),

@@ -31,6 +31,8 @@ _STATES: Final = {
     "edited": "m.edited_at IS NOT NULL",
     "reply": "m.reply_wa_id IS NOT NULL",
 }
+_SCOPED: Final = ("m.chat_id = ?", "m.sender_id = ?", "m.chat_id IN", "m.sender_id IN")
+"""Conditions that the scopes of the index stand for."""
 _FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
  LEFT JOIN media AS d ON d.message_id = m.id"""
 
@@ -144,13 +146,15 @@ def _words(
     match = " AND ".join([f"body : ({wanted})", *scopes])
     if query.unwanted:
         match = f"({match}) NOT body : (" + " OR ".join(term.match() for term in query.unwanted) + ")"
-    bounds = [
-        "fts MATCH ?",
-        *(one.replace("m.id", "fts.rowid") for one in conditions if one.startswith("m.id ")),
-    ]
-    rest = [one for one in conditions if not one.startswith("m.id ")]
-    inner = [value for one, value in _with_values(conditions, values) if one.startswith("m.id ")]
-    outer = [value for one, value in _with_values(conditions, values) if not one.startswith("m.id ")]
+    bounds, rest = ["fts MATCH ?"], list[str]()
+    inner, outer = list[Any](), list[Any]()
+    for condition, filled in _with_values(conditions, values):
+        if condition.startswith("m.id "):
+            bounds.append(condition.replace("m.id", "fts.rowid"))
+            inner += filled
+        elif not condition.startswith(_SCOPED):
+            rest.append(condition)
+            outer += filled
     if last is not None:
         bounds.append("fts.rowid < ?")
         inner.append(last)
@@ -172,13 +176,10 @@ def _words(
     return Page(_load(db, ids[:limit], query), following)
 
 
-def _with_values(conditions: list[str], values: list[Any]) -> list[tuple[str, Any]]:
-    """Each value with the condition whose placeholder it fills."""
-    pairs: list[tuple[str, Any]] = []
+def _with_values(conditions: list[str], values: list[Any]) -> list[tuple[str, list[Any]]]:
+    """Each condition with the values that fill its placeholders."""
     remaining = iter(values)
-    for condition in conditions:
-        pairs += [(condition, next(remaining)) for _ in range(condition.count("?"))]
-    return pairs
+    return [(one, [next(remaining) for _ in range(one.count("?"))]) for one in conditions]
 
 
 def _by_relevance(
