@@ -76,7 +76,7 @@ async def test_waiting_answers_when_a_message_comes(client: Client, archive: Arc
         tasks.start_soon(speak)
         with anyio.fail_after(10):
             _, data = await answer(client, "wait_for_messages", chat="Bob", wait=9)
-    assert [message["text"] for message in data["messages"]] == ["here I am"]
+        assert [message["text"] for message in data["messages"]] == ["here I am"]
 
 
 async def test_waiting_goes_on_from_its_cursor_without_a_gap(client: Client, archive: Archive) -> None:
