@@ -13,10 +13,11 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import httpx2
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.fixtures import command, environment
+from tests.fixtures import command, environment, http_server
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -138,6 +139,23 @@ async def test_nothing_but_the_protocol_is_written_to_stdout(server: StdioServer
             pass
     for line in rest.splitlines():
         assert json.loads(line)["jsonrpc"] == "2.0"
+
+
+async def test_an_http_server_ends_within_a_second_although_clients_listen(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    async with (
+        http_server(whatsapp, home) as server,
+        httpx2.AsyncClient(headers=server.headers, trust_env=False) as http,
+        http.stream("GET", f"{server.base}/sse") as listening,
+    ):
+        assert listening.status_code == 200
+        begin = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        with anyio.fail_after(END_LIMIT + SLACK):
+            await server.process.wait()
+        assert server.process.returncode == 0
+        assert time.monotonic() - begin < END_LIMIT + SLACK
 
 
 def test_a_bad_toolset_stops_start_up_with_the_names_there_are(whatsapp_free_home: Path) -> None:

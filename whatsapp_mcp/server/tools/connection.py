@@ -10,7 +10,7 @@ import anyio
 from mcp.types import ImageContent
 from pydantic import Field
 
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import Wait
@@ -24,6 +24,7 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_TAKEOVER_PAUSE: Final = 0.5
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
 
 
@@ -97,8 +98,11 @@ async def _outcome(call: Call, services: Services, link: LinkState, wait: float)
     """Wait until linking ends either way; after `wait` seconds the newest QR or code is the answer."""
     end = anyio.current_time() + wait
     while link.state is ConnectionState.LINKING and (left := end - anyio.current_time()) > 0:
-        async with services.device() as device:
-            link = await device.link_state(link.revision, min(left, 10.0))
+        try:
+            async with services.device() as device:
+                link = await device.link_state(link.revision, min(left, 10.0))
+        except (Busy, NotConnected):  # another server takes over the link; it knows how far linking has come
+            await anyio.sleep(min(left, _TAKEOVER_PAUSE))
         await call.progress(wait - max(0.0, end - anyio.current_time()), wait, link.state.value)
     return link
 
