@@ -1,0 +1,327 @@
+"""A day on a clock of our own: one client at most lives, every send has its due, nothing grows."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import pytest
+
+from tests.device.fake_clock import FakeClock
+from whatsapp_mcp.archive import Archive, OutboxEntry, outbox, schema
+from whatsapp_mcp.device import state
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.client_process import Client
+from whatsapp_mcp.device.outbox import Outbox
+from whatsapp_mcp.device.reconnect import ReconnectLoop
+from whatsapp_mcp.device.state import Link
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, SendUnknown, WhatsAppError
+from whatsapp_mcp.models import ConnectionState as S
+from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+
+pytestmark = pytest.mark.anyio
+
+DAY = 24 * 3600.0
+MEAN_PAUSE = 90.0
+"""Virtual seconds between two things that happen."""
+CHATS = [f"1555000{number}@s.whatsapp.net" for number in range(2000, 2006)]
+LIMIT = 240
+
+
+class JumpyClock(FakeClock):
+    """A clock whose wall time can be set apart from the time that passes."""
+
+    shift = 0.0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(seconds=self.shift)
+
+
+class Sends:
+    """The archive's outbox on a database in memory, without threads: nothing waits but on the clock."""
+
+    def __init__(self) -> None:
+        self._db = sqlite3.connect(":memory:", isolation_level=None)
+        schema.migrate(self._db)
+
+    async def outbox_add(
+        self, request: SendRequest, *, expires_at: datetime | None = None
+    ) -> tuple[OutboxEntry, bool]:
+        return outbox.add(self._db, request, expires_at)
+
+    async def outbox_get(self, send_id: int) -> OutboxEntry:
+        return outbox.get(self._db, send_id)
+
+    async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
+        return outbox.unsettled(self._db)
+
+    async def outbox_sending(self, send_id: int) -> OutboxEntry:
+        return outbox.move(self._db, send_id, SendStatus.SENDING, None, (SendStatus.QUEUED,))
+
+    async def outbox_queued(self, send_id: int) -> OutboxEntry:
+        return outbox.move(self._db, send_id, SendStatus.QUEUED, None, (SendStatus.SENDING,))
+
+    async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
+        allowed = (SendStatus.QUEUED, SendStatus.SENDING)
+        return outbox.move(self._db, send_id, SendStatus.FAILED, reason, allowed)
+
+    async def outbox_unknown(self, send_id: int, reason: str) -> OutboxEntry:
+        return outbox.move(self._db, send_id, SendStatus.UNKNOWN, reason, (SendStatus.SENDING,))
+
+    async def outbox_sent(
+        self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
+    ) -> OutboxEntry:
+        return outbox.sent(self._db, send_id, message_id, timestamp, message)
+
+
+@dataclass
+class World:
+    """What lies beyond the device: clients that come and go, and what reached WhatsApp."""
+
+    clock: JumpyClock
+    chance: random.Random
+    report: Callable[[state.ClientEvent], None] = lambda event: None
+    calm: bool = False
+    clients: dict[int, VirtualClient] = field(default_factory=dict[int, "VirtualClient"])
+    delivered: Counter[str] = field(default_factory=Counter[str])
+    misdeeds: list[str] = field(default_factory=list[str])
+
+    @property
+    def alive(self) -> list[int]:
+        return [client.generation for client in self.clients.values() if not client.dead.is_set()]
+
+    def make(self, generation: int) -> Client:
+        assert generation not in self.clients, "a generation is given out once"
+        self.clients = {known: client for known, client in self.clients.items() if not client.dead.is_set()}
+        made = self.clients[generation] = VirtualClient(generation, self)
+        return cast("Client", made)
+
+
+class VirtualClient:
+    """A client process as the loop sees it, with its fortunes."""
+
+    def __init__(self, generation: int, world: World) -> None:
+        self.generation = generation
+        self.dead = anyio.Event()
+        self._world = world
+
+    def end(self) -> None:
+        self.dead.set()
+
+    async def run(self) -> None:
+        """Log in, or fail to, or never say a word; then live until the end."""
+        world = self._world
+        await world.clock.sleep(world.chance.uniform(0.1, 3))
+        fate = 0.0 if world.calm else world.chance.random()
+        if fate < 0.7:
+            world.report(state.Online(self.generation))
+        elif fate < 0.85:
+            self.dead.set()
+        await self.dead.wait()
+        world.report(state.Ended(self.generation, "The client process ended."))
+
+    async def call(self, method: str, params: Any = None, *, deadline: float) -> Any:
+        world = self._world
+        if self.dead.is_set():
+            world.misdeeds.append(f"{method} on {self.generation}")
+        await anyio.lowlevel.checkpoint()
+        fate = 0.5 if world.calm else world.chance.random()
+        if method == "probe":
+            if fate > 0.5:
+                await self._hang(deadline)
+            return None
+        if fate < 0.05:
+            raise NotConnected("The link is down.")
+        if fate < 0.9 or fate > 0.95:
+            world.delivered[params["text"]] += 1
+        if fate < 0.85:
+            return {"id": f"3EB0{params['text']}", "timestamp": int(world.clock.now().timestamp())}
+        if fate < 0.9:
+            raise SendUnknown("No answer.")
+        await self._hang(deadline)
+        return None
+
+    async def _hang(self, deadline: float) -> None:
+        with self._world.clock.limit(deadline):
+            await self.dead.wait()
+            raise Busy("The client process ended during the call.")
+        raise DeadlineExceeded("No answer.")
+
+
+class Kept:
+    """Keeps the link nowhere."""
+
+    async def save(self, link: Link) -> None:
+        await anyio.lowlevel.checkpoint()
+
+
+class Day:
+    """The loop, the outbox and the accessor on one clock, and all that happens to them."""
+
+    def __init__(self, tasks: anyio.abc.TaskGroup, seed: int) -> None:
+        self.chance = random.Random(seed)
+        self.clock = JumpyClock()
+        self.world = World(self.clock, self.chance)
+        self.tasks = tasks
+        self.clients: Accessor[Client] = Accessor(
+            lambda: NotConnected("None."), end=lambda client: client.end()
+        )
+        self.sends = Sends()
+        self.asked: list[str] = []
+        self.loop = ReconnectLoop(
+            self.clients,
+            self.world.make,
+            tasks,
+            lambda: None,
+            Kept(),
+            link=Link(S.OFFLINE, self.clock.now(), linked=True),
+            clock=self.clock,
+            chance=self.chance.random,
+            changed=lambda before, after: self.outbox.poke(),
+        )
+        self.outbox = Outbox(
+            cast("Archive", self.sends),
+            self._hand_over,
+            self.clock,
+            call=self._no_call,
+            online=lambda: self.loop.link.state is S.ONLINE,
+            linked=lambda: self.loop.link.linked,
+        )
+        self.world.report = self.loop.post
+
+    async def _hand_over(self, chat: str, message: str, deadline: float) -> dict[str, Any]:
+        from base64 import b64decode
+
+        from whatsapp_mcp.protobufs import E2E
+
+        text = E2E.Message.FromString(b64decode(message)).conversation
+        async with self.clients.use() as client:
+            return await client.call("send_message", {"text": text}, deadline=deadline)
+
+    async def _no_call(self, method: str, params: dict[str, Any]) -> Any:
+        raise AssertionError(f"{method} is not needed for a text")
+
+    async def send(self) -> None:
+        """An agent sends, and waits as long as agents do."""
+        text = f"send-{len(self.asked)}"
+        self.asked.append(text)
+        request = SendRequest(self.chance.choice(CHATS), TextContent(text), wait=20.0)
+        try:
+            await self.outbox.send(request)
+        except WhatsAppError:
+            self.asked.remove(text)
+
+    def fortune(self) -> state.Event | None:
+        """Something that happens: to the running client, to an old one, or from outside."""
+        generation = self.loop.link.generation - self.chance.choice((0, 0, 0, 0, 0, 1, 2))
+        made: tuple[Callable[[], state.Event], ...] = (
+            lambda: state.Disconnected(generation),
+            lambda: state.Online(generation),
+            lambda: state.Doubtful(generation, "No answer to a keep-alive."),
+            lambda: state.Answered(generation),
+            lambda: state.Stuck(generation, "The disk is full."),
+            lambda: state.Unstuck(generation),
+            lambda: state.Banned(generation, "Too many.", self.chance.uniform(1, 7200)),
+            lambda: state.Refused(generation, "Code 400."),
+            lambda: state.Outdated(generation),
+            lambda: state.Replaced(generation),
+            lambda: state.LoggedOut(generation, "Removed."),
+            state.ReconnectAsked,
+            state.ReconnectAsked,
+            state.LinkAsked,
+            state.Tick,
+        )
+        return self.chance.choice(made)()
+
+    async def happen(self) -> None:
+        """One thing, and a pause."""
+        match self.chance.randrange(8):
+            case 0:
+                client = self.world.clients.get(self.loop.link.generation)
+                if client is not None:
+                    client.end()
+            case 1:
+                await self.clock.jump(self.chance.uniform(10, 900))
+            case 2:
+                self.clock.shift = self.chance.uniform(-7200, 7200)
+            case 3 | 4:
+                for _ in range(self.chance.randint(1, 4)):
+                    self.tasks.start_soon(self.send)
+            case _:
+                event = self.fortune()
+                if event is not None:
+                    self.loop.post(event)
+        await self.clock.advance(self.chance.expovariate(1 / MEAN_PAUSE))
+        link = self.loop.link
+        assert len(self.world.alive) <= 1
+        assert not link.running or not self.world.alive or self.world.alive == [link.generation]
+        assert self.world.misdeeds == []
+
+    async def recover(self) -> None:
+        """All is well from now on, and whatever waits for a person gets one."""
+        self.world.calm = True
+        self.loop.post(state.Unstuck(self.loop.link.generation))
+        if not self.loop.link.linked:
+            self.loop.post(state.LinkAsked())
+        else:
+            self.loop.post(state.ReconnectAsked())
+        await self.clock.advance(1800)
+
+    def sizes(self) -> dict[str, int]:
+        """How much there is of everything that could grow."""
+        held = {
+            f"{type(owner).__name__}.{name}": len(value)
+            for owner in (self.loop, self.outbox, self.clients)
+            for name, value in vars(owner).items()
+            if isinstance(value, list | dict | set) or hasattr(value, "popleft")
+        }
+        return {**held, "tasks": len(asyncio.all_tasks()), "clients alive": len(self.world.alive)}
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+async def test_a_day_of_random_faults_leaves_one_client_true_sends_and_no_growth(seed: int) -> None:
+    with anyio.fail_after(LIMIT):
+        async with background_tasks() as tasks:
+            day = Day(tasks, seed)
+            tasks.start_soon(day.loop.run)
+            tasks.start_soon(day.outbox.run)
+            day.loop.post(state.Opened(linked=True))
+            await day.recover()
+            before = day.sizes()
+            day.world.calm = False
+            things = 0
+            while day.clock.monotonic() < DAY:
+                await day.happen()
+                things += 1
+            await day.recover()
+            assert day.loop.link.state is S.ONLINE
+            assert day.sizes() == before
+            await compare(day)
+    assert things > 300
+    assert day.loop.link.generation > 50
+
+
+async def compare(day: Day) -> None:
+    """Every accepted send is where its state says; none went out twice."""
+    assert max(day.world.delivered.values()) == 1
+    entries = [await day.sends.outbox_get(number) for number in range(1, len(day.asked) + 1)]
+    states = Counter(entry.status for entry in entries)
+    assert set(states) <= {SendStatus.SENT, SendStatus.FAILED, SendStatus.UNKNOWN}, states
+    assert states[SendStatus.SENT] > 100
+    for entry in entries:
+        assert isinstance(entry.request.content, TextContent)
+        arrived = day.world.delivered[entry.request.content.text]
+        if entry.status is SendStatus.SENT:
+            assert arrived == 1, entry
+        if entry.status is SendStatus.FAILED:
+            assert arrived == 0, entry
