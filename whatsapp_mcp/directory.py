@@ -6,7 +6,7 @@ datetimes in UTC, durations seconds.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -116,3 +116,41 @@ class Presence:
     jid: str
     online: bool
     last_seen: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileChange:
+    """What is to be changed in the own profile; None leaves it. `photo` is the path of a JPEG."""
+
+    name: str | None = None
+    about: str | None = None
+    photo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A channel as this account sees it.
+
+    Attributes:
+        role: `owner`, `admin`, `subscriber`, or `guest` who does not follow it.
+        invite: The link that leads to it.
+    """
+
+    jid: str
+    name: str
+    description: str = ""
+    followers: int = 0
+    role: str = "guest"
+    muted: bool = False
+    verified: bool = False
+    invite: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelPost:
+    """What was written in a channel; `number` names it there. `reactions` are counts by emoji."""
+
+    number: int
+    text: str
+    views: int = 0
+    reactions: dict[str, int] = field(default_factory=dict[str, int])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from mcp import Client
 from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import Archive, ContactUpdate, open_archive
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.keys import stored_device
 from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
@@ -33,9 +36,15 @@ class Linked:
     client: Client
     archive: Archive
     device: LocalDevice
+    home: Path
     ann: Person
     ben: Person
     cleo: Person
+
+    @property
+    def media(self) -> Path:
+        """A folder that files may be sent from."""
+        return Settings(home=self.home).account_folder().media
 
     async def archived(self, holds: Callable[[Any], bool], jid: str) -> Any:
         """The archive's chat of this jid, once it holds."""
@@ -48,6 +57,18 @@ class Linked:
                 seen = await self.archive.wait_change(seen, 1.0)
 
 
+def png(width: int, height: int) -> bytes:
+    """A grey image."""
+    rows = zlib.compress((b"\0" + b"\x80" * width) * height)
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", rows), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
 @asynccontextmanager
 async def linked_account(home: Path) -> AsyncIterator[Linked]:
     """Link a new account and serve it; all of it ends with the block."""
@@ -58,7 +79,9 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
             for name, value in wa.environment().items():
                 patch.setenv(name, value)
             async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
-                device = LocalDevice(folder, Settings(home=home).account, archive, tasks)
+                device = LocalDevice(
+                    folder, Settings(home=home).account, archive, tasks, owner=stored_device(folder.client_db)
+                )
                 await device.start()
                 await _link(device, wa)
                 people = [wa.person(name) for name in ("Ann", "Ben", "Cleo")]
@@ -67,7 +90,7 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
                 )
                 source = FakeSource(cast("Any", device), archive, home)
                 async with Client(create(source, "all")) as client:
-                    yield Linked(wa, client, archive, device, *people)
+                    yield Linked(wa, client, archive, device, home, *people)
 
 
 async def _link(device: LocalDevice, wa: WhatsApp) -> None:

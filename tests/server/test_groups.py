@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import anyio
 import pytest
 from mcp import Client
 
 from tests.server.conftest import ANN_LEE, CLUB
 from tests.server.fakes import FakeDevice, FakeSource
-from tests.server.linked import Linked
+from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Policy
@@ -70,6 +71,14 @@ async def test_settings_of_a_group_are_changed_together(linked: Linked) -> None:
     assert group.switches == {"announcement", "locked"}
     await answer(linked.client, "update_group", chat=jid, announce=False, topic="", timer="off")
     assert (group.topic, group.ephemeral, group.switches) == (None, 0, {"locked"})
+
+
+async def test_a_group_gets_a_photo(linked: Linked) -> None:
+    jid = await new_group(linked, "Painters", "Ann")
+    picture = linked.media / "boat.png"
+    await anyio.Path(picture).write_bytes(png(64, 48))
+    await answer(linked.client, "update_group", chat="Painters", photo=str(picture))
+    assert group_named(linked, jid).picture.data.startswith(b"\xff\xd8\xff")
 
 
 async def test_a_change_that_the_library_lacks_changes_nothing_else(linked: Linked) -> None:

@@ -1,4 +1,4 @@
-"""Which group, person or channel a text means, where no other kind of chat will do."""
+"""Which group or person a text means, where no other kind of chat will do."""
 
 from __future__ import annotations
 
@@ -24,16 +24,6 @@ async def find_group(services: Services, text: str) -> Chat:
         ChatNotFound, AmbiguousChat: No group matches, or more than one.
     """
     return await _find(services, text, "group", lambda jid: jid.is_group)
-
-
-async def find_channel(services: Services, text: str) -> Chat:
-    """The channel that a jid or a name means.
-
-    Raises:
-        InvalidArgument: The text is empty.
-        ChatNotFound, AmbiguousChat: No channel matches, or more than one.
-    """
-    return await _find(services, text, "channel", lambda jid: jid.is_channel)
 
 
 async def find_person(services: Services, text: str) -> Chat:

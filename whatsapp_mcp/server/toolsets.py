@@ -17,6 +17,9 @@ MODULES: Final = {
     "groups": ("groups",),
     "contacts": ("contacts",),
     "chats": ("chats",),
+    "profile": ("profile",),
+    "channels": ("channels",),
+    "labels": ("labels",),
     "lharries": ("lharries",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""

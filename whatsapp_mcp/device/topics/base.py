@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from whatsapp_mcp.errors import NotOnWhatsApp, Rejected
+from whatsapp_mcp.errors import NotOnWhatsApp, Rejected, WhatsAppError
 from whatsapp_mcp.jid import Jid
 
 if TYPE_CHECKING:
@@ -44,6 +45,26 @@ class Topic:
             return jid
         await self._archive.record_identities([(number, jid)])
         return number
+
+
+async def partly(
+    call: Callable[[str, Params], Awaitable[Any]], steps: Iterable[tuple[str, str, dict[str, Any]]]
+) -> None:
+    """Make (name, method, parameters) calls one after the other.
+
+    Raises:
+        WhatsAppError: The first that failed; the message says what was changed before.
+    """
+    done: list[str] = []
+    for name, method, params in steps:
+        try:
+            await call(method, params)
+        except WhatsAppError as error:
+            if not done:
+                raise
+            message = f"{error.message} Changed before that: {', '.join(done)}."
+            raise type(error)(message, error.action, retry_after=error.retry_after) from error
+        done.append(name)
 
 
 def read(kind: type[M], answer: str) -> M:

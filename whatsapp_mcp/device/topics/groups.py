@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from whatsapp_mcp.device.topics.base import Topic, jid_text, moment, read
+from whatsapp_mcp.device.topics.base import Topic, jid_text, moment, partly, read
 from whatsapp_mcp.directory import (
     Group,
     GroupChange,
@@ -16,7 +16,7 @@ from whatsapp_mcp.directory import (
     Participant,
     SubGroup,
 )
-from whatsapp_mcp.errors import Rejected, Unsupported, WhatsAppError
+from whatsapp_mcp.errors import Rejected, Unsupported
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import GroupUpdate
@@ -138,19 +138,7 @@ class Groups(Topic):
         """See `GroupOperations.change_group`."""
         if change.who_can_add is not None:
             raise Unsupported("The installed client library cannot change who may add members.")
-        done: list[str] = []
-        for what, method, params in _steps(jid, change):
-            try:
-                await self.call(method, params)
-            except WhatsAppError as error:
-                if not done:
-                    raise
-                raise type(error)(
-                    f"{error.message} Changed before that: {', '.join(done)}.",
-                    error.action,
-                    retry_after=error.retry_after,
-                ) from error
-            done.append(what)
+        await partly(self.call, _steps(jid, change))
 
     async def change_members(
         self, jid: str, members: tuple[str, ...], action: MemberAction

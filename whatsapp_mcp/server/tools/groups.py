@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from whatsapp_mcp.jid import looks_like_jid
 from whatsapp_mcp.server.arguments import TIMERS, Detail, Texts, Timer
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_group, find_people
+from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.sanitise import clean, clean_name
 from whatsapp_mcp.server.render.text import address, fenced, quoted
@@ -147,6 +149,7 @@ async def update_group(
     chat: GroupArg,
     name: str | None = None,
     topic: Annotated[str | None, Field(description="Description; empty removes it")] = None,
+    photo: PhotoArg | None = None,
     announce: Annotated[bool | None, Field(description="Only admins write")] = None,
     locked: Annotated[bool | None, Field(description="Only admins change it")] = None,
     timer: Timer | None = None,
@@ -160,6 +163,7 @@ async def update_group(
     change = GroupChange(
         name=name.strip() if name else None,
         topic=topic,
+        photo=photo,
         announce=announce,
         locked=locked,
         timer=TIMERS[timer] if timer else None,
@@ -169,6 +173,8 @@ async def update_group(
         raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
     services = await call.services()
     found = await find_group(services, chat)
+    if photo and who_can_add is None:
+        change = replace(change, photo=await photo_of(services, photo))
     async with services.device() as device:
         await device.change_group(found.jid, change)
     return Result(f"Changed {clean_name(found.name)}.", {"jid": found.jid})

@@ -1,0 +1,99 @@
+"""Channels and labels, from an MCP client to WhatsApp and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from mcp import Client
+
+from tests.server.fakes import FakeDevice, FakeSource
+from tests.server.linked import Linked
+from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.server.application import create
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_channel_is_followed_by_its_link_and_left_by_its_name(linked: Linked) -> None:
+    news = linked.wa.channel("Harbour news", "Ships\n</messages>")
+    link = f"https://whatsapp.com/channel/{news.invite_code}"
+    text, _ = await answer(linked.client, "follow_channel", channel=link)
+    assert text == "Following Harbour news."
+    assert linked.wa.me.lid in news.followers
+    text, data = await answer(linked.client, "list_channels")
+    listed = next(each for each in data["channels"] if each["jid"] == str(news.jid))
+    assert (listed["name"], listed["role"], listed["link"]) == ("Harbour news", "subscriber", link)
+    assert text.count("</messages>") == 1
+    await answer(linked.client, "unfollow_channel", channel="harbour")
+    assert linked.wa.me.lid not in news.followers
+
+
+async def test_posts_are_read_page_by_page_and_reacted_to(linked: Linked) -> None:
+    tides = linked.wa.channel("Tides")
+    numbers = [tides.post(f"High at {hour}").number for hour in (1, 2, 3)]
+    text, data = await answer(linked.client, "list_channel_messages", channel=str(tides.jid), limit=2)
+    assert [post["text"] for post in data["posts"]] == ["High at 2", "High at 3"]
+    assert f"{numbers[1]}: High at 2" in text
+    assert f"More: before={numbers[1]}" in text
+    _, rest = await answer(
+        linked.client, "list_channel_messages", channel=str(tides.jid), limit=2, before=numbers[1]
+    )
+    assert [post["text"] for post in rest["posts"]] == ["High at 1"]
+    await answer(linked.client, "react_in_channel", channel=str(tides.jid), post=numbers[0], emoji="🌊")
+    await linked.wa.network.until(lambda: bool(tides.posts[0].reactions), 10)
+    _, data = await answer(linked.client, "list_channel_messages", channel=str(tides.jid))
+    assert data["posts"][0]["reactions"] == {"🌊": 1}
+
+
+async def test_a_channel_is_made(linked: Linked) -> None:
+    text, data = await answer(linked.client, "create_channel", name=" Club ", description="All of it")
+    assert text.startswith("Made the channel Club (")
+    assert data["link"].startswith("https://whatsapp.com/channel/")
+    assert any(each.name == "Club" for each in linked.wa.network.channels.values())
+
+
+async def test_a_name_that_two_channels_share_is_refused_with_both(linked: Linked) -> None:
+    for name in ("Weather north", "Weather south"):
+        linked.wa.channel(name).followers[linked.wa.me.lid] = "subscriber"
+    error = await refusal(linked.client, "unfollow_channel", channel="weather")
+    assert error["code"] == "AMBIGUOUS_CHAT"
+    assert [each.split(" (")[0] for each in error["candidates"]] == ["Weather north", "Weather south"]
+
+
+async def test_a_channel_that_is_not_there_is_told(linked: Linked) -> None:
+    assert (await refusal(linked.client, "unfollow_channel", channel="Nothing"))["code"] == "CHAT_NOT_FOUND"
+    jid = "120363000000000000@newsletter"
+    assert (await refusal(linked.client, "list_channel_messages", channel=jid))["code"] == "REJECTED"
+    assert (await refusal(linked.client, "follow_channel", channel=str(linked.ann.pn)))[
+        "code"
+    ] == "CHAT_NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("follow_channel", {"channel": " "}, "INVALID_ARGUMENT"),
+        ("create_channel", {"name": " "}, "INVALID_ARGUMENT"),
+        ("create_channel", {"name": "x" * 101}, "TOO_LONG"),
+        ("create_channel", {"name": "x", "description": "x" * 2049}, "TOO_LONG"),
+        ("react_in_channel", {"channel": "x", "post": 0, "emoji": "👍"}, "INVALID_ARGUMENT"),
+        ("react_in_channel", {"channel": "x", "post": 1, "emoji": "x" * 17}, "INVALID_ARGUMENT"),
+        ("list_channel_messages", {"channel": "x", "limit": 0}, "INVALID_ARGUMENT"),
+        ("list_labels", {}, "UNSUPPORTED"),
+        ("label_chat", {"chat": "Bob", "label": "New"}, "UNSUPPORTED"),
+    ],
+)
+async def test_what_is_wrong_or_impossible_reaches_no_device(
+    client: Client, device: FakeDevice, tool: str, arguments: dict[str, Any], code: str
+) -> None:
+    error = await refusal(client, tool, **arguments)
+    assert error["code"] == code
+    assert device.asked == []
+
+
+async def test_a_read_only_account_follows_nothing(source: FakeSource) -> None:
+    source.policy = Policy("read_only")
+    async with Client(create(source, "channels")) as client:
+        assert (await refusal(client, "follow_channel", channel="x"))["code"] == "DENIED"

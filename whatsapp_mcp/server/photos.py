@@ -1,0 +1,43 @@
+"""Pictures of groups, channels and the own profile."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import anyio
+import anyio.to_thread
+from pydantic import Field
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.server.intake import take
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.server.call import Services
+
+PhotoArg = Annotated[str, Field(description="Image: path or URL")]
+_PIXELS: Final = 640
+"""A side of the largest picture that WhatsApp keeps."""
+
+
+async def photo_of(services: Services, given: str) -> str:
+    """Path of a JPEG of the right size made of an image in an allowed folder or on the web.
+
+    Raises:
+        InvalidArgument: It is no image.
+        FileNotAllowed, MediaUnavailable, TooLong: As `intake.take`.
+    """
+    from whatsapp_mcp.device.media import mime_type_of, picture
+
+    web = given.startswith(("http://", "https://"))
+    taken = await take(services, None if web else given, given if web else None, None)
+    made = await anyio.to_thread.run_sync(picture, taken.path, _PIXELS)
+    path = anyio.Path(taken.path)
+    if made is None:
+        async with await path.open("rb") as file:
+            if mime_type_of(await file.read(64)) != "image/jpeg":
+                raise InvalidArgument("The photo is not an image that can be read.", "Give a JPEG.")
+        return str(path)
+    target = path.with_suffix(".photo.jpg")
+    await target.write_bytes(made)
+    await target.chmod(0o600)
+    return str(target)

@@ -1,0 +1,187 @@
+"""Channels: following, reading, making, reacting."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import Field
+
+from whatsapp_mcp.directory import Channel, ChannelPost
+from whatsapp_mcp.errors import AmbiguousChat, ChatNotFound, InvalidArgument, TooLong
+from whatsapp_mcp.jid import Jid, looks_like_jid
+from whatsapp_mcp.server.arguments import Limit
+from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.photos import PhotoArg, photo_of
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.sanitise import clean, clean_line, clean_name
+from whatsapp_mcp.server.render.text import CONCISE_TEXT, fenced, quoted
+from whatsapp_mcp.server.results import Result
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from whatsapp_mcp.device.protocol import Device
+
+MAX_NAME: Final = 100
+MAX_DESCRIPTION: Final = 2048
+MAX_EMOJI: Final = 16
+_LINK: Final = re.compile(r"(?:https?://)?(?:www\.)?whatsapp\.com/channel/([A-Za-z0-9_-]+)/?(?:\?.*)?")
+ChannelArg = Annotated[str, Field(description="Channel name, jid or link")]
+
+
+async def _find(device: Device, text: str) -> Channel:
+    """The channel that a link, jid or the name of a followed one means.
+
+    Raises:
+        InvalidArgument: The text is empty.
+        ChatNotFound, AmbiguousChat: No followed channel has this name, or more than one.
+    """
+    given = text.strip()
+    if not given:
+        raise InvalidArgument("channel is empty.", "Give a name, jid or link.")
+    link = _LINK.fullmatch(given)
+    if link is not None:
+        return await device.channel(invite=link[1])
+    if looks_like_jid(given):
+        if not Jid.parse(given).is_channel:
+            raise ChatNotFound(f"{given} is not a channel.", "Find channels with list_channels.")
+        return await device.channel(given)
+    followed = await device.channels()
+    wanted = given.casefold()
+    named = [each for each in followed if each.name.casefold() == wanted]
+    near = named or [each for each in followed if wanted in each.name.casefold()]
+    labels = tuple(f"{clean_name(each.name)} ({each.jid})" for each in near)
+    if len(near) > 1:
+        raise AmbiguousChat(f"{len(near)} channels may be meant by {text!r}.", candidates=labels)
+    if not near:
+        raise ChatNotFound(f"No followed channel matches {text!r}.", "Find channels with list_channels.")
+    return near[0]
+
+
+def _line(channel: Channel) -> str:
+    notes = [clean_name(channel.name), channel.jid, f"{channel.followers} followers"]
+    notes += [channel.role] if channel.role in {"owner", "admin", "guest"} else []
+    notes += ["muted"] if channel.muted else []
+    about = f": {quoted(channel.description, 80)}" if channel.description else ""
+    return ", ".join(notes) + about
+
+
+def _data(channel: Channel) -> dict[str, Any]:
+    return {
+        "jid": channel.jid,
+        "name": clean(channel.name),
+        "description": clean(channel.description),
+        "followers": channel.followers,
+        "role": channel.role,
+        "muted": channel.muted,
+        "verified": channel.verified,
+        "link": channel.invite,
+    }
+
+
+@tool("channels", reads=True)
+async def list_channels(call: Call) -> Result:
+    """The channels that the user follows or owns."""
+    services = await call.services()
+    async with services.device() as device:
+        channels = await device.channels()
+    text = f"Channels:\n{fenced(map(_line, channels))}" if channels else "Channels: none."
+    return Result(text, {"channels": [_data(each) for each in channels]})
+
+
+@tool("channels", reads=True)
+async def list_channel_messages(
+    call: Call,
+    channel: ChannelArg,
+    limit: Limit = 20,
+    before: Annotated[int, Field(description="Post number to go on before")] = 0,
+) -> Result:
+    """The newest posts of a channel, followed or not; oldest first, each with its number."""
+    services = await call.services()
+    async with services.device() as device:
+        found = await _find(device, channel)
+        posts = await device.channel_posts(found.jid, limit, max(0, before))
+    if not posts:
+        return Result(f"Posts of {clean_name(found.name)}: none.", {"jid": found.jid, "posts": []})
+    posts = tuple(sorted(posts, key=lambda post: post.number))
+    text = f"Posts of {clean_name(found.name)}:\n{fenced(map(_post_line, posts))}"
+    if len(posts) == limit:
+        text += f"\nMore: before={posts[0].number}"
+    return Result(text, {"jid": found.jid, "posts": [_post_data(each) for each in posts]})
+
+
+def _post_line(post: ChannelPost) -> str:
+    marks = " ".join(f"{clean_line(emoji, 20)}{count}" for emoji, count in post.reactions.items())
+    return f"{post.number}: {quoted(post.text, CONCISE_TEXT)}" + (f" {{{marks}}}" if marks else "")
+
+
+def _post_data(post: ChannelPost) -> dict[str, Any]:
+    reactions = {clean_line(emoji, 20): count for emoji, count in post.reactions.items()}
+    return {"number": post.number, "text": clean(post.text), "views": post.views, "reactions": reactions}
+
+
+@tool("channels", idempotent=True)
+async def follow_channel(call: Call, channel: ChannelArg) -> Result:
+    """Follow a channel."""
+    return await _follow(call, channel, follow=True)
+
+
+@tool("channels", destructive=True, idempotent=True)
+async def unfollow_channel(call: Call, channel: ChannelArg) -> Result:
+    """Follow a channel no longer."""
+    return await _follow(call, channel, follow=False)
+
+
+async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
+    services = await call.services()
+    async with services.device() as device:
+        found = await _find(device, channel)
+        await device.follow_channel(found.jid, follow)
+    how = "Following" if follow else "No longer following"
+    return Result(f"{how} {clean_name(found.name)}.", {"jid": found.jid, "following": follow})
+
+
+@tool("channels")
+async def create_channel(
+    call: Call, name: str, description: str = "", photo: PhotoArg | None = None
+) -> Result:
+    """Make a public channel. Calling twice makes two."""
+    if not name.strip():
+        raise InvalidArgument("name is empty.", "Give the channel a name.")
+    for what, text, limit in (("name", name, MAX_NAME), ("description", description, MAX_DESCRIPTION)):
+        if len(text) > limit:
+            raise TooLong(f"The {what} has {len(text)} characters, WhatsApp's limit is {limit}.")
+    services = await call.services()
+    path = await photo_of(services, photo) if photo else ""
+    async with services.device() as device:
+        made = await device.create_channel(name.strip(), description, path)
+    link = f" Link: {made.invite}" if made.invite else ""
+    return Result(f"Made the channel {clean_name(made.name)} ({made.jid}).{link}", _data(made))
+
+
+@tool("channels", idempotent=True)
+async def react_in_channel(
+    call: Call,
+    channel: ChannelArg,
+    post: Annotated[int, Field(description="Its number")],
+    emoji: Annotated[str, Field(description="Empty takes it back")],
+) -> Result:
+    """React to a post of a channel."""
+    if post < 1 or len(emoji) > MAX_EMOJI:
+        raise InvalidArgument("post must be a number of list_channel_messages, emoji one emoji.")
+    services = await call.services()
+    async with services.device() as device:
+        found = await _find(device, channel)
+        await device.react_in_channel(found.jid, post, emoji)
+    return Result(f"Reacted to post {post} of {clean_name(found.name)}.", {"jid": found.jid, "post": post})
+
+
+TOOLS: Sequence[ToolFunction] = (
+    list_channels,
+    list_channel_messages,
+    follow_channel,
+    unfollow_channel,
+    create_channel,
+    react_in_channel,
+)

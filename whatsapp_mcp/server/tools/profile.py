@@ -1,0 +1,152 @@
+"""The own account: how it shows itself, to whom, and its calls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import Field
+
+from whatsapp_mcp.directory import ProfileChange
+from whatsapp_mcp.errors import InvalidArgument, TooLong
+from whatsapp_mcp.jid import STATUS_JID
+from whatsapp_mcp.models import MessageKind, SendRequest, TextContent
+from whatsapp_mcp.server.arguments import Cursor, Limit, MessageArg
+from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.photos import PhotoArg, photo_of
+from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.render.data import MessagesData, SentData, messages_data
+from whatsapp_mcp.server.render.text import messages_text
+from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.tools.sending import send, sent
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MAX_NAME: Final = 25
+MAX_ABOUT: Final = 139
+MAX_STATUS: Final = 700
+"""WhatsApp's limits, in characters."""
+Setting = Literal["last_seen", "online", "photo", "about", "groups", "read_receipts", "calls"]
+_VALUES: Final = {
+    "last_seen": ("all", "contacts", "none"),
+    "online": ("all", "match_last_seen"),
+    "photo": ("all", "contacts", "none"),
+    "about": ("all", "contacts", "none"),
+    "groups": ("all", "contacts"),
+    "read_receipts": ("all", "none"),
+    "calls": ("all", "known"),
+}
+"""What each setting can be."""
+
+
+@tool("profile", idempotent=True)
+async def update_profile(
+    call: Call, name: str | None = None, about: str | None = None, photo: PhotoArg | None = None
+) -> Result:
+    """Change the user's own name, about text or photo."""
+    if name is None and about is None and photo is None:
+        raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
+    if name is not None and not name.strip():
+        raise InvalidArgument("name is empty.", "Give the name to show.")
+    for what, text, limit in (("name", name, MAX_NAME), ("about", about, MAX_ABOUT)):
+        if text is not None and len(text) > limit:
+            raise TooLong(f"The {what} has {len(text)} characters, WhatsApp's limit is {limit}.")
+    services = await call.services()
+    path = await photo_of(services, photo) if photo else None
+    async with services.device() as device:
+        await device.change_profile(ProfileChange(name.strip() if name else None, about, path))
+    changed = [
+        what for what, value in (("name", name), ("about", about), ("photo", photo)) if value is not None
+    ]
+    return Result(f"Changed {', '.join(changed)}.", {"changed": changed})
+
+
+@tool("profile", reads=True)
+async def privacy_settings(call: Call) -> Result:
+    """Who sees what of the user."""
+    services = await call.services()
+    async with services.device() as device:
+        settings = await device.privacy()
+    return _settings(settings)
+
+
+def _settings(settings: dict[str, str]) -> Result:
+    return Result(", ".join(f"{name}: {value}" for name, value in settings.items()), {"settings": settings})
+
+
+@tool("profile", idempotent=True)
+async def update_privacy(
+    call: Call,
+    setting: Setting,
+    value: Literal["all", "contacts", "none", "match_last_seen", "known"],
+) -> Result:
+    """Change who sees something of the user, only when the user asks for it."""
+    if value not in _VALUES[setting]:
+        raise InvalidArgument(f"{setting} cannot be {value}.", f"It can be {', '.join(_VALUES[setting])}.")
+    services = await call.services()
+    async with services.device() as device:
+        settings = await device.change_privacy(setting, value)
+    return _settings(settings)
+
+
+@tool("profile", idempotent=True)
+async def set_presence(call: Call, available: bool) -> Result:
+    """Show the user as online, or no longer. While shown, the phone stays silent."""
+    services = await call.services()
+    async with services.device() as device:
+        await device.show_presence(available)
+    return Result(f"Shown as {'online' if available else 'offline'}.", {"available": available})
+
+
+@tool("profile", result=SentData)
+async def post_status(
+    call: Call,
+    text: str,
+    idempotency_key: Annotated[str | None, Field(description="The same key never posts twice")] = None,
+) -> Result:
+    """Post a text to the user's status: contacts see it for 24 hours."""
+    if not text.strip():
+        raise InvalidArgument("text is empty.", "Give the text to post.")
+    if len(text) > MAX_STATUS:
+        raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_STATUS}.")
+    services = await call.services()
+    request = SendRequest(STATUS_JID, TextContent(text), idempotency_key=idempotency_key)
+    found = await services.archive.resolve_chat(STATUS_JID)
+    return sent(await send(services, request), found[0].chat, services)
+
+
+@tool("profile", reads=True, open_world=False, result=MessagesData)
+async def list_calls(call: Call, limit: Limit = 20, cursor: Cursor | None = None) -> Result:
+    """Calls, newest last."""
+    from whatsapp_mcp.archive import MessageFilter
+
+    services = await call.services()
+    page = await services.archive.messages(
+        MessageFilter(kinds=(MessageKind.CALL,)), limit=limit, cursor=cursor
+    )
+    shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)
+    text = messages_text(shown, services.zone, header="Calls", with_chat=True)
+    return Result(text, messages_data(shown, services.zone))
+
+
+@tool("profile", destructive=True, idempotent=True)
+async def reject_call(call: Call, message: MessageArg) -> Result:
+    """Turn down a call that rings now (see list_calls)."""
+    services = await call.services()
+    found = await services.archive.message(message)
+    if found.kind is not MessageKind.CALL or found.from_me:
+        raise InvalidArgument(f"{message} is not an incoming call.", "Take it from list_calls.")
+    async with services.device() as device:
+        await device.reject_call(found.sender, found.message_id)
+    return Result(f"Turned down #{found.ref}.", {"ref": f"#{found.ref}"})
+
+
+TOOLS: Sequence[ToolFunction] = (
+    update_profile,
+    privacy_settings,
+    update_privacy,
+    set_presence,
+    post_status,
+    list_calls,
+    reject_call,
+)
