@@ -68,6 +68,13 @@ async def test_no_arguments_get_anything_but_an_answer_in_our_form(source: FakeS
                 assert text_of(result.content).startswith(f"{error['code']}: ")
 
 
+async def test_a_tool_of_a_toolset_that_is_not_selected_says_so(source: FakeSource) -> None:
+    async with Client(create(source, "core")) as client:
+        result = await client.call_tool("send_poll", {})
+    assert isinstance(result, CallToolResult)
+    assert "toolset messages" in text_of(result.content)
+
+
 async def test_output_schemas_are_listed_on_demand_and_fit_the_answers(source: FakeSource) -> None:
     calls: dict[str, dict[str, Any]] = {
         "connection_status": {},

@@ -41,10 +41,18 @@ class Application(MCPServer[Any]):
         """Call a tool; an unknown name is answered in our form with the names there are."""
         names = [tool.name for tool in self._tool_manager.list_tools()]
         if name not in names:
-            return error_result(
-                InvalidArgument(f"There is no tool {name!r} here.", f"Tools: {', '.join(names)}.")
-            )
+            return error_result(_no_such_tool(name, names))
         return await super().call_tool(name, arguments, context)
+
+
+def _no_such_tool(name: str, names: Sequence[str]) -> InvalidArgument:
+    toolset = toolsets.toolset_of(name)
+    if toolset is not None:
+        return InvalidArgument(
+            f"{name} belongs to the toolset {toolset}, which is not selected.",
+            f"Tell the user: the server needs --toolsets with {toolset} in it.",
+        )
+    return InvalidArgument(f"There is no tool {name!r} here.", f"Tools: {', '.join(names)}.")
 
 
 def create(

@@ -55,3 +55,11 @@ def load(selection: str) -> tuple[ToolFunction, ...]:
             tools = importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
             functions.update((spec_of(function).name, function) for function in tools)
     return tuple(functions.values())
+
+
+def toolset_of(name: str) -> str | None:
+    """The toolset that has a tool of this name; None when none has."""
+    for toolset in MODULES:
+        if any(spec_of(function).name == name for function in load(toolset)):
+            return toolset
+    return None

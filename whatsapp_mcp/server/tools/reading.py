@@ -29,7 +29,9 @@ async def list_chats(
     query: Annotated[str | None, Field(description="Words of the name")] = None,
     kind: Literal["direct", "group", "channel"] | None = None,
     unread: bool | None = None,
-    unanswered: Annotated[bool | None, Field(description="The other side wrote last")] = None,
+    unanswered: Annotated[
+        bool | None, Field(description="True: they wrote last; false: the user did")
+    ] = None,
     limit: Limit = 20,
     cursor: Cursor | None = None,
     detail: Detail = "concise",
