@@ -12,6 +12,7 @@ import pytest
 
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.keys import stored_device
 from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
@@ -56,7 +57,8 @@ def host(folder: AccountFolder) -> Host:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Hosted]:
         async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
-            device = LocalDevice(folder, AccountSettings(), archive, tasks)
+            owner = stored_device(folder.client_db)
+            device = LocalDevice(folder, AccountSettings(), archive, tasks, owner=owner)
             await device.start()
             yield Hosted(device, archive)
 

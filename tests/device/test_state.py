@@ -235,3 +235,13 @@ def test_a_refusal_is_retried_slowly() -> None:
     assert (link.state, effects) == (S.REFUSED, [Effect.STOP])
     assert after(link, m.Tick(), seconds=10)[1] == []
     assert after(link, m.Tick(), seconds=31)[1] == [Effect.START]
+
+
+def test_linking_that_times_out_says_whether_there_was_a_code() -> None:
+    asked, _ = after(Link(S.UNLINKED, T0), m.LinkAsked(), m.Started(1))
+    silent, _ = after(asked, m.Tick(), seconds=1000)
+    assert (silent.state, silent.reason) == (S.UNLINKED, "WhatsApp gave no code in time.")
+    shown, _ = after(asked, m.Code(1, 20))
+    assert shown.reason is None
+    expired, _ = after(shown, m.Tick(), seconds=1000)
+    assert (expired.state, expired.reason) == (S.UNLINKED, "The code expired before a phone took it.")

@@ -29,7 +29,7 @@ _REAP_LIMIT: Final = 2.0
 logger = logging.getLogger(__name__)
 
 Report = Callable[[state.ClientEvent], None]
-Notice = Callable[[str, Params, int], None]
+Notice = Callable[[str, Params, int], Awaitable[None]]
 """Takes every notification: (method, parameters, generation)."""
 
 
@@ -147,7 +147,7 @@ class Client:
     async def _notified(self, method: str, params: Params) -> None:
         if method == protocol.READY:
             self._ready.set()
-        self._notice(method, params, self.generation)
+        await self._notice(method, params, self.generation)
         event = events_of(method, params, self.generation)
         if event is not None:
             self._report(event)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import anyio
+import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
 
 from whatsapp_mcp import __version__
@@ -21,6 +22,7 @@ from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device import endpoint
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.keys import StoredDevice, stored_device
 from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.device.lock import HostLock
 from whatsapp_mcp.device.operations import OPERATIONS
@@ -91,15 +93,16 @@ class Host:
         logger.info("hosting account %s", self._folder.name)
         try:
             async with open_archive(self._folder, write=True) as archive, background_tasks() as tasks:
-                await self._devices.replace(lambda _: self._open_local(archive, tasks))
+                owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
+                await self._devices.replace(lambda _: self._open_local(archive, tasks, owner))
                 async with endpoint.listening(self._folder, self._serve):
                     await anyio.sleep_forever()
         finally:
             self._lock.release()
         return 0.0
 
-    def _open_local(self, archive: Archive, tasks: TaskGroup) -> LocalDevice:
-        opened = LocalDevice(self._folder, self._account, archive, tasks, program=self._program)
+    def _open_local(self, archive: Archive, tasks: TaskGroup, owner: StoredDevice | None) -> LocalDevice:
+        opened = LocalDevice(self._folder, self._account, archive, tasks, owner=owner, program=self._program)
         tasks.start_soon(supervised, "device", opened.start)
         return opened
 

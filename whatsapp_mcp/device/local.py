@@ -63,6 +63,7 @@ class LocalDevice(Acts, Topics):
         account: How the companion introduces itself.
         archive: The account's archive, for writing.
         tasks: Where its loops and clients run; the device ends with them.
+        owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
         program: The client process's command, for tests.
     """
 
@@ -72,6 +73,8 @@ class LocalDevice(Acts, Topics):
         account: AccountSettings,
         archive: Archive,
         tasks: TaskGroup,
+        *,
+        owner: keys.StoredDevice | None,
         clock: Clock | None = None,
         program: tuple[str, ...] | None = None,
     ) -> None:
@@ -80,7 +83,7 @@ class LocalDevice(Acts, Topics):
         self._tasks = tasks
         self._clock = clock or SystemClock()
         record = LinkRecord(folder.path)
-        self._owner = keys.stored_device(folder.client_db)
+        self._owner = owner
         link = replace(record.load(self._clock.now()), linked=self._owner is not None)
         self._linking = Linking(self._clock)
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
@@ -167,7 +170,7 @@ class LocalDevice(Acts, Topics):
         except (sqlite3.Error, WhatsAppError):
             logger.exception("the gap cannot be archived")
 
-    def _notice(self, method: str, params: Params, generation: int) -> None:
+    async def _notice(self, method: str, params: Params, generation: int) -> None:
         if generation != self._clients.generation:
             return
         if method == protocol.READY:
@@ -176,10 +179,11 @@ class LocalDevice(Acts, Topics):
             self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
         elif method in {protocol.JOURNALED, protocol.STATE}:
             self._ingest.announce(int(params["seq"]))
+            if method == protocol.STATE and params["code"] == protocol.EventCode.CONNECTED:
+                await self._look_up_owner()
 
     def _changed(self, before: Link, after: Link) -> None:
         if after.online_at is not None and before.online_at != after.online_at:
-            self._look_up_owner()
             self._tasks.start_soon(self._archive_owner)
             self._outbox.poke()
             self._names.poke()
@@ -189,9 +193,9 @@ class LocalDevice(Acts, Topics):
             self._owner = None
         self._linking.enter(after.state, after.reason, self._owner.number if self._owner else None)
 
-    def _look_up_owner(self) -> None:
+    async def _look_up_owner(self) -> None:
         try:
-            self._owner = keys.stored_device(self._folder.client_db)
+            self._owner = await anyio.to_thread.run_sync(keys.stored_device, self._folder.client_db)
         except sqlite3.OperationalError as error:
             logger.warning("the keys cannot be read now; the owner known so far stays: %s", error)
 
