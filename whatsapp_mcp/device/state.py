@@ -36,6 +36,8 @@ FREE_FLAPS: Final = 3
 RETRY_CAP: Final = 60.0
 REFUSED_BASE: Final = 30.0
 REFUSED_CAP: Final = 900.0
+_NO_CODE: Final = "WhatsApp has not given a code yet."
+_CODE_EXPIRED: Final = "The code expired before a phone took it."
 BAN_CHECK: Final = 60.0
 """Seconds between looks at the wall clock while banned: it may be set."""
 
@@ -315,7 +317,7 @@ def _reported(link: Link, event: ClientEvent, moment: Moment) -> Step:
             online = replace(link, linked=True, failures=0, online_at=moment.monotonic)
             return _settle(online, moment), ()
         case Code(_, lifetime) if link.state is S.LINKING:
-            return replace(link, timer=moment.monotonic + lifetime + QR_GRACE), ()
+            return replace(link, reason=None, timer=moment.monotonic + lifetime + QR_GRACE), ()
         case _:
             return _while_online(link, event, moment)
 
@@ -369,7 +371,7 @@ def _opened(link: Link, moment: Moment) -> Step:
 def _link_asked(link: Link, moment: Moment) -> Step:
     if link.linked or link.state is S.LINKING:
         return link, ()
-    return _start(replace(link, failures=0, flaps=0), S.LINKING, None, moment)
+    return _start(replace(link, failures=0, flaps=0), S.LINKING, _NO_CODE, moment)
 
 
 def _is_due(link: Link, moment: Moment) -> bool:
@@ -380,7 +382,8 @@ def _passed(link: Link, moment: Moment) -> Step:
     """The timer of the state has run out."""
     match link.state:
         case S.LINKING:
-            return _rest(link, S.UNLINKED, "The code expired before a phone took it.", moment, forget=True)
+            why = "WhatsApp gave no code in time." if link.reason == _NO_CODE else _CODE_EXPIRED
+            return _rest(link, S.UNLINKED, why, moment, forget=True)
         case S.CONNECTING if link.running:
             return _ended(link, "WhatsApp could not be reached in time.", moment)
         case S.RECONNECTING if link.running and link.online_at is None:
