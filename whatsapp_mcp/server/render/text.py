@@ -130,8 +130,8 @@ def message_line(message: Message, zone: tzinfo | None, detail: Detail, *, with_
 
 
 def fenced(lines: Iterable[str]) -> str:
-    """Lines between the fence."""
-    return "\n".join([FENCE[0], *lines, FENCE[1]])
+    """Lines between the fence, which none of them can close."""
+    return "\n".join([FENCE[0], *map(defuse, lines), FENCE[1]])
 
 
 def message_lines(
