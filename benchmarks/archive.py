@@ -29,6 +29,7 @@ from typing import Any, Final
 import anyio
 
 from benchmarks.corpus import FIRST, SPAN, Corpus, Told
+from tests.archive.power import ForgetfulDisk
 from whatsapp_mcp.archive import Archive, MessageFilter, ReadingArchive, open_archive
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.settings import AccountFolder
@@ -268,6 +269,37 @@ def kill_rounds(rounds: int) -> tuple[int, int]:
     return acknowledged, lost
 
 
+def power_rounds(rounds: int) -> tuple[int, int]:
+    """Cut the power again and again, unsynced writes kept or lost at random; (acknowledged, lost)."""
+    acknowledged = lost = 0
+    corpus = Corpus(1_000)
+    rng = random.Random(11)
+
+    async def one(home: Path, disk: ForgetfulDisk) -> None:
+        nonlocal acknowledged, lost
+        folder = AccountFolder("default", home / "accounts" / "default")
+        async with open_archive(folder, write=True) as archive:
+            done = 0
+            for turn in range(10):
+                count = rng.randrange(1, 60)
+                events = [
+                    Row(done + n + 1, 17, corpus.live(new_message(corpus, done + n, n))) for n in range(count)
+                ]
+                done = (await archive.ingest(events)).position
+                copy = home / f"after-{turn}"
+                disk.crash(folder.path, copy, rng)
+                with closing(sqlite3.connect(copy / "archive.db")) as db:
+                    assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                    there = {row[0] for row in db.execute("SELECT wa_id FROM messages")}
+                lost += sum(new_message(corpus, number, 0).wa_id not in there for number in range(done))
+            acknowledged += done
+
+    for _ in range(-(-rounds // 10)):
+        with tempfile.TemporaryDirectory() as name, ForgetfulDisk() as disk:
+            anyio.run(one, Path(name), disk)
+    return acknowledged, lost
+
+
 async def one_size(size: int, home: Path) -> dict[str, Any]:
     """All figures of one size."""
     folder = AccountFolder("default", home / "accounts" / "default")
@@ -302,8 +334,10 @@ def report(figures: dict[str, Any]) -> None:
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
-    parser.add_argument("--rounds", type=int, default=0, help="kill -9 rounds (100 for the full proof)")
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000])
+    parser.add_argument(
+        "--rounds", type=int, default=0, help="kill -9 and power cut rounds (100: full proof)"
+    )
     parser.add_argument("--writer", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, help="write the medians here")
     arguments = parser.parse_args()
@@ -332,6 +366,8 @@ def main() -> None:
     if arguments.rounds:
         acknowledged, lost = kill_rounds(arguments.rounds)
         print(f"kill -9, {arguments.rounds} rounds: {acknowledged:,} acknowledged, {lost} lost (must: 0)")
+        acknowledged, lost = power_rounds(arguments.rounds)
+        print(f"power cut, {arguments.rounds} rounds: {acknowledged:,} acknowledged, {lost} lost (must: 0)")
     if arguments.json:
         arguments.json.write_text(json.dumps(medians, indent=1))
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
