@@ -43,3 +43,15 @@ async def test_a_host_that_follows_connects_with_the_stored_keys(wa: WhatsApp, h
     async with host() as second:
         status = await second.until(ConnectionState.ONLINE)
         assert (status.number, status.generation) == (wa.me.pn.number, 2)
+
+
+async def test_the_status_tells_when_the_phone_itself_was_last_heard(wa: WhatsApp, linked: Hosted) -> None:
+    ann = wa.person("Ann")
+    await ann.says("not the phone")
+    await wa.me.says(ann, "written on the phone")
+    with anyio.fail_after(10):
+        while not (await linked.archive.search("written on the phone")).items:  # noqa: ASYNC110
+            await anyio.sleep(0.02)
+    status = await linked.device.status()
+    assert status.phone_seen_at is not None
+    assert status.last_event_at is not None

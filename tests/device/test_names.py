@@ -17,7 +17,8 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import ContactUpdate, GroupUpdate
 from whatsapp_mcp.device.names import REFRESH, Names
 from whatsapp_mcp.errors import NotConnected
-from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.models import Chat, ConnectionState, Page
+from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -63,7 +64,10 @@ class Recorder:
         self.contacts.extend(contacts)
         self.ended()
 
-    async def call(self, method: str) -> list[str]:
+    async def chats(self, limit: int) -> Page[Chat]:
+        return Page(())
+
+    async def call(self, method: str, params: Params) -> list[str]:
         if self.fails:
             self.ended()
             raise NotConnected("The link is down.")
@@ -155,3 +159,30 @@ async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, hosted:
         while not (page := await hosted.archive.chats()).items:
             await look()
     assert [chat.name for chat in page.items] == ["Boat"]
+
+
+async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: WhatsApp, linked: Hosted) -> None:
+    ann = wa.person("Ann")
+    await ann.says("hi")
+    state = wa.me.app_state
+    state.archive(ann)
+    state.mute(ann, int(wa.network.now()) + 3600)
+    state.share_key()
+    await state.synced()
+    async with looking() as look:
+        while not (await linked.archive.chats()).items:
+            await look()
+    await linked.device.reconnect()
+    async with looking() as look:
+        while not (chat := (await linked.archive.chats()).items[0]).archived:
+            await look()
+    assert chat.muted_until is not None
+    assert abs(chat.muted_until.timestamp() - wa.network.now() - 3600) < 60
+    state.mute(ann, None)
+    state.archive(ann, archived=False)
+    await state.synced()
+    await linked.device.reconnect()
+    async with looking() as look:
+        while (chat := (await linked.archive.chats()).items[0]).archived:
+            await look()
+    assert chat.muted_until is None

@@ -7,14 +7,14 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, JournalEvent
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.device import keys, state
 from whatsapp_mcp.device.accessor import Accessor
@@ -27,6 +27,7 @@ from whatsapp_mcp.device.names import Names
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.reconnect import ReconnectLoop
 from whatsapp_mcp.device.record import LinkRecord
+from whatsapp_mcp.device.reports import is_from_phone
 from whatsapp_mcp.device.state import Link
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.topics import Topics
@@ -89,6 +90,7 @@ class LocalDevice(Acts, Topics):
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
         self._events_lost = 0
         self._client_pid: int | None = None
+        self._phone_seen_at: datetime | None = None
         self._trouble: str | None = None
         self._lids_known: set[Jid] = set()
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
@@ -105,7 +107,7 @@ class LocalDevice(Acts, Topics):
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(state.Opened(self._owner is not None))
         self._ingest = Ingest(
-            folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self.hear
+            folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self._saw
         )
         self._outbox = Outbox(
             archive,
@@ -169,6 +171,11 @@ class LocalDevice(Acts, Topics):
             await self._archive.record_gap(since, until, reason)
         except (sqlite3.Error, WhatsAppError):
             logger.exception("the gap cannot be archived")
+
+    def _saw(self, event: JournalEvent) -> None:
+        if is_from_phone(event.code, event.payload):
+            self._phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
+        self.hear(event)
 
     async def _notice(self, method: str, params: Params, generation: int) -> None:
         if generation != self._clients.generation:
@@ -301,6 +308,7 @@ class LocalDevice(Acts, Topics):
             generation=link.generation,
             last_event_at=self._ingest.last_event_at,
             last_sent_at=self._outbox.last_sent_at,
+            phone_seen_at=self._phone_seen_at,
             until=link.until,
             journal_waiting=self._ingest.waiting,
             events_lost=self._events_lost,

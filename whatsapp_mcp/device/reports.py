@@ -113,3 +113,22 @@ def _paired(status: Neonize.PairStatus, generation: int) -> state.ClientEvent:
     if status.Status == status.ERROR:
         return state.Ended(generation, status.Error or "the phone and the companion disagree.")
     return state.Paired(generation)
+
+
+def is_from_phone(code: int, payload: bytes) -> bool:
+    """Whether the account's phone itself sent this event: something it wrote, read or handed over."""
+    from whatsapp_mcp.protobufs import Neonize
+
+    try:
+        match code:
+            case EventCode.HISTORY_SYNC:
+                return True
+            case EventCode.MESSAGE:
+                source = Neonize.Message.FromString(payload).Info.MessageSource
+            case EventCode.RECEIPT:
+                source = Neonize.Receipt.FromString(payload).MessageSource
+            case _:
+                return False
+    except DecodeError:
+        return False
+    return source.IsFromMe and source.Sender.Device == 0
