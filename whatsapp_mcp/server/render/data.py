@@ -9,10 +9,8 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import (
     Chat,
-    ConnectionStatus,
     Contact,
     ContactDetails,
-    LinkState,
     Media,
     Message,
     Page,
@@ -140,50 +138,6 @@ class ReportData(SentData):
     """A send and its receipts."""
 
     deliveries: list[DeliveryData]
-
-
-class StatusData(TypedDict):
-    """The state of the link."""
-
-    state: str
-    since: str | None
-    reason: str | None
-    action: str | None
-    account: str
-    connected: bool
-    logged_in: bool
-    device_id: str | None
-    number: str | None
-    name: str | None
-    generation: int
-    last_event_at: str | None
-    last_sent_at: str | None
-    phone_seen_at: str | None
-    until: str | None
-    catching_up: bool
-    history_progress: int | None
-    journal_waiting: int
-    events_lost: int
-    undecoded: int
-    hosted_by: int | None
-
-
-class QrData(TypedDict):
-    """A QR text and when it ends."""
-
-    text: str
-    expires_at: str | None
-
-
-class LinkData(TypedDict):
-    """How far linking has come."""
-
-    state: str
-    qr: QrData | None
-    code: str | None
-    code_expires_at: str | None
-    number: str | None
-    reason: str | None
 
 
 def ref_of(number: int | None) -> str | None:
@@ -385,43 +339,3 @@ def report_data(report: SendReport, zone: tzinfo | None) -> ReportData:
         for delivery in report.deliveries
     ]
     return ReportData(**sent_data(report.result, zone), deliveries=deliveries)
-
-
-def status_data(status: ConnectionStatus, zone: tzinfo | None) -> StatusData:
-    """The state of the link."""
-    return StatusData(
-        state=status.state.value,
-        since=rfc3339(status.since, zone),
-        reason=status.reason,
-        action=status.action,
-        account=status.account,
-        connected=status.connected,
-        logged_in=status.logged_in,
-        device_id=status.device_id,
-        number=status.number,
-        name=None if status.name is None else clean_line(status.name, 200),
-        generation=status.generation,
-        last_event_at=rfc3339(status.last_event_at, zone),
-        last_sent_at=rfc3339(status.last_sent_at, zone),
-        phone_seen_at=rfc3339(status.phone_seen_at, zone),
-        until=rfc3339(status.until, zone),
-        catching_up=status.catching_up,
-        history_progress=status.history_progress,
-        journal_waiting=status.journal_waiting,
-        events_lost=status.events_lost,
-        undecoded=status.undecoded,
-        hosted_by=status.hosted_by,
-    )
-
-
-def link_data(link: LinkState, zone: tzinfo | None) -> LinkData:
-    """How far linking has come."""
-    qr = QrData(text=link.qr.text, expires_at=rfc3339(link.qr.expires_at, zone)) if link.qr else None
-    return LinkData(
-        state=link.state.value,
-        qr=qr,
-        code=link.code,
-        code_expires_at=rfc3339(link.code_expires_at, zone),
-        number=link.number,
-        reason=link.reason,
-    )
