@@ -1,4 +1,4 @@
-"""Names that WhatsApp tells only when asked: of the groups the account is in, and of saved contacts."""
+"""What the library tells only when asked: names of groups and contacts, and how the phone lists chats."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import ContactUpdate
 from whatsapp_mcp.device.clock import Clock, within
-from whatsapp_mcp.device.topics.base import jid_text
+from whatsapp_mcp.device.topics.base import jid_text, moment
 from whatsapp_mcp.device.topics.groups import group_update, read_group
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import Chat
+from whatsapp_mcp.rpc import Params
 
 REFRESH: Final = 3600.0
 """Seconds between two rounds of questions; names change rarely."""
+_CHATS: Final = 200
+"""Of how many chats, newest first, the settings are looked at."""
 _RETRY: Final = 30.0
 
 logger = logging.getLogger(__name__)
@@ -28,14 +32,14 @@ class Names:
     """Asks after every login, and then once an hour, and archives what it is told.
 
     Args:
-        call: Calls the current client's method without parameters.
+        call: Calls the current client's method.
         online: Whether there is a link to ask over.
     """
 
     def __init__(
         self,
         archive: Archive,
-        call: Callable[[str], Awaitable[Any]],
+        call: Callable[[str, Params], Awaitable[Any]],
         clock: Clock,
         *,
         online: Callable[[], bool],
@@ -61,14 +65,31 @@ class Names:
 
     async def _refresh(self) -> bool:
         try:
-            groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups")]
+            groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups", {})]
             await self._archive.record_groups(groups)
-            contacts = [_contact(each) for each in await self._call("get_all_contacts")]
+            contacts = [_contact(each) for each in await self._call("get_all_contacts", {})]
             await self._archive.record_contacts(contacts)
+            for chat in (await self._archive.chats(limit=_CHATS)).items:
+                await self._look_at(chat)
         except WhatsAppError as error:
             logger.warning("names could not be asked for: %s", error.code)
             return False
         return True
+
+    async def _look_at(self, chat: Chat) -> None:
+        """Take over how the phone lists a chat, under whichever form of its jid."""
+        person = await self._archive.contact(chat.jid)
+        for jid in dict.fromkeys((person.lid or chat.jid if person else chat.jid, chat.jid)):
+            answer = await self._call("get_chat_settings", {"chat": jid})
+            found: Any = protobufs.Neonize.LocalChatSettings.FromString(b64decode(answer))
+            if not found.Found:
+                continue
+            muted_until = moment(found.MutedUntil)
+            if (found.Archived, found.Pinned, muted_until) != (chat.archived, chat.pinned, chat.muted_until):
+                await self._archive.record_chat_settings(
+                    chat.jid, archived=found.Archived, pinned=found.Pinned, muted_until=muted_until
+                )
+            return
 
 
 def _contact(answer: str) -> ContactUpdate:
