@@ -6,7 +6,7 @@ import json
 import sqlite3
 import zipfile
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -264,3 +264,38 @@ async def test_a_newer_version_decodes_what_was_put_aside(
     assert await archive.redecode() == 1
     assert (await archive.message("A1")).text == "invitation until 7"
     assert len((await archive.search("invitation")).items) == 1
+
+
+async def test_retention_purges_what_is_too_old_and_then_every_day(archive: Archive) -> None:
+    from whatsapp_mcp.archive.retention import PAUSE, keep_only
+
+    await archive.ingest(journal([ev.message(f"A{day}", at=NOON + day * 86_400) for day in range(4)]))
+    today = datetime.fromtimestamp(NOON + 2 * 86_400 + 10, UTC)
+    left: list[int] = []
+
+    class EndOfTestError(Exception):
+        pass
+
+    async def sleep(seconds: float) -> None:
+        nonlocal today
+        assert seconds == PAUSE
+        left.append((await archive.statistics()).messages)
+        today += timedelta(seconds=seconds)
+        if len(left) == 3:
+            raise EndOfTestError
+
+    with pytest.raises(EndOfTestError):
+        await keep_only(archive, 1, now=lambda: today, sleep=sleep)
+    assert left == [2, 1, 0]
+    await keep_only(archive, 0, now=lambda: today, sleep=sleep)
+
+
+async def test_a_purge_takes_the_raw_form_of_dropped_twins_with_it(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    twins = [ev.message("A1", "purplemonkey", chat=GROUP, sender=sender) for sender in (ANA, ev.ANA_LID)]
+    await archive.ingest(journal(twins))
+    await archive.record_identities([(ANA, ev.ANA_LID)])
+    assert await archive.purge(chat=GROUP) == 1
+    with closing(sqlite3.connect(folder.raw_db)) as db:
+        assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)

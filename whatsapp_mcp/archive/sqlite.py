@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, tzinfo
@@ -237,7 +238,11 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.record_groups`."""
         facts: list[Fact] = []
         for group in groups:
-            facts.append(ChatFact(group.jid, name=group.name or None, topic=group.topic or None, name_at=1))
+            facts.append(
+                ChatFact(
+                    group.jid, name=group.name or None, topic=group.topic or None, name_at=int(time.time())
+                )
+            )
             members: list[tuple[str, int | None]] = []
             for jid, other, admin, superadmin in group.participants:
                 if other:

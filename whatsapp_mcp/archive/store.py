@@ -90,7 +90,7 @@ class Readers:
         return await anyio.to_thread.run_sync(self._in_thread, call, args, limiter=self._slots)
 
     def _in_thread(self, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
-        db, keep = (self._idle.pop(), True) if self._idle else connect_reader(self._path)
+        db, keep = self._take()
         limit = time.monotonic() + READ_DEADLINE
         db.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_CHECKS)
         try:
@@ -107,6 +107,12 @@ class Readers:
                 self._idle.append(db)
             else:
                 db.close()
+
+    def _take(self) -> tuple[sqlite3.Connection, bool]:
+        try:
+            return self._idle.pop(), True
+        except IndexError:
+            return connect_reader(self._path)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -158,15 +158,17 @@ def purge(
         conditions.append("id < ?")
         values.append(int(before.timestamp()) << schema.ID_BITS)
     where = " AND ".join(conditions)
+    gone = [row[0] for row in db.execute(f"SELECT id FROM messages WHERE {where}", values).fetchall()]  # noqa: S608
+    if not gone and values:
+        return 0
     for one in (db, raw):
         one.execute("PRAGMA secure_delete = ON")
     with transaction(db):
-        gone = [row[0] for row in db.execute(f"SELECT id FROM messages WHERE {where}", values).fetchall()]  # noqa: S608
         files = _delete(db, gone, number)
-        if chat is None and before is None:
+        if not values:
             _delete_all_states(db)
         with transaction(raw):
-            raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in gone])
+            _delete_raw(db, raw)
     for path in files:
         _unlink(media, Path(path))
     db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
@@ -206,6 +208,13 @@ def _delete(db: sqlite3.Connection, gone: list[int], chat: int | None) -> list[s
     for one in {*touched, *([chat] if chat is not None else [])}:
         merge.refresh_chat(db, one)
     return files
+
+
+def _delete_raw(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+    """Delete the raw protobufs of messages that are no more, those of dropped twins among them."""
+    kept = {row[0] for row in db.execute("SELECT id FROM messages")}
+    stored = raw.execute("SELECT message_id FROM raw").fetchall()
+    raw.executemany("DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept])
 
 
 def _delete_all_states(db: sqlite3.Connection) -> None:

@@ -11,6 +11,7 @@ import os
 import random
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -19,6 +20,7 @@ from anyio.abc import ByteStream, TaskGroup
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive.retention import keep_only
 from whatsapp_mcp.device import endpoint
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
@@ -51,6 +53,7 @@ class Host:
 
     Args:
         devices: Where the device is put; every server asks it there.
+        retention_days: Messages older than this are purged; 0 keeps everything.
         program: The client process's command, for tests.
     """
 
@@ -60,9 +63,11 @@ class Host:
         account: AccountSettings,
         devices: Accessor[Device],
         *,
+        retention_days: int = 0,
         chance: Callable[[], float] = random.random,
         program: Program = None,
     ) -> None:
+        self._retention_days = retention_days
         self._folder = folder
         self._account = account
         self._devices = devices
@@ -95,6 +100,7 @@ class Host:
             async with open_archive(self._folder, write=True) as archive, background_tasks() as tasks:
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
                 await self._devices.replace(lambda _: self._open_local(archive, tasks, owner))
+                tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
                 async with endpoint.listening(self._folder, self._serve):
                     await anyio.sleep_forever()
         finally:

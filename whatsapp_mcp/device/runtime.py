@@ -37,7 +37,7 @@ async def open_device(
     devices: Accessor[Device] = Accessor(lambda: Busy("The server is starting."))
     starting = as_device(OfflineDevice(account, "The server is starting."))
     await devices.replace(lambda _: starting)
-    host = Host(folder, settings.account, devices, program=program)
+    host = Host(folder, settings.account, devices, retention_days=settings.retention.days, program=program)
     async with open_archive(folder) as archive, background_tasks() as tasks:
         tasks.start_soon(partial(supervised, "host", host.run))
         yield devices, archive
