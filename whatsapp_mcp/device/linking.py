@@ -26,9 +26,11 @@ class Linking:
         return self._now
 
     def enter(self, state: ConnectionState, reason: str | None, number: str | None) -> None:
-        """The link is in another state; codes are worthless then."""
-        if (state, reason, number) != (self._now.state, self._now.reason, self._now.number):
-            self._become(LinkState(state, self._now.revision + 1, reason=reason, number=number))
+        """What the link is now; in another state than before, codes are worthless."""
+        if (state, reason, number) == (self._now.state, self._now.reason, self._now.number):
+            return
+        known = self._now if state is self._now.state else LinkState(state, self._now.revision)
+        self._become(replace(known, revision=known.revision + 1, reason=reason, number=number))
 
     def show_qr(self, text: str, lifetime: float) -> None:
         """A QR text is out."""
