@@ -47,6 +47,13 @@ async def test_a_chat_is_written_out_oldest_first(client: Client, source: FakeSo
     assert text == f"Wrote 2 messages of Boat club to {path}."
 
 
+async def test_an_export_is_not_a_file_that_may_be_sent(client: Client, device: FakeDevice) -> None:
+    _, data = await answer(client, "export_chat", chat="Boat club")
+    error = await refusal(client, "send_file", chat="Bob", path=data["path"])
+    assert error["code"] == "FILE_NOT_ALLOWED"
+    assert device.sends == []
+
+
 async def test_an_export_may_be_for_programs_and_of_a_while(client: Client) -> None:
     _, data = await answer(client, "export_chat", chat="Boat club", format="jsonl", since="2026-11-24T07:00")
     assert data["messages"] == 1

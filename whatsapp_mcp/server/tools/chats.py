@@ -79,7 +79,7 @@ async def export_chat(
         until=parse_some(until, services.zone, services.now()),
     )
     account = services.settings.account_folder(services.account)
-    folder = account.media / _FOLDER
+    folder = account.path / _FOLDER  # not in media: from there files may be sent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
     path = folder / f"{name}-{services.now():%Y%m%d-%H%M%S}.{_SUFFIXES[format]}"
