@@ -241,3 +241,18 @@ async def test_hostile_numbers_neither_hide_a_message_nor_break_reading(archive:
     assert page.items[0].media.size is None
     assert page.items[1].details is None
     assert page.items[2].text == "edited"
+
+
+async def test_old_entries_of_the_change_feed_are_dropped_and_the_numbers_go_on(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    await archive.ingest(journal([ev.message(f"A{n}", at=NOON + n) for n in range(20)]))
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        db.execute("UPDATE events SET at = at - 40 * 86400000")
+        db.commit()
+    presence = [ev.Raw(EventCode.PRESENCE, b"")] * 500
+    await archive.ingest(journal(presence, after=20))
+    assert await archive.changes(0) == ()
+    assert await archive.last_change() == 20
+    await archive.ingest(journal([ev.message("B1", at=NOON + 99)], after=520))
+    assert [change.seq for change in await archive.changes(0)] == [21]

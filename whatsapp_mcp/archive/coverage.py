@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from whatsapp_mcp.archive import rows
+from whatsapp_mcp.archive.facts import UNDECRYPTABLE
 from whatsapp_mcp.archive.records import (
     Coverage,
     Gap,
@@ -32,7 +33,8 @@ def of_chat(db: sqlite3.Connection, chat: int | None, jid: str) -> Coverage:
     ).fetchone()
     gaps = [] if first is None else _gaps(db, first >> ID_BITS, 1 << 40)
     lost = db.execute(
-        "SELECT min(id), max(id), count(*) FROM messages WHERE chat_id = ? AND kind = 15", (chat,)
+        "SELECT min(id), max(id), count(*) FROM messages WHERE chat_id = ? AND kind = ?",
+        (chat, UNDECRYPTABLE),
     ).fetchone()
     if lost[2]:
         reason = f"{lost[2]} message(s) could not be decrypted"
@@ -70,7 +72,7 @@ def notes(
             end = f"{gap.until:%Y-%m-%d %H:%M}" if gap.until else "now"
             span = f"{gap.since:%Y-%m-%d %H:%M} to {end} UTC"
             told.append(f"Messages may be missing from {span}: {gap.reason.rstrip('.')}.")
-        lost = sum(1 for row in page if row[5] == 15)
+        lost = sum(1 for row in page if row[5] == UNDECRYPTABLE)
         if lost:
             told.append(f"{lost} message(s) here could not be decrypted; the phone may have them.")
     if last_page and page and where.chat is not None and where.since is None:

@@ -37,8 +37,15 @@ MESSAGE_KINDS = (
 """The number of a kind in the database is its place here; only ever append."""
 
 KIND_NUMBER = {kind: number for number, kind in enumerate(MESSAGE_KINDS)}
+SYSTEM = KIND_NUMBER[MessageKind.SYSTEM]
+UNDECRYPTABLE = KIND_NUMBER[MessageKind.UNDECRYPTABLE]
+UNKNOWN = KIND_NUMBER[MessageKind.UNKNOWN]
+POLL = KIND_NUMBER[MessageKind.POLL]
+CALL = KIND_NUMBER[MessageKind.CALL]
+UNREAD_SQL = f"m.sender_id != 0 AND m.kind != {SYSTEM} AND m.id > c.read_id"
+"""What makes a message (`m`) of a chat (`c`) unread."""
 CHAT_KIND_NUMBER = {kind: number for number, kind in enumerate(CHAT_KINDS)}
-PLACEHOLDERS = (KIND_NUMBER[MessageKind.UNDECRYPTABLE], KIND_NUMBER[MessageKind.UNKNOWN])
+PLACEHOLDERS = (UNDECRYPTABLE, UNKNOWN)
 """Kinds whose row a later, better version of the same message replaces."""
 
 

@@ -33,6 +33,9 @@ def last(db: sqlite3.Connection) -> int:
 
 
 def prune(db: sqlite3.Connection) -> None:
-    """Drop entries older than thirty days."""
+    """Drop entries older than thirty days, the oldest thousand of them."""
     oldest = (time.time_ns() // 1_000_000) - KEPT_DAYS * 86_400_000
-    db.execute("DELETE FROM events WHERE at < ?", (oldest,))
+    db.execute(
+        "DELETE FROM events WHERE at < ? AND seq IN (SELECT seq FROM events ORDER BY seq LIMIT 1000)",
+        (oldest,),
+    )

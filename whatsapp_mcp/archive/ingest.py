@@ -52,6 +52,8 @@ POISON: Final = (
 """What writing a malformed fact may raise; a full disk or a lock is not among them."""
 
 _PART_BITS: Final = 20
+_PRUNE_EVERY: Final = 500
+"""Journal events between two looks at old entries of the change feed."""
 
 
 def position(db: sqlite3.Connection) -> int:
@@ -102,12 +104,14 @@ class Ingest:
 
     def run(self, events: Sequence[JournalEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""
-        done = position(self._db)
+        done = before = position(self._db)
         for event in events:
             if event.seq > done:
                 self._event(event)
                 done = event.seq
         self.finish()
+        if done // _PRUNE_EVERY != before // _PRUNE_EVERY:
+            feed.prune(self._db)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
         return IngestResult(
             position=done,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from whatsapp_mcp.archive.facts import PLACEHOLDERS
+from whatsapp_mcp.archive.facts import PLACEHOLDERS, UNREAD_SQL
 
 _NEWER = {"reactions": "at", "votes": "at", "read_marks": "up_to", "early_receipts": "at", "revokes": "at"}
 """Tables of small states: of two rows that become one, the one with more in this column stays."""
@@ -82,10 +82,9 @@ def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
 def recount_unread(db: sqlite3.Connection, chat: int) -> None:
     """Count a chat's unread messages anew: incoming, younger than the newest read one; 999 at most."""
     db.execute(
-        """UPDATE chats SET unread = (SELECT count(*) FROM (
-            SELECT 1 FROM messages AS m WHERE m.chat_id = chats.id AND m.id > chats.read_id
-                AND m.sender_id != 0 AND m.kind != 14 LIMIT 999))
-        WHERE id = ?""",
+        f"""UPDATE chats AS c SET unread = (SELECT count(*) FROM (
+            SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {UNREAD_SQL} LIMIT 999))
+        WHERE id = ?""",  # noqa: S608
         (chat,),
     )
 

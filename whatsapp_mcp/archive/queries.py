@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from whatsapp_mcp.archive import coverage, cursor, rows
-from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, KIND_NUMBER, Flag
+from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, KIND_NUMBER, SYSTEM, UNREAD_SQL, Flag
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     GroupMember,
@@ -64,7 +64,7 @@ def chats(
             "(c.unread > 0 OR c.marked_unread)" if unread else "NOT (c.unread > 0 OR c.marked_unread)"
         )
     if unanswered is not None:
-        where.append("m.sender_id != 0 AND m.kind != 14" if unanswered else "m.sender_id = 0")
+        where.append(f"m.sender_id != 0 AND m.kind != {SYSTEM}" if unanswered else "m.sender_id = 0")
     if archived is not None:
         where.append("c.archived = ?")
         values.append(int(archived))
@@ -121,8 +121,7 @@ def conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str],
     if where.media is not None:
         found.append(f"d.message_id IS {'NOT ' if where.media else ''}NULL")
     if where.unread is not None:
-        read = "m.sender_id != 0 AND m.kind != 14 AND m.id > c.read_id"
-        found.append(read if where.unread else f"NOT ({read})")
+        found.append(UNREAD_SQL if where.unread else f"NOT ({UNREAD_SQL})")
     for wanted, flag in (
         (where.links, Flag.LINK),
         (where.mentions_me, Flag.MENTIONS_ME),

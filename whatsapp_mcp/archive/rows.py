@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from whatsapp_mcp.archive import votes
 from whatsapp_mcp.archive.calls import call_text
-from whatsapp_mcp.archive.facts import CHAT_KINDS, KIND_NUMBER, MESSAGE_KINDS, Flag
+from whatsapp_mcp.archive.facts import CALL, CHAT_KINDS, MESSAGE_KINDS, POLL, Flag
 from whatsapp_mcp.archive.names import NAME_SQL, number_of
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.schema import ID_BITS
@@ -20,7 +20,6 @@ from whatsapp_mcp.models import (
     Contact,
     Media,
     Message,
-    MessageKind,
     PollOption,
     Quote,
     Reaction,
@@ -28,7 +27,7 @@ from whatsapp_mcp.models import (
 )
 
 CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
- WHEN c.kind = 3 THEN 'Status' ELSE coalesce(c.name, c.jid) END"""
+ WHEN c.jid = 'status@broadcast' THEN 'Status' ELSE coalesce(c.name, c.jid) END"""
 
 MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id, m.kind, m.flags, m.text,
  m.reply_wa_id, m.edited_at, m.revoked_at, m.details, c.jid, {CHAT_NAME},
@@ -42,8 +41,6 @@ MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id,
 """  # noqa: S608
 """Everything of a message but what hangs on it; a WHERE may follow."""
 
-_POLL: Final = KIND_NUMBER[MessageKind.POLL]
-_CALL: Final = KIND_NUMBER[MessageKind.CALL]
 _FORWARDED: Final = int(Flag.FORWARDED)
 _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
 _STARRED: Final = int(Flag.STARRED)
@@ -104,7 +101,7 @@ def _message(
     snippet: str | None,
 ) -> Message:
     message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at = row[:11]
-    if kind == _CALL:
+    if kind == CALL:
         text = call_text(db, chat, wa_id, sender == 0, details.get("call", {}), text)
     quote = quotes.get((chat, reply)) if reply else None
     if quote is None and reply:
@@ -126,7 +123,7 @@ def _message(
         media=_media(row, flags) if row[23] else None,
         quote=quote,
         reactions=tuple(reactions.get((chat, wa_id), ())),
-        poll=_poll(db, chat, wa_id, details) if kind == _POLL else (),
+        poll=_poll(db, chat, wa_id, details) if kind == POLL else (),
         edited_at=moment(edited_at),
         revoked_at=moment(revoked_at),
         forwarded=bool(flags & _FORWARDED),

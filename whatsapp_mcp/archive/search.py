@@ -10,7 +10,7 @@ from datetime import UTC, tzinfo
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
-from whatsapp_mcp.archive.facts import Flag
+from whatsapp_mcp.archive.facts import UNREAD_SQL, Flag
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.query import HAS, Query, parse
 from whatsapp_mcp.archive.records import (
@@ -23,7 +23,7 @@ RELEVANCE_CANDIDATES: Final = 5_000
 _SCAN_SECONDS: Final = 1.2
 _SCAN_ROWS: Final = 2_000
 _STATES: Final = {
-    "unread": "m.sender_id != 0 AND m.kind != 14 AND m.id > c.read_id",
+    "unread": UNREAD_SQL,
     "starred": f"m.flags & {int(Flag.STARRED)} != 0",
     "mine": "m.sender_id = 0",
     "forwarded": f"m.flags & {int(Flag.FORWARDED)} != 0",

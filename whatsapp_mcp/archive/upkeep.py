@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from whatsapp_mcp.archive import feed, index, ingest, merge, queries, schema
 from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event, history
-from whatsapp_mcp.archive.facts import Fact, MessageFact
-from whatsapp_mcp.archive.store import transaction
+from whatsapp_mcp.archive.facts import UNKNOWN, Fact, MessageFact
+from whatsapp_mcp.archive.store import connect_reader, transaction
 
 _PART_BITS = 20
+_CHECKS_INDEX = (3, 44, 0)
+"""The SQLite whose `integrity_check` looks into the search index by itself, without writing."""
 _FREE_SHARE = 0.1
 """Share of free pages from which the file is packed."""
 
@@ -67,7 +70,8 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
     """Decode messages of unknown kind anew from their raw protobufs."""
     known = 0
     for message, chat in db.execute(
-        "SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = 16"
+        "SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = ?",
+        (UNKNOWN,),
     ).fetchall():
         row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
         if row is None:
@@ -80,17 +84,18 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
         except UNDECODABLE:
             continue
         ingest.Ingest(db).apply([fact for fact in facts if isinstance(fact, MessageFact)])
-        known += db.execute("SELECT kind != 16 FROM messages WHERE id = ?", (message,)).fetchone()[0]
+        known += db.execute("SELECT kind != ? FROM messages WHERE id = ?", (UNKNOWN, message)).fetchone()[0]
     return known
 
 
 def check(db: sqlite3.Connection) -> tuple[str, ...]:
     """See `Archive.check`."""
     found = [row[0] for row in db.execute("PRAGMA integrity_check(20)").fetchall() if row[0] != "ok"]
-    try:
-        db.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
-    except sqlite3.DatabaseError as error:
-        found.append(f"search index: {error}")
+    if sqlite3.sqlite_version_info < _CHECKS_INDEX and not db.execute("PRAGMA query_only").fetchone()[0]:
+        try:
+            db.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            found.append(f"search index: {error}")
     for what, sql in (
         (
             "messages without a chat",
@@ -114,6 +119,16 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
         if count:
             found.append(f"{count} {what}")
     return tuple(found)
+
+
+def check_file(path: Path) -> tuple[str, ...]:
+    """See `Archive.check`; without writing, so beside the server that hosts the account."""
+    try:
+        db, _ = connect_reader(path)
+        with closing(db):
+            return check(db)
+    except sqlite3.DatabaseError as error:
+        return (str(error),)
 
 
 def optimize(db: sqlite3.Connection) -> None:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.facts import POLL
 
 POLL_VOTE = "Poll Vote"
 
@@ -53,7 +54,8 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     if not sealed:
         return True
     row = db.execute(
-        "SELECT sender_id, details FROM messages WHERE chat_id = ? AND wa_id = ? AND kind = 11", (chat, poll)
+        "SELECT sender_id, details FROM messages WHERE chat_id = ? AND wa_id = ? AND kind = ?",
+        (chat, poll, POLL),
     ).fetchone()
     secret = json.loads(row[1]).get("secret") if row and row[1] else None
     if secret is None:
