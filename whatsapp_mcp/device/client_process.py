@@ -171,6 +171,7 @@ class Client:
             with anyio.move_on_after(protocol.HOST_GONE_SECONDS + 0.1):
                 await process.wait()
             if process.returncode is None:
+                self._ending.set()
                 with suppress(ProcessLookupError):
                     process.kill()
             with anyio.move_on_after(_REAP_LIMIT):

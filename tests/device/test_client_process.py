@@ -1,0 +1,92 @@
+"""The host's side of a client process, with programs that are none."""
+
+from __future__ import annotations
+
+import sys
+
+import anyio
+import pytest
+
+from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
+from whatsapp_mcp.device import client_process, state
+from whatsapp_mcp.device.client_process import LOG_LIMIT, Client, open_log
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.settings import AccountFolder, AccountSettings
+
+pytestmark = pytest.mark.anyio
+
+
+async def no_notice(method: str, params: Params, generation: int) -> None:
+    """Nobody listens."""
+
+
+def client(folder: AccountFolder, program: tuple[str, ...], reports: list[state.ClientEvent]) -> Client:
+    return Client(7, folder, AccountSettings(), reports.append, no_notice, program)
+
+
+def python(code: str) -> tuple[str, ...]:
+    return (sys.executable, "-c", code)
+
+
+@pytest.mark.parametrize(
+    ("program", "reason"),
+    [
+        (("/no/such/program",), "could not be started"),
+        (python(f"raise SystemExit({EXIT_NO_LIBRARY})"), "client.log says why"),
+        (python("import os; os.kill(os.getpid(), 9)"), "signal 9"),
+        (python("print('nonsense', flush=True)"), "ended"),
+    ],
+)
+async def test_a_program_that_is_no_client_is_reported_with_its_reason(
+    folder: AccountFolder, program: tuple[str, ...], reason: str
+) -> None:
+    reports: list[state.ClientEvent] = []
+    with anyio.fail_after(10):
+        await client(folder, program, reports).run()
+    (ended,) = reports
+    assert isinstance(ended, state.Ended)
+    assert ended.generation == 7
+    assert reason in ended.reason
+
+
+async def test_a_program_that_never_speaks_is_given_up(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_process, "_START_LIMIT", 0.2)
+    reports: list[state.ClientEvent] = []
+    with anyio.fail_after(10):
+        await client(folder, python("import time; time.sleep(60)"), reports).run()
+    assert isinstance(reports[0], state.Ended)
+    assert "did not start" in reports[0].reason
+
+
+async def test_one_that_ignores_its_closed_pipe_is_killed_within_a_second(folder: AccountFolder) -> None:
+    stubborn = python("import time\nwhile True: time.sleep(1)")
+    reports: list[state.ClientEvent] = []
+    it = client(folder, stubborn, reports)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(it.run)
+        await anyio.sleep(0.3)
+        with anyio.fail_after(2), pytest.raises(WhatsAppError):
+            it.end()
+            await it.call("probe", deadline=1.5)
+    assert len(reports) == 1
+
+
+async def test_one_that_is_ended_before_it_runs_never_starts(folder: AccountFolder) -> None:
+    reports: list[state.ClientEvent] = []
+    it = client(folder, ("/no/such/program",), reports)
+    it.end()
+    await it.run()
+    assert isinstance(reports[0], state.Ended)
+    assert "before it started" in reports[0].reason
+
+
+def test_a_full_log_is_put_aside(folder: AccountFolder) -> None:
+    folder.client_log.write_bytes(b"x" * (LOG_LIMIT + 1))
+    with open_log(folder) as log:
+        log.write(b"new\n")
+    assert folder.client_log.read_bytes() == b"new\n"
+    assert folder.client_log.stat().st_mode & 0o077 == 0
+    assert folder.client_log.with_name("client.log.1").exists()
