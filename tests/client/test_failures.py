@@ -67,6 +67,7 @@ def test_a_query_that_times_out_before_a_send_means_that_nothing_went_out() -> N
         ("failed to get device list: websocket disconnected before info query returned", NotConnected),
         ("client is nil", NotConnected),
         ("failed to send message node: frame socket is closed", NotConnected),
+        ("failed to save cached sessions: disk I/O error: file too large", NotConnected),
         ("frame socket is closed", SendUnknown),
         ("websocket not connected", SendUnknown),
         ("failed to write msg: use of closed network connection", SendUnknown),

@@ -160,10 +160,12 @@ async def test_a_journal_that_cannot_be_written_is_told_and_nothing_is_lost(
         await wa.person("Ann").says("during")
         assert "locked" in (await linked.hear(STUCK))["error"]
         assert texts(tmp_path) == []
+        await wa.me.offline()
         lock.execute("ROLLBACK")
     finally:
         lock.close()
     await linked.hear(UNSTUCK)
+    await linked.hear(ENDED)
     assert await journaled_texts(linked, tmp_path, 1) == ["during"]
 
 

@@ -45,6 +45,11 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
             NotConnected,
             "The link to WhatsApp is down.",
         ),
+        (
+            r"disk I/O error|database or disk is full",
+            NotConnected,
+            "The client library cannot write its keys to the disk.",
+        ),
         (r"no LID found for|is not on WhatsApp", NotOnWhatsApp, "This number has no WhatsApp account."),
         (r"\b429\b|rate-overlimit", RateLimited, "WhatsApp asks for fewer requests."),
         (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),

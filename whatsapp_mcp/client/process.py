@@ -29,6 +29,8 @@ from whatsapp_mcp.client.protocol import (
     READY,
     STATE,
     STATE_EVENTS,
+    STUCK,
+    UNSTUCK,
     EventCode,
 )
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
@@ -38,6 +40,7 @@ _THREADS: Final = 64
 """Each call into the library holds one until Go answers, which may take minutes."""
 _FIRST_QR_SECONDS: Final = 60.0
 _NEXT_QR_SECONDS: Final = 20.0
+_LEAVE_LIMIT: Final = 10.0
 
 _HOST_MAY_PAUSE: Final = math.inf
 """A stopped host reads on when it is continued; a dead one closes the pipe."""
@@ -95,6 +98,8 @@ class ClientProcess:
         self._qr_count = 0
         self._logged_in = False
         self._logged_out = False
+        self._stuck = anyio.Event()
+        self._unstuck = anyio.Event()
         self._link_calls: dict[str, Callable[[Arguments], Awaitable[Any]]] = {
             "connect": self._connect,
             "pair_phone": self._pair_phone,
@@ -110,8 +115,21 @@ class ClientProcess:
         self._announcements.add(READY, {"pid": os.getpid(), "library": VERSION})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._announcements.run, peer)
+            tasks.start_soon(self._stay_away_while_stuck)
             await peer.wait_closed()
             tasks.cancel_scope.cancel()
+
+    async def _stay_away_while_stuck(self) -> None:
+        """Leave WhatsApp when the journal cannot be written, and end once it can.
+
+        The library's keys are on the same disk. What it cannot decrypt without them it asks for again a few
+        times within moments, then never; what comes while nobody is logged in waits at WhatsApp.
+        """
+        await self._stuck.wait()
+        with anyio.move_on_after(_LEAVE_LIMIT):
+            await self._library.client.disconnect()
+        await self._unstuck.wait()
+        self._announcements.add(ENDED, {"error": "Received events can be stored again."})
 
     def _on_event(self, code: int, payload: bytes) -> None:
         if code == EventCode.CONNECTED:
@@ -125,6 +143,10 @@ class ClientProcess:
 
     def _announce(self, method: str, params: Params) -> None:
         self._loop.call_soon_threadsafe(self._announcements.add, method, params)
+        if method == STUCK:
+            self._loop.call_soon_threadsafe(self._stuck.set)
+        elif method == UNSTUCK:
+            self._loop.call_soon_threadsafe(self._unstuck.set)
 
     def _on_qr(self, text: str) -> None:
         lifetime = _NEXT_QR_SECONDS if self._qr_count else _FIRST_QR_SECONDS
