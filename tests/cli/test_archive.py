@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -11,6 +14,7 @@ from typer.testing import CliRunner
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, NOON, journal
+from tests.fixtures import command
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.cli.archive import app
@@ -45,8 +49,8 @@ def run(*arguments: str) -> tuple[int, str]:
 def test_it_tells_checks_and_packs(home: Path) -> None:
     assert "2 messages in 2 chats" in run("stats")[1]
     assert run("check") == (0, "The archive is whole.\n")
-    for command in ("optimize", "rebuild", "redecode"):
-        assert run(command)[0] == 0
+    for name in ("optimize", "rebuild", "redecode"):
+        assert run(name)[0] == 0
 
 
 def test_it_exports_a_chat_by_name(home: Path) -> None:
@@ -82,3 +86,93 @@ def test_it_writes_nothing_while_a_server_holds_the_account(home: Path) -> None:
         assert run("stats")[0] == 0
     finally:
         lock.release()
+
+
+def test_it_answers_programs_in_json(home: Path) -> None:
+    told = json.loads(run("stats", "--json")[1])
+    assert (told["messages"], told["chats"]) == (2, 2)
+    assert told["first"].startswith("2023-11-14T")
+    assert json.loads(run("check", "--json")[1]) == {"faults": []}
+    assert json.loads(run("redecode", "--json")[1]) == {"known": 0}
+    assert json.loads(run("purge", "--all", "--yes", "--json")[1]) == {"deleted": 2}
+    source = home / "_chat.txt"
+    source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
+    imported = json.loads(run("import", str(source), "--chat", ANA, "--json")[1])
+    assert imported == {"messages": 1, "duplicates": 0, "skipped": 0}
+
+
+@pytest.mark.parametrize(
+    ("form", "sign"), [("jsonl", '"text":"hello"'), ("text", "Ana: hello"), ("html", "<h1>")]
+)
+def test_it_exports_every_form_to_a_file_and_to_stdout(home: Path, form: str, sign: str) -> None:
+    target = home / "out"
+    assert run("export", str(target), "--format", form)[0] == 0
+    done = CliRunner().invoke(app, ["export", "-", "--format", form])
+    assert done.exit_code == 0
+    assert sign in done.stdout
+    assert done.stdout == target.read_text(encoding="utf-8")
+
+
+def test_a_purge_asks_first(home: Path) -> None:
+    refused = CliRunner().invoke(app, ["purge", "--all"], input="n\n")
+    assert refused.exit_code == 1
+    assert "2 messages" in run("stats")[1]
+    agreed = CliRunner().invoke(app, ["purge", "--all"], input="y\n")
+    assert "2 messages deleted" in agreed.stdout
+
+
+def test_what_only_reads_works_beside_a_server(home: Path) -> None:
+    lock = HostLock(settings.load().account_folder().host_lock)
+    assert lock.acquire()
+    try:
+        for arguments in (["stats"], ["check"], ["export", str(home / "out")]):
+            assert run(*arguments)[0] == 0, arguments
+    finally:
+        lock.release()
+
+
+def test_a_damaged_search_index_is_found_and_built_anew(home: Path) -> None:
+    with closing(sqlite3.connect(settings.load().account_folder().archive_db)) as db:
+        db.execute("UPDATE fts_data SET block = x'0000000a000000010203' WHERE id > 100")
+        db.commit()
+    code, said = run("check")
+    assert code == 1, said
+    assert run("rebuild")[0] == 0
+    assert run("check") == (0, "The archive is whole.\n")
+
+
+def test_a_damaged_file_is_told_without_a_traceback(home: Path) -> None:
+    path = settings.load().account_folder().archive_db
+    path.write_bytes(b"no database at all, but longer than its header would be" * 100)
+    for arguments in (["check"], ["stats"], ["optimize"], ["export", "-"]):
+        code, said = run(*arguments)
+        assert code == 1
+        assert "not a database" in said, said
+
+
+def test_a_file_that_cannot_be_written_is_told_without_a_traceback(home: Path) -> None:
+    code, said = run("export", str(home / "nowhere" / "out"))
+    assert code == 1
+    assert "No such file" in said
+
+
+def test_the_commands_work_as_a_process(home: Path) -> None:
+    """`home` is in the environment, so the processes use it too."""
+    source = home / "_chat.txt"
+    source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
+    steps = [
+        (["import", str(source), "--chat", ANA], "1 new"),
+        (["stats"], "3 messages in 2 chats"),
+        (["check"], "whole"),
+        (["optimize"], "Packed"),
+        (["rebuild"], "new"),
+        (["redecode"], "0 messages"),
+        (["export", "-", "--format", "text"], "Ana: earlier"),
+        (["purge", "--chat", ANA, "--yes"], "2 messages deleted"),
+    ]
+    for arguments, expected in steps:
+        done = subprocess.run(
+            command("archive", *arguments), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert expected in done.stdout

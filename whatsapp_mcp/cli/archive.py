@@ -1,26 +1,42 @@
 """`whatsapp-mcp archive …`: look after what was said, take it out, bring it in, delete it.
 
 What writes needs the account for itself: it takes the host's lock and refuses while a server holds it.
+What only reads (`stats`, `check`, `export`) works beside a server.
 """
 
 from __future__ import annotations
 
+import json
+import shutil
+import sqlite3
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeVar
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import anyio
+import anyio.to_thread
 import typer
 from rich.console import Console
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.archive import Archive, MessageFilter, ReadingArchive, export, open_archive
+from whatsapp_mcp.archive import (
+    Archive,
+    ImportResult,
+    MessageFilter,
+    ReadingArchive,
+    export,
+    open_archive,
+    upkeep,
+)
 from whatsapp_mcp.archive.query import day
-from whatsapp_mcp.cli.report import print_error
+from whatsapp_mcp.cli.report import print_error, rfc3339
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
 
 T = TypeVar("T")
@@ -28,7 +44,10 @@ T = TypeVar("T")
 app = typer.Typer(help="Check, export, import and purge the archive of your messages.", no_args_is_help=True)
 
 Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the WhatsApp account.")]
+_STDOUT = Path("-")
+
 Chat = Annotated[str | None, typer.Option(metavar="CHAT", help="Number, jid or name of the chat.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
 class Form(StrEnum):
@@ -40,65 +59,79 @@ class Form(StrEnum):
 
 
 @app.command()
-def stats(account: Account = "default") -> None:
+def stats(as_json: AsJson = False, account: Account = "default") -> None:
     """Tell how much is archived."""
     found = _read(account, lambda archive: archive.statistics())
-    typer.echo(
+    lines = [
         f"{found.messages} messages in {found.chats} chats, {found.contacts} contacts, {found.media} files"
-    )
+    ]
     if found.first and found.last:
-        typer.echo(f"from {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}, {found.bytes / 1e6:.1f} MB")
+        lines.append(f"from {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}, {found.bytes / 1e6:.1f} MB")
     if found.undecoded:
-        typer.echo(f"{found.undecoded} events cannot be decoded; try `archive redecode` after an upgrade")
+        lines.append(f"{found.undecoded} events cannot be decoded; try `archive redecode` after an upgrade")
+    _tell("\n".join(lines), as_json, **asdict(found))
 
 
 @app.command()
-def check(account: Account = "default") -> None:
+def check(as_json: AsJson = False, account: Account = "default") -> None:
     """Check files and search index; exit code 1 when something is wrong."""
-    faults = _write(account, lambda archive: archive.check())
-    for fault in faults:
-        typer.echo(fault)
+    path = _loaded().account_folder(account).archive_db
+
+    async def run() -> tuple[str, ...]:
+        return await anyio.to_thread.run_sync(upkeep.check_file, path)
+
+    faults = _or_exit(run)
+    _tell("\n".join(faults) or "The archive is whole.", as_json, faults=faults)
     if faults:
         raise typer.Exit(1)
-    typer.echo("The archive is whole.")
 
 
 @app.command()
 def optimize(account: Account = "default") -> None:
     """Pack the search index and the file."""
     _write(account, lambda archive: archive.optimize())
+    typer.echo("Packed.")
 
 
 @app.command()
 def rebuild(account: Account = "default") -> None:
     """Build the search index anew from the messages."""
     _write(account, lambda archive: archive.rebuild())
+    typer.echo("The search index is new.")
 
 
 @app.command()
-def redecode(account: Account = "default") -> None:
+def redecode(as_json: AsJson = False, account: Account = "default") -> None:
     """Decode again what an older version could not."""
-    typer.echo(f"{_write(account, lambda archive: archive.redecode())} messages and events became known.")
+    known = _write(account, lambda archive: archive.redecode())
+    _tell(f"{known} messages and events became known.", as_json, known=known)
 
 
 @app.command("export")
 def export_messages(
-    target: Annotated[Path, typer.Argument(help="The file to write.")],
+    target: Annotated[Path, typer.Argument(help="The file to write; `-` for stdout.")],
     form: Annotated[
         Form, typer.Option("--format", help="For programs, for reading, or a page with media.")
     ] = Form.JSONL,
     chat: Chat = None,
     account: Account = "default",
 ) -> None:
-    """Write messages to a file, oldest first."""
+    """Write messages to a file or stdout, oldest first; stdout gets no media."""
     loaded = _loaded()
     media = loaded.account_folder(account).media
 
     async def run(archive: ReadingArchive) -> int:
         where = MessageFilter(chat=await _resolve(archive, chat) if chat else None)
-        return await export(archive, target, form.value, where, media=media, zone=_zone(loaded))
+        if target != _STDOUT:
+            return await export(archive, target, form.value, where, media=media, zone=_zone(loaded))
+        with TemporaryDirectory() as folder:
+            whole = Path(folder) / "export"
+            count = await export(archive, whole, form.value, where, zone=_zone(loaded))
+            with whole.open("rb") as source:
+                shutil.copyfileobj(source, sys.stdout.buffer)
+            return count
 
-    typer.echo(f"{_read(account, run)} messages written to {target}.")
+    typer.echo(f"{_read(account, run)} messages written to {target}.", err=True)
 
 
 @app.command("import")
@@ -110,22 +143,26 @@ def import_messages(
     me: Annotated[
         str | None, typer.Option(metavar="NAME", help="Your own name in the exported chat.")
     ] = None,
+    as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
     """Take over an exported chat (give --chat), or the messages.db of lharries' bridge."""
     zone = _zone(_loaded())
 
-    async def run(archive: Archive) -> str:
+    async def run(archive: Archive) -> ImportResult:
         if source.suffix == ".db":
-            result = await archive.import_bridge(source)
-        elif chat is None:
+            return await archive.import_bridge(source)
+        if chat is None:
             raise InvalidArgument("An exported chat does not say which chat it is.", "Give --chat.")
-        else:
-            jid = await _resolve(archive, chat)
-            result = await archive.import_chat_export(source, jid, me=me, zone=zone)
-        return f"{result.messages} new, {result.duplicates} known already, {result.skipped} skipped."
+        jid = await _resolve(archive, chat)
+        return await archive.import_chat_export(source, jid, me=me, zone=zone)
 
-    typer.echo(_write(account, run))
+    done = _write(account, run)
+    _tell(
+        f"{done.messages} new, {done.duplicates} known already, {done.skipped} skipped.",
+        as_json,
+        **asdict(done),
+    )
 
 
 @app.command()
@@ -136,6 +173,7 @@ def purge(
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every message of the account.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
     """Delete messages from this machine for good; WhatsApp keeps its own."""
@@ -151,7 +189,13 @@ def purge(
         jid = await _resolve(archive, chat) if chat else None
         return await archive.purge(chat=jid, before=span[0] if span else None)
 
-    typer.echo(f"{_write(account, run)} messages deleted.")
+    deleted = _write(account, run)
+    _tell(f"{deleted} messages deleted.", as_json, deleted=deleted)
+
+
+def _tell(words: str, as_json: bool, **facts: Any) -> None:
+    """Say it to a person, or its facts to a program."""
+    typer.echo(json.dumps(facts, ensure_ascii=False, default=rfc3339) if as_json else words)
 
 
 async def _resolve(archive: ReadingArchive, text: str) -> str:
@@ -211,7 +255,7 @@ async def _alone(account: str) -> AsyncIterator[Archive]:
     if not lock.acquire():
         raise Busy(
             f"A server of this account is running (process {lock.holder()}).",
-            "End the applications that use whatsapp-mcp, then try again.",
+            "End the applications and services that use whatsapp-mcp, then try again.",
         )
     try:
         async with open_archive(folder, write=True) as archive:
@@ -224,5 +268,10 @@ def _or_exit(run: Callable[[], Awaitable[T]]) -> T:
     try:
         return anyio.run(run)
     except WhatsAppError as error:
-        print_error(Console(stderr=True, highlight=False), error)
-        raise typer.Exit(1) from None
+        failure = error
+    except OSError as error:
+        failure = InvalidArgument(f"{error.strerror}: {error.filename}.", "Name another file.")
+    except sqlite3.Error as error:
+        failure = Busy(f"The archive cannot be used: {error}.", "Run `whatsapp-mcp archive check`.")
+    print_error(Console(stderr=True, highlight=False), failure)
+    raise typer.Exit(1)
