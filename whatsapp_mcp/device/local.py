@@ -198,7 +198,9 @@ class LocalDevice(Acts, Topics):
                 self._ingest_trouble(self._trouble)
         if before.linked and not after.linked:
             self._owner = None
-        self._linking.enter(after.state, after.reason, self._owner.number if self._owner else None)
+        # While a code is awaited or shown, its absence is told by its absence.
+        reason = None if after.state is ConnectionState.LINKING else after.reason
+        self._linking.enter(after.state, reason, self._owner.number if self._owner else None)
 
     async def _look_up_owner(self) -> None:
         try:
