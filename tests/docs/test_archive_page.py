@@ -1,0 +1,117 @@
+"""What the archive's page shows of searching and of the command line is true."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sqlite3
+import zipfile
+from contextlib import closing
+from datetime import UTC
+from functools import partial
+from pathlib import Path
+
+import anyio
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from tests.archive import events as ev
+from tests.archive.events import GROUP, NOON, journal
+from whatsapp_mcp import settings
+from whatsapp_mcp.archive import Archive, GroupUpdate, open_archive
+from whatsapp_mcp.archive.query import HAS, IS, day
+from whatsapp_mcp.cli.archive import app
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.settings import AccountFolder
+
+PAGE = (Path(__file__).parents[2] / "docs" / "archive.md").read_text(encoding="utf-8")
+ANA = "15550001111@s.whatsapp.net"
+SPRING = NOON + 15_200_000
+"""2024-05-08."""
+
+BRIDGE = """CREATE TABLE chats (jid, name);
+CREATE TABLE messages (id, chat_jid, sender, content, timestamp, is_from_me, media_type, filename, url,
+media_key, file_sha256, file_enc_sha256, file_length);"""
+
+FOUND = {
+    "meeting noon": "M1 M2",
+    '"meeting at noon"': "M1",
+    "meet*": "M1 M2 M3 M4",
+    "meeting -cancelled": "M1 M2",
+    "from:ana": "M1 M2 I1",
+    "from:me": "M4",
+    "from:+15550001111": "M1 M2 I1",
+    'in:"Book Club"': "M2 M3 I1",
+    "has:image": "I1",
+    "is:unread": "M1",
+    "after:2024-05-01": "M4 I1",
+    "before:2024-06": "M1 M2 M3 M4 I1",
+}
+"""Every whole query of the table and what it finds."""
+
+
+async def fill(archive: Archive) -> None:
+    image = E2E.Message()
+    image.imageMessage.caption = "the hall"
+    club = partial(ev.message, chat=GROUP, at=NOON - 86_400)
+    await archive.record_groups([GroupUpdate(GROUP, "Book Club")])
+    await archive.ingest(
+        journal(
+            [
+                club("M2", "noon suits me for the meeting", sender=ANA),
+                club("M3", "meeting cancelled", sender=ev.BOB),
+                ev.message("I1", image, chat=GROUP, sender=ANA, at=SPRING, name="Ana"),
+                ev.receipt("I1", chat=GROUP, sender=None, at=SPRING + 9),
+                ev.message("M1", "meeting at noon", chat=ANA, name="Ana"),
+                ev.message("M4", "meetings bore me", chat=ev.BOB, sender=None, at=SPRING),
+            ]
+        )
+    )
+
+
+def searching() -> list[list[str]]:
+    """The rows of the table, each a list of what stands in backticks in its two cells."""
+    table = PAGE.split("## Searching")[1].split("\n## ")[0]
+    return [re.findall(r"`([^`]+)`", line) for line in table.splitlines() if line.startswith("| `")]
+
+
+@pytest.mark.anyio
+async def test_every_query_on_the_page_finds_what_it_says(tmp_path: Path) -> None:
+    async with open_archive(AccountFolder("default", tmp_path), write=True) as archive:
+        await fill(archive)
+        shown = [piece for row in searching() for piece in row if ":" in piece or row.index(piece) == 0]
+        assert sorted(shown) == sorted(FOUND)
+        for query, expected in FOUND.items():
+            found = [message.message_id for message in (await archive.search(query)).items]
+            assert sorted(found) == sorted(expected.split()), query
+
+
+def test_every_word_after_an_operator_is_known() -> None:
+    words = {row[0]: row[1:] for row in searching()}
+    assert set(words["has:image"]) <= {*HAS, "link", "media"}
+    assert {"unread", *words["is:unread"]} == IS
+    for span in [piece for piece in words["after:2024-05-01"] if ":" not in piece]:
+        assert day(span, UTC) is not None, span
+
+
+def test_every_archive_command_on_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("WhatsApp Chat - Ana.zip", "w") as chat:
+        chat.writestr("_chat.txt", "[14/11/2023, 10:00:00] Ana: earlier\n")
+    with closing(sqlite3.connect("messages.db")) as bridge:
+        bridge.executescript(BRIDGE)
+
+    async def make() -> None:
+        async with open_archive(settings.load().account_folder(), write=True) as archive:
+            await fill(archive)
+
+    anyio.run(make)
+    shown = re.findall(r"^whatsapp-mcp archive (.+)$", PAGE, re.MULTILINE)
+    assert len(shown) >= 8
+    for line in shown:
+        done = CliRunner().invoke(app, shlex.split(line), input="y\n")
+        assert done.exit_code == 0, (line, done.output)
+    named = re.findall(r"\| `whatsapp-mcp archive (\w+)", PAGE)
+    assert set(named) == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
