@@ -8,9 +8,9 @@ import os
 import random
 import time
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 
@@ -27,11 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class Stage:
-    """What faults act on.
-
-    Attributes:
-        witness: Whose word on the link does not count while a fault holds that server.
-    """
+    """What faults act on."""
 
     def __init__(
         self, wa: WhatsApp, fleet: Fleet, traffic: Traffic, chance: random.Random, account: Path
@@ -237,6 +233,3 @@ def signal_process(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError as error:
         raise Impossible("the process has just ended") from error
-
-
-Status = Mapping[str, Any]

@@ -16,6 +16,8 @@ from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator.people import Person
 
+_NOT_HANDED_OVER: Final = "acknowledged by the client library and not handed over when its process ended"
+
 LOST_AT_MOST: Final = 101
 """Messages that the library may have acknowledged and not handed over when its process ends."""
 LOSS_WINDOW: Final = 5.0
@@ -116,6 +118,9 @@ def _compare_incoming(
                 verdict.unexplained.append(f"{message.text} from {message.chat} is missing: {message}")
             else:
                 verdict.explained[cause].append(message.text)
+    untold = verdict.explained.get(_NOT_HANDED_OVER)
+    if untold and not kept.gaps:
+        verdict.unexplained.append(f"{untold} were lost and the archive tells of no gap")
 
 
 def _loss(message: Spoken, kept: Kept, client_ends: Sequence[float], losses: Counter[float]) -> str | None:
@@ -127,7 +132,7 @@ def _loss(message: Spoken, kept: Kept, client_ends: Sequence[float], losses: Cou
     for end in client_ends:
         if end - LOSS_WINDOW <= message.acknowledged_at <= end + 1 and losses[end] < LOST_AT_MOST:
             losses[end] += 1
-            return "acknowledged by the client library and not handed over when its process ended"
+            return _NOT_HANDED_OVER
     return None
 
 
