@@ -129,9 +129,11 @@ def export_messages(
             count = await export(archive, whole, form.value, where, zone=_zone(loaded))
             with whole.open("rb") as source:
                 shutil.copyfileobj(source, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
             return count
 
-    typer.echo(f"{_read(account, run)} messages written to {target}.", err=True)
+    count = _read(account, run)
+    typer.echo(f"{count} messages written to {'stdout' if target == _STDOUT else target}.", err=True)
 
 
 @app.command("import")
@@ -269,6 +271,8 @@ def _or_exit(run: Callable[[], Awaitable[T]]) -> T:
         return anyio.run(run)
     except WhatsAppError as error:
         failure = error
+    except BrokenPipeError:
+        raise  # the reader of stdout has enough: Typer ends quietly
     except OSError as error:
         failure = InvalidArgument(f"{error.strerror}: {error.filename}.", "Name another file.")
     except sqlite3.Error as error:
