@@ -101,3 +101,31 @@ async def test_when_the_server_that_hosts_is_killed_another_goes_on(whatsapp: Wh
             await until_online(client)
             await insist(client, chat="Ann", text="are you there?", idempotency_key="1")
         assert [received.text for received in ann.inbox] == ["are you there?"]
+
+
+async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, home: Path) -> None:
+    ann = whatsapp.person("Ann")
+    linked, done = anyio.Event(), anyio.Event()
+    sent: set[str] = set()
+
+    async def application(number: int) -> None:
+        async with mcp_client(whatsapp, home) as client:
+            if number == 0:
+                await link(client, whatsapp)
+                linked.set()
+            await linked.wait()
+            await until_online(client)
+            await insist(client, chat=ann.number, text=f"from {number}", idempotency_key=f"key {number}")
+            sent.add(f"from {number}")
+            if len(sent) == 10:
+                assert len(processes(home, "whatsapp_mcp")) == 10
+                assert len(processes(home, "whatsapp_mcp.client")) == 1
+                done.set()
+            await done.wait()
+
+    with anyio.fail_after(3 * HEALED):
+        async with anyio.create_task_group() as tasks:
+            for number in range(10):
+                tasks.start_soon(application, number)
+    assert sorted(got.text for got in ann.inbox) == sorted(sent)
+    assert not processes(home, "whatsapp_mcp.client")
