@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
@@ -163,16 +164,33 @@ def client_config(host: Application, account: Account = "default") -> None:
 
 def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
     """Run `use` with the account's device and archive, hosted here or by the server that hosts it already."""
+    from whatsapp_mcp.device.background import background_tasks
     from whatsapp_mcp.device.runtime import open_device
 
     loaded = settings.load()
     logging.basicConfig(level=loaded.log_level.upper(), stream=sys.stderr)
+    outcome: list[T] = []
 
-    async def run() -> T:
-        async with open_device(loaded, account) as (devices, archive):
-            return await use(devices, archive)
+    async def run() -> None:
+        with anyio.CancelScope() as scope:
+            async with background_tasks() as tasks:
+                tasks.start_soon(_cancel_on_interrupt, scope)
+                async with open_device(loaded, account) as (devices, archive):
+                    outcome.append(await use(devices, archive))
 
-    return anyio.run(run)
+    anyio.run(run)
+    if not outcome:
+        raise KeyboardInterrupt
+    return outcome[0]
+
+
+async def _cancel_on_interrupt(scope: anyio.CancelScope) -> None:
+    """Let Ctrl-C cancel the scope: asyncio's own way cancels once, and a wait that just ends can miss it."""
+    if sys.platform == "win32":
+        return
+    with anyio.open_signal_receiver(signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
 
 
 def _or_exit(act: Callable[[], T]) -> T:
