@@ -29,6 +29,17 @@ async def test_after_a_cut_the_client_is_back_and_nothing_is_lost(
     assert wa.log == []
 
 
+async def test_after_a_restart_of_the_servers_the_client_is_back_with_its_session(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
+    await shared_wa.restart()
+    await shared_client.wait("Connected")
+    sent = await ann.says("after the restart")
+    assert sent == (await shared_client.message()).Info.ID
+    assert shared_wa.log == []
+
+
 async def test_a_replaced_client_is_told_and_stays_away(wa: WhatsApp, client: NeonizeClient) -> None:
     await wa.replaced()
     await client.wait("StreamReplaced")

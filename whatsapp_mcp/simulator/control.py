@@ -37,6 +37,7 @@ _FAULTS = frozenset(
         "proxy_status",
         "recover",
         "refuse",
+        "restart",
         "reorder",
         "replaced",
         "skew_clock",

@@ -125,6 +125,12 @@ class WhatsApp:
         self.faults.refuse = True
         await self.cut()
 
+    async def restart(self, seconds: float = 0.5) -> None:
+        """Go down for so many seconds: connections are reset and refused, then all is as it was before."""
+        await self.refuse()
+        await anyio.sleep(seconds)
+        self.faults.refuse = False
+
     def go_silent(self) -> None:
         """Keep TCP up and neither read nor write on it, until `recover`."""
         self.faults.silence.shut()
