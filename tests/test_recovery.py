@@ -133,5 +133,5 @@ async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, ho
                 tasks.start_soon(application, number)
     assert sorted(got.text for got in ann.inbox) == sorted(sent)
     with anyio.fail_after(HEALED):
-        while processes(home, "whatsapp_mcp.client"):
+        while processes(home, "whatsapp_mcp.client"):  # noqa: ASYNC110  nothing tells of their end
             await anyio.sleep(0.05)
