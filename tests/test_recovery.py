@@ -132,6 +132,6 @@ async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, ho
             for number in range(10):
                 tasks.start_soon(application, number)
     assert sorted(got.text for got in ann.inbox) == sorted(sent)
-    with anyio.fail_after(HEALED):
+    with anyio.fail_after(3):
         while processes(home, "whatsapp_mcp.client"):  # noqa: ASYNC110  nothing tells of their end
             await anyio.sleep(0.05)

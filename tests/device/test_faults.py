@@ -89,7 +89,7 @@ async def test_a_client_that_is_stopped_is_replaced(wa: WhatsApp, linked: Hosted
     assert (await linked.until(S.DEGRADED)).reason
     with anyio.fail_after(20):
         await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
-    with anyio.fail_after(10):
+    with anyio.fail_after(3):
         await ended(pid)
 
 
