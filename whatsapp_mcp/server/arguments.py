@@ -122,6 +122,8 @@ async def find_known_chat(services: Services, text: str) -> Chat:
         ChatNotFound: Also when a number or jid was never seen.
     """
     chat = await find_chat(services, text)
+    if chat.last_message_at is not None:
+        return chat
     known = await services.archive.chat(chat.jid)
     if known is None:
         raise ChatNotFound(f"There is no chat with {text!r} yet.", "Find chats with list_chats.")

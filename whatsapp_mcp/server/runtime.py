@@ -79,8 +79,9 @@ class Runtime:
         Raises:
             WhatsAppError: Why they cannot be opened; `Busy` when it takes too long.
         """
-        with anyio.move_on_after(OPEN_LIMIT):
-            await self._opened.wait()
+        if self._services is None:
+            with anyio.move_on_after(OPEN_LIMIT):
+                await self._opened.wait()
         if self._services is not None:
             return self._services
         raise self._failure or Busy("The server is still starting.")

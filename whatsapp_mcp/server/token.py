@@ -7,6 +7,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.settings import make_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +19,10 @@ def load_or_make(home: Path) -> str:
     """The token in `home/http-token`; a new one (256 bits) when there is none.
 
     Raises:
+        InvalidArgument: The home folder cannot be made or written.
         Busy: The file exists and holds no token.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(home)
     path = home / FILE_NAME
     draft = home / f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}"
     if not path.exists():

@@ -17,7 +17,7 @@ from whatsapp_mcp.models import (
     SendReport,
     SendResult,
 )
-from whatsapp_mcp.server.render.sanitise import clean, clean_line
+from whatsapp_mcp.server.render.sanitise import clean, clean_line, full_name
 from whatsapp_mcp.server.render.times import rfc3339
 
 
@@ -149,8 +149,8 @@ def chat_data(chat: Chat, zone: tzinfo | None) -> ChatData:
     """One chat."""
     data = ChatData(
         jid=chat.jid,
-        name=clean_line(chat.name, 200),
-        kind=chat.kind.value,
+        name=full_name(chat.name),
+        kind=str(chat.kind),
         unread=chat.unread,
         last_message_at=rfc3339(chat.last_message_at, zone),
     )
@@ -176,16 +176,16 @@ def message_data(message: Message, zone: tzinfo | None) -> MessageData:
         ref=f"#{message.ref}",
         message_id=message.message_id,
         chat=message.chat,
-        chat_name=clean_line(message.chat_name, 200),
+        chat_name=full_name(message.chat_name),
         sender=message.sender,
-        sender_name=clean_line(message.sender_name, 200),
+        sender_name=full_name(message.sender_name),
         from_me=message.from_me,
-        kind=message.kind.value,
+        kind=str(message.kind),
         text=clean(message.text),
         timestamp=rfc3339(message.timestamp, zone),
     )
     if message.status:
-        data["status"] = message.status.value
+        data["status"] = str(message.status)
     if message.snippet:
         data["snippet"] = clean(message.snippet)
     if message.media:
@@ -195,9 +195,12 @@ def message_data(message: Message, zone: tzinfo | None) -> MessageData:
         data["edited_at"] = rfc3339(message.edited_at, zone)
     if message.revoked_at:
         data["revoked_at"] = rfc3339(message.revoked_at, zone)
-    for flag in ("forwarded", "mentions_me", "starred"):
-        if getattr(message, flag):
-            data[flag] = True
+    if message.forwarded:
+        data["forwarded"] = True
+    if message.mentions_me:
+        data["mentions_me"] = True
+    if message.starred:
+        data["starred"] = True
     if message.details:
         data["details"] = _cleaned(dict(message.details))
     return data
@@ -209,14 +212,14 @@ def _add_relations(data: MessageData, message: Message) -> None:
         data["reply_to"] = {
             "message_id": quote.message_id,
             "ref": ref_of(quote.ref),
-            "sender_name": clean_line(quote.sender_name or "", 200),
+            "sender_name": full_name(quote.sender_name or ""),
             "text": clean(quote.text or ""),
         }
     if message.reactions:
         data["reactions"] = [
             {
                 "emoji": clean_line(reaction.emoji, 20),
-                "sender_name": clean_line(reaction.sender_name, 200),
+                "sender_name": full_name(reaction.sender_name),
                 "from_me": reaction.from_me,
             }
             for reaction in message.reactions
@@ -224,8 +227,8 @@ def _add_relations(data: MessageData, message: Message) -> None:
     if message.poll:
         data["poll"] = [
             {
-                "name": clean_line(option.name, 200),
-                "voters": [clean_line(voter, 200) for voter in option.voters],
+                "name": full_name(option.name),
+                "voters": [full_name(voter) for voter in option.voters],
             }
             for option in message.poll
         ]
@@ -235,7 +238,7 @@ def media_data(media: Media) -> dict[str, Any]:
     """What is known of a file, without the unknown."""
     known = {
         "mime_type": media.mime_type,
-        "file_name": None if media.file_name is None else clean_line(media.file_name, 200),
+        "file_name": None if media.file_name is None else full_name(media.file_name),
         "size": media.size,
         "duration": media.duration,
         "width": media.width,
@@ -268,12 +271,12 @@ def messages_data(page: Page[Message], zone: tzinfo | None) -> MessagesData:
 
 def contact_data(contact: Contact) -> ContactData:
     """One person."""
-    data = ContactData(jid=contact.jid, name=clean_line(contact.name, 200), number=contact.number)
+    data = ContactData(jid=contact.jid, name=full_name(contact.name), number=contact.number)
     if contact.lid:
         data["lid"] = contact.lid
     for key in ("saved_name", "push_name", "business_name"):
         if name := getattr(contact, key):
-            data[key] = clean_line(name, 200)
+            data[key] = full_name(name)
     return data
 
 
@@ -292,7 +295,7 @@ def profile_data(
     if details.picture:
         data["picture"] = details.picture
     if details.business:
-        data["business"] = clean_line(details.business, 200)
+        data["business"] = full_name(details.business)
     if last:
         data["last_message"] = message_data(last, zone)
     if note:
@@ -304,9 +307,9 @@ def poll_data(message: Message) -> PollData:
     """Votes of a poll."""
     options = [
         {
-            "name": clean_line(option.name, 200),
+            "name": full_name(option.name),
             "votes": len(option.voters),
-            "voters": [clean_line(voter, 200) for voter in option.voters],
+            "voters": [full_name(voter) for voter in option.voters],
         }
         for option in message.poll
     ]
@@ -332,7 +335,7 @@ def report_data(report: SendReport, zone: tzinfo | None) -> ReportData:
     """A send and its receipts."""
     deliveries = [
         DeliveryData(
-            contact=clean_line(delivery.contact, 200),
+            contact=full_name(delivery.contact),
             delivered_at=rfc3339(delivery.delivered_at, zone),
             read_at=rfc3339(delivery.read_at, zone),
         )

@@ -7,7 +7,7 @@ from datetime import tzinfo
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import ConnectionStatus, LinkState
-from whatsapp_mcp.server.render.sanitise import clean_line
+from whatsapp_mcp.server.render.sanitise import full_name
 from whatsapp_mcp.server.render.times import rfc3339
 
 
@@ -67,7 +67,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo | None) -> StatusData:
         logged_in=status.logged_in,
         device_id=status.device_id,
         number=status.number,
-        name=None if status.name is None else clean_line(status.name, 200),
+        name=None if status.name is None else full_name(status.name),
         generation=status.generation,
         last_event_at=rfc3339(status.last_event_at, zone),
         last_sent_at=rfc3339(status.last_sent_at, zone),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 _ANSI: Final = re.compile(
@@ -17,6 +18,11 @@ _INVISIBLE: Final = frozenset(
     "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0"
 )
 """Code points that show nothing although their category does not say so."""
+_SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_HIDING: Final = re.compile(f"[{''.join(sorted(_INVISIBLE))}{_SELECTORS}]")
+"""What hides although Python calls it printable."""
+_NAMES: Final = 512
+"""Names whose cleaned form is kept: the same few stand in every line of a list."""
 LINE_MARK: Final = " ⏎ "
 """Stands where a message had a line break."""
 
@@ -46,10 +52,17 @@ def clean(text: str) -> str:
 
     Line breaks of every kind become `\n`; emoji sequences keep their joiners.
     """
-    if text.isascii() and text.isprintable():
+    if _harmless(text):
         return text
     text = _LINE_BREAKS.sub("\n", _ANSI.sub("", text))
-    return "".join(char for index, char in enumerate(text) if _keeps(text, index))
+    if _harmless(text.replace("\n", "").replace("\t", "")):
+        return text
+    return "".join(char for index, char in enumerate(text) if _harmless(char) or _keeps(text, index))
+
+
+def _harmless(text: str) -> bool:
+    """Whether nothing in it needs a closer look; an answer for whole texts at the speed of C."""
+    return text.isprintable() and (text.isascii() or _HIDING.search(text) is None)
 
 
 def clean_line(text: str, limit: int | None = None) -> str:
@@ -63,6 +76,13 @@ def clean_line(text: str, limit: int | None = None) -> str:
     return line
 
 
+@lru_cache(_NAMES)
+def full_name(name: str) -> str:
+    """A name as programs get it: cleaned, on one line, at most 200 characters."""
+    return clean_line(name, 200)
+
+
+@lru_cache(_NAMES)
 def clean_name(name: str, limit: int = 48) -> str:
     """A person's or chat's name that cannot be taken for anything else in a line.
 

@@ -9,24 +9,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from typing import Final, Literal
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Media, Message, MessageKind, Page, SendStatus
 from whatsapp_mcp.server.render.data import ProfileData
 from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
-from whatsapp_mcp.server.render.times import clock, day, short
+from whatsapp_mcp.server.render.times import local, short
 
 Detail = Literal["concise", "full"]
 FENCE: Final = ("<messages>", "</messages>")
 CONCISE_TEXT: Final = 400
 FULL_TEXT: Final = 4000
 CHAT_TEXT: Final = 40
+_JIDS: Final = 512
 _SETTLED: Final = frozenset({SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ})
 
 
 def defuse(line: str) -> str:
     """A cleaned line that cannot close the fence around it."""
+    if "messages" not in line:
+        return line
     return line.replace("<messages", "‹messages").replace("</messages", "‹/messages")
 
 
@@ -39,6 +43,11 @@ def quoted(text: str, limit: int) -> str:
 def address(jid: str) -> str:
     """A jid as short as it stays usable: the number of a person, else the jid."""
     return Jid.parse(jid).bare.number or jid
+
+
+@lru_cache(_JIDS)
+def _number(jid: str) -> str | None:
+    return Jid.parse(jid).number
 
 
 def size_text(size: int) -> str:
@@ -112,7 +121,7 @@ def _after(message: Message, detail: Detail) -> str:
     return text
 
 
-def message_line(message: Message, zone: tzinfo | None, detail: Detail, *, with_chat: bool) -> str:
+def _message_line(message: Message, at: datetime, detail: Detail, *, with_chat: bool) -> str:
     """`#1042 14:03 Ann: see you at eight`; with the chat where the list mixes chats."""
     who = "me" if message.from_me else clean_name(message.sender_name or address(message.sender))
     where = ""
@@ -124,7 +133,7 @@ def message_line(message: Message, zone: tzinfo | None, detail: Detail, *, with_
             where = f" in {name}"
     identity = f" [{message.message_id} from {message.sender}]" if detail == "full" else ""
     return (
-        f"#{message.ref} {clock(message.timestamp, zone)} {defuse(who + where)}{identity}: "
+        f"#{message.ref} {at.hour:02}:{at.minute:02} {defuse(who + where)}{identity}: "
         f"{_before(message)}{body(message, detail)}{_after(message, detail)}"
     )
 
@@ -139,13 +148,13 @@ def message_lines(
 ) -> list[str]:
     """The lines of a list, each day said once."""
     lines: list[str] = []
-    last_day = ""
+    last_day = None
     for message in messages:
-        today = day(message.timestamp, zone)
-        if today != last_day:
-            lines.append(today)
+        at = local(message.timestamp, zone)
+        if (today := at.date()) != last_day:
+            lines.append(f"{today:%a %Y-%m-%d}")
             last_day = today
-        lines.append(message_line(message, zone, detail, with_chat=with_chat))
+        lines.append(_message_line(message, at, detail, with_chat=with_chat))
     return lines
 
 
@@ -169,13 +178,13 @@ def more(cursor: str | None) -> list[str]:
     return [f"More: cursor={cursor}"] if cursor else []
 
 
-def chat_line(chat: Chat, zone: tzinfo | None, now: datetime, detail: Detail, *, unique: bool) -> str:
+def _chat_line(chat: Chat, zone: tzinfo | None, now: datetime, detail: Detail, *, unique: bool) -> str:
     """`Ann Lee +15550001111, 2 unread, 14:03: see you at eight`; jids only where the name is not enough."""
     label = clean_name(chat.name)
     if detail == "full" or not unique:
         label += f" ({chat.jid})"
     elif chat.kind is ChatKind.DIRECT:
-        number = Jid.parse(chat.jid).number
+        number = _number(chat.jid)
         label += f" {number}" if number and number != chat.name else ""
     else:
         label += f" ({chat.kind.value})"
@@ -202,7 +211,7 @@ def chats_text(page: Page[Chat], zone: tzinfo | None, now: datetime, detail: Det
         return "\n".join(["Chats: none.", *page.notes])
     names = Counter(clean_name(chat.name).casefold() for chat in page.items)
     lines = [
-        chat_line(chat, zone, now, detail, unique=names[clean_name(chat.name).casefold()] == 1)
+        _chat_line(chat, zone, now, detail, unique=names[clean_name(chat.name).casefold()] == 1)
         for chat in page.items
     ]
     return "\n".join(["Chats, newest first:", fenced(lines), *page.notes, *more(page.next_cursor)])

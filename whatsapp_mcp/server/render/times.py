@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
@@ -13,8 +13,14 @@ _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def local(moment: datetime, zone: tzinfo | None) -> datetime:
-    """The moment in the person's zone; None is the system's."""
-    return moment.astimezone(zone)
+    """The moment in the person's zone, None is the system's; in UTC where the zone's calendar ends.
+
+    A chat that is muted for ever is muted until the last second of the year 9999, UTC.
+    """
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)
 
 
 def rfc3339(moment: datetime | None, zone: tzinfo | None) -> str | None:
@@ -22,21 +28,17 @@ def rfc3339(moment: datetime | None, zone: tzinfo | None) -> str | None:
     return None if moment is None else local(moment, zone).isoformat(timespec="seconds")
 
 
-def day(moment: datetime, zone: tzinfo | None) -> str:
-    """`Tue 2026-11-24`."""
-    return f"{local(moment, zone):%a %Y-%m-%d}"
-
-
 def clock(moment: datetime, zone: tzinfo | None) -> str:
     """`14:03`."""
-    return f"{local(moment, zone):%H:%M}"
+    then = local(moment, zone)
+    return f"{then.hour:02}:{then.minute:02}"
 
 
 def short(moment: datetime, zone: tzinfo | None, now: datetime) -> str:
     """As short as it stays clear: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
     then, today = local(moment, zone), local(now, zone)
     if then.date() == today.date():
-        return f"{then:%H:%M}"
+        return f"{then.hour:02}:{then.minute:02}"
     return f"{then.day} {then:%b %H:%M}" if then.year == today.year else f"{then:%Y-%m-%d}"
 
 
