@@ -62,7 +62,7 @@ def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("[surver]\nport = 1\n", "surver: unknown setting (*, line 1)"),
         ("[media]\nroots = [1]\n", "media.roots: * (*, line 2)"),
         ('timezone = "Mars/Base"\n', "timezone: *no IANA time zone (*, line 1)"),
-        ("server = 3\n", "server: * (*, line 1)"),
+        ("server = 3\n", "server: it is a section, not a value (*, line 1)"),
         ("[account]\ndevice_name = ''\n", "account.device_name: * (*, line 2)"),
         ("[server\n", "*not valid TOML*line 1*"),
         ("home = '/x'\n", "*'home' cannot be set here*"),
@@ -79,8 +79,13 @@ def test_what_is_wrong_in_the_file_is_told_with_its_line(tmp_path: Path, text: s
 
 def test_a_file_that_is_not_text_is_told(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InvalidArgument, match="not valid TOML"):
+    with pytest.raises(InvalidArgument, match="not UTF-8"):
         settings.load(tmp_path)
+
+
+def test_a_byte_order_mark_as_some_editors_write_it_is_no_mistake(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbflog_level = 'debug'\n")
+    assert settings.load(tmp_path).log_level == "debug"
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ def test_an_unknown_variable_stops_the_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     monkeypatch.setenv(variable, "1")
-    with pytest.raises(InvalidArgument):
+    with pytest.raises(InvalidArgument, match=rf"environment variable {variable}\b"):
         settings.load(tmp_path)
 
 
@@ -129,6 +134,23 @@ def test_an_accounts_folder_is_private(tmp_path: Path) -> None:
         os.umask(previous)
     made = [folder.path.parent.parent, folder.path.parent, folder.path, folder.media]
     assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o700}
+
+
+@pytest.mark.parametrize("where", ["file", "file/home"])
+def test_a_home_that_cannot_be_made_is_told_with_the_cure(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidArgument, match=str(tmp_path / where)) as caught:
+        settings.load(tmp_path / where).account_folder().create()
+    assert "WHATSAPP_MCP_HOME" in caught.value.action
+
+
+def test_a_home_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_path: Path, mode: int) -> bool:
+        return not mode & os.W_OK
+
+    monkeypatch.setattr(os, "access", refused)
+    with pytest.raises(InvalidArgument, match="not writable"):
+        settings.load(tmp_path).account_folder().create()
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../x", "-x", "a b", "x" * 65, "a\n"])

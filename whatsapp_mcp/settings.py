@@ -26,6 +26,8 @@ ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FILE_ONLY: Final = ("account", "policy")
+_SAID: Final = {"extra_forbidden": "unknown setting", "model_type": "it is a section, not a value"}
+"""What pydantic's types of error are called here."""
 
 
 UserPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
@@ -126,9 +128,13 @@ class AccountFolder:
     path: Path
 
     def create(self) -> None:
-        """Make the folder if it is not there, private to its owner."""
+        """Make the folder if it is not there, private to its owner.
+
+        Raises:
+            InvalidArgument: It cannot be made or written.
+        """
         for folder in (self.path.parent.parent, self.path.parent, self.path, self.media):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private(folder)
 
     @property
     def client_db(self) -> Path:
@@ -172,6 +178,24 @@ class AccountFolder:
         return runtime_folder() / f"{digest}.sock"
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder of the home if it is not there, private to its owner.
+
+    Raises:
+        InvalidArgument: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reason = None if os.access(folder, os.W_OK | os.X_OK) else "it is not writable"
+    except OSError as error:
+        reason = error.strerror
+    if reason is not None:
+        raise InvalidArgument(
+            f"{folder} cannot be used: {reason}.",
+            f"Make it a folder that you can write, or set {HOME_VARIABLE} to another.",
+        )
+
+
 def runtime_folder() -> Path:
     """A short, private folder for sockets, made if need be.
 
@@ -209,18 +233,11 @@ def load(home: Path | None = None) -> Settings:
     folder = home or Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp"))
     folder = folder.expanduser().absolute()
     config = folder / "config.toml"
-    values: dict[str, Any] = {}
-    text = ""
-    if config.exists():
-        try:
-            text = config.read_text(encoding="utf-8")
-            values = tomllib.loads(text)
-        except OSError as error:
-            raise InvalidArgument(
-                f"{config} cannot be read: {error.strerror}.", "Mend its rights."
-            ) from error
-        except ValueError as error:
-            raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Mend that line.") from error
+    text = _read(config)
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Mend that line.") from error
     if "home" in values:
         raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
     _overlay_environment(values)
@@ -228,6 +245,20 @@ def load(home: Path | None = None) -> Settings:
         return Settings.model_validate({**values, "home": folder})
     except ValidationError as error:
         raise InvalidArgument(*_explain(error, config, text)) from error
+
+
+def _read(config: Path) -> str:
+    """The text of the file; nothing where there is none."""
+    try:
+        return config.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise InvalidArgument(
+            f"{config} cannot be read: {error.strerror}.", "Make it a file that you can read."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"{config} is not UTF-8 text.", "Save it as UTF-8.") from error
 
 
 def _overlay_environment(values: dict[str, Any]) -> None:
@@ -252,11 +283,18 @@ def _overlay_environment(values: dict[str, Any]) -> None:
 def _explain(error: ValidationError, config: Path, text: str) -> tuple[str, str]:
     first = error.errors()[0]
     path = [part for part in first["loc"] if isinstance(part, str)]
-    line = _line_of(path, text)
-    place = f"{config}, line {line}" if line else f"environment or {config}"
     said = first["msg"].removeprefix("Value error, ")
-    what = "unknown setting" if first["type"] == "extra_forbidden" else said[:1].lower() + said[1:]
+    what = _SAID.get(first["type"], said[:1].lower() + said[1:])
+    place = _place_of(path, config, text)
     return f"{'.'.join(path)}: {what} ({place}).", "Correct or remove it, then start again."
+
+
+def _place_of(path: list[str], config: Path, text: str) -> str:
+    variable = ENV_PREFIX + "__".join(path).upper()
+    if variable in os.environ:
+        return f"environment variable {variable}"
+    line = _line_of(path, text)
+    return f"{config}, line {line}" if line else str(config)
 
 
 def _line_of(path: list[str], text: str) -> int | None:
