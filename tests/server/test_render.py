@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -103,3 +103,10 @@ def test_ages_and_days_are_counted_from_now() -> None:
     assert parse("3d", UTC, NOW) == NOW - timedelta(days=3)
     assert parse("yesterday", UTC, NOW) == datetime(2026, 11, 23, tzinfo=UTC)
     assert parse("2026-11-20", UTC, NOW) == datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def test_a_chat_muted_for_ever_can_be_told_in_every_zone() -> None:
+    for_ever = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    east, west = timezone(timedelta(hours=11)), timezone(timedelta(hours=-8))
+    assert rfc3339(for_ever, east) == "9999-12-31T23:59:59+00:00"
+    assert rfc3339(for_ever, west) == "9999-12-31T15:59:59-08:00"
