@@ -26,6 +26,7 @@ ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FILE_ONLY: Final = ("account", "policy")
+_RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 _SAID: Final = {"extra_forbidden": "unknown setting", "model_type": "it is a section, not a value"}
 """What pydantic's types of error are called here."""
 
@@ -119,6 +120,10 @@ class Settings(_Section):
             )
         return AccountFolder(name, self.home / "accounts" / name)
 
+    def accounts(self) -> list[str]:
+        """The names of the accounts that have a folder, sorted."""
+        return sorted(path.name for path in self.home.glob("accounts/*") if path.is_dir())
+
 
 @dataclass(frozen=True, slots=True)
 class AccountFolder:
@@ -199,24 +204,21 @@ def make_private(folder: Path) -> None:
 def runtime_folder() -> Path:
     """A short, private folder for sockets, made if need be.
 
+    It does not depend on the environment: MCP applications start their servers with few variables, and every
+    process of the account's owner has to find the same folder.
+
     Raises:
         InvalidArgument: Somebody else has made it: what is put there could be theirs to read.
     """
-    base = os.environ.get("XDG_RUNTIME_DIR")
-    if base and len(base) < 50 and Path(base).is_dir():
-        folder = Path(base) / "whatsapp-mcp"
-    else:
-        user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-        folder = Path(tempfile.gettempdir()) / f"whatsapp-mcp-{user}"
-        if len(str(folder)) > 70:
-            folder = Path("/tmp") / f"whatsapp-mcp-{user}"  # noqa: S108
+    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
+    bases = [Path(base.format(user=user)) for base in _RUNTIME_BASES]
+    base = next((base for base in bases if os.access(base, os.W_OK | os.X_OK)), Path(tempfile.gettempdir()))
+    folder = base / f"whatsapp-mcp-{user}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if hasattr(os, "getuid"):
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise InvalidArgument(
-                f"{folder} belongs to somebody else.", "Set XDG_RUNTIME_DIR to a folder of yours."
-            )
+            raise InvalidArgument(f"{folder} belongs to somebody else.", "Have it removed.")
         folder.chmod(0o700)
     return folder
 

@@ -21,12 +21,13 @@ from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 from whatsapp_mcp.cli.doctor import examine
 from whatsapp_mcp.cli.link import link as link_phone
-from whatsapp_mcp.cli.report import JsonReport, TerminalReport, print_error
+from whatsapp_mcp.cli.report import BriefFormatter, JsonReport, TerminalReport, print_error
 from whatsapp_mcp.cli.status import as_json as status_json
-from whatsapp_mcp.cli.status import settled_status
+from whatsapp_mcp.cli.status import settled_status, status_of_none
 from whatsapp_mcp.cli.status import show as show_status
 from whatsapp_mcp.device.protocol import Devices
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import NotLinked, WhatsAppError
+from whatsapp_mcp.models import ConnectionStatus
 
 T = TypeVar("T")
 
@@ -112,7 +113,12 @@ def unlink(
         async with devices.use() as device:
             await device.unlink()
 
-    _or_exit(lambda: _with_device(account, run))
+    def act() -> None:
+        if none := _status_of_none(account):
+            raise NotLinked(none.reason or "", none.action)
+        _with_device(account, run)
+
+    _or_exit(act)
     console.print("Unlinked. The archive of your messages stays where it is.")
 
 
@@ -120,7 +126,9 @@ def unlink(
 def status(as_json: AsJson = False, account: Account = "default") -> None:
     """Tell how the link to WhatsApp is, and what to do."""
     home = str(_or_exit(settings.load).home)
-    found = _or_exit(lambda: _with_device(account, lambda devices, _: settled_status(devices)))
+    found = _or_exit(
+        lambda: _status_of_none(account) or _with_device(account, lambda devices, _: settled_status(devices))
+    )
     if as_json:
         typer.echo(status_json(found, home))
     else:
@@ -155,11 +163,26 @@ def demo(
 
 
 @app.command("client-config")
-def client_config(host: Application, account: Account = "default") -> None:
+def client_config(
+    application: Annotated[
+        Application,
+        typer.Argument(metavar="APPLICATION", help=f"One of {', '.join(Application)}."),
+    ],
+    account: Account = "default",
+) -> None:
     """Print what makes an MCP application start this server."""
-    found = snippet(host, Launch.here(account))
-    console.print(found.where, markup=False)
+    _or_exit(lambda: settings.load().account_folder(account))
+    found = snippet(application, Launch.here(account))
+    console.print(found.where, markup=False, soft_wrap=True)
     typer.echo(found.text)
+
+
+def _status_of_none(account: str) -> ConnectionStatus | None:
+    """The status of an account that has no folder; None where there is one to open."""
+    loaded = settings.load()
+    if loaded.account_folder(account).path.is_dir():
+        return None
+    return status_of_none(account, loaded.accounts())
 
 
 def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
@@ -168,7 +191,7 @@ def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitabl
     from whatsapp_mcp.device.runtime import open_device
 
     loaded = settings.load()
-    logging.basicConfig(level=loaded.log_level.upper(), stream=sys.stderr)
+    _log_to_stderr(loaded.log_level)
     outcome: list[T] = []
 
     async def run() -> None:
@@ -182,6 +205,13 @@ def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitabl
     if not outcome:
         raise KeyboardInterrupt
     return outcome[0]
+
+
+def _log_to_stderr(level: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = logging.Formatter if level == "debug" else BriefFormatter
+    handler.setFormatter(formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=level.upper(), handlers=[handler])
 
 
 async def _cancel_on_interrupt(scope: anyio.CancelScope) -> None:

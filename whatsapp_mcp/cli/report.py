@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import traceback
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Self, TextIO
@@ -87,7 +89,11 @@ class TerminalReport:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        self._stop_progress()
+
+    def _stop_progress(self) -> None:
+        if self._task is not None:  # a bar that was never started leaves an empty line
+            self._progress.stop()
 
     def qr(self, qr: QrCode) -> None:
         """Draw it in place of the one before."""
@@ -106,7 +112,9 @@ class TerminalReport:
 
     def code(self, code: str) -> None:
         """Show it with the way to where it is typed."""
-        self._console.print("On the phone: Settings → Linked devices → Link a device → Link with number.")
+        self._console.print(
+            "On the phone: Settings → Linked devices → Link a device → Link with phone number."
+        )
         self._console.print(f"Type this code there: [bold]{code}[/bold]")
 
     def linked(self, status: ConnectionStatus) -> None:
@@ -128,12 +136,12 @@ class TerminalReport:
 
     def failed(self, error: WhatsAppError) -> None:
         """Say what happened and what to do."""
-        self._progress.stop()
+        self._stop_progress()
         print_error(self._console, error)
 
     def interrupted(self) -> None:
         """Say what became of it."""
-        self._progress.stop()
+        self._stop_progress()
         if self._task is None:
             self._console.print("Stopped; no phone was linked.")
         else:
@@ -142,8 +150,16 @@ class TerminalReport:
 
 def print_error(console: Console, error: WhatsAppError) -> None:
     """One error for a person: what happened, then what to do."""
-    console.print(f"Error: {error.message}", style="red", markup=False)
-    console.print(error.action, markup=False)
+    console.print(f"Error: {error.message}", style="red", markup=False, soft_wrap=True)
+    console.print(error.action, markup=False, soft_wrap=True)
+
+
+class BriefFormatter(logging.Formatter):
+    """A log for a person at a terminal: what an exception is, without the way to it."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  the name is logging's
+        """The last line of the traceback."""
+        return traceback.format_exception_only(ei[1])[-1].strip()
 
 
 def draw_qr(text: str) -> Text:

@@ -33,6 +33,8 @@ def parser() -> argparse.ArgumentParser:
 def serve(arguments: Sequence[str]) -> int:
     """Serve until the application goes or a signal comes; answers the exit code when that never began."""
     options = parser().parse_args(arguments)
+    if options.transport == "stdio":
+        _explain_stdio(options)
     from whatsapp_mcp.errors import WhatsAppError
     from whatsapp_mcp.server.main import ServeOptions
     from whatsapp_mcp.server.main import serve as serve_mcp
@@ -52,3 +54,17 @@ def serve(arguments: Sequence[str]) -> int:
     except WhatsAppError as error:
         sys.stderr.write(f"Error: {error.message}\n{error.action}\n")
         return 1
+
+
+def _explain_stdio(options: argparse.Namespace) -> None:
+    """Say on stderr what a person who starts it by hand cannot see."""
+    given = [name for name in ("host", "port") if getattr(options, name) is not None]
+    given += ["no-auth"] if options.no_auth else []
+    if given:
+        sys.stderr.write(f"--{given[0]} does nothing without --transport http.\n")
+    if sys.stdin.isatty():
+        sys.stderr.write(
+            "This serves MCP over stdin and stdout and waits for an application to speak; Ctrl-C ends it.\n"
+            "To let an application start it: whatsapp-mcp client-config --help\n"
+            "Other commands: whatsapp-mcp --help\n"
+        )

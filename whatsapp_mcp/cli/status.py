@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Sequence
 from dataclasses import fields
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from whatsapp_mcp.cli.report import rfc3339
 from whatsapp_mcp.device.protocol import Devices
@@ -32,6 +35,19 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
         await anyio.sleep(SETTLE_POLL)
 
 
+def status_of_none(account: str, accounts: Sequence[str]) -> ConnectionStatus:
+    """The status of an account that is not among the `accounts` of this home: never linked, or mistyped."""
+    others = f" Accounts here: {', '.join(accounts)}." if accounts else ""
+    option = "" if account == "default" else f" --account {account}"
+    return ConnectionStatus(
+        ConnectionState.UNLINKED,
+        datetime.now(UTC),
+        account,
+        reason=f"No phone was ever linked as account {account!r}.{others}",
+        action=f"Run `whatsapp-mcp link{option}`.",
+    )
+
+
 def as_json(status: ConnectionStatus, home: str) -> str:
     """One JSON object with every field of `ConnectionStatus` and `home`, the folder of all files."""
     facts: dict[str, Any] = {item.name: getattr(status, item.name) for item in fields(status)}
@@ -40,27 +56,30 @@ def as_json(status: ConnectionStatus, home: str) -> str:
 
 def show(status: ConnectionStatus, home: str, console: Console) -> None:
     """A short table: what is known, and first of all what to do."""
-    console.print(
-        f"{status.state.value}: {status.reason}" if status.reason else status.state.value, markup=False
-    )
+    headline = f"{status.state.value}: {status.reason}" if status.reason else status.state.value
+    console.print(headline, markup=False, soft_wrap=True)
     if status.action:
-        console.print(f"What to do: {status.action}", markup=False)
+        console.print(f"What to do: {status.action}", markup=False, soft_wrap=True)
     table = Table.grid(padding=(0, 2))
     for name, value in _rows(status, home):
-        table.add_row(name, value)
+        table.add_row(name, Text(value, overflow="fold"))
     console.print(table)
 
 
 def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
+    # This command holds the link for as long as it runs if nobody else does.
+    host = str(status.hosted_by) if status.hosted_by not in (None, os.getpid()) else None
     rows = [
         ("account", status.account),
         ("number", status.number),
         ("name", status.name),
         ("since", _local(status.since)),
         ("last event", _local(status.last_event_at)),
+        ("last send", _local(status.last_sent_at)),
+        ("phone last seen", _local(status.phone_seen_at)),
         ("until", _local(status.until)),
-        ("generation", str(status.generation)),
-        ("hosted by process", str(status.hosted_by) if status.hosted_by else None),
+        ("generation", str(status.generation) if status.generation else None),
+        ("hosted by process", host),
         ("history", f"{status.history_progress} %" if status.history_progress is not None else None),
         ("not yet in the archive", str(status.journal_waiting) if status.journal_waiting else None),
         ("possibly lost", str(status.events_lost) if status.events_lost else None),

@@ -1,0 +1,116 @@
+"""What a mistyped or unlucky command line is told: a sentence, the exit code, and nothing is changed."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp.cli.report import BriefFormatter
+from whatsapp_mcp.cli.serve import serve
+
+
+def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "whatsapp_mcp", *arguments],
+        env=os.environ | {"WHATSAPP_MCP_HOME": str(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["link"],
+        ["serve", "--transport", "http", "--port", "0"],
+        ["archive", "optimize"],
+    ],
+)
+def test_a_home_that_cannot_be_made_is_told_without_a_traceback(tmp_path: Path, arguments: list[str]):
+    (tmp_path / "file").touch()
+
+    answer = run(tmp_path / "file" / "home", *arguments)
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert f"{tmp_path / 'file'}" in answer.stderr
+    assert "WHATSAPP_MCP_HOME" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_status_of_an_account_that_is_not_here_names_those_that_are(tmp_path: Path):
+    for name in ("default", "home"):
+        (tmp_path / "accounts" / name).mkdir(parents=True)
+
+    answer = run(tmp_path, "status", "--account", "work", "--json")
+
+    told = json.loads(answer.stdout)
+    assert (answer.returncode, told["state"], told["account"]) == (0, "unlinked", "work")
+    assert "default, home" in told["reason"]
+    assert "link --account work" in told["action"]
+    assert not (tmp_path / "accounts" / "work").exists()
+
+
+def test_the_status_before_anything_was_linked_leaves_no_files(tmp_path: Path):
+    answer = run(tmp_path / "home", "status")
+
+    assert answer.returncode == 0
+    assert "`whatsapp-mcp link`" in answer.stdout
+    assert not (tmp_path / "home").exists()
+
+
+def test_unlinking_an_account_that_is_not_here_changes_nothing(tmp_path: Path):
+    answer = run(tmp_path / "home", "unlink", "--account", "work")
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "'work'" in answer.stderr
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [["status"], ["unlink"], ["link"], ["client-config", "cursor"], ["serve"]]
+)
+def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: list[str]):
+    answer = run(tmp_path / "home", *command, "--account", "../x")
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "'../x' cannot be an account name" in answer.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_http_option_without_http_is_pointed_out(tmp_path: Path):
+    answer = run(tmp_path, "serve", "--port", "9000")
+
+    assert (answer.returncode, answer.stdout) == (0, "")
+    assert "--port does nothing without --transport http" in answer.stderr
+
+
+def test_a_person_who_starts_the_server_by_hand_is_told_what_it_waits_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+
+    serve(["--account", "../x"])  # told before anything can go wrong
+
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "waits for an application" in told.err
+    assert "client-config" in told.err
+
+
+def test_a_log_for_a_terminal_names_an_error_without_its_traceback():
+    try:
+        raise OSError("the disk is full")
+    except OSError:
+        record = logging.LogRecord("x", logging.ERROR, __file__, 1, "failed", (), sys.exc_info())
+
+    assert BriefFormatter("%(message)s").format(record) == "failed\nOSError: the disk is full"
