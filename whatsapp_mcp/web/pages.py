@@ -6,6 +6,7 @@ Pages hold no script and nothing from outside; while linking the page reloads it
 from __future__ import annotations
 
 import html
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
@@ -35,9 +36,11 @@ _HEADERS: Final = {
 }
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:3em auto;padding:0 1em;color:#222}"
-    "svg{width:18em;height:18em}code{font-size:1.6em;letter-spacing:.15em}"
-    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}svg{background:#fff;padding:1em}}"
+    "h1{font-size:1.4em}svg{display:block;width:20em;max-width:100%;background:#fff}"
+    "code{font-size:1.6em;letter-spacing:.15em}button{font:inherit;padding:.4em 1em}small{color:#666}"
+    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}small{color:#999}}"
 )
+_RISK: Final = "This is an unofficial client: WhatsApp may limit or ban accounts that use one."
 
 
 class DeviceSource(Protocol):
@@ -55,48 +58,59 @@ def page_routes(source: DeviceSource, sign_in: Callable[[Request, Response], Non
         source: Where the device is found.
         sign_in: Gives the browser that came with a token its cookie.
     """
+    pages = _Pages(source, sign_in)
+    return [
+        Route("/healthz", pages.health),
+        Route("/readyz", pages.ready),
+        Route(HOME, pages.home),
+        Route(LINK, pages.link, methods=["GET"]),
+        Route(LINK, pages.start_linking, methods=["POST"]),
+    ]
 
-    async def health(_: Request) -> Response:
+
+@dataclass(frozen=True, slots=True)
+class _Pages:
+    source: DeviceSource
+    sign_in: Callable[[Request, Response], None]
+
+    async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
 
-    async def ready(_: Request) -> Response:
-        status = await _status(source)
+    async def ready(self, _: Request) -> Response:
+        status = await _status(self.source)
         online = status is not None and status.state is ConnectionState.ONLINE
         return PlainTextResponse("ready\n" if online else "not ready\n", 200 if online else 503)
 
-    async def home(request: Request) -> Response:
+    async def home(self, request: Request) -> Response:
         if "token" in request.query_params:
             signed_in = RedirectResponse(HOME, 303, _HEADERS)
-            sign_in(request, signed_in)
+            self.sign_in(request, signed_in)
             return signed_in
-        status = await _status(source)
-        if status is None:
-            return _page("WhatsApp", "<p>The server is starting.</p>", reload=True)
-        return _page("WhatsApp", _status_html(status), reload=status.state is not ConnectionState.ONLINE)
+        return _status_page(await _status(self.source))
 
-    async def link(request: Request) -> Response:
-        devices = source.devices()
-        if devices is None:
-            return _page("Link a phone", "<p>The server is starting.</p>", reload=True)
+    async def link(self, _: Request) -> Response:
+        """The code while one is out; what became of it after that."""
+        status = await _status(self.source)
+        devices = self.source.devices()
+        if devices is None or status is None or status.state is not ConnectionState.LINKING:
+            return _status_page(status)
         try:
-            async with devices.use() as device:
-                status = await device.status()
-            if request.method == "GET" and status.state is not ConnectionState.LINKING:
-                return _page("Link a phone", _status_html(status), reload=False)
             async with devices.use() as device:
                 state = await device.link()
         except WhatsAppError as error:
-            return _page("Link a phone", f"<p>{html.escape(error.message)} {html.escape(error.action)}</p>")
-        if request.method == "POST":
-            return RedirectResponse(LINK, 303, _HEADERS)
+            return _error_page(error)
         return _page("Link a phone", link_html(state), reload=True)
 
-    return [
-        Route("/healthz", health),
-        Route("/readyz", ready),
-        Route(HOME, home),
-        Route(LINK, link, methods=["GET", "POST"]),
-    ]
+    async def start_linking(self, _: Request) -> Response:
+        """What the button does; the page that shows the code is fetched after that."""
+        devices = self.source.devices()
+        if devices is not None:
+            try:
+                async with devices.use() as device:
+                    await device.link()
+            except WhatsAppError as error:
+                return _error_page(error)
+        return RedirectResponse(LINK, 303, _HEADERS)
 
 
 async def _status(source: DeviceSource) -> ConnectionStatus | None:
@@ -110,12 +124,28 @@ async def _status(source: DeviceSource) -> ConnectionStatus | None:
         return None
 
 
+def _status_page(status: ConnectionStatus | None) -> Response:
+    if status is None:
+        return _page("WhatsApp", "<p>The server is starting.</p>", reload=True)
+    return _page("WhatsApp", _status_html(status), reload=status.state is not ConnectionState.ONLINE)
+
+
+def _error_page(error: WhatsAppError) -> Response:
+    back = f'<p><a href="{HOME}">Back</a></p>'
+    return _page("WhatsApp", f"<p>{html.escape(error.message)} {html.escape(error.action)}</p>{back}")
+
+
 def _status_html(status: ConnectionStatus) -> str:
     who = " ".join(part for part in (status.name, status.number) if part)
     rows = [f"<p><strong>{html.escape(status.state.value)}</strong> {html.escape(who)}</p>"]
     rows += [f"<p>{html.escape(text)}</p>" for text in (status.reason, status.action) if text]
-    if status.state in {ConnectionState.UNLINKED, ConnectionState.LINKING}:
+    if status.state is ConnectionState.UNLINKED:
         rows.append(f'<form method="post" action="{LINK}"><button>Link a phone</button></form>')
+        rows.append(f"<p><small>{_RISK}</small></p>")
+    if status.state is ConnectionState.LINKING:
+        rows.append(f'<p><a href="{LINK}">Show the code</a></p>')
+    since = f"since {status.since:%Y-%m-%d %H:%M} UTC"
+    rows.append(f"<p><small>account {html.escape(status.account)}, {since}</small></p>")
     return "".join(rows)
 
 
@@ -123,12 +153,12 @@ def link_html(state: LinkState) -> str:
     """What the person has to do now."""
     if state.qr and state.state is ConnectionState.LINKING:
         return (
-            "<p>On the phone: WhatsApp, Linked devices, Link a device. Scan this:</p>"
+            "<p>On the phone: Settings, Linked devices, Link a device. Scan this:</p>"
             f"{_qr_svg(state.qr.text)}<p>It changes by itself.</p>"
         )
     if state.code and state.state is ConnectionState.LINKING:
         return (
-            "<p>On the phone: WhatsApp, Linked devices, Link with phone number. Enter:</p>"
+            "<p>On the phone: Settings, Linked devices, Link a device, Link with phone number. Enter:</p>"
             f"<p><code>{html.escape(state.code)}</code></p>"
         )
     return f"<p>{html.escape(state.state.value)}: {html.escape(state.reason or state.number or '')}</p>"
@@ -137,7 +167,7 @@ def link_html(state: LinkState) -> str:
 def _qr_svg(text: str) -> str:
     import segno
 
-    return segno.make(text, error="l").svg_inline(scale=4, border=4)
+    return segno.make_qr(text, error="l").svg_inline(border=4, omitsize=True)
 
 
 def _page(title: str, body: str, *, reload: bool = False) -> HTMLResponse:
