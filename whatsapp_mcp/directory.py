@@ -1,6 +1,6 @@
 """What WhatsApp tells of groups, people, channels and the own account when it is asked.
 
-Plain, frozen dataclasses like those of `models.py`, and for the same journeys: jids are strings, times aware
+Plain, frozen dataclasses like those of `models`, and for the same journeys: jids are strings, times aware
 datetimes in UTC, durations seconds.
 """
 

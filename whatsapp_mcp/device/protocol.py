@@ -2,7 +2,7 @@
 
 `LocalDevice` does them in the server that hosts the link, `RemoteDevice` asks that server over its socket
 and is generated from this protocol: whoever adds a method here writes it once, in `LocalDevice`. Parameters
-and results are therefore JSON-able: primitives and the dataclasses of `models.py` and `directory.py`. What
+and results are therefore JSON-able: primitives and the dataclasses of `models` and `directory.py`. What
 belongs to one topic (groups, contacts, channels …) is declared and done in its module of `topics/`.
 
 Reading what was said is not here: every server reads the archive itself.

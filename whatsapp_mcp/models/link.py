@@ -1,0 +1,88 @@
+"""The link to WhatsApp: its states, and how far linking has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class ConnectionState(StrEnum):
+    """The states of the link to WhatsApp; `device/state.py` holds the transitions."""
+
+    UNLINKED = "unlinked"
+    LINKING = "linking"
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    DEGRADED = "degraded"
+    RECONNECTING = "reconnecting"
+    REPLACED = "replaced"
+    BANNED = "banned"
+    OUTDATED = "outdated"
+    REFUSED = "refused"
+    OFFLINE = "offline"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """The link, as a person or an agent is told.
+
+    Attributes:
+        reason: Why it is in this state, one sentence; None when nothing needs saying.
+        action: What to do next; None when nothing is to be done.
+        number: The account's own number, E.164; None until linked.
+        name: The account's own name on WhatsApp.
+        generation: Number of the current client process; only grows.
+        last_event_at: When WhatsApp last delivered anything.
+        last_sent_at: When a send was last accepted by WhatsApp.
+        phone_seen_at: When the phone itself last wrote to us.
+        until: When the state ends by itself (a ban's expiry).
+        journal_waiting: Events received and not yet in the archive.
+        events_lost: Upper bound of events that WhatsApp holds for delivered and that never reached us.
+        undecoded: Events kept that this version cannot decode.
+        history_progress: Percent of the first history sync; None when none is running or it is done.
+        hosted_by: Process id of the server that holds the link; None when there is none.
+    """
+
+    state: ConnectionState
+    since: datetime
+    account: str
+    reason: str | None = None
+    action: str | None = None
+    connected: bool = False
+    logged_in: bool = False
+    device_id: str | None = None
+    number: str | None = None
+    name: str | None = None
+    generation: int = 0
+    last_event_at: datetime | None = None
+    last_sent_at: datetime | None = None
+    phone_seen_at: datetime | None = None
+    until: datetime | None = None
+    journal_waiting: int = 0
+    events_lost: int = 0
+    undecoded: int = 0
+    catching_up: bool = False
+    history_progress: int | None = None
+    hosted_by: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    """One QR text to scan with the phone."""
+
+    text: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """How far linking has come; `revision` grows with every change, so a caller can wait for the next."""
+
+    state: ConnectionState
+    revision: int
+    qr: QrCode | None = None
+    code: str | None = None
+    code_expires_at: datetime | None = None
+    reason: str | None = None
+    number: str | None = None

@@ -1,0 +1,181 @@
+"""What was said, by whom and where: chats, people, messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class ChatKind(StrEnum):
+    """What a conversation is."""
+
+    DIRECT = "direct"
+    GROUP = "group"
+    CHANNEL = "channel"
+    STATUS = "status"
+    BROADCAST = "broadcast"
+
+
+class MessageKind(StrEnum):
+    """What a message carries."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    VIDEO = "video"
+    GIF = "gif"
+    AUDIO = "audio"
+    VOICE = "voice"
+    DOCUMENT = "document"
+    STICKER = "sticker"
+    LOCATION = "location"
+    LIVE_LOCATION = "live_location"
+    CONTACT = "contact"
+    POLL = "poll"
+    EVENT = "event"
+    CALL = "call"
+    SYSTEM = "system"
+    UNDECRYPTABLE = "undecryptable"
+    UNKNOWN = "unknown"
+
+
+class SendStatus(StrEnum):
+    """What is known of a message we sent.
+
+    `queued` accepted and kept; `sending` handed over; `sent` WhatsApp has it; `delivered`, `read` as receipts
+    say; `failed` refused or expired, the reason is kept; `unknown` the client died or timed out between
+    handing over and the answer: never resent by itself, a receipt settles it.
+    """
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    READ = "read"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation as lists show it."""
+
+    jid: str
+    name: str
+    kind: ChatKind
+    unread: int = 0
+    last_message_at: datetime | None = None
+    last_message: str | None = None
+    archived: bool = False
+    pinned: bool = False
+    muted_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A person, whatever their addresses. `number` is None while only the hidden form is known."""
+
+    jid: str
+    name: str
+    number: str | None = None
+    lid: str | None = None
+    saved_name: str | None = None
+    push_name: str | None = None
+    business_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """The file of a message: what a list shows of it. Sizes are bytes, duration seconds."""
+
+    mime_type: str | None = None
+    file_name: str | None = None
+    size: int | None = None
+    duration: int | None = None
+    width: int | None = None
+    height: int | None = None
+    path: str | None = None
+    view_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """The message that a reply answers, as far as it is known."""
+
+    message_id: str
+    ref: int | None = None
+    sender_name: str | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reaction:
+    """One person's emoji under a message."""
+
+    emoji: str
+    sender_name: str
+    from_me: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PollOption:
+    """One choice of a poll and who took it."""
+
+    name: str
+    voters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the archive.
+
+    Attributes:
+        ref: Its archive number, shown as `#1042`.
+        snippet: In a search result, the text around the hit, which stands between `**`.
+        details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
+    """
+
+    ref: int
+    message_id: str
+    chat: str
+    chat_name: str
+    sender: str
+    sender_name: str
+    from_me: bool
+    kind: MessageKind
+    text: str
+    timestamp: datetime
+    status: SendStatus | None = None
+    media: Media | None = None
+    quote: Quote | None = None
+    reactions: tuple[Reaction, ...] = ()
+    poll: tuple[PollOption, ...] = ()
+    edited_at: datetime | None = None
+    revoked_at: datetime | None = None
+    forwarded: bool = False
+    mentions_me: bool = False
+    starred: bool = False
+    snippet: str | None = None
+    details: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a list; `next_cursor` is None on the last one. `notes` are gaps a reader must be told."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContactDetails:
+    """What WhatsApp shows of a person; `picture` is the address of the profile picture, None when hidden."""
+
+    jid: str
+    about: str | None = None
+    picture: str | None = None
+    business: str | None = None

@@ -1,0 +1,197 @@
+"""What is sent, and what becomes of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Final, Literal
+
+from pydantic import Discriminator
+
+from whatsapp_mcp.models.said import SendStatus
+
+
+@dataclass(frozen=True, slots=True)
+class TextContent:
+    """A text message; `mentions` are jids whose `@number` stands in the text."""
+
+    text: str
+    mentions: tuple[str, ...] = ()
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file of this machine, sent as this kind; `path` must stay until it is sent.
+
+    Attributes:
+        kind: How it is shown.
+        mime_type: What it is.
+        duration: Seconds, of audio and video.
+        waveform: 64 bytes of loudness (0-100) in base64, of a voice note.
+        thumbnail: A small JPEG in base64.
+    """
+
+    kind: Literal["image", "video", "gif", "audio", "voice", "document", "sticker"]
+    path: str
+    mime_type: str
+    caption: str = ""
+    file_name: str | None = None
+    duration: int | None = None
+    width: int | None = None
+    height: int | None = None
+    waveform: str | None = None
+    thumbnail: str | None = None
+    view_once: bool = False
+    mentions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LocationContent:
+    """A place."""
+
+    latitude: float
+    longitude: float
+    name: str = ""
+    address: str = ""
+    kind: Literal["location"] = "location"
+
+
+@dataclass(frozen=True, slots=True)
+class ContactCardContent:
+    """Somebody's card; `number` is E.164."""
+
+    name: str
+    number: str
+    kind: Literal["contact"] = "contact"
+
+
+@dataclass(frozen=True, slots=True)
+class PollContent:
+    """A question with options; `multiple` lets people take more than one."""
+
+    question: str
+    options: tuple[str, ...]
+    multiple: bool = False
+    kind: Literal["poll"] = "poll"
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardContent:
+    """A message of this archive, by ref, to another chat."""
+
+    ref: int
+    kind: Literal["forward"] = "forward"
+
+
+@dataclass(frozen=True, slots=True)
+class ReactionContent:
+    """An emoji under the message with this id; an empty one takes it back."""
+
+    message_id: str
+    emoji: str
+    kind: Literal["reaction"] = "reaction"
+
+
+@dataclass(frozen=True, slots=True)
+class EditContent:
+    """A new text for an own message."""
+
+    message_id: str
+    text: str
+    kind: Literal["edit"] = "edit"
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeContent:
+    """Deletes a message for everyone."""
+
+    message_id: str
+    kind: Literal["revoke"] = "revoke"
+
+
+@dataclass(frozen=True, slots=True)
+class PinContent:
+    """Pins a message for everyone in the chat for `seconds`; 0 unpins it."""
+
+    message_id: str
+    seconds: int
+    kind: Literal["pin"] = "pin"
+
+
+@dataclass(frozen=True, slots=True)
+class VoteContent:
+    """Own choice in a poll, by option names; none takes it back."""
+
+    message_id: str
+    options: tuple[str, ...]
+    kind: Literal["vote"] = "vote"
+
+
+Content = (
+    TextContent
+    | FileContent
+    | LocationContent
+    | ContactCardContent
+    | PollContent
+    | ForwardContent
+    | ReactionContent
+    | EditContent
+    | RevokeContent
+    | PinContent
+    | VoteContent
+)
+"""What a send may carry, told apart by `kind`; the outbox stores it as JSON."""
+
+ADDON_KINDS: Final = frozenset({"reaction", "edit", "revoke", "pin", "vote"})
+"""Contents that change another message rather than being one."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendRequest:
+    """One thing to send.
+
+    Attributes:
+        chat: Jid of the chat.
+        reply_to: WhatsApp's id of the message that is answered.
+        idempotency_key: The same key never sends twice.
+        wait: Seconds to wait for the outcome before answering with what is known by then.
+        queue: Whether it may wait in the outbox for the link to come back; else it fails at once.
+    """
+
+    chat: str
+    content: Annotated[Content, Discriminator("kind")]
+    reply_to: str | None = None
+    idempotency_key: str | None = None
+    wait: float = 20.0
+    queue: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SendResult:
+    """What is known of a send. `message_id` and `timestamp` come from WhatsApp, `ref` from the archive."""
+
+    send_id: int
+    chat: str
+    status: SendStatus
+    message_id: str | None = None
+    ref: int | None = None
+    timestamp: datetime | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How far a sent message came with one person."""
+
+    contact: str
+    delivered_at: datetime | None = None
+    read_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendReport:
+    """A send and its receipts, person by person."""
+
+    result: SendResult
+    deliveries: tuple[Delivery, ...] = field(default=())
