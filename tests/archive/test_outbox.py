@@ -11,7 +11,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, journal
 from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
-from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import ForwardContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -165,6 +165,22 @@ async def test_a_copy_that_says_something_else_takes_a_wrong_settlement_back(arc
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN
     assert [m.text for m in (await archive.messages()).items] == ["from WhatsApp Web"]
     assert await archive.check() == ()
+
+
+async def test_a_forwarded_file_is_sent_although_the_request_names_only_a_ref(archive: Archive) -> None:
+    from whatsapp_mcp.protobufs import E2E
+
+    image = E2E.Message(imageMessage=E2E.ImageMessage(caption="sunset", directPath="/v/t62", mediaKey=b"k"))
+    entry, _ = await archive.outbox_add(SendRequest(BOB, ForwardContent(1)))
+    await archive.outbox_sending(entry.send_id)
+    sent = await archive.outbox_sent(
+        entry.send_id, "3EB0EE", datetime.now(UTC), message=image.SerializeToString()
+    )
+    assert (sent.status, sent.message_id) == (SendStatus.SENT, "3EB0EE")
+    copy = ev.message("3EB0EE", image, chat=BOB, sender=None, at=now())
+    await archive.ingest(journal([copy]))
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.SENT
+    assert [m.text for m in (await archive.messages()).items] == ["sunset"]
 
 
 async def test_the_feed_tells_the_states_of_a_send(archive: Archive) -> None:

@@ -219,7 +219,7 @@ def settle_by_copy(db: sqlite3.Connection, identities: Identities, fact: Message
     chat = identities.chat(fact.chat)
     claimed = db.execute("SELECT id, request FROM outbox WHERE message_id = ?", (fact.wa_id,)).fetchone()
     if claimed is not None:
-        if not _says(_REQUEST.validate_json(claimed[1]), fact):
+        if _contradicts(_REQUEST.validate_json(claimed[1]), fact):
             _unclaim(db, claimed[0], chat, fact.wa_id)
         return
     for send_id, request, handed_at in _unknown_in(db, chat, fact.at):
@@ -283,6 +283,11 @@ def _says(request: SendRequest, fact: MessageFact) -> bool:
     """Whether a message is what the request asked to send."""
     content = content_of_request(request)
     return content is not None and (content.kind, content.text) == (fact.content.kind, fact.content.text)
+
+
+def _contradicts(request: SendRequest, fact: MessageFact) -> bool:
+    """Whether a message is not what the request asked to send; one to forward does not tell its content."""
+    return content_of_request(request) is not None and not _says(request, fact)
 
 
 def _tell(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:
