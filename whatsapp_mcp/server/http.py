@@ -13,11 +13,12 @@ from starlette.applications import Starlette
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.server.guard import Guard, is_loopback, sign_in
-from whatsapp_mcp.server.token import load_or_make
+from whatsapp_mcp.server.token import FILE_NAME, load_or_make
 from whatsapp_mcp.web.pages import PAGE_PATHS, page_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from starlette.types import ASGIApp
 
@@ -72,7 +73,7 @@ def prepare(
 
     async def speak() -> None:
         async with application.session_manager.run():
-            _announce(listener, token is not None)
+            _announce(listener, runtime.settings.home / FILE_NAME if token else None)
             await server._serve(sockets=[listener])  # pyright: ignore[reportPrivateUsage]  serve() takes signals
 
     return speak
@@ -92,12 +93,10 @@ def _bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _announce(listener: socket.socket, auth: bool) -> None:
+def _announce(listener: socket.socket, token_file: Path | None) -> None:
     host, port = listener.getsockname()[:2]
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     sys.stderr.write(f"Serving MCP on http://{place}/mcp and http://{place}/sse\n")
-    if auth:
-        sys.stderr.write(
-            f"Token: in the file http-token of the home folder; page: http://{place}/?token=TOKEN\n"
-        )
+    if token_file is not None:
+        sys.stderr.write(f"Token: in {token_file}; page: http://{place}/?token=TOKEN\n")
     sys.stderr.flush()
