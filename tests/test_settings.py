@@ -159,36 +159,34 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
         settings.load(tmp_path).account_folder(name)
 
 
-def test_sockets_of_two_homes_differ_and_are_short_enough(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+def test_sockets_of_two_homes_differ_and_are_short_enough(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100)
     sockets = {settings.load(home).account_folder("default").socket for home in (tmp_path, deep)}
     assert len(sockets) == 2
     assert all(len(os.fsencode(socket)) < 104 for socket in sockets)
 
 
+def test_every_process_of_a_user_looks_for_the_socket_at_the_same_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    socket = settings.load(tmp_path).account_folder().socket
+    for name in ("XDG_RUNTIME_DIR", "TMPDIR"):
+        monkeypatch.setenv(name, str(tmp_path))
+    assert settings.load(tmp_path).account_folder().socket == socket
+
+
 def test_a_runtime_folder_that_others_can_enter_is_made_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = Path("/tmp") / f"wa-{os.getpid()}"
-    base.mkdir()
-    try:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", str(base))
-        (base / "whatsapp-mcp").mkdir(mode=0o777)
-        (base / "whatsapp-mcp").chmod(0o777)
-        assert stat.S_IMODE(settings.runtime_folder().stat().st_mode) == 0o700
-    finally:
-        (base / "whatsapp-mcp").rmdir()
-        base.rmdir()
+    monkeypatch.setattr(settings, "_RUNTIME_BASES", (str(tmp_path / "missing"), str(tmp_path)))
+    settings.runtime_folder().chmod(0o777)
+    assert stat.S_IMODE(settings.runtime_folder().stat().st_mode) == 0o700
 
 
 def test_a_runtime_folder_of_somebody_else_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 54321)
-    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
-    monkeypatch.setattr(settings.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(settings, "_RUNTIME_BASES", (str(tmp_path),))
     with pytest.raises(InvalidArgument, match="somebody else"):
         settings.runtime_folder()

@@ -18,6 +18,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device import host
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.host import PROTOCOL
+from whatsapp_mcp.device.lock import HostLock
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.runtime import open_device
 from whatsapp_mcp.device.sending import send
@@ -203,6 +204,51 @@ async def test_a_stale_socket_is_no_obstacle(server: Open, tmp_path: Path) -> No
     async with server() as (devices, _), server() as (others, _):
         assert (await until(devices, ConnectionState.UNLINKED)).hosted_by == os.getpid()
         await until(others, ConnectionState.UNLINKED)
+
+
+async def test_newcomers_find_the_host_although_its_address_was_taken_away(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    address = Settings(home=home_of(tmp_path)).account_folder().socket
+    async with linked(wa, server), server() as (early, _):
+        await hosted_by(early, os.getpid())
+        address.unlink()
+        async with server() as (late, _):
+            assert (await hosted_by(late, os.getpid())).generation == 1
+            assert (await status_of(early)).generation == 1
+
+
+async def test_a_host_whose_lock_was_taken_away_leaves_the_account_to_another(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    folder = Settings(home=home_of(tmp_path)).account_folder()
+    async with linked(wa, server):
+        pass
+    async with server_process(home_of(tmp_path)) as former, server() as (devices, _):
+        await hosted_by(devices, former.pid)
+        folder.host_lock.unlink()
+        with anyio.fail_after(20):
+            while (status := await until(devices, ConnectionState.ONLINE)).generation == 2:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        assert HostLock(folder.host_lock).holder() == status.hosted_by
+        assert len(wa.me.companions) == 1
+
+
+async def test_a_host_that_cannot_be_reached_is_named(
+    wa: WhatsApp, server: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Settings(home=home_of(tmp_path)).account_folder()
+    folder.create()
+    lock = HostLock(folder.host_lock)
+    assert lock.acquire()
+    monkeypatch.setattr(host, "_START_LIMIT", 0.3)
+    async with server() as (devices, _):
+        with anyio.fail_after(5):
+            while "cannot be reached" not in ((status := await status_of(devices)).reason or ""):  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        assert status.hosted_by == os.getpid()
+        assert str(os.getpid()) in (status.action or "")
+    lock.release()
 
 
 async def test_two_homes_never_mix(wa: WhatsApp, server: Open, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -10,15 +11,23 @@ import struct
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import anyio
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup
 
+from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
 
+_LOOK_AGAIN: Final = 2.0
+"""Seconds between looks at whether the address is still there."""
 _LOOPBACK: Final = "127.0.0.1"
 _HAS_UNIX_SOCKETS: Final = sys.platform != "win32"
+
+logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -28,35 +37,92 @@ async def listening(
     """Accept connections while the body runs; the address is taken away at the end.
 
     Only the holder of the account's lock may listen, so what lies at the address is a dead host's and
-    removed.
+    removed. An address that somebody else takes away (runtime folders are cleaned) is put up again.
 
     Args:
         serve: Called with each connection and the secret that the other side must know (empty if none).
     """
     secret = "" if _HAS_UNIX_SOCKETS else secrets.token_hex(32)
-    remove(folder)
-    if _HAS_UNIX_SOCKETS:
-        listener = await anyio.create_unix_listener(folder.socket, mode=0o600)
-    else:
-        tcp = await anyio.create_tcp_listener(local_host=_LOOPBACK)
-        port = tcp.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
-        _write_private(folder, {"port": port, "secret": secret})
-        listener = tcp
 
     async def accept(stream: ByteStream) -> None:
         async with stream:
             if _is_same_user(stream):
                 await serve(stream, secret)
 
+    at = await _listen(folder, secret)
+    async with background_tasks() as connections:
+        connections.start_soon(_keep_listening, folder, secret, at, accept, connections)
+        yield
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """Where the host listens, and which file shows the way there."""
+
+    place: Path
+    listener: Listener[ByteStream]
+    identity: tuple[int, int] | None
+
+    def is_found(self, folder: AccountFolder) -> bool:
+        """Whether others still find it."""
+        try:
+            return self.identity is not None and self.identity == _identity(_place(folder))
+        except WhatsAppError:
+            return False
+
+    def remove(self) -> None:
+        """Take it away, unless it has become another host's."""
+        if _identity(self.place) == self.identity:
+            self.place.unlink(missing_ok=True)
+
+
+async def _keep_listening(
+    folder: AccountFolder,
+    secret: str,
+    at: _Address,
+    accept: Callable[[ByteStream], Awaitable[None]],
+    connections: TaskGroup,
+) -> None:
+    """Listen until cancelled, at a new address whenever the old one has gone; connections stay."""
+    while True:
+        try:
+            async with at.listener, background_tasks() as tasks:
+                tasks.start_soon(at.listener.serve, accept, connections)
+                while at.is_found(folder):  # noqa: ASYNC110  nothing tells of its going
+                    await anyio.sleep(_LOOK_AGAIN)
+        finally:
+            at.remove()
+        logger.warning("the host's address was taken away and is put up again")
+        at = await _listen_again(folder, secret)
+
+
+async def _listen_again(folder: AccountFolder, secret: str) -> _Address:
+    while True:
+        try:
+            return await _listen(folder, secret)
+        except (OSError, WhatsAppError) as error:
+            logger.warning("other servers cannot reach this host: %s", error)
+            await anyio.sleep(_LOOK_AGAIN)
+
+
+async def _listen(folder: AccountFolder, secret: str) -> _Address:
+    place = _place(folder)
+    place.unlink(missing_ok=True)
+    if _HAS_UNIX_SOCKETS:
+        listener = await anyio.create_unix_listener(place, mode=0o600)
+    else:
+        listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
+        port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
+        _write_private(place, {"port": port, "secret": secret})
+    return _Address(place, listener, _identity(place))
+
+
+def _identity(place: Path) -> tuple[int, int] | None:
     try:
-        async with listener, anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, accept)
-            try:
-                yield
-            finally:
-                tasks.cancel_scope.cancel()
-    finally:
-        remove(folder)
+        found = place.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
@@ -74,18 +140,12 @@ async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
         raise OSError("the host's address cannot be read") from error
 
 
-def remove(folder: AccountFolder) -> None:
-    """Take the address away."""
-    place = folder.socket if _HAS_UNIX_SOCKETS else _place(folder)
-    place.unlink(missing_ok=True)
+def _place(folder: AccountFolder) -> Path:
+    """The socket, or the file that tells the port and the secret."""
+    return folder.socket if _HAS_UNIX_SOCKETS else folder.path / "host.json"
 
 
-def _place(folder: AccountFolder) -> Any:
-    return folder.path / "host.json"
-
-
-def _write_private(folder: AccountFolder, content: dict[str, Any]) -> None:
-    path = _place(folder)
+def _write_private(path: Path, content: dict[str, Any]) -> None:
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
         json.dump(content, file)
 

@@ -42,6 +42,9 @@ _HELLO_DEADLINE: Final = 3.0
 _RETRY: Final = 0.1
 _RETRY_STOPPED: Final = 1.0
 _RETRY_FAILED: Final = 5.0
+_LOOK_AT_LOCK: Final = 1.0
+_START_LIMIT: Final = 10.0
+"""Seconds in which a server that has the lock must listen."""
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,7 @@ class Host:
         self._chance = chance
         self._program = program
         self._lock = HostLock(folder.host_lock)
+        self._unreachable_since: float | None = None
 
     async def run(self) -> None:
         """Host or attach, in turn, until cancelled."""
@@ -85,7 +89,10 @@ class Host:
             except (WhatsAppError, sqlite3.Error, OSError) as error:
                 logger.exception("the link cannot be hosted")
                 words = error.message if isinstance(error, WhatsAppError) else str(error)
-                await self._go_offline(f"The account cannot be opened: {words}", "Tell the user.")
+                await self._go_offline(
+                    f"The account's files in {self._folder.path} cannot be used: {words.rstrip('.')}.",
+                    "Tell the user to look at these files and at the disk's free space.",
+                )
                 pause = _RETRY_FAILED
 
     async def _go_offline(self, reason: str, action: str | None = None, pid: int | None = None) -> None:
@@ -95,6 +102,7 @@ class Host:
     # Hosting.
 
     async def _host(self) -> float:
+        self._unreachable_since = None
         logger.info("hosting account %s", self._folder.name)
         try:
             async with open_archive(self._folder, write=True) as archive, background_tasks() as tasks:
@@ -102,10 +110,12 @@ class Host:
                 await self._devices.replace(lambda _: self._open_local(archive, tasks, owner))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
                 async with endpoint.listening(self._folder, self._serve):
-                    await anyio.sleep_forever()
+                    while not self._lock.lost:  # noqa: ASYNC110  nothing tells of it
+                        await anyio.sleep(_LOOK_AT_LOCK)
+                    logger.warning("the account's lock was taken away: hosting ends")
         finally:
             self._lock.release()
-        return 0.0
+        return _RETRY
 
     def _open_local(self, archive: Archive, tasks: TaskGroup, owner: StoredDevice | None) -> LocalDevice:
         opened = LocalDevice(self._folder, self._account, archive, tasks, owner=owner, program=self._program)
@@ -150,8 +160,9 @@ class Host:
         try:
             stream, secret = await endpoint.connect(self._folder)
         except OSError:
-            await self._say_starting(pid)
+            await self._say_unreachable(pid)
             return _RETRY
+        self._unreachable_since = None
         async with stream, Peer(stream, stream) as peer:
             try:
                 hello = {"protocol": PROTOCOL, "version": __version__, "secret": secret}
@@ -177,12 +188,19 @@ class Host:
             await self._go_offline("The server that hosted the link has ended.")
             return _RETRY
 
-    async def _say_starting(self, pid: int | None) -> None:
+    async def _say_unreachable(self, pid: int | None) -> None:
+        """The lock is held and nobody listens: the host is starting, unless that takes too long."""
+        now = anyio.current_time()
+        if self._unreachable_since is None:
+            self._unreachable_since = now
+        words, action = "Another server is about to host the link.", None
+        if now - self._unreachable_since > _START_LIMIT:
+            words = f"The server that hosts the link (process {pid}) cannot be reached."
+            action = f"Restart the application of process {pid}, or end it; another server then takes over."
         async with self._devices.use() as device:
             known = (await device.status()).reason if isinstance(device, OfflineDevice) else None
-        words = "Another server is about to host the link."
         if known != words:
-            await self._go_offline(words, pid=pid)
+            await self._go_offline(words, action, pid)
 
 
 def _refusal(host: dict[str, Any]) -> Busy | None:

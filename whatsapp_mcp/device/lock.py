@@ -40,10 +40,25 @@ class HostLock:
         except OSError:
             os.close(fd)
             return False
+        if not self._is_file(fd):
+            # Deleted between opening and locking: whoever comes next locks another file.
+            os.close(fd)
+            return False
         os.ftruncate(fd, 0)
         os.write(fd, str(os.getpid()).encode())
         self._fd = fd
         return True
+
+    @property
+    def lost(self) -> bool:
+        """Whether the file was deleted or replaced, so that another process may hold the account too."""
+        return self._fd is not None and not self._is_file(self._fd)
+
+    def _is_file(self, fd: int) -> bool:
+        try:
+            return os.path.samestat(os.fstat(fd), self._path.stat())
+        except OSError:
+            return False
 
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""

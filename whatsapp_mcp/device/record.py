@@ -48,7 +48,7 @@ class LinkRecord:
             )
         except FileNotFoundError:
             link = Link(ConnectionState.UNLINKED, now)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             logger.exception("%s cannot be read and is begun anew", FILE_NAME)
             # Seconds since 1970: above every number that was counted up by ones.
             link = Link(ConnectionState.OFFLINE, now, generation=int(now.timestamp()))
