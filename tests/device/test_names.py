@@ -15,7 +15,7 @@ from tests.device.fake_clock import FakeClock
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import ContactUpdate, GroupUpdate
-from whatsapp_mcp.device.names import REFRESH, Names
+from whatsapp_mcp.device.names import AFTER_LOGIN, REFRESH, Names
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import Chat, ConnectionState, Page
 from whatsapp_mcp.rpc import Params
@@ -107,7 +107,7 @@ async def test_they_are_asked_for_again_every_hour() -> None:
             await clock.advance(REFRESH + 1)
             await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
-    assert recorder.rounds == 3
+    assert len(recorder.groups) == 3
 
 
 async def test_nobody_is_asked_while_the_link_is_down() -> None:
@@ -133,8 +133,27 @@ async def test_a_failed_question_is_asked_again_soon() -> None:
         await clock.advance(60)
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
-    assert recorder.rounds == 2
+    assert recorder.rounds > 1
     assert recorder.contacts
+
+
+async def test_the_address_book_that_a_phone_hands_over_after_linking_is_soon_known() -> None:
+    recorder, clock = Recorder(), FakeClock()
+    subject = names(recorder, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(subject.run)
+        subject.poke()
+        await anyio.wait_all_tasks_blocked()
+        recorder.contacts.clear()
+        await clock.advance(10)
+        await anyio.wait_all_tasks_blocked()
+        soon = list(recorder.contacts)
+        await clock.advance(REFRESH - 11)
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert soon == [ContactUpdate("491@s.whatsapp.net", "Ann Byrne", "ann", None)]
+    assert recorder.rounds == 1 + len(AFTER_LOGIN)
+    assert len(recorder.groups) == 1
 
 
 @asynccontextmanager

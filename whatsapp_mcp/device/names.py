@@ -21,6 +21,9 @@ from whatsapp_mcp.rpc import Params
 
 REFRESH: Final = 3600.0
 """Seconds between two rounds of questions; names change rarely."""
+AFTER_LOGIN: Final = (10.0, 50.0, 240.0)
+"""Seconds before each further look at what the library knows: a phone hands its address book over some time
+after linking, and no event tells of it."""
 _CHATS: Final = 200
 """Of how many chats, newest first, the settings are looked at."""
 _RETRY: Final = 30.0
@@ -61,20 +64,39 @@ class Names:
             await within(self._clock, pause, self._wake.wait)
             self._wake = anyio.Event()
             if self._online():
-                pause = REFRESH if await self._refresh() else _RETRY
+                pause = _RETRY
+                if await self._answered(self._ask):
+                    await self._look_again()
+                    pause = REFRESH - sum(AFTER_LOGIN)
 
-    async def _refresh(self) -> bool:
+    async def _look_again(self) -> None:
+        for pause in AFTER_LOGIN:
+            await within(self._clock, pause, self._wake.wait)
+            if self._wake.is_set():
+                return
+            if self._online():
+                await self._answered(self._look)
+
+    async def _answered(self, question: Callable[[], Awaitable[None]]) -> bool:
         try:
-            groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups", {})]
-            await self._archive.record_groups(groups)
-            contacts = [_contact(each) for each in await self._call("get_all_contacts", {})]
-            await self._archive.record_contacts(contacts)
-            for chat in (await self._archive.chats(limit=_CHATS)).items:
-                await self._look_at(chat)
+            await question()
         except WhatsAppError as error:
             logger.warning("names could not be asked for: %s", error.code)
             return False
         return True
+
+    async def _ask(self) -> None:
+        """Groups are asked for over the link."""
+        groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups", {})]
+        await self._archive.record_groups(groups)
+        await self._look()
+
+    async def _look(self) -> None:
+        """Contacts and the list of chats are with the library."""
+        contacts = [_contact(each) for each in await self._call("get_all_contacts", {})]
+        await self._archive.record_contacts(contacts)
+        for chat in (await self._archive.chats(limit=_CHATS)).items:
+            await self._look_at(chat)
 
     async def _look_at(self, chat: Chat) -> None:
         """Take over how the phone lists a chat, under whichever form of its jid."""
