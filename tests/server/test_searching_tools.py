@@ -8,10 +8,10 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
+from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, GroupUpdate
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import SendRequest, TextContent
 
@@ -105,3 +105,22 @@ async def test_a_person_is_told_with_what_whatsapp_shows(client: Client, device:
     assert data["number"] == "+15550004444"
     assert "NOT_CONNECTED" in data["note"]
     assert (await refusal(client, "get_contact", contact="Boat club"))["code"] == "CONTACT_NOT_FOUND"
+
+
+async def test_the_groups_in_common_are_those_that_both_are_in(client: Client, archive: Archive) -> None:
+    def people(*jids: str) -> tuple[tuple[str, str | None, bool, bool], ...]:
+        return tuple((jid, None, False, False) for jid in jids)
+
+    choir, left = "120363000000000002@g.us", "120363000000000003@g.us"
+    await archive.record_groups(
+        [
+            GroupUpdate(CLUB, "Boat club", "", people(ME, BOB, ANN_MAY)),
+            GroupUpdate(choir, "Choir", "", people(ME, BOB)),
+            GroupUpdate(left, "Once ours", "", people(BOB, ANN_MAY)),
+        ]
+    )
+    text, data = await answer(client, "get_contact", contact="Bob")
+    assert data["groups"] == [{"jid": CLUB, "name": "Boat club"}, {"jid": choir, "name": "Choir"}]
+    assert "groups in common: Boat club, Choir" in text
+    _, data = await answer(client, "get_contact", contact="Ann Lee")
+    assert "groups" not in data

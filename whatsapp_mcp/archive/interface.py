@@ -163,6 +163,10 @@ class ReadingArchive(Protocol):
         """The participants of a group as far as they are known."""
         ...
 
+    async def common_groups(self, jid: str) -> tuple[Chat, ...]:
+        """The groups that the account's owner and this person are both in, the most recently used first."""
+        ...
+
     async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
         """What a text (jid, number or name) may mean, best first.
 

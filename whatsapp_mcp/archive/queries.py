@@ -265,6 +265,18 @@ def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
     return tuple(GroupMember(rows.contact(row), row[8] > 0, row[8] == 2) for row in found)
 
 
+def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
+    """See `ReadingArchive.common_groups`."""
+    found = db.execute(
+        f"""{rows.CHAT_SELECT} WHERE c.kind = {CHAT_KIND_NUMBER[ChatKind.GROUP]}
+        AND EXISTS (SELECT 1 FROM members WHERE chat_id = c.id AND contact_id = 0)
+        AND EXISTS (SELECT 1 FROM members WHERE chat_id = c.id AND contact_id = ?)
+        ORDER BY c.last_id DESC, c.id DESC""",  # noqa: S608
+        (contact_id(db, jid),),
+    ).fetchall()
+    return tuple(map(rows.chat, found))
+
+
 def contact(db: sqlite3.Connection, jid: str) -> Contact | None:
     """See `ReadingArchive.contact`."""
     row = db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (contact_id(db, jid),)).fetchone()

@@ -152,6 +152,10 @@ class SqliteReadingArchive:
         """See `ReadingArchive.members`."""
         return await self._readers.run(queries.members, group)
 
+    async def common_groups(self, jid: str) -> tuple[Chat, ...]:
+        """See `ReadingArchive.common_groups`."""
+        return await self._readers.run(queries.common_groups, jid)
+
     async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
         """See `ReadingArchive.resolve_chat`."""
         return await self._readers.run(people.resolve, text, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any, NotRequired
 
@@ -96,12 +97,23 @@ class ContactsData(TypedDict):
     next_cursor: str | None
 
 
+class GroupData(TypedDict):
+    """A group by its address and name."""
+
+    jid: str
+    name: str
+
+
 class ProfileData(ContactData):
-    """One person with what WhatsApp shows of them; `note` says when it could not be asked."""
+    """One person with what WhatsApp shows of them and the groups in common.
+
+    `note` says when WhatsApp could not be asked.
+    """
 
     about: NotRequired[str]
     picture: NotRequired[str]
     business: NotRequired[str]
+    groups: NotRequired[list[GroupData]]
     last_message: NotRequired[MessageData]
     note: NotRequired[str]
 
@@ -147,13 +159,13 @@ def ref_of(number: int | None) -> str | None:
 
 def chat_data(chat: Chat, zone: tzinfo | None) -> ChatData:
     """One chat."""
-    data = ChatData(
-        jid=chat.jid,
-        name=full_name(chat.name),
-        kind=str(chat.kind),
-        unread=chat.unread,
-        last_message_at=rfc3339(chat.last_message_at, zone),
-    )
+    data: ChatData = {
+        "jid": chat.jid,
+        "name": full_name(chat.name),
+        "kind": str(chat.kind),
+        "unread": chat.unread,
+        "last_message_at": rfc3339(chat.last_message_at, zone),
+    }
     if chat.last_message:
         data["last_message"] = clean(chat.last_message)
     if chat.archived:
@@ -172,18 +184,18 @@ def chats_data(page: Page[Chat], zone: tzinfo | None) -> ChatsData:
 
 def message_data(message: Message, zone: tzinfo | None) -> MessageData:
     """One message, its text cleaned and otherwise whole."""
-    data = MessageData(
-        ref=f"#{message.ref}",
-        message_id=message.message_id,
-        chat=message.chat,
-        chat_name=full_name(message.chat_name),
-        sender=message.sender,
-        sender_name=full_name(message.sender_name),
-        from_me=message.from_me,
-        kind=str(message.kind),
-        text=clean(message.text),
-        timestamp=rfc3339(message.timestamp, zone),
-    )
+    data: MessageData = {
+        "ref": f"#{message.ref}",
+        "message_id": message.message_id,
+        "chat": message.chat,
+        "chat_name": full_name(message.chat_name),
+        "sender": message.sender,
+        "sender_name": full_name(message.sender_name),
+        "from_me": message.from_me,
+        "kind": str(message.kind),
+        "text": clean(message.text),
+        "timestamp": rfc3339(message.timestamp, zone),
+    }
     if message.status:
         data["status"] = str(message.status)
     if message.snippet:
@@ -286,9 +298,14 @@ def contacts_data(page: Page[Contact]) -> ContactsData:
 
 
 def profile_data(
-    person: Contact, details: ContactDetails, last: Message | None, note: str | None, zone: tzinfo | None
+    person: Contact,
+    details: ContactDetails,
+    groups: Sequence[Chat],
+    last: Message | None,
+    note: str | None,
+    zone: tzinfo | None,
 ) -> ProfileData:
-    """One person with what WhatsApp shows of them."""
+    """One person with what WhatsApp shows of them and the groups in common."""
     data = ProfileData(**contact_data(person))
     if details.about:
         data["about"] = clean(details.about)
@@ -296,6 +313,8 @@ def profile_data(
         data["picture"] = details.picture
     if details.business:
         data["business"] = full_name(details.business)
+    if groups:
+        data["groups"] = [GroupData(jid=group.jid, name=full_name(group.name)) for group in groups]
     if last:
         data["last_message"] = message_data(last, zone)
     if note:

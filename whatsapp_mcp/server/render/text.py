@@ -23,7 +23,9 @@ FENCE: Final = ("<messages>", "</messages>")
 CONCISE_TEXT: Final = 400
 FULL_TEXT: Final = 4000
 CHAT_TEXT: Final = 40
+GROUPS_SHOWN: Final = 10
 _JIDS: Final = 512
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SETTLED: Final = frozenset({SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ})
 
 
@@ -75,6 +77,8 @@ def body(message: Message, detail: Detail) -> str:
     if message.revoked_at:
         return "[deleted]"
     limit = FULL_TEXT if detail == "full" else CONCISE_TEXT
+    if message.kind is MessageKind.TEXT and message.snippet is None:
+        return quoted(message.text, limit)
     parts: list[str] = []
     if message.kind is not MessageKind.TEXT:
         parts.append(media_text(message.kind, message.media))
@@ -152,7 +156,7 @@ def message_lines(
     for message in messages:
         at = local(message.timestamp, zone)
         if (today := at.date()) != last_day:
-            lines.append(f"{today:%a %Y-%m-%d}")
+            lines.append(f"{_WEEKDAYS[today.weekday()]} {today.isoformat()}")
             last_day = today
         lines.append(_message_line(message, at, detail, with_chat=with_chat))
     return lines
@@ -254,6 +258,11 @@ def profile_text(data: ProfileData) -> str:
     ]
     lines = [clean_name(data["name"])]
     lines += [f"{label}: {quoted(value, CONCISE_TEXT)}" for label, value in rows if value]
+    groups = data.get("groups", [])
+    if groups:
+        shown = ", ".join(clean_name(group["name"]) for group in groups[:GROUPS_SHOWN])
+        rest = f" and {len(groups) - GROUPS_SHOWN} more" if len(groups) > GROUPS_SHOWN else ""
+        lines.append(f"groups in common: {shown}{rest}")
     last = data.get("last_message")
     if last:
         who = "me" if last["from_me"] else clean_name(last["sender_name"])

@@ -109,7 +109,7 @@ async def search_contacts(
 async def get_contact(
     call: Call, contact: Annotated[str, Field(description="Number, jid or name")]
 ) -> Result:
-    """One person: numbers, names, about, picture, business, last message."""
+    """One person: numbers, names, about, picture, business, groups in common, last message."""
     from whatsapp_mcp.archive import MessageFilter
 
     services = await call.services()
@@ -126,7 +126,9 @@ async def get_contact(
     if person is None:
         person = Contact(jid, Jid.parse(jid).number or jid, Jid.parse(jid).number)
     last = await services.archive.messages(MessageFilter(chat=jid), limit=1)
-    data = profile_data(person, details, last.items[0] if last.items else None, unasked, services.zone)
+    groups = await services.archive.common_groups(person.jid)
+    newest = last.items[0] if last.items else None
+    data = profile_data(person, details, groups, newest, unasked, services.zone)
     return Result(profile_text(data), data)
 
 
