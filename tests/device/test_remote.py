@@ -137,6 +137,21 @@ async def test_a_slow_call_of_a_host_that_lives_is_waited_for() -> None:
         assert await device.resolve_number("+15550002222") == "15550002222@s.whatsapp.net"
 
 
+async def test_a_host_too_busy_for_the_question_whether_it_lives_does_live() -> None:
+    pinged = anyio.Event()
+
+    async def answer(method: str, params: dict[str, Any]) -> Any:
+        if method == PING:
+            pinged.set()
+            raise Busy("Too many calls are running.")
+        await pinged.wait()
+        return "15550002222@s.whatsapp.net"
+
+    async with connected(answer) as (device, _):
+        with anyio.fail_after(8):
+            assert await device.resolve_number("+15550002222") == "15550002222@s.whatsapp.net"
+
+
 async def test_an_offline_device_answers_its_status_and_refuses_the_rest() -> None:
     device = as_device(OfflineDevice("default", "Nobody hosts."))
     status = await device.status()

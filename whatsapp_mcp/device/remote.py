@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final, cast
@@ -22,6 +23,8 @@ PING: Final = "ping"
 _PING_AFTER: Final = 2.0
 _PING_DEADLINE: Final = 3.0
 _OFFLINE_ACTION: Final = "Wait: a server takes over the link by itself."
+
+logger = logging.getLogger(__name__)
 
 
 class _Generated:
@@ -85,6 +88,8 @@ class RemoteDevice(_Generated):
                 except (DeadlineExceeded, NotConnected):
                     call.cancel()
                     return
+                except WhatsAppError as error:
+                    logger.debug("the host lives, and answered %s", error.code)
 
         async with background_tasks() as tasks:
             call = anyio.CancelScope()
