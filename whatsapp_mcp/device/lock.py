@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from pathlib import Path
@@ -14,6 +15,8 @@ else:
 
 _LOCKED_BYTE: Final = 1 << 20
 """Beyond the text: Windows lets nobody read a locked byte."""
+
+logger = logging.getLogger(__name__)
 
 
 class HostLock:
@@ -44,10 +47,19 @@ class HostLock:
             # Deleted between opening and locking: whoever comes next locks another file.
             os.close(fd)
             return False
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode())
         self._fd = fd
+        self._note(str(os.getpid()))
         return True
+
+    def _note(self, holder: str) -> None:
+        """Tell others who has it; a full disk must not keep anybody from hosting."""
+        assert self._fd is not None
+        try:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+            os.write(self._fd, holder.encode())
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", self._path.name, error)
 
     @property
     def lost(self) -> bool:
@@ -63,7 +75,7 @@ class HostLock:
     def release(self) -> None:
         """Give the lock back; harmless when it is not held."""
         if self._fd is not None:
-            os.ftruncate(self._fd, 0)
+            self._note("")
             os.close(self._fd)
             self._fd = None
 
