@@ -1,23 +1,38 @@
-"""Run the named benchmarks, or all: every module beside this one that has a `main`."""
+"""Run the named benchmarks, or all, each in a process of its own: every module here that has a `main`."""
 
+import argparse
 import importlib
 import pkgutil
+import subprocess
 import sys
 
 import benchmarks
 
 
-def main() -> None:
-    """Run them one after the other."""
-    there = [
+def names() -> list[str]:
+    """The benchmarks that there are."""
+    modules = [module for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg]
+    return [
         module.name
-        for module in pkgutil.iter_modules(benchmarks.__path__)
-        if module.name[0] != "_" and not module.ispkg
+        for module in modules
+        if module.name != "__main__" and hasattr(importlib.import_module(f"benchmarks.{module.name}"), "main")
     ]
-    for name in sys.argv[1:] or there:
-        print(f"== {name}")
-        importlib.import_module(f"benchmarks.{name}").main()
+
+
+def main() -> int:
+    """Run them one after the other; 1 if one failed."""
+    there = names()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(there))
+    wanted = parser.parse_args().names or there
+    if unknown := [name for name in wanted if name not in there]:
+        parser.error(f"there is no benchmark {unknown[0]!r}; there are {', '.join(there)}")
+    failed = 0
+    for name in wanted:
+        print(f"== {name}", flush=True)
+        failed |= subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode != 0
+    return failed
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,6 +5,7 @@ without one: a plan is a generator that yields tool calls, is sent their results
 Replace `plan` by a model and the loop stays the same.
 """
 
+import os
 import sys
 from collections.abc import Generator
 from dataclasses import dataclass, field
@@ -34,24 +35,21 @@ def plan(question: str) -> Plan:
 
 
 def who_is_waiting() -> Plan:
-    """Name the direct chats whose last message is not ours, with that message."""
-    status = yield ToolCall("connection_status")
-    chats = yield ToolCall("list_chats", {"limit": 20})
+    """Name the people whose message was the last in their chat, with that message."""
+    chats = yield ToolCall("list_chats", {"kind": "direct", "unanswered": True})
     waiting: list[str] = []
     for chat in chats["chats"]:
-        if chat["kind"] != "direct":
-            continue
         page = yield ToolCall("list_messages", {"chat": chat["jid"], "limit": 1})
-        if page["messages"] and not page["messages"][-1]["from_me"]:
-            waiting.append(f"  {chat['name']}: {page['messages'][-1]['text']}")
+        waiting += [f"  {chat['name']}: {message['text']}" for message in page["messages"]]
+    status = yield ToolCall("connection_status")
     note = "" if status["state"] == "online" else f" (the link is {status['state']}: this may be old)"
-    return "\n".join([f"{len(waiting)} people wait for an answer{note}:", *waiting])
+    return "\n".join([f"Waiting for an answer: {len(waiting)}{note}", *waiting])
 
 
 def tell(chat: str, text: str) -> Plan:
     """Send one message; the key makes sure that a second run with the same words sends nothing."""
     sent = yield ToolCall("send_message", {"chat": chat, "text": text, "idempotency_key": f"{chat}/{text}"})
-    return f"{sent['status']}: {text!r} to {chat} (#{sent['ref']})"
+    return f"{sent['status']}: {text!r} to {chat} ({sent['ref']})"
 
 
 async def answer(client: Client, question: str) -> str:
@@ -77,3 +75,13 @@ async def answer(client: Client, question: str) -> str:
 def question_from_arguments() -> str:
     """The words on the command line, or the usual question."""
     return " ".join(sys.argv[1:]) or "Who is waiting for an answer?"
+
+
+def hosted_server() -> tuple[str, dict[str, str]]:
+    """The URL of a server elsewhere and the headers that it wants, from the environment."""
+    try:
+        return os.environ["WHATSAPP_URL"], {"Authorization": f"Bearer {os.environ['WHATSAPP_TOKEN']}"}
+    except KeyError as missing:
+        sys.exit(
+            f"Set {missing.args[0]}: `whatsapp-mcp serve --transport http` prints the URL and its token."
+        )

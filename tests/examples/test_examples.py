@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -67,7 +70,8 @@ async def test_an_agent_says_who_waits_and_sends_once(
 
     for _ in range(2):
         words = ("Tell", "Ann", "Byrne:", "Yes", "please.")
-        assert "'Yes please.' to Ann Byrne" in await run(script, *words, variables=variables)
+        said = await run(script, *words, variables=variables)
+        assert re.search(r"'Yes please\.' to Ann Byrne \(#\d+\)", said)
     assert (await ann.receives()).text == "Yes please."
     assert len(ann.inbox) == 1
 
@@ -79,6 +83,16 @@ async def test_an_agent_passes_on_what_to_do_when_a_tool_fails(
     variables = variables_for(script, server, whatsapp, home)
     said = await run(script, "Tell", "Nobody", "Here:", "hello", variables=variables)
     assert said.startswith("CHAT_NOT_FOUND")
+
+
+@pytest.mark.parametrize("script", ["streamable_http_agent.py", "sse_agent.py"])
+def test_an_agent_without_an_address_says_what_to_set(script: str) -> None:
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("WHATSAPP_")}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / script)], env=bare, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("Set WHATSAPP_URL")
 
 
 async def test_the_claude_desktop_configuration_starts_a_server(whatsapp: WhatsApp, home: Path) -> None:
