@@ -86,7 +86,7 @@ def notes(
 def history_progress(db: sqlite3.Connection) -> HistoryProgress:
     """How far the phone's transfer of the past is."""
     row = db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
-    count = db.execute("SELECT count(*) FROM refs").fetchone()[0]
+    count = db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]
     if row is None:
         return HistoryProgress(None, count, False)
     state = json.loads(row[0])

@@ -13,6 +13,10 @@ from whatsapp_mcp.archive.facts import PLACEHOLDERS, UNREAD_SQL
 _NEWER = {"reactions": "at", "votes": "at", "read_marks": "up_to", "early_receipts": "at", "revokes": "at"}
 """Tables of small states: of two rows that become one, the one with more in this column stays."""
 
+_COUNT_UNREAD = f"""SELECT count(*) FROM (
+    SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {UNREAD_SQL} LIMIT 999)"""  # noqa: S608
+"""Unread messages of a chat (`c`): incoming, younger than the newest read one; 999 at most."""
+
 
 def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
     """Lead everything of contact `lose` to contact `keep`, except its direct chat."""
@@ -75,18 +79,15 @@ def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
 def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
     """Bring what is derived from a chat's messages up to date."""
     newest = "SELECT coalesce(max(id), 0) FROM messages WHERE chat_id = ?1"
-    db.execute(f"UPDATE chats SET last_id = ({newest}) WHERE id = ?1", (chat,))  # noqa: S608
-    recount_unread(db, chat)
+    db.execute(
+        f"UPDATE chats AS c SET last_id = ({newest}), unread = ({_COUNT_UNREAD}) WHERE id = ?1",  # noqa: S608
+        (chat,),
+    )
 
 
 def recount_unread(db: sqlite3.Connection, chat: int) -> None:
-    """Count a chat's unread messages anew: incoming, younger than the newest read one; 999 at most."""
-    db.execute(
-        f"""UPDATE chats AS c SET unread = (SELECT count(*) FROM (
-            SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {UNREAD_SQL} LIMIT 999))
-        WHERE id = ?""",  # noqa: S608
-        (chat,),
-    )
+    """Count a chat's unread messages anew."""
+    db.execute(f"UPDATE chats AS c SET unread = ({_COUNT_UNREAD}) WHERE id = ?", (chat,))  # noqa: S608
 
 
 def _move_states(

@@ -26,8 +26,10 @@ class ChatProgress:
         self._all_read = read.pop(EVERYONE, 0)
         self._delivered = sorted(delivered.values())
         self._read = sorted(read.values())
-        members = "SELECT count(*) FROM members WHERE chat_id = ? AND contact_id != 0"
-        self._needed = max(1, db.execute(members, (chat,)).fetchone()[0])
+        self._needed = 1
+        if delivered:
+            members = "SELECT count(*) FROM members WHERE chat_id = ? AND contact_id != 0"
+            self._needed = max(1, db.execute(members, (chat,)).fetchone()[0])
 
     def status(self, message: int) -> SendStatus:
         """`sent`, `delivered` or `read`."""

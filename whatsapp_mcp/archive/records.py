@@ -169,7 +169,14 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True)
 class HistoryProgress:
-    """How far the first history sync is: `percent` as the phone reports it, None before its first word."""
+    """How far the first history sync is.
+
+    Attributes:
+        percent: As the phone reports it; None before its first word.
+        messages: The highest ref given out: how many messages have been stored so far.
+        done: Whether the phone has handed over everything it will hand over by itself.
+        last_chunk_at: When it last handed over anything.
+    """
 
     percent: int | None
     messages: int
@@ -245,7 +252,12 @@ class GroupUpdate:
 
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
-    """One accepted send."""
+    """One accepted send.
+
+    Attributes:
+        secret: The `messageSecret` of the message that was handed over, if it carries one.
+        handed_to: The client that it was handed to; None before, and when nothing can be found out there.
+    """
 
     send_id: int
     request: SendRequest
@@ -256,6 +268,8 @@ class OutboxEntry:
     timestamp: datetime | None = None
     reason: str | None = None
     ref: int | None = None
+    secret: bytes | None = None
+    handed_to: str | None = None
 
     @property
     def result(self) -> SendResult:

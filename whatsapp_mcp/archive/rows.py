@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from whatsapp_mcp.archive import votes
 from whatsapp_mcp.archive.calls import call_text
-from whatsapp_mcp.archive.facts import CALL, CHAT_KINDS, MESSAGE_KINDS, POLL, Flag
+from whatsapp_mcp.archive.facts import CALL, CHAT_KINDS, MESSAGE_KINDS, OWNER, POLL, Flag
 from whatsapp_mcp.archive.names import NAME_SQL, number_of
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.schema import ID_BITS
@@ -23,7 +24,6 @@ from whatsapp_mcp.models import (
     PollOption,
     Quote,
     Reaction,
-    SendStatus,
 )
 
 CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
@@ -45,6 +45,7 @@ _FORWARDED: Final = int(Flag.FORWARDED)
 _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
 _STARRED: Final = int(Flag.STARRED)
 _VIEW_ONCE: Final = int(Flag.VIEW_ONCE)
+_NO_DETAILS: Final[dict[str, Any]] = {}
 _HIDDEN_DETAILS: Final = ("secret", "mentions", "quote", "call", "options", "server_id")
 
 
@@ -64,25 +65,26 @@ def messages(
     """Rows of `MESSAGE_SELECT` as messages, with what hangs on them, in the same order."""
     if not rows:
         return ()
-    keys = list({(row[2], row[4]) for row in rows})
-    reactions = _reactions(db, keys)
     details = {row[0]: json.loads(row[11]) for row in rows if row[11]}
-    quotes = _quotes(db, list({(row[2], row[8]) for row in rows if row[8]}))
-    names = _names(db, {jid for found in details.values() for jid in _mentioned(found)})
-    progress = {chat: ChatProgress(db, chat) for chat in {row[2] for row in rows if row[3] == 0}}
-    return tuple(
-        _message(
-            db,
-            row,
-            details.get(row[0]) or {},
-            reactions,
-            quotes,
-            names,
-            progress[row[2]].status(row[0]) if row[3] == 0 else None,
-            (snippets or {}).get(row[0]),
-        )
-        for row in rows
+    hanging = _Hanging(
+        _reactions(db, list({(row[2], row[4]) for row in rows})),
+        _quotes(db, list({(row[2], row[8]) for row in rows if row[8]})),
+        _names(db, {jid for found in details.values() for jid in _mentioned(found)}),
+        {chat: ChatProgress(db, chat) for chat in {row[2] for row in rows if row[3] == OWNER}},
+        snippets or {},
     )
+    return tuple([_message(db, row, details.get(row[0], _NO_DETAILS), hanging) for row in rows])
+
+
+@dataclass(frozen=True, slots=True)
+class _Hanging:
+    """What hangs on the messages of a page: by (chat, WhatsApp id), by jid, by chat, by message."""
+
+    reactions: dict[tuple[int, str], list[Reaction]]
+    quotes: dict[tuple[int, str], Quote]
+    names: dict[str, str]
+    progress: dict[int, ChatProgress]
+    snippets: dict[int, str]
 
 
 def _mentioned(details: dict[str, Any]) -> list[str]:
@@ -90,24 +92,15 @@ def _mentioned(details: dict[str, Any]) -> list[str]:
     return [*details.get("mentions", ()), *([quote["sender"]] if quote and quote.get("sender") else [])]
 
 
-def _message(
-    db: sqlite3.Connection,
-    row: Any,
-    details: dict[str, Any],
-    reactions: dict[tuple[int, str], list[Reaction]],
-    quotes: dict[tuple[int, str], Quote],
-    names: dict[str, str],
-    status: SendStatus | None,
-    snippet: str | None,
-) -> Message:
+def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging: _Hanging) -> Message:
     message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at = row[:11]
+    public = None
     if kind == CALL:
-        text = call_text(db, chat, wa_id, sender == 0, details.get("call", {}), text)
-    quote = quotes.get((chat, reply)) if reply else None
-    if quote is None and reply:
-        told = details.get("quote") or {}
-        quote = Quote(reply, None, names.get(told.get("sender") or ""), told.get("text"))
-    public = {key: value for key, value in details.items() if key not in _HIDDEN_DETAILS}
+        text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
+    if details:
+        text = with_names(text, details.get("mentions", ()), hanging.names)
+        public = {key: value for key, value in details.items() if key not in _HIDDEN_DETAILS} or None
+    reactions = hanging.reactions.get((chat, wa_id))
     return Message(
         ref=ref,
         message_id=wa_id,
@@ -115,23 +108,32 @@ def _message(
         chat_name=row[13],
         sender=row[14],
         sender_name=row[15],
-        from_me=sender == 0,
+        from_me=sender == OWNER,
         kind=MESSAGE_KINDS[kind],
-        text=with_names(text, details.get("mentions", ()), names),
+        text=text,
         timestamp=time_of(message),
-        status=status,
+        status=hanging.progress[chat].status(message) if sender == OWNER else None,
         media=_media(row, flags) if row[23] else None,
-        quote=quote,
-        reactions=tuple(reactions.get((chat, wa_id), ())),
+        quote=_quote(chat, reply, details, hanging) if reply else None,
+        reactions=tuple(reactions) if reactions else (),
         poll=_poll(db, chat, wa_id, details) if kind == POLL else (),
         edited_at=moment(edited_at),
         revoked_at=moment(revoked_at),
         forwarded=bool(flags & _FORWARDED),
         mentions_me=bool(flags & _MENTIONS_ME),
         starred=bool(flags & _STARRED),
-        snippet=snippet,
-        details=public or None,
+        snippet=hanging.snippets.get(message),
+        details=public,
     )
+
+
+def _quote(chat: int, reply: str, details: dict[str, Any], hanging: _Hanging) -> Quote:
+    """The message that is answered: as it is in the archive, else as the reply tells it."""
+    found = hanging.quotes.get((chat, reply))
+    if found is not None:
+        return found
+    told = details.get("quote") or {}
+    return Quote(reply, None, hanging.names.get(told.get("sender") or ""), told.get("text"))
 
 
 def with_names(text: str, mentions: Iterable[str], names: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from whatsapp_mcp.errors import Unsupported
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 RAW_VERSION: Final = 1
 ID_BITS: Final = 20
 
@@ -64,7 +64,6 @@ CREATE TABLE chats (
     complete INTEGER NOT NULL DEFAULT 0      -- the phone has nothing older
 );
 CREATE INDEX chats_recent ON chats (last_id DESC);
-CREATE INDEX chats_unread ON chats (last_id DESC) WHERE unread > 0;
 
 -- Chat numbers that were merged away; search scopes still hold them.
 CREATE TABLE chat_aliases (
@@ -221,7 +220,9 @@ CREATE TABLE outbox (
     expires_at INTEGER,             -- milliseconds
     message_id TEXT,
     sent_at INTEGER,                -- seconds, WhatsApp's clock
-    reason TEXT
+    reason TEXT,
+    secret BLOB,                    -- of the message, while it may lead to its id
+    handed_to TEXT                  -- which client had it, while something may still be found out there
 );
 CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
 CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
@@ -255,6 +256,9 @@ CREATE TABLE undecoded (
 );
 """
 
+_INDEX_PAGE_BYTES = 490
+"""Small pages, eight to one of the file: a search in one chat leaps through the entries of a common word, and
+each leap reads a page of them."""
 _TOKENIZER = "unicode61 remove_diacritics 0 categories 'L* N* Co M*'"
 
 _RAW = """
@@ -273,9 +277,17 @@ def create_index(db: sqlite3.Connection) -> None:
     """
     content = ", content='', contentless_delete=1" if sqlite3.sqlite_version_info >= (3, 43) else ""
     db.execute(f'CREATE VIRTUAL TABLE fts USING fts5 (body, scope{content}, tokenize="{_TOKENIZER}")')
+    db.execute("INSERT INTO fts (fts, rank) VALUES ('pgsz', ?)", (_INDEX_PAGE_BYTES,))
 
 
-_MIGRATIONS: dict[int, str] = {}
+_MIGRATIONS: dict[int, str] = {
+    2: """
+ALTER TABLE outbox ADD COLUMN secret BLOB;
+ALTER TABLE outbox ADD COLUMN handed_to TEXT;
+DROP INDEX chats_unread;
+INSERT INTO fts (fts, rank) VALUES ('pgsz', 490);
+""",
+}
 """SQL that leads from the version before to the version that is the key."""
 
 
@@ -303,7 +315,7 @@ def migrate(db: sqlite3.Connection) -> None:
         if found == 0:
             _run(db, _TABLES)
             create_index(db)
-        for step in range(max(found, 1) + 1, SCHEMA_VERSION + 1):
+        for step in range(found + 1, SCHEMA_VERSION + 1) if found else ():
             _run(db, _MIGRATIONS[step])
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute("COMMIT")

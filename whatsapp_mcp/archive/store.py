@@ -23,6 +23,8 @@ READ_DEADLINE: Final = 2.0
 """Seconds after which a read is interrupted."""
 _READERS: Final = 4
 _STEPS_BETWEEN_CHECKS: Final = 20_000
+_CHECKPOINT_PAGES: Final = 4_000
+"""Pages of the log at which a commit moves it into the file; a page that many commits change moves once."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -33,6 +35,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA busy_timeout = 5000")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     db.execute("PRAGMA cache_size = -65536")
     db.execute("PRAGMA temp_store = MEMORY")
     return db

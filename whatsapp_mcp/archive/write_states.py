@@ -136,22 +136,28 @@ class StateWriter:
                 return
             self._named[fact.jid] = stamp
         contact = self._identities.contact(fact.jid)
-        changed = 0
+        changed = False
         for column in ("saved_name", "business_name"):
             value = getattr(fact, column)
             if value:
-                changed += self._db.execute(
+                changed |= self._db.execute(
                     f"UPDATE contacts SET {column} = ? WHERE id = ? AND {column} IS NOT ?",  # noqa: S608
                     (value, contact, value),
                 ).rowcount
         if fact.push_name:
-            changed += self._db.execute(
-                """UPDATE contacts SET push_name = ?1, push_at = ?2 WHERE id = ?3
-                AND (push_name IS NULL OR (?2, ?1) > (push_at, push_name))""",
-                (fact.push_name, fact.at, contact),
-            ).rowcount
+            changed |= self._push_name(contact, fact.push_name, fact.at)
         if changed:
             self._identities.refresh(contact)
+
+    def _push_name(self, contact: int, name: str, at: int) -> bool:
+        """Take over a newer push name; whether it is another one than before."""
+        known, known_at = self._db.execute(
+            "SELECT push_name, push_at FROM contacts WHERE id = ?", (contact,)
+        ).fetchone()
+        if known is not None and (at, name) <= (known_at, known):
+            return False
+        self._db.execute("UPDATE contacts SET push_name = ?, push_at = ? WHERE id = ?", (name, at, contact))
+        return name != known
 
     def chat(self, fact: ChatFact) -> None:
         """Take over what is said of a chat; of its names the newest."""
