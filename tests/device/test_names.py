@@ -181,17 +181,28 @@ async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, hosted:
     assert [chat.name for chat in page.items] == ["Boat"]
 
 
+async def told_library(hosted: Hosted, wa: WhatsApp, chat: str, *, archived: bool) -> None:
+    """Return once the library has stored what the phone has told it of this chat."""
+    await wa.me.app_state.synced()
+    async with looking() as look:
+        while True:
+            answer = base64.b64decode(await hosted.device.call("get_chat_settings", {"chat": chat}))
+            if protobufs.Neonize.LocalChatSettings.FromString(answer).Archived is archived:
+                return
+            await look()
+
+
 async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: WhatsApp, linked: Hosted) -> None:
     ann = wa.person("Ann")
     await ann.says("hi")
     state = wa.me.app_state
-    state.archive(ann)
     state.mute(ann, int(wa.network.now()) + 3600)
+    state.archive(ann)
     state.share_key()
-    await state.synced()
     async with looking() as look:
         while not (await linked.archive.chats()).items:
             await look()
+    await told_library(linked, wa, str(ann.lid), archived=True)
     await linked.device.reconnect()
     async with looking() as look:
         while not (chat := (await linked.archive.chats()).items[0]).archived:
@@ -200,7 +211,7 @@ async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: What
     assert abs(chat.muted_until.timestamp() - wa.network.now() - 3600) < 60
     state.mute(ann, None)
     state.archive(ann, archived=False)
-    await state.synced()
+    await told_library(linked, wa, str(ann.lid), archived=False)
     await linked.device.reconnect()
     async with looking() as look:
         while (chat := (await linked.archive.chats()).items[0]).archived:
