@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import timedelta
 from typing import Any
 
@@ -188,6 +189,19 @@ async def test_a_failure_inside_is_not_shown(
     error = await refusal(client, "send_message", chat="Bob", text="hi")
     assert error["code"] == "BUSY"
     assert "secret" not in str(error)
+
+
+async def test_an_archive_that_a_full_disk_shuts_is_told_as_that(
+    client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(device, "send", breaks)
+    error = await refusal(client, "send_message", chat="Bob", text="hi")
+    assert error["code"] == "BUSY"
+    assert "disk is full" in error["message"]
+    assert "free space" in error["action"]
 
 
 async def test_a_read_only_account_refuses_every_act_and_reads(

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -188,6 +189,14 @@ class RegisteredTool(Tool):
         except WhatsAppError as error:
             logger.info("%s answered %s", spec.name, error.code)
             return error_result(error)
+        except sqlite3.Error as error:
+            logger.exception("%s could not use the archive", spec.name)
+            return error_result(
+                Busy(
+                    f"The stored messages cannot be used now ({error}).",
+                    "Tell the user to look at the disk's free space.",
+                )
+            )
         except Exception:
             logger.exception("%s failed", spec.name)
             return error_result(
