@@ -1,0 +1,29 @@
+"""What the README says of toolsets is what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.tokens import tool_tokens
+from whatsapp_mcp.server import toolsets
+
+TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+TOOLSETS = {name: int(tools) for name, tools in re.findall(r"^\| `(\w+)` \| (\d+) \|", TEXT, re.MULTILINE)}
+
+
+def test_the_readme_says_what_it_is_and_that_it_is_unofficial_in_its_first_ten_lines() -> None:
+    opening = "\n".join(TEXT.splitlines()[:10])
+    assert "Model Context Protocol" in opening
+    assert "unofficial" in opening
+
+
+def test_every_toolset_stands_in_the_readme_with_its_number_of_tools() -> None:
+    assert {name: len(toolsets.load(name)) for name in toolsets.MODULES} == TOOLSETS
+
+
+@pytest.mark.anyio
+async def test_the_core_costs_about_what_the_readme_says() -> None:
+    [said] = re.findall(r"`core`, which costs a model about ([\d,]+) tokens", TEXT)
+    true = sum((await tool_tokens("core")).values())
+    assert abs(true - int(said.replace(",", ""))) <= 150
