@@ -43,18 +43,18 @@ def imported_distributions() -> list[set[str]]:
     return [{canonicalize_name(owner) for owner in owners.get(module, [module])} for module in modules]
 
 
-def test_every_declared_dependency_is_imported():
-    imported = set[str]().union(*imported_distributions())
+def declared() -> set[str]:
+    """What the package needs, its extras included."""
+    extras = project()["project"]["optional-dependencies"].values()
+    return names(project()["project"]["dependencies"] + [text for texts in extras for text in texts])
 
-    assert names(project()["project"]["dependencies"]) - imported == set()
+
+def test_every_declared_dependency_is_imported():
+    assert declared() - set[str]().union(*imported_distributions()) == set()
 
 
 def test_every_imported_package_is_declared():
-    dependencies = project()["project"]["dependencies"]
-    extras = project()["project"]["optional-dependencies"].values()
-    declared = names(dependencies + [text for texts in extras for text in texts])
-
-    assert [owners for owners in imported_distributions() if not owners & declared] == []
+    assert [owners for owners in imported_distributions() if not owners & declared()] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda path: path.stem)
