@@ -1,4 +1,4 @@
-"""The kinds of faults."""
+"""What WhatsApp does and what happens to processes; `machine_faults` holds what happens to the machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from typing import Final
 
 import anyio
 
-from benchmarks.soak.chaos import Fault, Healing, Impossible, Stage, limit_file_size, signal_process
-from benchmarks.soak.fleet import Slot
+from benchmarks.soak.chaos import (
+    Fault,
+    Healing,
+    Impossible,
+    Stage,
+    client_of,
+    host_of,
+    host_pid,
+    signal_process,
+)
+from benchmarks.soak.machine_faults import MACHINE
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.binary import Node
 
@@ -129,7 +138,7 @@ class KillClient(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        pid = await _client(stage)
+        pid = await client_of(stage)
         for _ in range(stage.chance.choice((0, 0, 40))):
             await stage.traffic.says()
         healing = Healing()
@@ -144,7 +153,7 @@ class KillHost(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await _host(stage)
+        host = await host_of(stage)
         if len(stage.fleet.ready()) < 2:
             raise Impossible("no other server is there to take over")
         healing = Healing()
@@ -159,16 +168,14 @@ class KillAttached(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await _host(stage)
+        host = await host_of(stage)
         others = [slot for slot in stage.fleet.ready() if slot is not host]
         if not others:
             raise Impossible("no other server is there")
         healing = Healing(stage.chance.choice(others))
         assert healing.by is not None
         stage.fleet.kill(healing.by)
-        with anyio.fail_after(30):
-            while healing.by not in stage.fleet.ready():  # noqa: ASYNC110
-                await anyio.sleep(0.02)
+        await stage.fleet.back(healing.by)
         return healing
 
 
@@ -191,41 +198,49 @@ class Pause(Fault):
         return Healing()
 
 
-class FullDisk(Fault):
-    """No write of a process to any file succeeds for some seconds."""
+class KillAll(Fault):
+    """kill -9 of every server at once; new ones take their places."""
 
-    relogin = False
-
-    def __init__(self, name: str, whom: Callable[[Stage], Awaitable[int]]) -> None:
-        self.name, self._whom = name, whom
+    name, kills = "kill -9 of every server", True
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        pid = await self._whom(stage)
-        limit_file_size(pid, 0)
-        try:
-            await stage.some(0.5, 2.5)
-        finally:
-            limit_file_size(pid, -1)
-        return Healing()
+        healing = Healing()
+        for slot in stage.fleet.ready():
+            stage.fleet.kill(slot)
+        return healing
 
 
-async def _host(stage: Stage) -> Slot:
-    host = await stage.fleet.host()
-    if host is None:
-        raise Impossible("no server hosts the link just now")
-    return host
+class Relinked(Fault):
+    """The companion is unlinked in the middle of everything, linked anew and given the phone's history.
 
+    Args:
+        unlink: Does it.
+        interrupt: Whether a first linking is cut off before its code is scanned.
+    """
 
-async def _host_pid(stage: Stage) -> int:
-    return (await _host(stage)).pid
+    def __init__(
+        self, name: str, unlink: Callable[[Stage], Awaitable[None]], *, interrupt: bool = False
+    ) -> None:
+        self.name, self._unlink, self._interrupt = name, unlink, interrupt
 
-
-async def _client(stage: Stage) -> int:
-    pid = stage.fleet.client_of(await _host(stage))
-    if pid is None:
-        raise Impossible("no client process runs just now")
-    return pid
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        await self._unlink(stage)
+        await stage.told("unlinked")
+        await stage.some(0, 1)
+        if self._interrupt:
+            slot = stage.fleet.any(stage.chance)
+            if slot is not None:
+                await stage.fleet.call(slot, "link_device")
+            await stage.wa.cut()
+        await stage.link()
+        healing = Healing()
+        companion = await stage.wa.me.online()
+        await stage.some(0, 1)
+        for chunk in stage.wa.me.history.chunks("recent"):
+            stage.wa.me.history.deliver(companion, chunk)
+        return healing
 
 
 async def _reconnected(stage: Stage) -> Healing:
@@ -235,6 +250,26 @@ async def _reconnected(stage: Stage) -> Healing:
     if answer is None or answer.error is not None:
         raise Impossible("no server took the call of reconnect")
     return healing
+
+
+async def _unlink_here(stage: Stage) -> None:
+    slot = stage.fleet.any(stage.chance)
+    answer = await stage.fleet.call(slot, "unlink_device") if slot else None
+    if answer is None or answer.error is not None:
+        raise Impossible(f"no server took the call of unlink_device: {answer}")
+
+
+async def _unlink_on_the_phone(stage: Stage) -> None:
+    await stage.wa.device_removed()
+
+
+async def _unlink_while_away(stage: Stage) -> None:
+    """The next login is answered by a failure 401."""
+    companion = stage.wa.me.companion
+    if companion is None:
+        raise Impossible("no companion is linked")
+    stage.wa.me.unlink(companion)
+    await stage.wa.cut()
 
 
 def _kill_pump(stage: Stage) -> None:
@@ -247,10 +282,21 @@ def _odd_chatstate(stage: Stage) -> None:
     stage.wa.send(Node("chatstate", {"from": person.lid}, [Node("thinking")]))
 
 
+async def _unknown_failure(stage: Stage) -> None:
+    stage.wa.failure(418)
+    await stage.wa.cut()
+    await stage.some(0.2, 1)
+    stage.wa.recover()
+
+
+async def _left_open(stage: Stage) -> None:
+    await stage.wa.stream_error(503, close=False)
+
+
 async def _lose_and_cut(stage: Stage) -> None:
     stage.wa.lose(stage.chance.randint(1, 3))
     await stage.some(0.2, 0.6)
-    stage.wa.faults.lose = 0
+    stage.wa.lose(0)
     await stage.wa.cut()
 
 
@@ -282,6 +328,13 @@ QUICK: Final[tuple[Fault, ...]] = (
     Lasting("delayed stanzas", lambda wa: wa.slow(0.1, 400), (0.5, 2), cut=None),
     Lasting("unanswered queries", lambda wa: wa.ignore_queries("*"), (0.5, 2), cut=None),
     Lasting("unacknowledged messages", lambda wa: wa.no_acks(), (0.3, 1), cut="end"),
+    Sudden("frame that does not decrypt", lambda stage: stage.wa.garble()),
+    Sudden("login failure of an unknown code (418)", _unknown_failure),
+    Lasting("bad certificate", lambda wa: wa.bad_certificate(), (0.3, 1)),
+    Lasting("websocket answered 403", lambda wa: wa.websocket_status(403), (0.3, 1)),
+    Lasting("media hosts answer 503", lambda wa: wa.media_status(503), (1, 3), cut=None),
+    Lasting("media hosts answer 404", lambda wa: wa.media_status(404), (0.5, 2), cut=None),
+    Lasting("corrupted downloads", lambda wa: wa.corrupt_media(), (1, 3), cut=None),
     Lasting("refused messages", lambda wa: wa.ack_error(479), (0.2, 0.5), cut=None),
     Lasting("server clock an hour ahead", lambda wa: wa.skew_clock(3600), (0.3, 1), cut=None),
     Refusal("login refused (400)", 400, "refused"),
@@ -291,13 +344,17 @@ QUICK: Final[tuple[Fault, ...]] = (
     KillClient(),
     KillHost(),
     KillAttached(),
-    Pause("stopped host", _host_pid),
-    Pause("stopped client", _client),
-    FullDisk("disk full for the client (inbox.db, client.db)", _client),
-    FullDisk("disk full for the host (archive.db)", _host_pid),
+    Pause("stopped host", host_pid),
+    Pause("stopped client", client_of),
+    KillAll(),
+    Relinked("unlinked by us, linked anew", _unlink_here),
+    Relinked("unlinked on the phone, linked anew", _unlink_on_the_phone, interrupt=True),
+    Relinked("unlinked while away (401), linked anew", _unlink_while_away),
+    *MACHINE,
 )
 SLOW: Final[tuple[Fault, ...]] = (
     HalfOpen(),
+    Sudden("stream error 503 and the socket left open", _left_open),
     Lasting("swallowed connect", lambda wa: wa.swallow_connect(), (1, 3), slow=True),
     Lasting("swallowed websocket", lambda wa: wa.swallow_websocket(), (1, 3), slow=True),
     Lasting("swallowed handshake", lambda wa: wa.swallow_noise(), (1, 3), slow=True),

@@ -1,19 +1,34 @@
-"""A simulated WhatsApp, and the real client linked to it."""
+"""A simulated WhatsApp, and the real client linked to it. Every scenario must end without a complaint."""
 
-from collections.abc import AsyncIterator, Iterator
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from tests.simulator.faultless import assert_faultless, settled
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
 from whatsapp_mcp.simulator import WhatsApp
 
 
 @pytest.fixture
-async def wa() -> AsyncIterator[WhatsApp]:
-    """WhatsApp, nobody linked."""
+def tolerated() -> list[str]:
+    """What a scenario provokes on purpose: regular expressions of complaints. A test adds its own."""
+    return []
+
+
+@pytest.fixture
+async def wa(tmp_path: Path, tolerated: list[str]) -> AsyncIterator[WhatsApp]:
+    """WhatsApp, nobody linked; the logs of its clients lie beside their databases, in `tmp_path`."""
     async with WhatsApp(seed=7) as whatsapp:
         yield whatsapp
+        assert_faultless(whatsapp, _logs(tmp_path), tolerated)
+
+
+def _logs(folder: Path) -> list[str]:
+    return [log.read_text() for log in folder.rglob("*.log")]
 
 
 @pytest.fixture
@@ -21,6 +36,7 @@ async def unlinked(wa: WhatsApp, tmp_path: Path) -> AsyncIterator[NeonizeClient]
     """A client process that has not connected yet."""
     async with neonize_client(wa, tmp_path / "client.db") as client:
         yield client
+        await settled(wa)
 
 
 @pytest.fixture
@@ -30,27 +46,71 @@ async def client(wa: WhatsApp, unlinked: NeonizeClient) -> NeonizeClient:
     return unlinked
 
 
-@pytest.fixture(scope="module")
-async def _shared(
-    tmp_path_factory: pytest.TempPathFactory,
+class _Shared:
+    """One WhatsApp and one linked client for many tests; made anew after a test that has broken it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made = 0
+        self._exit = AsyncExitStack()
+        self._pair: tuple[WhatsApp, NeonizeClient] | None = None
+
+    async def pair(self) -> tuple[WhatsApp, NeonizeClient]:
+        """Both, with the client online."""
+        if self._pair is not None and not any(each.active for each in self._pair[0].me.companions.values()):
+            await self.drop()
+        if self._pair is None:
+            self._made += 1
+            whatsapp = await self._exit.enter_async_context(WhatsApp(seed=7))
+            database = self._folder / f"client-{self._made}.db"
+            client = await self._exit.enter_async_context(neonize_client(whatsapp, database))
+            await linked(whatsapp, client)
+            self._pair = whatsapp, client
+        return self._pair
+
+    async def drop(self) -> None:
+        """End both."""
+        self._pair = None
+        await self._exit.aclose()
+
+
+@pytest.fixture(scope="session")
+async def _shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[_Shared]:
+    shared = _Shared(tmp_path_factory.mktemp("shared"))
+    yield shared
+    await shared.drop()
+
+
+@pytest.fixture
+async def _shared_pair(
+    _shared: _Shared, tolerated: list[str]
 ) -> AsyncIterator[tuple[WhatsApp, NeonizeClient]]:
-    database = tmp_path_factory.mktemp("shared") / "client.db"
-    async with WhatsApp(seed=7) as whatsapp, neonize_client(whatsapp, database) as client:
-        await linked(whatsapp, client)
-        yield whatsapp, client
-
-
-@pytest.fixture
-def shared_wa(_shared: tuple[WhatsApp, NeonizeClient]) -> Iterator[WhatsApp]:
-    """One WhatsApp for all tests of a module that ask for it; linking takes a second. Faultless at first."""
-    whatsapp, _ = _shared
-    whatsapp.network.log.clear()
+    whatsapp, client = await _shared.pair()
+    whatsapp.log.clear()
     whatsapp.media.requests.clear()
-    yield whatsapp
-    whatsapp.recover()
+    for seen in (whatsapp.me.inbox, whatsapp.me.receipts, whatsapp.me.sent):
+        seen.clear()
+    client.forget_events()
+    begin = len(client.library_log)
+    intact = False
+    try:
+        yield whatsapp, client
+        await settled(whatsapp)
+        assert_faultless(whatsapp, [client.library_log[begin:]], tolerated)
+        intact = True
+    finally:
+        whatsapp.recover()
+        if not intact:
+            await _shared.drop()
 
 
 @pytest.fixture
-def shared_client(_shared: tuple[WhatsApp, NeonizeClient]) -> NeonizeClient:
+def shared_wa(_shared_pair: tuple[WhatsApp, NeonizeClient]) -> WhatsApp:
+    """The WhatsApp of many tests, for linking takes a second; faultless at first."""
+    return _shared_pair[0]
+
+
+@pytest.fixture
+def shared_client(_shared_pair: tuple[WhatsApp, NeonizeClient]) -> NeonizeClient:
     """The client linked to `shared_wa.me`."""
-    return _shared[1]
+    return _shared_pair[1]

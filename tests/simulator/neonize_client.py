@@ -73,6 +73,11 @@ class NeonizeClient:
         """What the library has written to its standard error."""
         return self._log.read_text()
 
+    def forget_events(self) -> None:
+        """Pass over every event so far."""
+        self.events.clear()
+        self._position = 0
+
     async def read(self) -> None:
         """Take in what the process says, until it ends."""
         assert self._process.stdout is not None
@@ -138,6 +143,16 @@ class NeonizeClient:
                         event.message if event.message is not None else event.fields
                     ):
                         return event.message if event.message is not None else event.fields
+                await self._changed.wait()
+
+    async def first(self, *names: str, timeout: float = 20) -> str:
+        """The name of the next event that has one of these names."""
+        with anyio.fail_after(timeout):
+            while True:
+                while self._position < len(self.events):
+                    self._position += 1
+                    if (name := self.events[self._position - 1].name) in names:
+                        return name
                 await self._changed.wait()
 
     async def qr(self, timeout: float = 20) -> str:

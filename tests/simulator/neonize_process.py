@@ -68,7 +68,7 @@ def main(database: str, level: str) -> None:
     client.event.execute = on_event
     client.event.list_func = dict.fromkeys(INT_TO_EVENT, ignore)
     setattr(client, "_NewAClient__onQr", on_qr)  # noqa: B010 the callback that every connect registers
-    scope = {"client": client, "jid": jid_utils.build_jid, "neonize": neonize}
+    scope = {"asyncio": asyncio, "client": client, "jid": jid_utils.build_jid, "neonize": neonize}
     scope |= {name: getattr(protobufs, name) for name in protobufs.__all__}
 
     async def evaluate(number: int, source: str) -> None:

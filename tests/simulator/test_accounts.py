@@ -35,7 +35,6 @@ async def test_clients_of_two_accounts_write_to_each_other(
             await second.call(f"client.send_message({address}, 'from other {turn}')")
             await client.message(f"from other {turn}")
     assert [each.text for each in other.inbox[:1]] == ["hello other"]
-    assert wa.log == []
 
 
 async def test_the_same_seed_makes_the_same_people_ids_and_keys() -> None:
@@ -65,7 +64,10 @@ async def test_it_starts_in_well_under_a_second() -> None:
                 wa.person(f"Person {number}")
 
 
-async def test_noise_on_the_port_does_no_harm(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+async def test_noise_on_the_port_does_no_harm(
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated.append("refused host: /")
     wa, client = shared_wa, shared_client
     host, port = wa.environment()["HTTPS_PROXY"].removeprefix("http://").split(":")
     for noise in (
@@ -86,7 +88,8 @@ async def test_noise_on_the_port_does_no_harm(shared_wa: WhatsApp, shared_client
     await client.message("still there")
 
 
-async def test_another_host_is_refused_and_noted(wa: WhatsApp) -> None:
+async def test_another_host_is_refused_and_noted(wa: WhatsApp, tolerated: list[str]) -> None:
+    tolerated.append("refused host: example.org")
     host, port = wa.environment()["HTTPS_PROXY"].removeprefix("http://").split(":")
     async with await anyio.connect_tcp(host, int(port)) as stream:
         await stream.send(b"CONNECT example.org:443 HTTP/1.1\r\n\r\n")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.simulator.neonize_client import CallError, NeonizeClient
+from tests.simulator.neonize_client import CallError, NeonizeClient, linked
 from whatsapp_mcp.protobufs import SyncAction
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.app_state_crypto import Mutation
@@ -30,7 +30,7 @@ async def settings(client: NeonizeClient, chat: Party, fits: Callable[[Any], boo
 
 
 async def test_what_was_there_before_the_key_arrives_as_a_snapshot(
-    wa: WhatsApp, client: NeonizeClient
+    wa: WhatsApp, unlinked: NeonizeClient
 ) -> None:
     ann, ben = wa.person("Ann"), wa.person("Ben")
     state = wa.me.app_state
@@ -38,6 +38,8 @@ async def test_what_was_there_before_the_key_arrives_as_a_snapshot(
     state.pin(ann)
     state.archive(ben)
     state.mute(ben)
+    client = unlinked
+    await linked(wa, client)
     state.share_key()
     await state.synced()
     told = await settings(client, ann, lambda each: each.Pinned)
@@ -46,7 +48,6 @@ async def test_what_was_there_before_the_key_arrives_as_a_snapshot(
     contacts = await client.eventually("client.contact.get_all_contacts()", bool)
     named = [each for each in contacts if each.JID.User == ann.pn.user]
     assert [each.Info.FullName for each in named] == ["Ann Miller"]
-    assert wa.log == []
 
 
 async def test_each_change_on_the_phone_reaches_the_client(
@@ -66,7 +67,6 @@ async def test_each_change_on_the_phone_reaches_the_client(
     state.archive(ann, archived=False)
     await settings(synced, ann, lambda each: not each.Archived)
     await state.synced()
-    assert shared_wa.log == []
 
 
 async def test_changes_of_every_kind_are_taken_without_complaint(
@@ -83,12 +83,14 @@ async def test_changes_of_every_kind_are_taken_without_complaint(
     state.label(ann, "1")
     state.name_contact(ann, "Ann Miller")
     state.remove_contact(ann)
+    state.clear_chat(ann)
+    state.delete_chat(ann)
     await state.synced()
     await synced.message("hi")
     assert state.value("contact", str(ann.pn)) is None
     assert state.value("star", str(ann.jid), sent, "0", "0").starAction.starred
-    assert shared_wa.log == []
-    assert "ERROR" not in synced.library_log
+    for action in (("clearChat", str(ann.jid), "1", "0"), ("deleteChat", str(ann.jid), "1")):
+        assert state.value(*action) is not None
 
 
 async def test_a_patch_of_the_client_is_verified_and_taken_over(
@@ -101,7 +103,6 @@ async def test_a_patch_of_the_client_is_verified_and_taken_over(
     assert value.pushNameSetting.name == "Me Myself"
     assert shared_wa.me.name == "Me Myself"
     assert collection.version == before + 1
-    assert shared_wa.log == []
 
 
 async def test_the_clients_patch_on_an_old_version_is_made_again_on_the_new_one(
@@ -115,10 +116,12 @@ async def test_the_clients_patch_on_an_old_version_is_made_again_on_the_new_one(
     await synced.call("client.set_profile_name('Me Myself')")
     assert shared_wa.me.app_state.value("setting_pushName").pushNameSetting.name == "Me Myself"
     assert collection.version == before + 2
-    assert shared_wa.log == []
 
 
-async def test_a_patch_for_no_collection_is_refused(shared_wa: WhatsApp, synced: NeonizeClient) -> None:
+async def test_a_patch_for_no_collection_is_refused(
+    shared_wa: WhatsApp, synced: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated.append("no collection")
     with pytest.raises(CallError, match="404"):  # the library names none
         await synced.call(
             "client.send_app_state(Neonize.PatchInfo(Timestamp=1, Type=Neonize.PatchInfo.REGULAR))"
@@ -138,7 +141,6 @@ async def test_a_long_way_behind_is_caught_up_in_several_answers(
     shared_wa.me.app_state.pin(ann)
     await settings(synced, ann, lambda each: each.Pinned)
     assert collection.version == before + 121
-    assert shared_wa.log == []
 
 
 async def test_a_patch_of_many_mutations_comes_as_a_blob(shared_wa: WhatsApp, synced: NeonizeClient) -> None:
@@ -147,13 +149,32 @@ async def test_a_patch_of_many_mutations_comes_as_a_blob(shared_wa: WhatsApp, sy
     chats = [*(f"{number}@lid" for number in range(150)), str(ann.jid)]
     shared_wa.me.app_state.change("regular_low", *(Mutation(("pin_v1", chat), pin, 5) for chat in chats))
     await settings(synced, ann, lambda each: each.Pinned)
-    assert shared_wa.log == []
 
 
-async def test_a_client_without_the_key_asks_for_it(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_after_a_rotation_both_sides_go_on_with_the_new_key(
+    shared_wa: WhatsApp, synced: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
+    state = shared_wa.me.app_state
+    state.pin(ann)
+    await settings(synced, ann, lambda each: each.Pinned)
+    former = state.newest_key_id
+    state.rotate_key()
+    state.pin(ann, pinned=False)
+    await settings(synced, ann, lambda each: not each.Pinned)
+    await synced.call("client.set_profile_name('Me Again')")
+    last = state.collections["critical_block"].patches[-1]
+    assert last.keyID.ID == state.newest_key_id != former
+    assert state.value("setting_pushName").pushNameSetting.name == "Me Again"
+    await state.synced()
+
+
+async def test_a_client_without_the_key_asks_for_it(
+    wa: WhatsApp, client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated.append("didn't find app state key")
     ann = wa.person("Ann")
     await wa.me.says(ann, "hi")  # begins the session that the request needs
     await client.message("hi")
     wa.me.app_state.pin(ann)
     await settings(client, ann, lambda each: each.Pinned)
-    assert wa.log == []

@@ -7,6 +7,7 @@ from whatsapp_mcp.simulator.app_state_crypto import (
     AppStateCollection,
     AppStateConflict,
     AppStateError,
+    Keyring,
     Mutation,
     SyncKey,
     decode_mutation,
@@ -28,12 +29,12 @@ def unset(mutation: Mutation) -> Mutation:
 
 @pytest.fixture
 def phone() -> AppStateCollection:
-    return AppStateCollection("regular_low", KEY)
+    return AppStateCollection("regular_low", Keyring(KEY))
 
 
 def companions_patch(phone: AppStateCollection, *mutations: Mutation) -> bytes:
     """What a companion at the phone's version would upload."""
-    companion = AppStateCollection(phone.name, KEY)
+    companion = AppStateCollection(phone.name, Keyring(KEY))
     for patch in phone.patches:
         companion.apply(patch.SerializeToString(), companion.version)
     patch = companion.change(mutations)
@@ -107,10 +108,10 @@ def test_a_patch_with_a_wrong_mac_changes_nothing(phone: AppStateCollection, fie
 
 
 def test_a_patch_of_another_collection_or_key_is_refused(phone: AppStateCollection) -> None:
-    other = AppStateCollection("regular", KEY).change([pin()])
+    other = AppStateCollection("regular", Keyring(KEY)).change([pin()])
     with pytest.raises(AppStateError, match="snapshot MAC"):
         phone.apply(other.SerializeToString(), 0)
-    foreign = AppStateCollection("regular_low", SyncKey(b"foreign", bytes(32))).change([pin()])
+    foreign = AppStateCollection("regular_low", Keyring(SyncKey(b"foreign", bytes(32)))).change([pin()])
     with pytest.raises(AppStateError, match="unknown key"):
         phone.apply(foreign.SerializeToString(), 0)
 
@@ -129,7 +130,7 @@ def test_a_malformed_patch_is_refused(phone: AppStateCollection, patch: bytes) -
     cut=st.integers(1, 4),
 )
 def test_a_snapshot_leads_to_the_same_state_as_all_patches(changes: list[tuple[str, str]], cut: int) -> None:
-    phone = AppStateCollection("regular_low", KEY)
+    phone = AppStateCollection("regular_low", Keyring(KEY))
     mutations = [
         unset(pin(jid)) if what == "remove" else pin(jid, pinned=what == "pin") for jid, what in changes
     ]
@@ -144,7 +145,26 @@ def test_a_snapshot_leads_to_the_same_state_as_all_patches(changes: list[tuple[s
     assert {record.index: record.value for record in records} == phone.values()
     if phone.patches:
         assert snapshot.mac == phone.patches[-1].snapshotMAC
-    companion = AppStateCollection("regular_low", KEY)
+    companion = AppStateCollection("regular_low", Keyring(KEY))
     for patch in phone.patches:
         companion.apply(patch.SerializeToString(), companion.version)
     assert companion.values() == phone.values()
+
+
+def test_after_a_rotation_a_change_is_under_the_new_key_and_takes_the_former_entry_away() -> None:
+    keys = Keyring(KEY)
+    phone = AppStateCollection("regular_low", keys)
+    phone.change([pin(), pin("200@lid")])
+    newer = SyncKey(b"\0\0\0\0\0\x02", bytes(32))
+    keys.add(newer)
+    patch = phone.change([pin(pinned=False)])
+    assert newer.id == patch.keyID.ID
+    assert [(each.operation, each.record.keyID.ID) for each in patch.mutations] == [
+        (ServerSync.SyncdMutation.REMOVE, KEY.id),
+        (ServerSync.SyncdMutation.SET, newer.id),
+    ]
+    assert {index: value.pinAction.pinned for index, value in phone.values().items()} == {
+        ("pin_v1", ANN): False,
+        ("pin_v1", "200@lid"): True,
+    }
+    assert {record.keyID.ID for record in phone.snapshot().records} == {KEY.id, newer.id}

@@ -57,7 +57,6 @@ async def test_what_was_said_before_linking_arrives_field_by_field(
     assert shared_wa.media.open(picture.message.message) == b"a picture"
     assert {each.lidJID for each in chunk.phoneNumberToLidMappings} >= {str(ann.lid), str(ben.lid)}
     await shared_wa.me.receipt(notification, "hist_sync")
-    assert shared_wa.log == []
 
 
 async def test_the_client_deletes_a_blob_that_it_has_read(
@@ -71,8 +70,6 @@ async def test_the_client_deletes_a_blob_that_it_has_read(
     await received(shared_client)
     await shared_wa.network.until(lambda: blob not in shared_wa.media.blobs, 10)
     assert [method for method, _ in shared_wa.media.requests] == ["GET", "DELETE"]
-    assert "Failed" not in shared_client.library_log
-    assert shared_wa.log == []
 
 
 async def test_push_names_of_everybody_arrive(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
@@ -82,7 +79,6 @@ async def test_push_names_of_everybody_arrive(shared_wa: WhatsApp, shared_client
     assert (str(ann.pn), "Ann") in [(each.ID, each.pushname) for each in chunk.pushnames]
     source = f"client.contact.get_contact(jid('{ann.pn.user}'))"
     await shared_client.eventually(source, lambda contact: contact.PushName == "Ann")
-    assert shared_wa.log == []
 
 
 async def test_what_both_sides_said_on_the_simulator_is_history(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -99,7 +95,6 @@ async def test_what_both_sides_said_on_the_simulator_is_history(wa: WhatsApp, cl
     (in_group,) = chats[str(group.jid)].messages
     assert in_group.message.key.participant == str(ann.lid)
     assert [each.message.message.conversation for each in chats[str(ann.jid)].messages] == ["two", "one"]
-    assert wa.log == []
 
 
 async def test_a_full_history_comes_in_chunks_newest_first(
@@ -115,7 +110,6 @@ async def test_a_full_history_comes_in_chunks_newest_first(
     assert [chunk.progress for chunk in chunks] == [20, 40, 60, 80, 100]
     assert {text.split()[1] for text in texts(chunks[:1])} == {str(number) for number in range(76, 96)}
     assert sorted(texts(chunks)) == sorted(f"Line {number} of 95" for number in range(1, 96))
-    assert shared_wa.log == []
 
 
 async def test_chunks_can_be_sent_in_any_order(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
@@ -130,7 +124,6 @@ async def test_chunks_can_be_sent_in_any_order(shared_wa: WhatsApp, shared_clien
     assert len(set(texts(arrived))) == 40
     for notification in ids:
         await shared_wa.me.receipt(notification, "hist_sync")
-    assert shared_wa.log == []
 
 
 async def test_a_hundred_thousand_messages_arrive(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
@@ -142,7 +135,6 @@ async def test_a_hundred_thousand_messages_arrive(shared_wa: WhatsApp, shared_cl
         await shared_wa.me.receipt(notification, "hist_sync", timeout=30)
     arrived = await received(shared_client, 4)
     assert len(set(texts(arrived))) == 100_000
-    assert shared_wa.log == []
 
 
 def test_a_message_in_a_group_needs_a_sender() -> None:

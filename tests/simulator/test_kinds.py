@@ -67,7 +67,6 @@ async def test_each_kind_arrives_as_it_was_sent(wa: WhatsApp, client: NeonizeCli
         assert event.IsViewOnceV2 == message.HasField("viewOnceMessageV2")
         assert event.Message == wrapped
         assert event.Info.Edit == {"editedMessage": "1", "revoke": "7"}.get(_edit(message), "")
-    assert wa.log == []
 
 
 def _edit(message: E2E.Message) -> str:
@@ -81,7 +80,6 @@ async def test_a_kind_that_nobody_knows_does_no_harm(wa: WhatsApp, client: Neoni
     await _arrived(client, await ann.says(kinds.unknown()))
     await ann.says("still there")
     await client.message("still there")
-    assert wa.log == []
 
 
 async def test_people_refer_to_messages_of_either_side(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -100,7 +98,6 @@ async def test_people_refer_to_messages_of_either_side(wa: WhatsApp, client: Neo
     assert event.IsEdit or event.Message.protocolMessage.editedMessage.conversation == "hers, better"
     event = await _arrived(client, await ann.revokes(own))
     assert own == event.Message.protocolMessage.key.ID
-    assert wa.log == []
 
 
 async def test_a_vote_arrives_and_can_be_decrypted(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -113,7 +110,6 @@ async def test_a_vote_arrives_and_can_be_decrypted(wa: WhatsApp, client: Neonize
         assert poll == update.pollCreationMessageKey.ID
         secret = MessageSecret(poll, str(ann.lid), _SECRET)
         assert decrypt_vote(secret, str(ann.lid), update.vote, ["today", "tomorrow"]) == ["tomorrow"]
-    assert wa.log == []
 
 
 async def test_what_the_client_sends_is_read_field_by_field(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -154,7 +150,6 @@ async def test_what_the_client_sends_is_read_field_by_field(wa: WhatsApp, client
 
     await client.call(f"client.send_contact({chat}, 'Bob', '15550002222')")
     assert (await ann.receives()).message.contactMessage.displayName == "Bob"
-    assert wa.log == []
 
 
 async def test_a_poll_of_the_client_is_voted_in_by_both(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -180,7 +175,6 @@ async def test_a_poll_of_the_client_is_voted_in_by_both(wa: WhatsApp, client: Ne
     update = (await ann.receives()).message.pollUpdateMessage
     secret = MessageSecret(hers, str(ann.lid), _SECRET)
     assert decrypt_vote(secret, str(wa.me.lid), update.vote, ["here", "there"]) == ["there"]
-    assert wa.log == []
 
 
 async def _send_built(client: NeonizeClient, chat: str, build: str) -> None:
@@ -196,4 +190,3 @@ async def test_a_status_post_comes_from_the_status_feed(wa: WhatsApp, client: Ne
     assert (source.Chat.User, source.Chat.Server, source.Sender.User) == ("status", "broadcast", ann.lid.user)
     await _arrived(client, await ann.posts("still at the lake"))
     await client.call("client.send_message(jid('status', 'broadcast'), 'at home')")
-    assert wa.log == []

@@ -20,7 +20,6 @@ async def test_a_client_links_by_qr_and_logs_in(wa: WhatsApp, client: NeonizeCli
     assert (me.JID.User, me.LID.User) == (wa.me.pn.user, wa.me.lid.user)
     assert wa.me.companion is not None
     assert len(wa.me.companion.prekeys) > 800
-    assert wa.log == []
 
 
 async def test_a_client_links_by_pairing_code(wa: WhatsApp, unlinked: NeonizeClient) -> None:
@@ -30,7 +29,6 @@ async def test_a_client_links_by_pairing_code(wa: WhatsApp, unlinked: NeonizeCli
     await wa.me.enter_code(code)
     await unlinked.wait("Connected")
     await wa.me.online()
-    assert wa.log == []
 
 
 async def test_a_wrong_pairing_code_links_nothing(wa: WhatsApp, unlinked: NeonizeClient) -> None:
@@ -62,7 +60,6 @@ async def test_a_killed_client_logs_in_again_from_its_database(wa: WhatsApp, tmp
         await second.connect()
         arrived = [(await second.message()).Info.ID for _ in sent]
     assert arrived == sent
-    assert wa.log == []
 
 
 async def test_two_companions_of_one_phone_see_each_others_messages(wa: WhatsApp, tmp_path: Path) -> None:
@@ -79,7 +76,6 @@ async def test_two_companions_of_one_phone_see_each_others_messages(wa: WhatsApp
         copy = await b.message("from one of two")
     assert (await ann.receives()).text == "from one of two"
     assert copy.Info.MessageSource.IsFromMe
-    assert wa.log == []
 
 
 def _copied(folder: Path) -> Path:
@@ -92,8 +88,9 @@ def _copied(folder: Path) -> Path:
 
 
 async def test_the_same_session_from_a_second_client_replaces_the_first(
-    wa: WhatsApp, client: NeonizeClient, tmp_path: Path
+    wa: WhatsApp, client: NeonizeClient, tmp_path: Path, tolerated: list[str]
 ) -> None:
+    tolerated.append("Error reading from websocket")
     copy = await anyio.to_thread.run_sync(_copied, tmp_path)
     async with neonize_client(wa, copy) as second:
         await second.connect()
@@ -102,7 +99,6 @@ async def test_the_same_session_from_a_second_client_replaces_the_first(
         ann = wa.person("Ann")
         await ann.says("to the second")
         await second.message("to the second")
-    assert wa.log == []
     assert list(wa.me.companions) == [1]
 
 
@@ -120,5 +116,3 @@ async def test_nothing_in_an_ordinary_life_makes_the_library_warn(
         await ann.reads((await ann.receives()).id)
     group.rename("Ship")
     await client.wait("GroupInfoEvent")
-    warnings = [line for line in client.library_log.splitlines() if "WARN" in line or "ERROR" in line]
-    assert [line for line in warnings if "ffmpeg" not in line] == []

@@ -41,7 +41,6 @@ async def test_a_file_of_every_kind_arrives_and_is_downloaded(
         assert event.Message.ListFields() == message.ListFields()
         if kind != "video_note":  # the library knows no video notes
             assert await download(shared_client, event.Message) == data
-    assert shared_wa.log == []
 
 
 async def test_fields_of_a_file_arrive_with_it(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
@@ -67,7 +66,6 @@ async def test_an_image_that_the_client_sends_is_uploaded_and_decrypted(
     assert received.text == "look"
     assert received.message.imageMessage.mimetype == "image/png"
     assert shared_wa.media.open(received.message) == PNG
-    assert shared_wa.log == []
 
 
 async def test_a_large_document_that_the_client_sends_is_whole(
@@ -80,7 +78,6 @@ async def test_a_large_document_that_the_client_sends_is_whole(
     received = await ann.receives()
     assert received.message.documentMessage.fileName == "zeros.bin"
     assert shared_wa.media.open(received.message) == bytes(5_000_000)
-    assert shared_wa.log == []
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
@@ -95,8 +92,9 @@ async def test_an_expired_file_fails_at_once(
 
 
 async def test_a_corrupted_file_is_noticed_until_the_fault_ends(
-    shared_wa: WhatsApp, shared_client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
+    tolerated.append("hash of media ciphertext doesn't match")
     message = shared_wa.media.attach("image", PNG)
     shared_wa.corrupt_media()
     with pytest.raises(CallError, match=r"(?i)hash|hmac"):
@@ -105,7 +103,10 @@ async def test_a_corrupted_file_is_noticed_until_the_fault_ends(
     assert await download(shared_client, message) == PNG
 
 
-async def test_throttling_that_ends_is_waited_out(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
+async def test_throttling_that_ends_is_waited_out(
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated.append("status code 429")
     message = shared_wa.media.attach("image", PNG)
     shared_wa.media_status(429, times=1)
     assert await download(shared_client, message) == PNG
@@ -114,8 +115,9 @@ async def test_throttling_that_ends_is_waited_out(shared_wa: WhatsApp, shared_cl
 
 @pytest.mark.slow
 async def test_throttling_that_lasts_fails_a_download_after_five_tries_at_each_host(
-    shared_wa: WhatsApp, shared_client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
+    tolerated.append("status code 503")
     message = shared_wa.media.attach("image", PNG)
     shared_wa.media_status(503)
     with pytest.raises(CallError, match="503"):

@@ -62,4 +62,3 @@ async def test_the_real_client_reads_votes_in_direct_chats_and_groups(
         decrypted = Neonize.ReturnFunctionWithError.FromString(answer)
         assert decrypted.Error == ""
         assert list(decrypted.PollVoteMessage.selectedOptions) == [option_hash("tomorrow")]
-    assert wa.log == []

@@ -46,7 +46,6 @@ async def test_a_text_is_sent_decrypted_and_receipted(wa: WhatsApp, client: Neon
     for kind in ("DELIVERED", "READ"):
         receipt = await client.wait("Receipt", lambda event: received.id in event.MessageIDs)
         assert (list(receipt.MessageIDs), receipt.ReceiptType.Name(receipt.Type)) == ([received.id], kind)
-    assert wa.log == []
 
 
 async def test_a_conversation_ratchets_on_in_both_directions(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -56,7 +55,6 @@ async def test_a_conversation_ratchets_on_in_both_directions(wa: WhatsApp, clien
         await client.message(f"ann {turn}")
         await client.call(f"client.send_message(jid('{ann.lid.user}', 'lid'), 'me {turn}')")
         assert (await ann.receives()).text == f"me {turn}"
-    assert wa.log == []
 
 
 async def test_the_phones_own_messages_come_as_copies(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -67,7 +65,6 @@ async def test_the_phones_own_messages_come_as_copies(wa: WhatsApp, client: Neon
     assert event.Info.MessageSource.IsFromMe
     assert event.Info.MessageSource.Chat.User == ann.lid.user
     assert (await ann.receives()).text == "from my phone"
-    assert wa.log == []
 
 
 async def test_marking_read_tells_the_sender(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -80,7 +77,6 @@ async def test_marking_read_tells_the_sender(wa: WhatsApp, client: NeonizeClient
         "receipt=__import__('neonize.utils.enum', fromlist=['x']).ReceiptType.READ)"
     )
     await ann.receipt(sent, "read")
-    assert wa.log == []
 
 
 async def test_a_person_without_whatsapp_cannot_be_written_to(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -101,4 +97,3 @@ async def test_a_burst_arrives_whole_and_in_order(wa: WhatsApp, client: NeonizeC
     assert wa.me.companion is not None
     companion = wa.me.companion
     await wa.network.until(lambda: not companion.pending, 5)
-    assert wa.log == []

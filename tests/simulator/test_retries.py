@@ -9,8 +9,14 @@ from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 
+CORRUPTED = ["undecryptable", "Error deserializing|Error decrypting|bad mac"]
 
-async def test_a_corrupted_message_is_asked_for_again(wa: WhatsApp, client: NeonizeClient) -> None:
+
+async def test_a_corrupted_message_is_asked_for_again(
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated += CORRUPTED
+    wa, client = shared_wa, shared_client
     ann = wa.person("Ann")
     await ann.says("fine")
     await client.message("fine")
@@ -25,7 +31,11 @@ async def test_a_corrupted_message_is_asked_for_again(wa: WhatsApp, client: Neon
     await client.message("fine again")
 
 
-async def test_a_corrupted_group_message_is_asked_for_again(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_a_corrupted_group_message_is_asked_for_again(
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated += CORRUPTED
+    wa, client = shared_wa, shared_client
     ann = wa.person("Ann")
     group = wa.group("Boat", [ann])
     await ann.says("fine", group)
@@ -37,7 +47,33 @@ async def test_a_corrupted_group_message_is_asked_for_again(wa: WhatsApp, client
     await client.message("fine again")
 
 
-async def test_a_person_with_a_new_phone_asks_the_client_again(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_a_message_that_is_withheld_is_had_from_the_phone(
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated.append("Unavailable message")
+    wa, client = shared_wa, shared_client
+    ann = wa.person("Ann")
+    group = wa.group("Boat", [ann])
+    await wa.me.says(ann, "begins the session that the request needs")
+    for to in (None, group):
+        await ann.says("seen", to)
+        await client.message("seen")
+        wa.withhold(1)
+        sent = await ann.says("withheld", to)
+        missing = await client.wait("UndecryptableMessage")
+        assert (missing.Info.ID, missing.IsUnavailable) == (sent, True)
+        event = await client.message("withheld")
+        assert event.UnavailableRequestID
+        assert sent == event.Info.ID
+        source, expected = event.Info.MessageSource, ann.lid if to is None else group.jid
+        assert (source.Chat.User, source.Sender.User) == (expected.user, ann.lid.user)
+
+
+async def test_a_person_with_a_new_phone_asks_the_client_again(
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
+) -> None:
+    tolerated += ["no prekey", "untrusted identity"]
+    wa, client = shared_wa, shared_client
     ann = wa.person("Ann")
     await client.call(f"client.send_message(jid('{ann.pn.user}'), 'to the old phone')")
     await ann.receives()
@@ -51,8 +87,9 @@ async def test_a_person_with_a_new_phone_asks_the_client_again(wa: WhatsApp, cli
 
 
 async def test_a_person_that_cannot_decrypt_a_group_message_gets_it_anew_alone(
-    wa: WhatsApp, client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
+    wa, client = shared_wa, shared_client
     ann, ben = wa.person("Ann"), wa.person("Ben")
     group = wa.group("Boat", [ann, ben])
     await client.call(f"client.send_message(jid('{group.jid.user}', 'g.us'), 'one')")

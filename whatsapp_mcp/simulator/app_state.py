@@ -17,6 +17,7 @@ from whatsapp_mcp.simulator.app_state_crypto import (
     AppStateConflict,
     AppStateError,
     CollectionName,
+    Keyring,
     Mutation,
     SyncKey,
 )
@@ -38,7 +39,6 @@ COLLECTIONS: tuple[CollectionName, ...] = (
     "regular",
     "regular_low",
 )
-_KEY_ID = b"\0\0\0\0\0\x01"
 _INLINE_MUTATIONS = 100
 _PATCHES_AT_ONCE = 50
 
@@ -55,11 +55,12 @@ class AppState:
 
     def __init__(self, phone: Phone) -> None:
         self._phone = phone
-        randomness = phone.network.random(f"app state {phone.pn.user}")
-        self.key = SyncKey(_KEY_ID, randomness.randbytes(32))
+        self._random = randomness = phone.network.random(f"app state {phone.pn.user}")
+        self._epoch = 0
+        self._keys = Keyring(self._new_key())
         self._told: dict[tuple[int, CollectionName], int] = {}
         self.collections: dict[CollectionName, AppStateCollection] = {
-            name: AppStateCollection(name, self.key, randomness.randbytes) for name in COLLECTIONS
+            name: AppStateCollection(name, self._keys, randomness.randbytes) for name in COLLECTIONS
         }
 
     def told(self, companion: Companion, name: CollectionName, version: int) -> None:
@@ -84,22 +85,23 @@ class AppState:
         await self._phone.network.until(done, timeout)
 
     def share_key(self, companion: Companion | None = None) -> list[str]:
-        """Send the key to a companion, or to all; they fetch every collection then. The message ids."""
-        network = self._phone.network
-        data = E2E.AppStateSyncKeyData(
-            keyData=self.key.data,
-            fingerprint=E2E.AppStateSyncKeyFingerprint(
-                rawID=self._phone.raw_id, currentIndex=0, deviceIndexes=[0]
-            ),
-            timestamp=int(network.now() * 1000),
-        )
-        key = E2E.AppStateSyncKey(keyID=E2E.AppStateSyncKeyId(keyID=self.key.id), keyData=data)
+        """Send the keys to a companion, or to all; they fetch every collection then. The message ids."""
         message = E2E.ProtocolMessage(
             type=E2E.ProtocolMessage.APP_STATE_SYNC_KEY_SHARE,
-            appStateSyncKeyShare=E2E.AppStateSyncKeyShare(keys=[key]),
+            appStateSyncKeyShare=E2E.AppStateSyncKeyShare(keys=map(self._shared, self._keys)),
         )
         chosen = [companion] if companion else list(self._phone.companions.values())
         return [peer.send(each, message) for each in chosen]
+
+    def rotate_key(self) -> list[str]:
+        """Begin to use another key, as a phone does when a device was unlinked; the message ids."""
+        self._keys.add(self._new_key())
+        return self.share_key()
+
+    @property
+    def newest_key_id(self) -> bytes:
+        """The id of the key in use."""
+        return self._keys.newest.id
 
     def value(self, *index: str) -> Any:
         """The current `SyncAction.SyncActionValue` of an index such as `"mute", jid`, or None."""
@@ -178,6 +180,16 @@ class AppState:
         index = ("deleteMessageForMe", str(chat.jid), message_id, mine, by)
         self._set("regular_high", index, 3, deleteMessageForMeAction=action)
 
+    def clear_chat(self, chat: Chat) -> None:
+        """Delete every message of a chat on the own devices, starred ones too."""
+        action = SyncAction.ClearChatAction(messageRange=self._range())
+        self._set("regular_high", ("clearChat", str(chat.jid), "1", "0"), 6, clearChatAction=action)
+
+    def delete_chat(self, chat: Chat) -> None:
+        """Delete a chat on the own devices, with its files."""
+        action = SyncAction.DeleteChatAction(messageRange=self._range())
+        self._set("regular_high", ("deleteChat", str(chat.jid), "1"), 6, deleteChatAction=action)
+
     def take_patch(self, companion: Companion, name: CollectionName, patch: bytes, base: int) -> None:
         """Check and take over a companion's patch, and tell the other companions.
 
@@ -191,6 +203,19 @@ class AppState:
             self._phone.name = push_name.pushNameSetting.name
         self._announce([name], but=companion)
         self._phone.network.notify()
+
+    def _new_key(self) -> SyncKey:
+        """The key of the next epoch."""
+        self._epoch += 1
+        made_at = self._milliseconds() + self._epoch  # each later than the one before
+        return SyncKey(b"\0\0" + self._epoch.to_bytes(4), self._random.randbytes(32), made_at)
+
+    def _shared(self, key: SyncKey) -> E2E.AppStateSyncKey:
+        fingerprint = E2E.AppStateSyncKeyFingerprint(
+            rawID=self._phone.raw_id, currentIndex=0, deviceIndexes=[0]
+        )
+        data = E2E.AppStateSyncKeyData(keyData=key.data, fingerprint=fingerprint, timestamp=key.made_at)
+        return E2E.AppStateSyncKey(keyID=E2E.AppStateSyncKeyId(keyID=key.id), keyData=data)
 
     def _set(self, collection: CollectionName, index: tuple[str, ...], version: int, **action: Any) -> None:
         value = SyncAction.SyncActionValue(timestamp=self._milliseconds(), **action)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hmac
 import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -40,10 +40,17 @@ class AppStateConflict(AppStateError):
 
 @dataclass(frozen=True)
 class SyncKey:
-    """A key that the phone shares with its companions; `data` is 32 bytes."""
+    """A key that the phone shares with its companions.
+
+    Attributes:
+        id: Six bytes: two name the device that made it, four count.
+        data: 32 bytes.
+        made_at: Milliseconds since 1970; companions use the latest.
+    """
 
     id: bytes
     data: bytes
+    made_at: int = 0
 
     @cached_property
     def _derived(self) -> bytes:
@@ -73,6 +80,35 @@ class SyncKey:
     def patch_mac_key(self) -> bytes:
         """Makes the MAC of a patch."""
         return self._derived[128:]
+
+
+class Keyring:
+    """The keys of one account, oldest first: whatever is encrypted now is under the newest."""
+
+    def __init__(self, first: SyncKey) -> None:
+        self._keys = {first.id: first}
+
+    @property
+    def newest(self) -> SyncKey:
+        """The key in use."""
+        return next(reversed(self._keys.values()))
+
+    def add(self, key: SyncKey) -> None:
+        """Begin to use another key; the former ones still decrypt."""
+        self._keys[key.id] = key
+
+    def find(self, key_id: bytes) -> SyncKey:
+        """The key with that id.
+
+        Raises:
+            AppStateError: There is none.
+        """
+        if key_id not in self._keys:
+            raise AppStateError(f"unknown key {key_id.hex()}")
+        return self._keys[key_id]
+
+    def __iter__(self) -> Iterator[SyncKey]:
+        return iter(self._keys.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,19 +181,19 @@ class _Entry:
 class AppStateCollection:
     """One collection as the phone and the server keep it: current entries, and all patches so far."""
 
-    def __init__(self, name: CollectionName, key: SyncKey, random: Random = os.urandom) -> None:
+    def __init__(self, name: CollectionName, keys: Keyring, random: Random = os.urandom) -> None:
         self.name: CollectionName = name
         self.version = 0
         self.patches: list[ServerSync.SyncdPatch] = []
         """Patch `n - 1` leads to version `n`."""
-        self._key = key
+        self._keys = keys
         self._random = random
         self._hash = lthash.EMPTY
         self._entries: dict[bytes, _Entry] = {}
 
     def get(self, *index: str) -> SyncAction.SyncActionValue | None:
         """The current value of an index such as `"mute", jid`."""
-        for entry in self._entries.values():
+        for entry in reversed(self._entries.values()):
             if entry.mutation.index == index:
                 return entry.mutation.value
         return None
@@ -167,15 +203,23 @@ class AppStateCollection:
         return {entry.mutation.index: entry.mutation.value for entry in self._entries.values()}
 
     def change(self, mutations: Sequence[Mutation]) -> ServerSync.SyncdPatch:
-        """Make a change on the phone; gives the patch that companions need."""
-        encrypted = [encode_mutation(self._key, mutation, self._random) for mutation in mutations]
+        """Make a change on the phone; gives the patch that companions need.
+
+        The name of an entry depends on the key, so one under a former key is removed.
+        """
+        key = self._keys.newest
+        superseded = self._under_former_keys({mutation.index for mutation in mutations})
+        encrypted = [
+            *(encode_mutation(old, mutation, self._random) for old, mutation in superseded),
+            *(encode_mutation(key, mutation, self._random) for mutation in mutations),
+        ]
         state, _ = self._after(encrypted)
         patch = ServerSync.SyncdPatch(
             mutations=encrypted,
-            snapshotMAC=self._snapshot_mac(state, self.version + 1),
-            keyID=ServerSync.KeyId(ID=self._key.id),
+            snapshotMAC=self._snapshot_mac(key, state, self.version + 1),
+            keyID=ServerSync.KeyId(ID=key.id),
         )
-        patch.patchMAC = self._patch_mac(patch, self.version + 1)
+        patch.patchMAC = self._patch_mac(key, patch, self.version + 1)
         self._apply(patch)
         return patch
 
@@ -206,19 +250,28 @@ class AppStateCollection:
         return ServerSync.SyncdSnapshot(
             version=ServerSync.SyncdVersion(version=self.version),
             records=[entry.record for entry in self._entries.values()],
-            mac=self._snapshot_mac(self._hash, self.version),
-            keyID=ServerSync.KeyId(ID=self._key.id),
+            mac=self._snapshot_mac(self._keys.newest, self._hash, self.version),
+            keyID=ServerSync.KeyId(ID=self._keys.newest.id),
         )
+
+    def _under_former_keys(self, indexes: set[tuple[str, ...]]) -> list[tuple[SyncKey, Mutation]]:
+        """The removals of entries with one of `indexes` that an older key has named."""
+        entries = [entry for entry in self._entries.values() if entry.mutation.index in indexes]
+        keys = [self._keys.find(entry.record.keyID.ID) for entry in entries]
+        return [
+            (key, replace(entry.mutation, remove=True))
+            for key, entry in zip(keys, entries, strict=True)
+            if key is not self._keys.newest
+        ]
 
     def _apply(self, patch: ServerSync.SyncdPatch) -> list[Mutation]:
         version = self.version + 1
-        if self._key.id != patch.keyID.ID:
-            raise AppStateError(f"unknown key {patch.keyID.ID.hex()}")
-        mutations = [decode_mutation(self._key, mutation) for mutation in patch.mutations]
+        key = self._keys.find(patch.keyID.ID)
+        mutations = [self._decode(mutation) for mutation in patch.mutations]
         state, entries = self._after(patch.mutations)
-        if not equal(patch.snapshotMAC, self._snapshot_mac(state, version)):
+        if not equal(patch.snapshotMAC, self._snapshot_mac(key, state, version)):
             raise AppStateError("wrong snapshot MAC")
-        if not equal(patch.patchMAC, self._patch_mac(patch, version)):
+        if not equal(patch.patchMAC, self._patch_mac(key, patch, version)):
             raise AppStateError("wrong patch MAC")
         patch.version.version = version
         self.version, self._hash, self._entries = version, state, entries
@@ -235,18 +288,21 @@ class AppStateCollection:
             if before is not None:
                 removed.append(before.value_mac)
             if mutation.operation == _SET:
-                entry = _Entry(mutation.record, decode_mutation(self._key, mutation))
+                entry = _Entry(mutation.record, self._decode(mutation))
                 entries[mutation.record.index.blob] = entry
                 added.append(entry.value_mac)
         return lthash.update(self._hash, remove=removed, add=added), entries
 
-    def _snapshot_mac(self, state: bytes, version: int) -> bytes:
-        return hmac_sha256(self._key.snapshot_mac_key, state + version.to_bytes(8) + self.name.encode())
+    def _decode(self, mutation: ServerSync.SyncdMutation) -> Mutation:
+        return decode_mutation(self._keys.find(mutation.record.keyID.ID), mutation)
 
-    def _patch_mac(self, patch: ServerSync.SyncdPatch, version: int) -> bytes:
+    def _snapshot_mac(self, key: SyncKey, state: bytes, version: int) -> bytes:
+        return hmac_sha256(key.snapshot_mac_key, state + version.to_bytes(8) + self.name.encode())
+
+    def _patch_mac(self, key: SyncKey, patch: ServerSync.SyncdPatch, version: int) -> bytes:
         values = b"".join(mutation.record.value.blob[-_MAC_LENGTH:] for mutation in patch.mutations)
         data = patch.snapshotMAC + values + version.to_bytes(8) + self.name.encode()
-        return hmac_sha256(self._key.patch_mac_key, data)
+        return hmac_sha256(key.patch_mac_key, data)
 
 
 def _content_mac(key: SyncKey, operation: int, content: bytes) -> bytes:

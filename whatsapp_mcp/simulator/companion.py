@@ -104,8 +104,11 @@ class Companion:
         """Send a stanza that the client must acknowledge; it is kept and repeated until it does."""
         self._pending[_key(node)] = node
         if self.active and self.connection is not None:
-            for each in self.network.faults.disturb(node):
-                self.connection.send(each)
+            for seconds, each in self.network.faults.disturb(node):
+                if seconds:
+                    self.network.later(seconds, self.pass_on, each)
+                else:
+                    self.connection.send(each)
 
     def pass_on(self, node: Node) -> None:
         """Send a stanza if the client is there; it is neither kept nor acknowledged."""

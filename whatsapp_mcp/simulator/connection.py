@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -10,17 +9,10 @@ import anyio
 from whatsapp_mcp.simulator.binary import SERVER, MalformedStanza, Node, decode, encode
 from whatsapp_mcp.simulator.http import BROKEN
 from whatsapp_mcp.simulator.noise import NoiseError, NoiseStream
+from whatsapp_mcp.simulator.remark import Remark
 
 _QUERY_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Remark:
-    """Something unusual that a client did: `kind` is a word, `detail` says what."""
-
-    kind: str
-    detail: str
 
 
 class Connection:

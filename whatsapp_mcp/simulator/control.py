@@ -15,41 +15,11 @@ from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.people import Party, Person
 from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_mcp.simulator.trouble import Trouble
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
 
-_FAULTS = frozenset(
-    {
-        "ack_error",
-        "bad_certificate",
-        "corrupt",
-        "corrupt_media",
-        "cut",
-        "device_removed",
-        "duplicate",
-        "failure",
-        "garble",
-        "go_silent",
-        "ignore_pings",
-        "ignore_queries",
-        "lose",
-        "media_status",
-        "no_acks",
-        "proxy_status",
-        "recover",
-        "refuse",
-        "restart",
-        "reorder",
-        "replaced",
-        "skew_clock",
-        "slow",
-        "stream_error",
-        "swallow_connect",
-        "swallow_noise",
-        "swallow_websocket",
-        "websocket_status",
-    }
-)
-"""What `fault` may name: methods of `WhatsApp`."""
+_FAULTS = frozenset(name for name in vars(Trouble) if not name.startswith("_")) - {"send", "send_raw"}
+"""What `fault` may name."""
 
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
 

@@ -113,7 +113,8 @@ def _to_phone(companion: Companion, party: Party, node: Node, to: Jid, enc: Node
         message = message.deviceSentMessage.message
     sender = companion.phone.lid
     chat = to if party is companion.phone else sender
-    party.take_in(Received(node.get("id"), message, sender, chat, companion.network.timestamp(), node))
+    now, device = companion.network.timestamp(), companion.number
+    party.take_in(Received(node.get("id"), message, sender, chat, now, node, device))
 
 
 def _relayed(companion: Companion, node: Node, to: Jid, encs: list[Node], party: Party) -> Node:

@@ -52,6 +52,7 @@ class Received:
         chat: The sender for a direct message, the group for one to a group.
         timestamp: Seconds since 1970.
         stanza: The stanza that carried it.
+        device: Which of the sender's devices sent it; 0 is the phone.
     """
 
     id: str
@@ -60,6 +61,7 @@ class Received:
     chat: Jid
     timestamp: int
     stanza: Node
+    device: int = 0
 
     @property
     def text(self) -> str:

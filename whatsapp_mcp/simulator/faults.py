@@ -4,7 +4,9 @@ Every layer reads its own switches at the moment it acts, so a fault takes effec
 when the switch is put back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from typing import Literal
 
 import anyio
 
@@ -38,6 +40,47 @@ class Gate:
             await self._opened.wait()
 
 
+Harm = Literal["lose", "delay", "duplicate", "reorder", "corrupt", "withhold"]
+
+
+@dataclass(slots=True)
+class Disturbance:
+    """What becomes of the next stanzas of one kind on their way to a client.
+
+    Attributes:
+        harm: `lose`, `delay`, `duplicate`, `reorder` (hold them, then send them in reverse), `corrupt`
+            (flip a bit in each ciphertext), `withhold` (leave the ciphertexts out).
+        left: How many stanzas it still concerns.
+        tag: Of which kind: `message`, `receipt`, `notification`, `call`.
+        seconds: How long they are delayed.
+        held: Stanzas that wait to be sent in reverse.
+    """
+
+    harm: Harm
+    left: int
+    tag: str
+    seconds: float = 0.0
+    held: list[Node] = field(default_factory=list[Node])
+
+    def apply(self, node: Node) -> Sequence[tuple[float, Node]]:
+        """What is sent when `node` should be, each after so many seconds."""
+        self.left -= 1
+        match self.harm:
+            case "lose":
+                return ()
+            case "delay":
+                return ((self.seconds, node),)
+            case "duplicate":
+                return ((0.0, node), (0.0, node))
+            case "corrupt":
+                return ((0.0, Node(node.tag, node.attrs, [_flipped(each) for each in node.children])),)
+            case "withhold":
+                return ((0.0, _withheld(node)),)
+            case "reorder":
+                self.held.append(node)
+                return () if self.left else [(0.0, each) for each in reversed(self.held)]
+
+
 @dataclass(slots=True)
 class Faults:
     """All switches at rest: nothing is wrong."""
@@ -58,20 +101,35 @@ class Faults:
     """The websocket opens, the Noise handshake is never answered."""
     bad_certificate: bool = False
     """The Noise certificate chain is signed by a key that nobody trusts."""
-    ignore_pings: bool = False
-    """Keep-alive queries are never answered."""
-    no_acks: bool = False
-    """Messages are delivered and never acknowledged."""
-    ack_error: int | None = None
-    """Messages are not delivered; their acknowledgement carries this code."""
-    ignore_queries: set[str] = field(default_factory=set[str])
-    """Queries of these namespaces are never answered; `*` is all of them."""
+    latency: float = 0.0
+    """Seconds that everything waits before it is sent."""
+    trickle: int | None = None
+    """Everything is sent in pieces of so many bytes."""
+
+    qr_refs: int = 6
+    """How many QR codes a client that is not linked yet is given."""
+    wrong_adv: bool = False
+    """The phone's answer to a QR or pairing code carries a wrong HMAC."""
     login_failure: dict[str, str] | None = None
     """Every login is answered by `<failure>` with these attributes."""
     close_delay: float = 0.1
     """Seconds between a last stanza and the close: the client drops what it has not read by then."""
     clock_skew: float = 0.0
     """Seconds that the server's clock is ahead."""
+
+    ignore_pings: bool = False
+    """Keep-alive queries are never answered."""
+    ignore_queries: set[str] = field(default_factory=set[str])
+    """Queries of these namespaces are never answered; `*` is all of them."""
+    no_acks: bool = False
+    """Messages are delivered and never acknowledged."""
+    cut_before_ack: int = 0
+    """How many of the next messages are delivered, and the link reset instead of an acknowledgement."""
+    ack_error: int | None = None
+    """Messages are not delivered; their acknowledgement carries this code."""
+    disturbances: list[Disturbance] = field(default_factory=list[Disturbance])
+    """What becomes of the next stanzas; the first one for a kind of stanza comes first."""
+
     media_status: int | None = None
     """Media requests are answered with this status."""
     media_status_left: int | None = None
@@ -79,41 +137,15 @@ class Faults:
     media_corrupt: bool = False
     """One byte of every media download is flipped."""
 
-    lose: int = 0
-    """How many of the next messages never reach the link; they come with the next login."""
-    duplicate: int = 0
-    """How many of the next messages are sent twice."""
-    corrupt: int = 0
-    """How many of the next messages have a flipped bit in each ciphertext."""
-    reorder: int = 0
-    """How many of the next messages are held, to be sent in reverse once they are all there."""
-    latency: float = 0.0
-    """Seconds that everything waits before it is sent."""
-    trickle: int | None = None
-    """Everything is sent in pieces of so many bytes."""
-    held: list[Node] = field(default_factory=list[Node])
-    """Messages that wait to be sent in reverse."""
-
-    def disturb(self, node: Node) -> list[Node]:
-        """What is sent when `node` should be."""
-        if node.tag != "message":
-            return [node]
-        if self.lose:
-            self.lose -= 1
-            return []
-        if self.corrupt:
-            self.corrupt -= 1
-            return [Node(node.tag, node.attrs, [_flipped(each) for each in node.children])]
-        if self.duplicate:
-            self.duplicate -= 1
-            return [node, node]
-        if not self.reorder:
-            return [node]
-        self.held.append(node)
-        if len(self.held) < self.reorder:
-            return []
-        released, self.held, self.reorder = self.held[::-1], [], 0
-        return released
+    def disturb(self, node: Node) -> Sequence[tuple[float, Node]]:
+        """What is sent when `node` should be, each after so many seconds."""
+        for each in self.disturbances:
+            if each.tag == node.tag:
+                sent = each.apply(node)
+                if not each.left:
+                    self.disturbances.remove(each)
+                return sent
+        return ((0.0, node),)
 
     def next_media_status(self) -> int | None:
         """The status that the media request at hand is answered with, or None to serve it."""
@@ -141,3 +173,8 @@ def _flipped(node: Node) -> Node:
     middle = len(node.data) // 2
     data = node.data[:middle] + bytes([node.data[middle] ^ 1]) + node.data[middle + 1 :]
     return Node(node.tag, node.attrs, data)
+
+
+def _withheld(node: Node) -> Node:
+    kept = [each for each in node.children if each.tag != "enc"]
+    return Node(node.tag, node.attrs, [*kept, Node("unavailable")])

@@ -138,8 +138,8 @@ def _learn(companion: Companion, group: Audience, party: Party, handed: E2E.Mess
 
 
 def _take_in(companion: Companion, group: Audience, party: Party, node: Node, said: E2E.Message) -> None:
-    timestamp = companion.network.timestamp()
-    party.take_in(Received(node.get("id"), said, companion.phone.lid, group.jid, timestamp, node))
+    now, device = companion.network.timestamp(), companion.number
+    party.take_in(Received(node.get("id"), said, companion.phone.lid, group.jid, now, node, device))
 
 
 def _relayed(

@@ -38,6 +38,8 @@ _SYNC_TYPES: dict[Kind, str] = {
     "on_demand": "ON_DEMAND",
 }
 _CHUNK_MESSAGES = 5000
+_MORE = HistorySync.Conversation.COMPLETE_ON_DEMAND_SYNC_BUT_MORE_MSG_REMAIN_ON_PRIMARY
+_COMPLETE = HistorySync.Conversation.COMPLETE_AND_NO_MORE_MESSAGE_REMAIN_ON_PRIMARY
 
 
 class History:
@@ -96,6 +98,23 @@ class History:
         """What is told of a chat beside its messages (`unreadCount`, `archived`, `pinned` ...), to be set."""
         return self._conversations.setdefault(str(chat.jid), self._described(chat.jid))
 
+    def find(self, message_id: str) -> Web.WebMessageInfo | None:
+        """A message as the phone has kept it."""
+        return next((info for info in self._all() if message_id == info.key.ID), None)
+
+    def before(self, chat: Jid, message_id: str, count: int) -> HistorySync.HistorySync:
+        """The chunk of the last `count` messages of a chat before that one."""
+        of_chat = [info for info in self._all() if info.key.remoteJID == str(chat)]
+        of_chat.sort(key=lambda info: info.messageTimestamp)
+        ids = [info.key.ID for info in of_chat]
+        end = ids.index(message_id) if message_id in ids else len(ids)
+        page = of_chat[max(end - count, 0) : end]
+        chunk = self._chunk("on_demand", page[::-1], 1, 100)
+        more = end > count
+        for conversation in chunk.conversations:
+            conversation.endOfHistoryTransferType = _MORE if more else _COMPLETE
+        return chunk
+
     def chunks(self, kind: Kind, size: int = _CHUNK_MESSAGES) -> list[HistorySync.HistorySync]:
         """The whole past, at most `size` messages in a chunk; other kinds than messages make one chunk."""
         if kind in ("push_names", "non_blocking", "status"):
@@ -120,8 +139,15 @@ class History:
                 await checkpoint()
         return ids
 
-    def deliver(self, companion: Companion, chunk: HistorySync.HistorySync, *, inline: bool = False) -> str:
-        """Hand one chunk to a companion; the id of the notification.
+    def deliver(
+        self,
+        companion: Companion,
+        chunk: HistorySync.HistorySync,
+        *,
+        inline: bool = False,
+        request_id: str | None = None,
+    ) -> str:
+        """Hand one chunk to a companion, unasked or for a request; the id of the notification.
 
         The companion answers with a receipt of kind `hist_sync`, and deletes the blob.
         """
@@ -130,6 +156,7 @@ class History:
             syncType=E2E.HistorySyncType.Value(HistorySync.HistorySync.HistorySyncType.Name(chunk.syncType)),
             chunkOrder=chunk.chunkOrder,
             progress=chunk.progress,
+            peerDataRequestSessionID=request_id,
         )
         if inline:
             notification.initialHistBootstrapInlinePayload = packed

@@ -67,7 +67,12 @@ def accept(companion: Companion, node: Node) -> None:
             channels.accept(companion, node, to)
         else:
             direct.accept(companion, node, to)
-    if not faults.no_acks and companion.connection is not None:
+    if companion.connection is None or faults.no_acks:
+        return
+    if faults.cut_before_ack:
+        faults.cut_before_ack -= 1
+        companion.connection.abort()
+    else:
         attrs = {"class": "message", "id": node.get("id"), "from": to, "t": network.timestamp()}
         companion.connection.send(Node("ack", {**attrs, "error": faults.ack_error}))
 

@@ -14,9 +14,10 @@ import anyio
 import anyio.abc
 
 from whatsapp_mcp.jid import LID_SERVER, Jid
-from whatsapp_mcp.simulator.connection import Remark
+from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.media import MediaHosts
+from whatsapp_mcp.simulator.remark import Remark
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.channels import Channel
@@ -131,6 +132,16 @@ class Network:
             self._last_number += 1
             if Jid.phone(str(self._last_number)) not in self.parties:
                 return f"+{self._last_number}"
+
+    def later(self, seconds: float, act: Callable[[Node], None], node: Node) -> None:
+        """Do something with a stanza so many seconds from now."""
+
+        async def wait() -> None:
+            await anyio.sleep(seconds)
+            act(node)
+
+        assert self.tasks is not None
+        self.tasks.start_soon(wait)
 
     def notify(self) -> None:
         """Let everybody who waits in `until` look again."""

@@ -15,7 +15,6 @@ from whatsapp_mcp.simulator.network import Network
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.phone import Phone
 
-_REFS = 6
 _RESTART = Node("stream:error", {"code": "515"})
 
 
@@ -38,7 +37,7 @@ async def serve(network: Network, connection: Connection) -> None:
     """Offer an unlinked client its refs, until the link ends."""
     registration = Registration.of(connection)
     source = network.random(f"refs {registration.identity.hex()}")
-    refs = [f"2@{source.randbytes(24).hex()}" for _ in range(_REFS)]
+    refs = [f"2@{source.randbytes(24).hex()}" for _ in range(network.faults.qr_refs)]
     network.registrations.update(dict.fromkeys(refs, registration))
     offer = Node("pair-device", {}, [Node("ref", {}, ref) for ref in refs])
     connection.send(Node("iq", {"from": SERVER, "type": "set", "xmlns": "md", "id": "pair"}, [offer]))
@@ -133,6 +132,8 @@ async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> C
         LinkingError: The companion refused.
     """
     network, connection = phone.network, registration.connection
+    if network.faults.wrong_adv:
+        adv_secret = bytes(len(adv_secret))
     phone.last_companion += 1
     companion = Companion(phone, phone.last_companion, registration)
     identity = adv.sign_companion(

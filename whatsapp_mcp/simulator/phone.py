@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import messages, pairing
+from whatsapp_mcp.simulator import messages, pairing, peer_requests
 from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.history import History
@@ -47,11 +47,11 @@ class Phone(Party):
 
     def take_in(self, received: Received) -> None:
         """Take a message into the inbox, or do what a companion asks of the phone alone."""
-        request = received.message.protocolMessage
+        companion = self.companions.get(received.device)
         if received.stanza.get("category") != "peer":
             super().take_in(received)
-        elif request.type == E2E.ProtocolMessage.APP_STATE_SYNC_KEY_REQUEST:
-            self.app_state.share_key()
+        elif companion is not None:
+            peer_requests.answer(companion, received)
 
     async def scan(self, qr_text: str) -> Companion:
         """Link the companion that shows this QR text.

@@ -20,6 +20,7 @@ from anyio.streams.tls import TLSStream
 from whatsapp_mcp.simulator.certificates import Authority
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.http import BROKEN, MalformedRequest, read_request, response
+from whatsapp_mcp.simulator.remark import Remark
 
 Handler = Callable[[anyio.abc.ByteStream], Awaitable[None]]
 """Serves one TLS stream until it ends."""
@@ -35,10 +36,11 @@ class Proxy:
         self,
         authority: Authority,
         faults: Faults,
+        log: list[Remark],
         route: Callable[[str], Handler | None],
         address: str = "127.0.0.1",
     ) -> None:
-        """Serve the hosts for which `route` (host name to handler) answers one.
+        """Serve the hosts for which `route` (host name to handler) answers one; note others in `log`.
 
         Raises:
             ValueError: `address` is not a loopback address.
@@ -47,12 +49,12 @@ class Proxy:
             raise ValueError(f"the simulator listens on loopback only, not on {address}")
         self._authority = authority
         self._faults = faults
+        self._log = log
         self._route = route
         self._address = address
         self._open: set[anyio.CancelScope] = set()
         self._exit = AsyncExitStack()
         self.port = 0
-        self.refused_hosts: list[str] = []
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -109,7 +111,7 @@ class Proxy:
         host = request.target.rpartition(":")[0]
         handler = self._route(host) if request.method == "CONNECT" else None
         if handler is None:
-            self.refused_hosts.append(request.target)
+            self._log.append(Remark("refused host", request.target))
             await stream.send(response(403))
         elif self._faults.proxy_status is not None:
             await stream.send(response(self._faults.proxy_status))

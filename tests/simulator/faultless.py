@@ -1,0 +1,38 @@
+"""What every scenario must hold: nothing undecryptable, nothing malformed, no query unanswered."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from whatsapp_mcp.simulator import WhatsApp
+
+_COMPLAINT = re.compile(r"\b(WARN|WARNING|ERROR)\b")
+_OF_THE_MACHINE = re.compile(r"ffmpeg|ffprobe")
+
+
+async def settled(wa: WhatsApp, timeout: float = 5.0) -> None:
+    """Return once every client that is logged in has acknowledged whatever it was sent.
+
+    Raises:
+        TimeoutError: One has not.
+    """
+    companions = [each for phone in wa.network.accounts for each in phone.companions.values()]
+    await wa.network.until(lambda: not any(each.active and each.pending for each in companions), timeout)
+
+
+def complaints(wa: WhatsApp, library_logs: Iterable[str]) -> list[str]:
+    """What either side has to say against the other: remarks of the servers, warnings of the clients."""
+    lines = [line for log in library_logs for line in log.splitlines()]
+    warnings = [line for line in lines if _COMPLAINT.search(line) and not _OF_THE_MACHINE.search(line)]
+    return [*(f"{each.kind}: {each.detail}" for each in wa.log), *warnings]
+
+
+def assert_faultless(wa: WhatsApp, library_logs: Iterable[str], tolerated: Iterable[str] = ()) -> None:
+    """Fail if anybody complains of anything that no regular expression of `tolerated` allows."""
+    allowed = [re.compile(pattern) for pattern in tolerated]
+    left = [
+        each for each in complaints(wa, library_logs) if not any(pattern.search(each) for pattern in allowed)
+    ]
+    if left:
+        raise AssertionError("\n".join(left))

@@ -1,0 +1,62 @@
+"""What a companion asks of its phone alone, by peer message, and how the phone answers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator import peer
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.companion import Companion
+    from whatsapp_mcp.simulator.envelope import Received
+
+
+def answer(companion: Companion, received: Received) -> None:
+    """Do what a companion asks; a request that the phone does not know is noted."""
+    request = received.message.protocolMessage
+    match request.type:
+        case E2E.ProtocolMessage.APP_STATE_SYNC_KEY_REQUEST:
+            companion.phone.app_state.share_key(companion)
+        case E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_MESSAGE:
+            _operate(companion, request.peerDataOperationRequestMessage, received.id)
+        case _:
+            companion.network.remark("unanswered", f"peer message {request!r}")
+
+
+def _operate(companion: Companion, request: Any, request_id: str) -> None:
+    match request.peerDataOperationRequestType:
+        case E2E.PLACEHOLDER_MESSAGE_RESEND:
+            _resend(companion, request, request_id)
+        case E2E.HISTORY_SYNC_ON_DEMAND:
+            _hand_over(companion, request.historySyncOnDemandRequest, request_id)
+        case _:
+            companion.network.remark("unanswered", f"peer data operation {request!r}")
+
+
+def _resend(companion: Companion, request: Any, request_id: str) -> None:
+    """Send messages again that came without their ciphertext; those that the phone lacks are left out."""
+    keys = [each.messageKey for each in request.placeholderMessageResendRequest]
+    infos = [companion.phone.history.find(key.ID) for key in keys]
+    response = E2E.PeerDataOperationRequestResponseMessage(
+        peerDataOperationRequestType=E2E.PLACEHOLDER_MESSAGE_RESEND, stanzaID=request_id
+    )
+    for info in infos:
+        if info is not None:
+            result = response.peerDataOperationResult.add()
+            result.placeholderMessageResendResponse.webMessageInfoBytes = info.SerializeToString()
+    peer.send(
+        companion,
+        E2E.ProtocolMessage(
+            type=E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,
+            peerDataOperationRequestResponseMessage=response,
+        ),
+    )
+
+
+def _hand_over(companion: Companion, request: Any, request_id: str) -> None:
+    """Hand over what was said in a chat before the oldest message that the companion has."""
+    history = companion.phone.history
+    chunk = history.before(Jid.parse(request.chatJID), request.oldestMsgID, request.onDemandMsgCount)
+    history.deliver(companion, chunk, request_id=request_id)

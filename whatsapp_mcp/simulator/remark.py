@@ -1,0 +1,11 @@
+"""What the simulated WhatsApp notes of its clients."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something that a faultless client would not have done: `kind` is a word, `detail` says what."""
+
+    kind: str
+    detail: str

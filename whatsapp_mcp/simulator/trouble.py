@@ -1,0 +1,255 @@
+"""Every fault as one call: what a test says, and what it does to the switches, the links and the clients.
+
+Faults that stay end with `recover`. Those that concern connecting take effect when a client connects next;
+`cut` makes it do so.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+
+import anyio
+
+from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.connection import Connection
+from whatsapp_mcp.simulator.faults import Disturbance, Faults, Harm
+from whatsapp_mcp.simulator.network import Network
+
+_BANNED = 402
+_CUT_SECONDS = 5.0
+
+
+class Trouble:
+    """The faults of a simulated WhatsApp.
+
+    Attributes:
+        faults: The switches that make it misbehave; the methods here are shorter.
+        network: Who exists, and what the servers know.
+    """
+
+    faults: Faults
+    network: Network
+    _connections: set[Connection]
+
+    @abstractmethod
+    def _reset_links(self) -> None:
+        """Reset every TCP connection."""
+
+    def recover(self) -> None:
+        """End every fault."""
+        self.faults.rest()
+
+    # The link
+
+    async def cut(self) -> None:
+        """Reset every TCP connection; new ones are welcome."""
+        former = set(self._connections)
+        self._reset_links()
+        await self.network.until(lambda: former.isdisjoint(self._connections), _CUT_SECONDS)
+
+    async def refuse(self) -> None:
+        """Reset every TCP connection, and new ones too, until `recover`."""
+        self.faults.refuse = True
+        await self.cut()
+
+    async def restart(self, seconds: float = 0.5) -> None:
+        """Go down for so many seconds: connections are reset and refused, then all is as it was before."""
+        await self.refuse()
+        await anyio.sleep(seconds)
+        self.faults.refuse = False
+
+    def go_silent(self) -> None:
+        """Keep TCP up and neither read nor write on it, until `recover`."""
+        self.faults.silence.shut()
+
+    def slow(self, latency: float, piece: int | None = None) -> None:
+        """Let everything wait `latency` seconds and leave in pieces of `piece` bytes, until `recover`."""
+        self.faults.latency, self.faults.trickle = latency, piece
+
+    def garble(self) -> None:
+        """Send every client that is logged in a frame that does not decrypt."""
+        for connection in self._links():
+            connection.garble()
+
+    # Connecting and logging in
+
+    def proxy_status(self, status: int) -> None:
+        """Answer CONNECT with this HTTP status, until `recover`."""
+        self.faults.proxy_status = status
+
+    def swallow_connect(self) -> None:
+        """Never answer CONNECT, until `recover`; what was swallowed stays unanswered until `cut`."""
+        self.faults.swallow_connect = True
+
+    def swallow_websocket(self) -> None:
+        """Never answer the websocket request, until `recover`; see `swallow_connect`."""
+        self.faults.swallow_websocket = True
+
+    def swallow_noise(self) -> None:
+        """Never answer the Noise handshake, until `recover`; see `swallow_connect`."""
+        self.faults.swallow_noise = True
+
+    def bad_certificate(self) -> None:
+        """Sign the Noise certificates with a key that no client trusts, until `recover`."""
+        self.faults.bad_certificate = True
+
+    def websocket_status(self, status: int) -> None:
+        """Answer the websocket request with this HTTP status, until `recover`."""
+        self.faults.websocket_status = status
+
+    def failure(self, reason: int, *, at_once: bool = False, **attrs: str | int) -> None:
+        """Answer logins by `<failure reason=...>`, until `recover`; the link that is up stays.
+
+        Args:
+            reason: 401, 403, 406 unlink the client; 402 is a ban (`code` 101 and `expire` 3600 seconds
+                unless given); 405 says that the client is too old; others are errors.
+            at_once: Close the link right behind it: the client may never read the reason.
+            **attrs: Further attributes.
+        """
+        ban = {"code": "101", "expire": "3600"} if reason == _BANNED else {}
+        given = {key: str(value) for key, value in attrs.items()}
+        self.faults.login_failure = {"reason": str(reason), **ban, **given}
+        if at_once:
+            self.faults.close_delay = 0.0
+
+    def offer_codes(self, count: int) -> None:
+        """Give clients that are not linked yet so many QR codes, of 20 seconds each, until `recover`."""
+        self.faults.qr_refs = count
+
+    def wrong_adv(self) -> None:
+        """Let phones answer QR and pairing codes with a wrong HMAC, until `recover`: clients refuse."""
+        self.faults.wrong_adv = True
+
+    # The session
+
+    async def stream_error(self, code: str | int | None, *content: Node, close: bool = True) -> None:
+        """Send `<stream:error>` to every client that is logged in, then close the link."""
+        for companion in self._online():
+            await self._end(companion, Node("stream:error", {"code": code}, content or None), close)
+
+    async def replaced(self) -> None:
+        """Tell every client that another one has taken its place."""
+        await self.stream_error(None, Node("conflict", {"type": "replaced"}))
+
+    async def device_removed(self) -> None:
+        """Unlink every companion that is online, as from the phone's list of linked devices."""
+        removed = Node("stream:error", {"code": 401}, [Node("conflict", {"type": "device_removed"})])
+        for companion in self._online():
+            companion.phone.unlink(companion)
+            await self._end(companion, removed, close=True)
+
+    def skew_clock(self, seconds: float) -> None:
+        """Let the servers' clock be ahead (or, below zero, behind), until `recover`."""
+        self.faults.clock_skew = seconds
+
+    # What a client sends
+
+    def ignore_pings(self) -> None:
+        """Never answer keep-alive queries, until `recover`."""
+        self.faults.ignore_pings = True
+
+    def ignore_queries(self, *namespaces: str) -> None:
+        """Never answer queries of these namespaces (`usync`, `w:g2` ... or `*`), until `recover`."""
+        self.faults.ignore_queries.update(namespaces)
+
+    def no_acks(self) -> None:
+        """Deliver messages and never acknowledge them, until `recover`."""
+        self.faults.no_acks = True
+
+    def cut_before_ack(self, messages: int = 1) -> None:
+        """Deliver the next messages, and reset the link of each instead of acknowledging it."""
+        self.faults.cut_before_ack = messages
+
+    def ack_error(self, code: int) -> None:
+        """Deliver no message and acknowledge each with this error, until `recover`."""
+        self.faults.ack_error = code
+
+    # What a client is sent. `tag` is `message`, `receipt`, `notification` or `call`.
+
+    def lose(self, stanzas: int, tag: str = "message") -> None:
+        """Lose the next stanzas on their way; they come with the next login."""
+        self._disturb("lose", stanzas, tag)
+
+    def delay(self, stanzas: int, seconds: float, tag: str = "message") -> None:
+        """Let the next stanzas come so many seconds later; others overtake them."""
+        self._disturb("delay", stanzas, tag, seconds)
+
+    def duplicate(self, stanzas: int, tag: str = "message") -> None:
+        """Send each of the next stanzas twice."""
+        self._disturb("duplicate", stanzas, tag)
+
+    def reorder(self, stanzas: int, tag: str = "message") -> None:
+        """Hold the next stanzas until so many are there, then send them in reverse."""
+        self._disturb("reorder", stanzas, tag)
+
+    def corrupt(self, messages: int) -> None:
+        """Flip a bit in the next messages: the client cannot decrypt them and asks for them again."""
+        self._disturb("corrupt", messages, "message")
+
+    def withhold(self, messages: int) -> None:
+        """Leave the ciphertexts out of the next messages: the client asks the phone for them."""
+        self._disturb("withhold", messages, "message")
+
+    def send(self, node: Node) -> None:
+        """Send any stanza to every client that is logged in, once and unkept."""
+        for connection in self._links():
+            connection.send(node)
+
+    def send_raw(self, stanza: bytes) -> None:
+        """Send bytes that need not be a stanza to every client that is logged in."""
+        for connection in self._links():
+            connection.send_raw(stanza)
+
+    def malformed_stanza(self) -> None:
+        """Send every client that is logged in a frame that decrypts to no stanza."""
+        self.send_raw(b"\0\xf8")
+
+    def unknown_stanza(self) -> None:
+        """Send every client that is logged in a stanza of a kind that does not exist."""
+        self.send(Node("nonsense", {"from": SERVER, "id": self.network.new_id()}))
+
+    def unknown_receipt(self) -> None:
+        """Send every client that is logged in a receipt of a type that does not exist."""
+        self._from_the_phone("receipt", {"type": "nonsense"}, None)
+
+    def unknown_chatstate(self) -> None:
+        """Send every client that is logged in a typing notice of a kind that does not exist."""
+        self._from_the_phone("chatstate", {}, [Node("nonsense")])
+
+    # Files
+
+    def media_status(self, status: int, times: int | None = None) -> None:
+        """Answer media requests with this HTTP status, all or the next few, until `recover`."""
+        self.faults.media_status, self.faults.media_status_left = status, times
+
+    def corrupt_media(self) -> None:
+        """Flip a byte in every media download, until `recover`."""
+        self.faults.media_corrupt = True
+
+    def _disturb(self, harm: Harm, count: int, tag: str, seconds: float = 0.0) -> None:
+        faults = self.faults
+        faults.disturbances = [each for each in faults.disturbances if (each.harm, each.tag) != (harm, tag)]
+        if count > 0:
+            faults.disturbances.append(Disturbance(harm, count, tag, seconds))
+
+    def _from_the_phone(self, tag: str, attrs: dict[str, str], content: list[Node] | None) -> None:
+        network = self.network
+        for companion in self._online():
+            address = {"from": companion.phone.lid, "id": network.new_id(), "t": network.timestamp()}
+            companion.pass_on(Node(tag, {**address, **attrs}, content))
+
+    def _online(self) -> list[Companion]:
+        companions = (each for phone in self.network.accounts for each in phone.companions.values())
+        return [each for each in companions if each.active]
+
+    def _links(self) -> Iterator[Connection]:
+        return (each.connection for each in self._online() if each.connection is not None)
+
+    async def _end(self, companion: Companion, node: Node, close: bool) -> None:
+        connection = companion.connection
+        if connection is None:
+            return
+        connection.send(node)
+        companion.active = False
+        if close:
+            await connection.close(self.faults.close_delay)
