@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from whatsapp_mcp.client.arguments import Arguments, to_json
+from whatsapp_mcp.client.arguments import Arguments, jid_to_proto, to_json
 from whatsapp_mcp.client.failures import meaning
 from whatsapp_mcp.client.library import (
     BlocklistAction,
@@ -28,9 +29,11 @@ from whatsapp_mcp.client.library import (
     Presence,
     ReceiptType,
     VoteType,
+    secret_addresses,
     set_privacy_setting,
 )
 from whatsapp_mcp.errors import (
+    Busy,
     FileNotAllowed,
     InvalidArgument,
     Rejected,
@@ -115,6 +118,17 @@ async def _build_poll(client: Any, arguments: Arguments) -> E2E.Message:
     return await client.build_poll_vote_creation(arguments.text("question"), arguments.texts("options"), kind)
 
 
+async def _build_poll_vote(client: Any, arguments: Arguments) -> E2E.Message:
+    """Seals the vote under the addresses that the poll itself used, whichever form of them was given."""
+    poll = arguments.proto("poll", Neonize.MessageInfo)
+    stored = await secret_addresses(poll.ID)
+    if len(stored) == 1:
+        chat, sender = stored[0]
+        poll.MessageSource.Chat.CopyFrom(jid_to_proto(chat))
+        poll.MessageSource.Sender.CopyFrom(jid_to_proto(sender))
+    return await client.build_poll_vote(poll, arguments.texts("options"))
+
+
 async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
     data = await _read(arguments)
     kind = _choice(arguments, "kind", _MEDIA)
@@ -185,9 +199,7 @@ CALLS: Final[dict[str, Call]] = {
     "build_revoke": lambda c, a: c.build_revoke(a.jid("chat"), a.jid("sender"), a.text("id")),
     "build_edit": _build_edit,
     "build_poll": _build_poll,
-    "build_poll_vote": lambda c, a: c.build_poll_vote(
-        a.proto("poll", Neonize.MessageInfo), a.texts("options")
-    ),
+    "build_poll_vote": _build_poll_vote,
     "decrypt_poll_vote": lambda c, a: c.decrypt_poll_vote(
         a.proto("event", Neonize.Message)
     ),  # → E2E.PollVoteMessage
@@ -303,3 +315,5 @@ async def run(library: Library, method: str, arguments: Arguments) -> Any:
         raise Unsupported("The installed client library cannot do this.") from error
     except OSError as error:
         raise FileNotAllowed(f"The file cannot be used: {error.strerror}.") from error
+    except sqlite3.Error as error:
+        raise Busy("The client library's database cannot be read now.") from error

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import logging
+import os
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -19,6 +22,7 @@ if sys.platform != "win32":
     import pylibmagic  # pyright: ignore[reportUnusedImport] # noqa: F401
 
 from neonize._binder import consume_bytes_struct, gocode
+from neonize.aioze import client as neonize_client
 from neonize.aioze.client import NewAClient
 from neonize.events import INT_TO_EVENT
 from neonize.exc import NeonizeError
@@ -35,6 +39,7 @@ from neonize.utils.enum import (
     VoteType,
 )
 
+from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
 
 __all__ = [
@@ -49,6 +54,7 @@ __all__ = [
     "Presence",
     "ReceiptType",
     "VoteType",
+    "secret_addresses",
     "set_privacy_setting",
 ]
 
@@ -57,7 +63,27 @@ VERSION = version("neonize")
 # Forgotten in neonize's list of functions whose answer is copied and freed.
 gocode.DecryptPollVote.errcheck = consume_bytes_struct
 
+_UNSTORED_SECRET = b"Failed to store message secret key for outgoing message"
+_take_log_entry: Callable[[int, int], None] = neonize_client.log_whatsmeow
+
+
+def _log(address: int, size: int) -> None:
+    """Take a line of the library's log, before the library goes on.
+
+    It sends a message also when it could not store the secret, without which nobody could find out later
+    that it was sent. Then the process ends here, before the message is out.
+    """
+    if _UNSTORED_SECRET in ctypes.string_at(address, size):
+        os._exit(EXIT_NO_KEYS)
+    _take_log_entry(address, size)
+
+
+neonize_client.log_whatsmeow = _log
+
 _UUID = "client"
+_DATABASE = "client.db"
+_ADDRESSES = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = ?"
+_LOCK_LIMIT = 5.0
 _FULL_HISTORY_DAYS = 3650
 _FULL_HISTORY_MEGABYTES = 100_000
 
@@ -105,7 +131,7 @@ class Library:
         # It warns that ffmpeg is missing, which nothing here uses.
         logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
         # Whole object kept for the life of the process: collecting it would stop the Go client of this uuid.
-        self.client: Any = NewAClient("client.db", props=_device_props(device_name, history), uuid=_UUID)
+        self.client: Any = NewAClient(_DATABASE, props=_device_props(device_name, history), uuid=_UUID)
         self._on_ended = on_ended
         self._task: asyncio.Task[None] | None = None
 
@@ -153,3 +179,16 @@ async def set_privacy_setting(name: str, value: str) -> Neonize.PrivacySettings:
     if result.Error:
         raise NeonizeError(result.Error)
     return result.settings
+
+
+async def secret_addresses(message_id: str) -> list[tuple[str, str]]:
+    """(chat, sender) of each message of this id whose secret the library keeps, as that message named them.
+
+    What is sealed with a secret is bound to these addresses (whatsmeow, `msgsecret.go`).
+    """
+    return await asyncio.to_thread(_secret_addresses, message_id)
+
+
+def _secret_addresses(message_id: str) -> list[tuple[str, str]]:
+    with closing(sqlite3.connect(_DATABASE, timeout=_LOCK_LIMIT)) as database:
+        return database.execute(_ADDRESSES, (message_id,)).fetchall()
