@@ -10,6 +10,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, journal
 from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter
 from whatsapp_mcp.models import SendStatus
+from whatsapp_mcp.protobufs import HistorySync
 
 pytestmark = pytest.mark.anyio
 
@@ -176,3 +177,56 @@ async def test_names_learned_under_the_hidden_address_reach_the_person(archive: 
     await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
     found = await archive.contacts("ana")
     assert [(c.jid, c.saved_name, c.push_name) for c in found.items] == [(ANA, "Ana Silva", "Ana")]
+
+
+CY, CY_LID, DAN_LID = "15550000003@s.whatsapp.net", "80003@lid", "80004@lid"
+
+
+async def test_a_number_that_moved_leaves_each_their_own_messages_in_any_order(archive: Archive) -> None:
+    events = [
+        ev.message("C1", "Cy, long ago", chat=CY, at=NOON - 500),
+        ev.message("C2", "Cy, told", chat=CY, alt=CY_LID, at=NOON, name="Cy"),
+        ev.message("C3", "to Cy", chat=CY, sender=None, at=NOON + 500),
+        ev.message("D1", "Dan, told", chat=CY, alt=DAN_LID, at=NOON + 1000, name="Dan"),
+        ev.message("D2", "Dan", chat=CY, at=NOON + 1500),
+    ]
+    for number, order in enumerate(itertools.permutations(events)):
+        await archive.purge()
+        await archive.ingest(journal(order, after=number * 10))
+        said = {
+            chat.name: [m.text for m in (await archive.messages(MessageFilter(chat=chat.jid))).items]
+            for chat in (await archive.chats()).items
+        }
+        assert said == {"Cy": ["to Cy", "Cy, told", "Cy, long ago"], "Dan": ["Dan", "Dan, told"]}
+        assert [chat.jid for chat in (await archive.chats()).items] == [CY, CY_LID]
+        (hit,) = (await archive.search("long", MessageFilter(chat=CY_LID))).items
+        assert hit.sender == CY_LID
+        if number > 20:
+            break
+
+
+async def test_of_two_names_the_newest_counts_whichever_was_told_first(archive: Archive) -> None:
+    events = [
+        ev.message("A1", "x", chat=ANA, name="Old", at=NOON),
+        ev.message("A2", "y", chat=ANA_LID, name="New", at=NOON + 1),
+        ev.message("A3", "z", chat=ANA_LID, alt=ANA, at=NOON + 2),
+    ]
+    for number, order in enumerate(itertools.permutations(events)):
+        await archive.purge()
+        await archive.ingest(journal(order, after=number * 10))
+        assert (await archive.chats()).items[0].name == "New"
+
+
+@pytest.mark.parametrize("older_first", [True, False])
+async def test_an_older_list_of_members_does_not_undo_a_newer_one(archive: Archive, older_first: bool) -> None:
+    def listed(seq: int, at: int, *people: str) -> ev.Event:
+        more = HistorySync.Conversation(ID=GROUP)
+        for person in people:
+            more.participant.add(userJID=person, rank=0)
+        sync = ev.history(ev.conversation([], chat=GROUP, more=more))
+        return ev.Event(seq, int(sync.code), sync.payload, received_at=at * 1000)
+
+    older, newer = (NOON, (ANA, BOB)), (NOON + 1, (BOB,))
+    order = (older, newer) if older_first else (newer, older)
+    await archive.ingest([listed(seq, at, *people) for seq, (at, people) in enumerate(order, 1)])
+    assert [member.contact.jid for member in await archive.members(GROUP)] == [BOB]

@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, Raw, journal
+from tests.archive import world
+from tests.archive.dump import differences, dump
+from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, Raw, journal
 from whatsapp_mcp.archive import Archive, MessageFilter, open_archive
 from whatsapp_mcp.models import Message, Quote
 from whatsapp_mcp.settings import AccountFolder
@@ -138,6 +140,47 @@ def test_any_order_and_repetition_gives_the_same_archive(data: st.DataObject, ev
     first = anyio.run(outcome, [events])
     second = anyio.run(outcome, [shuffled[:cut], shuffled[cut:]])
     assert second == first
+
+
+PLACES = {
+    "a chat with one person": world.direct(ANA, ANA_LID, "A") + world.mappings(),
+    "a group": world.group() + world.mappings(),
+    "a number that moved": world.moved() + world.mappings(),
+    "everything": [*world.direct(ANA, ANA_LID, "A"), *world.group(), *world.moved(), *world.mappings()],
+}
+
+
+async def whole(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
+    """All that an archive holds after these batches, closed and opened again after each."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = AccountFolder("default", Path(name) / "accounts" / "default")
+        told: list[Raw] = []
+        for batch in batches:
+            told += batch
+            async with open_archive(folder, write=True) as archive:
+                result = await archive.ingest(journal(told))
+                assert result.undecoded == 0
+        async with open_archive(folder, write=True) as archive:
+            if introduced:
+                await archive.set_own(ME, MY_LID, "Max")
+                await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
+            assert await archive.check() == ()
+        return dump(folder.archive_db)
+
+
+@settings(max_examples=30, deadline=None)
+@given(data=st.data())
+@pytest.mark.parametrize("introduced", [True, False])
+@pytest.mark.parametrize("place", PLACES)
+def test_every_row_is_the_same_whatever_came_first(place: str, introduced: bool, data: st.DataObject) -> None:
+    chosen = st.lists(st.sampled_from(PLACES[place]), min_size=1, max_size=16)
+    events = data.draw(chosen, label="events")
+    again = data.draw(st.lists(st.sampled_from(events), max_size=4), label="repeated")
+    shuffled = data.draw(st.permutations(events + again), label="order")
+    cut = data.draw(st.integers(0, len(shuffled)), label="cut")
+    one = anyio.run(lambda: whole([events], introduced=introduced))
+    other = anyio.run(lambda: whole([shuffled[:cut], shuffled[cut:]], introduced=introduced))
+    assert differences(one, other) == {}
 
 
 @pytest.mark.anyio

@@ -192,3 +192,22 @@ async def test_a_sealed_reaction_is_opened_with_the_secret_of_its_message(
     for seq, event in enumerate(events):
         await archive.ingest(journal([event], after=seq))
     assert [reaction.emoji for reaction in (await archive.message("P1")).reactions] == ["🎉"]
+
+
+async def test_a_revoked_text_does_not_come_back_when_two_addresses_become_one(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    text = ev.web_message("A1", "confidential", chat=ev.ANA_LID)
+    events = [
+        ev.revoke("A1", chat=ANA),
+        ev.undecryptable("A1", chat=ANA),
+        ev.history(ev.conversation([text], chat=ev.ANA_LID)),
+        ev.message("A2", "who is who", chat=ev.ANA_LID, alt=ANA, at=NOON + 5),
+    ]
+    for seq, event in enumerate(events):
+        await archive.ingest(journal([event], after=seq))
+    message = await archive.message("A1")
+    assert (message.text, message.revoked_at is not None) == ("", True)
+    assert (await archive.search("confidential")).items == ()
+    with closing(sqlite3.connect(folder.raw_db)) as db:
+        assert db.execute("SELECT count(*) FROM raw WHERE payload LIKE '%confidential%'").fetchone() == (0,)

@@ -67,6 +67,18 @@ class Flag(IntEnum):
     LINK = 64
 
 
+class NameKind(IntEnum):
+    """Kinds of `names`, in the order of preference."""
+
+    SAVED = 0
+    BUSINESS = 1
+    PUSH = 2
+
+
+MEMBERS = "members"
+"""Field of `chat_words` that tells when a group's whole list of members was last seen."""
+
+
 class Mark(IntEnum):
     """Kinds of `read_marks`; each includes the ones before."""
 
@@ -217,10 +229,11 @@ class StarFact:
 
 @dataclass(slots=True)
 class IdentityFact:
-    """Two jids of one person."""
+    """Two jids of one person, seen together at this time."""
 
     pn: str
     lid: str
+    at: int
 
 
 @dataclass(slots=True)
@@ -232,7 +245,7 @@ class OwnFact:
 
 @dataclass(slots=True)
 class NameFact:
-    """A name of a person; `at` orders push names."""
+    """Names of a person; of each kind the newest counts."""
 
     jid: str
     push_name: str | None = None
@@ -243,11 +256,11 @@ class NameFact:
 
 @dataclass(slots=True)
 class ChatFact:
-    """What is known of a chat as such; None leaves a thing as it is."""
+    """What is known of a chat as such at a time; None leaves a thing as it is."""
 
     jid: str
+    at: int = 0
     name: str | None = None
-    name_at: int = 0
     topic: str | None = None
     archived: bool | None = None
     pinned: bool | None = None
@@ -267,10 +280,16 @@ class UnreadFact:
 
 @dataclass(slots=True)
 class MembersFact:
-    """Participants of a group: (jid, role) with role 0, 1 admin, 2 superadmin, or None for one who left."""
+    """Participants of a group at a time.
+
+    Attributes:
+        members: (jid, role) with role 0, 1 admin, 2 superadmin, or None for one who left.
+        whole: These are all.
+    """
 
     chat: str
     members: tuple[tuple[str, int | None], ...]
+    at: int = 0
     whole: bool = False
 
 

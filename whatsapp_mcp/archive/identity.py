@@ -1,16 +1,20 @@
 """People and their addresses: one contact and one chat a person, whenever it is learned who is who.
 
-A person has a phone-number jid (PN) and a hidden one (LID). Either may be seen first, in a chat, a group or a
-receipt. When a pair becomes known, the two contacts become one, their chats too, and whatever pointed at
-the one that goes is led to the one that stays.
+A person has a hidden jid (LID), for ever, and a phone-number jid (PN), which may change or pass to somebody
+else. Either may be seen first, in a chat, a group or a receipt. When a pair becomes known, the two contacts
+become one, their chats too, and whatever pointed at the one that goes is led to the one that stays.
+
+A number that was two people's is told apart by time (`holders`): what came under the number alone belongs to
+the person who held it then, whatever was learned first (`moved.py`).
 """
 
 from __future__ import annotations
 
 import sqlite3
+from typing import NamedTuple
 
-from whatsapp_mcp.archive import receipts, versions, votes
-from whatsapp_mcp.archive.facts import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag
+from whatsapp_mcp.archive import merge, moved, receipts, versions
+from whatsapp_mcp.archive.facts import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag, NameKind
 from whatsapp_mcp.archive.merge import merge_chats, merge_contacts
 from whatsapp_mcp.archive.names import number_of, searchable
 from whatsapp_mcp.models import ChatKind
@@ -28,80 +32,142 @@ def chat_kind(jid: str) -> ChatKind:
     return ChatKind.BROADCAST if server == "broadcast" else ChatKind.DIRECT
 
 
+class Address(NamedTuple):
+    """A row of `addresses`; `moved`: it is part of a number's passing from one person to another."""
+
+    id: int
+    contact: int
+    moved: bool
+
+
 class Identities:
-    """Numbers of contacts and chats for jids, made at first sight, kept in memory for one batch."""
+    """Numbers of contacts and chats for jids, made at first sight, kept in memory for one batch.
+
+    Attributes:
+        merged: Two contacts became one, so what waited for the other address may be opened now.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._contacts: dict[str, int] = {}
+        self._addresses: dict[str, Address] = {}
         self._chats: dict[str, int] = {}
-        self._pairs: set[tuple[str, str]] = set()
+        self._since: dict[tuple[str, str], int] = {}
+        self.merged = False
 
     def forget(self) -> None:
         """Drop what is remembered, after a roll-back or a merge."""
-        self._contacts.clear()
+        self._addresses.clear()
         self._chats.clear()
-        self._pairs.clear()
+        self._since.clear()
 
-    def known_contact(self, jid: str) -> int | None:
-        """The contact with this address, if there is one."""
-        found = self._contacts.get(jid)
+    def known(self, jid: str) -> Address | None:
+        """The address, if it was ever seen."""
+        found = self._addresses.get(jid)
         if found is None:
-            row = self._db.execute("SELECT contact_id FROM addresses WHERE jid = ?", (jid,)).fetchone()
+            row = self._db.execute(
+                "SELECT id, contact_id, moved FROM addresses WHERE jid = ?", (jid,)
+            ).fetchone()
             if row is None:
                 return None
-            found = self._contacts[jid] = int(row[0])
+            found = self._addresses[jid] = Address(row[0], row[1], bool(row[2]))
         return found
 
-    def contact(self, jid: str) -> int:
-        """The contact with this address."""
-        found = self.known_contact(jid)
+    def known_contact(self, jid: str) -> int | None:
+        """The contact who has this address now, if there is one."""
+        found = self.known(jid)
+        return found.contact if found else None
+
+    def address(self, jid: str) -> Address:
+        """The address, made at first sight."""
+        found = self.known(jid)
         if found is None:
-            pn, lid = (None, jid) if jid.endswith("@lid") else (jid, None)
-            cursor = self._db.execute("INSERT INTO contacts (pn, lid) VALUES (?, ?)", (pn, lid))
-            found = self._contacts[jid] = int(cursor.lastrowid or 0)
-            self._db.execute("INSERT INTO addresses (jid, contact_id) VALUES (?, ?)", (jid, found))
-            self.refresh(found)
+            contact = int(self._db.execute("INSERT INTO contacts DEFAULT VALUES").lastrowid or 0)
+            self._attach(contact, jid)
+            found = self.known(jid)
+            assert found is not None
         return found
 
-    def sender(self, jid: str | None) -> int:
+    def contact(self, jid: str, at: int | None = None) -> int:
+        """The contact with this address: now, or the one who held the number at a time."""
+        found = self.address(jid)
+        if found.moved and at is not None and not jid.endswith("@lid"):
+            return moved.holder(self._db, jid, at)
+        return found.contact
+
+    def sender(self, jid: str | None, at: int | None = None) -> int:
         """The number that stands for a sender: None is the owner, a group or channel speaks for itself."""
         if jid is None:
             return OWNER
-        return self.contact(jid) if chat_kind(jid) is ChatKind.DIRECT else CHAT_ITSELF
+        return self.contact(jid, at) if chat_kind(jid) is ChatKind.DIRECT else CHAT_ITSELF
 
-    def chat(self, jid: str) -> int:
-        """The chat with this jid, in either form of a person's."""
+    def chat(self, jid: str, at: int | None = None, message: str | None = None) -> int:
+        """The chat with this jid, in either form of a person's.
+
+        Args:
+            jid: Its address.
+            at: When, for a number that was two people's.
+            message: WhatsApp's id of the message that it is about, which then decides.
+        """
         found = self._chats.get(jid)
-        if found is None:
+        if found is not None:
+            return found
+        if chat_kind(jid) is not ChatKind.DIRECT:
             found = self._chats[jid] = self._find_chat(jid)
+            return found
+        address = self.address(jid)
+        if address.moved and at is not None and not jid.endswith("@lid"):
+            where = moved.chat_with(self._db, jid, message) if message else None
+            return where if where is not None else moved.chat_of(self._db, self.contact(jid, at))
+        found = moved.chat_of(self._db, address.contact)
+        if not address.moved:
+            self._chats[jid] = found
         return found
 
+    def via(self, chat: str, sender: str | None) -> int | None:
+        """The number of the address under which a message came, when it is a phone number alone."""
+        jid = sender if sender is not None and chat_kind(chat) is not ChatKind.DIRECT else chat
+        return self.address(jid).id if jid.endswith("@s.whatsapp.net") else None
+
+    def is_moved(self, chat: str, sender: str | None) -> bool:
+        """Whether a message under these addresses may have to find its place among several people's."""
+        return any(
+            self.address(jid).moved
+            for jid in (chat, sender)
+            if jid is not None and chat_kind(jid) is ChatKind.DIRECT
+        )
+
     def _find_chat(self, jid: str) -> int:
-        kind = chat_kind(jid)
-        contact = self.contact(jid) if kind is ChatKind.DIRECT else None
-        column, value = ("jid", jid) if contact is None else ("contact_id", contact)
-        row = self._db.execute(f"SELECT id FROM chats WHERE {column} = ?", (value,)).fetchone()  # noqa: S608
+        row = self._db.execute("SELECT id FROM chats WHERE jid = ?", (jid,)).fetchone()
         if row is not None:
             return int(row[0])
         cursor = self._db.execute(
-            "INSERT INTO chats (jid, kind, contact_id) VALUES (?, ?, ?)",
-            (self._shown_jid(contact) or jid, CHAT_KIND_NUMBER[kind], contact),
+            "INSERT INTO chats (jid, kind) VALUES (?, ?)", (jid, CHAT_KIND_NUMBER[chat_kind(jid)])
         )
         return int(cursor.lastrowid or 0)
-
-    def _shown_jid(self, contact: int | None) -> str | None:
-        row = self._db.execute("SELECT coalesce(pn, lid) FROM contacts WHERE id = ?", (contact,)).fetchone()
-        return row[0] if row else None
 
     def refresh(self, contact: int) -> None:
         """Bring what is derived from a contact's addresses and names up to date."""
         db = self._db
-        pn, lid, *names = db.execute(
-            "SELECT pn, lid, saved_name, business_name, push_name FROM contacts WHERE id = ?", (contact,)
+        pn, lid = db.execute(
+            """SELECT (SELECT a.jid FROM addresses AS a LEFT JOIN holders AS h
+                ON h.pn = a.jid AND h.lid IN (SELECT jid FROM addresses WHERE contact_id = ?1)
+                WHERE a.contact_id = ?1 AND a.jid NOT LIKE '%@lid' AND a.jid NOT LIKE '%@import'
+                ORDER BY h.since DESC, a.jid DESC LIMIT 1),
+            (SELECT max(jid) FROM addresses WHERE contact_id = ?1 AND jid LIKE '%@lid')""",
+            (contact,),
         ).fetchone()
+        names: dict[int, str] = dict(
+            db.execute(
+                """SELECT n.kind, n.name FROM addresses AS a JOIN names AS n ON n.jid = a.jid
+                WHERE a.contact_id = ? ORDER BY n.at, n.name""",
+                (contact,),
+            ).fetchall()
+        )
+        every = [names.get(kind) for kind in NameKind]
         db.execute(
-            "UPDATE contacts SET name_norm = ? WHERE id = ?", (searchable(*names, number_of(pn)), contact)
+            """UPDATE contacts SET pn = ?, lid = ?, saved_name = ?, business_name = ?, push_name = ?,
+            name_norm = ? WHERE id = ?""",
+            (pn, lid, *every, searchable(*every, number_of(pn)), contact),
         )
         if pn or lid:
             db.execute(
@@ -115,59 +181,93 @@ class Identities:
             return
         if found is not None:
             self._merge(OWNER, found)
-        self._attach(OWNER, jid)
-        self._db.execute(
-            """UPDATE messages SET flags = flags | ?
-            WHERE details LIKE '%"mentions":[%' AND details LIKE ?""",
-            (int(Flag.MENTIONS_ME), f'%"{jid}"%'),
-        )
+        else:
+            self._attach(OWNER, jid)
 
-    def learn(self, pn: str, lid: str) -> None:
+    def _mark_mentions(self) -> None:
+        """Mark the messages that mention the owner under any address."""
+        for (jid,) in self._db.execute("SELECT jid FROM addresses WHERE contact_id = 0").fetchall():
+            self._db.execute(
+                """UPDATE messages SET flags = flags | ?
+                WHERE details LIKE '%"mentions":[%' AND details LIKE ?""",
+                (int(Flag.MENTIONS_ME), f'%"{jid}"%'),
+            )
+
+    def learn(self, pn: str, lid: str, at: int) -> None:
         """Learn that two addresses are one person.
 
-        A LID belongs to one account for ever, a number may move on: when the number's contact has another
-        LID already, the number goes over to this one and nothing is merged.
+        Args:
+            pn: The number, which may have been somebody else's before or be later.
+            lid: The hidden address, which belongs to one account for ever.
+            at: Seconds since 1970; when they were seen together.
         """
-        if (pn, lid) in self._pairs:
+        known = self._since.get((pn, lid))
+        if known is None:
+            row = self._db.execute("SELECT since FROM holders WHERE (pn, lid) = (?, ?)", (pn, lid)).fetchone()
+            known = row[0] if row else None
+        self._since[pn, lid] = at if known is None else min(at, known)
+        if (known is not None and known <= at) or self._is_foreign(pn, lid):
             return
-        by_pn, by_lid = self.known_contact(pn), self.known_contact(lid)
-        if by_pn is None and by_lid is None:
-            self._attach(self.contact(pn), lid)
-        elif by_pn is None:
-            self._attach(by_lid or OWNER, pn)
-        elif by_pn != by_lid:
-            self._join(by_pn, by_lid, pn, lid)
-        self._pairs.add((pn, lid))
-
-    def _join(self, by_pn: int, by_lid: int | None, pn: str, lid: str) -> None:
-        other = self._db.execute("SELECT lid FROM contacts WHERE id = ?", (by_pn,)).fetchone()[0]
-        if other is not None and other != lid:
-            person = self.contact(lid)
-            self._detach(by_pn, pn)
-            self._attach(person, pn)
-        elif by_lid is None:
-            self._attach(by_pn, lid)
+        self._db.execute(
+            "INSERT INTO holders VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since",
+            (pn, lid, at),
+        )
+        if known is None and not self._is_contested(pn):
+            self._join(pn, lid)
+        elif self.address(pn).moved or known is None:
+            self._settle(pn)
         else:
+            self.refresh(self.contact(lid))
+
+    def _is_foreign(self, pn: str, lid: str) -> bool:
+        """Whether a number of ours is said to be a stranger's: what we know of ourselves counts more."""
+        if self.known_contact(pn) != OWNER or self.known_contact(lid) == OWNER:
+            return False
+        return self._db.execute("SELECT lid FROM contacts WHERE id = 0").fetchone()[0] is not None
+
+    def _is_contested(self, pn: str) -> bool:
+        held = self._db.execute("SELECT count(*) FROM holders WHERE pn = ?", (pn,)).fetchone()[0]
+        return bool(held > 1)
+
+    def _join(self, pn: str, lid: str) -> None:
+        self.merged = True
+        by_pn, by_lid = self.known_contact(pn), self.known_contact(lid)
+        if by_pn is None or by_lid is None:
+            person = self.contact(lid if by_pn is None else pn)
+            self._attach(person, pn if by_pn is None else lid)
+        elif by_pn != by_lid:
             keep, lose = (by_lid, by_pn) if by_lid == OWNER else (by_pn, by_lid)
             self._merge(keep, lose)
-            self._attach(keep, pn)
-            self._attach(keep, lid)
+
+    def _settle(self, pn: str) -> None:
+        """Give everything that came under a number alone to the person who held it then."""
+        db = self._db
+        for (lid,) in db.execute("SELECT lid FROM holders WHERE pn = ?", (pn,)).fetchall():
+            self.address(lid)
+        db.execute(
+            """UPDATE addresses SET moved = 1
+            WHERE jid = ?1 OR jid IN (SELECT lid FROM holders WHERE pn = ?1)""",
+            (pn,),
+        )
+        *former, current = (contact for _, contact in moved.holders(db, pn))
+        db.execute("UPDATE addresses SET contact_id = ? WHERE jid = ?", (current, pn))
+        self.forget()
+        for person in (*former, current):
+            self.refresh(person)
+        for chat in moved.place(db, pn):
+            merge.refresh_chat(db, chat)
+        self.merged = True
 
     def _attach(self, contact: int, jid: str) -> None:
-        column = "lid" if jid.endswith("@lid") else "pn"
-        self._db.execute("INSERT OR REPLACE INTO addresses (jid, contact_id) VALUES (?, ?)", (jid, contact))
-        self._db.execute(f"UPDATE contacts SET {column} = ? WHERE id = ?", (jid, contact))  # noqa: S608
-        self._contacts[jid] = contact
+        self._db.execute(
+            """INSERT INTO addresses (jid, contact_id) VALUES (?, ?)
+            ON CONFLICT DO UPDATE SET contact_id = excluded.contact_id""",
+            (jid, contact),
+        )
+        self._addresses.pop(jid, None)
         self.refresh(contact)
-
-    def _detach(self, contact: int, pn: str) -> None:
-        left = self._db.execute(
-            "SELECT jid FROM addresses WHERE contact_id = ? AND jid != ? AND jid NOT LIKE '%@lid'",
-            (contact, pn),
-        ).fetchone()
-        self._db.execute("UPDATE contacts SET pn = ? WHERE id = ?", (left[0] if left else None, contact))
-        self.refresh(contact)
-        self.forget()
+        if contact == OWNER:
+            self._mark_mentions()
 
     def _merge(self, keep: int, lose: int) -> None:
         db = self._db
@@ -182,6 +282,8 @@ class Identities:
         self.forget()
         self.refresh(keep)
         self._catch_up(keep)
+        if keep == OWNER:
+            self._mark_mentions()
 
     def _catch_up(self, contact: int) -> None:
         """Take what had waited because it was under the other address."""
@@ -191,9 +293,3 @@ class Identities:
         if chat is not None:
             versions.settle_where(db, "chat_id", chat[0])
             receipts.apply_early(db, chat[0])
-        for where, poll in db.execute(
-            """SELECT DISTINCT chat_id, wa_id FROM votes
-            WHERE options IS NULL AND (voter_id = ? OR chat_id = ?)""",
-            (contact, chat[0] if chat else 0),
-        ).fetchall():
-            votes.open_sealed(db, where, poll)

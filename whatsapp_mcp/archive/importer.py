@@ -19,11 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from whatsapp_mcp.archive.chat_export import ExportedMessage, read
-from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MediaFact, MessageFact
+from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MediaFact, MessageFact, NameKind
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.ingest import Ingest
 from whatsapp_mcp.archive.merge import refresh_chat
-from whatsapp_mcp.archive.names import searchable
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     ImportResult,
@@ -185,10 +184,8 @@ def _by_name(db: sqlite3.Connection, name: str) -> str:
         return found[0]
     made = f"{hashlib.sha256(fold(name).encode()).hexdigest()[:16]}@import"
     if db.execute("SELECT 1 FROM addresses WHERE jid = ?", (made,)).fetchone() is None:
-        contact = db.execute(
-            "INSERT INTO contacts (saved_name, name_norm) VALUES (?, ?)", (name, searchable(name))
-        ).lastrowid
-        db.execute("INSERT INTO addresses (jid, contact_id) VALUES (?, ?)", (made, contact))
+        db.execute("INSERT INTO names VALUES (?, ?, ?, 0)", (made, int(NameKind.SAVED), name))
+        Identities(db).contact(made)
     return made
 
 

@@ -38,6 +38,7 @@ from whatsapp_mcp.archive.records import (
     IngestResult,
     JournalEvent,
 )
+from whatsapp_mcp.archive.schema import RAW_GONE
 from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.archive.write_states import StateWriter
 from whatsapp_mcp.models import MessageKind
@@ -67,20 +68,21 @@ class Ingest:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        db.execute(RAW_GONE)
         self._identities = Identities(db)
         self._messages = MessageWriter(db, self._identities)
         self._states = StateWriter(db, self._identities, self._messages)
         self._undecoded = 0
+        self._unknown = outbox.unknown_ids(db)
 
     @property
     def raw(self) -> dict[int, tuple[int, bytes]]:
         """Raw protobufs of new messages: message id to (event code, payload)."""
         return self._messages.raw
 
-    @property
     def erased(self) -> set[int]:
-        """Messages whose raw protobuf must go."""
-        return self._messages.erased
+        """Messages whose raw protobuf must go; asked once, at the end."""
+        return {row[0] for row in self._db.execute("DELETE FROM raw_gone RETURNING message_id").fetchall()}
 
     @property
     def unknown(self) -> bool:
@@ -90,7 +92,7 @@ class Ingest:
     @property
     def opens_sealed(self) -> bool:
         """Whether a sealed add-on and the message it belongs to may have come together."""
-        return self._messages.opens_sealed
+        return self._messages.opens_sealed or self._identities.merged
 
     @property
     def new(self) -> int:
@@ -128,6 +130,8 @@ class Ingest:
 
     def finish(self) -> None:
         """Bring what is derived of the touched chats up to date."""
+        if self._identities.merged:
+            votes.open_waiting(self._db)
         for chat in self._messages.touched:
             merge.refresh_chat(self._db, chat)
         self._messages.touched.clear()
@@ -195,7 +199,7 @@ class Ingest:
                 case UnreadFact():
                     self._states.unread(fact, chats.get(fact.chat, []))
                 case IdentityFact():
-                    self._identities.learn(fact.pn, fact.lid)
+                    self._identities.learn(fact.pn, fact.lid, fact.at)
                 case OwnFact():
                     self._identities.owner(fact.jid)
                 case NameFact():
@@ -204,18 +208,17 @@ class Ingest:
                     self._states.history(fact, received_at)
                 case ReceiptFact():
                     self._states.receipt(fact)
-                    outbox.settle_by_receipt(self._db, self._identities, fact)
                 case UndecodedFact():
                     pass
                 case _:
                     self._state(fact)
+            if self._unknown:
+                outbox.settle_by(self._db, self._identities, fact)
         if history:
             for chat in sorted(chats):
                 feed.tell(self._db, "chat", chat=self._identities.chat(chat))
 
     def _message(self, fact: MessageFact) -> None:
-        if fact.sender is None and fact.live:
-            outbox.settle_by_copy(self._db, self._identities, fact)
         self._messages.message(fact)
         if fact.content.kind is MessageKind.POLL:
             votes.open_sealed(self._db, self._identities.chat(fact.chat), fact.wa_id)

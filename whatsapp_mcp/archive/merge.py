@@ -8,10 +8,50 @@ from __future__ import annotations
 
 import sqlite3
 
-from whatsapp_mcp.archive.facts import PLACEHOLDERS, UNREAD_SQL
+from whatsapp_mcp.archive.facts import MEMBERS, PLACEHOLDERS, UNREAD_SQL
+from whatsapp_mcp.archive.names import searchable
 
-_NEWER = {"reactions": "at", "votes": "at", "read_marks": "up_to", "early_receipts": "at", "revokes": "at"}
-"""Tables of small states: of two rows that become one, the one with more in this column stays."""
+_BETTER = {
+    "reactions": "(o.at, o.emoji) > (k.at, k.emoji)",
+    "votes": "(o.at, o.options IS NOT NULL) > (k.at, k.options IS NOT NULL)",
+    "read_marks": "(o.up_to, -o.at) > (k.up_to, -k.at)",
+    "members": "(o.at, ifnull(o.role, -1)) > (k.at, ifnull(k.role, -1))",
+    "chat_words": "(o.at, o.value) > (k.at, k.value)",
+    "edits": "o.text > k.text",
+    "sealed": "o.payload > k.payload",
+    "early_receipts": "o.at < k.at",
+    "revokes": "o.at < k.at",
+    "calls": "o.at < k.at",
+}
+"""Of two rows of small states that become one, `o` stays rather than `k` when this holds."""
+
+_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
+    "sender_id": {
+        "reactions": ("chat_id", "wa_id"),
+        "revokes": ("chat_id", "wa_id"),
+        "edits": ("chat_id", "wa_id", "at"),
+        "sealed": ("chat_id", "target", "wa_id"),
+    },
+    "voter_id": {"votes": ("chat_id", "wa_id")},
+    "contact_id": {
+        "read_marks": ("chat_id", "kind"),
+        "early_receipts": ("chat_id", "wa_id", "kind"),
+        "members": ("chat_id",),
+    },
+    "chat_id": {
+        "reactions": ("wa_id", "sender_id"),
+        "votes": ("wa_id", "voter_id"),
+        "revokes": ("wa_id", "sender_id"),
+        "edits": ("wa_id", "sender_id", "at"),
+        "sealed": ("target", "wa_id", "sender_id"),
+        "early_receipts": ("wa_id", "contact_id", "kind"),
+        "calls": ("wa_id", "step"),
+        "read_marks": ("contact_id", "kind"),
+        "members": ("contact_id",),
+        "chat_words": ("field",),
+    },
+}
+"""Column that is led elsewhere: each table that has it, with the rest of its key."""
 
 _COUNT_UNREAD = f"""SELECT count(*) FROM (
     SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {UNREAD_SQL} LIMIT 999)"""  # noqa: S608
@@ -21,59 +61,46 @@ _COUNT_UNREAD = f"""SELECT count(*) FROM (
 def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
     """Lead everything of contact `lose` to contact `keep`, except its direct chat."""
     db.execute("UPDATE addresses SET contact_id = ? WHERE contact_id = ?", (keep, lose))
-    db.execute(
-        """UPDATE contacts AS k SET
-            pn = coalesce(k.pn, l.pn), lid = coalesce(k.lid, l.lid),
-            saved_name = coalesce(k.saved_name, l.saved_name),
-            business_name = coalesce(k.business_name, l.business_name),
-            push_name = CASE WHEN k.push_name IS NULL OR (l.push_name IS NOT NULL
-                AND (l.push_at, l.push_name) > (k.push_at, k.push_name))
-                THEN l.push_name ELSE k.push_name END,
-            push_at = max(k.push_at, l.push_at)
-        FROM contacts AS l WHERE k.id = ? AND l.id = ?""",
-        (keep, lose),
-    )
     db.execute("DELETE FROM contacts WHERE id = ?", (lose,))
     db.execute("UPDATE contact_aliases SET contact_id = ? WHERE contact_id = ?", (keep, lose))
     db.execute("INSERT OR REPLACE INTO contact_aliases (old_id, contact_id) VALUES (?, ?)", (lose, keep))
     _move_messages(db, "sender_id", keep, lose)
-    _move_states(db, "reactions", "sender_id", ("chat_id", "wa_id"), keep, lose)
-    _move_states(db, "votes", "voter_id", ("chat_id", "wa_id"), keep, lose)
-    _move_states(db, "revokes", "sender_id", ("chat_id", "wa_id"), keep, lose)
-    _move_states(db, "read_marks", "contact_id", ("chat_id", "kind"), keep, lose)
-    _move_states(db, "early_receipts", "contact_id", ("chat_id", "wa_id", "kind"), keep, lose)
-    for table, column in (("edits", "sender_id"), ("members", "contact_id")):
-        db.execute(f"UPDATE OR REPLACE {table} SET {column} = ? WHERE {column} = ?", (keep, lose))  # noqa: S608
+    for column in ("sender_id", "voter_id", "contact_id"):
+        _move_states(db, column, keep, lose)
     db.execute("UPDATE events SET actor_id = ? WHERE actor_id = ?", (keep, lose))
 
 
 def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
     """Lead everything of chat `lose` to chat `keep` and delete it."""
-    row = db.execute("SELECT * FROM chats WHERE id = ?", (lose,)).fetchone()
-    columns = [entry[1] for entry in db.execute("PRAGMA table_info(chats)").fetchall()]
-    old = dict(zip(columns, row, strict=True))
-    db.execute("DELETE FROM chats WHERE id = ?", (lose,))
+    old = db.execute("DELETE FROM chats WHERE id = ? RETURNING read_id, complete", (lose,)).fetchall()[0]
     db.execute(
-        """UPDATE chats SET last_id = max(last_id, :last_id), read_id = max(read_id, :read_id),
-            marked_unread = max(marked_unread, :marked_unread), archived = max(archived, :archived),
-            pinned = max(pinned, :pinned), muted_until = max(muted_until, :muted_until),
-            expires_in = max(expires_in, :expires_in), complete = max(complete, :complete)
-        WHERE id = :keep""",
-        {**old, "keep": keep},
+        "UPDATE chats SET read_id = max(read_id, ?), complete = max(complete, ?) WHERE id = ?", (*old, keep)
     )
     db.execute("UPDATE chat_aliases SET chat_id = ? WHERE chat_id = ?", (keep, lose))
     db.execute("INSERT OR REPLACE INTO chat_aliases (old_id, chat_id) VALUES (?, ?)", (lose, keep))
     _move_messages(db, "chat_id", keep, lose)
-    _move_states(db, "reactions", "chat_id", ("wa_id", "sender_id"), keep, lose)
-    _move_states(db, "votes", "chat_id", ("wa_id", "voter_id"), keep, lose)
-    _move_states(db, "revokes", "chat_id", ("wa_id", "sender_id"), keep, lose)
-    _move_states(db, "read_marks", "chat_id", ("contact_id", "kind"), keep, lose)
-    _move_states(db, "early_receipts", "chat_id", ("wa_id", "contact_id", "kind"), keep, lose)
-    for table in ("edits", "members", "calls"):
-        db.execute(f"UPDATE OR REPLACE {table} SET chat_id = ? WHERE chat_id = ?", (keep, lose))  # noqa: S608
-    for table in ("sealed", "outbox", "events"):
+    _move_states(db, "chat_id", keep, lose)
+    for table in ("outbox", "events"):
         db.execute(f"UPDATE {table} SET chat_id = ? WHERE chat_id = ?", (keep, lose))  # noqa: S608
+    refresh_words(db, keep)
     refresh_chat(db, keep)
+
+
+def refresh_words(db: sqlite3.Connection, chat: int) -> None:
+    """Bring a chat's columns in line with the newest word on each."""
+    for field, value in db.execute(
+        "SELECT field, value FROM chat_words WHERE chat_id = ?", (chat,)
+    ).fetchall():
+        show_word(db, chat, field, value)
+
+
+def show_word(db: sqlite3.Connection, chat: int, field: str, value: object) -> None:
+    """Set what is known of a chat, in the column of the same name."""
+    if field == MEMBERS:
+        return
+    db.execute(f"UPDATE chats SET {field} = ? WHERE id = ?", (value, chat))  # noqa: S608
+    if field == "name":
+        db.execute("UPDATE chats SET name_norm = ? WHERE id = ?", (searchable(str(value)), chat))
 
 
 def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
@@ -91,17 +118,40 @@ def recount_unread(db: sqlite3.Connection, chat: int) -> None:
 
 
 def _move_states(
-    db: sqlite3.Connection, table: str, column: str, rest: tuple[str, ...], keep: int, lose: int
+    db: sqlite3.Connection,
+    column: str,
+    keep: int,
+    lose: int,
+    **only: object,
 ) -> None:
-    same = " AND ".join(f"o.{name} = {table}.{name}" for name in rest)
-    newer = _NEWER[table]
-    for one, other, strict in ((keep, lose, ""), (lose, keep, "=")):
+    """Lead rows of small states from one chat or person to another; of two that become one the better stays.
+
+    Args:
+        db: The archive, in a write transaction.
+        column: What is changed.
+        keep: Whereto.
+        lose: Wherefrom.
+        only: Values of other columns that the rows must have.
+    """
+    for table, rest in _KEYS[column].items():
+        if not only.keys() <= {*rest}:
+            continue
+        same = " AND ".join(f"o.{name} = k.{name}" for name in rest)
+        chosen = "".join(f" AND {{0}}.{name} = ?" for name in only)
         db.execute(
-            f"""DELETE FROM {table} WHERE {column} = ? AND EXISTS (SELECT 1 FROM {table} AS o
-            WHERE o.{column} = ? AND {same} AND o.{newer} >{strict} {table}.{newer})""",  # noqa: S608
-            (one, other),
+            f"""DELETE FROM {table} AS k WHERE k.{column} = ? AND EXISTS (SELECT 1 FROM {table} AS o
+            WHERE o.{column} = ?{chosen.format("o")} AND {same} AND {_BETTER[table]})""",  # noqa: S608
+            (keep, lose, *only.values()),
         )
-    db.execute(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", (keep, lose))  # noqa: S608
+        db.execute(
+            f"""DELETE FROM {table} AS k WHERE k.{column} = ?{chosen.format("k")} AND EXISTS
+            (SELECT 1 FROM {table} AS o WHERE o.{column} = ? AND {same})""",  # noqa: S608
+            (lose, *only.values(), keep),
+        )
+        db.execute(
+            f"UPDATE {table} AS k SET {column} = ? WHERE k.{column} = ?{chosen.format('k')}",  # noqa: S608
+            (keep, lose, *only.values()),
+        )
 
 
 def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) -> None:
@@ -121,7 +171,8 @@ def drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     """Delete the second copy of one message; its ref leads to the first."""
     db.execute(
         """UPDATE messages AS s SET flags = s.flags | g.flags,
-            revoked_at = coalesce(s.revoked_at, g.revoked_at)
+            revoked_at = coalesce(s.revoked_at, g.revoked_at),
+            via = CASE WHEN s.via IS NULL OR g.via IS NULL THEN NULL ELSE s.via END
         FROM messages AS g WHERE s.id = ? AND g.id = ?""",
         (stays, goes),
     )
@@ -131,5 +182,20 @@ def drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (stays, goes))
     db.execute("DELETE FROM fts WHERE rowid = ?", (goes,))
     db.execute("DELETE FROM media WHERE message_id = ?", (goes,))
+    db.execute("INSERT OR IGNORE INTO raw_gone VALUES (?)", (goes,))
     chat = db.execute("DELETE FROM messages WHERE id = ? RETURNING chat_id", (goes,)).fetchall()[0][0]
     recount_unread(db, chat)
+
+
+def follow(db: sqlite3.Connection, wa_id: str, chats: tuple[int, int], persons: tuple[int, int]) -> None:
+    """Lead what hangs on one message from one chat and person to another; each pair is (from, to)."""
+    if persons[0] != persons[1]:
+        for column in ("sender_id", "voter_id", "contact_id"):
+            _move_states(db, column, persons[1], persons[0], wa_id=wa_id, chat_id=chats[0])
+    if chats[0] != chats[1]:
+        _move_states(db, "chat_id", chats[1], chats[0], wa_id=wa_id)
+    db.execute(
+        """UPDATE OR REPLACE sealed SET chat_id = ?, sender_id = iif(sender_id = ?, ?, sender_id)
+        WHERE chat_id = ? AND target = ?""",
+        (chats[1], *persons, chats[0], wa_id),
+    )

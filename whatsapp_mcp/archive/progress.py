@@ -28,7 +28,9 @@ class ChatProgress:
         self._read = sorted(read.values())
         self._needed = 1
         if delivered:
-            members = "SELECT count(*) FROM members WHERE chat_id = ? AND contact_id != 0"
+            members = (
+                "SELECT count(*) FROM members WHERE chat_id = ? AND contact_id != 0 AND role IS NOT NULL"
+            )
             self._needed = max(1, db.execute(members, (chat,)).fetchone()[0])
 
     def status(self, message: int) -> SendStatus:

@@ -259,7 +259,8 @@ def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
     """See `ReadingArchive.members`."""
     found = db.execute(
         f"""{rows.CONTACT_SELECT.replace(" FROM contacts AS s", ", g.role FROM contacts AS s")}
-        JOIN members AS g ON g.contact_id = s.id WHERE g.chat_id = ? ORDER BY g.role DESC, 3""",
+        JOIN members AS g ON g.contact_id = s.id WHERE g.chat_id = ? AND g.role IS NOT NULL
+        ORDER BY g.role DESC, 3""",
         (chat_id(db, group),),
     ).fetchall()
     return tuple(GroupMember(rows.contact(row), row[8] > 0, row[8] == 2) for row in found)

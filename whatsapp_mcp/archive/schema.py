@@ -32,17 +32,35 @@ CREATE TABLE contacts (
     saved_name TEXT,            -- in the phone's address book
     business_name TEXT,         -- verified
     push_name TEXT,             -- chosen by the person
-    push_at INTEGER NOT NULL DEFAULT 0,
     name_norm TEXT NOT NULL DEFAULT ''   -- every name and the number, folded, for finding
 );
 INSERT INTO contacts (id) VALUES (0);
 
--- Every jid a person was ever seen under.
+-- Every jid that people were ever seen under, and who has it now.
 CREATE TABLE addresses (
-    jid TEXT PRIMARY KEY,
-    contact_id INTEGER NOT NULL
-) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY,
+    jid TEXT NOT NULL UNIQUE,
+    contact_id INTEGER NOT NULL,
+    moved INTEGER NOT NULL DEFAULT 0    -- 1: of a number that was two people's, or of one of these people
+);
 CREATE INDEX addresses_contact ON addresses (contact_id);
+
+-- From when on a number was seen with a hidden jid: numbers may pass to somebody else, hidden jids never do.
+CREATE TABLE holders (
+    pn TEXT NOT NULL,
+    lid TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (pn, lid)
+) WITHOUT ROWID;
+
+-- What each address was called; `contacts` shows the newest of each kind over all addresses of a person.
+CREATE TABLE names (
+    jid TEXT NOT NULL,
+    kind INTEGER NOT NULL,      -- 0 saved, 1 business, 2 push name
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (jid, kind)
+) WITHOUT ROWID;
 
 CREATE TABLE chats (
     id INTEGER PRIMARY KEY,
@@ -50,7 +68,6 @@ CREATE TABLE chats (
     kind INTEGER NOT NULL,
     contact_id INTEGER UNIQUE,  -- of a direct chat
     name TEXT,                  -- of any other chat
-    name_at INTEGER NOT NULL DEFAULT 0,
     name_norm TEXT NOT NULL DEFAULT '',
     topic TEXT,
     last_id INTEGER NOT NULL DEFAULT 0,
@@ -65,6 +82,15 @@ CREATE TABLE chats (
 );
 CREATE INDEX chats_recent ON chats (last_id DESC);
 
+-- The newest word on each property of a chat; the column of that name shows it.
+CREATE TABLE chat_words (
+    chat_id INTEGER NOT NULL,
+    field TEXT NOT NULL,        -- a column of `chats`, or `members`: when the whole list was last seen
+    value,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, field)
+) WITHOUT ROWID;
+
 -- Chat numbers that were merged away; search scopes still hold them.
 CREATE TABLE chat_aliases (
     old_id INTEGER PRIMARY KEY,
@@ -78,7 +104,8 @@ CREATE TABLE contact_aliases (
 CREATE TABLE members (
     chat_id INTEGER NOT NULL,
     contact_id INTEGER NOT NULL,
-    role INTEGER NOT NULL DEFAULT 0,         -- 0 member, 1 admin, 2 superadmin
+    role INTEGER,               -- 0 member, 1 admin, 2 superadmin, NULL: left
+    at INTEGER NOT NULL,
     PRIMARY KEY (chat_id, contact_id)
 ) WITHOUT ROWID;
 
@@ -94,7 +121,8 @@ CREATE TABLE messages (
     reply_wa_id TEXT,
     edited_at INTEGER,
     revoked_at INTEGER,
-    details TEXT                -- JSON: what only this kind has
+    details TEXT,               -- JSON: what only this kind has
+    via INTEGER                 -- address of the number it came under, where no hidden jid was told
 );
 CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
 -- Each entry of an index ends with the row's id, so these are in the order of time within.
@@ -186,7 +214,7 @@ CREATE TABLE sealed (
     payload BLOB NOT NULL,
     iv BLOB NOT NULL
 );
-CREATE INDEX sealed_target ON sealed (chat_id, target);
+CREATE UNIQUE INDEX sealed_key ON sealed (chat_id, target, wa_id, sender_id);
 
 -- How far each person's phone has received (1), read (2) or played (3) what we sent.
 CREATE TABLE read_marks (
@@ -256,6 +284,9 @@ CREATE TABLE undecoded (
 );
 """
 
+RAW_GONE: Final = "CREATE TEMP TABLE IF NOT EXISTS raw_gone (message_id INTEGER PRIMARY KEY)"
+"""Messages whose raw form must go: noted while a batch is written, done before it is committed."""
+
 _INDEX_PAGE_BYTES = 490
 """Small pages, eight to one of the file: a search in one chat leaps through the entries of a common word, and
 each leap reads a page of them."""
@@ -282,6 +313,51 @@ def create_index(db: sqlite3.Connection) -> None:
 
 _MIGRATIONS: dict[int, str] = {
     2: """
+ALTER TABLE addresses RENAME TO old_addresses;
+DROP INDEX addresses_contact;
+CREATE TABLE addresses (
+    id INTEGER PRIMARY KEY,
+    jid TEXT NOT NULL UNIQUE,
+    contact_id INTEGER NOT NULL,
+    moved INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX addresses_contact ON addresses (contact_id);
+INSERT INTO addresses (jid, contact_id) SELECT jid, contact_id FROM old_addresses;
+DROP TABLE old_addresses;
+CREATE TABLE holders (
+    pn TEXT NOT NULL, lid TEXT NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (pn, lid)
+) WITHOUT ROWID;
+INSERT INTO holders SELECT pn, lid, 0 FROM contacts WHERE pn IS NOT NULL AND lid IS NOT NULL;
+CREATE TABLE names (
+    jid TEXT NOT NULL, kind INTEGER NOT NULL, name TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (jid, kind)
+) WITHOUT ROWID;
+INSERT INTO names SELECT j.jid, 0, c.saved_name, 0 FROM contacts AS c
+    JOIN (SELECT contact_id, max(jid) AS jid FROM addresses GROUP BY contact_id) AS j ON j.contact_id = c.id
+    WHERE c.saved_name IS NOT NULL;
+INSERT INTO names SELECT j.jid, 1, c.business_name, 0 FROM contacts AS c
+    JOIN (SELECT contact_id, max(jid) AS jid FROM addresses GROUP BY contact_id) AS j ON j.contact_id = c.id
+    WHERE c.business_name IS NOT NULL;
+INSERT INTO names SELECT j.jid, 2, c.push_name, c.push_at FROM contacts AS c
+    JOIN (SELECT contact_id, max(jid) AS jid FROM addresses GROUP BY contact_id) AS j ON j.contact_id = c.id
+    WHERE c.push_name IS NOT NULL;
+ALTER TABLE contacts DROP COLUMN push_at;
+CREATE TABLE chat_words (
+    chat_id INTEGER NOT NULL, field TEXT NOT NULL, value, at INTEGER NOT NULL, PRIMARY KEY (chat_id, field)
+) WITHOUT ROWID;
+INSERT INTO chat_words SELECT id, 'name', name, name_at FROM chats WHERE name IS NOT NULL;
+ALTER TABLE chats DROP COLUMN name_at;
+ALTER TABLE members RENAME TO old_members;
+CREATE TABLE members (
+    chat_id INTEGER NOT NULL, contact_id INTEGER NOT NULL, role INTEGER, at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, contact_id)
+) WITHOUT ROWID;
+INSERT INTO members SELECT chat_id, contact_id, role, 0 FROM old_members;
+DROP TABLE old_members;
+ALTER TABLE messages ADD COLUMN via INTEGER;
+DROP INDEX sealed_target;
+DELETE FROM sealed WHERE rowid NOT IN
+    (SELECT min(rowid) FROM sealed GROUP BY chat_id, target, wa_id, sender_id);
+CREATE UNIQUE INDEX sealed_key ON sealed (chat_id, target, wa_id, sender_id);
 ALTER TABLE outbox ADD COLUMN secret BLOB;
 ALTER TABLE outbox ADD COLUMN handed_to TEXT;
 DROP INDEX chats_unread;

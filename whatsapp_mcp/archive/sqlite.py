@@ -209,13 +209,21 @@ class SqliteArchive(SqliteReadingArchive):
     def _ingest(self, db: sqlite3.Connection, events: Sequence[JournalEvent]) -> IngestResult:
         batch = ingest.Ingest(db)
         result = batch.run(events)
+        self._finish(db, batch)
+        return result
+
+    def _finish(self, db: sqlite3.Connection, batch: ingest.Ingest) -> None:
         if batch.opens_sealed:
             batch.apply(sealed.open_waiting(db, self._raw, batch.raw))
         upkeep.keep_raw(self._raw, batch)
-        return result
 
     async def _apply(self, facts: Sequence[Fact]) -> None:
-        await self._writer.run(lambda db: ingest.Ingest(db).apply(facts))
+        def write(db: sqlite3.Connection) -> None:
+            batch = ingest.Ingest(db)
+            batch.apply(facts)
+            self._finish(db, batch)
+
+        await self._writer.run(write)
 
     async def meta_set(self, key: str, value: str | None) -> None:
         """See `Archive.meta_set`."""
@@ -225,35 +233,35 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.set_own`."""
         facts: list[Fact] = [OwnFact(own) for own in (jid, lid) if own]
         if jid and name:
-            facts.append(NameFact(jid, push_name=name, at=1 << 40))
+            facts.append(NameFact(jid, push_name=name, at=int(time.time())))
         await self._apply(facts)
 
     async def record_contacts(self, contacts: Sequence[ContactUpdate]) -> None:
         """See `Archive.record_contacts`."""
         await self._apply(
-            [NameFact(one.jid, one.push_name, one.business_name, one.saved_name) for one in contacts]
+            [
+                NameFact(one.jid, one.push_name, one.business_name, one.saved_name, at=int(time.time()))
+                for one in contacts
+            ]
         )
 
     async def record_identities(self, pairs: Sequence[tuple[str, str]]) -> None:
         """See `Archive.record_identities`."""
-        await self._apply([IdentityFact(pn, lid) for pn, lid in pairs])
+        await self._apply([IdentityFact(pn, lid, int(time.time())) for pn, lid in pairs])
 
     async def record_groups(self, groups: Sequence[GroupUpdate]) -> None:
         """See `Archive.record_groups`."""
         facts: list[Fact] = []
+        now = int(time.time())
         for group in groups:
-            facts.append(
-                ChatFact(
-                    group.jid, name=group.name or None, topic=group.topic or None, name_at=int(time.time())
-                )
-            )
+            facts.append(ChatFact(group.jid, now, name=group.name or None, topic=group.topic or None))
             members: list[tuple[str, int | None]] = []
             for jid, other, admin, superadmin in group.participants:
                 if other:
                     pn, lid = (other, jid) if jid.endswith("@lid") else (jid, other)
-                    facts.append(IdentityFact(pn, lid))
+                    facts.append(IdentityFact(pn, lid, now))
                 members.append((jid, 2 if superadmin else int(admin)))
-            facts.append(MembersFact(group.jid, tuple(members), whole=True))
+            facts.append(MembersFact(group.jid, tuple(members), now, whole=True))
         await self._apply(facts)
 
     async def record_chat_settings(
@@ -261,7 +269,9 @@ class SqliteArchive(SqliteReadingArchive):
     ) -> None:
         """See `Archive.record_chat_settings`."""
         muted = int(muted_until.timestamp()) if muted_until else 0
-        await self._apply([ChatFact(chat, archived=archived, pinned=pinned, muted_until=muted)])
+        await self._apply(
+            [ChatFact(chat, int(time.time()), archived=archived, pinned=pinned, muted_until=muted)]
+        )
 
     async def record_read(self, chat: str, up_to: MessageKey) -> None:
         """See `Archive.record_read`."""
@@ -300,26 +310,25 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.outbox_unsettled`."""
         return await self._readers.run(outbox.unsettled)
 
-    async def outbox_sending(self, send_id: int) -> OutboxEntry:
+    async def outbox_sending(
+        self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
+    ) -> OutboxEntry:
         """See `Archive.outbox_sending`."""
-        return await self._move(send_id, SendStatus.SENDING, None, SendStatus.QUEUED)
+        return await self._writer.run(outbox.sending, send_id, handed_to, secret)
 
     async def outbox_queued(self, send_id: int) -> OutboxEntry:
         """See `Archive.outbox_queued`."""
-        return await self._move(send_id, SendStatus.QUEUED, None, SendStatus.SENDING)
+        return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED)
 
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
         """See `Archive.outbox_failed`."""
-        return await self._move(send_id, SendStatus.FAILED, reason, SendStatus.QUEUED, SendStatus.SENDING)
+        return await self._writer.run(outbox.move, send_id, SendStatus.FAILED, reason)
 
-    async def outbox_unknown(self, send_id: int, reason: str) -> OutboxEntry:
-        """See `Archive.outbox_unknown`."""
-        return await self._move(send_id, SendStatus.UNKNOWN, reason, SendStatus.SENDING)
-
-    async def _move(
-        self, send_id: int, to: SendStatus, reason: str | None, *allowed: SendStatus
+    async def outbox_unknown(
+        self, send_id: int, reason: str, *, message_id: str | None = None, traceable: bool = True
     ) -> OutboxEntry:
-        return await self._writer.run(outbox.move, send_id, to, reason, allowed)
+        """See `Archive.outbox_unknown`."""
+        return await self._writer.run(outbox.unknown, send_id, reason, message_id, traceable)
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None

@@ -27,16 +27,17 @@ def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> None:
     nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the disk; the raw form
     of a decoded message may be lost with the power, the message itself is not.
     """
-    if not batch.raw and not batch.erased:
+    erased = batch.erased()
+    if not batch.raw and not erased:
         return
-    wait = bool(batch.erased) or batch.unknown
+    wait = bool(erased) or batch.unknown
     raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
     with transaction(raw):
         raw.executemany(
             "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
             [(message, code, payload) for message, (code, payload) in sorted(batch.raw.items())],
         )
-        raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in batch.erased])
+        raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in erased])
 
 
 def redecode(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:

@@ -16,15 +16,12 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
         (message,),
     ).fetchone()
     key = (chat, wa_id, sender)
-    if revoked_at is not None:
-        db.execute("DELETE FROM edits WHERE (chat_id, wa_id, sender_id) = (?, ?, ?)", key)
-        return None
     revoke = db.execute(
         "SELECT at FROM revokes WHERE (chat_id, wa_id, sender_id) = (?, ?, ?)", key
     ).fetchone()
     if revoke is not None:
         erase(db, message, int(revoke[0]))
-        return "revoke"
+        return "revoke" if revoked_at is None else None
     if kind in PLACEHOLDERS:
         return None
     latest = db.execute(
@@ -42,17 +39,22 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
 
 
 def erase(db: sqlite3.Connection, message: int, at: int) -> None:
-    """Take the content out of a message that was deleted for everyone; its place stays."""
+    """Take the content out of a message that was deleted for everyone; its place stays.
+
+    Its raw form goes too: `upkeep.keep_raw` reads `raw_gone` (`schema.RAW_GONE`).
+    """
     db.execute(
         """DELETE FROM edits WHERE (chat_id, wa_id, sender_id) IN
         (SELECT chat_id, wa_id, sender_id FROM messages WHERE id = ?)""",
         (message,),
     )
     db.execute(
-        "UPDATE messages SET text = '', details = NULL, revoked_at = ?, edited_at = NULL WHERE id = ?",
+        """UPDATE messages SET text = '', details = NULL, flags = 0, revoked_at = ?, edited_at = NULL
+        WHERE id = ?""",
         (at, message),
     )
     db.execute("DELETE FROM media WHERE message_id = ?", (message,))
+    db.execute("INSERT OR IGNORE INTO raw_gone VALUES (?)", (message,))
     index.drop(db, message)
 
 

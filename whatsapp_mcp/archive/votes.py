@@ -77,6 +77,14 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     return done
 
 
+def open_waiting(db: sqlite3.Connection) -> None:
+    """Open every vote that can be opened now that more is known of who is who."""
+    for chat, poll in db.execute(
+        "SELECT DISTINCT chat_id, wa_id FROM votes WHERE options IS NULL"
+    ).fetchall():
+        open_sealed(db, chat, poll)
+
+
 def addresses(db: sqlite3.Connection, contact: int) -> list[str]:
     """Every address of a contact."""
     return [row[0] for row in db.execute("SELECT jid FROM addresses WHERE contact_id = ?", (contact,))]

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, index, receipts, versions
+from whatsapp_mcp.archive import feed, index, moved, receipts, versions
 from whatsapp_mcp.archive.facts import (
     KIND_NUMBER,
     OWNER,
@@ -23,7 +23,7 @@ from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import MessageKind
 
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
- reply_wa_id, details) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+ reply_wa_id, details, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
 _EARLIER = """SELECT EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
  OR EXISTS (SELECT 1 FROM edits WHERE chat_id = ?1 AND wa_id = ?2),
  EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2),
@@ -38,7 +38,6 @@ class MessageWriter:
         self._identities = identities
         self.touched: set[int] = set()
         self.raw: dict[int, tuple[int, bytes]] = {}
-        self.erased: set[int] = set()
         self.unknown = False
         self.opens_sealed = False
         self.new = 0
@@ -56,21 +55,31 @@ class MessageWriter:
 
     def message(self, fact: MessageFact) -> int:
         """Store a message and answer its id; one that is there already stays as it is."""
-        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        chat, sender = (
+            self._identities.chat(fact.chat, fact.at),
+            self._identities.sender(fact.sender, fact.at),
+        )
         content = fact.content
         found = self._db.execute(
-            "SELECT id, kind, revoked_at FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ?",
+            """SELECT id, kind, revoked_at, via FROM messages
+            WHERE chat_id = ? AND wa_id = ? AND sender_id = ?""",
             (chat, fact.wa_id, sender),
         ).fetchone()
         if found is None:
             message = self._insert(fact, chat, sender)
         else:
             self.duplicates += 1
-            message, kind, revoked_at = found
-            if kind in PLACEHOLDERS and KIND_NUMBER[content.kind] not in PLACEHOLDERS and not revoked_at:
+            message, kind, revoked_at, via = found
+            if via is not None and self._identities.via(fact.chat, fact.sender) is None:
+                self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
+            if kind in PLACEHOLDERS and KIND_NUMBER[content.kind] not in PLACEHOLDERS:
                 self._replace(message, fact, chat, sender)
-            elif content.flags & Flag.STARRED:
+            elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
+        if self._identities.is_moved(fact.chat, fact.sender):
+            for jid in {fact.chat, fact.sender} - {None}:
+                for pn in moved.numbers_of(self._db, str(jid)):
+                    self.touched |= moved.place(self._db, pn, fact.wa_id)
         return int(message)
 
     def _insert(self, fact: MessageFact, chat: int, sender: int) -> int:
@@ -92,6 +101,7 @@ class MessageWriter:
                 content.text,
                 content.reply_to,
                 _dump(details),
+                self._identities.via(fact.chat, fact.sender),
             ),
         )
         db.execute("INSERT INTO refs (ref, message_id) VALUES (?, ?)", (ref, message))
@@ -100,8 +110,8 @@ class MessageWriter:
             self.raw[message] = (fact.raw_code, fact.raw)
             self.unknown |= content.kind is MessageKind.UNKNOWN
         changed, receipted, sealed = db.execute(_EARLIER, (chat, fact.wa_id)).fetchone()
-        if changed and versions.settle(db, message) == "revoke":
-            self._erase_raw(message)
+        if changed:
+            versions.settle(db, message)
         self.opens_sealed |= bool(sealed)
         if receipted:
             receipts.apply_early(db, chat, fact.wa_id)
@@ -133,8 +143,7 @@ class MessageWriter:
         self._attach(message, content, details, chat, sender)
         if fact.raw:
             self.raw[message] = (fact.raw_code, fact.raw)
-        if versions.settle(self._db, message) == "revoke":
-            self._erase_raw(message)
+        versions.settle(self._db, message)
         self.touched.add(chat)
         ref = self._db.execute("SELECT ref FROM messages WHERE id = ?", (message,)).fetchone()[0]
         feed.tell(self._db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
@@ -179,7 +188,9 @@ class MessageWriter:
 
     def edit(self, fact: EditFact) -> None:
         """Keep a new text for a message of the same sender, and show it."""
-        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        at = fact.at_ms // 1000
+        chat = self._identities.chat(fact.chat, at, fact.wa_id)
+        sender = self._identities.sender(fact.sender, at)
         self._db.execute(
             """INSERT INTO edits VALUES (?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET text = max(text, excluded.text)""",
@@ -189,7 +200,8 @@ class MessageWriter:
 
     def revoke(self, fact: RevokeFact) -> None:
         """Take the content out of a message, now or when it comes."""
-        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        chat = self._identities.chat(fact.chat, fact.at, fact.wa_id)
+        sender = self._identities.sender(fact.sender, fact.at)
         self._db.execute(
             "INSERT INTO revokes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
             (chat, fact.wa_id, sender, fact.at),
@@ -204,12 +216,6 @@ class MessageWriter:
         if row is not None and versions.settle(self._db, row[0]):
             feed.tell(self._db, kind, chat=chat, wa_id=wa_id, ref=row[1], actor=sender)
             self.touched.add(chat)
-            if kind == "revoke":
-                self._erase_raw(row[0])
-
-    def _erase_raw(self, message: int) -> None:
-        self.raw.pop(message, None)
-        self.erased.add(message)
 
 
 def _columns(media: MediaFact) -> tuple[Any, ...]:

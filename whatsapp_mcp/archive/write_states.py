@@ -6,8 +6,9 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, receipts, votes
+from whatsapp_mcp.archive import feed, merge, receipts, votes
 from whatsapp_mcp.archive.facts import (
+    MEMBERS,
     OWNER,
     CallFact,
     ChatFact,
@@ -16,6 +17,7 @@ from whatsapp_mcp.archive.facts import (
     MembersFact,
     MessageFact,
     NameFact,
+    NameKind,
     ReactionFact,
     ReceiptFact,
     SealedFact,
@@ -24,11 +26,10 @@ from whatsapp_mcp.archive.facts import (
     VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.names import searchable
 from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.models import MessageKind
 
-_FIELDS = ("topic", "archived", "pinned", "muted_until", "marked_unread", "expires_in", "complete")
+_FIELDS = ("name", "topic", "archived", "pinned", "muted_until", "marked_unread", "expires_in")
 
 
 class StateWriter:
@@ -38,15 +39,17 @@ class StateWriter:
         self._db = db
         self._identities = identities
         self._messages = messages
-        self._named: dict[str, tuple[int, str]] = {}
+        self._names: dict[tuple[str, NameKind], tuple[int, str]] = {}
 
     def forget(self) -> None:
         """Drop what is remembered of names, after a roll-back."""
-        self._named.clear()
+        self._names.clear()
 
     def reaction(self, fact: ReactionFact) -> None:
         """A person's newest emoji under a message counts."""
-        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        at = fact.at_ms // 1000
+        chat = self._identities.chat(fact.chat, at, fact.wa_id)
+        sender = self._identities.sender(fact.sender, at)
         changed = self._db.execute(
             """INSERT INTO reactions VALUES (?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at
@@ -58,7 +61,9 @@ class StateWriter:
 
     def vote(self, fact: VoteFact) -> None:
         """A person's newest choice in a poll counts; a sealed one is opened as soon as the poll is there."""
-        chat, voter = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        at = fact.at_ms // 1000
+        chat = self._identities.chat(fact.chat, at, fact.wa_id)
+        voter = self._identities.sender(fact.sender, at)
         changed = self._db.execute(
             """INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET at = excluded.at, options = excluded.options,
@@ -74,10 +79,10 @@ class StateWriter:
     def sealed(self, fact: SealedFact) -> None:
         """Keep an add-on that only the secret of its message opens."""
         self._messages.opens_sealed = True
-        chat, sender = self._identities.chat(fact.chat), self._identities.sender(fact.sender)
+        chat = self._identities.chat(fact.chat, fact.at, fact.target)
+        sender = self._identities.sender(fact.sender, fact.at)
         self._db.execute(
-            """INSERT INTO sealed SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9
-            WHERE NOT EXISTS (SELECT 1 FROM sealed WHERE chat_id = ?1 AND target = ?2 AND wa_id = ?3)""",
+            "INSERT OR IGNORE INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 chat,
                 fact.target,
@@ -93,13 +98,14 @@ class StateWriter:
 
     def receipt(self, fact: ReceiptFact) -> None:
         """Move the marks of a person (or of ourselves) forward."""
-        chat = self._identities.chat(fact.chat)
         if fact.contact is None:
             contact = OWNER
         else:
-            contact = receipts.EVERYONE if fact.everyone else self._identities.contact(fact.contact)
+            contact = receipts.EVERYONE if fact.everyone else self._identities.contact(fact.contact, fact.at)
         changed = False
+        chat = 0
         for wa_id in fact.wa_ids:
+            chat = self._identities.chat(fact.chat, fact.at, wa_id)
             changed |= receipts.record(self._db, chat, contact, wa_id, fact.mark, fact.at)
         if changed:
             self._messages.touched.add(chat)
@@ -117,7 +123,7 @@ class StateWriter:
 
     def call(self, fact: CallFact) -> None:
         """Keep a step of a call; the offer also makes its message."""
-        chat = self._identities.chat(fact.chat)
+        chat = self._identities.chat(fact.chat, fact.at, fact.call_id)
         self._db.execute(
             "INSERT INTO calls VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
             (chat, fact.call_id, fact.step, fact.at, fact.reason),
@@ -129,67 +135,74 @@ class StateWriter:
             )
 
     def name(self, fact: NameFact) -> None:
-        """Take over names of a person; of push names the newest."""
-        if fact.push_name and not (fact.saved_name or fact.business_name):
-            stamp = (fact.at, fact.push_name)
-            if self._named.get(fact.jid, (-1, "")) >= stamp:
-                return
-            self._named[fact.jid] = stamp
-        contact = self._identities.contact(fact.jid)
-        changed = False
-        for column in ("saved_name", "business_name"):
-            value = getattr(fact, column)
-            if value:
-                changed |= self._db.execute(
-                    f"UPDATE contacts SET {column} = ? WHERE id = ? AND {column} IS NOT ?",  # noqa: S608
-                    (value, contact, value),
-                ).rowcount
-        if fact.push_name:
-            changed |= self._push_name(contact, fact.push_name, fact.at)
-        if changed:
+        """Take over names of a person, as they are told of one address; of each kind the newest."""
+        for kind, name in (
+            (NameKind.SAVED, fact.saved_name),
+            (NameKind.BUSINESS, fact.business_name),
+            (NameKind.PUSH, fact.push_name),
+        ):
+            if name:
+                self._name(fact.jid, kind, name, fact.at)
+
+    def _name(self, jid: str, kind: NameKind, name: str, at: int) -> None:
+        known = self._names.get((jid, kind))
+        if known is None:
+            row = self._db.execute(
+                "SELECT at, name FROM names WHERE (jid, kind) = (?, ?)", (jid, int(kind))
+            ).fetchone()
+            known = (row[0], row[1]) if row else (-1, "")
+        self._names[jid, kind] = max(known, (at, name))
+        if (at, name) <= known:
+            return
+        contact = self._identities.contact(jid)
+        self._db.execute(
+            """INSERT INTO names VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET name = excluded.name, at = excluded.at""",
+            (jid, int(kind), name, at),
+        )
+        if name != known[1]:
             self._identities.refresh(contact)
 
-    def _push_name(self, contact: int, name: str, at: int) -> bool:
-        """Take over a newer push name; whether it is another one than before."""
-        known, known_at = self._db.execute(
-            "SELECT push_name, push_at FROM contacts WHERE id = ?", (contact,)
-        ).fetchone()
-        if known is not None and (at, name) <= (known_at, known):
-            return False
-        self._db.execute("UPDATE contacts SET push_name = ?, push_at = ? WHERE id = ?", (name, at, contact))
-        return name != known
-
     def chat(self, fact: ChatFact) -> None:
-        """Take over what is said of a chat; of its names the newest."""
+        """Take over what is said of a chat; of each property the newest word counts."""
         chat = self._identities.chat(fact.jid)
-        if fact.name:
-            self._db.execute(
-                """UPDATE chats SET name = ?1, name_at = ?2, name_norm = ?3 WHERE id = ?4
-                AND (name IS NULL OR (?2, ?1) > (name_at, name))""",
-                (fact.name, fact.name_at, searchable(fact.name), chat),
-            )
-        for column in _FIELDS:
-            value = getattr(fact, column)
+        if fact.complete:
+            self._db.execute("UPDATE chats SET complete = 1 WHERE id = ?", (chat,))
+        for field in _FIELDS:
+            value = getattr(fact, field)
             if value is not None:
-                self._db.execute(
-                    f"UPDATE chats SET {column} = ? WHERE id = ? AND {column} IS NOT ?",  # noqa: S608
-                    (value, chat, value),
-                )
+                self._word(chat, field, value, fact.at)
+
+    def _word(self, chat: int, field: str, value: object, at: int) -> bool:
+        """Take over the newest word on a property of a chat; whether it is one."""
+        changed = self._db.execute(
+            """INSERT INTO chat_words VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at
+            WHERE (excluded.at, excluded.value) > (at, value)""",
+            (chat, field, value, at),
+        ).rowcount
+        if changed > 0:
+            merge.show_word(self._db, chat, field, value)
+        return changed > 0
 
     def members(self, fact: MembersFact) -> None:
-        """Take over who is in a group."""
+        """Take over who is in a group: what is older than the newest whole list says nothing."""
         chat = self._identities.chat(fact.chat)
+        row = self._db.execute(
+            "SELECT at FROM chat_words WHERE chat_id = ? AND field = ?", (chat, MEMBERS)
+        ).fetchone()
+        if row is not None and (fact.at < row[0] or (fact.at == row[0] and not fact.whole)):
+            return
         if fact.whole:
-            self._db.execute("DELETE FROM members WHERE chat_id = ?", (chat,))
+            self._word(chat, MEMBERS, 1, fact.at)
+            self._db.execute("DELETE FROM members WHERE chat_id = ? AND at <= ?", (chat, fact.at))
         for jid, role in fact.members:
-            contact = self._identities.contact(jid)
-            if role is None:
-                self._db.execute("DELETE FROM members WHERE chat_id = ? AND contact_id = ?", (chat, contact))
-            else:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO members (chat_id, contact_id, role) VALUES (?, ?, ?)",
-                    (chat, contact, role),
-                )
+            self._db.execute(
+                """INSERT INTO members VALUES (?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET role = excluded.role, at = excluded.at
+                WHERE (excluded.at, ifnull(excluded.role, -1)) > (at, ifnull(role, -1))""",
+                (chat, self._identities.contact(jid), role, fact.at),
+            )
 
     def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:
         """Set the read mark so that the phone's own count comes out.

@@ -104,11 +104,11 @@ def _protocol(value: Any, origin: Origin) -> list[Fact]:
             text = f"set messages to disappear after {_duration(value.ephemeralExpiration)}"
         content = Content(MessageKind.SYSTEM, text)
         return [
-            ChatFact(origin.chat, expires_in=value.ephemeralExpiration, name_at=origin.at),
+            ChatFact(origin.chat, origin.at, expires_in=value.ephemeralExpiration),
             MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live),
         ]
     if value.type == _LID_MAPPING:
-        return lid_mappings(value.lidMigrationMappingSyncMessage.encodedMappingPayload)
+        return lid_mappings(value.lidMigrationMappingSyncMessage.encodedMappingPayload, origin.at)
     return []
 
 
@@ -120,7 +120,7 @@ def _revoked_sender(key: Any, origin: Origin) -> str | None:
     return origin.author
 
 
-def lid_mappings(payload: bytes) -> list[Fact]:
+def lid_mappings(payload: bytes, at: int) -> list[Fact]:
     """The pairs in a phone's LID migration message."""
     from whatsapp_mcp.protobufs import LidMigration
 
@@ -128,7 +128,7 @@ def lid_mappings(payload: bytes) -> list[Fact]:
     facts: list[Fact] = []
     for pair in mapping.pnToLidMappings:
         lid = pair.latestLid or pair.assignedLid
-        facts += identity(f"{pair.pn}@s.whatsapp.net", f"{lid}@lid")
+        facts += identity(f"{pair.pn}@s.whatsapp.net", f"{lid}@lid", at)
     return facts
 
 

@@ -43,11 +43,16 @@ def is_person(address: str | None) -> bool:
     return is_pn(address) or is_lid(address)
 
 
-def identity(one: str | None, other: str | None) -> list[Fact]:
-    """The fact that two addresses are one person, when one is a PN and the other a LID."""
+def identity(one: str | None, other: str | None, at: int) -> list[Fact]:
+    """The fact that two addresses were one person at a time, when one is a PN and the other a LID."""
     if one is not None and other is not None:
         if is_pn(one) and is_lid(other):
-            return [IdentityFact(one, other)]
+            return [IdentityFact(one, other, at)]
         if is_lid(one) and is_pn(other):
-            return [IdentityFact(other, one)]
+            return [IdentityFact(other, one, at)]
     return []
+
+
+def lasting(one: str | None, other: str | None) -> str | None:
+    """Of a person's two addresses the hidden one, which never passes to somebody else; else the first."""
+    return other if is_pn(one) and is_lid(other) else one

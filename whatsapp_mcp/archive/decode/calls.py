@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, seconds
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, lasting, seconds
 from whatsapp_mcp.archive.facts import CallFact, Fact
 
 
@@ -40,10 +40,11 @@ def _step(meta: Any, step: str, received_at: int, *, video: bool = False, reason
     chat = jid(came_from) or creator
     if chat is None or not meta.callID:
         return []
-    if is_person(chat) and creator is not None:
-        chat = creator
+    caller = lasting(creator, alt)
+    if is_person(chat) and caller is not None:
+        chat = caller
     at = seconds(meta.timestamp, received_at)
     return [
-        *identity(creator, alt),
-        CallFact(chat, creator or chat, meta.callID, at, step, video, reason),
+        *identity(creator, alt, at),
+        CallFact(chat, caller or chat, meta.callID, at, step, video, reason),
     ]

@@ -14,38 +14,33 @@ from whatsapp_mcp.models import MessageKind
 def joined_group(payload: bytes, received_at: int) -> list[Fact]:
     """A `neonize.JoinedGroup` event: we are in a group now."""
     event = protobufs.Neonize.JoinedGroup.FromString(payload)
-    facts = group(event.GroupInfo)
+    facts = group(event.GroupInfo, received_at)
     chat = jid(event.GroupInfo.JID)
     if chat is not None:
         by = jid(event.Sender) if event.HasField("Sender") else None
         if event.HasField("SenderPN"):
-            facts += identity(by, jid(event.SenderPN))
+            facts += identity(by, jid(event.SenderPN), received_at)
         text = "You joined the group" if not by else "added you to the group"
         facts.append(_system(chat, by, text, [], received_at, payload))
     return facts
 
 
-def group(info: Any) -> list[Fact]:
-    """A `neonize.GroupInfo`: name, topic and participants."""
+def group(info: Any, at: int) -> list[Fact]:
+    """A `neonize.GroupInfo`: name, topic and participants, as they are at a time."""
     chat = jid(info.JID)
     if chat is None:
         return []
     facts: list[Fact] = [
-        ChatFact(
-            chat,
-            name=info.GroupName.Name or None,
-            name_at=seconds(info.GroupName.NameSetAt, 1),
-            topic=info.GroupTopic.Topic or None,
-        )
+        ChatFact(chat, at, name=info.GroupName.Name or None, topic=info.GroupTopic.Topic or None)
     ]
     members: list[tuple[str, int | None]] = []
     for person in info.Participants:
         addresses = [jid(person.JID), jid(person.PhoneNumber), jid(person.LID)]
-        facts += identity(addresses[1], addresses[2])
+        facts += identity(addresses[1], addresses[2], at)
         known = next((address for address in addresses if is_person(address)), None)
         if known is not None:
             members.append((known, 2 if person.IsSuperAdmin else 1 if person.IsAdmin else 0))
-    facts.append(MembersFact(chat, tuple(members), whole=True))
+    facts.append(MembersFact(chat, tuple(members), at, whole=True))
     return facts
 
 
@@ -60,14 +55,14 @@ def group_info(payload: bytes, received_at: int) -> list[Fact]:
     facts: list[Fact] = []
     said: list[tuple[str, list[str]]] = []
     if event.HasField("Name"):
-        facts.append(ChatFact(chat, name=event.Name.Name, name_at=at))
+        facts.append(ChatFact(chat, at, name=event.Name.Name))
         said.append((f"changed the group's name to {event.Name.Name}", []))
     if event.HasField("Topic"):
-        facts.append(ChatFact(chat, topic=event.Topic.Topic))
+        facts.append(ChatFact(chat, at, topic=event.Topic.Topic))
         said.append(("changed the group's description", []))
     if event.HasField("Ephemeral"):
         expires_in = event.Ephemeral.DisappearingTimer if event.Ephemeral.IsEphemeral else 0
-        facts.append(ChatFact(chat, expires_in=expires_in))
+        facts.append(ChatFact(chat, at, expires_in=expires_in))
         said.append(("changed disappearing messages", []))
     if event.HasField("Announce"):
         who = "only admins" if event.Announce.IsAnnounce else "everyone"
@@ -85,28 +80,21 @@ def group_info(payload: bytes, received_at: int) -> list[Fact]:
     ):
         jids = [address for person in people if (address := jid(person))]
         if jids:
-            facts.append(MembersFact(chat, tuple((address, role) for address in jids)))
+            facts.append(MembersFact(chat, tuple((address, role) for address in jids), at))
             said.append(_about(words, jids, by))
     for number, (words, mentions) in enumerate(said):
         facts.append(_system(chat, by, words, mentions, at, payload + bytes([number])))
     return facts
 
 
-def newsletter_join(payload: bytes, _received_at: int) -> list[Fact]:
+def newsletter_join(payload: bytes, received_at: int) -> list[Fact]:
     """A `neonize.NewsletterJoin` event: we follow a channel."""
     channel = protobufs.Neonize.NewsletterJoin.FromString(payload).NewsletterMetadata
     chat = jid(channel.ID)
     if chat is None:
         return []
     meta = channel.ThreadMeta
-    return [
-        ChatFact(
-            chat,
-            name=meta.Name.Text or None,
-            name_at=seconds(meta.Name.UpdateTime, 1),
-            topic=meta.Description.Text or None,
-        )
-    ]
+    return [ChatFact(chat, received_at, name=meta.Name.Text or None, topic=meta.Description.Text or None)]
 
 
 def newsletter_leave(payload: bytes, received_at: int) -> list[Fact]:

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addons import Origin, addon
-from whatsapp_mcp.archive.decode.addresses import identity, is_person, millis, seconds
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, lasting, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.kinds import bare
 from whatsapp_mcp.archive.decode.stubs import stub_content
@@ -43,7 +43,7 @@ def history_sync(payload: bytes, received_at: int) -> list[Fact]:
     progress = data.progress if data.HasField("progress") else None
     facts: list[Fact] = [HistoryFact(kind.lower(), data.chunkOrder, progress)]
     for pair in data.phoneNumberToLidMappings:
-        facts += identity(bare(pair.pnJID), bare(pair.lidJID))
+        facts += identity(bare(pair.pnJID), bare(pair.lidJID), received_at)
     for name in data.pushnames:
         person = bare(name.ID)
         if person is not None and name.pushname and name.pushname != "-":
@@ -63,19 +63,19 @@ def _conversation(value: Any, received_at: int) -> list[Fact]:
         return []
     facts: list[Fact] = []
     if is_person(chat):
-        others = (bare(value.ID), bare(value.pnJID), bare(value.lidJID))
-        for other in others:
-            facts += identity(chat, other)
+        for other in (bare(value.ID), bare(value.pnJID), bare(value.lidJID)):
+            facts += identity(chat, other, received_at)
+            chat = lasting(chat, other) or chat
         if value.name:
-            facts.append(NameFact(chat, saved_name=value.name))
+            facts.append(NameFact(chat, saved_name=value.name, at=received_at))
         elif value.displayName:
             facts.append(NameFact(chat, push_name=value.displayName))
     else:
-        facts.append(ChatFact(chat, name=value.name or None, topic=value.description or None))
-    facts.append(_settings(value, chat))
+        facts.append(ChatFact(chat, received_at, name=value.name or None, topic=value.description or None))
+    facts.append(_settings(value, chat, received_at))
     if value.participant:
         members = [(person, entry.rank) for entry in value.participant if (person := bare(entry.userJID))]
-        facts.append(MembersFact(chat, tuple(members), whole=True))
+        facts.append(MembersFact(chat, tuple(members), received_at, whole=True))
     messages: list[Fact] = []
     for entry in reversed(value.messages):
         messages += web_message(entry.message, chat, received_at)
@@ -84,10 +84,11 @@ def _conversation(value: Any, received_at: int) -> list[Fact]:
     return facts
 
 
-def _settings(value: Any, chat: str) -> ChatFact:
+def _settings(value: Any, chat: str, at: int) -> ChatFact:
     complete = value.endOfHistoryTransfer and value.endOfHistoryTransferType == _NO_MORE
     return ChatFact(
         chat,
+        at,
         archived=value.archived if value.HasField("archived") else None,
         pinned=bool(value.pinned) if value.HasField("pinned") else None,
         muted_until=seconds(value.muteEndTime, 0) if value.HasField("muteEndTime") else None,
@@ -122,7 +123,7 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
     if author is not None and value.pushName and value.pushName != "-" and is_person(author):
         facts.append(NameFact(author, push_name=value.pushName, at=at))
     if author is not None and value.verifiedBizName:
-        facts.append(NameFact(author, business_name=value.verifiedBizName))
+        facts.append(NameFact(author, business_name=value.verifiedBizName, at=at))
     found, flags, secret = parts(value.message)
     origin = Origin(chat, author, author, key.ID, at, live=False)
     for name, part in found:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addons import Origin, addon
-from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, millis, seconds
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, lasting, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.facts import (
     Content,
@@ -95,14 +95,16 @@ def receipt(payload: bytes, received_at: int) -> list[Fact]:
     mark = _MARKS.get(event.Type)
     if chat is None or mark is None:
         return []
-    facts = identity(sender, jid(source.SenderAlt))
+    at = seconds(event.Timestamp, received_at)
+    alt = jid(source.SenderAlt)
+    facts = identity(sender, alt, at)
     ours = source.IsFromMe or event.Type in _READ_SELF
     if ours and mark is Mark.DELIVERED:
         return facts
-    at = seconds(event.Timestamp, received_at)
-    contact = None if ours else sender or chat
+    contact = None if ours else lasting(sender, alt) or chat
     if contact is not None and not is_person(contact):
         return facts
+    chat = lasting(chat, jid(source.RecipientAlt) if ours else alt if chat == sender else None) or chat
     return [*facts, ReceiptFact(chat, contact, tuple(event.MessageIDs), mark, at)]
 
 
@@ -111,7 +113,7 @@ def device(payload: bytes, received_at: int) -> list[Fact]:
     event = protobufs.Neonize.Device.FromString(payload)
     own = jid(event.JID)
     facts: list[Fact] = [OwnFact(own)] if own else []
-    facts += identity(own, jid(event.LID))
+    facts += identity(own, jid(event.LID), received_at)
     if own and event.PushName:
         facts.append(NameFact(own, push_name=event.PushName, at=received_at))
     return facts
@@ -132,14 +134,15 @@ def _who(info: Any, at: int) -> list[Fact]:
     if source.IsFromMe:
         facts += [OwnFact(own) for own in (sender, alt) if own and is_person(own)]
         if is_person(chat):
-            facts += identity(chat, jid(source.RecipientAlt))
-    facts += identity(sender, alt)
-    if sender and is_person(sender):
+            facts += identity(chat, jid(source.RecipientAlt), at)
+    facts += identity(sender, alt, at)
+    person = lasting(sender, alt)
+    if person and is_person(person):
         if info.Pushname and info.Pushname != "-":
-            facts.append(NameFact(sender, push_name=info.Pushname, at=at))
+            facts.append(NameFact(person, push_name=info.Pushname, at=at))
         business = info.VerifiedName.Details.verifiedName if info.HasField("VerifiedName") else ""
         if business and not source.IsFromMe:
-            facts.append(NameFact(sender, business_name=business))
+            facts.append(NameFact(person, business_name=business, at=at))
     return facts
 
 
@@ -148,8 +151,10 @@ def _origin(info: Any, at: int) -> Origin | None:
     chat, sender = jid(source.Chat), jid(source.Sender)
     if chat is None or not info.ID:
         return None
-    author = None if source.IsFromMe else sender or chat
-    return Origin(chat, author, sender, info.ID, at, live=True)
+    alt = jid(source.RecipientAlt) if source.IsFromMe else jid(source.SenderAlt) if chat == sender else None
+    place = lasting(chat, alt) or chat
+    author = None if source.IsFromMe else lasting(sender, jid(source.SenderAlt)) or place
+    return Origin(place, author, sender, info.ID, at, live=True)
 
 
 def _flags(event: Proto) -> int:

@@ -1,0 +1,126 @@
+"""Everything that an archive holds, without what depends on the order of arrival: its own numbers."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+SECOND = 20
+"""Bits of a message's id below the second: the order of arrival within it."""
+
+
+def dump(path: Path) -> dict[str, Any]:
+    """Every table of `archive.db` in names that any order of the same events gives."""
+    with closing(sqlite3.connect(path)) as db:
+        db.row_factory = sqlite3.Row
+        return _Dump(db).whole()
+
+
+class _Dump:
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        addresses: dict[int, list[str]] = {0: [], -1: ["the chat itself"]}
+        for row in db.execute("SELECT jid, contact_id FROM addresses ORDER BY jid"):
+            addresses.setdefault(row["contact_id"], []).append(row["jid"])
+        self._people = {number: "+".join(jids) or "me" for number, jids in addresses.items()}
+        self._people[0] = "me"
+        self._chats = {row["id"]: row["jid"] for row in db.execute("SELECT id, jid FROM chats")}
+        self._messages: dict[int, tuple[str, ...]] = {0: ("none",)}
+        for row in db.execute("SELECT id, chat_id, wa_id, sender_id FROM messages"):
+            self._messages[row["id"]] = (
+                self._chats[row["chat_id"]],
+                row["wa_id"],
+                self._who(row["sender_id"]),
+            )
+
+    def _who(self, number: int) -> str:
+        return self._people.get(number, f"nobody {number}")
+
+    def whole(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"messages": self._said()}
+        for table, columns in (
+            ("contacts", "id, pn, lid, saved_name, business_name, push_name"),
+            (
+                "chats",
+                """id, kind, contact_id, name, topic, last_id, read_id, unread, marked_unread, archived,
+                pinned, muted_until, expires_in, complete""",
+            ),
+            ("members", "chat_id, contact_id, role"),
+            ("media", "message_id, media_type, mime_type, direct_path, media_key"),
+            ("reactions", "chat_id, wa_id, sender_id, emoji, at"),
+            ("edits", "chat_id, wa_id, sender_id, at, text"),
+            ("revokes", "chat_id, wa_id, sender_id, at"),
+            ("votes", "chat_id, wa_id, voter_id, at, hex(options), payload IS NULL"),
+            ("calls", "chat_id, wa_id, step, at, reason"),
+            ("sealed", "chat_id, target, wa_id, sender_id, at, name"),
+            ("read_marks", "chat_id, contact_id, kind, up_to, at"),
+            ("early_receipts", "chat_id, wa_id, contact_id, kind, at"),
+        ):
+            rows = self._db.execute(f"SELECT {columns} FROM {table} {self._held(columns)}").fetchall()
+            found[table] = sorted((self._named(table, row) for row in rows), key=repr)
+        found["contacts"] = [row for row in found["contacts"] if row]
+        found["undecoded"] = self._db.execute("SELECT count(*) FROM undecoded").fetchone()[0]
+        found["gaps"] = [tuple(row) for row in self._db.execute("SELECT since, until, reason FROM gaps")]
+        return found
+
+    def _held(self, columns: str) -> str:
+        """What hangs on a message that is not here waits in one chat or another of a moved number."""
+        name = "target" if "target" in columns else "wa_id" if "wa_id" in columns else None
+        if name is None:
+            return ""
+        return f"""WHERE (chat_id, {name}) IN (SELECT chat_id, wa_id FROM messages) OR chat_id NOT IN
+            (SELECT c.id FROM chats AS c JOIN addresses AS a USING (contact_id) WHERE a.moved)"""
+
+    def _named(self, table: str, row: sqlite3.Row) -> tuple[Any, ...]:
+        return tuple(self._value(table, name, row[name]) for name in row.keys())  # noqa: SIM118
+
+    def _value(self, table: str, name: str, value: Any) -> Any:
+        if value is None:
+            return None
+        if name in ("contact_id", "sender_id", "voter_id") or (table, name) == ("contacts", "id"):
+            return self._who(value)
+        if name == "chat_id" or (table, name) == ("chats", "id"):
+            return self._chats.get(value, f"no chat {value}")
+        if name in ("message_id", "last_id", "read_id", "up_to"):
+            return self._messages.get(value, f"no message {value}")
+        return value
+
+    def _said(self) -> list[tuple[Any, ...]]:
+        found: list[tuple[Any, ...]] = []
+        held = {key[:2] for key in self._messages.values()}
+        indexed = {row[0] for row in self._db.execute("SELECT rowid FROM fts")}
+        for row in self._db.execute("SELECT * FROM messages"):
+            details = json.loads(row["details"] or "{}")
+            if (self._chats[row["chat_id"]], row["reply_wa_id"]) in held:
+                details.pop("quote", None)
+            found.append(
+                (
+                    *self._messages[row["id"]],
+                    row["id"] >> SECOND,
+                    *(
+                        row[name]
+                        for name in ("kind", "flags", "text", "reply_wa_id", "edited_at", "revoked_at")
+                    ),
+                    json.dumps(details, sort_keys=True),
+                    row["id"] in indexed,
+                )
+            )
+        return sorted(found, key=repr)
+
+
+def differences(one: dict[str, Any], other: dict[str, Any]) -> dict[str, tuple[Iterable[Any], Iterable[Any]]]:
+    """Table by table, what only one of two archives holds."""
+    return {
+        table: (
+            [row for row in one[table] if row not in other[table]],
+            [row for row in other[table] if row not in one[table]],
+        )
+        if isinstance(one[table], list)
+        else (one[table], other[table])
+        for table in one
+        if one[table] != other[table]
+    }

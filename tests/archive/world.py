@@ -1,0 +1,240 @@
+"""A small world of people, chats and what can happen there: each event is fixed, so that they meet.
+
+No two messages of a chat are of the same second: within one, messages stay in the order of their arrival.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, Raw
+from whatsapp_mcp.archive.votes import secret_key
+from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.protobufs import E2E, HistorySync, Neonize
+
+CY = "15550000003@s.whatsapp.net"
+CY_LID, DAN_LID = "80003@lid", "80004@lid"
+MOVED = NOON + 5_000
+"""When Cy's number became Dan's."""
+ANA_NEW = "15550000009@s.whatsapp.net"
+"""Ana's number, from some time on."""
+SECRET = bytes(range(32))
+LIDS = {ANA: ANA_LID, BOB: BOB_LID}
+
+
+def text(said: str, *, secret: bool = False) -> Any:
+    body: Any = E2E.Message()
+    body.extendedTextMessage.text = said
+    if secret:
+        body.messageContextInfo.messageSecret = SECRET
+    return body
+
+
+def reply(said: str, to: str, quoted: str, author: str, mention: str | None = None) -> Any:
+    body = text(said)
+    context = body.extendedTextMessage.contextInfo
+    context.stanzaID, context.participant = to, author
+    context.quotedMessage.conversation = quoted
+    if mention:
+        context.mentionedJID.append(mention)
+    return body
+
+
+def image(caption: str) -> Any:
+    body: Any = E2E.Message()
+    body.imageMessage.caption, body.imageMessage.mimetype = caption, "image/jpeg"
+    body.imageMessage.directPath, body.imageMessage.mediaKey = "/v/x", b"k" * 32
+    return body
+
+
+def poll() -> Any:
+    body: Any = E2E.Message()
+    body.pollCreationMessageV3.name = "Lunch?"
+    for option in ("Pizza", "Sushi"):
+        body.pollCreationMessageV3.options.add(optionName=option)
+    body.messageContextInfo.messageSecret = SECRET
+    return body
+
+
+def sealed(plain: Any, target: str, author: str, sender: str, use: str) -> tuple[bytes, bytes]:
+    iv = hashlib.sha256(f"{target}{author}{sender}{use}{plain}".encode()).digest()[:12]
+    data = f"{target}\x00{sender}".encode() if use in ("Poll Vote", "Event Response") else None
+    key = secret_key(SECRET, target, author, sender, use)
+    return AESGCM(key).encrypt(iv, plain.SerializeToString(), data), iv
+
+
+def vote(option: str, wa_id: str, target: str, author: str, voter: str, at: int, **where: Any) -> Raw:
+    chosen = E2E.PollVoteMessage(selectedOptions=[hashlib.sha256(option.encode()).digest()])
+    body: Any = E2E.Message()
+    update = body.pollUpdateMessage
+    update.pollCreationMessageKey.ID, update.senderTimestampMS = target, at * 1000
+    update.vote.encPayload, update.vote.encIV = sealed(chosen, target, author, voter, "Poll Vote")
+    return ev.message(wa_id, body, at=at, **where)
+
+
+def sealed_reaction(emoji: str, target: str, author: str, who: str, at: int, **where: Any) -> Raw:
+    plain = E2E.ReactionMessage(text=emoji, senderTimestampMS=at * 1000)
+    body: Any = E2E.Message()
+    body.encReactionMessage.targetMessageKey.ID = target
+    body.encReactionMessage.encPayload, body.encReactionMessage.encIV = sealed(
+        plain, target, author, who, "Enc Reaction"
+    )
+    return ev.message(f"SR{target}{at}{who}", body, at=at, **where)
+
+
+def sealed_edit(said: str, target: str, author: str, at: int, **where: Any) -> Raw:
+    plain: Any = E2E.Message()
+    plain.protocolMessage.type, plain.protocolMessage.key.ID = 14, target
+    plain.protocolMessage.timestampMS = at * 1000
+    plain.protocolMessage.editedMessage.conversation = said
+    body: Any = E2E.Message()
+    part = body.secretEncryptedMessage
+    part.targetMessageKey.ID, part.secretEncType = target, 2
+    part.encPayload, part.encIV = sealed(plain, target, author, author, "Message Edit")
+    return ev.message(f"SE{target}{at}{author}", body, at=at, **where)
+
+
+def direct(pn: str, lid: str, tag: str) -> list[Raw]:
+    """What happens in a chat with one person, under either address, the other one told or not."""
+    found: list[Raw] = []
+    theirs, mine = f"{tag}1", f"{tag}2"
+    for chat, other in ((pn, lid), (lid, pn)):
+        for alt in (None, other):
+            found += [
+                ev.message(theirs, text(f"text {tag}", secret=True), chat=chat, alt=alt, name=tag),
+                ev.message(mine, f"text mine {tag}", chat=chat, sender=None, recipient_alt=alt, at=NOON + 10),
+                ev.message(
+                    f"{tag}3", reply(f"text re {tag}", mine, "mine", ME, ME), chat=chat, alt=alt, at=NOON + 20
+                ),
+                ev.receipt(mine, kind="READ", chat=chat, at=NOON + 31, alt=alt),
+                ev.edit(theirs, f"text edited {tag}", chat=chat, alt=alt, own_id=f"{tag}E"),
+                ev.reaction(mine, "👍", chat=chat, alt=alt, at=NOON + 35),
+            ]
+        found += [
+            ev.undecryptable(f"{tag}3", chat=chat, at=NOON + 20),
+            ev.reaction(mine, "", chat=chat, at=NOON + 36),
+            ev.reaction(theirs, "❤️", chat=chat, sender=None, at=NOON + 37),
+            ev.receipt(mine, kind="DELIVERED", chat=chat, at=NOON + 30),
+            ev.receipt(theirs, kind="READ_SELF", chat=chat, sender=None, at=NOON + 32),
+            ev.revoke(f"{tag}3", chat=chat, at=NOON + 90),
+            ev.history(
+                ev.conversation(
+                    [
+                        ev.web_message(
+                            f"{tag}3", reply(f"text re {tag}", mine, "mine", ME, ME), chat=chat, at=NOON + 20
+                        ),
+                        ev.web_message(
+                            mine, f"text mine {tag}", chat=chat, sender=None, at=NOON + 10, status=4
+                        ),
+                        ev.web_message(theirs, text(f"text {tag}", secret=True), chat=chat, name=tag),
+                        ev.web_message(f"{tag}0", "text old", chat=chat, at=NOON - 50),
+                    ],
+                    chat=chat,
+                    unread=1,
+                )
+            ),
+            ev.history(
+                ev.conversation([ev.web_message(f"{tag}0", "text old", chat=chat, at=NOON - 50)], chat=chat),
+                kind=2,
+            ),
+            sealed_reaction("🎉", theirs, chat, ME, NOON + 40, chat=chat, sender=None),
+            sealed_edit(f"text sealed {tag}", theirs, chat, NOON + 65, chat=chat),
+        ]
+    found.append(Raw(EventCode.RECEIPT, found[3].payload))
+    return found
+
+
+def group() -> list[Raw]:
+    """What happens in a group, under the addresses of several people."""
+    found: list[Raw] = []
+    for sender, other in ((ANA, ANA_LID), (ANA_LID, ANA), (BOB, BOB_LID), (BOB_LID, BOB)):
+        tag, at = ("GA", NOON) if sender in (ANA, ANA_LID) else ("GB", NOON + 1)
+        for alt in (None, other):
+            where: dict[str, Any] = {"chat": GROUP, "sender": sender, "alt": alt}
+            found += [
+                ev.message(f"{tag}1", image(f"text {tag}"), name=tag, at=at, **where),
+                ev.message(f"{tag}2", reply("text re", "GA1", "x", ANA, MY_LID), at=at + 11, **where),
+                ev.reaction("GM", "👍", at=NOON + 40, **where),
+                ev.reaction("GM", "😂", at=NOON + 41, **where),
+                ev.edit(f"{tag}1", f"text edited {tag}", own_id=f"{tag}E", **where),
+                ev.receipt("GM", chat=GROUP, sender=sender, alt=alt, at=NOON + 50),
+            ]
+        bare: dict[str, Any] = {"chat": GROUP, "sender": sender}
+        found += [
+            ev.undecryptable(f"{tag}1", at=at, **bare),
+            ev.revoke(f"{tag}2", at=NOON + 90, **bare),
+            vote("Pizza", f"V1{tag}", "GP", ANA, sender, NOON + 60, **bare),
+            vote("Sushi", f"V2{tag}", "GP", ANA_LID, sender, NOON + 61, **bare),
+            sealed_reaction("🎉", "GP", ANA, sender, NOON + 62, **bare),
+            ev.revoke("GA2", of=sender, chat=GROUP, sender=BOB, at=NOON + 91),
+        ]
+    for sender in (ANA, ANA_LID):
+        found.append(ev.message("GP", poll(), chat=GROUP, sender=sender, at=NOON + 25))
+    found += [
+        ev.message("GM", text("text by me"), chat=GROUP, sender=None, at=NOON + 5),
+        vote("Pizza", "V0", "GP", ANA, ME, NOON + 63, chat=GROUP, sender=None),
+        ev.history(
+            ev.conversation(
+                [
+                    ev.web_message("GA1", image("text GA"), chat=GROUP, sender=ANA_LID, name="GA"),
+                    ev.web_message("GM", text("text by me"), chat=GROUP, sender=None, at=NOON + 5, status=3),
+                    ev.web_message("GP", poll(), chat=GROUP, sender=ANA, at=NOON + 25),
+                ],
+                chat=GROUP,
+                name="Club",
+                unread=2,
+            )
+        ),
+    ]
+    return found
+
+
+def moved() -> list[Raw]:
+    """A number that passes from Cy to Dan, and Ana's new number."""
+    found: list[Raw] = []
+    for n, at in enumerate((NOON - 100, NOON, MOVED - 1)):
+        found += [
+            ev.message(f"CY{n}", f"text of Cy {n}", chat=CY, at=at),
+            ev.message(f"CYM{n}", "text to Cy", chat=CY, sender=None, at=at + 1),
+            ev.message(f"CYG{n}", "text of Cy", chat=GROUP, sender=CY, at=at - 3),
+            ev.reaction(f"CYM{n}", "👍", chat=CY, at=at + 2),
+            ev.edit(f"CY{n}", "text of Cy edited", chat=CY, at=at + 3, own_id=f"CYE{n}"),
+        ]
+    for n, at in enumerate((MOVED + 10, MOVED + 100)):
+        found += [
+            ev.message(f"DAN{n}", f"text of Dan {n}", chat=CY, at=at),
+            ev.message(f"DANM{n}", "text to Dan", chat=CY, sender=None, at=at + 1),
+            ev.message(f"DANG{n}", "text of Dan", chat=GROUP, sender=CY, at=at),
+            ev.reaction(f"DANM{n}", "👍", chat=CY, at=at + 2),
+            ev.message(f"DANT{n}", f"text told {n}", chat=CY, alt=DAN_LID, at=at + 4, name="Dan"),
+        ]
+    found += [
+        ev.message("CYT", "text told", chat=CY, alt=CY_LID, at=NOON + 5, name="Cy"),
+        ev.message("CYL", "text hidden", chat=CY_LID, at=NOON + 6),
+        ev.message("CYL2", "text hidden, later", chat=CY_LID, at=MOVED + 50),
+        ev.message("DANL", "text hidden", chat=DAN_LID, at=NOON + 2),
+        ev.receipt("CYM1", chat=CY_LID, alt=CY, at=NOON + 9),
+        ev.message("AN", "text new number", chat=ANA_NEW, at=NOON + 200),
+        ev.message("ANT", "text new number", chat=ANA_NEW, alt=ANA_LID, at=NOON + 201),
+    ]
+    return found
+
+
+def mappings() -> list[Raw]:
+    """Who is who, from every source."""
+    more: Any = HistorySync.HistorySync()
+    more.phoneNumberToLidMappings.add(pnJID=ANA, lidJID=ANA_LID)
+    chat: Any = HistorySync.Conversation(ID=BOB, pnJID=BOB, lidJID=BOB_LID)
+    device = Neonize.Device()
+    ev.jid(device.JID, ME)
+    ev.jid(device.LID, MY_LID)
+    device.PushName, device.Platform, device.BussinessName, device.Initialized = "Max", "", "", True
+    return [
+        ev.history(kind=4, more=more),
+        ev.history(ev.conversation([], chat=BOB, more=chat)),
+        Raw(EventCode.DEVICE, device.SerializeToString()),
+    ]
