@@ -1,9 +1,9 @@
 """`whatsapp-mcp client-config`."""
 
+import importlib.util
 import json
 import os
 import shlex
-import shutil
 import subprocess
 import sys
 import tomllib
@@ -65,16 +65,42 @@ def test_the_printed_command_starts_this_installation(application: Application, 
     assert started.stdout.startswith("whatsapp-mcp ")
 
 
-def test_run_by_uvx_the_snippet_names_uvx_and_not_a_folder_of_its_cache(monkeypatch: pytest.MonkeyPatch):
-    def found(name: str) -> str:
-        return f"/home/me/.local/bin/{name}"
-
+@pytest.fixture
+def uv_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of a `uvx` that runs this installation out of its cache."""
     monkeypatch.setattr(sys, "prefix", "/home/me/.cache/uv/archive-v0/abc")
-    monkeypatch.setattr(shutil, "which", found)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.delenv("WHATSAPP_MCP_HOME", raising=False)
+    uvx = tmp_path / "uvx"
+    uvx.touch(mode=0o755)
+    return tmp_path
 
-    launch = Launch.here("default")
 
-    assert (launch.command, launch.args) == ("/home/me/.local/bin/uvx", ("whatsapp-mcp",))
+def test_run_by_uvx_the_snippet_names_uvx_and_not_a_folder_of_its_cache(
+    uv_cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", str(uv_cache))
+
+    assert Launch.here("default") == Launch(str(uv_cache / "uvx"), ("whatsapp-mcp",))
+
+
+def test_a_uvx_that_is_not_on_the_path_is_found_beside_the_uv_that_runs_it(
+    uv_cache: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("UV", str(uv_cache / "uv"))
+
+    assert Launch.here("default").command == str(uv_cache / "uvx")
+
+
+def test_run_by_uvx_with_media_the_snippet_keeps_media(uv_cache: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", str(uv_cache))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)  # pyright: ignore[reportUnknownLambdaType]
+
+    assert Launch.here("work").args == (
+        *("--from", "whatsapp-mcp[media]", "whatsapp-mcp"),
+        *("--account", "work"),
+    )
 
 
 def test_an_unknown_application_is_refused_with_the_known_ones():

@@ -6,6 +6,7 @@ Claude Code `claude mcp add`, Cursor `mcp.json`, VS Code `mcp.json`, Codex `conf
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shlex
@@ -78,13 +79,19 @@ def snippet(application: Application, launch: Launch) -> Snippet:
 
 
 def _this_command() -> tuple[str, tuple[str, ...]]:
-    uvx = shutil.which("uvx")
-    if uvx and _UV_CACHE_FOLDERS & set(Path(sys.prefix).parts):
-        return uvx, ("whatsapp-mcp",)
+    if _UV_CACHE_FOLDERS & set(Path(sys.prefix).parts) and (uvx := _uvx()):
+        with_media = importlib.util.find_spec("av") is not None
+        return uvx, ("--from", "whatsapp-mcp[media]", "whatsapp-mcp") if with_media else ("whatsapp-mcp",)
     script = Path(sysconfig.get_path("scripts")) / ("whatsapp-mcp.exe" if os.name == "nt" else "whatsapp-mcp")
     if script.is_file():
         return str(script), ()
     return sys.executable, ("-m", "whatsapp_mcp")
+
+
+def _uvx() -> str | None:
+    """The `uvx` on the path, or the one beside the `uv` that runs this (it sets the variable `UV`)."""
+    beside = Path(os.environ.get("UV", "")).parent
+    return shutil.which("uvx") or shutil.which("uvx", path=str(beside))
 
 
 def _stdio(launch: Launch) -> dict[str, object]:
