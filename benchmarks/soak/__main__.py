@@ -7,12 +7,16 @@ import logging
 import sys
 import tempfile
 from pathlib import Path
+from typing import Final
 
 import anyio
 
 from benchmarks.soak.faults import all_faults
 from benchmarks.soak.report import report
 from benchmarks.soak.run import Outcome, soak
+
+LONG: Final = 180.0
+"""Seconds from which a soak has time for faults that take half a minute."""
 
 
 def _options() -> argparse.Namespace:
@@ -22,7 +26,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--rate", type=float, default=6, help="messages a second, each way")
     parser.add_argument("--only", action="append", help="faults whose name contains this")
-    parser.add_argument("--no-slow", action="store_true", help="without faults that take half a minute")
+    parser.add_argument(
+        "--no-slow",
+        action="store_true",
+        help="without faults of half a minute (a short soak has none)",
+    )
     parser.add_argument("--no-kills", action="store_true", help="kill no process: growth shows best so")
     parser.add_argument("--keep", type=Path, help="a new folder for the home and the servers' files")
     parser.add_argument("--verbose", action="store_true")
@@ -35,10 +43,11 @@ def main() -> None:
     logging.basicConfig(
         level=logging.INFO if options.verbose else logging.ERROR, format="%(asctime)s %(name)s %(message)s"
     )
+    slow = not options.no_slow and (options.only or options.seconds >= LONG)
     faults = [
         fault
         for fault in all_faults()
-        if not (options.no_slow and fault.slow)
+        if (slow or not fault.slow)
         and not (options.no_kills and fault.kills)
         and (not options.only or any(part in fault.name for part in options.only))
     ]

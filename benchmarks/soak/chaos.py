@@ -9,14 +9,20 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import anyio
 
+from benchmarks.soak.clock import WallClock
+from benchmarks.soak.disk import Disk
 from benchmarks.soak.fleet import Fleet, Slot
 from benchmarks.soak.traffic import Traffic
+from benchmarks.soak.watch import children
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.pairing import LinkingError
 
 HEAL_LIMIT: Final = 90.0
 """Seconds after which a fault counts as not survived."""
@@ -30,19 +36,29 @@ class Stage:
     """What faults act on."""
 
     def __init__(
-        self, wa: WhatsApp, fleet: Fleet, traffic: Traffic, chance: random.Random, account: Path
+        self,
+        wa: WhatsApp,
+        fleet: Fleet,
+        traffic: Traffic,
+        chance: random.Random,
+        account: Path,
+        clock: WallClock,
+        disk: Disk,
     ) -> None:
         self.wa = wa
         self.fleet = fleet
         self.traffic = traffic
         self.chance = chance
         self.account = account
+        self.clock = clock
+        self.disk = disk
+        self._companions: dict[int, Companion] = {}
 
     @property
     def logins(self) -> int:
-        """How often the linked client has logged in."""
-        companion = self.wa.me.companion
-        return companion.logins if companion else 0
+        """How often a linked client has logged in."""
+        self._companions.update(self.wa.me.companions)
+        return sum(companion.logins for companion in self._companions.values())
 
     @property
     def logged_in(self) -> bool:
@@ -79,6 +95,23 @@ class Stage:
         """Wait until a server tells this state."""
         await self.fleet.until(lambda status: status.get("state") == state, 20)
 
+    async def link(self) -> None:
+        """Ask a server for a QR code and scan it.
+
+        Raises:
+            TimeoutError: No server gave one that could be scanned within 60 seconds.
+        """
+        with anyio.fail_after(60):
+            while True:
+                slot = self.fleet.any(self.chance)
+                answer = await self.fleet.call(slot, "link_device") if slot else None
+                shown = answer.data.get("qr") if answer is not None and answer.error is None else None
+                if shown:
+                    with suppress(LinkingError, TimeoutError):
+                        await self.wa.me.scan(shown["text"])
+                        return
+                await anyio.sleep(0.2)
+
     async def some(self, low: float, high: float) -> None:
         """Wait a random time, in seconds."""
         await anyio.sleep(self.chance.uniform(low, high))
@@ -90,7 +123,7 @@ class Chaos:
     Attributes:
         injected, survived: Faults by name.
         heals: By name, the seconds until the link was online again.
-        client_ends: When a client process ended or was replaced, `time.monotonic()`.
+        client_ends: When a client process ended, `time.monotonic()`.
         skipped: Faults that could not be done here, and why.
         failures: Faults after which the link did not come back in time.
     """
@@ -117,14 +150,14 @@ class Chaos:
             await stage.some(*_CALM)
             await self._one(bag.pop())
 
-    async def watch_generations(self) -> None:
-        """Note when a client takes over from another, until cancelled."""
-        known = self._stage.generation()
+    async def watch_clients(self) -> None:
+        """Note when a client process ends, until cancelled."""
+        known: set[int] = set()
         while True:
-            now = self._stage.generation()
-            if now > known:
-                known = now
-                self.client_ends.append(time.monotonic())
+            now = {child for slot in self._stage.fleet.slots for child in children(slot.pid)}
+            # A client whose host was killed is nobody's child, and ends within a moment.
+            self.client_ends += [time.monotonic() for _ in known - now]
+            known = now
             await anyio.sleep(0.05)
 
     async def _one(self, fault: Fault) -> None:
@@ -204,23 +237,33 @@ class Fault:
         raise NotImplementedError
 
 
-def limit_file_size(pid: int, limit: int) -> None:
-    """Let every write of a process to any file fail (0), or none (-1): what a full disk looks like to it.
+async def host_of(stage: Stage) -> Slot:
+    """The server that hosts the link.
 
     Raises:
-        Impossible: This system cannot.
+        Impossible: None does just now.
     """
-    import resource
+    host = await stage.fleet.host()
+    if host is None:
+        raise Impossible("no server hosts the link just now")
+    return host
 
-    if not hasattr(resource, "prlimit"):
-        raise Impossible("this system cannot limit another process")
-    try:
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard if limit < 0 else limit, hard))
-    except PermissionError as error:
-        raise Impossible("this user may not limit another process") from error
-    except ProcessLookupError as error:
-        raise Impossible("the process has just ended") from error
+
+async def host_pid(stage: Stage) -> int:
+    """Its process id; see `host_of`."""
+    return (await host_of(stage)).pid
+
+
+async def client_of(stage: Stage) -> int:
+    """Process id of the client.
+
+    Raises:
+        Impossible: None runs just now.
+    """
+    pid = stage.fleet.client_of(await host_of(stage))
+    if pid is None:
+        raise Impossible("no client process runs just now")
+    return pid
 
 
 def signal_process(pid: int, number: int) -> None:

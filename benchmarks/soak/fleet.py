@@ -99,7 +99,7 @@ class Fleet:
     async def _live(self, slot: Slot, task_status: anyio.abc.TaskStatus[None] | None) -> None:
         slot.killed, slot.ended = False, anyio.Event()
         note = self._folder / f"{slot.name}.pid"
-        serve = [sys.executable, "-m", "whatsapp_mcp", "serve"]
+        serve = [sys.executable, "-m", "whatsapp_mcp", "serve", "--toolsets", "all"]
         parameters = StdioServerParameters(
             command="/bin/sh", args=["-c", _NOTE_PID, str(note), *serve], env=self._environment
         )
@@ -127,6 +127,16 @@ class Fleet:
         """End it with SIGKILL; its place is taken by a new one."""
         slot.killed = True
         os.kill(slot.pid, signal.SIGKILL)
+
+    async def back(self, slot: Slot) -> None:
+        """Return when the place of a killed server is taken by a new one.
+
+        Raises:
+            TimeoutError: It was not within 30 seconds.
+        """
+        with anyio.fail_after(_START_LIMIT):
+            while slot not in self.ready():  # noqa: ASYNC110  nothing tells of it
+                await anyio.sleep(_POLL)
 
     def ready(self) -> list[Slot]:
         """The slots whose server takes calls."""

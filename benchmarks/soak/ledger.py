@@ -11,12 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from benchmarks.soak import words
 from benchmarks.soak.traffic import Sent, Spoken
 from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.envelope import Received
+from whatsapp_mcp.simulator.media_crypto import MediaError
 from whatsapp_mcp.simulator.people import Person
 
 _NOT_HANDED_OVER: Final = "acknowledged by the client library and not handed over when its process ended"
+_UNDECRYPTABLE: Final = "the client library could not decrypt it; a placeholder stands in the archive"
 
 LOST_AT_MOST: Final = 101
 """Messages that the library may have acknowledged and not handed over when its process ends."""
@@ -31,6 +36,7 @@ class Verdict:
     """What the comparison found.
 
     Attributes:
+        kinds: How many of each kind were spoken and sent, as `spoken text`.
         unexplained: Sentences; there must be none.
         explained: By stated cause, the texts it stands for.
     """
@@ -41,6 +47,7 @@ class Verdict:
     received: int = 0
     missing: int = 0
     doubled: int = 0
+    kinds: Counter[str] = field(default_factory=Counter[str])
     states: Counter[str] = field(default_factory=Counter[str])
     explained: dict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
     unexplained: list[str] = field(default_factory=list[str])
@@ -56,13 +63,23 @@ class Row:
     reason: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What the archive says of a message."""
+
+    text: str
+    own: bool
+    revoked: bool
+
+
 @dataclass
 class Kept:
-    """What lies on disk: ids of messages by text, those that could not be decrypted, and the sends."""
+    """What lies on disk: messages and reactions by WhatsApp's id, sends by their words."""
 
-    incoming: dict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
-    own: dict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
-    ids: Counter[str] = field(default_factory=Counter[str])
+    messages: dict[str, list[Message]] = field(default_factory=lambda: defaultdict[str, list[Message]](list))
+    reactions: dict[str, dict[bool, str]] = field(
+        default_factory=lambda: defaultdict[str, dict[bool, str]](dict)
+    )
     sends: dict[str, list[Row]] = field(default_factory=lambda: defaultdict[str, list[Row]](list))
     gaps: list[str] = field(default_factory=list[str])
 
@@ -72,20 +89,23 @@ def kept_in(home: Path) -> Kept:
     kept = Kept()
     archive = AccountFolder("default", home / "accounts" / "default").archive_db
     with closing(sqlite3.connect(f"{archive.as_uri()}?mode=ro", uri=True)) as db:
-        for text, wa_id, sender in db.execute("SELECT text, wa_id, sender_id FROM messages"):
-            kept.ids[wa_id] += 1
-            (kept.incoming if sender else kept.own)[text].append(wa_id)
+        for text, wa_id, sender, revoked in db.execute(
+            "SELECT text, wa_id, sender_id, revoked_at FROM messages"
+        ):
+            kept.messages[wa_id].append(Message(text, sender == 0, revoked is not None))
+        for wa_id, sender, emoji in db.execute("SELECT wa_id, sender_id, emoji FROM reactions"):
+            kept.reactions[wa_id][sender == 0] = emoji
         for send_id, request, status, message_id, reason in db.execute(
             "SELECT id, request, status, message_id, reason FROM outbox"
         ):
-            text = json.loads(request)["content"]["text"]
-            kept.sends[text].append(Row(send_id, status, message_id, reason))
+            said = words.of_content(json.loads(request)["content"])
+            kept.sends[said].append(Row(send_id, status, message_id, reason))
         kept.gaps = [reason for (reason,) in db.execute("SELECT reason FROM gaps")]
     return kept
 
 
 def compare(
-    spoken: Sequence[Spoken], sent: Sequence[Sent], kept: Kept, client_ends: Sequence[float]
+    wa: WhatsApp, spoken: Sequence[Spoken], sent: Sequence[Sent], kept: Kept, client_ends: Sequence[float]
 ) -> Verdict:
     """Compare everything that was said with everything that is kept.
 
@@ -93,112 +113,193 @@ def compare(
         client_ends: When a client process ended, in the clock of `Spoken.at`.
     """
     verdict = Verdict(spoken=len(spoken), asked=len(sent))
-    _compare_incoming(verdict, spoken, kept, client_ends)
-    inboxes = _Inboxes()
+    verdict.kinds.update(f"spoken {each.kind}" for each in spoken)
+    verdict.kinds.update(f"sent {each.kind}" for each in sent)
+    _Incoming(verdict, kept, client_ends).compare(spoken)
+    outgoing = _Outgoing(wa, verdict, kept)
     for each in sent:
-        _compare_send(verdict, each, kept, inboxes)
+        outgoing.compare(each)
     return verdict
 
 
-def _compare_incoming(
-    verdict: Verdict, spoken: Sequence[Spoken], kept: Kept, client_ends: Sequence[float]
-) -> None:
-    losses: Counter[float] = Counter()
-    for message in spoken:
-        found = kept.incoming.get(message.text, [])
-        if len(found) == 1:
-            verdict.archived += 1
-        elif found:
-            verdict.doubled += 1
-            verdict.unexplained.append(f"{message.text} from {message.chat} is archived {len(found)} times")
-        else:
-            verdict.missing += 1
-            cause = _loss(message, kept, client_ends, losses)
-            if cause is None:
-                verdict.unexplained.append(f"{message.text} from {message.chat} is missing: {message}")
+class _Incoming:
+    """What people said against what is archived."""
+
+    def __init__(self, verdict: Verdict, kept: Kept, client_ends: Sequence[float]) -> None:
+        self._verdict = verdict
+        self._kept = kept
+        self._client_ends = client_ends
+        self._losses: Counter[float] = Counter()
+
+    def compare(self, spoken: Sequence[Spoken]) -> None:
+        for each in spoken:
+            if each.target is None:
+                self._message(each)
             else:
-                verdict.explained[cause].append(message.text)
-    untold = verdict.explained.get(_NOT_HANDED_OVER)
-    if untold and not kept.gaps:
-        verdict.unexplained.append(f"{untold} were lost and the archive tells of no gap")
+                self._change(each, each.target)
+        untold = self._verdict.explained.get(_NOT_HANDED_OVER)
+        if untold and not self._kept.gaps:
+            self._verdict.unexplained.append(f"{untold} were lost and the archive tells of no gap")
 
+    def _message(self, message: Spoken) -> None:
+        rows = self._kept.messages.get(message.id, [])
+        if len(rows) > 1:
+            self._verdict.doubled += 1
+            self._complain(message, f"is archived {len(rows)} times")
+        elif rows and rows[0].text in self._possible_texts(message):
+            self._verdict.archived += 1
+        elif rows and rows[0].text:
+            self._complain(message, f"is archived as {rows[0]}")
+        else:
+            self._missing(message, "is missing", placeholder=bool(rows))
 
-def _loss(message: Spoken, kept: Kept, client_ends: Sequence[float], losses: Counter[float]) -> str | None:
-    """Why a message may be missing; None when it may not."""
-    if message.acknowledged_at is None:
+    def _possible_texts(self, message: Spoken) -> set[str]:
+        change = message.change
+        if change is None or change.kind == "reaction":
+            return {message.text}
+        return {message.text, change.text}
+
+    def _change(self, change: Spoken, target: Spoken) -> None:
+        rows = self._kept.messages.get(target.id, [])
+        if len(rows) != 1:
+            return  # the target's own loss is judged already
+        match change.kind:
+            case "edit":
+                done = rows[0].text == change.text
+            case "revoke":
+                done = rows[0].revoked
+            case _:
+                done = self._kept.reactions[target.id].get(False) == change.text
+        if done:
+            self._verdict.archived += 1
+        else:
+            self._missing(
+                change, f"({change.kind} of {target.text}) is not in the archive", placeholder=False
+            )
+
+    def _missing(self, message: Spoken, what: str, *, placeholder: bool) -> None:
+        self._verdict.missing += 1
+        cause = _UNDECRYPTABLE if placeholder else self._loss(message)
+        if cause is None:
+            self._complain(message, what)
+        else:
+            self._verdict.explained[cause].append(message.text)
+
+    def _complain(self, message: Spoken, what: str) -> None:
+        acknowledged = f"{message.acknowledged_at:.2f}" if message.acknowledged_at else "never"
+        self._verdict.unexplained.append(
+            f"{message.kind} {message.text!r} ({message.id}) in {message.chat} {what}: "
+            f"said at {message.at:.2f}, acknowledged {acknowledged}, orphan {message.orphan}"
+        )
+
+    def _loss(self, message: Spoken) -> str | None:
+        """Why a message may be missing; None when it may not."""
+        if message.acknowledged_at is None:
+            return None
+        if self._kept.messages.get(message.id):
+            return _UNDECRYPTABLE
+        for end in self._client_ends:
+            inside = end - LOSS_WINDOW <= message.acknowledged_at <= end + 1
+            if inside and self._losses[end] < LOST_AT_MOST:
+                self._losses[end] += 1
+                return _NOT_HANDED_OVER
         return None
-    if kept.ids[message.id]:
-        return "the client library could not decrypt it; a placeholder stands in the archive"
-    for end in client_ends:
-        if end - LOSS_WINDOW <= message.acknowledged_at <= end + 1 and losses[end] < LOST_AT_MOST:
-            losses[end] += 1
-            return _NOT_HANDED_OVER
-    return None
 
 
-class _Inboxes:
-    """How often each person got each text; one message id counts once, as on a real phone."""
+class _Outgoing:
+    """What agents sent against what arrived, what is archived and what they were told."""
 
-    def __init__(self) -> None:
-        self._counts: dict[Person, dict[str, set[str]]] = {}
+    def __init__(self, wa: WhatsApp, verdict: Verdict, kept: Kept) -> None:
+        self._wa = wa
+        self._verdict = verdict
+        self._kept = kept
+        self._inboxes: dict[Person, dict[str, dict[str, Received]]] = {}
 
-    def ids(self, person: Person, text: str) -> set[str]:
-        if person not in self._counts:
-            counts = self._counts[person] = defaultdict[str, set[str]](set)
+    def compare(self, sent: Sent) -> None:
+        verdict = self._verdict
+        rows = self._kept.sends.get(sent.words, [])
+        got = [self._got(person, sent.words) for person in sent.readers]
+        verdict.received += sum(bool(each) for each in got)
+        told = [
+            str(answer.data.get("status"))
+            for answer in sent.answers
+            if answer is not None and answer.error is None
+        ]
+        if sent.kind != "reaction":
+            if any(len(each) > 1 for each in got):
+                verdict.doubled += 1
+                self._complain(sent, f"arrived more than once: {[list(each) for each in got]}, {rows}")
+            if len(rows) > 1:
+                self._complain(sent, f"stands in the outbox {len(rows)} times: {rows}")
+        if not rows:
+            verdict.states["not accepted"] += 1
+            if any(got):
+                self._complain(sent, "arrived and is not in the outbox")
+            if set(told) & ACCEPTED:
+                verdict.missing += 1
+                self._complain(sent, f"was answered {told} and is not in the outbox")
+            return
+        row = rows[-1]
+        verdict.states[row.status] += 1
+        if row.status in ARRIVED:
+            self._arrived(sent, row, got)
+        elif row.status == SendStatus.FAILED:
+            if any(got) and len(rows) == 1:
+                self._complain(sent, f"has failed ({row.reason}) and arrived")
+            if set(told) & ARRIVED and len(rows) == 1:
+                self._complain(sent, f"was answered {told} and has failed ({row.reason})")
+            verdict.explained[f"failed: {row.reason}"].append(sent.words)
+        elif row.status == SendStatus.UNKNOWN:
+            arrived = "arrived" if any(got) else "did not arrive"
+            verdict.explained[f"unknown, {arrived}: {row.reason}"].append(sent.words)
+        else:
+            self._complain(sent, f"is still {row.status}")
+
+    def _got(self, person: Person, said: str) -> dict[str, Received]:
+        """What a person got that says this; one message id counts once, as on a real phone."""
+        if person not in self._inboxes:
+            inbox = self._inboxes[person] = defaultdict[str, dict[str, Received]](dict)
             for received in person.inbox:
-                counts[received.text].add(received.id)
-        return self._counts[person].get(text, set())
+                inbox[words.of_message(received.message)][received.id] = received
+        return self._inboxes[person].get(said, {})
 
+    def _arrived(self, sent: Sent, row: Row, got: list[dict[str, Received]]) -> None:
+        if not all(row.message_id in each for each in got):
+            self._verdict.missing += 1
+            self._complain(sent, f"is {row.status} as {row.message_id} and arrived as {[*map(list, got)]}")
+        for answer in sent.answers:
+            if answer is not None and answer.error is None:
+                told = answer.data.get("message_id")
+                if told not in (None, row.message_id):
+                    self._complain(sent, f"was answered with id {told} and went out as {row.message_id}")
+        if sent.file is not None:
+            for received in (each[row.message_id] for each in got if row.message_id in each):
+                if self._file_of(received) != sent.file:
+                    self._complain(sent, f"arrived as {received.id} with another file")
+        if not self._archived(sent, row):
+            self._complain(sent, f"was sent as {row.message_id} and is not archived so")
 
-def _compare_send(verdict: Verdict, sent: Sent, kept: Kept, inboxes: _Inboxes) -> None:
-    rows = kept.sends.get(sent.text, [])
-    got = [inboxes.ids(person, sent.text) for person in sent.readers]
-    verdict.received += sum(bool(ids) for ids in got)
-    complain = verdict.unexplained.append
-    told = [
-        str(answer.data.get("status"))
-        for answer in sent.answers
-        if answer is not None and answer.error is None
-    ]
-    if any(len(ids) > 1 for ids in got):
-        verdict.doubled += 1
-        complain(f"{sent.text} arrived more than once: {got}, {rows}")
-    if len(rows) > 1:
-        complain(f"{sent.text} stands in the outbox {len(rows)} times: {rows}")
-    if not rows:
-        verdict.states["not accepted"] += 1
-        if any(got):
-            complain(f"{sent.text} arrived and is not in the outbox")
-        if set(told) & ACCEPTED:
-            verdict.missing += 1
-            complain(f"{sent.text} was answered {told} and is not in the outbox")
-        return
-    row = rows[-1]
-    verdict.states[row.status] += 1
-    if row.status in ARRIVED:
-        _compare_arrived(verdict, sent, row, kept, got)
-    elif row.status == SendStatus.FAILED:
-        if any(got):
-            complain(f"{sent.text} has failed ({row.reason}) and arrived")
-        if set(told) & ARRIVED:
-            complain(f"{sent.text} was answered {told} and has failed ({row.reason})")
-        verdict.explained[f"failed: {row.reason}"].append(sent.text)
-    elif row.status == SendStatus.UNKNOWN:
-        arrived = "arrived" if any(got) else "did not arrive"
-        verdict.explained[f"unknown, {arrived}: {row.reason}"].append(sent.text)
-    else:
-        complain(f"{sent.text} is still {row.status}")
+    def _file_of(self, received: Received) -> bytes | None:
+        try:
+            return self._wa.media.open(received.message)
+        except MediaError:
+            return None
 
+    def _archived(self, sent: Sent, row: Row) -> bool:
+        kept = self._kept
+        if sent.kind == "reaction":
+            return True
+        target = sent.target.message_id if sent.target else row.message_id
+        found = [message for message in kept.messages.get(target or "", []) if message.own]
+        if len(found) != 1:
+            return False
+        match sent.kind:
+            case "edit":
+                return found[0].text == sent.arguments["text"]
+            case "revoke":
+                return found[0].revoked
+            case _:
+                return sent.change is not None or found[0].text == sent.words
 
-def _compare_arrived(verdict: Verdict, sent: Sent, row: Row, kept: Kept, got: list[set[str]]) -> None:
-    complain = verdict.unexplained.append
-    if not all(row.message_id in ids for ids in got):
-        verdict.missing += 1
-        complain(f"{sent.text} is {row.status} as {row.message_id} and arrived as {got}")
-    if len(kept.own.get(sent.text, [])) != 1:
-        complain(f"{sent.text} was sent and is archived as {kept.own.get(sent.text, [])}")
-    for answer in sent.answers:
-        if answer is not None and answer.error is None:
-            told = answer.data.get("message_id")
-            if told not in (None, row.message_id):
-                complain(f"{sent.text} was answered with id {told} and went out as {row.message_id}")
+    def _complain(self, sent: Sent, what: str) -> None:
+        self._verdict.unexplained.append(f"{sent.kind} {sent.words!r} {what}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ from typing import Final
 import anyio
 
 from benchmarks.soak.chaos import Chaos, Fault, Stage
+from benchmarks.soak.clock import WallClock
+from benchmarks.soak.disk import small_disk
 from benchmarks.soak.fleet import Fleet
 from benchmarks.soak.ledger import Verdict, compare, kept_in
 from benchmarks.soak.traffic import Traffic, pending_ids
@@ -43,13 +46,15 @@ class Outcome:
     servers_lost: list[str]
     gaps: list[str]
     remarks: Counter[str]
+    downloads: Counter[str]
+    damaged: list[str]
     unsettled: list[str] = field(default_factory=list[str])
 
     @property
     def complaints(self) -> list[str]:
         """Everything that has no explanation."""
         lost = [f"{server} ended unplanned" for server in self.servers_lost]
-        return [*lost, *self.chaos.failures, *self.unsettled, *self.verdict.unexplained]
+        return [*lost, *self.chaos.failures, *self.unsettled, *self.damaged, *self.verdict.unexplained]
 
 
 async def soak(
@@ -57,51 +62,67 @@ async def soak(
 ) -> Outcome:
     """Run servers on a new home in `folder` under `faults` for so long, then compare.
 
+    The account's files are in `folder/account` afterwards.
+
     Args:
         rate: Messages a second, each way.
     """
     home = folder / "home"
     home.mkdir(mode=0o700)
     (home / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
-    chance = random.Random(seed)
-    async with WhatsApp(seed) as wa:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
-        fleet = Fleet({**kept, **wa.environment(), HOME_VARIABLE: str(home)}, folder, servers)
-        traffic = Traffic(wa, fleet, random.Random(f"{seed} traffic"), rate)
-        stage = Stage(wa, fleet, traffic, chance, home / "accounts" / "default")
-        chaos, growth = Chaos(stage, faults), Growth()
-        unsettled: list[str] = []
-        async with anyio.create_task_group() as tasks:
-            await tasks.start(fleet.run)
-            await _link(stage)
-            async with anyio.create_task_group() as watchers:
-                watchers.start_soon(chaos.watch_generations)
-                watchers.start_soon(_look, growth, fleet, seconds / _LOOKS)
-                async with anyio.create_task_group() as talk:
-                    talk.start_soon(traffic.run)
-                    await chaos.run(seconds)
-                    traffic.stop()
-                    unsettled = await _settle(stage, home)
-                    traffic.end()
-                watchers.cancel_scope.cancel()
-            fleet.close()
-        found = kept_in(home)
-        verdict = compare(traffic.spoken, traffic.sent, found, chaos.client_ends)
-        remarks = Counter(remark.kind for remark in wa.log)
-        for remark in wa.log:
-            logger.info("remark: %s %s", remark.kind, remark.detail)
-        return Outcome(
-            seed, seconds, chaos, verdict, growth, fleet.started, fleet.lost, found.gaps, remarks, unsettled
-        )
+    account = home / "accounts" / "default"
+    clock = WallClock(folder / "wall-clock")
+    with small_disk(account) as disk:
+        async with WhatsApp(seed) as wa:
+            kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+            environment = clock.environment({**kept, **wa.environment(), HOME_VARIABLE: str(home)})
+            fleet = Fleet(environment, folder, servers)
+            traffic = Traffic(wa, fleet, random.Random(f"{seed} traffic"), rate)
+            stage = Stage(wa, fleet, traffic, random.Random(seed), account, clock, disk)
+            chaos, growth = Chaos(stage, faults), Growth()
+            unsettled = await _talk(stage, chaos, growth, home, seconds)
+            found = kept_in(home)
+            verdict = compare(wa, traffic.spoken, traffic.sent, found, chaos.client_ends)
+            remarks = Counter(remark.kind for remark in wa.log)
+            for remark in wa.log:
+                logger.info("remark: %s %s", remark.kind, remark.detail)
+        shutil.copytree(account, folder / "account", ignore=shutil.ignore_patterns("ballast"))
+    return Outcome(
+        seed,
+        seconds,
+        chaos,
+        verdict,
+        growth,
+        fleet.started,
+        fleet.lost,
+        found.gaps,
+        remarks,
+        traffic.downloads,
+        traffic.damaged,
+        unsettled,
+    )
 
 
-async def _link(stage: Stage) -> None:
-    slot = stage.fleet.slots[0]
-    answer = await stage.fleet.call(slot, "link_device")
-    assert answer is not None, "the first server went"
-    assert answer.error is None, answer.data
-    await stage.wa.me.scan(answer.data["qr"]["text"])
-    await stage.online()
+async def _talk(stage: Stage, chaos: Chaos, growth: Growth, home: Path, seconds: float) -> list[str]:
+    """Traffic and faults for so long, and everything that settles after them; what did not, as sentences."""
+    fleet, traffic = stage.fleet, stage.traffic
+    unsettled: list[str] = []
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(fleet.run)
+        await stage.link()
+        await stage.online()
+        async with anyio.create_task_group() as watchers:
+            watchers.start_soon(chaos.watch_clients)
+            watchers.start_soon(_look, growth, fleet, seconds / _LOOKS)
+            async with anyio.create_task_group() as talk:
+                talk.start_soon(traffic.run)
+                await chaos.run(seconds)
+                traffic.stop()
+                unsettled = await _settle(stage, home)
+                traffic.end()
+            watchers.cancel_scope.cancel()
+        fleet.close()
+    return unsettled
 
 
 async def _look(growth: Growth, fleet: Fleet, interval: float) -> None:
@@ -123,15 +144,16 @@ async def _settle(stage: Stage, home: Path) -> list[str]:
     while True:
         status = await stage.fleet.status()
         settled = status.get("state") == "online" and not status.get("journal_waiting")
-        if settled and not pending_ids(stage.wa) and not _waiting_sends(home):
+        if settled and not pending_ids(stage.wa.me.companion) and not _waiting_sends(home):
             return []
         if time.monotonic() > end:
             break
         await anyio.sleep(0.1)
     return [
         f"at the end the link is {status.get('state')} ({status.get('reason')}), "
-        f"{status.get('journal_waiting')} events wait in the journal, {len(pending_ids(stage.wa))} messages "
-        f"wait on WhatsApp's side, {_waiting_sends(home)} sends are on their way"
+        f"{status.get('journal_waiting')} events wait in the journal, "
+        f"{len(pending_ids(stage.wa.me.companion))} messages wait on WhatsApp's side, "
+        f"{_waiting_sends(home)} sends are on their way"
     ]
 
 
