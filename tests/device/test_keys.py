@@ -19,9 +19,11 @@ def killed_in_a_transaction(path: Path, mode: str) -> None:
     with closing(sqlite3.connect(live)) as db:
         db.execute(f"PRAGMA journal_mode = {mode}")
         db.execute("PRAGMA cache_size = 1")
-        db.execute("CREATE TABLE whatsmeow_device (jid TEXT, lid TEXT, push_name TEXT)")
+        db.execute("CREATE TABLE whatsmeow_device (jid TEXT, lid TEXT, push_name TEXT, registration_id)")
         db.execute("CREATE TABLE prekeys (id INTEGER, key BLOB)")
-        db.execute("INSERT INTO whatsmeow_device VALUES ('15550001111:3@s.whatsapp.net', '77:3@lid', 'Me')")
+        db.execute(
+            "INSERT INTO whatsmeow_device VALUES ('15550001111:3@s.whatsapp.net', '77:3@lid', 'Me', 5)"
+        )
         db.executemany("INSERT INTO prekeys VALUES (?, ?)", [(n, b"k" * 500) for n in range(200)])
         db.commit()
         db.execute("UPDATE prekeys SET key = zeroblob(500)")

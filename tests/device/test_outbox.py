@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
+from base64 import b64decode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -13,9 +16,19 @@ import pytest
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.outbox import KEPT_FOR, Outbox
+from whatsapp_mcp.device.keys import StoredDevice
+from whatsapp_mcp.device.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
+from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, Rejected, SendUnknown
-from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import (
+    PinContent,
+    ReactionContent,
+    SendRequest,
+    SendStatus,
+    TextContent,
+)
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -26,23 +39,56 @@ BOB = "15550003333@s.whatsapp.net"
 
 @dataclass
 class Wire:
-    """WhatsApp as the outbox sees it: what was handed over, and what it answers."""
+    """Client and WhatsApp as the outbox sees them: what was handed over, what it answers and notes."""
 
     online: bool = True
     linked: bool = True
-    handed_over: list[str] = field(default_factory=list)
+    handed_over: list[str] = field(default_factory=list[str])
     raises: Exception | None = None
     gate: anyio.Event | None = None
     begun: anyio.Event = field(default_factory=anyio.Event)
+    notes: bool = False
+    generation: int = 1
+    registration: int = 7
+    database: Path | None = None
 
-    async def hand_over(self, chat: str, message: str, deadline: float) -> dict[str, Any]:
+    async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         self.begun.set()
+        if self.notes:
+            self.note(E2E.Message.FromString(b64decode(message)))
         if self.gate is not None:
             await self.gate.wait()
         if self.raises is not None:
             raise self.raises
         self.handed_over.append(chat)
         return {"id": f"3EB0{len(self.handed_over):012d}", "timestamp": 1_767_225_600}
+
+    def open(self, folder: AccountFolder) -> Traces:
+        """What the library has noted, in a database of its own."""
+        self.database = folder.client_db
+        with closing(sqlite3.connect(self.database)) as db, db:
+            db.execute("CREATE TABLE IF NOT EXISTS whatsmeow_message_secrets (message_id TEXT, key BLOB)")
+        return Traces(
+            self.database,
+            device=lambda: StoredDevice(
+                Jid.parse("15550001111:1@s.whatsapp.net"), None, None, self.registration
+            ),
+            generation=lambda: self.generation,
+            ended=lambda generation: self.online and generation < self.generation,
+        )
+
+    def note(self, message: E2E.Message) -> None:
+        """Keep a message's secret, as the library does before it sends the message."""
+        assert self.database is not None
+        with closing(sqlite3.connect(self.database)) as db, db:
+            secret = message.messageContextInfo.messageSecret
+            name = f"3EB0{message.conversation.upper()}"
+            db.execute("INSERT INTO whatsmeow_message_secrets VALUES (?, ?)", (name, secret))
+
+    def renew(self) -> None:
+        """The client has ended, and another one is logged in."""
+        self.generation += 1
+        self.raises, self.gate, self.notes = None, None, False
 
 
 @dataclass
@@ -58,6 +104,11 @@ class Rig:
     async def until(self, send_id: int, status: SendStatus) -> None:
         with anyio.fail_after(5):
             while await self.status(send_id) is not status:  # noqa: ASYNC110
+                await anyio.sleep(0.005)
+
+    async def until_named(self, send_id: int, message_id: str) -> None:
+        with anyio.fail_after(5):
+            while (await self.archive.outbox_get(send_id)).message_id != message_id:  # noqa: ASYNC110
                 await anyio.sleep(0.005)
 
 
@@ -81,6 +132,7 @@ async def rig(folder: AccountFolder, wire: Wire | None = None) -> AsyncIterator[
             call=never_called,
             online=lambda: wire.online,
             linked=lambda: wire.linked,
+            traces=wire.open(folder),
         )
         tasks.start_soon(outbox.run)
         yield Rig(outbox, archive, wire, clock)
@@ -123,12 +175,137 @@ async def test_an_unanswered_send_is_unknown_and_not_repeated(folder: AccountFol
         assert (await it.outbox.send(text("something else"))).status is SendStatus.SENT
 
 
-@pytest.mark.parametrize("error", [Busy("The client ended."), SendUnknown("No answer.")])
-async def test_a_client_that_ends_in_between_leaves_the_send_unknown(
-    folder: AccountFolder, error: Exception
+async def test_what_ended_with_its_client_before_it_was_out_is_sent_by_the_next(
+    folder: AccountFolder,
 ) -> None:
-    async with rig(folder, Wire(raises=error)) as it:
-        assert (await it.outbox.send(text("hello"))).status is SendStatus.UNKNOWN
+    async with rig(folder, Wire(raises=Busy("The client ended."))) as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.outbox.send, text("hello", key="k", wait=100))
+        await it.wire.begun.wait()
+        await it.until(1, SendStatus.UNKNOWN)
+        it.wire.renew()
+        it.outbox.poke()
+        await it.until(1, SendStatus.SENT)
+        assert it.wire.handed_over == [ANN]
+
+
+async def test_what_may_be_out_when_its_client_ends_stays_unknown_and_has_its_id(
+    folder: AccountFolder,
+) -> None:
+    async with rig(folder, Wire(raises=Busy("The client ended."), notes=True)) as it:
+        result = await it.outbox.send(text("hello", wait=100))
+        assert (result.status, result.message_id) == (SendStatus.UNKNOWN, "3EB0HELLO")
+        it.wire.renew()
+        it.outbox.poke()
+        await it.clock.jump(3600)
+        assert it.wire.handed_over == []
+
+
+async def test_a_send_that_is_not_answered_in_time_has_its_id(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(raises=SendUnknown("No answer."), notes=True)) as it:
+        result = await it.outbox.send(text("hello"))
+        assert (result.status, result.message_id) == (SendStatus.UNKNOWN, "3EB0HELLO")
+
+
+async def test_a_late_answer_is_taken(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(gate=anyio.Event())) as it, anyio.create_task_group() as tasks:
+        tasks.start_soon(it.outbox.send, text("hello", wait=0))
+        await it.wire.begun.wait()
+        await it.clock.jump(SEND_DEADLINE + 1)
+        await it.until(1, SendStatus.UNKNOWN)
+        assert it.wire.gate is not None
+        it.wire.gate.set()
+        await it.until(1, SendStatus.SENT)
+
+
+async def test_what_is_not_noted_may_still_go_out_while_its_client_lives(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
+        result = await it.outbox.send(text("hello"))
+        it.wire.raises = None
+        it.outbox.poke()
+        await it.clock.jump(LAST_ANSWER)
+        assert await it.status(result.send_id) is SendStatus.UNKNOWN
+        assert it.wire.handed_over == []
+
+
+async def test_a_later_send_waits_until_it_is_known_what_became_of_the_one_before(
+    folder: AccountFolder,
+) -> None:
+    async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
+        one = await it.outbox.send(text("one", wait=0))
+        await it.until(one.send_id, SendStatus.UNKNOWN)
+        it.wire.online = False
+        it.wire.renew()
+        two = await it.outbox.send(text("two", wait=0))
+        it.wire.online = True
+        it.outbox.poke()
+        await it.until(two.send_id, SendStatus.SENT)
+        ids = [(await it.archive.outbox_get(send.send_id)).message_id for send in (one, two)]
+        assert ids == ["3EB0000000000001", "3EB0000000000002"]
+
+
+@pytest.mark.parametrize("change", ["restart", "relink"])
+async def test_nothing_follows_from_what_is_not_noted_after_a_restart_or_a_new_link(
+    folder: AccountFolder, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
+        result = await it.outbox.send(text("hello", wait=0))
+        await it.until(result.send_id, SendStatus.UNKNOWN)
+        if change == "restart":
+            monkeypatch.setattr("whatsapp_mcp.device.traces.boot", lambda: "another boot")
+        else:
+            it.wire.registration += 1
+        it.wire.renew()
+        assert (await it.outbox.send(text("other"))).status is SendStatus.SENT
+        entry = await it.archive.outbox_get(result.send_id)
+        assert (entry.status, entry.handed_to) == (SendStatus.UNKNOWN, None)
+        assert it.wire.handed_over == [ANN]
+
+
+async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFolder) -> None:
+    async with rig(folder) as it:
+        sent = await it.outbox.send(text("hello"))
+        assert sent.message_id is not None
+        it.wire.raises = Busy("The client ended.")
+        result = await it.outbox.send(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
+        await it.until(result.send_id, SendStatus.UNKNOWN)
+        it.wire.renew()
+        it.outbox.poke()
+        await it.until(result.send_id, SendStatus.SENT)
+        assert it.wire.handed_over == [ANN, ANN]
+
+
+async def test_a_change_that_would_show_twice_is_not_made_again(folder: AccountFolder) -> None:
+    async with rig(folder) as it:
+        sent = await it.outbox.send(text("hello"))
+        assert sent.message_id is not None
+        it.wire.raises = Busy("The client ended.")
+        result = await it.outbox.send(SendRequest(ANN, PinContent(sent.message_id, 3600), wait=0))
+        await it.until(result.send_id, SendStatus.UNKNOWN)
+        it.wire.renew()
+        assert (await it.outbox.send(text("other"))).status is SendStatus.SENT
+        assert await it.status(result.send_id) is SendStatus.UNKNOWN
+
+
+async def test_a_send_that_ends_every_client_is_given_up(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
+        result = await it.outbox.send(text("poison", wait=0))
+        with anyio.fail_after(5):
+            while await it.status(result.send_id) is not SendStatus.FAILED:
+                it.wire.generation += 1
+                it.outbox.poke()
+                await anyio.sleep(0.005)
+        assert "each time" in ((await it.archive.outbox_get(result.send_id)).reason or "")
+
+
+async def test_a_client_that_is_replaced_before_it_gets_the_message_gets_none(folder: AccountFolder) -> None:
+    wire = Wire()
+    traces = wire.open(folder)
+    handed_to = traces.handed_to()
+    assert traces.is_here(handed_to)
+    wire.renew()
+    assert not traces.is_here(handed_to)
+    assert traces.is_over(handed_to)
+    assert traces.would_tell(handed_to)
 
 
 async def test_a_refusal_is_raised_and_kept(folder: AccountFolder) -> None:
@@ -210,13 +387,37 @@ async def test_the_next_host_goes_on_with_what_is_queued(folder: AccountFolder) 
         assert second.wire.handed_over == [ANN]
 
 
-async def test_what_a_dead_host_was_sending_is_unknown_to_the_next(folder: AccountFolder) -> None:
+async def test_what_a_dead_host_was_sending_is_sent_by_the_next_if_it_was_not_out(
+    folder: AccountFolder,
+) -> None:
+    handed_to = Wire().open(folder).handed_to()
     async with open_archive(folder, write=True) as archive:
         entry, _ = await archive.outbox_add(text("hello"))
-        await archive.outbox_sending(entry.send_id)
-    async with rig(folder) as second:
+        await archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=b"s" * 32)
+    async with rig(folder, Wire(generation=2, online=False)) as second:
         await second.until(entry.send_id, SendStatus.UNKNOWN)
+        second.wire.online = True
+        second.outbox.poke()
+        await second.until(entry.send_id, SendStatus.SENT)
+        assert second.wire.handed_over == [ANN]
+
+
+async def test_what_a_dead_host_was_sending_and_may_be_out_is_unknown_to_the_next(
+    folder: AccountFolder,
+) -> None:
+    wire = Wire(generation=2)
+    handed_to = Wire().open(folder).handed_to()
+    wire.open(folder)
+    message = E2E.Message(conversation="hello")
+    message.messageContextInfo.messageSecret = b"s" * 32
+    wire.note(message)
+    async with open_archive(folder, write=True) as archive:
+        entry, _ = await archive.outbox_add(text("hello"))
+        await archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=b"s" * 32)
+    async with rig(folder, wire) as second:
+        await second.until_named(entry.send_id, "3EB0HELLO")
         await second.clock.jump(3600)
+        assert await second.status(entry.send_id) is SendStatus.UNKNOWN
         assert second.wire.handed_over == []
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -22,10 +23,13 @@ from whatsapp_mcp.device import state
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.client_process import Client
+from whatsapp_mcp.device.keys import StoredDevice
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.reconnect import ReconnectLoop
 from whatsapp_mcp.device.state import Link
+from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, SendUnknown, WhatsAppError
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import ConnectionState as S
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 
@@ -65,18 +69,21 @@ class Sends:
     async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
         return outbox.unsettled(self._db)
 
-    async def outbox_sending(self, send_id: int) -> OutboxEntry:
-        return outbox.move(self._db, send_id, SendStatus.SENDING, None, (SendStatus.QUEUED,))
+    async def outbox_sending(
+        self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
+    ) -> OutboxEntry:
+        return outbox.sending(self._db, send_id, handed_to, secret)
 
     async def outbox_queued(self, send_id: int) -> OutboxEntry:
-        return outbox.move(self._db, send_id, SendStatus.QUEUED, None, (SendStatus.SENDING,))
+        return outbox.move(self._db, send_id, SendStatus.QUEUED)
 
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        allowed = (SendStatus.QUEUED, SendStatus.SENDING)
-        return outbox.move(self._db, send_id, SendStatus.FAILED, reason, allowed)
+        return outbox.move(self._db, send_id, SendStatus.FAILED, reason)
 
-    async def outbox_unknown(self, send_id: int, reason: str) -> OutboxEntry:
-        return outbox.move(self._db, send_id, SendStatus.UNKNOWN, reason, (SendStatus.SENDING,))
+    async def outbox_unknown(
+        self, send_id: int, reason: str, *, message_id: str | None = None, traceable: bool = True
+    ) -> OutboxEntry:
+        return outbox.unknown(self._db, send_id, reason, message_id, traceable)
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
@@ -94,6 +101,7 @@ class World:
     calm: bool = False
     clients: dict[int, VirtualClient] = field(default_factory=dict[int, "VirtualClient"])
     delivered: Counter[str] = field(default_factory=Counter[str])
+    noted: dict[bytes, str] = field(default_factory=dict[bytes, str])
     misdeeds: list[str] = field(default_factory=list[str])
 
     @property
@@ -142,6 +150,8 @@ class VirtualClient:
             return None
         if fate < 0.05:
             raise NotConnected("The link is down.")
+        if fate < 0.9 or fate > 0.92:
+            world.noted[params["secret"]] = f"3EB0{params['text']}"
         if fate < 0.9 or fate > 0.95:
             world.delivered[params["text"]] += 1
         if fate < 0.85:
@@ -156,6 +166,18 @@ class VirtualClient:
             await self.dead.wait()
             raise Busy("The client process ended during the call.")
         raise DeadlineExceeded("No answer.")
+
+
+class Notes(Traces):
+    """What the clients have noted, kept in the world."""
+
+    def __init__(self, world: World, generation: Callable[[], int], ended: Callable[[int], bool]) -> None:
+        device = StoredDevice(Jid.parse("15550001111:1@s.whatsapp.net"), None, None, 7)
+        super().__init__(Path(), device=lambda: device, generation=generation, ended=ended)
+        self._world = world
+
+    async def message_id(self, secret: bytes) -> str | None:
+        return self._world.noted.get(secret)
 
 
 class Kept:
@@ -189,6 +211,7 @@ class Day:
             chance=self.chance.random,
             changed=lambda before, after: self.outbox.poke(),
         )
+        self.notes = Notes(self.world, lambda: self.clients.generation, self._has_ended)
         self.outbox = Outbox(
             cast("Archive", self.sends),
             self._hand_over,
@@ -196,17 +219,26 @@ class Day:
             call=self._no_call,
             online=lambda: self.loop.link.state is S.ONLINE,
             linked=lambda: self.loop.link.linked,
+            traces=self.notes,
         )
         self.world.report = self.loop.post
 
-    async def _hand_over(self, chat: str, message: str, deadline: float) -> dict[str, Any]:
+    def _has_ended(self, generation: int) -> bool:
+        link = self.loop.link
+        is_earlier = generation < link.generation and generation not in self.world.alive
+        return is_earlier and link.state is S.ONLINE
+
+    async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         from base64 import b64decode
 
         from whatsapp_mcp.protobufs import E2E
 
-        text = E2E.Message.FromString(b64decode(message)).conversation
+        if not self.notes.is_here(handed_to):
+            raise NotConnected("Replaced.")
+        sent = E2E.Message.FromString(b64decode(message))
+        params = {"text": sent.conversation, "secret": sent.messageContextInfo.messageSecret}
         async with self.clients.use() as client:
-            return await client.call("send_message", {"text": text}, deadline=deadline)
+            return await client.call("send_message", params, deadline=deadline)
 
     async def _no_call(self, method: str, params: dict[str, Any]) -> Any:
         raise AssertionError(f"{method} is not needed for a text")
@@ -325,3 +357,5 @@ async def compare(day: Day) -> None:
             assert arrived == 1, entry
         if entry.status is SendStatus.FAILED:
             assert arrived == 0, entry
+        if entry.status is SendStatus.UNKNOWN:
+            assert entry.message_id == f"3EB0{entry.request.content.text}"

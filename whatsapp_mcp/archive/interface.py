@@ -299,8 +299,14 @@ class Archive(ReadingArchive, Protocol):
         """Entries that are `queued`, `sending` or `unknown`, in the order of acceptance."""
         ...
 
-    async def outbox_sending(self, send_id: int) -> OutboxEntry:
+    async def outbox_sending(
+        self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
+    ) -> OutboxEntry:
         """`queued` becomes `sending`: about to be handed over.
+
+        Args:
+            handed_to: To which client.
+            secret: The message's own secret, under which the client's database knows its id.
 
         Raises:
             InvalidArgument: It is in another state.
@@ -318,15 +324,22 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def outbox_queued(self, send_id: int) -> OutboxEntry:
-        """`sending` goes back to `queued`: it is certain that it was not handed over."""
+        """`sending` or `unknown` goes back to `queued`: it is certain that it has not gone out."""
         ...
 
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        """Refused or expired."""
+        """Refused, expired or withdrawn: it has not gone out."""
         ...
 
-    async def outbox_unknown(self, send_id: int, reason: str) -> OutboxEntry:
-        """Handed over, and no answer came."""
+    async def outbox_unknown(
+        self, send_id: int, reason: str, *, message_id: str | None = None, traceable: bool = True
+    ) -> OutboxEntry:
+        """Handed over, and no answer came.
+
+        Args:
+            message_id: The id that it got, as soon as that is known: whatever names it settles the send.
+            traceable: False when nothing more can be found out about it.
+        """
         ...
 
     async def redecode(self) -> int:
@@ -339,6 +352,13 @@ class Archive(ReadingArchive, Protocol):
 
     async def optimize(self) -> None:
         """Merge the index, give free pages back, shrink the write-ahead log (seconds for a million)."""
+        ...
+
+    async def merge_index(self) -> bool:
+        """One short step of merging the search index into one piece; False when it is done.
+
+        Writing and reading go on between two steps.
+        """
         ...
 
     async def rebuild(self) -> None:

@@ -11,25 +11,32 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from whatsapp_mcp.archive import feed
-from whatsapp_mcp.archive.facts import OWNER, MessageFact, ReceiptFact
+from whatsapp_mcp.archive.facts import (
+    OWNER,
+    EditFact,
+    Fact,
+    MessageFact,
+    ReactionFact,
+    ReceiptFact,
+    RevokeFact,
+    SealedFact,
+    VoteFact,
+)
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.archive.outgoing import content_of_request, facts_of_request
+from whatsapp_mcp.archive.outgoing import facts_of_request
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.records import (
     CALL_KEY,
     OutboxEntry,
 )
+from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
 from whatsapp_mcp.models import SendRequest, SendStatus
 
 _REQUEST: Final = TypeAdapter(SendRequest)
 _COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
- o.chat_id, o.chat"""
+ o.chat_id, o.chat, o.secret, o.handed_to"""
 _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
-_WINDOW: Final = 600
-"""Seconds after handing over in which a copy or receipt may settle an unknown send."""
-_LIBRARY_PREFIX: Final = "3EB0"
-"""Message ids made by the client library begin with this; a phone's do not (whatsmeow, `send.go`)."""
 
 
 def add(
@@ -92,7 +99,7 @@ def _request_of(row: Any) -> SendRequest:
 
 
 def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
-    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, chat, _ = row
+    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, chat, _, secret, handed_to = row
     ref = None
     if message_id is not None:
         found = db.execute(
@@ -113,6 +120,8 @@ def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
         None if sent_at is None else _time(sent_at),
         reason,
         ref,
+        secret,
+        handed_to,
     )
 
 
@@ -140,41 +149,74 @@ def unsettled(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
     return tuple(_entry(db, row) for row in rows)
 
 
+_CLOCKS_APART: Final = 600
+"""Seconds by which WhatsApp's clock may be behind ours."""
+_LEADS_TO: Final = {
+    SendStatus.SENDING: (SendStatus.QUEUED,),
+    SendStatus.QUEUED: (SendStatus.SENDING, SendStatus.UNKNOWN),
+    SendStatus.UNKNOWN: (SendStatus.SENDING, SendStatus.UNKNOWN),
+    SendStatus.FAILED: (SendStatus.QUEUED, SendStatus.SENDING, SendStatus.UNKNOWN),
+}
+"""From which states each state is entered; `sent` is from any: WhatsApp has said it."""
+
+
 def move(
-    db: sqlite3.Connection, send_id: int, to: SendStatus, reason: str | None, allowed: tuple[SendStatus, ...]
+    db: sqlite3.Connection, send_id: int, to: SendStatus, reason: str | None = None, **columns: Any
 ) -> OutboxEntry:
     """Put an entry into another state.
+
+    Args:
+        columns: What else changes with it.
 
     Raises:
         InvalidArgument: It is in a state from which there is no way there.
         MessageNotFound: No such send.
     """
     entry = get(db, send_id)
-    if entry.status not in allowed:
+    if entry.status not in _LEADS_TO[to]:
         raise InvalidArgument(
             f"Send {send_id} is {entry.status}, it cannot become {to}.", "Look at message_status."
         )
-    handed = time.time_ns() // 1_000_000 if to is SendStatus.SENDING else None
-    db.execute(
-        "UPDATE outbox SET status = ?, reason = ?, handed_at = coalesce(?, handed_at) WHERE id = ?",
-        (to.value, reason, handed, send_id),
-    )
-    if to is SendStatus.UNKNOWN:
-        _settle_by_early_receipt(db, send_id)
+    columns |= {"status": to.value, "reason": reason}
+    changes = ", ".join(f"{column} = :{column}" for column in columns)
+    db.execute(f"UPDATE outbox SET {changes} WHERE id = :id", {**columns, "id": send_id})  # noqa: S608
     entry = get(db, send_id)
     _tell(db, entry, Identities(db).chat(entry.request.chat))
     return entry
 
 
-def _settle_by_early_receipt(db: sqlite3.Connection, send_id: int) -> None:
-    """A receipt may have come while the send's own answer was still awaited."""
-    early = db.execute(
-        """SELECT DISTINCT r.wa_id, o.handed_at FROM early_receipts AS r JOIN outbox AS o USING (chat_id)
-        WHERE o.id = ? AND r.at >= o.handed_at / 1000 AND substr(r.wa_id, 1, 4) = ?""",
-        (send_id, _LIBRARY_PREFIX),
-    ).fetchall()
-    if len(early) == 1:
-        sent(db, send_id, early[0][0], _time(early[0][1] / 1000))
+def sending(db: sqlite3.Connection, send_id: int, handed_to: str | None, secret: bytes | None) -> OutboxEntry:
+    """About to be handed over; see `Archive.outbox_sending`."""
+    now = time.time_ns() // 1_000_000
+    return move(db, send_id, SendStatus.SENDING, handed_at=now, handed_to=handed_to, secret=secret)
+
+
+def unknown(
+    db: sqlite3.Connection, send_id: int, reason: str, message_id: str | None, traceable: bool
+) -> OutboxEntry:
+    """Handed over without an answer; see `Archive.outbox_unknown`."""
+    found = {} if message_id is None else {"message_id": message_id}
+    gone = {} if traceable else {"handed_to": None, "secret": None}
+    entry = move(db, send_id, SendStatus.UNKNOWN, reason, **found, **gone)
+    if message_id is not None and _is_named(db, send_id):
+        return _settle(db, send_id, message_id)
+    return entry
+
+
+def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
+    """Whether anything that has come in names the message of this send."""
+    chat, wa_id, handed_at = db.execute(
+        "SELECT chat_id, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
+    ).fetchone()
+    row = db.execute(
+        """SELECT EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2 AND contact_id != ?3)
+        OR EXISTS (SELECT 1 FROM messages WHERE chat_id = ?1 AND wa_id = ?2 AND sender_id = ?3)
+        OR EXISTS (SELECT 1 FROM reactions WHERE chat_id = ?1 AND wa_id = ?2)
+        OR EXISTS (SELECT 1 FROM votes WHERE chat_id = ?1 AND wa_id = ?2)
+        OR EXISTS (SELECT 1 FROM messages WHERE chat_id = ?1 AND reply_wa_id = ?2 AND id >= ?4)""",
+        (chat, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
+    ).fetchone()
+    return bool(row[0])
 
 
 def sent(
@@ -188,7 +230,8 @@ def sent(
     entry = get(db, send_id)
     at = int(timestamp.timestamp())
     db.execute(
-        "UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL WHERE id = ?",
+        """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
+        secret = NULL, handed_to = NULL WHERE id = ?""",
         (message_id, at, send_id),
     )
     store_own(db, entry.request, message_id, at, message)
@@ -209,85 +252,39 @@ def store_own(
         Ingest(db).apply(facts)
 
 
-def settle_by_copy(db: sqlite3.Connection, identities: Identities, fact: MessageFact) -> None:
-    """A copy of a message from this account: it settles an unknown send that says the same.
+def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
+    """WhatsApp's ids of the unknown sends that have one."""
+    rows = db.execute("SELECT message_id FROM outbox WHERE status = 'unknown' AND message_id IS NOT NULL")
+    return frozenset(row[0] for row in rows)
 
-    When a receipt had settled a send with this id and the copy says something else, it is unknown again.
-    """
-    if not fact.wa_id.startswith(_LIBRARY_PREFIX):
-        return
-    chat = identities.chat(fact.chat)
-    claimed = db.execute("SELECT id, request FROM outbox WHERE message_id = ?", (fact.wa_id,)).fetchone()
-    if claimed is not None:
-        if _contradicts(_REQUEST.validate_json(claimed[1]), fact):
-            _unclaim(db, claimed[0], chat, fact.wa_id)
-        return
-    for send_id, request, handed_at in _unknown_in(db, chat, fact.at):
-        if handed_at is not None and _says(_REQUEST.validate_json(request), fact):
-            db.execute(
-                "UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL WHERE id = ?",
-                (fact.wa_id, fact.at, send_id),
-            )
-            _tell(db, get(db, send_id), chat)
+
+def settle_by(db: sqlite3.Connection, identities: Identities, fact: Fact) -> None:
+    """Something has come in: whatever names the message of an unknown send shows that WhatsApp has it."""
+    match fact:
+        case ReceiptFact(chat, str(), wa_ids):
+            named = wa_ids
+        case MessageFact(chat, None, wa_id):
+            named = (wa_id,)
+        case MessageFact(chat, str()) if fact.content.reply_to:
+            named = (fact.content.reply_to,)
+        case ReactionFact(chat, _, wa_id) | VoteFact(chat, _, wa_id) | RevokeFact(chat, _, wa_id):
+            named = (wa_id,)
+        case EditFact(chat, _, wa_id) | SealedFact(chat, target=wa_id):
+            named = (wa_id,)
+        case _:
             return
+    for wa_id in named:
+        row = db.execute(
+            "SELECT id FROM outbox WHERE message_id = ? AND chat_id = ? AND status = 'unknown'",
+            (wa_id, identities.chat(chat)),
+        ).fetchone()
+        if row is not None:
+            _settle(db, row[0], wa_id)
 
 
-def _unclaim(db: sqlite3.Connection, send_id: int, chat: int, wa_id: str) -> None:
-    db.execute(
-        """UPDATE outbox SET status = 'unknown', message_id = NULL, sent_at = NULL,
-        reason = 'The receipt that seemed to settle it was for another message.' WHERE id = ?""",
-        (send_id,),
-    )
-    row = db.execute(
-        "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = 0", (chat, wa_id)
-    ).fetchone()
-    if row is not None:
-        for table, column in (
-            ("messages", "id"),
-            ("media", "message_id"),
-            ("refs", "message_id"),
-            ("fts", "rowid"),
-        ):
-            db.execute(f"DELETE FROM {table} WHERE {column} = ?", (row[0],))  # noqa: S608
-
-
-def settle_by_receipt(db: sqlite3.Connection, identities: Identities, fact: ReceiptFact) -> None:
-    """A receipt for a message that is not here: it settles the chat's only unknown send of that time.
-
-    While another one is being handed over to the chat, it may be that one's, ahead of WhatsApp's answer.
-    """
-    if fact.contact is None:
-        return
-    chat = identities.chat(fact.chat)
-    if db.execute("SELECT 1 FROM outbox WHERE status = 'sending' AND chat_id = ?", (chat,)).fetchone():
-        return
-    for wa_id in fact.wa_ids:
-        if not wa_id.startswith(_LIBRARY_PREFIX):
-            continue
-        known = db.execute("SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, wa_id)).fetchone()
-        waiting = _unknown_in(db, chat, fact.at)
-        if known is None and len(waiting) == 1:
-            send_id, _, handed_at = waiting[0]
-            sent(db, send_id, wa_id, _time(min(fact.at, (handed_at or fact.at * 1000) / 1000)))
-
-
-def _unknown_in(db: sqlite3.Connection, chat: int, at: int) -> list[Any]:
-    return db.execute(
-        """SELECT id, request, handed_at FROM outbox WHERE status = 'unknown' AND chat_id = ?1
-        AND handed_at / 1000 BETWEEN ?2 - ?3 AND ?2 + 60 ORDER BY id""",
-        (chat, at, _WINDOW),
-    ).fetchall()
-
-
-def _says(request: SendRequest, fact: MessageFact) -> bool:
-    """Whether a message is what the request asked to send."""
-    content = content_of_request(request)
-    return content is not None and (content.kind, content.text) == (fact.content.kind, fact.content.text)
-
-
-def _contradicts(request: SendRequest, fact: MessageFact) -> bool:
-    """Whether a message is not what the request asked to send; one to forward does not tell its content."""
-    return content_of_request(request) is not None and not _says(request, fact)
+def _settle(db: sqlite3.Connection, send_id: int, wa_id: str) -> OutboxEntry:
+    (handed_at,) = db.execute("SELECT handed_at FROM outbox WHERE id = ?", (send_id,)).fetchone()
+    return sent(db, send_id, wa_id, _time(handed_at / 1000))
 
 
 def _tell(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:

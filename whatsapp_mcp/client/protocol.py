@@ -56,7 +56,9 @@ EXIT_DONE: Final = 0
 EXIT_BAD_ARGUMENTS: Final = 2
 """Exit code: the command line is wrong."""
 EXIT_NO_LIBRARY: Final = 3
-"""Exit code: neonize or the journal could not be opened, the log says why. Any other code: it died."""
+"""Exit code: neonize or the journal could not be opened, the log says why."""
+EXIT_NO_KEYS: Final = 4
+"""Exit code: the library could not write to `client.db`. Any other code: it died."""
 
 
 class EventCode(IntEnum):

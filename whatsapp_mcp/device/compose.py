@@ -1,5 +1,9 @@
 """What is sent, as WhatsApp's protobuf.
 
+Whatever is a message of its own carries a `messageSecret`, as it does in WhatsApp's own apps: others seal
+with it what they say about the message, and the client library keeps it together with the message's id
+(`traces.py`). What is posted in a channel is public and has none.
+
 A plain text goes as `conversation`; one that answers or mentions somebody as `extendedTextMessage` with a
 `contextInfo`, as WhatsApp's own apps do. What changes another message names it by its key.
 """
@@ -10,12 +14,14 @@ import secrets
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.device.files import file_message, forwarded_file
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
+    ADDON_KINDS,
     ContactCardContent,
     EditContent,
     FileContent,
@@ -41,15 +47,27 @@ _SECRET_BYTES: Final = 32
 _FORWARDED_ONCE: Final = 1
 
 
-async def compose(request: SendRequest, archive: ReadingArchive, call: CallClient) -> str:
-    """The E2E message of a request, in base64.
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A message as it is handed over: its `E2E.Message`, and the `messageSecret` in it."""
+
+    message: bytes
+    secret: bytes | None
+
+
+async def compose(request: SendRequest, archive: ReadingArchive, call: CallClient) -> Composed:
+    """The E2E message of a request, with a new secret if it is one that has a secret.
 
     Raises:
         MessageNotFound: The message that is answered or changed is not in the archive.
         WhatsAppError: A file could not be uploaded, a vote not be encrypted.
     """
     message = await _message(request, archive, call)
-    return b64encode(message.SerializeToString()).decode()
+    secret = None
+    if request.content.kind not in ADDON_KINDS and not Jid.parse(request.chat).is_channel:
+        secret = secrets.token_bytes(_SECRET_BYTES)
+        message.messageContextInfo.messageSecret = secret
+    return Composed(message.SerializeToString(), secret)
 
 
 async def _message(request: SendRequest, archive: ReadingArchive, call: CallClient) -> E2E.Message:
@@ -98,8 +116,7 @@ def message_of(request: SendRequest) -> E2E.Message:
                 options=[E2E.PollCreationMessage.Option(optionName=option) for option in options],
                 selectableOptionsCount=len(options) if multiple else 1,
             )
-            secret = E2E.MessageContextInfo(messageSecret=secrets.token_bytes(_SECRET_BYTES))
-            return E2E.Message(pollCreationMessage=poll, messageContextInfo=secret)
+            return E2E.Message(pollCreationMessage=poll)
         case _:
             raise Unsupported(f"A {request.content.kind} cannot be sent like this.")
 

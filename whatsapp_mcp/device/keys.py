@@ -17,7 +17,7 @@ from typing import Final
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import LID_SERVER, Jid
 
-_QUERY: Final = "SELECT jid, lid, push_name FROM whatsmeow_device LIMIT 1"
+_QUERY: Final = "SELECT jid, lid, push_name, registration_id FROM whatsmeow_device LIMIT 1"
 _LID_QUERY: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_LIMIT: Final = 2.0
@@ -34,11 +34,13 @@ class StoredDevice:
         jid: Its own address with the device number.
         lid: The hidden form of the account's address, if known.
         name: The account's name on WhatsApp, if known.
+        registration: The number that the library drew for this device when it was linked.
     """
 
     jid: Jid
     lid: str | None
     name: str | None
+    registration: int = 0
 
     @property
     def number(self) -> str | None:
@@ -74,7 +76,7 @@ def stored_device(path: Path) -> StoredDevice | None:
     except InvalidArgument:
         logger.warning("client.db names a device that is no address")
         return None
-    return StoredDevice(jid, _bare(row[1]), row[2] or None)
+    return StoredDevice(jid, _bare(row[1]), row[2] or None, int(row[3]))
 
 
 def _bare(address: object) -> str | None:

@@ -31,6 +31,7 @@ from whatsapp_mcp.device.reports import is_from_phone
 from whatsapp_mcp.device.state import Link
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.topics import Topics
+from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -93,10 +94,12 @@ class LocalDevice(Acts, Topics):
         self._phone_seen_at: datetime | None = None
         self._trouble: str | None = None
         self._lids_known: set[Jid] = set()
+        self._running: set[int] = set()
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
+        self._make_client: Callable[[int], Client] = partial(make, program=program) if program else make
         self._loop = ReconnectLoop(
             self._clients,
-            partial(make, program=program) if program else make,
+            self._launch,
             tasks,
             partial(keys.forget, folder.client_db),
             record,
@@ -109,6 +112,12 @@ class LocalDevice(Acts, Topics):
         self._ingest = Ingest(
             folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self._saw
         )
+        self._traces = Traces(
+            folder.client_db,
+            device=lambda: self._owner,
+            generation=lambda: self._clients.generation,
+            ended=self._has_ended,
+        )
         self._outbox = Outbox(
             archive,
             self._hand_over,
@@ -116,6 +125,8 @@ class LocalDevice(Acts, Topics):
             call=self.call,
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
+            traces=self._traces,
+            doubt=self._doubt,
         )
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
 
@@ -146,9 +157,20 @@ class LocalDevice(Acts, Topics):
 
     # What the client says.
 
+    def _launch(self, generation: int) -> Client:
+        self._running.add(generation)
+        return self._make_client(generation)
+
+    def _has_ended(self, generation: int) -> bool:
+        """Whether that client is gone, and a later one has taken its place at WhatsApp."""
+        is_earlier = generation < self._loop.link.generation and generation not in self._running
+        return is_earlier and self._is_online()
+
     def _report(self, event: state.ClientEvent) -> None:
         link = self._loop.link
         if isinstance(event, state.Ended):
+            self._running.discard(event.generation)
+            self._outbox.poke()
             # It may have journaled what it could no longer announce.
             self._ingest.poke()
             if link.running and event.generation == link.generation and link.online_at is not None:
@@ -264,10 +286,16 @@ class LocalDevice(Acts, Topics):
             async with self._clients.use(deadline) as client:
                 return await client.call(method, params, deadline=deadline)
         except DeadlineExceeded:
-            self._loop.post(state.Doubtful(generation, "WhatsApp did not answer a call in time."))
+            self._doubt(generation)
             raise
 
-    async def _hand_over(self, chat: str, message: str, deadline: float) -> dict[str, Any]:
+    def _doubt(self, generation: int | None = None) -> None:
+        asked = self._clients.generation if generation is None else generation
+        self._loop.post(state.Doubtful(asked, "WhatsApp did not answer a call in time."))
+
+    async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
+        if not self._traces.is_here(handed_to):
+            raise NotConnected("The client was replaced before it got the message.")
         try:
             return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
         finally:

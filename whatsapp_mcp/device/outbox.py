@@ -1,16 +1,22 @@
 """The outbox: sends that were accepted, on their way to WhatsApp.
 
 An accepted send is a row of the archive before anything else happens, so it survives every process. One
-line per chat keeps the order. A send that was handed over and not answered is `unknown` and never resent:
-only a receipt or the copy from another device settles it (the archive does, when it comes in).
+line per chat keeps the order.
+
+A send that was handed over and not answered is `unknown`. What the client library has noted (`traces.py`)
+then tells one of two things. Either its id: from there on whatever names the message settles the send (the
+archive does, when it comes in). Or that it never went out: it goes back to the queue, ahead of what was
+accepted after it. Changes of a message carry no secret; those that change nothing the second time go back to
+the queue in any case.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from base64 import b64decode
-from collections.abc import Awaitable, Callable
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -19,14 +25,16 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, OutboxEntry
 from whatsapp_mcp.device.clock import Clock, within
-from whatsapp_mcp.device.compose import CallClient, compose
+from whatsapp_mcp.device.compose import CallClient, Composed, compose
 from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import (
     Busy,
     DeadlineExceeded,
     InvalidArgument,
     NotConnected,
     NotLinked,
+    Rejected,
     SendUnknown,
     WhatsAppError,
 )
@@ -35,7 +43,9 @@ from whatsapp_mcp.models import SendRequest, SendResult, SendStatus
 KEPT_FOR: Final = timedelta(days=1)
 """How long a queued send waits for the link before it fails."""
 SEND_DEADLINE: Final = 30.0
-"""Seconds after which an unanswered hand-over counts as unknown."""
+"""Seconds after which an unanswered hand-over counts as unknown; its answer is still taken when it comes."""
+LAST_ANSWER: Final = 240.0
+"""Seconds after which no answer comes any more: the library gives each of its queries 75."""
 _LINES: Final = 8
 """Chats that are served at once."""
 _LOOK_AGAIN: Final = 15.0
@@ -45,8 +55,15 @@ _KEEP_ATTEMPTS: Final = 8
 
 logger = logging.getLogger(__name__)
 
-HandOver = Callable[[str, str, float], Awaitable[dict[str, Any]]]
-"""(jid, message in base64, deadline) to {id, timestamp}."""
+_REPEATABLE: Final = frozenset({"reaction", "edit", "revoke", "vote"})
+"""Contents that say what a message shall be like: said twice, it is no different."""
+_RETURNS: Final = 5
+"""How often a send goes back to the queue because the client ended."""
+_ENDED: Final = "The server ended between handing over and the answer."
+_NOT_TOLD: Final = "Nobody can tell whether it went out: the computer was restarted, or a phone linked anew."
+
+HandOver = Callable[[str, str, str, float], Awaitable[dict[str, Any]]]
+"""(jid, message in base64, which client it is for, deadline) to {id, timestamp}."""
 
 
 class Outbox:
@@ -57,6 +74,8 @@ class Outbox:
         call: Asks the current client, for what a message needs before it can be handed over.
         online: Whether the link is up.
         linked: Whether a phone is linked.
+        traces: What the client library knows of earlier messages.
+        doubt: Told when a hand-over is not answered in time.
     """
 
     def __init__(
@@ -68,6 +87,8 @@ class Outbox:
         call: CallClient,
         online: Callable[[], bool],
         linked: Callable[[], bool],
+        traces: Traces,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
         self._archive = archive
         self._hand_over = hand_over
@@ -75,8 +96,12 @@ class Outbox:
         self._clock = clock
         self._online = online
         self._linked = linked
+        self._traces = traces
+        self._doubt = doubt
         self._wake = anyio.Event()
         self._lines: set[str] = set()
+        self._handed_over: set[int] = set()
+        self._returns: Counter[int] = Counter()
         self._slots = anyio.Semaphore(_LINES)
         self._settled: dict[int, anyio.Event] = {}
         self._refusals: dict[int, WhatsAppError] = {}
@@ -128,9 +153,7 @@ class Outbox:
         """What the last host had handed over without an answer is unknown from now on."""
         for entry in await self._archive.outbox_unsettled():
             if entry.status is SendStatus.SENDING:
-                await self._archive.outbox_unknown(
-                    entry.send_id, "The server ended between handing over and the answer."
-                )
+                await self._archive.outbox_unknown(entry.send_id, _ENDED)
 
     def poke(self) -> None:
         """Look at the outbox again: the link is up, or something was accepted."""
@@ -142,78 +165,157 @@ class Outbox:
         async with anyio.create_task_group() as tasks:
             while True:
                 self._wake = anyio.Event()
+                await self._look_for_unknown()
                 await self._dispatch(tasks)
                 await within(self._clock, _LOOK_AGAIN, lambda: _wait(self._wake))
 
     async def _dispatch(self, tasks: TaskGroup) -> None:
-        for entry in await self._archive.outbox_unsettled():
-            if entry.status is not SendStatus.QUEUED:
-                continue
-            if entry.expires_at is not None and entry.expires_at <= self._clock.now():
+        entries = await self._archive.outbox_unsettled()
+        for entry in entries:
+            if entry.status is SendStatus.QUEUED and self._is_late(entry):
                 await self._fail(entry, NotConnected("It expired before the link to WhatsApp came back."))
-            elif self._online() and entry.request.chat not in self._lines:
-                self._lines.add(entry.request.chat)
-                tasks.start_soon(self._serve, entry.request.chat)
+        if self._online():
+            for chat in self._heads(entries).keys() - self._lines:
+                self._lines.add(chat)
+                tasks.start_soon(self._serve, chat, tasks)
 
-    async def _serve(self, chat: str) -> None:
+    async def _serve(self, chat: str, tasks: TaskGroup) -> None:
         """Hand over what is queued for one chat, in order."""
         try:
             async with self._slots:
                 while self._online() and (entry := await self._next(chat)) is not None:
-                    if not await self._deliver(entry):
-                        break
+                    await self._deliver(entry, tasks)
         finally:
             self._lines.discard(chat)
         # Something may have been queued between the last look and now.
         self._wake.set()
 
     async def _next(self, chat: str) -> OutboxEntry | None:
-        for entry in await self._archive.outbox_unsettled():
-            if entry.request.chat == chat and entry.status is SendStatus.QUEUED:
-                return entry
-        return None
+        return self._heads(await self._archive.outbox_unsettled()).get(chat)
 
-    async def _deliver(self, entry: OutboxEntry) -> bool:
-        """Hand one over and keep the outcome; False when the line must wait for the link."""
-        send_id = entry.send_id
+    def _heads(self, entries: Iterable[OutboxEntry]) -> dict[str, OutboxEntry]:
+        """By chat, what goes out next: nothing while an earlier send may yet come back to the queue."""
+        first: dict[str, OutboxEntry] = {}
+        for entry in entries:
+            may_come_back = _is_open(entry) and not self._traces.is_here(entry.handed_to or "")
+            if may_come_back or (entry.status is SendStatus.QUEUED and not self._is_late(entry)):
+                first.setdefault(entry.request.chat, entry)
+        return {chat: entry for chat, entry in first.items() if entry.status is SendStatus.QUEUED}
+
+    def _is_late(self, entry: OutboxEntry) -> bool:
+        return entry.expires_at is not None and entry.expires_at <= self._clock.now()
+
+    async def _look_for_unknown(self) -> None:
+        """Find out what became of sends without an answer, as far as that can be known now."""
+        for entry in await self._archive.outbox_unsettled():
+            if _is_open(entry) and entry.send_id not in self._handed_over:
+                try:
+                    await self._look_for(entry, entry.handed_to or "")
+                except sqlite3.Error as error:
+                    logger.warning("what became of send %d cannot be looked up: %s", entry.send_id, error)
+
+    async def _look_for(self, entry: OutboxEntry, handed_to: str) -> None:
+        # Asked first: what is not found afterwards will not be there later either.
+        is_over = self._traces.is_over(handed_to)
+        reason = entry.reason or _ENDED
+        found = None if entry.secret is None else await self._traces.message_id(entry.secret)
+        if found is not None:
+            await self._archive.outbox_unknown(entry.send_id, reason, message_id=found)
+            self._settle(entry.send_id)
+        elif not is_over:
+            return
+        elif entry.request.content.kind in _REPEATABLE or (
+            entry.secret is not None and self._traces.would_tell(handed_to)
+        ):
+            await self._take_back(entry)
+        else:
+            reason = reason if entry.secret is None else _NOT_TOLD
+            await self._archive.outbox_unknown(entry.send_id, reason, traceable=False)
+            self._settle(entry.send_id)
+
+    async def _take_back(self, entry: OutboxEntry) -> None:
+        """It has not gone out: it is next again, unless it ends every client that it is given to."""
+        self._returns[entry.send_id] += 1
+        if self._returns[entry.send_id] > _RETURNS:
+            await self._fail(
+                entry,
+                Rejected("The client ended each time that this was handed to it; it was not sent."),
+            )
+            return
+        logger.info("send %d had not gone out", entry.send_id)
+        await self._archive.outbox_queued(entry.send_id)
+
+    async def _deliver(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
+        """Hand one over and wait for its outcome, so that the next one comes after it."""
         try:
-            message = await compose(entry.request, self._archive, self._call)
+            composed = await compose(entry.request, self._archive, self._call)
         except (NotConnected, Busy):
             await self._clock.sleep(_RETRY_PAUSE)
-            return False
+            return
         except WhatsAppError as error:
             await self._fail(entry, error)
-            return True
+            return
+        handed_to = self._traces.handed_to()
         try:
-            await self._archive.outbox_sending(send_id)
+            await self._archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=composed.secret)
         except InvalidArgument:
-            logger.info("send %d was withdrawn", send_id)
-            return True
+            logger.info("send %d was withdrawn", entry.send_id)
+            return
         except WhatsAppError as error:
             await self._fail(entry, error)
-            return True
+            return
+        kept = anyio.Event()
+        tasks.start_soon(self._hand_over_and_keep, entry, composed, handed_to, kept)
+        if await within(self._clock, SEND_DEADLINE, lambda: _wait(kept)) is None:
+            self._doubt()
+            await self._keep_unknown(entry.send_id, composed.secret, "WhatsApp has not answered yet.")
+
+    async def _hand_over_and_keep(
+        self, entry: OutboxEntry, composed: Composed, handed_to: str, kept: anyio.Event
+    ) -> None:
+        """Give a message to the client and keep what comes of it, however late that is."""
+        send_id = entry.send_id
+        message = b64encode(composed.message).decode()
+        self._handed_over.add(send_id)
         try:
-            answer = await self._hand_over(entry.request.chat, message, SEND_DEADLINE)
-        except (SendUnknown, DeadlineExceeded, Busy) as error:
+            answer = await self._hand_over(entry.request.chat, message, handed_to, LAST_ANSWER)
+        except Busy as error:
+            # The client ended: the next look at what it has noted decides.
             await self._archive.outbox_unknown(send_id, error.message)
+        except (SendUnknown, DeadlineExceeded) as error:
+            await self._keep_unknown(send_id, composed.secret, error.message)
         except NotConnected:
             await self._archive.outbox_queued(send_id)
             await self._clock.sleep(_RETRY_PAUSE)
-            return False
         except WhatsAppError as error:
             await self._fail(entry, error)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._archive.outbox_unknown(
-                    send_id, "The server ended between handing over and the answer."
-                )
+                await self._archive.outbox_unknown(send_id, _ENDED)
             raise
         else:
             with anyio.CancelScope(shield=True):
-                await self._keep_sent(send_id, answer, b64decode(message))
+                await self._keep_sent(send_id, answer, composed.message)
             self.last_sent_at = self._clock.now()
-        self._settle(send_id)
-        return True
+            self._settle(send_id)
+        finally:
+            self._handed_over.discard(send_id)
+            kept.set()
+            self._wake.set()
+
+    async def _keep_unknown(self, send_id: int, secret: bytes | None, reason: str) -> None:
+        """No answer came from a client that lives: what it has noted so far is told to who waits."""
+        message_id = None
+        try:
+            message_id = None if secret is None else await self._traces.message_id(secret)
+        except sqlite3.Error as error:
+            logger.warning("the id of send %d cannot be looked up: %s", send_id, error)
+        try:
+            await self._archive.outbox_unknown(send_id, reason, message_id=message_id)
+        except InvalidArgument:
+            logger.info("send %d was settled meanwhile", send_id)
+        else:
+            self._settle(send_id)
 
     async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> None:
         """WhatsApp has it: write that down, however long the disk takes to have room."""
@@ -234,13 +336,21 @@ class Outbox:
         self._settle(entry.send_id)
 
     def _settle(self, send_id: int) -> None:
+        self._returns.pop(send_id, None)
         waiting = self._settled.get(send_id)
         if waiting is not None:
             waiting.set()
 
 
-async def _wait(event: anyio.Event) -> None:
+async def _wait(event: anyio.Event) -> bool:
     await event.wait()
+    return True
+
+
+def _is_open(entry: OutboxEntry) -> bool:
+    """Whether something may yet be found out about a send without an answer."""
+    is_unknown = entry.status is SendStatus.UNKNOWN and entry.message_id is None
+    return is_unknown and entry.handed_to is not None
 
 
 def _is_settled(entry: OutboxEntry) -> bool:
