@@ -84,6 +84,8 @@ async def test_words_are_found_whatever_the_script(archive: Archive, query: str,
         ("50%", set()),
         ("_", set()),
         ("京に", {3}),
+        ("etin OR 2024-0", {9, 10}),
+        ("京に | etin noon", {9}),
     ],
 )
 async def test_the_inside_of_words_is_found_in_substring_mode(
@@ -151,6 +153,13 @@ async def people(archive: Archive) -> None:
         ("plan is:mine", "P4"),
         ("is:unread in:bob", "P2"),
         ("-club plan", "P6 P5 P4 P2 P1"),
+        ("drawing OR mine", "P5 P4"),
+        ("drawing | mine OR https", "P6 P5 P4"),
+        ("plan drawing OR mine OR club", "P5 P4 P3"),
+        ('plan "from bob" OR mine -club', "P4 P2"),
+        ("from:bob club OR drawing", "P5"),
+        ("OR plan", ""),
+        ("mine OR", "P4"),
         ("-plan", ""),
         ("from:nobody", ""),
         ("has:nonsense", ""),
@@ -265,7 +274,7 @@ async def test_every_word_of_a_text_finds_it(archive: Archive, text: str) -> Non
 
 def test_a_query_is_taken_apart() -> None:
     query = parse('hello "two words" -no pre* from:ana -in:"Book Club" has:image 10:30 http://x.org')
-    assert [term.tokens for term in query.wanted] == [
+    assert [term.tokens for term in query.terms] == [
         ("hello",),
         ("two", "words"),
         ("pre",),
@@ -273,7 +282,7 @@ def test_a_query_is_taken_apart() -> None:
         ("http", "x", "org"),
     ]
     assert [term.tokens for term in query.unwanted] == [("no",)]
-    assert query.wanted[2].prefix
+    assert query.terms[2].prefix
     assert (query.senders, query.places, query.has) == (
         [("ana", False)],
         [("Book Club", True)],

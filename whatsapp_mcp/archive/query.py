@@ -1,7 +1,7 @@
 """The search language, read so that nothing is ever an error.
 
-Words, `"phrases"`, `prefix*`, `-exclusion`; `from:`, `in:`, `has:`, `is:`, `before:`, `after:` with a word or
-a `"quoted value"`. What does not make sense as an operator is searched as text.
+Words, `"phrases"`, `prefix*`, `-exclusion`; `this OR that`, which binds closer than words side by side; `from:`,
+`in:`, `has:`, `is:`, `before:`, `after:` with a word or a `"quoted value"`. What does not make sense as an operator is searched as text.
 """
 
 from __future__ import annotations
@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Final
+from typing import Final, TypeVar
 
 from whatsapp_mcp.archive.normalise import tokens, tokens_text
 from whatsapp_mcp.models import MessageKind
 
+_T = TypeVar("_T")
 _PIECE: Final = re.compile(
     r"""(?P<no>-)?(?:(?P<op>[a-zA-Z]{2,6}):)?(?:["“”„«](?P<quoted>[^"“”»]*)["“”»]?|(?P<word>[^\s"“”„«»]+))"""
 )
+_OR: Final = {"OR", "|"}
 _OPERATORS: Final = {"from", "in", "has", "is", "before", "after", "since", "until"}
 HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
     "image": (MessageKind.IMAGE,),
@@ -58,9 +60,12 @@ class Term:
 
 @dataclass(slots=True)
 class Query:
-    """A query taken apart; `senders` and `places` are names as typed, with whether they are excluded."""
+    """A query taken apart: any term of each tuple in `wanted` is to be found, any text of each in `texts`.
 
-    wanted: list[Term] = field(default_factory=list[Term])
+    `senders` and `places` are names as typed, with whether they are excluded.
+    """
+
+    wanted: list[tuple[Term, ...]] = field(default_factory=list[tuple[Term, ...]])
     unwanted: list[Term] = field(default_factory=list[Term])
     senders: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     places: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
@@ -68,31 +73,53 @@ class Query:
     states: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     since: datetime | None = None
     until: datetime | None = None
-    text: list[str] = field(default_factory=list[str])
+    texts: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
 
-    def add_text(self, text: str, excluded: bool = False, exact: bool = False) -> None:
-        """Search a piece as text."""
+    @property
+    def terms(self) -> list[Term]:
+        """Every term that may be found."""
+        return [term for alternatives in self.wanted for term in alternatives]
+
+    def add_text(
+        self, text: str, excluded: bool = False, exact: bool = False, alternative: bool = False
+    ) -> None:
+        """Search a piece as text: beside what is searched already, or instead of the last of it."""
         found = tokens(text)
         if found:
             prefix = text.endswith("*") and not exact
             cut = tokens_text(text).replace('"', " ").replace("\x00", " ").strip(" *")
-            (self.unwanted if excluded else self.wanted).append(Term(tuple(found), prefix, cut))
+            term = Term(tuple(found), prefix, cut)
+            if excluded:
+                self.unwanted.append(term)
+            else:
+                _add(self.wanted, term, alternative)
         if not excluded:
-            self.text.append(text if exact else text.rstrip("*"))
+            _add(self.texts, text if exact else text.rstrip("*"), alternative)
+
+
+def _add(groups: list[tuple[_T, ...]], one: _T, alternative: bool) -> None:
+    if alternative and groups:
+        groups[-1] = (*groups[-1], one)
+    else:
+        groups.append((one,))
 
 
 def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
     """Take a query apart; dates are days in `zone`."""
     query = Query()
+    alternative = False
     for piece in _PIECE.finditer(text):
         excluded = piece["no"] is not None
         operator = (piece["op"] or "").lower()
         quoted = piece["quoted"]
         value = piece["word"] if quoted is None else quoted
-        if operator in _OPERATORS and _operate(query, operator, value.strip(), excluded, zone, now):
+        if piece[0] in _OR and query.texts and not alternative:
+            alternative = True
             continue
-        whole = f"{piece['op']}:{value}" if piece["op"] else value
-        query.add_text(whole, excluded, exact=quoted is not None)
+        if not (operator in _OPERATORS and _operate(query, operator, value.strip(), excluded, zone, now)):
+            whole = f"{piece['op']}:{value}" if piece["op"] else value
+            query.add_text(whole, excluded, quoted is not None, alternative)
+        alternative = False
     return query
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, tzinfo
 from typing import Any, Final, Literal
@@ -12,7 +13,7 @@ from typing import Any, Final, Literal
 from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
 from whatsapp_mcp.archive.facts import UNREAD_SQL, Flag
 from whatsapp_mcp.archive.normalise import fold
-from whatsapp_mcp.archive.query import HAS, Query, parse
+from whatsapp_mcp.archive.query import HAS, Query, Term, parse
 from whatsapp_mcp.archive.records import (
     MessageFilter,
 )
@@ -142,10 +143,10 @@ def _words(
     last: int | None,
     mark: str,
 ) -> Page[Message]:
-    wanted = " AND ".join(term.match() for term in query.wanted)
+    wanted = " AND ".join(_any(alternatives) for alternatives in query.wanted)
     match = " AND ".join([f"body : ({wanted})", *scopes])
     if query.unwanted:
-        match = f"({match}) NOT body : (" + " OR ".join(term.match() for term in query.unwanted) + ")"
+        match = f"({match}) NOT body : {_any(query.unwanted)}"
     bounds, rest = ["fts MATCH ?"], list[str]()
     inner, outer = list[Any](), list[Any]()
     for condition, filled in _with_values(conditions, values):
@@ -174,6 +175,10 @@ def _words(
     ids = [row[0] for row in found]
     following = cursor.encode(mark, ids[limit - 1]) if len(ids) > limit else None
     return Page(_load(db, ids[:limit], query), following)
+
+
+def _any(terms: Sequence[Term]) -> str:
+    return "(" + " OR ".join(term.match() for term in terms) + ")"
 
 
 def _with_values(conditions: list[str], values: list[Any]) -> list[tuple[str, list[Any]]]:
@@ -210,7 +215,7 @@ def _without_words(
     conditions, values = [*conditions], [*values]
     if query.unwanted:
         conditions.append("m.id NOT IN (SELECT rowid FROM fts WHERE fts MATCH ?)")
-        values.append("body : (" + " OR ".join(term.match() for term in query.unwanted) + ")")
+        values.append(f"body : {_any(query.unwanted)}")
     elif not conditions:
         return Page(())
     if last is not None:
@@ -235,19 +240,19 @@ def _substring(
     mark: str,
 ) -> Page[Message]:
     """Read the texts newest first until the page is full or the time is up; the cursor then goes on."""
-    wanted = [fold(text) for text in query.text if fold(text)]
+    wanted = [parts for texts in query.texts if (parts := [part for text in texts if (part := fold(text))])]
     if not wanted:
         return _without_words(db, query, conditions, values, limit, last, mark)
     conditions, values = [*conditions], [*values]
-    for text in wanted:
-        if text.isascii():
-            conditions.append(
-                "(m.text LIKE ? ESCAPE '\\' OR m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL)"
-            )
-            values.append(f"%{queries.like(text)}%")
+    for parts in wanted:
+        if all(part.isascii() for part in parts):
+            like = "m.text LIKE ? ESCAPE '\\' OR " * len(parts)
+            conditions.append(f"({like}m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL)")
+            values += [f"%{queries.like(part)}%" for part in parts]
     if last is not None:
         conditions.append("m.id < ?")
         values.append(last)
+    marked = [part for parts in wanted for part in parts]
     end = time.monotonic() + _SCAN_SECONDS
     where = " AND ".join(conditions) or "1"
     reading = db.execute(
@@ -260,22 +265,22 @@ def _substring(
             for message, text, file_name in batch:
                 seen = message
                 plain = fold(f"{text}\n{file_name}" if file_name else text)
-                if all(part in plain for part in wanted):
+                if all(any(part in plain for part in parts) for parts in wanted):
                     hits.append(message)
                     if len(hits) > limit:
                         return Page(
-                            _load(db, hits[:limit], query, wanted[0]), cursor.encode(mark, hits[limit - 1])
+                            _load(db, hits[:limit], query, marked), cursor.encode(mark, hits[limit - 1])
                         )
             if time.monotonic() > end:
                 note = f"Searched back to {rows.time_of(seen):%Y-%m-%d}; go on with the cursor."
-                return Page(_load(db, hits, query, wanted[0]), cursor.encode(mark, seen), (note,))
+                return Page(_load(db, hits, query, marked), cursor.encode(mark, seen), (note,))
     finally:
         reading.close()
-    return Page(_load(db, hits, query, wanted[0]))
+    return Page(_load(db, hits, query, marked))
 
 
 def _load(
-    db: sqlite3.Connection, ids: list[int], query: Query, substring: str | None = None
+    db: sqlite3.Connection, ids: list[int], query: Query, substrings: Sequence[str] = ()
 ) -> tuple[Message, ...]:
     """The messages with these ids, in this order, with snippets."""
     if not ids:
@@ -287,16 +292,19 @@ def _load(
     ordered = [found[message] for message in ids if message in found]
     cut: dict[int, str] = {}
     for row in ordered:
-        snippet = _snippet(row, query, substring)
+        snippet = _snippet(row, query, substrings)
         if snippet is not None:
             cut[row[0]] = snippet
     return rows.messages(db, ordered, cut)
 
 
-def _snippet(row: Any, query: Query, substring: str | None) -> str | None:
+def _snippet(row: Any, query: Query, substrings: Sequence[str]) -> str | None:
     details = json.loads(row[11]) if row[11] and '"options"' in row[11] else {}
     for text in (row[7], row[17] or "", ", ".join(details.get("options", ()))):
-        found = snippets.of_substring(text, substring) if substring else snippets.of_terms(text, query.wanted)
+        if substrings:
+            found = next((cut for one in substrings if (cut := snippets.of_substring(text, one))), None)
+        else:
+            found = snippets.of_terms(text, query.terms)
         if found is not None:
             return found
     return None

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 async def search_messages(
     call: Call,
     query: Annotated[
-        str, Field(description='Words, "phrases", pre*, -not, from:, in:, has:, before:, after:')
+        str, Field(description='Words, "phrases", pre*, OR, -not, from:, in:, has:, before:, after:')
     ],
     chat: ChatArg | None = None,
     sender: ChatArg | None = None,
