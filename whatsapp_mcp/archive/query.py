@@ -1,7 +1,8 @@
 """The search language, read so that nothing is ever an error.
 
-Words, `"phrases"`, `prefix*`, `-exclusion`; `this OR that`, which binds closer than words side by side; `from:`,
-`in:`, `has:`, `is:`, `before:`, `after:` with a word or a `"quoted value"`. What does not make sense as an operator is searched as text.
+Words, `"phrases"`, `prefix*`, `-exclusion`; `this OR that`, which binds closer than words side by side;
+`from:`, `in:`, `has:`, `is:`, `before:`, `after:` with a word or a `"quoted value"`. What does not make
+sense as an operator is searched as text.
 """
 
 from __future__ import annotations
