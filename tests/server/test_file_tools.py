@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
+from tests.device.footage import RED, gif, png, size, video
 from tests.server.conftest import BOB
 from tests.server.fakes import FakeDevice
 from tests.server.test_core_tools import answer, refusal
@@ -59,9 +60,76 @@ async def test_the_kind_is_judged_by_content(client: Client, device: FakeDevice)
         caption="Look",
     )
     content = content_of(device)
-    assert (content.kind, content.mime_type, content.caption) == ("image", "image/png", "Look")
-    assert read(content.path) == PNG
+    assert (content.kind, content.mime_type, content.caption) == ("image", "image/jpeg", "Look")
+    assert media.mime_type_of(read(content.path)) == "image/jpeg"
     assert device.sends[0].chat == BOB
+
+
+def encoded(content: bytes) -> str:
+    """As an agent passes it."""
+    return base64.b64encode(content).decode()
+
+
+@pytest.mark.parametrize(("hd", "width"), [(False, 1600), (True, 4096)])
+async def test_a_photo_is_sent_at_the_usual_size_or_in_hd(
+    client: Client, device: FakeDevice, hd: bool, width: int
+) -> None:
+    await answer(client, "send_file", chat="Bob", data=encoded(png(5000, 1000, RED)), hd=hd)
+    content = content_of(device)
+    assert (content.width, content.height) == (width, round(width / 5))
+    assert size(read(content.path))[0] == width
+    assert content.thumbnail is not None
+    assert max(size(base64.b64decode(content.thumbnail))) <= 96
+
+
+async def test_a_document_goes_as_it_is(client: Client, device: FakeDevice) -> None:
+    await answer(client, "send_file", chat="Bob", data=encoded(PNG), kind="document", file_name="x.png")
+    content = content_of(device)
+    assert (content.kind, content.mime_type, content.file_name) == ("document", "image/png", "x.png")
+    assert read(content.path) == PNG
+
+
+async def test_an_animated_gif_becomes_a_looping_video(
+    client: Client, device: FakeDevice, tmp_path: Path
+) -> None:
+    for frames, kind, mime_type in ((3, "gif", "video/mp4"), (1, "image", "image/jpeg")):
+        device.sends.clear()
+        gif(tmp_path / "a.gif", frames)
+        await answer(client, "send_file", chat="Bob", data=encoded(read(str(tmp_path / "a.gif"))))
+        content = content_of(device)
+        assert (content.kind, content.mime_type) == (kind, mime_type)
+        assert media.mime_type_of(read(content.path)) == mime_type
+        assert content.thumbnail is not None
+
+
+async def test_a_video_is_told_with_length_size_and_preview(
+    client: Client, device: FakeDevice, tmp_path: Path
+) -> None:
+    video(tmp_path / "a.mp4", seconds=3)
+    clip = read(str(tmp_path / "a.mp4"))
+    await answer(client, "send_file", chat="Bob", data=encoded(clip))
+    content = content_of(device)
+    assert (content.kind, content.duration, content.width, content.height) == ("video", 3, 64, 48)
+    assert content.thumbnail is not None
+    assert read(content.path) == clip
+    await answer(client, "send_file", chat="Bob", data=encoded(clip), kind="gif")
+    silent = device.sends[1].content
+    assert isinstance(silent, FileContent)
+    assert (silent.kind, silent.mime_type) == ("gif", "video/mp4")
+
+
+async def test_a_voice_note_that_is_opus_already_goes_as_it_is_with_its_waveform(
+    client: Client, device: FakeDevice
+) -> None:
+    await answer(client, "send_file", chat="Bob", data=encoded(sound()), kind="voice")
+    made = read(content_of(device).path)
+    await answer(client, "send_file", chat="Bob", data=encoded(made), kind="voice")
+    again = device.sends[1].content
+    assert isinstance(again, FileContent)
+    assert read(again.path) == made
+    assert again.duration == 1
+    assert again.waveform is not None
+    assert max(base64.b64decode(again.waveform)) == 100
 
 
 async def test_a_voice_note_is_opus_with_duration_and_waveform(client: Client, device: FakeDevice) -> None:
@@ -127,14 +195,3 @@ async def test_bad_files_are_refused_and_nothing_is_sent(
 )
 def test_first_bytes_say_what_a_file_is(head: bytes, mime_type: str | None) -> None:
     assert media.mime_type_of(head) == mime_type
-
-
-def test_a_picture_is_made_small_and_loses_its_metadata(tmp_path: Path) -> None:
-    path = tmp_path / "a.png"
-    path.write_bytes(PNG)
-    jpeg = media.picture(path, 1024)
-    assert jpeg is not None
-    assert media.mime_type_of(jpeg) == "image/jpeg"
-    assert b"Exif" not in jpeg
-    path.write_bytes(b"no picture")
-    assert media.picture(path, 1024) is None

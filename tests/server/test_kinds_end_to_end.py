@@ -98,7 +98,7 @@ async def test_files_go_out_and_come_in(whatsapp: WhatsApp, home: Path) -> None:
                 sent = await call(client, "send_file", chat="Ann", data=encoded, kind=kind, caption=caption)
                 got = await ann.receives()
                 assert got.id == sent["message_id"]
-                assert kind == "voice" or whatsapp.media.open(got.message) == data
+                assert kind != "document" or whatsapp.media.open(got.message) == data
             listed = await call(client, "list_messages", chat="Ann", from_me=True)
             assert [message["kind"] for message in listed["messages"]] == ["image", "voice", "document"]
             assert listed["messages"][0]["text"] == "Mine"

@@ -23,7 +23,6 @@ _UPLOADED_AS: Final = {
     "document": "document",
     "sticker": "sticker",
 }
-VOICE_MIME: Final = "audio/ogg; codecs=opus"
 
 
 async def file_message(

@@ -1,25 +1,20 @@
-"""Looking into files, and making what WhatsApp wants of them, with PyAV (extra `media`).
+"""What a file is and looks like, judged by its content.
 
-Everything here blocks and belongs into a worker thread. Without PyAV nothing can be looked into: sizes and
-previews are then left out, and only what is Opus already can be a voice note.
+Looking into it takes PyAV; without it only the first bytes are judged, and sizes and previews are left out.
 """
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.device.decoding import UNREADABLE, pyav, reader, upright
+from whatsapp_mcp.device.pictures import jpeg
 
-WAVEFORM_POINTS: Final = 64
-_LOUDEST: Final = 100
-_VOICE_RATE: Final = 48_000
 _PREVIEW: Final = 96
-_JPEG_QUALITY: Final = 6
-_UNREADABLE: Final = (OSError, ValueError, IndexError, EOFError, RuntimeError)
-"""What PyAV raises for a file that it cannot read (its own errors are among them)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,107 +27,32 @@ class Looks:
     thumbnail: bytes | None = None
 
 
-def _av() -> Any:
-    try:
-        import av
-    except ImportError:
-        return None
-    return av
-
-
 def look(path: Path) -> Looks:
     """Look into an image, video or audio file; what cannot be seen is None."""
-    av = _av()
+    av = pyav()
     if av is None:
         return Looks()
     try:
-        with av.open(str(path)) as container:
-            duration = round(container.duration / av.time_base) if container.duration else None
+        with reader(av, path) as container:
+            duration = max(1, round(container.duration / av.time_base)) if container.duration else None
             if not container.streams.video:
                 return Looks(duration=duration)
-            frame = next(container.decode(video=0))
-            return Looks(duration, frame.width, frame.height, _jpeg(av, frame, _PREVIEW))
-    except (StopIteration, *_UNREADABLE):
+            frame = upright(av, next(container.decode(video=0)))
+            return Looks(duration, frame.width, frame.height, jpeg(av, frame, _PREVIEW))
+    except UNREADABLE:
         return Looks()
 
 
-def picture(path: Path, largest: int) -> bytes | None:
-    """An image as JPEG of at most `largest` pixels a side, without its metadata; None if unreadable."""
-    av = _av()
+def moves(path: Path) -> bool:
+    """Whether an image has more than one frame."""
+    av = pyav()
     if av is None:
-        return None
+        return False
     try:
-        with av.open(str(path)) as container:
-            return _jpeg(av, next(container.decode(video=0)), largest)
-    except (StopIteration, *_UNREADABLE):
-        return None
-
-
-def _jpeg(av: Any, frame: Any, largest: int) -> bytes:
-    scale = min(1.0, largest / max(frame.width, frame.height))
-    width, height = (max(2, round(side * scale / 2) * 2) for side in (frame.width, frame.height))
-    small = frame.reformat(width=width, height=height, format="yuvj420p")
-    codec = av.CodecContext.create("mjpeg", "w")
-    codec.width, codec.height, codec.pix_fmt = width, height, "yuvj420p"
-    codec.time_base = small.time_base or 1
-    codec.options = {"qscale": str(_JPEG_QUALITY)}
-    small.pts = 0
-    return b"".join(bytes(packet) for packet in [*codec.encode(small), *codec.encode(None)])
-
-
-def voice_note(source: Path, target: Path) -> tuple[int, bytes]:
-    """Write the sound of a file as mono Opus in Ogg, as WhatsApp's own voice notes are.
-
-    Returns:
-        Seconds, and 64 bytes of loudness from 0 to 100.
-
-    Raises:
-        Unsupported: PyAV is missing, or the file holds no sound that it can read.
-    """
-    av = _av()
-    if av is None:
-        raise Unsupported(
-            "Making a voice note needs PyAV.", "Install whatsapp-mcp[media], or send it with kind audio."
-        )
-    loudness: list[float] = []
-    samples = 0
-    try:
-        with av.open(str(source)) as container, av.open(str(target), "w", format="ogg") as output:
-            stream = output.add_stream("libopus", rate=_VOICE_RATE, layout="mono", bit_rate=32_000)
-            resampler = av.AudioResampler(format="s16", layout="mono", rate=_VOICE_RATE, frame_size=960)
-            for frame in container.decode(audio=0):
-                for part in resampler.resample(frame):
-                    samples += _encode(output, stream, part, loudness)
-            for part in resampler.resample(None):
-                samples += _encode(output, stream, part, loudness)
-            output.mux(stream.encode(None))
-    except _UNREADABLE as error:
-        raise Unsupported(
-            "The file holds no sound that can be read.", "Send it with kind document."
-        ) from error
-    return max(1, round(samples / _VOICE_RATE)), waveform(loudness)
-
-
-def _encode(output: Any, stream: Any, part: Any, loudness: list[float]) -> int:
-    values = memoryview(bytes(part.planes[0])[: part.samples * 2]).cast("h")
-    loudness.append(sum(abs(value) for value in values[::8]) / max(1, len(values) // 8))
-    output.mux(stream.encode(part))
-    return int(part.samples)
-
-
-def waveform(loudness: list[float]) -> bytes:
-    """64 bars from 0 to 100 of any number of loudness values."""
-    if not loudness:
-        return bytes(WAVEFORM_POINTS)
-    peak = max(loudness) or 1.0
-    count = len(loudness)
-    bars: list[int] = []
-    for point in range(WAVEFORM_POINTS):
-        first = point * count // WAVEFORM_POINTS
-        last = max(first + 1, (point + 1) * count // WAVEFORM_POINTS)
-        part = loudness[first:last]
-        bars.append(round(_LOUDEST * sum(part) / len(part) / peak))
-    return bytes(bars)
+        with reader(av, path) as container:
+            return len(list(islice(container.decode(video=0), 2))) > 1
+    except UNREADABLE:
+        return False
 
 
 _SIGNATURES: Final = (

@@ -69,11 +69,12 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if not content:
         raise InvalidArgument("The file is empty.")
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
-    await anyio.to_thread.run_sync(_write, target, content)
+    await anyio.to_thread.run_sync(write_private, target, content)
     return Taken(target, _SAFE.sub("_", name))
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only the account's owner may read, whole or not at all."""
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(content)

@@ -26,7 +26,8 @@ async def photo_of(services: Services, given: str) -> str:
         InvalidArgument: It is no image.
         FileNotAllowed, MediaUnavailable, TooLong: As `intake.take`.
     """
-    from whatsapp_mcp.device.media import mime_type_of, picture
+    from whatsapp_mcp.device.media import mime_type_of
+    from whatsapp_mcp.device.pictures import picture
 
     web = given.startswith(("http://", "https://"))
     taken = await take(services, None if web else given, given if web else None, None)
