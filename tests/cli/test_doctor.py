@@ -47,6 +47,31 @@ def test_a_bad_setting_is_named_and_the_other_checks_still_run(tmp_path: Path):
     assert found["client library"].ok
 
 
+def test_a_toolset_that_does_not_exist_is_told_with_those_that_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "config.toml").write_text('[server]\ntoolsets = "core,groop"\n')
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._settings,))
+
+    [found] = doctor.examine()
+
+    assert not found.ok
+    assert "'groop'" in found.detail
+    assert "groups" in (found.action or "")
+
+
+def test_a_home_below_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
+
+    [found] = doctor.examine()
+
+    assert not found.ok
+    assert "WHATSAPP_MCP_HOME" in (found.action or "")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
 def test_a_home_that_others_can_read_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tmp_path.chmod(0o755)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -84,6 +85,43 @@ def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: lis
     assert (answer.returncode, answer.stdout) == (1, "")
     assert "'../x' cannot be an account name" in answer.stderr
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "x", ""])
+def test_a_number_that_is_no_port_is_refused_with_those_that_are(tmp_path: Path, port: str):
+    answer = run(tmp_path / "home", "serve", "--transport", "http", f"--port={port}")
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "0 to 65535" in answer.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        answer = run(tmp_path, "serve", "--transport", "http", "--port", port)
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert f"Error: Port {port} on 127.0.0.1 is taken.\n" in answer.stderr
+    assert "--port" in answer.stderr
+
+
+def test_an_address_of_another_machine_is_refused(tmp_path: Path):
+    answer = run(tmp_path, "serve", "--transport", "http", "--host", "192.0.2.1", "--port", "0")
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "Give --host an address of this machine" in answer.stderr
+
+
+@pytest.mark.parametrize("content", [b"short", b"\xff" * 20, b""])
+def test_a_token_file_that_holds_no_token_is_told(tmp_path: Path, content: bytes):
+    (tmp_path / "http-token").write_bytes(content)
+
+    answer = run(tmp_path, "serve", "--transport", "http", "--port", "0")
+
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert "http-token holds no usable token" in answer.stderr
+    assert (tmp_path / "http-token").read_bytes() == content
 
 
 def test_an_http_option_without_http_is_pointed_out(tmp_path: Path):

@@ -48,11 +48,15 @@ def _versions() -> Finding:
 
 
 def _settings() -> Finding:
+    from whatsapp_mcp.server import toolsets
+
     try:
         loaded = settings_module.load()
+        toolsets.parse(loaded.server.toolsets)
     except WhatsAppError as error:
         return Finding("settings", False, error.message, error.action)
-    return Finding("settings", True, f"home {loaded.home}, policy {loaded.policy.mode}")
+    offered = f"toolsets {loaded.server.toolsets}, policy {loaded.policy.mode}"
+    return Finding("settings", True, f"home {loaded.home}, {offered}")
 
 
 def _home() -> Finding:
@@ -68,9 +72,9 @@ def _home() -> Finding:
 
 
 def _writable(folder: Path, detail: str) -> Finding:
-    ok = os.access(folder, os.W_OK | os.X_OK)
-    action = None if ok else f"Make {folder} writable, or set {settings_module.HOME_VARIABLE}."
-    return Finding("home folder", ok, detail if ok else f"{folder} is not writable", action)
+    ok = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+    action = None if ok else f"Make it one, or set {settings_module.HOME_VARIABLE} to another folder."
+    return Finding("home folder", ok, detail if ok else f"{folder} is no folder that you can write", action)
 
 
 def _existing_parent(folder: Path) -> Path:

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
         help="http and sse are one server: /mcp and /sse (default: stdio)",
     )
     result.add_argument("--host", help="address to listen on (default: 127.0.0.1)")
-    result.add_argument("--port", type=int, help="port to listen on (default: 8808)")
+    result.add_argument("--port", type=_port, help="port to listen on, 0 for a free one (default: 8808)")
     result.add_argument("--no-auth", action="store_true", help="ask for no bearer token; on loopback only")
     result.add_argument("--toolsets", metavar="NAMES", help="comma-separated sets of tools to offer")
     result.add_argument("--output-schemas", action="store_true", help="list output schemas (costs tokens)")
@@ -54,6 +54,12 @@ def serve(arguments: Sequence[str]) -> int:
     except WhatsAppError as error:
         sys.stderr.write(f"Error: {error.message}\n{error.action}\n")
         return 1
+
+
+def _port(text: str) -> int:
+    if text.isdecimal() and int(text) <= 65535:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
 
 
 def _explain_stdio(options: argparse.Namespace) -> None:

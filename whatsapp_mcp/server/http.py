@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import sys
@@ -83,13 +84,14 @@ def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except socket.gaierror as error:
-        raise InvalidArgument(
-            f"{host!r} is no address of this machine.", "Give --host an address."
-        ) from error
     except OSError as error:
-        raise Busy(
-            f"Port {port} on {host} cannot be used: {error.strerror}.", "Give another with --port."
+        if error.errno == errno.EADDRINUSE:
+            raise Busy(f"Port {port} on {host} is taken.", "Give another with --port.") from error
+        # create_server() appends where it tried.
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise InvalidArgument(
+            f"Port {port} on {host} cannot be used: {reason}.",
+            "Give --host an address of this machine and --port a port that you may use.",
         ) from error
 
 

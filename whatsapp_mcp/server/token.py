@@ -35,7 +35,10 @@ def load_or_make(home: Path) -> str:
             pass
         finally:
             draft.unlink()
-    token = path.read_text(encoding="ascii").strip()
+    try:
+        token = path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        token = ""
     if len(token) < 16:
         raise Busy(f"{path} holds no usable token.", "Delete it; a new one is made at the next start.")
     return token
