@@ -114,10 +114,10 @@ async def test_names_and_identities_of_a_chunk_reach_people(archive: Archive) ->
     assert (chat.jid, chat.name) == (ANA, "Ana")
 
 
-async def test_the_past_makes_one_change_a_chat_and_no_change_a_message(archive: Archive) -> None:
+async def test_a_chunk_of_the_past_makes_one_change_and_its_messages_none(archive: Archive) -> None:
     messages = [ev.web_message(f"H{n}", at=NOON - n) for n in range(50)]
     await archive.ingest(journal([ev.history(ev.conversation(messages))]))
-    assert [change.kind for change in await archive.changes(0)] == ["chat"]
+    assert [change.kind for change in await archive.changes(0)] == ["history"]
 
 
 async def test_coverage_tells_from_when_to_when_and_where_something_is_missing(archive: Archive) -> None:

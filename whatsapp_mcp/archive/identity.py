@@ -11,6 +11,7 @@ the person who held it then, whatever was learned first (`moved.py`).
 from __future__ import annotations
 
 import sqlite3
+from functools import lru_cache
 from typing import NamedTuple
 
 from whatsapp_mcp.archive import merge, moved, receipts, versions
@@ -20,6 +21,7 @@ from whatsapp_mcp.archive.names import number_of, searchable
 from whatsapp_mcp.models import ChatKind
 
 
+@lru_cache(maxsize=4096)
 def chat_kind(jid: str) -> ChatKind:
     """What kind of chat a jid names."""
     server = jid.partition("@")[2]

@@ -215,8 +215,7 @@ class Ingest:
             if self._unknown:
                 outbox.settle_by(self._db, self._identities, fact)
         if history:
-            for chat in sorted(chats):
-                feed.tell(self._db, "chat", chat=self._identities.chat(chat))
+            feed.tell(self._db, "history")
 
     def _message(self, fact: MessageFact) -> None:
         self._messages.message(fact)

@@ -17,31 +17,46 @@ _POINTS = re.compile(
     "[\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed]+"
 )
 """Hebrew and Arabic points. Marks of other scripts (Hindi vowels) carry meaning and stay."""
-_FOLDS = str.maketrans(
-    {
-        "ـ": None,  # tatweel
-        "ى": "ي",
-        "ٱ": "ا",
-        "ة": "ه",
-        "ک": "ك",
-        "ی": "ي",
-        "ß": "ss",
-        "ı": "i",
-        "ø": "o",
-        "ł": "l",
-        "đ": "d",
-        "æ": "ae",
-        "œ": "oe",
-        "\u200b": None,
-        "\u200c": None,
-        "\u200e": None,
-        "\u200f": None,
-        "\u2060": None,
-        "\ufeff": None,
-        "\ufe0e": None,
-        "\ufe0f": None,
-        "’": "'",
-    }
+_KNOWN_BELOW = 0x20000
+"""Where the planes with living scripts and emoji end: as many characters a table may learn."""
+
+
+class _Table(dict[int, str | int | None]):
+    """A table for `str.translate` that learns which characters stay: a missing one costs an exception."""
+
+    def __missing__(self, code: int) -> int:
+        if code < _KNOWN_BELOW:
+            self[code] = code
+        return code
+
+
+_FOLDS = _Table(
+    str.maketrans(
+        {
+            "ـ": None,  # tatweel
+            "ى": "ي",
+            "ٱ": "ا",
+            "ة": "ه",
+            "ک": "ك",
+            "ی": "ي",
+            "ß": "ss",
+            "ı": "i",
+            "ø": "o",
+            "ł": "l",
+            "đ": "d",
+            "æ": "ae",
+            "œ": "oe",
+            "\u200b": None,
+            "\u200c": None,
+            "\u200e": None,
+            "\u200f": None,
+            "\u2060": None,
+            "\ufeff": None,
+            "\ufe0e": None,
+            "\ufe0f": None,
+            "’": "'",
+        }
+    )
 )
 _UNSPACED = (
     "\u0e00-\u0eff"  # Thai, Lao

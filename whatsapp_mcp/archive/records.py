@@ -113,13 +113,15 @@ EVERYTHING: Final = MessageFilter()
 
 @dataclass(frozen=True, slots=True)
 class ChatCandidate:
-    """A chat that a text may mean, and why: `jid`, `number`, `name`, `prefix`, `contains` or `similar`.
+    """A chat that a text may mean, and why.
 
+    `jid` and `number` are certain; `name` is the whole of a name, `words` are whole words of it, `prefix` is its
+    beginning, `contains` any part of it, `similar` has typing slips.
     The chat of a known contact with whom nothing was said yet is a candidate too.
     """
 
     chat: Chat
-    matched: Literal["jid", "number", "name", "prefix", "contains", "similar"]
+    matched: Literal["jid", "number", "name", "words", "prefix", "contains", "similar"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,8 @@ class Change:
     """One entry of the change feed.
 
     Attributes:
-        kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`, `chat` or `contact`.
+        kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`; or `history`, a chunk of the
+            phone's past, of which nothing more is told.
         actor: Jid of who did it, where one is known.
         detail: The emoji of a reaction, the state of a send; else None.
     """

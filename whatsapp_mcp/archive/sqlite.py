@@ -201,6 +201,7 @@ class SqliteArchive(SqliteReadingArchive):
         super().__init__(folder)
         self._writer = Writer(db)
         self._raw = raw
+        self._merging = False
 
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
         """See `Archive.ingest`."""
@@ -347,6 +348,11 @@ class SqliteArchive(SqliteReadingArchive):
     async def optimize(self) -> None:
         """See `Archive.optimize`."""
         await self._writer.run_bare(upkeep.optimize)
+
+    async def merge_index(self) -> bool:
+        """See `Archive.merge_index`."""
+        self._merging = await self._writer.run(upkeep.merge_index, not self._merging)
+        return self._merging
 
     async def rebuild(self) -> None:
         """See `Archive.rebuild`."""

@@ -18,6 +18,8 @@ _CHECKS_INDEX = (3, 44, 0)
 """The SQLite whose `integrity_check` looks into the search index by itself, without writing."""
 _FREE_SHARE = 0.1
 """Share of free pages from which the file is packed."""
+_MERGE_PAGES = 2_000
+"""Pages of the search index written in one step of a merge: a few tens of milliseconds."""
 
 
 def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> None:
@@ -144,6 +146,17 @@ def optimize(db: sqlite3.Connection) -> None:
     if free > pages * _FREE_SHARE:
         db.execute("VACUUM")
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def merge_index(db: sqlite3.Connection, begin: bool) -> bool:
+    """One step of merging the parts of the search index, the first one if `begin`; whether more are to come.
+
+    See https://sqlite.org/fts5.html, "The 'merge' command".
+    """
+    before = db.total_changes
+    pages = -_MERGE_PAGES if begin else _MERGE_PAGES
+    db.execute("INSERT INTO fts (fts, rank) VALUES ('merge', ?)", (pages,))
+    return db.total_changes - before > 1
 
 
 def rebuild(db: sqlite3.Connection) -> None:

@@ -23,11 +23,14 @@ from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import MessageKind
 
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
- reply_wa_id, details, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
-_EARLIER = """SELECT EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
+ reply_wa_id, details, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+_LOOK_UP = """SELECT m.id, m.kind, m.revoked_at, m.via,
+ EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
  OR EXISTS (SELECT 1 FROM edits WHERE chat_id = ?1 AND wa_id = ?2),
  EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2),
- EXISTS (SELECT 1 FROM sealed WHERE chat_id = ?1 AND target = ?2)"""
+ EXISTS (SELECT 1 FROM sealed WHERE chat_id = ?1 AND target = ?2)
+ FROM (SELECT 1) LEFT JOIN messages AS m ON m.chat_id = ?1 AND m.wa_id = ?2 AND m.sender_id = ?3"""
+"""A message, if it is there, and whether a change, a receipt or an add-on of it has come before."""
 
 
 class MessageWriter:
@@ -60,16 +63,13 @@ class MessageWriter:
             self._identities.sender(fact.sender, fact.at),
         )
         content = fact.content
-        found = self._db.execute(
-            """SELECT id, kind, revoked_at, via FROM messages
-            WHERE chat_id = ? AND wa_id = ? AND sender_id = ?""",
-            (chat, fact.wa_id, sender),
+        message, kind, revoked_at, via, *earlier = self._db.execute(
+            _LOOK_UP, (chat, fact.wa_id, sender)
         ).fetchone()
-        if found is None:
-            message = self._insert(fact, chat, sender)
+        if message is None:
+            message = self._insert(fact, chat, sender, earlier)
         else:
             self.duplicates += 1
-            message, kind, revoked_at, via = found
             if via is not None and self._identities.via(fact.chat, fact.sender) is None:
                 self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
             if kind in PLACEHOLDERS and KIND_NUMBER[content.kind] not in PLACEHOLDERS:
@@ -82,16 +82,15 @@ class MessageWriter:
                     self.touched |= moved.place(self._db, pn, fact.wa_id)
         return int(message)
 
-    def _insert(self, fact: MessageFact, chat: int, sender: int) -> int:
+    def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int]) -> int:
         db = self._db
         content = fact.content
-        message, ref = self._new_id(fact.at), self._next_ref
+        ref = self._next_ref
         self._next_ref += 1
         details = self._details(content, chat)
-        db.execute(
-            _INSERT,
+        message = self._insert_row(
+            fact.at,
             (
-                message,
                 ref,
                 chat,
                 sender,
@@ -109,7 +108,7 @@ class MessageWriter:
         if fact.raw:
             self.raw[message] = (fact.raw_code, fact.raw)
             self.unknown |= content.kind is MessageKind.UNKNOWN
-        changed, receipted, sealed = db.execute(_EARLIER, (chat, fact.wa_id)).fetchone()
+        changed, receipted, sealed = earlier
         if changed:
             versions.settle(db, message)
         self.opens_sealed |= bool(sealed)
@@ -160,16 +159,16 @@ class MessageWriter:
             )
         index.add(self._db, message, index.body(content.text, file_name, details), chat, sender)
 
-    def _new_id(self, at: int) -> int:
-        last = self._last_id.get(at)
-        if last is None:
-            first = at << ID_BITS
-            last = self._db.execute(
-                "SELECT coalesce(max(id), ?1 - 1) FROM messages WHERE id >= ?1 AND id < ?1 + ?2",
-                (first, 1 << ID_BITS),
-            ).fetchone()[0]
-        self._last_id[at] = last + 1
-        return int(last) + 1
+    def _insert_row(self, at: int, columns: tuple[Any, ...]) -> int:
+        """Insert a message under the next free id of its second, which is mostly the first one tried."""
+        first = at << ID_BITS
+        message = self._last_id.get(at, first - 1) + 1
+        if not self._db.execute(_INSERT, (message, *columns)).rowcount:
+            last = "SELECT max(id) FROM messages WHERE id >= ? AND id < ?"
+            message = self._db.execute(last, (first, first + (1 << ID_BITS))).fetchone()[0] + 1
+            self._db.execute(_INSERT, (message, *columns))
+        self._last_id[at] = message
+        return int(message)
 
     def _details(self, content: Content, chat: int) -> dict[str, Any]:
         """The details as they are stored; a quote that the archive holds itself is left out."""

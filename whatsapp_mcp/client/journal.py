@@ -11,6 +11,7 @@ import os
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -50,17 +51,22 @@ class JournalEvent:
 class Journal:
     """One connection to `inbox.db`, made (0600) if it is not there; usable from any thread.
 
+    Args:
+        path: The file.
+        synced: Whether what this connection writes is on the disk when a method returns. The host, which only
+            prunes, need not wait: what is not pruned is pruned later.
+
     Every method may raise `sqlite3.Error`: a full disk, a damaged file, a lock held for over five seconds.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, synced: bool = True) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self._lock = threading.Lock()
         # Autocommit: a lone INSERT is a transaction of its own, undone by SQLite when it fails.
         self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
             self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
             self._db.execute(_SCHEMA)
         except sqlite3.Error:
@@ -89,15 +95,23 @@ class Journal:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def read(self, after_seq: int, limit: int) -> list[JournalEvent]:
-        """Up to `limit` events with a `seq` above `after_seq`, oldest first."""
-        with self._lock:
-            rows = self._db.execute(
+    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalEvent]:
+        """Up to `limit` events with a `seq` above `after_seq`, oldest first.
+
+        Args:
+            size: No further event is read once their payloads have this many bytes together.
+        """
+        events: list[JournalEvent] = []
+        with self._lock, closing(self._db.cursor()) as cursor:
+            cursor.execute(
                 "SELECT seq, generation, received_at, code, payload FROM events"
                 " WHERE seq > ? ORDER BY seq LIMIT ?",
                 (after_seq, limit),
-            ).fetchall()
-        return [JournalEvent(*row) for row in rows]
+            )
+            while size > 0 and (row := cursor.fetchone()) is not None:
+                events.append(JournalEvent(*row))
+                size -= len(events[-1].payload)
+        return events
 
     def waiting(self, after_seq: int) -> int:
         """How many events have a `seq` above `after_seq`."""

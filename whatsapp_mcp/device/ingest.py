@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,10 +21,15 @@ import anyio.to_thread
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import JournalEvent
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.supervise import backoff
 
 BATCH: Final = 500
+BATCH_BYTES: Final = 1 << 20
+"""Payload after which a transaction takes no further event: a chunk of history or two."""
+_INDEX_MERGED: Final = "index_merged"
+"""Key of the archive's note that the search index was merged after the first history sync."""
 _LOOK_AGAIN: Final = 5.0
 """Seconds after which the journal is looked at although nobody announced anything."""
 _RETRY_CAP: Final = 10.0
@@ -65,6 +71,7 @@ class Ingest:
         self._wake = anyio.Event()
         self._announced = 0
         self._position = 0
+        self._index_scattered = False
         self.waiting = 0
         self.undecoded = 0
         self.last_event_at: datetime | None = None
@@ -85,6 +92,7 @@ class Ingest:
         """Bring journal and archive together before a client may append."""
         self._position = await self._archive.position()
         self.last_event_at = (await self._archive.statistics()).last
+        await self._look_at_history()
         async with self._journal() as journal:
             await anyio.to_thread.run_sync(self._align, journal)
 
@@ -105,6 +113,7 @@ class Ingest:
                         if failures:
                             failures = 0
                             self._trouble(None)
+                        await self._merge_index()
                         await within(self._clock, _LOOK_AGAIN, self._woken)
             except sqlite3.Error as error:
                 failures += 1
@@ -118,7 +127,7 @@ class Ingest:
     async def _drain(self, journal: Journal) -> None:
         while True:
             self._wake = anyio.Event()
-            events = await anyio.to_thread.run_sync(journal.read, self._position, BATCH)
+            events = await anyio.to_thread.run_sync(journal.read, self._position, BATCH, BATCH_BYTES)
             if not events:
                 self.waiting = 0
                 return
@@ -126,7 +135,8 @@ class Ingest:
             self._position = result.position
             self.undecoded += result.undecoded
             self.waiting = max(0, max(self._announced, events[-1].seq) - self._position)
-            await self._look_at_history()
+            if any(event.code == EventCode.HISTORY_SYNC for event in events):
+                await self._look_at_history()
             self._archived()
             for event in events:
                 self._seen(event)
@@ -136,10 +146,19 @@ class Ingest:
         progress = await self._archive.history_progress()
         begun = progress.last_chunk_at is not None and not progress.done
         self.history_progress = (progress.percent or 0) if begun else None
+        if progress.done:
+            self._index_scattered = await self._archive.meta_get(_INDEX_MERGED) is None
+
+    async def _merge_index(self) -> None:
+        """While nothing waits, merge the search index that the first history sync left in pieces."""
+        while self._index_scattered and not self._wake.is_set():
+            if not await self._archive.merge_index():
+                await self._archive.meta_set(_INDEX_MERGED, self._clock.now().isoformat())
+                self._index_scattered = False
 
     @asynccontextmanager
     async def _journal(self) -> AsyncIterator[Journal]:
-        journal = await anyio.to_thread.run_sync(Journal, self._path)
+        journal = await anyio.to_thread.run_sync(partial(Journal, self._path, synced=False))
         try:
             yield journal
         finally:
