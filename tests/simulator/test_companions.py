@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.simulator.faultless import settled
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -38,6 +39,23 @@ async def test_both_get_what_others_say_and_what_either_of_them_says(
             assert (await ann.receives()).text == text
             copy = await reader.message(text)
             assert copy.Info.MessageSource.IsFromMe
+
+
+async def test_a_companion_that_is_linked_later_gets_what_the_first_one_sends(
+    wa: WhatsApp, client: NeonizeClient, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    send = f"client.send_message(jid('{ann.lid.user}', 'lid'), {{!r}})"
+    await client.call(send.format("before"))  # now it knows by heart which devices there are
+    async with neonize_client(wa, tmp_path / "other.db") as later:
+        await linked(wa, later)
+        await settled(wa)
+        await client.call(send.format("after"))
+        await later.message("after")
+        assert wa.me.companion is not None
+        wa.me.unlink(wa.me.companion)
+        await client.call(send.format("to the phone alone"))
+    assert [(await ann.receives()).text for _ in range(3)] == ["before", "after", "to the phone alone"]
 
 
 async def test_a_change_of_one_reaches_the_other(

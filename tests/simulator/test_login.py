@@ -2,49 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.simulator.bare_companion import Link, logged_in
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.protobufs import CompanionReg
 from whatsapp_mcp.simulator import WhatsApp, login
-from whatsapp_mcp.simulator.binary import SERVER, Node, decode, encode
-from whatsapp_mcp.simulator.companion import Companion, Registration
+from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
-from whatsapp_mcp.simulator.signal.session import IdentityKeyPair
-from whatsapp_mcp.simulator.signal.xeddsa import sign
-
-
-@dataclass
-class _Link:
-    """A link that keeps what is sent."""
-
-    sent: list[Node] = field(default_factory=list[Node])
-
-    def send(self, node: Node) -> None:
-        self.sent.append(decode(encode(node)))
-
-
-def _companion(wa: WhatsApp) -> Companion:
-    identity, signed = IdentityKeyPair.generate(), IdentityKeyPair.generate()
-    registration = Registration(
-        connection=cast("Connection", None),
-        noise_public=bytes(32),
-        identity=identity.public,
-        registration_id=1,
-        signed_prekey_id=1,
-        signed_prekey=signed.public,
-        signed_prekey_signature=sign(identity.private, b"\5" + signed.public),
-        device_props=CompanionReg.DeviceProps(),
-    )
-    companion = Companion(wa.me, 1, registration)
-    wa.me.companions[1] = companion
-    return companion
-
 
 _people = [
     Jid("15550001111", "s.whatsapp.net"),
@@ -100,14 +69,10 @@ _queries = st.builds(_query, st.sampled_from(_keys), _attrs, _inner, st.lists(_i
 
 
 @pytest.fixture
-def linked() -> tuple[Companion, _Link]:
+def linked() -> tuple[Companion, Link]:
     wa = WhatsApp(seed=1)
     wa.person("Ann", "+15550002222")
-    companion = _companion(wa)
-    link = _Link()
-    companion.connection = cast("Connection", link)
-    companion.active = True
-    return companion, link
+    return logged_in(wa)
 
 
 @given(st.one_of(_stanzas, _queries))
@@ -116,7 +81,7 @@ def linked() -> tuple[Companion, _Link]:
     deadline=None,
     max_examples=300,
 )
-def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Companion, _Link], node: Node) -> None:
+def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Companion, Link], node: Node) -> None:
     companion, link = linked
     link.sent.clear()
     login.accept(companion, node)

@@ -147,3 +147,24 @@ async def test_a_contact_code_leads_to_its_owner(wa: WhatsApp, client: NeonizeCl
     assert own.endswith(contact_code(wa.me))
     target = await client.call(f"client.resolve_contact_qr_link('{contact_code(ann)}')")
     assert (target.JID.User, target.PushName) == (ann.pn.user, "Ann")
+
+
+async def test_a_business_is_known_by_its_verified_name(wa: WhatsApp, client: NeonizeClient) -> None:
+    lea = wa.person("Lea")
+    lea.becomes_business("Lea's Bakery")
+    group = wa.group("Street", [lea])
+    for to in (None, group):
+        await lea.says("fresh bread", to)
+        event = await client.message("fresh bread")
+        assert event.Info.VerifiedName.Details.verifiedName == "Lea's Bakery"
+    known = f"client.contact.get_contact(jid('{lea.lid.user}', 'lid'))"
+    await client.eventually(known, lambda contact: contact.BusinessName == "Lea's Bakery")
+    max_ = wa.person("Max")
+    max_.becomes_business("Max's Boats")
+    await client.call(f"client.get_user_info(jid('{max_.pn.user}'))")
+    known = f"client.contact.get_contact(jid('{max_.pn.user}'))"
+    await client.eventually(known, lambda contact: contact.BusinessName == "Max's Boats")
+    (found,) = await client.call(f"client.is_on_whatsapp('{lea.pn.user}')")
+    assert found.VerifiedName.Details.verifiedName == "Lea's Bakery"
+    target = await client.call(f"client.resolve_business_message_link('{contact_code(lea)}')")
+    assert (target.JID.User, target.VerifiedName, target.IsSigned) == (lea.pn.user, "Lea's Bakery", True)

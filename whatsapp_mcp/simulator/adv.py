@@ -10,6 +10,7 @@ import hashlib
 import os
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
@@ -23,6 +24,7 @@ from whatsapp_mcp.simulator.signal.xeddsa import Random, diffie_hellman, sign, v
 
 _ACCOUNT_PREFIX = b"\x06\x00"
 _DEVICE_PREFIX = b"\x06\x01"
+_KEY_INDEX_PREFIX = b"\x06\x02"
 _PBKDF2_ROUNDS = 131_072
 _SALT_LENGTH, _IV_LENGTH, _NONCE_LENGTH = 32, 16, 12
 
@@ -85,6 +87,22 @@ def sign_companion(
     details = identity.SerializeToString()
     signed = Adv.ADVSignedDeviceIdentityHMAC(details=details, HMAC=hmac_sha256(adv_secret, details))
     return signed.SerializeToString()
+
+
+def sign_key_indexes(
+    account: IdentityKeyPair,
+    key_indexes: Sequence[int],
+    *,
+    raw_id: int,
+    timestamp: int,
+    random: Random = os.urandom,
+) -> bytes:
+    """The phone's list of its companions, by their key indexes: an ADVSignedKeyIndexList."""
+    details = Adv.ADVKeyIndexList(
+        rawID=raw_id, timestamp=timestamp, currentIndex=max(key_indexes), validIndexes=[0, *key_indexes]
+    ).SerializeToString()
+    signature = sign(account.private, _KEY_INDEX_PREFIX + details, random)
+    return Adv.ADVSignedKeyIndexList(details=details, accountSignature=signature).SerializeToString()
 
 
 def verify_companion_signature(

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.jid import GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import bundles
+from whatsapp_mcp.simulator import bundles, business
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
@@ -48,8 +48,11 @@ def encrypted(sender: Party, companion: Companion, to: Party, outgoing: Outgoing
         "type": stanza,
         "edit": edit_attribute(outgoing.message),
         "notify": sender.name,
+        "verified_name": sender.business.serial if sender.business else None,
     }
-    return Node("message", attrs, [Node("enc", {"v": 2, "type": kind, "mediatype": media}, ciphertext)])
+    enc = Node("enc", {"v": 2, "type": kind, "mediatype": media}, ciphertext)
+    name = business.verified_name(sender)
+    return Node("message", attrs, [name, enc] if name else [enc])
 
 
 def accept(companion: Companion, node: Node, to: Jid) -> None:

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import direct
+from whatsapp_mcp.simulator import business, direct
 from whatsapp_mcp.simulator.audience import Audience, StatusFeed, author
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
@@ -102,9 +102,11 @@ def _stanza(
         "type": kind,
         "edit": edit_attribute(outgoing.message),
         "notify": sender.name,
+        "verified_name": sender.business.serial if sender.business else None,
     }
     enc = Node("enc", {"v": 2, "type": "skmsg", "mediatype": media}, ciphertext)
-    return Node("message", attrs, [*distribution, enc])
+    name = business.verified_name(sender)
+    return Node("message", attrs, [*([name] if name else []), *distribution, enc])
 
 
 def _to_phone(

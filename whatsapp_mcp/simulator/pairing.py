@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp.simulator import adv
+from whatsapp_mcp.simulator import adv, devices
 from whatsapp_mcp.simulator.adv import LinkingError
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.companion import Companion, Registration
@@ -161,5 +161,6 @@ async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> C
         raise LinkingError("the companion's own signature is wrong")
     phone.companions[companion.number] = companion
     connection.send(_RESTART)
+    devices.announce(phone, but=companion)
     network.notify()
     return companion

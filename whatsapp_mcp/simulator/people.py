@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from typing_extensions import Unpack
+
 from whatsapp_mcp.jid import BROADCAST_SERVER, GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E, Common
 from whatsapp_mcp.simulator import calls, kinds, messages, pictures, presence
 from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.business import Business, Profile
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.network import Network
@@ -66,6 +69,7 @@ class Party:
         receipts: What became of the messages it sent.
         activities: Who was seen typing in its chats.
         ended_calls: How companions ended its calls, by call id.
+        business: What it shows if it does business; None for everybody else.
         last_seen: When it was online last, seconds since 1970; None is told to nobody.
     """
 
@@ -86,6 +90,7 @@ class Party:
         self.is_online = False
         self.last_seen: int | None = None
         self.picture: pictures.Picture | None = None
+        self.business: Business | None = None
         self._unread: deque[Received] = deque()
         self._identity: IdentityKeyPair | None = None
         self._signed_prekey: IdentityKeyPair | None = None
@@ -341,6 +346,10 @@ class Person(Party):
     def changes_picture(self, picture: bytes | None) -> None:
         """Set or (None) remove the profile picture, a JPEG."""
         pictures.change(self, picture)
+
+    def becomes_business(self, name: str, **profile: Unpack[Profile]) -> None:
+        """Do business under a name that WhatsApp vouches for, with a profile for all to see."""
+        self.business = Business(name, self.network.next_number(), profile)
 
     async def received(self, message_id: str, to: Phone | None = None, group: Group | None = None) -> None:
         """Tell the phone that sent a message (the first account when left out) that it arrived."""

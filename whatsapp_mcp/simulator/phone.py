@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import messages, pairing, peer_requests
+from whatsapp_mcp.simulator import devices, messages, pairing, peer_requests
 from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.history import History
@@ -72,7 +72,8 @@ class Phone(Party):
 
     def unlink(self, companion: Companion) -> None:
         """Forget a companion: its next login fails with 401."""
-        self.companions.pop(companion.number, None)
+        if self.companions.pop(companion.number, None) is not None:
+            devices.announce(self)
         self.network.notify()
 
     async def online(self, timeout: float = 20.0) -> Companion:

@@ -1,10 +1,11 @@
-"""Queries about how an account shows itself: privacy settings, block list and about text."""
+"""Queries about how somebody shows himself: privacy settings, block list, about text, business profile."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from whatsapp_mcp.simulator import business
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.queries import QueryError, Table, nothing
@@ -77,10 +78,26 @@ def _resolve_code(companion: Companion, iq: Node) -> Sequence[Node]:
     party = next((each for each in companion.network.parties.values() if contact_code(each) == code), None)
     if party is None:
         raise QueryError(404, "item-not-found")
-    return [Node("qr", {"type": "contact", "jid": party.pn, "notify": party.name})]
+    name = party.business.name if party.business else None
+    signed = {"is_signed": "true", "verified_name": name, "verified_level": "unknown"}
+    about = [Node("business", signed)] if name else None
+    return [Node("qr", {"type": "contact", "jid": party.pn, "notify": party.name}, about)]
+
+
+def _business_profile(companion: Companion, iq: Node) -> Sequence[Node]:
+    """The profile of a business; for everybody else an answer without one."""
+    asked = iq.child("business_profile", "profile")
+    jid = asked.jid("jid") if asked else None
+    if jid is None:
+        raise QueryError(400, "bad-request")
+    party = companion.network.party(jid)
+    shown = party.business if party else None
+    profiles = [Node("profile", {"jid": jid}, business.profile(shown))] if shown else None
+    return [Node("business_profile", {"v": iq.children[0].get("v")}, profiles)]
 
 
 TABLE: Table = {
+    ("w:biz", "get", "business_profile"): _business_profile,
     ("status", "get", "privacy"): _status_privacy,
     ("disappearing_mode", "set", "disappearing_mode"): _disappearing,
     ("w:qr", "set", "qr"): _contact_code,

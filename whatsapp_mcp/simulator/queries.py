@@ -5,16 +5,23 @@ children of the result, or raises `QueryError`. Other modules bring tables of th
 lists them all.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha1
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import USER_SERVER, Jid
-from whatsapp_mcp.simulator import bundles
+from whatsapp_mcp.simulator import bundles, business, devices
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.signal.session import PreKeyBundle
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.people import Party
 
 Handler = Callable[[Companion, Node], Sequence[Node]]
 """Answers one query of one companion."""
@@ -53,12 +60,44 @@ def _upload_prekeys(companion: Companion, iq: Node) -> Sequence[Node]:
         number, value = key.child("id"), key.child("value")
         if number is not None and value is not None:
             companion.prekeys[int.from_bytes(number.data, "big")] = value.data
-    signed = iq.child("skey")
+    _take_signed_prekey(companion, iq)
+    return ()
+
+
+def _take_signed_prekey(companion: Companion, parent: Node) -> None:
+    signed = parent.child("skey")
     if signed is not None:
         number, value, signature = (signed.child(tag) for tag in ("id", "value", "signature"))
         if number and value and signature:
             companion.signed_prekey_id = int.from_bytes(number.data, "big")
             companion.signed_prekey, companion.signed_prekey_signature = value.data, signature.data
+
+
+def _digest(companion: Companion, iq: Node) -> Sequence[Node]:
+    """What the servers hold of a companion's keys, for it to compare with its own."""
+    del iq
+    signed = [
+        Node("id", {}, companion.signed_prekey_id.to_bytes(3, "big")),
+        Node("value", {}, companion.signed_prekey),
+        Node("signature", {}, companion.signed_prekey_signature),
+    ]
+    held = [companion.identity, companion.signed_prekey, companion.signed_prekey_signature]
+    digest = sha1(b"".join([*held, *companion.prekeys.values()])).digest()  # noqa: S324
+    children = [
+        Node("registration", {}, companion.registration_id.to_bytes(4, "big")),
+        Node("type", {}, b"\x05"),
+        Node("identity", {}, companion.identity),
+        Node("skey", {}, signed),
+        Node("list", {}, [Node("id", {}, number.to_bytes(3, "big")) for number in companion.prekeys]),
+        Node("hash", {}, digest),
+    ]
+    return [Node("digest", {}, children)]
+
+
+def _rotate(companion: Companion, iq: Node) -> Sequence[Node]:
+    """Take a companion's new signed prekey."""
+    rotated = iq.children[0]
+    _take_signed_prekey(companion, rotated)
     return ()
 
 
@@ -72,12 +111,14 @@ def _prekeys(companion: Companion, iq: Node) -> Sequence[Node]:
     for each in asked.children if asked else ():
         jid = each.jid("jid")
         party = companion.network.party(jid) if jid else None
-        if jid is None or party is None:
+        if jid is None:
             continue
-        if jid.device == 0:
+        if party is not None and jid.device == 0:
             users.append(_user(jid, party.bundle()))
-        elif jid.device in party.companions:
+        elif party is not None and jid.device in party.companions:
             users.append(_user(jid, party.companions[jid.device].take_bundle()))
+        else:
+            users.append(Node("user", {"jid": jid}, [Node("error", {"code": 404, "text": "item-not-found"})]))
     return [Node("list", {}, users)]
 
 
@@ -110,24 +151,40 @@ def _usync_user(companion: Companion, user: Node, fields: list[Node]) -> Node:
     answers: list[Node] = []
     by_lid = False
     for field in fields:
-        match field.tag:
-            case "devices":
-                devices = [Node("device", {"id": number}) for number in (0, *party.companions)]
-                answers.append(Node("devices", {}, [Node("device-list", {"hash": "2:sim"}, devices)]))
-            case "lid":
-                answers.append(Node("lid", {"val": party.lid}))
-            case "status":
-                answers.append(Node("status", {"t": 0}, party.about))
-            case "picture":
-                answers.append(Node("picture", {"id": 0}))
-            case "contact":
-                by_lid = field.get("addressing_mode") == "lid"
-                answers.append(Node("contact", {"type": "in"}, contact.data if contact else None))
-            case _:
-                pass
+        if field.tag == "contact":
+            by_lid = field.get("addressing_mode") == "lid"
+            answers.append(Node("contact", {"type": "in"}, contact.data if contact else None))
+        else:
+            answers.extend(_usync_answer(party, jid, field.tag))
     if by_lid:
         return Node("user", {"jid": party.lid, "pn_jid": party.pn}, answers)
     return Node("user", {"jid": jid}, answers)
+
+
+def _usync_answer(party: Party, jid: Jid, field: str) -> list[Node]:
+    """What is told of somebody under one heading, if there is anything."""
+    match field:
+        case "devices":
+            return [devices.listed(party, jid)]
+        case "lid":
+            return [Node("lid", {"val": party.lid})]
+        case "status":
+            return [Node("status", {"t": party.network.timestamp()}, party.about)]
+        case "picture":
+            return [Node("picture", {"id": party.picture.id})] if party.picture else []
+        case "business":
+            name = business.verified_name(party)
+            return [Node("business", {}, [name])] if name else []
+        case "disappearing_mode":
+            return [Node("disappearing_mode", {"duration": 0, "t": 0})]
+        case _:
+            return []
+
+
+def _props(companion: Companion, iq: Node) -> Sequence[Node]:
+    """The switches of experiments (AB props): none."""
+    del companion, iq
+    return [Node("props", {"protocol": 1, "hash": "sim", "refresh": 86400, "refresh_id": 0})]
 
 
 def _log_out(companion: Companion, iq: Node) -> Sequence[Node]:
@@ -140,7 +197,13 @@ TABLE: Table = {
     ("encrypt", "get", "count"): _prekey_count,
     ("encrypt", "set", "registration"): _upload_prekeys,
     ("encrypt", "get", "key"): _prekeys,
-    ("encrypt", "set", "rotate"): nothing,
+    ("encrypt", "get", "digest"): _digest,
+    ("encrypt", "set", "rotate"): _rotate,
+    ("abt", "get", "props"): _props,
+    ("urn:xmpp:whatsapp:dirty", "set", "clean"): nothing,
+    ("urn:xmpp:whatsapp:push", "get", "settings"): nothing,
+    ("urn:xmpp:whatsapp:push", "set", "config"): nothing,
+    ("tos", "set", "notice"): nothing,
     ("passive", "set", "active"): nothing,
     ("passive", "set", "passive"): nothing,
     ("w:p", "get", ""): nothing,
@@ -164,7 +227,7 @@ def answer(companion: Companion, iq: Node, tables: Sequence[Table]) -> None:
     faults = network.faults
     xmlns, kind = iq.get("xmlns"), iq.get("type")
     first = iq.children[0].tag if iq.children else ""
-    if connection is None or kind not in ("get", "set"):
+    if connection is None or kind in ("result", "error"):
         return
     if faults.ignore_queries & {xmlns, "*"} or (faults.ignore_pings and xmlns == "w:p" and not first):
         return

@@ -1,0 +1,138 @@
+"""Queries that the real client of these tests never sends, and answers that it does not read."""
+
+from __future__ import annotations
+
+from hashlib import sha1
+
+import pytest
+
+from tests.simulator.bare_companion import logged_in
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import Adv
+from whatsapp_mcp.simulator import WhatsApp, login
+from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.signal import xeddsa
+
+
+class Asked:
+    """A companion's queries and their answers."""
+
+    def __init__(self) -> None:
+        self.wa = WhatsApp(seed=1)
+        self.companion, self._link = logged_in(self.wa)
+
+    def query(self, xmlns: str, kind: str, *content: Node) -> Node:
+        """The one answer to a query."""
+        self._link.sent.clear()
+        attrs = {"id": "1", "xmlns": xmlns, "type": kind, "to": SERVER}
+        login.accept(self.companion, Node("iq", attrs, content or None))
+        (answer,) = self._link.sent
+        assert (answer.tag, answer.get("id")) == ("iq", "1")
+        return answer
+
+
+@pytest.fixture
+def asked() -> Asked:
+    return Asked()
+
+
+def found(node: Node, *path: str) -> Node:
+    child = node.child(*path)
+    assert child is not None, path
+    return child
+
+
+def test_a_business_shows_its_profile_and_others_show_none(asked: Asked) -> None:
+    bakery, ann = asked.wa.person("Lea"), asked.wa.person("Ann")
+    bakery.becomes_business(
+        "Lea's Bakery",
+        address="Mill Lane 1",
+        email="lea@example.org",
+        category="Bakery",
+        hours={"mon": (420, 1080)},
+        timezone="Europe/Dublin",
+    )
+
+    def profile(jid: Jid) -> Node:
+        body = Node("business_profile", {"v": "244"}, [Node("profile", {"jid": jid})])
+        return found(asked.query("w:biz", "get", body), "business_profile")
+
+    shown = found(profile(bakery.lid), "profile")
+    assert shown.jid("jid") == bakery.lid
+    assert found(shown, "address").data == b"Mill Lane 1"
+    assert found(shown, "email").data == b"lea@example.org"
+    assert found(shown, "categories", "category").data == b"Bakery"
+    assert found(shown, "business_hours").get("timezone") == "Europe/Dublin"
+    assert found(shown, "business_hours", "business_hours_config").attrs == {
+        "day_of_week": "mon",
+        "mode": "specific_hours",
+        "open_time": "420",
+        "close_time": "1080",
+    }
+    assert shown.child("website") is None
+    assert not profile(ann.lid).children
+
+
+def test_a_device_list_names_companions_with_their_key_indexes_signed_by_the_phone(asked: Asked) -> None:
+    me = asked.wa.me
+    body = Node(
+        "usync",
+        {"sid": "1", "mode": "query", "context": "message", "last": "true", "index": "0"},
+        [
+            Node("query", {}, [Node("devices", {"version": 2})]),
+            Node("list", {}, [Node("user", {"jid": me.lid})]),
+        ],
+    )
+    devices = found(asked.query("usync", "get", body), "usync", "list", "user", "devices")
+    listed = [(each.get("id"), each.get("key-index")) for each in found(devices, "device-list").children]
+    assert listed == [("0", ""), ("1", "1")]
+    signed = Adv.ADVSignedKeyIndexList.FromString(found(devices, "key-index-list").data)
+    assert list(Adv.ADVKeyIndexList.FromString(signed.details).validIndexes) == [0, 1]
+    assert xeddsa.verify(me.identity.public, b"\x06\x02" + signed.details, signed.accountSignature)
+
+
+def test_keys_of_a_device_that_does_not_exist_are_answered_by_an_error(asked: Asked) -> None:
+    ann = asked.wa.person("Ann")
+    users = [Node("user", {"jid": jid}) for jid in (ann.lid, Jid(ann.lid.user, "lid", 7), Jid("1", "lid"))]
+    answer = found(asked.query("encrypt", "get", Node("key", {}, users)), "list")
+    assert [user.children[0].tag for user in answer.children] == ["registration", "error", "error"]
+
+
+def test_the_digest_of_the_keys_that_the_servers_hold_is_told(asked: Asked) -> None:
+    companion = asked.companion
+    companion.prekeys = {5: bytes(32), 6: bytes([1]) * 32}
+    digest = found(asked.query("encrypt", "get", Node("digest")), "digest")
+    assert found(digest, "identity").data == companion.identity
+    assert [each.data for each in found(digest, "list").children] == [b"\0\0\x05", b"\0\0\x06"]
+    keys = [companion.identity, companion.signed_prekey, companion.signed_prekey_signature]
+    assert found(digest, "hash").data == sha1(b"".join([*keys, *companion.prekeys.values()])).digest()
+
+
+def test_a_new_signed_prekey_takes_the_place_of_the_former_one(asked: Asked) -> None:
+    children = [Node("id", {}, b"\0\0\x09"), Node("value", {}, bytes(32)), Node("signature", {}, bytes(64))]
+    asked.query("encrypt", "set", Node("rotate", {}, [Node("skey", {}, children)]))
+    bundle = asked.companion.take_bundle()
+    assert (bundle.signed_prekey_id, bundle.signed_prekey) == (9, bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("xmlns", "kind", "content"),
+    [
+        ("abt", "get", Node("props", {"protocol": "1"})),
+        ("urn:xmpp:whatsapp:dirty", "set", Node("clean", {"type": "groups"})),
+        ("urn:xmpp:whatsapp:push", "set", Node("config", {"platform": "web"})),
+        ("tos", "set", Node("notice", {"id": "1", "stage": "5"})),
+        ("w:p", "get", None),
+    ],
+)
+def test_what_clients_say_by_the_way_is_answered(
+    asked: Asked, xmlns: str, kind: str, content: Node | None
+) -> None:
+    assert asked.query(xmlns, kind, *([content] if content else [])).get("type") == "result"
+    assert asked.wa.log == []
+
+
+def test_a_query_that_nobody_knows_is_refused_and_noted(asked: Asked) -> None:
+    for kind in ("get", "set", ""):
+        assert asked.query("w:unheard", kind, Node("of")).get("type") == "error"
+    assert [each.kind for each in asked.wa.log] == ["unanswered"] * 3

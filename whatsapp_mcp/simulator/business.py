@@ -1,0 +1,84 @@
+"""Businesses: the name that WhatsApp vouches for, and the profile that they show.
+
+The name travels as a certificate (`VerifiedNameCertificate`): in every message of the business, and in the
+answer to a usync query for `business`. The profile is asked for by itself (`w:biz`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypedDict
+
+from whatsapp_mcp.protobufs import VnameCert
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.signal.xeddsa import sign
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.people import Party
+
+_ISSUER = "smb:wa"  # the small-business app; `ent:wa` signs for enterprises
+_VERSION = "1"
+_CATEGORY = "1223524174334504"
+
+
+class Profile(TypedDict, total=False):
+    """What a business shows of itself.
+
+    Attributes:
+        hours: (opens, closes) in minutes after midnight, by day (`mon`, `tue` ...); others are closed.
+        timezone: Of the hours, an IANA name.
+    """
+
+    description: str
+    address: str
+    email: str
+    website: str
+    category: str
+    hours: Mapping[str, tuple[int, int]]
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """Somebody who does business: the verified name, the number of its certificate, and the profile."""
+
+    name: str
+    serial: int
+    profile: Profile
+
+
+def certificate(party: Party, business: Business) -> bytes:
+    """The verified name, signed by the account."""
+    details = VnameCert.VerifiedNameCertificate.Details(
+        serial=business.serial, issuer=_ISSUER, verifiedName=business.name
+    ).SerializeToString()
+    signature = sign(party.identity.private, details, party.network.random(f"name {business.name}").randbytes)
+    return VnameCert.VerifiedNameCertificate(details=details, signature=signature).SerializeToString()
+
+
+def verified_name(party: Party) -> Node | None:
+    """The child of a message or a usync answer that names a business; None for everybody else."""
+    business = party.business
+    if business is None:
+        return None
+    attrs = {"v": _VERSION, "level": "unknown", "serial": business.serial}
+    return Node("verified_name", attrs, certificate(party, business))
+
+
+def profile(business: Business) -> list[Node]:
+    """What a business shows, as children of its `<profile>`."""
+    shown = business.profile
+    texts = {tag: shown.get(tag, "") for tag in ("address", "description", "website", "email")}
+    nodes = [Node(tag, {}, text) for tag, text in texts.items() if text]
+    if "category" in shown:
+        nodes.append(Node("categories", {}, [Node("category", {"id": _CATEGORY}, shown["category"])]))
+    if "hours" in shown:
+        days = [_opening(day, *hours) for day, hours in shown["hours"].items()]
+        nodes.append(Node("business_hours", {"timezone": shown.get("timezone", "UTC")}, days))
+    return nodes
+
+
+def _opening(day: str, opens: int, closes: int) -> Node:
+    attrs = {"day_of_week": day, "mode": "specific_hours", "open_time": opens, "close_time": closes}
+    return Node("business_hours_config", attrs)
