@@ -80,6 +80,8 @@ def test_what_a_jid_is_follows_from_its_server() -> None:
         ("+44 20 7946 0958", "DE", "442079460958"),
         (" +55 11 98765-4321 ", None, "5511987654321"),
         ("+٤٩ ١٥١ ٢٣٤٥٦٧٨٩", None, "4915123456789"),
+        ("\u202a+49 151 23456789\u202c", None, "4915123456789"),
+        ("+49\u2011151\u201123456789", None, "4915123456789"),
     ],
 )
 def test_a_number_is_understood_in_its_usual_forms(text: str, region: str | None, user: str) -> None:
@@ -106,7 +108,16 @@ def test_any_text_is_a_number_or_an_argument_error(text: str) -> None:
     assert parse_number(jid.number or "") == jid
 
 
-@pytest.mark.parametrize("text", ["+1 555 000 1111", "0049(151)234", "15550001111"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+1 555 000 1111",
+        "0049(151)234",
+        "15550001111",
+        "\u202a+49\u00a0151\u202f2345\u202c",
+        "+49\u2011151\u20112345",
+    ],
+)
 def test_a_number_looks_like_one(text: str) -> None:
     assert looks_like_number(text)
 

@@ -8,6 +8,7 @@ is `status@broadcast`.
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Self
 
@@ -32,7 +33,7 @@ _SERVERS = {
     "hosted.lid",
     "bot",
 }
-_NUMBER = re.compile(r"\+?[\d\s().\-/]{5,24}")
+_NUMBER = re.compile(r"[+＋]?[\d\s().\-/\u2010-\u2015]{5,24}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,7 +106,12 @@ def looks_like_jid(text: str) -> bool:
 
 def looks_like_number(text: str) -> bool:
     """Whether the text consists of nothing but the characters of a phone number."""
-    return _NUMBER.fullmatch(text.strip()) is not None
+    return _NUMBER.fullmatch(_visible(text)) is not None
+
+
+def _visible(text: str) -> str:
+    """Without the marks of direction in which phones wrap a number that is copied."""
+    return "".join(each for each in text if unicodedata.category(each) != "Cf").strip()
 
 
 def parse_number(text: str, region: str | None = None) -> Jid:
@@ -121,10 +127,10 @@ def parse_number(text: str, region: str | None = None) -> Jid:
     """
     import phonenumbers  # slow to import, and most processes start before they need it
 
-    stripped = text.strip()
+    stripped = _visible(text)
     attempts: list[tuple[str, str | None]] = [(stripped, region)] if region else []
     digits = re.sub(r"\D", "", stripped)
-    attempts.append((f"+{digits.removeprefix('00') if not stripped.startswith('+') else digits}", None))
+    attempts.append((f"+{digits if stripped.startswith(('+', '＋')) else digits.removeprefix('00')}", None))
     for candidate, where in attempts:
         try:
             parsed = phonenumbers.parse(candidate, where)
