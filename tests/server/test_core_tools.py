@@ -39,6 +39,18 @@ async def refusal(client: Client, tool: str, **arguments: Any) -> dict[str, Any]
     return error
 
 
+async def test_a_phone_that_has_just_scanned_counts_as_linked_before_its_number_is_known(
+    client: Client, device: FakeDevice
+) -> None:
+    device.state, device.number = ConnectionState.CONNECTING, None
+    text, data = await answer(client, "link_device", wait=5)
+    assert (text, data["state"]) == (
+        "connecting. The phone is linked; history arrives in the next minutes.",
+        "connecting",
+    )
+    assert device.asked == []
+
+
 async def test_chats_are_listed_newest_first_with_name_and_last_message(client: Client) -> None:
     text, data = await answer(client, "list_chats")
     assert [chat["name"] for chat in data["chats"]] == ["Bob", "Boat club", "Ann Lee"]
@@ -105,6 +117,17 @@ async def test_an_ambiguous_name_is_refused_with_the_candidates(client: Client, 
     error = await refusal(client, "send_message", chat="Ann", text="hi")
     assert error["code"] == "AMBIGUOUS_CHAT"
     assert sorted(error["candidates"]) == ["Ann Lee (+15550002222)", "Ann May (+15550003333)"]
+    assert device.sends == []
+
+
+async def test_part_of_a_name_is_enough_to_read_and_too_little_to_send(
+    client: Client, device: FakeDevice
+) -> None:
+    for part in ("club", "boa"):
+        text, _ = await answer(client, "list_messages", chat=part)
+        assert text.startswith("Messages of Boat club")
+        error = await refusal(client, "send_message", chat=part, text="hi")
+        assert error["code"] == "AMBIGUOUS_CHAT"
     assert device.sends == []
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _TAKEOVER_PAUSE: Final = 0.5
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
+_JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONLINE})
+"""States that follow a scan at once; the number may not be known yet."""
+_NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 
 @tool("core", reads=True, result=StatusData)
@@ -81,12 +84,10 @@ async def link_device(
     services = await call.services()
     async with services.device() as device:
         status = await device.status()
-    if status.state not in _UNLINKED and status.number:
-        return _linked(
-            LinkState(status.state, 0, number=status.number),
-            services,
-            "Linked already; unlink_device first to change.",
-        )
+    if (status.number and status.state not in _UNLINKED) or status.state in _JUST_LINKED:
+        waited_for = wait and status.state in _JUST_LINKED
+        note = _NOW_LINKED if waited_for else "Linked already; unlink_device first to change."
+        return _linked(LinkState(status.state, 0, number=status.number), services, note)
     async with services.device() as device:
         link = await device.link(phone)
     if wait:
@@ -131,7 +132,7 @@ def _link_result(link: LinkState, services: Services) -> Result:
         return Result(text, data)
     if link.state is ConnectionState.UNLINKED:
         return Result(f"unlinked: {link.reason or 'linking has ended.'} Call again for a new QR.", data)
-    return _linked(link, services, "The phone is linked; history arrives in the next minutes.")
+    return _linked(link, services, _NOW_LINKED)
 
 
 def qr_png(text: str) -> str:
