@@ -47,8 +47,10 @@ async def fill(archive: Archive) -> None:
         ("15550000001", [(ANA, "number")]),
         ("+15559998888", [("15559998888@s.whatsapp.net", "number")]),
         ("ana muller", [(ANA, "name")]),
-        ("ANA", [(GROUP, "prefix"), (ANA, "prefix"), ("15550000003@s.whatsapp.net", "prefix")]),
-        ("birthday", [(GROUP, "contains")]),
+        ("ANA", [(ANA, "words"), (GROUP, "prefix"), ("15550000003@s.whatsapp.net", "prefix")]),
+        ("birthday", [(GROUP, "words")]),
+        ("birth", [(GROUP, "contains")]),
+        ("muller ana", [(ANA, "words")]),
         ("mueller ana", [(ANA, "similar")]),
         ("muler", [(ANA, "similar")]),
         ("bob", [(BOB, "name")]),
@@ -205,13 +207,14 @@ async def test_a_limit_out_of_range_is_refused(archive: Archive, limit: int) -> 
             await call(limit=limit)
 
 
-def test_names_are_ranked_exact_beginning_inside_typo() -> None:
+def test_names_are_ranked_exact_words_beginning_inside_typo() -> None:
     names = "ana muller\nmaria"
-    assert [rank_name(text, names) for text in ("maria", "ana", "muller ana", "mulelr", "xyz")] == [
+    assert [rank_name(text, names) for text in ("maria", "muller", "ana m", "ulle", "mulelr", "xyz")] == [
         0,
         1,
         2,
         3,
+        4,
         None,
     ]
 

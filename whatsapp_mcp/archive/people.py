@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Any, Final, Literal
 
@@ -14,25 +15,28 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
 from whatsapp_mcp.models import Chat, Contact, Page
 
-Match = Literal["jid", "number", "name", "prefix", "contains", "similar"]
-_RANKS: Final[tuple[Match, ...]] = ("name", "prefix", "contains", "similar")
+Match = Literal["jid", "number", "name", "words", "prefix", "contains", "similar"]
+_RANKS: Final[tuple[Match, ...]] = ("name", "words", "prefix", "contains", "similar")
+_WORDS: Final = re.compile(r"[\w'’]+")
 _NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0) FROM contacts AS s
  LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {people}
  UNION ALL SELECT 1, c.id, c.name_norm, c.last_id FROM chats AS c WHERE c.contact_id IS NULL {chats}"""
 
 
 def rank_name(wanted: str, names: str) -> int | None:
-    """How well a folded text meets names (one a line): 0 exact, 1 beginning, 2 inside, 3 with a typo."""
+    """How well a folded text meets names (one a line), as an index of the ways to match from `name` on."""
     lines = names.split("\n")
     if wanted in lines:
         return 0
-    if any(line.startswith(wanted) for line in lines):
-        return 1
     words = wanted.split()
-    if words and all(any(word in line for line in lines) for word in words):
+    if words and any(set(words) <= set(_WORDS.findall(line)) for line in lines):
+        return 1
+    if any(line.startswith(wanted) for line in lines):
         return 2
-    if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
+    if words and all(any(word in line for line in lines) for word in words):
         return 3
+    if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
+        return 4
     return None
 
 

@@ -115,8 +115,8 @@ EVERYTHING: Final = MessageFilter()
 class ChatCandidate:
     """A chat that a text may mean, and why.
 
-    `jid` and `number` are certain; `name` is the whole of a name, `words` are whole words of it, `prefix` is its
-    beginning, `contains` any part of it, `similar` has typing slips.
+    `jid` and `number` are certain; `name` is the whole of a name, `words` are whole words of it, `prefix` is
+    its beginning, `contains` any part of it, `similar` has typing slips.
     The chat of a known contact with whom nothing was said yet is a candidate too.
     """
 

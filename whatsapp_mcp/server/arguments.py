@@ -72,15 +72,15 @@ def _label(chat: Chat) -> str:
     return f"{clean_name(chat.name)} ({number or chat.jid})"
 
 
-def _beginning_of_a_word(candidate: ChatCandidate, text: str) -> bool:
-    name, given = candidate.chat.name.casefold(), text.strip().casefold()
-    return name.startswith(given) and not name[len(given) : len(given) + 1].isalnum()
+def _first_words(candidate: ChatCandidate, text: str) -> bool:
+    return f"{candidate.chat.name} ".casefold().startswith(f"{text.strip()} ".casefold())
 
 
-def choose(candidates: tuple[ChatCandidate, ...], text: str) -> Chat:
+def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = False) -> Chat:
     """The one chat that a text means.
 
-    A jid, a number, the only full name; or the only candidate at all whose name begins with these words.
+    A jid, a number, the only full name; or the only name with these words, if it begins with them. Who only
+    reads may take any part of the only name: what it shows tells whose chat it is.
 
     Raises:
         ChatNotFound: Nothing matches; what is similar is offered.
@@ -93,17 +93,14 @@ def choose(candidates: tuple[ChatCandidate, ...], text: str) -> Chat:
     if near[0].matched in {"jid", "number"}:
         return near[0].chat
     named = [candidate for candidate in near if candidate.matched == "name"]
-    if len(named) == 1:
-        return named[0].chat
-    if len(near) == 1 and _beginning_of_a_word(near[0], text):
-        return near[0].chat
-    count = len(named) or len(near)
-    what = "One chat may be meant" if count == 1 else f"{count} chats may be meant"
-    shown = labels if not named else tuple(_label(candidate.chat) for candidate in named)
-    raise AmbiguousChat(f"{what} by {text!r}.", candidates=shown)
+    meant = named or [candidate for candidate in near if candidate.matched == "words"] or near
+    if len(meant) == 1 and (named or reading or _first_words(meant[0], text)):
+        return meant[0].chat
+    what = "One chat may be meant" if len(meant) == 1 else f"{len(meant)} chats may be meant"
+    raise AmbiguousChat(f"{what} by {text!r}.", candidates=tuple(_label(one.chat) for one in meant))
 
 
-async def find_chat(services: Services, text: str) -> Chat:
+async def find_chat(services: Services, text: str, *, reading: bool = False) -> Chat:
     """The chat that a number, jid or name means; for a number or jid it may hold no message yet.
 
     Raises:
@@ -112,16 +109,16 @@ async def find_chat(services: Services, text: str) -> Chat:
     """
     if not text.strip():
         raise InvalidArgument("chat is empty.", "Give a phone number with country code, a jid or a name.")
-    return choose(await services.archive.resolve_chat(text), text)
+    return choose(await services.archive.resolve_chat(text), text, reading=reading)
 
 
-async def find_known_chat(services: Services, text: str) -> Chat:
+async def find_known_chat(services: Services, text: str, *, reading: bool = False) -> Chat:
     """As `find_chat`, and something is archived of it.
 
     Raises:
         ChatNotFound: Also when a number or jid was never seen.
     """
-    chat = await find_chat(services, text)
+    chat = await find_chat(services, text, reading=reading)
     if chat.last_message_at is not None:
         return chat
     known = await services.archive.chat(chat.jid)

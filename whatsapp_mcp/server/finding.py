@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 _CANDIDATES: Final = 20
 
 
-async def find_group(services: Services, text: str) -> Chat:
+async def find_group(services: Services, text: str, *, reading: bool = False) -> Chat:
     """The group that a jid or a name means; people of that name are not in the way.
 
     Raises:
         InvalidArgument: The text is empty.
         ChatNotFound, AmbiguousChat: No group matches, or more than one.
     """
-    return await _find(services, text, "group", lambda jid: jid.is_group)
+    return await _find(services, text, "group", lambda jid: jid.is_group, reading)
 
 
-async def find_person(services: Services, text: str) -> Chat:
+async def find_person(services: Services, text: str, *, reading: bool = False) -> Chat:
     """The direct chat with the person that a number, jid or name means.
 
     Raises:
@@ -34,7 +34,7 @@ async def find_person(services: Services, text: str) -> Chat:
         ContactNotFound, AmbiguousChat: Nobody matches, or more than one.
     """
     try:
-        return await _find(services, text, "person", lambda jid: jid.is_person)
+        return await _find(services, text, "person", lambda jid: jid.is_person, reading)
     except ChatNotFound as error:
         raise ContactNotFound(f"Nobody matches {text!r}.", candidates=error.candidates) from error
 
@@ -52,8 +52,11 @@ async def find_people(services: Services, texts: Iterable[str]) -> tuple[Chat, .
     return tuple(found.values())
 
 
-async def _find(services: Services, text: str, what: str, wanted: Callable[[Jid], bool]) -> Chat:
+async def _find(
+    services: Services, text: str, what: str, wanted: Callable[[Jid], bool], reading: bool
+) -> Chat:
     if not text.strip():
         raise InvalidArgument(f"The name of the {what} is empty.")
     candidates = await services.archive.resolve_chat(text, limit=_CANDIDATES)
-    return choose(tuple(each for each in candidates if wanted(Jid.parse(each.chat.jid))), text)
+    fitting = tuple(each for each in candidates if wanted(Jid.parse(each.chat.jid)))
+    return choose(fitting, text, reading=reading)

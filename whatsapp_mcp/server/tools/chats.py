@@ -72,7 +72,7 @@ async def export_chat(
     from whatsapp_mcp.archive.export import export
 
     services = await call.services()
-    found = await find_known_chat(services, chat)
+    found = await find_known_chat(services, chat, reading=True)
     where = MessageFilter(
         chat=found.jid,
         since=parse_some(since, services.zone, services.now()),

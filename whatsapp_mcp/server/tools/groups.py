@@ -44,7 +44,7 @@ People = Annotated[Texts, Field(description="Names, numbers or jids")]
 async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> Result:
     """A group's topic, settings and members; of a community also its groups."""
     services = await call.services()
-    found = await find_group(services, chat)
+    found = await find_group(services, chat, reading=True)
     async with services.device() as device:
         group = await device.group(found.jid)
         below = await device.sub_groups(group.jid) if group.community else ()

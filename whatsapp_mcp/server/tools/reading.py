@@ -68,10 +68,10 @@ async def list_messages(
     from whatsapp_mcp.archive import MessageFilter
 
     services = await call.services()
-    found = await find_known_chat(services, chat) if chat is not None else None
+    found = await find_known_chat(services, chat, reading=True) if chat is not None else None
     where = MessageFilter(
         chat=found.jid if found else None,
-        sender=(await find_known_chat(services, sender)).jid if sender else None,
+        sender=(await find_known_chat(services, sender, reading=True)).jid if sender else None,
         kinds=_kinds(kind),
         since=parse_some(since, services.zone, services.now()),
         until=parse_some(until, services.zone, services.now()),

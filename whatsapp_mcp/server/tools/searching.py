@@ -61,8 +61,8 @@ async def search_messages(
         raise InvalidArgument("query is empty.", "Give words to search, or use list_messages.")
     services = await call.services()
     where = MessageFilter(
-        chat=(await find_known_chat(services, chat)).jid if chat else None,
-        sender=(await find_known_chat(services, sender)).jid if sender else None,
+        chat=(await find_known_chat(services, chat, reading=True)).jid if chat else None,
+        sender=(await find_known_chat(services, sender, reading=True)).jid if sender else None,
         since=parse_some(since, services.zone, services.now()),
         until=parse_some(until, services.zone, services.now()),
     )
@@ -113,7 +113,7 @@ async def get_contact(
     from whatsapp_mcp.archive import MessageFilter
 
     services = await call.services()
-    jid = (await find_chat(services, contact)).jid
+    jid = (await find_chat(services, contact, reading=True)).jid
     person = await services.archive.contact(jid)
     if not Jid.parse(jid).is_person:
         raise ContactNotFound(f"{contact!r} is not a person.", "For groups use get_group (toolset groups).")

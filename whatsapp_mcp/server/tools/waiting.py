@@ -68,8 +68,8 @@ async def wait_for_messages(
     """Wait for new incoming messages; answers as soon as a burst is over."""
     services = await call.services()
     after = await _start(services, cursor)
-    chat_jid = (await find_chat(services, chat)).jid if chat else None
-    sender_jid = (await find_chat(services, sender)).jid if sender else None
+    chat_jid = (await find_chat(services, chat, reading=True)).jid if chat else None
+    sender_jid = (await find_chat(services, sender, reading=True)).jid if sender else None
 
     def wanted(message: Message) -> bool:
         return (
