@@ -1,6 +1,7 @@
 """The journal: what it has taken it keeps, in order, whoever dies."""
 
 import os
+import random
 import sqlite3
 import stat
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.archive.power import ForgetfulDisk
 from whatsapp_mcp.client.journal import Journal
 
 
@@ -44,6 +46,12 @@ def test_reading_goes_on_after_a_position(journal: Journal) -> None:
     assert journal.waiting(seqs[3]) == 6
 
 
+def test_reading_stops_after_the_event_that_makes_it_too_much(journal: Journal) -> None:
+    seqs = [journal.append(1, 17, b"x" * 100) for _ in range(5)]
+    assert [event.seq for event in journal.read(0, 10, 250)] == seqs[:3]
+    assert [event.seq for event in journal.read(seqs[2], 10, 1)] == seqs[3:4]
+
+
 def test_a_seq_is_never_used_again_after_pruning(path: Path) -> None:
     with Journal(path) as journal:
         last = [journal.append(1, 17, b"") for _ in range(3)][-1]
@@ -69,6 +77,31 @@ def test_numbering_goes_on_above_every_position_it_was_told(
             before = journal.last_seq()
             journal.continue_after(position)
             assert journal.append(1, 17, b"") == max(before, position) + 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_power_failure_loses_no_event_that_was_not_pruned(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    home = tmp_path / "home"
+    home.mkdir()
+    with (
+        ForgetfulDisk() as disk,
+        Journal(home / "inbox.db") as client,
+        Journal(home / "inbox.db", synced=False) as host,
+    ):
+        pruned, last = 0, 0
+        for turn in range(rng.randrange(5, 30)):
+            for _ in range(rng.randrange(1, 6)):
+                last = client.append(1, 17, b"x" * rng.randrange(1, 9_000))
+            if rng.random() < 0.6:
+                pruned = rng.randint(pruned, last)
+                host.prune(pruned)
+            copy = tmp_path / f"after-{turn}"
+            disk.crash(home, copy, rng)
+            with Journal(copy / "inbox.db") as left:
+                kept = {event.seq for event in left.read(0, 1_000)}
+                assert kept >= set(range(pruned + 1, last + 1))
+                assert left.last_seq() == last
 
 
 def test_the_file_is_private(path: Path) -> None:

@@ -1,0 +1,141 @@
+"""From the journal into the archive: in pieces, in order, and the index put in order once the past is in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import anyio
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import NOON
+from tests.device.fake_clock import FakeClock
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive.interface import JournalEvent
+from whatsapp_mcp.archive.records import IngestResult
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.device.ingest import BATCH_BYTES, Ingest
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+LIMIT = 20.0
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> AccountFolder:
+    made = AccountFolder("default", tmp_path / "accounts" / "default")
+    made.create()
+    return made
+
+
+class Watched:
+    """An archive that writes down what is asked of it; `steps` of merging have to be made."""
+
+    def __init__(self, archive: Archive, steps: int = 3) -> None:
+        self._archive = archive
+        self._steps = steps
+        self.asked: list[str] = []
+        self.merged = anyio.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._archive, name)
+
+    async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
+        self.asked.append(f"{len(events)} events")
+        return await self._archive.ingest(events)
+
+    async def merge_index(self) -> bool:
+        self.asked.append("merge")
+        self._steps -= 1
+        return self._steps > 0
+
+    async def meta_set(self, key: str, value: str | None) -> None:
+        await self._archive.meta_set(key, value)
+        self.merged.set()
+
+
+def append(folder: AccountFolder, *raws: ev.Raw) -> int:
+    """Journal these events; the last one's number."""
+    with Journal(folder.inbox_db) as journal:
+        return [journal.append(1, raw.code, raw.payload) for raw in raws][-1]
+
+
+def past(count: int, *, progress: int, text: str = "long ago") -> ev.Raw:
+    messages = [ev.web_message(f"H{progress}-{n}", text, at=NOON - n) for n in range(count)]
+    return ev.history(ev.conversation(messages), progress=progress)
+
+
+async def test_the_index_is_merged_step_by_step_once_the_first_history_is_in(folder: AccountFolder) -> None:
+    append(folder, past(2, progress=50), past(2, progress=100))
+    async with open_archive(folder, write=True) as archive:
+        watched = Watched(archive)
+        ingest = Ingest(folder.inbox_db, cast("Archive", watched), FakeClock())
+        await ingest.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ingest.run)
+            with anyio.fail_after(LIMIT):
+                await watched.merged.wait()
+            tasks.cancel_scope.cancel()
+        assert watched.asked == ["2 events", "merge", "merge", "merge"]
+        again = Watched(archive)
+        await Ingest(folder.inbox_db, cast("Archive", again), FakeClock()).prepare()
+        assert again.asked == []
+
+
+async def test_the_index_stays_as_it_is_while_the_past_is_still_coming(folder: AccountFolder) -> None:
+    append(folder, past(2, progress=50))
+    async with open_archive(folder, write=True) as archive:
+        watched = Watched(archive)
+        told = anyio.Event()
+        clock = FakeClock()
+        ingest = Ingest(folder.inbox_db, cast("Archive", watched), clock, archived=told.set)
+        await ingest.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ingest.run)
+            with anyio.fail_after(LIMIT):
+                await told.wait()
+                while ingest.waiting:
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert watched.asked == ["1 events"]
+        assert ingest.history_progress == 50
+
+
+async def test_what_comes_while_the_index_is_merged_does_not_wait_for_its_end(folder: AccountFolder) -> None:
+    append(folder, past(2, progress=100))
+    async with open_archive(folder, write=True) as archive:
+        watched = Watched(archive, steps=4)
+        ingest = Ingest(folder.inbox_db, cast("Archive", watched), FakeClock())
+        await ingest.prepare()
+
+        async def merge_and_receive() -> bool:
+            if watched.asked.count("merge") == 1:
+                ingest.announce(append(folder, ev.message("LIVE")))
+            return await Watched.merge_index(watched)
+
+        watched.merge_index = merge_and_receive
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ingest.run)
+            with anyio.fail_after(LIMIT):
+                await watched.merged.wait()
+            tasks.cancel_scope.cancel()
+        assert watched.asked == ["1 events", "merge", "merge", "1 events", "merge", "merge"]
+
+
+async def test_long_chunks_of_the_past_are_archived_one_by_one(folder: AccountFolder) -> None:
+    long = "x" * (BATCH_BYTES // 2 + 1)
+    append(folder, *(past(1, progress=done, text=long) for done in (20, 40, 60, 80)))
+    async with open_archive(folder, write=True) as archive:
+        watched = Watched(archive)
+        ingest = Ingest(folder.inbox_db, cast("Archive", watched), FakeClock())
+        await ingest.prepare()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ingest.run)
+            with anyio.fail_after(LIMIT):
+                while (await archive.position()) < 4:
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert watched.asked == ["2 events", "2 events"]
