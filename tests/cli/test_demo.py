@@ -23,7 +23,7 @@ from mcp.client.stdio import StdioServerParameters
 
 from tests.fixtures import HttpServer, call, client_of, command, until
 from whatsapp_mcp.cli import demo_server
-from whatsapp_mcp.cli.demo import run_demo
+from whatsapp_mcp.cli.demo import _end_on_signal, run_demo
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
 
@@ -138,6 +138,16 @@ async def test_an_application_uses_the_demo_over_stdio() -> None:
     async with Client(server, read_timeout_seconds=LIMIT) as client:
         await until(client, lambda status: status["state"] == "online", "connection_status", within=LIMIT)
         await until(client, lambda page: bool(page["chats"]), "list_chats", within=LIMIT)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_ctrl_c_and_a_closed_window_end_it(number: signal.Signals) -> None:
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_end_on_signal, tasks.cancel_scope)
+            await anyio.wait_all_tasks_blocked()
+            os.kill(os.getpid(), number)
+            await anyio.sleep_forever()
 
 
 @pytest.mark.parametrize(
