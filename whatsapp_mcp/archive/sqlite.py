@@ -12,186 +12,22 @@ from typing import Literal, overload
 
 import anyio
 
-from whatsapp_mcp.archive import (
-    changes,
-    coverage,
-    feed,
-    importer,
-    ingest,
-    outbox,
-    people,
-    queries,
-    reports,
-    schema,
-    sealed,
-    search,
-    upkeep,
-)
+from whatsapp_mcp.archive import importer, ingest, outbox, queries, reports, schema, sealed, upkeep
 from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
 from whatsapp_mcp.archive.interface import Archive, ReadingArchive
+from whatsapp_mcp.archive.reading import SqliteReadingArchive
 from whatsapp_mcp.archive.records import (
-    EVERYTHING,
-    Change,
-    ChatCandidate,
     ContactUpdate,
-    Coverage,
-    GroupMember,
     GroupUpdate,
-    HistoryProgress,
     ImportResult,
     IngestResult,
     JournalEvent,
-    MediaSource,
-    MessageFilter,
     MessageKey,
     OutboxEntry,
-    Statistics,
 )
-from whatsapp_mcp.archive.store import Readers, Writer, connect_writer
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, SendRequest, SendStatus
+from whatsapp_mcp.archive.store import Writer, connect_writer
+from whatsapp_mcp.models import Message, SendRequest, SendStatus
 from whatsapp_mcp.settings import AccountFolder
-
-_POLL_SECONDS = 0.05
-
-
-class SqliteReadingArchive:
-    """What can be asked, answered from `archive.db`."""
-
-    def __init__(self, folder: AccountFolder) -> None:
-        self._folder = folder
-        self._readers = Readers(folder.archive_db)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._readers.close()
-
-    async def position(self) -> int:
-        """See `ReadingArchive.position`."""
-        return await self._readers.run(ingest.position)
-
-    async def meta_get(self, key: str) -> str | None:
-        """See `ReadingArchive.meta_get`."""
-        return await self._readers.run(reports.meta, f"user.{key}")
-
-    async def own(self) -> tuple[str | None, str | None, str | None]:
-        """See `ReadingArchive.own`."""
-        return await self._readers.run(reports.own)
-
-    async def chats(
-        self,
-        *,
-        query: str | None = None,
-        kind: ChatKind | None = None,
-        unread: bool | None = None,
-        unanswered: bool | None = None,
-        archived: bool | None = None,
-        limit: int = 20,
-        cursor: str | None = None,
-    ) -> Page[Chat]:
-        """See `ReadingArchive.chats`."""
-        return await self._readers.run(
-            queries.chats, query, kind, unread, unanswered, archived, limit, cursor
-        )
-
-    async def chat(self, jid: str) -> Chat | None:
-        """See `ReadingArchive.chat`."""
-        return await self._readers.run(queries.chat, jid)
-
-    async def messages(
-        self,
-        where: MessageFilter = EVERYTHING,
-        *,
-        oldest_first: bool = False,
-        limit: int = 20,
-        cursor: str | None = None,
-    ) -> Page[Message]:
-        """See `ReadingArchive.messages`."""
-        return await self._readers.run(queries.messages, where, oldest_first, limit, cursor)
-
-    async def search(
-        self,
-        query: str,
-        where: MessageFilter = EVERYTHING,
-        *,
-        order: Literal["newest", "relevance"] = "newest",
-        mode: Literal["words", "substring"] = "words",
-        zone: tzinfo = UTC,
-        limit: int = 20,
-        cursor: str | None = None,
-    ) -> Page[Message]:
-        """See `ReadingArchive.search`."""
-        return await self._readers.run(search.search, query, where, order, mode, limit, cursor, zone)
-
-    async def context(self, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
-        """See `ReadingArchive.context`."""
-        return await self._readers.run(queries.context, key, before, after)
-
-    async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
-        """See `ReadingArchive.message`."""
-        return await self._readers.run(queries.message, key, chat)
-
-    async def edits(self, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
-        """See `ReadingArchive.edits`."""
-        return await self._readers.run(queries.edits, key)
-
-    async def media_source(self, key: MessageKey) -> MediaSource:
-        """See `ReadingArchive.media_source`."""
-        return await self._readers.run(queries.media_source, key)
-
-    async def contacts(
-        self, query: str | None = None, *, limit: int = 20, cursor: str | None = None
-    ) -> Page[Contact]:
-        """See `ReadingArchive.contacts`."""
-        return await self._readers.run(people.contacts, query, limit, cursor)
-
-    async def contact(self, jid: str) -> Contact | None:
-        """See `ReadingArchive.contact`."""
-        return await self._readers.run(queries.contact, jid)
-
-    async def members(self, group: str) -> tuple[GroupMember, ...]:
-        """See `ReadingArchive.members`."""
-        return await self._readers.run(queries.members, group)
-
-    async def common_groups(self, jid: str) -> tuple[Chat, ...]:
-        """See `ReadingArchive.common_groups`."""
-        return await self._readers.run(queries.common_groups, jid)
-
-    async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
-        """See `ReadingArchive.resolve_chat`."""
-        return await self._readers.run(people.resolve, text, limit)
-
-    async def last_change(self) -> int:
-        """See `ReadingArchive.last_change`."""
-        return await self._readers.run(feed.last)
-
-    async def changes(self, after: int, *, limit: int = 100) -> tuple[Change, ...]:
-        """See `ReadingArchive.changes`."""
-        return await self._readers.run(changes.after, after, limit)
-
-    async def wait_change(self, after: int, timeout: float) -> int:
-        """See `ReadingArchive.wait_change`."""
-        last = await self.last_change()
-        with anyio.move_on_after(timeout):
-            while last <= after:
-                await anyio.sleep(_POLL_SECONDS)
-                last = await self.last_change()
-        return last
-
-    async def statistics(self) -> Statistics:
-        """See `ReadingArchive.statistics`."""
-        return await self._readers.run(reports.statistics)
-
-    async def coverage(self, chat: str) -> Coverage:
-        """See `ReadingArchive.coverage`."""
-        return await self._readers.run(reports.coverage_of, chat)
-
-    async def history_progress(self) -> HistoryProgress:
-        """See `ReadingArchive.history_progress`."""
-        return await self._readers.run(coverage.history_progress)
-
-    async def send_report(self, key: MessageKey, *, send_id: bool = False) -> SendReport:
-        """See `ReadingArchive.send_report`."""
-        return await self._readers.run(reports.send_report, key, send_id)
 
 
 class SqliteArchive(SqliteReadingArchive):
