@@ -72,6 +72,18 @@ async def test_a_silent_stream_error_is_noticed(wa: WhatsApp, linked: Hosted) ->
         await linked.until(S.ONLINE, within=60)
 
 
+async def test_a_session_that_was_ended_on_an_open_connection_is_renewed_within_a_minute(
+    wa: WhatsApp, linked: Hosted
+) -> None:
+    ann = wa.person("Ann")
+    await wa.stream_error(503, close=False)
+    await ann.says("Do you hear me?")
+    with anyio.fail_after(60):
+        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+        while not (await linked.archive.search("hear")).items:  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+
+
 async def test_a_code_that_nobody_scans_expires_and_leaves_nothing(wa: WhatsApp, hosted: Hosted) -> None:
     shown = await hosted.device.link()
     assert shown.qr is not None

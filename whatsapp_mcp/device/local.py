@@ -246,7 +246,11 @@ class LocalDevice(Acts, Topics):
         self._loop.post(event)
 
     async def _watch(self) -> None:
-        """Ask the client process itself, without WhatsApp: one that does not answer is of no use."""
+        """Ask the client process itself, without WhatsApp: one that does not answer is of no use.
+
+        Nor is one that is no longer logged in: after some stream errors the library only waits for WhatsApp
+        to close the connection, and no event tells of it.
+        """
         while True:
             await self._clock.sleep(_WATCH_INTERVAL)
             if not self._is_online():
@@ -255,10 +259,14 @@ class LocalDevice(Acts, Topics):
             try:
                 async with self._clients.use(_WATCH_DEADLINE) as client:
                     await client.call("is_connected", deadline=_WATCH_DEADLINE)
+                    logged_in = await client.call("is_logged_in", deadline=_WATCH_DEADLINE)
             except DeadlineExceeded:
                 self._loop.post(state.Doubtful(generation, "The client process does not answer."))
             except WhatsAppError:
                 logger.debug("the client was replaced while it was watched")
+            else:
+                if not logged_in:
+                    self._loop.post(state.Disconnected(generation))
 
     # The link.
 
