@@ -27,9 +27,14 @@ class Sudden(Fault):
     """Something that WhatsApp does at once."""
 
     def __init__(
-        self, name: str, do: Callable[[Stage], Awaitable[None] | None], *, relogin: bool = True
+        self,
+        name: str,
+        do: Callable[[Stage], Awaitable[None] | None],
+        *,
+        relogin: bool = True,
+        slow: bool = False,
     ) -> None:
-        self.name, self._do, self.relogin = name, do, relogin
+        self.name, self._do, self.relogin, self.slow = name, do, relogin, slow
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -354,7 +359,7 @@ QUICK: Final[tuple[Fault, ...]] = (
 )
 SLOW: Final[tuple[Fault, ...]] = (
     HalfOpen(),
-    Sudden("stream error 503 and the socket left open", _left_open),
+    Sudden("stream error 503 and the socket left open", _left_open, slow=True),
     Lasting("swallowed connect", lambda wa: wa.swallow_connect(), (1, 3), slow=True),
     Lasting("swallowed websocket", lambda wa: wa.swallow_websocket(), (1, 3), slow=True),
     Lasting("swallowed handshake", lambda wa: wa.swallow_noise(), (1, 3), slow=True),

@@ -225,12 +225,11 @@ class _Outgoing:
             for answer in sent.answers
             if answer is not None and answer.error is None
         ]
-        if sent.kind != "reaction":
-            if any(len(each) > 1 for each in got):
-                verdict.doubled += 1
-                self._complain(sent, f"arrived more than once: {[list(each) for each in got]}, {rows}")
-            if len(rows) > 1:
-                self._complain(sent, f"stands in the outbox {len(rows)} times: {rows}")
+        if any(len(each) > 1 for each in got):
+            verdict.doubled += 1
+            self._complain(sent, f"arrived more than once: {[list(each) for each in got]}, {rows}")
+        if len(rows) > 1:
+            self._complain(sent, f"stands in the outbox {len(rows)} times: {rows}")
         if not rows:
             verdict.states["not accepted"] += 1
             if any(got):
@@ -244,9 +243,9 @@ class _Outgoing:
         if row.status in ARRIVED:
             self._arrived(sent, row, got)
         elif row.status == SendStatus.FAILED:
-            if any(got) and len(rows) == 1:
+            if any(got):
                 self._complain(sent, f"has failed ({row.reason}) and arrived")
-            if set(told) & ARRIVED and len(rows) == 1:
+            if set(told) & ARRIVED:
                 self._complain(sent, f"was answered {told} and has failed ({row.reason})")
             verdict.explained[f"failed: {row.reason}"].append(sent.words)
         elif row.status == SendStatus.UNKNOWN:
@@ -288,7 +287,7 @@ class _Outgoing:
     def _archived(self, sent: Sent, row: Row) -> bool:
         kept = self._kept
         if sent.kind == "reaction":
-            return True
+            return kept.reactions[sent.arguments["message"]].get(True) == sent.arguments["emoji"]
         target = sent.target.message_id if sent.target else row.message_id
         found = [message for message in kept.messages.get(target or "", []) if message.own]
         if len(found) != 1:

@@ -44,6 +44,7 @@ class Spoken:
         keeper: The companion for which WhatsApp keeps it; None when none was linked.
         target: What it changes.
         change: What changes it; nothing is changed twice.
+        liked: Whether an agent has reacted to it.
         acknowledged_at: When the client had acknowledged it to WhatsApp; None until then.
         orphan: Its companion was unlinked before that: only the phone's history can bring it.
     """
@@ -58,6 +59,7 @@ class Spoken:
     file: bytes | None = None
     target: Spoken | None = None
     change: Spoken | None = None
+    liked: bool = False
     acknowledged_at: float | None = None
     orphan: bool = False
 
@@ -242,10 +244,15 @@ class Traffic:
     def _change(self, kind: Kind) -> Sent | None:
         """A change of an own message, or a reaction to somebody's; None when there is nothing to change."""
         if kind == "reaction":
-            theirs = [each for each in self.spoken[-_FRESH:] if each.kind == "text" and each.acknowledged_at]
+            theirs = [
+                each
+                for each in self.spoken[-_FRESH:]
+                if each.kind == "text" and each.acknowledged_at and not each.liked
+            ]
             if not theirs:
                 return None
             liked, emoji = self._chance.choice(theirs), self._chance.choice(("👍", "🙏", "❤"))
+            liked.liked = True
             readers = tuple(self.people) if liked.chat == "Boat" else (liked.author,)
             said = words.reaction(liked.id, emoji)
             return Sent(kind, said, "react", {"message": liked.id, "emoji": emoji}, readers, time.monotonic())
