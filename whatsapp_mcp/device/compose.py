@@ -4,8 +4,8 @@ Whatever is a message of its own carries a `messageSecret`, as it does in WhatsA
 with it what they say about the message, and the client library keeps it together with the message's id
 (`traces.py`). What is posted in a channel is public and has none.
 
-A plain text goes as `conversation`; one that answers or mentions somebody as `extendedTextMessage` with a
-`contextInfo`, as WhatsApp's own apps do. What changes another message names it by its key.
+A plain text goes as `conversation`; one that answers or mentions somebody, or shows the page of a link, as
+`extendedTextMessage`, as WhatsApp's own apps do. What changes another message names it by its key.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.device.files import file_message, forwarded_file
+from whatsapp_mcp.device.previews import preview_of
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
@@ -39,6 +40,7 @@ from whatsapp_mcp.models import (
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.previews import Preview
     from whatsapp_mcp.protobufs import E2E, Common
 
 CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -85,6 +87,8 @@ async def _message(request: SendRequest, archive: ReadingArchive, call: CallClie
             return _addon(request.content, target)
         case FileContent():
             message = await file_message(request.content, call)
+        case TextContent(text, link_preview=True):
+            message = message_of(request, await preview_of(text))
         case _:
             message = message_of(request)
     if request.reply_to is not None:
@@ -92,16 +96,21 @@ async def _message(request: SendRequest, archive: ReadingArchive, call: CallClie
     return message
 
 
-def message_of(request: SendRequest) -> E2E.Message:
-    """The E2E message of a request that needs neither archive nor client."""
+def message_of(request: SendRequest, preview: Preview | None = None) -> E2E.Message:
+    """The E2E message of a request that needs neither archive nor client; a text may have a preview."""
     from whatsapp_mcp.protobufs import E2E
 
     match request.content:
         case TextContent(text, mentions):
-            if not mentions and request.reply_to is None:
+            if not mentions and request.reply_to is None and preview is None:
                 return E2E.Message(conversation=text)
-            context = E2E.ContextInfo(mentionedJID=list(mentions))
-            return E2E.Message(extendedTextMessage=E2E.ExtendedTextMessage(text=text, contextInfo=context))
+            extended = E2E.ExtendedTextMessage(text=text)
+            extended.contextInfo.mentionedJID.extend(mentions)
+            if preview is not None:
+                extended.matchedText = preview.link
+                extended.title, extended.description = preview.title, preview.description
+                extended.JPEGThumbnail = preview.thumbnail
+            return E2E.Message(extendedTextMessage=extended)
         case LocationContent(latitude, longitude, name, address):
             place = E2E.LocationMessage(
                 degreesLatitude=latitude, degreesLongitude=longitude, name=name, address=address

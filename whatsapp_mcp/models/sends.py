@@ -13,10 +13,16 @@ from whatsapp_mcp.models.said import SendStatus
 
 @dataclass(frozen=True, slots=True)
 class TextContent:
-    """A text message; `mentions` are jids whose `@number` stands in the text."""
+    """A text message.
+
+    Attributes:
+        mentions: Jids whose `@number` stands in the text.
+        link_preview: Whether the page of the first link is fetched and shown below.
+    """
 
     text: str
     mentions: tuple[str, ...] = ()
+    link_preview: bool = False
     kind: Literal["text"] = "text"
 
 

@@ -9,28 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import ipaddress
 import os
 import re
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
+from whatsapp_mcp.device.web import fetch
+from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, TooLong
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from whatsapp_mcp.server.call import Services
 
-_FETCH_LIMIT: Final = 40.0
-_REDIRECTS: Final = 3
-_CHUNK: Final = 1 << 20
 _FOLDER: Final = "outgoing"
 _SAFE: Final = re.compile(r"[^\w.\- ()]+")
 
@@ -61,7 +54,8 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
         source = await anyio.to_thread.run_sync(_allowed, services, path, limit)
         content, name = await anyio.to_thread.run_sync(source.read_bytes), source.name
     elif url is not None:
-        content, name = await _fetch(url, limit)
+        fetched = await fetch(url, limit)
+        content, name = fetched.content, fetched.name
     else:
         content, name = _decoded(data or ""), ""
     if len(content) > limit:
@@ -107,71 +101,3 @@ def _decoded(data: str) -> bytes:
         return base64.b64decode("".join(body.split()), validate=True)
     except binascii.Error as error:
         raise InvalidArgument("data is not base64.") from error
-
-
-async def _fetch(url: str, limit: int) -> tuple[bytes, str]:
-    import httpx2
-
-    try:
-        with anyio.fail_after(_FETCH_LIMIT):
-            for _ in range(_REDIRECTS + 1):
-                host, port, pinned = await _public(url)
-                async with (
-                    httpx2.AsyncClient(trust_env=False, timeout=_FETCH_LIMIT) as http,
-                    http.stream(
-                        "GET",
-                        pinned,
-                        headers={"Host": host if port in {80, 443} else f"{host}:{port}"},
-                        extensions={"sni_hostname": host},
-                        follow_redirects=False,
-                    ) as answer,
-                ):
-                    if answer.is_redirect:
-                        url = str(httpx2.URL(url).join(answer.headers.get("location", "")))
-                        continue
-                    if not answer.is_success:
-                        raise MediaUnavailable(
-                            f"The address answered {answer.status_code}.", "Check the address."
-                        )
-                    return await _body(answer.aiter_bytes(_CHUNK), limit), unquote(
-                        Path(urlsplit(url).path).name
-                    )
-    except (httpx2.HTTPError, TimeoutError) as error:
-        raise MediaUnavailable("The address does not answer.", "Check the address.") from error
-    raise MediaUnavailable("The address leads on and on.", "Give the address of the file itself.")
-
-
-async def _body(chunks: AsyncIterator[bytes], limit: int) -> bytes:
-    content = bytearray()
-    async for chunk in chunks:
-        content += chunk
-        if len(content) > limit:
-            raise TooLong(f"The file is larger than {limit // 1_000_000} MB.")
-    return bytes(content)
-
-
-async def _public(url: str) -> tuple[str, int, str]:
-    """Host, port and the URL with its address in place of its name: what was checked is what is asked.
-
-    Raises:
-        InvalidArgument: It is no http(s) URL.
-        FileNotAllowed: The name leads to an address that is not public.
-        MediaUnavailable: The name leads nowhere.
-    """
-    try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
-    except ValueError as error:
-        raise InvalidArgument(f"{url!r} is not a web address.") from error
-    host = parts.hostname
-    if parts.scheme not in {"http", "https"} or not host or parts.username is not None:
-        raise InvalidArgument(f"{url!r} is not a web address.", "Give an https address.")
-    try:
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise MediaUnavailable(f"There is no {host}.", "Check the address.") from error
-    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
-    if not addresses or not all(address.is_global and not address.is_multicast for address in addresses):
-        raise FileNotAllowed(f"{host} is not on the public internet.", "Give a public address, or a path.")
-    place = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
-    return host, port, parts._replace(netloc=f"{place}:{port}", fragment="").geturl()

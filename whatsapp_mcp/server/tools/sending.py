@@ -50,6 +50,7 @@ async def send_message(
     text: str,
     reply_to: MessageArg | None = None,
     mentions: Annotated[Texts | None, Field(description="Names in a group, or everyone")] = None,
+    link_preview: Annotated[bool, Field(description="Fetch the first link's page and show it")] = False,
     idempotency_key: Annotated[str | None, Field(description="The same key never sends twice")] = None,
 ) -> Result:
     """Send a text. An unclear name is refused with candidates. After status unknown do not send again."""
@@ -68,7 +69,7 @@ async def send_message(
     text, mentioned = await mention(services, target, text, mentions or ())
     request = SendRequest(
         chat=target.jid,
-        content=TextContent(text, mentioned),
+        content=TextContent(text, mentioned, link_preview),
         reply_to=reply_id,
         idempotency_key=idempotency_key,
     )

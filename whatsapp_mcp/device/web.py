@@ -1,0 +1,145 @@
+"""Fetching from the public web, with no way into private networks (SSRF).
+
+A name is resolved once, every address it has must be public, and the address that was looked at is the one
+that is asked; so after each redirect. Neither proxies nor cookies nor credentials are used.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote, urljoin, urlsplit
+
+import anyio
+
+from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
+
+if TYPE_CHECKING:
+    import httpx2
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+LIMIT: Final = 40.0
+"""Seconds for everything."""
+_REDIRECTS: Final = 3
+_CHUNK: Final = 1 << 16
+_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses as networks without IPv4 write them (RFC 6052)."""
+_PORTS: Final = {"http": 80, "https": 443}
+_HEADERS: Final = {"User-Agent": "whatsapp-mcp", "Accept-Encoding": "identity"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What stood at an address; `url` is the one that answered in the end."""
+
+    url: str
+    content: bytes
+    media_type: str
+
+    @property
+    def name(self) -> str:
+        """The last part of the address's path."""
+        return unquote(Path(urlsplit(self.url).path).name)
+
+
+async def fetch(url: str, size: int, *, within: float = LIMIT, cut: bool = False) -> Fetched:
+    """Fetch what an http(s) address of the public internet answers.
+
+    Args:
+        url: The address.
+        size: Bytes at most.
+        within: Seconds at most.
+        cut: Whether of more bytes the first are the answer, rather than none.
+
+    Raises:
+        InvalidArgument: It is no web address.
+        FileNotAllowed: It leads to an address that is not public.
+        MediaUnavailable: Nothing is answered, or no success.
+        TooLong: It is larger.
+    """
+    import httpx2
+
+    try:
+        with anyio.fail_after(within):
+            for _ in range(_REDIRECTS + 1):
+                # A client of its own for each hop: connections to one address must not serve two names.
+                async with httpx2.AsyncClient(trust_env=False, timeout=within, headers=_HEADERS) as http:
+                    found = await _ask(http, url, size, cut)
+                if isinstance(found, Fetched):
+                    return found
+                url = urljoin(url, found)
+    except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
+        raise MediaUnavailable("The address does not answer.", "Check the address.") from error
+    raise MediaUnavailable("The address leads on and on.", "Give the address of the file itself.")
+
+
+async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetched | str:
+    """What one address answers, or the address that it leads to."""
+    place = await _located(url)
+    async with http.stream(
+        "GET", place.pinned, headers={"Host": place.host}, extensions={"sni_hostname": place.name}
+    ) as answer:
+        if answer.is_redirect:
+            return str(answer.headers.get("location", ""))
+        if not answer.is_success:
+            raise MediaUnavailable(f"The address answered {answer.status_code}.", "Check the address.")
+        content = bytearray()
+        async for chunk in answer.aiter_bytes(_CHUNK):
+            content += chunk
+            if len(content) > size:
+                if cut:
+                    break
+                raise TooLong(f"The file is larger than {size / 1e6:g} MB.")
+        media_type = str(answer.headers.get("content-type", "")).partition(";")[0].strip().lower()
+        return Fetched(url, bytes(content[:size]), media_type)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A name, the `Host` to ask for, and the URL with the address that was looked at in place of the name."""
+
+    name: str
+    host: str
+    pinned: str
+
+
+async def _located(url: str) -> _Place:
+    try:
+        parts = urlsplit(url)
+        given = parts.port
+    except ValueError as error:
+        raise InvalidArgument(f"{url!r} is not a web address.") from error
+    name = parts.hostname
+    if parts.scheme not in _PORTS or not name or parts.username is not None:
+        raise InvalidArgument(f"{url!r} is not a web address.", "Give an https address.")
+    port = given or _PORTS[parts.scheme]
+    try:
+        name = name if ":" in name else name.encode("idna").decode()
+        found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise MediaUnavailable(f"There is no {name}.", "Check the address.") from error
+    addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
+    if not addresses or not all(map(is_public, addresses)):
+        raise FileNotAllowed(f"{name} is not on the public internet.", "Give a public address, or a path.")
+    address = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
+    shown = f"[{name}]" if ":" in name else name
+    return _Place(
+        name,
+        shown if given is None else f"{shown}:{given}",
+        parts._replace(netloc=f"{address}:{port}", fragment="").geturl(),
+    )
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is on the public internet, and so is the IPv4 address that it may carry."""
+    if not address.is_global or address.is_multicast:
+        return False
+    if isinstance(address, ipaddress.IPv4Address):
+        return True
+    carried = [address.ipv4_mapped, address.sixtofour]
+    if address in _NAT64:
+        carried.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    return all(inner is None or is_public(inner) for inner in carried)
