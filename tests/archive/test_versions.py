@@ -6,6 +6,7 @@ import hashlib
 import os
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.votes import secret_key
-from whatsapp_mcp.models import Message, PollOption, Reaction
+from whatsapp_mcp.models import Message, PollOption, Reaction, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -211,3 +212,67 @@ async def test_a_revoked_text_does_not_come_back_when_two_addresses_become_one(
     assert (await archive.search("confidential")).items == ()
     with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT count(*) FROM raw WHERE payload LIKE '%confidential%'").fetchone() == (0,)
+
+
+async def test_a_sealed_answer_to_an_invitation_is_counted_like_a_vote(archive: Archive) -> None:
+    invitation = E2E.Message()
+    invitation.eventMessage.name = "Party"
+    invitation.messageContextInfo.messageSecret = SECRET
+    events = [ev.message("P1", invitation, chat=GROUP, sender=ANA)]
+    for who, response, at in ((BOB, 3, 1), (BOB, 1, 2), (ANA, 2, 3)):
+        plain = E2E.EventResponseMessage(response=response, timestampMS=(NOON + at) * 1000)  # type: ignore[arg-type]
+        body = E2E.Message()
+        answer = body.encEventResponseMessage
+        answer.eventCreationMessageKey.ID = "P1"
+        answer.encIV = os.urandom(12)
+        answer.encPayload = AESGCM(secret_key(SECRET, "P1", ANA, who, "Event Response")).encrypt(
+            answer.encIV, plain.SerializeToString(), f"P1\x00{who}".encode()
+        )
+        events.append(ev.message(f"R{at}", body, chat=GROUP, sender=who, at=NOON + at))
+    await archive.ingest(journal(events[::-1]))
+    message = await archive.message("P1")
+    assert message.poll == (
+        PollOption("Going", ("+15550000002",)),
+        PollOption("Not going", ("+15550000001",)),
+        PollOption("Maybe"),
+    )
+    assert (await archive.search("going")).items == ()
+
+
+async def test_answers_to_an_invitation_come_with_the_past(archive: Archive) -> None:
+    invitation = E2E.Message()
+    invitation.eventMessage.name = "Party"
+    value = ev.web_message("P1", invitation, sender=None)
+    answer = value.eventResponses.add()
+    answer.eventResponseMessageKey.fromMe = False
+    answer.eventResponseMessage.response = 1
+    answer.eventResponseMessage.timestampMS = NOON * 1000
+    await archive.ingest(journal([ev.history(ev.conversation([value]))]))
+    assert [option.voters for option in (await archive.message("P1")).poll] == [("+15550000001",), (), ()]
+
+
+@pytest.mark.parametrize("told_by", ["message", "outbox"])
+async def test_a_sealed_reaction_to_our_own_send_is_opened(archive: Archive, told_by: str) -> None:
+    await archive.set_own(ME, ev.MY_LID, "Max")
+    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hello")))
+    body = E2E.Message(conversation="hello")
+    body.messageContextInfo.messageSecret = SECRET
+    await archive.outbox_sending(entry.send_id, secret=SECRET)
+    await archive.outbox_sent(
+        entry.send_id,
+        "P1",
+        datetime.fromtimestamp(NOON, UTC),
+        message=body.SerializeToString() if told_by == "message" else None,
+    )
+    iv = os.urandom(12)
+    plain = E2E.ReactionMessage(text="🎉", senderTimestampMS=NOON * 1000).SerializeToString()
+    reaction = E2E.Message()
+    reaction.encReactionMessage.targetMessageKey.ID = "P1"
+    reaction.encReactionMessage.encPayload = AESGCM(
+        secret_key(SECRET, "P1", ev.MY_LID, ANA, "Enc Reaction")
+    ).encrypt(iv, plain, None)
+    reaction.encReactionMessage.encIV = iv
+    await archive.ingest(journal([ev.message("X1", reaction, at=NOON + 1)]))
+    message = await archive.message("P1")
+    assert [reaction.emoji for reaction in message.reactions] == ["🎉"]
+    assert message.details is None

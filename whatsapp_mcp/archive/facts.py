@@ -42,6 +42,9 @@ UNDECRYPTABLE = KIND_NUMBER[MessageKind.UNDECRYPTABLE]
 UNKNOWN = KIND_NUMBER[MessageKind.UNKNOWN]
 POLL = KIND_NUMBER[MessageKind.POLL]
 CALL = KIND_NUMBER[MessageKind.CALL]
+EVENT = KIND_NUMBER[MessageKind.EVENT]
+EVENT_ANSWERS = ("Going", "Not going", "Maybe")
+"""Answers to an invitation, in the order of WhatsApp's numbers from 1; they are kept as votes are."""
 UNREAD_SQL = f"m.sender_id != 0 AND m.kind != {SYSTEM} AND m.id > c.read_id"
 """What makes a message (`m`) of a chat (`c`) unread."""
 CHAT_KIND_NUMBER = {kind: number for number, kind in enumerate(CHAT_KINDS)}

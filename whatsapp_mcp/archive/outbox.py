@@ -234,20 +234,27 @@ def sent(
         secret = NULL, handed_to = NULL WHERE id = ?""",
         (message_id, at, send_id),
     )
-    store_own(db, entry.request, message_id, at, message)
+    store_own(db, entry.request, message_id, at, message, entry.secret)
     entry = get(db, send_id)
     _tell(db, entry, Identities(db).chat(entry.request.chat))
     return entry
 
 
 def store_own(
-    db: sqlite3.Connection, request: SendRequest, message_id: str, at: int, message: bytes | None = None
+    db: sqlite3.Connection,
+    request: SendRequest,
+    message_id: str,
+    at: int,
+    message: bytes | None = None,
+    secret: bytes | None = None,
 ) -> None:
     """Store a message that we sent."""
     from whatsapp_mcp.archive.ingest import Ingest
 
     owner = db.execute("SELECT coalesce(pn, lid) FROM contacts WHERE id = 0").fetchone()
-    facts = facts_of_request(request, message_id, at, message, owner[0] if owner else None)
+    facts = facts_of_request(
+        request, message_id, at, message, owner=owner[0] if owner else None, secret=secret
+    )
     if facts:
         Ingest(db).apply(facts)
 

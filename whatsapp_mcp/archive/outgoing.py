@@ -24,24 +24,38 @@ _KINDS = {kind.value: kind for kind in MessageKind}
 _MEDIA_TYPES = {"gif": "video", "voice": "audio"}
 
 
-def content_of_request(request: SendRequest, message: bytes | None = None) -> Content | None:
+def content_of_request(
+    request: SendRequest, message: bytes | None = None, secret: bytes | None = None
+) -> Content | None:
     """The content of a sent message; None when it was no message (a reaction, an edit).
+
+    Its secret stands in the details: it opens sealed answers to it, and no raw form of what we sent is kept.
 
     Args:
         request: What was asked for.
         message: The `E2E.Message` that the client library sent, where it tells.
+        secret: The secret that was given to it, where the message does not tell.
     """
     if message:
-        content = content_of(*parts(protobufs.E2E.Message.FromString(message)))
+        found, flags, told = parts(protobufs.E2E.Message.FromString(message))
+        content, secret = content_of(found, flags, told), told or secret
     else:
         content = _from_request(request.content)
+    if content is not None and secret:
+        content.details["secret"] = secret.hex()
     if content is not None and request.reply_to and not content.reply_to:
         content.reply_to = request.reply_to
     return content
 
 
 def facts_of_request(
-    request: SendRequest, message_id: str, at: int, message: bytes | None = None, owner: str | None = None
+    request: SendRequest,
+    message_id: str,
+    at: int,
+    message: bytes | None = None,
+    *,
+    owner: str | None = None,
+    secret: bytes | None = None,
 ) -> list[Fact]:
     """What a sent request leaves in the archive: a message, or a change of one.
 
@@ -51,6 +65,7 @@ def facts_of_request(
         at: Seconds since 1970.
         message: The `E2E.Message` that was sent, where it is known.
         owner: The account's own jid.
+        secret: The secret that was given to the message, where the message does not tell.
     """
     if message:
         found, _, _ = parts(protobufs.E2E.Message.FromString(message))
@@ -58,7 +73,7 @@ def facts_of_request(
         changes = [fact for name, value in found if name in ADDONS for fact in addon(name, value, origin)]
         if changes:
             return changes
-    content = content_of_request(request, message)
+    content = content_of_request(request, message, secret)
     return [] if content is None else [MessageFact(request.chat, None, message_id, at, content, live=True)]
 
 

@@ -11,7 +11,16 @@ from typing import Any, Final
 
 from whatsapp_mcp.archive import votes
 from whatsapp_mcp.archive.calls import call_text
-from whatsapp_mcp.archive.facts import CALL, CHAT_KINDS, MESSAGE_KINDS, OWNER, POLL, Flag
+from whatsapp_mcp.archive.facts import (
+    CALL,
+    CHAT_KINDS,
+    EVENT,
+    EVENT_ANSWERS,
+    MESSAGE_KINDS,
+    OWNER,
+    POLL,
+    Flag,
+)
 from whatsapp_mcp.archive.names import NAME_SQL, number_of
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.schema import ID_BITS
@@ -116,7 +125,7 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
         media=_media(row, flags) if row[23] else None,
         quote=_quote(chat, reply, details, hanging) if reply else None,
         reactions=tuple(reactions) if reactions else (),
-        poll=_poll(db, chat, wa_id, details) if kind == POLL else (),
+        poll=_poll(db, chat, wa_id, kind, details),
         edited_at=moment(edited_at),
         revoked_at=moment(revoked_at),
         forwarded=bool(flags & _FORWARDED),
@@ -200,8 +209,13 @@ def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, str]:
     return dict(rows)
 
 
-def _poll(db: sqlite3.Connection, chat: int, wa_id: str, details: dict[str, Any]) -> tuple[PollOption, ...]:
-    options: list[str] = details.get("options", [])
+def _poll(
+    db: sqlite3.Connection, chat: int, wa_id: str, kind: int, details: dict[str, Any]
+) -> tuple[PollOption, ...]:
+    """The options of a poll, or the answers to an invitation once there are any, with who chose them."""
+    if kind not in (POLL, EVENT):
+        return ()
+    options: list[str] = list(EVENT_ANSWERS) if kind == EVENT else details.get("options", [])
     voters: dict[str, list[str]] = {option: [] for option in options}
     for name, chosen in db.execute(
         f"""SELECT {NAME_SQL.format(c="s")}, v.options FROM votes AS v JOIN contacts AS s ON s.id = v.voter_id
@@ -210,6 +224,8 @@ def _poll(db: sqlite3.Connection, chat: int, wa_id: str, details: dict[str, Any]
     ).fetchall():
         for option in votes.chosen(options, chosen):
             voters[option].append(name)
+    if kind == EVENT and not any(voters.values()):
+        return ()
     return tuple(PollOption(option, tuple(voters[option])) for option in options)
 
 

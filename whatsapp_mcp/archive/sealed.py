@@ -15,19 +15,20 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive.decode.addons import Origin, addon
+from whatsapp_mcp.archive.decode.addons import Origin, addon, event_answer
 from whatsapp_mcp.archive.decode.addresses import millis
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.history import HISTORY_CODE
-from whatsapp_mcp.archive.facts import Fact, MessageFact, ReactionFact
+from whatsapp_mcp.archive.facts import EditFact, Fact, MessageFact, ReactionFact
 from whatsapp_mcp.archive.votes import addresses, secret_key
 
 _USES: Final = {
-    "encReactionMessage": "Enc Reaction",
-    "encCommentMessage": "Enc Comment",
-    "encEventResponseMessage": "Event Response",
-    "secretEncryptedMessage": "Message Edit",
+    "encReactionMessage": ("Enc Reaction",),
+    "encCommentMessage": ("Enc Comment",),
+    "encEventResponseMessage": ("Event Response",),
+    "secretEncryptedMessage": ("Message Edit", "Event Edit"),
 }
+"""Field of `E2E.Message` to what its key may be made for."""
 
 
 def open_waiting(
@@ -44,19 +45,15 @@ def open_waiting(
         What the opened add-ons say.
     """
     facts: list[Fact] = []
-    for rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, chat, author in db.execute(
+    for rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, target, chat, author in db.execute(
         """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id,
-        m.id, c.jid, m.sender_id
+        m.id, m.wa_id, c.jid, m.sender_id
         FROM sealed AS s JOIN messages AS m ON m.chat_id = s.chat_id AND m.wa_id = s.target
         JOIN chats AS c ON c.id = s.chat_id"""
     ).fetchall():
-        found: tuple[int, bytes] | None = fresh.get(message)
-        if found is None:
-            found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
-        secret = _secret(*found) if found else None
+        secret = _secret_of(db, raw, fresh, message)
         if secret is None:
             continue
-        target = db.execute("SELECT wa_id FROM messages WHERE id = ?", (message,)).fetchone()[0]
         told: list[str] = [sender_jid] if sender_jid else []
         senders = list(dict.fromkeys(told + addresses(db, sender)))
         plain = _open(secret, target, addresses(db, author), senders, _USES[name], payload, iv)
@@ -66,6 +63,21 @@ def open_waiting(
         facts += _facts(name, plain, Origin(chat, who, sender_jid, wa_id, at, live=True), target)
         db.execute("DELETE FROM sealed WHERE rowid = ?", (rowid,))
     return facts
+
+
+def _secret_of(
+    db: sqlite3.Connection, raw: sqlite3.Connection, fresh: Mapping[int, tuple[int, bytes]], message: int
+) -> bytes | None:
+    """The secret of a message: of what we sent it stands in the details, of others in the raw protobuf."""
+    row = db.execute(
+        "SELECT details ->> 'secret' FROM messages WHERE id = ? AND details IS NOT NULL", (message,)
+    ).fetchone()
+    if row is not None and row[0]:
+        return bytes.fromhex(row[0])
+    found: tuple[int, bytes] | None = fresh.get(message)
+    if found is None:
+        found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
+    return _secret(*found) if found else None
 
 
 def _secret(code: int, payload: bytes) -> bytes | None:
@@ -78,9 +90,15 @@ def _secret(code: int, payload: bytes) -> bytes | None:
 
 
 def _open(
-    secret: bytes, target: str, authors: list[str], senders: list[str], use: str, payload: bytes, iv: bytes
+    secret: bytes,
+    target: str,
+    authors: list[str],
+    senders: list[str],
+    uses: tuple[str, ...],
+    payload: bytes,
+    iv: bytes,
 ) -> bytes | None:
-    for author, sender in product(authors, senders):
+    for author, sender, use in product(authors, senders, uses):
         key = secret_key(secret, target, author, sender, use)
         for data in (b"", f"{target}\x00{sender}".encode()):
             try:
@@ -98,7 +116,8 @@ def _facts(name: str, plain: bytes, origin: Origin, target: str) -> list[Fact]:
             at_ms = millis(value.senderTimestampMS, origin.at)
             return [ReactionFact(origin.chat, origin.author, target, value.text, at_ms)]
         if name == "encEventResponseMessage":
-            return []
+            answer = e2e.EventResponseMessage.FromString(plain)
+            return event_answer(answer, origin.chat, origin.author, target, origin.at)
         found, flags, secret = parts(e2e.Message.FromString(plain))
     except DecodeError:
         return []
@@ -108,5 +127,7 @@ def _facts(name: str, plain: bytes, origin: Origin, target: str) -> list[Fact]:
     content = content_of(found, flags, secret)
     if content is None:
         return []
+    if name == "secretEncryptedMessage":
+        return [EditFact(origin.chat, origin.author, target, origin.at * 1000, content)]
     content.reply_to = content.reply_to or target
     return [MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, live=True)]

@@ -143,6 +143,7 @@ class MessageWriter:
         if fact.raw:
             self.raw[message] = (fact.raw_code, fact.raw)
         versions.settle(self._db, message)
+        self.opens_sealed = True
         self.touched.add(chat)
         ref = self._db.execute("SELECT ref FROM messages WHERE id = ?", (message,)).fetchone()[0]
         feed.tell(self._db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)

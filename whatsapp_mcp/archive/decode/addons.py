@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, Final
 
 from whatsapp_mcp.archive.decode.addresses import identity, millis
 from whatsapp_mcp.archive.decode.content import content_of, parts
 from whatsapp_mcp.archive.decode.kinds import bare
 from whatsapp_mcp.archive.facts import (
+    EVENT_ANSWERS,
     ChatFact,
     Content,
     EditFact,
@@ -86,6 +88,14 @@ def _sealed(name: str, value: Any, key: Any, origin: Origin) -> SealedFact:
         value.encIV,
         origin.author_jid,
     )
+
+
+def event_answer(value: Any, chat: str, who: str | None, wa_id: str, at: int) -> list[Fact]:
+    """One person's `EventResponseMessage` to an invitation."""
+    if not 1 <= value.response <= len(EVENT_ANSWERS):
+        return []
+    answer = hashlib.sha256(EVENT_ANSWERS[value.response - 1].encode()).digest()
+    return [VoteFact(chat, who, wa_id, millis(value.timestampMS, at), options=answer)]
 
 
 def _protocol(value: Any, origin: Origin) -> list[Fact]:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive.decode.addons import Origin, addon
+from whatsapp_mcp.archive.decode.addons import Origin, addon, event_answer
 from whatsapp_mcp.archive.decode.addresses import identity, is_person, lasting, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.kinds import bare
@@ -163,6 +163,9 @@ def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Fact]:
         who = _key_author(update.pollUpdateMessageKey, chat)
         chosen = b"".join(update.vote.selectedOptions)
         facts.append(VoteFact(chat, who, wa_id, millis(update.senderTimestampMS, at), options=chosen))
+    for answer in value.eventResponses:
+        who = _key_author(answer.eventResponseMessageKey, chat)
+        facts += event_answer(answer.eventResponseMessage, chat, who, wa_id, at)
     if author is not None:
         return facts
     told = False
