@@ -16,7 +16,7 @@ import anyio.abc
 import pytest
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from tests.fixtures import command, environment, mcp_client, until
+from tests.fixtures import command, environment, link, mcp_client, until
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +102,27 @@ async def test_a_server_that_hosts_the_account_is_linked_through_the_command(wha
             await link.event("linked")
 
         await until(server, lambda told: told["state"] == "online", "connection_status")
+
+
+async def test_a_session_that_another_client_took_is_taken_back_when_the_person_says_so(
+    whatsapp: WhatsApp, home: Path
+):
+    async with mcp_client(whatsapp, home) as server:
+        await link(server, whatsapp)
+        await whatsapp.replaced()
+        await until(server, lambda told: told["state"] == "replaced", "connection_status")
+        assert "reconnect" in (await status(whatsapp, home))["action"]
+
+        answer = await run(whatsapp, home, "reconnect")
+
+        assert (answer.returncode, answer.stdout.splitlines()[0]) == (0, b"online")
+
+
+async def test_reconnecting_an_account_without_a_phone_says_how_to_link_one(whatsapp: WhatsApp, home: Path):
+    answer = await run(whatsapp, home, "reconnect")
+
+    assert (answer.returncode, answer.stdout) == (1, b"")
+    assert b"whatsapp-mcp link" in answer.stderr
 
 
 async def test_ctrl_c_ends_linking_says_so_and_leaves_nothing_linked(whatsapp: WhatsApp, home: Path):

@@ -68,11 +68,13 @@ def test_version_is_printed_on_stdout():
 def test_help_names_every_command():
     text = run("--help").stdout
 
-    for command in ("serve", "link", "unlink", "status", "doctor", "demo", "client-config"):
+    for command in ("serve", "link", "unlink", "status", "reconnect", "doctor", "demo", "client-config"):
         assert command in text
 
 
-@pytest.mark.parametrize("command", ["serve", "link", "unlink", "status", "doctor", "demo", "client-config"])
+@pytest.mark.parametrize(
+    "command", ["serve", "link", "unlink", "status", "reconnect", "doctor", "demo", "client-config"]
+)
 def test_every_command_explains_itself(command: str):
     answer = run(command, "--help")
 

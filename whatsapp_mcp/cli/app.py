@@ -27,7 +27,7 @@ from whatsapp_mcp.cli.status import settled_status, status_of_none
 from whatsapp_mcp.cli.status import show as show_status
 from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import NotLinked, WhatsAppError
-from whatsapp_mcp.models import ConnectionStatus
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
 T = TypeVar("T")
 
@@ -113,12 +113,7 @@ def unlink(
         async with devices.use() as device:
             await device.unlink()
 
-    def act() -> None:
-        if none := _status_of_none(account):
-            raise NotLinked(none.reason or "", none.action)
-        _with_device(account, run)
-
-    _or_exit(act)
+    _or_exit(lambda: _with_known_device(account, run))
     console.print("Unlinked. The archive of your messages stays where it is.")
 
 
@@ -133,6 +128,22 @@ def status(as_json: AsJson = False, account: Account = "default") -> None:
         typer.echo(status_json(found, home))
     else:
         show_status(found, home, Console(highlight=False))
+
+
+@app.command()
+def reconnect(account: Account = "default") -> None:
+    """Connect anew at once, as after another client took the session; then tell how the link is."""
+
+    async def run(devices: Devices, _: ReadingArchive) -> ConnectionStatus:
+        await settled_status(devices)
+        async with devices.use() as device:
+            await device.reconnect()
+        return await settled_status(devices)
+
+    home = str(_or_exit(settings.load).home)
+    found = _or_exit(lambda: _with_known_device(account, run))
+    show_status(found, home, Console(highlight=False))
+    raise typer.Exit(0 if found.state is ConnectionState.ONLINE else 1)
 
 
 @app.command()
@@ -183,6 +194,12 @@ def _status_of_none(account: str) -> ConnectionStatus | None:
     if loaded.account_folder(account).path.is_dir():
         return None
     return status_of_none(account, loaded.accounts())
+
+
+def _with_known_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
+    if none := _status_of_none(account):
+        raise NotLinked(none.reason or "", none.action)
+    return _with_device(account, use)
 
 
 def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
