@@ -1,0 +1,150 @@
+"""Two servers of one account in this process: one hosts the link, the other uses it over the socket."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp import Client
+
+from tests.fixtures import until
+from tests.server.fakes import text_of
+from tests.server.linked import LIMIT
+from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.operations import Operation
+from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.remote import RemoteDevice
+from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.call import Services
+from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.people import Person
+
+_VOLATILE = re.compile(
+    r"\d{8,}@|3[AE][0-9A-F]{12,}|#\d+|20\d\d-[-\d]+T[\d:.]+(Z|[+-]\d\d:\d\d)|\d\d:\d\d"
+    r"|(?<=\.com/)(channel/)?\w{16,}|(?<=send_id': )\d+"
+)
+"""What two answers to the same call may differ in: jids of what is new, ids, refs, times and links."""
+
+
+@dataclass
+class Source:
+    """The services of one server."""
+
+    devices: Accessor[Device]
+    archive: ReadingArchive
+    home: Path
+    account: str = "default"
+    policy: Policy = field(default_factory=lambda: Policy("open"))
+
+    async def services(self) -> Services:
+        return self.ready()
+
+    def ready(self) -> Services:
+        return Services(self.account, Settings(home=self.home), self.devices, self.archive, self.policy, UTC)
+
+
+@dataclass
+class Pair:
+    """Two servers of one account; `asked` are the operations that went over the socket."""
+
+    wa: WhatsApp
+    host: Client
+    attached: Client
+    archive: ReadingArchive
+    home: Path
+    asked: list[str]
+
+    async def told(self, client: Client, tool: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Text and structured content of a call, refusals included."""
+        result = await client.call_tool(tool, arguments)
+        return text_of(result.content), result.structured_content or {}
+
+    async def both(
+        self, tool: str, *, between: Callable[[], Awaitable[Any]] | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        """What the attached server answers; then the host is asked the same and must answer alike."""
+        answer = await self.told(self.attached, tool, arguments)
+        assert "error" not in answer[1], answer[0]
+        if between is not None:
+            await between()
+        same = await self.told(self.host, tool, arguments)
+        assert _VOLATILE.sub("…", repr(answer)) == _VOLATILE.sub("…", repr(same))
+        return answer[1]
+
+    async def says(self, person: Person, text: Any) -> str:
+        """Let somebody write, and the archive have it: the ref."""
+        message = await person.says(text)
+        seen = 0
+        while True:
+            found = await self.archive.chat(str(person.pn))
+            if found is not None and found.last_message_at is not None:
+                for one in (await self.archive.messages(limit=5)).items:
+                    if one.message_id == message:
+                        return f"#{one.ref}"
+            seen = await self.archive.wait_change(seen, 1.0)
+
+
+@asynccontextmanager
+async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive, Client]]:
+    """One server of the account and a client of it, once somebody hosts the link."""
+    async with open_device(settings) as (devices, archive):
+        with anyio.fail_after(LIMIT):
+            hosted_by = None
+            while hosted_by != os.getpid():
+                async with devices.use() as device:
+                    hosted_by = (await device.status()).hosted_by
+                await anyio.sleep(0.01)
+        async with Client(create(Source(devices, archive, settings.home), "all")) as client:
+            yield devices, archive, client
+
+
+@asynccontextmanager
+async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
+    """Both servers, and WhatsApp; nobody is linked."""
+    asked: list[str] = []
+    invoke = RemoteDevice._invoke
+
+    async def noted(self: RemoteDevice, operation: Operation, arguments: dict[str, Any]) -> Any:
+        asked.append(operation.name)
+        return await invoke(self, operation, arguments)
+
+    async with AsyncExitStack() as stack:
+        wa = await stack.enter_async_context(WhatsApp(seed=29))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        for name, value in wa.environment().items():
+            patch.setenv(name, value)
+        patch.setattr(RemoteDevice, "_invoke", noted)
+        _, archive, host = await stack.enter_async_context(served(Settings(home=home)))
+        devices, _, attached = await stack.enter_async_context(served(Settings(home=home)))
+        async with devices.use() as device:
+            assert isinstance(device, RemoteDevice)
+        yield Pair(wa, host, attached, archive, home, asked)
+
+
+async def link(pair: Pair) -> None:
+    """Link the account through the attached server, as an agent does that waits while a person scans."""
+    _, shown = await pair.told(pair.attached, "link_device", {})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_scan_once_waited_for, pair, shown["qr"]["text"])
+        _, linked = await pair.told(pair.attached, "link_device", {"wait": 20})
+        assert linked["state"] in {"connecting", "online"}
+    await until(pair.attached, lambda status: status["state"] == "online", "connection_status")
+    await pair.wa.me.online()
+
+
+async def _scan_once_waited_for(pair: Pair, text: str) -> None:
+    while "link_state" not in pair.asked:  # noqa: ASYNC110
+        await anyio.sleep(0.01)
+    await pair.wa.me.scan(text)
