@@ -469,7 +469,7 @@ _ACTIONS: Final = {
     S.CONNECTING: "Wait: it connects by itself.",
     S.DEGRADED: "Wait: the link is checked and renewed by itself.",
     S.RECONNECTING: "Wait: the link heals by itself.",
-    S.REPLACED: "Close the other client of this session, then call reconnect, or run `whatsapp-mcp reconnect`.",
+    S.REPLACED: "Close the other client of the session, then call reconnect or run `whatsapp-mcp reconnect`.",
     S.OUTDATED: "Upgrade the whatsapp-mcp package, then restart it.",
     S.REFUSED: "Wait: it is tried again slowly. If it stays so, look at the phone's linked devices.",
     S.OFFLINE: "Wait: a new client is being started.",
