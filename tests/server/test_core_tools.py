@@ -13,7 +13,7 @@ from mcp.types import CallToolResult
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.errors import NotConnected, Rejected
+from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode, SendResult, SendStatus
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
@@ -212,6 +212,23 @@ async def test_a_failure_inside_is_not_shown(
     error = await refusal(client, "send_message", chat="Bob", text="hi")
     assert error["code"] == "BUSY"
     assert "secret" not in str(error)
+
+
+async def test_a_server_that_cannot_open_the_account_says_why_in_its_status(
+    client: Client, source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: object) -> None:
+        raise InvalidArgument("/home/me/wa cannot be used: it is not writable.", "Mend it.")
+
+    source.starting = True
+    monkeypatch.setattr(FakeSource, "services", fails)
+    text, data = await answer(client, "connection_status")
+    assert (data["state"], data["reason"], data["action"]) == (
+        "offline",
+        "/home/me/wa cannot be used: it is not writable.",
+        "Mend it.",
+    )
+    assert "not writable" in text
 
 
 async def test_an_archive_that_a_full_disk_shuts_is_told_as_that(

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TAKEOVER_PAUSE: Final = 0.5
+_AT_ONCE: Final = 0.1
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
 _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONLINE})
 """States that follow a scan at once; the number may not be known yet."""
@@ -36,7 +37,7 @@ async def connection_status(call: Call) -> Result:
     """State of the link to WhatsApp, why, and what to do about it."""
     services = call.source.ready()
     if services is None:
-        return _starting(call)
+        return await _not_open(call)
     try:
         async with services.devices.use() as device:
             status = await device.status()
@@ -49,9 +50,15 @@ def _offline(call: Call, reason: str, action: str) -> ConnectionStatus:
     return ConnectionStatus(ConnectionState.OFFLINE, datetime.now(UTC), call.source.account, reason, action)
 
 
-def _starting(call: Call) -> Result:
+async def _not_open(call: Call) -> Result:
+    """The server is starting, or cannot: then it says why at once."""
     status = _offline(call, "The server is starting.", "Wait a few seconds.")
-    return Result("offline: The server is starting. Wait a few seconds.", status_data(status, None))
+    try:
+        with anyio.move_on_after(_AT_ONCE):
+            await call.services()
+    except WhatsAppError as error:
+        status = _offline(call, error.message, error.action)
+    return Result(f"offline: {status.reason} {status.action}", status_data(status, None))
 
 
 def _status_text(status: ConnectionStatus, services: Services) -> str:
