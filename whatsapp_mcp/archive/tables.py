@@ -1,0 +1,336 @@
+"""The tables of `archive.db` and `raw.db`, as a newly made file has them.
+
+How to read them:
+
+* **A message's id is its time.** Seconds since 1970 shifted left by 20 bits, plus the order of arrival
+  within that second. So a row's id is its place in every list, page and search result, and there is no column
+  for the time.
+* **People and chats are small numbers** (`contacts.id`, `chats.id`). Contact 0 is the account's owner; a
+  sender of -1 is a group or channel that speaks for itself.
+* **What hangs on a message names it by chat and WhatsApp id** (`chat_id`, `wa_id`), not by its number: a
+  reaction, an edit or a receipt may come before the message does, or without it.
+* **Kinds are numbers**: those of `MESSAGE_KINDS`, `CHAT_KINDS`, `Flag`, `Mark` and `NameKind` in `facts.py`.
+* **Times** are seconds since 1970 unless a comment says milliseconds.
+* **What can be derived is marked so**: it stands there because a list has to be quick, and is brought up to
+  date in the transaction that changes what it comes from.
+* No foreign keys are declared: things come in any order. `archive check` looks for what leads nowhere.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ARCHIVE: Final = """
+-- Small values by name: how far the journal is archived (`position`), how far the phone's history sync has
+-- come (`history`), and what the rest of the program keeps for the account (`user.…`).
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+
+-- People and chats --------------------------------------------------------------------------------
+
+-- A person, whatever their addresses. Row 0 is the account's owner. All but the id is derived, from
+-- `addresses`, `holders` and `names`.
+CREATE TABLE contacts (
+    id INTEGER PRIMARY KEY,
+    pn TEXT,                            -- jid with the phone number they have now
+    lid TEXT,                           -- hidden jid
+    saved_name TEXT,                    -- what the owner's address book calls them
+    business_name TEXT,                 -- what WhatsApp has verified
+    push_name TEXT,                     -- what they call themselves
+    name_norm TEXT NOT NULL DEFAULT ''  -- every name and the number, folded, for finding
+);
+INSERT INTO contacts (id) VALUES (0);
+
+-- Every jid under which a person was ever seen, and whose it is now.
+CREATE TABLE addresses (
+    id INTEGER PRIMARY KEY,
+    jid TEXT NOT NULL UNIQUE,
+    contact_id INTEGER NOT NULL,
+    moved INTEGER NOT NULL DEFAULT 0    -- 1: of a number that was two people's, or of one of these people
+);
+CREATE INDEX addresses_contact ON addresses (contact_id);
+
+-- Since when a number was seen with a hidden jid. A number may pass to somebody else, a hidden jid never.
+CREATE TABLE holders (
+    pn TEXT NOT NULL,
+    lid TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    PRIMARY KEY (pn, lid)
+) WITHOUT ROWID;
+
+-- What was last told of the name behind each jid; a contact shows the newest of each kind over all its jids.
+CREATE TABLE names (
+    jid TEXT NOT NULL,
+    kind INTEGER NOT NULL,              -- 0 saved, 1 business, 2 push name
+    name TEXT NOT NULL,
+    at INTEGER NOT NULL,                -- when it was told
+    PRIMARY KEY (jid, kind)
+) WITHOUT ROWID;
+
+-- A conversation.
+CREATE TABLE chats (
+    id INTEGER PRIMARY KEY,
+    jid TEXT NOT NULL UNIQUE,                   -- direct: the contact's number if known, else the hidden jid
+    kind INTEGER NOT NULL,                      -- 0 direct, 1 group, 2 channel, 3 status, 4 broadcast
+    contact_id INTEGER UNIQUE,                  -- direct: with whom
+    name TEXT,                                  -- not direct: its name (a direct chat has its contact's)
+    name_norm TEXT NOT NULL DEFAULT '',         -- `name` folded, for finding
+    topic TEXT,                                 -- a group's or channel's description
+    last_id INTEGER NOT NULL DEFAULT 0,         -- newest message (derived); its time orders the list of chats
+    read_id INTEGER NOT NULL DEFAULT 0,  -- newest message that was read on any device of the owner
+    unread INTEGER NOT NULL DEFAULT 0,  -- incoming messages after `read_id`, 999 at most (derived)
+    marked_unread INTEGER NOT NULL DEFAULT 0,  -- 1: marked by hand on the phone
+    archived INTEGER NOT NULL DEFAULT 0,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    muted_until INTEGER NOT NULL DEFAULT 0,  -- seconds since 1970; 0: not muted
+    expires_in INTEGER NOT NULL DEFAULT 0,  -- seconds after which new messages disappear; 0: never
+    complete INTEGER NOT NULL DEFAULT 0  -- 1: the phone said that it has nothing older
+);
+CREATE INDEX chats_recent ON chats (last_id DESC);
+
+-- When each property of a chat was last told, so that older news does not undo newer; `chats` shows it.
+CREATE TABLE chat_words (
+    chat_id INTEGER NOT NULL,
+    field TEXT NOT NULL,                -- a column of `chats`, or `members` for the whole list of them
+    value,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, field)
+) WITHOUT ROWID;
+
+-- Who is, or was, in a group.
+CREATE TABLE members (
+    chat_id INTEGER NOT NULL,
+    contact_id INTEGER NOT NULL,
+    role INTEGER,                       -- 0 member, 1 admin, 2 superadmin; NULL: left
+    at INTEGER NOT NULL,                -- when that was told
+    PRIMARY KEY (chat_id, contact_id)
+) WITHOUT ROWID;
+
+-- Numbers of chats and contacts that turned out to be others: the search index still holds the old number.
+CREATE TABLE chat_aliases (
+    old_id INTEGER PRIMARY KEY,
+    chat_id INTEGER NOT NULL
+);
+CREATE TABLE contact_aliases (
+    old_id INTEGER PRIMARY KEY,
+    contact_id INTEGER NOT NULL
+);
+
+
+-- Messages ----------------------------------------------------------------------------------------
+
+-- One row a message, as it reads now: after its last edit, empty after it was deleted for everyone.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY,             -- (seconds << 20) | order within the second
+    ref INTEGER NOT NULL,               -- short number shown to people and agents (`#1042`)
+    chat_id INTEGER NOT NULL,
+    sender_id INTEGER NOT NULL,         -- contact; 0: the account's owner; -1: the group or channel itself
+    wa_id TEXT NOT NULL,                -- WhatsApp's id, unique only together with chat and sender
+    kind INTEGER NOT NULL,              -- 0 text, 1 image, …
+    flags INTEGER NOT NULL DEFAULT 0,   -- bits: forwarded, mentions the owner, starred, view-once, …
+    text TEXT NOT NULL DEFAULT '',      -- the text or caption; for other kinds what can be read of them
+    reply_wa_id TEXT,                   -- WhatsApp's id of the message that this one answers
+    edited_at INTEGER,
+    revoked_at INTEGER,                 -- deleted for everyone
+    details TEXT,                       -- JSON: what only this kind has (a place, poll options, mentions, …)
+    via INTEGER                         -- address of the number it came under, where no hidden jid was told
+);
+-- Every entry of an index ends with the row's id: within a chat, sender or kind they stand in order of time.
+CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
+CREATE INDEX messages_chat ON messages (chat_id);
+CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
+CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
+
+-- Where each short number leads. Two lead to one message when it was stored under both addresses of a person.
+CREATE TABLE refs (
+    ref INTEGER PRIMARY KEY,
+    message_id INTEGER NOT NULL
+);
+
+-- The file of a message: what a list shows, what a later download needs, and where it was downloaded to.
+CREATE TABLE media (
+    message_id INTEGER PRIMARY KEY,
+    media_type TEXT NOT NULL,           -- image, video, audio, document, sticker: decides the download's keys
+    mime_type TEXT,
+    file_name TEXT,
+    size INTEGER,                       -- bytes
+    duration INTEGER,                   -- seconds
+    width INTEGER,
+    height INTEGER,
+    direct_path TEXT,                   -- on WhatsApp's media hosts
+    url TEXT,
+    media_key BLOB,                     -- from which the keys of the encrypted file are made
+    sha256 BLOB,                        -- of the file
+    enc_sha256 BLOB,                    -- of the file as it lies encrypted on the media host
+    path TEXT                           -- downloaded to; NULL: not downloaded
+);
+
+-- A person's emoji under a message; one row a person, the newest counts.
+CREATE TABLE reactions (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL,         -- who reacted
+    emoji TEXT NOT NULL,                -- empty: taken back
+    at INTEGER NOT NULL,                -- milliseconds
+    PRIMARY KEY (chat_id, wa_id, sender_id)
+) WITHOUT ROWID;
+
+-- Every text that an edited message ever had.
+CREATE TABLE edits (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,                -- milliseconds; 0: the original text
+    text TEXT NOT NULL,
+    PRIMARY KEY (chat_id, wa_id, sender_id, at)
+) WITHOUT ROWID;
+
+-- Messages that were deleted for everyone, also those that have not come yet.
+CREATE TABLE revokes (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    sender_id INTEGER NOT NULL,         -- of the deleted message
+    at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, wa_id, sender_id)
+) WITHOUT ROWID;
+
+-- A person's choice in a poll; one row a person, the newest counts. It comes sealed with the poll's secret.
+CREATE TABLE votes (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,                -- of the poll
+    voter_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,                -- milliseconds
+    options BLOB,                       -- SHA-256 of each chosen option, joined; NULL: still sealed
+    payload BLOB,                       -- the sealed vote,
+    iv BLOB,                            -- its initialisation vector,
+    voter_jid TEXT,                     -- and the address that it was sealed under
+    PRIMARY KEY (chat_id, wa_id, voter_id)
+) WITHOUT ROWID;
+
+-- Steps of calls. The call's row in `messages` comes with the offer.
+CREATE TABLE calls (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,                -- id of the call
+    step TEXT NOT NULL,                 -- offer, accept, terminate
+    at INTEGER NOT NULL,
+    reason TEXT NOT NULL,               -- why it ended
+    PRIMARY KEY (chat_id, wa_id, step)
+) WITHOUT ROWID;
+
+-- Edits, reactions and comments of newer clients, sealed with the secret of a message that is not here yet.
+CREATE TABLE sealed (
+    chat_id INTEGER NOT NULL,
+    target TEXT NOT NULL,               -- WhatsApp's id of the message they belong to
+    wa_id TEXT NOT NULL,                -- their own
+    sender_id INTEGER NOT NULL,
+    sender_jid TEXT,                    -- address that it was sealed under
+    at INTEGER NOT NULL,
+    name TEXT NOT NULL,                 -- what it is: a field of `E2E.Message`
+    payload BLOB NOT NULL,
+    iv BLOB NOT NULL
+);
+CREATE UNIQUE INDEX sealed_key ON sealed (chat_id, target, wa_id, sender_id);
+
+
+-- Receipts ----------------------------------------------------------------------------------------
+
+-- How far each person's phone has received, read and played what the owner sent: everything up to there.
+CREATE TABLE read_marks (
+    chat_id INTEGER NOT NULL,
+    contact_id INTEGER NOT NULL,        -- -1: everybody in the group
+    kind INTEGER NOT NULL,              -- 1 delivered, 2 read, 3 played
+    up_to INTEGER NOT NULL,             -- newest such message
+    at INTEGER NOT NULL,                -- when it was so
+    PRIMARY KEY (chat_id, contact_id, kind)
+) WITHOUT ROWID;
+
+-- Receipts that came before their message; they wait for it.
+CREATE TABLE early_receipts (
+    chat_id INTEGER NOT NULL,
+    wa_id TEXT NOT NULL,
+    contact_id INTEGER NOT NULL,
+    kind INTEGER NOT NULL,              -- as in `read_marks`
+    at INTEGER NOT NULL,
+    PRIMARY KEY (chat_id, wa_id, contact_id, kind)
+) WITHOUT ROWID;
+
+
+-- Sending -----------------------------------------------------------------------------------------
+
+-- Every send that was accepted, from before it is handed to WhatsApp on; it is never handed over twice.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    idempotency_key TEXT UNIQUE,        -- the caller's: the same key never sends twice
+    chat TEXT NOT NULL,                 -- jid as it was given
+    chat_id INTEGER NOT NULL,
+    request TEXT NOT NULL,              -- JSON of the SendRequest
+    status TEXT NOT NULL,               -- queued, sending, sent, failed, unknown
+    created_at INTEGER NOT NULL,        -- milliseconds
+    handed_at INTEGER,                  -- milliseconds; given to the client library
+    expires_at INTEGER,                 -- milliseconds; not sent any more after that
+    message_id TEXT,                    -- WhatsApp's id, once it is sent
+    sent_at INTEGER,                    -- seconds, by WhatsApp's clock
+    reason TEXT,                        -- why it failed or is unknown
+    secret BLOB,                        -- of the message, while it may lead to its id
+    handed_to TEXT                      -- which client had it, while something may still be found out there
+);
+CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
+CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
+
+
+-- What happened, and what is missing --------------------------------------------------------------
+
+-- The change feed: one row for each thing that happened. A reader remembers the last number it has seen and
+-- goes on from there; numbers are never used twice. Old rows are dropped.
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,                -- milliseconds
+    kind TEXT NOT NULL,                 -- message, edit, revoke, reaction, vote, receipt, send, history
+    chat_id INTEGER,
+    wa_id TEXT,
+    ref INTEGER,
+    actor_id INTEGER,                   -- contact who did it
+    detail TEXT                         -- an emoji, the state of a send, …
+);
+
+-- Stretches of time in which messages may be missing.
+CREATE TABLE gaps (
+    id INTEGER PRIMARY KEY,
+    since INTEGER NOT NULL,
+    until INTEGER,                      -- NULL: it lasts
+    reason TEXT NOT NULL                -- a sentence
+);
+
+-- Received events, or parts of them, that this version cannot read; a later one may (`archive redecode`).
+CREATE TABLE undecoded (
+    seq INTEGER PRIMARY KEY,            -- (number in the journal << 20) | part; part 0: the whole event
+    code INTEGER NOT NULL,              -- kind of the event
+    received_at INTEGER NOT NULL,       -- milliseconds
+    payload BLOB NOT NULL,              -- its protobuf
+    error TEXT NOT NULL                 -- what went wrong
+);
+"""
+
+RAW: Final = """
+-- What each message was decoded from, to decode it again when a later version understands more.
+CREATE TABLE raw (
+    message_id INTEGER PRIMARY KEY,     -- `messages.id` in `archive.db`
+    code INTEGER NOT NULL,              -- kind of the event that it came with
+    payload BLOB NOT NULL               -- its protobuf: an event, or one WebMessageInfo of a history sync
+);
+"""
+
+INDEX: Final = """
+-- The search index: words and no text; a row's number is the message's id. `body` holds the normalised words
+-- of the text, the file's name and the options (`normalise.py`), `scope` where and who: `c<chat> s<sender>`.
+CREATE VIRTUAL TABLE fts USING fts5 (
+    body, scope, tokenize="unicode61 remove_diacritics 0 categories 'L* N* Co M*'"{content}
+);
+-- Small pages, eight to one of the file: a search in one chat leaps through the entries of a common word, and
+-- each leap reads a page of them.
+INSERT INTO fts (fts, rank) VALUES ('pgsz', 490);
+"""
+"""`content` is what depends on SQLite's version."""
