@@ -174,10 +174,9 @@ async def test_whatever_names_a_message_shows_that_it_was_sent(
     "receipt",
     [
         ev.receipt("3EB0BB", at=int(time.time())),
-        ev.receipt("3EB0AA", chat=BOB, at=int(time.time())),
         ev.receipt("3EB0AA", kind="READ_SELF", sender=None, at=int(time.time())),
     ],
-    ids=["another message", "another chat", "our own reading"],
+    ids=["another message", "our own reading"],
 )
 async def test_a_receipt_for_something_else_settles_nothing(archive: Archive, receipt: ev.Raw) -> None:
     entry = await unknown(archive)
@@ -186,10 +185,35 @@ async def test_a_receipt_for_something_else_settles_nothing(archive: Archive, re
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN
 
 
+async def test_a_receipt_counts_though_it_comes_from_the_hidden_address_of_the_person(
+    archive: Archive,
+) -> None:
+    entry = await unknown(archive)
+    await archive.outbox_unknown(entry.send_id, "The client died.", message_id="3EB0AA")
+    await archive.ingest(journal([ev.receipt("3EB0AA", chat=ANA_LID, kind="DELIVERED", at=now())]))
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.SENT
+    await archive.record_identities([(ANA, ANA_LID)])
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.DELIVERED
+
+
 async def test_a_receipt_settles_no_send_whose_id_is_not_known(archive: Archive) -> None:
     entry = await unknown(archive)
     await archive.ingest(journal([ev.receipt("3EB0AA", at=now())]))
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN
+
+
+async def test_a_forwarded_file_is_sent_although_the_request_names_only_a_ref(archive: Archive) -> None:
+    image = E2E.Message(imageMessage=E2E.ImageMessage(caption="sunset", directPath="/v/t62", mediaKey=b"k"))
+    entry, _ = await archive.outbox_add(SendRequest(BOB, ForwardContent(1)))
+    await archive.outbox_sending(entry.send_id)
+    sent = await archive.outbox_sent(
+        entry.send_id, "3EB0EE", datetime.now(UTC), message=image.SerializeToString()
+    )
+    assert (sent.status, sent.message_id) == (SendStatus.SENT, "3EB0EE")
+    copy = ev.message("3EB0EE", image, chat=BOB, sender=None, at=now())
+    await archive.ingest(journal([copy]))
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.SENT
+    assert [m.text for m in (await archive.messages()).items] == ["sunset"]
 
 
 async def test_the_feed_tells_the_states_of_a_send(archive: Archive) -> None:

@@ -220,6 +220,7 @@ class Day:
             online=lambda: self.loop.link.state is S.ONLINE,
             linked=lambda: self.loop.link.linked,
             traces=self.notes,
+            unanswered=self._unanswered,
         )
         self.world.report = self.loop.post
 
@@ -239,6 +240,9 @@ class Day:
         params = {"text": sent.conversation, "secret": sent.messageContextInfo.messageSecret}
         async with self.clients.use() as client:
             return await client.call("send_message", params, deadline=deadline)
+
+    async def _unanswered(self, chat: str) -> None:
+        self.loop.post(state.Doubtful(self.clients.generation, "No answer."))
 
     async def _no_call(self, method: str, params: dict[str, Any]) -> Any:
         raise AssertionError(f"{method} is not needed for a text")

@@ -213,7 +213,7 @@ class Ingest:
                 case _:
                     self._state(fact)
             if self._unknown:
-                outbox.settle_by(self._db, self._identities, fact)
+                outbox.settle_by(self._db, fact)
         if history:
             feed.tell(self._db, "history")
 

@@ -265,25 +265,27 @@ def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
-def settle_by(db: sqlite3.Connection, identities: Identities, fact: Fact) -> None:
-    """Something has come in: whatever names the message of an unknown send shows that WhatsApp has it."""
+def settle_by(db: sqlite3.Connection, fact: Fact) -> None:
+    """Something has come in: whatever names the message of an unknown send shows that WhatsApp has it.
+
+    In whatever chat: the id is random, and only who got the message can know it.
+    """
     match fact:
-        case ReceiptFact(chat, str(), wa_ids):
-            named = wa_ids
-        case MessageFact(chat, None, wa_id):
-            named = (wa_id,)
-        case MessageFact(chat, str()) if fact.content.reply_to:
+        case ReceiptFact(contact=str()):
+            named = fact.wa_ids
+        case MessageFact(sender=None):
+            named = (fact.wa_id,)
+        case MessageFact() if fact.content.reply_to:
             named = (fact.content.reply_to,)
-        case ReactionFact(chat, _, wa_id) | VoteFact(chat, _, wa_id) | RevokeFact(chat, _, wa_id):
-            named = (wa_id,)
-        case EditFact(chat, _, wa_id) | SealedFact(chat, target=wa_id):
-            named = (wa_id,)
+        case ReactionFact() | VoteFact() | RevokeFact() | EditFact():
+            named = (fact.wa_id,)
+        case SealedFact():
+            named = (fact.target,)
         case _:
             return
     for wa_id in named:
         row = db.execute(
-            "SELECT id FROM outbox WHERE message_id = ? AND chat_id = ? AND status = 'unknown'",
-            (wa_id, identities.chat(chat)),
+            "SELECT id FROM outbox WHERE message_id = ? AND status = 'unknown'", (wa_id,)
         ).fetchone()
         if row is not None:
             _settle(db, row[0], wa_id)

@@ -126,7 +126,7 @@ class LocalDevice(Acts, Topics):
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
             traces=self._traces,
-            doubt=self._doubt,
+            unanswered=self._send_unanswered,
         )
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
 
@@ -297,9 +297,12 @@ class LocalDevice(Acts, Topics):
             self._doubt(generation)
             raise
 
-    def _doubt(self, generation: int | None = None) -> None:
-        asked = self._clients.generation if generation is None else generation
-        self._loop.post(state.Doubtful(asked, "WhatsApp did not answer a call in time."))
+    def _doubt(self, generation: int) -> None:
+        self._loop.post(state.Doubtful(generation, "WhatsApp did not answer a call in time."))
+
+    async def _send_unanswered(self, chat: str) -> None:
+        self._doubt(self._clients.generation)
+        await self._learn_lid(Jid.parse(chat))
 
     async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         if not self._traces.is_here(handed_to):

@@ -75,7 +75,7 @@ class Outbox:
         online: Whether the link is up.
         linked: Whether a phone is linked.
         traces: What the client library knows of earlier messages.
-        doubt: Told when a hand-over is not answered in time.
+        unanswered: Told the chat when a hand-over is not answered in time.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Outbox:
         online: Callable[[], bool],
         linked: Callable[[], bool],
         traces: Traces,
-        doubt: Callable[[], None] = lambda: None,
+        unanswered: Callable[[str], Awaitable[None]],
     ) -> None:
         self._archive = archive
         self._hand_over = hand_over
@@ -97,7 +97,7 @@ class Outbox:
         self._online = online
         self._linked = linked
         self._traces = traces
-        self._doubt = doubt
+        self._unanswered = unanswered
         self._wake = anyio.Event()
         self._lines: set[str] = set()
         self._handed_over: set[int] = set()
@@ -267,7 +267,7 @@ class Outbox:
         kept = anyio.Event()
         tasks.start_soon(self._hand_over_and_keep, entry, composed, handed_to, kept)
         if await within(self._clock, SEND_DEADLINE, lambda: _wait(kept)) is None:
-            self._doubt()
+            await self._unanswered(entry.request.chat)
             await self._keep_unknown(entry.send_id, composed.secret, "WhatsApp has not answered yet.")
 
     async def _hand_over_and_keep(
