@@ -80,14 +80,14 @@ CREATE TABLE chats (
     name_norm TEXT NOT NULL DEFAULT '',         -- `name` folded, for finding
     topic TEXT,                                 -- a group's or channel's description
     last_id INTEGER NOT NULL DEFAULT 0,         -- newest message (derived); its time orders the list of chats
-    read_id INTEGER NOT NULL DEFAULT 0,  -- newest message that was read on any device of the owner
-    unread INTEGER NOT NULL DEFAULT 0,  -- incoming messages after `read_id`, 999 at most (derived)
-    marked_unread INTEGER NOT NULL DEFAULT 0,  -- 1: marked by hand on the phone
+    read_id INTEGER NOT NULL DEFAULT 0,         -- newest message that was read on any device of the owner
+    unread INTEGER NOT NULL DEFAULT 0,          -- incoming messages after `read_id`, 999 at most (derived)
+    marked_unread INTEGER NOT NULL DEFAULT 0,   -- 1: marked by hand on the phone
     archived INTEGER NOT NULL DEFAULT 0,
     pinned INTEGER NOT NULL DEFAULT 0,
-    muted_until INTEGER NOT NULL DEFAULT 0,  -- seconds since 1970; 0: not muted
-    expires_in INTEGER NOT NULL DEFAULT 0,  -- seconds after which new messages disappear; 0: never
-    complete INTEGER NOT NULL DEFAULT 0  -- 1: the phone said that it has nothing older
+    muted_until INTEGER NOT NULL DEFAULT 0,     -- seconds since 1970; 0: not muted
+    expires_in INTEGER NOT NULL DEFAULT 0,      -- seconds after which new messages disappear; 0: never
+    complete INTEGER NOT NULL DEFAULT 0         -- 1: the phone said that it has nothing older
 );
 CREATE INDEX chats_recent ON chats (last_id DESC);
 
