@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -28,17 +29,21 @@ def client(shared_client: NeonizeClient) -> NeonizeClient:
 _ENUM = "__import__('neonize.utils.enum', fromlist=['x'])"
 
 
-async def _available(wa: WhatsApp, client: NeonizeClient) -> None:
+@pytest.fixture
+async def available(wa: WhatsApp, client: NeonizeClient) -> AsyncIterator[None]:
     """A client is available only once it knows its own name, from the app state."""
-    wa.me.app_state.set_push_name("Me")
     wa.me.app_state.share_key()
     await wa.me.app_state.synced()
+    wa.me.app_state.set_push_name("Me")
+    await client.eventually("client.get_me()", lambda me: me.PushName == "Me")
     await client.call(f"client.send_presence({_ENUM}.Presence.AVAILABLE)")
+    yield
+    await client.call(f"client.send_presence({_ENUM}.Presence.UNAVAILABLE)")
 
 
+@pytest.mark.usefixtures("available")
 async def test_typing_is_seen_on_both_sides(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
-    await _available(wa, client)
     ann.shows("composing")
     event = await client.wait("ChatPresence")
     assert (event.MessageSource.Sender.User, event.State) == (ann.lid.user, event.COMPOSING)
@@ -53,9 +58,9 @@ async def test_typing_is_seen_on_both_sides(wa: WhatsApp, client: NeonizeClient)
     assert [(each.sender, each.state) for each in ann.activities] == [(wa.me.lid, "composing")]
 
 
+@pytest.mark.usefixtures("available")
 async def test_who_asked_is_told_who_is_online(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
-    await _available(wa, client)
 
     async def seen() -> Any:
         return await client.wait("Presence", lambda event: event.From.User == ann.lid.user)

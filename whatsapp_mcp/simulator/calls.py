@@ -46,7 +46,7 @@ def accept(companion: Companion, node: Node) -> None:
     party = network.party(to) if to else None
     body = next(iter(node.children), None)
     if party is None or body is None:
-        network.remark("malformed", repr(node))
+        network.remark("unanswered", repr(node))
         return
     party.ended_calls[body.get("call-id")] = body.tag
     if companion.connection is not None:

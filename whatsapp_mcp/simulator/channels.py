@@ -89,7 +89,7 @@ class Channel:
                 "description": {"text": self.description, **texts},
                 "subscribers_count": str(len(self.followers)),
                 "verification": "UNVERIFIED",
-                "picture": None,
+                "picture": {"id": "", "type": "IMAGE", "direct_path": ""},
                 "preview": {"id": "", "type": "PREVIEW", "direct_path": ""},
                 "settings": {"reaction_codes": {"value": "all"}},
             },
@@ -168,16 +168,22 @@ _MEX = {
     "6563316087068696": _fetch,
     "6388546374527196": _subscribed,
     "6234210096708695": _create,
+    "8823471724422422": _create,
     "9926858900719341": _follow,
+    "24404358912487870": _follow,
     "6392786840836363": _unfollow,
+    "9767147403369991": _unfollow,
     "6274038279359549": _mute,
+    "29766401636284406": _mute,
     "6068417879924485": _unmute,
+    "9864994326891137": _unmute,
     "9152604461510864": _set_about,
 }
+"""Stored GraphQL queries by their number; clients of another age know the same one by another number."""
 
 
 def _graphql(companion: Companion, iq: Node) -> Sequence[Node]:
-    """Answer a query that carries JSON; whatsmeow's query numbers are in its `newsletter.go`."""
+    """Answer a query that carries JSON (MEX); numbers as in whatsmeow's `newsletter.go`, Baileys' `Mex.ts`."""
     query = iq.children[0]
     handler = _MEX.get(query.get("query_id"))
     if handler is None:

@@ -62,7 +62,16 @@ def _changed(change: _Change) -> Callable[[Companion, Node], Sequence[Node]]:
     return handle
 
 
-_ADMIN_ONLY = {"remove", "promote", "demote", "announcement", "not_announcement", "locked", "unlocked"}
+_ADMIN_ONLY = {
+    "remove",
+    "promote",
+    "demote",
+    "announcement",
+    "not_announcement",
+    "locked",
+    "unlocked",
+    "member_add_mode",
+}
 
 
 def _add(group: Group, companion: Companion, node: Node) -> None:
@@ -106,6 +115,10 @@ def _approval(group: Group, companion: Companion, node: Node) -> None:
 
 def _ephemeral(group: Group, companion: Companion, node: Node) -> None:
     group.disappear(int(node.get("expiration", "0")), by=companion.phone)
+
+
+def _member_add_mode(group: Group, companion: Companion, node: Node) -> None:
+    group.let_members_add(node.data == b"all_member_add", by=companion.phone)
 
 
 def _leave(companion: Companion, iq: Node) -> Sequence[Node]:
@@ -230,6 +243,7 @@ TABLE: Table = {
     ("w:g2", "set", "locked"): _changed(_locked),
     ("w:g2", "set", "unlocked"): _changed(_locked),
     ("w:g2", "set", "membership_approval_mode"): _changed(_approval),
+    ("w:g2", "set", "member_add_mode"): _changed(_member_add_mode),
     ("w:g2", "set", "ephemeral"): _changed(_ephemeral),
     ("w:g2", "set", "not_ephemeral"): _changed(_ephemeral),
     ("w:g2", "set", "leave"): _leave,

@@ -148,6 +148,11 @@ class Group:
         node = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
         self._tell(by or self.founder, node)
 
+    def let_members_add(self, allowed: bool, by: Party | None = None) -> None:
+        """Let everybody add members, or admins alone."""
+        self.member_add_mode = "all_member_add" if allowed else "admin_add"
+        self._tell(by or self.founder, Node("member_add_mode", {}, self.member_add_mode))
+
     def requests_to_join(self, party: Party) -> None:
         """Let somebody ask to be taken in."""
         self.requests[party.lid] = party

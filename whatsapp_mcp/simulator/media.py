@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 DOMAIN = "cdn.whatsapp.net"
 HOSTS = (f"media-sim1-1.{DOMAIN}", f"media-sim2-1.{DOMAIN}")
 """The hosts that `media_conn` names, in the order in which clients try them."""
+FALLBACK_HOST = "mmg.whatsapp.net"
+"""Where clients look for a direct path when `media_conn` has named no host to them."""
 
 Kind = Literal["image", "video", "gif", "video_note", "audio", "voice", "document", "sticker"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import USER_SERVER, Jid
+from whatsapp_mcp.jid import LID_SERVER, USER_SERVER, Jid
 from whatsapp_mcp.simulator import bundles, business, devices
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.companion import Companion
@@ -167,7 +167,7 @@ def _usync_answer(party: Party, jid: Jid, field: str) -> list[Node]:
         case "devices":
             return [devices.listed(party, jid)]
         case "lid":
-            return [Node("lid", {"val": party.lid})]
+            return [Node("lid", {"val": party.lid})] if jid.server != LID_SERVER else []
         case "status":
             return [Node("status", {"t": party.network.timestamp()}, party.about)]
         case "picture":
@@ -187,6 +187,12 @@ def _props(companion: Companion, iq: Node) -> Sequence[Node]:
     return [Node("props", {"protocol": 1, "hash": "sim", "refresh": 86400, "refresh_id": 0})]
 
 
+def _bots(companion: Companion, iq: Node) -> Sequence[Node]:
+    """The list of bots: there are none."""
+    del companion
+    return [Node("bot", {"v": iq.children[0].get("v")}, [Node("section", {"type": "all", "name": "All"})])]
+
+
 def _log_out(companion: Companion, iq: Node) -> Sequence[Node]:
     del iq
     companion.phone.unlink(companion)
@@ -204,9 +210,11 @@ TABLE: Table = {
     ("urn:xmpp:whatsapp:push", "get", "settings"): nothing,
     ("urn:xmpp:whatsapp:push", "set", "config"): nothing,
     ("tos", "set", "notice"): nothing,
+    ("bot", "get", "bot"): _bots,
     ("passive", "set", "active"): nothing,
     ("passive", "set", "passive"): nothing,
     ("w:p", "get", ""): nothing,
+    ("w:p", "get", "ping"): nothing,
     ("usync", "get", "usync"): _usync,
     ("md", "set", "remove-companion-device"): _log_out,
 }
@@ -229,7 +237,7 @@ def answer(companion: Companion, iq: Node, tables: Sequence[Table]) -> None:
     first = iq.children[0].tag if iq.children else ""
     if connection is None or kind in ("result", "error"):
         return
-    if faults.ignore_queries & {xmlns, "*"} or (faults.ignore_pings and xmlns == "w:p" and not first):
+    if faults.ignore_queries & {xmlns, "*"} or (faults.ignore_pings and xmlns == "w:p"):
         return
     attrs = {"from": iq.jid("to") or SERVER, "id": iq.get("id")}
     handler = next((table[xmlns, kind, first] for table in tables if (xmlns, kind, first) in table), None)

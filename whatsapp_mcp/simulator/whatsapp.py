@@ -38,7 +38,7 @@ class WhatsApp(Trouble):
     def __init__(self, seed: int = 1, *, address: str = "127.0.0.1") -> None:
         self.faults = Faults()
         self.network = Network(seed, self.faults, Phone)
-        self._authority = Authority([_CHAT_HOST, f"*.{media.DOMAIN}"])
+        self._authority = Authority([_CHAT_HOST, f"*.{media.DOMAIN}", media.FALLBACK_HOST])
         self._noise = Server()
         self._proxy = Proxy(self._authority, self.faults, self.network.log, self._route, address)
         self._exit = AsyncExitStack()
@@ -111,7 +111,7 @@ class WhatsApp(Trouble):
         self._proxy.cut()
 
     def _route(self, host: str) -> Handler | None:
-        if host.endswith(f".{media.DOMAIN}"):
+        if host.endswith(f".{media.DOMAIN}") or host == media.FALLBACK_HOST:
             return self.media.serve
         return self._chat if host == _CHAT_HOST else None
 
