@@ -82,7 +82,10 @@ class Ingest:
 
     def erased(self) -> set[int]:
         """Messages whose raw protobuf must go; asked once, at the end."""
-        return {row[0] for row in self._db.execute("DELETE FROM raw_gone RETURNING message_id").fetchall()}
+        found = {row[0] for row in self._db.execute("SELECT message_id FROM raw_gone").fetchall()}
+        if found:
+            self._db.execute("DELETE FROM raw_gone")
+        return found
 
     @property
     def unknown(self) -> bool:

@@ -89,6 +89,7 @@ class MessageWriter:
         self._next_ref += 1
         details = self._details(content, chat)
         message = self._insert_row(
+            self._free_id(fact.at, live=fact.live),
             fact.at,
             (
                 ref,
@@ -160,16 +161,25 @@ class MessageWriter:
             )
         index.add(self._db, message, index.body(content.text, file_name, details), chat, sender)
 
-    def _insert_row(self, at: int, columns: tuple[Any, ...]) -> int:
-        """Insert a message under the next free id of its second, which is mostly the first one tried."""
+    def _free_id(self, at: int, *, live: bool) -> int:
+        """An id of that second that is free; in the past, where few share one, the first id is just tried."""
+        last = self._last_id.get(at)
+        if last is not None:
+            return last + 1
+        return self._next_id(at) if live else at << ID_BITS
+
+    def _next_id(self, at: int) -> int:
         first = at << ID_BITS
-        message = self._last_id.get(at, first - 1) + 1
+        last = "SELECT coalesce(max(id), ?1 - 1) FROM messages WHERE id >= ?1 AND id < ?2"
+        return int(self._db.execute(last, (first, first + (1 << ID_BITS))).fetchone()[0]) + 1
+
+    def _insert_row(self, message: int, at: int, columns: tuple[Any, ...]) -> int:
+        """Insert a message under that id, or, if it is taken, under the next one of its second."""
         if not self._db.execute(_INSERT, (message, *columns)).rowcount:
-            last = "SELECT max(id) FROM messages WHERE id >= ? AND id < ?"
-            message = self._db.execute(last, (first, first + (1 << ID_BITS))).fetchone()[0] + 1
+            message = self._next_id(at)
             self._db.execute(_INSERT, (message, *columns))
         self._last_id[at] = message
-        return int(message)
+        return message
 
     def _details(self, content: Content, chat: int) -> dict[str, Any]:
         """The details as they are stored; a quote that the archive holds itself is left out."""
