@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from mcp import Client
 
-from tests.server.conftest import ANN_LEE, BOB, CLUB
-from tests.server.fakes import FakeDevice
+from tests.server.conftest import ANN_LEE, BOB, CLUB, ME, incoming
+from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import (
     ContactCardContent,
@@ -22,6 +24,7 @@ from whatsapp_mcp.models import (
     ReactionContent,
     RevokeContent,
 )
+from whatsapp_mcp.server.tools.messages import DELETE_WINDOW, EDIT_WINDOW
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +39,6 @@ async def ref_of(client: Client, query: str) -> str:
     ("tool", "words", "arguments", "content", "chat"),
     [
         ("react", "keys", {"emoji": "👍"}, ReactionContent("M5", "👍"), BOB),
-        ("edit_message", "at eight", {"text": "at nine"}, EditContent("M2", "at nine"), ANN_LEE),
         ("delete_message", "at eight", {}, RevokeContent("M2"), ANN_LEE),
         ("delete_message", "needs", {}, RevokeContent("M3"), CLUB),
         ("pin_message", "needs", {"duration": "24h"}, PinContent("M3", 86_400), CLUB),
@@ -58,6 +60,32 @@ async def test_a_message_is_changed_in_its_chat_and_not_queued(
     assert (request.content, request.chat, request.queue) == (content, chat, False)
     assert text.endswith(f"{ref}.")
     assert data["ref"] == ref
+
+
+async def test_an_own_message_is_edited_as_long_as_whatsapp_takes_it(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    ages = (EDIT_WINDOW - timedelta(minutes=1), EDIT_WINDOW + timedelta(minutes=1))
+    await archive.ingest(
+        [
+            incoming(seq, ANN_LEE, ME, "at eight", NOON - age, from_me=True)
+            for seq, age in zip((6, 7), ages, strict=True)
+        ]
+    )
+    await answer(client, "edit_message", message="M6", text="at nine")
+    error = await refusal(client, "edit_message", message="M7", text="at nine")
+    assert error["code"] == "INVALID_ARGUMENT"
+    assert "correction" in error["action"]
+    assert [request.content for request in device.sends] == [EditContent("M6", "at nine")]
+
+
+async def test_an_old_message_can_no_longer_be_deleted_for_everyone(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    sent = NOON - DELETE_WINDOW - timedelta(minutes=1)
+    await archive.ingest([incoming(6, ANN_LEE, ME, "at eight", sent, from_me=True)])
+    assert (await refusal(client, "delete_message", message="M6"))["code"] == "INVALID_ARGUMENT"
+    assert device.sends == []
 
 
 @pytest.mark.parametrize(

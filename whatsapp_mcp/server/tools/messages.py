@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
@@ -37,12 +38,20 @@ _PIN_SECONDS: Final = {"24h": 86_400, "7d": 604_800, "30d": 2_592_000}
 _MAX_OPTIONS: Final = 12
 """WhatsApp's limit of options in a poll."""
 _MAX_OPTION: Final = 100
+EDIT_WINDOW: Final = timedelta(minutes=15)
+DELETE_WINDOW: Final = timedelta(days=2, hours=12)
+"""How long WhatsApp's apps take an edit or a deletion; a later one is in vain (its help pages)."""
 
 
-async def _own(services: Services, key: str) -> Message:
+async def _editable(services: Services, key: str) -> Message:
     message = await services.archive.message(key)
     if not message.from_me:
         raise InvalidArgument(f"{key} was not sent by this account.", "Only own messages can be edited.")
+    if services.now() - message.timestamp > EDIT_WINDOW:
+        raise InvalidArgument(
+            f"{key} is more than 15 minutes old, so WhatsApp no longer lets it be edited.",
+            "Ask the user whether to send a correction instead.",
+        )
     return message
 
 
@@ -54,7 +63,7 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
     if len(text) > MAX_TEXT:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.")
     services = await call.services()
-    found = await _own(services, message)
+    found = await _editable(services, message)
     return await change(services, found, EditContent(found.message_id, text), "edited")
 
 
@@ -68,6 +77,11 @@ async def delete_message(call: Call, message: MessageArg, for_me: bool = False) 
     if not found.from_me and not Jid.parse(found.chat).is_group:
         raise Unsupported(
             "Somebody else's message in a direct chat can only be deleted on the phone, for yourself."
+        )
+    if services.now() - found.timestamp > DELETE_WINDOW:
+        raise InvalidArgument(
+            f"{message} is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
+            "Tell the user.",
         )
     return await change(services, found, RevokeContent(found.message_id), "deleted")
 
