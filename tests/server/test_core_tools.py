@@ -77,6 +77,14 @@ async def test_a_chat_is_read_by_name_oldest_first_one_line_a_message(client: Cl
     ]
 
 
+async def test_messages_are_found_by_a_sender_who_only_wrote_in_a_group(client: Client) -> None:
+    for tool, more in (("list_messages", {}), ("search_messages", {"query": "paint"})):
+        _, data = await answer(client, tool, sender="Ann May", **more)
+        assert [message["text"] for message in data["messages"]] == ["We decided to paint it blue"]
+    assert (await refusal(client, "list_messages", sender="Nobody"))["code"] == "CONTACT_NOT_FOUND"
+    assert (await refusal(client, "list_messages", sender="Ann"))["code"] == "AMBIGUOUS_CHAT"
+
+
 async def test_a_list_goes_on_where_its_cursor_says(client: Client) -> None:
     text, first = await answer(client, "list_messages", limit=2)
     assert f"More: cursor={first['next_cursor']}" in text

@@ -40,6 +40,9 @@ async def test_reading_by_their_arguments(alias: Client) -> None:
     assert [message["text"] for message in data["messages"]] == ["The boat needs paint", "Yes, at eight"]
     _, data = await answer(alias, "list_chats", sort_by="name")
     assert [chat["name"] for chat in data["chats"]] == ["Ann Lee", "Boat club", "Bob"]
+    _, data = await answer(alias, "list_chats", sort_by="name", limit=1, include_last_message=False)
+    assert [chat["name"] for chat in data["chats"]] == ["Ann Lee"]
+    assert "last_message" not in data["chats"][0]
     _, data = await answer(alias, "get_chat", chat_jid=CLUB)
     assert data["name"] == "Boat club"
     _, data = await answer(alias, "get_direct_chat_by_contact", sender_phone_number="15550002222")
@@ -48,6 +51,13 @@ async def test_reading_by_their_arguments(alias: Client) -> None:
     assert {chat["jid"] for chat in data["chats"]} == {BOB, CLUB}
     _, data = await answer(alias, "get_last_interaction", jid=BOB)
     assert [message["text"] for message in data["messages"]] == ["Who has the keys?"]
+    _, data = await answer(alias, "get_last_interaction", jid="15550003333@s.whatsapp.net")
+    assert [message["text"] for message in data["messages"]] == ["We decided to paint it blue"]
+    _, data = await answer(alias, "list_messages", query="decided", include_context=True)
+    assert [message["text"] for message in data["messages"]] == [
+        "We decided to paint it blue",
+        "The boat needs paint",
+    ]
     _, data = await answer(alias, "get_message_context", message_id="M3", before=0)
     assert len(data["messages"]) == 2
     _, data = await answer(alias, "search_contacts", query="bob")
@@ -57,6 +67,8 @@ async def test_reading_by_their_arguments(alias: Client) -> None:
 async def test_acting_by_their_arguments(alias: Client, device: FakeDevice, tmp_path: Path) -> None:
     _, data = await answer(alias, "send_message", recipient="15550004444", message="hi")
     assert (data["status"], device.sends[0].chat) == ("sent", BOB)
+    assert data["success"]
+    assert data["message"].startswith("sent to Bob")
     assert (await refusal(alias, "send_file", recipient=BOB, media_path="/etc/passwd"))["code"] == (
         "FILE_NOT_ALLOWED"
     )

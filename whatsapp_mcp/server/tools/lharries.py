@@ -1,18 +1,21 @@
 """The twelve tools of lharries/whatsapp-mcp by their names and arguments: prompts written for it go on.
 
-They answer as the tools of `core` do. Selected beside `core` they replace its tools of the same name.
+They answer as the tools of `core` do; sends and downloads also say `success`, `message` and `file_path`.
+Selected beside `core` they replace its tools of the same name.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import Message, Page
+from whatsapp_mcp.models import Chat, Message, Page, SendStatus
 from whatsapp_mcp.server.arguments import find_known_chat
-from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import (
     ChatData,
@@ -30,7 +33,7 @@ from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools import files, searching, sending
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 _DEEPEST: Final = 500
 Recipient = Annotated[str, Field(description="Number or jid")]
@@ -46,6 +49,15 @@ def _reach(limit: int, page: int) -> int:
 
 def _cut(page: Page[Any], limit: int, number: int) -> Page[Any]:
     return Page(page.items[limit * number : limit * (number + 1)], None, page.notes)
+
+
+def _without_last(chats: Iterable[Chat]) -> tuple[Chat, ...]:
+    return tuple(replace(chat, last_message=None) for chat in chats)
+
+
+def _successful(result: Result) -> Result:
+    success = result.data.get("status") != SendStatus.FAILED.value
+    return replace(result, data={**result.data, "success": success, "message": result.text})
 
 
 @tool("lharries", name="search_contacts", reads=True, open_world=False)
@@ -64,7 +76,7 @@ async def list_messages(
     query: str | None = None,
     limit: int = 20,
     page: int = 0,
-    include_context: Annotated[bool, Field(description="Ignored: see get_message_context")] = False,
+    include_context: Annotated[bool, Field(description="Also what was said around each")] = False,
     context_before: int = 1,
     context_after: int = 1,
 ) -> Result:
@@ -74,7 +86,9 @@ async def list_messages(
     services = await call.services()
     where = MessageFilter(
         chat=(await find_known_chat(services, chat_jid)).jid if chat_jid else None,
-        sender=(await find_known_chat(services, sender_phone_number)).jid if sender_phone_number else None,
+        sender=(await find_person(services, sender_phone_number, reading=True)).jid
+        if sender_phone_number
+        else None,
         since=parse_some(after, services.zone, services.now()),
         until=parse_some(before, services.zone, services.now()),
     )
@@ -84,8 +98,21 @@ async def list_messages(
     else:
         found = await services.archive.messages(where, limit=reach)
     shown = _cut(found, limit, page)
+    if include_context:
+        shown = replace(shown, items=await _around(services, shown.items, context_before, context_after))
     text = messages_text(shown, services.zone, header="Messages, newest first", with_chat=chat_jid is None)
     return Result(text, messages_data(shown, services.zone))
+
+
+async def _around(
+    services: Services, messages: Sequence[Message], before: int, after: int
+) -> tuple[Message, ...]:
+    """The messages and those around them, each once."""
+    found = {message.ref: message for message in messages}
+    for message in messages:
+        context = await services.archive.context(message.ref, before=before, after=after)
+        found.update((each.ref, each) for each in context.items)
+    return tuple(sorted(found.values(), key=lambda each: (each.timestamp, each.ref), reverse=True))
 
 
 @tool("lharries", name="list_chats", reads=True, open_world=False, result=ChatsData)
@@ -99,10 +126,13 @@ async def list_chats(
 ) -> Result:
     """Chats, by last activity or by name."""
     services = await call.services()
-    found = await services.archive.chats(query=query, limit=_reach(limit, page))
-    shown = _cut(found, limit, page)
+    reach = _reach(limit, page)
+    found = await services.archive.chats(query=query, limit=reach if sort_by == "last_active" else _DEEPEST)
     if sort_by == "name":
-        shown = Page(tuple(sorted(shown.items, key=lambda chat: chat.name.casefold())), None, shown.notes)
+        found = replace(found, items=tuple(sorted(found.items, key=lambda chat: chat.name.casefold())))
+    shown = _cut(found, limit, page)
+    if not include_last_message:
+        shown = replace(shown, items=_without_last(shown.items))
     return Result(chats_text(shown, services.zone, services.now(), "full"), chats_data(shown, services.zone))
 
 
@@ -111,6 +141,8 @@ async def get_chat(call: Call, chat_jid: str, include_last_message: bool = True)
     """One chat by jid."""
     services = await call.services()
     chat = await find_known_chat(services, chat_jid)
+    if not include_last_message:
+        (chat,) = _without_last([chat])
     text = chats_text(Page((chat,)), services.zone, services.now(), "full")
     return Result(text, chat_data(chat, services.zone))
 
@@ -127,7 +159,7 @@ async def get_contact_chats(call: Call, jid: str, limit: int = 20, page: int = 0
     from whatsapp_mcp.archive import MessageFilter
 
     services = await call.services()
-    sender = (await find_known_chat(services, jid)).jid
+    sender = (await find_person(services, jid, reading=True)).jid
     said = await services.archive.messages(MessageFilter(sender=sender), limit=_DEEPEST)
     jids = dict.fromkeys([sender, *(message.chat for message in said.items)])
     wanted = list(jids)[limit * page : limit * (page + 1)]
@@ -138,13 +170,18 @@ async def get_contact_chats(call: Call, jid: str, limit: int = 20, page: int = 0
 
 @tool("lharries", name="get_last_interaction", reads=True, open_world=False, result=MessagesData)
 async def get_last_interaction(call: Call, jid: str) -> Result:
-    """The newest message with a person."""
+    """The newest message with or of a person, in groups too."""
     from whatsapp_mcp.archive import MessageFilter
 
     services = await call.services()
-    chat = await find_known_chat(services, jid)
-    page: Page[Message] = await services.archive.messages(MessageFilter(chat=chat.jid), limit=1)
-    shown = _cut(page, 1, 0)
+    chat = await find_person(services, jid, reading=True)
+    found = [
+        message
+        for where in (MessageFilter(chat=chat.jid), MessageFilter(sender=chat.jid))
+        for message in (await services.archive.messages(where, limit=1)).items
+    ]
+    newest = max(found, key=lambda message: (message.timestamp, message.ref), default=None)
+    shown = Page(() if newest is None else (newest,))
     header = f"Last message with {clean_name(chat.name)}"
     return Result(messages_text(shown, services.zone, header=header), messages_data(shown, services.zone))
 
@@ -158,19 +195,19 @@ async def get_message_context(call: Call, message_id: str, before: int = 5, afte
 @tool("lharries", name="send_message", result=SentData)
 async def send_message(call: Call, recipient: Recipient, message: str) -> Result:
     """Send a text."""
-    return await sending.send_message(call, recipient, message)
+    return _successful(await sending.send_message(call, recipient, message))
 
 
 @tool("lharries", name="send_file", result=SentData)
 async def send_file(call: Call, recipient: Recipient, media_path: str) -> Result:
     """Send a file from an allowed folder."""
-    return await files.send_file(call, recipient, media_path)
+    return _successful(await files.send_file(call, recipient, media_path))
 
 
 @tool("lharries", name="send_audio_message", result=SentData)
 async def send_audio_message(call: Call, recipient: Recipient, media_path: str) -> Result:
     """Send an audio file as a voice note."""
-    return await files.send_file(call, recipient, media_path, kind="voice")
+    return _successful(await files.send_file(call, recipient, media_path, kind="voice"))
 
 
 @tool("lharries", name="download_media", reads=True)
@@ -179,7 +216,8 @@ async def download_media(call: Call, message_id: str, chat_jid: str) -> Result:
     services = await call.services()
     chat = await find_known_chat(services, chat_jid)
     found = await services.archive.message(message_id, chat=chat.jid)
-    return await files.download_media(call, f"#{found.ref}")
+    result = _successful(await files.download_media(call, f"#{found.ref}"))
+    return replace(result, data={**result.data, "file_path": result.data["path"]})
 
 
 TOOLS: Sequence[ToolFunction] = (

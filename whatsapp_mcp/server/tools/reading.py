@@ -10,6 +10,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ChatKind, MessageKind
 from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Moment, find_known_chat
 from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
 from whatsapp_mcp.server.render.sanitise import clean_name
@@ -71,7 +72,7 @@ async def list_messages(
     found = await find_known_chat(services, chat, reading=True) if chat is not None else None
     where = MessageFilter(
         chat=found.jid if found else None,
-        sender=(await find_known_chat(services, sender, reading=True)).jid if sender else None,
+        sender=(await find_person(services, sender, reading=True)).jid if sender else None,
         kinds=_kinds(kind),
         since=parse_some(since, services.zone, services.now()),
         until=parse_some(until, services.zone, services.now()),

@@ -20,6 +20,7 @@ from whatsapp_mcp.server.arguments import (
     find_known_chat,
 )
 from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import (
     ContactsData,
@@ -62,7 +63,7 @@ async def search_messages(
     services = await call.services()
     where = MessageFilter(
         chat=(await find_known_chat(services, chat, reading=True)).jid if chat else None,
-        sender=(await find_known_chat(services, sender, reading=True)).jid if sender else None,
+        sender=(await find_person(services, sender, reading=True)).jid if sender else None,
         since=parse_some(since, services.zone, services.now()),
         until=parse_some(until, services.zone, services.now()),
     )

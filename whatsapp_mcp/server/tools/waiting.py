@@ -11,6 +11,7 @@ from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import Message, Page, SendReport
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat
 from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, ReportData, messages_data, report_data
 from whatsapp_mcp.server.render.sanitise import clean_name
@@ -69,7 +70,7 @@ async def wait_for_messages(
     services = await call.services()
     after = await _start(services, cursor)
     chat_jid = (await find_chat(services, chat, reading=True)).jid if chat else None
-    sender_jid = (await find_chat(services, sender, reading=True)).jid if sender else None
+    sender_jid = (await find_person(services, sender, reading=True)).jid if sender else None
 
     def wanted(message: Message) -> bool:
         return (
