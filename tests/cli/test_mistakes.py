@@ -15,6 +15,14 @@ import pytest
 from whatsapp_mcp.cli.report import BriefFormatter
 from whatsapp_mcp.cli.serve import serve
 
+ARCHIVE_COMMANDS = [
+    ["archive", "stats"],
+    ["archive", "check"],
+    ["archive", "optimize"],
+    ["archive", "export", "-"],
+    ["archive", "purge", "--all", "--yes"],
+]
+
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -33,7 +41,7 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     [
         ["link"],
         ["serve", "--transport", "http", "--port", "0"],
-        ["archive", "optimize"],
+        ["archive", "import", "messages.db"],
     ],
 )
 def test_a_home_that_cannot_be_made_is_told_without_a_traceback(tmp_path: Path, arguments: list[str]):
@@ -68,8 +76,9 @@ def test_the_status_before_anything_was_linked_leaves_no_files(tmp_path: Path):
     assert not (tmp_path / "home").exists()
 
 
-def test_unlinking_an_account_that_is_not_here_changes_nothing(tmp_path: Path):
-    answer = run(tmp_path / "home", "unlink", "--account", "work")
+@pytest.mark.parametrize("command", [["unlink"], ["reconnect"], *ARCHIVE_COMMANDS])
+def test_an_account_that_is_not_here_is_told_and_not_made(tmp_path: Path, command: list[str]):
+    answer = run(tmp_path / "home", *command, "--account", "work")
 
     assert (answer.returncode, answer.stdout) == (1, "")
     assert "'work'" in answer.stderr
@@ -77,7 +86,8 @@ def test_unlinking_an_account_that_is_not_here_changes_nothing(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "command", [["status"], ["unlink"], ["link"], ["client-config", "cursor"], ["serve"]]
+    "command",
+    [["status"], ["unlink"], ["link"], ["client-config", "cursor"], ["serve"], *ARCHIVE_COMMANDS],
 )
 def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: list[str]):
     answer = run(tmp_path / "home", *command, "--account", "../x")

@@ -21,9 +21,10 @@ from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 from whatsapp_mcp.cli.doctor import examine
 from whatsapp_mcp.cli.link import link as link_phone
+from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.report import BriefFormatter, JsonReport, TerminalReport, print_error
 from whatsapp_mcp.cli.status import as_json as status_json
-from whatsapp_mcp.cli.status import settled_status, status_of_none
+from whatsapp_mcp.cli.status import settled_status, unlinked_status
 from whatsapp_mcp.cli.status import show as show_status
 from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import NotLinked, WhatsAppError
@@ -43,9 +44,6 @@ app = typer.Typer(
 )
 app.add_typer(archive_commands.app, name="archive")
 console = Console(stderr=True, highlight=False)
-
-Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the WhatsApp account.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -121,9 +119,7 @@ def unlink(
 def status(as_json: AsJson = False, account: Account = "default") -> None:
     """Tell how the link to WhatsApp is, and what to do."""
     home = str(_or_exit(settings.load).home)
-    found = _or_exit(
-        lambda: _status_of_none(account) or _with_device(account, lambda devices, _: settled_status(devices))
-    )
+    found = _or_exit(lambda: _status_of(account))
     if as_json:
         typer.echo(status_json(found, home))
     else:
@@ -188,17 +184,15 @@ def client_config(
     typer.echo(found.text)
 
 
-def _status_of_none(account: str) -> ConnectionStatus | None:
-    """The status of an account that has no folder; None where there is one to open."""
-    loaded = settings.load()
-    if loaded.account_folder(account).path.is_dir():
-        return None
-    return status_of_none(account, loaded.accounts())
+def _status_of(account: str) -> ConnectionStatus:
+    try:
+        return _with_known_device(account, lambda devices, _: settled_status(devices))
+    except NotLinked as error:
+        return unlinked_status(account, error)
 
 
 def _with_known_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
-    if none := _status_of_none(account):
-        raise NotLinked(none.reason or "", none.action)
+    known_account(account)
     return _with_device(account, use)
 
 

@@ -36,6 +36,7 @@ from whatsapp_mcp.archive import (
     upkeep,
 )
 from whatsapp_mcp.archive.query import day
+from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.report import print_error, rfc3339
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
 
@@ -43,11 +44,9 @@ T = TypeVar("T")
 
 app = typer.Typer(help="Check, export, import and purge the archive of your messages.", no_args_is_help=True)
 
-Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the WhatsApp account.")]
 _STDOUT = Path("-")
 
 Chat = Annotated[str | None, typer.Option(metavar="CHAT", help="Number, jid or name of the chat.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
 class Form(StrEnum):
@@ -75,10 +74,9 @@ def stats(as_json: AsJson = False, account: Account = "default") -> None:
 @app.command()
 def check(as_json: AsJson = False, account: Account = "default") -> None:
     """Check files and search index; exit code 1 when something is wrong."""
-    path = _loaded().account_folder(account).archive_db
 
     async def run() -> tuple[str, ...]:
-        return await anyio.to_thread.run_sync(upkeep.check_file, path)
+        return await anyio.to_thread.run_sync(upkeep.check_file, known_account(account).archive_db)
 
     faults = _or_exit(run)
     _tell("\n".join(faults) or "The archive is whole.", as_json, faults=faults)
@@ -118,9 +116,9 @@ def export_messages(
 ) -> None:
     """Write messages to a file or stdout, oldest first; stdout gets no media."""
     loaded = _loaded()
-    media = loaded.account_folder(account).media
 
     async def run(archive: ReadingArchive) -> int:
+        media = loaded.account_folder(account).media
         where = MessageFilter(chat=await _resolve(archive, chat) if chat else None)
         if target != _STDOUT:
             return await export(archive, target, form.value, where, media=media, zone=_zone(loaded))
@@ -159,7 +157,7 @@ def import_messages(
         jid = await _resolve(archive, chat)
         return await archive.import_chat_export(source, jid, me=me, zone=zone)
 
-    done = _write(account, run)
+    done = _write(account, run, new=True)
     _tell(
         f"{done.messages} new, {done.duplicates} known already, {done.skipped} skipped.",
         as_json,
@@ -233,14 +231,18 @@ def _zone(loaded: settings.Settings) -> tzinfo:
 
 def _read(account: str, use: Callable[[ReadingArchive], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with open_archive(_loaded().account_folder(account)) as archive:
+        async with open_archive(known_account(account)) as archive:
             return await use(archive)
 
     return _or_exit(run)
 
 
-def _write(account: str, use: Callable[[Archive], Awaitable[T]]) -> T:
+def _write(account: str, use: Callable[[Archive], Awaitable[T]], *, new: bool = False) -> T:
+    """Run `use` with the archive of the account, which may be a `new` one."""
+
     async def run() -> T:
+        if not new:
+            known_account(account)
         async with _alone(account) as archive:
             return await use(archive)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from whatsapp_mcp.cli.report import rfc3339
 from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
 SETTLE_LIMIT: Final = 15.0
@@ -35,16 +35,10 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
         await anyio.sleep(SETTLE_POLL)
 
 
-def status_of_none(account: str, accounts: Sequence[str]) -> ConnectionStatus:
-    """The status of an account that is not among the `accounts` of this home: never linked, or mistyped."""
-    others = f" Accounts here: {', '.join(accounts)}." if accounts else ""
-    option = "" if account == "default" else f" --account {account}"
+def unlinked_status(account: str, error: NotLinked) -> ConnectionStatus:
+    """The status of an account that is not here."""
     return ConnectionStatus(
-        ConnectionState.UNLINKED,
-        datetime.now(UTC),
-        account,
-        reason=f"No phone was ever linked as account {account!r}.{others}",
-        action=f"Run `whatsapp-mcp link{option}`.",
+        ConnectionState.UNLINKED, datetime.now(UTC), account, reason=error.message, action=error.action
     )
 
 

@@ -1,0 +1,33 @@
+"""What several commands have in common: options, and the account that they name."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.errors import NotLinked
+from whatsapp_mcp.settings import AccountFolder
+
+Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the WhatsApp account.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
+
+
+def known_account(name: str) -> AccountFolder:
+    """The folder of an account that is here; nothing is made.
+
+    Raises:
+        InvalidArgument: The name cannot be one, or the settings are wrong.
+        NotLinked: It is not here: never linked, or mistyped.
+    """
+    loaded = settings.load()
+    folder = loaded.account_folder(name)
+    if folder.path.is_dir():
+        return folder
+    others = loaded.accounts()
+    here = f" Accounts here: {', '.join(others)}." if others else ""
+    option = "" if name == "default" else f" --account {name}"
+    raise NotLinked(
+        f"No phone was ever linked as account {name!r}.{here}", f"Run `whatsapp-mcp link{option}`."
+    )
