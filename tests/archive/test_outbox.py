@@ -107,6 +107,15 @@ async def test_only_the_ways_between_states_that_exist_are_gone(archive: Archive
         await archive.outbox_get(99)
 
 
+async def test_only_what_is_still_queued_can_be_withdrawn(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(request())
+    await archive.outbox_sending(entry.send_id)
+    with pytest.raises(InvalidArgument, match="sending"):
+        await archive.outbox_withdrawn(entry.send_id, "expired")
+    await archive.outbox_queued(entry.send_id)
+    assert (await archive.outbox_withdrawn(entry.send_id, "expired")).status is SendStatus.FAILED
+
+
 async def test_entries_survive_and_come_back_in_order(folder: AccountFolder) -> None:
     async with open_archive(folder, write=True) as archive:
         for text in ("one", "two", "three"):

@@ -77,6 +77,9 @@ class Sends:
     async def outbox_queued(self, send_id: int) -> OutboxEntry:
         return outbox.move(self._db, send_id, SendStatus.QUEUED)
 
+    async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
+        return outbox.withdraw(self._db, send_id, reason)
+
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
         return outbox.move(self._db, send_id, SendStatus.FAILED, reason)
 

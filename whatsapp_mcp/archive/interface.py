@@ -327,8 +327,16 @@ class Archive(ReadingArchive, Protocol):
         """`sending` or `unknown` goes back to `queued`: it is certain that it has not gone out."""
         ...
 
+    async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
+        """Expired or given up while it was queued: it fails, and never goes out.
+
+        Raises:
+            InvalidArgument: It is not queued (any more): it may be on its way.
+        """
+        ...
+
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        """Refused, expired or withdrawn: it has not gone out."""
+        """Refused: it has not gone out."""
         ...
 
     async def outbox_unknown(

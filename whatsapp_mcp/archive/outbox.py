@@ -178,11 +178,21 @@ def move(
             f"Send {send_id} is {entry.status}, it cannot become {to}.", "Look at message_status."
         )
     columns |= {"status": to.value, "reason": reason}
+    if to is SendStatus.QUEUED:
+        columns |= {"message_id": None, "secret": None, "handed_to": None}
     changes = ", ".join(f"{column} = :{column}" for column in columns)
     db.execute(f"UPDATE outbox SET {changes} WHERE id = :id", {**columns, "id": send_id})  # noqa: S608
     entry = get(db, send_id)
     _tell(db, entry, Identities(db).chat(entry.request.chat))
     return entry
+
+
+def withdraw(db: sqlite3.Connection, send_id: int, reason: str) -> OutboxEntry:
+    """It shall not go out; see `Archive.outbox_withdrawn`."""
+    entry = get(db, send_id)
+    if entry.status is not SendStatus.QUEUED:
+        raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
+    return move(db, send_id, SendStatus.FAILED, reason)
 
 
 def sending(db: sqlite3.Connection, send_id: int, handed_to: str | None, secret: bytes | None) -> OutboxEntry:

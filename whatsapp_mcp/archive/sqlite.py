@@ -157,6 +157,10 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.outbox_queued`."""
         return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED)
 
+    async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
+        """See `Archive.outbox_withdrawn`."""
+        return await self._writer.run(outbox.withdraw, send_id, reason)
+
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
         """See `Archive.outbox_failed`."""
         return await self._writer.run(outbox.move, send_id, SendStatus.FAILED, reason)
