@@ -6,7 +6,7 @@ import json
 import sqlite3
 import zipfile
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -208,36 +208,6 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
     assert (await archive.media_source("A3")).media_key == b"k"
 
 
-@pytest.mark.parametrize("what", ["chat", "before", "all"])
-async def test_a_purge_leaves_nothing_behind(archive: Archive, folder: AccountFolder, what: str) -> None:
-    image = E2E.Message()
-    image.imageMessage.caption, image.imageMessage.mimetype = "purplemonkey in a picture", "image/png"
-    await archive.ingest(
-        journal(
-            [
-                ev.message("A1", "purplemonkey dishwasher"),
-                ev.message("A2", image, at=NOON + 1),
-                ev.edit("A1", "purplemonkey again"),
-                ev.message("B1", "to keep", chat=BOB, at=NOON + 1000),
-            ]
-        )
-    )
-    (folder.media / "pic.png").write_bytes(b"x")
-    await archive.record_media_path("A2", "pic.png")
-    arguments = {
-        "chat": {"chat": ANA},
-        "before": {"before": datetime.fromtimestamp(NOON + 500, UTC)},
-        "all": {},
-    }[what]
-    assert await archive.purge(**arguments) == (3 if what == "all" else 2)  # type: ignore[arg-type]
-    assert not (folder.media / "pic.png").exists()
-    assert (await archive.search("purplemonkey")).items == ()
-    assert len((await archive.search("keep")).items) == (0 if what == "all" else 1)
-    assert await archive.check() == ()
-    for path in folder.path.glob("*.db*"):
-        assert b"purplemonkey" not in path.read_bytes().lower(), path.name
-
-
 async def test_a_rebuilt_index_finds_the_same(archive: Archive) -> None:
     await archive.ingest(journal([ev.message(f"A{n}", f"needle {n}", at=NOON + n) for n in range(30)]))
     before = [m.ref for m in (await archive.search("needle", limit=100)).items]
@@ -264,38 +234,3 @@ async def test_a_newer_version_decodes_what_was_put_aside(
     assert await archive.redecode() == 1
     assert (await archive.message("A1")).text == "invitation until 7"
     assert len((await archive.search("invitation")).items) == 1
-
-
-async def test_retention_purges_what_is_too_old_and_then_every_day(archive: Archive) -> None:
-    from whatsapp_mcp.archive.retention import PAUSE, keep_only
-
-    await archive.ingest(journal([ev.message(f"A{day}", at=NOON + day * 86_400) for day in range(4)]))
-    today = datetime.fromtimestamp(NOON + 2 * 86_400 + 10, UTC)
-    left: list[int] = []
-
-    class EndOfTestError(Exception):
-        pass
-
-    async def sleep(seconds: float) -> None:
-        nonlocal today
-        assert seconds == PAUSE
-        left.append((await archive.statistics()).messages)
-        today += timedelta(seconds=seconds)
-        if len(left) == 3:
-            raise EndOfTestError
-
-    with pytest.raises(EndOfTestError):
-        await keep_only(archive, 1, now=lambda: today, sleep=sleep)
-    assert left == [2, 1, 0]
-    await keep_only(archive, 0, now=lambda: today, sleep=sleep)
-
-
-async def test_a_purge_takes_the_raw_form_of_dropped_twins_with_it(
-    archive: Archive, folder: AccountFolder
-) -> None:
-    twins = [ev.message("A1", "purplemonkey", chat=GROUP, sender=sender) for sender in (ANA, ev.ANA_LID)]
-    await archive.ingest(journal(twins))
-    await archive.record_identities([(ANA, ev.ANA_LID)])
-    assert await archive.purge(chat=GROUP) == 1
-    with closing(sqlite3.connect(folder.raw_db)) as db:
-        assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)

@@ -181,8 +181,13 @@ def drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     db.execute("UPDATE chats SET read_id = ? WHERE read_id = ?", (stays, goes))
     db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (stays, goes))
     db.execute("DELETE FROM fts WHERE rowid = ?", (goes,))
+    db.execute(
+        """UPDATE media AS s SET path = coalesce(s.path, g.path) FROM media AS g
+        WHERE s.message_id = ? AND g.message_id = ?""",
+        (stays, goes),
+    )
     db.execute("DELETE FROM media WHERE message_id = ?", (goes,))
-    db.execute("INSERT OR IGNORE INTO raw_gone VALUES (?)", (goes,))
+    db.execute("INSERT OR IGNORE INTO raw_gone VALUES (?, NULL)", (goes,))
     chat = db.execute("DELETE FROM messages WHERE id = ? RETURNING chat_id", (goes,)).fetchall()[0][0]
     recount_unread(db, chat)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal, TypeVar, overload
 
 import anyio
 
-from whatsapp_mcp.archive import importer, ingest, outbox, queries, reports, schema, sealed, upkeep
+from whatsapp_mcp.archive import importer, ingest, outbox, purge, queries, reports, schema, sealed, upkeep
 from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
 from whatsapp_mcp.archive.interface import Archive, ReadingArchive
 from whatsapp_mcp.archive.reading import SqliteReadingArchive
@@ -29,6 +29,8 @@ from whatsapp_mcp.archive.store import Writer, connect_writer
 from whatsapp_mcp.models import Message, SendRequest, SendStatus
 from whatsapp_mcp.settings import AccountFolder
 
+T = TypeVar("T")
+
 
 class SqliteArchive(SqliteReadingArchive):
     """What only the host may do as well."""
@@ -41,26 +43,25 @@ class SqliteArchive(SqliteReadingArchive):
 
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
         """See `Archive.ingest`."""
-        return await self._writer.run(self._ingest, events)
-
-    def _ingest(self, db: sqlite3.Connection, events: Sequence[JournalEvent]) -> IngestResult:
-        batch = ingest.Ingest(db)
-        result = batch.run(events)
-        self._finish(db, batch)
-        return result
-
-    def _finish(self, db: sqlite3.Connection, batch: ingest.Ingest) -> None:
-        if batch.opens_sealed:
-            batch.apply(sealed.open_waiting(db, self._raw, batch.raw))
-        upkeep.keep_raw(self._raw, batch)
+        return await self._batch(lambda batch: batch.run(events))
 
     async def _apply(self, facts: Sequence[Fact]) -> None:
-        def write(db: sqlite3.Connection) -> None:
-            batch = ingest.Ingest(db)
-            batch.apply(facts)
-            self._finish(db, batch)
+        await self._batch(lambda batch: batch.apply(facts))
 
-        await self._writer.run(write)
+    async def _batch(self, write: Callable[[ingest.Ingest], T]) -> T:
+        """One batch in one transaction, with what it opens; then the files that it left without a message go."""
+
+        def in_thread(db: sqlite3.Connection) -> tuple[T, list[str]]:
+            batch = ingest.Ingest(db)
+            result = write(batch)
+            if batch.opens_sealed:
+                batch.apply(sealed.open_waiting(db, self._raw, batch.raw))
+            return result, upkeep.keep_raw(self._raw, batch)
+
+        result, files = await self._writer.run(in_thread)
+        if files:
+            await anyio.to_thread.run_sync(purge.unlink, self._folder.media, files)
+        return result
 
     async def meta_set(self, key: str, value: str | None) -> None:
         """See `Archive.meta_set`."""
@@ -200,7 +201,21 @@ class SqliteArchive(SqliteReadingArchive):
 
     async def purge(self, *, chat: str | None = None, before: datetime | None = None) -> int:
         """See `Archive.purge`."""
-        return await self._writer.run_bare(upkeep.purge, self._raw, self._folder.media, chat, before)
+        raw, media = self._raw, self._folder.media
+        span = await self._writer.run_bare(purge.span_of, chat, before)
+        if span is None:
+            return 0
+        total = 0
+        while deleted := await self._writer.run_bare(purge.messages, raw, media, span):
+            total += deleted
+        if await self._writer.run_bare(purge.rest, raw, span) or total:
+            begin = True
+            while await self._writer.run(upkeep.merge_index, begin):
+                begin = False
+            for give_back in (purge.give_back, lambda _: purge.give_back(raw)):
+                while await self._writer.run_bare(give_back):
+                    pass
+        return total
 
     async def import_chat_export(
         self, path: Path, chat: str, *, me: str | None = None, zone: tzinfo = UTC

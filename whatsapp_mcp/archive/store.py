@@ -27,12 +27,21 @@ _CHECKPOINT_PAGES: Final = 4_000
 """Pages of the log at which a commit moves it into the file; a page that many commits change moves once."""
 
 
+INCREMENTAL: Final = 2
+"""`PRAGMA auto_vacuum`: free pages can be given back a few at a time. Only an empty file takes it over."""
+
+
 def connect_writer(path: Path) -> sqlite3.Connection:
-    """Open, and if need be make, a database file of ours for writing: private, WAL, every commit synced."""
+    """Open, and if need be make, a database file of ours for writing: private, WAL, every commit synced.
+
+    What is deleted is overwritten where that costs no page more; `purge.py` cares for the rest.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     db.execute("PRAGMA busy_timeout = 5000")
+    db.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+    db.execute("PRAGMA secure_delete = FAST")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")

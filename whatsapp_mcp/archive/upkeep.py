@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 
-from whatsapp_mcp.archive import feed, index, ingest, merge, queries, schema
+from whatsapp_mcp.archive import feed, index, ingest, schema
 from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event, history
 from whatsapp_mcp.archive.facts import UNKNOWN, Fact, MessageFact
 from whatsapp_mcp.archive.store import connect_reader, transaction
@@ -22,16 +21,19 @@ _MERGE_PAGES = 2_000
 """Pages of the search index written in one step of a merge: a few tens of milliseconds."""
 
 
-def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> None:
+def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> list[str]:
     """Store and delete a batch's raw protobufs, before the archive's own transaction commits.
 
     It can be repeated: when the archive's commit fails, the same rows are written again. Only what is
     nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the disk; the raw form
     of a decoded message may be lost with the power, the message itself is not.
+
+    Returns:
+        Downloaded files that must go once the archive has committed.
     """
     erased = batch.erased()
     if not batch.raw and not erased:
-        return
+        return []
     wait = bool(erased) or batch.unknown
     raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
     with transaction(raw):
@@ -40,6 +42,7 @@ def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> None:
             [(message, code, payload) for message, (code, payload) in sorted(batch.raw.items())],
         )
         raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in erased])
+    return [path for path in erased.values() if path is not None]
 
 
 def redecode(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
@@ -169,100 +172,3 @@ def rebuild(db: sqlite3.Connection) -> None:
     ):
         body = index.body(text, file_name, json.loads(details) if details else None)
         index.add(db, message, body, chat, sender)
-
-
-def purge(
-    db: sqlite3.Connection, raw: sqlite3.Connection, media: Path, chat: str | None, before: datetime | None
-) -> int:
-    """See `Archive.purge`."""
-    conditions, values = ["1"], list[int]()
-    number = None
-    if chat is not None:
-        number = queries.chat_id(db, chat)
-        if number is None:
-            return 0
-        conditions.append("chat_id = ?")
-        values.append(number)
-    if before is not None:
-        conditions.append("id < ?")
-        values.append(int(before.timestamp()) << schema.ID_BITS)
-    where = " AND ".join(conditions)
-    gone = [row[0] for row in db.execute(f"SELECT id FROM messages WHERE {where}", values).fetchall()]  # noqa: S608
-    if not gone and values:
-        return 0
-    for one in (db, raw):
-        one.execute("PRAGMA secure_delete = ON")
-    with transaction(db):
-        files = _delete(db, gone, number)
-        if not values:
-            _delete_all_states(db)
-        with transaction(raw):
-            _delete_raw(db, raw)
-    for path in files:
-        _unlink(media, Path(path))
-    db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
-    for one in (db, raw):
-        one.execute("VACUUM")
-        one.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        one.execute("PRAGMA secure_delete = OFF")
-    return len(gone)
-
-
-def _delete(db: sqlite3.Connection, gone: list[int], chat: int | None) -> list[str]:
-    """Delete messages and all that hangs on them; answers the downloaded files."""
-    db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
-    db.executemany(
-        "INSERT INTO gone SELECT id, chat_id, wa_id FROM messages WHERE id = ?",
-        [(message,) for message in gone],
-    )
-    files = [
-        row[0]
-        for row in db.execute(
-            "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL"
-        )
-    ]
-    db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
-    db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
-    db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
-    for table in ("reactions", "edits", "revokes", "votes", "calls", "events", "early_receipts"):
-        db.execute(f"DELETE FROM {table} WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")  # noqa: S608
-    db.execute("DELETE FROM sealed WHERE (chat_id, target) IN (SELECT chat_id, wa_id FROM gone)")
-    db.execute(
-        """DELETE FROM outbox WHERE status NOT IN ('queued', 'sending', 'unknown')
-        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone)"""
-    )
-    touched = [row[0] for row in db.execute("SELECT DISTINCT chat_id FROM gone").fetchall()]
-    db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
-    db.execute("DROP TABLE gone")
-    for one in {*touched, *([chat] if chat is not None else [])}:
-        merge.refresh_chat(db, one)
-    return files
-
-
-def _delete_raw(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
-    """Delete the raw protobufs of messages that are no more, those of dropped twins among them."""
-    kept = {row[0] for row in db.execute("SELECT id FROM messages")}
-    stored = raw.execute("SELECT message_id FROM raw").fetchall()
-    raw.executemany("DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept])
-
-
-def _delete_all_states(db: sqlite3.Connection) -> None:
-    for table in (
-        "reactions",
-        "edits",
-        "revokes",
-        "votes",
-        "calls",
-        "early_receipts",
-        "sealed",
-        "events",
-        "undecoded",
-    ):
-        db.execute(f"DELETE FROM {table}")  # noqa: S608
-
-
-def _unlink(media: Path, path: Path) -> None:
-    """Delete a downloaded file, when it lies where downloads go."""
-    target = path if path.is_absolute() else media / path
-    if target.resolve().is_relative_to(media.resolve()):
-        target.unlink(missing_ok=True)

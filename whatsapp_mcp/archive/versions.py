@@ -41,7 +41,7 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
 def erase(db: sqlite3.Connection, message: int, at: int) -> None:
     """Take the content out of a message that was deleted for everyone; its place stays.
 
-    Its raw form goes too: `upkeep.keep_raw` reads `raw_gone` (`schema.RAW_GONE`).
+    Its raw form and its file go too: `upkeep.keep_raw` reads `raw_gone` (`schema.RAW_GONE`).
     """
     db.execute(
         """DELETE FROM edits WHERE (chat_id, wa_id, sender_id) IN
@@ -53,8 +53,10 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
         WHERE id = ?""",
         (at, message),
     )
+    db.execute(
+        "INSERT OR IGNORE INTO raw_gone SELECT ?1, (SELECT path FROM media WHERE message_id = ?1)", (message,)
+    )
     db.execute("DELETE FROM media WHERE message_id = ?", (message,))
-    db.execute("INSERT OR IGNORE INTO raw_gone VALUES (?)", (message,))
     index.drop(db, message)
 
 

@@ -1,0 +1,180 @@
+"""What is deleted is gone: from every table, the index, the media folder and the free pages of the files."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from whatsapp_mcp.archive import Archive, open_archive, purge
+from whatsapp_mcp.models import SendRequest, TextContent
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+SECRET = b"purplemonkey"
+
+
+def traces(folder: AccountFolder) -> list[str]:
+    """The files of the account that still hold the secret word."""
+    return [
+        path.name
+        for path in folder.path.rglob("*")
+        if path.is_file() and SECRET in path.read_bytes().lower().replace(b"\0", b"")
+    ]
+
+
+async def fill(archive: Archive, folder: AccountFolder) -> None:
+    image = E2E.Message()
+    image.imageMessage.caption, image.imageMessage.mimetype = "purplemonkey in a picture", "image/png"
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "purplemonkey dishwasher"),
+                ev.message("A2", image, at=NOON + 1),
+                ev.message("A3", "purplemonkey, once", at=NOON + 2),
+                ev.edit("A1", "purplemonkey again"),
+                ev.edit("A3", "never mind"),
+                ev.edit("NEVER", "purplemonkey of a message that never came"),
+                ev.revoke("A4"),
+                ev.message("A4", "purplemonkey for nobody", at=NOON + 3),
+                ev.message("B1", "to keep", chat=BOB, at=NOON + 1000),
+                ev.edit("B1", "still to keep", chat=BOB, at=NOON + 1001),
+            ]
+        )
+    )
+    broken = ev.Event(11, 17, b"\xff\xff purplemonkey 15550000001 ", received_at=NOON * 1000)
+    assert (await archive.ingest([broken])).undecoded == 1
+    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey was refused")))
+    await archive.outbox_failed(entry.send_id, "refused")
+    (folder.media / "pic.png").write_bytes(b"purplemonkey")
+    await archive.record_media_path("A2", "pic.png")
+
+
+@pytest.mark.parametrize("old_file", [False, True])
+@pytest.mark.parametrize("what", ["chat", "before", "all"])
+async def test_a_purge_leaves_nothing_behind(
+    folder: AccountFolder, what: str, old_file: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "_MESSAGES", 2)
+    if old_file:
+        folder.create()
+        for path in (folder.archive_db, folder.raw_db):
+            with closing(sqlite3.connect(path)) as db:
+                db.execute("PRAGMA journal_mode = WAL")
+    async with open_archive(folder, write=True) as archive:
+        await fill(archive, folder)
+        assert traces(folder)
+        later = datetime.fromtimestamp(NOON + 500, UTC)
+        if what == "chat":
+            assert await archive.purge(chat=ANA) == 4
+        elif what == "before":
+            # A send is as old as its acceptance, so the refused one is not.
+            await archive.purge(chat=ANA, before=datetime.now(UTC) + timedelta(days=1))
+            assert await archive.purge(before=later) == 0
+        else:
+            assert await archive.purge() == 5
+        assert traces(folder) == []
+        assert (await archive.search("purplemonkey")).items == ()
+        assert len((await archive.search("keep")).items) == (0 if what == "all" else 1)
+        assert (await archive.statistics()).undecoded == 0
+        if what != "all":
+            assert [text for _, text in await archive.edits("B1")] == ["to keep"]
+        assert await archive.check() == ()
+    assert traces(folder) == []
+
+
+async def test_messages_come_in_while_a_large_purge_goes_on(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "_MESSAGES", 10)
+    await archive.ingest(journal([ev.message(f"A{n}", f"word {n}", at=NOON + n) for n in range(300)]))
+    purging = anyio.Event()
+    left: list[int] = []
+
+    async def purge_all() -> None:
+        purging.set()
+        assert await archive.purge(chat=ANA) == 300
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(purge_all)
+        await purging.wait()
+        await archive.ingest(journal([ev.message("B1", "meanwhile", chat=BOB)], after=300))
+        left.append((await archive.statistics()).messages)
+    assert left[0] > 1
+    assert (await archive.statistics()).messages == 1
+
+
+async def test_what_is_older_than_a_day_goes_and_the_rest_stays(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1", "old"), ev.message("A2", "new", at=NOON + 100)]))
+    assert await archive.purge(before=datetime.fromtimestamp(NOON + 50, UTC)) == 1
+    assert [m.text for m in (await archive.messages()).items] == ["new"]
+    assert await archive.purge(chat="15559999999@s.whatsapp.net") == 0
+
+
+async def test_the_file_of_a_message_deleted_for_everyone_goes_too(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    image = E2E.Message()
+    image.imageMessage.mimetype = "image/png"
+    await archive.ingest(journal([ev.message("A1", image)]))
+    (folder.media / "pic.png").write_bytes(b"png")
+    await archive.record_media_path("A1", "pic.png")
+    await archive.ingest(journal([ev.revoke("A1")], after=1))
+    assert list(folder.media.iterdir()) == []
+
+
+async def test_a_path_outside_the_media_folder_is_never_deleted(
+    archive: Archive, folder: AccountFolder, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.png"
+    mine.write_bytes(b"png")
+    image = E2E.Message()
+    image.imageMessage.mimetype = "image/png"
+    await archive.ingest(journal([ev.message("A1", image), ev.message("A2", image, at=NOON + 1)]))
+    await archive.record_media_path("A1", str(mine))
+    await archive.record_media_path("A2", "../../../mine.png")
+    await archive.purge()
+    assert mine.exists()
+
+
+async def test_retention_purges_what_is_too_old_and_then_every_day(archive: Archive) -> None:
+    from whatsapp_mcp.archive.retention import PAUSE, keep_only
+
+    await archive.ingest(journal([ev.message(f"A{day}", at=NOON + day * 86_400) for day in range(4)]))
+    today = datetime.fromtimestamp(NOON + 2 * 86_400 + 10, UTC)
+    left: list[int] = []
+
+    class EndOfTestError(Exception):
+        pass
+
+    async def sleep(seconds: float) -> None:
+        nonlocal today
+        assert seconds == PAUSE
+        left.append((await archive.statistics()).messages)
+        today += timedelta(seconds=seconds)
+        if len(left) == 3:
+            raise EndOfTestError
+
+    with pytest.raises(EndOfTestError):
+        await keep_only(archive, 1, now=lambda: today, sleep=sleep)
+    assert left == [2, 1, 0]
+    await keep_only(archive, 0, now=lambda: today, sleep=sleep)
+
+
+async def test_a_purge_takes_the_raw_form_of_dropped_twins_with_it(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    twins = [ev.message("A1", "purplemonkey", chat=GROUP, sender=sender) for sender in (ANA, ev.ANA_LID)]
+    await archive.ingest(journal(twins))
+    await archive.record_identities([(ANA, ev.ANA_LID)])
+    assert await archive.purge(chat=GROUP) == 1
+    with closing(sqlite3.connect(folder.raw_db)) as db:
+        assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)

@@ -1,0 +1,177 @@
+"""Deleting for good, step by step, so that what comes in need not wait for long.
+
+What is deleted is overwritten with zeros (`secure_delete`), the search index is merged until nothing deleted is
+left in it, and free pages are cut off the end of the files.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.archive import merge, queries, store
+from whatsapp_mcp.archive.schema import ID_BITS
+
+_MESSAGES: Final = 2_000
+"""Messages deleted in one step."""
+_PAGES: Final = 2_000
+"""Free pages given back in one step."""
+_HANGING: Final = {
+    "reactions": 1000,
+    "edits": 1000,
+    "votes": 1000,
+    "revokes": 1,
+    "calls": 1,
+    "early_receipts": 1,
+    "sealed": 1,
+    "events": 1000,
+}
+"""Tables of what hangs on messages; units of their `at` in a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What to delete: of one chat (its number) or of all, before a time (seconds since 1970) or all."""
+
+    chat: int | None
+    before: int | None
+
+    def where(self, chat: str, before: str, unit: int = 1) -> tuple[str, list[int]]:
+        """The span as SQL over a column of chats and one of times, which count `unit` a second."""
+        found, values = ["1"], list[int]()
+        if self.chat is not None:
+            found.append(f"{chat} = ?")
+            values.append(self.chat)
+        if self.before is not None:
+            found.append(f"{before} < ?")
+            values.append(self.before * unit)
+        return " AND ".join(found), values
+
+
+def span_of(db: sqlite3.Connection, chat: str | None, before: datetime | None) -> Span | None:
+    """What a purge means; None when there is no such chat."""
+    number = queries.chat_id(db, chat) if chat is not None else None
+    if chat is not None and number is None:
+        return None
+    return Span(number, None if before is None else int(before.timestamp()))
+
+
+def messages(db: sqlite3.Connection, raw: sqlite3.Connection, media: Path, span: Span) -> int:
+    """Delete some of the messages, oldest first, and all that hangs on them; answers how many."""
+    where, values = span.where("chat_id", "id", 1 << ID_BITS)
+    found = db.execute(
+        f"SELECT id FROM messages WHERE {where} ORDER BY id LIMIT ?",  # noqa: S608
+        [*values, _MESSAGES],
+    ).fetchall()
+    if not found:
+        return 0
+    for one in (db, raw):
+        one.execute("PRAGMA secure_delete = ON")
+    with store.transaction(db):
+        files = _delete(db, found)
+        with store.transaction(raw):
+            raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
+    unlink(media, files)
+    return len(found)
+
+
+def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> list[str]:
+    """Delete messages and all that hangs on them; answers the downloaded files."""
+    db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
+    db.executemany("INSERT INTO gone SELECT id, chat_id, wa_id FROM messages WHERE id = ?", gone)
+    files = [
+        row[0]
+        for row in db.execute(
+            "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL"
+        ).fetchall()
+    ]
+    db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
+    db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
+    db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
+    for table in _HANGING:
+        column = "target" if table == "sealed" else "wa_id"
+        db.execute(f"DELETE FROM {table} WHERE (chat_id, {column}) IN (SELECT chat_id, wa_id FROM gone)")  # noqa: S608
+    db.execute(
+        """DELETE FROM outbox WHERE status NOT IN ('queued', 'sending', 'unknown')
+        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone)"""
+    )
+    touched = db.execute("SELECT DISTINCT chat_id FROM gone").fetchall()
+    db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
+    db.execute("DROP TABLE gone")
+    for (chat,) in touched:
+        merge.refresh_chat(db, chat)
+    return files
+
+
+def rest(db: sqlite3.Connection, raw: sqlite3.Connection, span: Span) -> int:
+    """Delete what hangs on messages that never came, settled sends, and events that could not be decoded."""
+    before = db.total_changes
+    for one in (db, raw):
+        one.execute("PRAGMA secure_delete = ON")
+    with store.transaction(db):
+        for table, unit in _HANGING.items():
+            column = "target" if table == "sealed" else "wa_id"
+            where, values = span.where("chat_id", "at", unit)
+            db.execute(
+                f"""DELETE FROM {table} AS t WHERE {where} AND NOT EXISTS (SELECT 1 FROM messages AS m
+                WHERE m.chat_id = t.chat_id AND m.wa_id = t.{column})""",  # noqa: S608
+                values,
+            )
+        where, values = span.where("chat_id", "created_at", 1000)
+        db.execute(
+            f"DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')",  # noqa: S608
+            values,
+        )
+        _undecoded(db, span)
+        if span.before is None:
+            _raw_of_nothing(db, raw)
+    return db.total_changes - before
+
+
+def _undecoded(db: sqlite3.Connection, span: Span) -> None:
+    """Delete events that could not be decoded: those received before, those that name the chat."""
+    before = span.before if span.before is not None else 1 << 40
+    if span.chat is None:
+        db.execute("DELETE FROM undecoded WHERE received_at < ?", (before * 1000,))
+        return
+    for (jid,) in db.execute(
+        """SELECT jid FROM chats WHERE id = ?1 UNION SELECT a.jid FROM chats AS c
+        JOIN addresses AS a USING (contact_id) WHERE c.id = ?1""",
+        (span.chat,),
+    ).fetchall():
+        db.execute(
+            "DELETE FROM undecoded WHERE received_at < ? AND instr(payload, ?)",
+            (before * 1000, jid.partition("@")[0].encode()),
+        )
+
+
+def _raw_of_nothing(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+    """Delete the raw protobufs of messages that are no more."""
+    kept = {row[0] for row in db.execute("SELECT id FROM messages")}
+    stored = raw.execute("SELECT message_id FROM raw").fetchall()
+    with store.transaction(raw):
+        raw.executemany("DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept])
+
+
+def give_back(db: sqlite3.Connection) -> bool:
+    """Cut some free pages off the file; whether there are more."""
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] != store.INCREMENTAL:
+        db.execute(f"PRAGMA auto_vacuum = {store.INCREMENTAL}")
+        db.execute("VACUUM")
+    db.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+    if db.execute("PRAGMA freelist_count").fetchone()[0]:
+        return True
+    db.execute("PRAGMA secure_delete = FAST").fetchall()
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return False
+
+
+def unlink(media: Path, paths: list[str]) -> None:
+    """Delete downloaded files, those that lie where downloads go."""
+    for path in map(Path, paths):
+        target = path if path.is_absolute() else media / path
+        if target.resolve().is_relative_to(media.resolve()):
+            target.unlink(missing_ok=True)
