@@ -26,6 +26,7 @@ from whatsapp_mcp.simulator.pairing import LinkingError
 
 HEAL_LIMIT: Final = 90.0
 """Seconds after which a fault counts as not survived."""
+_LINK_LIMIT: Final = 120.0
 _CALM: Final = (0.1, 0.8)
 """Seconds of peace between two faults."""
 
@@ -99,9 +100,9 @@ class Stage:
         """Ask a server for a QR code and scan it.
 
         Raises:
-            TimeoutError: No server gave one that could be scanned within 60 seconds.
+            TimeoutError: No server gave one that could be scanned within 120 seconds.
         """
-        with anyio.fail_after(60):
+        with anyio.fail_after(_LINK_LIMIT):
             while True:
                 slot = self.fleet.any(self.chance)
                 answer = await self.fleet.call(slot, "link_device") if slot else None
@@ -193,6 +194,8 @@ class Chaos:
         if slot is not None:
             await stage.fleet.call(slot, "reconnect")
         try:
+            if (await stage.fleet.status()).get("state") in {"unlinked", "linking"}:
+                await stage.link()
             await stage.online(30)
         except TimeoutError:
             self.failures.append(f"{name}: not online after a reconnect either")

@@ -221,20 +221,21 @@ class Relinked(Fault):
 
     Args:
         unlink: Does it.
-        interrupt: Whether a first linking is cut off before its code is scanned.
+        interrupt: Whether a first linking is cut off before its code is scanned; nothing tells the library of
+            that, so the code has to expire.
     """
 
     def __init__(
         self, name: str, unlink: Callable[[Stage], Awaitable[None]], *, interrupt: bool = False
     ) -> None:
-        self.name, self._unlink, self._interrupt = name, unlink, interrupt
+        self.name, self._unlink, self.slow = name, unlink, interrupt
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
         await self._unlink(stage)
         await stage.told("unlinked")
         await stage.some(0, 1)
-        if self._interrupt:
+        if self.slow:
             slot = stage.fleet.any(stage.chance)
             if slot is not None:
                 await stage.fleet.call(slot, "link_device")
@@ -287,13 +288,6 @@ def _odd_chatstate(stage: Stage) -> None:
     stage.wa.send(Node("chatstate", {"from": person.lid}, [Node("thinking")]))
 
 
-async def _unknown_failure(stage: Stage) -> None:
-    stage.wa.failure(418)
-    await stage.wa.cut()
-    await stage.some(0.2, 1)
-    stage.wa.recover()
-
-
 async def _left_open(stage: Stage) -> None:
     await stage.wa.stream_error(503, close=False)
 
@@ -333,8 +327,6 @@ QUICK: Final[tuple[Fault, ...]] = (
     Lasting("delayed stanzas", lambda wa: wa.slow(0.1, 400), (0.5, 2), cut=None),
     Lasting("unanswered queries", lambda wa: wa.ignore_queries("*"), (0.5, 2), cut=None),
     Lasting("unacknowledged messages", lambda wa: wa.no_acks(), (0.3, 1), cut="end"),
-    Sudden("frame that does not decrypt", lambda stage: stage.wa.garble()),
-    Sudden("login failure of an unknown code (418)", _unknown_failure),
     Lasting("bad certificate", lambda wa: wa.bad_certificate(), (0.3, 1)),
     Lasting("websocket answered 403", lambda wa: wa.websocket_status(403), (0.3, 1)),
     Lasting("media hosts answer 503", lambda wa: wa.media_status(503), (1, 3), cut=None),
@@ -343,6 +335,7 @@ QUICK: Final[tuple[Fault, ...]] = (
     Lasting("refused messages", lambda wa: wa.ack_error(479), (0.2, 0.5), cut=None),
     Lasting("server clock an hour ahead", lambda wa: wa.skew_clock(3600), (0.3, 1), cut=None),
     Refusal("login refused (400)", 400, "refused"),
+    Refusal("login refused for an unknown reason (418)", 418, "refused"),
     Refusal("client outdated (405)", 405, "outdated"),
     Replaced(),
     Ban(),
@@ -353,12 +346,14 @@ QUICK: Final[tuple[Fault, ...]] = (
     Pause("stopped client", client_of),
     KillAll(),
     Relinked("unlinked by us, linked anew", _unlink_here),
-    Relinked("unlinked on the phone, linked anew", _unlink_on_the_phone, interrupt=True),
+    Relinked("unlinked on the phone, linked anew", _unlink_on_the_phone),
     Relinked("unlinked while away (401), linked anew", _unlink_while_away),
     *MACHINE,
 )
 SLOW: Final[tuple[Fault, ...]] = (
     HalfOpen(),
+    Relinked("unlinked on the phone, linked at the second go", _unlink_on_the_phone, interrupt=True),
+    Sudden("frame that does not decrypt", lambda stage: stage.wa.garble(), slow=True),
     Sudden("stream error 503 and the socket left open", _left_open, slow=True),
     Lasting("swallowed connect", lambda wa: wa.swallow_connect(), (1, 3), slow=True),
     Lasting("swallowed websocket", lambda wa: wa.swallow_websocket(), (1, 3), slow=True),

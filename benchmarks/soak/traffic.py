@@ -319,8 +319,8 @@ class Traffic:
             linked = self._wa.me.companion
             kept = pending_ids(linked)
             for spoken in waiting:
-                if spoken.keeper is not linked:
-                    spoken.orphan = spoken.keeper is None or spoken.id in pending_ids(spoken.keeper)
+                lost = spoken.keeper is not linked and spoken.id in pending_ids(spoken.keeper)
+                spoken.orphan = spoken.keeper is None or lost
                 if not spoken.orphan and spoken.id not in kept:
                     spoken.acknowledged_at = time.monotonic()
             waiting = [each for each in waiting if each.acknowledged_at is None and not each.orphan]
