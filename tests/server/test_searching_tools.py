@@ -14,6 +14,7 @@ from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import Archive, GroupUpdate
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import SendRequest, TextContent
+from whatsapp_mcp.server.tools import waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -93,6 +94,38 @@ async def test_waiting_goes_on_from_its_cursor_without_a_gap(client: Client, arc
     assert [message["text"] for message in filtered["messages"]] == ["two"]
     assert (await refusal(client, "wait_for_messages", cursor="x"))["code"] == "INVALID_ARGUMENT"
     assert (await refusal(client, "wait_for_messages", wait=51))["code"] == "INVALID_ARGUMENT"
+
+
+async def test_what_is_not_waited_for_does_not_prolong_a_burst(
+    client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "SETTLE", 0.3)
+    _, begin = await answer(client, "wait_for_messages", wait=0)
+    await archive.ingest([incoming(20, BOB, BOB, "here I am", NOON)])
+    async with anyio.create_task_group() as tasks:
+
+        async def chatter() -> None:
+            for seq in range(21, 1000):
+                await archive.ingest([incoming(seq, ANN_LEE, ANN_LEE, "and then", NOON)])
+                await anyio.sleep(0.05)
+
+        tasks.start_soon(chatter)
+        with anyio.fail_after(15):
+            _, data = await answer(
+                client, "wait_for_messages", chat="Bob", cursor=begin["next_cursor"], wait=40
+            )
+        assert [message["text"] for message in data["messages"]] == ["here I am"]
+        tasks.cancel_scope.cancel()
+
+
+async def test_more_than_an_answer_holds_is_told_by_the_next(client: Client, archive: Archive) -> None:
+    _, begin = await answer(client, "wait_for_messages", wait=0)
+    await archive.ingest([incoming(seq, BOB, BOB, f"no {seq}", NOON) for seq in range(20, 20 + 60)])
+    _, first = await answer(client, "wait_for_messages", cursor=begin["next_cursor"], wait=0)
+    _, second = await answer(client, "wait_for_messages", cursor=first["next_cursor"], wait=0)
+    texts = [message["text"] for page in (first, second) for message in page["messages"]]
+    assert len(first["messages"]) == waiting.MOST
+    assert texts == [f"no {seq}" for seq in range(20, 80)]
 
 
 async def test_a_person_is_told_with_what_whatsapp_shows(client: Client, device: FakeDevice) -> None:

@@ -22,9 +22,13 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from whatsapp_mcp.archive import Change
+
 _PREFIX: Final = "w"
 SETTLE: Final = 2.0
 """Seconds of quiet after which a burst of messages counts as over."""
+MOST: Final = 50
+"""Messages in one answer; the cursor goes on from there."""
 _SLICE: Final = 10.0
 _BATCH: Final = 200
 
@@ -105,29 +109,40 @@ async def _start(services: Services, cursor: str | None) -> int:
 async def _collect(
     call: Call, services: Services, after: int, wait: float, wanted: Callable[[Message], bool]
 ) -> tuple[list[Message], int]:
-    """The wanted messages after a change, and up to which change that is."""
-    end = anyio.current_time() + min(wait, MAX_WAIT)
+    """The wanted messages after a change, and up to which change that is.
+
+    A burst is over when no wanted message came for a while; what is not wanted does not prolong it.
+    """
+    begin = anyio.current_time()
+    end = begin + min(wait, MAX_WAIT)
     found: dict[int, Message] = {}
     while True:
         changes = await services.archive.changes(after, limit=_BATCH)
         for change in changes:
             after = change.seq
-            if change.kind == "message" and change.ref is not None and change.ref not in found:
-                try:
-                    message = await services.archive.message(change.ref)
-                except MessageNotFound:
-                    continue
-                if wanted(message):
-                    found[message.ref] = message
-        left = end - anyio.current_time()
+            message = await _message_of(change, services)
+            if message is not None and wanted(message):
+                found[message.ref] = message
+                end = min(begin + min(wait, MAX_WAIT), anyio.current_time() + SETTLE)
+                if len(found) == MOST:
+                    return list(found.values()), after
         if len(changes) == _BATCH:
             continue
+        left = end - anyio.current_time()
         if left <= 0:
             return list(found.values()), after
-        quiet = min(SETTLE if found else _SLICE, left)
-        if await services.archive.wait_change(after, quiet) <= after and found:
-            return list(found.values()), after
-        await call.progress(wait - max(0.0, left), wait, "waiting")
+        await services.archive.wait_change(after, min(_SLICE, left))
+        await call.progress(min(wait, anyio.current_time() - begin), wait, "waiting")
+
+
+async def _message_of(change: Change, services: Services) -> Message | None:
+    """The new message that a change tells of; None when it tells of something else, or it is gone again."""
+    if change.kind != "message" or change.ref is None:
+        return None
+    try:
+        return await services.archive.message(change.ref)
+    except MessageNotFound:
+        return None
 
 
 TOOLS: Sequence[ToolFunction] = (message_status, wait_for_messages)
