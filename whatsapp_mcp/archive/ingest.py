@@ -80,18 +80,14 @@ class Ingest:
         """Raw protobufs of new messages: message id to (event code, payload)."""
         return self._messages.raw
 
-<<<<<<< HEAD
     def erased(self) -> dict[int, str | None]:
         """Messages whose raw protobuf must go, with their downloaded files; asked once, at the end."""
-        return dict(self._db.execute("DELETE FROM raw_gone RETURNING message_id, path").fetchall())
-=======
-    def erased(self) -> set[int]:
-        """Messages whose raw protobuf must go; asked once, at the end."""
-        found = {row[0] for row in self._db.execute("SELECT message_id FROM raw_gone").fetchall()}
+        found: dict[int, str | None] = dict(
+            self._db.execute("SELECT message_id, path FROM raw_gone").fetchall()
+        )
         if found:
             self._db.execute("DELETE FROM raw_gone")
         return found
->>>>>>> up
 
     @property
     def unknown(self) -> bool:
