@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.cli.report import BriefFormatter
 from whatsapp_mcp.cli.serve import serve
 
@@ -25,6 +27,11 @@ ARCHIVE_COMMANDS = [
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in this process; a server in one of its own, which it ends."""
+    if arguments[0] != "serve":
+        done = CliRunner().invoke(app, arguments, env={"WHATSAPP_MCP_HOME": str(home)})
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
     return subprocess.run(
         [sys.executable, "-m", "whatsapp_mcp", *arguments],
         env=os.environ | {"WHATSAPP_MCP_HOME": str(home)},
