@@ -81,7 +81,7 @@ class Identities:
 
     def address(self, jid: str) -> Address:
         """The address, made at first sight."""
-        found = self.known(jid)
+        found = self._addresses.get(jid) or self.known(jid)
         if found is None:
             contact = int(self._db.execute("INSERT INTO contacts DEFAULT VALUES").lastrowid or 0)
             self._attach(contact, jid)

@@ -22,11 +22,19 @@ _KNOWN_BELOW = 0x20000
 
 
 class _Table(dict[int, str | int | None]):
-    """A table for `str.translate` that learns which characters stay: a missing one costs an exception."""
+    """A table for `str.translate` that learns what becomes of a character when it first meets it.
 
-    def __missing__(self, code: int) -> int:
+    Characters that a plain table does not name would cost an exception each time.
+    """
+
+    def __missing__(self, code: int) -> str | int | None:
+        becomes = self.learn(code)
         if code < _KNOWN_BELOW:
-            self[code] = code
+            self[code] = becomes
+        return becomes
+
+    def learn(self, code: int) -> str | int | None:
+        """What becomes of a character: it stays."""
         return code
 
 
@@ -70,9 +78,25 @@ _EMOJI = (
     "\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u25fe\u2600-\u27bf\u2934\u2935"
     "\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
 )
-_SPECIAL = re.compile(f"[{_UNSPACED}{_EMOJI}]")
+_IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
 _IS_EMOJI = re.compile(f"[{_EMOJI}]")
-_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
+_IS_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
+
+
+class _Apart(_Table):
+    """Sets characters of unspaced scripts and emoji apart; drops the colours of skin."""
+
+    def learn(self, code: int) -> str | int | None:
+        """What becomes of a character."""
+        char = chr(code)
+        if _IS_SKIN.match(char):
+            return None
+        if _IS_EMOJI.match(char):
+            return f" e{code:x} "
+        return f" {char} " if _IS_UNSPACED.match(char) else code
+
+
+_APART = _Apart()
 
 
 def fold(text: str) -> str:
@@ -85,16 +109,11 @@ def fold(text: str) -> str:
     )
 
 
-def _separate(match: re.Match[str]) -> str:
-    char = match[0]
-    return f" e{ord(char):x} " if _IS_EMOJI.match(char) else f" {char} "
-
-
 def tokens_text(text: str) -> str:
     """The text as the index takes it: folded, unspaced scripts and emoji set apart."""
     if text.isascii():
         return text.lower()
-    return _SPECIAL.sub(_separate, _SKIN.sub("", fold(text)))
+    return fold(text).translate(_APART)
 
 
 def tokens(text: str) -> list[str]:
