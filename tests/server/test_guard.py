@@ -106,6 +106,18 @@ async def test_a_browser_signs_in_once_and_gets_a_cookie_for_pages_alone(http: h
     assert (await http.post("/mcp", json={})).status_code == 401
 
 
+async def test_the_cookie_of_a_browser_opens_pages_and_is_no_token(http: httpx2.AsyncClient) -> None:
+    await http.get("/", params={"token": TOKEN})
+    [value] = http.cookies.values()
+    http.cookies.clear()
+    assert TOKEN not in value
+    assert (await http.get("/", headers={"Authorization": f"Bearer {value}"})).status_code == 401
+    assert (await http.get("/", params={"token": value})).status_code == 401
+    for cookie, status in ((value, 200), (TOKEN, 401)):
+        headers = {"Cookie": f"whatsapp_mcp_page={cookie}"}
+        assert (await http.get("/", headers=headers)).status_code == status
+
+
 async def test_the_link_page_shows_a_qr_after_the_person_asks(
     http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

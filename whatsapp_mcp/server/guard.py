@@ -6,6 +6,7 @@ the Origin check keeps it from using the person's browser. Both cover every rout
 
 from __future__ import annotations
 
+import hmac
 import ipaddress
 import secrets
 import socket
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
 """Answered without a token: they tell nothing but yes or no."""
-COOKIE: Final = "whatsapp_mcp_token"
-"""Carries the token for a person's browser; only pages take it (or `?token=`), never the protocol."""
+COOKIE: Final = "whatsapp_mcp_page"
+"""Lets a person's browser in to pages, never to the protocol.
+
+It is made from the token and is not the token: a browser shows its cookies to every port of this machine.
+"""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -103,14 +107,19 @@ class Guard:
             return True
         if request.url.path not in self.page_paths:
             return False
-        return _same(request.cookies.get(COOKIE, ""), token) or _same(
+        return _same(request.cookies.get(COOKIE, ""), _page_key(token)) or _same(
             request.query_params.get("token", ""), token
         )
 
 
 def sign_in(request: Request, response: Response) -> None:
     """Give a browser that came with `?token=…` through the guard its cookie."""
-    response.set_cookie(COOKIE, request.query_params["token"], httponly=True, samesite="strict")
+    key = _page_key(request.query_params["token"])
+    response.set_cookie(COOKIE, key, httponly=True, samesite="strict")
+
+
+def _page_key(token: str) -> str:
+    return hmac.digest(token.encode(), b"pages", "sha256").hex()
 
 
 def _host_of(url: str) -> str | None:
