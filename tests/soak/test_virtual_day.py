@@ -179,6 +179,9 @@ class Notes(Traces):
         super().__init__(Path(), device=lambda: device, generation=generation, ended=ended)
         self._world = world
 
+    async def hand_over(self, chat: str) -> str:
+        return f"{self._here()} -"
+
     async def message_id(self, secret: bytes) -> str | None:
         return self._world.noted.get(secret)
 

@@ -3,11 +3,10 @@
 An accepted send is a row of the archive before anything else happens, so it survives every process. One
 line per chat keeps the order.
 
-A send that was handed over and not answered is `unknown`. What the client library has noted (`traces.py`)
-then tells one of two things. Either its id: from there on whatever names the message settles the send (the
-archive does, when it comes in). Or that it never went out: it goes back to the queue, ahead of what was
-accepted after it. Changes of a message carry no secret; those that change nothing the second time go back to
-the queue in any case.
+A send that was handed over and not answered is `unknown`. The client library's database (`traces.py`) then
+tells one of two things. Either that it never went out: it goes back to the queue, ahead of what was accepted
+after it. Or its id: from there on whatever names the message settles the send (the archive does, when it
+comes in). A change of a message that changes nothing the second time goes back to the queue in any case.
 """
 
 from __future__ import annotations
@@ -60,7 +59,6 @@ _REPEATABLE: Final = frozenset({"reaction", "edit", "revoke", "vote"})
 _RETURNS: Final = 5
 """How often a send goes back to the queue because the client ended."""
 _ENDED: Final = "The server ended between handing over and the answer."
-_NOT_TOLD: Final = "Nobody can tell whether it went out: the computer was restarted, or a phone linked anew."
 
 HandOver = Callable[[str, str, str, float], Awaitable[dict[str, Any]]]
 """(jid, message in base64, which client it is for, deadline) to {id, timestamp}."""
@@ -145,9 +143,12 @@ class Outbox:
 
     async def _withdraw(self, send_id: int) -> None:
         """The caller gave up: what was not yet handed over shall not go out later unseen."""
-        entry = await self._archive.outbox_get(send_id)
-        if entry.status is SendStatus.QUEUED:
-            await self._archive.outbox_failed(send_id, "Cancelled by the caller before it was handed over.")
+        try:
+            await self._archive.outbox_withdrawn(
+                send_id, "Cancelled by the caller before it was handed over."
+            )
+        except InvalidArgument:
+            logger.info("send %d was given up when it was on its way", send_id)
 
     async def recover(self) -> None:
         """What the last host had handed over without an answer is unknown from now on."""
@@ -173,11 +174,20 @@ class Outbox:
         entries = await self._archive.outbox_unsettled()
         for entry in entries:
             if entry.status is SendStatus.QUEUED and self._is_late(entry):
-                await self._fail(entry, NotConnected("It expired before the link to WhatsApp came back."))
+                await self._expire(entry)
         if self._online():
             for chat in self._heads(entries).keys() - self._lines:
                 self._lines.add(chat)
                 tasks.start_soon(self._serve, chat, tasks)
+
+    async def _expire(self, entry: OutboxEntry) -> None:
+        error = NotConnected("It expired before the link to WhatsApp came back.")
+        try:
+            await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
+        except InvalidArgument:
+            logger.info("send %d went on its way at the last moment", entry.send_id)
+        else:
+            self._refuse(entry.send_id, error)
 
     async def _serve(self, chat: str, tasks: TaskGroup) -> None:
         """Hand over what is queued for one chat, in order."""
@@ -217,20 +227,19 @@ class Outbox:
     async def _look_for(self, entry: OutboxEntry, handed_to: str) -> None:
         # Asked first: what is not found afterwards will not be there later either.
         is_over = self._traces.is_over(handed_to)
-        reason = entry.reason or _ENDED
-        found = None if entry.secret is None else await self._traces.message_id(entry.secret)
-        if found is not None:
-            await self._archive.outbox_unknown(entry.send_id, reason, message_id=found)
-            self._settle(entry.send_id)
-        elif not is_over:
-            return
-        elif entry.request.content.kind in _REPEATABLE or (
-            entry.secret is not None and self._traces.would_tell(handed_to)
+        found = entry.message_id
+        if found is None and entry.secret is not None:
+            found = await self._traces.message_id(entry.secret)
+        if not is_over:
+            if found != entry.message_id:
+                await self._archive.outbox_unknown(entry.send_id, entry.reason or _ENDED, message_id=found)
+        elif entry.request.content.kind in _REPEATABLE or await self._traces.was_not_sent(
+            handed_to, entry.request.chat, entry.secret, found
         ):
             await self._take_back(entry)
         else:
-            reason = reason if entry.secret is None else _NOT_TOLD
-            await self._archive.outbox_unknown(entry.send_id, reason, traceable=False)
+            reason = entry.reason or _ENDED
+            await self._archive.outbox_unknown(entry.send_id, reason, message_id=found, traceable=False)
             self._settle(entry.send_id)
 
     async def _take_back(self, entry: OutboxEntry) -> None:
@@ -255,7 +264,7 @@ class Outbox:
         except WhatsAppError as error:
             await self._fail(entry, error)
             return
-        handed_to = self._traces.handed_to()
+        handed_to = await self._traces.hand_over(entry.request.chat)
         try:
             await self._archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=composed.secret)
         except InvalidArgument:
@@ -331,9 +340,12 @@ class Outbox:
 
     async def _fail(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
-        if entry.send_id in self._settled:
-            self._refusals[entry.send_id] = error
-        self._settle(entry.send_id)
+        self._refuse(entry.send_id, error)
+
+    def _refuse(self, send_id: int, error: WhatsAppError) -> None:
+        if send_id in self._settled:
+            self._refusals[send_id] = error
+        self._settle(send_id)
 
     def _settle(self, send_id: int) -> None:
         self._returns.pop(send_id, None)
@@ -349,8 +361,7 @@ async def _wait(event: anyio.Event) -> bool:
 
 def _is_open(entry: OutboxEntry) -> bool:
     """Whether something may yet be found out about a send without an answer."""
-    is_unknown = entry.status is SendStatus.UNKNOWN and entry.message_id is None
-    return is_unknown and entry.handed_to is not None
+    return entry.status is SendStatus.UNKNOWN and entry.handed_to is not None
 
 
 def _is_settled(entry: OutboxEntry) -> bool:

@@ -1,22 +1,27 @@
 """What the client library's database tells of sends that were never answered.
 
-Before the library encrypts a message that carries a `messageSecret`, it commits the secret together with the
-message's id to `client.db` (whatsmeow, `send.go`; the order of commit and frame was traced with neonize
-0.5.2). So a secret that is found there tells the id of the message, and one that is not tells that no frame
-went out, once the client that had it can send no more. The client process ends itself when the library
-could not store a secret (`client/library.py`).
+The library sends a message in three steps (whatsmeow, `send.go`; traced with neonize 0.5.2). It commits the
+message's `messageSecret` together with its id to `client.db`, if it carries one. It encrypts, and commits how
+far the keys of the chat have moved on: the sessions with a person, its own key for a group or for status
+posts. Then the frame goes out; if one of the commits fails, none does (for the secret, `client/library.py`
+sees to that).
+
+So once the client that had a message can send no more, a secret that is not there or keys that have not moved
+prove that it was not sent; and a secret that is there tells its id.
 
 The last commit of `client.db` may be undone when the machine loses its power, and the file goes with a
-logout: then nothing follows from a secret that is not there.
+logout: then nothing is proved by what is not there.
 """
 
 from __future__ import annotations
 
+import hashlib
+import logging
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -24,12 +29,22 @@ from typing import Final
 import anyio.to_thread
 
 from whatsapp_mcp.device.keys import StoredDevice
+from whatsapp_mcp.jid import Jid
 
-_QUERY: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
+_ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
+_FORMS: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE ? IN (lid, pn)"
+_SESSIONS: Final = "SELECT their_id, session FROM whatsmeow_sessions WHERE their_id GLOB ? ORDER BY their_id"
+_OWN_KEYS: Final = """SELECT sender_id, sender_key FROM whatsmeow_sender_keys
+WHERE chat_id = ? AND sender_id GLOB ? ORDER BY sender_id"""
+_ANY_DEVICE: Final = "[_:.]*"
+"""What follows the user in the library's address of a device."""
+_LOCK_LIMIT: Final = 2.0
 _BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
 _NOT_TOLD: Final = "-"
-_LOCK_LIMIT: Final = 2.0
+_STATUS: Final = "status@broadcast"
+
+logger = logging.getLogger(__name__)
 
 
 @cache
@@ -45,6 +60,8 @@ def boot() -> str:
 
 class Traces:
     """Finds out what became of a message that was handed to a client.
+
+    A hand-over is named by a text of four words: boot, device, client, and a digest of the chat's keys.
 
     Args:
         path: `client.db`.
@@ -66,35 +83,89 @@ class Traces:
         self._generation = generation
         self._ended = ended
 
-    def handed_to(self) -> str:
-        """What is kept with a message that is handed over now: boot, device and client."""
-        device = self._device()
-        return f"{boot()} {device.registration if device else _NOT_TOLD} {self._generation()}"
+    async def hand_over(self, chat: str) -> str:
+        """Name the hand-over of a message for this chat to the current client."""
+        here = self._here()
+        return f"{here} {await anyio.to_thread.run_sync(self._keys, chat, False)}"
 
     def is_here(self, handed_to: str) -> bool:
         """Whether the client of then is still the current one."""
-        return handed_to == self.handed_to()
+        return handed_to.rpartition(" ")[0] == self._here()
 
     def is_over(self, handed_to: str) -> bool:
         """Whether nothing that was handed over then can still go out."""
-        return self._ended(int(handed_to.rpartition(" ")[2]))
-
-    def would_tell(self, handed_to: str) -> bool:
-        """Whether the database would hold the secret of everything that has gone out since then."""
-        then, now = handed_to.split()[:2], self.handed_to().split()[:2]
-        return then == now and _NOT_TOLD not in then
+        return self._ended(int(handed_to.split()[2]))
 
     async def message_id(self, secret: bytes) -> str | None:
-        """The id under which the library has stored a message's secret, just before it sent the message.
+        """The id that a message has got, if the library came as far as giving it one.
 
         Raises:
             sqlite3.Error: The database cannot be read, or is not there.
         """
-        return await anyio.to_thread.run_sync(self._look_up, secret)
+        return await anyio.to_thread.run_sync(self._message_id, secret)
 
-    def _look_up(self, secret: bytes) -> str | None:
+    async def was_not_sent(self, handed_to: str, chat: str, secret: bytes | None, found: str | None) -> bool:
+        """Whether it is proved that a message did not go out, once its hand-over is over.
+
+        Args:
+            secret: Of the message.
+            found: Its id, if the library has one under this secret.
+        """
+        *then, keys = handed_to.split()
+        if then[:2] != self._here().split()[:2] or _NOT_TOLD in then:
+            return False
+        if secret is not None and found is None:
+            return True
+        return keys != _NOT_TOLD and keys == await anyio.to_thread.run_sync(self._keys, chat, True)
+
+    def _here(self) -> str:
+        device = self._device()
+        return f"{boot()} {device.registration if device else _NOT_TOLD} {self._generation()}"
+
+    def _message_id(self, secret: bytes) -> str | None:
+        with self._database() as db:
+            row = db.execute(_ID, (secret,)).fetchone()
+        return str(row[0]) if row else None
+
+    def _keys(self, chat: str, surely: bool) -> str:
+        """A digest of what must change when a message to this chat is encrypted.
+
+        Args:
+            surely: Whether all of it must be there: both addresses of the person are known.
+
+        Returns:
+            `-` when that is not known, or the chat is not encrypted.
+        """
+        jid, device = Jid.parse(chat), self._device()
+        if device is None or not (jid.is_person or jid.is_group or chat == _STATUS):
+            return _NOT_TOLD
+        try:
+            with self._database() as db:
+                if jid.is_person:
+                    users = _users(db, jid)
+                    rows = [row for user in users for row in db.execute(_SESSIONS, (user,))]
+                else:
+                    users = _users(db, device.jid)
+                    rows = [row for user in users for row in db.execute(_OWN_KEYS, (chat, user))]
+        except sqlite3.Error as error:
+            logger.warning("the keys of a chat cannot be read: %s", error)
+            return _NOT_TOLD
+        if surely and len(users) < 2:
+            return _NOT_TOLD
+        digest = hashlib.sha256()
+        for address, key in rows:
+            digest.update(str(address).encode() + bytes(key))
+        return digest.hexdigest()
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
         # Opened for writing: what a killed client left half done is rolled back first.
         uri = f"{self._path.as_uri()}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_LIMIT)) as db:
-            row = db.execute(_QUERY, (secret,)).fetchone()
-        return str(row[0]) if row else None
+            yield db
+
+
+def _users(db: sqlite3.Connection, jid: Jid) -> list[str]:
+    """Patterns of the addresses of a person's devices, in both forms."""
+    forms = {jid.user, *(form for row in db.execute(_FORMS, (jid.user,)) for form in row)}
+    return sorted(f"{form}{_ANY_DEVICE}" for form in forms)
