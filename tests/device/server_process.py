@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,15 +18,21 @@ import anyio
 import anyio.abc
 import anyio.to_thread
 
+import whatsapp_mcp
+from whatsapp_mcp.device import host
 from whatsapp_mcp.device.runtime import open_device
 from whatsapp_mcp.settings import Settings
 
 
 @asynccontextmanager
-async def server_process(home: Path) -> AsyncIterator[anyio.abc.Process]:
-    """Run one in a process of its own; killed at the end if it still lives."""
+async def server_process(home: Path, where: Path | None = None) -> AsyncIterator[anyio.abc.Process]:
+    """Run one in a process of its own; killed at the end if it still lives.
+
+    Args:
+        where: A folder with other packages of the same names (`another_version`).
+    """
     command = [sys.executable, "-m", "tests.device.server_process", str(home)]
-    async with await anyio.open_process(command, stderr=None) as process:
+    async with await anyio.open_process(command, stderr=None, cwd=where) as process:
         try:
             assert process.stdout is not None
             await process.stdout.receive()
@@ -32,6 +40,22 @@ async def server_process(home: Path) -> AsyncIterator[anyio.abc.Process]:
         finally:
             if process.returncode is None:
                 process.kill()
+
+
+def another_version(folder: Path, version: str, protocol: int) -> Path:
+    """The packages as they are, in a new folder, but for their version and the number of their protocol."""
+    shutil.copytree(Path(whatsapp_mcp.__file__).parent, folder / "whatsapp_mcp")
+    (folder / "tests" / "device").mkdir(parents=True)
+    (folder / "tests" / "__init__.py").touch()
+    shutil.copy(__file__, folder / "tests" / "device")
+    for name, line in (("__init__.py", "__version__ ="), ("device/host.py", "PROTOCOL: Final =")):
+        file = folder / "whatsapp_mcp" / name
+        value = f'"{version}"' if name == "__init__.py" else str(protocol)
+        text = file.read_text(encoding="utf-8")
+        changed = re.sub(rf"^{re.escape(line)} .*$", f"{line} {value}", text, flags=re.MULTILINE)
+        assert changed != text or str(host.PROTOCOL) == value, name
+        file.write_text(changed, encoding="utf-8")
+    return folder
 
 
 async def main(home: Path) -> None:

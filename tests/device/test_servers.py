@@ -8,21 +8,21 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
 
-from tests.device.server_process import server_process
+from tests.device.server_process import another_version, server_process
+from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.device import host
+from whatsapp_mcp.device import endpoint, host
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.host import PROTOCOL
 from whatsapp_mcp.device.lock import HostLock
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.runtime import open_device
 from whatsapp_mcp.device.sending import send
-from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.errors import Busy, Denied, Unsupported
 from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
@@ -31,12 +31,12 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
+from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 
-REFUSAL = host._refusal
 Opened = tuple[Accessor[Device], ReadingArchive]
 Open = Callable[[], AbstractAsyncContextManager[Opened]]
 
@@ -257,23 +257,49 @@ async def test_two_homes_never_mix(wa: WhatsApp, server: Open, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("theirs", "who"), [(PROTOCOL + 1, "this server"), (PROTOCOL - 1, "the server that hosts")]
+    ("theirs", "who"),
+    [(PROTOCOL + 1, f"this server (version {__version__})"), (PROTOCOL - 1, "that hosts (version 99.1)")],
 )
-async def test_another_version_is_told_who_must_upgrade(
-    server: Open, monkeypatch: pytest.MonkeyPatch, theirs: int, who: str
+async def test_a_server_of_another_protocol_is_told_who_must_upgrade(
+    server: Open, tmp_path: Path, theirs: int, who: str
 ) -> None:
+    other = another_version(tmp_path / "other", "99.1", theirs)
+    async with server_process(home_of(tmp_path), other) as hosting, server() as (devices, _):
+        with anyio.fail_after(10):
+            while "Upgrade" not in ((status := await status_of(devices)).action or ""):  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        assert who in (status.action or "")
+        assert "99.1" in (status.reason or "")
+        assert status.hosted_by == hosting.pid
+
+
+async def test_servers_of_two_versions_with_one_protocol_work_together(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    async with linked(wa, server):
+        pass
+    ann = wa.person("Ann")
+    other = another_version(tmp_path / "other", "99.1", PROTOCOL)
+    async with server_process(home_of(tmp_path), other) as hosting, server() as (devices, _):
+        await hosted_by(devices, hosting.pid)
+        result = await send(devices, SendRequest(str(ann.pn), TextContent("hello")))
+        assert result.status is SendStatus.SENT
+        hosting.kill()
+        await hosted_by(devices, os.getpid())
+
+
+async def test_what_an_older_host_does_not_know_is_told_with_its_remedy(server: Open, tmp_path: Path) -> None:
+    folder = Settings(home=home_of(tmp_path)).account_folder()
     async with server() as (hosting, _):
         await until(hosting, ConnectionState.UNLINKED)
-
-        def refusal(answer: dict[str, Any]) -> Busy | None:
-            return REFUSAL(answer | {"protocol": theirs})
-
-        monkeypatch.setattr(host, "_refusal", refusal)
-        async with server() as (devices, _):
-            with anyio.fail_after(5):
-                while "Upgrade" not in ((status := await status_of(devices)).action or ""):  # noqa: ASYNC110
-                    await anyio.sleep(0.02)
-            assert who in (status.action or "")
+        stream, secret = await endpoint.connect(folder)
+        async with stream, Peer(stream, stream) as peer:
+            with pytest.raises(Denied):
+                await peer.call("status", deadline=5)
+            await peer.call("hello", {"secret": secret}, deadline=5)
+            with pytest.raises(Unsupported, match="'read_minds'") as told:
+                await peer.call("read_minds", deadline=5)
+            assert "Upgrade" in told.value.action
 
 
 async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
