@@ -108,6 +108,21 @@ async def test_with_a_phone_number_the_pairing_code_is_told_and_no_qr_code():
     assert events[0]["code"] == "ABCD-EFGH"
 
 
+@pytest.mark.parametrize(
+    "state", [ConnectionState.REPLACED, ConnectionState.BANNED, ConnectionState.OUTDATED]
+)
+async def test_a_phone_linked_before_whose_link_needs_a_person_is_a_failure(state: ConnectionState):
+    device = ScriptedDevice(
+        refusal=InvalidArgument("A phone is linked already."), statuses=[status_of(state, NUMBER)]
+    )
+
+    linked, events = await events_of(device)
+
+    assert not linked
+    assert [(event["event"], event["code"]) for event in events] == [("failed", "NOT_CONNECTED")]
+    assert state.value in events[0]["reason"]
+
+
 async def test_codes_that_run_out_are_a_failure_with_the_reason():
     device = ScriptedDevice(
         links=[

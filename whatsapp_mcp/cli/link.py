@@ -10,7 +10,7 @@ import anyio
 from whatsapp_mcp.archive import HistoryProgress
 from whatsapp_mcp.cli.status import settled_status
 from whatsapp_mcp.device.protocol import Devices
-from whatsapp_mcp.errors import InvalidArgument, NotLinked, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, QrCode
 
 STATE_WAIT: Final = 20.0
@@ -99,6 +99,8 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
         status = await _status(devices)
         if status.number is None:
             raise
+        if status.state in _FAILED:
+            raise NotConnected(status.reason or f"The link is {status.state.value}.", status.action) from None
         report.linked(status)
         return False
     shown: QrCode | str | None = None
