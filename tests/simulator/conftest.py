@@ -37,6 +37,7 @@ async def unlinked(wa: WhatsApp, tmp_path: Path) -> AsyncIterator[NeonizeClient]
     async with neonize_client(wa, tmp_path / "client.db") as client:
         yield client
         await settled(wa)
+        await client.flush_log()
 
 
 @pytest.fixture
@@ -96,6 +97,7 @@ async def _shared_pair(
     try:
         yield whatsapp, client
         await settled(whatsapp)
+        await client.flush_log()
         assert_faultless(whatsapp, [client.library_log[begin:]], tolerated)
         intact = True
     finally:

@@ -73,6 +73,11 @@ class NeonizeClient:
         """What the library has written to its standard error."""
         return self._log.read_text()
 
+    async def flush_log(self) -> None:
+        """Wait until whatever the library has logged so far stands in its log."""
+        if self._process.returncode is None:
+            await self.call("log_queue.join()")
+
     def forget_events(self) -> None:
         """Pass over every event so far."""
         self.events.clear()

@@ -49,6 +49,7 @@ def main(database: str, level: str) -> None:
     from neonize.events import INT_TO_EVENT
     from neonize.utils import jid as jid_utils
     from neonize.utils import log
+    from neonize.utils.log import _log_queue
 
     from whatsapp_mcp import protobufs
 
@@ -68,7 +69,13 @@ def main(database: str, level: str) -> None:
     client.event.execute = on_event
     client.event.list_func = dict.fromkeys(INT_TO_EVENT, ignore)
     setattr(client, "_NewAClient__onQr", on_qr)  # noqa: B010 the callback that every connect registers
-    scope = {"asyncio": asyncio, "client": client, "jid": jid_utils.build_jid, "neonize": neonize}
+    scope = {
+        "asyncio": asyncio,
+        "log_queue": _log_queue,
+        "client": client,
+        "jid": jid_utils.build_jid,
+        "neonize": neonize,
+    }
     scope |= {name: getattr(protobufs, name) for name in protobufs.__all__}
 
     async def evaluate(number: int, source: str) -> None:

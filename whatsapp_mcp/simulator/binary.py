@@ -126,10 +126,12 @@ class Node:
         return f"<{self.tag}{attrs}>{inner}</{self.tag}>"
 
 
-def encode(node: Node) -> bytes:
-    """The stanza of `node`, uncompressed."""
+def encode(node: Node, compress_above: int | None = None) -> bytes:
+    """The stanza of `node`; one of more than `compress_above` bytes is compressed."""
     out = bytearray(b"\0")
     _write_node(out, node)
+    if compress_above is not None and len(out) > compress_above:
+        return b"\2" + zlib.compress(out[1:], 1)
     return bytes(out)
 
 

@@ -183,7 +183,7 @@ _MEX = {
 
 
 def _graphql(companion: Companion, iq: Node) -> Sequence[Node]:
-    """Answer a query that carries JSON (MEX); numbers as in whatsmeow's `newsletter.go`, Baileys' `Mex.ts`."""
+    """Answer a query that carries JSON (MEX), as whatsmeow and Baileys number them."""
     query = iq.children[0]
     handler = _MEX.get(query.get("query_id"))
     if handler is None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.simulator.phone import Phone
 
 _REMEMBERED_SENDS = 10_000
+_FEW_PREKEYS = 4
 
 
 @dataclass(slots=True)
@@ -90,6 +91,9 @@ class Companion:
     def take_bundle(self) -> PreKeyBundle:
         """Its published keys, with a one-time prekey while there is one."""
         number = next(iter(self.prekeys), None)
+        prekey = self.prekeys.pop(number) if number is not None else None
+        if len(self.prekeys) == _FEW_PREKEYS and prekey is not None:
+            self._ask_for_prekeys()
         return PreKeyBundle(
             registration_id=self.registration_id,
             identity=self.identity,
@@ -97,8 +101,17 @@ class Companion:
             signed_prekey=self.signed_prekey,
             signed_prekey_signature=self.signed_prekey_signature,
             prekey_id=number,
-            prekey=self.prekeys.pop(number) if number is not None else None,
+            prekey=prekey,
         )
+
+    def _ask_for_prekeys(self) -> None:
+        attrs = {
+            "from": SERVER,
+            "type": "encrypt",
+            "id": self.network.new_id(),
+            "t": self.network.timestamp(),
+        }
+        self.deliver(Node("notification", attrs, [Node("count", {"value": len(self.prekeys)})]))
 
     def deliver(self, node: Node) -> None:
         """Send a stanza that the client must acknowledge; it is kept and repeated until it does."""
@@ -123,6 +136,8 @@ class Companion:
     def activate(self) -> None:
         """Deliver what is pending, as offline messages, and from now on at once."""
         assert self.connection is not None
+        if self.active:
+            return
         self.active = True
         self.logins += 1
         pending = self.pending

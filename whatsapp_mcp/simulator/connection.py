@@ -13,6 +13,7 @@ from whatsapp_mcp.simulator.remark import Remark
 
 _QUERY_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
+_COMPRESS_ABOVE = 4096
 
 
 class Connection:
@@ -37,7 +38,7 @@ class Connection:
 
     def send(self, node: Node) -> None:
         """Queue a stanza; order is kept, several may leave in one packet."""
-        self._outgoing += self._stream.seal(encode(node))
+        self._outgoing += self._stream.seal(encode(node, _COMPRESS_ABOVE))
         self._wake.set()
 
     def send_raw(self, stanza: bytes) -> None:
@@ -50,21 +51,25 @@ class Connection:
         self._outgoing += b"\0\0\x20" + bytes(32)
         self._wake.set()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the link has not ended."""
+        return not self._scope.cancel_called
+
     async def drained(self) -> None:
         """Return once everything queued has been handed to TCP, or the link is gone."""
         while self._outgoing and not self._scope.cancel_called:
             await self._drained.wait()
 
-    async def query(self, kind: str, content: list[Node], xmlns: str | None = None) -> Node:
-        """Ask the client something and return its answer, `<iq type=result|error>`.
+    async def query(self, content: list[Node], **attrs: str | int) -> Node:
+        """Ask the client to take something; gives its answer, `<iq type=result|error>`.
 
         Raises:
             TimeoutError: It did not answer.
         """
         number = f"q{next(self._numbers)}"
         answer = self._answers[number] = _Answer()
-        attrs = {"from": SERVER, "id": number, "type": kind, "xmlns": xmlns}
-        self.send(Node("iq", attrs, content))
+        self.send(Node("iq", {"from": SERVER, "id": number, "type": "set", **attrs}, content))
         try:
             with anyio.fail_after(_QUERY_SECONDS):
                 await answer.arrived.wait()

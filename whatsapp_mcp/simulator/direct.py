@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.jid import GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import bundles, business
+from whatsapp_mcp.simulator import adv, bundles, business
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
@@ -57,6 +57,7 @@ def encrypted(sender: Party, companion: Companion, to: Party, outgoing: Outgoing
 
 def accept(companion: Companion, node: Node, to: Jid) -> None:
     """Give each device what a companion encrypted for it."""
+    check_identity(companion, node, to)
     for device, encs in addressed(node, to):
         party = companion.network.party(device)
         if party is None:
@@ -74,6 +75,18 @@ def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
     if participants is None:
         return [(to, list(node.all("enc")))]
     return [(jid, list(each.all("enc"))) for each in participants.all("to") if (jid := each.jid("jid"))]
+
+
+def check_identity(companion: Companion, node: Node, to: Jid) -> None:
+    """Note a message that begins a session without the proof that its sender belongs to the account."""
+    encs = [enc for _, each in addressed(node, to) for enc in each]
+    if not any(enc.get("type") == "pkmsg" for enc in encs):
+        return
+    identity, phone = node.child("device-identity"), companion.phone
+    if identity is None or not adv.verify_companion_signature(
+        identity.data, companion.identity, phone.identity.public
+    ):
+        companion.network.remark("malformed", f"no valid device-identity in {node.get('id')}")
 
 
 def decrypted(companion: Companion, party: Party, node: Node, enc: Node) -> E2E.Message | None:
@@ -122,9 +135,11 @@ def _to_phone(companion: Companion, party: Party, node: Node, to: Jid, enc: Node
 
 def _relayed(companion: Companion, node: Node, to: Jid, encs: list[Node], party: Party) -> Node:
     own = party is companion.phone
+    addressee = companion.network.party(to)
     attrs = {
         "from": companion.lid,
         "recipient": to if own else None,
+        "peer_recipient_pn": addressee.pn if own and addressee else None,
         "sender_pn": None if own else companion.pn,
         "id": node.get("id"),
         "t": companion.network.timestamp(),

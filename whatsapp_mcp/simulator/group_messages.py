@@ -46,6 +46,7 @@ def resend(sender: Party, group: Audience, companion: Companion, outgoing: Outgo
 
 def accept(companion: Companion, node: Node, group: Audience) -> None:
     """Give each reader what a companion has written, or the one that asked again what is meant for it."""
+    direct.check_identity(companion, node, group.jid)
     asked = node.jid("participant")
     if asked is not None:
         _accept_again(companion, node, group, asked)

@@ -54,6 +54,8 @@ async def serve(network: Network, connection: Connection) -> None:
         await former.close(network.faults.close_delay)
     companion.connection, companion.active = connection, False
     connection.send(Node("success", {"t": network.timestamp(), "lid": companion.lid, "location": "sim"}))
+    if not connection.client_payload.passive:
+        companion.activate()
     network.notify()
 
     async def handle(node: Node) -> None:

@@ -20,7 +20,7 @@ from whatsapp_mcp.protobufs import Cert, Wa6
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.signal import xeddsa
 from whatsapp_mcp.simulator.signal.primitives import hkdf
-from whatsapp_mcp.simulator.websocket import WebSocket
+from whatsapp_mcp.simulator.websocket import MalformedFrame, WebSocket
 
 _HEADER = b"WA\x06\x03"
 _PATTERN = b"Noise_XX_25519_AESGCM_SHA256\0\0\0\0"
@@ -117,7 +117,7 @@ class Server:
         try:
             return await self._shake_hands(socket, faults)
         except (ValueError, DecodeError) as error:
-            raise NoiseError("a malformed handshake") from error
+            raise NoiseError(f"a malformed handshake: {error}") from error
 
     async def _shake_hands(self, socket: WebSocket, faults: Faults) -> NoiseStream:
         frames = _Frames(socket)
@@ -172,10 +172,13 @@ class NoiseStream:
         """Each decrypted stanza, until the client closes.
 
         Raises:
-            NoiseError: A frame does not decrypt.
+            NoiseError: A frame does not decrypt, or is none.
         """
-        async for frame in self._frames:
-            yield self._inward.decrypt(frame)
+        try:
+            async for frame in self._frames:
+                yield self._inward.decrypt(frame)
+        except MalformedFrame as error:
+            raise NoiseError(str(error)) from error
 
     def seal(self, stanza: bytes) -> bytes:
         """The frame of a stanza; frames must be sent in the order in which they were sealed."""

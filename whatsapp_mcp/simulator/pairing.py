@@ -40,7 +40,8 @@ async def serve(network: Network, connection: Connection) -> None:
     refs = [f"2@{source.randbytes(24).hex()}" for _ in range(network.faults.qr_refs)]
     network.registrations.update(dict.fromkeys(refs, registration))
     offer = Node("pair-device", {}, [Node("ref", {}, ref) for ref in refs])
-    connection.send(Node("iq", {"from": SERVER, "type": "set", "xmlns": "md", "id": "pair"}, [offer]))
+    assert network.tasks is not None
+    network.tasks.start_soon(_offer, network, connection, offer)
     network.notify()
 
     async def handle(node: Node) -> None:
@@ -55,6 +56,18 @@ async def serve(network: Network, connection: Connection) -> None:
         for number, request in list(network.code_requests.items()):
             if request.registration is registration:
                 del network.code_requests[number]
+
+
+async def _offer(network: Network, connection: Connection, offer: Node) -> None:
+    """Show a client its refs; it has to say that it got them."""
+    try:
+        answer = await connection.query([offer], xmlns="md")
+    except TimeoutError:
+        if connection.is_open:
+            network.remark("unanswered", repr(offer))
+    else:
+        if answer.get("type") != "result":
+            network.remark("malformed", repr(answer))
 
 
 def _answer(network: Network, registration: Registration, iq: Node) -> None:
@@ -153,10 +166,12 @@ async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> C
             Node("platform", {"name": "android"}),
         ],
     )
-    answer = await connection.query("set", [success])
+    answer = await connection.query([success], t=network.timestamp())
     signed = answer.child("pair-device-sign", "device-identity")
     if answer.get("type") != "result" or signed is None:
         raise LinkingError(f"the companion refused: {answer!r}")
+    if signed.get("key-index") != str(companion.number):
+        raise LinkingError("the companion signed for another key index")
     if not adv.verify_companion_signature(signed.data, registration.identity, phone.identity.public):
         raise LinkingError("the companion's own signature is wrong")
     phone.companions[companion.number] = companion

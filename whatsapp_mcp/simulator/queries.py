@@ -49,6 +49,14 @@ def nothing(companion: Companion, iq: Node) -> Sequence[Node]:
     return ()
 
 
+def _rest(companion: Companion, iq: Node) -> Sequence[Node]:
+    """Deliver nothing more to a companion until it is active again."""
+    del iq
+    companion.active = False
+    companion.network.notify()
+    return ()
+
+
 def _prekey_count(companion: Companion, iq: Node) -> Sequence[Node]:
     del iq
     return [Node("count", {"value": len(companion.prekeys)})]
@@ -212,7 +220,7 @@ TABLE: Table = {
     ("tos", "set", "notice"): nothing,
     ("bot", "get", "bot"): _bots,
     ("passive", "set", "active"): nothing,
-    ("passive", "set", "passive"): nothing,
+    ("passive", "set", "passive"): _rest,
     ("w:p", "get", ""): nothing,
     ("w:p", "get", "ping"): nothing,
     ("usync", "get", "usync"): _usync,

@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import anyio
 import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from whatsapp_mcp.simulator.faults import Faults
-from whatsapp_mcp.simulator.http import read_request, response
+from whatsapp_mcp.simulator.http import Request, read_request, response
 
+_PATH = "/ws/chat"
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _BINARY, _CLOSE, _PING, _PONG = 2, 8, 9, 10
+
+
+class MalformedFrame(ValueError):
+    """The peer broke RFC 6455: a client must mask each frame."""
 
 
 class WebSocket:
@@ -35,7 +41,8 @@ class WebSocket:
         request = await read_request(buffered)
         if faults.swallow_websocket:
             await anyio.sleep_forever()
-        if faults.websocket_status is not None or request.headers.get("upgrade", "").lower() != "websocket":
+        wanted = urlsplit(request.target).path == _PATH and _upgrades(request)
+        if faults.websocket_status is not None or not wanted:
             await stream.send(response(faults.websocket_status or 400))
             return None
         digest = hashlib.sha1((request.headers.get("sec-websocket-key", "") + _GUID).encode()).digest()  # noqa: S324
@@ -48,7 +55,11 @@ class WebSocket:
         return cls(stream, buffered, faults)
 
     async def messages(self) -> AsyncIterator[bytes]:
-        """The payload of each data frame, until the peer closes."""
+        """The payload of each data frame, until the peer closes.
+
+        Raises:
+            MalformedFrame: The peer broke the framing.
+        """
         while True:
             await self._faults.silence.passed()
             opcode, payload = await self._frame()
@@ -85,12 +96,18 @@ class WebSocket:
 
     async def _frame(self) -> tuple[int, bytes]:
         first, second = await self._buffered.receive_exactly(2)
+        if not second & 0x80:
+            raise MalformedFrame("a frame of a client is not masked")
         size = second & 0x7F
         if size >= 126:
             size = int.from_bytes(await self._buffered.receive_exactly(2 if size == 126 else 8), "big")
-        mask = await self._buffered.receive_exactly(4) if second & 0x80 else b""
+        mask = await self._buffered.receive_exactly(4)
         payload = await self._buffered.receive_exactly(size) if size else b""
-        return first & 0x0F, _unmask(payload, mask) if mask else payload
+        return first & 0x0F, _unmask(payload, mask)
+
+
+def _upgrades(request: Request) -> bool:
+    return request.headers.get("upgrade", "").lower() == "websocket"
 
 
 def _unmask(payload: bytes, mask: bytes) -> bytes:
