@@ -85,6 +85,19 @@ async def test_messages_are_found_by_a_sender_who_only_wrote_in_a_group(client: 
     assert (await refusal(client, "list_messages", sender="Ann"))["code"] == "AMBIGUOUS_CHAT"
 
 
+async def test_a_message_names_its_chat_and_its_sender(client: Client, device: FakeDevice) -> None:
+    _, found = await answer(client, "search_messages", query="blue")
+    ref = found["messages"][0]["ref"]
+    text, _ = await answer(client, "list_messages", chat=ref)
+    assert text.startswith("Messages of Boat club:")
+    _, data = await answer(client, "list_messages", sender=ref)
+    assert {message["sender_name"] for message in data["messages"]} == {"Ann May"}
+    await answer(client, "send_message", chat=ref, text="Fine")
+    assert device.sends[0].chat == CLUB
+    await answer(client, "get_contact", contact=ref)
+    assert (await refusal(client, "list_messages", chat="#999"))["code"] == "MESSAGE_NOT_FOUND"
+
+
 async def test_a_list_goes_on_where_its_cursor_says(client: Client) -> None:
     text, first = await answer(client, "list_messages", limit=2)
     assert f"More: cursor={first['next_cursor']}" in text
@@ -96,6 +109,17 @@ async def test_a_list_goes_on_where_its_cursor_says(client: Client) -> None:
         "The boat needs paint",
         "Yes, at eight",
     ]
+
+
+async def test_a_long_text_is_cut_with_the_way_to_see_it_whole(client: Client, archive: Archive) -> None:
+    long = "word " * 5000
+    await archive.ingest([incoming(20, BOB, BOB, long, NOON + timedelta(days=1))])
+    text, data = await answer(client, "list_messages", chat="Bob", limit=1)
+    assert "… (+24599 characters: detail=full)" in text
+    assert data["messages"][0]["text"] == long
+    ref = data["messages"][0]["ref"]
+    text, _ = await answer(client, "get_message_context", message=ref, before=0, after=0, detail="full")
+    assert long.strip() in text
 
 
 async def test_a_stranger_cannot_write_a_line_of_somebody_else(archive: Archive, client: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
     from whatsapp_mcp.server.call import Services
 
+_REF: Final = re.compile(r"#\d{1,15}")
 MAX_LIMIT: Final = 200
 MAX_WAIT: Final = 50.0
 """Seconds; applications give up on a call after 60."""
@@ -100,15 +102,23 @@ def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = 
     raise AmbiguousChat(f"{what} by {text!r}.", candidates=tuple(_label(one.chat) for one in meant))
 
 
+def is_ref(text: str) -> bool:
+    """Whether the text is the ref of a message (`#1042`)."""
+    return _REF.fullmatch(text.strip()) is not None
+
+
 async def find_chat(services: Services, text: str, *, reading: bool = False) -> Chat:
-    """The chat that a number, jid or name means; for a number or jid it may hold no message yet.
+    """The chat that a number, jid, name or a message's ref means; it may hold no message yet.
 
     Raises:
         InvalidArgument: The text is empty.
+        MessageNotFound: There is no message with this ref.
         ChatNotFound, AmbiguousChat: As `choose`.
     """
     if not text.strip():
         raise InvalidArgument("chat is empty.", "Give a phone number with country code, a jid or a name.")
+    if is_ref(text):
+        text = (await services.archive.message(text)).chat
     return choose(await services.archive.resolve_chat(text), text, reading=reading)
 
 

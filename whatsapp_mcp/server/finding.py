@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.arguments import choose
+from whatsapp_mcp.server.arguments import choose, is_ref
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
@@ -17,22 +17,28 @@ _CANDIDATES: Final = 20
 
 
 async def find_group(services: Services, text: str, *, reading: bool = False) -> Chat:
-    """The group that a jid or a name means; people of that name are not in the way.
+    """The group that a jid, a name or the ref of a message in it means; people are not in the way.
 
     Raises:
         InvalidArgument: The text is empty.
+        MessageNotFound: There is no message with this ref.
         ChatNotFound, AmbiguousChat: No group matches, or more than one.
     """
+    if is_ref(text):
+        text = (await services.archive.message(text)).chat
     return await _find(services, text, "group", lambda jid: jid.is_group, reading)
 
 
 async def find_person(services: Services, text: str, *, reading: bool = False) -> Chat:
-    """The direct chat with the person that a number, jid or name means.
+    """The direct chat with the person that a number, jid, name or the ref of a message of theirs means.
 
     Raises:
         InvalidArgument: The text is empty.
+        MessageNotFound: There is no message with this ref.
         ContactNotFound, AmbiguousChat: Nobody matches, or more than one.
     """
+    if is_ref(text):
+        text = (await services.archive.message(text)).sender
     try:
         return await _find(services, text, "person", lambda jid: jid.is_person, reading)
     except ChatNotFound as error:

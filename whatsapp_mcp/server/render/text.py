@@ -22,6 +22,8 @@ Detail = Literal["concise", "full"]
 FENCE: Final = ("<messages>", "</messages>")
 CONCISE_TEXT: Final = 400
 FULL_TEXT: Final = 4000
+FULL_PAGE: Final = 40_000
+"""Characters that the texts of a page may have in full, where 4,000 each are fewer."""
 CHAT_TEXT: Final = 40
 GROUPS_SHOWN: Final = 10
 _JIDS: Final = 512
@@ -36,10 +38,10 @@ def defuse(line: str) -> str:
     return line.replace("<messages", "‹messages").replace("</messages", "‹/messages")
 
 
-def quoted(text: str, limit: int) -> str:
-    """Somebody's words on one line; what was cut is counted."""
+def quoted(text: str, limit: int, more: str = "") -> str:
+    """Somebody's words on one line; what was cut is counted, with `more` on how to see it."""
     line = defuse(clean_line(text))
-    return line if len(line) <= limit else f"{line[:limit]}… (+{len(line) - limit} characters)"
+    return line if len(line) <= limit else f"{line[:limit]}… (+{len(line) - limit} characters{more})"
 
 
 def address(jid: str) -> str:
@@ -72,19 +74,19 @@ def media_text(kind: MessageKind, media: Media | None) -> str:
     return f"[{' '.join(words)}]"
 
 
-def body(message: Message, detail: Detail) -> str:
+def _body(message: Message, detail: Detail, limit: int) -> str:
     """What the message says, on one line."""
     if message.revoked_at:
         return "[deleted]"
-    limit = FULL_TEXT if detail == "full" else CONCISE_TEXT
+    more = ": detail=full" if detail == "concise" else ""
     if message.kind is MessageKind.TEXT and message.snippet is None:
-        return quoted(message.text, limit)
+        return quoted(message.text, limit, more)
     parts: list[str] = []
     if message.kind is not MessageKind.TEXT:
         parts.append(media_text(message.kind, message.media))
     text = message.snippet if message.snippet and detail == "concise" else message.text
     if text:
-        parts.append(quoted(text, limit))
+        parts.append(quoted(text, limit, more))
     if message.poll:
         parts.append(
             "; ".join(
@@ -125,7 +127,7 @@ def _after(message: Message, detail: Detail) -> str:
     return text
 
 
-def _message_line(message: Message, at: datetime, detail: Detail, *, with_chat: bool) -> str:
+def _message_line(message: Message, at: datetime, detail: Detail, limit: int, *, with_chat: bool) -> str:
     """`#1042 14:03 Ann: see you at eight`; with the chat where the list mixes chats."""
     who = "me" if message.from_me else clean_name(message.sender_name or address(message.sender))
     where = ""
@@ -138,7 +140,7 @@ def _message_line(message: Message, at: datetime, detail: Detail, *, with_chat: 
     identity = f" [{message.message_id} from {message.sender}]" if detail == "full" else ""
     return (
         f"#{message.ref} {at.hour:02}:{at.minute:02} {defuse(who + where)}{identity}: "
-        f"{_before(message)}{body(message, detail)}{_after(message, detail)}"
+        f"{_before(message)}{_body(message, detail, limit)}{_after(message, detail)}"
     )
 
 
@@ -152,13 +154,14 @@ def message_lines(
 ) -> list[str]:
     """The lines of a list, each day said once."""
     lines: list[str] = []
+    limit = CONCISE_TEXT if detail == "concise" else max(FULL_TEXT, FULL_PAGE // max(1, len(messages)))
     last_day = None
     for message in messages:
         at = local(message.timestamp, zone)
         if (today := at.date()) != last_day:
             lines.append(f"{_WEEKDAYS[today.weekday()]} {today.isoformat()}")
             last_day = today
-        lines.append(_message_line(message, at, detail, with_chat=with_chat))
+        lines.append(_message_line(message, at, detail, limit, with_chat=with_chat))
     return lines
 
 

@@ -25,6 +25,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat
 from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import PollData, SentData, poll_data
 from whatsapp_mcp.server.render.text import address, poll_text
@@ -38,6 +39,8 @@ _PIN_SECONDS: Final = {"24h": 86_400, "7d": 604_800, "30d": 2_592_000}
 _MAX_OPTIONS: Final = 12
 """WhatsApp's limit of options in a poll."""
 _MAX_OPTION: Final = 100
+_MAX_QUESTION: Final = 255
+"""WhatsApp's limits of a poll, in characters."""
 EDIT_WINDOW: Final = timedelta(minutes=15)
 DELETE_WINDOW: Final = timedelta(days=2, hours=12)
 """How long WhatsApp's apps take an edit or a deletion; a later one is in vain (its help pages)."""
@@ -123,7 +126,7 @@ async def send_contact(
     if looks_like_number(contact):
         jid, known = str(parse_number(contact)), contact
     else:
-        person = await find_chat(services, contact)
+        person = await find_person(services, contact)
         jid, known = person.jid, person.name
     number = Jid.parse(jid).number
     if number is None:
@@ -143,6 +146,8 @@ async def send_poll(
     names = tuple(option.strip() for option in options)
     if not question.strip() or not 2 <= len(names) <= _MAX_OPTIONS or not all(names):
         raise InvalidArgument("A poll has a question and 2 to 12 options, none empty.")
+    if len(question) > _MAX_QUESTION:
+        raise TooLong(f"The question has {len(question)} characters, WhatsApp's limit is {_MAX_QUESTION}.")
     if len(set(names)) < len(names) or max(map(len, names)) > _MAX_OPTION:
         raise InvalidArgument("Options must differ and have at most 100 characters.")
     return await _say(await call.services(), chat, PollContent(question.strip(), names, multiple))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
-from whatsapp_mcp.errors import ContactNotFound, InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
 from whatsapp_mcp.server.arguments import (
@@ -16,7 +16,6 @@ from whatsapp_mcp.server.arguments import (
     Limit,
     MessageArg,
     Moment,
-    find_chat,
     find_known_chat,
 )
 from whatsapp_mcp.server.call import Call
@@ -114,10 +113,8 @@ async def get_contact(
     from whatsapp_mcp.archive import MessageFilter
 
     services = await call.services()
-    jid = (await find_chat(services, contact, reading=True)).jid
+    jid = (await find_person(services, contact, reading=True)).jid
     person = await services.archive.contact(jid)
-    if not Jid.parse(jid).is_person:
-        raise ContactNotFound(f"{contact!r} is not a person.", "For groups use get_group (toolset groups).")
     details, unasked = ContactDetails(jid), None
     try:
         async with services.device() as device:
