@@ -22,6 +22,9 @@ from whatsapp_mcp.simulator.people import Person
 
 _NOT_HANDED_OVER: Final = "acknowledged by the client library and not handed over when its process ended"
 _UNDECRYPTABLE: Final = "the client library could not decrypt it; a placeholder stands in the archive"
+_UNLINKED: Final = (
+    "a change that was made while unlinked; the simulated phone's history tells of messages only"
+)
 
 LOST_AT_MOST: Final = 101
 """Messages that the library may have acknowledged and not handed over when its process ends."""
@@ -183,7 +186,7 @@ class _Incoming:
         if cause is None:
             self._complain(message, what)
         else:
-            self._verdict.explained[cause].append(message.text)
+            self._verdict.explained[cause].append(message.text or message.kind)
 
     def _complain(self, message: Spoken, what: str) -> None:
         acknowledged = f"{message.acknowledged_at:.2f}" if message.acknowledged_at else "never"
@@ -194,6 +197,8 @@ class _Incoming:
 
     def _loss(self, message: Spoken) -> str | None:
         """Why a message may be missing; None when it may not."""
+        if message.orphan and message.target is not None:
+            return _UNLINKED
         if message.acknowledged_at is None:
             return None
         if self._kept.messages.get(message.id):
