@@ -6,6 +6,7 @@ import pytest
 
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.archive import ContactUpdate
 
 pytestmark = pytest.mark.anyio
 
@@ -28,6 +29,13 @@ async def test_a_mention_renders_and_notifies(linked: Linked, by_pn: bool) -> No
     await answer(linked.client, "send_message", chat=jid, text="All of you", mentions="everyone")
     sent = (await linked.ann.receives()).message.extendedTextMessage
     assert (sent.text, set(sent.contextInfo.mentionedJID)) == ("All of you", {ann, ben})
+    others = [ContactUpdate(f"1555000777{n}@s.whatsapp.net", saved_name=f"Ann {n}") for n in range(2)]
+    await linked.archive.record_contacts(
+        [*others, ContactUpdate("15550007779@s.whatsapp.net", saved_name="Ben")]
+    )
+    await answer(linked.client, "send_message", chat=jid, text="@Ben, it is you", mentions=["Ben"])
+    sent = (await linked.ann.receives()).message.extendedTextMessage
+    assert list(sent.contextInfo.mentionedJID) == [ben]
     error = await refusal(linked.client, "send_message", chat=jid, text="x", mentions=["Cleo"])
     assert error["code"] == "CONTACT_NOT_FOUND"
     error = await refusal(linked.client, "send_message", chat="Ann", text="x", mentions=["Ann"])

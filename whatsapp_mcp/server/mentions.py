@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.errors import ContactNotFound, InvalidArgument
+from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.arguments import find_chat
+from whatsapp_mcp.server.arguments import choose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
     from whatsapp_mcp.server.call import Services
 
+_CANDIDATES: Final = 20
 EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})
 
 
@@ -45,20 +46,28 @@ async def mention(
         if name.strip().casefold() in EVERYONE:
             jids.update((one.jid, None) for one in others)
             continue
-        found = await _participant(services, participants, name)
+        found = await _participant(services, chat.jid, participants, name)
         jids[found.jid] = None
         text = _written(text, name, Jid.parse(found.jid).user)
     return text, tuple(jids)
 
 
-async def _participant(services: Services, participants: Sequence[Participant], name: str) -> Participant:
-    jid = (await find_chat(services, name.removeprefix("@"))).jid
-    contact = await services.archive.contact(jid)
-    forms = {jid, contact.lid, contact.jid} if contact else {jid}
-    for one in participants:
-        if {one.jid, one.other} & (forms - {None}):
-            return one
-    raise ContactNotFound(f"{name!r} is not in this group.", "See who is with get_group.")
+async def _participant(
+    services: Services, group: str, participants: Sequence[Participant], name: str
+) -> Participant:
+    """The participant that a name, number or jid means; who is not in the group is not in the way."""
+    by_form = {form: one for one in participants for form in (one.jid, one.other) if form}
+    for member in await services.archive.members(group):
+        forms = (member.contact.jid, member.contact.lid)
+        known = next((by_form[form] for form in forms if form in by_form), None)
+        if known is not None:
+            by_form.update((form, known) for form in forms if form)
+    found = await services.archive.resolve_chat(name.removeprefix("@"), limit=_CANDIDATES)
+    try:
+        chat = choose(tuple(each for each in found if each.chat.jid in by_form), name)
+    except ChatNotFound as error:
+        raise ContactNotFound(f"{name!r} is not in this group.", "See who is with get_group.") from error
+    return by_form[chat.jid]
 
 
 def _written(text: str, name: str, user: str) -> str:
