@@ -11,9 +11,10 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, MessageFilter
+from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import MessageKind, SendStatus
-from whatsapp_mcp.protobufs import HistorySync
+from whatsapp_mcp.protobufs import HistorySync, Neonize
 
 pytestmark = pytest.mark.anyio
 
@@ -155,3 +156,18 @@ async def test_progress_ends_at_a_hundred_percent(archive: Archive) -> None:
     await archive.ingest(journal([ev.history(progress=100), ev.history(progress=60)]))
     progress = await archive.history_progress()
     assert (progress.percent, progress.done) == (100, True)
+
+
+async def test_a_new_link_begins_the_transfer_of_the_past_anew(archive: Archive) -> None:
+    await archive.ingest(journal([ev.history(progress=100)]))
+    assert (await archive.history_progress()).done
+    status = Neonize.PairStatus()
+    ev.jid(status.ID, ev.ME)
+    status.BusinessName = status.Platform = ""
+    status.Status = Neonize.PairStatus.PStatus.Value("SUCCESS")
+    linked = ev.Raw(EventCode.PAIR_STATUS, status.SerializeToString())
+    await archive.ingest(journal([linked], after=1))
+    progress = await archive.history_progress()
+    assert (progress.percent, progress.done, progress.last_chunk_at) == (None, False, None)
+    await archive.ingest(journal([ev.history(progress=30)], after=2))
+    assert (await archive.history_progress()).percent == 30

@@ -74,6 +74,22 @@ async def test_a_number_never_seen_gives_an_empty_chat_with_the_number_as_its_na
 
 
 @pytest.mark.parametrize(
+    ("jid", "kind"),
+    [
+        ("120363000000000099@g.us", ChatKind.GROUP),
+        ("120363000000000099@newsletter", ChatKind.CHANNEL),
+        ("status@broadcast", ChatKind.STATUS),
+        ("80009@lid", ChatKind.DIRECT),
+    ],
+)
+async def test_a_jid_never_seen_is_of_the_kind_that_it_says(
+    archive: Archive, jid: str, kind: ChatKind
+) -> None:
+    (candidate,) = await archive.resolve_chat(jid)
+    assert (candidate.chat.jid, candidate.chat.kind) == (jid, kind)
+
+
+@pytest.mark.parametrize(
     ("query", "expected"),
     [
         ("ana", ["Ana Müller", "Anabel"]),

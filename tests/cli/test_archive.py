@@ -19,6 +19,7 @@ from tests.fixtures import command
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.cli.archive import app
+from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.lock import HostLock
 
 
@@ -73,17 +74,18 @@ def test_it_purges_only_what_it_is_told(home: Path) -> None:
     assert run("purge", "--yes")[0] == 2
     assert run("purge", "--before", "someday", "--yes")[0] == 2
     assert run("purge", "--chat", "nobody", "--yes")[0] == 1
-    assert run("purge", "--chat", ANA, "--yes")[1] == "1 messages deleted.\n"
-    assert run("purge", "--all", "--yes")[1] == "1 messages deleted.\n"
+    assert run("purge", "--chat", ANA, "--yes")[1] == "1 message deleted.\n"
+    assert run("purge", "--all", "--yes")[1] == "1 message deleted.\n"
 
 
 def test_it_writes_nothing_while_a_server_holds_the_account(home: Path) -> None:
     lock = HostLock(settings.load().account_folder().host_lock)
     assert lock.acquire()
     try:
-        code, said = run("purge", "--all", "--yes")
+        code, said = run("purge", "--all")
         assert code == 1
         assert "is running" in said
+        assert "Delete" not in said
         assert run("stats")[0] == 0
     finally:
         lock.release()
@@ -115,8 +117,9 @@ def test_it_exports_every_form_to_a_file_and_to_stdout(home: Path, form: str, si
 
 
 def test_a_purge_asks_first(home: Path) -> None:
-    refused = CliRunner().invoke(app, ["purge", "--all"], input="n\n")
+    refused = CliRunner().invoke(app, ["purge", "--chat", "ana", "--before", "2030-01-01"], input="n\n")
     assert refused.exit_code == 1
+    assert "messages of Ana (15550000001@s.whatsapp.net) older than 2030-01-01" in refused.output
     assert "2 messages" in run("stats")[1]
     agreed = CliRunner().invoke(app, ["purge", "--all"], input="y\n")
     assert "2 messages deleted" in agreed.stdout
@@ -189,3 +192,19 @@ def test_an_export_ends_quietly_when_its_reader_has_enough(home: Path) -> None:
     finally:
         os.close(writer)
     assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_a_purge_leaves_nothing_in_the_journal_either(home: Path) -> None:
+    folder = settings.load().account_folder()
+    with Journal(folder.inbox_db) as inbox:
+        seq = inbox.append(1, 17, b"purplemonkey")
+        inbox.prune(seq)
+        assert run("purge", "--all", "--yes")[0] == 0
+    for path in folder.path.glob("*.db*"):
+        assert b"purplemonkey" not in path.read_bytes(), path.name
+
+
+def test_what_is_exported_is_private(home: Path) -> None:
+    target = home / "out.html"
+    assert run("export", str(target), "--format", "html")[0] == 0
+    assert target.stat().st_mode & 0o777 == 0o600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, tzinfo
@@ -47,7 +48,8 @@ async def export(
 
     Args:
         archive: Where they are.
-        target: The file; a HTML page gets a folder `NAME_files` beside it for its media.
+        target: The file, private to its owner if it is new; a HTML page gets a folder `NAME_files` beside
+            it for its media.
         form: `jsonl` (one `models.Message` a line), `text`, or `html`.
         where: Which messages.
         media: Folder of downloaded files, for the page.
@@ -55,7 +57,7 @@ async def export(
     """
     files = target.with_name(f"{target.stem}_files")
     count = 0
-    async with await anyio.open_file(target, "w", encoding="utf-8") as out:
+    async with await anyio.open_file(target, "w", encoding="utf-8", opener=_private) as out:
         if form == "html":
             await out.write(_HEAD.format(title=html.escape(await _title(archive, where))))
         async for message in _every(archive, where):
@@ -70,6 +72,11 @@ async def export(
         if form == "html":
             await out.write("</body></html>\n")
     return count
+
+
+def _private(path: str, flags: int) -> int:
+    """Open a file that, when it is new, the owner alone may read."""
+    return os.open(path, flags, 0o600)
 
 
 async def _every(archive: ReadingArchive, where: MessageFilter) -> AsyncIterator[Message]:
@@ -141,7 +148,8 @@ def _copy(message: Message, media: Path | None, files: Path) -> str | None:
     source = source if source.is_absolute() else media / source
     if not source.is_file():
         return None
-    files.mkdir(exist_ok=True)
+    files.mkdir(mode=0o700, exist_ok=True)
     name = f"{message.ref}{source.suffix}"
-    shutil.copyfile(source, files / name)
+    with source.open("rb") as found, open(files / name, "wb", opener=_private) as copy:
+        shutil.copyfileobj(found, copy)
     return name

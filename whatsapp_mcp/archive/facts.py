@@ -297,6 +297,11 @@ class MembersFact:
 
 
 @dataclass(slots=True)
+class LinkedFact:
+    """We were linked anew: a transfer of the past begins from nothing."""
+
+
+@dataclass(slots=True)
 class HistoryFact:
     """A chunk of the phone's past has come."""
 
@@ -330,6 +335,7 @@ Fact = (
     | ChatFact
     | UnreadFact
     | MembersFact
+    | LinkedFact
     | HistoryFact
     | UndecodedFact
 )

@@ -20,6 +20,7 @@ from whatsapp_mcp.archive.facts import (
     Fact,
     HistoryFact,
     IdentityFact,
+    LinkedFact,
     MembersFact,
     MessageFact,
     NameFact,
@@ -209,6 +210,8 @@ class Ingest:
                     self._identities.owner(fact.jid)
                 case NameFact():
                     self._states.name(fact)
+                case LinkedFact():
+                    self._states.linked()
                 case HistoryFact():
                     self._states.history(fact, received_at)
                 case ReceiptFact():

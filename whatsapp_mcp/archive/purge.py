@@ -1,7 +1,7 @@
 """Deleting for good, step by step, so that what comes in need not wait for long.
 
-What is deleted is overwritten with zeros (`secure_delete`), the search index is merged until nothing deleted is
-left in it, and free pages are cut off the end of the files.
+What is deleted is overwritten with zeros (`secure_delete`), the search index is merged until nothing deleted
+is left in it, and free pages are cut off the end of the files.
 """
 
 from __future__ import annotations
@@ -156,8 +156,12 @@ def _raw_of_nothing(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
         raw.executemany("DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept])
 
 
-def give_back(db: sqlite3.Connection) -> bool:
-    """Cut some free pages off the file; whether there are more."""
+def give_back(db: sqlite3.Connection, raw: sqlite3.Connection) -> bool:
+    """Cut some free pages off the files; whether there are more."""
+    return sum(_give_back(one) for one in (db, raw)) > 0
+
+
+def _give_back(db: sqlite3.Connection) -> bool:
     if db.execute("PRAGMA auto_vacuum").fetchone()[0] != store.INCREMENTAL:
         db.execute(f"PRAGMA auto_vacuum = {store.INCREMENTAL}")
         db.execute("VACUUM")

@@ -21,12 +21,12 @@ from whatsapp_mcp.archive.facts import (
     POLL,
     Flag,
 )
+from whatsapp_mcp.archive.identity import chat_kind
 from whatsapp_mcp.archive.names import NAME_SQL, number_of
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import (
     Chat,
-    ChatKind,
     Contact,
     Media,
     Message,
@@ -267,5 +267,5 @@ def contact(row: Any) -> Contact:
 
 
 def empty_chat(jid: str, name: str) -> Chat:
-    """The chat with somebody to whom nothing was said yet."""
-    return Chat(jid, name, ChatKind.DIRECT)
+    """A chat in which nothing was said yet."""
+    return Chat(jid, name, chat_kind(jid))

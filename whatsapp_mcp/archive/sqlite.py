@@ -49,7 +49,7 @@ class SqliteArchive(SqliteReadingArchive):
         await self._batch(lambda batch: batch.apply(facts))
 
     async def _batch(self, write: Callable[[ingest.Ingest], T]) -> T:
-        """One batch in one transaction, with what it opens; then the files that it left without a message go."""
+        """One batch and what it opens in one transaction; files left without a message go afterwards."""
 
         def in_thread(db: sqlite3.Connection) -> tuple[T, list[str]]:
             batch = ingest.Ingest(db)
@@ -212,9 +212,8 @@ class SqliteArchive(SqliteReadingArchive):
             begin = True
             while await self._writer.run(upkeep.merge_index, begin):
                 begin = False
-            for give_back in (purge.give_back, lambda _: purge.give_back(raw)):
-                while await self._writer.run_bare(give_back):
-                    pass
+            while await self._writer.run_bare(purge.give_back, raw):
+                pass
         return total
 
     async def import_chat_export(

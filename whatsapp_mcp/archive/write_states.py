@@ -230,6 +230,10 @@ class StateWriter:
             self._db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (row[0], chat))
         self._messages.touched.add(chat)
 
+    def linked(self) -> None:
+        """Forget how far the transfer of the past had come under an earlier link."""
+        self._db.execute("DELETE FROM meta WHERE key = 'history'")
+
     def history(self, fact: HistoryFact, received_at: int) -> None:
         """Remember how far the transfer of the past has come."""
         row = self._db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()

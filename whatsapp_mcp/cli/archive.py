@@ -38,6 +38,7 @@ from whatsapp_mcp.archive import (
 from whatsapp_mcp.archive.query import day
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.report import print_error, rfc3339
+from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
 
 T = TypeVar("T")
@@ -182,15 +183,21 @@ def purge(
     span = day(before, _zone(_loaded())) if before else None
     if before and span is None:
         raise typer.BadParameter(f"{before!r} is no date like 2024-05-31.")
-    if not yes:
-        typer.confirm("Delete these messages for good?", abort=True, err=True)
 
     async def run(archive: Archive) -> int:
         jid = await _resolve(archive, chat) if chat else None
-        return await archive.purge(chat=jid, before=span[0] if span else None)
+        if not yes:
+            found = await archive.chat(jid) if jid else None
+            where = f" of {found.name} ({found.jid})" if found else ""
+            older = f" older than {before}" if before else ""
+            typer.confirm(f"Delete the messages{where}{older} for good?", abort=True, err=True)
+        deleted = await archive.purge(chat=jid, before=span[0] if span else None)
+        with Journal(_loaded().account_folder(account).inbox_db) as journal:
+            journal.scrub()
+        return deleted
 
     deleted = _write(account, run)
-    _tell(f"{deleted} messages deleted.", as_json, deleted=deleted)
+    _tell(f"{deleted} message{'' if deleted == 1 else 's'} deleted.", as_json, deleted=deleted)
 
 
 def _tell(words: str, as_json: bool, **facts: Any) -> None:

@@ -13,6 +13,7 @@ from whatsapp_mcp.archive.facts import (
     EditFact,
     Fact,
     Flag,
+    LinkedFact,
     Mark,
     MessageFact,
     NameFact,
@@ -120,10 +121,10 @@ def device(payload: bytes, received_at: int) -> list[Fact]:
 
 
 def pair_status(payload: bytes, _received_at: int) -> list[Fact]:
-    """A `neonize.PairStatus`: the jid we were linked as."""
+    """A `neonize.PairStatus`: the jid we were linked as; the phone will hand over its past anew."""
     event = protobufs.Neonize.PairStatus.FromString(payload)
     own = jid(event.ID)
-    return [OwnFact(own)] if own and is_person(own) else []
+    return [OwnFact(own), LinkedFact()] if own and is_person(own) else []
 
 
 def _who(info: Any, at: int) -> list[Fact]:
