@@ -22,9 +22,7 @@ from whatsapp_mcp.simulator.people import Person
 
 _NOT_HANDED_OVER: Final = "acknowledged by the client library and not handed over when its process ended"
 _UNDECRYPTABLE: Final = "the client library could not decrypt it; a placeholder stands in the archive"
-_UNLINKED: Final = (
-    "a change that was made while unlinked; the simulated phone's history tells of messages only"
-)
+_UNLINKED: Final = "a change made while unlinked: the simulated phone's history tells of messages only"
 
 LOST_AT_MOST: Final = 101
 """Messages that the library may have acknowledged and not handed over when its process ends."""

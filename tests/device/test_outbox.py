@@ -7,6 +7,7 @@ from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import anyio
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.keys import StoredDevice
 from whatsapp_mcp.device.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
@@ -258,6 +259,25 @@ async def test_a_late_answer_is_taken(folder: AccountFolder) -> None:
         await it.until(1, SendStatus.SENT)
 
 
+async def test_a_send_that_is_settled_while_it_is_looked_for_stays_settled(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
+        send_id = (await it.outbox.send(text("hello"))).send_id
+        as_it_was = await it.archive.outbox_unsettled()
+        await it.archive.outbox_sent(send_id, "3EB0HELLO", datetime.now(UTC))
+
+        async def unsettled() -> tuple[OutboxEntry, ...]:
+            monkeypatch.undo()
+            return as_it_was
+
+        monkeypatch.setattr(it.archive, "outbox_unsettled", unsettled)
+        it.wire.renew()
+        it.outbox.poke()
+        assert (await it.outbox.send(text("next"))).status is SendStatus.SENT
+        assert await it.status(send_id) is SendStatus.SENT
+
+
 async def test_what_is_not_noted_may_still_go_out_while_its_client_lives(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
         result = await it.outbox.send(text("hello"))
@@ -461,15 +481,48 @@ async def test_a_send_whose_host_is_stopped_in_between_is_unknown(folder: Accoun
         assert entry.status is SendStatus.UNKNOWN
 
 
+async def given_up(it: Rig, *, has_ended: bool = False) -> None:
+    """Somebody accepts a send that has to wait for the link, and gives up."""
+    with anyio.move_on_after(0.05):
+        await it.outbox.send(text("hello", key="k", wait=100), has_ended=lambda: has_ended)
+    for _ in range(20):
+        await it.clock.advance(0.5)
+        await anyio.sleep(0.005)
+
+
 async def test_a_caller_that_gives_up_before_the_hand_over_withdraws_the_send(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as it:
-        with anyio.move_on_after(0.05):
-            await it.outbox.send(text("hello", wait=100))
-        assert await it.archive.outbox_unsettled() == ()
+        await given_up(it)
+        await it.until(1, SendStatus.FAILED)
         it.wire.online = True
         it.outbox.poke()
         await it.clock.jump(60)
         assert it.wire.handed_over == []
+
+
+async def test_a_send_that_was_withdrawn_is_sent_when_it_is_asked_for_again(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        await given_up(it)
+        await it.until(1, SendStatus.FAILED)
+        it.wire.online = True
+        again = await it.outbox.send(text("hello", key="k"))
+        assert (again.send_id, again.status) == (1, SendStatus.SENT)
+
+
+async def test_a_caller_whose_process_ends_does_not_withdraw_the_send(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        await given_up(it, has_ended=True)
+        it.wire.online = True
+        it.outbox.poke()
+        await it.until(1, SendStatus.SENT)
+
+
+async def test_a_host_that_ends_with_a_caller_does_not_withdraw_the_send(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        with anyio.move_on_after(0.05):
+            await it.outbox.send(text("hello", wait=100))
+    async with rig(folder) as following:
+        await following.until(1, SendStatus.SENT)
 
 
 async def test_a_caller_that_gives_up_after_the_hand_over_leaves_the_truth(folder: AccountFolder) -> None:
