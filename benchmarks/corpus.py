@@ -106,10 +106,16 @@ class Corpus:
             media = (
                 rng.choice(("image", "image", "video", "document", "voice")) if rng.random() < 0.13 else None
             )
-            text = "" if media and rng.random() > 0.35 else self._text(rng, chat)
+            text = "" if media and rng.random() > 0.35 else self.text(rng, chat)
             yield Told(number, chat, sender, FIRST + int(number * step), text, reply, media)
 
-    def _text(self, rng: random.Random, chat: int) -> str:
+    def chat_of_size(self, messages: int) -> int:
+        """The chat that holds about so many messages; the biggest one when none is so big."""
+        biggest = self.size / self._chat_weights[-1]
+        return min(self.chats - 1, max(0, round(biggest / messages) - 1))
+
+    def text(self, rng: random.Random, chat: int) -> str:
+        """A text in the script of a chat, most of the time."""
         script = SCRIPTS[chat % len(SCRIPTS)] if rng.random() < 0.7 else "latin"
         count = rng.randint(120, 600) if rng.random() < 0.003 else min(60, 1 + int(rng.expovariate(0.16)))
         words = rng.choices(self._vocabulary[script], cum_weights=self._word_weights, k=count)
