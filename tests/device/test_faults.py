@@ -8,13 +8,15 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import anyio
 import pytest
 
 from tests.device.conftest import Host, Hosted
-from whatsapp_mcp.device import outbox
+from whatsapp_mcp.device import local, outbox
+from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.errors import NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -67,6 +69,23 @@ async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
             status = await linked.until(S.ONLINE)
             await anyio.sleep(0.01)
     assert await texts(linked, 5) == [f"meanwhile {number}" for number in range(5)]
+
+
+async def test_a_clock_that_is_set_hides_no_loss(
+    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_BUSY_SECONDS", 60.0)
+    await wa.person("Ann").says("hello")
+    await texts(linked, 1)
+
+    def set_ahead(_: SystemClock) -> datetime:
+        return datetime.now(UTC) + timedelta(hours=1)
+
+    monkeypatch.setattr(SystemClock, "now", set_ahead)
+    os.kill(client_pid(linked), signal.SIGKILL)
+    with anyio.fail_after(20):
+        await linked.device.wait_for(lambda link: link.generation == 2)
+    assert (await linked.device.status()).events_lost == local._LOST_AT_MOST
 
 
 async def ended(pid: int) -> None:

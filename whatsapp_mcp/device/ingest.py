@@ -49,6 +49,7 @@ class Ingest:
         waiting: Events in the journal that are not yet archived, as of the last look.
         undecoded: Events put aside since the host began.
         last_event_at: When the newest event was received.
+        quiet_since: The same in monotonic seconds; None before the first event of this host.
         history_progress: Percent of the first history sync; None when none is running.
     """
 
@@ -75,6 +76,7 @@ class Ingest:
         self.waiting = 0
         self.undecoded = 0
         self.last_event_at: datetime | None = None
+        self.quiet_since: float | None = None
         self.history_progress: int | None = None
 
     def announce(self, seq: int) -> None:
@@ -82,6 +84,7 @@ class Ingest:
         self._announced = max(self._announced, seq)
         self.waiting = max(0, self._announced - self._position)
         self.last_event_at = self._clock.now()
+        self.quiet_since = self._clock.monotonic()
         self._wake.set()
 
     def poke(self) -> None:
