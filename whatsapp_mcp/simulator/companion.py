@@ -105,12 +105,8 @@ class Companion:
         )
 
     def _ask_for_prekeys(self) -> None:
-        attrs = {
-            "from": SERVER,
-            "type": "encrypt",
-            "id": self.network.new_id(),
-            "t": self.network.timestamp(),
-        }
+        network = self.network
+        attrs = {"from": SERVER, "type": "encrypt", "id": network.new_id(), "t": network.timestamp()}
         self.deliver(Node("notification", attrs, [Node("count", {"value": len(self.prekeys)})]))
 
     def deliver(self, node: Node) -> None:

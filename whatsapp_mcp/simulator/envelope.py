@@ -25,10 +25,17 @@ _MEDIA = {
     "liveLocationMessage": "livelocation",
     "contactMessage": "vcard",
     "contactsArrayMessage": "contact_array",
+    "groupInviteMessage": "url",
+    "listMessage": "list",
+    "listResponseMessage": "list_response",
+    "buttonsResponseMessage": "buttons_response",
+    "orderMessage": "order",
+    "productMessage": "product",
+    "interactiveResponseMessage": "native_flow_response",
 }
 _POLLS = ("pollCreationMessage", "pollCreationMessageV2", "pollCreationMessageV3", "pollUpdateMessage")
 _WRAPPERS = ("viewOnceMessage", "viewOnceMessageV2", "ephemeralMessage", "documentWithCaptionMessage")
-_EDITS = {E2E.ProtocolMessage.REVOKE: "7", E2E.ProtocolMessage.MESSAGE_EDIT: "1"}
+_EDIT, _PIN, _REVOKE, _ADMIN_REVOKE = "1", "2", "7", "8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,17 +103,38 @@ def stanza_type(message: E2E.Message) -> tuple[str, str | None]:
     message = _unwrapped(message)
     for field, media in _MEDIA.items():
         if message.HasField(field):  # type: ignore[arg-type]  # the names are fields
-            return "media", "ptt" if media == "audio" and message.audioMessage.PTT else media
+            return "media", _variant(message) or media
     if message.HasField("reactionMessage"):
         return "reaction", None
+    if message.HasField("eventMessage"):
+        return "event", None
     if any(message.HasField(field) for field in _POLLS):  # type: ignore[arg-type]  # as above
         return "poll", None
-    return "text", "url" if message.extendedTextMessage.matchedText else None
+    return ("media", "url") if message.extendedTextMessage.matchedText else ("text", None)
+
+
+def _variant(message: E2E.Message) -> str | None:
+    """The media type where it does not go by the field alone."""
+    if message.audioMessage.PTT:
+        return "ptt"
+    return "gif" if message.videoMessage.gifPlayback else None
 
 
 def edit_attribute(message: E2E.Message) -> str | None:
-    """The `edit` attribute of the stanza that edits or revokes another message."""
-    return _EDITS.get(message.protocolMessage.type) if message.HasField("protocolMessage") else None
+    """The `edit` attribute of the stanza that changes another message, or takes something back."""
+    if message.HasField("pinInChatMessage"):
+        return _PIN
+    if message.HasField("reactionMessage"):
+        return None if message.reactionMessage.text else _REVOKE
+    if not message.HasField("protocolMessage"):
+        return None
+    match message.protocolMessage.type:
+        case E2E.ProtocolMessage.MESSAGE_EDIT:
+            return _EDIT
+        case E2E.ProtocolMessage.REVOKE:
+            return _REVOKE if message.protocolMessage.key.fromMe else _ADMIN_REVOKE
+        case _:
+            return None
 
 
 def _unwrapped(message: E2E.Message) -> E2E.Message:
