@@ -103,7 +103,7 @@ class AmbiguousChat(WhatsAppError):
     """More than one chat matches; `candidates` lists them."""
 
     code = "AMBIGUOUS_CHAT"
-    default_action = "Call again with the jid of the one you mean."
+    default_action = "Ask the user which one unless it is clear, then call again with its number or jid."
 
 
 class ContactNotFound(WhatsAppError):

@@ -51,7 +51,7 @@ async def send_file(
     wish = Wish(kind, caption, file_name, view_once, hd)
     content = await anyio.to_thread.run_sync(prepare, taken, wish)
     await require_on_whatsapp(services, target)
-    request = SendRequest(target.jid, content, reply_to=reply_id, idempotency_key=idempotency_key)
+    request = SendRequest(target.jid, content, reply_to=reply_id, idempotency_key=idempotency_key or None)
     return sent(await send(services, request), target, services)
 
 

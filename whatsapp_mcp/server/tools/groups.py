@@ -339,6 +339,8 @@ async def _link(call: Call, chat: str, community: str, *, linked: bool) -> Resul
     services = await call.services()
     group = await find_group(services, chat)
     above = await find_group(services, community)
+    if group.jid == above.jid:
+        raise InvalidArgument("chat and community are the same group.", "Name a group and a community.")
     async with services.device() as device:
         await device.link_group(above.jid, group.jid, linked)
     how = "now in" if linked else "no longer in"

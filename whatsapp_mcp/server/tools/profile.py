@@ -110,7 +110,7 @@ async def post_status(
     if len(text) > MAX_STATUS:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_STATUS}.")
     services = await call.services()
-    request = SendRequest(STATUS_JID, TextContent(text), idempotency_key=idempotency_key)
+    request = SendRequest(STATUS_JID, TextContent(text), idempotency_key=idempotency_key or None)
     found = await services.archive.resolve_chat(STATUS_JID)
     return sent(await send(services, request), found[0].chat, services)
 

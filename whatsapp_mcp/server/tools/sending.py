@@ -63,7 +63,7 @@ async def send_message(
     services = await call.services()
     target = await find_chat(services, chat)
     reply_id = None
-    if reply_to is not None:
+    if reply_to:
         reply_id = (await services.archive.message(reply_to, chat=target.jid)).message_id
     await require_on_whatsapp(services, target)
     text, mentioned = await mention(services, target, text, mentions or ())
@@ -71,7 +71,7 @@ async def send_message(
         chat=target.jid,
         content=TextContent(text, mentioned, link_preview),
         reply_to=reply_id,
-        idempotency_key=idempotency_key,
+        idempotency_key=idempotency_key or None,
     )
     return sent(await send(services, request), target, services)
 
