@@ -74,6 +74,17 @@ async def test_the_same_key_is_the_same_send(archive: Archive) -> None:
         await archive.outbox_add(request(chat=BOB, key="k"))
 
 
+async def test_what_failed_before_it_was_handed_over_is_tried_again_under_its_key(archive: Archive) -> None:
+    first, _ = await archive.outbox_add(request(key="k"))
+    await archive.outbox_failed(first.send_id, "The link was down.")
+    again, new = await archive.outbox_add(request(key="k"))
+    assert (again.send_id, again.status, again.reason, new) == (first.send_id, SendStatus.QUEUED, None, True)
+    await archive.outbox_sending(first.send_id)
+    await archive.outbox_failed(first.send_id, "Error 479.")
+    final, new = await archive.outbox_add(request(key="k"))
+    assert (final.status, new) == (SendStatus.FAILED, False)
+
+
 async def test_a_key_knows_its_chat_under_both_addresses(archive: Archive) -> None:
     await archive.record_identities([(ANA, ANA_LID)])
     first, _ = await archive.outbox_add(request(key="k"))
@@ -194,12 +205,16 @@ async def test_a_receipt_for_something_else_settles_nothing(archive: Archive, re
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.UNKNOWN
 
 
+@pytest.mark.parametrize("early", [False, True], ids=["later", "before its id is known"])
 async def test_a_receipt_counts_though_it_comes_from_the_hidden_address_of_the_person(
-    archive: Archive,
+    archive: Archive, early: bool
 ) -> None:
     entry = await unknown(archive)
+    receipt = journal([ev.receipt("3EB0AA", chat=ANA_LID, kind="DELIVERED", at=now())])
+    if early:
+        await archive.ingest(receipt)
     await archive.outbox_unknown(entry.send_id, "The client died.", message_id="3EB0AA")
-    await archive.ingest(journal([ev.receipt("3EB0AA", chat=ANA_LID, kind="DELIVERED", at=now())]))
+    await archive.ingest(receipt)
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.SENT
     await archive.record_identities([(ANA, ANA_LID)])
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.DELIVERED

@@ -278,8 +278,10 @@ class Archive(ReadingArchive, Protocol):
     ) -> tuple[OutboxEntry, bool]:
         """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
 
+        What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
+
         Returns:
-            The entry, and whether it is new.
+            The entry, and whether it was accepted by this call.
 
         Raises:
             InvalidArgument: The key was used for another content or chat.
@@ -324,7 +326,7 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def outbox_queued(self, send_id: int) -> OutboxEntry:
-        """`sending` or `unknown` goes back to `queued`: it is certain that it has not gone out."""
+        """It goes back to `queued`: it is certain that it has not gone out."""
         ...
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:

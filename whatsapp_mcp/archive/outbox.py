@@ -56,7 +56,7 @@ def add(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
                 )
-            return _entry(db, row), False
+            return _accept_again(db, _entry(db, row), expires_at)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, body)
     cursor = db.execute(
@@ -68,12 +68,27 @@ def add(
             chat,
             body,
             time.time_ns() // 1_000_000,
-            None if expires_at is None else int(expires_at.timestamp() * 1000),
+            _milliseconds(expires_at),
         ),
     )
     entry = get(db, int(cursor.lastrowid or 0))
     _tell(db, entry, chat)
     return entry, True
+
+
+def _accept_again(
+    db: sqlite3.Connection, entry: OutboxEntry, expires_at: datetime | None
+) -> tuple[OutboxEntry, bool]:
+    """The entry of a key that is used again: what failed before it was handed over gets another try."""
+    tried = db.execute(
+        "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
+        (_milliseconds(expires_at), entry.send_id),
+    )
+    return (entry, False) if tried.rowcount == 0 else (move(db, entry.send_id, SendStatus.QUEUED), True)
+
+
+def _milliseconds(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp() * 1000)
 
 
 def _refuse_twin(db: sqlite3.Connection, chat: int, body: str) -> None:
@@ -153,7 +168,7 @@ _CLOCKS_APART: Final = 600
 """Seconds by which WhatsApp's clock may be behind ours."""
 _LEADS_TO: Final = {
     SendStatus.SENDING: (SendStatus.QUEUED,),
-    SendStatus.QUEUED: (SendStatus.SENDING, SendStatus.UNKNOWN),
+    SendStatus.QUEUED: (SendStatus.SENDING, SendStatus.UNKNOWN, SendStatus.FAILED),
     SendStatus.UNKNOWN: (SendStatus.SENDING, SendStatus.UNKNOWN),
     SendStatus.FAILED: (SendStatus.QUEUED, SendStatus.SENDING, SendStatus.UNKNOWN),
 }
@@ -179,7 +194,7 @@ def move(
         )
     columns |= {"status": to.value, "reason": reason}
     if to is SendStatus.QUEUED:
-        columns |= {"message_id": None, "secret": None, "handed_to": None}
+        columns |= {"message_id": None, "secret": None, "handed_to": None, "handed_at": None}
     changes = ", ".join(f"{column} = :{column}" for column in columns)
     db.execute(f"UPDATE outbox SET {changes} WHERE id = :id", {**columns, "id": send_id})  # noqa: S608
     entry = get(db, send_id)
@@ -219,7 +234,7 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
         "SELECT chat_id, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
     ).fetchone()
     row = db.execute(
-        """SELECT EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2 AND contact_id != ?3)
+        """SELECT EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?2 AND contact_id != ?3)
         OR EXISTS (SELECT 1 FROM messages WHERE chat_id = ?1 AND wa_id = ?2 AND sender_id = ?3)
         OR EXISTS (SELECT 1 FROM reactions WHERE chat_id = ?1 AND wa_id = ?2)
         OR EXISTS (SELECT 1 FROM votes WHERE chat_id = ?1 AND wa_id = ?2)

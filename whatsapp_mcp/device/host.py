@@ -135,12 +135,12 @@ class Host:
                 raise Denied("The other side has not shown that it may use this device.")
             if method == PING:
                 return None
-            return await self._operate(method, params)
+            return await self._operate(method, params, lambda: peer.closed)
 
         async with Peer(stream, stream, answer) as peer:
             await peer.wait_closed()
 
-    async def _operate(self, method: str, params: Params) -> Any:
+    async def _operate(self, method: str, params: Params, has_ended: Callable[[], bool]) -> Any:
         operation = OPERATIONS.get(method)
         if operation is None:
             raise Unsupported(
@@ -149,7 +149,10 @@ class Host:
             )
         arguments = operation.load(params)
         async with self._devices.use() as device:
-            result = await getattr(device, method)(**arguments)
+            if method == "send" and isinstance(device, LocalDevice):
+                result = await device.send_for(arguments["request"], has_ended)
+            else:
+                result = await getattr(device, method)(**arguments)
         return operation.result.dump_python(result, mode="json")
 
     # Attaching.

@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -182,10 +182,12 @@ class LocalDevice(Acts, Topics):
 
         The library's channel holds 100 events and its hand one more; nothing is in them when it was quiet.
         """
-        seen, now = self._ingest.last_event_at, self._clock.now()
-        if seen is not None and (now - seen).total_seconds() < _BUSY_SECONDS:
+        # Not by the wall clock, which may have been set in between.
+        heard, now = self._ingest.quiet_since, self._clock.monotonic()
+        if heard is not None and now - heard < _BUSY_SECONDS:
             self._events_lost += _LOST_AT_MOST
-            self._tasks.start_soon(self._archive_gap, seen, now)
+            until = self._clock.now()
+            self._tasks.start_soon(self._archive_gap, until - timedelta(seconds=now - heard), until)
 
     async def _archive_gap(self, since: datetime, until: datetime) -> None:
         reason = f"The client ended while events came in: up to {_LOST_AT_MOST} of them may be missing."
@@ -410,6 +412,10 @@ class LocalDevice(Acts, Topics):
     async def send(self, request: SendRequest) -> SendResult:
         """See `Device.send`."""
         return await self._outbox.send(request)
+
+    async def send_for(self, request: SendRequest, has_ended: Callable[[], bool]) -> SendResult:
+        """`send` for another process, which may end meanwhile (`has_ended`) without taking it back."""
+        return await self._outbox.send(request, has_ended=has_ended)
 
     async def resolve_number(self, number: str) -> str | None:
         """See `Device.resolve_number`."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from base64 import b64encode
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -22,7 +22,7 @@ from typing import Any, Final
 import anyio
 from anyio.abc import TaskGroup
 
-from whatsapp_mcp.archive import Archive, OutboxEntry
+from whatsapp_mcp.archive import CALL_KEY, Archive, OutboxEntry
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.compose import CallClient, Composed, compose
 from whatsapp_mcp.device.supervise import backoff
@@ -56,6 +56,8 @@ logger = logging.getLogger(__name__)
 
 _REPEATABLE: Final = frozenset({"reaction", "edit", "revoke", "vote"})
 """Contents that say what a message shall be like: said twice, it is no different."""
+_ENDING: Final = 1.0
+"""Seconds in which a process that cancels its calls is gone."""
 _RETURNS: Final = 5
 """How often a send goes back to the queue because the client ended."""
 _ENDED: Final = "The server ended between handing over and the answer."
@@ -97,16 +99,23 @@ class Outbox:
         self._traces = traces
         self._unanswered = unanswered
         self._wake = anyio.Event()
+        self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._lines: set[str] = set()
         self._handed_over: set[int] = set()
         self._returns: Counter[int] = Counter()
         self._slots = anyio.Semaphore(_LINES)
-        self._settled: dict[int, anyio.Event] = {}
+        self._waiting: defaultdict[int, set[anyio.Event]] = defaultdict(set)
         self._refusals: dict[int, WhatsAppError] = {}
         self.last_sent_at: datetime | None = None
 
-    async def send(self, request: SendRequest) -> SendResult:
-        """Accept a send and wait for its outcome, up to `request.wait` seconds; see `Device.send`."""
+    async def send(
+        self, request: SendRequest, *, has_ended: Callable[[], bool] = lambda: False
+    ) -> SendResult:
+        """Accept a send and wait for its outcome, up to `request.wait` seconds; see `Device.send`.
+
+        A caller that is cancelled takes back what is still queued. One that ends does not: neither this
+        process nor the one for which it asks (`has_ended`).
+        """
         if not self._linked():
             raise NotLinked("No phone is linked to this account.")
         if not request.queue and not self._online():
@@ -120,19 +129,21 @@ class Outbox:
             ) from error
         if _is_settled(entry):
             return entry.result
-        settled = self._settled.setdefault(entry.send_id, anyio.Event())
+        settled = anyio.Event()
+        self._waiting[entry.send_id].add(settled)
         self._wake.set()
         try:
             await within(self._clock, max(0.0, request.wait), lambda: _wait(settled))
         except BaseException:
-            if is_new:
-                with anyio.CancelScope(shield=True):
-                    await self._withdraw(entry.send_id)
+            if is_new or (request.idempotency_key or "").startswith(CALL_KEY):
+                self._given_up.append((entry.send_id, has_ended))
+                self._wake.set()
             raise
         finally:
+            self._waiting[entry.send_id].discard(settled)
+            if not self._waiting[entry.send_id]:
+                del self._waiting[entry.send_id]
             refusal = self._refusals.pop(entry.send_id, None) if is_new else None
-            if settled.is_set() or is_new:
-                self._settled.pop(entry.send_id, None)
         if refusal is not None:
             raise refusal
         return (await self._archive.outbox_get(entry.send_id)).result
@@ -141,8 +152,12 @@ class Outbox:
         kept = KEPT_FOR if request.queue else timedelta(seconds=max(1.0, request.wait))
         return self._clock.now() + kept
 
-    async def _withdraw(self, send_id: int) -> None:
+    async def _withdraw(self, send_id: int, has_ended: Callable[[], bool]) -> None:
         """The caller gave up: what was not yet handed over shall not go out later unseen."""
+        # A process that ends cancels its calls first.
+        await self._clock.sleep(_ENDING)
+        if has_ended():
+            return
         try:
             await self._archive.outbox_withdrawn(
                 send_id, "Cancelled by the caller before it was handed over."
@@ -166,6 +181,8 @@ class Outbox:
         async with anyio.create_task_group() as tasks:
             while True:
                 self._wake = anyio.Event()
+                while self._given_up:
+                    tasks.start_soon(self._withdraw, *self._given_up.pop())
                 await self._look_for_unknown()
                 await self._dispatch(tasks)
                 await within(self._clock, _LOOK_AGAIN, lambda: _wait(self._wake))
@@ -221,6 +238,9 @@ class Outbox:
             if _is_open(entry) and entry.send_id not in self._handed_over:
                 try:
                     await self._look_for(entry, entry.handed_to or "")
+                except InvalidArgument:
+                    logger.info("send %d was settled while it was looked for", entry.send_id)
+                    self._settle(entry.send_id)
                 except sqlite3.Error as error:
                     logger.warning("what became of send %d cannot be looked up: %s", entry.send_id, error)
 
@@ -343,14 +363,13 @@ class Outbox:
         self._refuse(entry.send_id, error)
 
     def _refuse(self, send_id: int, error: WhatsAppError) -> None:
-        if send_id in self._settled:
+        if send_id in self._waiting:
             self._refusals[send_id] = error
         self._settle(send_id)
 
     def _settle(self, send_id: int) -> None:
         self._returns.pop(send_id, None)
-        waiting = self._settled.get(send_id)
-        if waiting is not None:
+        for waiting in self._waiting.get(send_id, ()):
             waiting.set()
 
 
@@ -365,4 +384,4 @@ def _is_open(entry: OutboxEntry) -> bool:
 
 
 def _is_settled(entry: OutboxEntry) -> bool:
-    return entry.status not in {SendStatus.QUEUED, SendStatus.SENDING}
+    return entry.status not in {SendStatus.QUEUED, SendStatus.SENDING} and not _is_open(entry)
