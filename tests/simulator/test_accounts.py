@@ -44,6 +44,7 @@ async def test_the_same_seed_makes_the_same_people_ids_and_keys() -> None:
             group = wa.group("Boat", [ann, bob])
             sent = [await ann.says("hi"), await bob.says("ho", group)]
             return [
+                wa.environment()["WHATSAPP_SIMULATOR_NOISE_ROOT"],
                 ann.lid,
                 ann.identity,
                 bob.signed_prekey,

@@ -108,11 +108,16 @@ async def test_the_client_creates_and_changes_a_group(wa: WhatsApp, client: Neon
     await client.call(f"client.set_group_topic({address}, '', '', 'Where to?')")
     await client.call(f"client.set_group_announce({address}, True)")
     await client.call(f"client.set_group_locked({address}, True)")
+    await client.call(f"client.set_disappearing_timer({address}, __import__('datetime').timedelta(1))")
+    assert group.ephemeral == 86400
     assert (group.name, group.topic and group.topic[1], group.switches) == (
         "Long trip",
         "Where to?",
         {"announcement", "locked"},
     )
+    former = group.invite_code
+    await client.call(f"client.get_group_invite_link({address}, True)")
+    assert group.invite_code != former
     link = await client.call(f"client.get_group_invite_link({address})")
     assert link.endswith(group.invite_code)
     assert (await client.call(f"client.get_group_info_from_link('{link}')")).GroupName.Name == "Long trip"
@@ -152,6 +157,10 @@ async def test_changes_by_others_reach_the_client(wa: WhatsApp, client: NeonizeC
     assert (await changed()).Topic.Topic == "For all"
     group.switch("announcement", True)
     assert (await changed()).Announce.IsAnnounce
+    group.disappear(86400)
+    assert (await changed()).Ephemeral.DisappearingTimer == 86400
+    group.renew_invite()
+    assert (await changed()).NewInviteLink.endswith(group.invite_code)
     group.promote(wa.me)
     assert [each.User for each in (await changed()).Promote] == [wa.me.lid.user]
     group.remove(bob)

@@ -68,6 +68,39 @@ async def test_an_image_that_the_client_sends_is_uploaded_and_decrypted(
     assert shared_wa.media.open(received.message) == PNG
 
 
+_UPLOADED_AS = {"image": 0, "sticker": 0, "document": 3, "audio": 2, "voice": 2}  # others are videos: 1
+
+
+async def test_a_file_of_every_kind_that_the_client_sends_is_decrypted_with_its_fields(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    ann = shared_wa.person("Ann")
+    media_type = "__import__('neonize.utils.enum', fromlist=['x']).MediaType"
+    for kind in KINDS:
+        data = f"the {kind} of the client".encode() * 100
+        upload = await shared_client.call(
+            f"client.upload({data!r}, {media_type}({_UPLOADED_AS.get(kind, 1)}))"
+        )
+        message = (
+            shared_wa.media.attach(kind, b"its fields", seconds=3)
+            if kind == "voice"
+            else (shared_wa.media.attach(kind, b"its fields"))
+        )
+        ((_, part),) = message.ListFields()
+        part.URL, part.directPath, part.mediaKey = upload.url, upload.DirectPath, upload.MediaKey
+        part.fileSHA256, part.fileEncSHA256 = upload.FileSHA256, upload.FileEncSHA256
+        part.fileLength = len(data)
+        await shared_client.call(
+            f"client.send_message(jid('{ann.lid.user}', 'lid'), "
+            f"E2E.Message.FromString({message.SerializeToString()!r}))"
+        )
+        received = await ann.receives()
+        got = E2E.Message.FromString(received.message.SerializeToString())
+        got.ClearField("messageContextInfo")
+        assert got == message, kind
+        assert shared_wa.media.open(received.message) == data
+
+
 async def test_a_large_document_that_the_client_sends_is_whole(
     shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:

@@ -21,13 +21,13 @@ class Asked:
         self.wa = WhatsApp(seed=1)
         self.companion, self._link = logged_in(self.wa)
 
-    def query(self, xmlns: str, kind: str, *content: Node) -> Node:
+    def query(self, xmlns: str, kind: str, *content: Node, to: Jid = SERVER) -> Node:
         """The one answer to a query."""
         self._link.sent.clear()
-        attrs = {"id": "1", "xmlns": xmlns, "type": kind, "to": SERVER}
+        attrs = {"id": "1", "xmlns": xmlns, "type": kind, "to": to}
         login.accept(self.companion, Node("iq", attrs, content or None))
-        (answer,) = self._link.sent
-        assert (answer.tag, answer.get("id")) == ("iq", "1")
+        (answer,) = (each for each in self._link.sent if each.tag == "iq")
+        assert answer.get("id") == "1"
         return answer
 
 
@@ -130,6 +130,29 @@ def test_what_clients_say_by_the_way_is_answered(
 ) -> None:
     assert asked.query(xmlns, kind, *([content] if content else [])).get("type") == "result"
     assert asked.wa.log == []
+
+
+def test_who_asks_to_join_is_taken_in_or_not(asked: Asked) -> None:
+    ann, ben = asked.wa.person("Ann"), asked.wa.person("Ben")
+    group = asked.wa.group("Boat", [])
+    group.requests_to_join(ann)
+    group.requests_to_join(ben)
+    verdicts = [
+        Node(verdict, {}, [Node("participant", {"jid": party.lid})])
+        for verdict, party in (("approve", ann), ("reject", ben))
+    ]
+    asked.query("w:g2", "set", Node("membership_requests_action", {}, verdicts), to=group.jid)
+    assert set(group.members) == {asked.wa.me.lid, ann.lid}
+    assert group.requests == {}
+
+
+def test_who_may_add_members_is_set_by_admins(asked: Asked) -> None:
+    group = asked.wa.group("Boat", [asked.wa.person("Ann")])
+    asked.query("w:g2", "set", Node("member_add_mode", {}, "admin_add"), to=group.jid)
+    assert group.member_add_mode == "admin_add"
+    group.demote(asked.wa.me)
+    refused = asked.query("w:g2", "set", Node("member_add_mode", {}, "all_member_add"), to=group.jid)
+    assert found(refused, "error").get("code") == "403"
 
 
 def test_a_query_that_nobody_knows_is_refused_and_noted(asked: Asked) -> None:

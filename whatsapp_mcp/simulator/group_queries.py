@@ -138,7 +138,7 @@ def _invite(companion: Companion, iq: Node) -> Sequence[Node]:
 def _join_or_renew(companion: Companion, iq: Node) -> Sequence[Node]:
     if not iq.children[0].get("code"):
         group = _group(companion, iq)
-        group.renew_invite()
+        group.renew_invite(by=companion.phone)
         return [Node("invite", {"code": group.invite_code})]
     group = _by_code(companion, iq)
     if "membership_approval_mode" in group.switches:

@@ -65,12 +65,11 @@ class Group:
         self.member_add_mode = "all_member_add"
         self.ephemeral = 0
         self.requests: dict[Jid, Party] = {}
-        self.invite_code = ""
+        self.invite_code = self._new_code()
         self.parent: Jid | None = None
         self.is_community = False
         self.picture: Picture | None = None
         self.keys = GroupKeys(source.randbytes)
-        self.renew_invite()
         network.groups[self.jid] = self
 
     @property
@@ -82,10 +81,10 @@ class Group:
         """How stanzas name a member here."""
         return party.pn if self.addressing == "pn" else party.lid
 
-    def renew_invite(self) -> None:
+    def renew_invite(self, by: Party | None = None) -> None:
         """Make a new invite code; the old one is dead."""
-        alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
-        self.invite_code = "".join(self._random.choices(alphabet, k=22))
+        self.invite_code = self._new_code()
+        self._tell(by or self.founder, Node("invite", {"code": self.invite_code}))
 
     def add(self, *parties: Party, by: Party | None = None, reason: str | None = None) -> None:
         """Take people in; `by` is the founder when left out, `reason` `invite` for who came by link."""
@@ -179,6 +178,10 @@ class Group:
         """Tell the other members that they are in a new group."""
         members = [party for party in self.parties if party is not self.founder]
         self._tell(self.founder, Node("create", {}, [self.info()]), members)
+
+    def _new_code(self) -> str:
+        alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
+        return "".join(self._random.choices(alphabet, k=22))
 
     def _set_roles(self, tag: str, role: Role, parties: Iterable[Party], by: Party | None) -> None:
         changed = [self.members[each.lid] for each in parties if each.lid in self.members]

@@ -7,6 +7,7 @@ big-endian length and data. Three frames shake hands, each later one is an encry
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,6 +21,7 @@ from whatsapp_mcp.protobufs import Cert, Wa6
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.signal import xeddsa
 from whatsapp_mcp.simulator.signal.primitives import hkdf
+from whatsapp_mcp.simulator.signal.xeddsa import Random
 from whatsapp_mcp.simulator.websocket import MalformedFrame, WebSocket
 
 _HEADER = b"WA\x06\x03"
@@ -95,11 +97,11 @@ class Server:
         root_public: What a client must trust, 32 bytes.
     """
 
-    def __init__(self) -> None:
-        self._root = xeddsa.generate_private()
-        self._stranger = xeddsa.generate_private()
-        self._static = xeddsa.generate_private()
-        self._intermediate = xeddsa.generate_private()
+    def __init__(self, random: Random = os.urandom) -> None:
+        self._root = xeddsa.generate_private(random)
+        self._stranger = xeddsa.generate_private(random)
+        self._static = xeddsa.generate_private(random)
+        self._intermediate = xeddsa.generate_private(random)
         self.root_public = xeddsa.public_key(self._root)
 
     def _chain(self, root: bytes) -> bytes:

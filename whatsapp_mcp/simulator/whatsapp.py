@@ -39,7 +39,7 @@ class WhatsApp(Trouble):
         self.faults = Faults()
         self.network = Network(seed, self.faults, Phone)
         self._authority = Authority([_CHAT_HOST, f"*.{media.DOMAIN}", media.FALLBACK_HOST])
-        self._noise = Server()
+        self._noise = Server(self.network.random("noise").randbytes)
         self._proxy = Proxy(self._authority, self.faults, self.network.log, self._route, address)
         self._exit = AsyncExitStack()
         self._folder = Path()
