@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.tools import ToolManager
 from mcp.types import CallToolResult, InputRequiredResult
 
 import whatsapp_mcp
@@ -14,10 +16,11 @@ from whatsapp_mcp.server.registry import build
 from whatsapp_mcp.server.results import error_result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from mcp.server.context import ServerMiddleware
     from mcp.server.mcpserver import Context
+    from mcp.server.mcpserver.tools import Tool
 
     from whatsapp_mcp.server.call import ServicesSource
     from whatsapp_mcp.server.registry import ToolFunction
@@ -33,15 +36,46 @@ INSTRUCTIONS: Final = (
 )
 
 
+class Tools(ToolManager):
+    """The tools, built when they are first asked for: the handshake has to be answered soon."""
+
+    def __init__(self, make: Callable[[], list[Tool]]) -> None:
+        super().__init__()
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Mapping[str, Tool]:
+        return {tool.name: tool for tool in self._make()}
+
+    def get_tool(self, name: str) -> Tool | None:
+        """The tool of this name."""
+        return self._made.get(name)
+
+    def list_tools(self) -> list[Tool]:
+        """All of them."""
+        return list(self._made.values())
+
+
 class Application(MCPServer[Any]):
     """The SDK's server with our tools and our form of errors."""
+
+    def __init__(self, make: Callable[[], list[Tool]], middleware: Sequence[ServerMiddleware[Any]]) -> None:
+        super().__init__(
+            NAME,
+            title="WhatsApp",
+            version=whatsapp_mcp.__version__,
+            instructions=INSTRUCTIONS,
+            middleware=middleware,
+            log_level="WARNING",
+        )
+        self._tool_manager = Tools(make)
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         """Call a tool; an unknown name is answered in our form with the names there are."""
-        names = [tool.name for tool in self._tool_manager.list_tools()]
-        if name not in names:
+        if self._tool_manager.get_tool(name) is None:
+            names = [tool.name for tool in self._tool_manager.list_tools()]
             return error_result(_no_such_tool(name, names))
         return await super().call_tool(name, arguments, context)
 
@@ -76,13 +110,10 @@ def create(
     Raises:
         InvalidArgument: There is no such toolset.
     """
-    chosen = toolsets.load(selection) if functions is None else functions
-    return Application(
-        NAME,
-        title="WhatsApp",
-        version=whatsapp_mcp.__version__,
-        instructions=INSTRUCTIONS,
-        tools=build(chosen, source, output_schemas=output_schemas),
-        middleware=middleware,
-        log_level="WARNING",
-    )
+    toolsets.parse(selection)
+
+    def make() -> list[Tool]:
+        chosen = toolsets.load(selection) if functions is None else functions
+        return build(chosen, source, output_schemas=output_schemas)
+
+    return Application(make, middleware)

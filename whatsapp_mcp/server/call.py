@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from whatsapp_mcp.models import ConnectionState
-
 if TYPE_CHECKING:
     from whatsapp_mcp.archive.interface import ReadingArchive
     from whatsapp_mcp.device.protocol import Device, Devices
@@ -58,6 +56,8 @@ class Services:
             yield device
 
     async def _hosted(self) -> bool:
+        from whatsapp_mcp.models import ConnectionState
+
         async with self.devices.use() as device:
             status = await device.status()
         return status.hosted_by is not None or status.state is not ConnectionState.OFFLINE
