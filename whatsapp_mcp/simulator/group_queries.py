@@ -62,6 +62,7 @@ def _changed(change: _Change) -> Callable[[Companion, Node], Sequence[Node]]:
     return handle
 
 
+_TIMERS = {0, 24 * 3600, 7 * 24 * 3600, 90 * 24 * 3600}
 _ADMIN_ONLY = {
     "remove",
     "promote",
@@ -114,7 +115,10 @@ def _approval(group: Group, companion: Companion, node: Node) -> None:
 
 
 def _ephemeral(group: Group, companion: Companion, node: Node) -> None:
-    group.disappear(int(node.get("expiration", "0")), by=companion.phone)
+    seconds = int(node.get("expiration", "0"))
+    if seconds not in _TIMERS:
+        raise QueryError(400, "bad-request")
+    group.disappear(seconds, by=companion.phone)
 
 
 def _member_add_mode(group: Group, companion: Companion, node: Node) -> None:
