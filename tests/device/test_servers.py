@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
 import pytest
+from anyio import CancelScope
 
 from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
@@ -19,10 +20,11 @@ from whatsapp_mcp.device import endpoint, host
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.host import PROTOCOL
 from whatsapp_mcp.device.lock import HostLock
+from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.runtime import open_device
 from whatsapp_mcp.device.sending import send
-from whatsapp_mcp.errors import Busy, Denied, Unsupported
+from whatsapp_mcp.errors import Busy, Denied, NotConnected, Unsupported
 from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
@@ -329,3 +331,69 @@ async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
         with anyio.fail_after(10):
             got = [(await ann.receives()).id for _ in range(30 - len(unknown))]
         assert len(got) == len(set(got))
+
+
+async def until_sent(archive: ReadingArchive, send_id: int) -> SendStatus:
+    with anyio.fail_after(20):
+        while (  # noqa: ASYNC110
+            status := (await archive.send_report(send_id, send_id=True)).result.status
+        ) is SendStatus.QUEUED:
+            await anyio.sleep(0.02)
+    return status
+
+
+@asynccontextmanager
+async def asked_by_another_server(
+    archive: ReadingArchive, tmp_path: Path, request: SendRequest
+) -> AsyncIterator[tuple[Peer, CancelScope]]:
+    """Another server asks the host for a send, which has been accepted; the connection and that call."""
+    stream, secret = await endpoint.connect(Settings(home=home_of(tmp_path)).account_folder("default"))
+    call = CancelScope()
+
+    async def ask(peer: Peer) -> None:
+        with call, suppress(NotConnected):
+            body = OPERATIONS["send"].dump({"request": request})
+            await peer.call("send", body, deadline=60)
+
+    async with anyio.create_task_group() as tasks, Peer(stream, stream) as peer:
+        await peer.call("hello", {"protocol": PROTOCOL, "secret": secret}, deadline=5)
+        tasks.start_soon(ask, peer)
+        with anyio.fail_after(10):
+            await archive.wait_change(await archive.last_change(), 10)
+        yield peer, call
+
+
+async def test_a_send_that_waits_outlives_the_server_that_asked_for_it(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    request = SendRequest(str(ann.pn), TextContent("hello"), idempotency_key="k", wait=30)
+    async with linked(wa, server) as (devices, archive):
+        await wa.refuse()
+        await wa.cut()
+        await until(devices, ConnectionState.RECONNECTING)
+        async with asked_by_another_server(archive, tmp_path, request):
+            pass
+        wa.recover()
+        await until(devices, ConnectionState.ONLINE)
+        result = await send(devices, request)
+        assert result.status is SendStatus.SENT
+        assert [message.text for message in ann.inbox] == ["hello"]
+
+
+async def test_a_send_that_is_taken_back_while_it_waits_is_not_sent_until_asked_for_again(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    ann = wa.person("Ann")
+    request = SendRequest(str(ann.pn), TextContent("hello"), idempotency_key="k", wait=30)
+    async with linked(wa, server) as (devices, archive):
+        await wa.refuse()
+        await wa.cut()
+        await until(devices, ConnectionState.RECONNECTING)
+        async with asked_by_another_server(archive, tmp_path, request) as (_, call):
+            call.cancel()
+            assert await until_sent(archive, 1) is SendStatus.FAILED
+        wa.recover()
+        await until(devices, ConnectionState.ONLINE)
+        assert ann.inbox == []
+        assert (await send(devices, request)).status is SendStatus.SENT
