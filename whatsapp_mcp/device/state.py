@@ -1,4 +1,4 @@
-"""The link's state machine: every state, every event, every transition, and nothing else.
+"""The link's state machine: every state and every transition, and nothing else; its events are in `events.py`.
 
 `step(link, event, moment)` is pure: it answers the next `Link` and what the loop must do (`Effect`). The
 loop in `reconnect.py` feeds it events and does the effects; it decides nothing itself.
@@ -14,6 +14,33 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Final
 
+from whatsapp_mcp.device.events import (
+    Answered,
+    Banned,
+    ClientEvent,
+    Code,
+    Disconnected,
+    Doubtful,
+    Ended,
+    Event,
+    LinkAbandoned,
+    LinkAsked,
+    LoggedOut,
+    Online,
+    Opened,
+    Outdated,
+    Paired,
+    ProbeFailed,
+    ReconnectAsked,
+    Refused,
+    Replaced,
+    Started,
+    StartFailed,
+    Stuck,
+    Tick,
+    Unlinked,
+    Unstuck,
+)
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.models import ConnectionState as S
 
@@ -95,170 +122,6 @@ class Link:
     probing: bool = False
 
 
-# Events from outside the client.
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The host begins: `linked` says whether keys are stored."""
-
-    linked: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """Time has passed."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkAsked:
-    """Somebody wants to link a phone."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkAbandoned:
-    """Linking cannot go on."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unlinked:
-    """The person logged this companion out from here."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReconnectAsked:
-    """Somebody wants a new client now."""
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The loop has started the client `generation`."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class StartFailed:
-    """The client process could not be started."""
-
-    reason: str
-
-
-# Events of a client; each carries its generation.
-
-
-@dataclass(frozen=True, slots=True)
-class ClientEvent:
-    """Base of what a client reports."""
-
-    generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class Code(ClientEvent):
-    """A QR text or pairing code is out, good for `lifetime` seconds."""
-
-    lifetime: float
-
-
-@dataclass(frozen=True, slots=True)
-class Paired(ClientEvent):
-    """The phone accepted the companion; the login follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Online(ClientEvent):
-    """Logged in."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disconnected(ClientEvent):
-    """The connection is lost; the library tries again by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubtful(ClientEvent):
-    """Something that should have been answered was not."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answered(ClientEvent):
-    """WhatsApp answered a probe or a keep-alive."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeFailed(ClientEvent):
-    """WhatsApp did not answer the probe."""
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck(ClientEvent):
-    """The journal cannot be written."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unstuck(ClientEvent):
-    """The journal is written again."""
-
-
-@dataclass(frozen=True, slots=True)
-class LoggedOut(ClientEvent):
-    """WhatsApp ended the companion; its keys are worthless."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Replaced(ClientEvent):
-    """Another client took the session."""
-
-
-@dataclass(frozen=True, slots=True)
-class Banned(ClientEvent):
-    """A temporary ban; `seconds` until it ends."""
-
-    reason: str
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Outdated(ClientEvent):
-    """WhatsApp no longer takes this version of the client library."""
-
-
-@dataclass(frozen=True, slots=True)
-class Refused(ClientEvent):
-    """WhatsApp refused the login for any other reason."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ended(ClientEvent):
-    """The event pump has ended, the connect failed, or the process died."""
-
-    reason: str
-
-
-Event = (
-    Opened
-    | Tick
-    | LinkAsked
-    | LinkAbandoned
-    | Unlinked
-    | ReconnectAsked
-    | Started
-    | StartFailed
-    | ClientEvent
-)
 Step = tuple[Link, tuple[Effect, ...]]
 
 RESTING: Final = frozenset({S.UNLINKED, S.REPLACED, S.BANNED, S.OUTDATED, S.REFUSED})
