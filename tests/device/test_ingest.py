@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import cast
 
@@ -139,3 +141,27 @@ async def test_long_chunks_of_the_past_are_archived_one_by_one(folder: AccountFo
                     await anyio.lowlevel.checkpoint()
             tasks.cancel_scope.cancel()
         assert watched.asked == ["2 events", "2 events"]
+
+
+async def test_a_damaged_journal_is_put_aside_told_and_begun_anew(folder: AccountFolder) -> None:
+    append(folder, ev.message("A"), ev.message("B"))
+    async with open_archive(folder, write=True) as archive:
+        for expected in (2, 3):
+            ingest = Ingest(folder.inbox_db, archive, FakeClock())
+            await ingest.prepare()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ingest.run)
+                with anyio.fail_after(LIMIT):
+                    while await archive.position() < expected:
+                        await anyio.lowlevel.checkpoint()
+                tasks.cancel_scope.cancel()
+            if expected == 2:
+                folder.inbox_db.write_bytes(b"no database" * 1000)
+                await ingest.prepare()
+                assert append(folder, ev.message("C")) == 3
+        page = await archive.messages()
+    assert {message.message_id for message in page.items} == {"A", "B", "C"}
+    assert (folder.path / "inbox.db.damaged").exists()
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        ((reason,),) = db.execute("SELECT reason FROM gaps").fetchall()
+    assert "damaged" in reason

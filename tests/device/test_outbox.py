@@ -429,6 +429,21 @@ async def test_a_queued_send_expires_with_a_reason(folder: AccountFolder) -> Non
         assert it.wire.handed_over == []
 
 
+async def test_what_is_queued_when_the_phone_is_unlinked_never_goes_out_from_the_next_one(
+    folder: AccountFolder,
+) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        queued = await it.outbox.send(text("hello", wait=0))
+        assert queued.status is SendStatus.QUEUED
+        it.wire.linked = False
+        it.outbox.poke()
+        await it.until(queued.send_id, SendStatus.FAILED)
+        assert "unlinked" in ((await it.archive.outbox_get(queued.send_id)).reason or "")
+        it.wire.linked = it.wire.online = True
+        assert (await it.outbox.send(text("another"))).status is SendStatus.SENT
+        assert len(it.wire.handed_over) == 1
+
+
 async def test_the_next_host_goes_on_with_what_is_queued(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as first:
         result = await first.outbox.send(text("hello", wait=0))

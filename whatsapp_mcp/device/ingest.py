@@ -30,6 +30,7 @@ BATCH_BYTES: Final = 1 << 20
 """Payload after which a transaction takes no further event: a chunk of history or two."""
 _INDEX_MERGED: Final = "index_merged"
 """Key of the archive's note that the search index was merged after the first history sync."""
+_DAMAGED: Final = "The journal was damaged: what had been received and not yet archived is missing."
 _LOOK_AGAIN: Final = 5.0
 """Seconds after which the journal is looked at although nobody announced anything."""
 _RETRY_CAP: Final = 10.0
@@ -96,8 +97,26 @@ class Ingest:
         self._position = await self._archive.position()
         self.last_event_at = (await self._archive.statistics()).last
         await self._look_at_history()
+        try:
+            await self._look_at_journal()
+        except sqlite3.OperationalError:
+            raise  # a full disk or a lock: it passes, and the file is as it should be
+        except sqlite3.DatabaseError as error:
+            logger.error("the journal is damaged (%s): it is put aside and begun anew", error)
+            self._put_journal_aside()
+            await self._look_at_journal()
+            now = self._clock.now()
+            await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
+
+    async def _look_at_journal(self) -> None:
         async with self._journal() as journal:
             await anyio.to_thread.run_sync(self._align, journal)
+
+    def _put_journal_aside(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            path = self._path.with_name(self._path.name + suffix)
+            if path.exists():
+                path.replace(path.with_name(f"{self._path.name}.damaged{suffix}"))
 
     def _align(self, journal: Journal) -> None:
         if journal.last_seq() < self._position:

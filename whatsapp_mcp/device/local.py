@@ -222,6 +222,7 @@ class LocalDevice(Acts, Topics):
                 self._ingest_trouble(self._trouble)
         if before.linked and not after.linked:
             self._owner = None
+            self._outbox.poke()
         # While a code is awaited or shown, its absence is told by its absence.
         reason = None if after.state is ConnectionState.LINKING else after.reason
         self._linking.enter(after.state, reason, self._owner.number if self._owner else None)

@@ -190,15 +190,19 @@ class Outbox:
     async def _dispatch(self, tasks: TaskGroup) -> None:
         entries = await self._archive.outbox_unsettled()
         for entry in entries:
-            if entry.status is SendStatus.QUEUED and self._is_late(entry):
-                await self._expire(entry)
+            if entry.status is not SendStatus.QUEUED:
+                continue
+            if not self._linked():
+                # The next phone may be another person's.
+                await self._give_up(entry, NotLinked("The phone was unlinked before it went out."))
+            elif self._is_late(entry):
+                await self._give_up(entry, NotConnected("It expired before the link to WhatsApp came back."))
         if self._online():
             for chat in self._heads(entries).keys() - self._lines:
                 self._lines.add(chat)
                 tasks.start_soon(self._serve, chat, tasks)
 
-    async def _expire(self, entry: OutboxEntry) -> None:
-        error = NotConnected("It expired before the link to WhatsApp came back.")
+    async def _give_up(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         try:
             await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
         except InvalidArgument:
