@@ -16,7 +16,7 @@ from whatsapp_mcp.server.registry import build
 from whatsapp_mcp.server.results import error_result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from mcp.server.context import ServerMiddleware
     from mcp.server.mcpserver import Context
@@ -44,16 +44,16 @@ class Tools(ToolManager):
         self._make = make
 
     @cached_property
-    def _made(self) -> Mapping[str, Tool]:
+    def _made(self) -> dict[str, Tool]:
         return {tool.name: tool for tool in self._make()}
 
     def get_tool(self, name: str) -> Tool | None:
         """The tool of this name."""
-        return self._made.get(name)
+        return self._made.get(name) or super().get_tool(name)
 
     def list_tools(self) -> list[Tool]:
-        """All of them."""
-        return list(self._made.values())
+        """All of them, then those that were added to the application (conformance fixtures)."""
+        return [*self._made.values(), *super().list_tools()]
 
 
 class Application(MCPServer[Any]):
