@@ -69,9 +69,18 @@ async def test_another_process_links_writes_reads_and_disturbs(tmp_path: Path) -
         assert f"{event.Info.MessageSource.Chat.User}@g.us" == boat["jid"]
         await client.call(f"client.send_message(jid('{ann['number'].lstrip('+')}'), 'hello Ann')")
         got = await call("receives", who="Ann")
-        assert got["text"] == "hello Ann"
+        assert got["text"] == got["message"]["extendedTextMessage"]["text"] == "hello Ann"
         await call("reads", who="Ann", id=got["id"])
         await client.wait("Receipt")
+        place = {"locationMessage": {"degreesLatitude": 1.5, "degreesLongitude": 2.5, "name": "Here"}}
+        await call("says", who="Ann", message=place)
+        await client.wait("Message", lambda event: event.Message.locationMessage.name == "Here")
+        reacted = await call("act", who="Ann", what="reacts", arguments=[got["id"], "👍"])
+        assert reacted == (await client.wait("Message")).Info.ID
+        await call("act", who="Boat", what="rename", arguments=["Ship"])
+        assert (await client.wait("GroupInfoEvent")).Name.Name == "Ship"
+        await call("act", who="Boat", what="remove", arguments=["@Ann"])
+        await client.wait("GroupInfoEvent", lambda event: bool(event.Leave))
         await call("fault", name="failure", reason=402)
         await call("fault", name="cut")
         await client.wait("TemporaryBan")
@@ -84,6 +93,12 @@ async def test_bad_calls_are_refused_by_name() -> None:
             await call("says", who="Bob", text="x")
         with pytest.raises(InvalidArgument, match="not a fault"):
             await call("fault", name="__init__")
+        await call("person", name="Ann")
+        for what in ("_sessions.clear", "flies", "__init__", "network.accounts.clear"):
+            with pytest.raises(InvalidArgument, match="cannot"):
+                await call("act", who="Ann", what=what)
+        with pytest.raises(InvalidArgument, match="no message"):
+            await call("says", who="Ann", message={"nonsense": 1})
         with pytest.raises(InvalidArgument, match="unexpected keyword"):
             await call("person", name="Ann", colour="red")
         with pytest.raises(Rejected, match="not a linking code"):

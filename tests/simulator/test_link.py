@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import anyio.to_thread
 import pytest
 
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.adv import LinkingError
+from whatsapp_mcp.simulator.launcher import trusting
 
 pytestmark = pytest.mark.anyio
 
@@ -62,22 +65,6 @@ async def test_a_killed_client_logs_in_again_from_its_database(wa: WhatsApp, tmp
     assert arrived == sent
 
 
-async def test_two_companions_of_one_phone_see_each_others_messages(wa: WhatsApp, tmp_path: Path) -> None:
-    ann = wa.person("Ann")
-    async with neonize_client(wa, tmp_path / "a.db") as a, neonize_client(wa, tmp_path / "b.db") as b:
-        await linked(wa, a)
-        await b.connect()
-        await wa.me.scan(await b.qr())
-        await b.wait("Connected")
-        await ann.says("to both")
-        await a.message("to both")
-        await b.message("to both")
-        await a.call(f"client.send_message(jid('{ann.pn.user}'), 'from one of two')")
-        copy = await b.message("from one of two")
-    assert (await ann.receives()).text == "from one of two"
-    assert copy.Info.MessageSource.IsFromMe
-
-
 def _copied(folder: Path) -> Path:
     """A copy of the client's database, in a folder of its own."""
     copy = folder / "copy"
@@ -100,6 +87,43 @@ async def test_the_same_session_from_a_second_client_replaces_the_first(
         await ann.says("to the second")
         await second.message("to the second")
     assert list(wa.me.companions) == [1]
+
+
+def _patched(wa: WhatsApp, folder: Path) -> Path:
+    """The client library on a path of its own, with a shared library that trusts `wa`."""
+    spec = find_spec("neonize")
+    assert spec is not None
+    assert spec.origin is not None
+    package = folder / "neonize"
+    package.mkdir(parents=True)
+    for each in Path(spec.origin).parent.iterdir():
+        if each.suffix == ".so":
+            shutil.copy(wa.trusting(each), package)
+        else:
+            (package / each.name).symlink_to(each)
+    return folder
+
+
+async def test_a_copy_in_which_the_root_key_is_replaced_needs_nothing_more(
+    wa: WhatsApp, tmp_path: Path
+) -> None:
+    class Wired:
+        def environment(self) -> dict[str, str]:
+            """As for a program in Go, which reads neither of the two that are left out."""
+            given = wa.environment()
+            del given["WHATSAPP_SIMULATOR_NOISE_ROOT"]
+            return {**given, "PYTHONPATH": str(path)}
+
+    path = await anyio.to_thread.run_sync(_patched, wa, tmp_path / "patched")
+    async with neonize_client(Wired(), tmp_path / "client.db") as client:
+        await linked(wa, client)
+
+
+def test_what_does_not_hold_the_root_key_is_not_copied(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_bytes(b"ELF")
+    with pytest.raises(InvalidArgument, match="not built on whatsmeow"):
+        trusting(program, tmp_path, bytes(32))
 
 
 async def test_nothing_in_an_ordinary_life_makes_the_library_warn(

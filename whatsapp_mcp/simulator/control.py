@@ -6,10 +6,16 @@ method does not know are errors.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import isawaitable, ismethod
+from pathlib import Path
 from typing import Any
 
+from anyio import to_thread
+from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, Rejected
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.adv import LinkingError
 from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
@@ -20,6 +26,9 @@ from whatsapp_mcp.simulator.whatsapp import WhatsApp
 
 _FAULTS = frozenset(name for name in vars(Trouble) if not name.startswith("_")) - {"send", "send_raw"}
 """What `fault` may name."""
+
+_PARTS = {"app_state", "history"}
+"""What of somebody `act` reaches into."""
 
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
 
@@ -48,6 +57,8 @@ class Control:
             "reads": self.reads,
             "receipt": self.receipt,
             "inbox": self.inbox,
+            "act": self.act,
+            "trusting": self.trusting,
             "fault": self.fault,
             "log": self.log,
         }
@@ -83,13 +94,24 @@ class Control:
         """Wait until no companion of the account is logged in."""
         await self._phone(account).offline(timeout)
 
-    async def says(self, who: str, text: str, to: str = "me", at: int | None = None) -> str:
-        """Let somebody, or an account's phone, write to somebody or to a group; the message id."""
+    async def says(
+        self,
+        who: str,
+        text: str = "",
+        to: str = "me",
+        at: int | None = None,
+        message: dict[str, Any] | None = None,
+    ) -> str:
+        """Let somebody, or an account's phone, write to somebody or to a group; the message id.
+
+        In place of a text it may be any `message` (`E2E.Message` in the JSON form of protobuf).
+        """
         sender, target = self._party(who), self._chat(to)
+        content = text if message is None else _parsed(message)
         if isinstance(sender, Phone):
-            return await sender.says(target, text, at=at)
+            return await sender.says(target, content, at=at)
         assert isinstance(sender, Person)
-        return await sender.says(text, target, at=at)
+        return await sender.says(content, target, at=at)
 
     async def receives(self, who: str, timeout: float = 10.0) -> dict[str, Any]:
         """The next message that somebody gets, decrypted."""
@@ -111,6 +133,30 @@ class Control:
         """Every message that somebody got, decrypted."""
         return [_told(each) for each in self._party(who).inbox]
 
+    async def act(self, who: str, what: str, arguments: Sequence[Any] = ()) -> Any:
+        """Call a method of a person, group or account by its name (`reacts`, `rename`, `app_state.pin` ...).
+
+        Arguments that begin with `@` are the people and groups of that name. The answer is told if it is
+        plain.
+        """
+        *path, name = what.split(".")
+        target: Any = self._chat(who)
+        for each in path:
+            target = getattr(target, each, None) if each in _PARTS else None
+        method = getattr(target, name, None)
+        if name.startswith("_") or not ismethod(method):
+            raise InvalidArgument(f"{who} cannot {what!r}.", "See docs/simulator.md.")
+        try:
+            result = method(*(self._meant(each) for each in arguments))
+            answer = await result if isawaitable(result) else result
+        except (TypeError, LookupError, ValueError) as error:
+            raise InvalidArgument(f"{what}: {error!r}.", "See docs/simulator.md.") from error
+        return answer if isinstance(answer, str | int | float | list) else None
+
+    async def trusting(self, program: str) -> str:
+        """A copy of a Go program built on whatsmeow that trusts this WhatsApp; its path."""
+        return str(await to_thread.run_sync(self._whatsapp.trusting, Path(program)))
+
     async def fault(self, name: str, **arguments: Any) -> None:
         """Call the method of `WhatsApp` that has that name, with these arguments."""
         if name not in _FAULTS:
@@ -125,6 +171,10 @@ class Control:
     async def log(self) -> list[dict[str, str]]:
         """What clients did that a faultless one would not."""
         return [{"kind": each.kind, "detail": each.detail} for each in self._whatsapp.log]
+
+    def _meant(self, argument: Any) -> Any:
+        named = isinstance(argument, str) and argument.startswith("@")
+        return self._chat(argument.removeprefix("@")) if named else argument
 
     def _entered(self, name: str, party: Party) -> dict[str, str]:
         self._named[name] = self._named[party.number] = party
@@ -163,7 +213,15 @@ def _told(received: Received) -> dict[str, Any]:
         "sender": str(received.sender),
         "chat": str(received.chat),
         "timestamp": received.timestamp,
+        "message": MessageToDict(received.message),
     }
+
+
+def _parsed(message: dict[str, Any]) -> E2E.Message:
+    try:
+        return ParseDict(message, E2E.Message())
+    except ParseError as error:
+        raise InvalidArgument(f"That is no message: {error}.", "Give E2E.Message in JSON.") from error
 
 
 def _checked(name: str, method: Callable[..., Awaitable[Any]]) -> Method:

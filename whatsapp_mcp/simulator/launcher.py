@@ -1,12 +1,18 @@
-"""How a client in another process is pointed at the simulator: by its environment alone."""
+"""How a client in another process is pointed at the simulator.
+
+A client in Python that uses neonize needs its environment alone. A program in Go has the Noise root key that
+it trusts within itself: it is run from a copy in which that key is replaced.
+"""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
-from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
 
 _LAUNCH = Path(__file__).with_name("launch")
+_TRUSTED = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
 
 
 def environment(proxy_url: str, ca_file: Path, noise_root: bytes) -> dict[str, str]:
@@ -35,3 +41,23 @@ def environment(proxy_url: str, ca_file: Path, noise_root: bytes) -> dict[str, s
         "PYTHONPATH": os.pathsep.join([str(_LAUNCH), *([inherited] if inherited else [])]),
         "WHATSAPP_SIMULATOR_NOISE_ROOT": noise_root.hex(),
     }
+
+
+def trusting(program: Path, folder: Path, noise_root: bytes) -> Path:
+    """Make a copy of a Go program or library built on whatsmeow that trusts the simulator; its path.
+
+    Args:
+        program: The file; it is not changed.
+        folder: Where the copy goes, under the same name.
+        noise_root: The 32-byte key that signs the simulator's Noise certificates.
+
+    Raises:
+        InvalidArgument: The file does not hold WhatsApp's root key exactly once.
+    """
+    content = program.read_bytes()
+    if content.count(_TRUSTED) != 1:
+        raise InvalidArgument(f"{program.name} is not built on whatsmeow.", "Name the executable itself.")
+    copy = folder / program.name
+    copy.write_bytes(content.replace(_TRUSTED, noise_root))
+    shutil.copymode(program, copy)
+    return copy

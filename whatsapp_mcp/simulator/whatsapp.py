@@ -66,6 +66,16 @@ class WhatsApp(Trouble):
         """The variables that make any client process built on neonize use this WhatsApp."""
         return launcher.environment(self._proxy.url, self._folder / "ca.pem", self._noise.root_public)
 
+    def trusting(self, program: Path) -> Path:
+        """A copy of a Go program or library built on whatsmeow that trusts this WhatsApp.
+
+        It lasts as long as this object, and needs `environment` too.
+
+        Raises:
+            InvalidArgument: The file does not hold WhatsApp's root key exactly once.
+        """
+        return launcher.trusting(program, self._folder, self._noise.root_public)
+
     @property
     def log(self) -> list[Remark]:
         """What clients did that a faultless one would not: a test's last look."""
