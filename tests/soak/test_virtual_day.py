@@ -66,6 +66,9 @@ class Sends:
     async def outbox_get(self, send_id: int) -> OutboxEntry:
         return outbox.get(self._db, send_id)
 
+    async def outbox_last_sent(self) -> datetime | None:
+        return outbox.last_sent(self._db)
+
     async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
         return outbox.unsettled(self._db)
 
@@ -350,7 +353,7 @@ async def test_a_day_of_random_faults_leaves_one_client_true_sends_and_no_growth
             assert day.sizes() == before
             await compare(day)
     assert things > 300
-    assert day.loop.link.generation > 50
+    assert day.loop.link.generation > 20
 
 
 async def compare(day: Day) -> None:
