@@ -335,6 +335,20 @@ async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFold
         assert it.wire.handed_over == [ANN, ANN]
 
 
+async def test_a_change_is_not_made_again_once_another_companion_is_linked(folder: AccountFolder) -> None:
+    async with rig(folder) as it:
+        sent = await it.outbox.send(text("hello"))
+        assert sent.message_id is not None
+        it.wire.raises = Busy("The client ended.")
+        result = await it.outbox.send(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
+        await it.until(result.send_id, SendStatus.UNKNOWN)
+        it.wire.registration += 1
+        it.wire.renew()
+        it.outbox.poke()
+        assert (await it.outbox.send(text("next"))).status is SendStatus.SENT
+        assert await it.status(result.send_id) is SendStatus.UNKNOWN
+
+
 async def test_a_change_that_would_show_twice_is_not_made_again(folder: AccountFolder) -> None:
     async with rig(folder) as it:
         sent = await it.outbox.send(text("hello"))

@@ -167,6 +167,7 @@ class Outbox:
 
     async def recover(self) -> None:
         """What the last host had handed over without an answer is unknown from now on."""
+        self.last_sent_at = await self._archive.outbox_last_sent()
         for entry in await self._archive.outbox_unsettled():
             if entry.status is SendStatus.SENDING:
                 await self._archive.outbox_unknown(entry.send_id, _ENDED)
@@ -257,7 +258,7 @@ class Outbox:
         if not is_over:
             if found != entry.message_id:
                 await self._archive.outbox_unknown(entry.send_id, entry.reason or _ENDED, message_id=found)
-        elif entry.request.content.kind in _REPEATABLE or await self._traces.was_not_sent(
+        elif self._may_repeat(entry, handed_to) or await self._traces.was_not_sent(
             handed_to, entry.request.chat, entry.secret, found
         ):
             await self._take_back(entry)
@@ -265,6 +266,9 @@ class Outbox:
             reason = entry.reason or _ENDED
             await self._archive.outbox_unknown(entry.send_id, reason, message_id=found, traceable=False)
             self._settle(entry.send_id)
+
+    def _may_repeat(self, entry: OutboxEntry, handed_to: str) -> bool:
+        return entry.request.content.kind in _REPEATABLE and self._traces.is_of_this_device(handed_to)
 
     async def _take_back(self, entry: OutboxEntry) -> None:
         """It has not gone out: it is next again, unless it ends every client that it is given to."""

@@ -96,6 +96,10 @@ class Traces:
         """Whether nothing that was handed over then can still go out."""
         return self._ended(int(handed_to.split()[2]))
 
+    def is_of_this_device(self, handed_to: str) -> bool:
+        """Whether the companion of then is still the one that is linked."""
+        return handed_to.split()[1] == self._here().split()[1]
+
     async def message_id(self, secret: bytes) -> str | None:
         """The id that a message has got, if the library came as far as giving it one.
 
