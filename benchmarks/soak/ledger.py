@@ -23,6 +23,7 @@ from whatsapp_mcp.simulator.people import Person
 _NOT_HANDED_OVER: Final = "acknowledged by the client library and not handed over when its process ended"
 _UNDECRYPTABLE: Final = "the client library could not decrypt it; a placeholder stands in the archive"
 _UNLINKED: Final = "a change made while unlinked: the simulated phone's history tells of messages only"
+_AGAIN: Final = "a change that means the same however often it is made, made again after its client had ended"
 
 LOST_AT_MOST: Final = 101
 """Messages that the library may have acknowledged and not handed over when its process ends."""
@@ -222,6 +223,8 @@ class _Outgoing:
         verdict = self._verdict
         rows = self._kept.sends.get(sent.words, [])
         got = [self._got(person, sent.words) for person in sent.readers]
+        if sent.target is not None or sent.kind == "reaction":
+            got = self._once(sent, rows, got)
         verdict.received += sum(bool(each) for each in got)
         told = [
             str(answer.data.get("status"))
@@ -257,11 +260,21 @@ class _Outgoing:
         else:
             self._complain(sent, f"is still {row.status}")
 
+    def _once(self, sent: Sent, rows: list[Row], got: list[dict[str, Received]]) -> list[dict[str, Received]]:
+        """Of a change that arrived more than once, the last one, which is no different from the others."""
+        if not any(len(each) > 1 for each in got):
+            return got
+        self._verdict.explained[_AGAIN].append(sent.words)
+        last = rows[-1].message_id if rows else None
+        return [{last: each[last]} if last in each else dict(list(each.items())[-1:]) for each in got]
+
     def _got(self, person: Person, said: str) -> dict[str, Received]:
         """What a person got that says this; one message id counts once, as on a real phone."""
         if person not in self._inboxes:
             inbox = self._inboxes[person] = defaultdict[str, dict[str, Received]](dict)
             for received in person.inbox:
+                if received.sender != self._wa.me.lid:
+                    continue
                 inbox[words.of_message(received.message)][received.id] = received
         return self._inboxes[person].get(said, {})
 
