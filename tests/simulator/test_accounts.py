@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
+from tests.simulator.neonize_client import NeonizeClient, neonize_client
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -96,14 +96,6 @@ async def test_another_host_is_refused_and_noted(wa: WhatsApp, tolerated: list[s
         await stream.send(b"CONNECT example.org:443 HTTP/1.1\r\n\r\n")
         assert (await stream.receive()).startswith(b"HTTP/1.1 403")
     assert [(each.kind, each.detail) for each in wa.log] == [("refused host", "example.org:443")]
-
-
-async def test_linking_twice_replaces_nothing(wa: WhatsApp, tmp_path: Path) -> None:
-    async with neonize_client(wa, tmp_path / "a.db") as a:
-        await linked(wa, a)
-    async with neonize_client(wa, tmp_path / "b.db") as b:
-        await linked(wa, b)
-    assert list(wa.me.companions) == [1, 2]
 
 
 async def test_an_error_in_a_test_leaves_as_itself() -> None:

@@ -50,6 +50,7 @@ async def test_a_companion_that_is_linked_later_gets_what_the_first_one_sends(
     async with neonize_client(wa, tmp_path / "other.db") as later:
         await linked(wa, later)
         await settled(wa)
+        assert list(wa.me.companions) == [1, 2]
         await client.call(send.format("after"))
         await later.message("after")
         assert wa.me.companion is not None

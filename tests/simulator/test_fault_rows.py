@@ -40,7 +40,7 @@ ROWS = (
     (
         "failure closed at once",
         "wa.failure(402, at_once=True)",
-        "simulator/test_faults.py::before_its_reason",
+        "simulator/test_faults.py::do_not_log_out",
     ),
     ("wrong Noise certificate", "wa.bad_certificate()", "simulator/test_faults.py::first_connect"),
     ("websocket refused", "wa.websocket_status(403)", "simulator/test_faults.py::first_connect"),

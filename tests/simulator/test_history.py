@@ -81,7 +81,10 @@ async def test_push_names_of_everybody_arrive(shared_wa: WhatsApp, shared_client
     await shared_client.eventually(source, lambda contact: contact.PushName == "Ann")
 
 
-async def test_what_both_sides_said_on_the_simulator_is_history(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_what_both_sides_said_on_the_simulator_is_history(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    wa, client = shared_wa, shared_client
     ann = wa.person("Ann")
     group = wa.group("Trip", [ann])
     await ann.says("one", at=NOW)

@@ -127,8 +127,9 @@ def test_what_does_not_hold_the_root_key_is_not_copied(tmp_path: Path) -> None:
 
 
 async def test_nothing_in_an_ordinary_life_makes_the_library_warn(
-    wa: WhatsApp, client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
+    wa, client = shared_wa, shared_client
     ann = wa.person("Ann")
     group = wa.group("Boat", [ann])
     for turn in range(2):

@@ -48,8 +48,9 @@ def test_other_answers_are_read_for_their_use_only(use_case: UseCase) -> None:
 
 @pytest.mark.anyio
 async def test_the_real_client_reads_votes_in_direct_chats_and_groups(
-    wa: WhatsApp, client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
+    wa, client = shared_wa, shared_client
     ann = wa.person("Ann")
     for to in (None, wa.group("Boat", [ann])):
         poll = await ann.says(kinds.poll("When?", ["today", "tomorrow"], bytes(32)), to)
