@@ -9,6 +9,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from whatsapp_mcp.archive.facts import Flag
+
 SECOND = 20
 """Bits of a message's id below the second: the order of arrival within it."""
 
@@ -85,8 +87,10 @@ class _Dump:
             return self._who(value)
         if name == "chat_id" or (table, name) == ("chats", "id"):
             return self._chats.get(value, f"no chat {value}")
-        if name in ("message_id", "last_id", "read_id", "up_to"):
+        if name == "message_id":
             return self._messages.get(value, f"no message {value}")
+        if name in ("last_id", "read_id", "up_to"):
+            return value >> SECOND
         return value
 
     def _said(self) -> list[tuple[Any, ...]]:
@@ -101,10 +105,8 @@ class _Dump:
                 (
                     *self._messages[row["id"]],
                     row["id"] >> SECOND,
-                    *(
-                        row[name]
-                        for name in ("kind", "flags", "text", "reply_wa_id", "edited_at", "revoked_at")
-                    ),
+                    row["flags"] & ~Flag.TWICE,
+                    *(row[name] for name in ("kind", "text", "reply_wa_id", "edited_at", "revoked_at")),
                     json.dumps(details, sort_keys=True),
                     row["id"] in indexed,
                 )

@@ -218,7 +218,9 @@ async def test_of_two_names_the_newest_counts_whichever_was_told_first(archive: 
 
 
 @pytest.mark.parametrize("older_first", [True, False])
-async def test_an_older_list_of_members_does_not_undo_a_newer_one(archive: Archive, older_first: bool) -> None:
+async def test_an_older_list_of_members_does_not_undo_a_newer_one(
+    archive: Archive, older_first: bool
+) -> None:
     def listed(seq: int, at: int, *people: str) -> ev.Event:
         more = HistorySync.Conversation(ID=GROUP)
         for person in people:

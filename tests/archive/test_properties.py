@@ -146,7 +146,14 @@ PLACES = {
     "a chat with one person": world.direct(ANA, ANA_LID, "A") + world.mappings(),
     "a group": world.group() + world.mappings(),
     "a number that moved": world.moved() + world.mappings(),
-    "everything": [*world.direct(ANA, ANA_LID, "A"), *world.group(), *world.moved(), *world.mappings()],
+    "calls, settings, names and the past": world.other_things() + world.mappings(),
+    "everything": [
+        *world.direct(ANA, ANA_LID, "A"),
+        *world.group(),
+        *world.moved(),
+        *world.mappings(),
+        *world.other_things(),
+    ],
 }
 
 
@@ -168,7 +175,7 @@ async def whole(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]
         return dump(folder.archive_db)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 @pytest.mark.parametrize("introduced", [True, False])
 @pytest.mark.parametrize("place", PLACES)

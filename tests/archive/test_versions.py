@@ -276,3 +276,44 @@ async def test_a_sealed_reaction_to_our_own_send_is_opened(archive: Archive, tol
     message = await archive.message("P1")
     assert [reaction.emoji for reaction in message.reactions] == ["🎉"]
     assert message.details is None
+
+
+def edited_in_the_past(text: str, at: int) -> Any:
+    body = E2E.Message()
+    change = body.editedMessage.message.protocolMessage
+    change.type, change.key.ID, change.timestampMS = E2E.ProtocolMessage.MESSAGE_EDIT, "A1", at * 1000
+    change.editedMessage.conversation = text
+    return ev.history(ev.conversation([ev.web_message("A1", body)]))
+
+
+@pytest.mark.parametrize("original", ["never", "first", "last"])
+async def test_a_message_that_the_phone_hands_over_edited_is_shown(archive: Archive, original: str) -> None:
+    events = [edited_in_the_past("hello", NOON + 60), edited_in_the_past("hello!", NOON + 70)]
+    if original != "never":
+        events.insert(0 if original == "first" else 2, ev.message("A1", "helo"))
+    await archive.ingest(journal(events))
+    message = await only(archive)
+    assert (message.text, message.edited_at) == ("hello!", datetime.fromtimestamp(NOON + 70, UTC))
+    earlier = ["hello"] if original == "never" else ["helo", "hello"]
+    assert [text for _, text in await archive.edits("A1")] == earlier
+    assert len((await archive.search("hello")).items) == 1
+
+
+@pytest.mark.parametrize("later_first", [False, True])
+async def test_of_two_times_that_are_told_of_a_message_the_earlier_counts(
+    archive: Archive, folder: AccountFolder, later_first: bool
+) -> None:
+    copies = [ev.message("A1", "mine", sender=None, at=NOON + second) for second in (5, 0)]
+    between = ev.message("A2", "theirs", at=NOON + 2)
+    await archive.ingest(journal([*(copies if later_first else copies[::-1]), between]))
+    page = await archive.messages()
+    assert [(m.message_id, int(m.timestamp.timestamp())) for m in page.items] == [
+        ("A2", NOON + 2),
+        ("A1", NOON),
+    ]
+    assert (await archive.message(1)).text == "mine"
+    assert (await archive.chats()).items[0].unread == 1
+    assert len((await archive.search("mine")).items) == 1
+    assert await archive.check() == ()
+    with closing(sqlite3.connect(folder.raw_db)) as db:
+        assert {row[0] >> 20 for row in db.execute("SELECT message_id FROM raw")} == {NOON, NOON + 2}

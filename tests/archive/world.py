@@ -1,5 +1,6 @@
 """A small world of people, chats and what can happen there: each event is fixed, so that they meet.
 
+Copies of one message may tell different times; the earliest counts.
 No two messages of a chat are of the same second: within one, messages stay in the order of their arrival.
 """
 
@@ -115,7 +116,8 @@ def direct(pn: str, lid: str, tag: str) -> list[Raw]:
                 ev.reaction(mine, "👍", chat=chat, alt=alt, at=NOON + 35),
             ]
         found += [
-            ev.undecryptable(f"{tag}3", chat=chat, at=NOON + 20),
+            ev.undecryptable(f"{tag}3", chat=chat, at=NOON + 25),
+            ev.message(mine, f"text mine {tag}", chat=chat, sender=None, at=NOON + 11),
             ev.reaction(mine, "", chat=chat, at=NOON + 36),
             ev.reaction(theirs, "❤️", chat=chat, sender=None, at=NOON + 37),
             ev.receipt(mine, kind="DELIVERED", chat=chat, at=NOON + 30),
@@ -238,3 +240,84 @@ def mappings() -> list[Raw]:
         ev.history(ev.conversation([], chat=BOB, more=chat)),
         Raw(EventCode.DEVICE, device.SerializeToString()),
     ]
+
+
+def call(step: str, wa_id: str, caller: str, at: int, alt: str | None = None, reason: str = "") -> Raw:
+    """A step of a call."""
+    kinds: dict[str, tuple[EventCode, Any]] = {
+        "offer": (EventCode.CALL_OFFER, Neonize.CallOffer),
+        "accept": (EventCode.CALL_ACCEPT, Neonize.CallAccept),
+        "terminate": (EventCode.CALL_TERMINATE, Neonize.CallTerminate),
+    }
+    code, kind = kinds[step]
+    event = kind()
+    meta = event.basicCallMeta
+    ev.jid(getattr(meta, "from"), caller)
+    ev.jid(meta.callCreator, caller)
+    if alt is not None:
+        ev.jid(meta.callCreatorAlt, alt)
+    meta.timestamp, meta.callID = at, wa_id
+    if step == "terminate":
+        event.reason = reason
+    return Raw(code, event.SerializePartialToString())
+
+
+def other_things() -> list[Raw]:
+    """Calls, settings, names, stars, statuses, channels, and messages of the past that were changed since."""
+    found: list[Raw] = []
+    channel = "120363000000000007@newsletter"
+    for sender, other in ((ANA, ANA_LID), (ANA_LID, ANA)):
+        for alt in (None, other):
+            found += [
+                call("offer", "CALL1", sender, NOON + 300, alt),
+                call("accept", "CALL2", sender, NOON + 305, alt),
+                call("terminate", "CALL1", sender, NOON + 310, alt, "timeout"),
+                call("offer", "CALL2", sender, NOON + 301, alt),
+                ev.message(
+                    "ST1", "text status", chat="status@broadcast", sender=sender, alt=alt, at=NOON + 70
+                ),
+                ev.message("O1", "text x", chat=sender, alt=alt, name="Ann", at=NOON + 80),
+                ev.message("O2", "text y", chat=sender, alt=alt, name="Anna", at=NOON + 81),
+            ]
+            setting: Any = E2E.Message()
+            setting.protocolMessage.type, setting.protocolMessage.ephemeralExpiration = 3, 86_400
+            found.append(ev.message("EP1", setting, chat=sender, alt=alt, at=NOON + 82))
+            off: Any = E2E.Message()
+            off.protocolMessage.type, off.protocolMessage.ephemeralExpiration = 3, 0
+            found.append(ev.message("EP2", off, chat=sender, alt=alt, at=NOON + 83))
+        starred = ev.web_message("O1", "text x", chat=sender, at=NOON + 80, name="Ann")
+        starred.starred = True
+        edited: Any = E2E.Message()
+        change = edited.editedMessage.message.protocolMessage
+        change.type, change.key.ID, change.timestampMS = 14, "O2", (NOON + 200) * 1000
+        change.editedMessage.conversation = "text y, edited"
+        newest = ev.web_message("O2", edited, chat=sender, at=NOON + 81)
+        deleted = ev.web_message("O1", chat=sender, at=NOON + 80)
+        deleted.ClearField("message")
+        deleted.messageStubType, deleted.revokeMessageTimestamp = 1, NOON + 210
+        found += [
+            ev.history(ev.conversation([starred], chat=sender, unread=3, name="Ana Silva")),
+            ev.history(ev.conversation([newest], chat=sender)),
+            ev.history(ev.conversation([deleted], chat=sender)),
+        ]
+    found += [
+        ev.message("CH1", "text of the channel", chat=channel, sender=channel, at=NOON + 90),
+        ev.message(
+            "CH1", "text of the channel, edited", chat=channel, sender=channel, at=NOON + 95, edit="3"
+        ),
+        ev.reaction("CH1", "👍", chat=channel, sender=None, at=NOON + 96),
+    ]
+    for n, name in enumerate(("Club", "Book Club")):
+        info: Any = Neonize.GroupInfoEvent()
+        ev.jid(info.JID, GROUP)
+        info.Name.Name, info.Timestamp = name, NOON + 400 + n
+        ev.jid(info.Sender, ANA_LID if n else ANA)
+        found.append(Raw(EventCode.GROUP_INFO, info.SerializePartialToString()))
+    for n, (joined, person) in enumerate(((True, BOB), (False, BOB_LID), (True, ANA), (False, ANA))):
+        info = Neonize.GroupInfoEvent()
+        ev.jid(info.JID, GROUP)
+        ev.jid((info.Join if joined else info.Leave).add(), person)
+        info.Timestamp = NOON + 410 + n
+        ev.jid(info.Sender, person)
+        found.append(Raw(EventCode.GROUP_INFO, info.SerializePartialToString()))
+    return found

@@ -68,6 +68,10 @@ class Flag(IntEnum):
     EPHEMERAL = 16
     BROADCAST = 32
     LINK = 64
+    ONLY_EDITED = 128
+    """Only an edit of it is here, not what it said first."""
+    TWICE = 256
+    """Two copies became this one, so more than one ref leads to it."""
 
 
 class NameKind(IntEnum):

@@ -295,3 +295,4 @@ class Identities:
         if chat is not None:
             versions.settle_where(db, "chat_id", chat[0])
             receipts.apply_early(db, chat[0])
+            merge.refresh_chat(db, chat[0])

@@ -81,13 +81,18 @@ class Ingest:
         """Raw protobufs of new messages: message id to (event code, payload)."""
         return self._messages.raw
 
-    def erased(self) -> dict[int, str | None]:
-        """Messages whose raw protobuf must go, with their downloaded files; asked once, at the end."""
-        found: dict[int, str | None] = dict(
-            self._db.execute("SELECT message_id, path FROM raw_gone").fetchall()
-        )
+    def raw_changes(self) -> list[tuple[int, str | None, int | None]]:
+        """Messages whose raw protobuf must go, with their downloaded files, or gets another id.
+
+        Asked once, at the end; what is in `raw` then is of messages that keep it.
+        """
+        found = self._db.execute("SELECT message_id, path, becomes FROM raw_gone").fetchall()
         if found:
             self._db.execute("DELETE FROM raw_gone")
+        for message, _, _ in found:
+            kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
+            if message in self.raw and self._db.execute(kept, (message,)).fetchone() is None:
+                del self.raw[message]
         return found
 
     @property

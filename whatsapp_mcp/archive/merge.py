@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import sqlite3
 
-from whatsapp_mcp.archive.facts import MEMBERS, PLACEHOLDERS, UNREAD_SQL
+from whatsapp_mcp.archive import index
+from whatsapp_mcp.archive.facts import MEMBERS, PLACEHOLDERS, UNREAD_SQL, Flag
 from whatsapp_mcp.archive.names import searchable
+from whatsapp_mcp.archive.schema import ID_BITS
 
 _BETTER = {
     "reactions": "(o.at, o.emoji) > (k.at, k.emoji)",
@@ -157,29 +159,43 @@ def _move_states(
 def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) -> None:
     other = "sender_id" if column == "chat_id" else "chat_id"
     twins = db.execute(
-        f"""SELECT k.id, k.kind, l.id, l.kind FROM messages AS l JOIN messages AS k
+        f"""SELECT k.id, l.id FROM messages AS l JOIN messages AS k
         ON k.{column} = ? AND k.wa_id = l.wa_id AND k.{other} = l.{other} WHERE l.{column} = ?""",  # noqa: S608
         (keep, lose),
     ).fetchall()
-    for kept, kept_kind, lost, lost_kind in twins:
-        lost_is_better = kept_kind in PLACEHOLDERS and lost_kind not in PLACEHOLDERS
-        drop_twin(db, *((lost, kept) if lost_is_better else (kept, lost)))
+    for kept, lost in twins:
+        unite(db, kept, lost)
     db.execute(f"UPDATE messages SET {column} = ? WHERE {column} = ?", (keep, lose))  # noqa: S608
 
 
-def drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
+def is_provisional(kind: int, flags: int) -> bool:
+    """Whether a message keeps the place for a better copy of itself."""
+    return kind in PLACEHOLDERS or bool(flags & Flag.ONLY_EDITED)
+
+
+def unite(db: sqlite3.Connection, one: int, other: int) -> int:
+    """Make two copies of a message one: the better content at the earlier time; answers its id."""
+    rows: list[tuple[int, int, int]] = db.execute(
+        "SELECT id, kind, flags FROM messages WHERE id IN (?, ?)", (one, other)
+    ).fetchall()
+    provisional = {message: is_provisional(kind, flags) for message, kind, flags in rows}
+    stays, goes = (other, one) if provisional[one] and not provisional[other] else (one, other)
+    at = min(stays, goes) >> ID_BITS
+    _drop_twin(db, stays, goes)
+    return retime(db, stays, at) if at < stays >> ID_BITS else stays
+
+
+def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     """Delete the second copy of one message; its ref leads to the first."""
+    _lead_refs(db, goes, stays)
     db.execute(
-        """UPDATE messages AS s SET flags = s.flags | g.flags,
+        """UPDATE messages AS s SET flags = s.flags | (g.flags & ~?) | ?,
             revoked_at = coalesce(s.revoked_at, g.revoked_at),
             via = CASE WHEN s.via IS NULL OR g.via IS NULL THEN NULL ELSE s.via END
         FROM messages AS g WHERE s.id = ? AND g.id = ?""",
-        (stays, goes),
+        (int(Flag.ONLY_EDITED), int(Flag.TWICE), stays, goes),
     )
-    db.execute("UPDATE refs SET message_id = ? WHERE message_id = ?", (stays, goes))
-    db.execute("UPDATE read_marks SET up_to = ? WHERE up_to = ?", (stays, goes))
-    db.execute("UPDATE chats SET read_id = ? WHERE read_id = ?", (stays, goes))
-    db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (stays, goes))
+    _lead_marks(db, goes, stays)
     db.execute("DELETE FROM fts WHERE rowid = ?", (goes,))
     db.execute(
         """UPDATE media AS s SET path = coalesce(s.path, g.path) FROM media AS g
@@ -187,9 +203,46 @@ def drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
         (stays, goes),
     )
     db.execute("DELETE FROM media WHERE message_id = ?", (goes,))
-    db.execute("INSERT OR IGNORE INTO raw_gone VALUES (?, NULL)", (goes,))
+    db.execute("INSERT OR REPLACE INTO raw_gone VALUES (?, NULL, NULL)", (goes,))
     chat = db.execute("DELETE FROM messages WHERE id = ? RETURNING chat_id", (goes,)).fetchall()[0][0]
     recount_unread(db, chat)
+
+
+def retime(db: sqlite3.Connection, message: int, at: int) -> int:
+    """Put a message at an earlier time, which another copy of it told; answers its new id."""
+    first = at << ID_BITS
+    row = db.execute(
+        "SELECT coalesce(max(id) + 1, ?1) FROM messages WHERE id BETWEEN ?1 AND ?2",
+        (first, first + (1 << ID_BITS) - 1),
+    ).fetchone()
+    new = int(row[0])
+    _lead_refs(db, message, new)
+    db.execute("UPDATE messages SET id = ? WHERE id = ?", (new, message))
+    db.execute("UPDATE media SET message_id = ? WHERE message_id = ?", (new, message))
+    _lead_marks(db, message, new)
+    db.execute(
+        """UPDATE chats AS c SET read_id = max(read_id, (SELECT coalesce(max(id), 0) FROM messages
+        WHERE chat_id = c.id AND sender_id = 0)) WHERE read_id = ?""",
+        (new,),
+    )
+    db.execute("INSERT OR REPLACE INTO raw_gone VALUES (?, NULL, ?)", (message, new))
+    index.drop(db, message)
+    index.refresh(db, new)
+    return new
+
+
+def _lead_refs(db: sqlite3.Connection, old: int, new: int) -> None:
+    ref, flags = db.execute("SELECT ref, flags FROM messages WHERE id = ?", (old,)).fetchone()
+    if flags & Flag.TWICE:
+        db.execute("UPDATE refs SET message_id = ? WHERE message_id = ?", (new, old))
+    else:
+        db.execute("UPDATE refs SET message_id = ? WHERE ref = ?", (new, ref))
+
+
+def _lead_marks(db: sqlite3.Connection, old: int, new: int) -> None:
+    db.execute("UPDATE read_marks SET up_to = ? WHERE up_to = ?", (new, old))
+    db.execute("UPDATE chats SET read_id = ? WHERE read_id = ?", (new, old))
+    db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (new, old))
 
 
 def follow(db: sqlite3.Connection, wa_id: str, chats: tuple[int, int], persons: tuple[int, int]) -> None:

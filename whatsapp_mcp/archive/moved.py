@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Final
 
 from whatsapp_mcp.archive import index, merge, receipts, versions, votes
-from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, OWNER, PLACEHOLDERS
+from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, OWNER
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import ChatKind
 
@@ -159,15 +159,13 @@ def _orphans(db: sqlite3.Connection, chats: dict[int, int], wa_id: str | None) -
 
 def _move(db: sqlite3.Connection, message: int, chat: int, sender: int) -> bool:
     """Lead a message to a chat and a sender, where it may be already; whether anything changed."""
-    kind, wa_id = db.execute("SELECT kind, wa_id FROM messages WHERE id = ?", (message,)).fetchone()
+    (wa_id,) = db.execute("SELECT wa_id FROM messages WHERE id = ?", (message,)).fetchone()
     twin = db.execute(
-        "SELECT id, kind FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ? AND id != ?",
+        "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ? AND id != ?",
         (chat, wa_id, sender, message),
     ).fetchone()
     if twin is not None:
-        better = twin[1] in PLACEHOLDERS and kind not in PLACEHOLDERS
-        merge.drop_twin(db, *((message, twin[0]) if better else (twin[0], message)))
-        message = message if better else twin[0]
+        message = merge.unite(db, twin[0], message)
     changed = db.execute(
         "UPDATE messages SET chat_id = ?1, sender_id = ?2 WHERE id = ?3 AND (chat_id, sender_id) != (?1, ?2)",
         (chat, sender, message),

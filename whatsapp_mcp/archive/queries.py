@@ -235,6 +235,7 @@ def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str]
     return tuple(
         (rows.time_of(found) if at == 0 else rows.moment(at // 1000) or rows.time_of(found), text)
         for at, text in versions[:-1]
+        if at or text
     )
 
 

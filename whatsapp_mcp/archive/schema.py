@@ -13,8 +13,9 @@ RAW_VERSION: Final = 1
 ID_BITS: Final = 20
 """Bits of a message's id below the seconds."""
 
-RAW_GONE: Final = "CREATE TEMP TABLE IF NOT EXISTS raw_gone (message_id INTEGER PRIMARY KEY, path TEXT)"
-"""Messages whose raw form and downloaded file must go, noted while a batch is written."""
+RAW_GONE: Final = """CREATE TEMP TABLE IF NOT EXISTS raw_gone (
+    message_id INTEGER PRIMARY KEY, path TEXT, becomes INTEGER)"""
+"""Messages whose raw form and downloaded file must go, or get another id, noted while a batch is written."""
 
 
 def create_index(db: sqlite3.Connection) -> None:

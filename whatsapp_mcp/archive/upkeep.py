@@ -31,18 +31,24 @@ def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> list[str]:
     Returns:
         Downloaded files that must go once the archive has committed.
     """
-    erased = batch.erased()
-    if not batch.raw and not erased:
+    changes = batch.raw_changes()
+    if not batch.raw and not changes:
         return []
-    wait = bool(erased) or batch.unknown
+    wait = bool(changes) or batch.unknown
     raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
     with transaction(raw):
+        for message, _, becomes in changes:
+            if becomes is None:
+                raw.execute("DELETE FROM raw WHERE message_id = ?", (message,))
+            else:
+                raw.execute(
+                    "UPDATE OR REPLACE raw SET message_id = ? WHERE message_id = ?", (becomes, message)
+                )
         raw.executemany(
             "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
             [(message, code, payload) for message, (code, payload) in sorted(batch.raw.items())],
         )
-        raw.executemany("DELETE FROM raw WHERE message_id = ?", [(message,) for message in erased])
-    return [path for path in erased.values() if path is not None]
+    return [path for _, path, _ in changes if path is not None]
 
 
 def redecode(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:

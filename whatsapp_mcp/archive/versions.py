@@ -6,7 +6,7 @@ import sqlite3
 from typing import Literal
 
 from whatsapp_mcp.archive import index
-from whatsapp_mcp.archive.facts import PLACEHOLDERS
+from whatsapp_mcp.archive.facts import PLACEHOLDERS, Flag
 
 
 def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:
@@ -30,7 +30,11 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
     ).fetchone()
     if latest is None or latest[0] == 0 or (edited_at == latest[0] // 1000 and text == latest[1]):
         return None
-    db.execute("INSERT OR IGNORE INTO edits VALUES (?, ?, ?, 0, ?)", (*key, text))
+    db.execute(
+        """INSERT INTO edits VALUES (?, ?, ?, 0, ?)
+        ON CONFLICT DO UPDATE SET text = iif(?, excluded.text, text)""",
+        (*key, text, edited_at is None),
+    )
     db.execute(
         "UPDATE messages SET text = ?, edited_at = ? WHERE id = ?", (latest[1], latest[0] // 1000, message)
     )
@@ -49,12 +53,13 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
         (message,),
     )
     db.execute(
-        """UPDATE messages SET text = '', details = NULL, flags = 0, revoked_at = ?, edited_at = NULL
-        WHERE id = ?""",
-        (at, message),
+        """UPDATE messages SET text = '', details = NULL, flags = flags & ?, revoked_at = ?,
+        edited_at = NULL WHERE id = ?""",
+        (int(Flag.TWICE), at, message),
     )
     db.execute(
-        "INSERT OR IGNORE INTO raw_gone SELECT ?1, (SELECT path FROM media WHERE message_id = ?1)", (message,)
+        "INSERT OR REPLACE INTO raw_gone SELECT ?1, (SELECT path FROM media WHERE message_id = ?1), NULL",
+        (message,),
     )
     db.execute("DELETE FROM media WHERE message_id = ?", (message,))
     index.drop(db, message)

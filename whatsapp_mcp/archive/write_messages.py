@@ -6,11 +6,10 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, index, moved, receipts, versions
+from whatsapp_mcp.archive import feed, index, merge, moved, receipts, versions
 from whatsapp_mcp.archive.facts import (
     KIND_NUMBER,
     OWNER,
-    PLACEHOLDERS,
     Content,
     EditFact,
     Flag,
@@ -24,7 +23,7 @@ from whatsapp_mcp.models import MessageKind
 
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
  reply_wa_id, details, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
-_LOOK_UP = """SELECT m.id, m.kind, m.revoked_at, m.via,
+_LOOK_UP = """SELECT m.id, m.kind, m.flags, m.revoked_at, m.via,
  EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
  OR EXISTS (SELECT 1 FROM edits WHERE chat_id = ?1 AND wa_id = ?2),
  EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2),
@@ -63,7 +62,7 @@ class MessageWriter:
             self._identities.sender(fact.sender, fact.at),
         )
         content = fact.content
-        message, kind, revoked_at, via, *earlier = self._db.execute(
+        message, kind, flags, revoked_at, via, *earlier = self._db.execute(
             _LOOK_UP, (chat, fact.wa_id, sender)
         ).fetchone()
         if message is None:
@@ -72,7 +71,10 @@ class MessageWriter:
             self.duplicates += 1
             if via is not None and self._identities.via(fact.chat, fact.sender) is None:
                 self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
-            if kind in PLACEHOLDERS and KIND_NUMBER[content.kind] not in PLACEHOLDERS:
+            if fact.at < message >> ID_BITS:
+                message = self._retime(message, fact.at, chat)
+            better = not merge.is_provisional(KIND_NUMBER[content.kind], content.flags)
+            if better and merge.is_provisional(kind, flags):
                 self._replace(message, fact, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
@@ -123,15 +125,25 @@ class MessageWriter:
             feed.tell(db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
         return message
 
+    def _retime(self, message: int, at: int, chat: int) -> int:
+        self._last_id.clear()
+        new = merge.retime(self._db, message, at)
+        if message in self.raw:
+            self.raw[new] = self.raw.pop(message)
+        self.touched.add(chat)
+        return new
+
     def _replace(self, message: int, fact: MessageFact, chat: int, sender: int) -> None:
         """Put a message into the place that was kept for it."""
         content = fact.content
         details = self._details(content, chat)
         self._db.execute(
-            "UPDATE messages SET kind = ?, flags = ?, text = ?, reply_wa_id = ?, details = ? WHERE id = ?",
+            """UPDATE messages SET kind = ?, flags = ? | (flags & ?), text = ?, reply_wa_id = ?, details = ?,
+            edited_at = NULL WHERE id = ?""",
             (
                 KIND_NUMBER[content.kind],
                 content.flags,
+                int(Flag.TWICE),
                 content.text,
                 content.reply_to,
                 _dump(details),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
@@ -15,6 +16,7 @@ from whatsapp_mcp.archive.decode.stubs import stub_content
 from whatsapp_mcp.archive.facts import (
     ChatFact,
     Content,
+    EditFact,
     Fact,
     Flag,
     HistoryFact,
@@ -128,7 +130,8 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
     origin = Origin(chat, author, author, key.ID, at, live=False)
     for name, part in found:
         if name in ADDONS:
-            return facts + addon(name, part, origin)
+            changes = addon(name, part, origin)
+            return facts + [fact for change in changes for fact in (*_only_edited(change, at), change)]
     content = content_of(found, flags, value.messageSecret or secret) or stub_content(value)
     if content is None:
         return facts
@@ -143,6 +146,14 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
     if value.messageStubType == 1 or value.revokeMessageTimestamp:
         facts.append(RevokeFact(chat, author, key.ID, seconds(value.revokeMessageTimestamp, at)))
     return facts + _attached(value, chat, author, at)
+
+
+def _only_edited(fact: Fact, at: int) -> list[Fact]:
+    """The place of a message of which the phone has kept the newest text alone."""
+    if not isinstance(fact, EditFact):
+        return []
+    content = replace(fact.content, text="", flags=fact.content.flags | Flag.ONLY_EDITED)
+    return [MessageFact(fact.chat, fact.sender, fact.wa_id, at, content, live=False)]
 
 
 def _author(value: Any, chat: str) -> str | None:
