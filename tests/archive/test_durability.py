@@ -17,6 +17,7 @@ from tests.archive.events import NOON, journal
 from tests.archive.power import ForgetfulDisk
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -88,6 +89,37 @@ async def test_a_power_failure_loses_nothing_that_was_acknowledged(tmp_path: Pat
                 copy = tmp_path / f"after-{turn}"
                 disk.crash(folder.path, copy, rng)
                 check(copy / "archive.db", position)
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_power_failure_keeps_the_raw_form_of_what_is_not_understood_and_none_of_what_was_deleted(
+    tmp_path: Path, seed: int
+) -> None:
+    rng = random.Random(seed)
+    folder = AccountFolder("default", tmp_path / "home" / "accounts" / "default")
+    with ForgetfulDisk() as disk:
+        async with open_archive(folder, write=True) as archive:
+            position, unknown, deleted = 0, set[str](), set[str]()
+            for turn in range(rng.randrange(5, 20)):
+                name = f"K{turn}"
+                batch = [ev.message(name, f"secret {name} ", at=NOON + turn)]
+                if rng.random() < 0.5:
+                    batch.append(ev.revoke(name, at=NOON + turn + 1))
+                    deleted.add(name)
+                if rng.random() < 0.5:
+                    strange = E2E.Message()
+                    strange.paymentInviteMessage.expiryTimestamp = 1
+                    batch.append(ev.message(f"U{turn}", strange, at=NOON + turn))
+                    unknown.add(f"U{turn}")
+                position = (await archive.ingest(journal(batch, after=position))).position
+                copy = tmp_path / f"after-{turn}"
+                disk.crash(folder.path, copy, rng)
+                with closing(sqlite3.connect(copy / "raw.db")) as raw:
+                    assert raw.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+                    payloads = [row[0] for row in raw.execute("SELECT payload FROM raw")]
+                assert {one for one in unknown if any(one.encode() in found for found in payloads)} == unknown
+                secrets = [f"secret {one} ".encode() for one in deleted]
+                assert not [one for one in secrets if any(one in found for found in payloads)]
 
 
 async def test_what_was_written_by_a_newer_version_is_refused(folder: AccountFolder) -> None:
