@@ -198,6 +198,20 @@ async def test_the_end_of_a_server_leaves_no_process_and_no_socket(
         await wa.me.offline()
 
 
+async def test_damaged_keys_are_told_and_a_phone_can_be_linked_at_once(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    keys = Settings(home=home_of(tmp_path)).account_folder().client_db
+    async with linked(wa, server):
+        pass
+    for path in keys.parent.glob(f"{keys.name}*"):
+        path.unlink()
+    keys.write_bytes(b"no database" * 1000)
+    async with server() as (devices, _):
+        assert "damaged" in ((await until(devices, ConnectionState.UNLINKED)).reason or "")
+        await link(wa, devices)
+
+
 async def test_a_stale_socket_is_no_obstacle(server: Open, tmp_path: Path) -> None:
     folder = Settings(home=home_of(tmp_path)).account_folder()
     folder.create()

@@ -217,7 +217,7 @@ def test_a_client_that_dies_right_after_each_login_is_not_restarted_without_end(
 
 def test_linking_that_expires_leaves_nothing() -> None:
     link, effects = after(Link(S.UNLINKED, T0), m.LinkAsked(), m.Started(1), m.Code(1, 60.0), seconds=0)
-    assert (link.state, effects) == (S.LINKING, [Effect.START])
+    assert (link.state, effects) == (S.LINKING, [Effect.FORGET, Effect.START])
     link, effects = after(link, m.Tick(), seconds=66)
     assert (link.state, link.linked, effects) == (S.UNLINKED, False, [Effect.STOP, Effect.FORGET])
     assert link.reason

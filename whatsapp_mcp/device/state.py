@@ -64,6 +64,7 @@ RETRY_CAP: Final = 60.0
 REFUSED_BASE: Final = 30.0
 REFUSED_CAP: Final = 900.0
 _NO_CODE: Final = "WhatsApp has not given a code yet."
+_NO_KEYS: Final = "The last linking was not finished, or its keys were lost or damaged."
 _CODE_EXPIRED: Final = "The code expired before a phone took it."
 BAN_CHECK: Final = 60.0
 """Seconds between looks at the wall clock while banned: it may be set."""
@@ -217,7 +218,7 @@ def _while_online(link: Link, event: ClientEvent, moment: Moment) -> Step:
 def _opened(link: Link, moment: Moment) -> Step:
     """A host takes over what the one before left: its resting states and its count of failures stay."""
     if not link.linked:
-        reason = link.reason if link.state is S.UNLINKED else None
+        reason = link.reason if link.state is S.UNLINKED else _NO_KEYS
         return _enter(link, S.UNLINKED, reason, moment), ()
     if link.state is S.REPLACED:
         return replace(link, timer=None), ()
@@ -234,7 +235,9 @@ def _opened(link: Link, moment: Moment) -> Step:
 def _link_asked(link: Link, moment: Moment) -> Step:
     if link.linked or link.state is S.LINKING:
         return link, ()
-    return _start(replace(link, failures=0, flaps=0), S.LINKING, _NO_CODE, moment)
+    asked, effects = _start(replace(link, failures=0, flaps=0), S.LINKING, _NO_CODE, moment)
+    # Damaged keys would keep the client from beginning.
+    return asked, (Effect.FORGET, *effects)
 
 
 def _is_due(link: Link, moment: Moment) -> bool:
