@@ -98,6 +98,23 @@ async def test_another_host_is_refused_and_noted(wa: WhatsApp, tolerated: list[s
     assert [(each.kind, each.detail) for each in wa.log] == [("refused host", "example.org:443")]
 
 
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0", "::", "10.0.0.1", "192.168.1.5", "203.0.113.7", "2001:db8::1"]
+)
+def test_no_address_but_loopback_is_listened_on(address: str) -> None:
+    with pytest.raises(ValueError, match="loopback only"):
+        WhatsApp(address=address)
+
+
+async def test_another_loopback_address_can_be_chosen() -> None:
+    async with WhatsApp(address="127.0.0.7") as wa:
+        host, _, port = wa.environment()["HTTPS_PROXY"].removeprefix("http://").rpartition(":")
+        assert host == "127.0.0.7"
+        await (await anyio.connect_tcp(host, int(port))).aclose()
+        with pytest.raises(OSError, match=r"."):
+            await anyio.connect_tcp("127.0.0.1", int(port))
+
+
 async def test_an_error_in_a_test_leaves_as_itself() -> None:
     with pytest.raises(ZeroDivisionError):
         async with WhatsApp():

@@ -287,11 +287,6 @@ async def test_what_is_malformed_or_unknown_is_survived(
     await client.message("still there")
 
 
-def test_only_loopback_is_listened_on() -> None:
-    with pytest.raises(ValueError, match="loopback"):
-        WhatsApp(address="0.0.0.0")
-
-
 async def test_a_duplicated_message_is_the_same_twice(
     shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:

@@ -76,7 +76,8 @@ class Proxy:
     @property
     def url(self) -> str:
         """The value of `HTTPS_PROXY`."""
-        return f"http://{self._address}:{self.port}"
+        host = f"[{self._address}]" if ":" in self._address else self._address
+        return f"http://{host}:{self.port}"
 
     def cut(self) -> None:
         """Reset every TCP connection."""
