@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.soak.run import Outcome
+from benchmarks.soak.watch import Holding
 
 _SHOWN: Final = 20
 PROMISED: Final = {
@@ -66,7 +67,13 @@ def _kept_promise(heals: list[float], limit: float) -> str:
 def _growth(outcome: Outcome) -> Iterator[str]:
     yield f"{'first → last quarter (medians)':<34}{'MB':>16}{'threads':>12}{'files':>12}{'sockets':>12}"
     for role, (first, last) in outcome.growth.quarters().items():
-        yield (
-            f"{role:<34}{f'{first.memory:g} → {last.memory:g}':>16}{f'{first.threads} → {last.threads}':>12}"
-            f"{f'{first.files} → {last.files}':>12}{f'{first.sockets} → {last.sockets}':>12}"
-        )
+        yield _change(role, first, last)
+    for role, (seconds, first, last) in outcome.growth.oldest().items():
+        yield _change(f"{role} that lived {seconds:.0f} s", first, last)
+
+
+def _change(what: str, first: Holding, last: Holding) -> str:
+    return (
+        f"{what:<34}{f'{first.memory:g} → {last.memory:g}':>16}{f'{first.threads} → {last.threads}':>12}"
+        f"{f'{first.files} → {last.files}':>12}{f'{first.sockets} → {last.sockets}':>12}"
+    )

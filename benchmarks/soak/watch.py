@@ -25,6 +25,16 @@ class Holding:
     sockets: int
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a process held `at` so many seconds after the start."""
+
+    at: float
+    role: str
+    pid: int
+    held: Holding
+
+
 def holding(pid: int) -> Holding | None:
     """What a process holds now; None when it is gone."""
     folder = _PROC / str(pid)
@@ -73,7 +83,7 @@ def _state(pid: int) -> str | None:
 class Growth:
     """Looks at processes by role over time, and how the last quarter compares with the first."""
 
-    looks: list[tuple[float, str, Holding]] = field(default_factory=list[tuple[float, str, Holding]])
+    looks: list[Look] = field(default_factory=list["Look"])
     _seen: dict[int, int] = field(default_factory=dict[int, int])
 
     def look(self, at: float, roles: Mapping[str, list[int]]) -> None:
@@ -83,17 +93,36 @@ class Growth:
                 self._seen[pid] = self._seen.get(pid, 0) + 1
                 held = holding(pid)
                 if held is not None and self._seen[pid] > SETTLED:
-                    self.looks.append((at, role, held))
+                    self.looks.append(Look(at, role, pid, held))
 
     def quarters(self) -> dict[str, tuple[Holding, Holding]]:
         """By role: the medians of the first and of the last quarter of all looks at it."""
         found: dict[str, tuple[Holding, Holding]] = {}
-        for role in sorted({role for _, role, _ in self.looks}):
-            held = [each for _, of, each in self.looks if of == role]
+        for role in self._roles():
+            held = [look.held for look in self.looks if look.role == role]
             quarter = len(held) // 4
             if quarter:
                 found[role] = _median(held[:quarter]), _median(held[-quarter:])
         return found
+
+    def oldest(self) -> dict[str, tuple[float, Holding, Holding]]:
+        """By role: the process that was seen for longest, for how many seconds, and its first and last state.
+
+        It has been restarted by no fault, so whatever grows without end grows here.
+        """
+        found: dict[str, tuple[float, Holding, Holding]] = {}
+        for role in self._roles():
+            lives: dict[int, list[Look]] = {}
+            for look in self.looks:
+                if look.role == role:
+                    lives.setdefault(look.pid, []).append(look)
+            longest = max(lives.values(), key=lambda life: life[-1].at - life[0].at)
+            held = [look.held for look in longest]
+            found[role] = longest[-1].at - longest[0].at, _median(held[:SETTLED]), _median(held[-SETTLED:])
+        return found
+
+    def _roles(self) -> list[str]:
+        return sorted({look.role for look in self.looks})
 
 
 def _median(held: list[Holding]) -> Holding:
