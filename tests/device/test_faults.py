@@ -15,7 +15,7 @@ import anyio
 import pytest
 
 from tests.device.conftest import Host, Hosted
-from whatsapp_mcp.device import local, outbox
+from whatsapp_mcp.device import outbox, tally
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.errors import NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
@@ -74,7 +74,7 @@ async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
 async def test_a_clock_that_is_set_hides_no_loss(
     wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "_BUSY_SECONDS", 60.0)
+    monkeypatch.setattr(tally, "_BUSY_SECONDS", 60.0)
     await wa.person("Ann").says("hello")
     await texts(linked, 1)
 
@@ -85,7 +85,7 @@ async def test_a_clock_that_is_set_hides_no_loss(
     os.kill(client_pid(linked), signal.SIGKILL)
     with anyio.fail_after(20):
         await linked.device.wait_for(lambda link: link.generation == 2)
-    assert (await linked.device.status()).events_lost == local._LOST_AT_MOST
+    assert (await linked.device.status()).events_lost == tally.LOST_AT_MOST
 
 
 async def ended(pid: int) -> None:

@@ -55,3 +55,21 @@ async def test_the_status_tells_when_the_phone_itself_was_last_heard(wa: WhatsAp
     status = await linked.device.status()
     assert status.phone_seen_at is not None
     assert status.last_event_at is not None
+
+
+async def test_what_is_counted_is_known_to_the_next_host(wa: WhatsApp, host: Host) -> None:
+    ann = wa.person("Ann")
+    async with host() as first:
+        shown = await first.device.link()
+        assert shown.qr is not None
+        await wa.me.scan(shown.qr.text)
+        await first.until(ConnectionState.ONLINE)
+        await first.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+        await wa.me.says(ann, "written on the phone")
+        with anyio.fail_after(10):
+            while (before := await first.device.status()).phone_seen_at is None:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+    async with host() as second:
+        after = await second.until(ConnectionState.ONLINE)
+        assert after.phone_seen_at == before.phone_seen_at
+        assert after.last_sent_at is not None

@@ -297,6 +297,10 @@ class Archive(ReadingArchive, Protocol):
         """
         ...
 
+    async def outbox_last_sent(self) -> datetime | None:
+        """When WhatsApp last took a send; None when it never has."""
+        ...
+
     async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
         """Entries that are `queued`, `sending` or `unknown`, in the order of acceptance."""
         ...

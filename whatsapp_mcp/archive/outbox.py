@@ -156,6 +156,12 @@ def get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
     return _entry(db, row)
 
 
+def last_sent(db: sqlite3.Connection) -> datetime | None:
+    """When WhatsApp last took a send."""
+    (at,) = db.execute("SELECT max(sent_at) FROM outbox WHERE status = 'sent'").fetchone()
+    return None if at is None else _time(at)
+
+
 def unsettled(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
     """Entries that are not settled, in the order of acceptance."""
     rows = db.execute(

@@ -144,6 +144,10 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.outbox_get`."""
         return await self._readers.run(outbox.get, send_id)
 
+    async def outbox_last_sent(self) -> datetime | None:
+        """See `Archive.outbox_last_sent`."""
+        return await self._readers.run(outbox.last_sent)
+
     async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
         """See `Archive.outbox_unsettled`."""
         return await self._readers.run(outbox.unsettled)

@@ -78,6 +78,7 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("not yet in the archive", str(status.journal_waiting) if status.journal_waiting else None),
         ("possibly lost", str(status.events_lost) if status.events_lost else None),
         ("not decoded", str(status.undecoded) if status.undecoded else None),
+        ("failed and restarted", ", ".join(f"{name} {n}" for name, n in status.failures.items())),
         ("files", home),
     ]
     return [(name, value) for name, value in rows if value]

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final
 
-import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, JournalEvent
@@ -25,11 +23,13 @@ from whatsapp_mcp.device.ingest import Ingest
 from whatsapp_mcp.device.linking import Linking
 from whatsapp_mcp.device.names import Names
 from whatsapp_mcp.device.outbox import Outbox
+from whatsapp_mcp.device.owner import Owner
 from whatsapp_mcp.device.reconnect import ReconnectLoop
 from whatsapp_mcp.device.record import LinkRecord
 from whatsapp_mcp.device.reports import is_from_phone
 from whatsapp_mcp.device.state import Link
 from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.device.tally import Tally
 from whatsapp_mcp.device.topics import Topics
 from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import (
@@ -50,8 +50,6 @@ _PAIR_CODE_LIFETIME: Final = 160.0
 _LOGOUT_DEADLINE: Final = 10.0
 _WATCH_INTERVAL: Final = 15.0
 _WATCH_DEADLINE: Final = 5.0
-_LOST_AT_MOST: Final = 101
-_BUSY_SECONDS: Final = 1.0
 _SETTLE: Final = 5.0
 
 logger = logging.getLogger(__name__)
@@ -85,15 +83,13 @@ class LocalDevice(Acts, Topics):
         self._tasks = tasks
         self._clock = clock or SystemClock()
         record = LinkRecord(folder.path)
-        self._owner = owner
-        link = replace(record.load(self._clock.now()), linked=self._owner is not None)
+        self._owner = Owner(folder.client_db, archive, owner)
+        link = replace(record.load(self._clock.now()), linked=owner is not None)
         self._linking = Linking(self._clock)
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
-        self._events_lost = 0
+        self._tally = Tally(archive, self._clock)
         self._client_pid: int | None = None
-        self._phone_seen_at: datetime | None = None
         self._trouble: str | None = None
-        self._lids_known: set[Jid] = set()
         self._running: set[int] = set()
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
         self._make_client: Callable[[int], Client] = partial(make, program=program) if program else make
@@ -108,13 +104,13 @@ class LocalDevice(Acts, Topics):
             changed=self._changed,
         )
         # First of all events: what is asked of the device before it has started comes after.
-        self._loop.post(state.Opened(self._owner is not None))
+        self._loop.post(state.Opened(owner is not None))
         self._ingest = Ingest(
             folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self._saw
         )
         self._traces = Traces(
             folder.client_db,
-            device=lambda: self._owner,
+            device=lambda: self._owner.device,
             generation=lambda: self._clients.generation,
             ended=self._has_ended,
         )
@@ -132,6 +128,7 @@ class LocalDevice(Acts, Topics):
 
     async def start(self) -> None:
         """Begin: archive what the journal holds, then connect if a phone is linked."""
+        await self._tally.load()
         await self._ingest.prepare()
         for name, run in (
             ("reconnect loop", self._loop.run),
@@ -139,8 +136,11 @@ class LocalDevice(Acts, Topics):
             ("outbox", self._outbox.run),
             ("names", self._names.run),
             ("watch", self._watch),
+            ("tally", self._tally.run),
         ):
-            self._tasks.start_soon(partial(supervised, name, run, clock=self._clock))
+            self._tasks.start_soon(
+                partial(supervised, name, run, clock=self._clock, failures=self._tally.failures)
+            )
 
     async def wait_for(self, met: Callable[[Link], bool]) -> Link:
         """Wait until the link is as asked; the caller sets the limit."""
@@ -174,31 +174,14 @@ class LocalDevice(Acts, Topics):
             # It may have journaled what it could no longer announce.
             self._ingest.poke()
             if link.running and event.generation == link.generation and link.online_at is not None:
-                self._count_lost()
+                gap = self._tally.count_lost(self._ingest.quiet_since)
+                if gap is not None:
+                    self._tasks.start_soon(self._tally.keep_gap, gap)
         self._loop.post(event)
-
-    def _count_lost(self) -> None:
-        """A client that was online has ended: what it had acknowledged and not handed over is lost.
-
-        The library's channel holds 100 events and its hand one more; nothing is in them when it was quiet.
-        """
-        # Not by the wall clock, which may have been set in between.
-        heard, now = self._ingest.quiet_since, self._clock.monotonic()
-        if heard is not None and now - heard < _BUSY_SECONDS:
-            self._events_lost += _LOST_AT_MOST
-            until = self._clock.now()
-            self._tasks.start_soon(self._archive_gap, until - timedelta(seconds=now - heard), until)
-
-    async def _archive_gap(self, since: datetime, until: datetime) -> None:
-        reason = f"The client ended while events came in: up to {_LOST_AT_MOST} of them may be missing."
-        try:
-            await self._archive.record_gap(since, until, reason)
-        except (sqlite3.Error, WhatsAppError):
-            logger.exception("the gap cannot be archived")
 
     def _saw(self, event: JournalEvent) -> None:
         if is_from_phone(event.code, event.payload):
-            self._phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
+            self._tally.phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
         self.hear(event)
 
     async def _notice(self, method: str, params: Params, generation: int) -> None:
@@ -211,36 +194,22 @@ class LocalDevice(Acts, Topics):
         elif method in {protocol.JOURNALED, protocol.STATE}:
             self._ingest.announce(int(params["seq"]))
             if method == protocol.STATE and params["code"] == protocol.EventCode.CONNECTED:
-                await self._look_up_owner()
+                await self._owner.look_up()
 
     def _changed(self, before: Link, after: Link) -> None:
         if after.online_at is not None and before.online_at != after.online_at:
-            self._tasks.start_soon(self._archive_owner)
+            self._tasks.start_soon(self._owner.tell)
             self._outbox.poke()
             self._names.poke()
             if self._trouble is not None:
                 self._ingest_trouble(self._trouble)
         if before.linked and not after.linked:
-            self._owner = None
+            self._owner.device = None
             self._outbox.poke()
+        owner = self._owner.device
         # While a code is awaited or shown, its absence is told by its absence.
         reason = None if after.state is ConnectionState.LINKING else after.reason
-        self._linking.enter(after.state, reason, self._owner.number if self._owner else None)
-
-    async def _look_up_owner(self) -> None:
-        try:
-            self._owner = await anyio.to_thread.run_sync(keys.stored_device, self._folder.client_db)
-        except sqlite3.OperationalError as error:
-            logger.warning("the keys cannot be read now; the owner known so far stays: %s", error)
-
-    async def _archive_owner(self) -> None:
-        owner = self._owner
-        if owner is None:
-            return
-        try:
-            await self._archive.set_own(str(owner.jid.bare), owner.lid, owner.name)
-        except (sqlite3.Error, WhatsAppError):
-            logger.exception("the account's owner cannot be archived")
+        self._linking.enter(after.state, reason, owner.number if owner else None)
 
     def _ingest_trouble(self, reason: str | None) -> None:
         self._trouble = reason
@@ -305,7 +274,7 @@ class LocalDevice(Acts, Topics):
 
     async def _send_unanswered(self, chat: str) -> None:
         self._doubt(self._clients.generation)
-        await self._learn_lid(Jid.parse(chat))
+        await self._owner.learn_lid(Jid.parse(chat))
 
     async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         if not self._traces.is_here(handed_to):
@@ -313,31 +282,14 @@ class LocalDevice(Acts, Topics):
         try:
             return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
         finally:
-            await self._learn_lid(Jid.parse(chat))
-
-    async def _learn_lid(self, chat: Jid) -> None:
-        """Tell the archive a person's hidden address, from which receipts and answers come.
-
-        The library asks WhatsApp for it before the first message to a number, and keeps it to itself.
-        """
-        if not chat.is_person or chat.is_lid or chat in self._lids_known:
-            return
-        lid = await anyio.to_thread.run_sync(keys.lid_of, self._folder.client_db, chat)
-        if lid is None:
-            return
-        try:
-            await self._archive.record_identities([(str(chat), lid)])
-        except (sqlite3.Error, WhatsAppError):
-            logger.exception("an address cannot be archived")
-        else:
-            self._lids_known.add(chat)
+            await self._owner.learn_lid(Jid.parse(chat))
 
     # The `Device` protocol.
 
     async def status(self) -> ConnectionStatus:
         """See `Device.status`."""
         link = self._loop.link
-        owner = self._owner
+        owner = self._owner.device
         return ConnectionStatus(
             state=link.state,
             since=link.since,
@@ -352,14 +304,15 @@ class LocalDevice(Acts, Topics):
             generation=link.generation,
             last_event_at=self._ingest.last_event_at,
             last_sent_at=self._outbox.last_sent_at,
-            phone_seen_at=self._phone_seen_at,
+            phone_seen_at=self._tally.phone_seen_at,
             until=link.until,
             journal_waiting=self._ingest.waiting,
-            events_lost=self._events_lost,
+            events_lost=self._tally.events_lost,
             undecoded=self._ingest.undecoded,
             catching_up=self._ingest.waiting > 0 or self._ingest.history_progress is not None,
             history_progress=self._ingest.history_progress,
             hosted_by=os.getpid(),
+            failures=dict(self._tally.failures),
         )
 
     async def link(self, phone: str | None = None) -> LinkState:

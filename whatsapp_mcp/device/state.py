@@ -1,4 +1,4 @@
-"""The link's state machine: every state and every transition, and nothing else; its events are in `events.py`.
+"""The link's state machine: every state and every transition, and nothing else. Its events: `events.py`.
 
 `step(link, event, moment)` is pure: it answers the next `Link` and what the loop must do (`Effect`). The
 loop in `reconnect.py` feeds it events and does the effects; it decides nothing itself.

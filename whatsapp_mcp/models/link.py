@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -42,6 +42,7 @@ class ConnectionStatus:
         undecoded: Events kept that this version cannot decode.
         history_progress: Percent of the first history sync; None when none is running or it is done.
         hosted_by: Process id of the server that holds the link; None when there is none.
+        failures: How often each background task of the host has failed and was started again.
     """
 
     state: ConnectionState
@@ -65,6 +66,7 @@ class ConnectionStatus:
     catching_up: bool = False
     history_progress: int | None = None
     hosted_by: int | None = None
+    failures: dict[str, int] = field(default_factory=dict[str, int])
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class StatusData(TypedDict):
     journal_waiting: int
     events_lost: int
     undecoded: int
+    failures: dict[str, int]
     hosted_by: int | None
 
 
@@ -78,6 +79,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo | None) -> StatusData:
         journal_waiting=status.journal_waiting,
         events_lost=status.events_lost,
         undecoded=status.undecoded,
+        failures=status.failures,
         hosted_by=status.hosted_by,
     )
 

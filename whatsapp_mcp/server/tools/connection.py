@@ -76,6 +76,9 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
         parts.append(f"History: {status.history_progress} %.")
     if status.events_lost:
         parts.append(f"Up to {status.events_lost} events were lost before they reached us.")
+    if status.failures:
+        counts = ", ".join(f"{name} {count}" for name, count in sorted(status.failures.items()))
+        parts.append(f"Failed and started again so far: {counts}.")
     return " ".join(parts)
 
 

@@ -1,0 +1,39 @@
+"""What is counted of an account outlives its hosts."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.device.fake_clock import FakeClock
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.device.tally import Tally
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_next_host_goes_on_counting(folder: AccountFolder) -> None:
+    async with open_archive(folder, write=True) as archive:
+        first = Tally(archive, FakeClock())
+        await first.load()
+        first.events_lost += 101
+        first.failures["ingest"] += 2
+        first.phone_seen_at = datetime(2026, 11, 25, tzinfo=UTC)
+        await first.keep()
+    async with open_archive(folder, write=True) as archive:
+        second = Tally(archive, FakeClock())
+        await second.load()
+        assert (second.events_lost, second.phone_seen_at) == (101, first.phone_seen_at)
+        second.failures["ingest"] += 1
+        assert second.failures == {"ingest": 3}
+
+
+@pytest.mark.parametrize("kept", ["", "[]", "{}", '{"events_lost": "many"}'])
+async def test_counts_that_cannot_be_read_begin_anew(folder: AccountFolder, kept: str) -> None:
+    async with open_archive(folder, write=True) as archive:
+        await archive.meta_set("tally", kept)
+        tally = Tally(archive, FakeClock())
+        await tally.load()
+        assert (tally.events_lost, tally.phone_seen_at, dict(tally.failures)) == (0, None, {})

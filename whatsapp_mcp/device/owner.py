@@ -1,0 +1,68 @@
+"""Whose account it is, and under which addresses people are known: from the keys to the archive."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from pathlib import Path
+
+import anyio.to_thread
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device import keys
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.jid import Jid
+
+logger = logging.getLogger(__name__)
+
+
+class Owner:
+    """The account's owner.
+
+    Args:
+        client_db: Where the keys are.
+        device: The device whose keys are stored, if one is linked.
+
+    Attributes:
+        device: The same, as of the last look; None when nobody is linked.
+    """
+
+    def __init__(self, client_db: Path, archive: Archive, device: keys.StoredDevice | None) -> None:
+        self._client_db = client_db
+        self._archive = archive
+        self._lids_known: set[Jid] = set()
+        self.device = device
+
+    async def look_up(self) -> None:
+        """See who is linked now."""
+        try:
+            self.device = await anyio.to_thread.run_sync(keys.stored_device, self._client_db)
+        except sqlite3.OperationalError as error:
+            logger.warning("the keys cannot be read now; the owner known so far stays: %s", error)
+
+    async def tell(self) -> None:
+        """Tell the archive who the owner is."""
+        owner = self.device
+        if owner is None:
+            return
+        try:
+            await self._archive.set_own(str(owner.jid.bare), owner.lid, owner.name)
+        except (sqlite3.Error, WhatsAppError):
+            logger.exception("the account's owner cannot be archived")
+
+    async def learn_lid(self, chat: Jid) -> None:
+        """Tell the archive a person's hidden address, from which receipts and answers come.
+
+        The library asks WhatsApp for it before the first message to a number, and keeps it to itself.
+        """
+        if not chat.is_person or chat.is_lid or chat in self._lids_known:
+            return
+        lid = await anyio.to_thread.run_sync(keys.lid_of, self._client_db, chat)
+        if lid is None:
+            return
+        try:
+            await self._archive.record_identities([(str(chat), lid)])
+        except (sqlite3.Error, WhatsAppError):
+            logger.exception("an address cannot be archived")
+        else:
+            self._lids_known.add(chat)
