@@ -1,5 +1,7 @@
 """The simulator page: its example runs, and it names every call of `WhatsApp` and every variable."""
 
+import inspect
+import json
 import os
 import re
 import subprocess
@@ -11,6 +13,7 @@ import pytest
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.channels import Channel
+from whatsapp_mcp.simulator.control import Control
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.history import History
 from whatsapp_mcp.simulator.people import Person
@@ -46,6 +49,26 @@ def test_what_the_page_calls_exists(word: str, kind: type) -> None:
     called = set(re.findall(rf"`(?:await )?{re.escape(word)}\.(\w+)\(", PAGE))
     assert called
     assert called <= {name for name in dir(kind) if not name.startswith("_")}
+
+
+def test_every_method_for_other_programs_is_on_the_page_and_no_other() -> None:
+    section = PAGE.partition("## From another process")[2].partition("## Wiring")[0]
+    rows = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(Control(WhatsApp()).methods)
+
+
+def test_each_call_on_the_page_fits_its_method() -> None:
+    calls = [json.loads(line) for line in PAGE.splitlines() if line.startswith('{"jsonrpc"')]
+    assert [call.get("id") for call in calls] == [None, *range(1, len(calls))]
+    for call in calls[1:]:
+        inspect.signature(getattr(Control(WhatsApp()), call["method"])).bind(**call["params"])
+
+
+def test_every_module_of_the_simulator_has_its_place_on_the_page() -> None:
+    folder = ROOT / "whatsapp_mcp" / "simulator"
+    modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
+    places = set(re.findall(r"`([\w/]+)`", PAGE.partition("## How it is made")[2]))
+    assert modules <= places
 
 
 @pytest.mark.anyio

@@ -70,6 +70,15 @@ class Phone(Party):
         """
         return await pairing.enter_code(self, code, timeout)
 
+    async def hand_over(self) -> None:
+        """Tell every companion what a phone tells one that was just linked.
+
+        That is the key of the app state, everybody's names, and the past.
+        """
+        self.app_state.share_key()
+        await self.history.send("push_names")
+        await self.history.send("initial")
+
     def unlink(self, companion: Companion) -> None:
         """Forget a companion: its next login fails with 401."""
         if self.companions.pop(companion.number, None) is not None:

@@ -62,9 +62,8 @@ class Story:
         return len(past)
 
     async def hand_over(self) -> None:
-        """Let the phone send its history to the linked device, as it does after linking."""
-        await self.phone.history.send("push_names")
-        await self.phone.history.send("initial")
+        """Let the phone tell the linked device what it tells each after linking."""
+        await self.phone.hand_over()
 
     async def go_on(self) -> None:
         """Let everybody talk and answer, at a person's pace, until cancelled."""
