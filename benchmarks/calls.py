@@ -31,7 +31,8 @@ CALLS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "no-op": ("nothing", {}),
     "list_chats": ("list_chats", {}),
     "list_messages": ("list_messages", {}),
-    "list_messages of a chat": ("list_messages", {"chat": "Chat 3"}),
+    "list_messages of a jid": ("list_messages", {"chat": "12036300000000003@g.us"}),
+    "list_messages of a name": ("list_messages", {"chat": "Chat 3"}),
 }
 LIMIT: Final = 1.5
 SERVER: Final = """

@@ -16,7 +16,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Media, Message, MessageKind, Page, SendStatus
 from whatsapp_mcp.server.render.data import ProfileData
 from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
-from whatsapp_mcp.server.render.times import local, short
+from whatsapp_mcp.server.render.times import local, short_local
 
 Detail = Literal["concise", "full"]
 FENCE: Final = ("<messages>", "</messages>")
@@ -185,7 +185,7 @@ def more(cursor: str | None) -> list[str]:
     return [f"More: cursor={cursor}"] if cursor else []
 
 
-def _chat_line(chat: Chat, zone: tzinfo | None, now: datetime, detail: Detail, *, unique: bool) -> str:
+def _chat_line(chat: Chat, zone: tzinfo | None, today: datetime, detail: Detail, *, unique: bool) -> str:
     """`Ann Lee +15550001111, 2 unread, 14:03: see you at eight`; jids only where the name is not enough."""
     label = clean_name(chat.name)
     if detail == "full" or not unique:
@@ -205,7 +205,7 @@ def _chat_line(chat: Chat, zone: tzinfo | None, now: datetime, detail: Detail, *
     if chat.muted_until and detail == "full":
         notes.append("muted")
     if chat.last_message_at:
-        notes.append(short(chat.last_message_at, zone, now))
+        notes.append(short_local(local(chat.last_message_at, zone), today))
     line = defuse(", ".join(notes))
     if chat.last_message:
         line += f": {defuse(clean_line(chat.last_message, 200 if detail == 'full' else CHAT_TEXT))}"
@@ -217,8 +217,9 @@ def chats_text(page: Page[Chat], zone: tzinfo | None, now: datetime, detail: Det
     if not page.items:
         return "\n".join(["Chats: none.", *page.notes])
     names = Counter(clean_name(chat.name).casefold() for chat in page.items)
+    today = local(now, zone)
     lines = [
-        _chat_line(chat, zone, now, detail, unique=names[clean_name(chat.name).casefold()] == 1)
+        _chat_line(chat, zone, today, detail, unique=names[clean_name(chat.name).casefold()] == 1)
         for chat in page.items
     ]
     return "\n".join(["Chats, newest first:", fenced(lines), *page.notes, *more(page.next_cursor)])

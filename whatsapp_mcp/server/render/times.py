@@ -9,6 +9,7 @@ from typing import Final
 from whatsapp_mcp.errors import InvalidArgument
 
 _AGE: Final = re.compile(r"(\d{1,4})\s*(m|h|d|w)")
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -36,10 +37,16 @@ def clock(moment: datetime, zone: tzinfo | None) -> str:
 
 def short(moment: datetime, zone: tzinfo | None, now: datetime) -> str:
     """As short as it stays clear: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
-    then, today = local(moment, zone), local(now, zone)
-    if then.date() == today.date():
+    return short_local(local(moment, zone), local(now, zone))
+
+
+def short_local(then: datetime, now: datetime) -> str:
+    """As `short`, of times that are in the person's zone already."""
+    if then.date() == now.date():
         return f"{then.hour:02}:{then.minute:02}"
-    return f"{then.day} {then:%b %H:%M}" if then.year == today.year else f"{then:%Y-%m-%d}"
+    if then.year == now.year:
+        return f"{then.day} {_MONTHS[then.month - 1]} {then.hour:02}:{then.minute:02}"
+    return then.date().isoformat()
 
 
 def parse(text: str, zone: tzinfo | None, now: datetime) -> datetime:
