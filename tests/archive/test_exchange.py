@@ -140,6 +140,109 @@ def test_the_order_of_day_and_month_is_told_by_the_dates(
     assert (when.year, when.month, when.day) == expected
 
 
+NEW_YEAR = datetime(2023, 12, 31, 23, 59, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "[31/12/2023, 23:59:07] ",
+        "[31.12.23, 23:59:07] ",
+        "[12/31/23, 11:59:07\u202fPM] ",
+        "[31/12/23, 11:59:07 p.\u00a0m.] ",
+        "[2023/12/31 下午11:59:07] ",
+        "[2023. 12. 31. 오후 11:59:07] ",
+        "\u200f[31\u200f/12\u200f/2023، 11:59:07\u202fم] ",
+        "\u200f[٣١\u200f/١٢\u200f/٢٠٢٣, ١١:٥٩:٠٧ م] ",
+        "31/12/2023, 23:59 - ",
+        "31/12/23 23:59 - ",
+        "31-12-2023 23:59 - ",
+        "31.12.23, 23:59 - ",
+        "31.12.2023 klo 23.59 - ",
+        "2023-12-31 23:59 - ",
+        "2023. 12. 31. 23:59 - ",
+        "2023/12/31, 11:59 午後 - ",
+        "12/31/23, 11:59 PM - ",
+        "31/12/23, 11:59 pm - ",
+        "31/12/2023, 11:59 p. m. - ",
+        "31/12/2023 às 23:59 - ",
+        "31/12/23 23.59 - ",
+        "31.12.23 г., 23:59 ч. - ",
+    ],
+)
+def test_the_head_of_a_line_is_read_in_many_languages(head: str) -> None:
+    found = read([f"{head}Ana: it is 12:30: really", "second line"], UTC)
+    assert [(one.name, one.text) for one in found] == [("Ana", "it is 12:30: really\nsecond line")]
+    assert datetime.fromtimestamp(found[0].at - found[0].at % 60, UTC) == NEW_YEAR
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("<Media omitted>", ("<Media omitted>", None, True)),
+        ("<Medien ausgeschlossen>", ("<Medien ausgeschlossen>", None, True)),
+        ("\u200eimage omitted", ("image omitted", None, True)),
+        ("\u200eimagen omitida", ("imagen omitida", None, True)),
+        ("image omitted", ("image omitted", None, False)),
+        ("\u200e<attached: 0001-PHOTO.jpg>", ("", "0001-PHOTO.jpg", False)),
+        ("\u200e<adjunto: 0001-PHOTO.jpg>", ("", "0001-PHOTO.jpg", False)),
+        ("IMG-20231231-WA0001.jpg (archivo adjunto)", ("", "IMG-20231231-WA0001.jpg", False)),
+        ("\u200ereport.pdf (file attached)", ("", "report.pdf", False)),
+        ("see notes.txt (the old ones)", ("see notes.txt (the old ones)", None, False)),
+        ("helo \u200e<This message was edited>", ("helo", None, False)),
+        ("a < b > c", ("a < b > c", None, False)),
+    ],
+)
+def test_what_a_line_says_is_told_from_what_the_phone_says_of_it(
+    said: str, expected: tuple[str, str | None, bool]
+) -> None:
+    (found,) = read([f"[31/12/2023, 23:59:07] Ana: {said}"], UTC)
+    assert (found.text, found.file, found.omitted) == expected
+
+
+def test_a_line_of_the_system_has_no_sender() -> None:
+    lines = [
+        "31/12/2023, 23:59 - Messages are end-to-end encrypted.",
+        '31/12/2023, 23:59 - Ana changed the subject to "news: today"',
+    ]
+    assert [one.name for one in read(lines, UTC)] == [None, None]
+
+
+async def test_an_export_without_its_media_adds_nothing_to_what_is_here(
+    archive: Archive, tmp_path: Path
+) -> None:
+    image = E2E.Message()
+    image.imageMessage.caption, image.imageMessage.mimetype = "look", "image/jpeg"
+    mention = E2E.Message()
+    mention.extendedTextMessage.text = "ask @15550000002"
+    mention.extendedTextMessage.contextInfo.mentionedJID.append(BOB)
+    await archive.ingest(
+        journal([ev.message("A1", image, name="Ana"), ev.message("A2", mention, at=NOON + 60)])
+    )
+    path = tmp_path / "_chat.txt"
+    path.write_text(
+        "14/11/2023, 22:13 - Ana: <Media omitted>\n14/11/2023, 22:14 - Ana: ask @\u2068Bob Brown\u2069\n"
+    )
+    result = await archive.import_chat_export(path, ANA)
+    assert (result.messages, result.duplicates) == (0, 2)
+
+
+async def test_who_is_who_in_a_direct_chat_is_told_by_the_files_name_or_asked(
+    archive: Archive, tmp_path: Path
+) -> None:
+    text = "31/12/2023, 23:59 - Max: mine\n31/12/2023, 23:59 - Ana: theirs\n"
+    path = tmp_path / "_chat.txt"
+    path.write_text(text)
+    with pytest.raises(InvalidArgument, match="--me"):
+        await archive.import_chat_export(path, ANA)
+    assert (await archive.statistics()).messages == 0
+    named = tmp_path / "WhatsApp Chat with Ana.txt"
+    named.write_text(text)
+    await archive.import_chat_export(named, ANA)
+    assert {m.text: m.from_me for m in (await archive.messages()).items} == {"mine": True, "theirs": False}
+    assert (await archive.import_chat_export(path, ANA, me="max")).duplicates == 2
+
+
 async def test_what_is_no_export_is_refused_and_changes_nothing(archive: Archive, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("just some notes\n")
     for path in (tmp_path / "notes.txt", tmp_path / "missing.zip"):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import io
 import mimetypes
+import re
 import shutil
 import sqlite3
 import zipfile
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import datetime, tzinfo
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +36,7 @@ from whatsapp_mcp.models import ChatKind, MessageKind
 
 _NEAR: Final = 61
 """Seconds within which an exported message may be one that is here: Android writes whole minutes."""
+_MENTION: Final = re.compile(r"@?\u2068[^\u2069]*\u2069|@\d{5,}")
 _KINDS: Final = {
     "image": (MessageKind.IMAGE, "image"),
     "video": (MessageKind.VIDEO, "video"),
@@ -47,12 +50,12 @@ def chat_export(
     """See `Archive.import_chat_export`."""
     jid = str(Jid.parse(chat).bare)
     lines, files = _open_export(path)
-    found = read(lines, zone)
+    found = read(lines, zone, files)
     if not found:
         raise InvalidArgument(
             f"{path.name} holds no messages of a WhatsApp export.", "Give the exported zip or txt."
         )
-    people = _people(db, jid, found, me)
+    people = _people(db, jid, found, me, path.stem)
     identities = Identities(db)
     number = identities.chat(jid)
     new = duplicates = 0
@@ -125,40 +128,50 @@ def _is_here(
         WHERE m.chat_id = ? AND m.id BETWEEN ? AND ? AND (m.sender_id = 0) = ?""",
         (number, (message.at - _NEAR) << ID_BITS, (message.at + _NEAR) << ID_BITS, who == 0),
     ).fetchall()
+    wanted = _comparable(message.text)
     for found, text, has_file in rows:
-        if (
-            found not in taken
-            and bool(has_file) == (message.file is not None)
-            and text.strip() == message.text.strip()
-        ):
+        same = bool(has_file) == (message.file is not None) and _comparable(text) == wanted
+        if found not in taken and (same or (message.omitted and has_file)):
             taken.add(found)
             return True
     return False
 
 
+def _comparable(text: str) -> str:
+    """A text without its mentions: an export shows names there, a message holds numbers."""
+    return _MENTION.sub("@", text).strip()
+
+
 def _people(
-    db: sqlite3.Connection, chat: str, found: Sequence[ExportedMessage], me: str | None
+    db: sqlite3.Connection, chat: str, found: Sequence[ExportedMessage], me: str | None, title: str
 ) -> dict[str, str | None]:
-    """Names of the export to jids; None is the owner. In a direct chat the name not theirs is ours."""
+    """Names of the export to jids; None is the owner.
+
+    Raises:
+        InvalidArgument: It cannot be told who of two is the owner.
+    """
     names = list(dict.fromkeys(message.name for message in found if message.name))
-    people: dict[str, str | None] = {}
-    direct = chat_kind(chat) is ChatKind.DIRECT
     row = db.execute("SELECT name_norm FROM contacts WHERE id = 0").fetchone()
     ours = {fold(me)} if me else {*row[0].split("\n"), "you"}
-    for name in names:
-        if fold(name) in ours:
-            people[name] = None
+    people: dict[str, str | None] = {name: None for name in names if fold(name) in ours}
     others = [name for name in names if name not in people]
-    if direct:
-        theirs = Identities(db).contact(chat)
-        known = db.execute("SELECT name_norm FROM contacts WHERE id = ?", (theirs,)).fetchone()[0].split("\n")
-        named = [name for name in others if fold(name) in known or _number(name) == chat]
-        for name in others:
-            people[name] = chat if name in named or (not named and name == others[0]) or me else None
-        return people
-    for name in others:
-        people[name] = _number(name) or _by_name(db, name)
-    return people
+    if chat_kind(chat) is ChatKind.DIRECT:
+        theirs = _theirs(db, chat, others, title)
+        if len(others) > 1 and not theirs and not people:
+            raise InvalidArgument(
+                f"It cannot be told who of {' and '.join(others[:3])} you are.",
+                "Give your own name in the export with --me.",
+            )
+        return people | {name: chat if name in (theirs or others) else None for name in others}
+    return people | {name: _number(name) or _by_name(db, name) for name in others}
+
+
+def _theirs(db: sqlite3.Connection, chat: str, names: list[str], title: str) -> list[str]:
+    """The names that the other one of a direct chat is known to have: here, by number, in the file's name."""
+    contact = Identities(db).contact(chat)
+    known = db.execute("SELECT name_norm FROM contacts WHERE id = ?", (contact,)).fetchone()[0].split("\n")
+    found = [name for name in names if fold(name) in known or _number(name) == chat]
+    return found or [name for name in names if fold(name) in fold(title)]
 
 
 def _number(name: str) -> str | None:
@@ -254,6 +267,12 @@ def bridge(db: sqlite3.Connection, path: Path) -> ImportResult:
     return ImportResult(batch.new, batch.duplicates, skipped)
 
 
+@lru_cache(maxsize=10_000)
+def _bridge_sender(user: str, server: str) -> str:
+    """The jid of a sender: the bridge keeps what stands before the `@`, of numbers and hidden jids alike."""
+    return f"{user}@{server}" if server else _number(f"+{user}") or f"{user}@lid"
+
+
 def _bridge_message(row: Any) -> MessageFact | None:
     wa_id, chat, sender, text, stamp, from_me, media_type, file_name, url, key, sha256, enc_sha256, size = row
     try:
@@ -264,13 +283,7 @@ def _bridge_message(row: Any) -> MessageFact | None:
     if not wa_id or at <= 0:
         return None
     who = str(sender or "").partition("@")
-    author = (
-        None
-        if from_me
-        else jid
-        if who[0] == jid.partition("@")[0]
-        else f"{who[0]}@{who[2] or 's.whatsapp.net'}"
-    )
+    author = None if from_me else jid if who[0] == jid.partition("@")[0] else _bridge_sender(who[0], who[2])
     kind, kept = MessageKind.TEXT, None
     if media_type:
         kind = _KINDS.get(str(media_type), (MessageKind.DOCUMENT, ""))[0]
