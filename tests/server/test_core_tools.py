@@ -92,6 +92,18 @@ async def test_messages_are_found_by_a_sender_who_only_wrote_in_a_group(client: 
     assert (await refusal(client, "list_messages", sender="Ann"))["code"] == "AMBIGUOUS_CHAT"
 
 
+async def test_a_chat_is_named_by_its_jid_whether_or_not_messages_fit(client: Client) -> None:
+    text, _ = await answer(client, "list_messages", chat=CLUB)
+    assert text.startswith("Messages of Boat club:\n<messages>")
+    text, _ = await answer(client, "list_messages", chat=CLUB, kind="poll")
+    assert text == "Messages of Boat club: none."
+    for unknown, code in (
+        ("15559998888@s.whatsapp.net", "CHAT_NOT_FOUND"),
+        ("x@example.com", "INVALID_ARGUMENT"),
+    ):
+        assert (await refusal(client, "list_messages", chat=unknown))["code"] == code
+
+
 async def test_a_message_names_its_chat_and_its_sender(client: Client, device: FakeDevice) -> None:
     _, found = await answer(client, "search_messages", query="blue")
     ref = found["messages"][0]["ref"]

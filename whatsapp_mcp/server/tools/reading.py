@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import ChatKind, MessageKind
 from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Moment, find_known_chat
-from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
@@ -21,7 +22,7 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.models import Message, Page
 
 
 @tool("core", reads=True, open_world=False, result=ChatsData)
@@ -69,9 +70,9 @@ async def list_messages(
     from whatsapp_mcp.archive import MessageFilter
 
     services = await call.services()
-    found = await find_known_chat(services, chat, reading=True) if chat is not None else None
+    jid = await _jid_of(services, chat) if chat is not None else None
     where = MessageFilter(
-        chat=found.jid if found else None,
+        chat=jid,
         sender=(await find_person(services, sender, reading=True)).jid if sender else None,
         kinds=_kinds(kind),
         since=parse_some(since, services.zone, services.now()),
@@ -82,12 +83,22 @@ async def list_messages(
     )
     page = await services.archive.messages(where, limit=limit, cursor=cursor)
     shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)
-    text = messages_text(shown, services.zone, header=_header(found), detail=detail, with_chat=found is None)
+    header = "Messages of all chats"
+    if jid is not None:
+        header = f"Messages of {clean_name(await _name_of(services, jid, page))}"
+    text = messages_text(shown, services.zone, header=header, detail=detail, with_chat=jid is None)
     return Result(text, messages_data(shown, services.zone))
 
 
-def _header(chat: Chat | None) -> str:
-    return f"Messages of {clean_name(chat.name)}" if chat else "Messages of all chats"
+async def _jid_of(services: Services, chat: str) -> str:
+    """The jid that a chat is asked for by; one that is given is looked up together with its messages."""
+    if looks_like_jid(chat):
+        return str(Jid.parse(chat).bare)
+    return (await find_known_chat(services, chat, reading=True)).jid
+
+
+async def _name_of(services: Services, jid: str, page: Page[Message]) -> str:
+    return page.items[0].chat_name if page.items else (await find_known_chat(services, jid)).name
 
 
 def _kinds(kind: str | None) -> tuple[MessageKind, ...]:
