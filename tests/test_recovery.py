@@ -106,6 +106,24 @@ async def test_when_the_server_that_hosts_is_killed_another_goes_on(whatsapp: Wh
         assert [received.text for received in ann.inbox] == ["are you there?"]
 
 
+async def test_a_client_that_was_stopped_when_its_host_was_killed_never_comes_back(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    ann = whatsapp.person("Ann")
+    async with mcp_client(whatsapp, home) as other:
+        await link(other, whatsapp)
+        (host,) = processes(home, "whatsapp_mcp")
+        async with mcp_client(whatsapp, home) as client:
+            generation = await until_online(client)
+            (former,) = processes(home, "whatsapp_mcp.client")
+            os.kill(former, signal.SIGSTOP)
+            os.kill(host, signal.SIGKILL)
+            await until_online(client, generation)
+            assert former not in processes(home, "whatsapp_mcp.client")
+            await ann.says("Are you there?")
+            await until_said(client, ["Are you there?"])
+
+
 async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, home: Path) -> None:
     ann = whatsapp.person("Ann")
     linked, done = anyio.Event(), anyio.Event()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import anyio
 
+from whatsapp_mcp.client.claim import FILE_NAME, claim
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import HostReceiveStream, HostSendStream, take_aside
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, HOST_GONE_SECONDS
@@ -46,6 +47,8 @@ async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> N
     # Loads the Go library, which is why the pipes are elsewhere by now.
     from whatsapp_mcp.client.process import ClientProcess
 
+    # The former client has had the time of these imports to end.
+    claim(Path(FILE_NAME))
     loop = asyncio.get_running_loop()
     endings: set[asyncio.Task[None]] = set()
     process = ClientProcess(

@@ -1,0 +1,71 @@
+"""One client of an account at a time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp.client.claim import PATIENCE, claim
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is claimed there")
+
+_HOLD = """
+import sys
+from pathlib import Path
+from whatsapp_mcp.client.claim import claim
+claim(Path(sys.argv[1]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A process that has claimed it, and ends when its standard input is closed."""
+    with subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_former_client_that_ends_by_itself_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "client.lock"
+    with holder(path) as former:
+        assert former.stdin is not None
+        former.stdin.close()
+        claim(path)
+        assert former.wait(5) == 0
+    assert path.read_text() == str(os.getpid())
+
+
+def test_a_former_client_that_is_stopped_is_killed(tmp_path: Path) -> None:
+    path = tmp_path / "client.lock"
+    with holder(path) as former:
+        os.kill(former.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        claim(path)
+        assert time.monotonic() - begun >= PATIENCE
+        assert former.wait(5) == -signal.SIGKILL
+
+
+def test_a_file_that_names_nobody_kills_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "client.lock"
+    monkeypatch.setattr("whatsapp_mcp.client.claim.PATIENCE", 0.1)
+    monkeypatch.setattr("whatsapp_mcp.client.claim._GONE_LIMIT", 0.1)
+    with holder(path) as former:
+        path.write_text("")
+        claim(path)
+        assert former.poll() is None

@@ -1,0 +1,74 @@
+"""One client of an account at a time: each holds a lock until its process is gone.
+
+A client whose host was killed ends within moments. One that was stopped or is stuck cannot, and when it goes
+on it takes the session away from its successor. So the successor waits for it, then kills it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.client.protocol import HOST_GONE_SECONDS
+
+if sys.platform != "win32":
+    import fcntl
+
+FILE_NAME: Final = "client.lock"
+PATIENCE: Final = HOST_GONE_SECONDS + 0.3
+"""Seconds that a former client has to end by itself."""
+_GONE_LIMIT: Final = 2.0
+_LOOK_AGAIN: Final = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+def claim(path: Path) -> None:
+    """Be the only client from here to the end of this process, as far as the system lets that be known.
+
+    Raises:
+        OSError: The file cannot be made.
+    """
+    if sys.platform == "win32":
+        return
+    fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
+    if not _locked_within(fd, PATIENCE):
+        _kill_holder(fd)
+        if not _locked_within(fd, _GONE_LIMIT):
+            logger.error("the former client cannot be ended")
+            return
+    try:
+        # Emptied first: with no room for the new number the old one must not stand there.
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+    except OSError as error:
+        logger.warning("%s cannot be written: %s", path.name, error)
+
+
+def _locked_within(fd: int, seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_LOOK_AGAIN)
+        else:
+            return True
+
+
+def _kill_holder(fd: int) -> None:
+    number = os.pread(fd, 32, 0).decode("ascii", errors="replace").strip()
+    if not number.isdecimal():
+        return
+    logger.warning("the former client (process %s) has not ended and is killed", number)
+    try:
+        os.kill(int(number), signal.SIGKILL)
+    except OSError as error:
+        logger.warning("the former client cannot be killed: %s", error)
