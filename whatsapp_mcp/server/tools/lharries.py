@@ -158,6 +158,7 @@ async def get_contact_chats(call: Call, jid: str, limit: int = 20, page: int = 0
     """The chats in which a person has written."""
     from whatsapp_mcp.archive import MessageFilter
 
+    _reach(limit, page)
     services = await call.services()
     sender = (await find_person(services, jid, reading=True)).jid
     said = await services.archive.messages(MessageFilter(sender=sender), limit=_DEEPEST)

@@ -1,0 +1,268 @@
+"""A linked account with one of everything, and for each tool arguments with which it does its work."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import anyio
+from mcp import Client
+
+from tests.server.fakes import FakeSource
+from tests.server.linked import LIMIT, Linked, linked_account, png
+from tests.server.test_file_tools import sound
+from whatsapp_mcp.archive import ContactUpdate
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.simulator import WhatsApp, kinds
+from whatsapp_mcp.simulator.people import Person
+
+SECRET = bytes(range(32))
+
+
+@dataclass
+class Everything:
+    """The account, clients of its servers, and what is in it: refs of messages and links, each by a word."""
+
+    linked: Linked
+    aliases: Client
+    read_only: Client
+    refs: dict[str, str] = field(default_factory=dict[str, str])
+    links: dict[str, str] = field(default_factory=dict[str, str])
+
+    def file(self, name: str, data: bytes, *, size: int | None = None) -> str:
+        """The path of a file that may be sent; `size` cuts or fills it up."""
+        path = self.linked.media / name
+        path.write_bytes(data)
+        os.truncate(path, len(data) if size is None else size)
+        return str(path)
+
+    @property
+    def huge(self) -> str:
+        """The path of a file that is larger than what may be sent."""
+        limit = Settings(home=self.linked.home).media.max_megabytes
+        return self.file("huge.bin", b"", size=(limit + 1) << 20)
+
+    @property
+    def wa(self) -> WhatsApp:
+        return self.linked.wa
+
+    def client(self, tool: str) -> Client:
+        """A client of the server that has this tool."""
+        return self.aliases if tool.startswith(ALIAS) else self.linked.client
+
+    def good(self, tool: str) -> dict[str, Any]:
+        """Arguments with which this tool does its work."""
+        arguments = GOOD[tool]
+        return dict(arguments(self) if callable(arguments) else arguments)
+
+    def seen(self) -> str:
+        """All that WhatsApp has seen of the account, deliveries apart, in one text to compare."""
+        wa, me = self.wa, self.wa.me
+        people = [
+            (
+                each.number,
+                [got.id for got in each.inbox if got.sender == me.lid],
+                [receipt for receipt in each.receipts if receipt.kind in {"read", "played"}],
+                each.activities,
+                each.ended_calls,
+            )
+            for each in _parties(wa)
+        ]
+        groups = [
+            (each.info(), each.invite_code, each.picture, each.parent) for each in wa.network.groups.values()
+        ]
+        channels = [
+            (each.name, each.followers, [post.reactions for post in each.posts])
+            for each in wa.network.channels.values()
+        ]
+        profile = (me.name, me.about, me.picture, me.privacy, me.blocked)
+        available = [each.available for each in me.companions.values()]
+        return repr((people, groups, channels, profile, available))
+
+
+def _parties(wa: WhatsApp) -> list[Person]:
+    """Everybody but the account, once each."""
+    once = {id(party): party for party in wa.network.parties.values()}
+    return [party for party in once.values() if isinstance(party, Person)]
+
+
+@asynccontextmanager
+async def everything(home: Path) -> AsyncIterator[Everything]:
+    """Link, make people, groups and channels, and say something of each kind."""
+    async with linked_account(home) as linked:
+        source = FakeSource(linked.device, linked.archive, home)  # pyright: ignore[reportArgumentType]
+        watched = FakeSource(linked.device, linked.archive, home, Policy("read_only"))  # pyright: ignore[reportArgumentType]
+        async with Client(create(source, "lharries")) as aliases, Client(create(watched, "all")) as reader:
+            world = Everything(linked, aliases, reader)
+            with anyio.fail_after(LIMIT):
+                await _people(world)
+                await _groups(world)
+                await _messages(world)
+                await _name(world)
+            yield world
+
+
+async def _people(world: Everything) -> None:
+    people = [world.wa.person(name) for name in ("Dora Dee", "Dora Doe", "Eve", "Mallory")]
+    await world.linked.archive.record_contacts(
+        [ContactUpdate(str(each.pn), saved_name=each.name) for each in people]
+    )
+    world.wa.me.blocked[people[-1].lid] = None
+    for name in ("Weather north", "Weather south", "Tides", "Old news"):
+        world.wa.channel(name).followers[world.wa.me.lid] = "subscriber"
+    tides = next(each for each in world.wa.network.channels.values() if each.name == "Tides")
+    tides.post("High at nine")
+    world.links["news"] = f"https://whatsapp.com/channel/{world.wa.channel('News').invite_code}"
+
+
+async def _groups(world: Everything) -> None:
+    ann, ben = world.linked.ann, world.linked.ben
+    for name in ("Rowers", "Boat one", "Boat two", "Short"):
+        world.wa.group(name, [ann, ben])
+    village = world.wa.group("Village", [ann])
+    village.is_community = True
+    market = world.wa.group("Market", [ann])
+    market.parent = village.jid
+    book = world.wa.group("Book club", [ann], founder=ann)
+    book.remove(world.wa.me)
+    world.links["book club"] = f"https://chat.whatsapp.com/{book.invite_code}"
+    for each in world.wa.network.groups.values():
+        await world.linked.client.call_tool("get_group", {"chat": str(each.jid)})
+
+
+async def _name(world: Everything) -> None:
+    """The library can show presence once the phone has handed over the account's name."""
+    world.wa.me.app_state.set_push_name("Me")
+    world.wa.me.app_state.name_contact(world.linked.ann, "Ann")
+    world.wa.me.app_state.share_key()
+    offline = {"available": False}
+    while (await world.linked.client.call_tool("set_presence", offline)).is_error:  # noqa: ASYNC110
+        await anyio.sleep(0.05)
+
+
+async def _messages(world: Everything) -> None:
+    wa, ann = world.wa, world.linked.ann
+    rowers = next(each for each in wa.network.groups.values() if each.name == "Rowers")
+    said = {
+        "text": await ann.says("hello from Ann"),
+        "poll": await ann.says(kinds.poll("When?", ["Sat", "Sun"], SECRET)),
+        "image": await ann.says(wa.media.attach("image", png(8, 8), caption="Look")),
+        "in group": await ann.says("hello group", rowers),
+        "mine": await wa.me.says(ann, "from the phone"),
+        "to edit": await wa.me.says(ann, "tomorow"),
+        "to delete": await wa.me.says(ann, "oops"),
+        "cleo": await world.linked.cleo.says("bye"),
+        "eve": await next(each for each in _parties(wa) if each.name == "Eve").says("bye"),
+    }
+    ann.calls()
+    words = {message: word for word, message in said.items()}
+    seen = 0
+    while len(world.refs) <= len(said):
+        for one in (await world.linked.archive.messages(limit=50)).items:
+            word = "call" if one.kind == "call" else words.get(one.message_id)
+            if word is not None:
+                world.refs[word] = f"#{one.ref}"
+        seen = await world.linked.archive.wait_change(seen, 0.5)
+
+
+ALIAS = "lharries."
+"""Begins, in these tables, the name of a tool that stands for another."""
+Arguments = dict[str, Any] | Callable[[Everything], dict[str, Any]]
+"""Of one tool; a function where they hold what exists only then."""
+
+
+def _of(word: str, **more: Any) -> Callable[[Everything], dict[str, Any]]:
+    """Arguments that name the message which this word stands for."""
+    return lambda world: {"message": world.refs[word], **more}
+
+
+PNG = base64.b64encode(png(8, 8)).decode()
+GOOD: dict[str, Arguments] = {
+    "connection_status": {},
+    "link_device": {},
+    "reconnect": {},
+    "unlink_device": {},
+    "list_chats": {},
+    "list_messages": {"chat": "Ann"},
+    "search_messages": {"query": "hello"},
+    "get_message_context": _of("text"),
+    "search_contacts": {"query": "Ann"},
+    "get_contact": {"contact": "Ann"},
+    "send_message": {"chat": "Ann", "text": "hi"},
+    "send_file": {"chat": "Ann", "data": PNG},
+    "react": _of("text", emoji="👍"),
+    "mark_read": {"chat": "Cleo"},
+    "download_media": _of("image"),
+    "message_status": _of("mine"),
+    "wait_for_messages": {"wait": 0},
+    "edit_message": _of("to edit", text="tomorrow"),
+    "delete_message": _of("to delete"),
+    "forward_message": _of("image", chat="Ben"),
+    "send_location": {"chat": "Ann", "latitude": 52.5, "longitude": 13.4},
+    "send_contact": {"chat": "Ann", "contact": "Ben"},
+    "send_poll": {"chat": "Ann", "question": "When?", "options": ["Sat", "Sun"]},
+    "vote_poll": _of("poll", options=["Sat"]),
+    "get_poll_results": _of("poll"),
+    "star_message": _of("text"),
+    "pin_message": _of("text"),
+    "send_typing": {"chat": "Ann"},
+    "update_chat": {"chat": "Ann", "timer": "7d"},
+    "delete_chat": {"chat": "Eve"},
+    "export_chat": {"chat": "Ann"},
+    "get_group": {"chat": "Rowers"},
+    "create_group": {"name": "Saturday", "members": ["Ann"]},
+    "update_group": {"chat": "Rowers", "topic": "Sundays"},
+    "add_group_members": {"chat": "Rowers", "members": ["Cleo"]},
+    "remove_group_members": {"chat": "Boat one", "members": ["Ben"]},
+    "set_group_admins": {"chat": "Rowers", "members": ["Ann"]},
+    "get_group_invite": {"chat": "Rowers"},
+    "reset_group_invite": {"chat": "Rowers"},
+    "join_group": lambda world: {"link": world.links["book club"]},
+    "leave_group": {"chat": "Short"},
+    "list_join_requests": {"chat": "Rowers"},
+    "add_to_community": {"chat": "Rowers", "community": "Village"},
+    "remove_from_community": {"chat": "Market", "community": "Village"},
+    "check_numbers": {"numbers": ["+15559999999"]},
+    "block_contact": {"contact": "Ben"},
+    "unblock_contact": {"contact": "Mallory"},
+    "list_blocked": {},
+    "save_contact": {"contact": "Eve", "name": "Eve"},
+    "subscribe_presence": {"contact": "Ann"},
+    "update_profile": {"about": "At sea"},
+    "privacy_settings": {},
+    "update_privacy": {"setting": "last_seen", "value": "none"},
+    "set_presence": {"available": True},
+    "post_status": {"text": "Ahoy"},
+    "list_calls": {},
+    "reject_call": _of("call"),
+    "list_channels": {},
+    "list_channel_messages": {"channel": "Tides"},
+    "follow_channel": lambda world: {"channel": world.links["news"]},
+    "unfollow_channel": {"channel": "Old news"},
+    "create_channel": {"name": "Club"},
+    "react_in_channel": {"channel": "Tides", "post": 100, "emoji": "🌊"},
+    "list_labels": {},
+    "label_chat": {"chat": "Ann", "label": "New"},
+    "lharries.search_contacts": {"query": "Ann"},
+    "lharries.list_messages": {"chat_jid": "Ann"},
+    "lharries.list_chats": {},
+    "lharries.get_chat": {"chat_jid": "Ann"},
+    "lharries.get_direct_chat_by_contact": {"sender_phone_number": "Ann"},
+    "lharries.get_contact_chats": {"jid": "Ann"},
+    "lharries.get_last_interaction": {"jid": "Ann"},
+    "lharries.get_message_context": lambda world: {"message_id": world.refs["text"]},
+    "lharries.send_message": {"recipient": "Ann", "message": "hi"},
+    "lharries.send_file": lambda world: {"recipient": "Ann", "media_path": world.file("boat.png", png(8, 8))},
+    "lharries.send_audio_message": lambda world: {
+        "recipient": "Ann",
+        "media_path": world.file("tone.wav", sound()),
+    },
+    "lharries.download_media": lambda world: {"message_id": world.refs["image"], "chat_jid": "Ann"},
+}

@@ -1,0 +1,304 @@
+"""Each tool does its work on WhatsApp, and each of its refusals changes nothing there.
+
+The rows are made from the tools themselves: for every parameter of a known name there are wrong values and
+the code that each must be refused with. What a tool's own code can raise is read from its source, so that a
+refusal nobody tests is noticed.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import anyio
+import pytest
+from mcp import Client
+
+from tests.fixtures import until
+from tests.server.everything import ALIAS, GOOD, Everything, everything
+from tests.server.linked import LIMIT
+from tests.server.worded import worded_codes
+from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.server.registry import spec_of
+
+pytestmark = pytest.mark.anyio
+
+TOOLS = {
+    f"{ALIAS if toolset == 'lharries' else ''}{spec_of(function).name}": spec_of(function)
+    for toolset in ("all", "lharries")
+    for function in toolsets.load(toolset)
+}
+IMPOSSIBLE = {"star_message", "list_labels", "label_chat"}
+"""What the installed client library cannot do at all."""
+HERE = {"link_device", "reconnect", "save_contact", "delete_chat"}
+"""Acts of which WhatsApp sees nothing."""
+OFFLINE = {
+    "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
+    "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
+    "get_poll_results", "list_calls", "export_chat", "delete_chat",
+    "lharries.search_contacts", "lharries.list_messages", "lharries.list_chats", "lharries.get_chat",
+    "lharries.get_direct_chat_by_contact", "lharries.get_contact_chats", "lharries.get_last_interaction",
+    "lharries.get_message_context",
+}  # fmt: skip
+"""What works without a link: it asks the archive alone."""
+BY_THE_LIBRARY = {"save_contact", "privacy_settings", "download_media", "lharries.download_media"}
+"""What the client library does by itself, or tries until its client is replaced, while its link is down."""
+CHATS = {"chat", "channel", "community", "parent", "chat_jid", "recipient", "sender_phone_number"}
+"""Parameters that name a chat."""
+QUEUED = {
+    "send_message", "send_file", "forward_message", "send_location", "send_contact", "send_poll",
+    "post_status", "lharries.send_message", "lharries.send_file", "lharries.send_audio_message",
+}  # fmt: skip
+"""What waits for the link."""
+SENDS = QUEUED | {"react", "edit_message", "delete_message", "vote_poll", "pin_message"}
+
+
+class Row(NamedTuple):
+    """A call that must be refused: the tool's good arguments with one of them replaced, or (`*`) several."""
+
+    tool: str
+    parameter: str
+    value: Any
+    code: str
+
+
+LONG = "x" * 70_000
+CHAT = (
+    ("Zzyzx", "CHAT_NOT_FOUND"),
+    (" ", "INVALID_ARGUMENT"),
+    ("Dora", "AMBIGUOUS_CHAT"),
+    ("Boat", "AMBIGUOUS_CHAT"),
+)
+GROUP = (
+    ("Zzyzx", "CHAT_NOT_FOUND"),
+    (" ", "INVALID_ARGUMENT"),
+    ("Dora", "CHAT_NOT_FOUND"),
+    ("Boat", "AMBIGUOUS_CHAT"),
+)
+PERSON = (
+    ("Zzyzx", "CONTACT_NOT_FOUND"),
+    (" ", "INVALID_ARGUMENT"),
+    ("Dora", "AMBIGUOUS_CHAT"),
+    ("Rowers", "CONTACT_NOT_FOUND"),
+)
+PEOPLE = (*(([value], code) for value, code in PERSON), ([], "INVALID_ARGUMENT"))
+MESSAGE = (("#99999", "MESSAGE_NOT_FOUND"), ("nonsense", "MESSAGE_NOT_FOUND"))
+CHANNEL = (
+    ("Zzyzx", "CHAT_NOT_FOUND"),
+    (" ", "INVALID_ARGUMENT"),
+    ("Weather", "AMBIGUOUS_CHAT"),
+    ("15550001111@s.whatsapp.net", "CHAT_NOT_FOUND"),
+    ("120363000000000000@newsletter", "REJECTED"),
+)
+INVALID = "INVALID_ARGUMENT"
+WRONG: dict[str, tuple[tuple[Any, str], ...]] = {
+    "chat": CHAT,
+    "contact": PERSON,
+    "sender": PERSON,
+    "members": PEOPLE,
+    "message": MESSAGE,
+    "reply_to": MESSAGE,
+    "channel": CHANNEL,
+    "limit": ((0, INVALID), (201, INVALID)),
+    "cursor": (("junk", INVALID),),
+    "since": (("soon", INVALID),),
+    "until": (("soon", INVALID),),
+    "wait": ((51, INVALID), (-1, INVALID)),
+    "detail": (("all", INVALID),),
+    "mentions": ((["Ann"], INVALID),),
+    "numbers": (([], INVALID), (["Ann"], INVALID)),
+    "photo": (("/etc/hostname", "FILE_NOT_ALLOWED"),),
+    "timer": (("1h", INVALID),),
+    "path": (("/etc/hostname", "FILE_NOT_ALLOWED"),),
+    "url": (("http://127.0.0.1/x", "FILE_NOT_ALLOWED"),),
+    "data": (("%%%", INVALID), ("", INVALID)),
+    "emoji": (("x" * 17, INVALID),),
+    "question": ((" ", INVALID), ("x" * 256, "TOO_LONG")),
+    "topic": (("x" * 2049, "TOO_LONG"),),
+    "description": (("x" * 2049, "TOO_LONG"),),
+    "about": (("x" * 140, "TOO_LONG"),),
+    "post": ((0, INVALID),),
+    "link": (("x", INVALID), ("https://chat.whatsapp.com/AAAABBBBCCCCDDDDEEEEFF", INVALID)),
+    "recipient": CHAT,
+    "chat_jid": CHAT,
+    "jid": PERSON,
+    "message_id": MESSAGE,
+    "media_path": (("/etc/hostname", "FILE_NOT_ALLOWED"), ("huge", "TOO_LONG")),
+    "after": (("soon", INVALID),),
+    "before": (("soon", INVALID),),
+    "page": ((-1, INVALID), (500, INVALID)),
+    **dict.fromkeys(("archived", "pinned", "muted", "unread", "for_me"), ((True, "UNSUPPORTED"),)),
+}
+"""By a parameter's name."""
+OTHERS: dict[tuple[str, str], tuple[tuple[Any, str], ...]] = {
+    **{(tool, "chat"): GROUP for tool, spec in TOOLS.items() if spec.toolset == "groups"},
+    ("add_to_community", "community"): (*GROUP, ("Rowers", INVALID)),
+    ("remove_from_community", "community"): (*GROUP, ("Market", INVALID)),
+    ("create_group", "parent"): GROUP[0::3],
+    **{
+        (tool, parameter): (*CHAT, ("+1 555 999 9999", "NOT_ON_WHATSAPP"))
+        for tool in QUEUED
+        for parameter in ("chat", "recipient")
+    },
+    ("list_messages", "unread"): (),
+    ("list_chats", "unread"): (),
+    ("list_messages", "kind"): (("shoes", INVALID),),
+    ("send_file", "kind"): (("voice", INVALID),),
+    ("search_messages", "query"): (("", INVALID),),
+    ("get_message_context", "before"): ((-1, INVALID),),
+    ("update_group", "who_can_add"): (("admins", "UNSUPPORTED"),),
+    ("send_location", "latitude"): ((91, INVALID),),
+    ("send_poll", "options"): ((["one"], INVALID), (["a", "a"], INVALID)),
+    ("vote_poll", "options"): ((["Someday"], INVALID),),
+    ("update_privacy", "value"): (("known", INVALID),),
+    **{
+        (tool, "text"): ((" ", INVALID), (LONG, "TOO_LONG"))
+        for tool in ("send_message", "edit_message", "post_status")
+    },
+    **{
+        (tool, "name"): ((" ", INVALID), ("x" * 101, "TOO_LONG"))
+        for tool in ("create_group", "update_group", "save_contact", "create_channel", "update_profile")
+    },
+    **{(tool, "chat"): () for tool in IMPOSSIBLE},
+    **{(tool, "limit"): ((0, INVALID), (501, INVALID)) for tool in TOOLS if tool.startswith(ALIAS)},
+    **{
+        (f"{ALIAS}get_message_context", name): ((-1, INVALID), (101, INVALID)) for name in ("before", "after")
+    },
+    ("lharries.list_messages", "sender_phone_number"): PERSON,
+    ("lharries.get_direct_chat_by_contact", "sender_phone_number"): CHAT,
+    ("lharries.send_message", "message"): ((" ", INVALID), (LONG, "TOO_LONG")),
+}
+"""By tool and parameter, where the name alone does not tell."""
+TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
+    "send_message": (({"chat": "Rowers", "mentions": ["Eve"]}, "CONTACT_NOT_FOUND"),),
+    "send_file": (({"data": None, "path": "huge"}, "TOO_LONG"), ({"data": None}, INVALID)),
+    "message_status": (({"send_id": 1}, INVALID), ({"message": None, "send_id": 9999}, "MESSAGE_NOT_FOUND")),
+    "get_poll_results": (({"message": "text"}, "MESSAGE_NOT_FOUND"),),
+}
+"""Arguments that are wrong together, by tool."""
+ALONE = {"path": "data", "url": "data"}
+"""Parameters that are given in place of another."""
+
+
+def _rows() -> Iterator[Row]:
+    for tool, spec in TOOLS.items():
+        yield Row(tool, "nonsense", 1, INVALID)
+        for name, parameter in list(inspect.signature(spec.function).parameters.items())[1:]:
+            if parameter.default is inspect.Parameter.empty:
+                yield Row(tool, name, None, INVALID)
+            for value, code in OTHERS.get((tool, name), WRONG.get(name, ())):
+                yield Row(tool, name, value, code)
+        for values, code in TOGETHER.get(tool, ()):
+            yield Row(tool, "*", values, code)
+
+
+ROWS = tuple(_rows())
+
+
+@pytest.fixture(scope="module")
+async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Everything]:
+    """One account for all calls that leave it linked."""
+    async with everything(tmp_path_factory.mktemp("world")) as made:
+        yield made
+
+
+async def code_of(client: Client, tool: str, arguments: dict[str, Any]) -> str | None:
+    """The code that a call was refused with; None when it was not."""
+    result = await client.call_tool(tool.removeprefix(ALIAS), arguments)
+    return (result.structured_content or {})["error"]["code"] if result.is_error else None
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS.keys() - {"unlink_device"}))
+async def test_a_tool_does_its_work_and_only_acts_are_seen(world: Everything, tool: str) -> None:
+    before = world.seen()
+    code = await code_of(world.client(tool), tool, world.good(tool))
+    assert code == ("UNSUPPORTED" if tool in IMPOSSIBLE else None)
+    if tool == "reconnect":
+        await world.wa.me.online()
+    if TOOLS[tool].reads or tool in HERE | IMPOSSIBLE:
+        assert world.seen() == before
+    else:
+        await world.wa.network.until(lambda: world.seen() != before, LIMIT)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.tool}-{row.parameter}-{str(row.value)[:30]}")
+async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything, row: Row) -> None:
+    arguments = world.good(row.tool)
+    arguments.pop(ALONE.get(row.parameter, ""), None)
+    arguments |= row.value if row.parameter == "*" else {row.parameter: row.value}
+    words = {"huge": world.huge, **world.refs}
+    arguments = {
+        name: words.get(value, value) if isinstance(value, str) else value
+        for name, value in arguments.items()
+        if value is not None
+    }
+    before = world.seen()
+    assert await code_of(world.client(row.tool), row.tool, arguments) == row.code
+    assert world.seen() == before
+
+
+@pytest.mark.parametrize(
+    "tool", sorted(tool for tool, spec in TOOLS.items() if not spec.reads and spec.toolset != "lharries")
+)
+async def test_a_read_only_account_acts_in_nothing(world: Everything, tool: str) -> None:
+    before = world.seen()
+    code = await code_of(world.read_only, tool, world.good(tool))
+    assert code == (None if tool in {"link_device", "reconnect"} else "DENIED")
+    if tool == "reconnect":
+        await world.wa.me.online()
+    else:
+        assert world.seen() == before
+
+
+async def test_without_a_link_each_tool_says_so_or_reads_the_archive(tmp_path: Any) -> None:
+    async with everything(tmp_path) as world:
+        assert await code_of(world.linked.client, "unlink_device", {}) is None
+        assert world.wa.me.companion is None
+        with anyio.fail_after(2 * LIMIT):
+            codes = {
+                tool: await code_of(world.client(tool), tool, world.good(tool))
+                for tool in TOOLS.keys() - {"link_device"}
+            }
+    expected = dict.fromkeys(TOOLS.keys() - {"link_device"}, "NOT_LINKED")
+    expected |= dict.fromkeys(OFFLINE - {"link_device"}) | dict.fromkeys(IMPOSSIBLE, "UNSUPPORTED")
+    assert codes == expected
+
+
+async def test_while_whatsapp_cannot_be_reached_each_tool_says_so_or_reads_the_archive(tmp_path: Any) -> None:
+    tools = TOOLS.keys() - QUEUED - BY_THE_LIBRARY - {"unlink_device", "reconnect"}
+    async with everything(tmp_path) as world:
+        await world.wa.refuse()
+        await until(world.linked.client, lambda status: status["state"] != "online", "connection_status")
+        with anyio.fail_after(2 * LIMIT):
+            codes = {tool: await code_of(world.client(tool), tool, world.good(tool)) for tool in tools}
+    expected = dict.fromkeys(tools, "NOT_CONNECTED")
+    expected |= dict.fromkeys(OFFLINE) | dict.fromkeys(IMPOSSIBLE, "UNSUPPORTED")
+    assert codes == expected
+
+
+@pytest.mark.parametrize("tool", sorted(SENDS))
+async def test_what_whatsapp_refuses_is_told(world: Everything, tool: str) -> None:
+    world.wa.ack_error(479)
+    try:
+        code = await code_of(world.client(tool), tool, world.good(tool))
+    finally:
+        world.wa.recover()
+    assert code == "REJECTED"
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
+def test_every_refusal_that_a_tool_words_itself_is_tested_here(tool: str) -> None:
+    tested = {row.code for row in ROWS if row.tool == tool}
+    tested |= {"UNSUPPORTED"} if tool in IMPOSSIBLE else set[str]()
+    worded = set(worded_codes(TOOLS[tool].function))
+    takes_chats = inspect.signature(TOOLS[tool].function).parameters.keys() & CHATS
+    if "CONTACT_NOT_FOUND" in worded and not takes_chats:
+        worded.discard("CHAT_NOT_FOUND")  # turned into the other before it leaves
+    if tool == "lharries.send_message":
+        worded.discard("CONTACT_NOT_FOUND")  # of a mention, which it does not take
+    assert worded <= tested
+
+
+def test_no_tool_is_without_its_work() -> None:
+    assert GOOD.keys() == TOOLS.keys()
