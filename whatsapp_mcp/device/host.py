@@ -119,7 +119,7 @@ class Host:
 
     def _open_local(self, archive: Archive, tasks: TaskGroup, owner: StoredDevice | None) -> LocalDevice:
         opened = LocalDevice(self._folder, self._account, archive, tasks, owner=owner, program=self._program)
-        tasks.start_soon(supervised, "device", opened.start)
+        tasks.start_soon(partial(supervised, "device", opened.start, failures=opened.failures))
         return opened
 
     async def _serve(self, stream: ByteStream, secret: str) -> None:

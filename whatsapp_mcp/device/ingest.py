@@ -48,7 +48,7 @@ class Ingest:
 
     Attributes:
         waiting: Events in the journal that are not yet archived, as of the last look.
-        undecoded: Events put aside since the host began.
+        undecoded: Events put aside because this version cannot decode them.
         last_event_at: When the newest event was received.
         quiet_since: The same in monotonic seconds; None before the first event of this host.
         history_progress: Percent of the first history sync; None when none is running.
@@ -95,7 +95,8 @@ class Ingest:
     async def prepare(self) -> None:
         """Bring journal and archive together before a client may append."""
         self._position = await self._archive.position()
-        self.last_event_at = (await self._archive.statistics()).last
+        known = await self._archive.statistics()
+        self.last_event_at, self.undecoded = known.last, known.undecoded
         await self._look_at_history()
         try:
             await self._look_at_journal()

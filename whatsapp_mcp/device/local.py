@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -141,6 +142,11 @@ class LocalDevice(Acts, Topics):
             self._tasks.start_soon(
                 partial(supervised, name, run, clock=self._clock, failures=self._tally.failures)
             )
+
+    @property
+    def failures(self) -> Counter[str]:
+        """How often each background task has failed and was started again."""
+        return self._tally.failures
 
     async def wait_for(self, met: Callable[[Link], bool]) -> Link:
         """Wait until the link is as asked; the caller sets the limit."""
