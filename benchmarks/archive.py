@@ -45,6 +45,8 @@ SUBSTRING: Final = "ornin"
 CHAT: Final = 1_200
 """Messages of the chat that is searched: an archive of a hundred times the size has one as big."""
 MILLION: Final = 1_000_000
+_LONG_ENOUGH: Final = 3.0
+"""Seconds of samples that say enough about a query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,11 @@ class Figures:
 
 
 async def measure(call: Callable[[], Awaitable[Any]], times: int = 200) -> list[float]:
-    """Seconds of repeated calls, after a few to warm up."""
-    for _ in range(5):
+    """Seconds of repeated calls, after a few to warm up; fewer when they are slow."""
+    for _ in range(3):
         await call()
     samples: list[float] = []
-    for _ in range(times):
+    while len(samples) < times and sum(samples) < _LONG_ENOUGH:
         start = time.perf_counter()
         await call()
         samples.append(time.perf_counter() - start)
