@@ -8,8 +8,10 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from tests.archive.world import call
 from whatsapp_mcp.archive import Archive, GroupUpdate, MessageFilter
 from whatsapp_mcp.models import SendStatus
+from whatsapp_mcp.protobufs import E2E, HistorySync
 
 pytestmark = pytest.mark.anyio
 
@@ -87,3 +89,57 @@ async def test_the_phones_own_unread_count_comes_out_after_a_history_sync(
     messages = [ev.web_message(f"H{n}", at=NOON - n) for n in range(5)]
     await archive.ingest(journal([ev.history(ev.conversation(messages, unread=count))]))
     assert await unread(archive) == expected
+
+
+@pytest.mark.parametrize("how", ["flag", "count"])
+async def test_a_chat_marked_unread_on_the_phone_is_unread_until_it_is_read_anywhere(
+    archive: Archive, how: str
+) -> None:
+    more = HistorySync.Conversation(ID=ANA, markedAsUnread=how == "flag")
+    value = ev.conversation([ev.web_message("A1")], unread=0 if how == "flag" else (1 << 32) - 1, more=more)
+    await archive.ingest(journal([ev.history(value)]))
+    assert [chat.unread for chat in (await archive.chats(unread=True)).items] == [1]
+    await archive.ingest(journal([ev.receipt("A1", kind="READ_SELF", sender=None, at=NOON + 60)], after=1))
+    assert (await archive.chats(unread=True)).items == ()
+
+
+async def test_calls_statuses_and_what_the_system_tells_are_not_counted_as_unread(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                call("offer", "CALL", ANA, NOON + 5),
+                ev.message("S1", chat="status@broadcast", sender=ANA, at=NOON + 6),
+            ]
+        )
+    )
+    assert [chat.unread for chat in (await archive.chats()).items] == [0, 0]
+    assert (await archive.messages(MessageFilter(unread=True))).items == ()
+    assert (await archive.statistics()).unread_chats == 0
+
+
+async def test_a_chat_is_unanswered_when_somebody_else_had_the_last_word(archive: Archive) -> None:
+    setting = E2E.Message()
+    setting.protocolMessage.type = E2E.ProtocolMessage.EPHEMERAL_SETTING
+    channel = "120363000000000007@newsletter"
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "well?"),
+                ev.message("A2", setting, at=NOON + 1),
+                ev.message("B1", "well?", chat=BOB),
+                ev.message("B2", "yes", chat=BOB, sender=None, at=NOON + 1),
+                ev.message("B3", setting, chat=BOB, at=NOON + 2),
+                ev.message("C1", "news", chat=channel, sender=channel),
+            ]
+        )
+    )
+    assert [chat.jid for chat in (await archive.chats(unanswered=True)).items] == [ANA]
+    assert [chat.jid for chat in (await archive.chats(unanswered=False)).items] == [BOB]
+
+
+async def test_a_mention_of_everybody_is_a_mention_of_us(archive: Archive) -> None:
+    body = E2E.Message()
+    body.extendedTextMessage.text = "@all hear this"
+    body.extendedTextMessage.contextInfo.nonJIDMentions = 1
+    await archive.ingest(journal([ev.message("A1", body, chat=GROUP, sender=ANA)]))
+    assert len((await archive.messages(MessageFilter(mentions_me=True))).items) == 1

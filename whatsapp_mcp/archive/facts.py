@@ -45,9 +45,13 @@ CALL = KIND_NUMBER[MessageKind.CALL]
 EVENT = KIND_NUMBER[MessageKind.EVENT]
 EVENT_ANSWERS = ("Going", "Not going", "Maybe")
 """Answers to an invitation, in the order of WhatsApp's numbers from 1; they are kept as votes are."""
-UNREAD_SQL = f"m.sender_id != 0 AND m.kind != {SYSTEM} AND m.id > c.read_id"
-"""What makes a message (`m`) of a chat (`c`) unread."""
+NEVER_UNREAD = (MessageKind.SYSTEM, MessageKind.CALL)
+"""Kinds that a phone does not count as unread."""
 CHAT_KIND_NUMBER = {kind: number for number, kind in enumerate(CHAT_KINDS)}
+_NEVER_UNREAD = ", ".join(str(KIND_NUMBER[kind]) for kind in NEVER_UNREAD)
+UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id > c.read_id
+ AND c.kind != {CHAT_KIND_NUMBER[ChatKind.STATUS]}"""
+"""What makes a message (`m`) of a chat (`c`) unread; status posts are not counted."""
 PLACEHOLDERS = (UNDECRYPTABLE, UNKNOWN)
 """Kinds whose row a later, better version of the same message replaces."""
 

@@ -68,7 +68,8 @@ class ReadingArchive(Protocol):
         Args:
             query: Words that the name or number holds, accents and case aside.
             unread: Only chats with (or without) unread messages.
-            unanswered: Only chats whose last message is not ours (or is).
+            unanswered: Only direct chats and groups in which somebody else had the last word (or all where we
+                had it).
 
         Raises:
             InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
@@ -329,8 +330,8 @@ class Archive(ReadingArchive, Protocol):
         """
         ...
 
-    async def outbox_queued(self, send_id: int) -> OutboxEntry:
-        """It goes back to `queued`: it is certain that it has not gone out."""
+    async def outbox_queued(self, send_id: int, reason: str | None = None) -> OutboxEntry:
+        """It goes back to `queued`: it has not gone out, or a second time would change nothing (`reason`)."""
         ...
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:

@@ -96,6 +96,18 @@ def refresh_words(db: sqlite3.Connection, chat: int) -> None:
         show_word(db, chat, field, value)
 
 
+def tell_word(db: sqlite3.Connection, chat: int, field: str, value: object, at: int) -> None:
+    """Take over the newest word on a property of a chat."""
+    changed = db.execute(
+        """INSERT INTO chat_words VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at
+        WHERE (excluded.at, excluded.value) > (at, value)""",
+        (chat, field, value, at),
+    ).rowcount
+    if changed > 0:
+        show_word(db, chat, field, value)
+
+
 def show_word(db: sqlite3.Connection, chat: int, field: str, value: object) -> None:
     """Set what is known of a chat, in the column of the same name."""
     if field == MEMBERS:

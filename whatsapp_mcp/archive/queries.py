@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from whatsapp_mcp.archive import coverage, cursor, rows
 from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, KIND_NUMBER, SYSTEM, UNREAD_SQL, Flag
@@ -18,6 +18,10 @@ from whatsapp_mcp.archive.records import (
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page
+
+_LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
+ WHERE x.chat_id = c.id AND x.kind != {SYSTEM} ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
+"""Who said the last thing in a chat; what the system tells does not count."""
 
 
 def chat_id(db: sqlite3.Connection, jid: str) -> int | None:
@@ -64,7 +68,11 @@ def chats(
             "(c.unread > 0 OR c.marked_unread)" if unread else "NOT (c.unread > 0 OR c.marked_unread)"
         )
     if unanswered is not None:
-        where.append(f"m.sender_id != 0 AND m.kind != {SYSTEM}" if unanswered else "m.sender_id = 0")
+        where.append(f"{_LAST_SENDER} {'!=' if unanswered else '='} 0")
+        if unanswered:
+            where.append(
+                f"c.kind IN ({CHAT_KIND_NUMBER[ChatKind.DIRECT]}, {CHAT_KIND_NUMBER[ChatKind.GROUP]})"
+            )
     if archived is not None:
         where.append("c.archived = ?")
         values.append(int(archived))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from datetime import datetime
 
 from whatsapp_mcp.archive import coverage, merge, outbox, queries, rows
@@ -70,9 +71,8 @@ def record_read(db: sqlite3.Connection, chat: str, up_to: MessageKey) -> None:
     if number is None:
         raise ChatNotFound(f"There is no chat {chat!r}.")
     message = queries.find(db, up_to, chat)
-    db.execute(
-        "UPDATE chats SET read_id = max(read_id, ?), marked_unread = 0 WHERE id = ?", (message, number)
-    )
+    db.execute("UPDATE chats SET read_id = max(read_id, ?) WHERE id = ?", (message, number))
+    merge.tell_word(db, number, "marked_unread", 0, int(time.time()))
     merge.recount_unread(db, number)
 
 

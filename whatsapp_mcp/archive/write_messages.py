@@ -118,6 +118,7 @@ class MessageWriter:
         if receipted:
             receipts.apply_early(db, chat, fact.wa_id)
         if sender == OWNER:
+            merge.tell_word(db, chat, "marked_unread", 0, fact.at)
             db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (message, chat))
         self.new += 1
         self.touched.add(chat)

@@ -9,6 +9,7 @@ from typing import Any
 from whatsapp_mcp.archive import feed, merge, receipts, votes
 from whatsapp_mcp.archive.facts import (
     MEMBERS,
+    NEVER_UNREAD,
     OWNER,
     CallFact,
     ChatFact,
@@ -107,6 +108,8 @@ class StateWriter:
         for wa_id in fact.wa_ids:
             chat = self._identities.chat(fact.chat, fact.at, wa_id)
             changed |= receipts.record(self._db, chat, contact, wa_id, fact.mark, fact.at)
+        if contact == OWNER and fact.wa_ids:
+            merge.tell_word(self._db, chat, "marked_unread", 0, fact.at)
         if changed:
             self._messages.touched.add(chat)
             if contact != receipts.EVERYONE:
@@ -171,19 +174,7 @@ class StateWriter:
         for field in _FIELDS:
             value = getattr(fact, field)
             if value is not None:
-                self._word(chat, field, value, fact.at)
-
-    def _word(self, chat: int, field: str, value: object, at: int) -> bool:
-        """Take over the newest word on a property of a chat; whether it is one."""
-        changed = self._db.execute(
-            """INSERT INTO chat_words VALUES (?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at
-            WHERE (excluded.at, excluded.value) > (at, value)""",
-            (chat, field, value, at),
-        ).rowcount
-        if changed > 0:
-            merge.show_word(self._db, chat, field, value)
-        return changed > 0
+                merge.tell_word(self._db, chat, field, value, fact.at)
 
     def members(self, fact: MembersFact) -> None:
         """Take over who is in a group: what is older than the newest whole list says nothing."""
@@ -194,7 +185,7 @@ class StateWriter:
         if row is not None and (fact.at < row[0] or (fact.at == row[0] and not fact.whole)):
             return
         if fact.whole:
-            self._word(chat, MEMBERS, 1, fact.at)
+            merge.tell_word(self._db, chat, MEMBERS, 1, fact.at)
             self._db.execute("DELETE FROM members WHERE chat_id = ? AND at <= ?", (chat, fact.at))
         for jid, role in fact.members:
             self._db.execute(
@@ -216,7 +207,7 @@ class StateWriter:
         incoming = [
             message
             for message in newest_first
-            if message.sender is not None and message.content.kind is not MessageKind.SYSTEM
+            if message.sender is not None and message.content.kind not in NEVER_UNREAD
         ]
         if fact.count >= len(incoming):
             return

@@ -121,6 +121,8 @@ def _add_context(content: Content, value: Any) -> None:
             }
     if context.mentionedJID:
         content.details["mentions"] = [jid for raw in context.mentionedJID if (jid := kinds.bare(raw))]
+    if context.nonJIDMentions:
+        content.flags |= Flag.MENTIONS_ME
     if context.isForwarded or context.forwardingScore:
         content.flags |= Flag.FORWARDED
     if context.expiration:

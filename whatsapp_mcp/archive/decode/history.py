@@ -35,6 +35,8 @@ from whatsapp_mcp.models import MessageKind
 
 HISTORY_CODE: Final = 13
 _NO_MORE: Final = 1
+_MARKED_UNREAD: Final = 1 << 31
+"""A count from here on is -1, by which phones say that a chat was marked unread."""
 _STATUS_MARKS: Final = {3: Mark.DELIVERED, 4: Mark.READ, 5: Mark.PLAYED}
 
 
@@ -82,7 +84,7 @@ def _conversation(value: Any, received_at: int) -> list[Fact]:
     for entry in reversed(value.messages):
         messages += web_message(entry.message, chat, received_at)
     facts += messages
-    facts.append(UnreadFact(chat, value.unreadCount))
+    facts.append(UnreadFact(chat, value.unreadCount if value.unreadCount < _MARKED_UNREAD else 0))
     return facts
 
 
@@ -94,10 +96,16 @@ def _settings(value: Any, chat: str, at: int) -> ChatFact:
         archived=value.archived if value.HasField("archived") else None,
         pinned=bool(value.pinned) if value.HasField("pinned") else None,
         muted_until=seconds(value.muteEndTime, 0) if value.HasField("muteEndTime") else None,
-        marked_unread=value.markedAsUnread if value.HasField("markedAsUnread") else None,
+        marked_unread=_marked_unread(value),
         expires_in=value.ephemeralExpiration if value.HasField("ephemeralExpiration") else None,
         complete=True if complete else None,
     )
+
+
+def _marked_unread(value: Any) -> bool | None:
+    if value.unreadCount >= _MARKED_UNREAD:
+        return True
+    return value.markedAsUnread if value.HasField("markedAsUnread") else None
 
 
 def web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
