@@ -335,6 +335,26 @@ async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFold
         assert it.wire.handed_over == [ANN, ANN]
 
 
+async def test_a_change_that_may_have_been_made_and_expires_before_the_next_go_is_unknown(
+    folder: AccountFolder,
+) -> None:
+    async with rig(folder) as it:
+        sent = await it.outbox.send(text("hello"))
+        assert sent.message_id is not None
+        it.wire.raises = Busy("The client ended.")
+        it.wire.notes = it.wire.encrypts = True
+        change = SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0, queue=False)
+        result = await it.outbox.send(change)
+        await it.until(result.send_id, SendStatus.UNKNOWN)
+        it.wire.renew()
+        it.wire.raises = NotConnected("Not yet.")
+        it.outbox.poke()
+        await it.until(result.send_id, SendStatus.QUEUED)
+        it.wire.online = False
+        await it.clock.jump(60)
+        await it.until(result.send_id, SendStatus.UNKNOWN)
+
+
 async def test_a_change_is_not_made_again_once_another_companion_is_linked(folder: AccountFolder) -> None:
     async with rig(folder) as it:
         sent = await it.outbox.send(text("hello"))

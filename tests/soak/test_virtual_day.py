@@ -77,8 +77,8 @@ class Sends:
     ) -> OutboxEntry:
         return outbox.sending(self._db, send_id, handed_to, secret)
 
-    async def outbox_queued(self, send_id: int) -> OutboxEntry:
-        return outbox.move(self._db, send_id, SendStatus.QUEUED)
+    async def outbox_queued(self, send_id: int, reason: str | None = None) -> OutboxEntry:
+        return outbox.move(self._db, send_id, SendStatus.QUEUED, reason)
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
         return outbox.withdraw(self._db, send_id, reason)

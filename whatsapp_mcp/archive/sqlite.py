@@ -158,9 +158,9 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.outbox_sending`."""
         return await self._writer.run(outbox.sending, send_id, handed_to, secret)
 
-    async def outbox_queued(self, send_id: int) -> OutboxEntry:
+    async def outbox_queued(self, send_id: int, reason: str | None = None) -> OutboxEntry:
         """See `Archive.outbox_queued`."""
-        return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED)
+        return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED, reason)
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
         """See `Archive.outbox_withdrawn`."""

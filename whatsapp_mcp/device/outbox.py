@@ -60,6 +60,7 @@ _ENDING: Final = 1.0
 """Seconds in which a process that cancels its calls is gone."""
 _RETURNS: Final = 5
 """How often a send goes back to the queue because the client ended."""
+_MAYBE_MADE: Final = "The client ended before WhatsApp answered; it is made once more."
 _ENDED: Final = "The server ended between handing over and the answer."
 
 HandOver = Callable[[str, str, str, float], Awaitable[dict[str, Any]]]
@@ -205,6 +206,13 @@ class Outbox:
 
     async def _give_up(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         try:
+            if entry.reason == _MAYBE_MADE:
+                await self._archive.outbox_sending(entry.send_id)
+                await self._archive.outbox_unknown(
+                    entry.send_id, f"{_MAYBE_MADE} {error.message}", traceable=False
+                )
+                self._settle(entry.send_id)
+                return
             await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
         except InvalidArgument:
             logger.info("send %d went on its way at the last moment", entry.send_id)
@@ -258,10 +266,10 @@ class Outbox:
         if not is_over:
             if found != entry.message_id:
                 await self._archive.outbox_unknown(entry.send_id, entry.reason or _ENDED, message_id=found)
-        elif self._may_repeat(entry, handed_to) or await self._traces.was_not_sent(
-            handed_to, entry.request.chat, entry.secret, found
-        ):
+        elif await self._traces.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
             await self._take_back(entry)
+        elif self._may_repeat(entry, handed_to):
+            await self._take_back(entry, _MAYBE_MADE)
         else:
             reason = entry.reason or _ENDED
             await self._archive.outbox_unknown(entry.send_id, reason, message_id=found, traceable=False)
@@ -270,8 +278,8 @@ class Outbox:
     def _may_repeat(self, entry: OutboxEntry, handed_to: str) -> bool:
         return entry.request.content.kind in _REPEATABLE and self._traces.is_of_this_device(handed_to)
 
-    async def _take_back(self, entry: OutboxEntry) -> None:
-        """It has not gone out: it is next again, unless it ends every client that it is given to."""
+    async def _take_back(self, entry: OutboxEntry, reason: str | None = None) -> None:
+        """It has not gone out, or may once more: it is next, unless it ends every client it is given to."""
         self._returns[entry.send_id] += 1
         if self._returns[entry.send_id] > _RETURNS:
             await self._fail(
@@ -280,7 +288,7 @@ class Outbox:
             )
             return
         logger.info("send %d had not gone out", entry.send_id)
-        await self._archive.outbox_queued(entry.send_id)
+        await self._archive.outbox_queued(entry.send_id, reason)
 
     async def _deliver(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
         """Hand one over and wait for its outcome, so that the next one comes after it."""
@@ -322,7 +330,7 @@ class Outbox:
         except (SendUnknown, DeadlineExceeded) as error:
             await self._keep_unknown(send_id, composed.secret, error.message)
         except NotConnected:
-            await self._archive.outbox_queued(send_id)
+            await self._archive.outbox_queued(send_id, entry.reason)
             await self._clock.sleep(_RETRY_PAUSE)
         except WhatsAppError as error:
             await self._fail(entry, error)
