@@ -11,7 +11,7 @@ import pytest
 from tests.device.footage import BLUE, CLEAR, RED, gif, near, pixel, png, size, video, with_orientation
 from whatsapp_mcp.device import decoding, media, voice
 from whatsapp_mcp.device.animation import looping_video
-from whatsapp_mcp.device.pictures import picture
+from whatsapp_mcp.device.pictures import picture, sticker
 from whatsapp_mcp.errors import TooLong, Unsupported
 
 
@@ -60,6 +60,19 @@ def test_a_picture_keeps_nothing_that_the_camera_noted() -> None:
 
 def test_what_is_transparent_becomes_white() -> None:
     assert near(pixel(made(png(40, 20, CLEAR), 100), 5, 5), (255, 255, 255))
+
+
+@pytest.mark.parametrize("given", [(300, 100), (100, 900), (512, 512)])
+def test_a_sticker_is_a_square_of_512_pixels_with_nothing_around_the_picture(given: tuple[int, int]) -> None:
+    webp = sticker(io.BytesIO(png(*given, RED)))
+    assert webp is not None
+    assert media.mime_type_of(webp) == "image/webp"
+    assert size(webp) == (512, 512)
+    assert near(pixel(webp, 256, 256), RED)
+    with av.open(io.BytesIO(webp), "r") as container:
+        frame = next(container.decode(video=0)).reformat(format="rgba")
+    assert bytes(frame.planes[0])[3] == (255 if given == (512, 512) else 0)
+    assert sticker(io.BytesIO(b"no picture")) is None
 
 
 def test_what_is_no_picture_gives_none() -> None:

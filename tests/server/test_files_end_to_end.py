@@ -78,6 +78,13 @@ async def test_a_voice_note_arrives_as_opus_with_length_and_waveform(linked: Lin
     assert b"OpusHead" in file
 
 
+async def test_an_image_as_sticker_is_made_one(linked: Linked) -> None:
+    message, file = await sent(linked, png(300, 200, RED), kind="sticker")
+    shown = message.stickerMessage
+    assert (shown.mimetype, shown.width, shown.height) == ("image/webp", 512, 512)
+    assert size(file) == (512, 512)
+
+
 async def test_what_shall_be_seen_once_says_so(linked: Linked) -> None:
     message, _ = await sent(linked, png(40, 20, RED), view_once=True)
     assert message.viewOnceMessage.message.imageMessage.viewOnce

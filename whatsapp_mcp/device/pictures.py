@@ -1,15 +1,21 @@
-"""Pictures as JPEG: upright, on white, no larger than asked for, without anything that the camera noted."""
+"""Pictures as WhatsApp wants them: upright, no larger than asked for, with nothing that the camera noted."""
 
 from __future__ import annotations
 
 from fractions import Fraction
 from typing import Any, Final
 
-from whatsapp_mcp.device.decoding import UNREADABLE, Source, pyav, reader, upright
+from whatsapp_mcp.device.decoding import UNREADABLE, Source, filtered, pyav, reader, upright
 
 _QUANTISER: Final = 4
 """Of MJPEG, 2 (best) to 31; 4 is about what others call quality 85."""
 _PIXELS: Final = "yuvj420p"
+_STICKER: Final = (
+    ("scale", "512:512:force_original_aspect_ratio=decrease"),
+    ("format", "rgba"),
+    ("pad", "512:512:(ow-iw)/2:(oh-ih)/2:color=0x00000000"),
+    ("format", "bgra"),
+)
 
 
 def picture(source: Source, largest: int) -> bytes | None:
@@ -37,6 +43,26 @@ def jpeg(av: Any, frame: Any, largest: int) -> bytes:
     codec.options = {"qmin": str(_QUANTISER), "qmax": str(_QUANTISER), "flags": "+bitexact"}
     small.pts = 0
     return b"".join(bytes(packet) for packet in [*codec.encode(small), *codec.encode(None)])
+
+
+def sticker(source: Source) -> bytes | None:
+    """An image as WhatsApp wants stickers: WebP of 512 pixels a side, what is around it transparent.
+
+    None if it is unreadable.
+    """
+    av = pyav()
+    if av is None:
+        return None
+    try:
+        with reader(av, source) as container:
+            frame = filtered(av, upright(av, next(container.decode(video=0))), _STICKER)
+    except UNREADABLE:
+        return None
+    codec = av.CodecContext.create("libwebp", "w")
+    codec.width, codec.height, codec.pix_fmt = frame.width, frame.height, frame.format.name
+    codec.time_base = Fraction(1, 1)
+    frame.pts = 0
+    return b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)])
 
 
 def _on_white(av: Any, frame: Any) -> Any:

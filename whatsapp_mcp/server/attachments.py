@@ -1,8 +1,8 @@
 """From a file that an agent gives to what WhatsApp shows: judged by content, made as its own apps make it.
 
-Pictures become JPEG without what the camera noted (place, time, device), animated ones a silent looping
-video, sound a voice note. Documents, videos and audio go as they are. Without PyAV everything does, and a
-voice note must be Opus already.
+Pictures become JPEG without what the camera noted (place, time, device), or WebP as stickers; animated ones
+a silent looping video, sound a voice note. Documents, videos and audio go as they are. Without PyAV everything
+does, and a voice note must be Opus already.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.models import FileContent
 from whatsapp_mcp.server.intake import write_private
 
@@ -26,7 +26,8 @@ HD_PIXELS: Final = 4096
 """Longest sides that WhatsApp's own apps send, without and with HD."""
 VOICE_MIME: Final = "audio/ogg; codecs=opus"
 _HEAD: Final = 64
-_STILL: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
+_WEBP: Final = "image/webp"
+_STILL: Final = frozenset({"image/jpeg", "image/png", _WEBP})
 _IMAGES: Final = _STILL | {"image/gif"}
 _VIDEOS: Final = frozenset({"video/mp4", "video/quicktime"})
 _WITHOUT_CAPTION: Final = frozenset({"audio", "voice", "sticker"})
@@ -82,6 +83,8 @@ def prepare(taken: Taken, wish: Wish) -> FileContent:
             return _voice(content)
         case "image":
             return _seen(_picture(content, HD_PIXELS if wish.hd else STANDARD_PIXELS))
+        case "sticker":
+            return _seen(_sticker(content))
         case "gif":
             return _seen(_clip(content))
         case _:
@@ -104,9 +107,9 @@ def _kind_of(path: Path, mime_type: str) -> FileKind:
 def _require_fitting(kind: FileKind, mime_type: str) -> None:
     fits = {
         "image": mime_type in _IMAGES,
-        "sticker": mime_type == "image/webp",
+        "sticker": mime_type in _IMAGES,
         "video": mime_type in _VIDEOS,
-        "gif": mime_type in _VIDEOS | {"image/gif", "image/webp"},
+        "gif": mime_type in _VIDEOS | {"image/gif", _WEBP},
         "audio": mime_type.startswith("audio/"),
         "voice": mime_type.startswith(("audio/", "video/")),
         "document": True,
@@ -128,6 +131,20 @@ def _picture(content: FileContent, largest: int) -> FileContent:
     target = path.with_name(f"{path.stem}.{largest}.jpg")
     write_private(target, made)
     return replace(content, path=str(target), mime_type="image/jpeg")
+
+
+def _sticker(content: FileContent) -> FileContent:
+    from whatsapp_mcp.device import pictures
+
+    if content.mime_type == _WEBP:
+        return content
+    path = Path(content.path)
+    made = pictures.sticker(path)
+    if made is None:
+        raise Unsupported("The image cannot be made a sticker.", "Give a WebP of 512 pixels a side.")
+    target = path.with_name(f"{path.stem}.sticker.webp")
+    write_private(target, made)
+    return replace(content, path=str(target), mime_type=_WEBP)
 
 
 def _clip(content: FileContent) -> FileContent:
