@@ -15,6 +15,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, MessageFilter, export
 from whatsapp_mcp.archive.chat_export import ExportedMessage, read
+from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -337,3 +338,23 @@ async def test_a_newer_version_decodes_what_was_put_aside(
     assert await archive.redecode() == 1
     assert (await archive.message("A1")).text == "invitation until 7"
     assert len((await archive.search("invitation")).items) == 1
+
+
+async def test_an_event_that_was_put_aside_is_decoded_once_it_can_be_and_its_raw_form_kept(
+    archive: Archive, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from whatsapp_mcp.archive import decode
+
+    def broken(payload: bytes, received_at: int) -> list[object]:
+        raise ValueError
+
+    event, still = ev.message("A1", "in the end"), ev.Raw(EventCode.MESSAGE, b"\xff\xff")
+    with monkeypatch.context() as patch:
+        patch.setitem(decode._DECODERS, int(event.code), broken)  # pyright: ignore[reportPrivateUsage]
+        assert (await archive.ingest(journal([still, event]))).undecoded == 2
+        assert await archive.redecode() == 0
+    assert await archive.redecode() == 1
+    assert [m.text for m in (await archive.messages()).items] == ["in the end"]
+    assert (await archive.statistics()).undecoded == 1
+    with closing(sqlite3.connect(folder.raw_db)) as db:
+        assert db.execute("SELECT payload FROM raw").fetchall() == [(event.payload,)]

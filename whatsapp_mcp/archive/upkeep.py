@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -59,17 +60,29 @@ def redecode(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
     ).fetchall():
         try:
             facts = _facts(code, payload, received_at, part=seq & ((1 << _PART_BITS) - 1))
-            db.execute("SAVEPOINT again")
-            ingest.Ingest(db).apply(facts, received_at)
-            db.execute("RELEASE again")
-        except ingest.POISON:
-            if db.in_transaction:
-                db.execute("ROLLBACK TO again")
+        except UNDECODABLE:
             continue
-        if facts:
+        if facts and _write(db, raw, facts, received_at):
             db.execute("DELETE FROM undecoded WHERE seq = ?", (seq,))
             known += 1
     return known + _unknown_again(db, raw)
+
+
+def _write(
+    db: sqlite3.Connection, raw: sqlite3.Connection, facts: Sequence[Fact], received_at: int = 0
+) -> bool:
+    """Write what an event says now; whether it could be written."""
+    db.execute("SAVEPOINT again")
+    try:
+        batch = ingest.Ingest(db)
+        batch.apply(facts, received_at)
+        keep_raw(raw, batch)
+    except ingest.POISON:
+        db.execute("ROLLBACK TO again")
+        return False
+    finally:
+        db.execute("RELEASE again")
+    return True
 
 
 def _facts(code: int, payload: bytes, received_at: int, *, part: int) -> list[Fact]:
@@ -95,8 +108,9 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
                 facts = decode_event(row[0], row[1], (message >> schema.ID_BITS) * 1000)
         except UNDECODABLE:
             continue
-        ingest.Ingest(db).apply([fact for fact in facts if isinstance(fact, MessageFact)])
-        known += db.execute("SELECT kind != ? FROM messages WHERE id = ?", (UNKNOWN, message)).fetchone()[0]
+        if _write(db, raw, [fact for fact in facts if isinstance(fact, MessageFact)]):
+            kind = db.execute("SELECT kind FROM messages WHERE id = ?", (message,)).fetchone()
+            known += kind is not None and kind[0] != UNKNOWN
     return known
 
 

@@ -68,7 +68,8 @@ def stats(as_json: AsJson = False, account: Account = "default") -> None:
     if found.first and found.last:
         lines.append(f"from {found.first:%Y-%m-%d} to {found.last:%Y-%m-%d}, {found.bytes / 1e6:.1f} MB")
     if found.undecoded:
-        lines.append(f"{found.undecoded} events cannot be decoded; try `archive redecode` after an upgrade")
+        events = "1 event" if found.undecoded == 1 else f"{found.undecoded} events"
+        lines.append(f"{events} cannot be decoded; try `archive redecode` after an upgrade")
     _tell("\n".join(lines), as_json, **asdict(found))
 
 
@@ -103,7 +104,8 @@ def rebuild(account: Account = "default") -> None:
 def redecode(as_json: AsJson = False, account: Account = "default") -> None:
     """Decode again what an older version could not."""
     known = _write(account, lambda archive: archive.redecode())
-    _tell(f"{known} messages and events became known.", as_json, known=known)
+    words = f"{known} of what was set aside can be read now." if known else "Nothing set aside can be read yet."
+    _tell(words, as_json, known=known)
 
 
 @app.command("export")
