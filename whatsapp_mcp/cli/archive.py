@@ -104,8 +104,7 @@ def rebuild(account: Account = "default") -> None:
 def redecode(as_json: AsJson = False, account: Account = "default") -> None:
     """Decode again what an older version could not."""
     known = _write(account, lambda archive: archive.redecode())
-    words = f"{known} of what was set aside can be read now." if known else "Nothing set aside can be read yet."
-    _tell(words, as_json, known=known)
+    _tell(f"{known or 'Nothing'} of what was set aside can be read now.", as_json, known=known)
 
 
 @app.command("export")
