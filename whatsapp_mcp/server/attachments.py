@@ -1,8 +1,8 @@
 """From a file that an agent gives to what WhatsApp shows: judged by content, made as its own apps make it.
 
 Pictures become JPEG without what the camera noted (place, time, device), or WebP as stickers; animated ones
-a silent looping video, sound a voice note. Documents, videos and audio go as they are. Without PyAV everything
-does, and a voice note must be Opus already.
+a silent looping video, sound a voice note. Documents, videos and audio go as they are. Without PyAV
+everything does, and a voice note must be Opus already.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import FileContent
 from whatsapp_mcp.server.intake import write_private
 
@@ -55,7 +55,7 @@ def prepare(taken: Taken, wish: Wish) -> FileContent:
 
     Raises:
         InvalidArgument: The content cannot be shown as wished.
-        Unsupported: It cannot be converted.
+        Unsupported: It cannot be converted (PyAV is missing, or it cannot be read).
         TooLong: A GIF is longer than a minute.
     """
     from whatsapp_mcp.device import media
@@ -141,7 +141,7 @@ def _sticker(content: FileContent) -> FileContent:
     path = Path(content.path)
     made = pictures.sticker(path)
     if made is None:
-        raise Unsupported("The image cannot be made a sticker.", "Give a WebP of 512 pixels a side.")
+        raise InvalidArgument("The image cannot be made a sticker.", "Give a WebP of 512 pixels a side.")
     target = path.with_name(f"{path.stem}.sticker.webp")
     write_private(target, made)
     return replace(content, path=str(target), mime_type=_WEBP)
