@@ -85,6 +85,18 @@ async def test_an_image_as_sticker_is_made_one(linked: Linked) -> None:
     assert size(file) == (512, 512)
 
 
+async def test_a_forwarded_file_keeps_its_size_and_length(linked: Linked, tmp_path: Path) -> None:
+    video(tmp_path / "a.mp4", seconds=3)
+    message, file = await sent(linked, (tmp_path / "a.mp4").read_bytes())
+    _, data = await answer(linked.client, "list_messages", chat="Ann", limit=1)
+    await answer(linked.client, "forward_message", message=data["messages"][0]["ref"], chat="Ben")
+    got = (await linked.ben.receives()).message
+    original, copy = message.videoMessage, got.videoMessage
+    assert copy.contextInfo.isForwarded
+    assert (copy.width, copy.height, copy.seconds) == (original.width, original.height, original.seconds)
+    assert linked.wa.media.open(got) == file
+
+
 async def test_what_shall_be_seen_once_says_so(linked: Linked) -> None:
     message, _ = await sent(linked, png(40, 20, RED), view_once=True)
     assert message.viewOnceMessage.message.imageMessage.viewOnce

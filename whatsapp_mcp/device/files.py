@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.errors import MediaUnavailable
-from whatsapp_mcp.models import FileContent, Message, MessageKind
+from whatsapp_mcp.models import FileContent, Media, Message, MessageKind
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import MediaSource
@@ -110,20 +110,22 @@ def forwarded_file(message: Message, source: MediaSource, context: E2E.ContextIn
         "contextInfo": context,
     }
     caption: dict[str, Any] = {"caption": message.text} if message.text else {}
-    duration = (message.media.duration if message.media else None) or 0
+    media = message.media or Media()
+    duration = media.duration or 0
+    pixels: dict[str, Any] = {"width": media.width, "height": media.height} if media.width else {}
     match message.kind:
         case MessageKind.IMAGE:
-            return E2E.Message(imageMessage=E2E.ImageMessage(**keys, **caption))
+            return E2E.Message(imageMessage=E2E.ImageMessage(**keys, **caption, **pixels))
         case MessageKind.VIDEO | MessageKind.GIF:
             gif = message.kind is MessageKind.GIF
             return E2E.Message(
-                videoMessage=E2E.VideoMessage(**keys, **caption, seconds=duration, gifPlayback=gif)
+                videoMessage=E2E.VideoMessage(**keys, **caption, **pixels, seconds=duration, gifPlayback=gif)
             )
         case MessageKind.AUDIO | MessageKind.VOICE:
             voice = message.kind is MessageKind.VOICE
             return E2E.Message(audioMessage=E2E.AudioMessage(**keys, seconds=duration, PTT=voice))
         case MessageKind.STICKER:
-            return E2E.Message(stickerMessage=E2E.StickerMessage(**keys))
+            return E2E.Message(stickerMessage=E2E.StickerMessage(**keys, **pixels))
         case _:
             name = source.file_name or "file"
             return E2E.Message(
