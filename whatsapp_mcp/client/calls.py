@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from whatsapp_mcp.client.arguments import Arguments, jid_to_proto, to_json
+from whatsapp_mcp.client.arguments import Arguments, jid_from_proto, jid_to_proto, to_json
 from whatsapp_mcp.client.failures import meaning
 from whatsapp_mcp.client.library import (
     BlocklistAction,
@@ -30,6 +30,7 @@ from whatsapp_mcp.client.library import (
     ReceiptType,
     VoteType,
     secret_addresses,
+    secret_of_chat,
     set_privacy_setting,
 )
 from whatsapp_mcp.errors import (
@@ -39,6 +40,7 @@ from whatsapp_mcp.errors import (
     Rejected,
     Unsupported,
 )
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, Common, Neonize
 
 logger = logging.getLogger(__name__)
@@ -129,6 +131,20 @@ async def _build_poll_vote(client: Any, arguments: Arguments) -> E2E.Message:
     return await client.build_poll_vote(poll, arguments.texts("options"))
 
 
+async def _address_in_group(client: Any, arguments: Arguments) -> str:
+    """How the group names the author of a message; the address as given where nothing tells."""
+    message_id, sender = arguments.text("id"), arguments.text("sender")
+    told = await secret_of_chat(arguments.text("group"), message_id)
+    if told is None or told[0] == message_id:
+        return told[1] if told else sender
+    if not Jid.parse(told[1]).is_lid or Jid.parse(sender).is_lid:
+        return sender
+    try:
+        return jid_from_proto(await client.get_lid_from_pn(arguments.jid("sender"))) or sender
+    except NeonizeError:
+        return sender
+
+
 async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
     data = await _read(arguments)
     kind = _choice(arguments, "kind", _MEDIA)
@@ -200,6 +216,7 @@ CALLS: Final[dict[str, Call]] = {
     "build_edit": _build_edit,
     "build_poll": _build_poll,
     "build_poll_vote": _build_poll_vote,
+    "address_in_group": _address_in_group,  # → text
     "decrypt_poll_vote": lambda c, a: c.decrypt_poll_vote(
         a.proto("event", Neonize.Message)
     ),  # → E2E.PollVoteMessage

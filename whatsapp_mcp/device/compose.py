@@ -14,7 +14,7 @@ import secrets
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.device.files import file_message, forwarded_file
@@ -84,7 +84,7 @@ async def _message(request: SendRequest, archive: ReadingArchive, call: CallClie
             return E2E.Message.FromString(b64decode(await call("build_poll_vote", parameters)))
         case ReactionContent() | EditContent() | RevokeContent() | PinContent():
             target = await archive.message(request.content.message_id, chat=request.chat)
-            return _addon(request.content, target)
+            return _addon(request.content, await _as_named_in_chat(target, call))
         case FileContent():
             message = await file_message(request.content, call)
         case TextContent(text, link_preview=True):
@@ -92,8 +92,17 @@ async def _message(request: SendRequest, archive: ReadingArchive, call: CallClie
         case _:
             message = message_of(request)
     if request.reply_to is not None:
-        quote(message, await archive.message(request.reply_to, chat=request.chat))
+        quoted = await archive.message(request.reply_to, chat=request.chat)
+        quote(message, await _as_named_in_chat(quoted, call))
     return message
+
+
+async def _as_named_in_chat(message: Message, call: CallClient) -> Message:
+    """The message, its author by the address that its group uses: the number or the hidden one."""
+    if not message.sender or not Jid.parse(message.chat).is_group:
+        return message
+    parameters = {"group": message.chat, "id": message.message_id, "sender": message.sender}
+    return replace(message, sender=str(await call("address_in_group", parameters)))
 
 
 def message_of(request: SendRequest, preview: Preview | None = None) -> E2E.Message:
