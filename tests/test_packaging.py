@@ -73,6 +73,14 @@ def test_every_declared_dependency_is_locked(lock: Path):
     assert names(project()["project"]["dependencies"]) - locked == set()
 
 
+def test_what_development_needs_is_locked():
+    groups = project()["dependency-groups"]
+    wanted = names([each for group in groups.values() for each in group if isinstance(each, str)])
+    lock = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
+
+    assert wanted | declared() <= {line.split("==")[0] for line in lock.splitlines() if "==" in line}
+
+
 def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(tmp_path: Path):
     subprocess.run(
         [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
