@@ -61,6 +61,7 @@ _ENDING: Final = 1.0
 _RETURNS: Final = 5
 """How often a send goes back to the queue because the client ended."""
 _MAYBE_MADE: Final = "The client ended before WhatsApp answered; it is made once more."
+_POISON: Final = "The client ended each time that this was handed to it."
 _ENDED: Final = "The server ended between handing over and the answer."
 
 HandOver = Callable[[str, str, str, float], Awaitable[dict[str, Any]]]
@@ -281,11 +282,12 @@ class Outbox:
     async def _take_back(self, entry: OutboxEntry, reason: str | None = None) -> None:
         """It has not gone out, or may once more: it is next, unless it ends every client it is given to."""
         self._returns[entry.send_id] += 1
+        if self._returns[entry.send_id] > _RETURNS and reason is not None:
+            await self._archive.outbox_unknown(entry.send_id, _POISON, traceable=False)
+            self._settle(entry.send_id)
+            return
         if self._returns[entry.send_id] > _RETURNS:
-            await self._fail(
-                entry,
-                Rejected("The client ended each time that this was handed to it; it was not sent."),
-            )
+            await self._fail(entry, Rejected(f"{_POISON} It was not sent."))
             return
         logger.info("send %d had not gone out", entry.send_id)
         await self._archive.outbox_queued(entry.send_id, reason)
