@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +25,7 @@ from whatsapp_mcp.models import (
     ReactionContent,
     RevokeContent,
 )
+from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.tools.messages import DELETE_WINDOW, EDIT_WINDOW
 
 pytestmark = pytest.mark.anyio
@@ -102,6 +104,21 @@ async def test_other_kinds_are_sent(
 ) -> None:
     await answer(client, tool, chat="Bob", **arguments)
     assert [(request.chat, request.content) for request in device.sends] == [(BOB, content)]
+
+
+async def test_what_was_to_be_seen_once_is_not_forwarded(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    event = incoming(20, BOB, BOB, "", NOON + timedelta(days=1))
+    message = Neonize.Message.FromString(event.payload)
+    message.Message.Clear()
+    message.Message.viewOnceMessage.message.imageMessage.mimetype = "image/jpeg"
+    await archive.ingest([replace(event, payload=message.SerializePartialToString())])
+    _, data = await answer(client, "list_messages", chat="Bob", limit=1)
+    assert data["messages"][0]["media"]["view_once"]
+    error = await refusal(client, "forward_message", message=data["messages"][0]["ref"], chat="Ann Lee")
+    assert error["code"] == "INVALID_ARGUMENT"
+    assert device.sends == []
 
 
 async def test_a_message_is_forwarded_by_ref(client: Client, device: FakeDevice) -> None:

@@ -96,6 +96,8 @@ async def forward_message(call: Call, message: MessageArg, chat: ChatArg) -> Res
     found = await services.archive.message(message)
     if found.revoked_at:
         raise MessageNotFound(f"{message} was deleted.")
+    if found.media and found.media.view_once:
+        raise InvalidArgument(f"{message} was to be seen once.", "It cannot be forwarded.")
     return await _say(services, chat, ForwardContent(found.ref))
 
 
