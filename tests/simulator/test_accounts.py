@@ -27,6 +27,11 @@ async def test_clients_of_two_accounts_write_to_each_other(
         assert event.Info.MessageSource.Sender.User == wa.me.lid.user
         await second.call(f"client.send_message(jid('{wa.me.pn.user}'), 'hello me')")
         assert (await client.message("hello me")).Info.MessageSource.Sender.User == other.lid.user
+        chat = f"jid('{wa.me.lid.user}', 'lid')"
+        read = "__import__('neonize.utils.enum', fromlist=['x']).ReceiptType.READ"
+        await second.call(f"client.mark_read('{event.Info.ID}', chat={chat}, sender={chat}, receipt={read})")
+        receipt = await client.wait("Receipt", lambda each: event.Info.ID in each.MessageIDs)
+        assert receipt.MessageSource.Sender.User == other.lid.user
         group = wa.group("Both", [other])
         for turn in range(2):
             address = f"jid('{group.jid.user}', 'g.us')"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
+from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
@@ -77,6 +78,20 @@ async def test_marking_read_tells_the_sender(wa: WhatsApp, client: NeonizeClient
         "receipt=__import__('neonize.utils.enum', fromlist=['x']).ReceiptType.READ)"
     )
     await ann.receipt(sent, "read")
+
+
+async def test_what_the_owner_reads_on_the_phone_is_read_for_all(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    group = wa.group("Boat", [ann])
+    for to in (None, group):
+        sent = await ann.says("read on the phone", to)
+        await client.message("read on the phone")
+        await wa.me.reads(sent)
+        event = await client.wait("Receipt", lambda event, sent=sent: sent in event.MessageIDs)
+        assert Neonize.Receipt.ReceiptType.Name(event.Type) == "READ"
+        assert event.MessageSource.IsFromMe
+        assert event.MessageSource.Chat.User == (ann.lid if to is None else group.jid).user
+        await ann.receipt(sent, "read")
 
 
 async def test_a_person_without_whatsapp_cannot_be_written_to(wa: WhatsApp, client: NeonizeClient) -> None:

@@ -12,11 +12,16 @@ from whatsapp_mcp.simulator import channels, direct, group_messages
 from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.envelope import Outgoing, Receipt
+from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.groups import Group
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.phone import Phone
+
+
+_READ = {"read", "read-self", "played", "played-self"}
+_SHOWN = {"delivered", "read", "played"}
 
 
 async def post(
@@ -50,6 +55,38 @@ def receipt(sender: Party, message_id: str, kind: str, to: Party, group: Group |
     }
     for companion in to.companions.values():
         companion.deliver(Node("receipt", attrs))
+
+
+def read_on_phone(phone: Phone, received: Received) -> None:
+    """Tell the sender of a message, and the phone's own companions, that the phone has read it."""
+    network, sender = phone.network, phone.network.party(received.sender)
+    group = network.groups.get(received.chat)
+    shown = phone.privacy["readreceipts"] == "all"
+    if shown and sender is not None:
+        sender.receipts.append(Receipt(received.id, "read", phone.lid))
+        receipt(phone, received.id, "read", sender, group)
+    kind = "read" if shown else "read-self"
+    _tell_own(phone, [received.id], kind, received.chat, received.sender if group else None)
+    network.notify()
+
+
+def _tell_own(
+    phone: Phone, ids: list[str], kind: str, chat: Jid, author: Jid | None, but: Companion | None = None
+) -> None:
+    """Tell the other companions of an account what one of its devices has read."""
+    for companion in phone.companions.values():
+        if companion is but:
+            continue
+        for message_id in ids:
+            attrs = {
+                "from": phone.lid,
+                "recipient": chat,
+                "participant": author,
+                "id": message_id,
+                "type": kind,
+                "t": phone.network.timestamp(),
+            }
+            companion.deliver(Node("receipt", attrs))
 
 
 def accept(companion: Companion, node: Node) -> None:
@@ -108,6 +145,13 @@ def accept_receipt(companion: Companion, node: Node) -> None:
         companion.settle("message", message_id)
         if party is not None:
             party.receipts.append(Receipt(message_id, kind, companion.lid))
+    to = node.jid("to")
+    if to is not None and kind in _READ:
+        _tell_own(companion.phone, ids, kind, to, node.jid("participant"), but=companion)
+    if party is not None and kind in _SHOWN:
+        for message_id in ids:
+            group = network.groups.get(to) if to else None
+            receipt(companion.phone, message_id, node.get("type"), party, group)
     if kind == "retry":
         network.remark("undecryptable", f"{node.get('id')} by {companion.lid}")
         if party is not None:

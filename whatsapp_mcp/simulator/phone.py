@@ -102,6 +102,14 @@ class Phone(Party):
         """
         await self.network.until(lambda: not any(each.active for each in self.companions.values()), timeout)
 
+    async def reads(self, message_id: str) -> None:
+        """Read a message of the inbox on the phone: its sender and the companions learn of it.
+
+        Raises:
+            KeyError: There is none with that id.
+        """
+        messages.read_on_phone(self, {each.id: each for each in self.inbox}[message_id])
+
     async def says(
         self,
         to: Party | Group,
