@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
-from mcp import Client
+from mcp import Client, MCPError
 
 from tests.fixtures import call, link, mcp_client, until
 from whatsapp_mcp.simulator import WhatsApp
@@ -153,3 +154,62 @@ async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, ho
     with anyio.fail_after(3):
         while processes(home, "whatsapp_mcp.client"):  # noqa: ASYNC110  nothing tells of their end
             await anyio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def waiting_send(
+    client: Client, whatsapp: WhatsApp, other: Client
+) -> AsyncGenerator[tuple[anyio.CancelScope, dict[str, str]]]:
+    """A send that `client` asks for while WhatsApp cannot be reached: its call, and its arguments.
+
+    WhatsApp is back at the end.
+    """
+    arguments = {"chat": "Ann", "text": "hello", "idempotency_key": "key"}
+    asked = anyio.CancelScope()
+
+    async def ask() -> None:
+        with asked, contextlib.suppress(MCPError):
+            await client.call_tool("send_message", arguments)
+
+    await whatsapp.refuse()
+    await until(other, lambda status: status["state"] != "online", "connection_status")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(ask)
+        with anyio.fail_after(HEALED):
+            while (await other.call_tool("message_status", {"send_id": 1})).is_error:
+                await anyio.sleep(0.05)
+        yield asked, arguments
+        whatsapp.recover()
+        await until_online(other)
+
+
+async def test_a_call_that_is_cancelled_takes_its_waiting_send_back(whatsapp: WhatsApp, home: Path) -> None:
+    ann = whatsapp.person("Ann")
+    async with mcp_client(whatsapp, home) as host, mcp_client(whatsapp, home) as client:
+        await link(host, whatsapp)
+        await until_online(client)
+        await ann.says("hi")
+        await until_said(client, ["hi"])
+        async with waiting_send(client, whatsapp, host) as (asked, arguments):
+            asked.cancel()
+            await until(host, lambda send: send["status"] == "failed", "message_status", send_id=1)
+        assert ann.inbox == []
+        await insist(client, **arguments)
+        assert [received.text for received in ann.inbox] == ["hello"]
+
+
+async def test_a_waiting_send_outlives_the_server_that_took_it(whatsapp: WhatsApp, home: Path) -> None:
+    ann = whatsapp.person("Ann")
+    async with mcp_client(whatsapp, home) as host:
+        await link(host, whatsapp)
+        await ann.says("hi")
+        await until_said(host, ["hi"])
+        (first,) = processes(home, "whatsapp_mcp")
+        async with mcp_client(whatsapp, home) as client:
+            await until_online(client)
+            (taker,) = set(processes(home, "whatsapp_mcp")) - {first}
+            async with waiting_send(client, whatsapp, host) as (asked, arguments):
+                os.kill(taker, signal.SIGKILL)
+                asked.cancel()
+        await insist(host, **arguments)
+        assert [received.text for received in ann.inbox] == ["hello"]

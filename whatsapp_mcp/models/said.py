@@ -47,7 +47,8 @@ class SendStatus(StrEnum):
 
     `queued` accepted and kept; `sending` handed over; `sent` WhatsApp has it; `delivered`, `read` as receipts
     say; `failed` refused or expired, the reason is kept; `unknown` the client died or timed out between
-    handing over and the answer: never resent by itself, a receipt settles it.
+    handing over and the answer: it is sent again only when it is proved that it never left, and otherwise
+    settled by whatever names it, as a receipt does.
     """
 
     QUEUED = "queued"
