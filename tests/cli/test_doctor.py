@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -92,3 +93,16 @@ def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypa
 
     assert not found.ok
     assert "libmagic is missing" in found.detail
+
+
+@pytest.mark.parametrize(("there", "told"), [(None, "whatsapp-mcp[media]"), (object(), "can be made")])
+def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
+    monkeypatch: pytest.MonkeyPatch, there: object, told: str
+):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: there)  # pyright: ignore[reportUnknownLambdaType]
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._media,))
+
+    [found] = doctor.examine()
+
+    assert found.ok
+    assert told in found.detail

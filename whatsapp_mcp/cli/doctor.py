@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sqlite3
 import stat
@@ -114,4 +115,10 @@ def _library() -> Finding:
     return Finding("client library", False, last, _REINSTALL)
 
 
-_CHECKS: tuple[Callable[[], Finding], ...] = (_versions, _settings, _home, _database, _library)
+def _media() -> Finding:
+    if importlib.util.find_spec("av") is not None:
+        return Finding("media", True, "voice notes and previews can be made")
+    return Finding("media", True, "no voice notes and previews: whatsapp-mcp[media] brings what makes them")
+
+
+_CHECKS: tuple[Callable[[], Finding], ...] = (_versions, _settings, _home, _database, _library, _media)
