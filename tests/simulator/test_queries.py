@@ -5,13 +5,15 @@ from __future__ import annotations
 from hashlib import sha1
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.simulator.bare_companion import logged_in
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.protobufs import Adv
+from whatsapp_mcp.protobufs import Adv, MmsRetry
 from whatsapp_mcp.simulator import WhatsApp, login
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.signal import xeddsa
+from whatsapp_mcp.simulator.signal.primitives import hkdf
 
 
 class Asked:
@@ -29,6 +31,10 @@ class Asked:
         (answer,) = (each for each in self._link.sent if each.tag == "iq")
         assert answer.get("id") == "1"
         return answer
+
+    def last(self, tag: str) -> Node:
+        """The last stanza of that kind that was sent to the companion."""
+        return next(each for each in reversed(self._link.sent) if each.tag == tag)
 
 
 @pytest.fixture
@@ -153,6 +159,38 @@ def test_who_may_add_members_is_set_by_admins(asked: Asked) -> None:
     group.demote(asked.wa.me)
     refused = asked.query("w:g2", "set", Node("member_add_mode", {}, "all_member_add"), to=group.jid)
     assert found(refused, "error").get("code") == "403"
+
+
+@pytest.mark.anyio
+async def test_a_lost_file_is_put_up_again_by_the_phone(asked: Asked) -> None:
+    wa, ann = asked.wa, asked.wa.person("Ann")
+    message = wa.media.attach("image", b"a picture")
+    sent = await ann.says(message)
+    wa.media.expire(message, 410)
+    cipher = AESGCM(hkdf(message.imageMessage.mediaKey, b"WhatsApp Media Retry Notification", 32))
+    plain = MmsRetry.ServerErrorReceipt(stanzaID=sent).SerializeToString()
+
+    def ask(message_id: str) -> Node:
+        sealed = [
+            Node("enc_p", {}, cipher.encrypt(bytes(12), plain, message_id.encode())),
+            Node("enc_iv", {}, bytes(12)),
+        ]
+        place = Node("rmr", {"jid": ann.lid, "from_me": "false"})
+        attrs = {"id": message_id, "to": wa.me.pn, "type": "server-error"}
+        login.accept(asked.companion, Node("receipt", attrs, [Node("encrypt", {}, sealed), place]))
+        return asked.last("notification")
+
+    told = ask(sent)
+    assert (told.get("type"), told.get("id"), told.jid("from")) == ("mediaretry", sent, wa.me.pn)
+    assert found(told, "rmr").jid("jid") == ann.lid
+    nonce = found(told, "encrypt", "enc_iv").data
+    opened = cipher.decrypt(nonce, found(told, "encrypt", "enc_p").data, sent.encode())
+    answer = MmsRetry.MediaRetryNotification.FromString(opened)
+    assert answer.result == answer.SUCCESS
+    message.imageMessage.directPath = answer.directPath
+    assert wa.media.open(message) == b"a picture"
+    assert found(ask("3A00"), "error").get("code") == "2"
+    assert wa.log == []
 
 
 def test_a_query_that_nobody_knows_is_refused_and_noted(asked: Asked) -> None:

@@ -76,6 +76,14 @@ class Upload:
     direct_path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A file that was put up again: its key and its new path."""
+
+    media_key: bytes
+    direct_path: str
+
+
 class MediaHosts:
     """All media hosts of one simulated WhatsApp; they keep the same blobs.
 
@@ -149,6 +157,19 @@ class MediaHosts:
         """Answer downloads of this message's file with `status` (403, 404 or 410) from now on."""
         _, part = _media_part(message)
         self.blobs[_name(part.directPath)].status = status
+
+    def renew(self, message: E2E.Message) -> Renewed:
+        """Put this message's file up again, as its sender's phone does when a host has lost it.
+
+        Raises:
+            MediaError: The message carries no file, or it is nowhere any more.
+        """
+        _, part = _media_part(message)
+        name = _name(part.directPath)
+        if name not in self.blobs:
+            raise media_crypto.MediaError(f"nothing at {part.directPath}")
+        self.blobs[name].status = 200
+        return Renewed(part.mediaKey, f"/v/t62.7118-24/{name}?ccb=11-4&oh=again")
 
     async def serve(self, stream: anyio.abc.ByteStream) -> None:
         """Answer the HTTP requests of one TLS stream until it ends."""

@@ -8,7 +8,7 @@ import anyio.lowlevel
 
 from whatsapp_mcp.jid import BROADCAST_SERVER, CHANNEL_SERVER, GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import channels, direct, group_messages
+from whatsapp_mcp.simulator import channels, direct, group_messages, media_retry
 from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
@@ -141,6 +141,9 @@ def accept_receipt(companion: Companion, node: Node) -> None:
         ack = {"class": "receipt", "id": node.get("id"), "from": node.jid("to")}
         rest = {key: node.attrs[key] for key in ("type", "participant") if key in node.attrs}
         companion.connection.send(Node("ack", {**ack, **rest}))
+    if kind == "server-error":
+        media_retry.accept(companion, node)
+        return
     for message_id in ids:
         companion.settle("message", message_id)
         if party is not None:

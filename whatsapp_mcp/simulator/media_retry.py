@@ -1,0 +1,57 @@
+"""Files that the media hosts have lost: a companion asks the phone to put one up again.
+
+It sends a receipt of type `server-error` for the message; the phone answers with a notification `mediaretry`
+that names the new path. Both are encrypted under a key made from the file's media key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from whatsapp_mcp.protobufs import MmsRetry
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.media_crypto import MediaError
+from whatsapp_mcp.simulator.signal.primitives import hkdf
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.companion import Companion
+
+_INFO = b"WhatsApp Media Retry Notification"
+_NOT_FOUND = 2
+_SUCCESS = MmsRetry.MediaRetryNotification.SUCCESS
+
+
+def accept(companion: Companion, receipt: Node) -> None:
+    """Put the file of a message up again, if the phone has it, and tell the companion where."""
+    network, message_id = companion.network, receipt.get("id")
+    place = receipt.child("rmr")
+    payload, iv = receipt.child("encrypt", "enc_p"), receipt.child("encrypt", "enc_iv")
+    if place is None or payload is None or iv is None:
+        network.remark("malformed", repr(receipt))
+        return
+    body = [place, Node("error", {"code": _NOT_FOUND})]
+    info = companion.phone.history.find(message_id)
+    try:
+        renewed = network.media.renew(info.message) if info is not None else None
+    except MediaError:
+        renewed = None
+    if renewed is not None:
+        cipher, bound = AESGCM(hkdf(renewed.media_key, _INFO, 32)), message_id.encode()
+        try:
+            cipher.decrypt(iv.data, payload.data, bound)
+        except InvalidTag:
+            network.remark("undecryptable", f"media retry for {message_id} by {companion.lid}")
+            return
+        told = MmsRetry.MediaRetryNotification(
+            stanzaID=message_id,
+            directPath=renewed.direct_path,
+            result=MmsRetry.MediaRetryNotification.SUCCESS,
+        )
+        nonce = network.random(f"media retry {message_id}").randbytes(len(iv.data))
+        sealed = cipher.encrypt(nonce, told.SerializeToString(), bound)
+        body = [place, Node("encrypt", {}, [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)])]
+    attrs = {"from": companion.phone.pn, "type": "mediaretry", "id": message_id, "t": network.timestamp()}
+    companion.deliver(Node("notification", attrs, body))
