@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import math
+import os
 import struct
+import time
 import wave
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tests.server.fakes import FakeDevice
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.device import media
 from whatsapp_mcp.models import FileContent
+from whatsapp_mcp.server.intake import KEPT_SECONDS
 
 pytestmark = pytest.mark.anyio
 PNG = base64.b64decode(
@@ -80,6 +83,14 @@ async def test_a_photo_is_sent_at_the_usual_size_or_in_hd(
     assert size(read(content.path))[0] == width
     assert content.thumbnail is not None
     assert max(size(base64.b64decode(content.thumbnail))) <= 96
+
+
+async def test_copies_of_what_was_sent_are_kept_for_two_days(client: Client, device: FakeDevice) -> None:
+    await answer(client, "send_file", chat="Bob", data=encoded(b"old"))
+    made = Path(content_of(device).path)
+    os.utime(made, (0, time.time() - KEPT_SECONDS - 1))
+    await answer(client, "send_file", chat="Bob", data=encoded(b"new"))
+    assert {path.read_bytes() for path in made.parent.iterdir()} == {b"new"}
 
 
 async def test_a_document_goes_as_it_is(client: Client, device: FakeDevice) -> None:

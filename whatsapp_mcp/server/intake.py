@@ -11,6 +11,8 @@ import binascii
 import hashlib
 import os
 import re
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.call import Services
 
 _FOLDER: Final = "outgoing"
+KEPT_SECONDS: Final = 2 * 86_400
+"""Of a copy; the outbox gives a send up after one day."""
 _SAFE: Final = re.compile(r"[^\w.\- ()]+")
 
 
@@ -63,8 +67,18 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if not content:
         raise InvalidArgument("The file is empty.")
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
+    await anyio.to_thread.run_sync(_drop_old, folder)
     await anyio.to_thread.run_sync(write_private, target, content)
     return Taken(target, _SAFE.sub("_", name))
+
+
+def _drop_old(folder: Path) -> None:
+    """Delete the copies of what was sent, or has expired in the outbox, long ago."""
+    limit = time.time() - KEPT_SECONDS
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another server may be at it
+            if path.stat().st_mtime < limit:
+                path.unlink()
 
 
 def write_private(path: Path, content: bytes) -> None:
