@@ -15,11 +15,15 @@ import anyio
 import pytest
 
 from tests.device.conftest import Host, Hosted
-from whatsapp_mcp.device import outbox, tally
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.device import outbox, state, tally
+from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.clock import SystemClock
+from whatsapp_mcp.device.ingest import Ingest
+from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.errors import NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.settings import AccountFolder, AccountSettings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.binary import Node
 
@@ -69,6 +73,25 @@ async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
             status = await linked.until(S.ONLINE)
             await anyio.sleep(0.01)
     assert await texts(linked, 5) == [f"meanwhile {number}" for number in range(5)]
+
+
+async def test_a_device_that_cannot_begin_says_why(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: Ingest) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
+        device = LocalDevice(folder, AccountSettings(), archive, tasks, owner=None)
+        with monkeypatch.context() as patch:
+            patch.setattr(Ingest, "prepare", fails)
+            with pytest.raises(sqlite3.OperationalError):
+                await device.start()
+        status = await device.status()
+        assert "disk I/O error" in (status.reason or "")
+        assert "free space" in (status.action or "")
+        await device.start()
+        assert "disk" not in ((await device.status()).reason or "")
 
 
 async def test_a_clock_that_is_set_hides_no_loss(
@@ -390,3 +413,36 @@ async def test_the_calls_that_abort_the_library_end_in_errors_in_every_state(
     await hosted.device.unlink()
     await try_all()
     assert (await hosted.device.status()).state is S.UNLINKED
+
+
+async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_nor_hides_it(
+    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "FREE_FLAPS", 1000)
+    ann = wa.person("Ann")
+    texts = [f"{turn}.{number}" for turn in range(8) for number in range(2)]
+    results: dict[str, int] = {}
+
+    async def send(text: str) -> None:
+        results[text] = (
+            await linked.device.send(SendRequest(str(ann.pn), TextContent(text), wait=20))
+        ).send_id
+
+    for turn in range(8):
+        await linked.until(S.ONLINE)
+        async with anyio.create_task_group() as tasks:
+            for text in texts[2 * turn : 2 * turn + 2]:
+                tasks.start_soon(send, text)
+            await anyio.sleep(0.004 * turn)
+            os.kill(client_pid(linked), signal.SIGKILL)
+    await linked.until(S.ONLINE)
+    entries = {text: await linked.archive.outbox_get(send_id) for text, send_id in results.items()}
+    arrived = [received.text for received in ann.inbox]
+    assert len(arrived) == len(set(arrived))
+    assert len(entries) == len(texts)
+    for text, entry in entries.items():
+        if entry.status is SendStatus.UNKNOWN:
+            assert entry.message_id is not None
+        else:
+            assert entry.status in {SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ}
+            assert text in arrived

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -52,6 +53,7 @@ _LOGOUT_DEADLINE: Final = 10.0
 _WATCH_INTERVAL: Final = 15.0
 _WATCH_DEADLINE: Final = 5.0
 _SETTLE: Final = 5.0
+_LOOK_AT_DISK: Final = "Tell the user to look at the disk's free space; it is tried again by itself."
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +92,7 @@ class LocalDevice(Acts, Topics):
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
         self._tally = Tally(archive, self._clock)
         self._client_pid: int | None = None
+        self._obstacle: str | None = None
         self._trouble: str | None = None
         self._running: set[int] = set()
         make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
@@ -129,8 +132,13 @@ class LocalDevice(Acts, Topics):
 
     async def start(self) -> None:
         """Begin: archive what the journal holds, then connect if a phone is linked."""
-        await self._tally.load()
-        await self._ingest.prepare()
+        try:
+            await self._tally.load()
+            await self._ingest.prepare()
+        except sqlite3.Error as error:
+            self._obstacle = f"The account's files cannot be used yet ({error})."
+            raise
+        self._obstacle = None
         for name, run in (
             ("reconnect loop", self._loop.run),
             ("ingest", self._ingest.run),
@@ -300,8 +308,8 @@ class LocalDevice(Acts, Topics):
             state=link.state,
             since=link.since,
             account=self._folder.name,
-            reason=link.reason,
-            action=state.action(link),
+            reason=self._obstacle or link.reason,
+            action=_LOOK_AT_DISK if self._obstacle else state.action(link),
             connected=link.state is ConnectionState.ONLINE,
             logged_in=link.online_at is not None and link.running,
             device_id=str(owner.jid) if owner else None,
