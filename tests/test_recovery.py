@@ -176,7 +176,7 @@ async def waiting_send(
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
         with anyio.fail_after(HEALED):
-            while (await other.call_tool("message_status", {"send_id": 1})).is_error:
+            while (await other.call_tool("message_status", {"send_id": 1})).is_error:  # noqa: ASYNC110
                 await anyio.sleep(0.05)
         yield asked, arguments
         whatsapp.recover()

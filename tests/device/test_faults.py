@@ -16,7 +16,7 @@ import pytest
 
 from tests.device.conftest import Host, Hosted
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device import outbox, state, tally
+from whatsapp_mcp.device import outbox, tally
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.ingest import Ingest
@@ -418,7 +418,7 @@ async def test_the_calls_that_abort_the_library_end_in_errors_in_every_state(
 async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_nor_hides_it(
     wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(state, "FREE_FLAPS", 1000)
+    monkeypatch.setattr("whatsapp_mcp.device.state.FREE_FLAPS", 1000)
     ann = wa.person("Ann")
     texts = [f"{turn}.{number}" for turn in range(8) for number in range(2)]
     results: dict[str, int] = {}

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import anyio
 import pytest
 
 from tests.device.conftest import Hosted
 from whatsapp_mcp.models import ConnectionState as S
+from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
@@ -96,3 +101,20 @@ async def test_a_code_that_nobody_scans_expires_and_leaves_nothing(wa: WhatsApp,
     status = await hosted.until(S.UNLINKED, within=60)
     assert status.reason
     assert hosted.device.client_pid is None
+
+
+async def test_a_message_whose_secret_the_library_cannot_store_is_sent_once_by_the_next_client(
+    wa: WhatsApp, linked: Hosted, folder: AccountFolder
+) -> None:
+    ann = wa.person("Ann")
+    await linked.device.send(SendRequest(str(ann.pn), TextContent("before")))
+    with closing(sqlite3.connect(folder.client_db, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=0))
+        with anyio.fail_after(15):
+            # The library gives up on the lock, and the client on itself, before the frame is out.
+            await linked.device.wait_for(lambda link: link.generation == 2)
+    with anyio.fail_after(30):
+        while (await linked.archive.outbox_get(result.send_id)).status is not SendStatus.SENT:  # noqa: ASYNC110
+            await anyio.sleep(0.05)
+    assert [received.text for received in ann.inbox] == ["before", "hello"]
