@@ -232,3 +232,21 @@ async def test_an_older_list_of_members_does_not_undo_a_newer_one(
     order = (older, newer) if older_first else (newer, older)
     await archive.ingest([listed(seq, at, *people) for seq, (at, people) in enumerate(order, 1)])
     assert [member.contact.jid for member in await archive.members(GROUP)] == [BOB]
+
+
+async def test_a_newcomer_does_not_take_the_number_of_somebody_who_became_another(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "needle by number"),
+                ev.message("A2", "needle hidden", chat=ANA_LID, at=NOON + 1),
+                ev.message("A3", "needle told", chat=ANA, alt=ANA_LID, at=NOON + 2),
+                ev.message("B1", "needle of Bob", chat=BOB, at=NOON + 3),
+            ]
+        )
+    )
+    for where in (MessageFilter(sender=ANA), MessageFilter(chat=ANA)):
+        found = [m.text for m in (await archive.search("needle", where)).items]
+        assert found == ["needle told", "needle hidden", "needle by number"]
+    assert [change.actor for change in await archive.changes(0)] == [ANA, ANA, ANA, BOB]
+    assert {change.chat for change in await archive.changes(0)} == {ANA, BOB}

@@ -83,7 +83,8 @@ class Identities:
         """The address, made at first sight."""
         found = self._addresses.get(jid) or self.known(jid)
         if found is None:
-            contact = int(self._db.execute("INSERT INTO contacts DEFAULT VALUES").lastrowid or 0)
+            contact = moved.free_number(self._db, "contacts", "contact_aliases")
+            self._db.execute("INSERT INTO contacts (id) VALUES (?)", (contact,))
             self._attach(contact, jid)
             found = self.known(jid)
             assert found is not None
@@ -142,10 +143,10 @@ class Identities:
         row = self._db.execute("SELECT id FROM chats WHERE jid = ?", (jid,)).fetchone()
         if row is not None:
             return int(row[0])
-        cursor = self._db.execute(
-            "INSERT INTO chats (jid, kind) VALUES (?, ?)", (jid, CHAT_KIND_NUMBER[chat_kind(jid)])
-        )
-        return int(cursor.lastrowid or 0)
+        number = moved.free_number(self._db, "chats", "chat_aliases")
+        kind = CHAT_KIND_NUMBER[chat_kind(jid)]
+        self._db.execute("INSERT INTO chats (id, jid, kind) VALUES (?, ?, ?)", (number, jid, kind))
+        return number
 
     def refresh(self, contact: int) -> None:
         """Bring what is derived from a contact's addresses and names up to date."""

@@ -1,7 +1,7 @@
 """Making two contacts or two chats one: every row that names the one that goes is led to the one that stays.
 
-Refs stay alive: two messages that turn out to be one keep both numbers. Search scopes in the index still
-hold the old numbers; the alias tables translate.
+Refs stay alive: two messages that turn out to be one keep both numbers. Search scopes in the index and the
+change feed still hold the old numbers; the alias tables translate.
 """
 
 from __future__ import annotations
@@ -69,7 +69,6 @@ def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
     _move_messages(db, "sender_id", keep, lose)
     for column in ("sender_id", "voter_id", "contact_id"):
         _move_states(db, column, keep, lose)
-    db.execute("UPDATE events SET actor_id = ? WHERE actor_id = ?", (keep, lose))
 
 
 def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
@@ -82,8 +81,7 @@ def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
     db.execute("INSERT OR REPLACE INTO chat_aliases (old_id, chat_id) VALUES (?, ?)", (lose, keep))
     _move_messages(db, "chat_id", keep, lose)
     _move_states(db, "chat_id", keep, lose)
-    for table in ("outbox", "events"):
-        db.execute(f"UPDATE {table} SET chat_id = ? WHERE chat_id = ?", (keep, lose))  # noqa: S608
+    db.execute("UPDATE outbox SET chat_id = ? WHERE chat_id = ?", (keep, lose))
     refresh_words(db, keep)
     refresh_chat(db, keep)
 
@@ -170,14 +168,19 @@ def _move_states(
 
 def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) -> None:
     other = "sender_id" if column == "chat_id" else "chat_id"
+    # That it is more than 0 is true of all but the owner, who never goes, and opens the index of senders.
     twins = db.execute(
-        f"""SELECT k.id, l.id FROM messages AS l JOIN messages AS k
-        ON k.{column} = ? AND k.wa_id = l.wa_id AND k.{other} = l.{other} WHERE l.{column} = ?""",  # noqa: S608
+        f"""SELECT k.id, l.id FROM messages AS l CROSS JOIN messages AS k
+        ON k.{column} = ? AND k.wa_id = l.wa_id AND k.{other} = l.{other}
+        WHERE l.{column} = ? AND l.{column} > 0""",  # noqa: S608
         (keep, lose),
     ).fetchall()
     for kept, lost in twins:
         unite(db, kept, lost)
-    db.execute(f"UPDATE messages SET {column} = ? WHERE {column} = ?", (keep, lose))  # noqa: S608
+    db.execute(
+        f"UPDATE messages SET {column} = ? WHERE {column} = ? AND {column} > 0",  # noqa: S608
+        (keep, lose),
+    )
 
 
 def is_provisional(kind: int, flags: int) -> bool:

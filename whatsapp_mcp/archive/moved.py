@@ -50,11 +50,22 @@ def chat_of(db: sqlite3.Connection, contact: int) -> int:
     """The direct chat with a contact, made when there is none."""
     row = db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchone()
     if row is None:
-        row = db.execute(
-            """INSERT INTO chats (jid, kind, contact_id)
-            SELECT coalesce(pn, lid), ?, id FROM contacts WHERE id = ? RETURNING id""",
-            (CHAT_KIND_NUMBER[ChatKind.DIRECT], contact),
-        ).fetchall()[0]
+        number = free_number(db, "chats", "chat_aliases")
+        db.execute(
+            """INSERT INTO chats (id, jid, kind, contact_id)
+            SELECT ?, coalesce(pn, lid), ?, id FROM contacts WHERE id = ?""",
+            (number, CHAT_KIND_NUMBER[ChatKind.DIRECT], contact),
+        )
+        return number
+    return int(row[0])
+
+
+def free_number(db: sqlite3.Connection, table: str, aliases: str) -> int:
+    """A number that no contact or chat ever had: the search index and the feed still hold the old ones."""
+    row = db.execute(
+        f"""SELECT 1 + max(coalesce((SELECT max(id) FROM {table}), 0),
+        coalesce((SELECT max(old_id) FROM {aliases}), 0))"""  # noqa: S608
+    ).fetchone()
     return int(row[0])
 
 

@@ -120,6 +120,11 @@ def rest(db: sqlite3.Connection, raw: sqlite3.Connection, span: Span) -> int:
                 WHERE m.chat_id = t.chat_id AND m.wa_id = t.{column})""",  # noqa: S608
                 values,
             )
+        db.execute(
+            """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
+            AND at < ?""",
+            (span.chat, 1000 * (span.before if span.before is not None else 1 << 40)),
+        )
         where, values = span.where("chat_id", "created_at", 1000)
         db.execute(
             f"DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')",  # noqa: S608

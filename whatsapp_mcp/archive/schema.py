@@ -73,6 +73,7 @@ ALTER TABLE messages ADD COLUMN via INTEGER;
 DROP INDEX sealed_target;
 DELETE FROM sealed WHERE rowid NOT IN
     (SELECT min(rowid) FROM sealed GROUP BY chat_id, target, wa_id, sender_id);
+CREATE INDEX reactions_sender ON reactions (sender_id);
 CREATE UNIQUE INDEX sealed_key ON sealed (chat_id, target, wa_id, sender_id);
 ALTER TABLE outbox ADD COLUMN secret BLOB;
 ALTER TABLE outbox ADD COLUMN handed_to TEXT;

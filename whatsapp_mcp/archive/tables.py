@@ -177,6 +177,7 @@ CREATE TABLE reactions (
     at INTEGER NOT NULL,                -- milliseconds
     PRIMARY KEY (chat_id, wa_id, sender_id)
 ) WITHOUT ROWID;
+CREATE INDEX reactions_sender ON reactions (sender_id);
 
 -- Every text that an edited message ever had.
 CREATE TABLE edits (
@@ -289,7 +290,7 @@ CREATE TABLE events (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,                -- milliseconds
     kind TEXT NOT NULL,                 -- message, edit, revoke, reaction, vote, receipt, send, history
-    chat_id INTEGER,
+    chat_id INTEGER,                    -- chat and contact as they were numbered then: see the aliases
     wa_id TEXT,
     ref INTEGER,
     actor_id INTEGER,                   -- contact who did it
