@@ -7,6 +7,7 @@ import io
 import math
 import os
 import struct
+import sys
 import time
 import wave
 from pathlib import Path
@@ -83,6 +84,24 @@ async def test_a_photo_is_sent_at_the_usual_size_or_in_hd(
     assert size(read(content.path))[0] == width
     assert content.thumbnail is not None
     assert max(size(base64.b64decode(content.thumbnail))) <= 96
+
+
+async def test_without_pyav_what_phones_cannot_show_is_a_document(
+    client: Client, device: FakeDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gif(tmp_path / "a.gif", 3)
+    animation = encoded(read(str(tmp_path / "a.gif")))
+    monkeypatch.setitem(sys.modules, "av", None)
+    await answer(client, "send_file", chat="Bob", data=animation)
+    await answer(client, "send_file", chat="Bob", data=encoded(PNG))
+    kinds = [request.content for request in device.sends]
+    assert [(each.kind, getattr(each, "mime_type", "")) for each in kinds] == [
+        ("document", "image/gif"),
+        ("image", "image/png"),
+    ]
+    for kind in ("gif", "image", "sticker"):
+        error = await refusal(client, "send_file", chat="Bob", data=animation, kind=kind)
+        assert error["code"] in {"UNSUPPORTED", "INVALID_ARGUMENT"}, kind
 
 
 async def test_copies_of_what_was_sent_are_kept_for_two_days(client: Client, device: FakeDevice) -> None:

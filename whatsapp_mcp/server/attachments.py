@@ -27,8 +27,10 @@ HD_PIXELS: Final = 4096
 VOICE_MIME: Final = "audio/ogg; codecs=opus"
 _HEAD: Final = 64
 _WEBP: Final = "image/webp"
-_STILL: Final = frozenset({"image/jpeg", "image/png", _WEBP})
-_IMAGES: Final = _STILL | {"image/gif"}
+_GIF: Final = "image/gif"
+_SHOWN: Final = frozenset({"image/jpeg", "image/png"})
+"""What phones show as it is."""
+_IMAGES: Final = _SHOWN | {_WEBP, _GIF}
 _VIDEOS: Final = frozenset({"video/mp4", "video/quicktime"})
 _WITHOUT_CAPTION: Final = frozenset({"audio", "voice", "sticker"})
 _ONCE: Final = frozenset({"image", "video", "voice"})
@@ -93,12 +95,12 @@ def prepare(taken: Taken, wish: Wish) -> FileContent:
 
 def _kind_of(path: Path, mime_type: str) -> FileKind:
     """How a file of this type is shown when nothing is asked for."""
-    if mime_type == "image/gif":
-        from whatsapp_mcp.device import media
+    from whatsapp_mcp.device import decoding, media
 
-        return "gif" if media.moves(path) else "image"
-    if mime_type in _STILL:
-        return "image"
+    if mime_type in _IMAGES:
+        if mime_type not in _SHOWN and decoding.pyav() is None:
+            return "document"
+        return "gif" if mime_type == _GIF and media.moves(path) else "image"
     if mime_type in _VIDEOS:
         return "video"
     return "audio" if mime_type.startswith("audio/") else "document"
@@ -109,7 +111,7 @@ def _require_fitting(kind: FileKind, mime_type: str) -> None:
         "image": mime_type in _IMAGES,
         "sticker": mime_type in _IMAGES,
         "video": mime_type in _VIDEOS,
-        "gif": mime_type in _VIDEOS | {"image/gif", _WEBP},
+        "gif": mime_type in _VIDEOS | {_GIF, _WEBP},
         "audio": mime_type.startswith("audio/"),
         "voice": mime_type.startswith(("audio/", "video/")),
         "document": True,
@@ -126,8 +128,10 @@ def _picture(content: FileContent, largest: int) -> FileContent:
 
     path = Path(content.path)
     made = pictures.picture(path, largest)
-    if made is None:
+    if made is None and content.mime_type in _SHOWN:
         return content
+    if made is None:
+        raise InvalidArgument("The image cannot be read here.", "Send it with kind document.")
     target = path.with_name(f"{path.stem}.{largest}.jpg")
     write_private(target, made)
     return replace(content, path=str(target), mime_type="image/jpeg")
