@@ -56,6 +56,14 @@ def test_a_page_is_told_by_its_open_graph_names_and_its_title() -> None:
 def test_a_page_is_read_in_its_own_character_set() -> None:
     assert facts('<meta charset="latin-1"><title>Grüße</title>'.encode("latin-1"))["title"] == "Grüße"
     assert facts('<meta charset="no-such"><title>Grüße</title>')["title"] == "Grüße"
+    assert facts("<meta charset=Shift_JIS><title>東京</title>".encode("shift_jis"))["title"] == "東京"
+
+
+@pytest.mark.parametrize(
+    "charset", ["idna", "punycode", "undefined", "rot13", "hex", "unicode_escape", "utf-7"]
+)
+def test_a_page_in_a_strange_character_set_can_be_read(charset: str) -> None:
+    facts(f"<meta charset={charset}><title>Boats.are \\x zz--</title>".encode() + bytes(range(256)))
 
 
 def test_what_a_page_hides_in_its_title_does_not_come_along() -> None:

@@ -36,7 +36,12 @@ _AFTER_A_LINK: Final = ".,;:!?'*_~)]}»”’"
 _META: Final = re.compile(r"<meta\s([^<>]{1,3000})>", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"([a-zA-Z:-]{1,40})\s{0,9}=\s{0,9}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
 _TITLE: Final = re.compile(r"<title(?:\s[^<>]{0,200})?>([^<]{1,1000})", re.IGNORECASE)
-_CHARSET: Final = re.compile(rb"charset\s{0,9}=\s{0,9}[\"']?([A-Za-z0-9_.:-]{2,40})", re.IGNORECASE)
+_CHARSET: Final = re.compile(
+    rb"charset\s{0,9}=\s{0,9}[\"']?(iso-8859-\d{1,2}|latin-?1|windows-125\d|koi8-[ru]|shift_jis|euc-(?:jp|kr)"
+    rb"|gb2312|gbk|gb18030|big5|tis-620)\b",
+    re.IGNORECASE,
+)
+"""What the web uses beside UTF-8; Python knows more, some of which are no character sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ async def _thumbnail(page: str, image: str) -> bytes:
 
 def page_facts(page: Fetched) -> dict[str, str]:
     """What the head of a page says about it, by the names that Open Graph and HTML give; each on one line."""
-    text = page.content.decode(_charset(page.content), errors="replace")
+    text = _text(page.content)
     facts: dict[str, str] = {}
     for tag in _META.finditer(text):
         said = {name.lower(): a or b or c for name, a, b, c in _ATTRIBUTE.findall(tag[1])}
@@ -105,12 +110,13 @@ def page_facts(page: Fetched) -> dict[str, str]:
     return facts
 
 
-def _charset(content: bytes) -> str:
-    found = _CHARSET.search(content[:4096])
+def _text(content: bytes) -> str:
+    """The page in the character set that it names, else in UTF-8."""
+    named = _CHARSET.search(content[:4096])
     try:
-        return found[1].decode() if found and "é".encode(found[1].decode()) else "utf-8"
+        return content.decode(named[1].decode() if named else "utf-8", errors="replace")
     except (LookupError, UnicodeError):
-        return "utf-8"
+        return content.decode(errors="replace")
 
 
 def _line(text: str) -> str:
