@@ -112,7 +112,7 @@ class NeonizeClient:
         """Begin to connect; events tell the rest."""
         await self._send(connect=True)
 
-    async def call(self, source: str, timeout: float = 20) -> Any:
+    async def call(self, source: str, timeout: float = 30) -> Any:
         """Evaluate an expression in the process (`client`, `jid`, `E2E` ... are in scope).
 
         Raises:
@@ -128,7 +128,7 @@ class NeonizeClient:
             raise CallError(answer["error"])
         return _decode(answer["value"])
 
-    async def eventually(self, source: str, fits: Callable[[Any], bool], timeout: float = 20) -> Any:
+    async def eventually(self, source: str, fits: Callable[[Any], bool], timeout: float = 30) -> Any:
         """The value of an expression, evaluated again and again, once it fits."""
         with anyio.fail_after(timeout):
             while not fits(value := await self.call(source)):
@@ -136,7 +136,7 @@ class NeonizeClient:
         return value
 
     async def wait(
-        self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 20
+        self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 30
     ) -> Any:
         """The next event called `name` for which `where` holds; earlier ones are passed over."""
         with anyio.fail_after(timeout):
@@ -150,7 +150,7 @@ class NeonizeClient:
                         return event.message if event.message is not None else event.fields
                 await self._changed.wait()
 
-    async def first(self, *names: str, timeout: float = 20) -> str:
+    async def first(self, *names: str, timeout: float = 30) -> str:
         """The name of the next event that has one of these names."""
         with anyio.fail_after(timeout):
             while True:
@@ -160,11 +160,11 @@ class NeonizeClient:
                         return name
                 await self._changed.wait()
 
-    async def qr(self, timeout: float = 20) -> str:
+    async def qr(self, timeout: float = 30) -> str:
         """The next QR text."""
         return (await self.wait("qr", timeout=timeout))["text"]
 
-    async def message(self, text: str | None = None, timeout: float = 20) -> Any:
+    async def message(self, text: str | None = None, timeout: float = 30) -> Any:
         """The next message event, or the next with that text."""
 
         def fits(event: Any) -> bool:
@@ -199,7 +199,7 @@ async def neonize_client(
             tasks = await anyio.create_task_group().__aenter__()
             try:
                 tasks.start_soon(client.read)
-                await client.wait("ready", timeout=30)
+                await client.wait("ready", timeout=60)
                 yield client
             finally:
                 tasks.cancel_scope.cancel()
@@ -212,5 +212,5 @@ async def linked(wa: WhatsApp, client: NeonizeClient) -> None:
     """Link `client` to the first account by QR and wait until both sides say so."""
     await client.connect()
     await wa.me.scan(await client.qr())
-    await client.wait("Connected", timeout=30)
-    await wa.me.online(timeout=30)
+    await client.wait("Connected", timeout=60)
+    await wa.me.online(timeout=60)

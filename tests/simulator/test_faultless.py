@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.simulator.bare_companion import logged_in
-from tests.simulator.faultless import assert_faultless, settled
+from tests.simulator.faultless import CORRUPTED, assert_faultless, settled
 from tests.simulator.neonize_client import NeonizeClient
 from whatsapp_mcp.simulator import WhatsApp, login
 from whatsapp_mcp.simulator.binary import Node
@@ -34,7 +34,7 @@ async def test_a_malformed_stanza_is_found_in_the_log_of_the_library(
 async def test_what_cannot_be_decrypted_is_found_on_both_sides(
     shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
-    tolerated += ["undecryptable", "Error de(crypting|serializing)|bad mac"]
+    tolerated += CORRUPTED
     ann = shared_wa.person("Ann")
     shared_wa.corrupt(1)
     await ann.says("corrupted")

@@ -257,7 +257,7 @@ async def test_codes_that_nobody_scans_run_out(wa: WhatsApp, unlinked: NeonizeCl
     wa.offer_codes(1)
     await unlinked.connect()
     await unlinked.qr()
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         while "Login event: timeout" not in unlinked.library_log:
             await unlinked.call("asyncio.sleep(0.2)")
     await unlinked.connect()

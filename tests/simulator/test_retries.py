@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulator.faultless import CORRUPTED
 from tests.simulator.neonize_client import NeonizeClient
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
-
-CORRUPTED = ["undecryptable", "Error deserializing|Error decrypting|bad mac"]
 
 
 async def test_a_corrupted_message_is_asked_for_again(
