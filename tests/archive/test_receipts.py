@@ -8,7 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from tests.archive.world import call
+from tests.archive.world import call, reply
 from whatsapp_mcp.archive import Archive, GroupUpdate, MessageFilter
 from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.protobufs import E2E, HistorySync
@@ -143,3 +143,20 @@ async def test_a_mention_of_everybody_is_a_mention_of_us(archive: Archive) -> No
     body.extendedTextMessage.contextInfo.nonJIDMentions = 1
     await archive.ingest(journal([ev.message("A1", body, chat=GROUP, sender=ANA)]))
     assert len((await archive.messages(MessageFilter(mentions_me=True))).items) == 1
+
+
+async def test_what_turns_out_to_be_ours_is_read_and_a_quote_of_us_is_no_mention(archive: Archive) -> None:
+    quoting = reply("yes", "G1", "mine", ev.ME)
+    await archive.ingest(
+        journal(
+            [
+                ev.message("G0", "x", chat=GROUP, sender=ANA, at=NOON - 1),
+                ev.message("G1", "mine", chat=GROUP, sender=ev.MY_LID),
+                ev.message("G2", quoting, chat=GROUP, sender=ANA, at=NOON + 1),
+            ]
+        )
+    )
+    assert await unread(archive) == 3
+    await archive.set_own(ev.ME, ev.MY_LID, "Max")
+    assert await unread(archive) == 1
+    assert (await archive.messages(MessageFilter(mentions_me=True))).items == ()

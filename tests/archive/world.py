@@ -321,3 +321,31 @@ def other_things() -> list[Raw]:
         ev.jid(info.Sender, person)
         found.append(Raw(EventCode.GROUP_INFO, info.SerializePartialToString()))
     return found
+
+
+def ourselves() -> list[Raw]:
+    """What is said to, by and about ourselves, under both our addresses, known as ours or not yet."""
+    found: list[Raw] = []
+    for own, other in ((ME, MY_LID), (MY_LID, ME)):
+        for alt in (None, other):
+            found += [
+                ev.message("ME1", "text note", chat=own, sender=None, recipient_alt=alt, at=NOON + 500),
+                ev.message("ME2", "text by us", chat=GROUP, sender=own, alt=alt, at=NOON + 501),
+                ev.edit("ME2", "text by us, edited", chat=GROUP, sender=own, alt=alt, own_id="MEE"),
+                ev.reaction("GM", "👀", chat=GROUP, sender=own, alt=alt, at=NOON + 502),
+                ev.message("ME3", reply("text to us", "ME2", "x", ME, MY_LID), sender=ANA, at=NOON + 503),
+            ]
+        found += [
+            ev.receipt("ME3", kind="READ_SELF", sender=None, at=NOON + 510),
+            vote("Pizza", f"VME{own}", "GP", ANA, own, NOON + 504, chat=GROUP, sender=own),
+            ev.history(
+                ev.conversation(
+                    [ev.web_message("ME2", "text by us", chat=GROUP, sender=None, at=NOON + 501)], chat=GROUP
+                )
+            ),
+        ]
+    found += [
+        ev.message("GM", text("text by me"), chat=GROUP, sender=None, at=NOON + 5),
+        ev.message("GP", poll(), chat=GROUP, sender=ANA, at=NOON + 25),
+    ]
+    return found

@@ -191,9 +191,10 @@ class Identities:
         """Mark the messages that mention the owner under any address."""
         for (jid,) in self._db.execute("SELECT jid FROM addresses WHERE contact_id = 0").fetchall():
             self._db.execute(
-                """UPDATE messages SET flags = flags | ?
-                WHERE details LIKE '%"mentions":[%' AND details LIKE ?""",
-                (int(Flag.MENTIONS_ME), f'%"{jid}"%'),
+                """UPDATE messages SET flags = flags | ?1 WHERE details LIKE '%"mentions":[%'
+                AND details LIKE ?2
+                AND EXISTS (SELECT 1 FROM json_each(details, '$.mentions') WHERE value = ?3)""",
+                (int(Flag.MENTIONS_ME), f'%"{jid}"%', jid),
             )
 
     def learn(self, pn: str, lid: str, at: int) -> None:
@@ -274,6 +275,7 @@ class Identities:
 
     def _merge(self, keep: int, lose: int) -> None:
         db = self._db
+        ours = merge.spoken_in(db, lose) if keep == OWNER else []
         merge_contacts(db, keep, lose)
         chats: dict[int, int] = dict(
             db.execute("SELECT contact_id, id FROM chats WHERE contact_id IN (?, ?)", (keep, lose)).fetchall()
@@ -287,6 +289,8 @@ class Identities:
         self._catch_up(keep)
         if keep == OWNER:
             self._mark_mentions()
+            for chat in ours:
+                merge.read_own(db, chat)
 
     def _catch_up(self, contact: int) -> None:
         """Take what had waited because it was under the other address."""
