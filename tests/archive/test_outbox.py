@@ -155,6 +155,18 @@ async def test_what_may_lead_to_a_message_is_kept_until_the_send_is_settled(arch
     assert (entry.handed_to, entry.secret) == (None, None)
 
 
+async def test_what_is_found_out_of_a_former_hand_over_changes_no_later_one(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(request())
+    await archive.outbox_sending(entry.send_id, handed_to="client 8")
+    await archive.outbox_unknown(entry.send_id, "The client died.")
+    with pytest.raises(InvalidArgument, match="anew"):
+        await archive.outbox_queued(entry.send_id, handed_to="client 7")
+    with pytest.raises(InvalidArgument, match="anew"):
+        await archive.outbox_unknown(entry.send_id, "", message_id="3EB0AA", handed_to="client 7")
+    queued = await archive.outbox_queued(entry.send_id, handed_to="client 8")
+    assert queued.status is SendStatus.QUEUED
+
+
 async def test_a_receipt_settles_exactly_the_send_that_it_names(archive: Archive) -> None:
     entries = [await unknown(archive, text) for text in ("one", "two", "three")]
     for number, entry in enumerate(entries):

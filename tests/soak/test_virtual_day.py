@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -63,6 +64,9 @@ class Sends:
     ) -> tuple[OutboxEntry, bool]:
         return outbox.add(self._db, request, expires_at)
 
+    def everything(self) -> list[OutboxEntry]:
+        return [outbox.get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")]
+
     async def outbox_get(self, send_id: int) -> OutboxEntry:
         return outbox.get(self._db, send_id)
 
@@ -77,8 +81,10 @@ class Sends:
     ) -> OutboxEntry:
         return outbox.sending(self._db, send_id, handed_to, secret)
 
-    async def outbox_queued(self, send_id: int, reason: str | None = None) -> OutboxEntry:
-        return outbox.move(self._db, send_id, SendStatus.QUEUED, reason)
+    async def outbox_queued(
+        self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
+    ) -> OutboxEntry:
+        return outbox.move(self._db, send_id, SendStatus.QUEUED, reason, handed_to)
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
         return outbox.withdraw(self._db, send_id, reason)
@@ -87,9 +93,15 @@ class Sends:
         return outbox.move(self._db, send_id, SendStatus.FAILED, reason)
 
     async def outbox_unknown(
-        self, send_id: int, reason: str, *, message_id: str | None = None, traceable: bool = True
+        self,
+        send_id: int,
+        reason: str,
+        *,
+        message_id: str | None = None,
+        traceable: bool = True,
+        handed_to: str | None = None,
     ) -> OutboxEntry:
-        return outbox.unknown(self._db, send_id, reason, message_id, traceable)
+        return outbox.unknown(self._db, send_id, reason, message_id, traceable, handed_to)
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
@@ -208,7 +220,7 @@ class Day:
             lambda: NotConnected("None."), end=lambda client: client.end()
         )
         self.sends = Sends()
-        self.asked: list[str] = []
+        self.asked = 0
         self.loop = ReconnectLoop(
             self.clients,
             self.world.make,
@@ -258,13 +270,11 @@ class Day:
 
     async def send(self) -> None:
         """An agent sends, and waits as long as agents do."""
-        text = f"send-{len(self.asked)}"
-        self.asked.append(text)
+        self.asked += 1
+        text = f"send-{self.asked}"
         request = SendRequest(self.chance.choice(CHATS), TextContent(text), wait=20.0)
-        try:
+        with suppress(WhatsAppError):
             await self.outbox.send(request)
-        except WhatsAppError:
-            self.asked.remove(text)
 
     def fortune(self) -> state.Event | None:
         """Something that happens: to the running client, to an old one, or from outside."""
@@ -359,7 +369,7 @@ async def test_a_day_of_random_faults_leaves_one_client_true_sends_and_no_growth
 async def compare(day: Day) -> None:
     """Every accepted send is where its state says; none went out twice."""
     assert max(day.world.delivered.values()) == 1
-    entries = [await day.sends.outbox_get(number) for number in range(1, len(day.asked) + 1)]
+    entries = day.sends.everything()
     states = Counter(entry.status for entry in entries)
     assert set(states) <= {SendStatus.SENT, SendStatus.FAILED, SendStatus.UNKNOWN}, states
     assert states[SendStatus.SENT] > 100

@@ -330,8 +330,17 @@ class Archive(ReadingArchive, Protocol):
         """
         ...
 
-    async def outbox_queued(self, send_id: int, reason: str | None = None) -> OutboxEntry:
-        """It goes back to `queued`: it has not gone out, or a second time would change nothing (`reason`)."""
+    async def outbox_queued(
+        self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
+    ) -> OutboxEntry:
+        """It goes back to `queued`: it has not gone out, or a second time would change nothing (`reason`).
+
+        Args:
+            handed_to: The hand-over that this is known of.
+
+        Raises:
+            InvalidArgument: It is settled, or was handed over anew.
+        """
         ...
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
@@ -347,13 +356,23 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def outbox_unknown(
-        self, send_id: int, reason: str, *, message_id: str | None = None, traceable: bool = True
+        self,
+        send_id: int,
+        reason: str,
+        *,
+        message_id: str | None = None,
+        traceable: bool = True,
+        handed_to: str | None = None,
     ) -> OutboxEntry:
         """Handed over, and no answer came.
 
         Args:
             message_id: The id that it got, as soon as that is known: whatever names it settles the send.
             traceable: False when nothing more can be found out about it.
+            handed_to: The hand-over that this is known of.
+
+        Raises:
+            InvalidArgument: It is settled, or was handed over anew.
         """
         ...
 

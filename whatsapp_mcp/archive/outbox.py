@@ -182,18 +182,26 @@ _LEADS_TO: Final = {
 
 
 def move(
-    db: sqlite3.Connection, send_id: int, to: SendStatus, reason: str | None = None, **columns: Any
+    db: sqlite3.Connection,
+    send_id: int,
+    to: SendStatus,
+    reason: str | None = None,
+    handed_over: str | None = None,
+    **columns: Any,
 ) -> OutboxEntry:
     """Put an entry into another state.
 
     Args:
+        handed_over: The hand-over that this is about, when it may be a former one.
         columns: What else changes with it.
 
     Raises:
-        InvalidArgument: It is in a state from which there is no way there.
+        InvalidArgument: It is in a state from which there is no way there, or was handed over anew.
         MessageNotFound: No such send.
     """
     entry = get(db, send_id)
+    if handed_over is not None and entry.handed_to != handed_over:
+        raise InvalidArgument(f"Send {send_id} was handed over anew.", "Look at message_status.")
     if entry.status not in _LEADS_TO[to]:
         raise InvalidArgument(
             f"Send {send_id} is {entry.status}, it cannot become {to}.", "Look at message_status."
@@ -223,12 +231,17 @@ def sending(db: sqlite3.Connection, send_id: int, handed_to: str | None, secret:
 
 
 def unknown(
-    db: sqlite3.Connection, send_id: int, reason: str, message_id: str | None, traceable: bool
+    db: sqlite3.Connection,
+    send_id: int,
+    reason: str,
+    message_id: str | None,
+    traceable: bool,
+    handed_over: str | None = None,
 ) -> OutboxEntry:
     """Handed over without an answer; see `Archive.outbox_unknown`."""
     found = {} if message_id is None else {"message_id": message_id}
     gone = {} if traceable else {"handed_to": None, "secret": None}
-    entry = move(db, send_id, SendStatus.UNKNOWN, reason, **found, **gone)
+    entry = move(db, send_id, SendStatus.UNKNOWN, reason, handed_over, **found, **gone)
     if message_id is not None and _is_named(db, send_id):
         return _settle(db, send_id, message_id)
     return entry

@@ -158,9 +158,11 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.outbox_sending`."""
         return await self._writer.run(outbox.sending, send_id, handed_to, secret)
 
-    async def outbox_queued(self, send_id: int, reason: str | None = None) -> OutboxEntry:
+    async def outbox_queued(
+        self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
+    ) -> OutboxEntry:
         """See `Archive.outbox_queued`."""
-        return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED, reason)
+        return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED, reason, handed_to)
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
         """See `Archive.outbox_withdrawn`."""
@@ -171,10 +173,16 @@ class SqliteArchive(SqliteReadingArchive):
         return await self._writer.run(outbox.move, send_id, SendStatus.FAILED, reason)
 
     async def outbox_unknown(
-        self, send_id: int, reason: str, *, message_id: str | None = None, traceable: bool = True
+        self,
+        send_id: int,
+        reason: str,
+        *,
+        message_id: str | None = None,
+        traceable: bool = True,
+        handed_to: str | None = None,
     ) -> OutboxEntry:
         """See `Archive.outbox_unknown`."""
-        return await self._writer.run(outbox.unknown, send_id, reason, message_id, traceable)
+        return await self._writer.run(outbox.unknown, send_id, reason, message_id, traceable, handed_to)
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None

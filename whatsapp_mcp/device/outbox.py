@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from base64 import b64encode
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -23,6 +23,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import CALL_KEY, Archive, OutboxEntry
+from whatsapp_mcp.device.callers import Callers
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.compose import CallClient, Composed, compose
 from whatsapp_mcp.device.supervise import backoff
@@ -106,8 +107,7 @@ class Outbox:
         self._handed_over: set[int] = set()
         self._returns: Counter[int] = Counter()
         self._slots = anyio.Semaphore(_LINES)
-        self._waiting: defaultdict[int, set[anyio.Event]] = defaultdict(set)
-        self._refusals: dict[int, WhatsAppError] = {}
+        self._callers = Callers()
         self.last_sent_at: datetime | None = None
 
     async def send(
@@ -131,23 +131,17 @@ class Outbox:
             ) from error
         if _is_settled(entry):
             return entry.result
-        settled = anyio.Event()
-        self._waiting[entry.send_id].add(settled)
-        self._wake.set()
-        try:
-            await within(self._clock, max(0.0, request.wait), lambda: _wait(settled))
-        except BaseException:
-            if is_new or (request.idempotency_key or "").startswith(CALL_KEY):
-                self._given_up.append((entry.send_id, has_ended))
-                self._wake.set()
-            raise
-        finally:
-            self._waiting[entry.send_id].discard(settled)
-            if not self._waiting[entry.send_id]:
-                del self._waiting[entry.send_id]
-            refusal = self._refusals.pop(entry.send_id, None) if is_new else None
-        if refusal is not None:
-            raise refusal
+        with self._callers.waiting(entry.send_id) as caller:
+            self._wake.set()
+            try:
+                await within(self._clock, max(0.0, request.wait), lambda: _wait(caller.settled))
+            except BaseException:
+                if is_new or (request.idempotency_key or "").startswith(CALL_KEY):
+                    self._given_up.append((entry.send_id, has_ended))
+                    self._wake.set()
+                raise
+        if is_new and caller.refusal is not None:
+            raise caller.refusal
         return (await self._archive.outbox_get(entry.send_id)).result
 
     def _expiry(self, request: SendRequest) -> datetime:
@@ -218,7 +212,7 @@ class Outbox:
         except InvalidArgument:
             logger.info("send %d went on its way at the last moment", entry.send_id)
         else:
-            self._refuse(entry.send_id, error)
+            self._settle(entry.send_id, error)
 
     async def _serve(self, chat: str, tasks: TaskGroup) -> None:
         """Hand over what is queued for one chat, in order."""
@@ -266,15 +260,20 @@ class Outbox:
             found = await self._traces.message_id(entry.secret)
         if not is_over:
             if found != entry.message_id:
-                await self._archive.outbox_unknown(entry.send_id, entry.reason or _ENDED, message_id=found)
+                await self._note_unknown(entry, found)
         elif await self._traces.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
             await self._take_back(entry)
         elif self._may_repeat(entry, handed_to):
             await self._take_back(entry, _MAYBE_MADE)
         else:
-            reason = entry.reason or _ENDED
-            await self._archive.outbox_unknown(entry.send_id, reason, message_id=found, traceable=False)
+            await self._note_unknown(entry, found, traceable=False)
             self._settle(entry.send_id)
+
+    async def _note_unknown(self, entry: OutboxEntry, found: str | None, *, traceable: bool = True) -> None:
+        reason, handed_to = entry.reason or _ENDED, entry.handed_to
+        await self._archive.outbox_unknown(
+            entry.send_id, reason, message_id=found, traceable=traceable, handed_to=handed_to
+        )
 
     def _may_repeat(self, entry: OutboxEntry, handed_to: str) -> bool:
         return entry.request.content.kind in _REPEATABLE and self._traces.is_of_this_device(handed_to)
@@ -290,7 +289,7 @@ class Outbox:
             await self._fail(entry, Rejected(f"{_POISON} It was not sent."))
             return
         logger.info("send %d had not gone out", entry.send_id)
-        await self._archive.outbox_queued(entry.send_id, reason)
+        await self._archive.outbox_queued(entry.send_id, reason, handed_to=entry.handed_to)
 
     async def _deliver(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
         """Hand one over and wait for its outcome, so that the next one comes after it."""
@@ -378,17 +377,11 @@ class Outbox:
 
     async def _fail(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
-        self._refuse(entry.send_id, error)
+        self._settle(entry.send_id, error)
 
-    def _refuse(self, send_id: int, error: WhatsAppError) -> None:
-        if send_id in self._waiting:
-            self._refusals[send_id] = error
-        self._settle(send_id)
-
-    def _settle(self, send_id: int) -> None:
+    def _settle(self, send_id: int, refusal: WhatsAppError | None = None) -> None:
         self._returns.pop(send_id, None)
-        for waiting in self._waiting.get(send_id, ()):
-            waiting.set()
+        self._callers.settle(send_id, refusal)
 
 
 async def _wait(event: anyio.Event) -> bool:

@@ -1,0 +1,44 @@
+"""Who waits for the outcome of which send."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import anyio
+
+from whatsapp_mcp.errors import WhatsAppError
+
+
+class Caller:
+    """One that waits: `settled` is set with the outcome, `refusal` says why it was not sent."""
+
+    def __init__(self) -> None:
+        self.settled = anyio.Event()
+        self.refusal: WhatsAppError | None = None
+
+
+class Callers:
+    """All that wait now, by the number of their send."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[int, set[Caller]] = defaultdict(set)
+
+    @contextmanager
+    def waiting(self, send_id: int) -> Iterator[Caller]:
+        """One more waits, for the length of the body."""
+        caller = Caller()
+        self._waiting[send_id].add(caller)
+        try:
+            yield caller
+        finally:
+            self._waiting[send_id].discard(caller)
+            if not self._waiting[send_id]:
+                del self._waiting[send_id]
+
+    def settle(self, send_id: int, refusal: WhatsAppError | None = None) -> None:
+        """The outcome of a send is known."""
+        for caller in self._waiting.get(send_id, ()):
+            caller.refusal = refusal
+            caller.settled.set()
