@@ -290,21 +290,22 @@ def _load(
         row[0]: row for row in db.execute(f"{rows.MESSAGE_SELECT} WHERE m.id IN ({places})", ids).fetchall()
     }
     ordered = [found[message] for message in ids if message in found]
+    marker = snippets.Marker(query.terms)
     cut: dict[int, str] = {}
     for row in ordered:
-        snippet = _snippet(row, query, substrings)
+        snippet = _snippet(row, marker, substrings)
         if snippet is not None:
             cut[row[0]] = snippet
     return rows.messages(db, ordered, cut)
 
 
-def _snippet(row: Any, query: Query, substrings: Sequence[str]) -> str | None:
+def _snippet(row: Any, marker: snippets.Marker, substrings: Sequence[str]) -> str | None:
     details = json.loads(row[11]) if row[11] and '"options"' in row[11] else {}
     for text in (row[7], row[17] or "", ", ".join(details.get("options", ()))):
         if substrings:
             found = next((cut for one in substrings if (cut := snippets.of_substring(text, one))), None)
         else:
-            found = snippets.of_terms(text, query.terms)
+            found = marker.cut(text)
         if found is not None:
             return found
     return None

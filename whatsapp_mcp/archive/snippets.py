@@ -14,20 +14,41 @@ _AROUND: Final = 60
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
 
 
-def of_terms(text: str, terms: Sequence[Term]) -> str | None:
-    """The snippet for words, phrases and prefixes; None when the hit is not in this text."""
-    whole = {token for term in terms for token in (term.tokens[:-1] if term.prefix else term.tokens)}
-    beginnings = tuple(term.tokens[-1] for term in terms if term.prefix)
-    spans: list[tuple[int, int]] = []
-    for word in _WORD.finditer(text):
-        if spans and word.start() > spans[0][1] + _AROUND:
-            break
-        found = _tokens(word[0])
-        if len(found) > 1 and not whole.isdisjoint(found):
-            spans += _parts(word, whole)
-        elif not whole.isdisjoint(found) or (beginnings and any(one.startswith(beginnings) for one in found)):
-            spans.append(word.span())
-    return _cut(text, spans)
+class Marker:
+    """Cuts snippets around the words, phrases and prefixes of one query."""
+
+    def __init__(self, terms: Sequence[Term]) -> None:
+        self._whole = {
+            token for term in terms for token in (term.tokens[:-1] if term.prefix else term.tokens)
+        }
+        self._beginnings = tuple(term.tokens[-1] for term in terms if term.prefix)
+        self._sought = (*self._whole, *self._beginnings)
+
+    def cut(self, text: str) -> str | None:
+        """The snippet; None when the hit is not in this text."""
+        whole, beginnings = self._whole, self._beginnings
+        spans: list[tuple[int, int]] = []
+        for word in _WORD.finditer(text, self._start(text)):
+            if spans and word.start() > spans[0][1] + _AROUND:
+                break
+            found = _tokens(word[0])
+            if len(found) > 1 and not whole.isdisjoint(found):
+                spans += _parts(word, whole)
+            elif not whole.isdisjoint(found) or (
+                beginnings and any(one.startswith(beginnings) for one in found)
+            ):
+                spans.append(word.span())
+        return _cut(text, spans)
+
+    def _start(self, text: str) -> int:
+        """Where reading may begin: at the word with the first hit, when it stands there as it is sought."""
+        plain = text.casefold()
+        if len(plain) != len(text):
+            return 0
+        places = [plain.find(sought) for sought in self._sought]
+        if not places or min(places) < 0:
+            return 0
+        return plain.rfind(" ", 0, min(places)) + 1
 
 
 @lru_cache(maxsize=32_768)
