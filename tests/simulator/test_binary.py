@@ -50,6 +50,15 @@ def test_a_compressed_stanza_is_the_same(node: Node) -> None:
     assert decode(b"\2" + zlib.compress(encode(node)[1:])) == node
 
 
+@given(_nodes)
+def test_a_stanza_above_the_limit_is_compressed(node: Node) -> None:
+    size = len(encode(node))
+    assert encode(node, compress_above=size) == encode(node)
+    compressed = encode(node, compress_above=size - 1)
+    assert compressed[0] == 2
+    assert decode(compressed) == node
+
+
 @given(st.binary(max_size=200))
 def test_any_other_bytes_are_malformed_and_nothing_worse(data: bytes) -> None:
     with suppress(MalformedStanza):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.simulator.bare_companion import Link, logged_in
+from tests.simulator.bare_companion import Link, bare_companion, logged_in
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import Wa6
 from whatsapp_mcp.simulator import WhatsApp, login
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.companion import Companion
@@ -90,3 +91,58 @@ def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Companion, Link]
             ("iq", node.get("id"))
         ]
     companion.connection, companion.active = cast("Connection", link), True
+
+
+class _LoggingIn(Link):
+    """A link of a client that logs in and says nothing more."""
+
+    client_static = bytes(32)
+
+    def __init__(self, passive: bool) -> None:
+        super().__init__()
+        self.client_payload = Wa6.ClientPayload(username=15550001111, device=1, passive=passive)
+
+    async def serve(self, handle: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("passive", [True, False])
+async def test_a_passive_login_gets_nothing_before_it_is_active(passive: bool) -> None:
+    wa = WhatsApp(seed=1)
+    bare_companion(wa)
+    await wa.person("Ann").says("waiting")
+    link = _LoggingIn(passive)
+    await login.serve(wa.network, cast("Connection", link))
+    tags = [each.tag for each in link.sent]
+    assert tags == (["success"] if passive else ["success", "ib", "message", "ib"])
+
+
+def test_a_companion_that_goes_passive_gets_nothing_until_it_is_active_again(
+    linked: tuple[Companion, Link],
+) -> None:
+    companion, link = linked
+    for content in ("passive", "active", "active"):
+        link.sent.clear()
+        node = Node("iq", {"id": "1", "xmlns": "passive", "type": "set"}, [Node(content)])
+        login.accept(companion, node)
+        assert companion.active == (content == "active")
+    assert [each.tag for each in link.sent] == ["iq"], "what was delivered is not delivered again"
+
+
+def test_a_companion_is_told_when_few_prekeys_are_left(linked: tuple[Companion, Link]) -> None:
+    companion, link = linked
+    companion.prekeys = dict.fromkeys(range(6), bytes(32))
+    for _ in range(3):
+        companion.take_bundle()
+    (told,) = link.sent
+    assert (told.get("type"), told.jid("from")) == ("encrypt", SERVER)
+    assert told.children[0].get("value") == "4"
+
+
+def test_a_session_begun_without_proof_of_the_account_is_noted(linked: tuple[Companion, Link]) -> None:
+    companion, _ = linked
+    ann = next(each for each in companion.network.parties.values() if each.name == "Ann")
+    to = Node("to", {"jid": ann.lid}, [Node("enc", {"v": 2, "type": "pkmsg"}, b"x")])
+    login.accept(companion, Node("message", {"id": "1", "to": ann.lid}, [Node("participants", {}, [to])]))
+    assert "no valid device-identity in 1" in [each.detail for each in companion.network.log]

@@ -20,7 +20,7 @@ from whatsapp_mcp.simulator.http import MalformedRequest, read_body, read_reques
 from whatsapp_mcp.simulator.noise import NoiseError, NoiseStream, Server
 from whatsapp_mcp.simulator.signal import xeddsa
 from whatsapp_mcp.simulator.signal.primitives import hkdf
-from whatsapp_mcp.simulator.websocket import WebSocket
+from whatsapp_mcp.simulator.websocket import MalformedFrame, WebSocket
 
 pytestmark = pytest.mark.anyio
 
@@ -116,6 +116,21 @@ async def test_what_is_no_websocket_request_is_refused() -> None:
     await client.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
     assert await WebSocket.accept(server, Faults()) is None
     assert (await client.receive()).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_websocket_on_another_path_is_refused() -> None:
+    client, server = _pipe()
+    await client.send(
+        b"GET /ws/other HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n"
+    )
+    assert await WebSocket.accept(server, Faults()) is None
+
+
+async def test_a_frame_that_is_not_masked_is_malformed() -> None:
+    client, socket = await _opened()
+    await client.send(b"\x82\x03abc")
+    with pytest.raises(MalformedFrame, match="not masked"):
+        await anext(aiter(socket.messages()))
 
 
 async def test_bodies_are_read_by_length_and_in_chunks() -> None:

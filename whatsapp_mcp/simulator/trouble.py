@@ -4,7 +4,7 @@ Faults that stay end with `recover`. Those that concern connecting take effect w
 `cut` makes it do so.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 
 import anyio
@@ -19,7 +19,7 @@ _BANNED = 402
 _CUT_SECONDS = 5.0
 
 
-class Trouble:
+class Trouble(ABC):
     """The faults of a simulated WhatsApp.
 
     Attributes:
