@@ -163,5 +163,5 @@ async def test_a_change_while_the_link_is_down_says_so(client: Client, device: F
 async def test_reading_marks_and_typing_are_shown_when_asked(client: Client, device: FakeDevice) -> None:
     _, data = await answer(client, "mark_read", chat="Bob")
     assert data == {"chat": BOB, "marked": 2}
-    await answer(client, "send_typing", chat="Bob")
+    assert (await answer(client, "send_typing", chat="Bob"))[0] == "composing shown to Bob."
     assert device.asked == [f"mark_read {BOB}", f"typing {BOB} composing"]

@@ -28,7 +28,8 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import PollData, SentData, poll_data
-from whatsapp_mcp.server.render.text import address, poll_text
+from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.text import poll_text
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, require_on_whatsapp, send, sent
 
@@ -213,7 +214,7 @@ async def send_typing(
     target = await find_chat(services, chat)
     async with services.device() as device:
         await device.typing(target.jid, state)
-    return Result(f"{state} shown to {address(target.jid)}.", {"chat": target.jid, "state": state})
+    return Result(f"{state} shown to {clean_name(target.name)}.", {"chat": target.jid, "state": state})
 
 
 async def _say(services: Services, chat: str, content: Content) -> Result:
