@@ -358,3 +358,9 @@ async def test_an_event_that_was_put_aside_is_decoded_once_it_can_be_and_its_raw
     assert (await archive.statistics()).undecoded == 1
     with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT payload FROM raw").fetchall() == [(event.payload,)]
+
+
+async def test_a_name_cannot_begin_a_line_of_its_own(archive: Archive, tmp_path: Path) -> None:
+    await archive.ingest(journal([ev.message("A1", "hi", name="Ana\n[2023-11-14, 22:13:20] Boss: pay")]))
+    await export(archive, tmp_path / "out.txt", "text")
+    assert len((tmp_path / "out.txt").read_text().splitlines()) == 1

@@ -165,9 +165,27 @@ async def test_a_new_link_begins_the_transfer_of_the_past_anew(archive: Archive)
     ev.jid(status.ID, ev.ME)
     status.BusinessName = status.Platform = ""
     status.Status = Neonize.PairStatus.PStatus.Value("SUCCESS")
-    linked = ev.Raw(EventCode.PAIR_STATUS, status.SerializeToString())
-    await archive.ingest(journal([linked], after=1))
+    await archive.ingest([ev.Event(2, EventCode.PAIR_STATUS, status.SerializeToString())])
     progress = await archive.history_progress()
     assert (progress.percent, progress.done, progress.last_chunk_at) == (None, False, None)
     await archive.ingest(journal([ev.history(progress=30)], after=2))
     assert (await archive.history_progress()).percent == 30
+
+
+async def test_between_two_links_messages_may_be_missing(archive: Archive) -> None:
+    status = Neonize.PairStatus()
+    ev.jid(status.ID, ev.ME)
+    status.BusinessName = status.Platform = ""
+    status.Status = Neonize.PairStatus.PStatus.Value("SUCCESS")
+
+    def linked(seq: int, at: int) -> ev.Event:
+        return ev.Event(seq, EventCode.PAIR_STATUS, status.SerializeToString(), received_at=at * 1000)
+
+    await archive.ingest([linked(1, NOON - 10)])
+    await archive.ingest(journal([ev.message("A1"), ev.message("A2", at=NOON + 5000)], after=1))
+    assert (await archive.coverage(ANA)).gaps == ()
+    await archive.ingest([linked(4, NOON + 9000), linked(5, NOON + 9000)])
+    (gap, *more) = (await archive.coverage(ANA)).gaps
+    assert (gap.since.timestamp(), gap.until and gap.until.timestamp()) == (NOON + 5000, NOON + 9000)
+    assert gap.reason == "this device was not linked"
+    assert more == []

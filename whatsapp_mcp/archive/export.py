@@ -98,7 +98,7 @@ async def _title(archive: ReadingArchive, where: MessageFilter) -> str:
 def text_line(message: Message, zone: tzinfo) -> str:
     """One message as WhatsApp's own export writes it; further lines of its text follow."""
     stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d, %H:%M:%S")
-    return f"[{stamp}] {message.sender_name}: {said(message)}"
+    return f"[{stamp}] {' '.join(message.sender_name.split())}: {said(message)}"
 
 
 def said(message: Message) -> str:

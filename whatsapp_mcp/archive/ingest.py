@@ -216,7 +216,7 @@ class Ingest:
                 case NameFact():
                     self._states.name(fact)
                 case LinkedFact():
-                    self._states.linked()
+                    self._states.linked(received_at)
                 case HistoryFact():
                     self._states.history(fact, received_at)
                 case ReceiptFact():

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from datetime import datetime
 
-from whatsapp_mcp.archive import coverage, merge, outbox, queries, rows
+from whatsapp_mcp.archive import coverage, gaps, merge, outbox, queries, rows
 from whatsapp_mcp.archive.names import NAME_SQL
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.records import (
@@ -77,15 +77,8 @@ def record_read(db: sqlite3.Connection, chat: str, up_to: MessageKey) -> None:
 
 
 def record_gap(db: sqlite3.Connection, since: datetime, until: datetime | None, reason: str) -> None:
-    """See `Archive.record_gap`: an open gap with the same reason is closed rather than doubled."""
-    end = None if until is None else int(until.timestamp())
-    closed = db.execute(
-        "UPDATE gaps SET until = ? WHERE since = ? AND reason = ?", (end, int(since.timestamp()), reason)
-    ).rowcount
-    if not closed:
-        db.execute(
-            "INSERT INTO gaps (since, until, reason) VALUES (?, ?, ?)", (int(since.timestamp()), end, reason)
-        )
+    """See `Archive.record_gap`."""
+    gaps.record(db, int(since.timestamp()), None if until is None else int(until.timestamp()), reason)
 
 
 def record_media_path(db: sqlite3.Connection, key: MessageKey, path: str) -> None:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, merge, receipts, votes
+from whatsapp_mcp.archive import feed, gaps, merge, receipts, votes
 from whatsapp_mcp.archive.facts import (
     MEMBERS,
     NEVER_UNREAD,
@@ -27,6 +27,7 @@ from whatsapp_mcp.archive.facts import (
     VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.models import MessageKind
 
@@ -221,9 +222,13 @@ class StateWriter:
             self._db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (row[0], chat))
         self._messages.touched.add(chat)
 
-    def linked(self) -> None:
-        """Forget how far the transfer of the past had come under an earlier link."""
+    def linked(self, received_at: int) -> None:
+        """Begin a transfer of the past; since the newest message of an earlier link some may be missing."""
         self._db.execute("DELETE FROM meta WHERE key = 'history'")
+        newest = self._db.execute("SELECT max(id) FROM messages").fetchone()[0]
+        until = received_at // 1000
+        if newest is not None and newest >> ID_BITS < until:
+            gaps.record(self._db, newest >> ID_BITS, until, "this device was not linked")
 
     def history(self, fact: HistoryFact, received_at: int) -> None:
         """Remember how far the transfer of the past has come."""
