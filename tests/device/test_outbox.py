@@ -322,6 +322,22 @@ async def test_nothing_follows_from_what_is_not_noted_after_a_restart_or_a_new_l
         assert it.wire.handed_over == [ANN]
 
 
+async def test_without_a_linked_phone_nothing_is_looked_for(
+    folder: AccountFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_archive(folder, write=True) as archive:
+        entry, _ = await archive.outbox_add(text("hello"))
+        await archive.outbox_sending(entry.send_id, handed_to="boot 7 1 -", secret=b"s" * 32)
+        await archive.outbox_unknown(entry.send_id, "The client ended.")
+    async with rig(folder, Wire(linked=False, online=False)) as it:
+        folder.client_db.unlink()
+        for _ in range(5):
+            await it.clock.advance(15)
+            await anyio.sleep(0.005)
+        assert await it.status(entry.send_id) is SendStatus.UNKNOWN
+    assert "cannot be looked up" not in caplog.text
+
+
 async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFolder) -> None:
     async with rig(folder) as it:
         sent = await it.outbox.send(text("hello"))

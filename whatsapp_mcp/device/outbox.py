@@ -46,6 +46,8 @@ SEND_DEADLINE: Final = 30.0
 """Seconds after which an unanswered hand-over counts as unknown; its answer is still taken when it comes."""
 LAST_ANSWER: Final = 240.0
 """Seconds after which no answer comes any more: the library gives each of its queries 75."""
+_AHEAD: Final = 50
+"""How many sends of a chat are looked at for the next one."""
 _LINES: Final = 8
 """Chats that are served at once."""
 _LOOK_AGAIN: Final = 15.0
@@ -226,7 +228,7 @@ class Outbox:
         self._wake.set()
 
     async def _next(self, chat: str) -> OutboxEntry | None:
-        return self._heads(await self._archive.outbox_unsettled()).get(chat)
+        return self._heads(await self._archive.outbox_unsettled(chat=chat, limit=_AHEAD)).get(chat)
 
     def _heads(self, entries: Iterable[OutboxEntry]) -> dict[str, OutboxEntry]:
         """By chat, what goes out next: nothing while an earlier send may yet come back to the queue."""
@@ -242,6 +244,8 @@ class Outbox:
 
     async def _look_for_unknown(self) -> None:
         """Find out what became of sends without an answer, as far as that can be known now."""
+        if not self._linked():
+            return  # the keys are gone
         for entry in await self._archive.outbox_unsettled():
             if _is_open(entry) and entry.send_id not in self._handed_over:
                 try:
@@ -323,6 +327,7 @@ class Outbox:
         send_id = entry.send_id
         message = b64encode(composed.message).decode()
         self._handed_over.add(send_id)
+        taken = False
         try:
             answer = await self._hand_over(entry.request.chat, message, handed_to, LAST_ANSWER)
         except Busy as error:
@@ -344,10 +349,12 @@ class Outbox:
                 await self._keep_sent(send_id, answer, composed.message)
             self.last_sent_at = self._clock.now()
             self._settle(send_id)
+            taken = True
         finally:
             self._handed_over.discard(send_id)
             kept.set()
-            self._wake.set()
+            if not taken:
+                self._wake.set()
 
     async def _keep_unknown(self, send_id: int, secret: bytes | None, reason: str) -> None:
         """No answer came from a client that lives: what it has noted so far is told to who waits."""
