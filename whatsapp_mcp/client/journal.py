@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS events (
 """
 _BUSY_SECONDS: Final = 5.0
 _WAL_BYTES: Final = 16 * 1024 * 1024
+"""Size at which the log is moved into the file; what is archived and pruned by then never gets that far."""
+_PAGE_BYTES: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Journal:
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
+            self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_BYTES // _PAGE_BYTES}")
             self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
             self._db.execute(_SCHEMA)
         except sqlite3.Error:
