@@ -73,8 +73,8 @@ class Sends:
     async def outbox_last_sent(self) -> datetime | None:
         return outbox.last_sent(self._db)
 
-    async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
-        return outbox.unsettled(self._db)
+    async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
+        return outbox.unsettled(self._db, chat, limit)
 
     async def outbox_sending(
         self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None

@@ -302,8 +302,13 @@ class Archive(ReadingArchive, Protocol):
         """When WhatsApp last took a send; None when it never has."""
         ...
 
-    async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
-        """Entries that are `queued`, `sending` or `unknown`, in the order of acceptance."""
+    async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
+        """Entries that are `queued`, `sending`, or `unknown` and traceable, in the order of acceptance.
+
+        Args:
+            chat: Those to this chat alone, as the requests name it.
+            limit: The oldest so many; below zero, all.
+        """
         ...
 
     async def outbox_sending(

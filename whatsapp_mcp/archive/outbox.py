@@ -162,10 +162,13 @@ def last_sent(db: sqlite3.Connection) -> datetime | None:
     return None if at is None else _time(at)
 
 
-def unsettled(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
-    """Entries that are not settled, in the order of acceptance."""
+def unsettled(db: sqlite3.Connection, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
+    """What may yet change by itself, in the order of acceptance; see `Archive.outbox_unsettled`."""
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM outbox AS o WHERE status IN {_UNSETTLED} ORDER BY id"  # noqa: S608
+        f"""SELECT {_COLUMNS} FROM outbox AS o WHERE status IN {_UNSETTLED}
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND (?1 IS NULL OR chat = ?1)
+        ORDER BY id LIMIT ?2""",  # noqa: S608
+        (chat, limit),
     ).fetchall()
     return tuple(_entry(db, row) for row in rows)
 

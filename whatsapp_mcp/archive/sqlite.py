@@ -148,9 +148,9 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.outbox_last_sent`."""
         return await self._readers.run(outbox.last_sent)
 
-    async def outbox_unsettled(self) -> tuple[OutboxEntry, ...]:
+    async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
         """See `Archive.outbox_unsettled`."""
-        return await self._readers.run(outbox.unsettled)
+        return await self._readers.run(outbox.unsettled, chat, limit)
 
     async def outbox_sending(
         self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
