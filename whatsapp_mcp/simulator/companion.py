@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from whatsapp_mcp.jid import Jid
@@ -88,21 +88,25 @@ class Companion:
         """What was delivered and not yet acknowledged, or waits for the next login, in order."""
         return list(self._pending.values())
 
-    def take_bundle(self) -> PreKeyBundle:
-        """Its published keys, with a one-time prekey while there is one."""
-        number = next(iter(self.prekeys), None)
-        prekey = self.prekeys.pop(number) if number is not None else None
-        if len(self.prekeys) == _FEW_PREKEYS and prekey is not None:
-            self._ask_for_prekeys()
+    def bundle(self) -> PreKeyBundle:
+        """Its published keys without a one-time prekey."""
         return PreKeyBundle(
             registration_id=self.registration_id,
             identity=self.identity,
             signed_prekey_id=self.signed_prekey_id,
             signed_prekey=self.signed_prekey,
             signed_prekey_signature=self.signed_prekey_signature,
-            prekey_id=number,
-            prekey=prekey,
         )
+
+    def take_bundle(self) -> PreKeyBundle:
+        """Its published keys, with a one-time prekey while there is one."""
+        number = next(iter(self.prekeys), None)
+        if number is None:
+            return self.bundle()
+        prekey = self.prekeys.pop(number)
+        if len(self.prekeys) == _FEW_PREKEYS:
+            self._ask_for_prekeys()
+        return replace(self.bundle(), prekey_id=number, prekey=prekey)
 
     def _ask_for_prekeys(self) -> None:
         network = self.network

@@ -84,18 +84,12 @@ def _take_signed_prekey(companion: Companion, parent: Node) -> None:
 def _digest(companion: Companion, iq: Node) -> Sequence[Node]:
     """What the servers hold of a companion's keys, for it to compare with its own."""
     del iq
-    signed = [
-        Node("id", {}, companion.signed_prekey_id.to_bytes(3, "big")),
-        Node("value", {}, companion.signed_prekey),
-        Node("signature", {}, companion.signed_prekey_signature),
-    ]
     held = [companion.identity, companion.signed_prekey, companion.signed_prekey_signature]
     digest = sha1(b"".join([*held, *companion.prekeys.values()])).digest()  # noqa: S324
+    bundle = companion.bundle()
     children = [
-        Node("registration", {}, companion.registration_id.to_bytes(4, "big")),
-        Node("type", {}, b"\x05"),
-        Node("identity", {}, companion.identity),
-        Node("skey", {}, signed),
+        bundles.registration(bundle),
+        *bundles.keys(bundle),
         Node("list", {}, [Node("id", {}, number.to_bytes(3, "big")) for number in companion.prekeys]),
         Node("hash", {}, digest),
     ]
