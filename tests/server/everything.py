@@ -17,6 +17,7 @@ from tests.server.fakes import FakeSource
 from tests.server.linked import LIMIT, Linked, linked_account, png
 from tests.server.test_file_tools import sound
 from whatsapp_mcp.archive import ContactUpdate
+from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
@@ -61,6 +62,19 @@ class Everything:
         """Arguments with which this tool does its work."""
         arguments = GOOD[tool]
         return dict(arguments(self) if callable(arguments) else arguments)
+
+    async def settled(self) -> str:
+        """What WhatsApp has seen, once it has handled all that was sent: it answers in order."""
+        await self.linked.device.resolve_number("+15559999999")
+        return self.seen()
+
+    async def online_after(self, generation: int) -> None:
+        """Return once a client later than this one is online."""
+        online = ConnectionState.ONLINE
+        with anyio.fail_after(LIMIT):
+            await self.linked.device.wait_for(
+                lambda link: link.state is online and link.generation > generation
+            )
 
     def seen(self) -> str:
         """All that WhatsApp has seen of the account, deliveries apart, in one text to compare."""

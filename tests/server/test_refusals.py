@@ -31,7 +31,7 @@ TOOLS = {
 }
 IMPOSSIBLE = {"star_message", "list_labels", "label_chat"}
 """What the installed client library cannot do at all."""
-HERE = {"link_device", "reconnect", "save_contact", "delete_chat"}
+HERE = {"link_device", "save_contact", "delete_chat"}
 """Acts of which WhatsApp sees nothing."""
 OFFLINE = {
     "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
@@ -211,13 +211,13 @@ async def code_of(client: Client, tool: str, arguments: dict[str, Any]) -> str |
 
 @pytest.mark.parametrize("tool", sorted(TOOLS.keys() - {"unlink_device"}))
 async def test_a_tool_does_its_work_and_only_acts_are_seen(world: Everything, tool: str) -> None:
-    before = world.seen()
+    before, status = await world.settled(), await world.linked.device.status()
     code = await code_of(world.client(tool), tool, world.good(tool))
     assert code == ("UNSUPPORTED" if tool in IMPOSSIBLE else None)
     if tool == "reconnect":
-        await world.wa.me.online()
-    if TOOLS[tool].reads or tool in HERE | IMPOSSIBLE:
-        assert world.seen() == before
+        await world.online_after(status.generation)
+    elif TOOLS[tool].reads or tool in HERE | IMPOSSIBLE:
+        assert await world.settled() == before
     else:
         await world.wa.network.until(lambda: world.seen() != before, LIMIT)
 
@@ -233,22 +233,22 @@ async def test_a_wrong_argument_is_refused_and_changes_nothing(world: Everything
         for name, value in arguments.items()
         if value is not None
     }
-    before = world.seen()
+    before = await world.settled()
     assert await code_of(world.client(row.tool), row.tool, arguments) == row.code
-    assert world.seen() == before
+    assert await world.settled() == before
 
 
 @pytest.mark.parametrize(
     "tool", sorted(tool for tool, spec in TOOLS.items() if not spec.reads and spec.toolset != "lharries")
 )
 async def test_a_read_only_account_acts_in_nothing(world: Everything, tool: str) -> None:
-    before = world.seen()
+    before, status = await world.settled(), await world.linked.device.status()
     code = await code_of(world.read_only, tool, world.good(tool))
     assert code == (None if tool in {"link_device", "reconnect"} else "DENIED")
     if tool == "reconnect":
-        await world.wa.me.online()
+        await world.online_after(status.generation)
     else:
-        assert world.seen() == before
+        assert await world.settled() == before
 
 
 async def test_without_a_link_each_tool_says_so_or_reads_the_archive(tmp_path: Any) -> None:
