@@ -6,9 +6,10 @@ import base64
 import itertools
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,9 +60,10 @@ def _decode(value: Any) -> Any:
 class NeonizeClient:
     """One client process. Events are kept; `wait` takes the next one that fits."""
 
-    def __init__(self, process: anyio.abc.Process, log: Path) -> None:
+    def __init__(self, process: anyio.abc.Process, database: Path) -> None:
         self._process = process
-        self._log = log
+        self._database = database
+        self._log = database.with_suffix(".log")
         self._numbers = itertools.count(1)
         self._answers: dict[int, dict[str, Any]] = {}
         self._changed = anyio.Event()
@@ -173,6 +175,16 @@ class NeonizeClient:
 
         return await self.wait("Message", fits, timeout)
 
+    async def logged_out(self, timeout: float = 30) -> Any:
+        """The next event of a logout, once the session is deleted: the library tells of it before."""
+        event = await self.wait("LoggedOut", timeout=timeout)
+        await self.eventually("None", lambda _: not self._sessions(), timeout)
+        return event
+
+    def _sessions(self) -> int:
+        with closing(sqlite3.connect(self._database)) as database:
+            return database.execute("SELECT count(*) FROM whatsmeow_device").fetchone()[0]
+
     async def kill(self) -> None:
         """kill -9."""
         self._process.kill()
@@ -190,11 +202,10 @@ async def neonize_client(
     """A client process on that database, not connected yet; killed at the end."""
     environment = {**os.environ, **wa.environment()}
     environment.pop("NEONIZE_BOT_TAG", None)
-    log = database.with_suffix(".log")
-    with log.open("ab") as stderr:
+    with database.with_suffix(".log").open("ab") as stderr:
         command = [sys.executable, str(_PROGRAM), str(database), level]
         async with await anyio.open_process(command, stderr=stderr, env=environment) as process:
-            client = NeonizeClient(process, log)
+            client = NeonizeClient(process, database)
             # Entered by hand: a failing test shall leave as itself, not within an exception group.
             tasks = await anyio.create_task_group().__aenter__()
             try:

@@ -65,7 +65,7 @@ async def test_a_removed_device_is_logged_out_and_shows_a_code_again(
     wa: WhatsApp, client: NeonizeClient, tmp_path: Path
 ) -> None:
     await wa.device_removed()
-    assert not (await client.wait("LoggedOut")).OnConnect
+    assert not (await client.logged_out()).OnConnect
     assert wa.me.companions == {}
     await client.kill()
     async with neonize_client(wa, tmp_path / "client.db") as again:
@@ -80,7 +80,7 @@ async def test_failures_that_log_out_make_the_client_show_a_code_again(
     for reason in (401, 403, 406):
         wa.failure(reason)
         await wa.cut()
-        assert (await client.wait("LoggedOut")).OnConnect
+        assert (await client.logged_out()).OnConnect
         wa.recover()
         await linked(wa, client)
     companion = await wa.me.online()

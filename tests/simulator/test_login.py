@@ -105,6 +105,9 @@ class _LoggingIn(Link):
     async def serve(self, handle: Any) -> None:
         """Say nothing."""
 
+    async def close(self, delay: float) -> None:
+        """Nothing is open."""
+
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("passive", [True, False])
@@ -146,3 +149,16 @@ def test_a_session_begun_without_proof_of_the_account_is_noted(linked: tuple[Com
     to = Node("to", {"jid": ann.lid}, [Node("enc", {"v": 2, "type": "pkmsg"}, b"x")])
     login.accept(companion, Node("message", {"id": "1", "to": ann.lid}, [Node("participants", {}, [to])]))
     assert "no valid device-identity in 1" in [each.detail for each in companion.network.log]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("reason", "left"), [(401, 0), (402, 1), (403, 0), (405, 1), (406, 0), (503, 1)])
+async def test_a_companion_that_is_refused_for_good_is_forgotten(reason: int, left: int) -> None:
+    async with WhatsApp(seed=1) as wa:
+        bare_companion(wa)
+        wa.failure(reason)
+        link = _LoggingIn(passive=False)
+        await login.serve(wa.network, cast("Connection", link))
+        (told,) = link.sent
+        assert (told.tag, told.get("reason")) == ("failure", str(reason))
+        assert len(wa.me.companions) == left

@@ -29,6 +29,24 @@ TABLES = (
 )
 """Who answers a companion's queries, in this order."""
 
+_STRANGER = {"reason": "401", "location": "sim"}
+_UNLINKING = frozenset({"401", "403", "406"})
+"""Refusals for good: the client deletes its session, and the servers forget the companion."""
+
+
+async def serve(network: Network, connection: Connection) -> None:
+    """Log a client in and serve it until the link ends; a stranger gets `<failure reason=401>`."""
+    companion = _companion_of(network, connection)
+    failure = network.faults.login_failure
+    if companion is None:
+        await _refuse(network, connection, failure or _STRANGER)
+    elif failure is not None:
+        if failure["reason"] in _UNLINKING:
+            companion.phone.unlink(companion)
+        await _refuse(network, connection, failure)
+    else:
+        await _log_in(companion, connection)
+
 
 def _companion_of(network: Network, connection: Connection) -> Companion | None:
     payload = connection.client_payload
@@ -38,15 +56,19 @@ def _companion_of(network: Network, connection: Connection) -> Companion | None:
     return companion if known else None
 
 
-async def serve(network: Network, connection: Connection) -> None:
-    """Log a client in and serve it until the link ends; a stranger gets `<failure reason=401>`."""
-    companion = _companion_of(network, connection)
-    failure = network.faults.login_failure
-    if failure is None and companion is None:
-        failure = {"reason": "401", "location": "sim"}
-    if failure is not None or companion is None:
-        await _refuse(network, connection, failure or {})
-        return
+async def _refuse(network: Network, connection: Connection, failure: dict[str, str]) -> None:
+    async def ignore(node: Node) -> None:
+        del node
+
+    assert network.tasks is not None
+    connection.send(Node("failure", dict(failure)))
+    network.tasks.start_soon(connection.close, network.faults.close_delay)
+    await connection.serve(ignore)
+
+
+async def _log_in(companion: Companion, connection: Connection) -> None:
+    """Serve a client as that companion until the link ends; one that is logged in already is replaced."""
+    network = companion.network
     if companion.connection is not None:
         conflict = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
         companion.connection.send(conflict)
@@ -66,16 +88,6 @@ async def serve(network: Network, connection: Connection) -> None:
     finally:
         if companion.connection is connection:
             companion.disconnected()
-
-
-async def _refuse(network: Network, connection: Connection, failure: dict[str, str]) -> None:
-    async def ignore(node: Node) -> None:
-        del node
-
-    assert network.tasks is not None
-    connection.send(Node("failure", dict(failure)))
-    network.tasks.start_soon(connection.close, network.faults.close_delay)
-    await connection.serve(ignore)
 
 
 def accept(companion: Companion, node: Node) -> None:
