@@ -256,18 +256,23 @@ class OwnFact:
 
 @dataclass(slots=True)
 class NameFact:
-    """Names of a person; of each kind the newest counts."""
+    """Names of a person; of each kind the newest counts.
+
+    Attributes:
+        looked_up: Read from the device a moment ago, so the newest whatever the clocks say.
+    """
 
     jid: str
     push_name: str | None = None
     business_name: str | None = None
     saved_name: str | None = None
     at: int = 0
+    looked_up: bool = False
 
 
 @dataclass(slots=True)
 class ChatFact:
-    """What is known of a chat as such at a time; None leaves a thing as it is."""
+    """What is known of a chat as such at a time; None leaves a thing as it is; `looked_up` as in `NameFact`."""
 
     jid: str
     at: int = 0
@@ -279,6 +284,7 @@ class ChatFact:
     marked_unread: bool | None = None
     expires_in: int | None = None
     complete: bool | None = None
+    looked_up: bool = False
 
 
 @dataclass(slots=True)
@@ -296,12 +302,14 @@ class MembersFact:
     Attributes:
         members: (jid, role) with role 0, 1 admin, 2 superadmin, or None for one who left.
         whole: These are all.
+        looked_up: As in `NameFact`; of whole lists.
     """
 
     chat: str
     members: tuple[tuple[str, int | None], ...]
     at: int = 0
     whole: bool = False
+    looked_up: bool = False
 
 
 @dataclass(slots=True)

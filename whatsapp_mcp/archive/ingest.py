@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from whatsapp_mcp.archive import feed, merge, outbox, votes
@@ -137,6 +137,18 @@ class Ingest:
     def apply(self, facts: Sequence[Fact], received_at: int = 0) -> None:
         """Write facts that come from elsewhere than the journal."""
         self._write(facts, received_at)
+        self.finish()
+
+    def apply_opened(self, opened: Sequence[tuple[int, Sequence[Fact]]]) -> None:
+        """Write what opened add-ons say; what cannot be written goes on waiting.
+
+        Args:
+            opened: Row of `sealed`, and its facts.
+        """
+        for row, facts in opened:
+            with suppress(*POISON), self._savepoint():
+                self._write(facts, 0)
+                self._db.execute("DELETE FROM sealed WHERE rowid = ?", (row,))
         self.finish()
 
     def finish(self) -> None:

@@ -94,13 +94,15 @@ def refresh_words(db: sqlite3.Connection, chat: int) -> None:
         show_word(db, chat, field, value)
 
 
-def tell_word(db: sqlite3.Connection, chat: int, field: str, value: object, at: int) -> None:
-    """Take over the newest word on a property of a chat."""
+def tell_word(
+    db: sqlite3.Connection, chat: int, field: str, value: object, at: int, *, looked_up: bool = False
+) -> None:
+    """Take over the newest word on a property of a chat: by time, or for being `looked_up` just now."""
     changed = db.execute(
-        """INSERT INTO chat_words VALUES (?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET value = excluded.value, at = excluded.at
-        WHERE (excluded.at, excluded.value) > (at, value)""",
-        (chat, field, value, at),
+        """INSERT INTO chat_words VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT DO UPDATE SET value = excluded.value, at = max(excluded.at, at + ?5)
+        WHERE ?5 OR (excluded.at, excluded.value) > (at, value)""",
+        (chat, field, value, at, looked_up),
     ).rowcount
     if changed > 0:
         show_word(db, chat, field, value)

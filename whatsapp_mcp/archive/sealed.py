@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.decode import UNDECODABLE
 from whatsapp_mcp.archive.decode.addons import Origin, addon, event_answer
 from whatsapp_mcp.archive.decode.addresses import millis
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.history import HISTORY_CODE
+from whatsapp_mcp.archive.decode.legible import make_legible
 from whatsapp_mcp.archive.facts import EditFact, Fact, MessageFact, ReactionFact
 from whatsapp_mcp.archive.votes import addresses, secret_key
 
@@ -29,12 +30,14 @@ _USES: Final = {
     "secretEncryptedMessage": ("Message Edit", "Event Edit"),
 }
 """Field of `E2E.Message` to what its key may be made for."""
+_PLAIN: Final = {"encReactionMessage": "ReactionMessage", "encEventResponseMessage": "EventResponseMessage"}
+"""Field of `E2E.Message` to the protobuf sealed in it, where that is not a whole `Message`."""
 
 
 def open_waiting(
     db: sqlite3.Connection, raw: sqlite3.Connection, fresh: Mapping[int, tuple[int, bytes]]
-) -> list[Fact]:
-    """Open what waits for messages that are here, and forget it.
+) -> list[tuple[int, list[Fact]]]:
+    """Open what waits for messages that are here; what cannot be read goes on waiting.
 
     Args:
         db: The archive, in a write transaction.
@@ -42,9 +45,9 @@ def open_waiting(
         fresh: Raw protobufs that are not stored yet.
 
     Returns:
-        What the opened add-ons say.
+        Row of each opened add-on, and what it says.
     """
-    facts: list[Fact] = []
+    opened: list[tuple[int, list[Fact]]] = []
     for rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, target, chat, author in db.execute(
         """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id,
         m.id, m.wa_id, c.jid, m.sender_id
@@ -60,9 +63,12 @@ def open_waiting(
         if plain is None:
             continue
         who = None if sender == 0 else senders[0]
-        facts += _facts(name, plain, Origin(chat, who, sender_jid, wa_id, at, live=True), target)
-        db.execute("DELETE FROM sealed WHERE rowid = ?", (rowid,))
-    return facts
+        origin = Origin(chat, who, sender_jid, wa_id, at, live=True)
+        try:
+            opened.append((rowid, _facts(name, plain, origin, target)))
+        except UNDECODABLE:
+            continue
+    return opened
 
 
 def _secret_of(
@@ -109,21 +115,17 @@ def _open(
 
 
 def _facts(name: str, plain: bytes, origin: Origin, target: str) -> list[Fact]:
-    e2e: Any = protobufs.E2E
-    try:
-        if name == "encReactionMessage":
-            value = e2e.ReactionMessage.FromString(plain)
-            at_ms = millis(value.senderTimestampMS, origin.at)
-            return [ReactionFact(origin.chat, origin.author, target, value.text, at_ms)]
-        if name == "encEventResponseMessage":
-            answer = e2e.EventResponseMessage.FromString(plain)
-            return event_answer(answer, origin.chat, origin.author, target, origin.at)
-        found, flags, secret = parts(e2e.Message.FromString(plain))
-    except DecodeError:
-        return []
-    for part, value in found:
+    value: Any = getattr(protobufs.E2E, _PLAIN.get(name, "Message")).FromString(plain)
+    make_legible(value)
+    if name == "encReactionMessage":
+        at_ms = millis(value.senderTimestampMS, origin.at)
+        return [ReactionFact(origin.chat, origin.author, target, value.text, at_ms)]
+    if name == "encEventResponseMessage":
+        return event_answer(value, origin.chat, origin.author, target, origin.at)
+    found, flags, secret = parts(value)
+    for part, change in found:
         if part in ADDONS:
-            return addon(part, value, origin)
+            return addon(part, change, origin)
     content = content_of(found, flags, secret)
     if content is None:
         return []

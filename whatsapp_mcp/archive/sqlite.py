@@ -55,7 +55,7 @@ class SqliteArchive(SqliteReadingArchive):
             batch = ingest.Ingest(db)
             result = write(batch)
             if batch.opens_sealed:
-                batch.apply(sealed.open_waiting(db, self._raw, batch.raw))
+                batch.apply_opened(sealed.open_waiting(db, self._raw, batch.raw))
             return result, upkeep.keep_raw(self._raw, batch)
 
         result, files = await self._writer.run(in_thread)
@@ -78,7 +78,14 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.record_contacts`."""
         await self._apply(
             [
-                NameFact(one.jid, one.push_name, one.business_name, one.saved_name, at=int(time.time()))
+                NameFact(
+                    one.jid,
+                    one.push_name,
+                    one.business_name,
+                    one.saved_name,
+                    at=int(time.time()),
+                    looked_up=True,
+                )
                 for one in contacts
             ]
         )
@@ -92,14 +99,15 @@ class SqliteArchive(SqliteReadingArchive):
         facts: list[Fact] = []
         now = int(time.time())
         for group in groups:
-            facts.append(ChatFact(group.jid, now, name=group.name or None, topic=group.topic or None))
+            name, topic = group.name or None, group.topic or None
+            facts.append(ChatFact(group.jid, now, name=name, topic=topic, looked_up=True))
             members: list[tuple[str, int | None]] = []
             for jid, other, admin, superadmin in group.participants:
                 if other:
                     pn, lid = (other, jid) if jid.endswith("@lid") else (jid, other)
                     facts.append(IdentityFact(pn, lid, now))
                 members.append((jid, 2 if superadmin else int(admin)))
-            facts.append(MembersFact(group.jid, tuple(members), now, whole=True))
+            facts.append(MembersFact(group.jid, tuple(members), now, whole=True, looked_up=True))
         await self._apply(facts)
 
     async def record_chat_settings(
@@ -107,8 +115,9 @@ class SqliteArchive(SqliteReadingArchive):
     ) -> None:
         """See `Archive.record_chat_settings`."""
         muted = int(muted_until.timestamp()) if muted_until else 0
+        now = int(time.time())
         await self._apply(
-            [ChatFact(chat, int(time.time()), archived=archived, pinned=pinned, muted_until=muted)]
+            [ChatFact(chat, now, archived=archived, pinned=pinned, muted_until=muted, looked_up=True)]
         )
 
     async def record_read(self, chat: str, up_to: MessageKey) -> None:

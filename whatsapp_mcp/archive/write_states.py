@@ -146,15 +146,17 @@ class StateWriter:
             (NameKind.PUSH, fact.push_name),
         ):
             if name:
-                self._name(fact.jid, kind, name, fact.at)
+                self._name(fact.jid, kind, name, fact.at, fact.looked_up)
 
-    def _name(self, jid: str, kind: NameKind, name: str, at: int) -> None:
+    def _name(self, jid: str, kind: NameKind, name: str, at: int, looked_up: bool) -> None:
         known = self._names.get((jid, kind))
         if known is None:
             row = self._db.execute(
                 "SELECT at, name FROM names WHERE (jid, kind) = (?, ?)", (jid, int(kind))
             ).fetchone()
             known = (row[0], row[1]) if row else (-1, "")
+        if looked_up and name != known[1]:
+            at = max(at, known[0] + 1)
         self._names[jid, kind] = max(known, (at, name))
         if (at, name) <= known:
             return
@@ -175,7 +177,7 @@ class StateWriter:
         for field in _FIELDS:
             value = getattr(fact, field)
             if value is not None:
-                merge.tell_word(self._db, chat, field, value, fact.at)
+                merge.tell_word(self._db, chat, field, value, fact.at, looked_up=fact.looked_up)
 
     def members(self, fact: MembersFact) -> None:
         """Take over who is in a group: what is older than the newest whole list says nothing."""
@@ -183,17 +185,18 @@ class StateWriter:
         row = self._db.execute(
             "SELECT at FROM chat_words WHERE chat_id = ? AND field = ?", (chat, MEMBERS)
         ).fetchone()
-        if row is not None and (fact.at < row[0] or (fact.at == row[0] and not fact.whole)):
+        at = max(fact.at, row[0]) if row is not None and fact.looked_up else fact.at
+        if row is not None and (at < row[0] or (at == row[0] and not fact.whole)):
             return
         if fact.whole:
-            merge.tell_word(self._db, chat, MEMBERS, 1, fact.at)
-            self._db.execute("DELETE FROM members WHERE chat_id = ? AND at <= ?", (chat, fact.at))
+            merge.tell_word(self._db, chat, MEMBERS, 1, at)
+            self._db.execute("DELETE FROM members WHERE chat_id = ? AND at <= ?", (chat, at))
         for jid, role in fact.members:
             self._db.execute(
                 """INSERT INTO members VALUES (?, ?, ?, ?)
                 ON CONFLICT DO UPDATE SET role = excluded.role, at = excluded.at
                 WHERE (excluded.at, ifnull(excluded.role, -1)) > (at, ifnull(role, -1))""",
-                (chat, self._identities.contact(jid), role, fact.at),
+                (chat, self._identities.contact(jid), role, at),
             )
 
     def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:

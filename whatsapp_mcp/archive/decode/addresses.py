@@ -13,7 +13,7 @@ _LATEST: Final = 1 << 33
 def jid(value: Any) -> str | None:
     """A `neonize.JID` as text without its device; None when it is empty."""
     user = value.User
-    return f"{user}@{_SERVERS.get(value.Server, value.Server)}" if user else None
+    return user + "@" + _SERVERS.get(value.Server, value.Server) if user else None
 
 
 def seconds(stamp: int, fallback: int) -> int:

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, lasting, seconds
 from whatsapp_mcp.archive.facts import CallFact, Fact
 
 
-def offer(payload: bytes, received_at: int) -> list[Fact]:
+def offer(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.CallOffer` event: somebody calls."""
-    event = protobufs.Neonize.CallOffer.FromString(payload)
     video = any(child.Tag == "video" for child in event.data.Nodes)
     return _step(event.basicCallMeta, "offer", received_at, video=video)
 
 
-def offer_notice(payload: bytes, received_at: int) -> list[Fact]:
+def offer_notice(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.CallOfferNotice` event: somebody calls a group."""
-    event = protobufs.Neonize.CallOfferNotice.FromString(payload)
     return _step(event.basicCallMeta, "offer", received_at, video=event.media == "video")
 
 
-def accept(payload: bytes, received_at: int) -> list[Fact]:
+def accept(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.CallAccept` event: it was taken, on another device."""
-    event = protobufs.Neonize.CallAccept.FromString(payload)
     return _step(event.basicCallMeta, "accept", received_at)
 
 
-def terminate(payload: bytes, received_at: int) -> list[Fact]:
+def terminate(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.CallTerminate` event: it is over."""
-    event = protobufs.Neonize.CallTerminate.FromString(payload)
     return _step(event.basicCallMeta, "terminate", received_at, reason=event.reason)
 
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, seconds
 from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MembersFact, MessageFact
 from whatsapp_mcp.models import MessageKind
 
 
-def joined_group(payload: bytes, received_at: int) -> list[Fact]:
+def joined_group(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.JoinedGroup` event: we are in a group now."""
-    event = protobufs.Neonize.JoinedGroup.FromString(payload)
     facts = group(event.GroupInfo, received_at)
     chat = jid(event.GroupInfo.JID)
     if chat is not None:
@@ -21,7 +19,7 @@ def joined_group(payload: bytes, received_at: int) -> list[Fact]:
         if event.HasField("SenderPN"):
             facts += identity(by, jid(event.SenderPN), received_at)
         text = "You joined the group" if not by else "added you to the group"
-        facts.append(_system(chat, by, text, [], received_at, payload))
+        facts.append(_system(chat, by, text, [], received_at, event))
     return facts
 
 
@@ -44,9 +42,8 @@ def group(info: Any, at: int) -> list[Fact]:
     return facts
 
 
-def group_info(payload: bytes, received_at: int) -> list[Fact]:
+def group_info(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.GroupInfoEvent`: something about a group changed."""
-    event = protobufs.Neonize.GroupInfoEvent.FromString(payload)
     chat = jid(event.JID)
     if chat is None:
         return []
@@ -83,13 +80,13 @@ def group_info(payload: bytes, received_at: int) -> list[Fact]:
             facts.append(MembersFact(chat, tuple((address, role) for address in jids), at))
             said.append(_about(words, jids, by))
     for number, (words, mentions) in enumerate(said):
-        facts.append(_system(chat, by, words, mentions, at, payload + bytes([number])))
+        facts.append(_system(chat, by, words, mentions, at, event, number))
     return facts
 
 
-def newsletter_join(payload: bytes, received_at: int) -> list[Fact]:
+def newsletter_join(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.NewsletterJoin` event: we follow a channel."""
-    channel = protobufs.Neonize.NewsletterJoin.FromString(payload).NewsletterMetadata
+    channel = event.NewsletterMetadata
     chat = jid(channel.ID)
     if chat is None:
         return []
@@ -97,12 +94,12 @@ def newsletter_join(payload: bytes, received_at: int) -> list[Fact]:
     return [ChatFact(chat, received_at, name=meta.Name.Text or None, topic=meta.Description.Text or None)]
 
 
-def newsletter_leave(payload: bytes, received_at: int) -> list[Fact]:
+def newsletter_leave(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.NewsletterLeave` event."""
-    chat = jid(protobufs.Neonize.NewsletterLeave.FromString(payload).ID)
+    chat = jid(event.ID)
     if chat is None:
         return []
-    return [_system(chat, None, "You left the channel", [], received_at, payload)]
+    return [_system(chat, None, "You left the channel", [], received_at, event)]
 
 
 def _about(words: str, people: list[str], by: str | None) -> tuple[str, list[str]]:
@@ -112,8 +109,12 @@ def _about(words: str, people: list[str], by: str | None) -> tuple[str, list[str
     return f"{words} " + ", ".join(f"@{person.partition('@')[0]}" for person in people), people
 
 
-def _system(chat: str, by: str | None, text: str, mentions: list[str], at: int, key: bytes) -> MessageFact:
+def _system(
+    chat: str, by: str | None, text: str, mentions: list[str], at: int, event: Any, number: int | None = None
+) -> MessageFact:
+    """What a group event says; of several sayings each has a `number`. Its id is made from the event."""
     details = {"mentions": mentions} if mentions else {}
+    key = event.SerializePartialToString() + (b"" if number is None else bytes([number]))
     wa_id = "SYS-" + hashlib.sha256(key).hexdigest()[:20].upper()
     return MessageFact(
         chat, by or chat, wa_id, at, Content(MessageKind.SYSTEM, text, details=details), live=True

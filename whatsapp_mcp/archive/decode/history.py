@@ -12,6 +12,7 @@ from whatsapp_mcp.archive.decode.addons import Origin, addon, event_answer
 from whatsapp_mcp.archive.decode.addresses import identity, is_person, lasting, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.kinds import bare
+from whatsapp_mcp.archive.decode.legible import make_legible
 from whatsapp_mcp.archive.decode.stubs import stub_content
 from whatsapp_mcp.archive.facts import (
     ChatFact,
@@ -40,9 +41,9 @@ _MARKED_UNREAD: Final = 1 << 31
 _STATUS_MARKS: Final = {3: Mark.DELIVERED, 4: Mark.READ, 5: Mark.PLAYED}
 
 
-def history_sync(payload: bytes, received_at: int) -> list[Fact]:
+def history_sync(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.HistorySync` event."""
-    data = protobufs.Neonize.HistorySync.FromString(payload).Data
+    data = event.Data
     kind = data.DESCRIPTOR.fields_by_name["syncType"].enum_type.values_by_number[data.syncType].name
     progress = data.progress if data.HasField("progress") else None
     facts: list[Fact] = [HistoryFact(kind.lower(), data.chunkOrder, progress)]
@@ -119,6 +120,7 @@ def web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
 def one_message(payload: bytes, chat: str | None, received_at: int) -> list[Fact]:
     """One serialised `WebMessageInfo`; its own key names the chat when none is given."""
     value = protobufs.Web.WebMessageInfo.FromString(payload)
+    make_legible(value)
     where = chat or bare(value.key.remoteJID)
     return _web_message(value, where, received_at) if where else []
 

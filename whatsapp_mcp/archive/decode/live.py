@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.decode.addons import Origin, addon
 from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, lasting, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
@@ -40,9 +39,8 @@ _MARKS: Final = {
 _READ_SELF: Final = (5, 7)
 
 
-def message(payload: bytes, received_at: int) -> list[Fact]:
+def message(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.Message` event."""
-    event = protobufs.Neonize.Message.FromString(payload)
     info = event.Info
     at = seconds(info.Timestamp, received_at)
     facts = _who(info, at)
@@ -67,30 +65,27 @@ def message(payload: bytes, received_at: int) -> list[Fact]:
         return [*facts, EditFact(origin.chat, origin.author, info.ID, millis(edited, at), content)]
     if info.ServerID:
         content.details["server_id"] = info.ServerID
-    return [
-        *facts,
-        MessageFact(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, payload),
-    ]
+    raw = event.SerializeToString()
+    return [*facts, MessageFact(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, raw)]
 
 
-def undecryptable(payload: bytes, received_at: int) -> list[Fact]:
+def undecryptable(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.UndecryptableMessage` event: a place is kept for the message, which may still come."""
-    event = protobufs.Neonize.UndecryptableMessage.FromString(payload)
     at = seconds(event.Info.Timestamp, received_at)
     facts = _who(event.Info, at)
     origin = _origin(event.Info, at)
     if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == "peer":
         return facts
     content = Content(MessageKind.UNDECRYPTABLE, details={"unavailable": True} if event.IsUnavailable else {})
-    fact = MessageFact(
-        origin.chat, origin.author, event.Info.ID, at, content, True, UNDECRYPTABLE_CODE, payload
-    )
-    return [*facts, fact]
+    raw, wa_id = event.SerializeToString(), event.Info.ID
+    return [
+        *facts,
+        MessageFact(origin.chat, origin.author, wa_id, at, content, True, UNDECRYPTABLE_CODE, raw),
+    ]
 
 
-def receipt(payload: bytes, received_at: int) -> list[Fact]:
+def receipt(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.Receipt` event."""
-    event = protobufs.Neonize.Receipt.FromString(payload)
     source = event.MessageSource
     chat, sender = jid(source.Chat), jid(source.Sender)
     mark = _MARKS.get(event.Type)
@@ -109,9 +104,8 @@ def receipt(payload: bytes, received_at: int) -> list[Fact]:
     return [*facts, ReceiptFact(chat, contact, tuple(event.MessageIDs), mark, at)]
 
 
-def device(payload: bytes, received_at: int) -> list[Fact]:
+def device(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.Device`: who we are."""
-    event = protobufs.Neonize.Device.FromString(payload)
     own = jid(event.JID)
     facts: list[Fact] = [OwnFact(own)] if own else []
     facts += identity(own, jid(event.LID), received_at)
@@ -120,9 +114,8 @@ def device(payload: bytes, received_at: int) -> list[Fact]:
     return facts
 
 
-def pair_status(payload: bytes, _received_at: int) -> list[Fact]:
+def pair_status(event: Any, _received_at: int) -> list[Fact]:
     """A `neonize.PairStatus`: the jid we were linked as; the phone will hand over its past anew."""
-    event = protobufs.Neonize.PairStatus.FromString(payload)
     own = jid(event.ID)
     return [OwnFact(own), LinkedFact()] if own and is_person(own) else []
 
