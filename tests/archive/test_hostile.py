@@ -1,4 +1,4 @@
-"""What a client of a stranger may put on the wire: none of it harms what others said, or stops the archive."""
+"""What a stranger may put on the wire: none of it harms what others said, or stops the archive."""
 
 from __future__ import annotations
 
