@@ -79,8 +79,8 @@ class Recorder:
         done.set()
 
 
-def names(recorder: Recorder, clock: FakeClock, *, online: bool = True) -> Names:
-    return Names(cast("Archive", recorder), recorder.call, clock, online=lambda: online)
+def names(recorder: Recorder, clock: FakeClock, *, online: Callable[[], bool] = lambda: True) -> Names:
+    return Names(cast("Archive", recorder), recorder.call, clock, online=online)
 
 
 async def test_after_a_login_groups_and_contacts_get_their_names() -> None:
@@ -110,15 +110,20 @@ async def test_they_are_asked_for_again_every_hour() -> None:
     assert len(recorder.groups) == 3
 
 
-async def test_nobody_is_asked_while_the_link_is_down() -> None:
+async def test_nobody_is_asked_while_the_link_is_down_but_soon_after() -> None:
     recorder, clock = Recorder(), FakeClock()
-    subject = names(recorder, clock, online=False)
+    is_up = False
+    subject = names(recorder, clock, online=lambda: is_up)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(subject.run)
         subject.poke()
         await anyio.wait_all_tasks_blocked()
+        assert recorder.rounds == 0
+        is_up = True
+        await clock.advance(60)
+        await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
-    assert recorder.rounds == 0
+    assert recorder.contacts
 
 
 async def test_a_failed_question_is_asked_again_soon() -> None:

@@ -272,7 +272,11 @@ class NameFact:
 
 @dataclass(slots=True)
 class ChatFact:
-    """What is known of a chat as such at a time; None leaves a thing as it is; `looked_up` as in `NameFact`."""
+    """What is known of a chat as such at a time; None leaves a thing as it is.
+
+    Attributes:
+        looked_up: As in `NameFact`.
+    """
 
     jid: str
     at: int = 0

@@ -32,6 +32,7 @@ from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.models import MessageKind
 
 _FIELDS = ("name", "topic", "archived", "pinned", "muted_until", "marked_unread", "expires_in")
+_SHOWN = {NameKind.SAVED: "saved_name", NameKind.BUSINESS: "business_name", NameKind.PUSH: "push_name"}
 
 
 class StateWriter:
@@ -166,7 +167,8 @@ class StateWriter:
             ON CONFLICT DO UPDATE SET name = excluded.name, at = excluded.at""",
             (jid, int(kind), name, at),
         )
-        if name != known[1]:
+        shown = f"SELECT {_SHOWN[kind]} FROM contacts WHERE id = ?"
+        if self._db.execute(shown, (contact,)).fetchone()[0] != name:
             self._identities.refresh(contact)
 
     def chat(self, fact: ChatFact) -> None:

@@ -63,11 +63,10 @@ class Names:
         while True:
             await within(self._clock, pause, self._wake.wait)
             self._wake = anyio.Event()
-            if self._online():
-                pause = _RETRY
-                if await self._answered(self._ask):
-                    await self._look_again()
-                    pause = REFRESH - sum(AFTER_LOGIN)
+            pause = _RETRY
+            if self._online() and await self._answered(self._ask):
+                await self._look_again()
+                pause = REFRESH - sum(AFTER_LOGIN)
 
     async def _look_again(self) -> None:
         for pause in AFTER_LOGIN:

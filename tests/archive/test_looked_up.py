@@ -1,0 +1,57 @@
+"""What a look at the device shows is the newest word, whatever the clock of the machine says."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, BOB, GROUP, journal
+from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate
+
+pytestmark = pytest.mark.anyio
+
+LATER = pytest.mark.parametrize("later", [0, -3600])
+"""Seconds from one look to the next: within one second, and after the clock was set back."""
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The machine's clock, in one cell."""
+    now = [time.time()]
+    monkeypatch.setattr("whatsapp_mcp.archive.sqlite.time.time", lambda: now[0])
+    return now
+
+
+@LATER
+async def test_how_a_chat_is_listed(archive: Archive, clock: list[float], later: float) -> None:
+    await archive.ingest(journal([ev.message("A1")]))
+    await archive.record_chat_settings(ANA, archived=True, pinned=True, muted_until=None)
+    clock[0] += later
+    await archive.record_chat_settings(ANA, archived=False, pinned=False, muted_until=None)
+    (chat,) = (await archive.chats()).items
+    assert (chat.archived, chat.pinned) == (False, False)
+
+
+@LATER
+async def test_what_a_person_is_called(archive: Archive, clock: list[float], later: float) -> None:
+    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Silva")])
+    clock[0] += later
+    await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Müller")])
+    contact = await archive.contact(ANA)
+    assert contact is not None
+    assert contact.name == "Ana Müller"
+
+
+@LATER
+async def test_what_a_group_is_called_and_who_is_in_it(
+    archive: Archive, clock: list[float], later: float
+) -> None:
+    both = ((ANA, None, True, False), (BOB, None, False, False))
+    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=both)])
+    clock[0] += later
+    await archive.record_groups([GroupUpdate(GROUP, "Boat Club", participants=both[:1])])
+    assert [member.contact.jid for member in await archive.members(GROUP)] == [ANA]
+    await archive.ingest(journal([ev.message("G1", chat=GROUP)]))
+    assert [chat.name for chat in (await archive.chats()).items] == ["Boat Club"]
