@@ -37,6 +37,15 @@ def client_pid(hosted: Hosted) -> int:
     return pid
 
 
+async def online_after(hosted: Hosted, generation: int) -> int:
+    """Wait until a later client is online; answers its generation."""
+    with anyio.fail_after(20):
+        link = await hosted.device.wait_for(
+            lambda link: link.generation > generation and link.state is S.ONLINE
+        )
+    return link.generation
+
+
 async def texts(hosted: Hosted, count: int, limit: float = 20.0) -> list[str]:
     """The archived incoming texts, oldest first, once there are `count`."""
     change = 0
@@ -67,11 +76,7 @@ async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
     await wa.me.offline()
     for number in range(5):
         await ann.says(f"meanwhile {number}")
-    status = await linked.until(S.ONLINE)
-    with anyio.fail_after(20):
-        while status.generation != 2:
-            status = await linked.until(S.ONLINE)
-            await anyio.sleep(0.01)
+    assert await online_after(linked, 1) == 2
     assert await texts(linked, 5) == [f"meanwhile {number}" for number in range(5)]
 
 
@@ -422,6 +427,7 @@ async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_n
     ann = wa.person("Ann")
     texts = [f"{turn}.{number}" for turn in range(8) for number in range(2)]
     results: dict[str, int] = {}
+    killed = 0
 
     async def send(text: str) -> None:
         results[text] = (
@@ -429,13 +435,13 @@ async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_n
         ).send_id
 
     for turn in range(8):
-        await linked.until(S.ONLINE)
+        killed = await online_after(linked, killed)
         async with anyio.create_task_group() as tasks:
             for text in texts[2 * turn : 2 * turn + 2]:
                 tasks.start_soon(send, text)
             await anyio.sleep(0.004 * turn)
             os.kill(client_pid(linked), signal.SIGKILL)
-    await linked.until(S.ONLINE)
+    await online_after(linked, killed)
     entries = {text: await linked.archive.outbox_get(send_id) for text, send_id in results.items()}
     arrived = [received.text for received in ann.inbox]
     assert len(arrived) == len(set(arrived))

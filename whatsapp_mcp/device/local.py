@@ -173,6 +173,7 @@ class LocalDevice(Acts, Topics):
 
     def _launch(self, generation: int) -> Client:
         self._running.add(generation)
+        self._client_pid = None
         return self._make_client(generation)
 
     def _has_ended(self, generation: int) -> bool:
