@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections import Counter
@@ -154,6 +155,31 @@ async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, ho
     with anyio.fail_after(3):
         while processes(home, "whatsapp_mcp.client"):  # noqa: ASYNC110  nothing tells of their end
             await anyio.sleep(0.05)
+
+
+async def test_servers_of_two_homes_never_mix(whatsapp: WhatsApp, home: Path, tmp_path: Path) -> None:
+    second = tmp_path / "second"
+    shutil.copytree(home, second)
+    phones = {home: whatsapp.me, second: whatsapp.account("+4915550001111", "Other")}
+    ann = whatsapp.person("Ann")
+    async with contextlib.AsyncExitStack() as stack:
+        servers = {
+            folder: [await stack.enter_async_context(mcp_client(whatsapp, folder)) for _ in range(2)]
+            for folder in phones
+        }
+        for folder, phone in phones.items():
+            shown = await until(servers[folder][0], lambda answer: "qr" in answer, "link_device")
+            await phone.scan(shown["qr"]["text"])
+            await ann.says(f"to {phone.name}", phone)
+        for folder, phone in phones.items():
+            for number, client in enumerate(servers[folder]):
+                await until_online(client)
+                assert (await call(client, "connection_status"))["number"] == phone.number
+                await until_said(client, [f"to {phone.name}"])
+                assert len((await call(client, "list_messages"))["messages"]) == number + 1
+                await insist(client, chat="Ann", text=f"{phone.name} {number}", idempotency_key=str(number))
+    got = {received.text: received.sender for received in ann.inbox}
+    assert got == {f"{phone.name} {number}": phone.lid for phone in phones.values() for number in range(2)}
 
 
 @contextlib.asynccontextmanager

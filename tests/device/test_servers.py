@@ -212,11 +212,18 @@ async def test_damaged_keys_are_told_and_a_phone_can_be_linked_at_once(
         await link(wa, devices)
 
 
-async def test_a_stale_socket_is_no_obstacle(server: Open, tmp_path: Path) -> None:
+@pytest.mark.parametrize("left", ["a socket", "a file"])
+async def test_what_the_dead_left_at_the_address_is_no_obstacle(
+    server: Open, tmp_path: Path, left: str
+) -> None:
     folder = Settings(home=home_of(tmp_path)).account_folder()
     folder.create()
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(folder.socket))
+    folder.host_lock.write_text("1")
+    if left == "a file":
+        folder.socket.touch()
+    else:
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(folder.socket))
     async with server() as (devices, _), server() as (others, _):
         assert (await until(devices, ConnectionState.UNLINKED)).hosted_by == os.getpid()
         await until(others, ConnectionState.UNLINKED)
