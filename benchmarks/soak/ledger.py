@@ -203,11 +203,18 @@ class _Incoming:
         if self._kept.messages.get(message.id):
             return _UNDECRYPTABLE
         for end in self._client_ends:
-            inside = end - LOSS_WINDOW <= message.acknowledged_at <= end + 1
-            if inside and self._losses[end] < LOST_AT_MOST:
+            if _was_in_hand(message.at, message.acknowledged_at, end) and self._losses[end] < LOST_AT_MOST:
                 self._losses[end] += 1
                 return _NOT_HANDED_OVER
         return None
+
+
+def _was_in_hand(said: float, acknowledged: float, end: float) -> bool:
+    """Whether the client that ended then may have had a message: decrypted, and not yet handed over.
+
+    It has acknowledged it, or its successor does, which cannot decrypt it again.
+    """
+    return end - LOSS_WINDOW <= acknowledged <= end + 1 or end - LOSS_WINDOW <= said <= end < acknowledged
 
 
 class _Outgoing:

@@ -147,6 +147,17 @@ def test_a_loss_counts_as_explained_only_near_the_end_of_a_client_and_when_the_a
     assert len(world.verdict.unexplained) == 1
 
 
+def test_what_a_client_took_along_is_acknowledged_by_its_successor() -> None:
+    world = World()
+    _lose_incoming(world)
+    world.kept.gaps.append("The client ended while events came in.")
+    world.spoken.at, world.spoken.acknowledged_at = 10.0, 13.0
+    world.client_ends = [10.5]
+    assert world.verdict.unexplained == []
+    world.client_ends = [9.5]
+    assert len(world.verdict.unexplained) == 1, "said to the successor"
+
+
 def test_a_send_that_is_unknown_may_have_arrived_or_not() -> None:
     world = World()
     world.sent.answers.clear()
