@@ -23,6 +23,9 @@ from whatsapp_mcp.simulator.people import Person
 _NOT_HANDED_OVER: Final = "acknowledged by the client library and not handed over when its process ended"
 _UNDECRYPTABLE: Final = "the client library could not decrypt it; a placeholder stands in the archive"
 _UNLINKED: Final = "a change made while unlinked: the simulated phone's history tells of messages only"
+_NOT_REPEATED: Final = (
+    "one reader's phone could not decrypt it and asked for it again, of a client that had not sent it"
+)
 _AGAIN: Final = "a change that means the same however often it is made, made again after its client had ended"
 
 LOST_AT_MOST: Final = 101
@@ -118,7 +121,7 @@ def compare(
     verdict.kinds.update(f"spoken {each.kind}" for each in spoken)
     verdict.kinds.update(f"sent {each.kind}" for each in sent)
     _Incoming(verdict, kept, client_ends).compare(spoken)
-    outgoing = _Outgoing(wa, verdict, kept)
+    outgoing = _Outgoing(wa, verdict, kept, client_ends)
     for each in sent:
         outgoing.compare(each)
     return verdict
@@ -220,10 +223,11 @@ def _was_in_hand(said: float, acknowledged: float, end: float) -> bool:
 class _Outgoing:
     """What agents sent against what arrived, what is archived and what they were told."""
 
-    def __init__(self, wa: WhatsApp, verdict: Verdict, kept: Kept) -> None:
+    def __init__(self, wa: WhatsApp, verdict: Verdict, kept: Kept, client_ends: Sequence[float]) -> None:
         self._wa = wa
         self._verdict = verdict
         self._kept = kept
+        self._client_ends = client_ends
         self._inboxes: dict[Person, dict[str, dict[str, Received]]] = {}
 
     def compare(self, sent: Sent) -> None:
@@ -286,9 +290,17 @@ class _Outgoing:
         return self._inboxes[person].get(said, {})
 
     def _arrived(self, sent: Sent, row: Row, got: list[dict[str, Received]]) -> None:
-        if not all(row.message_id in each for each in got):
+        missed = [
+            person for person, each in zip(sent.readers, got, strict=True) if row.message_id not in each
+        ]
+        if missed:
             self._verdict.missing += 1
-            self._complain(sent, f"is {row.status} as {row.message_id} and arrived as {[*map(list, got)]}")
+            if self._not_repeated(sent, row, missed):
+                self._verdict.explained[_NOT_REPEATED].append(sent.words)
+            else:
+                self._complain(
+                    sent, f"is {row.status} as {row.message_id} and arrived as {[*map(list, got)]}"
+                )
         for answer in sent.answers:
             if answer is not None and answer.error is None:
                 told = answer.data.get("message_id")
@@ -300,6 +312,20 @@ class _Outgoing:
                     self._complain(sent, f"arrived as {received.id} with another file")
         if not self._archived(sent, row):
             self._complain(sent, f"was sent as {row.message_id} and is not archived so")
+
+    def _not_repeated(self, sent: Sent, row: Row, missed: Sequence[Person]) -> bool:
+        """Whether each of them asked for it again, and the client may have been another by then.
+
+        The library remembers in memory alone what it has sent.
+        """
+        asked = [each.detail for each in self._wa.log if each.kind == "undecryptable"]
+        return any(end > sent.at for end in self._client_ends) and all(
+            any(
+                detail.startswith(f"{row.message_id} from ") and f" at {person.lid}: " in detail
+                for detail in asked
+            )
+            for person in missed
+        )
 
     def _file_of(self, received: Received) -> bytes | None:
         try:

@@ -158,6 +158,17 @@ def test_what_a_client_took_along_is_acknowledged_by_its_successor() -> None:
     assert len(world.verdict.unexplained) == 1, "said to the successor"
 
 
+def test_what_a_reader_could_not_decrypt_is_sent_again_by_the_same_client_only() -> None:
+    world = World()
+    world.ann.inbox.clear()
+    world.wa.network.remark("undecryptable", f"OUT2 from {world.wa.me.lid} at {world.ann.lid}: no session")
+    assert len(world.verdict.unexplained) == 1, "its client lives on"
+    world.client_ends = [12.0]
+    assert (world.verdict.unexplained, world.verdict.missing) == ([], 1)
+    world.wa.log.clear()
+    assert len(world.verdict.unexplained) == 1, "nobody asked for it again"
+
+
 def test_a_send_that_is_unknown_may_have_arrived_or_not() -> None:
     world = World()
     world.sent.answers.clear()
