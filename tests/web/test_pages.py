@@ -103,6 +103,11 @@ async def test_a_page_holds_no_script_and_may_load_nothing_from_elsewhere(http: 
     assert "://" not in re.sub(r'xmlns="[^"]*"', "", answer.text)
 
 
+async def test_a_page_lets_the_browser_say_that_its_form_is_ours(http: httpx2.AsyncClient):
+    """Under `no-referrer` a form's Origin is `null` (Fetch, "append a request Origin header")."""
+    assert (await http.get("/")).headers["referrer-policy"] == "same-origin"
+
+
 def test_the_qr_code_grows_with_its_box():
     shown = link_html(LinkState(ConnectionState.LINKING, 1, qr=QrCode("2@abc,def", NOON)))
 

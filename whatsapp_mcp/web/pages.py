@@ -31,14 +31,15 @@ _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'",
     "Cache-Control": "no-store",
-    "Referrer-Policy": "no-referrer",
+    # Not "no-referrer": with that a browser names the origin of a form "null", and the guard refuses it.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 _STYLE: Final = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:3em auto;padding:0 1em;color:#222}"
+    "html{color-scheme:light dark}"
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:3em auto;padding:0 1em}"
     "h1{font-size:1.4em}svg{display:block;width:20em;max-width:100%;background:#fff}"
-    "code{font-size:1.6em;letter-spacing:.15em}button{font:inherit;padding:.4em 1em}small{color:#666}"
-    "@media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}small{color:#999}}"
+    "code{font-size:1.6em;letter-spacing:.15em}button{font:inherit;padding:.4em 1em}small{opacity:.7}"
 )
 _RISK: Final = "This is an unofficial client: WhatsApp may limit or ban accounts that use one."
 
@@ -138,10 +139,13 @@ def _error_page(error: WhatsAppError) -> Response:
 def _status_html(status: ConnectionStatus) -> str:
     who = " ".join(part for part in (status.name, status.number) if part)
     rows = [f"<p><strong>{html.escape(status.state.value)}</strong> {html.escape(who)}</p>"]
-    rows += [f"<p>{html.escape(text)}</p>" for text in (status.reason, status.action) if text]
+    if status.reason:
+        rows.append(f"<p>{html.escape(status.reason)}</p>")
     if status.state is ConnectionState.UNLINKED:
         rows.append(f'<form method="post" action="{LINK}"><button>Link a phone</button></form>')
         rows.append(f"<p><small>{_RISK}</small></p>")
+    elif status.action:
+        rows.append(f"<p>{html.escape(status.action)}</p>")
     if status.state is ConnectionState.LINKING:
         rows.append(f'<p><a href="{LINK}">Show the code</a></p>')
     since = f"since {status.since:%Y-%m-%d %H:%M} UTC"
@@ -154,7 +158,7 @@ def link_html(state: LinkState) -> str:
     if state.qr and state.state is ConnectionState.LINKING:
         return (
             "<p>On the phone: Settings, Linked devices, Link a device. Scan this:</p>"
-            f"{_qr_svg(state.qr.text)}<p>It changes by itself.</p>"
+            f"{_qr_svg(state.qr.text)}<p>The code renews itself.</p>"
         )
     if state.code and state.state is ConnectionState.LINKING:
         return (
