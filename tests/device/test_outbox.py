@@ -396,7 +396,9 @@ async def test_a_change_that_would_show_twice_is_not_made_again(folder: AccountF
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.renew()
         assert (await it.outbox.send(text("other"))).status is SendStatus.SENT
-        assert await it.status(result.send_id) is SendStatus.UNKNOWN
+        entry = await it.archive.outbox_get(result.send_id)
+        assert entry.status is SendStatus.UNKNOWN
+        assert entry.message_id is not None, "a receipt will settle it"
 
 
 @pytest.mark.parametrize("encrypts", [False, True], ids=["never out", "perhaps out"])
@@ -485,6 +487,30 @@ async def test_nothing_is_accepted_without_a_linked_phone(folder: AccountFolder)
     async with rig(folder, Wire(linked=False, online=False)) as it:
         with pytest.raises(NotLinked):
             await it.outbox.send(text("hello"))
+
+
+@pytest.mark.parametrize("linked", [True, False], ids=["link down", "unlinked"])
+async def test_what_was_accepted_is_told_as_it_is_when_it_is_asked_for_again_without_a_link(
+    folder: AccountFolder, linked: bool
+) -> None:
+    async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
+        request = text("hello", key="k", wait=0, queue=False)
+        first = await it.outbox.send(request)
+        await it.until(first.send_id, SendStatus.UNKNOWN)
+        it.wire.online, it.wire.linked = False, linked
+        again = await it.outbox.send(request)
+        assert (again.send_id, again.status) == (first.send_id, SendStatus.UNKNOWN)
+        with pytest.raises(NotConnected if linked else NotLinked):
+            await it.outbox.send(text("hello", key="another", queue=False))
+
+
+async def test_what_was_withdrawn_is_not_accepted_again_without_a_link(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(online=False)) as it:
+        send_id = (await it.outbox.send(text("hello", key="k", wait=0))).send_id
+        await it.archive.outbox_withdrawn(send_id, "Cancelled.")
+        with pytest.raises(NotConnected):
+            await it.outbox.send(text("hello", key="k", queue=False))
+        assert await it.status(send_id) is SendStatus.FAILED
 
 
 async def test_a_queued_send_expires_with_a_reason(folder: AccountFolder) -> None:

@@ -34,6 +34,7 @@ from whatsapp_mcp.archive.records import (
     OutboxEntry,
     Statistics,
 )
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, SendRequest
 
 
@@ -168,6 +169,13 @@ class ReadingArchive(Protocol):
         """The groups that the account's owner and this person are both in, the most recently used first."""
         ...
 
+    async def chat_shown_as(self, name: str) -> Chat | None:
+        """The only chat that lists show under this name, whatever its case and accents, if there is one.
+
+        A number is no name. Unlike `resolve_chat` it does not ask what else may be meant.
+        """
+        ...
+
     async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
         """What a text (jid, number or name) may mean, best first.
 
@@ -275,11 +283,18 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def outbox_add(
-        self, request: SendRequest, *, expires_at: datetime | None = None
+        self,
+        request: SendRequest,
+        *,
+        expires_at: datetime | None = None,
+        obstacle: WhatsAppError | None = None,
     ) -> tuple[OutboxEntry, bool]:
         """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
 
         What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
+
+        Args:
+            obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
 
         Returns:
             The entry, and whether it was accepted by this call.

@@ -30,7 +30,7 @@ from whatsapp_mcp.archive.records import (
     OutboxEntry,
 )
 from whatsapp_mcp.archive.schema import ID_BITS
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError
 from whatsapp_mcp.models import SendRequest, SendStatus
 
 _REQUEST: Final = TypeAdapter(SendRequest)
@@ -40,7 +40,10 @@ _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
 
 
 def add(
-    db: sqlite3.Connection, request: SendRequest, expires_at: datetime | None
+    db: sqlite3.Connection,
+    request: SendRequest,
+    expires_at: datetime | None,
+    obstacle: WhatsAppError | None = None,
 ) -> tuple[OutboxEntry, bool]:
     """Accept a send; see `Archive.outbox_add`."""
     chat = Identities(db).chat(request.chat)
@@ -56,9 +59,11 @@ def add(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
                 )
-            return _accept_again(db, _entry(db, row), expires_at)
+            return _accept_again(db, _entry(db, row), expires_at, obstacle)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, body)
+    if obstacle is not None:
+        raise obstacle
     cursor = db.execute(
         """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at)
         VALUES (?, ?, ?, ?, 'queued', ?, ?)""",
@@ -77,14 +82,21 @@ def add(
 
 
 def _accept_again(
-    db: sqlite3.Connection, entry: OutboxEntry, expires_at: datetime | None
+    db: sqlite3.Connection,
+    entry: OutboxEntry,
+    expires_at: datetime | None,
+    obstacle: WhatsAppError | None,
 ) -> tuple[OutboxEntry, bool]:
     """The entry of a key that is used again: what failed before it was handed over gets another try."""
     tried = db.execute(
         "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
         (_milliseconds(expires_at), entry.send_id),
     )
-    return (entry, False) if tried.rowcount == 0 else (move(db, entry.send_id, SendStatus.QUEUED), True)
+    if tried.rowcount == 0:
+        return entry, False
+    if obstacle is not None:
+        raise obstacle
+    return move(db, entry.send_id, SendStatus.QUEUED), True
 
 
 def _milliseconds(at: datetime | None) -> int | None:

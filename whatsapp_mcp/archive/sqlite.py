@@ -26,6 +26,7 @@ from whatsapp_mcp.archive.records import (
     OutboxEntry,
 )
 from whatsapp_mcp.archive.store import Writer, connect_writer
+from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Message, SendRequest, SendStatus
 from whatsapp_mcp.settings import AccountFolder
 
@@ -144,10 +145,14 @@ class SqliteArchive(SqliteReadingArchive):
         await self._writer.run(reports.record_media_path, key, path)
 
     async def outbox_add(
-        self, request: SendRequest, *, expires_at: datetime | None = None
+        self,
+        request: SendRequest,
+        *,
+        expires_at: datetime | None = None,
+        obstacle: WhatsAppError | None = None,
     ) -> tuple[OutboxEntry, bool]:
         """See `Archive.outbox_add`."""
-        return await self._writer.run(outbox.add, request, expires_at)
+        return await self._writer.run(outbox.add, request, expires_at, obstacle)
 
     async def outbox_get(self, send_id: int) -> OutboxEntry:
         """See `Archive.outbox_get`."""

@@ -2,7 +2,7 @@
 
 Whatever is a message of its own carries a `messageSecret`, as it does in WhatsApp's own apps: others seal
 with it what they say about the message, and the client library keeps it together with the message's id
-(`traces.py`). What is posted in a channel is public and has none.
+(`traces.py`). So does a pin, for the latter. What is posted in a channel is public and has none.
 
 A plain text goes as `conversation`; one that answers or mentions somebody, or shows the page of a link, as
 `extendedTextMessage`, as WhatsApp's own apps do. What changes another message names it by its key.
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """(method, parameters) to the client's answer."""
 _SECRET_BYTES: Final = 32
+_WITHOUT_SECRET: Final = ADDON_KINDS - {"pin"}
+"""What is made again when its answer is lost; a pin would show twice."""
 _FORWARDED_ONCE: Final = 1
 
 
@@ -66,7 +68,7 @@ async def compose(request: SendRequest, archive: ReadingArchive, call: CallClien
     """
     message = await _message(request, archive, call)
     secret = None
-    if request.content.kind not in ADDON_KINDS and not Jid.parse(request.chat).is_channel:
+    if request.content.kind not in _WITHOUT_SECRET and not Jid.parse(request.chat).is_channel:
         secret = secrets.token_bytes(_SECRET_BYTES)
         message.messageContextInfo.messageSecret = secret
     return Composed(message.SerializeToString(), secret)

@@ -120,12 +120,10 @@ class Outbox:
         A caller that is cancelled takes back what is still queued. One that ends does not: neither this
         process nor the one for which it asks (`has_ended`).
         """
-        if not self._linked():
-            raise NotLinked("No phone is linked to this account.")
-        if not request.queue and not self._online():
-            raise NotConnected("The link to WhatsApp is down and the send may not wait for it.")
         try:
-            entry, is_new = await self._archive.outbox_add(request, expires_at=self._expiry(request))
+            entry, is_new = await self._archive.outbox_add(
+                request, expires_at=self._expiry(request), obstacle=self._obstacle(request)
+            )
         except sqlite3.Error as error:
             raise Busy(
                 f"The send could not be accepted: the archive cannot be written ({error}).",
@@ -145,6 +143,14 @@ class Outbox:
         if is_new and caller.refusal is not None:
             raise caller.refusal
         return (await self._archive.outbox_get(entry.send_id)).result
+
+    def _obstacle(self, request: SendRequest) -> WhatsAppError | None:
+        """Why a new send cannot be accepted; what the host before had accepted is on its way all the same."""
+        if not self._linked():
+            return NotLinked("No phone is linked to this account.")
+        if not request.queue and not self._online():
+            return NotConnected("The link to WhatsApp is down and the send may not wait for it.")
+        return None
 
     def _expiry(self, request: SendRequest) -> datetime:
         kept = KEPT_FOR if request.queue else timedelta(seconds=max(1.0, request.wait))
