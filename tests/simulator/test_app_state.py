@@ -11,7 +11,7 @@ from tests.simulator.neonize_client import CallError, NeonizeClient, linked
 from whatsapp_mcp.protobufs import SyncAction
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.app_state_crypto import Mutation
-from whatsapp_mcp.simulator.people import Party
+from whatsapp_mcp.simulator.party import Party
 
 pytestmark = pytest.mark.anyio
 

@@ -1,8 +1,7 @@
 """App state: what the phone knows of its chats and contacts, shared with its companions.
 
-The phone hands out a key by peer message. From then on it tells companions by notification that a
-collection has changed; they fetch the patches, or a snapshot when they begin, and upload patches of
-their own, which are checked here and passed on.
+The phone hands out a key by peer message. From then on companions are told by notification that a
+collection has changed; they fetch what they lack, and upload patches of their own (`app_state_queries`).
 """
 
 from __future__ import annotations
@@ -10,24 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from whatsapp_mcp.protobufs import E2E, ServerSync, SyncAction
+from whatsapp_mcp.protobufs import E2E, SyncAction
 from whatsapp_mcp.simulator import peer
 from whatsapp_mcp.simulator.app_state_crypto import (
     AppStateCollection,
-    AppStateConflict,
-    AppStateError,
     CollectionName,
     Keyring,
     Mutation,
     SyncKey,
 )
 from whatsapp_mcp.simulator.binary import SERVER, Node
-from whatsapp_mcp.simulator.queries import QueryError, Table
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.companion import Companion
     from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
     from whatsapp_mcp.simulator.phone import Phone
 
     Chat = Party | Group
@@ -39,8 +35,6 @@ COLLECTIONS: tuple[CollectionName, ...] = (
     "regular",
     "regular_low",
 )
-_INLINE_MUTATIONS = 100
-_PATCHES_AT_ONCE = 50
 
 
 class AppState:
@@ -136,10 +130,8 @@ class AppState:
 
     def star(self, chat: Chat, message_id: str, sender: Party | None = None, starred: bool = True) -> None:
         """Star a message; `sender` is left out for an own message and in a direct chat."""
-        mine = "1" if sender is self._phone else "0"
-        by = "0" if sender is None or sender is self._phone else str(sender.lid)
         action = SyncAction.StarAction(starred=starred)
-        self._set("regular_high", ("star", str(chat.jid), message_id, mine, by), 2, starAction=action)
+        self._set("regular_high", ("star", *self._message(chat, message_id, sender)), 2, starAction=action)
 
     def name_contact(self, person: Party, full_name: str, first_name: str | None = None) -> None:
         """Enter somebody into the phone's address book."""
@@ -174,10 +166,8 @@ class AppState:
 
     def delete_for_me(self, chat: Chat, message_id: str, sender: Party | None = None) -> None:
         """Delete a message on the own devices; `sender` as in `star`."""
-        mine = "1" if sender is self._phone else "0"
-        by = "0" if sender is None or sender is self._phone else str(sender.lid)
         action = SyncAction.DeleteMessageForMeAction(deleteMedia=False)
-        index = ("deleteMessageForMe", str(chat.jid), message_id, mine, by)
+        index = ("deleteMessageForMe", *self._message(chat, message_id, sender))
         self._set("regular_high", index, 3, deleteMessageForMeAction=action)
 
     def clear_chat(self, chat: Chat) -> None:
@@ -217,6 +207,12 @@ class AppState:
         data = E2E.AppStateSyncKeyData(keyData=key.data, fingerprint=fingerprint, timestamp=key.made_at)
         return E2E.AppStateSyncKey(keyID=E2E.AppStateSyncKeyId(keyID=key.id), keyData=data)
 
+    def _message(self, chat: Chat, message_id: str, sender: Party | None) -> tuple[str, str, str, str]:
+        """How an index names a message: chat, id, whether it is our own, who else wrote it (in a group)."""
+        own = sender is self._phone
+        by = "0" if own or sender is None else str(sender.lid)
+        return str(chat.jid), message_id, "1" if own else "0", by
+
     def _set(self, collection: CollectionName, index: tuple[str, ...], version: int, **action: Any) -> None:
         value = SyncAction.SyncActionValue(timestamp=self._milliseconds(), **action)
         self.change(collection, Mutation(index, value, version))
@@ -242,80 +238,3 @@ class AppState:
 
     def _range(self) -> SyncAction.SyncActionMessageRange:
         return SyncAction.SyncActionMessageRange(lastMessageTimestamp=self._phone.network.timestamp())
-
-
-def _sync(companion: Companion, iq: Node) -> Sequence[Node]:
-    sync = iq.child("sync")
-    collections = list(sync.all("collection")) if sync else []
-    return [Node("sync", {}, [_collection(companion, each) for each in collections])]
-
-
-def _collection(companion: Companion, asked: Node) -> Node:
-    state = companion.phone.app_state
-    names: dict[str, CollectionName] = {name: name for name in COLLECTIONS}
-    name = names.get(asked.get("name"))
-    if name is None:
-        companion.network.remark("app state", f"no collection {asked!r}")
-        raise QueryError(404, "item-not-found")
-    collection = state.collections[name]
-    version = int(asked.get("version", "0"))
-    patch = asked.child("patch")
-    attrs: dict[str, str | int] = {"name": name}
-    problem: list[Node] = []
-    if patch is not None:
-        try:
-            state.take_patch(companion, name, patch.data, version)
-        except AppStateConflict:
-            attrs["type"], problem = "error", [Node("error", {"code": 409, "text": "conflict"})]
-        except AppStateError as error:
-            companion.network.remark("app state", f"{name} by {companion.lid}: {error}")
-            refusal = Node("error", {"code": 400, "text": "bad-request"})
-            return Node("collection", {"name": name, "type": "error"}, [refusal])
-        else:
-            state.told(companion, name, collection.version)
-            return Node("collection", {"name": name, "version": collection.version})
-    if asked.get("return_snapshot") == "true" and collection.version:
-        state.told(companion, name, collection.version)
-        return Node("collection", attrs | {"version": collection.version}, [_snapshot(companion, collection)])
-    missing = collection.patches[version:]
-    if len(missing) > _PATCHES_AT_ONCE:
-        attrs["has_more_patches"] = "true"
-        missing = missing[:_PATCHES_AT_ONCE]
-    patches = [Node("patch", {}, _served(companion, each)) for each in missing]
-    attrs["version"] = version + len(missing)
-    state.told(companion, name, version + len(missing))
-    return Node("collection", attrs, [*problem, Node("patches", {}, patches)])
-
-
-def _snapshot(companion: Companion, collection: AppStateCollection) -> Node:
-    blob = collection.snapshot().SerializeToString()
-    return Node("snapshot", {}, _external(companion, blob).SerializeToString())
-
-
-def _served(companion: Companion, patch: ServerSync.SyncdPatch) -> bytes:
-    """A patch as companions get it: many mutations come as a blob."""
-    if len(patch.mutations) <= _INLINE_MUTATIONS:
-        return patch.SerializeToString()
-    blob = ServerSync.SyncdMutations(mutations=patch.mutations).SerializeToString()
-    outer = ServerSync.SyncdPatch(externalMutations=_external(companion, blob))
-    served = ServerSync.SyncdPatch()
-    served.CopyFrom(patch)
-    served.ClearField("mutations")
-    served.MergeFrom(outer)
-    return served.SerializeToString()
-
-
-def _external(companion: Companion, blob: bytes) -> ServerSync.ExternalBlobReference:
-    upload = companion.network.media.put("WhatsApp App State Keys", blob)
-    return ServerSync.ExternalBlobReference(
-        mediaKey=upload.media.media_key,
-        directPath=upload.direct_path,
-        handle=upload.direct_path.partition("?")[0],
-        fileSizeBytes=upload.media.file_length,
-        fileSHA256=upload.media.file_sha256,
-        fileEncSHA256=upload.media.file_enc_sha256,
-    )
-
-
-TABLE: Table = {("w:sync:app:state", "set", "sync"): _sync}
-"""Handlers for `queries.answer`."""

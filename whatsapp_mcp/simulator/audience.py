@@ -10,7 +10,7 @@ from whatsapp_mcp.simulator.group_keys import GroupKeys
 from whatsapp_mcp.simulator.network import Network
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 
 class Audience(Protocol):

@@ -15,7 +15,7 @@ from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.signal.xeddsa import sign
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 _ISSUER = "smb:wa"  # the small-business app; `ent:wa` signs for enterprises
 _VERSION = "1"

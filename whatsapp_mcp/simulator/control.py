@@ -19,7 +19,8 @@ from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.adv import LinkingError
 from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.people import Party, Person
+from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
 from whatsapp_mcp.simulator.trouble import Trouble
 from whatsapp_mcp.simulator.whatsapp import WhatsApp

@@ -12,7 +12,7 @@ from whatsapp_mcp.simulator.binary import Node
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.companion import Companion
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
     from whatsapp_mcp.simulator.phone import Phone
 
 

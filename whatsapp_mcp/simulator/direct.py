@@ -15,7 +15,7 @@ from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, 
 from whatsapp_mcp.simulator.signal.wire import SignalError
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 
 def post(sender: Party, to: Party, outgoing: Outgoing) -> None:

@@ -12,7 +12,7 @@ from whatsapp_mcp.simulator.binary import Node
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.audience import StatusFeed
     from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 _MEDIA = {
     "imageMessage": "image",

@@ -17,7 +17,7 @@ from whatsapp_mcp.simulator.signal.session import pad, unpad
 from whatsapp_mcp.simulator.signal.wire import SignalError
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 
 def post(sender: Party, group: Audience, outgoing: Outgoing) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.people import Party
+from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import QueryError, Table
 
 _Change = Callable[[Group, Companion, Node], None]

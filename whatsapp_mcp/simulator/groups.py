@@ -13,7 +13,7 @@ from whatsapp_mcp.simulator.group_keys import GroupKeys
 from whatsapp_mcp.simulator.network import Network
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
     from whatsapp_mcp.simulator.pictures import Picture
 
 Role = Literal["member", "admin", "superadmin"]

@@ -21,7 +21,7 @@ from whatsapp_mcp.simulator.audience import StatusFeed
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.companion import Companion
     from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
     from whatsapp_mcp.simulator.phone import Phone
 
     Chat = Party | Group

@@ -2,7 +2,7 @@
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import (
-    app_state,
+    app_state_queries,
     calls,
     channels,
     group_queries,
@@ -25,7 +25,7 @@ TABLES = (
     media.TABLE,
     group_queries.TABLE,
     channels.TABLE,
-    app_state.TABLE,
+    app_state_queries.TABLE,
 )
 """Who answers a companion's queries, in this order."""
 

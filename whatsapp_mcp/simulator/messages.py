@@ -16,7 +16,7 @@ from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
 from whatsapp_mcp.simulator.groups import Group
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
     from whatsapp_mcp.simulator.phone import Phone
 
 

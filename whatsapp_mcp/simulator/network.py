@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.simulator.channels import Channel
     from whatsapp_mcp.simulator.groups import Group
     from whatsapp_mcp.simulator.pairing import CodeRequest, Registration
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
     from whatsapp_mcp.simulator.phone import Phone
 
 

@@ -11,7 +11,7 @@ from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.history import History
 from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.people import Party
+from whatsapp_mcp.simulator.party import Party
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.envelope import Received

@@ -13,7 +13,7 @@ from whatsapp_mcp.simulator.queries import QueryError, Table
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 
 @dataclass(frozen=True, slots=True)

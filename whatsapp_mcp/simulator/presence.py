@@ -12,7 +12,7 @@ from whatsapp_mcp.simulator.companion import Companion
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 State = Literal["composing", "recording", "paused"]
 

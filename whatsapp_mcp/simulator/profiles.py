@@ -11,7 +11,7 @@ from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.queries import QueryError, Table, nothing
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 
 def _privacy(companion: Companion, iq: Node) -> Sequence[Node]:

@@ -21,7 +21,7 @@ from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.signal.session import PreKeyBundle
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.people import Party
+    from whatsapp_mcp.simulator.party import Party
 
 Handler = Callable[[Companion, Node], Sequence[Node]]
 """Answers one query of one companion."""

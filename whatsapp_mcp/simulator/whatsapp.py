@@ -18,7 +18,8 @@ from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
 from whatsapp_mcp.simulator.noise import NoiseError, Server
-from whatsapp_mcp.simulator.people import Party, Person
+from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
 from whatsapp_mcp.simulator.proxy import Handler, Proxy
 from whatsapp_mcp.simulator.remark import Remark

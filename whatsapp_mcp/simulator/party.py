@@ -1,0 +1,254 @@
+"""Whoever has a WhatsApp number: two addresses, a phone with Signal keys, what it got and sent."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from whatsapp_mcp.jid import BROADCAST_SERVER, GROUP_SERVER, Jid
+from whatsapp_mcp.protobufs import E2E, Common
+from whatsapp_mcp.simulator import pictures
+from whatsapp_mcp.simulator.audience import StatusFeed
+from whatsapp_mcp.simulator.business import Business
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
+from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.presence import Activity
+from whatsapp_mcp.simulator.signal.session import (
+    IdentityKeyPair,
+    PreKeyBundle,
+    Session,
+    UnknownBaseKey,
+    pad,
+    unpad,
+)
+from whatsapp_mcp.simulator.signal.wire import PreKeyMessage, SignalError
+from whatsapp_mcp.simulator.signal.xeddsa import sign
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.simulator.groups import Group
+
+_SIGNED_PREKEY_ID = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message to refer to.
+
+    Attributes:
+        message: What it says.
+        author: Who wrote it.
+        chat: Whom or what to answer to.
+        key: How its chat names it, seen from whoever refers to it.
+    """
+
+    message: E2E.Message
+    author: Party
+    chat: Party | Group | StatusFeed
+    key: Common.MessageKey
+
+
+def _key(
+    message_id: str, author: Party, chat: Party | Group | StatusFeed, *, from_me: bool
+) -> Common.MessageKey:
+    participant = str(author.jid) if chat.jid.server in (GROUP_SERVER, BROADCAST_SERVER) else None
+    return Common.MessageKey(remoteJID=str(chat.jid), fromMe=from_me, ID=message_id, participant=participant)
+
+
+class Party:
+    """A number, its hidden address and its phone's Signal keys. Keys are made when first needed.
+
+    Attributes:
+        inbox: Every message it got.
+        receipts: What became of the messages it sent.
+        activities: Who was seen typing in its chats.
+        ended_calls: How companions ended its calls, by call id.
+        business: What it shows if it does business; None for everybody else.
+        last_seen: When it was online last, seconds since 1970; None is told to nobody.
+    """
+
+    def __init__(self, network: Network, number: str, name: str) -> None:
+        self.network = network
+        self.name = name
+        self.about = "Hey there! I am using WhatsApp."
+        self.pn = Jid.phone(number)
+        self.lid = network.lid_for(self.pn)
+        self.addressing: Literal["lid", "pn"] = "lid"
+        self._random = network.random(f"party {self.pn.user}")
+        self.registration_id = self._random.randrange(1, 16380)
+        self.companions: dict[int, Companion] = {}
+        self.inbox: list[Received] = []
+        self.receipts: list[Receipt] = []
+        self.activities: list[Activity] = []
+        self.ended_calls: dict[str, str] = {}
+        self.is_online = False
+        self.last_seen: int | None = None
+        self.picture: pictures.Picture | None = None
+        self.business: Business | None = None
+        self._unread: deque[Received] = deque()
+        self._identity: IdentityKeyPair | None = None
+        self._signed_prekey: IdentityKeyPair | None = None
+        self._prekeys: dict[int, IdentityKeyPair] = {}
+        self._next_prekey = 1
+        self._sessions: dict[Jid, Session] = {}
+        self.sent: dict[str, Outgoing] = {}
+        self.status_feed = StatusFeed(self)
+        network.add(self)
+
+    @property
+    def jid(self) -> Jid:
+        """The address that chats go by: the hidden one."""
+        return self.lid
+
+    @property
+    def number(self) -> str:
+        """The number with its `+`."""
+        return f"+{self.pn.user}"
+
+    @property
+    def identity(self) -> IdentityKeyPair:
+        """The phone's Signal identity."""
+        if self._identity is None:
+            self._identity = IdentityKeyPair.generate(self._random.randbytes)
+        return self._identity
+
+    @property
+    def signed_prekey(self) -> IdentityKeyPair:
+        """The phone's signed prekey; its id is 1."""
+        if self._signed_prekey is None:
+            self._signed_prekey = IdentityKeyPair.generate(self._random.randbytes)
+        return self._signed_prekey
+
+    def forget_keys(self) -> None:
+        """Drop all keys and sessions; new ones are made when needed."""
+        self.registration_id = self._random.randrange(1, 16380)
+        self._identity = self._signed_prekey = None
+        self._prekeys.clear()
+        self._sessions.clear()
+
+    def bundle(self) -> PreKeyBundle:
+        """A prekey bundle with a fresh one-time prekey."""
+        number, prekey = self._next_prekey, IdentityKeyPair.generate(self._random.randbytes)
+        self._next_prekey += 1
+        self._prekeys[number] = prekey
+        signed = self.signed_prekey.public
+        return PreKeyBundle(
+            registration_id=self.registration_id,
+            identity=self.identity.public,
+            signed_prekey_id=_SIGNED_PREKEY_ID,
+            signed_prekey=signed,
+            signed_prekey_signature=sign(self.identity.private, b"\x05" + signed, self._random.randbytes),
+            prekey_id=number,
+            prekey=prekey.public,
+        )
+
+    def encrypt(self, companion: Companion, plaintext: bytes) -> tuple[str, bytes]:
+        """Encrypt for one companion: (`pkmsg` or `msg`, ciphertext)."""
+        session = self._sessions.get(companion.lid)
+        if session is None:
+            session = self.begin_session(companion.lid, companion.take_bundle())
+        return session.encrypt(pad(plaintext, self._random.randbytes))
+
+    def begin_session(self, device: Jid, bundle: PreKeyBundle) -> Session:
+        """Start the session with `device` anew from its published keys."""
+        session = Session.initiate(
+            self.identity,
+            self.registration_id,
+            bundle,
+            replaces=self._sessions.get(device),
+            random=self._random.randbytes,
+        )
+        self._sessions[device] = session
+        return session
+
+    def decrypt(self, device: Jid, kind: str, ciphertext: bytes) -> bytes:
+        """Decrypt what `device` (a LID with device number) encrypted for this phone.
+
+        Raises:
+            SignalError: It cannot be decrypted.
+        """
+        session = self._sessions.get(device)
+        if kind == "msg":
+            if session is None:
+                raise SignalError("no session")
+            return unpad(session.decrypt("msg", ciphertext))
+        if session is not None:
+            try:
+                return unpad(session.decrypt("pkmsg", ciphertext))
+            except UnknownBaseKey:
+                pass
+        session, plaintext = Session.accept(
+            self.identity,
+            {_SIGNED_PREKEY_ID: self.signed_prekey.private},
+            _PrivateKeys(self._prekeys),
+            ciphertext,
+            replaces=session,
+            random=self._random.randbytes,
+        )
+        self._prekeys.pop(PreKeyMessage.decode(ciphertext).prekey_id or 0, None)
+        self._sessions[device] = session
+        return unpad(plaintext)
+
+    def take_in(self, received: Received) -> None:
+        """Put a decrypted message into the inbox."""
+        self.inbox.append(received)
+        self._unread.append(received)
+        self.network.notify()
+
+    async def receives(self, timeout: float = 20.0) -> Received:
+        """The next message in the inbox that was not returned before.
+
+        Raises:
+            TimeoutError: None came.
+        """
+        await self.network.until(lambda: bool(self._unread), timeout)
+        return self._unread.popleft()
+
+    def said(self, message_id: str) -> Said:
+        """A message that this party sent or got, ready to be referred to.
+
+        Raises:
+            KeyError: There is none with that id.
+        """
+        own = self.sent.get(message_id)
+        if own is not None:
+            return Said(own.message, self, own.to, _key(own.id, self, own.to, from_me=True))
+        got = next((each for each in reversed(self.inbox) if each.id == message_id), None)
+        author = self.network.party(got.sender) if got else None
+        if got is None or author is None:
+            raise KeyError(message_id)
+        chat = self.network.groups.get(got.chat, author)
+        return Said(got.message, author, chat, _key(got.id, author, chat, from_me=False))
+
+    async def receipt(self, message_id: str, kind: str, timeout: float = 20.0) -> Receipt:
+        """The receipt of that kind for that message, once it is there.
+
+        Raises:
+            TimeoutError: It did not come.
+        """
+
+        def found() -> Receipt | None:
+            return next((each for each in self.receipts if (each.id, each.kind) == (message_id, kind)), None)
+
+        await self.network.until(lambda: found() is not None, timeout)
+        receipt = found()
+        assert receipt is not None
+        return receipt
+
+
+class _PrivateKeys(Mapping[int, bytes]):
+    """The private halves of key pairs, by id, without a copy."""
+
+    def __init__(self, pairs: Mapping[int, IdentityKeyPair]) -> None:
+        self._pairs = pairs
+
+    def __getitem__(self, number: int) -> bytes:
+        return self._pairs[number].private
+
+    def __iter__(self):
+        return iter(self._pairs)
+
+    def __len__(self) -> int:
+        return len(self._pairs)
