@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 
@@ -215,6 +216,47 @@ async def test_of_two_names_the_newest_counts_whichever_was_told_first(archive: 
         await archive.purge()
         await archive.ingest(journal(order, after=number * 10))
         assert (await archive.chats()).items[0].name == "New"
+
+
+async def test_a_newer_name_under_one_address_shows_though_it_reads_as_before(archive: Archive) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", chat=ANA_LID, alt=ANA, name="Zoe", at=NOON + 5),
+                ev.history(
+                    ev.conversation(
+                        [
+                            ev.web_message("A3", name="Ana", at=NOON + 9),
+                            ev.web_message("A2", name="Ana", at=NOON + 1),
+                        ]
+                    )
+                ),
+            ]
+        )
+    )
+    assert (await archive.chats()).items[0].name == "Ana"
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_in_a_group_a_number_that_moved_leaves_each_their_messages_edits_and_revokes(
+    archive: Archive, seed: int
+) -> None:
+    later = NOON + 1000
+    events = [
+        ev.message("CT", chat=CY, alt=CY_LID, at=NOON, name="Cy"),
+        ev.message("DT", chat=CY, alt=DAN_LID, at=later, name="Dan"),
+        ev.message("C1", "by Cy", chat=GROUP, sender=CY_LID, at=later + 10),
+        ev.message("C1", "by Cy", chat=GROUP, sender=CY, at=later + 10),
+        ev.edit("C1", "edited by Cy", chat=GROUP, sender=CY, at=later + 20),
+        ev.message("D1", "by Dan", chat=GROUP, sender=DAN_LID, at=NOON - 90),
+        ev.revoke("D1", chat=GROUP, sender=CY, at=NOON - 80),
+    ]
+    random.Random(seed).shuffle(events)
+    await archive.ingest(journal(events))
+    one, other = (await archive.messages(MessageFilter(chat=GROUP))).items
+    assert (one.text, one.sender_name) == ("edited by Cy", "Cy")
+    assert (other.text, other.sender_name) == ("", "Dan")
+    assert other.revoked_at is not None
 
 
 @pytest.mark.parametrize("older_first", [True, False])

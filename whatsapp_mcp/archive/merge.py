@@ -7,6 +7,7 @@ change feed still hold the old numbers; the alias tables translate.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Collection
 
 from whatsapp_mcp.archive import index
 from whatsapp_mcp.archive.facts import MEMBERS, PLACEHOLDERS, UNREAD_SQL, Flag
@@ -154,6 +155,7 @@ def _move_states(
     column: str,
     keep: int,
     lose: int,
+    tables: Collection[str] = tuple(_BETTER),
     **only: object,
 ) -> None:
     """Lead rows of small states from one chat or person to another; of two that become one the better stays.
@@ -163,10 +165,11 @@ def _move_states(
         column: What is changed.
         keep: Whereto.
         lose: Wherefrom.
+        tables: Of which states.
         only: Values of other columns that the rows must have.
     """
     for table, rest in _KEYS[column].items():
-        if not only.keys() <= {*rest}:
+        if table not in tables or not only.keys() <= {*rest}:
             continue
         same = " AND ".join(f"o.{name} = k.{name}" for name in rest)
         chosen = "".join(f" AND {{0}}.{name} = ?" for name in only)
@@ -278,6 +281,11 @@ def _lead_marks(db: sqlite3.Connection, old: int, new: int) -> None:
     db.execute("UPDATE read_marks SET up_to = ? WHERE up_to = ?", (new, old))
     db.execute("UPDATE chats SET read_id = ? WHERE read_id = ?", (new, old))
     db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (new, old))
+
+
+def lead_changes(db: sqlite3.Connection, wa_id: str, chat: int, person: int, author: int) -> None:
+    """Lead edits and revokes of one message from one person to another, its author."""
+    _move_states(db, "sender_id", author, person, ("edits", "revokes"), wa_id=wa_id, chat_id=chat)
 
 
 def follow(db: sqlite3.Connection, wa_id: str, chats: tuple[int, int], persons: tuple[int, int]) -> None:

@@ -109,12 +109,13 @@ def place(db: sqlite3.Connection, pn: str, wa_id: str | None = None) -> set[int]
     ).fetchall()
     changed: set[int] = set()
     for message, chat, sender, name in rows:
-        person = _at(held, message >> ID_BITS)
-        target = chat
+        person, target = _at(held, message >> ID_BITS), chat
         if chat in chats:
             told = _told(db, name, chats, sender == OWNER)
             person = person if told is None else chats[told]
             target = chat_of(db, person)
+        else:
+            person = author(db, chat, name, persons, told=True) or person
         if _move(db, message, target, OWNER if sender == OWNER else person):
             changed |= {chat, target}
     for chat, name in _orphans(db, chats, wa_id):
@@ -123,8 +124,45 @@ def place(db: sqlite3.Connection, pn: str, wa_id: str | None = None) -> set[int]
             merge.follow(db, name, (chat, target), (chats[chat], chats[target]))
             changed |= {chat, target}
             _catch_up(db, target, name)
+    changed |= _follow_authors(db, persons, wa_id)
     for chat in changed:
         _reread(db, chat)
+    return changed
+
+
+def author(
+    db: sqlite3.Connection, chat: int, wa_id: str, persons: Collection[int], *, told: bool = False
+) -> int | None:
+    """Who of those who had a number has said something in a chat.
+
+    Args:
+        told: Count only what was seen under their hidden jids.
+    """
+    alone = "AND via IS NULL" if told else ""
+    row = db.execute(
+        f"""SELECT sender_id FROM messages WHERE chat_id = ? AND wa_id = ?
+        AND sender_id IN ({_places(persons)}) {alone} ORDER BY via IS NOT NULL, id LIMIT 1""",  # noqa: S608
+        (chat, wa_id, *persons),
+    ).fetchone()
+    return int(row[0]) if row else None
+
+
+def _follow_authors(db: sqlite3.Connection, persons: list[int], wa_id: str | None) -> set[int]:
+    """Give edits and revokes to the author of their message: only the author can have made them."""
+    changed: set[int] = set()
+    for table in ("edits", "revokes"):
+        for chat, name, sender in db.execute(
+            f"""SELECT DISTINCT chat_id, wa_id, sender_id FROM {table} AS t
+            WHERE sender_id IN ({_places(persons)}) AND ifnull(? = wa_id, 1)
+            AND NOT EXISTS (SELECT 1 FROM messages AS m
+            WHERE (m.chat_id, m.wa_id, m.sender_id) = (t.chat_id, t.wa_id, t.sender_id))""",  # noqa: S608
+            [*persons, wa_id],
+        ).fetchall():
+            person = author(db, chat, name, persons)
+            if person is not None:
+                merge.lead_changes(db, name, chat, sender, person)
+                _catch_up(db, chat, name)
+                changed.add(chat)
     return changed
 
 

@@ -78,11 +78,15 @@ class MessageWriter:
                 self._replace(message, fact, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
+        self._place(fact)
+        return int(message)
+
+    def _place(self, fact: MessageFact | EditFact | RevokeFact) -> None:
+        """Put what may be of several people's where it belongs."""
         if self._identities.is_moved(fact.chat, fact.sender):
             for jid in {fact.chat, fact.sender} - {None}:
                 for pn in moved.numbers_of(self._db, str(jid)):
                     self.touched |= moved.place(self._db, pn, fact.wa_id)
-        return int(message)
 
     def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int]) -> int:
         db = self._db
@@ -219,6 +223,7 @@ class MessageWriter:
             ON CONFLICT DO UPDATE SET text = max(text, excluded.text)""",
             (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text),
         )
+        self._place(fact)
         self._settle(chat, fact.wa_id, sender, "edit")
 
     def revoke(self, fact: RevokeFact) -> None:
@@ -229,6 +234,7 @@ class MessageWriter:
             "INSERT INTO revokes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
             (chat, fact.wa_id, sender, fact.at),
         )
+        self._place(fact)
         self._settle(chat, fact.wa_id, sender, "revoke")
 
     def _settle(self, chat: int, wa_id: str, sender: int, kind: str) -> None:
