@@ -67,6 +67,35 @@ async def test_a_text_is_resolved_to_the_chats_it_may_mean(
     assert [(one.chat.jid, one.matched) for one in await archive.resolve_chat(text)] == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("ana muller", ANA),
+        ("Ana's birthday", GROUP),
+        ("bob", BOB),
+        ("ana", None),
+        ("annie", None),
+        ("+15550000001", None),
+        ("%", None),
+        ("", None),
+        ("anabel", None),
+    ],
+)
+async def test_the_only_chat_that_is_shown_under_a_name_is_found_by_the_whole_of_it(
+    archive: Archive, name: str, shown: str | None
+) -> None:
+    await fill(archive)
+    await archive.record_contacts([ContactUpdate(ANA, push_name="Annie")])
+    found = await archive.chat_shown_as(name)
+    assert (found and found.jid) == shown
+
+
+async def test_a_name_that_two_chats_are_shown_under_means_none_of_them(archive: Archive) -> None:
+    await fill(archive)
+    await archive.record_groups([GroupUpdate(GROUP, "Bob")])
+    assert await archive.chat_shown_as("Bob") is None
+
+
 async def test_a_number_never_seen_gives_an_empty_chat_with_the_number_as_its_name(archive: Archive) -> None:
     (candidate,) = await archive.resolve_chat("+49 1511 2345678")
     assert (candidate.chat.jid, candidate.chat.name) == ("4915112345678@s.whatsapp.net", "+4915112345678")

@@ -22,6 +22,12 @@ _NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0) FROM cont
  LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {people}
  UNION ALL SELECT 1, c.id, c.name_norm, c.last_id FROM chats AS c WHERE c.contact_id IS NULL {chats}"""
 
+_SHOWN: Final = f"""{rows.CHAT_SELECT} WHERE c.id IN (
+ SELECT id FROM chats INDEXED BY chats_name WHERE name_norm = ?1 AND contact_id IS NULL
+ UNION ALL SELECT d.id FROM contacts AS s JOIN chats AS d ON d.contact_id = s.id WHERE s.id != 0
+ AND (s.name_norm = ?1 OR s.name_norm >= ?1 || char(10) AND s.name_norm < ?1 || char(11))) LIMIT 2"""  # noqa: S608
+"""Chats shown under a folded name, which is the first line of a contact's names."""
+
 
 def rank_name(wanted: str, names: str) -> int | None:
     """How well a folded text meets names (one a line), as an index of the ways to match from `name` on."""
@@ -67,9 +73,13 @@ def distance(one: str, other: str) -> int:
     return previous[-1]
 
 
+def _wanted(text: str) -> str:
+    return " ".join(fold(text).split())
+
+
 def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int]]:
     """(rank, newest message negated, 0 contact or 1 chat, number), best first."""
-    wanted = " ".join(fold(text).split())
+    wanted = _wanted(text)
     if not wanted:
         return []
     words = [f"%{queries.like(word)}%" for word in wanted.split()]
@@ -87,6 +97,15 @@ def _ranked(wanted: str, candidates: list[Any]) -> list[tuple[int, int, int, int
         for table, number, names, last_id in candidates
         if (rank := rank_name(wanted, names)) is not None
     ]
+
+
+def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
+    """See `ReadingArchive.chat_shown_as`."""
+    wanted = _wanted(text)
+    if not wanted or looks_like_number(text):
+        return None
+    found = db.execute(_SHOWN, (wanted,)).fetchall()
+    return rows.chat(found[0]) if len(found) == 1 else None
 
 
 def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidate, ...]:

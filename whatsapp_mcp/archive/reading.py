@@ -62,13 +62,13 @@ class SqliteReadingArchive:
         cursor: str | None = None,
     ) -> Page[Chat]:
         """See `ReadingArchive.chats`."""
-        return await self._readers.run(
+        return await self._readers.at_once(
             queries.chats, query, kind, unread, unanswered, archived, limit, cursor
         )
 
     async def chat(self, jid: str) -> Chat | None:
         """See `ReadingArchive.chat`."""
-        return await self._readers.run(queries.chat, jid)
+        return await self._readers.at_once(queries.chat, jid)
 
     async def messages(
         self,
@@ -79,7 +79,7 @@ class SqliteReadingArchive:
         cursor: str | None = None,
     ) -> Page[Message]:
         """See `ReadingArchive.messages`."""
-        return await self._readers.run(queries.messages, where, oldest_first, limit, cursor)
+        return await self._readers.at_once(queries.messages, where, oldest_first, limit, cursor)
 
     async def search(
         self,
@@ -97,11 +97,11 @@ class SqliteReadingArchive:
 
     async def context(self, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
         """See `ReadingArchive.context`."""
-        return await self._readers.run(queries.context, key, before, after)
+        return await self._readers.at_once(queries.context, key, before, after)
 
     async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
         """See `ReadingArchive.message`."""
-        return await self._readers.run(queries.message, key, chat)
+        return await self._readers.at_once(queries.message, key, chat)
 
     async def edits(self, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
         """See `ReadingArchive.edits`."""
@@ -119,7 +119,7 @@ class SqliteReadingArchive:
 
     async def contact(self, jid: str) -> Contact | None:
         """See `ReadingArchive.contact`."""
-        return await self._readers.run(queries.contact, jid)
+        return await self._readers.at_once(queries.contact, jid)
 
     async def members(self, group: str) -> tuple[GroupMember, ...]:
         """See `ReadingArchive.members`."""
@@ -128,6 +128,10 @@ class SqliteReadingArchive:
     async def common_groups(self, jid: str) -> tuple[Chat, ...]:
         """See `ReadingArchive.common_groups`."""
         return await self._readers.run(queries.common_groups, jid)
+
+    async def chat_shown_as(self, name: str) -> Chat | None:
+        """See `ReadingArchive.chat_shown_as`."""
+        return await self._readers.at_once(people.shown_as, name)
 
     async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
         """See `ReadingArchive.resolve_chat`."""

@@ -8,7 +8,7 @@ from typing import Final
 from whatsapp_mcp.archive import tables
 from whatsapp_mcp.errors import Unsupported
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 RAW_VERSION: Final = 1
 ID_BITS: Final = 20
 """Bits of a message's id below the seconds."""
@@ -79,6 +79,10 @@ ALTER TABLE outbox ADD COLUMN secret BLOB;
 ALTER TABLE outbox ADD COLUMN handed_to TEXT;
 DROP INDEX chats_unread;
 INSERT INTO fts (fts, rank) VALUES ('pgsz', 490);
+""",
+    3: """
+CREATE INDEX contacts_name ON contacts (name_norm);
+CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
 """,
 }
 """SQL that leads from the version before to the version that is the key."""

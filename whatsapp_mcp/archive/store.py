@@ -21,8 +21,10 @@ Ts = TypeVarTuple("Ts")
 
 READ_DEADLINE: Final = 2.0
 """Seconds after which a read is interrupted."""
+AT_ONCE: Final = 0.003
+"""Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of it."""
 _READERS: Final = 4
-_STEPS_BETWEEN_CHECKS: Final = 20_000
+_STEPS_BETWEEN_CHECKS: Final = 2_000
 _CHECKPOINT_PAGES: Final = 4_000
 """Pages of the log at which a commit moves it into the file; a page that many commits change moves once."""
 
@@ -57,7 +59,6 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
     """
     if path.exists():
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-        db.execute("PRAGMA busy_timeout = 5000")
         db.execute("PRAGMA query_only = ON")
         found = schema.version(db)
         if found == schema.SCHEMA_VERSION:
@@ -101,12 +102,22 @@ class Readers:
         """
         return await anyio.to_thread.run_sync(self._in_thread, call, args, limiter=self._slots)
 
+    async def at_once(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """As `run`, for what is short: most pages take less time than a change of threads.
+
+        It is tried on this thread; what takes longer than three milliseconds, finds a lock or no connection
+        begins again in a worker thread.
+        """
+        if self._idle:
+            try:
+                return self._within(AT_ONCE, call, args)
+            except sqlite3.OperationalError:  # the worker thread meets it again, unless it was the hurry
+                pass
+        return await self.run(call, *args)
+
     def _in_thread(self, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
-        db, keep = self._take()
-        limit = time.monotonic() + READ_DEADLINE
-        db.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_CHECKS)
         try:
-            return call(db, *args)
+            return self._within(READ_DEADLINE, call, args)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise DeadlineExceeded(
@@ -114,7 +125,18 @@ class Readers:
                     "Narrow it to a chat, a sender or a time.",
                 ) from error
             raise
+
+    def _within(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
+        db, keep = self._take()
+        limit = time.monotonic() + seconds
+        db.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_CHECKS)
+        try:
+            db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+            db.execute("BEGIN")  # everything of one moment, and the lock taken once
+            return call(db, *args)
         finally:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             if keep:
                 self._idle.append(db)
             else:

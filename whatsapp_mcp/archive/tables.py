@@ -42,6 +42,7 @@ CREATE TABLE contacts (
     push_name TEXT,                     -- what they call themselves
     name_norm TEXT NOT NULL DEFAULT ''  -- every name and the number, folded, for finding
 );
+CREATE INDEX contacts_name ON contacts (name_norm);
 INSERT INTO contacts (id) VALUES (0);
 
 -- Every jid under which a person was ever seen, and whose it is now.
@@ -89,6 +90,7 @@ CREATE TABLE chats (
     expires_in INTEGER NOT NULL DEFAULT 0,      -- seconds after which new messages disappear; 0: never
     complete INTEGER NOT NULL DEFAULT 0         -- 1: the phone said that it has nothing older
 );
+CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
 CREATE INDEX chats_recent ON chats (last_id DESC);
 
 -- When each property of a chat was last told, so that older news does not undo newer; `chats` shows it.

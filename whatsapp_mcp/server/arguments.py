@@ -123,11 +123,13 @@ async def find_chat(services: Services, text: str, *, reading: bool = False) -> 
 
 
 async def find_known_chat(services: Services, text: str, *, reading: bool = False) -> Chat:
-    """As `find_chat`, and something is archived of it.
+    """As `find_chat`, and something is archived of it. Who reads is not asked back for a name shown once.
 
     Raises:
         ChatNotFound: Also when a number or jid was never seen.
     """
+    if reading and (shown := await services.archive.chat_shown_as(text)):
+        return shown
     chat = await find_chat(services, text, reading=reading)
     if chat.last_message_at is not None:
         return chat

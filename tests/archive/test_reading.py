@@ -1,0 +1,87 @@
+"""Where a read runs: at once when it is short, else in a worker thread; always of one moment."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import journal
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive.store import Readers, connect_writer
+from whatsapp_mcp.errors import DeadlineExceeded
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+LONG = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {}) SELECT count(*) FROM n"
+
+
+@pytest.fixture
+async def readers(folder: AccountFolder) -> AsyncIterator[Readers]:
+    """Connections to an archive with one message, one of them open."""
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal([ev.message("A1", "one")]))
+    readers = Readers(folder.archive_db)
+    await readers.run(count)
+    yield readers
+    readers.close()
+
+
+def count(db: sqlite3.Connection) -> int:
+    """How many messages there are."""
+    return int(db.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+
+def counting_to(number: int, threads: list[int]) -> Callable[[sqlite3.Connection], int]:
+    """A read that takes the longer the higher it counts, and notes in which thread it runs."""
+
+    def read(db: sqlite3.Connection) -> int:
+        threads.append(threading.get_ident())
+        return int(db.execute(LONG.format(number)).fetchone()[0])
+
+    return read
+
+
+async def test_a_short_read_is_answered_without_another_thread(readers: Readers) -> None:
+    threads: list[int] = []
+    assert await readers.at_once(counting_to(10, threads)) == 10
+    assert threads == [threading.get_ident()]
+
+
+async def test_a_long_read_begins_again_in_a_worker_thread(readers: Readers) -> None:
+    threads: list[int] = []
+    assert await readers.at_once(counting_to(1_000_000, threads)) == 1_000_000
+    here, there = threads
+    assert here == threading.get_ident() != there
+
+
+async def test_a_connection_is_opened_in_a_worker_thread_only(folder: AccountFolder) -> None:
+    threads: list[int] = []
+    assert await Readers(folder.archive_db).at_once(counting_to(10, threads)) == 10
+    assert threads[0] != threading.get_ident()
+
+
+async def test_a_read_that_never_ends_is_interrupted(
+    readers: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.archive.store.READ_DEADLINE", 0.01)
+    with pytest.raises(DeadlineExceeded):
+        await readers.at_once(counting_to(10**12, []))
+    assert await readers.at_once(count) == 1
+
+
+async def test_a_read_sees_one_moment_though_somebody_writes_meanwhile(
+    readers: Readers, folder: AccountFolder
+) -> None:
+    def counts(db: sqlite3.Connection) -> tuple[int, int]:
+        before = count(db)
+        with connect_writer(folder.archive_db) as writer:
+            writer.execute("DELETE FROM messages")
+        return before, count(db)
+
+    assert await readers.at_once(counts) == (1, 1)
+    assert await readers.at_once(count) == 0
