@@ -1,17 +1,22 @@
-"""A linked companion without a client behind it, and a link that keeps what the servers send."""
+"""Linked companions without a client behind them: a test speaks for them, in stanzas alone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from whatsapp_mcp.protobufs import CompanionReg
-from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator.binary import Node, decode, encode
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E, CompanionReg
+from whatsapp_mcp.simulator import WhatsApp, login
+from whatsapp_mcp.simulator.binary import SERVER, Node, decode, encode
 from whatsapp_mcp.simulator.companion import Companion, Registration
 from whatsapp_mcp.simulator.connection import Connection
-from whatsapp_mcp.simulator.signal.session import IdentityKeyPair
+from whatsapp_mcp.simulator.signal.session import IdentityKeyPair, Session, pad, unpad
 from whatsapp_mcp.simulator.signal.xeddsa import sign
+
+_REGISTRATION_ID = 1
+_SIGNED_PREKEY_ID = 1
 
 
 @dataclass
@@ -24,27 +29,94 @@ class Link:
         self.sent.append(decode(encode(node)))
 
 
-def bare_companion(wa: WhatsApp) -> Companion:
+@dataclass(frozen=True)
+class Keys:
+    """What a companion keeps to itself."""
+
+    identity: IdentityKeyPair = field(default_factory=IdentityKeyPair.generate)
+    signed_prekey: IdentityKeyPair = field(default_factory=IdentityKeyPair.generate)
+
+
+def bare_companion(wa: WhatsApp, keys: Keys | None = None) -> Companion:
     """A companion of the first account that no client stands behind."""
-    identity, signed = IdentityKeyPair.generate(), IdentityKeyPair.generate()
+    keys = keys or Keys()
+    signed = keys.signed_prekey.public
     registration = Registration(
         connection=cast("Connection", None),
         noise_public=bytes(32),
-        identity=identity.public,
-        registration_id=1,
-        signed_prekey_id=1,
-        signed_prekey=signed.public,
-        signed_prekey_signature=sign(identity.private, b"\5" + signed.public),
+        identity=keys.identity.public,
+        registration_id=_REGISTRATION_ID,
+        signed_prekey_id=_SIGNED_PREKEY_ID,
+        signed_prekey=signed,
+        signed_prekey_signature=sign(keys.identity.private, b"\5" + signed),
         device_props=CompanionReg.DeviceProps(),
     )
-    companion = Companion(wa.me, 1, registration)
-    wa.me.companions[1] = companion
+    wa.me.last_companion += 1
+    companion = Companion(wa.me, wa.me.last_companion, registration)
+    wa.me.companions[companion.number] = companion
     return companion
 
 
-def logged_in(wa: WhatsApp) -> tuple[Companion, Link]:
+def logged_in(wa: WhatsApp, keys: Keys | None = None) -> tuple[Companion, Link]:
     """Such a companion, logged in over such a link."""
-    companion, link = bare_companion(wa), Link()
+    companion, link = bare_companion(wa, keys), Link()
     companion.connection = cast("Connection", link)
     companion.active = True
     return companion, link
+
+
+class BareClient:
+    """A client that is no more than stanzas: asks, and talks with its own phone in a Signal session."""
+
+    def __init__(self, wa: WhatsApp) -> None:
+        self.wa = wa
+        self._keys = Keys()
+        self.companion, self._link = logged_in(wa, self._keys)
+        self._session: Session | None = None
+
+    def query(self, xmlns: str, kind: str, *content: Node, to: Jid = SERVER) -> Node:
+        """The one answer to a query."""
+        self._link.sent.clear()
+        attrs = {"id": "1", "xmlns": xmlns, "type": kind, "to": to}
+        login.accept(self.companion, Node("iq", attrs, content or None))
+        (answer,) = (each for each in self._link.sent if each.tag == "iq")
+        assert answer.get("id") == "1"
+        return answer
+
+    def sends(self, node: Node) -> None:
+        """Send a stanza that is no query."""
+        login.accept(self.companion, node)
+
+    def got(self, tag: str) -> Iterator[Node]:
+        """The stanzas of that kind that came since the last query, newest first."""
+        return (each for each in reversed(self._link.sent) if each.tag == tag)
+
+    def last(self, tag: str) -> Node:
+        """The newest of them."""
+        return next(self.got(tag))
+
+    def reads(self, stanza: Node) -> E2E.Message:
+        """A message of its own phone, decrypted."""
+        enc = found(stanza, "enc")
+        if self._session is None:
+            prekeys = {_SIGNED_PREKEY_ID: self._keys.signed_prekey.private}
+            self._session, plaintext = Session.accept(self._keys.identity, prekeys, {}, enc.data)
+        else:
+            kind = "pkmsg" if enc.get("type") == "pkmsg" else "msg"
+            plaintext = self._session.decrypt(kind, enc.data)
+        return E2E.Message.FromString(unpad(plaintext))
+
+    def asks_phone(self, request: E2E.ProtocolMessage, message_id: str) -> None:
+        """Send a peer message to its own phone; it must have read one before."""
+        assert self._session is not None
+        plaintext = pad(E2E.Message(protocolMessage=request).SerializeToString())
+        kind, ciphertext = self._session.encrypt(plaintext)
+        attrs = {"to": self.wa.me.lid, "id": message_id, "type": "text", "category": "peer"}
+        self.sends(Node("message", attrs, [Node("enc", {"v": 2, "type": kind}, ciphertext)]))
+
+
+def found(node: Node, *path: str) -> Node:
+    """The descendant along that path, which must be there."""
+    child = node.child(*path)
+    assert child is not None, path
+    return child

@@ -7,48 +7,21 @@ from hashlib import sha1
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from tests.simulator.bare_companion import logged_in
+from tests.simulator.bare_companion import BareClient, found
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Adv, MmsRetry
-from whatsapp_mcp.simulator import WhatsApp, login
-from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.signal import xeddsa
 from whatsapp_mcp.simulator.signal.primitives import hkdf
 
 
-class Asked:
-    """A companion's queries and their answers."""
-
-    def __init__(self) -> None:
-        self.wa = WhatsApp(seed=1)
-        self.companion, self._link = logged_in(self.wa)
-
-    def query(self, xmlns: str, kind: str, *content: Node, to: Jid = SERVER) -> Node:
-        """The one answer to a query."""
-        self._link.sent.clear()
-        attrs = {"id": "1", "xmlns": xmlns, "type": kind, "to": to}
-        login.accept(self.companion, Node("iq", attrs, content or None))
-        (answer,) = (each for each in self._link.sent if each.tag == "iq")
-        assert answer.get("id") == "1"
-        return answer
-
-    def last(self, tag: str) -> Node:
-        """The last stanza of that kind that was sent to the companion."""
-        return next(each for each in reversed(self._link.sent) if each.tag == tag)
-
-
 @pytest.fixture
-def asked() -> Asked:
-    return Asked()
+def asked() -> BareClient:
+    return BareClient(WhatsApp(seed=1))
 
 
-def found(node: Node, *path: str) -> Node:
-    child = node.child(*path)
-    assert child is not None, path
-    return child
-
-
-def test_a_business_shows_its_profile_and_others_show_none(asked: Asked) -> None:
+def test_a_business_shows_its_profile_and_others_show_none(asked: BareClient) -> None:
     bakery, ann = asked.wa.person("Lea"), asked.wa.person("Ann")
     bakery.becomes_business(
         "Lea's Bakery",
@@ -79,7 +52,7 @@ def test_a_business_shows_its_profile_and_others_show_none(asked: Asked) -> None
     assert not profile(ann.lid).children
 
 
-def test_a_device_list_names_companions_with_their_key_indexes_signed_by_the_phone(asked: Asked) -> None:
+def test_a_device_list_names_companions_with_their_key_indexes_signed_by_the_phone(asked: BareClient) -> None:
     me = asked.wa.me
     body = Node(
         "usync",
@@ -97,14 +70,14 @@ def test_a_device_list_names_companions_with_their_key_indexes_signed_by_the_pho
     assert xeddsa.verify(me.identity.public, b"\x06\x02" + signed.details, signed.accountSignature)
 
 
-def test_keys_of_a_device_that_does_not_exist_are_answered_by_an_error(asked: Asked) -> None:
+def test_keys_of_a_device_that_does_not_exist_are_answered_by_an_error(asked: BareClient) -> None:
     ann = asked.wa.person("Ann")
     users = [Node("user", {"jid": jid}) for jid in (ann.lid, Jid(ann.lid.user, "lid", 7), Jid("1", "lid"))]
     answer = found(asked.query("encrypt", "get", Node("key", {}, users)), "list")
     assert [user.children[0].tag for user in answer.children] == ["registration", "error", "error"]
 
 
-def test_the_digest_of_the_keys_that_the_servers_hold_is_told(asked: Asked) -> None:
+def test_the_digest_of_the_keys_that_the_servers_hold_is_told(asked: BareClient) -> None:
     companion = asked.companion
     companion.prekeys = {5: bytes(32), 6: bytes([1]) * 32}
     digest = found(asked.query("encrypt", "get", Node("digest")), "digest")
@@ -114,7 +87,7 @@ def test_the_digest_of_the_keys_that_the_servers_hold_is_told(asked: Asked) -> N
     assert found(digest, "hash").data == sha1(b"".join([*keys, *companion.prekeys.values()])).digest()
 
 
-def test_a_new_signed_prekey_takes_the_place_of_the_former_one(asked: Asked) -> None:
+def test_a_new_signed_prekey_takes_the_place_of_the_former_one(asked: BareClient) -> None:
     children = [Node("id", {}, b"\0\0\x09"), Node("value", {}, bytes(32)), Node("signature", {}, bytes(64))]
     asked.query("encrypt", "set", Node("rotate", {}, [Node("skey", {}, children)]))
     bundle = asked.companion.take_bundle()
@@ -132,13 +105,13 @@ def test_a_new_signed_prekey_takes_the_place_of_the_former_one(asked: Asked) -> 
     ],
 )
 def test_what_clients_say_by_the_way_is_answered(
-    asked: Asked, xmlns: str, kind: str, content: Node | None
+    asked: BareClient, xmlns: str, kind: str, content: Node | None
 ) -> None:
     assert asked.query(xmlns, kind, *([content] if content else [])).get("type") == "result"
     assert asked.wa.log == []
 
 
-def test_who_asks_to_join_is_taken_in_or_not(asked: Asked) -> None:
+def test_who_asks_to_join_is_taken_in_or_not(asked: BareClient) -> None:
     ann, ben = asked.wa.person("Ann"), asked.wa.person("Ben")
     group = asked.wa.group("Boat", [])
     group.requests_to_join(ann)
@@ -152,7 +125,7 @@ def test_who_asks_to_join_is_taken_in_or_not(asked: Asked) -> None:
     assert group.requests == {}
 
 
-def test_who_may_add_members_is_set_by_admins(asked: Asked) -> None:
+def test_who_may_add_members_is_set_by_admins(asked: BareClient) -> None:
     group = asked.wa.group("Boat", [asked.wa.person("Ann")])
     asked.query("w:g2", "set", Node("member_add_mode", {}, "admin_add"), to=group.jid)
     assert group.member_add_mode == "admin_add"
@@ -162,7 +135,7 @@ def test_who_may_add_members_is_set_by_admins(asked: Asked) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_lost_file_is_put_up_again_by_the_phone(asked: Asked) -> None:
+async def test_a_lost_file_is_put_up_again_by_the_phone(asked: BareClient) -> None:
     wa, ann = asked.wa, asked.wa.person("Ann")
     message = wa.media.attach("image", b"a picture")
     sent = await ann.says(message)
@@ -177,7 +150,7 @@ async def test_a_lost_file_is_put_up_again_by_the_phone(asked: Asked) -> None:
         ]
         place = Node("rmr", {"jid": ann.lid, "from_me": "false"})
         attrs = {"id": message_id, "to": wa.me.pn, "type": "server-error"}
-        login.accept(asked.companion, Node("receipt", attrs, [Node("encrypt", {}, sealed), place]))
+        asked.sends(Node("receipt", attrs, [Node("encrypt", {}, sealed), place]))
         return asked.last("notification")
 
     told = ask(sent)
@@ -193,7 +166,7 @@ async def test_a_lost_file_is_put_up_again_by_the_phone(asked: Asked) -> None:
     assert wa.log == []
 
 
-def test_a_query_that_nobody_knows_is_refused_and_noted(asked: Asked) -> None:
+def test_a_query_that_nobody_knows_is_refused_and_noted(asked: BareClient) -> None:
     for kind in ("get", "set", ""):
         assert asked.query("w:unheard", kind, Node("of")).get("type") == "error"
     assert [each.kind for each in asked.wa.log] == ["unanswered"] * 3
