@@ -65,7 +65,7 @@ def message(event: Any, received_at: int) -> list[Fact]:
         return [*facts, EditFact(origin.chat, origin.author, info.ID, millis(edited, at), content)]
     if info.ServerID:
         content.details["server_id"] = info.ServerID
-    raw = event.SerializeToString()
+    raw = event.SerializePartialToString()
     return [*facts, MessageFact(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, raw)]
 
 
@@ -77,7 +77,7 @@ def undecryptable(event: Any, received_at: int) -> list[Fact]:
     if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == "peer":
         return facts
     content = Content(MessageKind.UNDECRYPTABLE, details={"unavailable": True} if event.IsUnavailable else {})
-    raw, wa_id = event.SerializeToString(), event.Info.ID
+    raw, wa_id = event.SerializePartialToString(), event.Info.ID
     return [
         *facts,
         MessageFact(origin.chat, origin.author, wa_id, at, content, True, UNDECRYPTABLE_CODE, raw),
