@@ -64,7 +64,6 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "build_revoke": key,
         "build_edit": {"chat": chat, "id": "3EB0AA", "message": message},
         "build_poll": {"question": "When?", "options": ["a", "b"], "multiple": True},
-        "address_in_group": {"group": group, "id": "3EB0AA", "sender": chat},
         "build_poll_vote": {"poll": encoded(event.Info), "options": ["a"]},
         "decrypt_poll_vote": {"event": encoded(event)},
         "mark_read": {"chat": chat, "sender": chat, "ids": ["3EB0AA"], "receipt": "played"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.compose import Composed, compose
 from whatsapp_mcp.models import (
     ContactCardContent,
@@ -34,7 +36,8 @@ async def no_calls(method: str, params: dict[str, Any]) -> Any:
 
 
 async def composed(archive: Archive, content: Content, chat: str = ANN) -> Composed:
-    return await compose(SendRequest(chat, content), archive, no_calls)
+    nowhere = Addresses(Path("client.db"))
+    return await compose(SendRequest(chat, content), archive, nowhere, no_calls)
 
 
 @pytest.mark.parametrize("chat", [ANN, GROUP, STATUS])

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import pytest
 
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
+from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.compose import compose
 from whatsapp_mcp.device.keys import StoredDevice
 from whatsapp_mcp.device.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
 from whatsapp_mcp.device.traces import Traces
@@ -144,7 +147,9 @@ async def rig(folder: AccountFolder, wire: Wire | None = None) -> AsyncIterator[
             archive,
             wire.hand_over,
             clock,
-            call=never_called,
+            compose=partial(
+                compose, archive=archive, addresses=Addresses(folder.client_db), call=never_called
+            ),
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             traces=wire.open(folder),

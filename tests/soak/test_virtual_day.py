@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,8 +23,10 @@ from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive, OutboxEntry, outbox, schema
 from whatsapp_mcp.device import state
 from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.client_process import Client
+from whatsapp_mcp.device.compose import compose
 from whatsapp_mcp.device.keys import StoredDevice
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.reconnect import ReconnectLoop
@@ -60,9 +63,13 @@ class Sends:
         schema.migrate(self._db)
 
     async def outbox_add(
-        self, request: SendRequest, *, expires_at: datetime | None = None
+        self,
+        request: SendRequest,
+        *,
+        expires_at: datetime | None = None,
+        obstacle: WhatsAppError | None = None,
     ) -> tuple[OutboxEntry, bool]:
-        return outbox.add(self._db, request, expires_at)
+        return outbox.add(self._db, request, expires_at, obstacle)
 
     def everything(self) -> list[OutboxEntry]:
         return [outbox.get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")]
@@ -237,7 +244,12 @@ class Day:
             cast("Archive", self.sends),
             self._hand_over,
             self.clock,
-            call=self._no_call,
+            compose=partial(
+                compose,
+                archive=cast("Archive", self.sends),
+                addresses=Addresses(Path("client.db")),
+                call=self._no_call,
+            ),
             online=lambda: self.loop.link.state is S.ONLINE,
             linked=lambda: self.loop.link.linked,
             traces=self.notes,

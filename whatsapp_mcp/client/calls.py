@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from whatsapp_mcp.client.arguments import Arguments, jid_from_proto, jid_to_proto, to_json
+from whatsapp_mcp.client.arguments import Arguments, to_json
 from whatsapp_mcp.client.failures import meaning
 from whatsapp_mcp.client.library import (
     BlocklistAction,
@@ -29,18 +28,14 @@ from whatsapp_mcp.client.library import (
     Presence,
     ReceiptType,
     VoteType,
-    secret_addresses,
-    secret_of_chat,
     set_privacy_setting,
 )
 from whatsapp_mcp.errors import (
-    Busy,
     FileNotAllowed,
     InvalidArgument,
     Rejected,
     Unsupported,
 )
-from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, Common, Neonize
 
 logger = logging.getLogger(__name__)
@@ -120,31 +115,6 @@ async def _build_poll(client: Any, arguments: Arguments) -> E2E.Message:
     return await client.build_poll_vote_creation(arguments.text("question"), arguments.texts("options"), kind)
 
 
-async def _build_poll_vote(client: Any, arguments: Arguments) -> E2E.Message:
-    """Seals the vote under the addresses that the poll itself used, whichever form of them was given."""
-    poll = arguments.proto("poll", Neonize.MessageInfo)
-    stored = await secret_addresses(poll.ID)
-    if len(stored) == 1:
-        chat, sender = stored[0]
-        poll.MessageSource.Chat.CopyFrom(jid_to_proto(chat))
-        poll.MessageSource.Sender.CopyFrom(jid_to_proto(sender))
-    return await client.build_poll_vote(poll, arguments.texts("options"))
-
-
-async def _address_in_group(client: Any, arguments: Arguments) -> str:
-    """How the group names the author of a message; the address as given where nothing tells."""
-    message_id, sender = arguments.text("id"), arguments.text("sender")
-    told = await secret_of_chat(arguments.text("group"), message_id)
-    if told is None or told[0] == message_id:
-        return told[1] if told else sender
-    if not Jid.parse(told[1]).is_lid or Jid.parse(sender).is_lid:
-        return sender
-    try:
-        return jid_from_proto(await client.get_lid_from_pn(arguments.jid("sender"))) or sender
-    except NeonizeError:
-        return sender
-
-
 async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
     data = await _read(arguments)
     kind = _choice(arguments, "kind", _MEDIA)
@@ -215,8 +185,10 @@ CALLS: Final[dict[str, Call]] = {
     "build_revoke": lambda c, a: c.build_revoke(a.jid("chat"), a.jid("sender"), a.text("id")),
     "build_edit": _build_edit,
     "build_poll": _build_poll,
-    "build_poll_vote": _build_poll_vote,
-    "address_in_group": _address_in_group,  # → text
+    # Sealed under the addresses in `poll`: those that the poll itself used.
+    "build_poll_vote": lambda c, a: c.build_poll_vote(
+        a.proto("poll", Neonize.MessageInfo), a.texts("options")
+    ),
     "decrypt_poll_vote": lambda c, a: c.decrypt_poll_vote(
         a.proto("event", Neonize.Message)
     ),  # → E2E.PollVoteMessage
@@ -332,5 +304,3 @@ async def run(library: Library, method: str, arguments: Arguments) -> Any:
         raise Unsupported("The installed client library cannot do this.") from error
     except OSError as error:
         raise FileNotAllowed(f"The file cannot be used: {error.strerror}.") from error
-    except sqlite3.Error as error:
-        raise Busy("The client library's database cannot be read now.") from error

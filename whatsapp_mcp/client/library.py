@@ -10,10 +10,8 @@ import asyncio
 import ctypes
 import logging
 import os
-import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import closing
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -54,8 +52,6 @@ __all__ = [
     "Presence",
     "ReceiptType",
     "VoteType",
-    "secret_addresses",
-    "secret_of_chat",
     "set_privacy_setting",
 ]
 
@@ -83,10 +79,6 @@ neonize_client.log_whatsmeow = _log
 
 _UUID = "client"
 _DATABASE = "client.db"
-_OF_CHAT = """SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = ?
- ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
-_ADDRESSES = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = ?"
-_LOCK_LIMIT = 5.0
 _FULL_HISTORY_DAYS = 3650
 _FULL_HISTORY_MEGABYTES = 100_000
 
@@ -182,26 +174,3 @@ async def set_privacy_setting(name: str, value: str) -> Neonize.PrivacySettings:
     if result.Error:
         raise NeonizeError(result.Error)
     return result.settings
-
-
-async def secret_addresses(message_id: str) -> list[tuple[str, str]]:
-    """(chat, sender) of each message of this id whose secret the library keeps, as that message named them.
-
-    What is sealed with a secret is bound to these addresses (whatsmeow, `msgsecret.go`).
-    """
-    return await asyncio.to_thread(_secret_addresses, message_id)
-
-
-async def secret_of_chat(chat: str, message_id: str) -> tuple[str, str] | None:
-    """(message id, sender) of a secret in this chat: of this message, else of the newest that has one."""
-    return await asyncio.to_thread(_secret_of_chat, chat, message_id)
-
-
-def _secret_of_chat(chat: str, message_id: str) -> tuple[str, str] | None:
-    with closing(sqlite3.connect(_DATABASE, timeout=_LOCK_LIMIT)) as database:
-        return database.execute(_OF_CHAT, (chat, message_id)).fetchone()
-
-
-def _secret_addresses(message_id: str) -> list[tuple[str, str]]:
-    with closing(sqlite3.connect(_DATABASE, timeout=_LOCK_LIMIT)) as database:
-        return database.execute(_ADDRESSES, (message_id,)).fetchall()

@@ -14,7 +14,7 @@ import secrets
 import time
 from base64 import b64decode, b64encode
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.device.files import file_message, forwarded_file
@@ -40,6 +40,7 @@ from whatsapp_mcp.models import (
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.addresses import Addresses
     from whatsapp_mcp.device.previews import Preview
     from whatsapp_mcp.protobufs import E2E, Common
 
@@ -59,14 +60,16 @@ class Composed:
     secret: bytes | None
 
 
-async def compose(request: SendRequest, archive: ReadingArchive, call: CallClient) -> Composed:
+async def compose(
+    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient
+) -> Composed:
     """The E2E message of a request, with a new secret if it is one that has a secret.
 
     Raises:
         MessageNotFound: The message that is answered or changed is not in the archive.
         WhatsAppError: A file could not be uploaded, a vote not be encrypted.
     """
-    message = await _message(request, archive, call)
+    message = await _message(request, archive, addresses, call)
     secret = None
     if request.content.kind not in _WITHOUT_SECRET and not Jid.parse(request.chat).is_channel:
         secret = secrets.token_bytes(_SECRET_BYTES)
@@ -74,19 +77,21 @@ async def compose(request: SendRequest, archive: ReadingArchive, call: CallClien
     return Composed(message.SerializeToString(), secret)
 
 
-async def _message(request: SendRequest, archive: ReadingArchive, call: CallClient) -> E2E.Message:
+async def _message(
+    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient
+) -> E2E.Message:
     from whatsapp_mcp.protobufs import E2E
 
     match request.content:
         case ForwardContent(ref):
             return await _forward(await archive.message(ref), archive)
         case VoteContent(poll_id, options):
-            poll = await archive.message(poll_id, chat=request.chat)
+            poll = await addresses.as_stored(await archive.message(poll_id, chat=request.chat))
             parameters = {"poll": _info(poll), "options": list(options)}
             return E2E.Message.FromString(b64decode(await call("build_poll_vote", parameters)))
         case ReactionContent() | EditContent() | RevokeContent() | PinContent():
             target = await archive.message(request.content.message_id, chat=request.chat)
-            return _addon(request.content, await _as_named_in_chat(target, call))
+            return _addon(request.content, await addresses.as_named_in_chat(target))
         case FileContent():
             message = await file_message(request.content, call)
         case TextContent(text, link_preview=True):
@@ -95,16 +100,8 @@ async def _message(request: SendRequest, archive: ReadingArchive, call: CallClie
             message = message_of(request)
     if request.reply_to is not None:
         quoted = await archive.message(request.reply_to, chat=request.chat)
-        quote(message, await _as_named_in_chat(quoted, call))
+        quote(message, await addresses.as_named_in_chat(quoted))
     return message
-
-
-async def _as_named_in_chat(message: Message, call: CallClient) -> Message:
-    """The message, its author by the address that its group uses: the number or the hidden one."""
-    if not message.sender or not Jid.parse(message.chat).is_group:
-        return message
-    parameters = {"group": message.chat, "id": message.message_id, "sender": message.sender}
-    return replace(message, sender=str(await call("address_in_group", parameters)))
 
 
 def message_of(request: SendRequest, preview: Preview | None = None) -> E2E.Message:

@@ -19,8 +19,10 @@ from whatsapp_mcp.client import protocol
 from whatsapp_mcp.device import keys, state
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.acts import Acts
+from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.client_process import Client
 from whatsapp_mcp.device.clock import Clock, SystemClock, within
+from whatsapp_mcp.device.compose import compose
 from whatsapp_mcp.device.ingest import Ingest
 from whatsapp_mcp.device.linking import Linking
 from whatsapp_mcp.device.names import Names
@@ -122,7 +124,7 @@ class LocalDevice(Acts, Topics):
             archive,
             self._hand_over,
             self._clock,
-            call=self.call,
+            compose=partial(compose, archive=archive, addresses=Addresses(folder.client_db), call=self.call),
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
             traces=self._traces,

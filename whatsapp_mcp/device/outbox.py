@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 from whatsapp_mcp.archive import CALL_KEY, Archive, OutboxEntry
 from whatsapp_mcp.device.callers import Callers
 from whatsapp_mcp.device.clock import Clock, within
-from whatsapp_mcp.device.compose import CallClient, Composed, compose
+from whatsapp_mcp.device.compose import Composed
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import (
@@ -67,6 +67,7 @@ _MAYBE_MADE: Final = "The client ended before WhatsApp answered; it is made once
 _POISON: Final = "The client ended each time that this was handed to it."
 _ENDED: Final = "The server ended between handing over and the answer."
 
+Compose = Callable[[SendRequest], Awaitable[Composed]]
 HandOver = Callable[[str, str, str, float], Awaitable[dict[str, Any]]]
 """(jid, message in base64, which client it is for, deadline) to {id, timestamp}."""
 
@@ -76,7 +77,7 @@ class Outbox:
 
     Args:
         hand_over: Gives one message to the current client.
-        call: Asks the current client, for what a message needs before it can be handed over.
+        compose: Makes the message of a request; what it needs of the current client it asks for.
         online: Whether the link is up.
         linked: Whether a phone is linked.
         traces: What the client library knows of earlier messages.
@@ -89,7 +90,7 @@ class Outbox:
         hand_over: HandOver,
         clock: Clock,
         *,
-        call: CallClient,
+        compose: Compose,
         online: Callable[[], bool],
         linked: Callable[[], bool],
         traces: Traces,
@@ -97,7 +98,7 @@ class Outbox:
     ) -> None:
         self._archive = archive
         self._hand_over = hand_over
-        self._call = call
+        self._compose = compose
         self._clock = clock
         self._online = online
         self._linked = linked
@@ -304,7 +305,7 @@ class Outbox:
     async def _deliver(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
         """Hand one over and wait for its outcome, so that the next one comes after it."""
         try:
-            composed = await compose(entry.request, self._archive, self._call)
+            composed = await self._compose(entry.request)
         except (NotConnected, Busy):
             await self._clock.sleep(_RETRY_PAUSE)
             return
