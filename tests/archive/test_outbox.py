@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -271,3 +271,16 @@ async def test_a_message_sent_outside_the_outbox_is_stored_with_its_file(archive
     )
     assert stored.media is not None
     assert (await archive.media_source(stored.ref)).direct_path == "/v/t62"
+
+
+async def test_the_newest_send_is_found_in_the_change_feed_by_time_and_chat(archive: Archive) -> None:
+    hour_ago, in_an_hour = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
+    assert await archive.last_send(hour_ago) is None
+    await archive.outbox_add(request("to Ana"))
+    to_ana = await archive.last_change()
+    await archive.outbox_add(request("to Bob", chat=BOB))
+    to_bob = await archive.last_change()
+    await archive.ingest(journal([ev.message("3EB002", "hi", chat=ANA)]))
+    assert await archive.last_send(hour_ago) == to_bob
+    assert await archive.last_send(hour_ago, chat=ANA) == to_ana
+    assert await archive.last_send(in_an_hour) is None

@@ -96,6 +96,19 @@ async def test_waiting_goes_on_from_its_cursor_without_a_gap(client: Client, arc
     assert (await refusal(client, "wait_for_messages", wait=51))["code"] == "INVALID_ARGUMENT"
 
 
+async def test_an_answer_quicker_than_the_wait_for_it_is_told(client: Client, archive: Archive) -> None:
+    at = NOON + timedelta(hours=1)
+    await archive.ingest([incoming(20, BOB, BOB, "before", at)])
+    await archive.outbox_add(SendRequest(BOB, TextContent("are you there?")))
+    await archive.ingest([incoming(21, BOB, BOB, "yes", at)])
+    for chat in ({"chat": "Bob"}, {}):
+        _, data = await answer(client, "wait_for_messages", wait=0, **chat)
+        assert [message["text"] for message in data["messages"]] == ["yes"]
+    await archive.outbox_add(SendRequest(ANN_LEE, TextContent("and you?")))
+    _, elsewhere = await answer(client, "wait_for_messages", wait=0)
+    assert elsewhere["messages"] == []
+
+
 async def test_what_is_not_waited_for_does_not_prolong_a_burst(
     client: Client, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:

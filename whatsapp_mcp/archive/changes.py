@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import datetime
+from typing import Final
 
 from whatsapp_mcp.archive import rows
 from whatsapp_mcp.archive.records import (
     Change,
 )
+
+_RECENT: Final = 10_000
+"""Entries, counted from the newest, among which a recent one is looked for."""
+
+
+def last_send(db: sqlite3.Connection, since: datetime, chat: str | None) -> int | None:
+    """See `ReadingArchive.last_send`."""
+    row = db.execute(
+        """SELECT max(e.seq) FROM events AS e LEFT JOIN chat_aliases AS ca ON ca.old_id = e.chat_id
+        LEFT JOIN chats AS c ON c.id = coalesce(ca.chat_id, e.chat_id)
+        WHERE e.seq > (SELECT max(seq) FROM events) - ?1
+        AND e.kind = 'send' AND e.detail LIKE '% queued' AND e.at >= ?2 AND (?3 IS NULL OR c.jid = ?3)""",
+        (_RECENT, int(since.timestamp() * 1000), chat),
+    ).fetchone()
+    return row[0]
 
 
 def after(db: sqlite3.Connection, seq: int, limit: int) -> tuple[Change, ...]:

@@ -188,6 +188,10 @@ class ReadingArchive(Protocol):
         """Newest number of the change feed; 0 when nothing ever changed."""
         ...
 
+    async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
+        """The change that accepted the newest send since a time, to the chat if one is given; None: no send."""
+        ...
+
     async def changes(self, after: int, *, limit: int = 100) -> tuple[Change, ...]:
         """The change feed after a number, oldest first. Old entries are dropped after some weeks."""
         ...

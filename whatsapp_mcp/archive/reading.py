@@ -141,6 +141,10 @@ class SqliteReadingArchive:
         """See `ReadingArchive.last_change`."""
         return await self._readers.run(feed.last)
 
+    async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
+        """See `ReadingArchive.last_send`."""
+        return await self._readers.run(changes.last_send, since, chat)
+
     async def changes(self, after: int, *, limit: int = 100) -> tuple[Change, ...]:
         """See `ReadingArchive.changes`."""
         return await self._readers.run(changes.after, after, limit)

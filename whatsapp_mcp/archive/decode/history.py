@@ -151,7 +151,7 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
         content.flags |= Flag.BROADCAST
     if value.newsletterServerID:
         content.details["server_id"] = value.newsletterServerID
-    raw = value.SerializeToString()
+    raw = value.SerializePartialToString()
     facts.append(MessageFact(chat, author, key.ID, at, content, False, HISTORY_CODE, raw))
     if value.messageStubType == 1 or value.revokeMessageTimestamp:
         facts.append(RevokeFact(chat, author, key.ID, seconds(value.revokeMessageTimestamp, at)))

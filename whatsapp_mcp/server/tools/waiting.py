@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio
@@ -29,6 +30,8 @@ SETTLE: Final = 2.0
 """Seconds of quiet after which a burst of messages counts as over."""
 MOST: Final = 50
 """Messages in one answer; the cursor goes on from there."""
+ANSWERING: Final = timedelta(minutes=5)
+"""Time after a send within which what came since then is waited for: answers may be quicker than a model."""
 _SLICE: Final = 10.0
 _BATCH: Final = 200
 
@@ -70,11 +73,11 @@ async def wait_for_messages(
     wait: Annotated[Wait, Field(description="Seconds, up to 50")] = 45.0,
     cursor: Annotated[str | None, Field(description="From the last answer: nothing is missed")] = None,
 ) -> Result:
-    """Wait for new incoming messages; answers as soon as a burst is over."""
+    """Wait for new incoming messages, from your send of the last minutes on; ends when a burst is over."""
     services = await call.services()
-    after = await _start(services, cursor)
     chat_jid = (await find_chat(services, chat, reading=True)).jid if chat else None
     sender_jid = (await find_person(services, sender, reading=True)).jid if sender else None
+    after = await _start(services, cursor, chat_jid)
 
     def wanted(message: Message) -> bool:
         return (
@@ -95,9 +98,11 @@ async def wait_for_messages(
     )
 
 
-async def _start(services: Services, cursor: str | None) -> int:
+async def _start(services: Services, cursor: str | None, chat: str | None) -> int:
+    """Where waiting goes on; without a cursor at a recent send (to the chat), else now."""
     if cursor is None:
-        return await services.archive.last_change()
+        send = await services.archive.last_send(services.now() - ANSWERING, chat=chat)
+        return await services.archive.last_change() if send is None else send
     digits = cursor.strip().removeprefix(_PREFIX)
     if not (cursor.strip().startswith(_PREFIX) and digits.isdecimal() and len(digits) < 19):
         raise InvalidArgument(
