@@ -56,11 +56,14 @@ def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("text", "said"),
     [
         ("[server]\nhost = 'a'\nprot = 1\n", "server.prot: unknown setting (*, line 3)"),
-        ("[media]\nmax_megabytes = 1\n[server]\nport = 'x'\n", "server.port: * (*, line 4)"),
+        (
+            "[media]\nmax_megabytes = 1\n[server]\nport = 'x'\n",
+            "server.port: *whole number (*, line 4)",
+        ),
         ("[media]\nport = 1\n[server]\nport = 1\n", "media.port: unknown setting (*, line 2)"),
         ("[server]\n\nport = 99999\n", "server.port: * (*, line 3)"),
         ("[surver]\nport = 1\n", "surver: unknown setting (*, line 1)"),
-        ("[media]\nroots = [1]\n", "media.roots: * (*, line 2)"),
+        ("[media]\nroots = [1]\n", "media.roots: it is not a path (*, line 2)"),
         ('timezone = "Mars/Base"\n', "timezone: *no IANA time zone (*, line 1)"),
         ("server = 3\n", "server: it is a section, not a value (*, line 1)"),
         ("[account]\ndevice_name = ''\n", "account.device_name: * (*, line 2)"),

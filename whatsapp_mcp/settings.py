@@ -14,6 +14,7 @@ import tempfile
 import tomllib
 import zoneinfo
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -21,16 +22,22 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.zone import SystemZone
 
 ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _FILE_ONLY: Final = ("account", "policy")
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
-_SAID: Final = {"extra_forbidden": "unknown setting", "model_type": "it is a section, not a value"}
+_SAID: Final = {
+    "extra_forbidden": "unknown setting",
+    "model_type": "it is a section, not a value",
+    "path_type": "it is not a path",
+    "int_parsing": "it is not a whole number",
+}
 """What pydantic's types of error are called here."""
 
-
+PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
 UserPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A path in which `~` is the user's home."""
 
@@ -52,7 +59,7 @@ class AccountSettings(_Section):
 class PolicySettings(_Section):
     """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing."""
 
-    mode: Literal["read_only", "standard", "lockdown", "open"] = "standard"
+    mode: PolicyMode = "standard"
 
 
 class ServerSettings(_Section):
@@ -107,6 +114,11 @@ class Settings(_Section):
             except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
                 raise ValueError(f"{value!r} is no IANA time zone") from None
         return value
+
+    @property
+    def zone(self) -> tzinfo:
+        """The person's time zone."""
+        return zoneinfo.ZoneInfo(self.timezone) if self.timezone else SystemZone()
 
     def account_folder(self, name: str = "default") -> AccountFolder:
         """The folder of the account with this local name (letters, digits, `_ . -`).

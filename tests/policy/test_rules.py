@@ -4,12 +4,12 @@ import pytest
 
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.policy import Effect, Policy
-from whatsapp_mcp.policy.rules import Mode
+from whatsapp_mcp.settings import PolicyMode
 
 
 @pytest.mark.parametrize("mode", ["standard", "lockdown", "open"])
 @pytest.mark.parametrize("effect", list(Effect))
-def test_other_modes_let_everything_pass(mode: Mode, effect: Effect) -> None:
+def test_other_modes_let_everything_pass(mode: PolicyMode, effect: Effect) -> None:
     Policy(mode).check("send_message", effect)
 
 

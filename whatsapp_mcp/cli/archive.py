@@ -13,12 +13,10 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
-from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import anyio
 import anyio.to_thread
@@ -123,10 +121,10 @@ def export_messages(
         media = loaded.account_folder(account).media
         where = MessageFilter(chat=await _resolve(archive, chat) if chat else None)
         if target != _STDOUT:
-            return await export(archive, target, form.value, where, media=media, zone=_zone(loaded))
+            return await export(archive, target, form.value, where, media=media, zone=loaded.zone)
         with TemporaryDirectory() as folder:
             whole = Path(folder) / "export"
-            count = await export(archive, whole, form.value, where, zone=_zone(loaded))
+            count = await export(archive, whole, form.value, where, zone=loaded.zone)
             with whole.open("rb") as source:
                 shutil.copyfileobj(source, sys.stdout.buffer)
             sys.stdout.buffer.flush()
@@ -149,7 +147,7 @@ def import_messages(
     account: Account = "default",
 ) -> None:
     """Take over an exported chat (give --chat), or the messages.db of lharries' bridge."""
-    zone = _zone(_loaded())
+    zone = _loaded().zone
 
     async def run(archive: Archive) -> ImportResult:
         if source.suffix == ".db":
@@ -181,7 +179,7 @@ def purge(
     """Delete messages from this machine for good; WhatsApp keeps its own."""
     if not (chat or before or everything):
         raise typer.BadParameter("Say what: --chat, --before or --all.")
-    span = day(before, _zone(_loaded())) if before else None
+    span = day(before, _loaded().zone) if before else None
     if before and span is None:
         raise typer.BadParameter(f"{before!r} is no date like 2024-05-31.")
 
@@ -231,10 +229,6 @@ def _loaded() -> settings.Settings:
     except WhatsAppError as error:
         print_error(Console(stderr=True, highlight=False), error)
         raise typer.Exit(1) from None
-
-
-def _zone(loaded: settings.Settings) -> tzinfo:
-    return ZoneInfo(loaded.timezone) if loaded.timezone else datetime.now(UTC).astimezone().tzinfo or UTC
 
 
 def _read(account: str, use: Callable[[ReadingArchive], Awaitable[T]]) -> T:

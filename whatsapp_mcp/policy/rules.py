@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
 
 from whatsapp_mcp.errors import Denied
-
-Mode = Literal["read_only", "standard", "lockdown", "open"]
+from whatsapp_mcp.settings import PolicyMode
 
 
 class Effect(StrEnum):
@@ -35,7 +33,7 @@ class Effect(StrEnum):
 class Policy:
     """What this account allows."""
 
-    mode: Mode = "standard"
+    mode: PolicyMode = "standard"
 
     def check(self, tool: str, effect: Effect) -> None:
         """Let the tool pass or refuse it.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
+
+from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive.interface import ReadingArchive
@@ -31,7 +33,7 @@ def utc_now() -> datetime:
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
-    `zone` is the person's time zone; None is the system's.
+    `zone` is the person's time zone.
     """
 
     account: str
@@ -39,7 +41,7 @@ class Services:
     devices: Devices
     archive: ReadingArchive
     policy: Policy
-    zone: tzinfo | None = None
+    zone: tzinfo = field(default_factory=SystemZone)
     now: Callable[[], datetime] = utc_now
 
     @asynccontextmanager

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import AsyncExitStack
-from datetime import tzinfo
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.call import Services
 
@@ -41,22 +39,6 @@ RETRY_DELAY: Final = 5.0
 """Seconds between attempts to open what could not be opened."""
 
 
-def zone_of(settings: Settings) -> tzinfo | None:
-    """The person's time zone; None, the system's, when none is set.
-
-    Raises:
-        InvalidArgument: `timezone` names no zone.
-    """
-    if settings.timezone is None:
-        return None
-    try:
-        return ZoneInfo(settings.timezone)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise InvalidArgument(
-            f"timezone: {settings.timezone!r} is no time zone.", "Use a name like Europe/Berlin."
-        ) from error
-
-
 class Runtime:
     """The services of one account for as long as the process serves; `run` owns them."""
 
@@ -64,7 +46,6 @@ class Runtime:
         self.settings = settings
         self.account = account
         self.policy = Policy(settings.policy.mode)
-        self._zone = zone_of(settings)
         self._opener = opener
         self._services: Services | None = None
         self._opened = anyio.Event()
@@ -120,7 +101,7 @@ class Runtime:
             async with AsyncExitStack() as stack:
                 devices, archive = await stack.enter_async_context(opener(self.settings, self.account))
                 self._services = Services(
-                    self.account, self.settings, devices, archive, self.policy, self._zone
+                    self.account, self.settings, devices, archive, self.policy, self.settings.zone
                 )
                 self._opened.set()
                 await anyio.sleep_forever()

@@ -157,7 +157,7 @@ def ref_of(number: int | None) -> str | None:
     return None if number is None else f"#{number}"
 
 
-def chat_data(chat: Chat, zone: tzinfo | None) -> ChatData:
+def chat_data(chat: Chat, zone: tzinfo) -> ChatData:
     """One chat."""
     data: ChatData = {
         "jid": chat.jid,
@@ -177,12 +177,12 @@ def chat_data(chat: Chat, zone: tzinfo | None) -> ChatData:
     return data
 
 
-def chats_data(page: Page[Chat], zone: tzinfo | None) -> ChatsData:
+def chats_data(page: Page[Chat], zone: tzinfo) -> ChatsData:
     """A page of chats."""
     return ChatsData(chats=[chat_data(chat, zone) for chat in page.items], next_cursor=page.next_cursor)
 
 
-def message_data(message: Message, zone: tzinfo | None) -> MessageData:
+def message_data(message: Message, zone: tzinfo) -> MessageData:
     """One message, its text cleaned and otherwise whole."""
     data: MessageData = {
         "ref": f"#{message.ref}",
@@ -271,7 +271,7 @@ def _cleaned(value: Any) -> Any:
     return value
 
 
-def messages_data(page: Page[Message], zone: tzinfo | None) -> MessagesData:
+def messages_data(page: Page[Message], zone: tzinfo) -> MessagesData:
     """A page of messages."""
     data = MessagesData(
         messages=[message_data(message, zone) for message in page.items], next_cursor=page.next_cursor
@@ -303,7 +303,7 @@ def profile_data(
     groups: Sequence[Chat],
     last: Message | None,
     note: str | None,
-    zone: tzinfo | None,
+    zone: tzinfo,
 ) -> ProfileData:
     """One person with what WhatsApp shows of them and the groups in common."""
     data = ProfileData(**contact_data(person))
@@ -335,7 +335,7 @@ def poll_data(message: Message) -> PollData:
     return PollData(ref=f"#{message.ref}", question=clean(message.text), options=options)
 
 
-def sent_data(result: SendResult, zone: tzinfo | None) -> SentData:
+def sent_data(result: SendResult, zone: tzinfo) -> SentData:
     """What is known of a send."""
     data = SentData(
         message_id=result.message_id,
@@ -350,7 +350,7 @@ def sent_data(result: SendResult, zone: tzinfo | None) -> SentData:
     return data
 
 
-def report_data(report: SendReport, zone: tzinfo | None) -> ReportData:
+def report_data(report: SendReport, zone: tzinfo) -> ReportData:
     """A send and its receipts."""
     deliveries = [
         DeliveryData(

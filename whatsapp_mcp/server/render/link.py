@@ -56,7 +56,7 @@ class LinkData(TypedDict):
     reason: str | None
 
 
-def status_data(status: ConnectionStatus, zone: tzinfo | None) -> StatusData:
+def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
     """The state of the link."""
     return StatusData(
         state=status.state.value,
@@ -84,7 +84,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo | None) -> StatusData:
     )
 
 
-def link_data(link: LinkState, zone: tzinfo | None) -> LinkData:
+def link_data(link: LinkState, zone: tzinfo) -> LinkData:
     """How far linking has come."""
     qr = QrData(text=link.qr.text, expires_at=rfc3339(link.qr.expires_at, zone)) if link.qr else None
     return LinkData(

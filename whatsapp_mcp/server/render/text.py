@@ -149,9 +149,7 @@ def fenced(lines: Iterable[str]) -> str:
     return "\n".join([FENCE[0], *map(defuse, lines), FENCE[1]])
 
 
-def message_lines(
-    messages: Sequence[Message], zone: tzinfo | None, detail: Detail, *, with_chat: bool
-) -> list[str]:
+def message_lines(messages: Sequence[Message], zone: tzinfo, detail: Detail, *, with_chat: bool) -> list[str]:
     """The lines of a list, each day said once."""
     lines: list[str] = []
     limit = CONCISE_TEXT if detail == "concise" else max(FULL_TEXT, FULL_PAGE // max(1, len(messages)))
@@ -167,7 +165,7 @@ def message_lines(
 
 def messages_text(
     page: Page[Message],
-    zone: tzinfo | None,
+    zone: tzinfo,
     *,
     header: str,
     detail: Detail = "concise",
@@ -185,7 +183,7 @@ def more(cursor: str | None) -> list[str]:
     return [f"More: cursor={cursor}"] if cursor else []
 
 
-def _chat_line(chat: Chat, zone: tzinfo | None, today: datetime, detail: Detail, *, unique: bool) -> str:
+def _chat_line(chat: Chat, zone: tzinfo, today: datetime, detail: Detail, *, unique: bool) -> str:
     """`Ann Lee +15550001111, 2 unread, 14:03: see you at eight`; jids only where the name is not enough."""
     label = clean_name(chat.name)
     if detail == "full" or not unique:
@@ -212,7 +210,7 @@ def _chat_line(chat: Chat, zone: tzinfo | None, today: datetime, detail: Detail,
     return line
 
 
-def chats_text(page: Page[Chat], zone: tzinfo | None, now: datetime, detail: Detail = "concise") -> str:
+def chats_text(page: Page[Chat], zone: tzinfo, now: datetime, detail: Detail = "concise") -> str:
     """A page of chats, newest first."""
     if not page.items:
         return "\n".join(["Chats: none.", *page.notes])

@@ -13,8 +13,8 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def local(moment: datetime, zone: tzinfo | None) -> datetime:
-    """The moment in the person's zone, None is the system's; in UTC where the zone's calendar ends.
+def local(moment: datetime, zone: tzinfo) -> datetime:
+    """The moment in the person's zone; in UTC where the zone's calendar ends.
 
     A chat that is muted for ever is muted until the last second of the year 9999, UTC.
     """
@@ -24,18 +24,18 @@ def local(moment: datetime, zone: tzinfo | None) -> datetime:
         return moment.astimezone(UTC)
 
 
-def rfc3339(moment: datetime | None, zone: tzinfo | None) -> str | None:
+def rfc3339(moment: datetime | None, zone: tzinfo) -> str | None:
     """`2026-11-24T14:03:05+01:00`; None stays None."""
     return None if moment is None else local(moment, zone).isoformat(timespec="seconds")
 
 
-def clock(moment: datetime, zone: tzinfo | None) -> str:
+def clock(moment: datetime, zone: tzinfo) -> str:
     """`14:03`."""
     then = local(moment, zone)
     return f"{then.hour:02}:{then.minute:02}"
 
 
-def short(moment: datetime, zone: tzinfo | None, now: datetime) -> str:
+def short(moment: datetime, zone: tzinfo, now: datetime) -> str:
     """As short as it stays clear: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
     return short_local(local(moment, zone), local(now, zone))
 
@@ -49,7 +49,7 @@ def short_local(then: datetime, now: datetime) -> str:
     return then.date().isoformat()
 
 
-def parse(text: str, zone: tzinfo | None, now: datetime) -> datetime:
+def parse(text: str, zone: tzinfo, now: datetime) -> datetime:
     """Read `2026-11-24`, `2026-11-24T14:03[+01:00]`, `today`, `yesterday` or an age (`30m`, `6h`, `3d`).
 
     Raises:
@@ -59,13 +59,13 @@ def parse(text: str, zone: tzinfo | None, now: datetime) -> datetime:
     midnight = local(now, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     if given.casefold() in {"today", "yesterday"}:
         days = 0 if given.casefold() == "today" else 1
-        return _aware(midnight - timedelta(days=days), zone)
+        return (midnight - timedelta(days=days)).replace(tzinfo=zone)
     age = _AGE.fullmatch(given.casefold())
     if age:
         return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
     try:
         moment = datetime.fromisoformat(given)
-        return moment if moment.tzinfo else _aware(moment, zone)
+        return moment if moment.tzinfo else moment.replace(tzinfo=zone)
     except (ValueError, OverflowError) as error:
         raise InvalidArgument(
             f"{text!r} is not a time.",
@@ -73,10 +73,6 @@ def parse(text: str, zone: tzinfo | None, now: datetime) -> datetime:
         ) from error
 
 
-def parse_some(text: str | None, zone: tzinfo | None, now: datetime) -> datetime | None:
+def parse_some(text: str | None, zone: tzinfo, now: datetime) -> datetime | None:
     """As `parse`; nothing stays None."""
     return parse(text, zone, now) if text else None
-
-
-def _aware(moment: datetime, zone: tzinfo | None) -> datetime:
-    return moment.replace(tzinfo=zone) if zone else moment.astimezone()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC
 from typing import TYPE_CHECKING, Final, Literal
 
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
@@ -84,8 +83,7 @@ async def export_chat(
     name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
     path = folder / f"{name}-{services.now():%Y%m%d-%H%M%S}.{_SUFFIXES[format]}"
     path.touch(mode=0o600)
-    zone = services.zone or services.now().astimezone().tzinfo or UTC
-    count = await export(services.archive, path, format, where, media=account.media, zone=zone)
+    count = await export(services.archive, path, format, where, media=account.media, zone=services.zone)
     text = f"Wrote {count} messages of {clean_name(found.name)} to {path}."
     return Result(text, {"chat": found.jid, "path": str(path), "messages": count})
 

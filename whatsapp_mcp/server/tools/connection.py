@@ -20,6 +20,7 @@ from whatsapp_mcp.server.render.link import LinkData, StatusData, link_data, sta
 from whatsapp_mcp.server.render.sanitise import clean_name
 from whatsapp_mcp.server.render.times import clock, short
 from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ async def _not_open(call: Call) -> Result:
             await call.services()
     except WhatsAppError as error:
         status = _offline(call, error.message, error.action)
-    return Result(f"offline: {status.reason} {status.action}", status_data(status, None))
+    return Result(f"offline: {status.reason} {status.action}", status_data(status, SystemZone()))
 
 
 def _status_text(status: ConnectionStatus, services: Services) -> str:

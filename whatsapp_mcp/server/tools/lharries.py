@@ -94,7 +94,7 @@ async def list_messages(
     )
     reach = _reach(limit, page)
     if query:
-        found = await services.archive.search(query, where, limit=reach)
+        found = await services.archive.search(query, where, limit=reach, zone=services.zone)
     else:
         found = await services.archive.messages(where, limit=reach)
     shown = _cut(found, limit, page)

@@ -67,7 +67,13 @@ async def search_messages(
         until=parse_some(until, services.zone, services.now()),
     )
     page = await services.archive.search(
-        query, where, order=order, mode="substring" if substring else "words", limit=limit, cursor=cursor
+        query,
+        where,
+        order=order,
+        mode="substring" if substring else "words",
+        limit=limit,
+        cursor=cursor,
+        zone=services.zone,
     )
     header = f"Messages with “{clean_line(query, 60)}”"
     text = messages_text(page, services.zone, header=header, detail=detail, with_chat=chat is None)

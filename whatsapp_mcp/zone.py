@@ -1,0 +1,37 @@
+"""The machine's own time zone, as an object that can stand wherever a `ZoneInfo` can."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+
+
+class SystemZone(tzinfo):
+    """The zone that this machine is set to, with its summer and winter time.
+
+    `datetime.astimezone()` would set a zone of one fixed offset: half a year away it is wrong by an hour.
+    """
+
+    def utcoffset(self, when: datetime | None, /) -> timedelta | None:
+        """How far local clocks are ahead of UTC at this local time; None for no time."""
+        return None if when is None else _with_offset(when).utcoffset()
+
+    def dst(self, when: datetime | None, /) -> None:
+        """Not known: the system tells the offset alone."""
+
+    def tzname(self, when: datetime | None, /) -> str | None:
+        """The system's abbreviation at this local time; None for no time."""
+        return None if when is None else _with_offset(when).tzname()
+
+    def fromutc(self, when: datetime, /) -> datetime:
+        """The local time of a moment in UTC; the second of two equal ones has `fold` set.
+
+        Raises:
+            OverflowError: It is beyond the last or the first year.
+        """
+        there = when.replace(tzinfo=UTC).astimezone()
+        first = there.replace(tzinfo=self, fold=0)
+        return first if first.utcoffset() == there.utcoffset() else first.replace(fold=1)
+
+
+def _with_offset(when: datetime) -> datetime:
+    return when.replace(tzinfo=None).astimezone()
