@@ -61,6 +61,19 @@ def test_no_command_and_serve_are_the_same(
     assert (calls, end.value.code) == ([served], 7)
 
 
+def test_ctrl_c_while_it_starts_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch):
+    def serve(_given: list[str]) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("whatsapp_mcp.cli.serve.serve", serve)
+    monkeypatch.setattr(sys, "argv", ["whatsapp-mcp"])
+
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+
+    assert end.value.code == 130
+
+
 def test_version_is_printed_on_stdout():
     assert run("--version").stdout == f"whatsapp-mcp {__version__}\n"
 

@@ -73,6 +73,17 @@ def test_a_home_below_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "WHATSAPP_MCP_HOME" in (found.action or "")
 
 
+def test_a_home_that_is_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "home").touch(mode=0o644)
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
+
+    [found] = doctor.examine()
+
+    assert (found.ok, "no folder" in found.detail) == (False, True)
+    assert "WHATSAPP_MCP_HOME" in (found.action or "")
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
 def test_a_home_that_others_can_read_is_told_with_the_cure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     tmp_path.chmod(0o755)

@@ -104,6 +104,18 @@ def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: lis
     assert not (tmp_path / "home").exists()
 
 
+def test_a_number_that_is_none_is_refused_before_anything_is_made(tmp_path: Path):
+    person = run(tmp_path / "home", "link", "--phone", "nonsense")
+    program = run(tmp_path / "home", "link", "--phone", "nonsense", "--json")
+
+    assert (person.returncode, person.stdout) == (1, "")
+    assert "unofficial client" in person.stderr
+    assert "Error: 'nonsense' is not a phone number.\n" in person.stderr
+    told = json.loads(program.stdout)
+    assert (program.returncode, told["event"], told["code"]) == (1, "failed", "INVALID_ARGUMENT")
+    assert not (tmp_path / "home").exists()
+
+
 @pytest.mark.parametrize("port", ["99999", "-1", "x", ""])
 def test_a_number_that_is_no_port_is_refused_with_those_that_are(tmp_path: Path, port: str):
     answer = run(tmp_path / "home", "serve", "--transport", "http", f"--port={port}")

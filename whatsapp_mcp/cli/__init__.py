@@ -6,12 +6,20 @@ libraries of the other commands are imported. This module imports nothing itself
 
 import sys
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 _TYPER_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
 
 def main() -> None:
     """Run `whatsapp-mcp` with the process's arguments; without a command it serves over stdio."""
-    arguments = sys.argv[1:]
+    try:
+        _run(sys.argv[1:])
+    except KeyboardInterrupt:  # while it was still importing
+        sys.exit(INTERRUPTED)
+
+
+def _run(arguments: list[str]) -> None:
     command = arguments[0] if arguments else "serve"
     if command == "serve" or (command.startswith("-") and command not in _TYPER_OPTIONS):
         from whatsapp_mcp.cli.serve import serve

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from whatsapp_mcp import __version__, settings
 from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.cli import INTERRUPTED
 from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 from whatsapp_mcp.cli.doctor import examine
@@ -28,12 +29,10 @@ from whatsapp_mcp.cli.status import settled_status, unlinked_status
 from whatsapp_mcp.cli.status import show as show_status
 from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import NotLinked, WhatsAppError
+from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
 T = TypeVar("T")
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
 
 app = typer.Typer(
     name="whatsapp-mcp",
@@ -85,6 +84,8 @@ def link(
     report = JsonReport(sys.stdout) if as_json else TerminalReport(console)
     with report:
         try:
+            if phone is not None:
+                parse_number(phone)  # nothing is made for a number that is none
             linked = _with_device(
                 account, lambda devices, archive: link_phone(devices, archive, phone, report)
             )
@@ -173,7 +174,7 @@ def demo(
 def client_config(
     application: Annotated[
         Application,
-        typer.Argument(metavar="APPLICATION", help=f"One of {', '.join(Application)}."),
+        typer.Argument(metavar="APPLICATION", show_choices=False, help=f"One of {', '.join(Application)}."),
     ],
     account: Account = "default",
 ) -> None:

@@ -67,6 +67,8 @@ def _home() -> Finding:
         return Finding("home folder", False, "not known", "Mend the settings first.")
     if not home.exists():
         return _writable(_existing_parent(home), f"{home} will be made at first use")
+    if not home.is_dir():
+        return _writable(home, str(home))
     if os.name == "posix" and (mode := stat.S_IMODE(home.stat().st_mode)) & 0o077:
         return Finding("home folder", False, f"{home} can be read by others ({mode:o})", f"chmod 700 {home}")
     return _writable(home, str(home))
@@ -118,7 +120,7 @@ def _library() -> Finding:
 def _media() -> Finding:
     if importlib.util.find_spec("av") is not None:
         return Finding("media", True, "voice notes and previews can be made")
-    return Finding("media", True, "no voice notes and previews: whatsapp-mcp[media] brings what makes them")
+    return Finding("media", True, "voice notes and previews need the extra: whatsapp-mcp[media]")
 
 
 _CHECKS: tuple[Callable[[], Finding], ...] = (_versions, _settings, _home, _database, _library, _media)
