@@ -93,7 +93,9 @@ class SqliteReadingArchive:
         cursor: str | None = None,
     ) -> Page[Message]:
         """See `ReadingArchive.search`."""
-        return await self._readers.run(search.search, query, where, order, mode, limit, cursor, zone)
+        short = order == "newest" and mode == "words"
+        run = self._readers.at_once if short else self._readers.run
+        return await run(search.search, query, where, order, mode, limit, cursor, zone)
 
     async def context(self, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
         """See `ReadingArchive.context`."""
@@ -139,7 +141,7 @@ class SqliteReadingArchive:
 
     async def last_change(self) -> int:
         """See `ReadingArchive.last_change`."""
-        return await self._readers.run(feed.last)
+        return await self._readers.at_once(feed.last)
 
     async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
         """See `ReadingArchive.last_send`."""
