@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from base64 import b64decode
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -356,26 +356,69 @@ async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFold
         assert it.wire.handed_over == [ANN, ANN]
 
 
-async def test_a_change_that_may_have_been_made_and_expires_before_the_next_go_is_unknown(
-    folder: AccountFolder,
-) -> None:
+@asynccontextmanager
+async def change_that_may_have_been_made(folder: AccountFolder) -> AsyncIterator[tuple[Rig, int]]:
+    """A change that a client encrypted before it ended, queued again; the next client cannot send yet."""
     async with rig(folder) as it:
         sent = await it.outbox.send(text("hello"))
         assert sent.message_id is not None
         it.wire.raises = Busy("The client ended.")
         it.wire.notes = it.wire.encrypts = True
-        change = SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0, queue=False)
-        result = await it.outbox.send(change)
+        result = await it.outbox.send(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.renew()
         it.wire.raises = NotConnected("Not yet.")
         it.outbox.poke()
         await it.until(result.send_id, SendStatus.QUEUED)
+        yield it, result.send_id
+
+
+async def in_time(it: Rig, send_id: int, *, status: SendStatus, step: float = 1.0) -> OutboxEntry:
+    """The send once it is in this state, by steps of so many seconds; it never fails on the way."""
+    with anyio.fail_after(5):
+        while (entry := await it.archive.outbox_get(send_id)).status is not status:
+            assert entry.status is not SendStatus.FAILED
+            await it.clock.jump(step)
+            await anyio.sleep(0.005)
+    return entry
+
+
+async def test_a_change_that_may_have_been_made_and_expires_before_the_next_go_is_unknown(
+    folder: AccountFolder,
+) -> None:
+    async with change_that_may_have_been_made(folder) as (it, send_id):
         it.wire.online = False
+        await in_time(it, send_id, status=SendStatus.UNKNOWN, step=3600)
+
+
+async def test_a_change_that_may_have_been_made_stays_so_when_the_next_go_is_not(
+    folder: AccountFolder,
+) -> None:
+    async with change_that_may_have_been_made(folder) as (it, send_id):
+        it.wire.raises = Busy("The client ended.")
+        await in_time(it, send_id, status=SendStatus.UNKNOWN)
+        it.wire.renew()
+        it.wire.raises = NotConnected("Not yet.")
+        await in_time(it, send_id, status=SendStatus.QUEUED)
+        it.wire.online = False
+        await in_time(it, send_id, status=SendStatus.UNKNOWN, step=3600)
+
+
+async def test_a_change_that_may_have_been_made_and_is_refused_the_next_time_is_unknown(
+    folder: AccountFolder,
+) -> None:
+    async with change_that_may_have_been_made(folder) as (it, send_id):
+        it.wire.raises = Rejected("WhatsApp refused.")
+        entry = await in_time(it, send_id, status=SendStatus.UNKNOWN)
+        assert "refused" in (entry.reason or "")
+
+
+async def test_a_change_that_may_have_been_made_is_not_told_as_cancelled(folder: AccountFolder) -> None:
+    async with change_that_may_have_been_made(folder) as (it, send_id):
         with anyio.fail_after(5):
-            while await it.status(result.send_id) is not SendStatus.UNKNOWN:
-                await it.clock.advance(1)
-                await anyio.sleep(0.005)
+            while await it.status(send_id) is not SendStatus.UNKNOWN:
+                with suppress(InvalidArgument):  # it is being handed over
+                    await it.archive.outbox_withdrawn(send_id, "Cancelled.")
 
 
 async def test_a_change_is_not_made_again_once_another_companion_is_linked(folder: AccountFolder) -> None:

@@ -357,9 +357,10 @@ class Archive(ReadingArchive, Protocol):
     async def outbox_queued(
         self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
     ) -> OutboxEntry:
-        """It goes back to `queued`: it has not gone out, or a second time would change nothing (`reason`).
+        """It goes back to `queued`: it has not gone out, or a second time would change nothing.
 
         Args:
+            reason: Why it may have gone out already; stays with it while it is handed over again.
             handed_to: The hand-over that this is known of.
 
         Raises:
@@ -368,7 +369,7 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
-        """Expired or given up while it was queued: it fails, and never goes out.
+        """Expired or given up while it was queued: it never goes out, and ends as with `outbox_failed`.
 
         Raises:
             InvalidArgument: It is not queued (any more): it may be on its way.
@@ -376,7 +377,7 @@ class Archive(ReadingArchive, Protocol):
         ...
 
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        """Refused: it has not gone out."""
+        """Refused: `failed`, for it has not gone out; `unknown` if it may have gone out an earlier time."""
         ...
 
     async def outbox_unknown(

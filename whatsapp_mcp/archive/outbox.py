@@ -236,13 +236,23 @@ def withdraw(db: sqlite3.Connection, send_id: int, reason: str) -> OutboxEntry:
     entry = get(db, send_id)
     if entry.status is not SendStatus.QUEUED:
         raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
-    return move(db, send_id, SendStatus.FAILED, reason)
+    return fail(db, send_id, reason)
+
+
+def fail(db: sqlite3.Connection, send_id: int, reason: str) -> OutboxEntry:
+    """It has not gone out this time; see `Archive.outbox_failed`."""
+    entry = get(db, send_id)
+    if entry.reason is None or entry.status is SendStatus.UNKNOWN:
+        return move(db, send_id, SendStatus.FAILED, reason)
+    if entry.status is SendStatus.QUEUED:
+        sending(db, send_id, None, None)
+    return unknown(db, send_id, f"{entry.reason} {reason}", None, traceable=False)
 
 
 def sending(db: sqlite3.Connection, send_id: int, handed_to: str | None, secret: bytes | None) -> OutboxEntry:
     """About to be handed over; see `Archive.outbox_sending`."""
-    now = time.time_ns() // 1_000_000
-    return move(db, send_id, SendStatus.SENDING, handed_at=now, handed_to=handed_to, secret=secret)
+    now, kept = time.time_ns() // 1_000_000, get(db, send_id).reason
+    return move(db, send_id, SendStatus.SENDING, kept, handed_at=now, handed_to=handed_to, secret=secret)
 
 
 def unknown(

@@ -184,7 +184,7 @@ class SqliteArchive(SqliteReadingArchive):
 
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
         """See `Archive.outbox_failed`."""
-        return await self._writer.run(outbox.move, send_id, SendStatus.FAILED, reason)
+        return await self._writer.run(outbox.fail, send_id, reason)
 
     async def outbox_unknown(
         self,

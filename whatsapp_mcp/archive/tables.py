@@ -276,7 +276,7 @@ CREATE TABLE outbox (
     expires_at INTEGER,                 -- milliseconds; not sent any more after that
     message_id TEXT,                    -- WhatsApp's id, once it is sent
     sent_at INTEGER,                    -- seconds, by WhatsApp's clock
-    reason TEXT,                        -- why it failed or is unknown
+    reason TEXT,                        -- why it failed or is unknown, or why queued it may be out already
     secret BLOB,                        -- of the message, while it may lead to its id
     handed_to TEXT                      -- which client had it, while something may still be found out there
 );

@@ -63,7 +63,7 @@ _ENDING: Final = 1.0
 """Seconds in which a process that cancels its calls is gone."""
 _RETURNS: Final = 5
 """How often a send goes back to the queue because the client ended."""
-_MAYBE_MADE: Final = "The client ended before WhatsApp answered; it is made once more."
+_MAYBE_MADE: Final = "A client ended before WhatsApp answered, so it may have been made already."
 _POISON: Final = "The client ended each time that this was handed to it."
 _ENDED: Final = "The server ended between handing over and the answer."
 
@@ -175,7 +175,7 @@ class Outbox:
         self.last_sent_at = await self._archive.outbox_last_sent()
         for entry in await self._archive.outbox_unsettled():
             if entry.status is SendStatus.SENDING:
-                await self._archive.outbox_unknown(entry.send_id, _ENDED)
+                await self._archive.outbox_unknown(entry.send_id, entry.reason or _ENDED)
 
     def poke(self) -> None:
         """Look at the outbox again: the link is up, or something was accepted."""
@@ -210,18 +210,11 @@ class Outbox:
 
     async def _give_up(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         try:
-            if entry.reason == _MAYBE_MADE:
-                await self._archive.outbox_sending(entry.send_id)
-                await self._archive.outbox_unknown(
-                    entry.send_id, f"{_MAYBE_MADE} {error.message}", traceable=False
-                )
-                self._settle(entry.send_id)
-                return
-            await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
+            ended = await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
         except InvalidArgument:
             logger.info("send %d went on its way at the last moment", entry.send_id)
         else:
-            self._settle(entry.send_id, error)
+            self._settle_ended(ended, error)
 
     async def _serve(self, chat: str, tasks: TaskGroup) -> None:
         """Hand over what is queued for one chat, in order."""
@@ -273,7 +266,7 @@ class Outbox:
             if found != entry.message_id:
                 await self._note_unknown(entry, found)
         elif await self._traces.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
-            await self._take_back(entry)
+            await self._take_back(entry, _MAYBE_MADE if entry.reason == _MAYBE_MADE else None)
         elif self._may_repeat(entry, handed_to):
             await self._take_back(entry, _MAYBE_MADE)
         else:
@@ -325,7 +318,7 @@ class Outbox:
         tasks.start_soon(self._hand_over_and_keep, entry, composed, handed_to, kept)
         if await within(self._clock, SEND_DEADLINE, lambda: _wait(kept)) is None:
             await self._unanswered(entry.request.chat)
-            await self._keep_unknown(entry.send_id, composed.secret, "WhatsApp has not answered yet.")
+            await self._keep_unknown(entry, composed.secret, "WhatsApp has not answered yet.")
 
     async def _hand_over_and_keep(
         self, entry: OutboxEntry, composed: Composed, handed_to: str, kept: anyio.Event
@@ -339,9 +332,9 @@ class Outbox:
             answer = await self._hand_over(entry.request.chat, message, handed_to, LAST_ANSWER)
         except Busy as error:
             # The client ended: the next look at what it has noted decides.
-            await self._archive.outbox_unknown(send_id, error.message)
+            await self._archive.outbox_unknown(send_id, entry.reason or error.message)
         except (SendUnknown, DeadlineExceeded) as error:
-            await self._keep_unknown(send_id, composed.secret, error.message)
+            await self._keep_unknown(entry, composed.secret, error.message)
         except NotConnected:
             await self._archive.outbox_queued(send_id, entry.reason)
             await self._clock.sleep(_RETRY_PAUSE)
@@ -349,7 +342,7 @@ class Outbox:
             await self._fail(entry, error)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._archive.outbox_unknown(send_id, _ENDED)
+                await self._archive.outbox_unknown(send_id, entry.reason or _ENDED)
             raise
         else:
             with anyio.CancelScope(shield=True):
@@ -363,15 +356,15 @@ class Outbox:
             if not taken:
                 self._wake.set()
 
-    async def _keep_unknown(self, send_id: int, secret: bytes | None, reason: str) -> None:
+    async def _keep_unknown(self, entry: OutboxEntry, secret: bytes | None, reason: str) -> None:
         """No answer came from a client that lives: what it has noted so far is told to who waits."""
-        message_id = None
+        send_id, message_id = entry.send_id, None
         try:
             message_id = None if secret is None else await self._traces.message_id(secret)
         except sqlite3.Error as error:
             logger.warning("the id of send %d cannot be looked up: %s", send_id, error)
         try:
-            await self._archive.outbox_unknown(send_id, reason, message_id=message_id)
+            await self._archive.outbox_unknown(send_id, entry.reason or reason, message_id=message_id)
         except InvalidArgument:
             logger.info("send %d was settled meanwhile", send_id)
         else:
@@ -390,8 +383,12 @@ class Outbox:
                 return
 
     async def _fail(self, entry: OutboxEntry, error: WhatsAppError) -> None:
-        await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
-        self._settle(entry.send_id, error)
+        ended = await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
+        self._settle_ended(ended, error)
+
+    def _settle_ended(self, entry: OutboxEntry, error: WhatsAppError) -> None:
+        """It does not go out any more; whether it did before is unknown, if anything is."""
+        self._settle(entry.send_id, error if entry.status is SendStatus.FAILED else None)
 
     def _settle(self, send_id: int, refusal: WhatsAppError | None = None) -> None:
         self._returns.pop(send_id, None)
