@@ -260,6 +260,26 @@ async def test_no_query_is_an_error(archive: Archive, query: str, mode: str, ord
     await archive.search(query, mode=mode, order=order)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("mode", ["words", "substring"])
+@pytest.mark.parametrize(
+    "query",
+    ["at " * 5_000, "at OR " * 2_000 + "x", "-no " * 3_000, "from:ana " * 500, "会" * 20_000, "a." * 20_000],
+)
+async def test_a_query_of_thousands_of_words_is_no_error(archive: Archive, query: str, mode: str) -> None:
+    await fill(archive)
+    found = await hits(archive, query, mode=mode)
+    if query.startswith("at "):
+        assert "the meeting is at noon" in found
+
+
+async def test_a_word_as_long_as_a_message_makes_no_long_snippet(archive: Archive) -> None:
+    await fill(archive, [f"before {'x' * 60_000} after"])
+    for query, mode in (("x*", "words"), ("x" * 60_000, "words"), ("x" * 30_000, "substring")):
+        (hit,) = (await archive.search(query, mode=mode)).items  # type: ignore[arg-type]
+        assert hit.snippet is not None
+        assert len(hit.snippet) < 300
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size=1, max_size=30))
 async def test_every_word_of_a_text_finds_it(archive: Archive, text: str) -> None:

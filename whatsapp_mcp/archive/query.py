@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
+from itertools import islice
 from typing import Final, TypeVar
 
 from whatsapp_mcp.archive.normalise import tokens, tokens_text
@@ -19,6 +20,8 @@ _T = TypeVar("_T")
 _PIECE: Final = re.compile(
     r"""(?P<no>-)?(?:(?P<op>[a-zA-Z]{2,6}):)?(?:["“”„«](?P<quoted>[^"“”»]*)["“”»]?|(?P<word>[^\s"“”„«»]+))"""
 )
+_MOST: Final = 400
+"""Pieces of a query that are looked at: SQLite takes no condition of a thousand parts."""
 _OR: Final = {"OR", "|"}
 _OPERATORS: Final = {"from", "in", "has", "is", "before", "after", "since", "until"}
 HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
@@ -106,10 +109,10 @@ def _add(groups: list[tuple[_T, ...]], one: _T, alternative: bool) -> None:
 
 
 def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
-    """Take a query apart; dates are days in `zone`."""
+    """Take a query apart; dates are days in `zone`. Of a very long one the first 400 pieces count."""
     query = Query()
     alternative = False
-    for piece in _PIECE.finditer(text):
+    for piece in islice(_PIECE.finditer(text), _MOST):
         excluded = piece["no"] is not None
         operator = (piece["op"] or "").lower()
         quoted = piece["quoted"]

@@ -11,6 +11,8 @@ from whatsapp_mcp.archive.normalise import fold, tokens
 from whatsapp_mcp.archive.query import Term
 
 _AROUND: Final = 60
+_LONGEST: Final = 120
+"""Characters that are shown of one hit: a word may be as long as a message."""
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
 
 
@@ -84,6 +86,7 @@ def of_substring(text: str, wanted: str) -> str | None:
 def _cut(text: str, spans: list[tuple[int, int]]) -> str | None:
     if not spans:
         return None
+    spans = [(start, min(end, start + _LONGEST)) for start, end in spans]
     first, last = max(0, spans[0][0] - _AROUND), min(len(text), spans[0][1] + _AROUND)
     if first > 0:
         space = text.find(" ", first, spans[0][0])
