@@ -19,6 +19,10 @@ async def test_a_followed_channel_is_listed_and_its_posts_arrive(
     assert channel.followers == {wa.me.lid: "subscriber"}
     (listed,) = await client.call("client.get_subscribed_newletters()")
     assert (listed.ID.User, listed.ThreadMeta.Name.Text) == (channel.jid.user, "News")
+    await client.call(f"client.newsletter_toggle_mute(jid('{channel.jid.user}', 'newsletter'), True)")
+    assert channel.muted == {wa.me.lid}
+    await client.call(f"client.newsletter_toggle_mute(jid('{channel.jid.user}', 'newsletter'), False)")
+    assert channel.muted == set()
     post = channel.post("today")
     event = await client.message("today")
     assert (event.Info.ID, event.Info.ServerID) == (post.id, post.number)
@@ -38,6 +42,9 @@ async def test_posts_are_fetched_and_reacted_to(shared_wa: WhatsApp, shared_clie
     last = channel.posts[-1]
     await client.call(f"client.newsletter_send_reaction({address}, {last.number}, '👍', 'R1')")
     assert last.reactions == {wa.me.lid: "👍"}
+    assert await client.call(f"client.newsletter_subscribe_live_updates({address})") == 300 * 10**9
+    (updated,) = await client.call(f"client.get_newsletter_message_update({address}, 1, 0, 0)")
+    assert {each.type: each.count for each in updated.ReactionCounts} == {"👍": 1}
     info = await client.call(f"client.get_newsletter_info_with_invite('{channel.invite_code}')")
     assert info.ThreadMeta.Name.Text == "Quotes"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.neonize_client import CallError, NeonizeClient
-from whatsapp_mcp.simulator import WhatsApp, kinds
+from whatsapp_mcp.simulator import WhatsApp, kinds, pictures
 from whatsapp_mcp.simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
@@ -43,11 +43,12 @@ async def test_a_group_message_arrives_in_its_group(wa: WhatsApp, client: Neoniz
     assert [each.text for each in bob.inbox] == ["first", "third"]
 
 
+@pytest.mark.parametrize("by_pn", [False, True])
 async def test_the_client_writes_to_a_group_and_every_member_reads_it(
-    wa: WhatsApp, client: NeonizeClient
+    wa: WhatsApp, client: NeonizeClient, by_pn: bool
 ) -> None:
     ann, bob = wa.person("Ann"), wa.person("Bob")
-    group = wa.group("Boat", [ann, bob])
+    group = wa.group("Boat", [ann, bob], by_pn=by_pn)
     for turn in range(3):
         await client.call(f"client.send_message({_address(group)}, 'turn {turn}')")
         for person in (ann, bob):
@@ -56,7 +57,7 @@ async def test_the_client_writes_to_a_group_and_every_member_reads_it(
     await ann.reads(ann.inbox[-1].id, group=group)
     receipt = await client.wait("Receipt", lambda event: ann.inbox[-1].id in event.MessageIDs)
     assert receipt.MessageSource.Chat.User == group.jid.user
-    assert receipt.MessageSource.Sender.User == ann.lid.user
+    assert receipt.MessageSource.Sender.User == (ann.pn if by_pn else ann.lid).user
 
 
 async def test_the_phone_writes_to_a_group(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -88,6 +89,19 @@ async def test_the_client_looks_at_its_groups(wa: WhatsApp, client: NeonizeClien
         wa.me.lid.user: (False, False),
     }
     assert {each.PhoneNumber.User for each in info.Participants} == {ann.pn.user, bob.pn.user, wa.me.pn.user}
+
+
+async def test_members_of_a_group_by_number_are_known_by_both_addresses(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann = wa.person("Ann")
+    group = wa.group("Old", [ann], by_pn=True)
+    info = await client.call(f"client.get_group_info({_address(group)})")
+    members = {(each.JID.User, each.JID.Server, each.LID.User) for each in info.Participants}
+    assert members == {(each.pn.user, "s.whatsapp.net", each.lid.user) for each in (ann, wa.me)}
+    group.promote(ann)
+    event = await client.wait("GroupInfoEvent", lambda event: event.JID.User == group.jid.user)
+    assert [(each.User, each.Server) for each in event.Promote] == [(ann.pn.user, "s.whatsapp.net")]
 
 
 async def test_the_client_creates_and_changes_a_group(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -159,12 +173,24 @@ async def test_changes_by_others_reach_the_client(wa: WhatsApp, client: NeonizeC
     assert (await changed()).Topic.Topic == "For all"
     group.switch("announcement", True)
     assert (await changed()).Announce.IsAnnounce
+    group.switch("locked", True)
+    assert (await changed()).Locked.isLocked
+    group.switch("locked", False)
+    event = await changed()
+    assert event.HasField("Locked")
+    assert not event.Locked.isLocked
     group.disappear(86400)
     assert (await changed()).Ephemeral.DisappearingTimer == 86400
+    group.disappear(0)
+    assert not (await changed()).Ephemeral.IsEphemeral
+    group.describe("")
+    assert (await changed()).Topic.TopicDeleted
     group.renew_invite()
     assert (await changed()).NewInviteLink.endswith(group.invite_code)
     group.promote(wa.me)
     assert [each.User for each in (await changed()).Promote] == [wa.me.lid.user]
+    group.demote(wa.me)
+    assert [each.User for each in (await changed()).Demote] == [wa.me.lid.user]
     group.remove(bob)
     assert [each.User for each in (await changed()).Leave] == [bob.lid.user]
     other = Group(wa.network, "Surprise", bob, [ann])
@@ -173,6 +199,19 @@ async def test_changes_by_others_reach_the_client(wa: WhatsApp, client: NeonizeC
         await client.wait("JoinedGroup", lambda event: event.GroupInfo.JID.User == other.jid.user)
     ).GroupInfo.GroupName.Name == "Surprise"
     await wa.network.until(lambda: wa.me.companion is not None and not wa.me.companion.pending, 5)
+
+
+async def test_the_picture_of_a_group_is_set_by_either_side(wa: WhatsApp, client: NeonizeClient) -> None:
+    ann = wa.person("Ann")
+    group = wa.group("Boat", [ann])
+    pictures.change(group, b"jpeg", ann)
+    event = await client.wait("Picture")
+    assert (event.JID.User, event.Author.User, event.Remove) == (group.jid.user, ann.lid.user, False)
+    await client.call(f"client.set_group_photo({_address(group)}, b'another jpeg')")
+    assert group.picture is not None
+    assert group.picture.data == b"another jpeg"
+    looked = await client.call(f"client.get_profile_picture({_address(group)})")
+    assert group.picture.id == looked.ID
 
 
 async def test_after_somebody_left_the_others_write_with_new_keys(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import zlib
 from typing import Any
 
 import pytest
 
+from tests.simulator.bare_companion import BareClient
 from tests.simulator.neonize_client import NeonizeClient
 from whatsapp_mcp.protobufs import E2E, HistorySync
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator import WhatsApp, media_crypto
 from whatsapp_mcp.simulator.history import History
 
 pytestmark = pytest.mark.anyio
@@ -138,6 +140,53 @@ async def test_a_hundred_thousand_messages_arrive(shared_wa: WhatsApp, shared_cl
         await shared_wa.me.receipt(notification, "hist_sync", timeout=30)
     arrived = await received(shared_client, 4)
     assert len(set(texts(arrived))) == 100_000
+
+
+def test_a_companion_that_asks_for_more_of_a_chat_gets_what_was_said_before() -> None:
+    wa = WhatsApp(seed=1)
+    ann, ben = wa.person("Ann"), wa.person("Ben")
+    said = [wa.me.history.add(ann, f"line {number}", at=NOW + number) for number in range(10)]
+    wa.me.history.add(ben, "in another chat", at=NOW)
+    client = BareClient(wa)
+    wa.me.app_state.share_key()
+    client.reads(client.last("message"))
+
+    def asked(oldest: str, count: int) -> tuple[list[str], str]:
+        wanted = E2E.PeerDataOperationRequestMessage.HistorySyncOnDemandRequest(
+            chatJID=str(ann.lid), oldestMsgID=oldest, onDemandMsgCount=count
+        )
+        operation = E2E.PeerDataOperationRequestMessage(
+            peerDataOperationRequestType=E2E.HISTORY_SYNC_ON_DEMAND, historySyncOnDemandRequest=wanted
+        )
+        request = E2E.ProtocolMessage(
+            type=E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_MESSAGE,
+            peerDataOperationRequestMessage=operation,
+        )
+        client.asks_phone(request, f"after {oldest}")
+        told = client.reads(client.last("message")).protocolMessage.historySyncNotification
+        assert told.peerDataRequestSessionID == f"after {oldest}"
+        name = told.directPath.partition("?")[0].rpartition("/")[2]
+        packed = media_crypto.decrypt(
+            "WhatsApp History Keys",
+            wa.media.blobs[name].data,
+            told.mediaKey,
+            file_sha256=told.fileSHA256,
+            file_enc_sha256=told.fileEncSHA256,
+        )
+        chunk = HistorySync.HistorySync.FromString(zlib.decompress(packed))
+        assert chunk.syncType == chunk.ON_DEMAND
+        (chat,) = chunk.conversations
+        return [each.message.key.ID for each in chat.messages], chat.EndOfHistoryTransferType.Name(
+            chat.endOfHistoryTransferType
+        )
+
+    newest_first, more = asked(said[8], 5)
+    assert newest_first == said[7:2:-1]
+    assert more == "COMPLETE_ON_DEMAND_SYNC_BUT_MORE_MSG_REMAIN_ON_PRIMARY"
+    newest_first, more = asked(said[3], 5)
+    assert newest_first == said[2::-1]
+    assert more == "COMPLETE_AND_NO_MORE_MESSAGE_REMAIN_ON_PRIMARY"
+    assert not wa.log
 
 
 def test_a_message_in_a_group_needs_a_sender() -> None:

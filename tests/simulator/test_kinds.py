@@ -226,4 +226,20 @@ async def test_a_status_post_comes_from_the_status_feed(wa: WhatsApp, client: Ne
     source = event.Info.MessageSource
     assert (source.Chat.User, source.Chat.Server, source.Sender.User) == ("status", "broadcast", ann.lid.user)
     await _arrived(client, await ann.posts("still at the lake"))
-    await client.call("client.send_message(jid('status', 'broadcast'), 'at home')")
+
+
+async def test_a_status_of_the_client_is_read_by_the_owners_contacts(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann, ben = wa.person("Ann"), wa.person("Ben")
+    wa.me.app_state.share_key()
+    wa.me.app_state.name_contact(ann, "Ann Miller")
+    await wa.me.app_state.synced()
+    known = f"client.contact.get_contact(jid('{ann.pn.user}'))"
+    await client.eventually(known, lambda contact: contact.FullName == "Ann Miller")
+    for text in ("at home", "still at home"):
+        sent = await client.call(f"client.send_message(jid('status', 'broadcast'), {text!r})")
+        received = await ann.receives()
+        assert (received.id, received.text, received.sender) == (sent.ID, text, wa.me.lid)
+        assert str(received.chat) == "status@broadcast"
+    assert ben.inbox == []

@@ -47,15 +47,28 @@ async def test_typing_is_seen_on_both_sides(wa: WhatsApp, client: NeonizeClient)
     ann.shows("composing")
     event = await client.wait("ChatPresence")
     assert (event.MessageSource.Sender.User, event.State) == (ann.lid.user, event.COMPOSING)
+    ann.shows("recording")
+    recording = await client.wait("ChatPresence")
+    assert (recording.State, recording.Media) == (event.COMPOSING, event.AUDIO)
     ann.shows("paused")
     assert (await client.wait("ChatPresence")).State == event.PAUSED
-    await client.call(
-        f"client.send_chat_presence(jid('{ann.lid.user}', 'lid'), "
-        f"{_ENUM}.ChatPresence.CHAT_PRESENCE_COMPOSING, "
-        f"{_ENUM}.ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT)"
-    )
-    await wa.network.until(lambda: bool(ann.activities), 5)
-    assert [(each.sender, each.state) for each in ann.activities] == [(wa.me.lid, "composing")]
+    group = wa.group("Boat", [ann])
+    ann.shows("composing", group)
+    source = (await client.wait("ChatPresence")).MessageSource
+    assert (source.Chat.User, source.Sender.User) == (group.jid.user, ann.lid.user)
+    for to in (ann.lid, group.jid):
+        for state, media in (("COMPOSING", "TEXT"), ("COMPOSING", "AUDIO"), ("PAUSED", "TEXT")):
+            await client.call(
+                f"client.send_chat_presence(jid('{to.user}', '{to.server}'), "
+                f"{_ENUM}.ChatPresence.CHAT_PRESENCE_{state}, "
+                f"{_ENUM}.ChatPresenceMedia.CHAT_PRESENCE_MEDIA_{media})"
+            )
+    await wa.network.until(lambda: len(ann.activities) == 6, 5)
+    assert [(each.sender, each.chat, each.state) for each in ann.activities] == [
+        (wa.me.lid, chat, state)
+        for chat in (wa.me.lid, group.jid)
+        for state in ("composing", "recording", "paused")
+    ]
 
 
 @pytest.mark.usefixtures("available")
@@ -97,6 +110,9 @@ async def test_pictures_are_looked_at_and_their_change_is_told(wa: WhatsApp, cli
     assert ann.picture.id == picture.ID
     ann.changes_picture(None)
     assert (await client.wait("Picture")).Remove
+    await client.call("client.set_profile_photo(b'another jpeg')")
+    assert wa.me.picture is not None
+    assert wa.me.picture.data == b"another jpeg"
 
 
 async def test_who_has_whatsapp_can_be_asked(wa: WhatsApp, client: NeonizeClient) -> None:
@@ -114,10 +130,24 @@ async def test_privacy_block_list_and_about_are_kept(wa: WhatsApp, client: Neoni
     assert list(wa.me.blocked) == [ann.lid]
     listed = await client.call("client.get_blocklist()")
     assert [each.User for each in listed.JIDs] == [ann.lid.user]
+    await client.call(
+        f"client.update_blocklist(jid('{ann.lid.user}', 'lid'), {_ENUM}.BlocklistAction.UNBLOCK)"
+    )
+    assert list(wa.me.blocked) == []
     await client.call("client.set_status_message('Busy')")
     assert wa.me.about == "Busy"
     settings = await client.call("client.get_privacy_settings()")
     assert settings.GroupAdd == settings.ALL
+    change = f"{_ENUM}.PrivacySettingType.GROUP_ADD, {_ENUM}.PrivacySetting.CONTACTS"
+    with pytest.raises(CallError, match="SetPrivacySettingError"):  # the library misreads its own answer
+        await client.call(f"client.set_privacy_setting({change})")
+    assert wa.me.privacy["groupadd"] == "contacts"
+    settings = await client.call("client.get_privacy_settings()")
+    assert settings.GroupAdd == settings.CONTACTS
+    await client.call("client.set_default_disappearing_timer(7 * 86400 * 10**9)")
+    assert wa.me.default_disappearing == 7 * 86400
+    (status,) = await client.call("client.get_status_privacy()")
+    assert status.IsDefault
 
 
 async def test_a_number_change_keeps_the_chat(wa: WhatsApp, client: NeonizeClient) -> None:

@@ -30,13 +30,14 @@ async def test_a_corrupted_message_is_asked_for_again(
     await client.message("fine again")
 
 
+@pytest.mark.parametrize("by_pn", [False, True])
 async def test_a_corrupted_group_message_is_asked_for_again(
-    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str], by_pn: bool
 ) -> None:
     tolerated += CORRUPTED
     wa, client = shared_wa, shared_client
     ann = wa.person("Ann")
-    group = wa.group("Boat", [ann])
+    group = wa.group("Boat", [ann], by_pn=by_pn)
     await ann.says("fine", group)
     await client.message("fine")
     wa.corrupt(1)
@@ -85,12 +86,13 @@ async def test_a_person_with_a_new_phone_asks_the_client_again(
     await client.message("got it")
 
 
+@pytest.mark.parametrize("by_pn", [False, True])
 async def test_a_person_that_cannot_decrypt_a_group_message_gets_it_anew_alone(
-    shared_wa: WhatsApp, shared_client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient, by_pn: bool
 ) -> None:
     wa, client = shared_wa, shared_client
     ann, ben = wa.person("Ann"), wa.person("Ben")
-    group = wa.group("Boat", [ann, ben])
+    group = wa.group("Boat", [ann, ben], by_pn=by_pn)
     await client.call(f"client.send_message(jid('{group.jid.user}', 'g.us'), 'one')")
     assert ((await ann.receives()).text, (await ben.receives()).text) == ("one", "one")
     ann._sessions.clear()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.message import DecodeError
 
-from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import adv, bundles, business
 from whatsapp_mcp.simulator.binary import Node
@@ -103,7 +103,7 @@ def ask_again(companion: Companion, party: Party, node: Node, why: str) -> None:
     network, message_id = companion.network, node.get("id")
     network.remark("undecryptable", f"{message_id} from {companion.lid} at {party.lid}: {why}")
     to = node.jid("to")
-    in_group = to is not None and to.server == GROUP_SERVER
+    group = network.groups.get(to) if to else None
     bundle = party.bundle()
     retry = {"count": 1, "id": message_id, "t": node.get("t") or network.timestamp(), "v": 1}
     content = [
@@ -112,8 +112,8 @@ def ask_again(companion: Companion, party: Party, node: Node, why: str) -> None:
         Node("keys", {}, bundles.keys(bundle)),
     ]
     attrs = {
-        "from": to if in_group else party.lid,
-        "participant": party.lid if in_group else None,
+        "from": group.jid if group else party.lid,
+        "participant": group.address(party) if group else None,
         "id": message_id,
         "type": "retry",
         "t": network.timestamp(),

@@ -7,7 +7,7 @@ or inline into the notification, and tells the companion by peer message. Newest
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle, islice
 from typing import TYPE_CHECKING, Literal
 
@@ -26,15 +26,13 @@ if TYPE_CHECKING:
 
     Chat = Party | Group
 
-Kind = Literal["initial", "status", "full", "recent", "push_names", "non_blocking", "on_demand"]
+Kind = Literal["initial", "full", "recent", "push_names", "on_demand"]
 
 _SYNC_TYPES: dict[Kind, str] = {
     "initial": "INITIAL_BOOTSTRAP",
-    "status": "INITIAL_STATUS_V3",
     "full": "FULL",
     "recent": "RECENT",
     "push_names": "PUSH_NAME",
-    "non_blocking": "NON_BLOCKING_DATA",
     "on_demand": "ON_DEMAND",
 }
 _CHUNK_MESSAGES = 5000
@@ -116,13 +114,12 @@ class History:
         return chunk
 
     def chunks(self, kind: Kind, size: int = _CHUNK_MESSAGES) -> list[HistorySync.HistorySync]:
-        """The whole past, at most `size` messages in a chunk; other kinds than messages make one chunk."""
-        if kind in ("push_names", "non_blocking", "status"):
-            pages: list[list[Web.WebMessageInfo]] = [[]]
-        else:
-            newest_first = sorted(self._all(), key=lambda info: -info.messageTimestamp)
-            starts = range(0, max(len(newest_first), 1), size)
-            pages = [newest_first[start : start + size] for start in starts]
+        """The whole past, at most `size` messages in a chunk; or everybody's push name, in one."""
+        if kind == "push_names":
+            return [self._push_names()]
+        newest_first = sorted(self._all(), key=lambda info: -info.messageTimestamp)
+        starts = range(0, max(len(newest_first), 1), size)
+        pages = [newest_first[start : start + size] for start in starts]
         return [
             self._chunk(kind, page, order, round(100 * order / len(pages)))
             for order, page in enumerate(pages, 1)
@@ -212,16 +209,9 @@ class History:
     def _chunk(
         self, kind: Kind, messages: list[Web.WebMessageInfo], order: int, progress: int
     ) -> HistorySync.HistorySync:
-        sync_type = HistorySync.HistorySync.HistorySyncType.Value(_SYNC_TYPES[kind])
-        chunk = HistorySync.HistorySync(syncType=sync_type, chunkOrder=order, progress=progress)
-        everybody = {id(party): party for party in self._phone.network.parties.values()}.values()
-        if kind == "push_names":
-            for party in everybody:
-                if party is not self._phone:
-                    chunk.pushnames.add(ID=str(party.pn), pushname=party.name)
-            return chunk
+        chunk = _empty(kind, order, progress)
         if order == 1:
-            for party in everybody:
+            for party in self._everybody():
                 chunk.phoneNumberToLidMappings.add(pnJID=str(party.pn), lidJID=str(party.lid))
         by_chat: dict[str, list[HistorySync.HistorySyncMsg]] = {}
         for number, info in enumerate(messages):
@@ -231,6 +221,16 @@ class History:
             by_chat |= {chat: [] for chat in self._conversations if chat not in by_chat}
         chunk.conversations.extend(self._conversation(*each) for each in by_chat.items())
         return chunk
+
+    def _push_names(self) -> HistorySync.HistorySync:
+        chunk = _empty("push_names", 1, 100)
+        for party in self._everybody():
+            if party is not self._phone:
+                chunk.pushnames.add(ID=str(party.pn), pushname=party.name)
+        return chunk
+
+    def _everybody(self) -> Iterable[Party]:
+        return dict.fromkeys(self._phone.network.parties.values())
 
     def _conversation(
         self, chat: str, messages: list[HistorySync.HistorySyncMsg]
@@ -253,3 +253,8 @@ class History:
             for member in group.parties:
                 told.participant.add(userJID=str(member.jid))
         return told
+
+
+def _empty(kind: Kind, order: int, progress: int) -> HistorySync.HistorySync:
+    sync_type = HistorySync.HistorySync.HistorySyncType.Value(_SYNC_TYPES[kind])
+    return HistorySync.HistorySync(syncType=sync_type, chunkOrder=order, progress=progress)

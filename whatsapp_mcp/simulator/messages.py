@@ -48,7 +48,7 @@ def receipt(sender: Party, message_id: str, kind: str, to: Party, group: Group |
     """Tell every companion of `to` what became of its message; no kind means delivered."""
     attrs = {
         "from": group.jid if group else sender.lid,
-        "participant": sender.lid if group else None,
+        "participant": group.address(sender) if group else None,
         "id": message_id,
         "type": kind or None,
         "t": sender.network.timestamp(),
@@ -66,7 +66,8 @@ def read_on_phone(phone: Phone, received: Received) -> None:
         sender.receipts.append(Receipt(received.id, "read", phone.lid))
         receipt(phone, received.id, "read", sender, group)
     kind = "read" if shown else "read-self"
-    _tell_own(phone, [received.id], kind, received.chat, received.sender if group else None)
+    author = group.address(sender) if group and sender else None
+    _tell_own(phone, [received.id], kind, received.chat, author)
     network.notify()
 
 
