@@ -125,6 +125,7 @@ class Chaos:
         injected, survived: Faults by name.
         heals: By name, the seconds until the link was online again.
         client_ends: When a client process ended, `time.monotonic()`.
+        ends: By name, how many client processes ended between a fault and its healing.
         skipped: Faults that could not be done here, and why.
         failures: Faults after which the link did not come back in time.
     """
@@ -136,6 +137,7 @@ class Chaos:
         self.survived: Counter[str] = Counter()
         self.heals: dict[str, list[float]] = defaultdict(list)
         self.client_ends: list[float] = []
+        self.ends: Counter[str] = Counter()
         self.skipped: dict[str, str] = {}
         self.failures: list[str] = []
 
@@ -149,7 +151,9 @@ class Chaos:
                 bag = list(self._faults)
                 stage.chance.shuffle(bag)
             await stage.some(*_CALM)
-            await self._one(bag.pop())
+            fault, ended = bag.pop(), len(self.client_ends)
+            await self._one(fault)
+            self.ends[fault.name] += len(self.client_ends) - ended
 
     async def watch_clients(self) -> None:
         """Note when a client process ends, until cancelled."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.soak.run import Outcome
-from benchmarks.soak.watch import Holding
 
 _SHOWN: Final = 20
+_EIGHTHS: Final = 8
 PROMISED: Final = {
     "TCP cut": 0.5,
     "kill -9 of the client": 1.0,
@@ -26,13 +27,15 @@ def report(outcome: Outcome) -> str:
 
 def _lines(outcome: Outcome) -> Iterator[str]:
     chaos, verdict = outcome.chaos, outcome.verdict
-    yield f"soak of {outcome.seconds:g} s, seed {outcome.seed}"
+    load = " → ".join(f"{each:.1f}" for each in outcome.load)
+    yield f"soak of {outcome.seconds:g} s, seed {outcome.seed}; load {load} on {os.cpu_count()} cores"
     yield ""
-    yield f"{'fault':<52}{'done':>5}{'survived':>10}{'online after, p50':>19}{'max':>9}  promised"
+    times = f"{'online after, p50':>19}{'max':>9}"
+    yield f"{'fault':<52}{'done':>5}{'survived':>10}{times}{'clients ended':>15}  promised"
     for name in sorted(chaos.injected):
         heals = chaos.heals.get(name, [])
-        times = f"{statistics.median(heals):>17.2f} s{max(heals):>7.2f} s" if heals else ""
-        line = f"{name:<52}{chaos.injected[name]:>5}{chaos.survived[name]:>10}{times}"
+        times = f"{statistics.median(heals):>17.2f} s{max(heals):>7.2f} s" if heals else " " * 28
+        line = f"{name:<52}{chaos.injected[name]:>5}{chaos.survived[name]:>10}{times}{chaos.ends[name]:>15}"
         yield f"{line}  {_kept_promise(heals, PROMISED[name])}" if name in PROMISED else line
     yield f"{'all':<52}{chaos.injected.total():>5}{chaos.survived.total():>10}"
     for name, why in chaos.skipped.items():
@@ -65,15 +68,11 @@ def _kept_promise(heals: list[float], limit: float) -> str:
 
 
 def _growth(outcome: Outcome) -> Iterator[str]:
-    yield f"{'first → last quarter (medians)':<34}{'MB':>16}{'threads':>12}{'files':>12}{'sockets':>12}"
-    for role, (first, last) in outcome.growth.quarters().items():
-        yield _change(role, first, last)
-    for role, (seconds, first, last) in outcome.growth.oldest().items():
-        yield _change(f"{role} that lived {seconds:.0f} s", first, last)
-
-
-def _change(what: str, first: Holding, last: Holding) -> str:
-    return (
-        f"{what:<34}{f'{first.memory:g} → {last.memory:g}':>16}{f'{first.threads} → {last.threads}':>12}"
-        f"{f'{first.files} → {last.files}':>12}{f'{first.sockets} → {last.sockets}':>12}"
-    )
+    yield "the process of each role that lived longest, in eighths of its life (medians)"
+    for life in outcome.growth.oldest():
+        yield f"{life.role}, seen for {life.seconds:.0f} s: grown {life.grown or 'unknown, too short a life'}"
+        parts = life.parts(_EIGHTHS)
+        for name in ("memory", "threads", "files", "sockets"):
+            yield f"{name + (' (MB)' if name == 'memory' else ''):>14}" + "".join(
+                f"{getattr(part, name):>8g}" for part in parts
+            )

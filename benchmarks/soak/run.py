@@ -6,10 +6,12 @@ import logging
 import os
 import random
 import shutil
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +50,8 @@ class Outcome:
     remarks: Counter[str]
     downloads: Counter[str]
     damaged: list[str]
-    unsettled: list[str] = field(default_factory=list[str])
+    unsettled: list[str]
+    load: tuple[float, float]
 
     @property
     def complaints(self) -> list[str]:
@@ -71,6 +74,7 @@ async def soak(
     home.mkdir(mode=0o700)
     (home / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
     account = home / "accounts" / "default"
+    load = os.getloadavg()[0]
     clock = WallClock(folder / "wall-clock")
     with small_disk(account) as disk:
         async with WhatsApp(seed) as wa:
@@ -81,6 +85,7 @@ async def soak(
             stage = Stage(wa, fleet, traffic, random.Random(seed), account, clock, disk)
             chaos, growth = Chaos(stage, faults), Growth()
             unsettled = await _talk(stage, chaos, growth, home, seconds)
+            spoilt = _spoilt(account)
             found = kept_in(home)
             verdict = compare(wa, traffic.spoken, traffic.sent, found, chaos.client_ends)
             remarks = Counter(remark.kind for remark in wa.log)
@@ -98,8 +103,9 @@ async def soak(
         found.gaps,
         remarks,
         traffic.downloads,
-        traffic.damaged,
+        [*traffic.damaged, *spoilt],
         unsettled,
+        (load, os.getloadavg()[0]),
     )
 
 
@@ -155,6 +161,20 @@ async def _settle(stage: Stage, home: Path) -> list[str]:
         f"{len(pending_ids(stage.wa.me.companion))} messages wait on WhatsApp's side, "
         f"{_waiting_sends(home)} sends are on their way"
     ]
+
+
+def _spoilt(account: Path) -> list[str]:
+    """What is wrong with the files of an account whose processes have ended, as sentences."""
+    found: list[str] = []
+    for path in sorted(account.glob("*.db")):
+        with closing(sqlite3.connect(path)) as db:
+            told = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
+        if told != ["ok"]:
+            found.append(f"{path.name} is spoilt: {told}")
+    log = (account / "client.log").read_text(encoding="utf-8", errors="replace")
+    if "malformed" in log:
+        found.append("the client library has found its keys malformed; see client.log")
+    return found
 
 
 def _waiting_sends(home: Path) -> int:

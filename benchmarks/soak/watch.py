@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,12 @@ _PROC: Final = Path("/proc")
 _PAGE_KB: Final = os.sysconf("SC_PAGE_SIZE") // 1024
 SETTLED: Final = 3
 """Looks at a process before its start-up is over and it counts."""
+JUDGED_FROM: Final = 120.0
+"""Seconds that a process must have been seen for before its growth is judged."""
+_MARGINS: Final = {"memory": 4.0, "threads": 2, "files": 2, "sockets": 2}
+"""By how much what a process holds differs from one quarter to another without growing; memory in MB."""
+_NOISE: Final = 0.05
+"""The same, as a part of what it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +87,40 @@ def _state(pid: int) -> str | None:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What one process held over its life, `SETTLED` looks after its start and later."""
+
+    role: str
+    seconds: float
+    held: tuple[Holding, ...]
+
+    def parts(self, count: int) -> list[Holding]:
+        """The medians of so many equal parts of it; of fewer when there were fewer looks."""
+        count = min(count, len(self.held))
+        bounds = [len(self.held) * number // count for number in range(count + 1)]
+        return [_median(self.held[begin:end]) for begin, end in itertools.pairwise(bounds)]
+
+    @property
+    def grown(self) -> str | None:
+        """What grew from the second quarter to the last one, or `nothing`; None for a life too short to tell.
+
+        Caches and pools fill in the first quarter.
+        """
+        if self.seconds < JUDGED_FROM or len(self.held) < 4:
+            return None
+        _, before, _, after = self.parts(4)
+        grown = [
+            f"{name} {getattr(before, name):g} → {getattr(after, name):g}"
+            for name, margin in _MARGINS.items()
+            if getattr(after, name) - getattr(before, name) > max(margin, getattr(before, name) * _NOISE)
+        ]
+        return ", ".join(grown) or "nothing"
+
+
 @dataclass
 class Growth:
-    """Looks at processes by role over time, and how the last quarter compares with the first."""
+    """Looks at processes by role over time."""
 
     looks: list[Look] = field(default_factory=list["Look"])
     _seen: dict[int, int] = field(default_factory=dict[int, int])
@@ -95,37 +134,23 @@ class Growth:
                 if held is not None and self._seen[pid] > SETTLED:
                     self.looks.append(Look(at, role, pid, held))
 
-    def quarters(self) -> dict[str, tuple[Holding, Holding]]:
-        """By role: the medians of the first and of the last quarter of all looks at it."""
-        found: dict[str, tuple[Holding, Holding]] = {}
-        for role in self._roles():
-            held = [look.held for look in self.looks if look.role == role]
-            quarter = len(held) // 4
-            if quarter:
-                found[role] = _median(held[:quarter]), _median(held[-quarter:])
-        return found
-
-    def oldest(self) -> dict[str, tuple[float, Holding, Holding]]:
-        """By role: the process that was seen for longest, for how many seconds, and its first and last state.
+    def oldest(self) -> list[Life]:
+        """By role: the process that was seen for longest.
 
         It has been restarted by no fault, so whatever grows without end grows here.
         """
-        found: dict[str, tuple[float, Holding, Holding]] = {}
-        for role in self._roles():
-            lives: dict[int, list[Look]] = {}
-            for look in self.looks:
-                if look.role == role:
-                    lives.setdefault(look.pid, []).append(look)
-            longest = max(lives.values(), key=lambda life: life[-1].at - life[0].at)
-            held = [look.held for look in longest]
-            found[role] = longest[-1].at - longest[0].at, _median(held[:SETTLED]), _median(held[-SETTLED:])
-        return found
-
-    def _roles(self) -> list[str]:
-        return sorted({look.role for look in self.looks})
+        lives: dict[tuple[str, int], list[Look]] = defaultdict(list)
+        for look in self.looks:
+            lives[look.role, look.pid].append(look)
+        oldest: dict[str, Life] = {}
+        for (role, _), looks in lives.items():
+            seconds = looks[-1].at - looks[0].at
+            if role not in oldest or seconds > oldest[role].seconds:
+                oldest[role] = Life(role, seconds, tuple(look.held for look in looks))
+        return [oldest[role] for role in sorted(oldest)]
 
 
-def _median(held: list[Holding]) -> Holding:
+def _median(held: Sequence[Holding]) -> Holding:
     return Holding(
         round(statistics.median(each.memory for each in held), 1),
         round(statistics.median(each.threads for each in held)),
