@@ -1,0 +1,69 @@
+"""What a soak says of the growth of processes."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.soak.watch import JUDGED_FROM, SETTLED, Growth, Holding, Life, holding
+
+AT_REST = Holding(memory=100.0, threads=8, files=30, sockets=5)
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+
+def life(*held: Holding, seconds: float = JUDGED_FROM) -> Life:
+    return Life("host", seconds, held)
+
+
+def test_what_stays_as_it_is_has_not_grown() -> None:
+    assert life(*[AT_REST] * 8).grown == "nothing"
+
+
+def test_what_fills_at_first_and_what_goes_up_and_down_has_not_grown() -> None:
+    filling = [replace(AT_REST, memory=memory) for memory in (60, 80, 101, 99, 102, 100, 103, 101)]
+    assert life(*filling).grown == "nothing"
+
+
+@pytest.mark.parametrize(("what", "step"), [("memory", 3.0), ("threads", 1), ("files", 1), ("sockets", 1)])
+def test_what_grows_without_end_is_named(what: str, step: float) -> None:
+    growing = [replace(AT_REST, **{what: getattr(AT_REST, what) + step * turn}) for turn in range(8)]
+    assert (life(*growing).grown or "").startswith(f"{what} ")
+
+
+def test_a_short_life_tells_nothing() -> None:
+    growing = [replace(AT_REST, memory=100 + 50 * turn) for turn in range(8)]
+    assert life(*growing, seconds=JUDGED_FROM - 1).grown is None
+
+
+def test_the_longest_life_of_each_role_counts() -> None:
+    growth, own = Growth(), os.getpid()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        for at in range(SETTLED + 5):
+            growth.look(at, {"host": [own, other.pid] if at < SETTLED + 2 else [own]})
+        other.kill()
+    (oldest,) = growth.oldest()
+    assert (oldest.role, oldest.seconds, len(oldest.held)) == ("host", 4, 5)
+
+
+def test_threads_files_and_sockets_of_a_process_are_counted() -> None:
+    before, over = holding(os.getpid()), threading.Event()
+    thread = threading.Thread(target=over.wait)
+    thread.start()
+    with socket.socket():
+        after = holding(os.getpid())
+    over.set()
+    thread.join()
+    assert before is not None
+    assert after is not None
+    assert (after.threads, after.files, after.sockets) == (
+        before.threads + 1,
+        before.files + 1,
+        before.sockets + 1,
+    )
