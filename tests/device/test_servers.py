@@ -227,6 +227,7 @@ async def test_what_the_dead_left_at_the_address_is_no_obstacle(
     async with server() as (devices, _), server() as (others, _):
         assert (await until(devices, ConnectionState.UNLINKED)).hosted_by == os.getpid()
         await until(others, ConnectionState.UNLINKED)
+        assert folder.socket.is_socket()
 
 
 async def test_newcomers_find_the_host_although_its_address_was_taken_away(

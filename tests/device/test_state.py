@@ -202,10 +202,23 @@ def test_only_ends_before_login_lengthen_the_pause() -> None:
     assert pauses[-1] == pytest.approx(0.75 * m.RETRY_CAP)
 
 
+@pytest.mark.parametrize(("ends", "lived"), [(100, 3.0), (5, 0.1)])
+def test_a_client_that_is_killed_now_and_then_is_followed_at_once(ends: int, lived: float) -> None:
+    link = replace(online(), online_at=0.0)
+    now = 0.0
+    for _ in range(ends):
+        now += lived
+        link, _ = step(link, m.Ended(link.generation, "killed"), at(now))
+        assert link.timer == now
+        link, _ = step(link, m.Tick(), at(now))
+        link, _ = step(link, m.Started(link.generation + 1), at(now))
+        link, _ = step(link, m.Online(link.generation), at(now))
+
+
 def test_a_client_that_dies_right_after_each_login_is_not_restarted_without_end() -> None:
     link = online()
     now = 1.0
-    for _ in range(10):
+    for _ in range(12):
         link, _ = step(link, m.Online(link.generation), at(now))
         link, _ = step(link, m.Ended(link.generation, "crashed"), at(now + 0.1))
         assert link.timer is not None

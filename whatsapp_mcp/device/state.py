@@ -56,9 +56,9 @@ QR_GRACE: Final = 5.0
 """Seconds after the last QR code's end in which another may still come."""
 PAIRED_LIMIT: Final = 45.0
 """Seconds from a successful pairing to the first login."""
-STEADY_AFTER: Final = 10.0
+STEADY_AFTER: Final = 3.0
 """Seconds online after which the end of a client is no flapping."""
-FREE_FLAPS: Final = 3
+FREE_FLAPS: Final = 5
 """Ends soon after login that are still answered at once."""
 RETRY_CAP: Final = 60.0
 REFUSED_BASE: Final = 30.0
