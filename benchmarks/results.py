@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from whatsapp_mcp.models import Chat, ChatKind, Message, MessageKind, Page
+from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.text import chats_text, messages_text
+from whatsapp_mcp.server.render.times import stamp
 
 NOW: Final = datetime(2026, 11, 24, 18, 0, tzinfo=UTC)
 TEXTS: Final = (
@@ -76,7 +78,7 @@ def main() -> None:
     """Print both sizes and their ratios."""
     messages = [message(number) for number in range(60)]
     shown = messages[20:40]
-    ours = len(messages_text(Page(tuple(shown)), UTC, header="Messages of Ann Lee"))
+    ours = len(messages_text(messages_data(Page(tuple(shown)), UTC), header="Messages of Ann Lee"))
     plain = sum(len(theirs(item)) for item in shown)
     default = sum(len(theirs(messages[at])) for hit in range(20, 40) for at in (hit - 1, hit, hit + 1))
     print(f"20 messages: ours {ours // 4}, theirs {plain // 4} without context, {default // 4} by default")
@@ -84,7 +86,7 @@ def main() -> None:
         f"  ratio {ours / default:.2f} of the default (limit 0.40), {ours / plain:.2f} without context (0.80)"
     )
     chats = [chat(number) for number in range(50)]
-    ours = len(chats_text(Page(tuple(chats)), UTC, NOW))
+    ours = len(chats_text(chats_data(Page(tuple(chats)), UTC), stamp(NOW, UTC)))
     listed = len(json.dumps([their_chat(item) for item in chats], indent=2))
     print(f"50 chats: ours {ours // 4}, theirs {listed // 4}; ratio {ours / listed:.2f} (limit 0.40)")
 

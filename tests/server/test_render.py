@@ -20,8 +20,9 @@ from whatsapp_mcp.models import (
     Reaction,
     SendStatus,
 )
+from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.text import Detail, chats_text, messages_text
-from whatsapp_mcp.server.render.times import parse, rfc3339, short
+from whatsapp_mcp.server.render.times import parse, rfc3339, short, stamp
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 evil = st.text(max_size=80) | st.lists(
@@ -72,7 +73,8 @@ def test_a_message_is_one_line_inside_the_fence(
     text: str, name: str, detail: Detail, with_chat: bool
 ) -> None:
     page = Page(tuple(message(ref, text, name) for ref in (1, 2, 3)), "next")
-    shown = messages_text(page, UTC, header="Messages", detail=detail, with_chat=with_chat)
+    data = messages_data(page, UTC)
+    shown = messages_text(data, header="Messages", detail=detail, with_chat=with_chat)
     lines = shown.splitlines()
     assert lines[:3] == ["Messages:", "<messages>", "Tue 2026-11-24"]
     assert lines[-2:] == ["</messages>", "More: cursor=next"]
@@ -84,7 +86,7 @@ def test_a_message_is_one_line_inside_the_fence(
 @given(evil, evil)
 def test_a_chat_is_one_line_inside_the_fence(text: str, name: str) -> None:
     chat = Chat("1203@g.us", name, ChatKind.GROUP, 2, NOW, text)
-    shown = chats_text(Page((chat, chat)), UTC, NOW)
+    shown = chats_text(chats_data(Page((chat, chat)), UTC), stamp(NOW, UTC))
     lines = shown.splitlines()
     assert len(lines) == 5
     assert (lines[1], lines[4]) == ("<messages>", "</messages>")

@@ -19,7 +19,7 @@ from whatsapp_mcp.models import (
     SendResult,
 )
 from whatsapp_mcp.server.render.sanitise import clean, clean_line, full_name
-from whatsapp_mcp.server.render.times import rfc3339
+from whatsapp_mcp.server.render.times import rfc3339, stamp
 
 
 class ChatData(TypedDict):
@@ -55,7 +55,7 @@ class MessageData(TypedDict):
     from_me: bool
     kind: str
     text: str
-    timestamp: str | None
+    timestamp: str
     status: NotRequired[str]
     snippet: NotRequired[str]
     media: NotRequired[dict[str, Any]]
@@ -194,7 +194,7 @@ def message_data(message: Message, zone: tzinfo) -> MessageData:
         "from_me": message.from_me,
         "kind": str(message.kind),
         "text": clean(message.text),
-        "timestamp": rfc3339(message.timestamp, zone),
+        "timestamp": stamp(message.timestamp, zone),
     }
     if message.status:
         data["status"] = str(message.status)

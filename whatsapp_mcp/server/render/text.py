@@ -1,5 +1,7 @@
 """Lists as models read them: one line a message or chat, what is common said once, what was cut said.
 
+Made of the structured content, in which text is clean and times are the person's: both say the same.
+
 Messages stand between `<messages>` and `</messages>`. Inside, every line begins with our own ref or date, so
 a text, which never holds a line break here, cannot begin one; and it cannot close the fence.
 """
@@ -7,16 +9,16 @@ a text, which never holds a line break here, cannot begin one; and it cannot clo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from datetime import datetime, tzinfo
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Media, Message, MessageKind, Page, SendStatus
-from whatsapp_mcp.server.render.data import ProfileData
+from whatsapp_mcp.models import Contact, Message, Page, SendStatus
+from whatsapp_mcp.server.render.data import ChatData, ChatsData, MessageData, MessagesData, ProfileData
 from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
-from whatsapp_mcp.server.render.times import local, short_local
+from whatsapp_mcp.server.render.times import DAY, short_stamp, time_of_day
 
 Detail = Literal["concise", "full"]
 FENCE: Final = ("<messages>", "</messages>")
@@ -28,7 +30,7 @@ CHAT_TEXT: Final = 40
 GROUPS_SHOWN: Final = 10
 _JIDS: Final = 512
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_SETTLED: Final = frozenset({SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ})
+_SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
 
 
 def defuse(line: str) -> str:
@@ -59,88 +61,89 @@ def size_text(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1e3))} kB"
 
 
-def media_text(kind: MessageKind, media: Media | None) -> str:
+def media_text(kind: str, media: Mapping[str, Any] | None) -> str:
     """`[image 340 kB]`, `[voice 0:12]`, `[document "plan.pdf" 1.2 MB]`."""
-    words = [kind.value]
+    words = [kind]
     if media:
-        if media.view_once:
+        if "view_once" in media:
             words.append("view-once")
-        if media.file_name:
-            words.append(f'"{defuse(clean_line(media.file_name, 60))}"')
-        if media.duration:
-            words.append(f"{media.duration // 60}:{media.duration % 60:02}")
-        elif media.size:
-            words.append(size_text(media.size))
+        if name := media.get("file_name"):
+            words.append(f'"{defuse(clean_line(name, 60))}"')
+        if duration := media.get("duration"):
+            words.append(f"{duration // 60}:{duration % 60:02}")
+        elif size := media.get("size"):
+            words.append(size_text(size))
     return f"[{' '.join(words)}]"
 
 
-def _body(message: Message, detail: Detail, limit: int) -> str:
+def _body(message: MessageData, detail: Detail, limit: int) -> str:
     """What the message says, on one line."""
-    if message.revoked_at:
+    if "revoked_at" in message:
         return "[deleted]"
     more = ": detail=full" if detail == "concise" else ""
-    if message.kind is MessageKind.TEXT and message.snippet is None:
-        return quoted(message.text, limit, more)
+    kind, snippet = message["kind"], message.get("snippet")
+    if kind == "text" and snippet is None:
+        return quoted(message["text"], limit, more)
     parts: list[str] = []
-    if message.kind is not MessageKind.TEXT:
-        parts.append(media_text(message.kind, message.media))
-    text = message.snippet if message.snippet and detail == "concise" else message.text
+    if kind != "text":
+        parts.append(media_text(kind, message.get("media")))
+    text = snippet if snippet and detail == "concise" else message["text"]
     if text:
         parts.append(quoted(text, limit, more))
-    if message.poll:
+    if poll := message.get("poll"):
         parts.append(
-            "; ".join(
-                f"{defuse(clean_line(option.name, 80))} {len(option.voters)}" for option in message.poll
-            )
+            "; ".join(f"{defuse(clean_line(option['name'], 80))} {len(option['voters'])}" for option in poll)
         )
     return " ".join(parts)
 
 
-def _before(message: Message) -> str:
-    if not message.quote:
+def _before(quote: Mapping[str, Any] | None) -> str:
+    if not quote:
         return ""
-    if message.quote.ref is not None:
-        return f"(re #{message.quote.ref}) "
-    said = quoted(message.quote.text or "", 40)
+    if quote["ref"] is not None:
+        return f"(re {quote['ref']}) "
+    said = quoted(quote["text"], 40)
     return f"(re “{said}”) " if said else "(reply) "
 
 
-def _after(message: Message, detail: Detail) -> str:
+def _after(message: MessageData, detail: Detail) -> str:
     notes: list[str] = []
-    if message.edited_at and not message.revoked_at:
+    if "edited_at" in message and "revoked_at" not in message:
         notes.append("edited")
-    if message.forwarded:
+    if "forwarded" in message:
         notes.append("forwarded")
-    if message.starred and detail == "full":
+    if "starred" in message and detail == "full":
         notes.append("starred")
-    if message.status and (detail == "full" or message.status not in _SETTLED):
-        notes.append(message.status.value)
+    status = message.get("status")
+    if status and (detail == "full" or status not in _SETTLED):
+        notes.append(status)
     text = f" ({', '.join(notes)})" if notes else ""
-    if message.reactions:
-        counted = Counter(clean_line(reaction.emoji, 20) for reaction in message.reactions)
+    if reactions := message.get("reactions"):
         if detail == "full":
-            who = (f"{clean_line(r.emoji, 20)} {clean_name(r.sender_name)}" for r in message.reactions)
+            who = (f"{each['emoji']} {clean_name(each['sender_name'])}" for each in reactions)
             text += f" {{{', '.join(who)}}}"
         else:
+            counted = Counter(each["emoji"] for each in reactions)
             marks = (emoji if count == 1 else f"{emoji}{count}" for emoji, count in counted.items())
             text += f" {{{' '.join(marks)}}}"
     return text
 
 
-def _message_line(message: Message, at: datetime, detail: Detail, limit: int, *, with_chat: bool) -> str:
+def _message_line(message: MessageData, detail: Detail, limit: int, *, with_chat: bool) -> str:
     """`#1042 14:03 Ann: see you at eight`; with the chat where the list mixes chats."""
-    who = "me" if message.from_me else clean_name(message.sender_name or address(message.sender))
+    mine = message["from_me"]
+    who = "me" if mine else clean_name(message["sender_name"] or address(message["sender"]))
     where = ""
     if with_chat:
-        name = clean_name(message.chat_name or address(message.chat))
-        if message.from_me:
+        name = clean_name(message["chat_name"] or address(message["chat"]))
+        if mine:
             where = f" to {name}"
         elif name != who:
             where = f" in {name}"
-    identity = f" [{message.message_id} from {message.sender}]" if detail == "full" else ""
+    identity = f" [{message['message_id']} from {message['sender']}]" if detail == "full" else ""
     return (
-        f"#{message.ref} {at.hour:02}:{at.minute:02} {defuse(who + where)}{identity}: "
-        f"{_before(message)}{_body(message, detail, limit)}{_after(message, detail)}"
+        f"{message['ref']} {time_of_day(message['timestamp'])} {defuse(who + where)}{identity}: "
+        f"{_before(message.get('reply_to'))}{_body(message, detail, limit)}{_after(message, detail)}"
     )
 
 
@@ -149,33 +152,28 @@ def fenced(lines: Iterable[str]) -> str:
     return "\n".join([FENCE[0], *map(defuse, lines), FENCE[1]])
 
 
-def message_lines(messages: Sequence[Message], zone: tzinfo, detail: Detail, *, with_chat: bool) -> list[str]:
+def _message_lines(messages: Sequence[MessageData], detail: Detail, *, with_chat: bool) -> list[str]:
     """The lines of a list, each day said once."""
     lines: list[str] = []
     limit = CONCISE_TEXT if detail == "concise" else max(FULL_TEXT, FULL_PAGE // max(1, len(messages)))
     last_day = None
     for message in messages:
-        at = local(message.timestamp, zone)
-        if (today := at.date()) != last_day:
-            lines.append(f"{_WEEKDAYS[today.weekday()]} {today.isoformat()}")
+        if (today := message["timestamp"][DAY]) != last_day:
+            lines.append(f"{_WEEKDAYS[date.fromisoformat(today).weekday()]} {today}")
             last_day = today
-        lines.append(_message_line(message, at, detail, limit, with_chat=with_chat))
+        lines.append(_message_line(message, detail, limit, with_chat=with_chat))
     return lines
 
 
 def messages_text(
-    page: Page[Message],
-    zone: tzinfo,
-    *,
-    header: str,
-    detail: Detail = "concise",
-    with_chat: bool = False,
+    page: MessagesData, *, header: str, detail: Detail = "concise", with_chat: bool = False
 ) -> str:
     """A page of messages: header, fenced lines, gaps, cursor."""
-    if not page.items:
-        return "\n".join([f"{header}: none.", *page.notes])
-    lines = message_lines(page.items, zone, detail, with_chat=with_chat)
-    return "\n".join([f"{header}:", fenced(lines), *page.notes, *more(page.next_cursor)])
+    notes = page.get("notes", ())
+    if not page["messages"]:
+        return "\n".join([f"{header}: none.", *notes])
+    lines = _message_lines(page["messages"], detail, with_chat=with_chat)
+    return "\n".join([f"{header}:", fenced(lines), *notes, *more(page["next_cursor"])])
 
 
 def more(cursor: str | None) -> list[str]:
@@ -183,44 +181,45 @@ def more(cursor: str | None) -> list[str]:
     return [f"More: cursor={cursor}"] if cursor else []
 
 
-def _chat_line(chat: Chat, zone: tzinfo, today: datetime, detail: Detail, *, unique: bool) -> str:
+def _chat_line(chat: ChatData, today: str, detail: Detail, *, unique: bool) -> str:
     """`Ann Lee +15550001111, 2 unread, 14:03: see you at eight`; jids only where the name is not enough."""
-    label = clean_name(chat.name)
+    name, kind = chat["name"], chat["kind"]
+    label = clean_name(name)
     if detail == "full" or not unique:
-        label += f" ({chat.jid})"
-    elif chat.kind is ChatKind.DIRECT:
-        number = _number(chat.jid)
-        label += f" {number}" if number and number != chat.name else ""
+        label += f" ({chat['jid']})"
+    elif kind == "direct":
+        number = _number(chat["jid"])
+        label += f" {number}" if number and number != name else ""
     else:
-        label += f" ({chat.kind.value})"
+        label += f" ({kind})"
     notes = [label]
-    if chat.unread:
-        notes.append(f"{chat.unread} unread")
-    if chat.pinned and detail == "full":
+    if chat["unread"]:
+        notes.append(f"{chat['unread']} unread")
+    if "pinned" in chat and detail == "full":
         notes.append("pinned")
-    if chat.archived:
+    if "archived" in chat:
         notes.append("archived")
-    if chat.muted_until and detail == "full":
+    if "muted_until" in chat and detail == "full":
         notes.append("muted")
-    if chat.last_message_at:
-        notes.append(short_local(local(chat.last_message_at, zone), today))
+    if chat["last_message_at"]:
+        notes.append(short_stamp(chat["last_message_at"], today))
     line = defuse(", ".join(notes))
-    if chat.last_message:
-        line += f": {defuse(clean_line(chat.last_message, 200 if detail == 'full' else CHAT_TEXT))}"
+    if last := chat.get("last_message"):
+        line += f": {defuse(clean_line(last, 200 if detail == 'full' else CHAT_TEXT))}"
     return line
 
 
-def chats_text(page: Page[Chat], zone: tzinfo, now: datetime, detail: Detail = "concise") -> str:
-    """A page of chats, newest first."""
-    if not page.items:
-        return "\n".join(["Chats: none.", *page.notes])
-    names = Counter(clean_name(chat.name).casefold() for chat in page.items)
-    today = local(now, zone)
+def chats_text(page: ChatsData, today: str, detail: Detail = "concise") -> str:
+    """A page of chats, newest first; `today` is now in RFC 3339, in the person's zone as the chats' times."""
+    chats = page["chats"]
+    if not chats:
+        return "Chats: none."
+    names = Counter(clean_name(chat["name"]).casefold() for chat in chats)
     lines = [
-        _chat_line(chat, zone, today, detail, unique=names[clean_name(chat.name).casefold()] == 1)
-        for chat in page.items
+        _chat_line(chat, today, detail, unique=names[clean_name(chat["name"]).casefold()] == 1)
+        for chat in chats
     ]
-    return "\n".join(["Chats, newest first:", fenced(lines), *page.notes, *more(page.next_cursor)])
+    return "\n".join(["Chats, newest first:", fenced(lines), *more(page["next_cursor"])])
 
 
 def contact_line(contact: Contact) -> str:

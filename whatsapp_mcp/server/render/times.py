@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.zone import SystemZone
 
 _AGE: Final = re.compile(r"(\d{1,4})\s*(m|h|d|w)")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+DAY: Final = slice(10)
+"""Where the day stands in a time in RFC 3339."""
 _UNITS: Final = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -19,34 +22,45 @@ def local(moment: datetime, zone: tzinfo) -> datetime:
     A chat that is muted for ever is muted until the last second of the year 9999, UTC.
     """
     try:
-        return moment.astimezone(zone)
+        # Of the system's zone only the offset at this moment is told: it is asked of the system at once.
+        return moment.astimezone(None if isinstance(zone, SystemZone) else zone)
     except OverflowError:
         return moment.astimezone(UTC)
 
 
+def stamp(moment: datetime, zone: tzinfo) -> str:
+    """`2026-11-24T14:03:05+01:00`, RFC 3339 in the person's zone."""
+    return local(moment, zone).isoformat(timespec="seconds")
+
+
 def rfc3339(moment: datetime | None, zone: tzinfo) -> str | None:
-    """`2026-11-24T14:03:05+01:00`; None stays None."""
-    return None if moment is None else local(moment, zone).isoformat(timespec="seconds")
+    """As `stamp`; None stays None."""
+    return None if moment is None else stamp(moment, zone)
+
+
+def time_of_day(stamped: str) -> str:
+    """`14:03` of a time in RFC 3339."""
+    return stamped[11:16]
 
 
 def clock(moment: datetime, zone: tzinfo) -> str:
     """`14:03`."""
-    then = local(moment, zone)
-    return f"{then.hour:02}:{then.minute:02}"
+    return time_of_day(stamp(moment, zone))
 
 
 def short(moment: datetime, zone: tzinfo, now: datetime) -> str:
     """As short as it stays clear: `14:03` today, `24 Nov 14:03` this year, else `2025-11-24`."""
-    return short_local(local(moment, zone), local(now, zone))
+    return short_stamp(stamp(moment, zone), stamp(now, zone))
 
 
-def short_local(then: datetime, now: datetime) -> str:
-    """As `short`, of times that are in the person's zone already."""
-    if then.date() == now.date():
-        return f"{then.hour:02}:{then.minute:02}"
-    if then.year == now.year:
-        return f"{then.day} {_MONTHS[then.month - 1]} {then.hour:02}:{then.minute:02}"
-    return then.date().isoformat()
+def short_stamp(then: str, now: str) -> str:
+    """As `short`, of times in RFC 3339."""
+    if then[DAY] == now[DAY]:
+        return time_of_day(then)
+    year, month, day = then[DAY].split("-")
+    if year == now[:4]:
+        return f"{int(day)} {_MONTHS[int(month) - 1]} {time_of_day(then)}"
+    return then[DAY]
 
 
 def parse(text: str, zone: tzinfo, now: datetime) -> datetime:

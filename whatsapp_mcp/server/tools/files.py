@@ -77,12 +77,9 @@ async def download_media(call: Call, message: MessageArg) -> Result:
         if jpeg:
             shown = base64.b64encode(jpeg).decode()
             extra = (ImageContent(type="image", data=shown, mime_type="image/jpeg"),)
-    known: dict[str, Any] = {
-        **(media_data(found.media) if found.media else {}),
-        "path": str(path),
-        "size": size,
-    }
-    text = f"#{found.ref} {media_text(found.kind, found.media)} is at {path}."
+    media = media_data(found.media) if found.media else {}
+    known: dict[str, Any] = {**media, "path": str(path), "size": size}
+    text = f"#{found.ref} {media_text(found.kind.value, media)} is at {path}."
     return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
 
 

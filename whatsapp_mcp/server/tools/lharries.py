@@ -28,7 +28,7 @@ from whatsapp_mcp.server.render.data import (
 )
 from whatsapp_mcp.server.render.sanitise import clean_name
 from whatsapp_mcp.server.render.text import chats_text, messages_text
-from whatsapp_mcp.server.render.times import parse_some
+from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools import files, searching, sending
 
@@ -58,6 +58,10 @@ def _without_last(chats: Iterable[Chat]) -> tuple[Chat, ...]:
 def _successful(result: Result) -> Result:
     success = result.data.get("status") != SendStatus.FAILED.value
     return replace(result, data={**result.data, "success": success, "message": result.text})
+
+
+def _shown(data: ChatsData, services: Services) -> Result:
+    return Result(chats_text(data, stamp(services.now(), services.zone), "full"), data)
 
 
 @tool("lharries", name="search_contacts", reads=True, open_world=False)
@@ -100,8 +104,8 @@ async def list_messages(
     shown = _cut(found, limit, page)
     if include_context:
         shown = replace(shown, items=await _around(services, shown.items, context_before, context_after))
-    text = messages_text(shown, services.zone, header="Messages, newest first", with_chat=chat_jid is None)
-    return Result(text, messages_data(shown, services.zone))
+    data = messages_data(shown, services.zone)
+    return Result(messages_text(data, header="Messages, newest first", with_chat=chat_jid is None), data)
 
 
 async def _around(
@@ -133,7 +137,7 @@ async def list_chats(
     shown = _cut(found, limit, page)
     if not include_last_message:
         shown = replace(shown, items=_without_last(shown.items))
-    return Result(chats_text(shown, services.zone, services.now(), "full"), chats_data(shown, services.zone))
+    return _shown(chats_data(shown, services.zone), services)
 
 
 @tool("lharries", name="get_chat", reads=True, open_world=False, result=ChatData)
@@ -143,8 +147,8 @@ async def get_chat(call: Call, chat_jid: str, include_last_message: bool = True)
     chat = await find_known_chat(services, chat_jid)
     if not include_last_message:
         (chat,) = _without_last([chat])
-    text = chats_text(Page((chat,)), services.zone, services.now(), "full")
-    return Result(text, chat_data(chat, services.zone))
+    data = chat_data(chat, services.zone)
+    return replace(_shown(ChatsData(chats=[data], next_cursor=None), services), data=data)
 
 
 @tool("lharries", name="get_direct_chat_by_contact", reads=True, open_world=False, result=ChatData)
@@ -166,7 +170,7 @@ async def get_contact_chats(call: Call, jid: str, limit: int = 20, page: int = 0
     wanted = list(jids)[limit * page : limit * (page + 1)]
     found = [await services.archive.chat(each) for each in wanted]
     shown = Page(tuple(chat for chat in found if chat is not None))
-    return Result(chats_text(shown, services.zone, services.now(), "full"), chats_data(shown, services.zone))
+    return _shown(chats_data(shown, services.zone), services)
 
 
 @tool("lharries", name="get_last_interaction", reads=True, open_world=False, result=MessagesData)
@@ -184,7 +188,8 @@ async def get_last_interaction(call: Call, jid: str) -> Result:
     newest = max(found, key=lambda message: (message.timestamp, message.ref), default=None)
     shown = Page(() if newest is None else (newest,))
     header = f"Last message with {clean_name(chat.name)}"
-    return Result(messages_text(shown, services.zone, header=header), messages_data(shown, services.zone))
+    data = messages_data(shown, services.zone)
+    return Result(messages_text(data, header=header), data)
 
 
 @tool("lharries", name="get_message_context", reads=True, open_world=False, result=MessagesData)

@@ -125,8 +125,8 @@ async def list_calls(call: Call, limit: Limit = 20, cursor: Cursor | None = None
         MessageFilter(kinds=(MessageKind.CALL,)), limit=limit, cursor=cursor
     )
     shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)
-    text = messages_text(shown, services.zone, header="Calls", with_chat=True)
-    return Result(text, messages_data(shown, services.zone))
+    data = messages_data(shown, services.zone)
+    return Result(messages_text(data, header="Calls", with_chat=True), data)
 
 
 @tool("profile", destructive=True, idempotent=True)

@@ -16,7 +16,7 @@ from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
 from whatsapp_mcp.server.render.sanitise import clean_name
 from whatsapp_mcp.server.render.text import chats_text, messages_text
-from whatsapp_mcp.server.render.times import parse_some
+from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ async def list_chats(
         limit=limit,
         cursor=cursor,
     )
-    return Result(chats_text(page, services.zone, services.now(), detail), chats_data(page, services.zone))
+    data = chats_data(page, services.zone)
+    return Result(chats_text(data, stamp(services.now(), services.zone), detail), data)
 
 
 @tool("core", reads=True, open_world=False, result=MessagesData)
@@ -86,8 +87,8 @@ async def list_messages(
     header = "Messages of all chats"
     if jid is not None:
         header = f"Messages of {clean_name(await _name_of(services, jid, page))}"
-    text = messages_text(shown, services.zone, header=header, detail=detail, with_chat=jid is None)
-    return Result(text, messages_data(shown, services.zone))
+    data = messages_data(shown, services.zone)
+    return Result(messages_text(data, header=header, detail=detail, with_chat=jid is None), data)
 
 
 async def _jid_of(services: Services, chat: str) -> str:

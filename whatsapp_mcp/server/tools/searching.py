@@ -76,8 +76,8 @@ async def search_messages(
         zone=services.zone,
     )
     header = f"Messages with “{clean_line(query, 60)}”"
-    text = messages_text(page, services.zone, header=header, detail=detail, with_chat=chat is None)
-    return Result(text, messages_data(page, services.zone))
+    data = messages_data(page, services.zone)
+    return Result(messages_text(data, header=header, detail=detail, with_chat=chat is None), data)
 
 
 @tool("core", reads=True, open_world=False, result=MessagesData)
@@ -94,8 +94,8 @@ async def get_message_context(
     services = await call.services()
     page = await services.archive.context(message, before=before, after=after)
     header = f"Around {message.strip()} in {clean_name(page.items[0].chat_name)}"
-    text = messages_text(page, services.zone, header=header, detail=detail)
-    return Result(text, messages_data(page, services.zone))
+    data = messages_data(page, services.zone)
+    return Result(messages_text(data, header=header, detail=detail), data)
 
 
 @tool("core", reads=True, open_world=False, result=ContactsData)

@@ -16,7 +16,7 @@ from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, ReportData, messages_data, report_data
 from whatsapp_mcp.server.render.sanitise import clean_name
-from whatsapp_mcp.server.render.text import messages_text
+from whatsapp_mcp.server.render.text import messages_text, more
 from whatsapp_mcp.server.render.times import short
 from whatsapp_mcp.server.results import Result
 
@@ -91,11 +91,9 @@ async def wait_for_messages(
     found, after = await _collect(call, services, after, wait, wanted)
     page = Page(tuple(found), f"{_PREFIX}{after}")
     header = "New messages" if found else f"New messages in {wait:.0f} s"
-    return Result(
-        messages_text(page, services.zone, header=header, with_chat=chat is None)
-        + ("" if found else f"\nMore: cursor={page.next_cursor}"),
-        messages_data(page, services.zone),
-    )
+    data = messages_data(page, services.zone)
+    text = messages_text(data, header=header, with_chat=chat is None)
+    return Result(text if found else "\n".join([text, *more(page.next_cursor)]), data)
 
 
 async def _start(services: Services, cursor: str | None, chat: str | None) -> int:
