@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -16,7 +16,7 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import ContactUpdate, GroupUpdate
 from whatsapp_mcp.device.names import AFTER_LOGIN, REFRESH, Names
-from whatsapp_mcp.errors import NotConnected
+from whatsapp_mcp.errors import NotConnected, Rejected
 from whatsapp_mcp.models import Chat, ConnectionState, Page
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.simulator import WhatsApp
@@ -47,11 +47,21 @@ ANN = protobufs.Neonize.Contact(
 )
 
 
+NEWS = protobufs.Neonize.NewsletterMetadata(
+    ID=address("1204", "newsletter"),
+    ThreadMeta=protobufs.Neonize.NewsletterThreadMetadata(
+        Name=protobufs.Neonize.NewsletterText(Text="Harbour news"),
+    ),
+)
+
+
 class Recorder:
     """An archive that keeps the names it is given, and a client that tells them."""
 
     def __init__(self) -> None:
         self.groups: list[GroupUpdate] = []
+        self.channels: dict[str, str] = {}
+        self.refuses_channels = False
         self.contacts: list[ContactUpdate] = []
         self.rounds = 0
         self.fails = False
@@ -64,6 +74,9 @@ class Recorder:
         self.contacts.extend(contacts)
         self.ended()
 
+    async def record_channels(self, names: Mapping[str, str]) -> None:
+        self.channels.update(names)
+
     async def chats(self, limit: int) -> Page[Chat]:
         return Page(())
 
@@ -71,7 +84,13 @@ class Recorder:
         if self.fails:
             self.ended()
             raise NotConnected("The link is down.")
-        return {"get_joined_groups": [encoded(BOAT)], "get_all_contacts": [encoded(ANN)]}[method]
+        if method == "get_subscribed_newsletters" and self.refuses_channels:
+            raise Rejected("WhatsApp refused it (500).")
+        return {
+            "get_joined_groups": [encoded(BOAT)],
+            "get_subscribed_newsletters": [encoded(NEWS)],
+            "get_all_contacts": [encoded(ANN)],
+        }[method]
 
     def ended(self) -> None:
         self.rounds += 1
@@ -96,6 +115,20 @@ async def test_after_a_login_groups_and_contacts_get_their_names() -> None:
         GroupUpdate("1203@g.us", "Boat", "", (("77@lid", "491@s.whatsapp.net", True, False),))
     ]
     assert recorder.contacts == [ContactUpdate("491@s.whatsapp.net", "Ann Byrne", "ann", None)]
+
+
+@pytest.mark.parametrize("refused", [False, True])
+async def test_channels_get_their_names_and_keep_nobody_elses_back(refused: bool) -> None:
+    recorder, clock = Recorder(), FakeClock()
+    recorder.refuses_channels = refused
+    subject = names(recorder, clock)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(subject.run)
+        subject.poke()
+        await anyio.wait_all_tasks_blocked()
+        tasks.cancel_scope.cancel()
+    assert recorder.channels == ({} if refused else {"1204@newsletter": "Harbour news"})
+    assert (len(recorder.groups), recorder.rounds) == (1, 1)
 
 
 async def test_they_are_asked_for_again_every_hour() -> None:

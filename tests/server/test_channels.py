@@ -30,6 +30,18 @@ async def test_a_channel_is_followed_by_its_link_and_left_by_its_name(linked: Li
     assert linked.wa.me.lid not in news.followers
 
 
+async def test_a_channel_that_was_listed_is_called_by_its_name_wherever_it_stands(linked: Linked) -> None:
+    ferry = linked.wa.channel("Ferry times")
+    ferry.followers[linked.wa.me.lid] = "subscriber"
+    ferry.post("The 9:10 is cancelled")
+    await linked.archived(lambda chat: chat.unread, str(ferry.jid))
+    await answer(linked.client, "list_channels")
+    text, _ = await answer(linked.client, "list_chats", kind="channel")
+    assert "\nFerry times (channel)" in text
+    text, _ = await answer(linked.client, "list_messages", kind="text")
+    assert " Ferry times: The 9:10 is cancelled" in text
+
+
 async def test_posts_are_read_page_by_page_and_reacted_to(linked: Linked) -> None:
     tides = linked.wa.channel("Tides")
     numbers = [tides.post(f"High at {hour}").number for hour in (1, 2, 3)]

@@ -11,7 +11,7 @@ are the same chat. Messages are named by ref (`1042`, `"#1042"`) or by WhatsApp'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Literal, Protocol
@@ -256,6 +256,10 @@ class Archive(ReadingArchive, Protocol):
 
     async def record_groups(self, groups: Sequence[GroupUpdate]) -> None:
         """Take over names and participants of groups."""
+        ...
+
+    async def record_channels(self, names: Mapping[str, str]) -> None:
+        """Take over names of channels, by jid."""
         ...
 
     async def record_chat_settings(

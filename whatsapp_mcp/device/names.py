@@ -1,4 +1,4 @@
-"""What the library tells only when asked: names of groups and contacts, and how the phone lists chats."""
+"""What the library tells only when asked: names of groups, channels and contacts; how the phone lists chats."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.interface import ContactUpdate
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.topics.base import jid_text, moment
+from whatsapp_mcp.device.topics.channels import read_channel
 from whatsapp_mcp.device.topics.groups import group_update, read_group
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Chat
@@ -65,6 +66,7 @@ class Names:
             self._wake = anyio.Event()
             pause = _RETRY
             if self._online() and await self._answered(self._ask):
+                await self._answered(self._ask_channels)
                 await self._look_again()
                 pause = REFRESH - sum(AFTER_LOGIN)
 
@@ -89,6 +91,11 @@ class Names:
         groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups", {})]
         await self._archive.record_groups(groups)
         await self._look()
+
+    async def _ask_channels(self) -> None:
+        """Channels too; what goes wrong with them holds nothing else up."""
+        channels = map(read_channel, await self._call("get_subscribed_newsletters", {}))
+        await self._archive.record_channels({each.jid: each.name for each in channels if each.name})
 
     async def _look(self) -> None:
         """Contacts and the list of chats are with the library."""

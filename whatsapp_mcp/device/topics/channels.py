@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from whatsapp_mcp.archive.decode.content import text_of
 from whatsapp_mcp.device.topics.base import Topic, jid_text, read
 from whatsapp_mcp.directory import Channel, ChannelPost
+from whatsapp_mcp.errors import WhatsAppError
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -51,13 +53,19 @@ class Channels(Topic):
 
     async def channels(self) -> tuple[Channel, ...]:
         """See `ChannelOperations.channels`."""
-        return tuple(_channel(answer) for answer in await self.call("get_subscribed_newsletters"))
+        answers = await self.call("get_subscribed_newsletters")
+        return await self._named(*map(read_channel, answers))
+
+    async def _named(self, *channels: Channel) -> tuple[Channel, ...]:
+        """The same channels; the archive learns what those are called."""
+        await self._archive.record_channels({each.jid: each.name for each in channels if each.name})
+        return channels
 
     async def channel(self, jid: str | None = None, invite: str | None = None) -> Channel:
         """See `ChannelOperations.channel`."""
         if invite is not None:
-            return _channel(await self.call("get_newsletter_info_with_invite", {"code": invite}))
-        return _channel(await self.call("get_newsletter_info", {"channel": jid}))
+            return read_channel(await self.call("get_newsletter_info_with_invite", {"code": invite}))
+        return read_channel(await self.call("get_newsletter_info", {"channel": jid}))
 
     async def channel_posts(self, jid: str, count: int, before: int = 0) -> tuple[ChannelPost, ...]:
         """See `ChannelOperations.channel_posts`."""
@@ -67,11 +75,16 @@ class Channels(Topic):
     async def follow_channel(self, jid: str, follow: bool) -> None:
         """See `ChannelOperations.follow_channel`."""
         await self.call("follow_newsletter" if follow else "unfollow_newsletter", {"channel": jid})
+        if follow:
+            with suppress(WhatsAppError):  # it is followed, and named later
+                await self._named(await self.channel(jid))
 
     async def create_channel(self, name: str, description: str = "", photo: str = "") -> Channel:
         """See `ChannelOperations.create_channel`."""
         params = {"name": name, "description": description, "path": photo}
-        return _channel(await self.call("create_newsletter", params))
+        made = read_channel(await self.call("create_newsletter", params))
+        await self._named(made)
+        return made
 
     async def react_in_channel(self, jid: str, number: int, emoji: str) -> None:
         """See `ChannelOperations.react_in_channel`."""
@@ -79,7 +92,8 @@ class Channels(Topic):
         await self.call("newsletter_send_reaction", params)
 
 
-def _channel(answer: str) -> Channel:
+def read_channel(answer: str) -> Channel:
+    """A `neonize.NewsletterMetadata` that the client answered."""
     from whatsapp_mcp.protobufs import Neonize
 
     found = read(Neonize.NewsletterMetadata, answer)
