@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
@@ -36,6 +37,12 @@ class Keys:
     identity: IdentityKeyPair = field(default_factory=IdentityKeyPair.generate)
     signed_prekey: IdentityKeyPair = field(default_factory=IdentityKeyPair.generate)
 
+    @classmethod
+    def seeded(cls, seed: int) -> Keys:
+        """The same for the same seed."""
+        source = random.Random(seed).randbytes
+        return cls(IdentityKeyPair.generate(source), IdentityKeyPair.generate(source))
+
 
 def bare_companion(wa: WhatsApp, keys: Keys | None = None) -> Companion:
     """A companion of the first account that no client stands behind."""
@@ -66,11 +73,15 @@ def logged_in(wa: WhatsApp, keys: Keys | None = None) -> tuple[Companion, Link]:
 
 
 class BareClient:
-    """A client that is no more than stanzas: asks, and talks with its own phone in a Signal session."""
+    """A client that is no more than stanzas: asks, and talks with its own phone in a Signal session.
 
-    def __init__(self, wa: WhatsApp) -> None:
+    Attributes:
+        companion: What the servers know of it.
+    """
+
+    def __init__(self, wa: WhatsApp, keys: Keys | None = None) -> None:
         self.wa = wa
-        self._keys = Keys()
+        self._keys = keys or Keys()
         self.companion, self._link = logged_in(wa, self._keys)
         self._session: Session | None = None
 
@@ -86,6 +97,11 @@ class BareClient:
     def sends(self, node: Node) -> None:
         """Send a stanza that is no query."""
         login.accept(self.companion, node)
+
+    @property
+    def sent(self) -> list[Node]:
+        """Everything that came since the last query."""
+        return self._link.sent
 
     def got(self, tag: str) -> Iterator[Node]:
         """The stanzas of that kind that came since the last query, newest first."""

@@ -8,8 +8,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests.simulator.bare_companion import BareClient, Keys
 from tests.simulator.neonize_client import NeonizeClient, neonize_client
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator import WhatsApp, kinds
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.network import Network
 
 pytestmark = pytest.mark.anyio
 
@@ -58,6 +61,32 @@ async def test_the_same_seed_makes_the_same_people_ids_and_keys() -> None:
                 sent,
                 wa.me.identity,
             ]
+
+    assert await story(5) == await story(5)
+    assert await story(5) != await story(6)
+
+
+async def test_the_same_seed_sends_the_same_bytes_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def now(network: Network) -> float:
+        return 1_750_000_000.0
+
+    monkeypatch.setattr(Network, "now", now)
+
+    async def story(seed: int) -> list[Node]:
+        wa = WhatsApp(seed=seed)
+        ann, bob = wa.person("Ann"), wa.person("Bob")
+        bob.becomes_business("Bob's Boats")
+        client = BareClient(wa, Keys.seeded(1))
+        group = wa.group("Boat", [ann, bob])
+        poll = await ann.says(kinds.poll("When?", ["now", "later"], bytes(32)), group)
+        await bob.votes(poll, "now")
+        await wa.me.says(ann, "from the phone")
+        await wa.me.hand_over()
+        wa.me.app_state.pin(group)
+        await bob.says(wa.media.attach("image", b"a picture"))
+        group.rename("Ship")
+        ann.calls()
+        return client.sent
 
     assert await story(5) == await story(5)
     assert await story(5) != await story(6)

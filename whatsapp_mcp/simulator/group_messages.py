@@ -26,7 +26,7 @@ def post(sender: Party, group: Audience, outgoing: Outgoing) -> None:
     if companions:
         key = group.keys.sender(sender.lid)
         distributions = {each.lid: _distribution(sender, group, each) for each in companions}
-        ciphertext = key.encrypt(pad(outgoing.message.SerializeToString()))
+        ciphertext = key.encrypt(pad(outgoing.message.SerializeToString(), key.random))
         for companion in companions:
             companion.deliver(_stanza(sender, group, outgoing, distributions[companion.lid], ciphertext))
     stanza = Node("message", {"from": group.jid, "participant": sender.lid, "id": outgoing.id})
@@ -40,7 +40,8 @@ def resend(sender: Party, group: Audience, companion: Companion, outgoing: Outgo
     """Encrypt a message anew for a companion, with the sender's key."""
     group.keys.forget(companion.lid)
     distribution = _distribution(sender, group, companion)
-    ciphertext = group.keys.sender(sender.lid).encrypt(pad(outgoing.message.SerializeToString()))
+    key = group.keys.sender(sender.lid)
+    ciphertext = key.encrypt(pad(outgoing.message.SerializeToString(), key.random))
     companion.deliver(_stanza(sender, group, outgoing, distribution, ciphertext))
 
 

@@ -6,11 +6,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, Common
 from whatsapp_mcp.simulator.message_secret import MessageSecret, encrypt_vote
+from whatsapp_mcp.simulator.signal.xeddsa import Random
 
 
 def text(
@@ -98,12 +100,18 @@ def poll(question: str, options: Sequence[str], secret: bytes, selectable: int =
 
 
 def vote(
-    key: Common.MessageKey, author: Jid, secret: bytes, voter: Jid, options: Sequence[str], at: float
+    key: Common.MessageKey,
+    author: Jid,
+    secret: bytes,
+    voter: Jid,
+    options: Sequence[str],
+    at: float,
+    random: Random = os.urandom,
 ) -> E2E.Message:
     """`voter`'s vote in the poll of `author` with that secret. `at` is in seconds."""
     update = E2E.PollUpdateMessage(
         pollCreationMessageKey=key,
-        vote=encrypt_vote(MessageSecret(key.ID, str(author), secret), str(voter), options),
+        vote=encrypt_vote(MessageSecret(key.ID, str(author), secret), str(voter), options, random),
         senderTimestampMS=int(at * 1000),
     )
     return E2E.Message(pollUpdateMessage=update)

@@ -98,6 +98,7 @@ class Server:
     """
 
     def __init__(self, random: Random = os.urandom) -> None:
+        self._random = random
         self._root = xeddsa.generate_private(random)
         self._stranger = xeddsa.generate_private(random)
         self._static = xeddsa.generate_private(random)
@@ -106,9 +107,20 @@ class Server:
 
     def _chain(self, root: bytes) -> bytes:
         valid_from = int(time.time()) - 3600
-        leaf = _certificate(self._intermediate, 2, 1, self._static, valid_from)
-        intermediate = _certificate(root, 1, 0, self._intermediate, valid_from)
+        leaf = self._certificate(self._intermediate, 2, 1, self._static, valid_from)
+        intermediate = self._certificate(root, 1, 0, self._intermediate, valid_from)
         return Cert.CertChain(leaf=leaf, intermediate=intermediate).SerializeToString()
+
+    def _certificate(self, signer: bytes, serial: int, issuer: int, subject: bytes, valid_from: int) -> Any:
+        details = Cert.CertChain.NoiseCertificate.Details(
+            serial=serial,
+            issuerSerial=issuer,
+            key=xeddsa.public_key(subject),
+            notBefore=valid_from,
+            notAfter=valid_from + _CERTIFICATE_LIFE,
+        ).SerializeToString()
+        signature = xeddsa.sign(signer, details, self._random)
+        return Cert.CertChain.NoiseCertificate(details=details, signature=signature)
 
     async def accept(self, socket: WebSocket, faults: Faults) -> NoiseStream:
         """Shake hands with a client.
@@ -129,7 +141,7 @@ class Server:
         state = _Handshake()
         their_ephemeral = hello.clientHello.ephemeral
         state.absorb(their_ephemeral)
-        ephemeral = xeddsa.generate_private()
+        ephemeral = xeddsa.generate_private(self._random)
         ephemeral_public = xeddsa.public_key(ephemeral)
         state.absorb(ephemeral_public)
         state.mix(xeddsa.diffie_hellman(ephemeral, their_ephemeral))
@@ -241,14 +253,3 @@ def _parse(frame: bytes) -> Any:
         return Wa6.HandshakeMessage.FromString(frame)
     except DecodeError as error:
         raise NoiseError("not a handshake message") from error
-
-
-def _certificate(signer: bytes, serial: int, issuer: int, subject: bytes, valid_from: int) -> Any:
-    details = Cert.CertChain.NoiseCertificate.Details(
-        serial=serial,
-        issuerSerial=issuer,
-        key=xeddsa.public_key(subject),
-        notBefore=valid_from,
-        notAfter=valid_from + _CERTIFICATE_LIFE,
-    ).SerializeToString()
-    return Cert.CertChain.NoiseCertificate(details=details, signature=xeddsa.sign(signer, details))

@@ -103,7 +103,7 @@ async def enter_code(phone: Phone, code: str, timeout: float) -> Companion:
     network = phone.network
     await network.until(lambda: phone.pn in network.code_requests, timeout)
     request = network.code_requests[phone.pn]
-    half = adv.LinkCodePhone(phone.identity, code)
+    half = adv.LinkCodePhone(phone.identity, code, network.random(f"pairing code {code}").randbytes)
     children = [
         Node("link_code_pairing_wrapped_primary_ephemeral_pub", {}, half.hello(request.wrapped_ephemeral)),
         Node("primary_identity_pub", {}, phone.identity.public),
@@ -156,6 +156,7 @@ async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> C
         raw_id=phone.raw_id,
         timestamp=network.timestamp(),
         key_index=companion.number,
+        random=network.random(f"companion {phone.pn.user} {companion.number}").randbytes,
     )
     success = Node(
         "pair-success",

@@ -70,10 +70,9 @@ class Person(Party):
         """Vote in a poll, one's own or one from the inbox."""
         said = self.said(poll_id)
         secret = said.message.messageContextInfo.messageSecret
-        now = self.network.now()
-        return await self.says(
-            kinds.vote(said.key, said.author.jid, secret, self.jid, options, now), said.chat
-        )
+        now, random = self.network.now(), self._random.randbytes
+        vote = kinds.vote(said.key, said.author.jid, secret, self.jid, options, now, random)
+        return await self.says(vote, said.chat)
 
     def shows(self, state: State, to: Phone | Group | None = None) -> None:
         """Be seen `composing`, `recording` or `paused` by a phone (the first account) or in a group."""
