@@ -1,4 +1,4 @@
-"""What the library tells only when asked: names of groups, channels and contacts; how the phone lists chats."""
+"""What the library tells only when asked: names of groups, channels, contacts; how the phone lists chats."""
 
 from __future__ import annotations
 
