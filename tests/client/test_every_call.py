@@ -52,20 +52,12 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
     event.Info.MessageSource.Sender.CopyFrom(jid)
     event.Message.conversation = "hello"
     fill(event)
-    patch = Neonize.PatchInfo()
-    fill(patch)
-    key = {"chat": chat, "sender": chat, "id": "3EB0AA"}
     one = {"jid": chat}
     return {
         "me": {},
         "probe": {},
         "send_message": {"to": chat, "message": message},
-        "build_reaction": {**key, "emoji": "👍"},
-        "build_revoke": key,
-        "build_edit": {"chat": chat, "id": "3EB0AA", "message": message},
-        "build_poll": {"question": "When?", "options": ["a", "b"], "multiple": True},
         "build_poll_vote": {"poll": encoded(event.Info), "options": ["a"]},
-        "decrypt_poll_vote": {"event": encoded(event)},
         "mark_read": {"chat": chat, "sender": chat, "ids": ["3EB0AA"], "receipt": "played"},
         "send_chat_presence": {"chat": chat, "state": "recording"},
         "send_presence": {"available": False},
@@ -75,7 +67,6 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "is_on_whatsapp": {"numbers": ["+15550001111"]},
         "get_user_info": {"jids": [chat]},
         "get_profile_picture": {**one, "preview": False},
-        "get_contact": one,
         "get_all_contacts": {},
         "put_contact_name": {**one, "name": "Ann Lee"},
         "get_lid_from_pn": one,
@@ -84,11 +75,7 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "get_blocklist": {},
         "block": one,
         "unblock": one,
-        "get_contact_qr_link": {"revoke": True},
-        "resolve_contact_qr_link": {"code": "ABC"},
-        "resolve_business_message_link": {"code": "ABC"},
         "get_chat_settings": {"chat": chat},
-        "send_app_state": {"patch": encoded(patch)},
         "set_disappearing_timer": {"chat": chat, "seconds": 86400},
         "get_group_info": {"group": group},
         "get_joined_groups": {},
@@ -105,7 +92,6 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "get_group_request_participants": {"group": group},
         "update_group_participants": {"group": group, "members": [chat], "action": "promote"},
         "get_sub_groups": {"community": community},
-        "get_linked_group_participants": {"community": community},
         "link_group": {"community": community, "group": group},
         "unlink_group": {"community": community, "group": group},
         "get_subscribed_newsletters": {},
@@ -115,15 +101,12 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "follow_newsletter": {"channel": channel},
         "unfollow_newsletter": {"channel": channel},
         "create_newsletter": {"name": "News", "path": str(picture)},
-        "newsletter_toggle_mute": {"channel": channel, "on": True},
         "newsletter_send_reaction": {"channel": channel, "server_id": 1, "emoji": "👍"},
         "set_profile_name": {"name": "Me"},
         "set_profile_photo": {"path": str(picture)},
         "set_status_message": {"about": "busy"},
         "get_privacy_settings": {},
         "set_privacy_setting": {"name": "last", "value": "all"},
-        "get_status_privacy": {},
-        "set_default_disappearing_timer": {"seconds": 0},
     }
 
 

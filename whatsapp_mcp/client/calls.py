@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +26,6 @@ from whatsapp_mcp.client.library import (
     ParticipantChange,
     Presence,
     ReceiptType,
-    VoteType,
     set_privacy_setting,
 )
 from whatsapp_mcp.errors import (
@@ -36,7 +34,7 @@ from whatsapp_mcp.errors import (
     Rejected,
     Unsupported,
 )
-from whatsapp_mcp.protobufs import E2E, Common, Neonize
+from whatsapp_mcp.protobufs import E2E, Neonize
 
 logger = logging.getLogger(__name__)
 
@@ -96,23 +94,6 @@ async def _get_profile_picture(client: Any, arguments: Arguments) -> Neonize.Pro
         if "profile picture" in meaning(error).message:
             return None
         raise
-
-
-async def _build_edit(client: Any, arguments: Arguments) -> E2E.Message:
-    """Wraps the new message as WhatsApp's own apps do."""
-    chat, message_id = arguments.text("chat"), arguments.text("id")
-    edit = E2E.ProtocolMessage(
-        key=Common.MessageKey(fromMe=True, ID=message_id, remoteJID=chat),
-        type=E2E.ProtocolMessage.MESSAGE_EDIT,
-        editedMessage=arguments.proto("message", E2E.Message),
-        timestampMS=time.time_ns() // 1_000_000,
-    )
-    return E2E.Message(editedMessage=E2E.FutureProofMessage(message=E2E.Message(protocolMessage=edit)))
-
-
-async def _build_poll(client: Any, arguments: Arguments) -> E2E.Message:
-    kind = VoteType.MULTIPLE if arguments.flag("multiple", False) else VoteType.SINGLE
-    return await client.build_poll_vote_creation(arguments.text("question"), arguments.texts("options"), kind)
 
 
 async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
@@ -179,19 +160,10 @@ CALLS: Final[dict[str, Call]] = {
     "probe": _probe,
     # Messages. `message` is an E2E.Message. `send_message` answers {id, timestamp in s, server_id}.
     "send_message": _send,
-    "build_reaction": lambda c, a: c.build_reaction(
-        a.jid("chat"), a.jid("sender"), a.text("id"), a.text("emoji")
-    ),  # → E2E.Message, as all the build calls
-    "build_revoke": lambda c, a: c.build_revoke(a.jid("chat"), a.jid("sender"), a.text("id")),
-    "build_edit": _build_edit,
-    "build_poll": _build_poll,
     # Sealed under the addresses in `poll`: those that the poll itself used.
     "build_poll_vote": lambda c, a: c.build_poll_vote(
         a.proto("poll", Neonize.MessageInfo), a.texts("options")
-    ),
-    "decrypt_poll_vote": lambda c, a: c.decrypt_poll_vote(
-        a.proto("event", Neonize.Message)
-    ),  # → E2E.PollVoteMessage
+    ),  # → E2E.Message
     "mark_read": lambda c, a: c.mark_read(
         *a.texts("ids"),
         chat=a.jid("chat"),
@@ -214,7 +186,6 @@ CALLS: Final[dict[str, Call]] = {
         *a.jids("jids")
     ),  # → [Neonize.GetUserInfoSingleReturnFunction]
     "get_profile_picture": _get_profile_picture,  # → Neonize.ProfilePictureInfo, or null
-    "get_contact": lambda c, a: c.contact.get_contact(a.jid("jid")),  # → Neonize.ContactInfo
     "get_all_contacts": lambda c, a: c.contact.get_all_contacts(),  # → [Neonize.Contact]
     # The name is this device's own; the phone is not told, and may change it.
     "put_contact_name": lambda c, a: c.contact.put_contact_name(
@@ -226,12 +197,8 @@ CALLS: Final[dict[str, Call]] = {
     "get_blocklist": lambda c, a: c.get_blocklist(),  # → Neonize.Blocklist
     "block": lambda c, a: c.update_blocklist(a.jid("jid"), BlocklistAction.BLOCK),
     "unblock": lambda c, a: c.update_blocklist(a.jid("jid"), BlocklistAction.UNBLOCK),
-    "get_contact_qr_link": lambda c, a: c.get_contact_qr_link(a.flag("revoke", False)),
-    "resolve_contact_qr_link": lambda c, a: c.resolve_contact_qr_link(a.text("code")),
-    "resolve_business_message_link": lambda c, a: c.resolve_business_message_link(a.text("code")),
-    # Chats. `send_app_state` takes what the phone would sync: archive, pin, mute, star, label, delete.
+    # Chats.
     "get_chat_settings": lambda c, a: c.chat_settings.get_chat_settings(a.jid("chat")),
-    "send_app_state": lambda c, a: c.send_app_state(a.proto("patch", Neonize.PatchInfo)),
     "set_disappearing_timer": lambda c, a: c.set_disappearing_timer(
         a.jid("chat"), a.integer("seconds") * _NANOSECONDS
     ),
@@ -255,7 +222,6 @@ CALLS: Final[dict[str, Call]] = {
         _choice(a, "action", {change.value: change for change in ParticipantChange}),
     ),  # → [Neonize.GroupParticipant], Error set on those that were refused
     "get_sub_groups": lambda c, a: c.get_sub_groups(a.jid("community")),
-    "get_linked_group_participants": lambda c, a: c.get_linked_group_participants(a.jid("community")),
     "link_group": lambda c, a: c.link_group(a.jid("community"), a.jid("group")),
     "unlink_group": lambda c, a: c.unlink_group(a.jid("community"), a.jid("group")),
     # Channels. → Neonize.NewsletterMetadata, Neonize.NewsletterMessage.
@@ -268,7 +234,6 @@ CALLS: Final[dict[str, Call]] = {
     "follow_newsletter": lambda c, a: c.follow_newsletter(a.jid("channel")),
     "unfollow_newsletter": lambda c, a: c.unfollow_newsletter(a.jid("channel")),
     "create_newsletter": _create_newsletter,
-    "newsletter_toggle_mute": lambda c, a: c.newsletter_toggle_mute(a.jid("channel"), a.flag("on")),
     "newsletter_send_reaction": lambda c, a: c.newsletter_send_reaction(
         a.jid("channel"), a.integer("server_id"), a.text("emoji"), a.text("id", "")
     ),
@@ -278,10 +243,6 @@ CALLS: Final[dict[str, Call]] = {
     "set_status_message": lambda c, a: c.set_status_message(a.text("about")),
     "get_privacy_settings": lambda c, a: c.get_privacy_settings(),  # → Neonize.PrivacySettings
     "set_privacy_setting": _set_privacy_setting,
-    "get_status_privacy": lambda c, a: c.get_status_privacy(),
-    "set_default_disappearing_timer": lambda c, a: c.set_default_disappearing_timer(
-        a.integer("seconds") * _NANOSECONDS
-    ),
 }
 
 

@@ -19,7 +19,7 @@ if sys.platform != "win32":
     # Brings the libmagic that neonize imports, for systems that have none; must come first.
     import pylibmagic  # pyright: ignore[reportUnusedImport] # noqa: F401
 
-from neonize._binder import consume_bytes_struct, gocode
+from neonize._binder import gocode
 from neonize.aioze import client as neonize_client
 from neonize.aioze.client import NewAClient
 from neonize.events import INT_TO_EVENT
@@ -34,7 +34,6 @@ from neonize.utils.enum import (
     ParticipantChange,
     Presence,
     ReceiptType,
-    VoteType,
 )
 
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
@@ -51,14 +50,10 @@ __all__ = [
     "ParticipantChange",
     "Presence",
     "ReceiptType",
-    "VoteType",
     "set_privacy_setting",
 ]
 
 VERSION = version("neonize")
-
-# Forgotten in neonize's list of functions whose answer is copied and freed.
-gocode.DecryptPollVote.errcheck = consume_bytes_struct
 
 _UNSTORED_SECRET = b"Failed to store message secret key for outgoing message"
 _take_log_entry: Callable[[int, int], None] = neonize_client.log_whatsmeow
