@@ -59,10 +59,8 @@ def client_events(generation: st.SearchStrategy[int]) -> st.SearchStrategy[m.Eve
 OUTSIDE = st.one_of(
     st.just(m.Tick()),
     st.just(m.LinkAsked()),
-    st.just(m.LinkAbandoned("given up")),
     st.just(m.Unlinked("by us")),
     st.just(m.ReconnectAsked()),
-    st.just(m.StartFailed("no memory")),
 )
 
 

@@ -25,13 +25,6 @@ class LinkAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkAbandoned:
-    """Linking cannot go on."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Unlinked:
     """The person logged this companion out from here."""
 
@@ -48,13 +41,6 @@ class Started:
     """The loop has started the client `generation`."""
 
     generation: int
-
-
-@dataclass(frozen=True, slots=True)
-class StartFailed:
-    """The client process could not be started."""
-
-    reason: str
 
 
 # Events of a client; each carries its generation.
@@ -157,14 +143,4 @@ class Ended(ClientEvent):
     reason: str
 
 
-Event = (
-    Opened
-    | Tick
-    | LinkAsked
-    | LinkAbandoned
-    | Unlinked
-    | ReconnectAsked
-    | Started
-    | StartFailed
-    | ClientEvent
-)
+Event = Opened | Tick | LinkAsked | Unlinked | ReconnectAsked | Started | ClientEvent

@@ -23,7 +23,6 @@ from whatsapp_mcp.device.events import (
     Doubtful,
     Ended,
     Event,
-    LinkAbandoned,
     LinkAsked,
     LoggedOut,
     Online,
@@ -35,7 +34,6 @@ from whatsapp_mcp.device.events import (
     Refused,
     Replaced,
     Started,
-    StartFailed,
     Stuck,
     Tick,
     Unlinked,
@@ -142,12 +140,8 @@ def step(link: Link, event: Event, moment: Moment) -> Step:
             return _passed(link, moment) if _is_due(link, moment) else (link, ())
         case Started(generation):
             return _started(link, generation, moment), ()
-        case StartFailed(reason):
-            return _ended(link, reason, moment)
         case LinkAsked():
             return _link_asked(link, moment)
-        case LinkAbandoned(reason) if link.state is S.LINKING:
-            return _rest(link, S.UNLINKED, reason, moment, forget=True)
         case Unlinked(reason):
             return _rest(link, S.UNLINKED, reason, moment, forget=True)
         case ReconnectAsked() if link.linked:
@@ -287,7 +281,7 @@ def _pause(link: Link, moment: Moment) -> float:
 
 
 def _start(link: Link, state: S, reason: str | None, moment: Moment) -> Step:
-    """Ask for a new client; `Started` or `StartFailed` follows, the timer stands in if neither does."""
+    """Ask for a new client; `Started` follows, and the timer stands in if it does not."""
     fresh = replace(link, running=False, online_at=None, stuck=None, probing=False, until=None)
     return _enter(fresh, state, reason, moment, wait=CONNECT_LIMIT), (Effect.START,)
 
