@@ -8,7 +8,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter
+from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter, meant
 from whatsapp_mcp.archive.people import distance, rank_name
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import ChatKind, MessageKind
@@ -53,7 +53,7 @@ async def fill(archive: Archive) -> None:
         ("muller ana", [(ANA, "words")]),
         ("mueller ana", [(ANA, "similar")]),
         ("muler", [(ANA, "similar")]),
-        ("bob", [(BOB, "name")]),
+        ("bob", [(BOB, "own_name")]),
         ("5550000001", [(ANA, "contains")]),
         ("nobody at all", []),
         ("", []),
@@ -72,7 +72,7 @@ async def test_a_text_is_resolved_to_the_chats_it_may_mean(
     [
         ("ana muller", ANA),
         ("Ana's birthday", GROUP),
-        ("bob", BOB),
+        ("bob", None),
         ("ana", None),
         ("annie", None),
         ("+15550000001", None),
@@ -81,7 +81,7 @@ async def test_a_text_is_resolved_to_the_chats_it_may_mean(
         ("anabel", None),
     ],
 )
-async def test_the_only_chat_that_is_shown_under_a_name_is_found_by_the_whole_of_it(
+async def test_the_only_chat_that_the_owner_knows_under_a_name_is_found_by_the_whole_of_it(
     archive: Archive, name: str, shown: str | None
 ) -> None:
     await fill(archive)
@@ -92,8 +92,28 @@ async def test_the_only_chat_that_is_shown_under_a_name_is_found_by_the_whole_of
 
 async def test_a_name_that_two_chats_are_shown_under_means_none_of_them(archive: Archive) -> None:
     await fill(archive)
+    await archive.record_contacts([ContactUpdate(BOB, saved_name="Bob")])
+    assert await archive.chat_shown_as("Bob") is not None
     await archive.record_groups([GroupUpdate(GROUP, "Bob")])
     assert await archive.chat_shown_as("Bob") is None
+
+
+async def test_a_name_that_somebody_gave_themselves_is_no_better_than_a_word_of_a_saved_one(
+    archive: Archive,
+) -> None:
+    stranger = "15550000077@s.whatsapp.net"
+    await fill(archive)
+    await archive.record_contacts(
+        [ContactUpdate(stranger, push_name="Ana"), ContactUpdate(BOB, saved_name="Ana Bo")]
+    )
+    found = await archive.resolve_chat("~Ana")
+    assert [(one.chat.jid, one.matched) for one in meant(found)] == [
+        (stranger, "own_name"),
+        (BOB, "words"),
+        (ANA, "words"),
+    ]
+    await archive.record_contacts([ContactUpdate(stranger, saved_name="Ana")])
+    assert [one.chat.jid for one in meant(await archive.resolve_chat("ana"))] == [stranger]
 
 
 async def test_a_number_never_seen_gives_an_empty_chat_with_the_number_as_its_name(archive: Archive) -> None:
@@ -254,14 +274,9 @@ async def test_a_limit_out_of_range_is_refused(archive: Archive, limit: int) -> 
 
 def test_names_are_ranked_exact_words_beginning_inside_typo() -> None:
     names = "ana muller\nmaria"
-    assert [rank_name(text, names) for text in ("maria", "muller", "ana m", "ulle", "mulelr", "xyz")] == [
-        0,
-        1,
-        2,
-        3,
-        4,
-        None,
-    ]
+    texts = ("ana muller", "maria", "muller", "ana m", "ulle", "mulelr", "xyz")
+    assert [rank_name(text, names, saved=True) for text in texts] == [0, 1, 2, 3, 4, 5, None]
+    assert [rank_name(text, names, saved=False) for text in texts] == [1, 1, 2, 3, 4, 5, None]
 
 
 @pytest.mark.parametrize(

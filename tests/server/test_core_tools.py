@@ -12,7 +12,7 @@ from mcp.types import CallToolResult
 
 from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, ContactUpdate
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode, SendResult, SendStatus
 from whatsapp_mcp.policy import Policy
@@ -168,6 +168,20 @@ async def test_an_ambiguous_name_is_refused_with_the_candidates(client: Client, 
     error = await refusal(client, "send_message", chat="Ann", text="hi")
     assert error["code"] == "AMBIGUOUS_CHAT"
     assert sorted(error["candidates"]) == ["Ann Lee (+15550002222)", "Ann May (+15550003333)"]
+    assert device.sends == []
+
+
+async def test_no_stranger_takes_over_a_name_by_calling_themselves_so(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    stranger = "15550009999@s.whatsapp.net"
+    await archive.record_contacts(
+        [ContactUpdate(BOB, saved_name="Bob Baker"), ContactUpdate(stranger, push_name="Bob")]
+    )
+    for tool, arguments in (("send_message", {"text": "hi"}), ("wait_for_messages", {"wait": 0})):
+        error = await refusal(client, tool, chat="Bob", **arguments)
+        assert error["code"] == "AMBIGUOUS_CHAT"
+        assert len(error["candidates"]) == 2
     assert device.sends == []
 
 

@@ -23,6 +23,7 @@ from whatsapp_mcp.archive.records import (
     MessageFilter,
     OutboxEntry,
     Statistics,
+    meant,
 )
 from whatsapp_mcp.archive.sqlite import open_archive
 
@@ -46,5 +47,6 @@ __all__ = [
     "ReadingArchive",
     "Statistics",
     "export",
+    "meant",
     "open_archive",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from whatsapp_mcp.archive import cursor, queries, rows
 from whatsapp_mcp.archive.normalise import fold
@@ -15,34 +15,40 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
 from whatsapp_mcp.models import Chat, Contact, Page
 
-Match = Literal["jid", "number", "name", "words", "prefix", "contains", "similar"]
-_RANKS: Final[tuple[Match, ...]] = ("name", "words", "prefix", "contains", "similar")
+_RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "similar")
 _WORDS: Final = re.compile(r"[\w'’]+")
-_NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0) FROM contacts AS s
- LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {people}
- UNION ALL SELECT 1, c.id, c.name_norm, c.last_id FROM chats AS c WHERE c.contact_id IS NULL {chats}"""
+_NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0), s.saved_name IS NOT NULL
+ FROM contacts AS s LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {people}
+ UNION ALL SELECT 1, c.id, c.name_norm, c.last_id, 1 FROM chats AS c WHERE c.contact_id IS NULL {chats}"""
 
 _SHOWN: Final = f"""{rows.CHAT_SELECT} WHERE c.id IN (
  SELECT id FROM chats INDEXED BY chats_name WHERE name_norm = ?1 AND contact_id IS NULL
  UNION ALL SELECT d.id FROM contacts AS s JOIN chats AS d ON d.contact_id = s.id WHERE s.id != 0
+ AND s.saved_name IS NOT NULL
  AND (s.name_norm = ?1 OR s.name_norm >= ?1 || char(10) AND s.name_norm < ?1 || char(11))) LIMIT 2"""  # noqa: S608
-"""Chats shown under a folded name, which is the first line of a contact's names."""
+"""Chats that the owner knows under a folded name, which is the first line of a contact's names."""
 
 
-def rank_name(wanted: str, names: str) -> int | None:
-    """How well a folded text meets names (one a line), as an index of the ways to match from `name` on."""
+def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
+    """How well a folded text meets names, as an index of the ways to match from `name` on.
+
+    Args:
+        wanted: The text.
+        names: One a line.
+        saved: Whether the owner gave the first of them; else all are what people call themselves.
+    """
     lines = names.split("\n")
     if wanted in lines:
-        return 0
+        return 0 if saved and wanted == lines[0] else 1
     words = wanted.split()
     if words and any(set(words) <= set(_WORDS.findall(line)) for line in lines):
-        return 1
-    if any(line.startswith(wanted) for line in lines):
         return 2
-    if words and all(any(word in line for line in lines) for word in words):
+    if any(line.startswith(wanted) for line in lines):
         return 3
-    if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
+    if words and all(any(word in line for line in lines) for word in words):
         return 4
+    if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
+        return 5
     return None
 
 
@@ -94,8 +100,8 @@ def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int
 def _ranked(wanted: str, candidates: list[Any]) -> list[tuple[int, int, int, int]]:
     return [
         (rank, -last_id, table, number)
-        for table, number, names, last_id in candidates
-        if (rank := rank_name(wanted, names)) is not None
+        for table, number, names, last_id, saved in candidates
+        if (rank := rank_name(wanted, names, saved=bool(saved))) is not None
     ]
 
 
@@ -110,7 +116,7 @@ def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
 
 def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidate, ...]:
     """See `ReadingArchive.resolve_chat`."""
-    text = text.strip().removeprefix("@")
+    text = text.strip().lstrip("@~")
     if looks_like_jid(text):
         return (ChatCandidate(_chat_of(db, str(Jid.parse(text).bare)), "jid"),)
     found: list[ChatCandidate] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
@@ -115,13 +116,36 @@ EVERYTHING: Final = MessageFilter()
 class ChatCandidate:
     """A chat that a text may mean, and why.
 
-    `jid` and `number` are certain; `name` is the whole of a name, `words` are whole words of it, `prefix` is
-    its beginning, `contains` any part of it, `similar` has typing slips.
+    `jid` and `number` are certain; `name` is the whole of the name that the owner gave, or that a group or
+    channel has; `own_name` the whole of one that people gave themselves, so anybody may take it; `words` are
+    whole words of any, `prefix` is its beginning, `contains` any part of it, `similar` has typing slips.
     The chat of a known contact with whom nothing was said yet is a candidate too.
     """
 
     chat: Chat
-    matched: Literal["jid", "number", "name", "words", "prefix", "contains", "similar"]
+    matched: Literal["jid", "number", "name", "own_name", "words", "prefix", "contains", "similar"]
+
+
+_CERTAINTY: Final = {
+    "jid": 0,
+    "number": 0,
+    "name": 1,
+    "own_name": 2,
+    "words": 2,
+    "prefix": 3,
+    "contains": 4,
+    "similar": 5,
+}
+
+
+def meant(candidates: Iterable[ChatCandidate]) -> tuple[ChatCandidate, ...]:
+    """Those of the candidates for a text that it meets best; more than one when it is unclear.
+
+    A name that people gave themselves is worth no more than a word of one that the owner gave.
+    """
+    found = tuple(candidates)
+    best = min((_CERTAINTY[one.matched] for one in found), default=None)
+    return tuple(one for one in found if _CERTAINTY[one.matched] == best)
 
 
 @dataclass(frozen=True, slots=True)

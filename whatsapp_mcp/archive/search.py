@@ -14,9 +14,7 @@ from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
 from whatsapp_mcp.archive.facts import UNREAD_SQL, Flag
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.query import HAS, Query, Term, parse
-from whatsapp_mcp.archive.records import (
-    MessageFilter,
-)
+from whatsapp_mcp.archive.records import MessageFilter, meant
 from whatsapp_mcp.models import Message, Page
 
 RELEVANCE_CANDIDATES: Final = 5_000
@@ -127,8 +125,7 @@ def _senders(db: sqlite3.Connection, name: str) -> list[int]:
 
 
 def _chats(db: sqlite3.Connection, name: str) -> list[int]:
-    found = people.resolve(db, name, 8)
-    best = [one for one in found if one.matched == found[0].matched]
+    best = meant(people.resolve(db, name, 8))
     return [number for one in best if (number := queries.chat_id(db, one.chat.jid)) is not None]
 
 

@@ -37,7 +37,7 @@ from whatsapp_mcp.archive.query import day
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.report import print_error, rfc3339
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.errors import AmbiguousChat, Busy, ChatNotFound, InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 
 T = TypeVar("T")
 
@@ -210,17 +210,9 @@ async def _resolve(archive: ReadingArchive, text: str) -> str:
     Raises:
         AmbiguousChat, ChatNotFound: It means several, or none.
     """
-    found = await archive.resolve_chat(text)
-    if not found:
-        raise ChatNotFound(f"There is no chat {text!r}.", "Give its number, jid or name.")
-    best, *others = found
-    sure = best.matched in ("jid", "number") or [one.matched for one in found].count("name") == 1
-    if others and not sure:
-        raise AmbiguousChat(
-            f"{text!r} may be several chats.",
-            candidates=[f"{one.chat.name} ({one.chat.jid})" for one in found],
-        )
-    return best.chat.jid
+    from whatsapp_mcp.server.arguments import choose
+
+    return choose(await archive.resolve_chat(text), text).jid
 
 
 def _loaded() -> settings.Settings:

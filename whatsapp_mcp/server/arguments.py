@@ -86,20 +86,25 @@ def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = 
 
     Raises:
         ChatNotFound: Nothing matches; what is similar is offered.
-        AmbiguousChat: More than one may be meant.
+        AmbiguousChat: More than one may be meant, or a part of one name.
     """
-    labels = tuple(_label(candidate.chat) for candidate in candidates)
-    near = [candidate for candidate in candidates if candidate.matched != "similar"]
+    from whatsapp_mcp.archive import meant
+
+    near = meant(candidate for candidate in candidates if candidate.matched != "similar")
     if not near:
-        raise ChatNotFound(f"No chat matches {text!r}.", candidates=labels)
-    if near[0].matched in {"jid", "number"}:
-        return near[0].chat
-    named = [candidate for candidate in near if candidate.matched == "name"]
-    meant = named or [candidate for candidate in near if candidate.matched == "words"] or near
-    if len(meant) == 1 and (named or reading or _first_words(meant[0], text)):
-        return meant[0].chat
-    what = "One chat may be meant" if len(meant) == 1 else f"{len(meant)} chats may be meant"
-    raise AmbiguousChat(f"{what} by {text!r}.", candidates=tuple(_label(one.chat) for one in meant))
+        raise ChatNotFound(f"No chat matches {text!r}.", candidates=[_label(one.chat) for one in candidates])
+    first, *others = near
+    sure = first.matched not in {"words", "prefix", "contains"} or _first_words(first, text)
+    if not others and (sure or reading):
+        return first.chat
+    offered = [_label(one.chat) for one in near]
+    if others:
+        raise AmbiguousChat(f"{len(near)} chats may be meant by {text!r}.", candidates=offered)
+    raise AmbiguousChat(
+        f"{text!r} is only a part of a name.",
+        "If this one is meant, call again with the whole name.",
+        candidates=offered,
+    )
 
 
 def is_ref(text: str) -> bool:
