@@ -189,7 +189,7 @@ class ReadingArchive(Protocol):
         ...
 
     async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
-        """The change that accepted the newest send since a time, to the chat if one is given; None: no send."""
+        """The change that accepted the newest send since a time, to this chat if one is given; else None."""
         ...
 
     async def changes(self, after: int, *, limit: int = 100) -> tuple[Change, ...]:
