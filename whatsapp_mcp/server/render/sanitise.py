@@ -65,9 +65,21 @@ def _harmless(text: str) -> bool:
     return text.isprintable() and (text.isascii() or _HIDING.search(text) is None)
 
 
+def defuse(line: str) -> str:
+    """A clean line that can neither open nor close the fence around the words of others."""
+    if "messages" not in line:
+        return line
+    return line.replace("<messages", "‹messages").replace("</messages", "‹/messages")
+
+
 def clean_line(text: str, limit: int | None = None) -> str:
-    """Cleaned text on one line, cut to `limit` characters; line breaks are shown as ` ⏎ `."""
-    line = clean(text)
+    """Cleaned text on one line, cut to `limit` characters."""
+    return one_line(clean(text), limit)
+
+
+def one_line(text: str, limit: int | None = None) -> str:
+    """Clean text on one line, cut to `limit` characters; line breaks are shown as ` ⏎ `."""
+    line = text
     if "\n" in line or "\t" in line or "  " in line or line != line.strip():
         lines = [" ".join(part.split()) for part in line.split("\n")]
         line = LINE_MARK.join(part for part in lines if part)
@@ -89,5 +101,5 @@ def clean_name(name: str, limit: int = 48) -> str:
     `:` ends the name in a message's line and `me` is the person whose account it is, so neither may come from
     outside.
     """
-    line = clean_line(name, limit).replace(":", "꞉").replace("#", "＃").strip()
+    line = defuse(clean_line(name, limit)).replace(":", "꞉").replace("#", "＃").strip()
     return f"“{line}”" if line.casefold() in {"me", "you", ""} else line

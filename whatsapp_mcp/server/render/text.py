@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, Message, Page, SendStatus
 from whatsapp_mcp.server.render.data import ChatData, ChatsData, MessageData, MessagesData, ProfileData
-from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
+from whatsapp_mcp.server.render.sanitise import clean, clean_line, clean_name, defuse, one_line
 from whatsapp_mcp.server.render.times import DAY, short_stamp, time_of_day
 
 Detail = Literal["concise", "full"]
@@ -33,16 +33,14 @@ _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
 
 
-def defuse(line: str) -> str:
-    """A cleaned line that cannot close the fence around it."""
-    if "messages" not in line:
-        return line
-    return line.replace("<messages", "‹messages").replace("</messages", "‹/messages")
+def quoted(text: str, limit: int) -> str:
+    """Somebody's words on one line; what was cut is counted."""
+    return _told(clean(text), limit)
 
 
-def quoted(text: str, limit: int, more: str = "") -> str:
-    """Somebody's words on one line; what was cut is counted, with `more` on how to see it."""
-    line = defuse(clean_line(text))
+def _told(text: str, limit: int, more: str = "") -> str:
+    """As `quoted`, of clean text; `more` says how to see what was cut."""
+    line = one_line(text)
     return line if len(line) <= limit else f"{line[:limit]}… (+{len(line) - limit} characters{more})"
 
 
@@ -68,7 +66,7 @@ def media_text(kind: str, media: Mapping[str, Any] | None) -> str:
         if "view_once" in media:
             words.append("view-once")
         if name := media.get("file_name"):
-            words.append(f'"{defuse(clean_line(name, 60))}"')
+            words.append(f'"{defuse(one_line(name, 60))}"')
         if duration := media.get("duration"):
             words.append(f"{duration // 60}:{duration % 60:02}")
         elif size := media.get("size"):
@@ -83,17 +81,15 @@ def _body(message: MessageData, detail: Detail, limit: int) -> str:
     more = ": detail=full" if detail == "concise" else ""
     kind, snippet = message["kind"], message.get("snippet")
     if kind == "text" and snippet is None:
-        return quoted(message["text"], limit, more)
+        return _told(message["text"], limit, more)
     parts: list[str] = []
     if kind != "text":
         parts.append(media_text(kind, message.get("media")))
     text = snippet if snippet and detail == "concise" else message["text"]
     if text:
-        parts.append(quoted(text, limit, more))
+        parts.append(_told(text, limit, more))
     if poll := message.get("poll"):
-        parts.append(
-            "; ".join(f"{defuse(clean_line(option['name'], 80))} {len(option['voters'])}" for option in poll)
-        )
+        parts.append("; ".join(f"{one_line(option['name'], 80)} {len(option['voters'])}" for option in poll))
     return " ".join(parts)
 
 
@@ -102,7 +98,7 @@ def _before(quote: Mapping[str, Any] | None) -> str:
         return ""
     if quote["ref"] is not None:
         return f"(re {quote['ref']}) "
-    said = quoted(quote["text"], 40)
+    said = _told(quote["text"], 40)
     return f"(re “{said}”) " if said else "(reply) "
 
 
@@ -142,7 +138,7 @@ def _message_line(message: MessageData, detail: Detail, limit: int, *, with_chat
             where = f" in {name}"
     identity = f" [{message['message_id']} from {message['sender']}]" if detail == "full" else ""
     return (
-        f"{message['ref']} {time_of_day(message['timestamp'])} {defuse(who + where)}{identity}: "
+        f"{message['ref']} {time_of_day(message['timestamp'])} {who}{where}{identity}: "
         f"{_before(message.get('reply_to'))}{_body(message, detail, limit)}{_after(message, detail)}"
     )
 
@@ -203,9 +199,9 @@ def _chat_line(chat: ChatData, today: str, detail: Detail, *, unique: bool) -> s
         notes.append("muted")
     if chat["last_message_at"]:
         notes.append(short_stamp(chat["last_message_at"], today))
-    line = defuse(", ".join(notes))
+    line = ", ".join(notes)
     if last := chat.get("last_message"):
-        line += f": {defuse(clean_line(last, 200 if detail == 'full' else CHAT_TEXT))}"
+        line += f": {one_line(last, 200 if detail == 'full' else CHAT_TEXT)}"
     return line
 
 
@@ -228,7 +224,7 @@ def contact_line(contact: Contact) -> str:
     where = contact.number or contact.jid
     line = name if name == where else f"{name} {where}"
     own = contact.push_name and clean_name(contact.push_name)
-    return defuse(f"{line} (own name {own})" if own and own != name else line)
+    return f"{line} (own name {own})" if own and own != name else line
 
 
 def contacts_text(page: Page[Contact]) -> str:
@@ -243,9 +239,7 @@ def poll_text(message: Message) -> str:
     lines = [quoted(message.text, CONCISE_TEXT)]
     for option in message.poll:
         voters = ", ".join(clean_name(voter) for voter in option.voters)
-        lines.append(
-            f"{defuse(clean_line(option.name, 100))} {len(option.voters)}{f': {voters}' if voters else ''}"
-        )
+        lines.append(f"{clean_line(option.name, 100)} {len(option.voters)}{f': {voters}' if voters else ''}")
     return fenced(lines)
 
 
