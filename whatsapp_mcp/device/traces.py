@@ -29,7 +29,7 @@ from typing import Final
 import anyio.to_thread
 
 from whatsapp_mcp.device.keys import StoredDevice
-from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.jid import STATUS_JID, Jid
 
 _ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
 _FORMS: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE ? IN (lid, pn)"
@@ -41,8 +41,8 @@ _ANY_DEVICE: Final = "[_:.]*"
 _LOCK_LIMIT: Final = 2.0
 _BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
+_BOOT_LIMIT: Final = 5.0
 _NOT_TOLD: Final = "-"
-_STATUS: Final = "status@broadcast"
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +52,8 @@ def boot() -> str:
     """What names the running boot of the machine; `-` where the system does not tell."""
     try:
         if sys.platform == "darwin":
-            return subprocess.run(_MAC_BOOT, capture_output=True, check=True, text=True).stdout.strip()
+            told = subprocess.run(_MAC_BOOT, capture_output=True, check=True, text=True, timeout=_BOOT_LIMIT)
+            return told.stdout.strip()
         return _BOOT_FILE.read_text(encoding="ascii").strip()
     except (OSError, subprocess.SubprocessError):
         return _NOT_TOLD
@@ -141,7 +142,7 @@ class Traces:
             `-` when that is not known, or the chat is not encrypted.
         """
         jid, device = Jid.parse(chat), self._device()
-        if device is None or not (jid.is_person or jid.is_group or chat == _STATUS):
+        if device is None or not (jid.is_person or jid.is_group or chat == STATUS_JID):
             return _NOT_TOLD
         try:
             with self._database() as db:

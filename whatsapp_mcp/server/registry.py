@@ -201,7 +201,8 @@ class RegisteredTool(Tool):
             logger.exception("%s failed", spec.name)
             return error_result(
                 Busy(
-                    "This server failed inside.", "Try once more; if it stays, tell the user to read the log."
+                    "Something in this server failed.",
+                    "Try once more; if it fails again, tell the user to read the server's log.",
                 )
             )
 
