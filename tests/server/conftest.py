@@ -43,7 +43,15 @@ def _jid(proto: Any, jid: str) -> None:
 
 
 def incoming(
-    seq: int, chat: str, sender: str, text: str, at: datetime, *, from_me: bool = False, name: str = ""
+    seq: int,
+    chat: str,
+    sender: str,
+    text: str,
+    at: datetime,
+    *,
+    from_me: bool = False,
+    name: str = "",
+    mentions: str | None = None,
 ) -> Event:
     """A text as the client library hands it over; its id is `M<seq>`."""
     message = Neonize.Message()
@@ -53,7 +61,11 @@ def incoming(
     info.MessageSource.IsFromMe = from_me
     info.MessageSource.IsGroup = chat.endswith("@g.us")
     info.ID, info.Timestamp, info.Pushname = f"M{seq}", int(at.timestamp() * 1000), name
-    message.Message.conversation = text
+    if mentions:
+        message.Message.extendedTextMessage.text = text
+        message.Message.extendedTextMessage.contextInfo.mentionedJID.append(mentions)
+    else:
+        message.Message.conversation = text
     return Event(seq, message.SerializePartialToString())
 
 

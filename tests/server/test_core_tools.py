@@ -10,7 +10,7 @@ import pytest
 from mcp import Client
 from mcp.types import CallToolResult
 
-from tests.server.conftest import ANN_LEE, BOB, CLUB, incoming
+from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from whatsapp_mcp.archive import Archive, ContactUpdate
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
@@ -404,3 +404,25 @@ async def test_messages_are_filtered_by_sender_and_time(client: Client) -> None:
         "We decided to paint it blue",
         "Who has the keys?",
     }
+
+
+@pytest.mark.parametrize(
+    ("filters", "texts"),
+    [
+        ({"kind": "text", "chat": "Boat club"}, ["The boat needs paint", "We decided to paint it blue"]),
+        ({"kind": "image"}, []),
+        ({"from_me": True}, ["Yes, at eight"]),
+        ({"mentions_me": True}, ["@me look"]),
+        ({"unread": False, "from_me": False}, ["Are you coming on Saturday?"]),
+        ({"unread": True, "chat": "Bob"}, ["Who has the keys?"]),
+        ({"until": "2026-11-23T19:00"}, ["Are you coming on Saturday?"]),
+    ],
+    ids=repr,
+)
+async def test_messages_are_filtered_by_what_they_are(
+    client: Client, archive: Archive, filters: dict[str, Any], texts: list[str]
+) -> None:
+    await archive.ingest([incoming(20, ANN_MAY, ANN_MAY, "@me look", NOON, mentions=ME)])
+    text, data = await answer(client, "list_messages", **filters)
+    assert [message["text"] for message in data["messages"]] == texts
+    assert all(each in text for each in texts)

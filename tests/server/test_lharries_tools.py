@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 from mcp import Client
@@ -16,6 +17,29 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.registry import spec_of
 
 pytestmark = pytest.mark.anyio
+
+
+ARGUMENTS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
+    "search_contacts": (("query",), ()),
+    "list_messages": (
+        (),
+        (
+            "after", "before", "sender_phone_number", "chat_jid", "query", "limit", "page",
+            "include_context", "context_before", "context_after",
+        ),
+    ),
+    "list_chats": ((), ("query", "limit", "page", "include_last_message", "sort_by")),
+    "get_chat": (("chat_jid",), ("include_last_message",)),
+    "get_direct_chat_by_contact": (("sender_phone_number",), ()),
+    "get_contact_chats": (("jid",), ("limit", "page")),
+    "get_last_interaction": (("jid",), ()),
+    "get_message_context": (("message_id",), ("before", "after")),
+    "send_message": (("recipient", "message"), ()),
+    "send_file": (("recipient", "media_path"), ()),
+    "send_audio_message": (("recipient", "media_path"), ()),
+    "download_media": (("message_id", "chat_jid"), ()),
+}  # fmt: skip
+"""Needed arguments and others, as `whatsapp-mcp-server/main.py` there declares them."""
 
 
 @pytest.fixture
@@ -31,6 +55,16 @@ async def test_all_twelve_are_there_and_replace_their_namesakes(alias: Client) -
     both = {spec_of(function).name: spec_of(function).toolset for function in toolsets.load("core,lharries")}
     assert both["send_message"] == "lharries"
     assert both["react"] == "core"
+
+
+async def test_they_take_the_arguments_of_their_models(alias: Client) -> None:
+    taken = {
+        tool.name: (set(tool.input_schema["properties"]), set(tool.input_schema.get("required", ())))
+        for tool in (await alias.list_tools()).tools
+    }
+    assert taken == {
+        name: (set(needed) | set(others), set(needed)) for name, (needed, others) in ARGUMENTS.items()
+    }
 
 
 async def test_reading_by_their_arguments(alias: Client) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
@@ -94,6 +95,48 @@ async def test_waiting_goes_on_from_its_cursor_without_a_gap(client: Client, arc
     assert [message["text"] for message in filtered["messages"]] == ["two"]
     assert (await refusal(client, "wait_for_messages", cursor="x"))["code"] == "INVALID_ARGUMENT"
     assert (await refusal(client, "wait_for_messages", wait=51))["code"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("filters", "texts"),
+    [
+        ({"chat": "Boat club"}, ["in the club", "@me look"]),
+        ({"sender": "Bob"}, ["to you", "in the club"]),
+        ({"sender": "Ann May", "chat": "Boat club"}, ["@me look"]),
+        ({"mentions_me": True}, ["@me look"]),
+        ({"text": "CLUB"}, ["in the club"]),
+        ({}, ["to you", "in the club", "@me look"]),
+    ],
+    ids=repr,
+)
+async def test_what_is_waited_for_may_be_a_chat_a_sender_a_mention_or_a_text(
+    client: Client, archive: Archive, filters: dict[str, Any], texts: list[str]
+) -> None:
+    _, begin = await answer(client, "wait_for_messages", wait=0)
+    at = NOON + timedelta(hours=1)
+    await archive.ingest(
+        [
+            incoming(20, BOB, BOB, "to you", at),
+            incoming(21, CLUB, BOB, "in the club", at),
+            incoming(22, CLUB, ANN_MAY, "@me look", at, mentions=ME),
+            incoming(23, CLUB, ME, "of mine", at, from_me=True),
+        ]
+    )
+    _, data = await answer(client, "wait_for_messages", wait=0, cursor=begin["next_cursor"], **filters)
+    assert [message["text"] for message in data["messages"]] == texts
+
+
+async def test_a_wait_tells_how_far_it_is(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_SLICE", 0.02)
+    told: list[tuple[float, float | None]] = []
+
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, total))
+
+    await client.call_tool("wait_for_messages", {"wait": 0.2}, progress_callback=tell)
+    assert len(told) > 1
+    assert told == sorted(told)
+    assert told[-1] == (0.2, 0.2)
 
 
 async def test_an_answer_quicker_than_the_wait_for_it_is_told(client: Client, archive: Archive) -> None:
