@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from whatsapp_mcp.simulator import WhatsApp
 
-CORRUPTED = ["^undecryptable: ", r"SessionCipher|Error (decrypting|deserializing)"]
-"""What is said of a message that was changed on its way; which of it depends on the bit that was flipped."""
+CORRUPTED = ["^undecryptable: ", "mismatching MAC", "Error decrypting message"]
+"""What is said of a message that was changed on its way."""
 
 _COMPLAINT = re.compile(r"\b(WARN|WARNING|ERROR)\b")
 _OF_THE_MACHINE = re.compile(r"ffmpeg|ffprobe")

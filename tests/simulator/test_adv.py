@@ -10,14 +10,13 @@ from whatsapp_mcp.protobufs import Adv
 from whatsapp_mcp.simulator.adv import (
     LinkCodePhone,
     LinkingError,
-    companion_device_identity,
     parse_qr,
     sign_companion,
     verify_companion_signature,
 )
 from whatsapp_mcp.simulator.signal.primitives import hkdf, hmac_sha256
 from whatsapp_mcp.simulator.signal.session import IdentityKeyPair
-from whatsapp_mcp.simulator.signal.xeddsa import diffie_hellman, verify
+from whatsapp_mcp.simulator.signal.xeddsa import diffie_hellman, sign, verify
 
 SECRET = bytes(range(32))
 
@@ -37,7 +36,7 @@ def test_a_qr_code_is_read_with_and_without_its_link(prefix: str) -> None:
     keys = [bytes([number]) * 32 for number in (1, 2, 3)]
     text = prefix + ",".join(["2@ref", *(b64encode(key).decode() for key in keys), "6"])
     code = parse_qr(text)
-    assert (code.ref, code.client_type) == ("2@ref", "6")
+    assert code.ref == "2@ref"
     assert [code.noise_public, code.identity_public, code.adv_secret] == keys
 
 
@@ -62,10 +61,20 @@ def test_the_phone_signs_the_companion_and_proves_that_it_scanned(
     assert (details.rawID, details.timestamp, details.keyIndex) == (3, 1_700_000_000, 2)
 
 
+def signed_by_both(phone: IdentityKeyPair, companion: IdentityKeyPair) -> bytes:
+    """What a companion makes of the phone's word for it: an ADVSignedDeviceIdentity."""
+    vouched = sign_companion(phone, companion.public, SECRET, raw_id=3, timestamp=1, key_index=2)
+    proven = Adv.ADVSignedDeviceIdentityHMAC.FromString(vouched)
+    identity = Adv.ADVSignedDeviceIdentity.FromString(proven.details)
+    message = b"\x06\x01" + identity.details + companion.public + phone.public
+    identity.deviceSignature = sign(companion.private, message)
+    return identity.SerializeToString()
+
+
 def test_a_companions_identity_is_signed_by_the_account_and_by_itself(
     phone: IdentityKeyPair, companion: IdentityKeyPair
 ) -> None:
-    signed = companion_device_identity(phone, companion, raw_id=3, timestamp=1, key_index=2)
+    signed = signed_by_both(phone, companion)
     assert verify_companion_signature(signed, companion.public, phone.public)
     stranger = IdentityKeyPair.generate().public
     assert not verify_companion_signature(signed, stranger, phone.public)
@@ -75,7 +84,7 @@ def test_a_companions_identity_is_signed_by_the_account_and_by_itself(
 def test_an_identity_that_the_companion_did_not_sign_is_refused(
     phone: IdentityKeyPair, companion: IdentityKeyPair
 ) -> None:
-    signed = companion_device_identity(phone, companion, raw_id=3, timestamp=1, key_index=2)
+    signed = signed_by_both(phone, companion)
     identity = Adv.ADVSignedDeviceIdentity.FromString(signed)
     identity.deviceSignature = bytes(64)
     assert not verify_companion_signature(identity.SerializeToString(), companion.public, phone.public)

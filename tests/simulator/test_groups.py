@@ -126,7 +126,7 @@ async def test_the_client_creates_and_changes_a_group(wa: WhatsApp, client: Neon
     assert group.ephemeral == 86400
     with pytest.raises(CallError, match=r"(?i)timer"):
         await client.call(f"client.set_disappearing_timer({address}, 5 * 10**9)")
-    assert (group.name, group.topic and group.topic[1], group.switches) == (
+    assert (group.name, group.topic and group.topic.text, group.switches) == (
         "Long trip",
         "Where to?",
         {"announcement", "locked"},

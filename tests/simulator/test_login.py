@@ -22,7 +22,7 @@ _people = [
     Jid("23155198206466", "lid", 1),
 ]
 _others = [SERVER, Jid("status", "broadcast"), Jid("1", "g.us"), Jid("1", "newsletter"), Jid("99", "lid", 7)]
-_keys = [key for table in login.TABLES for key in table]
+_keys = list(login.HANDLERS)
 _tags = sorted(
     {tag for _, _, tag in _keys if tag} | {"to", "enc", "list", "item", "user", "key", "participants"}
 )

@@ -60,7 +60,7 @@ async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path
     assert story.remember() == len(past)
     async with neonize_client(wa, tmp_path / "client.db") as client:
         await linked(wa, client)
-        await story.hand_over()
+        await story.phone.hand_over()
         is_initial = HistorySync.HistorySync.INITIAL_BOOTSTRAP
         event = await client.wait("HistorySync", lambda event: event.Data.syncType == is_initial)
 

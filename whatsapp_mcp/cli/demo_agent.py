@@ -143,7 +143,7 @@ async def _link(agent: _Agent, story: Story) -> None:
 
 async def _fill(agent: _Agent, story: Story) -> None:
     told = story.remember()
-    await story.hand_over()
+    await story.phone.hand_over()
     agent.thinks(f"The phone sends its history: {told} messages of the last days.")
     await agent.awaits(lambda page: len(page.get("messages", ())) >= told, "list_messages", limit=100)
 

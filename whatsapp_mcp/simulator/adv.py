@@ -41,7 +41,6 @@ class QrCode:
     noise_public: bytes
     identity_public: bytes
     adv_secret: bytes
-    client_type: str
 
 
 def parse_qr(text: str) -> QrCode:
@@ -59,7 +58,7 @@ def parse_qr(text: str) -> QrCode:
         raise LinkingError("not a linking code") from error
     if not len(noise) == len(identity) == len(secret) == 32:
         raise LinkingError("a key in the linking code is not 32 bytes")
-    return QrCode(parts[0], noise, identity, secret, parts[4] if len(parts) == 5 else "")
+    return QrCode(parts[0], noise, identity, secret)
 
 
 def sign_companion(
@@ -83,10 +82,13 @@ def sign_companion(
         key_index: Which companion this is, from 1, never used again.
         random: Where the signature's nonce comes from.
     """
-    identity = _account_signed(account, companion_identity, raw_id, timestamp, key_index, random)
-    details = identity.SerializeToString()
-    signed = Adv.ADVSignedDeviceIdentityHMAC(details=details, HMAC=hmac_sha256(adv_secret, details))
-    return signed.SerializeToString()
+    device = Adv.ADVDeviceIdentity(rawID=raw_id, timestamp=timestamp, keyIndex=key_index).SerializeToString()
+    signature = sign(account.private, _ACCOUNT_PREFIX + device + companion_identity, random)
+    identity = Adv.ADVSignedDeviceIdentity(
+        details=device, accountSignatureKey=account.public, accountSignature=signature
+    ).SerializeToString()
+    proven = Adv.ADVSignedDeviceIdentityHMAC(details=identity, HMAC=hmac_sha256(adv_secret, identity))
+    return proven.SerializeToString()
 
 
 def sign_key_indexes(
@@ -123,22 +125,6 @@ def verify_companion_signature(
         and verify(account_public, by_account, identity.accountSignature)
         and verify(companion_identity, by_device, identity.deviceSignature)
     )
-
-
-def companion_device_identity(
-    account: IdentityKeyPair,
-    companion: IdentityKeyPair,
-    *,
-    raw_id: int,
-    timestamp: int,
-    key_index: int,
-    random: Random = os.urandom,
-) -> bytes:
-    """The ADVSignedDeviceIdentity that a simulated companion adds to its `pkmsg`; see `sign_companion`."""
-    identity = _account_signed(account, companion.public, raw_id, timestamp, key_index, random)
-    by_device = _DEVICE_PREFIX + identity.details + companion.public + account.public
-    identity.deviceSignature = sign(companion.private, by_device, random)
-    return identity.SerializeToString()
 
 
 class LinkCodePhone:
@@ -186,24 +172,6 @@ class LinkCodePhone:
         key = hashlib.pbkdf2_hmac("sha256", self._code, salt, _PBKDF2_ROUNDS, 32)
         cipher = Cipher(algorithms.AES(key), modes.CTR(iv)).encryptor()
         return cipher.update(data) + cipher.finalize()
-
-
-def _account_signed(
-    account: IdentityKeyPair,
-    companion_identity: bytes,
-    raw_id: int,
-    timestamp: int,
-    key_index: int,
-    random: Random,
-) -> Adv.ADVSignedDeviceIdentity:
-    device = Adv.ADVDeviceIdentity(rawID=raw_id, timestamp=timestamp, keyIndex=key_index)
-    details = device.SerializeToString()
-    message = _ACCOUNT_PREFIX + details + companion_identity
-    return Adv.ADVSignedDeviceIdentity(
-        details=details,
-        accountSignatureKey=account.public,
-        accountSignature=sign(account.private, message, random),
-    )
 
 
 def _cut(data: bytes, first: int, second: int) -> tuple[bytes, bytes, bytes]:

@@ -85,9 +85,17 @@ class Receipt:
     sender: Jid
 
 
+def unwrapped(message: E2E.Message) -> E2E.Message:
+    """What is within a message for one look, one that disappears, or a document with words to it."""
+    for wrapper in _WRAPPERS:
+        if message.HasField(wrapper):  # type: ignore[arg-type]  # as above
+            return getattr(message, wrapper).message
+    return message
+
+
 def text_of(message: E2E.Message) -> str:
     """The words of a message: its text, or the caption of its media."""
-    message = _unwrapped(message)
+    message = unwrapped(message)
     if message.conversation:
         return message.conversation
     if message.HasField("extendedTextMessage"):
@@ -100,7 +108,7 @@ def text_of(message: E2E.Message) -> str:
 
 def stanza_type(message: E2E.Message) -> tuple[str, str | None]:
     """The `type` of the message stanza and the `mediatype` of its enc, as clients set them."""
-    message = _unwrapped(message)
+    message = unwrapped(message)
     for field, media in _MEDIA.items():
         if message.HasField(field):  # type: ignore[arg-type]  # the names are fields
             return "media", _variant(message) or media
@@ -135,10 +143,3 @@ def edit_attribute(message: E2E.Message) -> str | None:
             return _REVOKE if message.protocolMessage.key.fromMe else _ADMIN_REVOKE
         case _:
             return None
-
-
-def _unwrapped(message: E2E.Message) -> E2E.Message:
-    for wrapper in _WRAPPERS:
-        if message.HasField(wrapper):  # type: ignore[arg-type]  # as above
-            return getattr(message, wrapper).message
-    return message

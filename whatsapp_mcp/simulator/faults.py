@@ -49,7 +49,7 @@ class Disturbance:
 
     Attributes:
         harm: `lose`, `delay`, `duplicate`, `reorder` (hold them, then send them in reverse), `corrupt`
-            (flip a bit in each ciphertext), `withhold` (leave the ciphertexts out).
+            (flip a bit of each ciphertext's MAC or signature), `withhold` (leave the ciphertexts out).
         left: How many stanzas it still concerns.
         tag: Of which kind: `message`, `receipt`, `notification`, `call`.
         seconds: How long they are delayed.
@@ -137,6 +137,10 @@ class Faults:
     media_corrupt: bool = False
     """One byte of every media download is flipped."""
 
+    def ignores(self, namespace: str) -> bool:
+        """Whether a query of that namespace is never answered."""
+        return bool(self.ignore_queries & {namespace, "*"}) or (self.ignore_pings and namespace == "w:p")
+
     def disturb(self, node: Node) -> Sequence[tuple[float, Node]]:
         """What is sent when `node` should be, each after so many seconds."""
         for each in self.disturbances:
@@ -168,11 +172,10 @@ class Faults:
 
 
 def _flipped(node: Node) -> Node:
+    """An `enc` with another last bit: MACs and signatures stand at the end."""
     if node.tag != "enc":
         return node
-    middle = len(node.data) // 2
-    data = node.data[:middle] + bytes([node.data[middle] ^ 1]) + node.data[middle + 1 :]
-    return Node(node.tag, node.attrs, data)
+    return Node(node.tag, node.attrs, node.data[:-1] + bytes([node.data[-1] ^ 1]))
 
 
 def _withheld(node: Node) -> Node:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from whatsapp_mcp.jid import GROUP_SERVER, Jid
 from whatsapp_mcp.simulator import audience
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Role = Literal["member", "admin", "superadmin"]
 
+_VERSIONS = {"prev_v_id": "1", "v_id": "2"}
+"""Clients compare them and find nothing amiss."""
+
 
 @dataclass(slots=True)
 class Member:
@@ -25,6 +28,15 @@ class Member:
 
     party: Party
     role: Role = "member"
+
+
+class Topic(NamedTuple):
+    """What a group is about, and who said so when (seconds since 1970)."""
+
+    id: str
+    text: str
+    author: Party
+    set_at: int
 
 
 class Group:
@@ -55,7 +67,7 @@ class Group:
         self.jid = Jid(f"1203634{source.randrange(10**10, 10**11)}", GROUP_SERVER)
         self.name = name
         self.name_set = (founder, network.timestamp())
-        self.topic: tuple[str, str, Party, int] | None = None
+        self.topic: Topic | None = None
         self.created = network.timestamp()
         self.founder = founder
         self.members: dict[Jid, Member] = {each.lid: Member(each) for each in members}
@@ -90,12 +102,12 @@ class Group:
         """Take people in; `by` is the founder when left out, `reason` `invite` for who came by link."""
         author = by or self.founder
         new = [party for party in parties if party.lid not in self.members]
-        versions = {"prev_v_id": "1", "v_id": "2", "reason": reason}
+        before = self.parties
         for party in new:
             self.requests.pop(party.lid, None)
             self.members[party.lid] = Member(party)
-        added = Node("add", versions, [self._participant(self.members[party.lid]) for party in new])
-        self._tell(author, added, [party for party in self.parties if party not in new])
+        added = [self._participant(self.members[party.lid]) for party in new]
+        self._tell(author, Node("add", {**_VERSIONS, "reason": reason}, added), before)
         self._tell(author, Node("create", {"reason": reason}, [self.info()]), new)
 
     def remove(self, *parties: Party, by: Party | None = None) -> None:
@@ -105,8 +117,7 @@ class Group:
         for party in parties:
             self.members.pop(party.lid, None)
         self.keys.rotate()
-        versions = {"prev_v_id": "1", "v_id": "2"}
-        self._tell(by or self.founder, Node("remove", versions, gone), everybody)
+        self._tell(by or self.founder, Node("remove", _VERSIONS, gone), everybody)
 
     def promote(self, *parties: Party, by: Party | None = None) -> None:
         """Make members admins."""
@@ -127,7 +138,7 @@ class Group:
         """Set its topic (description); an empty text takes it away."""
         author = by or self.founder
         number = topic_id or self.network.new_id()
-        self.topic = (number, text, author, self.network.timestamp()) if text else None
+        self.topic = Topic(number, text, author, self.network.timestamp()) if text else None
         body = [Node("body", {}, text)] if text else [Node("delete")]
         self._tell(author, Node("description", {"id": number}, body))
 
@@ -187,8 +198,7 @@ class Group:
         changed = [self.members[each.lid] for each in parties if each.lid in self.members]
         for member in changed:
             member.role = role
-        versions = {"prev_v_id": "1", "v_id": "2"}
-        self._tell(by or self.founder, Node(tag, versions, [self._participant(each) for each in changed]))
+        self._tell(by or self.founder, Node(tag, _VERSIONS, [self._participant(each) for each in changed]))
 
     def _tell(self, author: Party, change: Node, parties: Iterable[Party] | None = None) -> None:
         """Notify the companions of `parties` (every member when left out) of a change."""
@@ -218,13 +228,13 @@ class Group:
         if "membership_approval_mode" in self.switches:
             nodes.append(Node("membership_approval_mode", {}, [Node("group_join", {"state": "on"})]))
         if self.topic is not None:
-            topic_id, text, author, at = self.topic
+            topic = self.topic
             attrs: dict[str, Value | int | None] = {
-                "id": topic_id,
-                "participant": self.address(author),
-                "t": at,
+                "id": topic.id,
+                "participant": self.address(topic.author),
+                "t": topic.set_at,
             }
-            nodes.append(Node("description", attrs, [Node("body", {}, text)]))
+            nodes.append(Node("description", attrs, [Node("body", {}, topic.text)]))
         if self.ephemeral:
             nodes.append(Node("ephemeral", {"expiration": self.ephemeral}))
         if self.parent is not None:

@@ -9,25 +9,29 @@ from whatsapp_mcp.simulator import (
     media,
     messages,
     pictures,
+    prekeys,
     presence,
     profiles,
     queries,
+    usync,
 )
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.network import Network
 
-TABLES = (
-    queries.TABLE,
-    profiles.TABLE,
-    pictures.TABLE,
-    media.TABLE,
-    group_queries.TABLE,
-    channels.TABLE,
-    app_state_queries.TABLE,
-)
-"""Who answers a companion's queries, in this order."""
+HANDLERS: queries.Table = {
+    **queries.TABLE,
+    **prekeys.TABLE,
+    **usync.TABLE,
+    **profiles.TABLE,
+    **pictures.TABLE,
+    **media.TABLE,
+    **group_queries.TABLE,
+    **channels.TABLE,
+    **app_state_queries.TABLE,
+}
+"""Who answers which of a companion's queries."""
 
 _STRANGER = {"reason": "401", "location": "sim"}
 _UNLINKING = frozenset({"401", "403", "406"})
@@ -60,9 +64,8 @@ async def _refuse(network: Network, connection: Connection, failure: dict[str, s
     async def ignore(node: Node) -> None:
         del node
 
-    assert network.tasks is not None
     connection.send(Node("failure", dict(failure)))
-    network.tasks.start_soon(connection.close, network.faults.close_delay)
+    network.start(connection.close, network.faults.close_delay)
     await connection.serve(ignore)
 
 
@@ -101,7 +104,7 @@ def accept(companion: Companion, node: Node) -> None:
 def _stanza(companion: Companion, node: Node) -> None:
     match node.tag:
         case "iq":
-            queries.answer(companion, node, TABLES)
+            queries.answer(companion, node, HANDLERS)
         case "message":
             messages.accept(companion, node)
         case "receipt":

@@ -19,6 +19,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import media_crypto
 from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.envelope import unwrapped
 from whatsapp_mcp.simulator.http import MalformedRequest, Request, read_body, read_request, response
 from whatsapp_mcp.simulator.media_crypto import EncryptedMedia, KindInfo
 from whatsapp_mcp.simulator.queries import Table
@@ -38,7 +39,6 @@ FALLBACK_HOST = "mmg.whatsapp.net"
 Kind = Literal["image", "video", "gif", "video_note", "audio", "voice", "document", "sticker"]
 
 _CONNECTION_SECONDS = 6 * 3600
-_WRAPPERS = ("ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "documentWithCaptionMessage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +236,9 @@ class MediaHosts:
 
 
 def _media_part(message: E2E.Message) -> tuple[_Format, Any]:
-    for wrapper in _WRAPPERS:
-        if message.HasField(wrapper):
-            return _media_part(getattr(message, wrapper).message)
-    present = {field.name for field, _ in message.ListFields()}
+    message = unwrapped(message)
     for form in _FORMATS.values():
-        if form.field in present:
+        if message.HasField(form.field):  # type: ignore[arg-type]  # the names are fields
             return form, getattr(message, form.field)
     raise media_crypto.MediaError("the message carries no file")
 

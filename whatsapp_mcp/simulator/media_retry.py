@@ -18,10 +18,12 @@ from whatsapp_mcp.simulator.signal.primitives import hkdf
 
 if TYPE_CHECKING:
     from whatsapp_mcp.simulator.companion import Companion
+    from whatsapp_mcp.simulator.media import Renewed
 
 _INFO = b"WhatsApp Media Retry Notification"
 _NOT_FOUND = 2
-_SUCCESS = MmsRetry.MediaRetryNotification.SUCCESS
+
+_Notification = MmsRetry.MediaRetryNotification
 
 
 def accept(companion: Companion, receipt: Node) -> None:
@@ -32,26 +34,32 @@ def accept(companion: Companion, receipt: Node) -> None:
     if place is None or payload is None or iv is None:
         network.remark("malformed", repr(receipt))
         return
-    body = [place, Node("error", {"code": _NOT_FOUND})]
-    info = companion.phone.history.find(message_id)
-    try:
-        renewed = network.media.renew(info.message) if info is not None else None
-    except MediaError:
-        renewed = None
-    if renewed is not None:
+    renewed = _renewed(companion, message_id)
+    if renewed is None:
+        outcome = Node("error", {"code": _NOT_FOUND})
+    else:
         cipher, bound = AESGCM(hkdf(renewed.media_key, _INFO, 32)), message_id.encode()
         try:
             cipher.decrypt(iv.data, payload.data, bound)
         except InvalidTag:
             network.remark("undecryptable", f"media retry for {message_id} by {companion.lid}")
             return
-        told = MmsRetry.MediaRetryNotification(
-            stanzaID=message_id,
-            directPath=renewed.direct_path,
-            result=MmsRetry.MediaRetryNotification.SUCCESS,
+        told = _Notification(
+            stanzaID=message_id, directPath=renewed.direct_path, result=_Notification.SUCCESS
         )
         nonce = network.random(f"media retry {message_id}").randbytes(len(iv.data))
         sealed = cipher.encrypt(nonce, told.SerializeToString(), bound)
-        body = [place, Node("encrypt", {}, [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)])]
+        outcome = Node("encrypt", {}, [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)])
     attrs = {"from": companion.phone.pn, "type": "mediaretry", "id": message_id, "t": network.timestamp()}
-    companion.deliver(Node("notification", attrs, body))
+    companion.deliver(Node("notification", attrs, [place, outcome]))
+
+
+def _renewed(companion: Companion, message_id: str) -> Renewed | None:
+    """The file of a message, put up again; None when the phone has no such message, or not its file."""
+    info = companion.phone.history.find(message_id)
+    if info is None:
+        return None
+    try:
+        return companion.network.media.renew(info.message)
+    except MediaError:
+        return None

@@ -131,36 +131,39 @@ def _accept_for_many(companion: Companion, node: Node, to: Jid) -> None:
 
 
 def accept_receipt(companion: Companion, node: Node) -> None:
-    """Take a companion's receipt: it settles a delivery, and its sender learns of it."""
-    network = companion.network
+    """Take a companion's receipt: it settles deliveries, and whoever wrote the messages learns of it."""
+    network, to = companion.network, node.jid("to")
+    _acknowledge(companion, node)
     kind = node.get("type") or "delivered"
-    items = node.child("list")
-    ids = [node.get("id"), *(item.get("id") for item in (items.children if items else ()))]
-    target = node.jid("participant") or node.jid("to")
-    party = network.party(target) if target else None
-    if companion.connection is not None:
-        ack = {"class": "receipt", "id": node.get("id"), "from": node.jid("to")}
-        rest = {key: node.attrs[key] for key in ("type", "participant") if key in node.attrs}
-        companion.connection.send(Node("ack", {**ack, **rest}))
     if kind == "server-error":
         media_retry.accept(companion, node)
         return
+    items = node.child("list")
+    ids = [node.get("id"), *(item.get("id") for item in (items.children if items else ()))]
     for message_id in ids:
         companion.settle("message", message_id)
-        if party is not None:
-            party.receipts.append(Receipt(message_id, kind, companion.lid))
-    to = node.jid("to")
     if to is not None and kind in _READ:
         _tell_own(companion.phone, ids, kind, to, node.jid("participant"), but=companion)
+    author = node.jid("participant") or to
+    party = network.party(author) if author else None
+    if party is not None:
+        party.receipts += [Receipt(message_id, kind, companion.lid) for message_id in ids]
     if party is not None and kind in _SHOWN:
+        group = network.groups.get(to) if to else None
         for message_id in ids:
-            group = network.groups.get(to) if to else None
             receipt(companion.phone, message_id, node.get("type"), party, group)
     if kind == "retry":
         network.remark("undecryptable", f"{node.get('id')} by {companion.lid}")
         if party is not None:
             _resend(party, companion, node.get("id"))
     network.notify()
+
+
+def _acknowledge(companion: Companion, node: Node) -> None:
+    if companion.connection is not None:
+        kept = {key: node.attrs[key] for key in ("type", "participant") if key in node.attrs}
+        attrs = {"class": "receipt", "id": node.get("id"), "from": node.jid("to"), **kept}
+        companion.connection.send(Node("ack", attrs))
 
 
 def _resend(sender: Party, companion: Companion, message_id: str) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 import anyio
 import anyio.abc
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.simulator.pairing import CodeRequest, Registration
     from whatsapp_mcp.simulator.party import Party
     from whatsapp_mcp.simulator.phone import Phone
+
+_Args = TypeVarTuple("_Args")
 
 
 class Network:
@@ -133,6 +135,11 @@ class Network:
             if Jid.phone(str(self._last_number)) not in self.parties:
                 return f"+{self._last_number}"
 
+    def start(self, work: Callable[[*_Args], Coroutine[Any, Any, None]], *args: *_Args) -> None:
+        """Begin something that outlives whoever begins it."""
+        assert self.tasks is not None
+        self.tasks.start_soon(work, *args)
+
     def later(self, seconds: float, act: Callable[[Node], None], node: Node) -> None:
         """Do something with a stanza so many seconds from now."""
 
@@ -140,8 +147,7 @@ class Network:
             await anyio.sleep(seconds)
             act(node)
 
-        assert self.tasks is not None
-        self.tasks.start_soon(wait)
+        self.start(wait)
 
     def notify(self) -> None:
         """Let everybody who waits in `until` look again."""

@@ -40,8 +40,7 @@ async def serve(network: Network, connection: Connection) -> None:
     refs = [f"2@{source.randbytes(24).hex()}" for _ in range(network.faults.qr_refs)]
     network.registrations.update(dict.fromkeys(refs, registration))
     offer = Node("pair-device", {}, [Node("ref", {}, ref) for ref in refs])
-    assert network.tasks is not None
-    network.tasks.start_soon(_offer, network, connection, offer)
+    network.start(_offer, network, connection, offer)
     network.notify()
 
     async def handle(node: Node) -> None:

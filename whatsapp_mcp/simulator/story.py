@@ -43,7 +43,6 @@ class Story:
             each.name: whatsapp.group(each.name, [self._people[name] for name in each.members])
             for each in world.groups
         }
-
         self._last: dict[str, str] = {}
 
     def remember(self) -> int:
@@ -60,10 +59,6 @@ class Story:
             described = history.conversation(chat)
             described.unreadCount = 0 if line.who == OWNER else described.unreadCount + 1
         return len(past)
-
-    async def hand_over(self) -> None:
-        """Let the phone tell the linked device what it tells each after linking."""
-        await self.phone.hand_over()
 
     async def go_on(self) -> None:
         """Let everybody talk and answer, at a person's pace, until cancelled."""

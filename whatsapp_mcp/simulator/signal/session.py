@@ -246,16 +246,6 @@ class Session:
         plaintext = state.decrypt(first.message, random)
         return cls(state, random, replaces._states if replaces else []), plaintext
 
-    @property
-    def their_identity(self) -> bytes:
-        """The other device's identity key, 32 bytes."""
-        return self._states[0].theirs
-
-    @property
-    def acknowledged(self) -> bool:
-        """Whether the other side has answered, so that `encrypt` gives a plain `msg`."""
-        return self._states[0].unacknowledged is None
-
     def encrypt(self, plaintext: bytes) -> tuple[Kind, bytes]:
         """Encrypt for the other device: a `pkmsg` until it has answered, then a `msg`."""
         state = self._states[0]
