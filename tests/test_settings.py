@@ -47,8 +47,7 @@ def test_the_file_is_read_and_the_environment_laid_over_it(
 
 def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    loaded = load_text(tmp_path, '[media]\nfolder = "~/Downloads"\nroots = ["~/Documents"]\n')
-    assert loaded.media.folder == tmp_path / "Downloads"
+    loaded = load_text(tmp_path, '[media]\nroots = ["~/Documents"]\n')
     assert loaded.media.roots == (tmp_path / "Documents",)
 
 

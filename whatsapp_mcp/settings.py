@@ -71,9 +71,8 @@ class ServerSettings(_Section):
 
 
 class MediaSettings(_Section):
-    """`[media]`: where downloads go (`folder`), from where files may be sent (`roots`), and their size."""
+    """`[media]`: from where files may be sent (`roots`), and how large files may be."""
 
-    folder: UserPath | None = None
     roots: tuple[UserPath, ...] = ()
     max_megabytes: int = Field(default=100, ge=1, le=2048)
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from whatsapp_mcp import settings
+from whatsapp_mcp.device import record
 from whatsapp_mcp.settings import Settings, load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -36,9 +38,16 @@ def test_the_page_lists_every_setting_and_no_other() -> None:
 def test_the_page_says_the_true_default(key: str) -> None:
     default = KEYS[key]
     if default in (None, ()):
-        assert "`" not in WRITTEN[key].replace("`media`", "")
+        assert "`" not in WRITTEN[key]
     else:
         assert WRITTEN[key] == f"`{default}`"
+
+
+@pytest.mark.parametrize("key", sorted(key for key in KEYS if "." in key))
+def test_every_setting_of_a_section_is_used(key: str) -> None:
+    package = Path(settings.__file__).parent
+    modules = [path for path in package.rglob("*.py") if path.name != "settings.py"]
+    assert any(re.search(rf"\b_?{key}\b", path.read_text(encoding="utf-8")) for path in modules)
 
 
 def test_the_example_file_is_one_that_loads(tmp_path: Path) -> None:
@@ -52,8 +61,8 @@ def test_the_example_file_is_one_that_loads(tmp_path: Path) -> None:
 def test_the_variables_of_the_page_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in re.findall(r"`(WHATSAPP_MCP_\w+)=(\w+)`", PAGE):
         monkeypatch.setenv(name, value)
-    settings = load(tmp_path)
-    assert (settings.log_level, settings.server.port) == ("debug", 9000)
+    loaded = load(tmp_path)
+    assert (loaded.log_level, loaded.server.port) == ("debug", 9000)
 
 
 def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
@@ -66,6 +75,7 @@ def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
         folder.media,
         folder.host_lock,
         folder.client_log,
+        folder.path / record.FILE_NAME,
     ]
     for file in files:
         assert f"`{file.relative_to(tmp_path).as_posix()}" in PAGE
