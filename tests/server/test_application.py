@@ -68,6 +68,15 @@ async def test_no_arguments_get_anything_but_an_answer_in_our_form(source: FakeS
                 assert text_of(result.content).startswith(f"{error['code']}: ")
 
 
+@pytest.mark.parametrize(("selection", "left_out"), [("core", True), ("all", False), ("all,lharries", False)])
+def test_the_model_is_told_what_the_user_could_add(
+    source: FakeSource, selection: str, left_out: bool
+) -> None:
+    instructions = create(source, selection).instructions or ""
+    assert ("can add with --toolsets: messages, groups, " in instructions) is left_out
+    assert len(instructions) < 2000
+
+
 async def test_a_tool_of_a_toolset_that_is_not_selected_says_so(source: FakeSource) -> None:
     async with Client(create(source, "core")) as client:
         result = await client.call_tool("send_poll", {})

@@ -59,12 +59,14 @@ class Tools(ToolManager):
 class Application(MCPServer[Any]):
     """The SDK's server with our tools and our form of errors."""
 
-    def __init__(self, make: Callable[[], list[Tool]], middleware: Sequence[ServerMiddleware[Any]]) -> None:
+    def __init__(
+        self, make: Callable[[], list[Tool]], middleware: Sequence[ServerMiddleware[Any]], instructions: str
+    ) -> None:
         super().__init__(
             NAME,
             title="WhatsApp",
             version=whatsapp_mcp.__version__,
-            instructions=INSTRUCTIONS,
+            instructions=instructions,
             middleware=middleware,
             log_level="WARNING",
         )
@@ -110,10 +112,18 @@ def create(
     Raises:
         InvalidArgument: There is no such toolset.
     """
-    toolsets.parse(selection)
 
     def make() -> list[Tool]:
         chosen = toolsets.load(selection) if functions is None else functions
         return build(chosen, source, output_schemas=output_schemas)
 
-    return Application(make, middleware)
+    return Application(make, middleware, _instructions(selection))
+
+
+def _instructions(selection: str) -> str:
+    """What the model is told of the whole, and what there would be if the user chose it."""
+    chosen = toolsets.parse(selection)
+    others = [name for name in toolsets.MODULES if name not in chosen and name not in toolsets.ALIASES]
+    if not others:
+        return INSTRUCTIONS
+    return f"{INSTRUCTIONS} Toolsets that the user can add with --toolsets: {', '.join(others)}."

@@ -63,7 +63,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     else:
         content, name = _decoded(data or ""), ""
     if len(content) > limit:
-        raise TooLong(f"The file is larger than {services.settings.media.max_megabytes} MB.")
+        raise _too_large(services)
     if not content:
         raise InvalidArgument("The file is empty.")
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
@@ -105,8 +105,15 @@ def _allowed(services: Services, given: str, limit: int) -> Path:
     if size is None:
         raise InvalidArgument(f"{given} is not a file.")
     if size > limit:
-        raise TooLong(f"The file is larger than {services.settings.media.max_megabytes} MB.")
+        raise _too_large(services)
     return path
+
+
+def _too_large(services: Services) -> TooLong:
+    limit = services.settings.media.max_megabytes
+    return TooLong(
+        f"The file is larger than {limit} MB.", "Send a smaller one (setting media.max_megabytes)."
+    )
 
 
 def _decoded(data: str) -> bytes:

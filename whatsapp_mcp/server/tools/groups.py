@@ -153,7 +153,9 @@ async def update_group(
     announce: Annotated[bool | None, Field(description="Only admins write")] = None,
     locked: Annotated[bool | None, Field(description="Only admins change it")] = None,
     timer: Timer | None = None,
-    who_can_add: Literal["all", "admins"] | None = None,
+    who_can_add: Annotated[
+        Literal["all", "admins"] | None, Field(description="Needs a client library that can")
+    ] = None,
 ) -> Result:
     """Change a group's settings, those that are given."""
     if name is not None:

@@ -72,7 +72,11 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
 
 
 @tool("messages", destructive=True, idempotent=True, result=SentData)
-async def delete_message(call: Call, message: MessageArg, for_me: bool = False) -> Result:
+async def delete_message(
+    call: Call,
+    message: MessageArg,
+    for_me: Annotated[bool, Field(description="Needs a client library that can")] = False,
+) -> Result:
     """Delete a message for everyone: own ones, or others' where the user is group admin."""
     if for_me:
         raise Unsupported("The installed client library cannot delete a message for the user alone.")
@@ -199,7 +203,7 @@ async def pin_message(
 
 @tool("messages", idempotent=True)
 async def star_message(call: Call, message: MessageArg, star: bool = True) -> Result:
-    """Star a message for the user, or take the star away."""
+    """Star a message for the user, or take the star away; needs a client library that can."""
     services = await call.services()
     await services.archive.message(message)
     raise Unsupported("The installed client library cannot star messages.")

@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 async def search_messages(
     call: Call,
     query: Annotated[
-        str, Field(description='Words, "phrases", pre*, OR, -not, from:, in:, has:, before:, after:')
+        str,
+        Field(
+            description='Words, "phrases", pre*, OR, -not, from:, in:, has:image, is:starred, before:, after:'
+        ),
     ],
     chat: ChatArg | None = None,
     sender: ChatArg | None = None,
