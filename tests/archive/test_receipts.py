@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime
 
 import pytest
 
@@ -10,7 +11,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from tests.archive.world import call, reply
 from whatsapp_mcp.archive import Archive, GroupUpdate, MessageFilter
-from whatsapp_mcp.models import SendStatus
+from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E, HistorySync
 
 pytestmark = pytest.mark.anyio
@@ -160,3 +161,33 @@ async def test_what_turns_out_to_be_ours_is_read_and_a_quote_of_us_is_no_mention
     await archive.set_own(ev.ME, ev.MY_LID, "Max")
     assert await unread(archive) == 1
     assert (await archive.messages(MessageFilter(mentions_me=True))).items == ()
+
+
+async def answer_from_here(archive: Archive) -> None:
+    entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("yes")))
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_sent(entry.send_id, f"3EB{entry.send_id}", datetime.now(UTC))
+
+
+async def waiting(archive: Archive) -> list[str]:
+    page = await archive.messages(MessageFilter(chat=ANA, unreceipted=True))
+    return [message.message_id for message in page.items]
+
+
+async def test_what_is_answered_from_here_is_read_but_still_without_a_receipt(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1", "one"), ev.message("A2", "two", at=NOON + 1)]))
+    for _ in range(2):
+        await answer_from_here(archive)
+        assert (await unread(archive), await waiting(archive)) == (0, ["A2", "A1"])
+    assert (await archive.send_report("3EB1")).deliveries == ()
+    await archive.record_read(ANA, "A2")
+    assert await waiting(archive) == []
+    await archive.ingest(journal([ev.message("A3", "three", at=NOON + 2)], after=9))
+    assert await waiting(archive) == []
+
+
+async def test_what_the_phone_has_read_needs_no_receipt(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1", "one"), ev.message("A2", "two", at=NOON + 1)]))
+    await answer_from_here(archive)
+    await archive.ingest(journal([ev.receipt("A2", kind="READ_SELF", sender=None)], after=9))
+    assert await waiting(archive) == []

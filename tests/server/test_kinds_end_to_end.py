@@ -60,7 +60,9 @@ async def test_every_kind_arrives_and_stands_in_the_archive(whatsapp: WhatsApp, 
             await call(client, "delete_message", message=sent["ref"])
             assert sent["message_id"] == (await ann.receives()).message.protocolMessage.key.ID
 
-            await call(client, "mark_read", chat="Ann")
+            read = await call(client, "mark_read", chat="Ann")
+            assert read["marked"] == 1
+            await whatsapp.network.until(lambda: "read" in [each.kind for each in ann.receipts], LIMIT)
             listed = await call(client, "list_messages", chat="Ann", detail="full")
             by_ref: dict[str, Any] = {message["ref"]: message for message in listed["messages"]}
             assert by_ref[asked]["reactions"][0]["emoji"] == "👍"

@@ -52,6 +52,11 @@ _NEVER_UNREAD = ", ".join(str(KIND_NUMBER[kind]) for kind in NEVER_UNREAD)
 UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id > c.read_id
  AND c.kind != {CHAT_KIND_NUMBER[ChatKind.STATUS]}"""
 """What makes a message (`m`) of a chat (`c`) unread; status posts are not counted."""
+UNRECEIPTED_SQL = UNREAD_SQL.replace(
+    "c.read_id",
+    "coalesce((SELECT up_to FROM read_marks WHERE chat_id = c.id AND contact_id = 0), c.read_id)",
+)
+"""What makes it one for which no device of the owner has sent a read receipt."""
 PLACEHOLDERS = (UNDECRYPTABLE, UNKNOWN)
 """Kinds whose row a later, better version of the same message replaces."""
 

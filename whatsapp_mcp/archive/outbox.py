@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.archive import feed
+from whatsapp_mcp.archive import feed, receipts
 from whatsapp_mcp.archive.facts import (
     OWNER,
     EditFact,
@@ -325,6 +325,7 @@ def store_own(
         request, message_id, at, message, owner=owner[0] if owner else None, secret=secret
     )
     if facts:
+        receipts.unreceipted(db, Identities(db).chat(request.chat))
         Ingest(db).apply(facts)
 
 

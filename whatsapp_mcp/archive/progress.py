@@ -17,7 +17,7 @@ class ChatProgress:
         delivered: dict[int, int] = {}
         read: dict[int, int] = {}
         for contact, kind, up_to in db.execute(
-            "SELECT contact_id, kind, up_to FROM read_marks WHERE chat_id = ?", (chat,)
+            "SELECT contact_id, kind, up_to FROM read_marks WHERE chat_id = ? AND contact_id != 0", (chat,)
         ).fetchall():
             delivered[contact] = max(up_to, delivered.get(contact, 0))
             if kind >= Mark.READ:

@@ -7,7 +7,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from whatsapp_mcp.archive import coverage, cursor, rows
-from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, KIND_NUMBER, SYSTEM, UNREAD_SQL, Flag
+from whatsapp_mcp.archive.facts import (
+    CHAT_KIND_NUMBER,
+    KIND_NUMBER,
+    SYSTEM,
+    UNREAD_SQL,
+    UNRECEIPTED_SQL,
+    Flag,
+)
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     GroupMember,
@@ -84,8 +91,8 @@ def chats(
     ).fetchall()
     more = len(found) > limit
     page = found[:limit]
-    following = cursor.encode(mark, page[-1][5], page[-1][12]) if more else None
-    return Page(tuple(rows.chat(row) for row in page), following)
+    following = cursor.encode(mark, page[-1][5], page[-1][9]) if more else None
+    return Page(rows.chats(db, page), following)
 
 
 def like(text: str) -> str:
@@ -97,7 +104,7 @@ def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
     """One chat."""
     number = chat_id(db, jid)
     row = db.execute(f"{rows.CHAT_SELECT} WHERE c.id = ?", (number,)).fetchone()
-    return rows.chat(row) if row else None
+    return rows.chat(db, row) if row else None
 
 
 def conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str], list[Any]] | None:
@@ -130,6 +137,8 @@ def conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str],
         found.append(f"d.message_id IS {'NOT ' if where.media else ''}NULL")
     if where.unread is not None:
         found.append(UNREAD_SQL if where.unread else f"NOT ({UNREAD_SQL})")
+    if where.unreceipted is not None:
+        found.append(UNRECEIPTED_SQL if where.unreceipted else f"NOT ({UNRECEIPTED_SQL})")
     for wanted, flag in (
         (where.links, Flag.LINK),
         (where.mentions_me, Flag.MENTIONS_ME),
@@ -284,7 +293,7 @@ def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
         ORDER BY c.last_id DESC, c.id DESC""",  # noqa: S608
         (contact_id(db, jid),),
     ).fetchall()
-    return tuple(map(rows.chat, found))
+    return rows.chats(db, found)
 
 
 def contact(db: sqlite3.Connection, jid: str) -> Contact | None:

@@ -30,6 +30,7 @@ def record(db: sqlite3.Connection, chat: int, contact: int, wa_id: str, mark: Ma
 def advance(db: sqlite3.Connection, chat: int, contact: int, mark: Mark, up_to: int, at: int) -> bool:
     """Move a mark forward; it never goes back."""
     if contact == OWNER:
+        receipted(db, chat)
         return (
             db.execute(
                 "UPDATE chats SET read_id = ? WHERE id = ? AND read_id < ?", (up_to, chat, up_to)
@@ -45,6 +46,19 @@ def advance(db: sqlite3.Connection, chat: int, contact: int, mark: Mark, up_to: 
         ).rowcount
         > 0
     )
+
+
+def unreceipted(db: sqlite3.Connection, chat: int) -> None:
+    """Remember from where on no read receipts went out: a send is about to make the chat count as read."""
+    db.execute(
+        "INSERT OR IGNORE INTO read_marks SELECT id, ?, ?, read_id, 0 FROM chats WHERE id = ? AND unread > 0",
+        (OWNER, int(Mark.READ), chat),
+    )
+
+
+def receipted(db: sqlite3.Connection, chat: int) -> None:
+    """Read receipts went out for all that a chat holds."""
+    db.execute("DELETE FROM read_marks WHERE chat_id = ? AND contact_id = ?", (chat, OWNER))
 
 
 def apply_early(db: sqlite3.Connection, chat: int, wa_id: str | None = None) -> None:

@@ -92,6 +92,7 @@ class MessageFilter:
         from_me: Sent by the account itself.
         mentions_me: The account's owner is mentioned.
         unread: Incoming and not yet read on any device.
+        unreceipted: As `unread`, also where a send from here made it count as read: no read receipt went out.
         starred: Starred on the phone.
     """
 
@@ -105,6 +106,7 @@ class MessageFilter:
     from_me: bool | None = None
     mentions_me: bool | None = None
     unread: bool | None = None
+    unreceipted: bool | None = None
     starred: bool | None = None
 
 

@@ -6,7 +6,7 @@ import sqlite3
 import time
 from datetime import datetime
 
-from whatsapp_mcp.archive import coverage, gaps, merge, outbox, queries, rows
+from whatsapp_mcp.archive import coverage, gaps, merge, outbox, queries, receipts, rows
 from whatsapp_mcp.archive.names import NAME_SQL
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.records import (
@@ -72,6 +72,7 @@ def record_read(db: sqlite3.Connection, chat: str, up_to: MessageKey) -> None:
         raise ChatNotFound(f"There is no chat {chat!r}.")
     message = queries.find(db, up_to, chat)
     db.execute("UPDATE chats SET read_id = max(read_id, ?) WHERE id = ?", (message, number))
+    receipts.receipted(db, number)
     merge.tell_word(db, number, "marked_unread", 0, int(time.time()))
     merge.recount_unread(db, number)
 
@@ -122,7 +123,8 @@ def _deliveries(db: sqlite3.Connection, message: int) -> tuple[Delivery, ...]:
     for contact, name, kind, at in db.execute(
         f"""SELECT r.contact_id, {NAME_SQL.format(c="s")}, r.kind, r.at FROM messages AS m
         JOIN read_marks AS r ON r.chat_id = m.chat_id AND r.up_to >= m.id
-        JOIN contacts AS s ON s.id = r.contact_id WHERE m.id = ? ORDER BY r.contact_id, r.kind""",  # noqa: S608
+        JOIN contacts AS s ON s.id = r.contact_id WHERE m.id = ? AND s.id != 0
+        ORDER BY r.contact_id, r.kind""",  # noqa: S608
         (message,),
     ).fetchall():
         people.setdefault(contact, {})[kind] = at

@@ -241,6 +241,8 @@ CREATE UNIQUE INDEX sealed_key ON sealed (chat_id, target, wa_id, sender_id);
 -- Receipts ----------------------------------------------------------------------------------------
 
 -- How far each person's phone has received, read and played what the owner sent: everything up to there.
+-- One of contact 0 stands in a chat while it counts as read only because something was sent from here: no
+-- read receipts went out for what came after `up_to`.
 CREATE TABLE read_marks (
     chat_id INTEGER NOT NULL,
     contact_id INTEGER NOT NULL,        -- -1: everybody in the group

@@ -39,7 +39,7 @@ class Acts:
         """See `Device.mark_read`."""
         from whatsapp_mcp.archive import MessageFilter
 
-        page = await self._archive.messages(MessageFilter(chat=chat, unread=True), limit=_PAGE)
+        page = await self._archive.messages(MessageFilter(chat=chat, unreceipted=True), limit=_PAGE)
         by_sender: dict[str, list[str]] = defaultdict(list)
         for message in page.items:
             by_sender[message.sender].append(message.message_id)

@@ -102,7 +102,8 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
     target = await find_known_chat(services, chat)
     async with services.device() as device:
         count = await device.mark_read(target.jid)
-    return Result(f"{count} marked read in {clean_name(target.name)}.", {"chat": target.jid, "marked": count})
+    told = f"{count} marked read" if count else "Nothing to mark as read"
+    return Result(f"{told} in {clean_name(target.name)}.", {"chat": target.jid, "marked": count})
 
 
 async def change(services: Services, message: Message, content: Content, done: str) -> Result:
