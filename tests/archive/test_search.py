@@ -274,7 +274,7 @@ async def test_a_query_of_thousands_of_words_is_no_error(archive: Archive, query
 
 async def test_a_word_as_long_as_a_message_makes_no_long_snippet(archive: Archive) -> None:
     await fill(archive, [f"before {'x' * 60_000} after"])
-    for query, mode in (("x*", "words"), ("x" * 60_000, "words"), ("x" * 30_000, "substring")):
+    for query, mode in (("x*", "words"), ("x" * 30_000, "substring")):
         (hit,) = (await archive.search(query, mode=mode)).items  # type: ignore[arg-type]
         assert hit.snippet is not None
         assert len(hit.snippet) < 300

@@ -11,6 +11,7 @@ the person who held it then, whatever was learned first (`moved.py`).
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -42,25 +43,48 @@ class Address(NamedTuple):
     moved: bool
 
 
+@dataclass(slots=True)
+class Lookups:
+    """What was looked up of people, chats and names; it holds until somebody else writes.
+
+    Attributes:
+        addresses: By jid.
+        chats: Their numbers by jid.
+        since: Since when a number and a hidden jid were seen together.
+        names: The newest name of each kind by jid, with its time.
+    """
+
+    addresses: dict[str, Address] = field(default_factory=dict[str, Address])
+    chats: dict[str, int] = field(default_factory=dict[str, int])
+    since: dict[tuple[str, str], int] = field(default_factory=dict[tuple[str, str], int])
+    names: dict[tuple[str, NameKind], tuple[int, str]] = field(
+        default_factory=dict[tuple[str, NameKind], tuple[int, str]]
+    )
+
+    def forget(self) -> None:
+        """Drop it all."""
+        for one in (self.addresses, self.chats, self.since, self.names):
+            one.clear()
+
+
 class Identities:
-    """Numbers of contacts and chats for jids, made at first sight, kept in memory for one batch.
+    """Numbers of contacts and chats for jids, made at first sight.
 
     Attributes:
         merged: Two contacts became one, so what waited for the other address may be opened now.
+        names: See `Lookups`.
     """
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, lookups: Lookups | None = None) -> None:
         self._db = db
-        self._addresses: dict[str, Address] = {}
-        self._chats: dict[str, int] = {}
-        self._since: dict[tuple[str, str], int] = {}
+        self._lookups = lookups or Lookups()
+        self._addresses, self._chats = self._lookups.addresses, self._lookups.chats
+        self._since, self.names = self._lookups.since, self._lookups.names
         self.merged = False
 
     def forget(self) -> None:
         """Drop what is remembered, after a roll-back or a merge."""
-        self._addresses.clear()
-        self._chats.clear()
-        self._since.clear()
+        self._lookups.forget()
 
     def known(self, jid: str) -> Address | None:
         """The address, if it was ever seen."""
@@ -132,12 +156,17 @@ class Identities:
         return self.address(jid).id if jid.endswith("@s.whatsapp.net") else None
 
     def is_moved(self, chat: str, sender: str | None) -> bool:
-        """Whether a message under these addresses may have to find its place among several people's."""
-        return any(
-            self.address(jid).moved
-            for jid in (chat, sender)
-            if jid is not None and chat_kind(jid) is ChatKind.DIRECT
-        )
+        """Whether what came under these addresses may have to find its place among several people's.
+
+        Args:
+            chat: An address that was just looked up.
+            sender: Another one.
+        """
+        for jid in (chat, sender):
+            found = self._addresses.get(jid) if jid is not None else None
+            if found is not None and found.moved:
+                return True
+        return False
 
     def _find_chat(self, jid: str) -> int:
         row = self._db.execute("SELECT id FROM chats WHERE jid = ?", (jid,)).fetchone()

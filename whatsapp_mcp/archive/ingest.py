@@ -34,7 +34,7 @@ from whatsapp_mcp.archive.facts import (
     UnreadFact,
     VoteFact,
 )
-from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.identity import Identities, Lookups
 from whatsapp_mcp.archive.records import (
     IngestResult,
     JournalEvent,
@@ -65,12 +65,16 @@ def position(db: sqlite3.Connection) -> int:
 
 
 class Ingest:
-    """One batch, inside a write transaction; `raw` and `erased` go to `raw.db` before it commits."""
+    """One batch, inside a write transaction; `raw` and `raw_changes` go to `raw.db` before it commits.
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    Args:
+        lookups: What the batch before has looked up, if nothing was written since.
+    """
+
+    def __init__(self, db: sqlite3.Connection, lookups: Lookups | None = None) -> None:
         self._db = db
         db.execute(RAW_GONE)
-        self._identities = Identities(db)
+        self._identities = Identities(db, lookups)
         self._messages = MessageWriter(db, self._identities)
         self._states = StateWriter(db, self._identities, self._messages)
         self._undecoded = 0
@@ -196,7 +200,6 @@ class Ingest:
             self._db.execute("RELEASE event")
             self._identities.forget()
             self._messages.forget()
-            self._states.forget()
             while len(self.raw) > raw:
                 self.raw.popitem()
             self._messages.new, self._messages.duplicates = counts
@@ -213,10 +216,12 @@ class Ingest:
     def _write(self, facts: Sequence[Fact], received_at: int) -> None:
         history = any(isinstance(fact, HistoryFact) for fact in facts)
         chats: dict[str, list[MessageFact]] = {}
-        for fact in _in_order(facts):
+        ordered = _in_order(facts)
+        own = {one.chat: one for one in ordered if isinstance(one, MessageFact) and one.sender is None}
+        for fact in ordered:
             match fact:
                 case MessageFact():
-                    self._message(fact)
+                    self._message(fact, newest=own.get(fact.chat) is fact)
                     if history:
                         chats.setdefault(fact.chat, []).append(fact)
                 case UnreadFact():
@@ -242,8 +247,8 @@ class Ingest:
         if history:
             feed.tell(self._db, "history")
 
-    def _message(self, fact: MessageFact) -> None:
-        self._messages.message(fact)
+    def _message(self, fact: MessageFact, newest: bool) -> None:
+        self._messages.message(fact, newest=newest)
         if fact.content.kind is MessageKind.POLL:
             votes.open_sealed(self._db, self._identities.chat(fact.chat), fact.wa_id)
 

@@ -22,6 +22,8 @@ _PIECE: Final = re.compile(
 )
 _MOST: Final = 400
 """Pieces of a query that are looked at: SQLite takes no condition of a thousand parts."""
+_LONGEST: Final = 4_000
+"""Characters of a query that are looked at: in Chinese as many words in a row."""
 _OR: Final = {"OR", "|"}
 _OPERATORS: Final = {"from", "in", "has", "is", "before", "after", "since", "until"}
 HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
@@ -109,10 +111,10 @@ def _add(groups: list[tuple[_T, ...]], one: _T, alternative: bool) -> None:
 
 
 def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
-    """Take a query apart; dates are days in `zone`. Of a very long one the first 400 pieces count."""
+    """Take a query apart; dates are days in `zone`. Of a very long one the beginning counts."""
     query = Query()
     alternative = False
-    for piece in islice(_PIECE.finditer(text), _MOST):
+    for piece in islice(_PIECE.finditer(text[:_LONGEST]), _MOST):
         excluded = piece["no"] is not None
         operator = (piece["op"] or "").lower()
         quoted = piece["quoted"]

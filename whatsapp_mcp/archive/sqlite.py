@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
-from typing import Literal, TypeVar, overload
+from typing import Final, Literal, TypeVar, overload
 
 import anyio
 
 from whatsapp_mcp.archive import importer, ingest, outbox, purge, queries, reports, schema, sealed, upkeep
 from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
+from whatsapp_mcp.archive.identity import Lookups
 from whatsapp_mcp.archive.interface import Archive, ReadingArchive
 from whatsapp_mcp.archive.reading import SqliteReadingArchive
 from whatsapp_mcp.archive.records import (
@@ -25,12 +26,15 @@ from whatsapp_mcp.archive.records import (
     MessageKey,
     OutboxEntry,
 )
-from whatsapp_mcp.archive.store import Writer, connect_writer
+from whatsapp_mcp.archive.store import Writer, connect_writer, transaction
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Message, SendRequest, SendStatus
 from whatsapp_mcp.settings import AccountFolder
 
 T = TypeVar("T")
+
+_MOST_LOOKUPS: Final = 50_000
+"""Addresses that are remembered from batch to batch; a few hundred bytes each."""
 
 
 class SqliteArchive(SqliteReadingArchive):
@@ -41,6 +45,8 @@ class SqliteArchive(SqliteReadingArchive):
         self._writer = Writer(db)
         self._raw = raw
         self._merging = False
+        self._lookups = Lookups()
+        self._changes: int | None = None
 
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
         """See `Archive.ingest`."""
@@ -53,13 +59,19 @@ class SqliteArchive(SqliteReadingArchive):
         """One batch and what it opens in one transaction; files left without a message go afterwards."""
 
         def in_thread(db: sqlite3.Connection) -> tuple[T, list[str]]:
-            batch = ingest.Ingest(db)
-            result = write(batch)
-            if batch.opens_sealed:
-                batch.apply_opened(sealed.open_waiting(db, self._raw, batch.raw))
-            return result, upkeep.keep_raw(self._raw, batch)
+            if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
+                self._lookups.forget()
+            self._changes = None
+            with transaction(db):
+                batch = ingest.Ingest(db, self._lookups)
+                result = write(batch)
+                if batch.opens_sealed:
+                    batch.apply_opened(sealed.open_waiting(db, self._raw, batch.raw))
+                files = upkeep.keep_raw(self._raw, batch)
+            self._changes = db.total_changes
+            return result, files
 
-        result, files = await self._writer.run(in_thread)
+        result, files = await self._writer.run_bare(in_thread)
         if files:
             await anyio.to_thread.run_sync(purge.unlink, self._folder.media, files)
         return result

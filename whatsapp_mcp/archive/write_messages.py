@@ -55,8 +55,13 @@ class MessageWriter:
     def _first_free_ref(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]) + 1
 
-    def message(self, fact: MessageFact) -> int:
-        """Store a message and answer its id; one that is there already stays as it is."""
+    def message(self, fact: MessageFact, *, newest: bool = True) -> int:
+        """Store a message and answer its id; one that is there already stays as it is.
+
+        Args:
+            fact: The message.
+            newest: No newer one of ours in this chat follows, so that the chat is read up to here.
+        """
         chat, sender = (
             self._identities.chat(fact.chat, fact.at),
             self._identities.sender(fact.sender, fact.at),
@@ -66,7 +71,7 @@ class MessageWriter:
             _LOOK_UP, (chat, fact.wa_id, sender)
         ).fetchone()
         if message is None:
-            message = self._insert(fact, chat, sender, earlier)
+            message = self._insert(fact, chat, sender, earlier, newest)
         else:
             self.duplicates += 1
             if via is not None and self._identities.via(fact.chat, fact.sender) is None:
@@ -88,7 +93,7 @@ class MessageWriter:
                 for pn in moved.numbers_of(self._db, str(jid)):
                     self.touched |= moved.place(self._db, pn, fact.wa_id)
 
-    def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int]) -> int:
+    def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
         db = self._db
         content = fact.content
         ref = self._next_ref
@@ -121,7 +126,7 @@ class MessageWriter:
         self.opens_sealed |= bool(sealed)
         if receipted:
             receipts.apply_early(db, chat, fact.wa_id)
-        if sender == OWNER:
+        if sender == OWNER and (newest or fact.sender is not None):
             merge.tell_word(db, chat, "marked_unread", 0, fact.at)
             db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (message, chat))
         self.new += 1

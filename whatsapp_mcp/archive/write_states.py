@@ -42,11 +42,6 @@ class StateWriter:
         self._db = db
         self._identities = identities
         self._messages = messages
-        self._names: dict[tuple[str, NameKind], tuple[int, str]] = {}
-
-    def forget(self) -> None:
-        """Drop what is remembered of names, after a roll-back."""
-        self._names.clear()
 
     def reaction(self, fact: ReactionFact) -> None:
         """A person's newest emoji under a message counts."""
@@ -150,7 +145,7 @@ class StateWriter:
                 self._name(fact.jid, kind, name, fact.at, fact.looked_up)
 
     def _name(self, jid: str, kind: NameKind, name: str, at: int, looked_up: bool) -> None:
-        known = self._names.get((jid, kind))
+        known = self._identities.names.get((jid, kind))
         if known is None:
             row = self._db.execute(
                 "SELECT at, name FROM names WHERE (jid, kind) = (?, ?)", (jid, int(kind))
@@ -158,7 +153,7 @@ class StateWriter:
             known = (row[0], row[1]) if row else (-1, "")
         if looked_up and name != known[1]:
             at = max(at, known[0] + 1)
-        self._names[jid, kind] = max(known, (at, name))
+        self._identities.names[jid, kind] = max(known, (at, name))
         if (at, name) <= known:
             return
         contact = self._identities.contact(jid)
@@ -167,7 +162,7 @@ class StateWriter:
             ON CONFLICT DO UPDATE SET name = excluded.name, at = excluded.at""",
             (jid, int(kind), name, at),
         )
-        shown = f"SELECT {_SHOWN[kind]} FROM contacts WHERE id = ?"
+        shown = f"SELECT {_SHOWN[kind]} FROM contacts WHERE id = ?"  # noqa: S608
         if self._db.execute(shown, (contact,)).fetchone()[0] != name:
             self._identities.refresh(contact)
 

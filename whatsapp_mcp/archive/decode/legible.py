@@ -19,22 +19,23 @@ _MAY_HOLD_TEXT: Final = re.compile(r"\b(str|Content|MediaFact)\b")
 _TEXTS: Final = {
     kind: attrgetter(*names)
     for kind in (*get_args(Fact), Content, MediaFact)
-    if (names := [one.name for one in fields(kind) if _MAY_HOLD_TEXT.search(str(one.type))])
+    if len(names := [one.name for one in fields(kind) if _MAY_HOLD_TEXT.search(str(one.type))]) > 1
 }
-"""What holds text in each kind of fact."""
+"""What holds text in each kind of fact. A lone text was put together by the decoder and is one."""
 
 
 def is_legible(value: Any) -> bool:
     """Whether no bytes stand where a fact, or a part of one, should hold text."""
     kind = type(value)
-    if kind in _PLAIN:
-        return True
     if kind is bytes or kind is UndecodedFact:
         return False
-    if kind is dict:
-        return all(map(is_legible, value.values()))
-    parts = value if kind in (tuple, list) else _TEXTS[kind](value) if kind in _TEXTS else ()
-    return _PLAIN.issuperset(map(type, parts)) or all(map(is_legible, parts))
+    if kind in _TEXTS:
+        value = _TEXTS[kind](value)
+    elif kind is dict:
+        value = value.values()
+    elif kind is not tuple and kind is not list:
+        return True
+    return all(type(one) in _PLAIN or not one or is_legible(one) for one in value)
 
 
 def make_legible(message: Proto) -> None:
