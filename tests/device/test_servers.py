@@ -19,6 +19,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device import endpoint, host
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.host import PROTOCOL
+from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.device.lock import HostLock
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.protocol import Device
@@ -208,6 +209,22 @@ async def test_damaged_keys_are_told_and_a_phone_can_be_linked_at_once(
         path.unlink()
     keys.write_bytes(b"no database" * 1000)
     async with server() as (devices, _):
+        assert "damaged" in ((await until(devices, ConnectionState.UNLINKED)).reason or "")
+        await link(wa, devices)
+
+
+async def test_keys_that_are_spoilt_while_a_server_hosts_are_told_and_a_phone_can_be_linked(
+    wa: WhatsApp, server: Open, tmp_path: Path
+) -> None:
+    keys = Settings(home=home_of(tmp_path)).account_folder().client_db
+    async with linked(wa, server) as (devices, _):
+        async with devices.use() as device:
+            assert isinstance(device, LocalDevice)
+            client = device.client_pid
+        assert client is not None
+        os.kill(client, signal.SIGSTOP)
+        keys.write_bytes(b"no database" * 1000)
+        os.kill(client, signal.SIGKILL)
         assert "damaged" in ((await until(devices, ConnectionState.UNLINKED)).reason or "")
         await link(wa, devices)
 

@@ -61,6 +61,7 @@ OUTSIDE = st.one_of(
     st.just(m.LinkAsked()),
     st.just(m.Unlinked("by us")),
     st.just(m.ReconnectAsked()),
+    st.just(m.KeysLost()),
 )
 
 
@@ -224,6 +225,13 @@ def test_a_client_that_dies_right_after_each_login_is_not_restarted_without_end(
         link, _ = step(link, m.Tick(), at(now))
         link, _ = step(link, m.Started(link.generation + 1), at(now))
     assert now > 60
+
+
+def test_keys_that_are_lost_end_the_link_and_are_not_deleted() -> None:
+    link, effects = after(online(), m.Ended(7, "no database"), m.KeysLost())
+    assert (link.state, link.linked, effects) == (S.UNLINKED, False, [Effect.STOP, Effect.STOP])
+    for untouched in (online(), Link(S.LINKING, T0, generation=7, running=True)):
+        assert after(untouched, m.KeysLost()) == (untouched, [])
 
 
 def test_linking_that_expires_leaves_nothing() -> None:

@@ -32,6 +32,11 @@ class Unlinked:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysLost:
+    """No keys of a linked device can be read any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReconnectAsked:
     """Somebody wants a new client now."""
 
@@ -143,4 +148,4 @@ class Ended(ClientEvent):
     reason: str
 
 
-Event = Opened | Tick | LinkAsked | Unlinked | ReconnectAsked | Started | ClientEvent
+Event = Opened | Tick | LinkAsked | Unlinked | KeysLost | ReconnectAsked | Started | ClientEvent

@@ -220,6 +220,8 @@ class LocalDevice(Acts, Topics):
             self._names.poke()
             if self._trouble is not None:
                 self._ingest_trouble(self._trouble)
+        if after.failures > before.failures:
+            self._tasks.start_soon(self._look_for_keys)
         if before.linked and not after.linked:
             self._owner.device = None
             self._outbox.poke()
@@ -227,6 +229,12 @@ class LocalDevice(Acts, Topics):
         # While a code is awaited or shown, its absence is told by its absence.
         reason = None if after.state is ConnectionState.LINKING else after.reason
         self._linking.enter(after.state, reason, owner.number if owner else None)
+
+    async def _look_for_keys(self) -> None:
+        """A client ended before it was logged in: find out whether there is something to log in with."""
+        await self._owner.look_up()
+        if self._owner.device is None:
+            self._loop.post(state.KeysLost())
 
     def _ingest_trouble(self, reason: str | None) -> None:
         self._trouble = reason

@@ -23,6 +23,7 @@ from whatsapp_mcp.device.events import (
     Doubtful,
     Ended,
     Event,
+    KeysLost,
     LinkAsked,
     LoggedOut,
     Online,
@@ -144,6 +145,9 @@ def step(link: Link, event: Event, moment: Moment) -> Step:
             return _link_asked(link, moment)
         case Unlinked(reason):
             return _rest(link, S.UNLINKED, reason, moment, forget=True)
+        case KeysLost() if link.linked and link.online_at is None:
+            # Not deleted: what cannot be read may be readable tomorrow.
+            return _rest(replace(link, linked=False, failures=0), S.UNLINKED, _NO_KEYS, moment)
         case ReconnectAsked() if link.linked:
             return _start(replace(link, failures=0, flaps=0), S.CONNECTING, None, moment)
         case _:
