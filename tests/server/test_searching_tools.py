@@ -34,6 +34,21 @@ async def test_a_search_stays_in_its_chat_and_sender(client: Client) -> None:
     assert [message["chat"] for message in data["messages"]] == [CLUB]
 
 
+async def test_where_no_message_has_all_words_the_closest_are_told_as_such(client: Client) -> None:
+    text, data = await answer(client, "search_messages", query="paint harbour keyring")
+    assert text.startswith("No message with “paint harbour keyring”; closest:")
+    assert [message["text"] for message in data["messages"]] == [
+        "The boat needs paint",
+        "We decided to paint it blue",
+    ]
+    text, data = await answer(client, "search_messages", query="pain")
+    assert text.startswith("No message with “pain”; closest:")
+    assert len(data["messages"]) == 2
+    for query in ("harbour", "paint from:Ann in:Bob", "paint -boat keyring from:Nobody"):
+        text, _ = await answer(client, "search_messages", query=query, chat="Bob")
+        assert text == f"Messages with “{query}”: none."
+
+
 async def test_no_query_is_a_syntax_error(client: Client) -> None:
     await answer(client, "search_messages", query='"open (and: -* in:')
     assert (await refusal(client, "search_messages", query=" "))["code"] == "INVALID_ARGUMENT"

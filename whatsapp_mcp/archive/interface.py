@@ -102,7 +102,7 @@ class ReadingArchive(Protocol):
         where: MessageFilter = EVERYTHING,
         *,
         order: Literal["newest", "relevance"] = "newest",
-        mode: Literal["words", "substring"] = "words",
+        mode: Literal["words", "any", "substring"] = "words",
         zone: tzinfo = UTC,
         limit: int = 20,
         cursor: str | None = None,
@@ -115,7 +115,8 @@ class ReadingArchive(Protocol):
         Args:
             order: By time, or by relevance among the newest matches (no cursor then).
             zone: In which zone the days of `before:` and `after:` begin.
-            mode: `substring` also finds the inside of words, slower.
+            mode: `any` takes one of the words, or what begins so, for all; `substring` also finds the inside
+                of words, slower.
 
         Raises:
             InvalidArgument: The cursor is not one of this search, or the limit is not 1–500.

@@ -110,6 +110,13 @@ def _add(groups: list[tuple[_T, ...]], one: _T, alternative: bool) -> None:
         groups.append((one,))
 
 
+def any_of(wanted: list[tuple[Term, ...]]) -> list[tuple[Term, ...]]:
+    """The same words, of which any is to be found, or what begins with it."""
+    words = dict.fromkeys(word for terms in wanted for term in terms for word in term.text.split())
+    terms = tuple(Term(tuple(tokens(word)), True, word) for word in words)
+    return [terms] if terms else []
+
+
 def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
     """Take a query apart; dates are days in `zone`. Of a very long one the beginning counts."""
     query = Query()

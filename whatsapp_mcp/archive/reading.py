@@ -87,7 +87,7 @@ class SqliteReadingArchive:
         where: MessageFilter = EVERYTHING,
         *,
         order: Literal["newest", "relevance"] = "newest",
-        mode: Literal["words", "substring"] = "words",
+        mode: Literal["words", "any", "substring"] = "words",
         zone: tzinfo = UTC,
         limit: int = 20,
         cursor: str | None = None,

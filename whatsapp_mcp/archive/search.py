@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
 from whatsapp_mcp.archive.facts import UNREAD_SQL, Flag
 from whatsapp_mcp.archive.normalise import fold
-from whatsapp_mcp.archive.query import HAS, Query, Term, parse
+from whatsapp_mcp.archive.query import HAS, Query, Term, any_of, parse
 from whatsapp_mcp.archive.records import MessageFilter, meant
 from whatsapp_mcp.models import Message, Page
 
@@ -41,7 +41,7 @@ def search(
     text: str,
     where: MessageFilter,
     order: Literal["newest", "relevance"],
-    mode: Literal["words", "substring"],
+    mode: Literal["words", "any", "substring"],
     limit: int,
     after: str | None,
     zone: tzinfo = UTC,
@@ -51,6 +51,8 @@ def search(
     mark = cursor.fingerprint("search", text, where, order, mode)
     last = cursor.decode_id(after, mark)
     query = parse(text, zone)
+    if mode == "any":
+        query.wanted = any_of(query.wanted)
     built = _conditions(db, query, where)
     if built is None:
         return Page(())

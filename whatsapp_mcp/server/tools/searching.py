@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -36,6 +36,9 @@ from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+CLOSEST: Final = 5
+"""Messages shown with some of the words when none has all of them."""
 
 
 @tool("core", reads=True, open_world=False, result=MessagesData)
@@ -79,6 +82,12 @@ async def search_messages(
         zone=services.zone,
     )
     header = f"Messages with “{clean_line(query, 60)}”"
+    if not (page.items or cursor or substring):
+        closest = await services.archive.search(
+            query, where, order="relevance", mode="any", limit=min(limit, CLOSEST), zone=services.zone
+        )
+        if closest.items:
+            page, header = closest, f"No message with “{clean_line(query, 60)}”; closest"
     data = messages_data(page, services.zone)
     return Result(messages_text(data, header=header, detail=detail, with_chat=chat is None), data)
 
