@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.device.files import file_message, forwarded_file
+from whatsapp_mcp.device.files import file_message
+from whatsapp_mcp.device.forwards import forward
 from whatsapp_mcp.device.previews import preview_of
-from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound, Unsupported
+from whatsapp_mcp.errors import MessageNotFound, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ADDON_KINDS,
@@ -49,7 +50,6 @@ CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
 _SECRET_BYTES: Final = 32
 _WITHOUT_SECRET: Final = ADDON_KINDS - {"pin"}
 """What is made again when its answer is lost; a pin would show twice."""
-_FORWARDED_ONCE: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def _message(
 
     match request.content:
         case ForwardContent(ref):
-            return await _forward(await archive.message(ref), archive)
+            return await forward(await archive.message(ref), archive)
         case VoteContent(poll_id, options):
             poll = await addresses.as_stored(await archive.message(poll_id, chat=request.chat))
             parameters = {"poll": _info(poll), "options": list(options)}
@@ -200,19 +200,6 @@ def _addon(
             pin = E2E.PinInChatMessage(key=key, type=kind, senderTimestampMS=now)
             lasting = E2E.MessageContextInfo(messageAddOnDurationInSecs=seconds)
             return E2E.Message(pinInChatMessage=pin, messageContextInfo=lasting)
-
-
-async def _forward(message: Message, archive: ReadingArchive) -> E2E.Message:
-    from whatsapp_mcp.protobufs import E2E
-
-    context = E2E.ContextInfo(isForwarded=True, forwardingScore=_FORWARDED_ONCE)
-    try:
-        return forwarded_file(message, await archive.media_source(message.ref), context)
-    except MediaUnavailable:
-        if message.media is not None or not message.text:
-            raise
-    text = E2E.ExtendedTextMessage(text=message.text, contextInfo=context)
-    return E2E.Message(extendedTextMessage=text)
 
 
 def _info(message: Message) -> str:
