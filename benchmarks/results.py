@@ -11,7 +11,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from whatsapp_mcp.models import Chat, ChatKind, Message, MessageKind, Page
+from whatsapp_mcp.models import Chat, ChatKind, LastMessage, Message, MessageKind, Page
 from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.text import chats_text, messages_text
 from whatsapp_mcp.server.render.times import stamp
@@ -57,20 +57,21 @@ def chat(number: int) -> Chat:
         kind=ChatKind.DIRECT,
         unread=number % 3,
         last_message_at=NOW - timedelta(hours=number),
-        last_message=TEXTS[number % len(TEXTS)],
+        last_message=LastMessage(MessageKind.TEXT, TEXTS[number % len(TEXTS)], from_me=number % 3 == 0),
     )
 
 
 def their_chat(item: Chat) -> dict[str, object]:
     """Its object for a chat."""
     assert item.last_message_at is not None
+    assert item.last_message is not None
     return {
         "jid": item.jid,
         "name": item.name,
         "last_message_time": item.last_message_at.isoformat(),
-        "last_message": item.last_message,
+        "last_message": item.last_message.text,
         "last_sender": item.jid.partition("@")[0],
-        "last_is_from_me": False,
+        "last_is_from_me": item.last_message.from_me,
     }
 
 

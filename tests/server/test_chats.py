@@ -28,7 +28,7 @@ async def test_a_timer_is_told_to_the_other_side(linked: Linked) -> None:
 
 async def test_what_is_stored_of_a_chat_is_deleted_for_good(linked: Linked) -> None:
     await linked.ben.says("hello")
-    await linked.archived(lambda chat: chat.last_message == "hello", str(linked.ben.pn))
+    await linked.archived(lambda chat: chat.last_message.text == "hello", str(linked.ben.pn))
     text, data = await answer(linked.client, "delete_chat", chat="Ben")
     assert data["deleted"] == 1
     assert text == "Deleted 1 messages of Ben here. The phone still has them."

@@ -63,7 +63,7 @@ async def test_chats_are_listed_newest_first_with_name_and_last_message(client: 
     assert [chat["name"] for chat in data["chats"]] == ["Bob", "Boat club", "Ann Lee"]
     assert data["chats"][0]["jid"] == BOB
     assert data["next_cursor"] is None
-    assert "Boat club (group), 2 unread, 12:00: We decided" in text
+    assert "Boat club (group), 2 unread, 12:00 Ann May: We decided" in text
 
 
 async def test_a_chat_is_read_by_name_oldest_first_one_line_a_message(client: Client) -> None:

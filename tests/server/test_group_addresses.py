@@ -31,7 +31,7 @@ async def group_with_messages(linked: Linked, addressing: Addressing) -> tuple[G
     new.messageContextInfo.messageSecret = bytes(range(32))
     modern = await linked.ann.says(new, group)
     plain = await linked.ben.says("plain", group)
-    await linked.archived(lambda chat: chat.last_message == "plain", str(group.jid))
+    await linked.archived(lambda chat: chat.last_message.text == "plain", str(group.jid))
     return group, modern, plain
 
 

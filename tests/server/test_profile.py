@@ -83,7 +83,7 @@ async def test_the_account_is_shown_online_only_when_asked(linked: Linked) -> No
 
 async def test_a_call_is_listed_and_turned_down(linked: Linked) -> None:
     await linked.ann.says("Can you talk?")
-    await linked.archived(lambda chat: chat.last_message == "Can you talk?", str(linked.ann.pn))
+    await linked.archived(lambda chat: chat.last_message.text == "Can you talk?", str(linked.ann.pn))
     call = linked.ann.calls()
     with anyio.fail_after(LIMIT):
         seen = 0

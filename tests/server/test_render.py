@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from whatsapp_mcp.models import (
     Chat,
     ChatKind,
+    LastMessage,
     Media,
     Message,
     MessageKind,
@@ -85,7 +86,9 @@ def test_a_message_is_one_line_inside_the_fence(
 
 @given(evil, evil)
 def test_a_chat_is_one_line_inside_the_fence(text: str, name: str) -> None:
-    chat = Chat("1203@g.us", name, ChatKind.GROUP, 2, NOW, text)
+    said = LastMessage(MessageKind.CALL, text, name, stranger=True)
+    said.before = LastMessage(MessageKind.EVENT, text, name)
+    chat = Chat("1203@g.us", name, ChatKind.GROUP, 2, NOW, said)
     shown = chats_text(chats_data(Page((chat, chat)), UTC), stamp(NOW, UTC))
     lines = shown.splitlines()
     assert len(lines) == 5

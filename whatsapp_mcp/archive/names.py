@@ -13,6 +13,11 @@ NAME_SQL: Final = """CASE WHEN {c}.id = 0 THEN coalesce({c}.push_name, 'You') EL
 """A contact's shown name: saved, business, push name, number, hidden address; `{c}` is the table's alias."""
 
 
+STRANGER_SQL: Final = """{c}.saved_name IS NULL AND {c}.id != 0
+ AND coalesce({c}.business_name, {c}.push_name) IS NOT NULL"""
+"""Whether the shown name of a contact is of their own choice."""
+
+
 def number_of(pn: str | None) -> str | None:
     """The E.164 number of a PN jid."""
     user = pn.partition("@")[0] if pn and pn.endswith("@s.whatsapp.net") else ""

@@ -111,7 +111,7 @@ def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
     if not wanted or looks_like_number(text):
         return None
     found = db.execute(_SHOWN, (wanted,)).fetchall()
-    return rows.chat(found[0]) if len(found) == 1 else None
+    return rows.chat(db, found[0]) if len(found) == 1 else None
 
 
 def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidate, ...]:
@@ -156,7 +156,7 @@ def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
         return found
     person = queries.contact(db, jid)
     if person is not None:
-        return rows.empty_chat(person.jid, person.name)
+        return rows.empty_chat(person.jid, person.name, stranger=person.stranger)
     parsed = Jid.parse(jid)
     return rows.empty_chat(jid, parsed.number or jid)
 
@@ -164,13 +164,13 @@ def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
 def _chat_of_contact(db: sqlite3.Connection, contact: int) -> Chat:
     row = db.execute(f"{rows.CHAT_SELECT} WHERE c.contact_id = ?", (contact,)).fetchone()
     if row is not None:
-        return rows.chat(row)
+        return rows.chat(db, row)
     person = rows.contact(db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (contact,)).fetchone())
-    return rows.empty_chat(person.jid, person.name)
+    return rows.empty_chat(person.jid, person.name, stranger=person.stranger)
 
 
 def _chat_row(db: sqlite3.Connection, chat: int) -> Chat:
-    return rows.chat(db.execute(f"{rows.CHAT_SELECT} WHERE c.id = ?", (chat,)).fetchone())
+    return rows.chat(db, db.execute(f"{rows.CHAT_SELECT} WHERE c.id = ?", (chat,)).fetchone())
 
 
 def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str | None) -> Page[Contact]:

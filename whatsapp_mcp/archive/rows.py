@@ -16,20 +16,24 @@ from whatsapp_mcp.archive.facts import (
     CHAT_KINDS,
     EVENT,
     EVENT_ANSWERS,
+    KIND_NUMBER,
     MESSAGE_KINDS,
+    NEVER_UNREAD,
     OWNER,
     POLL,
     Flag,
 )
 from whatsapp_mcp.archive.identity import chat_kind
-from whatsapp_mcp.archive.names import NAME_SQL, number_of
+from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL, number_of
 from whatsapp_mcp.archive.progress import ChatProgress
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import (
     Chat,
     Contact,
+    LastMessage,
     Media,
     Message,
+    MessageKind,
     PollOption,
     Quote,
     Reaction,
@@ -42,7 +46,8 @@ MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id,
  m.reply_wa_id, m.edited_at, m.revoked_at, m.details, c.jid, {CHAT_NAME},
  CASE WHEN m.sender_id = -1 THEN c.jid ELSE coalesce(s.pn, s.lid, '') END,
  CASE WHEN m.sender_id = -1 THEN {CHAT_NAME} ELSE {NAME_SQL.format(c="s")} END,
- d.mime_type, d.file_name, d.size, d.duration, d.width, d.height, d.path, d.media_type
+ d.mime_type, d.file_name, d.size, d.duration, d.width, d.height, d.path, d.media_type,
+ {STRANGER_SQL.format(c="cc")}, {STRANGER_SQL.format(c="s")}
  FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
  LEFT JOIN contacts AS cc ON cc.id = c.contact_id
  LEFT JOIN contacts AS s ON s.id = m.sender_id
@@ -75,10 +80,13 @@ def messages(
     if not rows:
         return ()
     details = {row[0]: json.loads(row[11]) for row in rows if row[11]}
+    names = _names(db, {jid for found in details.values() for jid in _named(found)})
     hanging = _Hanging(
         _reactions(db, list({(row[2], row[4]) for row in rows})),
         _quotes(db, list({(row[2], row[8]) for row in rows if row[8]})),
-        _names(db, {jid for found in details.values() for jid in _mentioned(found)}),
+        names,
+        _mentions(db, names),
+        _earlier(db, [(row[2], row[4], row[3]) for row in rows if row[9]]),
         {chat: ChatProgress(db, chat) for chat in {row[2] for row in rows if row[3] == OWNER}},
         snippets or {},
     )
@@ -87,28 +95,34 @@ def messages(
 
 @dataclass(frozen=True, slots=True)
 class _Hanging:
-    """What hangs on the messages of a page: by (chat, WhatsApp id), by jid, by chat, by message."""
+    """What hangs on the messages of a page: by (chat, WhatsApp id), by jid, by chat, by message.
+
+    `earlier` is by (chat, WhatsApp id, sender).
+    """
 
     reactions: dict[tuple[int, str], list[Reaction]]
     quotes: dict[tuple[int, str], Quote]
     names: dict[str, str]
+    mentions: dict[str, str]
+    earlier: dict[tuple[int, str, int], list[str]]
     progress: dict[int, ChatProgress]
     snippets: dict[int, str]
 
 
-def _mentioned(details: dict[str, Any]) -> list[str]:
+def _named(details: dict[str, Any]) -> list[str]:
     quote = details.get("quote")
     return [*details.get("mentions", ()), *([quote["sender"]] if quote and quote.get("sender") else [])]
 
 
 def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging: _Hanging) -> Message:
     message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at = row[:11]
-    public = None
+    snippet, earlier = hanging.snippets.get(message), hanging.earlier.get((chat, wa_id, sender), ())
     if kind == CALL:
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
-    if details:
-        text = with_names(text, details.get("mentions", ()), hanging.names)
-        public = {key: value for key, value in details.items() if key not in _HIDDEN_DETAILS} or None
+    if mentions := details.get("mentions"):
+        text = with_names(text, mentions, hanging.mentions)
+        snippet = with_names(snippet, mentions, hanging.mentions) if snippet else snippet
+        earlier = [with_names(said, mentions, hanging.mentions) for said in earlier]
     reactions = hanging.reactions.get((chat, wa_id))
     return Message(
         ref=ref,
@@ -131,9 +145,16 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
         forwarded=bool(flags & _FORWARDED),
         mentions_me=bool(flags & _MENTIONS_ME),
         starred=bool(flags & _STARRED),
-        snippet=hanging.snippets.get(message),
-        details=public,
+        snippet=snippet,
+        details=_public(details),
+        earlier=tuple(earlier),
+        chat_stranger=bool(row[24]),
+        sender_stranger=bool(row[25]),
     )
+
+
+def _public(details: dict[str, Any]) -> dict[str, Any] | None:
+    return {key: value for key, value in details.items() if key not in _HIDDEN_DETAILS} or None
 
 
 def _quote(chat: int, reply: str, details: dict[str, Any], hanging: _Hanging) -> Quote:
@@ -209,6 +230,31 @@ def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, str]:
     return dict(rows)
 
 
+def _mentions(db: sqlite3.Connection, names: dict[str, str]) -> dict[str, str]:
+    """The same people as they are mentioned: the owner as `me`."""
+    if not names:
+        return names
+    own = db.execute("SELECT jid FROM addresses WHERE contact_id = ?", (OWNER,)).fetchall()
+    return names | {jid: "me" for (jid,) in own}
+
+
+def _earlier(
+    db: sqlite3.Connection, keys: Sequence[tuple[int, str, int]]
+) -> dict[tuple[int, str, int], list[str]]:
+    """What edited messages said before, oldest first."""
+    found: dict[tuple[int, str, int], list[str]] = {}
+    if not keys:
+        return found
+    for chat, wa_id, sender, at, text in db.execute(
+        f"""WITH k (chat_id, wa_id, sender_id) AS (VALUES {", ".join(["(?, ?, ?)"] * len(keys))})
+        SELECT e.chat_id, e.wa_id, e.sender_id, e.at, e.text FROM k CROSS JOIN edits AS e
+        ON e.chat_id = k.chat_id AND e.wa_id = k.wa_id AND e.sender_id = k.sender_id ORDER BY e.at""",  # noqa: S608
+        [value for key in keys for value in key],
+    ).fetchall():
+        found.setdefault((chat, wa_id, sender), []).extend([text] if at or text else [])
+    return {key: texts[:-1] for key, texts in found.items()}
+
+
 def _poll(
     db: sqlite3.Connection, chat: int, wa_id: str, kind: int, details: dict[str, Any]
 ) -> tuple[PollOption, ...]:
@@ -229,30 +275,95 @@ def _poll(
     return tuple(PollOption(option, tuple(voters[option])) for option in options)
 
 
+_SAID: Final = f"""m.kind, m.text, m.sender_id, m.wa_id, m.details, m.revoked_at, {NAME_SQL.format(c="s")},
+ {STRANGER_SQL.format(c="s")}"""
 CHAT_SELECT: Final = f"""SELECT c.jid, {CHAT_NAME}, c.kind, c.unread, c.marked_unread, c.last_id, c.archived,
- c.pinned, c.muted_until, m.text, m.kind, m.sender_id, c.id
+ c.pinned, c.muted_until, c.id, {STRANGER_SQL.format(c="cc")}, {_SAID}
  FROM chats AS c LEFT JOIN contacts AS cc ON cc.id = c.contact_id LEFT JOIN messages AS m ON m.id = c.last_id
+ LEFT JOIN contacts AS s ON s.id = m.sender_id
 """  # noqa: S608
 """Everything of a chat; a WHERE may follow."""
+_NO_WORDS: Final = frozenset(KIND_NUMBER[kind] for kind in NEVER_UNREAD)
+_TELLING: Final = frozenset(
+    KIND_NUMBER[kind]
+    for kind in (MessageKind.CALL, MessageKind.EVENT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION)
+)
+"""Kinds of which a list of chats tells details."""
+_WORDS_WITHIN: Final = 20
+"""Calls and notices in a row behind which the last words are still looked for."""
 
 
-def chat(row: Any) -> Chat:
-    """A row of `CHAT_SELECT` as a chat."""
-    jid, name, kind, unread, marked, last_id, archived, pinned, muted_until, text, message_kind = row[:11]
-    last = None
-    if message_kind is not None:
-        last = text or f"[{MESSAGE_KINDS[message_kind]}]"
+def chats(db: sqlite3.Connection, rows: Sequence[Any]) -> tuple[Chat, ...]:
+    """Rows of `CHAT_SELECT` as chats, in the same order."""
+    newest = [(row[9], row[11:]) for row in rows if row[11] is not None]
+    words = [(chat, said) for chat, row in newest if row[0] in _NO_WORDS and (said := _words(db, chat))]
+    details = [_telling(row) for _, row in (*newest, *words)]
+    names = _names(db, {jid for one in details for jid in one.get("mentions", ())})
+    mentions = _mentions(db, names)
+    told = [
+        _last(db, chat, row, one, mentions)
+        for (chat, row), one in zip((*newest, *words), details, strict=True)
+    ]
+    last = {chat: one for (chat, _), one in zip(newest, told, strict=False)}
+    for (chat, _), one in zip(words, told[len(newest) :], strict=True):
+        last[chat].before = one
+    return tuple([_chat(row, last.get(row[9])) for row in rows])
+
+
+def _words(db: sqlite3.Connection, chat: int) -> Any:
+    """What was last said in a chat, calls and notices aside, as `_SAID`."""
+    return db.execute(
+        f"""SELECT {_SAID} FROM (SELECT * FROM messages WHERE chat_id = ? ORDER BY id DESC LIMIT ?) AS m
+        LEFT JOIN contacts AS s ON s.id = m.sender_id
+        WHERE m.kind NOT IN ({", ".join(map(str, _NO_WORDS))}) AND m.revoked_at IS NULL
+        ORDER BY m.id DESC LIMIT 1""",  # noqa: S608
+        (chat, _WORDS_WITHIN),
+    ).fetchone()
+
+
+def _telling(row: Any) -> dict[str, Any]:
+    """The details of a row of `_SAID`, if a list of chats needs them."""
+    if row[4] and (row[0] in _TELLING or '"mentions"' in row[4]):
+        return json.loads(row[4])
+    return _NO_DETAILS
+
+
+def _last(
+    db: sqlite3.Connection, chat: int, row: Any, details: dict[str, Any], names: dict[str, str]
+) -> LastMessage:
+    kind, text, sender, wa_id, _, revoked_at, name, stranger = row
+    if kind == CALL:
+        text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
+    return LastMessage(
+        MESSAGE_KINDS[kind],
+        with_names(text, details.get("mentions", ()), names)[:200],
+        name,
+        sender == OWNER,
+        bool(stranger),
+        revoked_at is not None,
+        _public(details),
+    )
+
+
+def _chat(row: Any, last: LastMessage | None) -> Chat:
+    jid, name, kind, unread, marked, last_id, archived, pinned, muted_until, _, stranger = row[:11]
     return Chat(
         jid=jid,
         name=name,
         kind=CHAT_KINDS[kind],
         unread=unread or (1 if marked else 0),
         last_message_at=time_of(last_id) if last_id else None,
-        last_message=last[:200] if last else None,
+        last_message=last,
         archived=bool(archived),
         pinned=bool(pinned),
         muted_until=moment(muted_until or None),
+        stranger=bool(stranger),
     )
+
+
+def chat(db: sqlite3.Connection, row: Any) -> Chat:
+    """One row of `CHAT_SELECT` as a chat."""
+    return chats(db, [row])[0]
 
 
 CONTACT_SELECT: Final = f"""SELECT s.id, coalesce(s.pn, s.lid), {NAME_SQL.format(c="s")}, s.pn, s.lid,
@@ -266,6 +377,6 @@ def contact(row: Any) -> Contact:
     return Contact(jid or "", name, number_of(pn), lid, saved or None, push or None, business or None)
 
 
-def empty_chat(jid: str, name: str) -> Chat:
+def empty_chat(jid: str, name: str, *, stranger: bool = False) -> Chat:
     """A chat in which nothing was said yet."""
-    return Chat(jid, name, chat_kind(jid))
+    return Chat(jid, name, chat_kind(jid), stranger=stranger)

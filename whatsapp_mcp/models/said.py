@@ -61,18 +61,45 @@ class SendStatus(StrEnum):
 
 
 @dataclass(slots=True)  # lists make many: a frozen one takes three times as long to make
+class LastMessage:
+    """The newest message of a chat, as a list of chats shows it.
+
+    Attributes:
+        text: Its first 200 characters.
+        sender_name: None where a group or channel speaks for itself.
+        stranger: As `Chat.stranger`, of who wrote it.
+        details: As in `Message`.
+        before: What was last said, where this one is a call or a notice.
+    """
+
+    kind: MessageKind
+    text: str
+    sender_name: str | None = None
+    from_me: bool = False
+    stranger: bool = False
+    revoked: bool = False
+    details: dict[str, Any] | None = None
+    before: LastMessage | None = None
+
+
+@dataclass(slots=True)  # as LastMessage
 class Chat:
-    """A conversation as lists show it."""
+    """A conversation as lists show it.
+
+    Attributes:
+        stranger: It is with somebody who is not in the owner's address book: the name is of their own choice.
+    """
 
     jid: str
     name: str
     kind: ChatKind
     unread: int = 0
     last_message_at: datetime | None = None
-    last_message: str | None = None
+    last_message: LastMessage | None = None
     archived: bool = False
     pinned: bool = False
     muted_until: datetime | None = None
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +113,11 @@ class Contact:
     saved_name: str | None = None
     push_name: str | None = None
     business_name: str | None = None
+
+    @property
+    def stranger(self) -> bool:
+        """As `Chat.stranger`; who shows no name of their own is none."""
+        return self.saved_name is None and bool(self.business_name or self.push_name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +161,16 @@ class PollOption:
     voters: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)  # as Chat
+@dataclass(slots=True)  # as LastMessage
 class Message:
     """One message of the archive.
 
     Attributes:
         ref: Its archive number, shown as `#1042`.
+        text: The owner is mentioned as `@me`, others by name.
+        earlier: What an edited one said before, oldest first.
+        chat_stranger: As `Chat.stranger`.
+        sender_stranger: The same of who wrote it.
         snippet: In a search result, the text around the hit, which stands between `**`.
         details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
     """
@@ -161,6 +197,9 @@ class Message:
     starred: bool = False
     snippet: str | None = None
     details: dict[str, Any] | None = None
+    earlier: tuple[str, ...] = ()
+    chat_stranger: bool = False
+    sender_stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import tzinfo
-from typing import Any, NotRequired
+from datetime import UTC, datetime, tzinfo
+from typing import Any, Final, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -12,18 +12,29 @@ from whatsapp_mcp.models import (
     Chat,
     Contact,
     ContactDetails,
+    LastMessage,
     Media,
     Message,
+    MessageKind,
     Page,
     SendReport,
     SendResult,
 )
-from whatsapp_mcp.server.render.sanitise import clean, clean_line, full_name
+from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.sanitise import called, clean, clean_line, full_name
 from whatsapp_mcp.server.render.times import rfc3339, stamp
+
+_TIMES: Final = frozenset({"starts_at", "ends_at", "expires_at"})
+_MILLISECONDS: Final = 10**11
 
 
 class ChatData(TypedDict):
-    """One chat of a list."""
+    """One chat of a list; what is not there does not apply.
+
+    `stranger` says that the name is of their own choice: they are not in the owner's address book. In groups
+    `last_sender` wrote the last message. Where that is a call or a notice, `last_words` are what was last
+    said, and by whom.
+    """
 
     jid: str
     name: str
@@ -31,6 +42,11 @@ class ChatData(TypedDict):
     unread: int
     last_message_at: str | None
     last_message: NotRequired[str]
+    last_from_me: NotRequired[bool]
+    last_sender: NotRequired[str]
+    last_sender_stranger: NotRequired[bool]
+    last_words: NotRequired[str]
+    stranger: NotRequired[bool]
     archived: NotRequired[bool]
     pinned: NotRequired[bool]
     muted_until: NotRequired[str | None]
@@ -44,7 +60,11 @@ class ChatsData(TypedDict):
 
 
 class MessageData(TypedDict):
-    """One message of a list; what is not there does not apply."""
+    """One message of a list; what is not there does not apply.
+
+    `chat_stranger` and `sender_stranger` are as `stranger` of a chat; `earlier` is what an edited message
+    said before, oldest first.
+    """
 
     ref: str
     message_id: str
@@ -63,11 +83,14 @@ class MessageData(TypedDict):
     reactions: NotRequired[list[dict[str, Any]]]
     poll: NotRequired[list[dict[str, Any]]]
     edited_at: NotRequired[str | None]
+    earlier: NotRequired[list[str]]
     revoked_at: NotRequired[str | None]
     forwarded: NotRequired[bool]
     mentions_me: NotRequired[bool]
     starred: NotRequired[bool]
     details: NotRequired[dict[str, Any]]
+    chat_stranger: NotRequired[bool]
+    sender_stranger: NotRequired[bool]
 
 
 class MessagesData(TypedDict):
@@ -166,8 +189,10 @@ def chat_data(chat: Chat, zone: tzinfo) -> ChatData:
         "unread": chat.unread,
         "last_message_at": rfc3339(chat.last_message_at, zone),
     }
+    if chat.stranger:
+        data["stranger"] = True
     if chat.last_message:
-        data["last_message"] = clean(chat.last_message)
+        _add_last(data, chat.last_message, zone)
     if chat.archived:
         data["archived"] = True
     if chat.pinned:
@@ -175,6 +200,35 @@ def chat_data(chat: Chat, zone: tzinfo) -> ChatData:
     if chat.muted_until:
         data["muted_until"] = rfc3339(chat.muted_until, zone)
     return data
+
+
+def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
+    direct = data["kind"] == "direct"
+    data["last_message"] = _words(last, zone, direct=direct)
+    if last.from_me:
+        data["last_from_me"] = True
+    elif last.sender_name and not direct:
+        data["last_sender"] = full_name(last.sender_name)
+        if last.stranger:
+            data["last_sender_stranger"] = True
+    if before := last.before:
+        who = "me" if before.from_me else called(before.sender_name or data["name"], before.stranger)
+        data["last_words"] = f"{who}: {_words(before, zone, direct=direct)}"
+
+
+def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
+    """What a message says; of what is no text its kind, too."""
+    if last.revoked:
+        return deleted_text(direct=direct)
+    text = clean(last.text)
+    if last.kind is MessageKind.TEXT or (last.kind is MessageKind.CALL and text):
+        return text
+    return f"{kind_text(str(last.kind), None, _details(last.details, zone))} {text}".rstrip()
+
+
+def deleted_text(*, direct: bool) -> str:
+    """What stands for a message that was deleted for everyone: in a group an admin may have done it."""
+    return "[deleted by sender]" if direct else "[deleted]"
 
 
 def chats_data(page: Page[Chat], zone: tzinfo) -> ChatsData:
@@ -205,6 +259,8 @@ def message_data(message: Message, zone: tzinfo) -> MessageData:
     _add_relations(data, message)
     if message.edited_at:
         data["edited_at"] = rfc3339(message.edited_at, zone)
+        if message.earlier:
+            data["earlier"] = [clean(text) for text in message.earlier]
     if message.revoked_at:
         data["revoked_at"] = rfc3339(message.revoked_at, zone)
     if message.forwarded:
@@ -214,7 +270,11 @@ def message_data(message: Message, zone: tzinfo) -> MessageData:
     if message.starred:
         data["starred"] = True
     if message.details:
-        data["details"] = _cleaned(dict(message.details))
+        data["details"] = _details(message.details, zone)
+    if message.chat_stranger:
+        data["chat_stranger"] = True
+    if message.sender_stranger:
+        data["sender_stranger"] = True
     return data
 
 
@@ -261,14 +321,25 @@ def media_data(media: Media) -> dict[str, Any]:
     return {key: value for key, value in known.items() if value is not None}
 
 
-def _cleaned(value: Any) -> Any:
+def _details(value: Any, zone: tzinfo) -> Any:
+    """Cleaned, its times in RFC 3339; a time that nobody set is left out."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
-        return {key: _cleaned(inner) for key, inner in value.items()}
+        told = {key: _time(inner, zone) if key in _TIMES else inner for key, inner in value.items()}
+        return {key: _details(inner, zone) for key, inner in told.items() if inner is not None}
     if isinstance(value, (list, tuple)):
-        return [_cleaned(inner) for inner in value]
+        return [_details(inner, zone) for inner in value]
     return value
+
+
+def _time(value: Any, zone: tzinfo) -> str | None:
+    """Seconds since 1970, or milliseconds where seconds would be thousands of years ahead."""
+    try:
+        seconds = value / 1000 if value > _MILLISECONDS else value
+        return stamp(datetime.fromtimestamp(seconds, UTC), zone) if seconds > 0 else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
 
 
 def messages_data(page: Page[Message], zone: tzinfo) -> MessagesData:
@@ -311,8 +382,8 @@ def profile_data(
         data["about"] = clean(details.about)
     if details.picture:
         data["picture"] = details.picture
-    if details.business:
-        data["business"] = full_name(details.business)
+    if business := details.business or person.business_name:
+        data["business"] = full_name(business)
     if groups:
         data["groups"] = [GroupData(jid=group.jid, name=full_name(group.name)) for group in groups]
     if last:

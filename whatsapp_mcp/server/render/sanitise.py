@@ -103,3 +103,8 @@ def clean_name(name: str, limit: int = 48) -> str:
     """
     line = defuse(clean_line(name, limit)).replace(":", "꞉").replace("#", "＃").strip()
     return f"“{line}”" if line.casefold() in {"me", "you", ""} else line
+
+
+def called(name: str, stranger: bool) -> str:
+    """A name for a line, with a `~` before what a stranger to the address book calls themselves."""
+    return f"~{clean_name(name)}" if stranger else clean_name(name)

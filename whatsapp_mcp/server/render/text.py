@@ -10,15 +10,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, Message, Page, SendStatus
-from whatsapp_mcp.server.render.data import ChatData, ChatsData, MessageData, MessagesData, ProfileData
-from whatsapp_mcp.server.render.sanitise import clean, clean_line, clean_name, defuse, one_line
-from whatsapp_mcp.server.render.times import DAY, short_stamp, time_of_day
+from whatsapp_mcp.server.render.data import (
+    ChatData,
+    ChatsData,
+    MessageData,
+    MessagesData,
+    ProfileData,
+    deleted_text,
+)
+from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.sanitise import called, clean, clean_line, clean_name, defuse, one_line
+from whatsapp_mcp.server.render.times import DAY, day_of, short_stamp, time_of_day
 
 Detail = Literal["concise", "full"]
 FENCE: Final = ("<messages>", "</messages>")
@@ -27,9 +34,11 @@ FULL_TEXT: Final = 4000
 FULL_PAGE: Final = 40_000
 """Characters that the texts of a page may have in full, where 4,000 each are fewer."""
 CHAT_TEXT: Final = 40
+QUESTION_TEXT: Final = 100
+"""Characters of a last message that may want an answer."""
+FULL_CHAT_TEXT: Final = 200
 GROUPS_SHOWN: Final = 10
 _JIDS: Final = 512
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
 
 
@@ -54,37 +63,17 @@ def _number(jid: str) -> str | None:
     return Jid.parse(jid).number
 
 
-def size_text(size: int) -> str:
-    """`340 kB`, `1.2 MB`."""
-    return f"{size / 1e6:.1f} MB" if size >= 1_000_000 else f"{max(1, round(size / 1e3))} kB"
-
-
-def media_text(kind: str, media: Mapping[str, Any] | None) -> str:
-    """`[image 340 kB]`, `[voice 0:12]`, `[document "plan.pdf" 1.2 MB]`."""
-    words = [kind]
-    if media:
-        if "view_once" in media:
-            words.append("view-once")
-        if name := media.get("file_name"):
-            words.append(f'"{defuse(one_line(name, 60))}"')
-        if duration := media.get("duration"):
-            words.append(f"{duration // 60}:{duration % 60:02}")
-        elif size := media.get("size"):
-            words.append(size_text(size))
-    return f"[{' '.join(words)}]"
-
-
 def _body(message: MessageData, detail: Detail, limit: int) -> str:
     """What the message says, on one line."""
     if "revoked_at" in message:
-        return "[deleted]"
+        return deleted_text(direct=Jid.parse(message["chat"]).is_person)
     more = ": detail=full" if detail == "concise" else ""
     kind, snippet = message["kind"], message.get("snippet")
     if kind == "text" and snippet is None:
         return _told(message["text"], limit, more)
     parts: list[str] = []
     if kind != "text":
-        parts.append(media_text(kind, message.get("media")))
+        parts.append(kind_text(kind, message.get("media"), message.get("details")))
     text = snippet if snippet and detail == "concise" else message["text"]
     if text:
         parts.append(_told(text, limit, more))
@@ -105,7 +94,7 @@ def _before(quote: Mapping[str, Any] | None) -> str:
 def _after(message: MessageData, detail: Detail) -> str:
     notes: list[str] = []
     if "edited_at" in message and "revoked_at" not in message:
-        notes.append("edited")
+        notes.append("edited" + (_was(message) if detail == "full" else ""))
     if "forwarded" in message:
         notes.append("forwarded")
     if "starred" in message and detail == "full":
@@ -125,13 +114,20 @@ def _after(message: MessageData, detail: Detail) -> str:
     return text
 
 
+def _was(message: MessageData) -> str:
+    """What an edited message said before."""
+    return "".join(f", was: {_told(text, CONCISE_TEXT)}" for text in message.get("earlier", ()))
+
+
 def _message_line(message: MessageData, detail: Detail, limit: int, *, with_chat: bool) -> str:
     """`#1042 14:03 Ann: see you at eight`; with the chat where the list mixes chats."""
     mine = message["from_me"]
-    who = "me" if mine else clean_name(message["sender_name"] or address(message["sender"]))
+    who = "me"
+    if not mine:
+        who = called(message["sender_name"] or address(message["sender"]), "sender_stranger" in message)
     where = ""
     if with_chat:
-        name = clean_name(message["chat_name"] or address(message["chat"]))
+        name = called(message["chat_name"] or address(message["chat"]), "chat_stranger" in message)
         if mine:
             where = f" to {name}"
         elif name != who:
@@ -155,7 +151,7 @@ def _message_lines(messages: Sequence[MessageData], detail: Detail, *, with_chat
     last_day = None
     for message in messages:
         if (today := message["timestamp"][DAY]) != last_day:
-            lines.append(f"{_WEEKDAYS[date.fromisoformat(today).weekday()]} {today}")
+            lines.append(day_of(today))
             last_day = today
         lines.append(_message_line(message, detail, limit, with_chat=with_chat))
     return lines
@@ -177,10 +173,13 @@ def more(cursor: str | None) -> list[str]:
     return [f"More: cursor={cursor}"] if cursor else []
 
 
-def _chat_line(chat: ChatData, today: str, detail: Detail, *, unique: bool) -> str:
-    """`Ann Lee +15550001111, 2 unread, 14:03: see you at eight`; jids only where the name is not enough."""
+def _chat_line(chat: ChatData, today: str, detail: Detail, width: int, *, unique: bool) -> str:
+    """`Ann Lee +15550001111, 2 unread, 14:03: see you at eight`; jids only where the name is not enough.
+
+    Who wrote it stands before the colon, where it is not who the chat is with.
+    """
     name, kind = chat["name"], chat["kind"]
-    label = clean_name(name)
+    label = called(name, "stranger" in chat)
     if detail == "full" or not unique:
         label += f" ({chat['jid']})"
     elif kind == "direct":
@@ -200,19 +199,33 @@ def _chat_line(chat: ChatData, today: str, detail: Detail, *, unique: bool) -> s
     if chat["last_message_at"]:
         notes.append(short_stamp(chat["last_message_at"], today))
     line = ", ".join(notes)
+    if "last_from_me" in chat:
+        line += " me"
+    elif sender := chat.get("last_sender"):
+        line += f" {called(sender, 'last_sender_stranger' in chat)}"
     if last := chat.get("last_message"):
-        line += f": {one_line(last, 200 if detail == 'full' else CHAT_TEXT)}"
+        line += f": {one_line(last, width)}"
+    if words := chat.get("last_words"):
+        line += f"; before: {one_line(words, width)}"
     return line
 
 
-def chats_text(page: ChatsData, today: str, detail: Detail = "concise") -> str:
-    """A page of chats, newest first; `today` is now in RFC 3339, in the person's zone as the chats' times."""
+def chats_text(page: ChatsData, today: str, detail: Detail = "concise", width: int = CHAT_TEXT) -> str:
+    """A page of chats, newest first.
+
+    Args:
+        page: The same as structured content.
+        today: Now in RFC 3339, in the person's zone as the chats' times.
+        detail: Whether to tell everything.
+        width: Characters of a last message, where not everything is told.
+    """
     chats = page["chats"]
     if not chats:
         return "Chats: none."
     names = Counter(clean_name(chat["name"]).casefold() for chat in chats)
+    width = FULL_CHAT_TEXT if detail == "full" else width
     lines = [
-        _chat_line(chat, today, detail, unique=names[clean_name(chat["name"]).casefold()] == 1)
+        _chat_line(chat, today, detail, width, unique=names[clean_name(chat["name"]).casefold()] == 1)
         for chat in chats
     ]
     return "\n".join(["Chats, newest first:", fenced(lines), *more(page["next_cursor"])])
@@ -220,11 +233,11 @@ def chats_text(page: ChatsData, today: str, detail: Detail = "concise") -> str:
 
 def contact_line(contact: Contact) -> str:
     """`Ann Lee +15550001111 (calls herself Annie)`; the jid where no number is known."""
-    name = clean_name(contact.name)
+    name = called(contact.name, contact.stranger)
     where = contact.number or contact.jid
     line = name if name == where else f"{name} {where}"
     own = contact.push_name and clean_name(contact.push_name)
-    return f"{line} (own name {own})" if own and own != name else line
+    return f"{line} (own name {own})" if own and own != name.removeprefix("~") else line
 
 
 def contacts_text(page: Page[Contact]) -> str:
@@ -243,15 +256,23 @@ def poll_text(message: Message) -> str:
     return fenced(lines)
 
 
-def profile_text(data: ProfileData) -> str:
-    """One person, a line a fact; everything but the headings is theirs."""
+def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> str:
+    """One person, a line a fact; everything but the headings is theirs.
+
+    Args:
+        data: The same as structured content.
+        today: As for `chats_text`.
+        owner: Whether it is the account's own.
+    """
     rows = [("number", data["number"]), ("jid", data["jid"]), ("own name", data.get("push_name"))]
     rows += [
         ("business", data.get("business")),
         ("about", data.get("about")),
         ("picture", data.get("picture")),
     ]
-    lines = [clean_name(data["name"])]
+    known = owner or "saved_name" in data
+    lines = [called(data["name"], not known and ("push_name" in data or "business_name" in data))]
+    lines += [] if known else ["not in the user's contacts"]
     lines += [f"{label}: {quoted(value, CONCISE_TEXT)}" for label, value in rows if value]
     groups = data.get("groups", [])
     if groups:
@@ -260,6 +281,7 @@ def profile_text(data: ProfileData) -> str:
         lines.append(f"groups in common: {shown}{rest}")
     last = data.get("last_message")
     if last:
-        who = "me" if last["from_me"] else clean_name(last["sender_name"])
-        lines.append(f"last: {last['ref']} {last['timestamp']} {who}: {quoted(last['text'], CHAT_TEXT)}")
+        who = "me" if last["from_me"] else called(last["sender_name"], "sender_stranger" in last)
+        at = short_stamp(last["timestamp"], today)
+        lines.append(f"last: {last['ref']} {at} {who}: {_body(last, 'full', CHAT_TEXT)}")
     return "\n".join([fenced(lines), *([data["note"]] if "note" in data else [])])

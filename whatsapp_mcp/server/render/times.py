@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.zone import SystemZone
 
 _AGE: Final = re.compile(r"(\d{1,4})\s*(m|h|d|w)")
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DAY: Final = slice(10)
 """Where the day stands in a time in RFC 3339."""
@@ -36,6 +37,12 @@ def stamp(moment: datetime, zone: tzinfo) -> str:
 def rfc3339(moment: datetime | None, zone: tzinfo) -> str | None:
     """As `stamp`; None stays None."""
     return None if moment is None else stamp(moment, zone)
+
+
+def day_of(stamped: str) -> str:
+    """`Tue 2026-11-24` of a time in RFC 3339."""
+    day = stamped[DAY]
+    return f"{_WEEKDAYS[date.fromisoformat(day).weekday()]} {day}"
 
 
 def time_of_day(stamped: str) -> str:

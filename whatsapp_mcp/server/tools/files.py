@@ -18,7 +18,7 @@ from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.intake import take
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import SentData, media_data
-from whatsapp_mcp.server.render.text import media_text
+from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import require_on_whatsapp, send, sent
 
@@ -79,7 +79,7 @@ async def download_media(call: Call, message: MessageArg) -> Result:
             extra = (ImageContent(type="image", data=shown, mime_type="image/jpeg"),)
     media = media_data(found.media) if found.media else {}
     known: dict[str, Any] = {**media, "path": str(path), "size": size}
-    text = f"#{found.ref} {media_text(found.kind.value, media)} is at {path}."
+    text = f"#{found.ref} {kind_text(found.kind.value, media)} is at {path}."
     return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
 
 

@@ -15,7 +15,7 @@ from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
 from whatsapp_mcp.server.render.sanitise import clean_name
-from whatsapp_mcp.server.render.text import chats_text, messages_text
+from whatsapp_mcp.server.render.text import CHAT_TEXT, QUESTION_TEXT, chats_text, messages_text
 from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result
 
@@ -49,7 +49,8 @@ async def list_chats(
         cursor=cursor,
     )
     data = chats_data(page, services.zone)
-    return Result(chats_text(data, stamp(services.now(), services.zone), detail), data)
+    width = QUESTION_TEXT if unanswered else CHAT_TEXT
+    return Result(chats_text(data, stamp(services.now(), services.zone), detail, width), data)
 
 
 @tool("core", reads=True, open_world=False, result=MessagesData)

@@ -31,7 +31,7 @@ from whatsapp_mcp.server.render.data import (
 )
 from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
 from whatsapp_mcp.server.render.text import contacts_text, messages_text, profile_text
-from whatsapp_mcp.server.render.times import parse_some
+from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
@@ -145,7 +145,9 @@ async def get_contact(
     groups = await services.archive.common_groups(person.jid)
     newest = last.items[0] if last.items else None
     data = profile_data(person, details, groups, newest, unasked, services.zone)
-    return Result(profile_text(data), data)
+    own = (await services.archive.own())[:2]
+    today = stamp(services.now(), services.zone)
+    return Result(profile_text(data, today, owner=person.jid in own), data)
 
 
 TOOLS: Sequence[ToolFunction] = (search_messages, get_message_context, search_contacts, get_contact)
