@@ -31,7 +31,11 @@ def _options() -> argparse.Namespace:
         action="store_true",
         help="without faults of half a minute (a short soak has none)",
     )
-    parser.add_argument("--no-kills", action="store_true", help="kill no process: growth shows best so")
+    parser.add_argument(
+        "--no-ends",
+        action="store_true",
+        help="without faults in which a process ends: growth shows best so",
+    )
     parser.add_argument("--keep", type=Path, help="a new folder for the home and the servers' files")
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
@@ -48,7 +52,7 @@ def main() -> None:
         fault
         for fault in all_faults()
         if (slow or not fault.slow)
-        and not (options.no_kills and fault.kills)
+        and not (options.no_ends and fault.ends)
         and (not options.only or any(part in fault.name for part in options.only))
     ]
 

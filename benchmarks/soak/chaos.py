@@ -96,20 +96,24 @@ class Stage:
         """Wait until a server tells this state."""
         await self.fleet.until(lambda status: status.get("state") == state, 20)
 
-    async def link(self) -> None:
-        """Ask a server for a QR code and scan it.
+    async def link(self, *, by_number: bool = False) -> None:
+        """Ask a server for a QR code and scan it, or for a pairing code and enter it.
 
         Raises:
-            TimeoutError: No server gave one that could be scanned within 120 seconds.
+            TimeoutError: No server gave one that could be used within 120 seconds.
         """
+        phone = self.wa.me.number if by_number else None
         with anyio.fail_after(_LINK_LIMIT):
             while True:
                 slot = self.fleet.any(self.chance)
-                answer = await self.fleet.call(slot, "link_device") if slot else None
-                shown = answer.data.get("qr") if answer is not None and answer.error is None else None
-                if shown:
-                    with suppress(LinkingError, TimeoutError):
-                        await self.wa.me.scan(shown["text"])
+                answer = await self.fleet.call(slot, "link_device", phone=phone) if slot else None
+                shown = answer.data if answer is not None and answer.error is None else {}
+                with suppress(LinkingError, TimeoutError):
+                    if shown.get("qr"):
+                        await self.wa.me.scan(shown["qr"]["text"])
+                        return
+                    if shown.get("code"):
+                        await self.wa.me.enter_code(shown["code"])
                         return
                 await anyio.sleep(0.2)
 
@@ -226,13 +230,13 @@ class Fault:
 
     Attributes:
         relogin: Whether the link is healed by a new login only.
-        kills: Whether a process is killed.
+        ends: Whether a process ends in its course, killed or replaced.
         slow: Whether it takes longer than a few seconds.
     """
 
     name: str
     relogin = True
-    kills = False
+    ends = False
     slow = False
 
     async def act(self, stage: Stage) -> Healing:

@@ -1,4 +1,4 @@
-"""What WhatsApp does and what happens to processes; `machine_faults` holds what happens to the machine."""
+"""What WhatsApp does and what happens to processes; `link_faults` and `machine_faults` hold the rest."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from benchmarks.soak.chaos import (
     host_pid,
     signal_process,
 )
+from benchmarks.soak.link_faults import LINKING, SLOW_LINKING
 from benchmarks.soak.machine_faults import MACHINE
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.binary import Node
@@ -32,9 +33,10 @@ class Sudden(Fault):
         do: Callable[[Stage], Awaitable[None] | None],
         *,
         relogin: bool = True,
+        ends: bool = False,
         slow: bool = False,
     ) -> None:
-        self.name, self._do, self.relogin, self.slow = name, do, relogin, slow
+        self.name, self._do, self.relogin, self.ends, self.slow = name, do, relogin, ends, slow
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -59,10 +61,11 @@ class Lasting(Fault):
         seconds: tuple[float, float],
         *,
         cut: str | None = "begin",
+        ends: bool = False,
         slow: bool = False,
     ) -> None:
-        self.name, self._begin, self._seconds, self._cut, self.slow = name, begin, seconds, cut, slow
-        self.relogin = cut is not None
+        self.name, self._begin, self._seconds, self._cut = name, begin, seconds, cut
+        self.relogin, self.ends, self.slow = cut is not None, ends, slow
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -78,16 +81,25 @@ class Lasting(Fault):
 
 
 class Refusal(Fault):
-    """A login that WhatsApp refuses until it is asked to take it again."""
+    """A login that WhatsApp refuses until it is asked to take it again.
 
-    def __init__(self, name: str, code: int, state: str) -> None:
+    Args:
+        state: What is told then; None when the link closes with the refusal, which may hide its reason.
+    """
+
+    ends = True
+
+    def __init__(self, name: str, code: int, state: str | None) -> None:
         self.name, self._code, self._state = name, code, state
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        stage.wa.failure(self._code)
+        stage.wa.failure(self._code, at_once=self._state is None)
         await stage.wa.cut()
-        await stage.told(self._state)
+        if self._state is None:
+            await stage.some(0.3, 1)
+        else:
+            await stage.told(self._state)
         stage.wa.recover()
         return await _reconnected(stage)
 
@@ -95,7 +107,7 @@ class Refusal(Fault):
 class Replaced(Fault):
     """Another client takes the session; ours comes back only when asked."""
 
-    name = "replaced"
+    name, ends = "replaced", True
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -107,7 +119,7 @@ class Replaced(Fault):
 class Ban(Fault):
     """A temporary ban, waited out."""
 
-    name = "ban of 2 s"
+    name, ends = "ban of 2 s", True
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -122,7 +134,7 @@ class Ban(Fault):
 class HalfOpen(Fault):
     """A pulled cable: nothing is told, nothing is answered, until a new client dials."""
 
-    name, slow = "half-open link", True
+    name, ends, slow = "half-open link", True, True
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -139,7 +151,7 @@ class HalfOpen(Fault):
 class KillClient(Fault):
     """kill -9 of the client process, sometimes in the middle of a burst."""
 
-    name, kills = "kill -9 of the client", True
+    name, ends = "kill -9 of the client", True
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -154,7 +166,7 @@ class KillClient(Fault):
 class KillHost(Fault):
     """kill -9 of the server that hosts the link; another takes over."""
 
-    name, kills = "kill -9 of the host", True
+    name, ends = "kill -9 of the host", True
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -169,7 +181,7 @@ class KillHost(Fault):
 class KillAttached(Fault):
     """kill -9 of a server that uses the host's link; its place is taken by a new one."""
 
-    name, kills, relogin = "kill -9 of an attached server", True, False
+    name, ends, relogin = "kill -9 of an attached server", True, False
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -206,46 +218,13 @@ class Pause(Fault):
 class KillAll(Fault):
     """kill -9 of every server at once; new ones take their places."""
 
-    name, kills = "kill -9 of every server", True
+    name, ends = "kill -9 of every server", True
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
         healing = Healing()
         for slot in stage.fleet.ready():
             stage.fleet.kill(slot)
-        return healing
-
-
-class Relinked(Fault):
-    """The companion is unlinked in the middle of everything, linked anew and given the phone's history.
-
-    Args:
-        unlink: Does it.
-        interrupt: Whether a first linking is cut off before its code is scanned; nothing tells the library of
-            that, so the code has to expire.
-    """
-
-    def __init__(
-        self, name: str, unlink: Callable[[Stage], Awaitable[None]], *, interrupt: bool = False
-    ) -> None:
-        self.name, self._unlink, self.slow = name, unlink, interrupt
-
-    async def act(self, stage: Stage) -> Healing:
-        """See `Fault.act`."""
-        await self._unlink(stage)
-        await stage.told("unlinked")
-        await stage.some(0, 1)
-        if self.slow:
-            slot = stage.fleet.any(stage.chance)
-            if slot is not None:
-                await stage.fleet.call(slot, "link_device")
-            await stage.wa.cut()
-        await stage.link()
-        healing = Healing()
-        companion = await stage.wa.me.online()
-        await stage.some(0, 1)
-        for chunk in stage.wa.me.history.chunks("recent"):
-            stage.wa.me.history.deliver(companion, chunk)
         return healing
 
 
@@ -256,26 +235,6 @@ async def _reconnected(stage: Stage) -> Healing:
     if answer is None or answer.error is not None:
         raise Impossible("no server took the call of reconnect")
     return healing
-
-
-async def _unlink_here(stage: Stage) -> None:
-    slot = stage.fleet.any(stage.chance)
-    answer = await stage.fleet.call(slot, "unlink_device") if slot else None
-    if answer is None or answer.error is not None:
-        raise Impossible(f"no server took the call of unlink_device: {answer}")
-
-
-async def _unlink_on_the_phone(stage: Stage) -> None:
-    await stage.wa.device_removed()
-
-
-async def _unlink_while_away(stage: Stage) -> None:
-    """The next login is answered by a failure 401."""
-    companion = stage.wa.me.companion
-    if companion is None:
-        raise Impossible("no companion is linked")
-    stage.wa.me.unlink(companion)
-    await stage.wa.cut()
 
 
 def _kill_pump(stage: Stage) -> None:
@@ -315,15 +274,22 @@ QUICK: Final[tuple[Fault, ...]] = (
     Sudden("TCP cut", lambda stage: stage.wa.cut()),
     Sudden("stream error 503", lambda stage: stage.wa.stream_error(503)),
     Sudden("stream error of an unknown code", lambda stage: stage.wa.stream_error(599)),
-    Sudden("odd receipt that ends the event pump", _kill_pump),
-    Sudden("odd chatstate that ends the event pump", _odd_chatstate),
+    Sudden("odd receipt that ends the event pump", _kill_pump, ends=True),
+    Sudden("odd chatstate that ends the event pump", _odd_chatstate, ends=True),
     Sudden("lost stanzas, then a cut", _lose_and_cut),
+    Sudden(
+        "cut before an acknowledgement", lambda stage: stage.wa.cut_before_ack(stage.chance.randint(1, 2))
+    ),
+    Sudden("malformed stanza", lambda stage: stage.wa.malformed_stanza(), relogin=False),
+    Sudden("stanza of an unknown kind", lambda stage: stage.wa.unknown_stanza(), relogin=False),
+    Sudden("stanzas overtaken", lambda stage: stage.wa.delay(stage.chance.randint(1, 4), 0.7), relogin=False),
     Sudden("doubled stanzas", lambda stage: stage.wa.duplicate(stage.chance.randint(1, 5)), relogin=False),
     Sudden("reordered stanzas", _reorder, relogin=False),
     Sudden("corrupted stanzas", lambda stage: stage.wa.corrupt(stage.chance.randint(1, 2)), relogin=False),
     Lasting("connections refused", lambda wa: setattr(wa.faults, "refuse", True), (0.5, 3)),
     Lasting("proxy answers 502", lambda wa: wa.proxy_status(502), (0.5, 3)),
     Lasting("logins answered 503", lambda wa: wa.failure(503), (0.5, 3)),
+    Lasting("logins answered 500", lambda wa: wa.failure(500), (0.5, 3)),
     Lasting("delayed stanzas", lambda wa: wa.slow(0.1, 400), (0.5, 2), cut=None),
     Lasting("unanswered queries", lambda wa: wa.ignore_queries("*"), (0.5, 2), cut=None),
     Lasting("unacknowledged messages", lambda wa: wa.no_acks(), (0.3, 1), cut="end"),
@@ -331,10 +297,15 @@ QUICK: Final[tuple[Fault, ...]] = (
     Lasting("websocket answered 403", lambda wa: wa.websocket_status(403), (0.3, 1)),
     Lasting("media hosts answer 503", lambda wa: wa.media_status(503), (1, 3), cut=None),
     Lasting("media hosts answer 404", lambda wa: wa.media_status(404), (0.5, 2), cut=None),
+    Lasting("media hosts answer 429", lambda wa: wa.media_status(429), (0.5, 2), cut=None),
+    Lasting("media hosts answer 500", lambda wa: wa.media_status(500), (0.5, 2), cut=None),
     Lasting("corrupted downloads", lambda wa: wa.corrupt_media(), (1, 3), cut=None),
     Lasting("refused messages", lambda wa: wa.ack_error(479), (0.2, 0.5), cut=None),
     Lasting("server clock an hour ahead", lambda wa: wa.skew_clock(3600), (0.3, 1), cut=None),
     Refusal("login refused (400)", 400, "refused"),
+    Refusal("login refused (409)", 409, "refused"),
+    Refusal("login refused (501)", 501, "refused"),
+    Refusal("login refused and closed at once (400)", 400, None),
     Refusal("login refused for an unknown reason (418)", 418, "refused"),
     Refusal("client outdated (405)", 405, "outdated"),
     Replaced(),
@@ -345,19 +316,17 @@ QUICK: Final[tuple[Fault, ...]] = (
     Pause("stopped host", host_pid),
     Pause("stopped client", client_of),
     KillAll(),
-    Relinked("unlinked by us, linked anew", _unlink_here),
-    Relinked("unlinked on the phone, linked anew", _unlink_on_the_phone),
-    Relinked("unlinked while away (401), linked anew", _unlink_while_away),
+    *LINKING,
     *MACHINE,
 )
 SLOW: Final[tuple[Fault, ...]] = (
     HalfOpen(),
-    Relinked("unlinked on the phone, linked at the second go", _unlink_on_the_phone, interrupt=True),
-    Sudden("frame that does not decrypt", lambda stage: stage.wa.garble(), slow=True),
-    Sudden("stream error 503 and the socket left open", _left_open, slow=True),
-    Lasting("swallowed connect", lambda wa: wa.swallow_connect(), (1, 3), slow=True),
-    Lasting("swallowed websocket", lambda wa: wa.swallow_websocket(), (1, 3), slow=True),
-    Lasting("swallowed handshake", lambda wa: wa.swallow_noise(), (1, 3), slow=True),
+    *SLOW_LINKING,
+    Sudden("frame that does not decrypt", lambda stage: stage.wa.garble(), ends=True, slow=True),
+    Sudden("stream error 503 and the socket left open", _left_open, ends=True, slow=True),
+    Lasting("swallowed connect", lambda wa: wa.swallow_connect(), (1, 3), ends=True, slow=True),
+    Lasting("swallowed websocket", lambda wa: wa.swallow_websocket(), (1, 3), ends=True, slow=True),
+    Lasting("swallowed handshake", lambda wa: wa.swallow_noise(), (1, 3), ends=True, slow=True),
     Lasting("unanswered pings", lambda wa: wa.ignore_pings(), (35, 45), cut=None, slow=True),
     Lasting("silence of some seconds", lambda wa: wa.go_silent(), (2, 15), cut=None, slow=True),
 )

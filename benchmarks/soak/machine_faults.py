@@ -67,8 +67,8 @@ class WriteLimit(Fault):
 
     relogin = False
 
-    def __init__(self, name: str, whom: Callable[[Stage], Awaitable[int]]) -> None:
-        self.name, self._whom = name, whom
+    def __init__(self, name: str, whom: Callable[[Stage], Awaitable[int]], *, ends: bool = False) -> None:
+        self.name, self._whom, self.ends = name, whom, ends
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -89,10 +89,10 @@ class FullDisk(Fault):
         kill: Whether the host is killed meanwhile, so that another starts on a full disk.
     """
 
-    relogin = False
+    relogin, ends = False, True
 
     def __init__(self, name: str, *, kill: bool = False) -> None:
-        self.name, self._kill, self.kills = name, kill, kill
+        self.name, self._kill = name, kill
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -113,7 +113,7 @@ class FullDisk(Fault):
 class AddressTaken(Fault):
     """The host's socket is deleted, as cleaners of folders do; a server that starts then must find it."""
 
-    name, kills, relogin = "host's socket deleted, and a new server", True, False
+    name, ends, relogin = "host's socket deleted, and a new server", True, False
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -151,7 +151,7 @@ def limit_file_size(pid: int, limit: int) -> None:
 MACHINE: Final[tuple[Fault, ...]] = (
     ClockJump(),
     Suspend(),
-    WriteLimit("no writes for the client (inbox.db, client.db)", client_of),
+    WriteLimit("no writes for the client (inbox.db, client.db)", client_of, ends=True),
     WriteLimit("no writes for the host (archive.db)", host_pid),
     FullDisk("disk full (ENOSPC)"),
     FullDisk("disk full (ENOSPC) and the host killed", kill=True),

@@ -167,8 +167,11 @@ def _spoilt(account: Path) -> list[str]:
     """What is wrong with the files of an account whose processes have ended, as sentences."""
     found: list[str] = []
     for path in sorted(account.glob("*.db")):
-        with closing(sqlite3.connect(path)) as db:
-            told = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
+        try:
+            with closing(sqlite3.connect(path)) as db:
+                told = [str(row[0]) for row in db.execute("PRAGMA integrity_check(3)")]
+        except sqlite3.Error as error:
+            told = [str(error)]
         if told != ["ok"]:
             found.append(f"{path.name} is spoilt: {told}")
     log = (account / "client.log").read_text(encoding="utf-8", errors="replace")
