@@ -189,6 +189,33 @@ async def test_what_is_not_waited_for_does_not_prolong_a_burst(
         tasks.cancel_scope.cancel()
 
 
+async def test_a_wait_says_for_whom_it_waited_and_what_else_came(client: Client, archive: Archive) -> None:
+    _, begin = await answer(client, "wait_for_messages", wait=0)
+    at = NOON + timedelta(hours=1)
+    await archive.ingest(
+        [
+            incoming(20, BOB, BOB, "here", at),
+            incoming(21, CLUB, ANN_MAY, "there", at),
+            incoming(22, BOB, ME, "mine", at, from_me=True),
+        ]
+    )
+    cursor = begin["next_cursor"]
+    text, data = await answer(client, "wait_for_messages", chat="Ann Lee", wait=0, cursor=cursor)
+    assert text.splitlines() == [
+        "New messages from Ann Lee in 0 s: none.",
+        "Also new meanwhile: Bob 1, Boat club 1.",
+        f"More: cursor={data['next_cursor']}",
+    ]
+    assert data["notes"] == ["Also new meanwhile: Bob 1, Boat club 1."]
+    wanted = {"sender": "Ann May", "chat": "Boat club", "text": "ther"}
+    text, _ = await answer(client, "wait_for_messages", **wanted, wait=0, cursor=cursor)
+    assert text.startswith("New messages from Ann May in Boat club with “ther”:\n<messages>")
+    assert "Also new meanwhile: Bob 1." in text
+    text, data = await answer(client, "wait_for_messages", wait=0, cursor=cursor)
+    assert text.startswith("New messages:")
+    assert "notes" not in data
+
+
 async def test_more_than_an_answer_holds_is_told_by_the_next(client: Client, archive: Archive) -> None:
     _, begin = await answer(client, "wait_for_messages", wait=0)
     await archive.ingest([incoming(seq, BOB, BOB, f"no {seq}", NOON) for seq in range(20, 20 + 60)])

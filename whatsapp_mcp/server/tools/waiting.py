@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -9,19 +11,19 @@ import anyio
 from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
-from whatsapp_mcp.models import Message, Page, SendReport
+from whatsapp_mcp.models import Chat, ChatKind, Message, Page, SendReport
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, ReportData, messages_data, report_data
-from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.sanitise import called, clean_line, clean_name
 from whatsapp_mcp.server.render.text import messages_text, more
 from whatsapp_mcp.server.render.times import short
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from whatsapp_mcp.archive import Change
 
@@ -34,6 +36,8 @@ ANSWERING: Final = timedelta(minutes=5)
 """Time after a send within which what came since then is waited for: answers may be quicker than a model."""
 _SLICE: Final = 10.0
 _BATCH: Final = 200
+_NAMED: Final = 5
+"""Chats that are named of those in which something else came."""
 
 
 @tool("core", reads=True, open_world=False, result=ReportData)
@@ -75,25 +79,47 @@ async def wait_for_messages(
 ) -> Result:
     """Wait for new incoming messages, from your send of the last minutes on; ends when a burst is over."""
     services = await call.services()
-    chat_jid = (await find_chat(services, chat, reading=True)).jid if chat else None
-    sender_jid = (await find_person(services, sender, reading=True)).jid if sender else None
-    after = await _start(services, cursor, chat_jid)
+    where = await find_chat(services, chat, reading=True) if chat else None
+    who = await find_person(services, sender, reading=True) if sender else None
+    after = await _start(services, cursor, where.jid if where else None)
 
     def wanted(message: Message) -> bool:
         return (
-            not message.from_me
-            and chat_jid in {None, message.chat}
-            and sender_jid in {None, message.sender}
+            (where is None or where.jid == message.chat)
+            and (who is None or who.jid == message.sender)
             and (message.mentions_me or not mentions_me)
             and (text is None or text.casefold() in message.text.casefold())
         )
 
-    found, after = await _collect(call, services, after, wait, wanted)
-    page = Page(tuple(found), f"{_PREFIX}{after}")
-    header = "New messages" if found else f"New messages in {wait:.0f} s"
+    heard = await _collect(call, services, after, wait, wanted)
+    page = Page(tuple(heard.found.values()), f"{_PREFIX}{heard.after}", _meanwhile(heard.others.values()))
+    header = f"New messages{_told(where, who, mentions_me, text)}"
     data = messages_data(page, services.zone)
-    text = messages_text(data, header=header, with_chat=chat is None)
-    return Result(text if found else "\n".join([text, *more(page.next_cursor)]), data)
+    if page.items:
+        return Result(messages_text(data, header=header, with_chat=chat is None), data)
+    shown = messages_text(data, header=f"{header} in {wait:.0f} s")
+    return Result("\n".join([shown, *more(page.next_cursor)]), data)
+
+
+def _told(where: Chat | None, who: Chat | None, mentions_me: bool, text: str | None) -> str:
+    """What is waited for: ` from Tom in Boat club that mention the user with “station”`."""
+    words = f" from {called(who.name, who.stranger)}" if who else ""
+    if where:
+        direct = where.kind is ChatKind.DIRECT and not who
+        words += f" {'from' if direct else 'in'} {called(where.name, where.stranger)}"
+    words += " that mention the user" if mentions_me else ""
+    return words + (f" with “{clean_line(text, 60)}”" if text else "")
+
+
+def _meanwhile(messages: Iterable[Message]) -> tuple[str, ...]:
+    """What else came, by chat: whoever goes on from the cursor would not see it."""
+    counts = Counter(called(message.chat_name, message.chat_stranger) for message in messages)
+    if not counts:
+        return ()
+    named = [f"{name} {count}" for name, count in counts.most_common(_NAMED)]
+    if len(counts) > _NAMED:
+        named.append(f"{len(counts) - _NAMED} more chats")
+    return (f"Also new meanwhile: {', '.join(named)}.",)
 
 
 async def _start(services: Services, cursor: str | None, chat: str | None) -> int:
@@ -109,32 +135,45 @@ async def _start(services: Services, cursor: str | None, chat: str | None) -> in
     return int(digits)
 
 
+@dataclass
+class _Heard:
+    """Incoming messages by ref, those that were waited for and the others, up to a change."""
+
+    after: int
+    found: dict[int, Message] = field(default_factory=dict[int, Message])
+    others: dict[int, Message] = field(default_factory=dict[int, Message])
+
+
 async def _collect(
     call: Call, services: Services, after: int, wait: float, wanted: Callable[[Message], bool]
-) -> tuple[list[Message], int]:
-    """The wanted messages after a change, and up to which change that is.
+) -> _Heard:
+    """What comes in after a change.
 
     A burst is over when no wanted message came for a while; what is not wanted does not prolong it.
     """
     begin = anyio.current_time()
     end = begin + min(wait, MAX_WAIT)
-    found: dict[int, Message] = {}
+    heard = _Heard(after)
     while True:
-        changes = await services.archive.changes(after, limit=_BATCH)
+        changes = await services.archive.changes(heard.after, limit=_BATCH)
         for change in changes:
-            after = change.seq
+            heard.after = change.seq
             message = await _message_of(change, services)
-            if message is not None and wanted(message):
-                found[message.ref] = message
-                end = min(begin + min(wait, MAX_WAIT), anyio.current_time() + SETTLE)
-                if len(found) == MOST:
-                    return list(found.values()), after
+            if message is None or message.from_me:
+                continue
+            if not wanted(message):
+                heard.others[message.ref] = message
+                continue
+            heard.found[message.ref] = message
+            end = min(begin + min(wait, MAX_WAIT), anyio.current_time() + SETTLE)
+            if len(heard.found) == MOST:
+                return heard
         if len(changes) == _BATCH:
             continue
         left = end - anyio.current_time()
         if left <= 0:
-            return list(found.values()), after
-        await services.archive.wait_change(after, min(_SLICE, left))
+            return heard
+        await services.archive.wait_change(heard.after, min(_SLICE, left))
         await call.progress(min(wait, anyio.current_time() - begin), wait, "waiting")
 
 
