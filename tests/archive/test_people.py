@@ -98,6 +98,32 @@ async def test_a_name_that_two_chats_are_shown_under_means_none_of_them(archive:
     assert await archive.chat_shown_as("Bob") is None
 
 
+async def test_chats_are_listed_by_the_beginnings_of_words_in_their_names_before_what_is_inside(
+    archive: Archive,
+) -> None:
+    names = ["Hannah Lee", "Ann Bo", "Joanna", "Annika"]
+    people = {f"1555000001{n}@s.whatsapp.net": name for n, name in enumerate(names)}
+    await archive.record_contacts([ContactUpdate(jid, saved_name=name) for jid, name in people.items()])
+    await archive.ingest(
+        journal([ev.message(f"M{n}", "hi", chat=jid, at=NOON + n) for n, jid in enumerate(people)])
+    )
+
+    async def named(query: str, limit: int = 20) -> list[str]:
+        found: list[str] = []
+        cursor = None
+        while True:
+            page = await archive.chats(query=query, limit=limit, cursor=cursor)
+            found += [chat.name for chat in page.items]
+            if (cursor := page.next_cursor) is None:
+                return found
+
+    assert await named("ann") == ["Annika", "Ann Bo"]
+    assert await named("ann bo") == ["Ann Bo"]
+    assert await named("lee han") == ["Hannah Lee"]
+    assert await named("anna", limit=1) == ["Joanna", "Hannah Lee"]
+    assert await named("50000012") == ["Joanna"]
+
+
 async def test_a_name_that_somebody_gave_themselves_is_no_better_than_a_word_of_a_saved_one(
     archive: Archive,
 ) -> None:

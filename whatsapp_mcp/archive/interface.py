@@ -67,7 +67,8 @@ class ReadingArchive(Protocol):
         """Chats, the one with the newest message first.
 
         Args:
-            query: Words that the name or number holds, accents and case aside.
+            query: Beginnings of words of the name or number, accents and case aside; where no chat has them,
+                parts of words.
             unread: Only chats with (or without) unread messages.
             unanswered: Only direct chats and groups in which somebody else had the last word (or all where we
                 had it).

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page
 
+_NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
+ OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
 _LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
  WHERE x.chat_id = c.id AND x.kind != {SYSTEM} ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
 """Who said the last thing in a chat; what the system tells does not count."""
@@ -61,12 +64,11 @@ def chats(
     mark = cursor.fingerprint("chats", query, kind, unread, unanswered, archived)
     cursor.check_limit(limit)
     where, values = ["c.last_id > 0"], list[Any]()
+    start: Sequence[int] = ()
     if after is not None:
-        where = ["(c.last_id, c.id) < (?, ?)"]
-        values += cursor.decode_pair(after, mark)
-    for word in fold(query or "").split():
-        where.append("(c.name_norm LIKE ? ESCAPE '\\' OR cc.name_norm LIKE ? ESCAPE '\\')")
-        values += [f"%{like(word.lstrip('+') or word)}%"] * 2
+        where, start = ["(c.last_id, c.id) < (?, ?)"], cursor.decode_pair(after, mark)
+    words = [like(word.lstrip("+") or word) for word in fold(query or "").split()]
+    where += [_NAMED] * len(words)
     if kind is not None:
         where.append("c.kind = ?")
         values.append(CHAT_KIND_NUMBER[kind])
@@ -85,10 +87,13 @@ def chats(
         values.append(int(archived))
     if after is None:
         where[0] = "1"
-    found = db.execute(
-        f"{rows.CHAT_SELECT} WHERE {' AND '.join(where)} ORDER BY c.last_id DESC, c.id DESC LIMIT ?",
-        [*values, limit + 1],
-    ).fetchall()
+    sql = f"{rows.CHAT_SELECT} WHERE {' AND '.join(where)} ORDER BY c.last_id DESC, c.id DESC LIMIT ?"
+    found: list[Any] = []
+    for inside in ("% ", "%"):  # where a word begins with it; else anywhere
+        names = [f"{inside}{word}%" for word in words for _ in range(2)]
+        found = db.execute(sql, [*start, *names, *values, limit + 1]).fetchall()
+        if found or not words:
+            break
     more = len(found) > limit
     page = found[:limit]
     following = cursor.encode(mark, page[-1][5], page[-1][9]) if more else None
