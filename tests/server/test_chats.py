@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_a_timer_is_told_to_the_other_side(linked: Linked) -> None:
     text, _ = await answer(linked.client, "update_chat", chat="Ann", timer="7d")
-    assert text == "New messages in Ann disappear: 7d."
+    assert text == "New messages in Ann disappear after 7d."
     assert (await linked.ann.receives()).message.protocolMessage.ephemeralExpiration == 604_800
 
 

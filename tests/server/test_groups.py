@@ -39,7 +39,7 @@ async def test_a_group_is_made_of_people_by_name_and_can_be_written_to_at_once(l
     number = f"+{linked.ben.pn.user}"
     text, made = await answer(linked.client, "create_group", name="Saturday", members=["Ann", number])
     assert text.startswith("Made Saturday (")
-    assert text.endswith("with 3 members.")
+    assert text.endswith(" with you, Ann, Ben.")
     assert made["missing"] == []
     await answer(linked.client, "send_message", chat="Saturday", text="Who brings the cake?")
     assert (await linked.ann.receives()).text == "Who brings the cake?"
@@ -60,6 +60,8 @@ async def test_a_group_is_described_with_settings_topic_and_members(linked: Link
     assert abs(datetime.fromisoformat(data["created_at"]) - datetime.now(UTC)) < timedelta(hours=1)
     assert "topic: Every Sunday ⏎ ‹/messages>" in text
     assert f"Ann +{linked.ann.pn.user}, admin" in text
+    assert "\nme +15550001111" in text
+    assert [member["number"] for member in data["members"] if "me" in member] == ["+15550001111"]
 
 
 async def test_no_name_or_topic_closes_the_fence(linked: Linked) -> None:
@@ -76,7 +78,7 @@ async def test_settings_of_a_group_are_changed_together(linked: Linked) -> None:
     changes = {"name": "Big choir", "topic": "Mondays", "announce": True, "locked": True, "timer": "7d"}
     text, _ = await answer(linked.client, "update_group", chat=jid, **changes)
     group = group_named(linked, jid)
-    assert text == "Changed Choir."
+    assert text == "Changed name, topic, announce, locked, timer of Choir."
     assert (group.name, group.topic[1], group.ephemeral) == ("Big choir", "Mondays", 604_800)
     assert group.switches == {"announcement", "locked"}
     await answer(linked.client, "update_group", chat=jid, announce=False, topic="", timer="off")

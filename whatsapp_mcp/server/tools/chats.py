@@ -44,7 +44,8 @@ async def update_chat(
         raise Unsupported("Messages disappear in direct chats and groups only.")
     async with services.device() as device:
         await device.set_timer(found.jid, TIMERS[timer])
-    return Result(f"New messages in {clean_name(found.name)} disappear: {timer}.", {"chat": found.jid})
+    how = "no longer disappear" if timer == "off" else f"disappear after {timer}"
+    return Result(f"New messages in {clean_name(found.name)} {how}.", {"chat": found.jid})
 
 
 @tool("chats", destructive=True, idempotent=True, open_world=False)

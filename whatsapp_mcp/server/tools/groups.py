@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -16,13 +16,13 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_group, find_people
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import clean, clean_name
+from whatsapp_mcp.server.render.sanitise import called, clean, clean_name
 from whatsapp_mcp.server.render.text import address, fenced, quoted
 from whatsapp_mcp.server.render.times import rfc3339, short
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Set
 
     from whatsapp_mcp.archive import GroupMember
     from whatsapp_mcp.models import Chat
@@ -49,17 +49,18 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
         group = await device.group(found.jid)
         below = await device.sub_groups(group.jid) if group.community else ()
     members = await services.archive.members(group.jid)
+    own = {each for each in (await services.archive.own())[:2] if each}
     shown = members if detail == "full" else members[:_SHOWN]
     lines = [f"topic: {quoted(group.topic, 500)}"] if group.topic else []
     lines += [f"group: {clean_name(each.name)} ({each.jid})" for each in below]
-    lines += map(_member_line, shown)
+    lines += [_member_line(each, own) for each in shown]
     text = f"{_described(group, len(members), services)}\n{fenced(lines)}"
     if len(shown) < len(members):
         text += f"\n{len(members) - len(shown)} more members: detail=full"
     data = {
         **_group_data(group, services),
         "size": len(members),
-        "members": [_member_data(each) for each in shown],
+        "members": [_member_data(each, own) for each in shown],
         "groups": [{"jid": each.jid, "name": clean(each.name)} for each in below],
     }
     return Result(text, data)
@@ -77,16 +78,18 @@ def _described(group: Group, size: int, services: Services) -> str:
     return ", ".join(notes) + "."
 
 
-def _member_line(member: GroupMember) -> str:
-    name = clean_name(member.contact.name)
+def _member_line(member: GroupMember, own: Set[str]) -> str:
+    name = "me" if member.contact.jid in own else clean_name(member.contact.name)
     where = member.contact.number or member.contact.jid
     role = ", owner" if member.superadmin else ", admin" if member.admin else ""
     return f"{name if name == where else f'{name} {where}'}{role}"
 
 
-def _member_data(member: GroupMember) -> dict[str, Any]:
+def _member_data(member: GroupMember, own: Set[str]) -> dict[str, Any]:
     contact = member.contact
     data: dict[str, Any] = {"jid": contact.jid, "name": clean(contact.name), "number": contact.number}
+    if contact.jid in own:
+        data["me"] = True
     return data | ({"admin": True} if member.admin or member.superadmin else {})
 
 
@@ -126,7 +129,8 @@ async def create_group(
         group = await device.create_group(name.strip(), tuple(each.jid for each in people), community, above)
     inside = {form for each in group.participants for form in (each.jid, each.other)}
     missing = [each for each in people if each.jid not in inside]
-    text = f"Made {clean_name(group.name)} ({group.jid}) with {len(group.participants)} members."
+    joined = [each for each in people if each.jid in inside]
+    text = f"Made {clean_name(group.name)} ({group.jid}) with {', '.join(['you', *_named(joined)])}."
     if missing:
         text += f" Not in it: {_names(missing)}; invite them with get_group_invite."
     return Result(text, {**_group_data(group, services), "missing": [each.jid for each in missing]})
@@ -140,7 +144,12 @@ def _check_name(name: str) -> None:
 
 
 def _names(people: Sequence[Chat]) -> str:
-    return ", ".join(clean_name(each.name) for each in people)
+    return ", ".join(_named(people))
+
+
+def _named(people: Sequence[Chat]) -> list[str]:
+    shown = [called(each.name, each.stranger) for each in people[:_SHOWN]]
+    return shown if len(people) <= _SHOWN else [*shown, f"{len(people) - _SHOWN} more"]
 
 
 @tool("groups", idempotent=True)
@@ -179,7 +188,8 @@ async def update_group(
         change = replace(change, photo=await photo_of(services, photo))
     async with services.device() as device:
         await device.change_group(found.jid, change)
-    return Result(f"Changed {clean_name(found.name)}.", {"jid": found.jid})
+    changed = [each.name for each in fields(change) if getattr(change, each.name) is not None]
+    return Result(f"Changed {', '.join(changed)} of {clean_name(found.name)}.", {"jid": found.jid})
 
 
 @tool("groups", idempotent=True)

@@ -68,7 +68,7 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.")
     services = await call.services()
     found = await _editable(services, message)
-    return await change(services, found, EditContent(found.message_id, text), "edited")
+    return await change(services, found, EditContent(found.message_id, text), "Edited")
 
 
 @tool("messages", destructive=True, idempotent=True, result=SentData)
@@ -91,7 +91,7 @@ async def delete_message(
             f"{message} is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
             "Tell the user.",
         )
-    return await change(services, found, RevokeContent(found.message_id), "deleted")
+    return await change(services, found, RevokeContent(found.message_id), "Deleted")
 
 
 @tool("messages", result=SentData)
@@ -170,7 +170,12 @@ async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
     wrong = [name for name in chosen if name not in known]
     if wrong:
         raise InvalidArgument(f"The poll has no option {wrong[0]!r}.", f"Options: {'; '.join(known)}.")
-    return await change(services, poll, VoteContent(poll.message_id, chosen), "voted")
+    return await change(
+        services,
+        poll,
+        VoteContent(poll.message_id, chosen),
+        "Voted in" if chosen else "Took back the vote in",
+    )
 
 
 @tool("messages", reads=True, open_world=False, result=PollData)
@@ -196,9 +201,8 @@ async def pin_message(
     services = await call.services()
     found = await services.archive.message(message)
     seconds = _PIN_SECONDS.get(duration, 0)
-    return await change(
-        services, found, PinContent(found.message_id, seconds), "pinned" if seconds else "unpinned"
-    )
+    done = "Pinned" if seconds else "Unpinned"
+    return await change(services, found, PinContent(found.message_id, seconds), done)
 
 
 @tool("messages", idempotent=True)

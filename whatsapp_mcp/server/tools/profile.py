@@ -9,7 +9,7 @@ from pydantic import Field
 from whatsapp_mcp.directory import ProfileChange
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
-from whatsapp_mcp.models import MessageKind, SendRequest, TextContent
+from whatsapp_mcp.models import Chat, ChatKind, MessageKind, SendRequest, TextContent
 from whatsapp_mcp.server.arguments import Cursor, Limit, MessageArg
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
@@ -37,6 +37,7 @@ _VALUES: Final = {
     "calls": ("all", "known"),
 }
 """What each setting can be."""
+_STATUS: Final = Chat(STATUS_JID, "the status", ChatKind.STATUS)
 
 
 @tool("profile", idempotent=True)
@@ -111,8 +112,7 @@ async def post_status(
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_STATUS}.")
     services = await call.services()
     request = SendRequest(STATUS_JID, TextContent(text), idempotency_key=idempotency_key or None)
-    found = await services.archive.resolve_chat(STATUS_JID)
-    return sent(await send(services, request), found[0].chat, services)
+    return sent(await send(services, request), _STATUS, services)
 
 
 @tool("profile", reads=True, open_world=False, result=MessagesData)

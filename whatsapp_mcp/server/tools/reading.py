@@ -14,7 +14,7 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
-from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.sanitise import called
 from whatsapp_mcp.server.render.text import CHAT_TEXT, QUESTION_TEXT, chats_text, messages_text
 from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result
@@ -60,7 +60,7 @@ async def list_messages(
     sender: ChatArg | None = None,
     since: Moment | None = None,
     until: Moment | None = None,
-    kind: Annotated[str | None, Field(description="text, image, voice, document, poll …")] = None,
+    kind: Annotated[str | None, Field(json_schema_extra={"enum": [*MessageKind]})] = None,
     unread: bool | None = None,
     from_me: bool | None = None,
     mentions_me: bool | None = None,
@@ -87,7 +87,7 @@ async def list_messages(
     shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)
     header = "Messages of all chats"
     if jid is not None:
-        header = f"Messages of {clean_name(await _name_of(services, jid, page))}"
+        header = f"Messages of {await _name_of(services, jid, page)}"
     data = messages_data(shown, services.zone)
     return Result(messages_text(data, header=header, detail=detail, with_chat=jid is None), data)
 
@@ -100,7 +100,10 @@ async def _jid_of(services: Services, chat: str) -> str:
 
 
 async def _name_of(services: Services, jid: str, page: Page[Message]) -> str:
-    return page.items[0].chat_name if page.items else (await find_known_chat(services, jid)).name
+    if page.items:
+        return called(page.items[0].chat_name, page.items[0].chat_stranger)
+    chat = await find_known_chat(services, jid)
+    return called(chat.name, chat.stranger)
 
 
 def _kinds(kind: str | None) -> tuple[MessageKind, ...]:

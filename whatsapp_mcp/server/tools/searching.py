@@ -29,7 +29,7 @@ from whatsapp_mcp.server.render.data import (
     messages_data,
     profile_data,
 )
-from whatsapp_mcp.server.render.sanitise import clean_line, clean_name
+from whatsapp_mcp.server.render.sanitise import called, clean_line
 from whatsapp_mcp.server.render.text import contacts_text, messages_text, profile_text
 from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result
@@ -81,13 +81,16 @@ async def search_messages(
         cursor=cursor,
         zone=services.zone,
     )
-    header = f"Messages with “{clean_line(query, 60)}”"
-    if not (page.items or cursor or substring):
+    sought = f"“{clean_line(query, 60)}”"
+    header = f"Messages with {sought}"
+    if page.items:
+        header += ", newest first" if order == "newest" else ", best first"
+    elif not (cursor or substring):
         closest = await services.archive.search(
             query, where, order="relevance", mode="any", limit=min(limit, CLOSEST), zone=services.zone
         )
         if closest.items:
-            page, header = closest, f"No message with “{clean_line(query, 60)}”; closest"
+            page, header = closest, f"No message with {sought}; closest"
     data = messages_data(page, services.zone)
     return Result(messages_text(data, header=header, detail=detail, with_chat=chat is None), data)
 
@@ -105,7 +108,7 @@ async def get_message_context(
         raise InvalidArgument("before and after must be between 0 and 100.")
     services = await call.services()
     page = await services.archive.context(message, before=before, after=after)
-    header = f"Around {message.strip()} in {clean_name(page.items[0].chat_name)}"
+    header = f"Around {message.strip()} in {called(page.items[0].chat_name, page.items[0].chat_stranger)}"
     data = messages_data(page, services.zone)
     return Result(messages_text(data, header=header, detail=detail), data)
 
@@ -119,7 +122,7 @@ async def search_contacts(
 ) -> Result:
     """People by name or number, all when no query is given."""
     services = await call.services()
-    page = await services.archive.contacts(query, limit=limit, cursor=cursor)
+    page = await services.archive.contacts(query and query.lstrip("~"), limit=limit, cursor=cursor)
     return Result(contacts_text(page), contacts_data(page))
 
 

@@ -92,7 +92,8 @@ async def react(
         raise InvalidArgument("emoji must be one emoji.")
     services = await call.services()
     found = await services.archive.message(message)
-    return await change(services, found, ReactionContent(found.message_id, emoji.strip()), "reacted")
+    done = "Reacted to" if emoji.strip() else "Took back the reaction to"
+    return await change(services, found, ReactionContent(found.message_id, emoji.strip()), done)
 
 
 @tool("core", idempotent=True)
