@@ -14,7 +14,7 @@ from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from whatsapp_mcp.archive import Archive, ContactUpdate
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
-from whatsapp_mcp.models import ConnectionState, LinkState, QrCode, SendResult, SendStatus
+from whatsapp_mcp.models import ConnectionState, LinkState, MessageKind, QrCode, SendResult, SendStatus
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 
@@ -393,6 +393,14 @@ async def test_a_list_names_what_is_wrong_with_its_arguments(
     client: Client, tool: str, arguments: dict[str, Any]
 ) -> None:
     assert (await refusal(client, tool, **arguments))["code"] == "INVALID_ARGUMENT"
+
+
+async def test_the_kinds_that_can_be_asked_for_are_listed_and_spelt_as_they_come(client: Client) -> None:
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    kinds = tools["list_messages"].input_schema["properties"]["kind"]["enum"]
+    assert set(kinds) == set(MessageKind)
+    for kind in (*kinds, "Text"):
+        await answer(client, "list_messages", kind=kind)
 
 
 async def test_messages_are_filtered_by_sender_and_time(client: Client) -> None:

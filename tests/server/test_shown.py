@@ -13,7 +13,7 @@ from mcp import Client
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, Raw, journal
 from tests.server.fakes import FakeDevice, FakeSource
-from tests.server.test_core_tools import answer
+from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.protobufs import E2E, Neonize
@@ -225,5 +225,12 @@ async def test_who_is_not_in_the_address_book_is_marked_wherever_they_stand(
     assert text.splitlines()[1:3] == ["~Tom", "not in the user's contacts"]
     text, _ = await answer(client, "get_contact", contact=ANA)
     assert "not in the user's contacts" not in text
+    for tool, arguments in (("list_messages", {"chat": TOM}), ("get_message_context", {"message": "1"})):
+        text, _ = await answer(client, tool, **arguments)
+        assert "~Tom:" in text.splitlines()[0]
+    text, _ = await answer(client, "search_contacts", query="~Tom")
+    assert "~Tom +15550000007" in text
+    error = await refusal(client, "send_message", chat="To", text="hi")
+    assert error["candidates"] == ["~Tom (+15550000007)"]
     _, data = await answer(client, "list_chats", query="Tom")
     assert (data["chats"][0]["name"], data["chats"][0]["stranger"]) == ("Tom", True)

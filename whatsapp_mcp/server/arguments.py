@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from whatsapp_mcp.errors import AmbiguousChat, ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.sanitise import called
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ChatCandidate
@@ -71,7 +71,7 @@ Timer = Annotated[Literal["off", "24h", "7d", "90d"], Field(description="New mes
 
 def _label(chat: Chat) -> str:
     number = Jid.parse(chat.jid).number
-    return f"{clean_name(chat.name)} ({number or chat.jid})"
+    return f"{called(chat.name, chat.stranger)} ({number or chat.jid})"
 
 
 def _first_words(candidate: ChatCandidate, text: str) -> bool:

@@ -79,7 +79,7 @@ def _described(group: Group, size: int, services: Services) -> str:
 
 
 def _member_line(member: GroupMember, own: Set[str]) -> str:
-    name = "me" if member.contact.jid in own else clean_name(member.contact.name)
+    name = "me" if member.contact.jid in own else called(member.contact.name, member.contact.stranger)
     where = member.contact.number or member.contact.jid
     role = ", owner" if member.superadmin else ", admin" if member.admin else ""
     return f"{name if name == where else f'{name} {where}'}{role}"
