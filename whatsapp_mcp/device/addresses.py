@@ -11,13 +11,13 @@ its locks on the file and undoes its half-done writes, which ruins the keys
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
 
+from whatsapp_mcp.device.keys import opened
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.jid import LID_SERVER, Jid
 from whatsapp_mcp.models import Message
@@ -26,7 +26,6 @@ _OF_MESSAGE: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets
 _OF_CHAT: Final = """SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = ?
 ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
 _HIDDEN: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
-_LOCK_LIMIT: Final = 5.0
 
 
 class Addresses:
@@ -78,7 +77,5 @@ class Addresses:
             raise Busy("The client library's database cannot be read now.") from error
 
     def _rows(self, query: str, values: tuple[str, ...]) -> list[tuple[str, ...]]:
-        # Opened for writing: what a killed client left half done is rolled back first.
-        uri = f"{self._path.as_uri()}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_LIMIT)) as db:
+        with opened(self._path) as db:
             return db.execute(query, values).fetchall()

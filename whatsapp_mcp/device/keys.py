@@ -1,15 +1,15 @@
 """The keys of the linked device: `client.db`, which belongs to the client library.
 
-The host only looks whether a device is stored and whose it is, and deletes the file after a logout. It opens
-the file for writing all the same: what a killed client left half done has to be rolled back before it can be
-read.
+The host only reads it, and deletes it after a logout. It opens the file for writing all the same: what a
+killed client left half done has to be rolled back before it can be read.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,17 @@ class StoredDevice:
         return self.jid.bare.number
 
 
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """`client.db`, for reading.
+
+    Raises:
+        sqlite3.Error: It cannot be read now, or is not there.
+    """
+    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT)) as db:
+        yield db
+
+
 def stored_device(path: Path) -> StoredDevice | None:
     """The device whose keys `client.db` holds; None when there is none, or the file is no database.
 
@@ -57,7 +68,7 @@ def stored_device(path: Path) -> StoredDevice | None:
     if not path.exists():
         return None
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT)) as db:
+        with opened(path) as db:
             row = db.execute(_QUERY).fetchone()
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):
@@ -89,7 +100,7 @@ def _bare(address: object) -> str | None:
 def lid_of(path: Path, jid: Jid) -> str | None:
     """The hidden form of a PN address, when the client library has learned it."""
     try:
-        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT)) as db:
+        with opened(path) as db:
             row = db.execute(_LID_QUERY, (jid.user,)).fetchone()
     except sqlite3.Error as error:
         logger.warning("client.db cannot be read: %s", error)

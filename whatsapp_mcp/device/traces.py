@@ -20,15 +20,14 @@ import logging
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.device.keys import StoredDevice
+from whatsapp_mcp.device.keys import StoredDevice, opened
 from whatsapp_mcp.jid import STATUS_JID, Jid
 
 _ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
@@ -38,7 +37,6 @@ _OWN_KEYS: Final = """SELECT sender_id, sender_key FROM whatsmeow_sender_keys
 WHERE chat_id = ? AND sender_id GLOB ? ORDER BY sender_id"""
 _ANY_DEVICE: Final = "[_:.]*"
 """What follows the user in the library's address of a device."""
-_LOCK_LIMIT: Final = 2.0
 _BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
 _BOOT_LIMIT: Final = 5.0
@@ -128,7 +126,7 @@ class Traces:
         return f"{boot()} {device.registration if device else _NOT_TOLD} {self._generation()}"
 
     def _message_id(self, secret: bytes) -> str | None:
-        with self._database() as db:
+        with opened(self._path) as db:
             row = db.execute(_ID, (secret,)).fetchone()
         return str(row[0]) if row else None
 
@@ -145,7 +143,7 @@ class Traces:
         if device is None or not (jid.is_person or jid.is_group or chat == STATUS_JID):
             return _NOT_TOLD
         try:
-            with self._database() as db:
+            with opened(self._path) as db:
                 if jid.is_person:
                     users = _users(db, jid)
                     rows = [row for user in users for row in db.execute(_SESSIONS, (user,))]
@@ -161,13 +159,6 @@ class Traces:
         for address, key in rows:
             digest.update(str(address).encode() + bytes(key))
         return digest.hexdigest()
-
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        # Opened for writing: what a killed client left half done is rolled back first.
-        uri = f"{self._path.as_uri()}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, timeout=_LOCK_LIMIT)) as db:
-            yield db
 
 
 def _users(db: sqlite3.Connection, jid: Jid) -> list[str]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import anyio
 
 from whatsapp_mcp.archive.interface import ContactUpdate
+from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.topics.base import Topic, jid_text, moment, read
 from whatsapp_mcp.directory import NumberCheck, Presence
 
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
 
     from whatsapp_mcp.archive.interface import JournalEvent
-
-PRESENCE_CODE: Final = 20
-"""Number of the library's event that tells whether somebody is online."""
 
 _HEARD: Final = 100
 
@@ -100,7 +98,7 @@ class Contacts(Topic):
 
     def hear(self, event: JournalEvent) -> None:
         """Tell whoever waits for it that somebody came or went."""
-        if event.code != PRESENCE_CODE or not self._listeners:
+        if event.code != EventCode.PRESENCE or not self._listeners:
             return
         presence = _read_presence(event.payload)
         for listener in self._listeners:
