@@ -124,9 +124,14 @@ class Corpus:
                 words.insert(rng.randrange(len(words) + 1), word)
         return ("" if script in _UNSPACED else " ").join(words)
 
-    def history(self, chunk: int = 2_000) -> Iterator[bytes]:
-        """The corpus as `neonize.HistorySync` events: the newest chunk first, chat by chat, newest first."""
-        every = list(self.messages())
+    def history(self, chunk: int = 2_000, every: list[Told] | None = None) -> Iterator[bytes]:
+        """The corpus as `neonize.HistorySync` events: the newest chunk first, chat by chat, newest first.
+
+        Args:
+            chunk: Messages an event.
+            every: All messages, where they were made already.
+        """
+        every = list(self.messages()) if every is None else every
         parts = [every[start : start + chunk] for start in range(0, len(every), chunk)]
         for order, part in enumerate(reversed(parts), 1):
             event = Neonize.HistorySync()

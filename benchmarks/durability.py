@@ -149,7 +149,8 @@ def main() -> None:
         return
     for name, run in (("kill -9", kill_rounds), ("power cut", power_rounds)):
         acknowledged, lost = run(arguments.rounds)
-        print(f"{name}, {arguments.rounds} rounds: {acknowledged:,} acknowledged, {lost} lost (must: 0)")
+        verdict = "FAIL" if lost else "PASS"
+        print(f"{verdict}  {name}, {arguments.rounds} rounds: lost {lost} of {acknowledged:,}, at most 0")
 
 
 if __name__ == "__main__":

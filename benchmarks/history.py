@@ -211,7 +211,9 @@ async def measure(messages: int, rounds: int) -> None:
             f"round {number:<14}{messages / alone:16,.0f}"
             f"{messages / kept:11,.0f} {alone / kept:6.0%}{messages / stored:11,.0f} {alone / stored:6.0%}"
         )
-    print(f"journaled at {statistics.median(shares):.0%} of the library's own rate (must: {MUST:.0%})")
+    share = statistics.median(shares)
+    verdict = "PASS" if share >= MUST else "FAIL"
+    print(f"{verdict}  taken over at {share:.0%} of the library's own rate, at least {MUST:.0%}")
 
 
 def main() -> None:
