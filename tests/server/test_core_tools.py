@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,15 @@ from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from whatsapp_mcp.archive import Archive, ContactUpdate
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
-from whatsapp_mcp.models import ConnectionState, LinkState, MessageKind, QrCode, SendResult, SendStatus
+from whatsapp_mcp.models import (
+    ConnectionState,
+    ConnectionStatus,
+    LinkState,
+    MessageKind,
+    QrCode,
+    SendResult,
+    SendStatus,
+)
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 
@@ -334,6 +343,20 @@ async def test_the_status_tells_who_and_since_when(client: Client) -> None:
     text, data = await answer(client, "connection_status")
     assert text == "online since 12:00, Me +15550001111, account default." or text.startswith("online since")
     assert {"state", "since", "reason", "action", "account", "number", "name", "generation"} <= data.keys()
+
+
+async def test_the_status_names_the_owner_also_where_only_the_archive_knows_the_name(
+    client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = replace(await device.status(), name=None)
+
+    async def status() -> ConnectionStatus:
+        return told
+
+    monkeypatch.setattr(device, "status", status)
+    text, data = await answer(client, "connection_status")
+    assert data["name"] == "Me"
+    assert " +15550001111, account default." in text
 
 
 async def test_linking_shows_a_qr_as_image_and_text(client: Client, device: FakeDevice) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import sqlite3
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -44,7 +47,17 @@ async def connection_status(call: Call) -> Result:
             status = await device.status()
     except WhatsAppError as error:  # the device was swapped at this moment
         status = _offline(call, error.message, error.action)
+    status = await _named(status, services)
     return Result(_status_text(status, services), status_data(status, services.zone))
+
+
+async def _named(status: ConnectionStatus, services: Services) -> ConnectionStatus:
+    """With the own name from the archive, where the device was not told it when it was linked."""
+    if status.name is not None or status.number is None:
+        return status
+    with suppress(WhatsAppError, sqlite3.Error):
+        status = replace(status, name=(await services.archive.own())[2])
+    return status
 
 
 def _offline(call: Call, reason: str, action: str) -> ConnectionStatus:

@@ -28,7 +28,7 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import SentData, sent_data
-from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.sanitise import called, clean_name
 from whatsapp_mcp.server.render.times import clock
 from whatsapp_mcp.server.results import Result
 
@@ -138,7 +138,7 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
 
 def sent(result: SendResult, chat: Chat, services: Services) -> Result:
     """What is told of a send."""
-    name = clean_name(chat.name)
+    name = called(chat.name, chat.stranger)
     ref = f" as #{result.ref}" if result.ref is not None else ""
     match result.status:
         case SendStatus.QUEUED | SendStatus.SENDING:
