@@ -10,6 +10,8 @@ import struct
 import sys
 import time
 import wave
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,13 @@ import pytest
 from mcp import Client
 
 from tests.device.footage import RED, gif, png, size, video
-from tests.server.conftest import BOB
-from tests.server.fakes import FakeDevice
+from tests.server.conftest import BOB, incoming
+from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device import media
 from whatsapp_mcp.models import FileContent
+from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.intake import KEPT_SECONDS
 
 pytestmark = pytest.mark.anyio
@@ -225,3 +229,20 @@ async def test_bad_files_are_refused_and_nothing_is_sent(
 )
 def test_first_bytes_say_what_a_file_is(head: bytes, mime_type: str | None) -> None:
     assert media.mime_type_of(head) == mime_type
+
+
+async def test_a_file_over_the_limit_is_not_fetched(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    event = incoming(20, BOB, BOB, "", NOON + timedelta(days=1))
+    message = Neonize.Message.FromString(event.payload)
+    message.Message.Clear()
+    video = message.Message.videoMessage
+    video.URL, video.mediaKey, video.fileLength = "https://mmg.whatsapp.net/v", bytes(32), 101_000_000
+    await archive.ingest([replace(event, payload=message.SerializePartialToString())])
+    _, data = await answer(client, "list_messages", chat="Bob", limit=1)
+
+    error = await refusal(client, "download_media", message=data["messages"][0]["ref"])
+
+    assert (error["code"], "101 MB" in error["message"]) == ("TOO_LONG", True)
+    assert device.asked == []

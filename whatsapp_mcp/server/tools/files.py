@@ -11,6 +11,7 @@ import anyio.to_thread
 from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
+from whatsapp_mcp.errors import TooLong
 from whatsapp_mcp.models import SendRequest
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, find_chat
 from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
@@ -61,6 +62,12 @@ async def download_media(call: Call, message: MessageArg) -> Result:
     services = await call.services()
     found = await services.archive.message(message)
     source = await services.archive.media_source(found.ref)
+    limit = services.settings.media.max_megabytes
+    if source.path is None and source.size is not None and source.size > limit * 1_000_000:
+        raise TooLong(
+            f"The file of #{found.ref} has {source.size / 1e6:.0f} MB, and at most {limit} are fetched.",
+            "Tell the user: it can be opened on the phone, or media.max_megabytes be raised.",
+        )
     async with services.device() as device:
         path = Path(await device.download(found.ref))
     size = (await anyio.to_thread.run_sync(path.stat)).st_size
