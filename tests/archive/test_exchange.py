@@ -8,15 +8,17 @@ import zipfile
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, MessageFilter, export
 from whatsapp_mcp.archive.chat_export import ExportedMessage, read
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -254,8 +256,9 @@ async def test_what_is_no_export_is_refused_and_changes_nothing(archive: Archive
     assert (await archive.statistics()).messages == 0
 
 
-async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_path: Path) -> None:
-    path = tmp_path / "messages.db"
+def bridge_database(path: Path, chats: list[tuple[str, str | None]], rows: list[tuple[Any, ...]]) -> Path:
+    """A `messages.db` as lharries' bridge makes it; the end of a row may be left out."""
+    rest = ("", "", "", None, None, None, 0)
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE chats (jid TEXT PRIMARY KEY, name TEXT, last_message_time TIMESTAMP)")
         db.execute(
@@ -263,43 +266,25 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
             is_from_me BOOLEAN, media_type TEXT, filename TEXT, url TEXT, media_key BLOB, file_sha256 BLOB,
             file_enc_sha256 BLOB, file_length INTEGER, PRIMARY KEY (id, chat_jid))"""
         )
-        db.execute("INSERT INTO chats VALUES (?, 'Club', NULL)", (GROUP,))
-        rows = [
-            (
-                "A1",
-                GROUP,
-                "15550000001",
-                "hi all",
-                "2023-11-14 22:13:20+00:00",
-                0,
-                "",
-                "",
-                "",
-                None,
-                None,
-                None,
-                0,
-            ),
-            ("A2", GROUP, "10000", "mine", "2023-11-14 22:13:21+00:00", 1, "", "", "", None, None, None, 0),
-            (
-                "A3",
-                ANA,
-                "15550000001",
-                "",
-                "2023-11-14T22:13:22Z",
-                0,
-                "image",
-                "a.jpg",
-                "https://cdn",
-                b"k",
-                b"s",
-                b"e",
-                9,
-            ),
-            ("A4", "nonsense", "x", "", "never", 0, "", "", "", None, None, None, 0),
-        ]
-        db.executemany(f"INSERT INTO messages VALUES ({', '.join('?' * 13)})", rows)
+        db.executemany("INSERT INTO chats VALUES (?, ?, NULL)", chats)
+        filled = [(*row, *rest)[:13] for row in rows]
+        db.executemany(f"INSERT INTO messages VALUES ({', '.join('?' * 13)})", filled)
         db.commit()
+    return path
+
+
+async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_path: Path) -> None:
+    file = ("image", "a.jpg", "https://cdn", b"k", b"s", b"e", 9)
+    path = bridge_database(
+        tmp_path / "messages.db",
+        [(GROUP, "Club")],
+        [
+            ("A1", GROUP, "15550000001", "hi all", "2023-11-14 22:13:20+00:00", 0),
+            ("A2", GROUP, "10000", "mine", "2023-11-14 22:13:21+00:00", 1),
+            ("A3", ANA, "15550000001", "", "2023-11-14T22:13:22Z", 0, *file),
+            ("A4", "nonsense", "x", "", "never", 0),
+        ],
+    )
     await archive.ingest(journal([ev.message("A1", "hi all", chat=GROUP, sender=ANA)]))
     result = await archive.import_bridge(path)
     assert (result.messages, result.duplicates, result.skipped) == (2, 1, 1)
@@ -310,6 +295,36 @@ async def test_the_database_of_the_bridge_is_taken_over(archive: Archive, tmp_pa
         ("A3", "+15550000001", False),
     ]
     assert (await archive.media_source("A3")).media_key == b"k"
+    assert (await archive.import_bridge(path)).messages == 0
+
+
+@pytest.mark.parametrize(
+    ("sender", "expected"),
+    [
+        ("15550000077", "15550000077@s.whatsapp.net"),
+        ("5215512345678", "5215512345678@s.whatsapp.net"),
+        ("271515252437056", "271515252437056@lid"),
+        ("86123456789012", "86123456789012@lid"),
+        ("4917188888888@lid", "4917188888888@lid"),
+        ("4917199999999", "4917199999999@lid"),
+        ("80001", ANA),
+        ("4917177777777", "4917177777777@lid"),
+    ],
+)
+async def test_numbers_and_hidden_jids_of_the_bridge_are_told_apart(
+    archive: Archive, tmp_path: Path, sender: str, expected: str
+) -> None:
+    """The bridge drops the server of senders; its chats and what is known here tell, then the digits."""
+    await archive.record_identities([(ANA, ANA_LID)])
+    await archive.ingest(journal([ev.message("G0", chat=GROUP, sender="4917177777777@lid")]))
+    path = bridge_database(
+        tmp_path / "messages.db",
+        [(GROUP, "Club"), ("4917199999999@lid", None)],
+        [("B1", GROUP, sender, "hi", "2023-11-14 22:13:29+00:00", 0)],
+    )
+    await archive.import_bridge(path)
+    (message,) = (await archive.search("hi", MessageFilter(kinds=(MessageKind.TEXT,)), limit=1)).items
+    assert (message.message_id, message.sender) == ("B1", expected)
 
 
 async def test_a_rebuilt_index_finds_the_same(archive: Archive) -> None:

@@ -13,7 +13,7 @@ import re
 import shutil
 import sqlite3
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -246,6 +246,7 @@ def bridge(db: sqlite3.Connection, path: Path) -> ImportResult:
         raise InvalidArgument(
             f"{path.name} is not a messages.db of that bridge.", "Give its messages.db."
         ) from error
+    known = {str(jid) for jid, _ in chats} | {jid for (jid,) in db.execute("SELECT jid FROM addresses")}
     batch = Ingest(db)
     skipped = 0
     facts: list[Fact] = [
@@ -254,7 +255,7 @@ def bridge(db: sqlite3.Connection, path: Path) -> ImportResult:
         if name and chat_kind(str(jid)) is not ChatKind.DIRECT
     ]
     for row in rows:
-        fact = _bridge_message(row)
+        fact = _bridge_message(row, known)
         if fact is None:
             skipped += 1
         else:
@@ -267,13 +268,23 @@ def bridge(db: sqlite3.Connection, path: Path) -> ImportResult:
     return ImportResult(batch.new, batch.duplicates, skipped)
 
 
-@lru_cache(maxsize=10_000)
-def _bridge_sender(user: str, server: str) -> str:
+def _bridge_sender(user: str, server: str, known: Collection[str]) -> str:
     """The jid of a sender: the bridge keeps what stands before the `@`, of numbers and hidden jids alike."""
-    return f"{user}@{server}" if server else _number(f"+{user}") or f"{user}@lid"
+    if server:
+        return f"{user}@{server}"
+    number, hidden = f"{user}@s.whatsapp.net", f"{user}@lid"
+    if number in known or hidden in known:
+        return number if number in known else hidden
+    return number if _may_be_number(user) else hidden
 
 
-def _bridge_message(row: Any) -> MessageFact | None:
+@lru_cache(maxsize=10_000)
+def _may_be_number(user: str) -> bool:
+    """Whether digits may be a phone number; Mexican ones have a 1 on WhatsApp that they lost elsewhere."""
+    return _number(f"+{user}") == f"{user}@s.whatsapp.net" or (user.startswith("521") and len(user) == 13)
+
+
+def _bridge_message(row: Any, known: Collection[str]) -> MessageFact | None:
     wa_id, chat, sender, text, stamp, from_me, media_type, file_name, url, key, sha256, enc_sha256, size = row
     try:
         at = int(datetime.fromisoformat(str(stamp)).timestamp())
@@ -283,7 +294,9 @@ def _bridge_message(row: Any) -> MessageFact | None:
     if not wa_id or at <= 0:
         return None
     who = str(sender or "").partition("@")
-    author = None if from_me else jid if who[0] == jid.partition("@")[0] else _bridge_sender(who[0], who[2])
+    author = (
+        None if from_me else jid if who[0] == jid.partition("@")[0] else _bridge_sender(who[0], who[2], known)
+    )
     kind, kept = MessageKind.TEXT, None
     if media_type:
         kind = _KINDS.get(str(media_type), (MessageKind.DOCUMENT, ""))[0]
