@@ -168,6 +168,7 @@ async def _messages(world: Everything) -> None:
         "text": await ann.says("hello from Ann"),
         "poll": await ann.says(kinds.poll("When?", ["Sat", "Sun"], SECRET)),
         "image": await ann.says(wa.media.attach("image", png(8, 8), caption="Look")),
+        "too large": await ann.says(wa.media.attach("document", b"x", fileLength=10**9)),
         "in group": await ann.says("hello group", rowers),
         "mine": await wa.me.says(ann, "from the phone"),
         "to edit": await wa.me.says(ann, "tomorow"),

@@ -174,6 +174,8 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     "send_message": (({"chat": "Rowers", "mentions": ["Eve"]}, "CONTACT_NOT_FOUND"),),
     "send_file": (({"data": None, "path": "huge"}, "TOO_LONG"), ({"data": None}, INVALID)),
     "message_status": (({"send_id": 1}, INVALID), ({"message": None, "send_id": 9999}, "MESSAGE_NOT_FOUND")),
+    "download_media": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
+    "lharries.download_media": (({"message_id": "too large"}, "TOO_LONG"),),
     "get_poll_results": (({"message": "text"}, "MESSAGE_NOT_FOUND"),),
 }
 """Arguments that are wrong together, by tool."""

@@ -62,8 +62,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
         content, name = fetched.content, fetched.name
     else:
         content, name = _decoded(data or ""), ""
-    if len(content) > limit:
-        raise _too_large(services)
+    _check_size(len(content), limit)
     if not content:
         raise InvalidArgument("The file is empty.")
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
@@ -104,16 +103,14 @@ def _allowed(services: Services, given: str, limit: int) -> Path:
         )
     if size is None:
         raise InvalidArgument(f"{given} is not a file.")
-    if size > limit:
-        raise _too_large(services)
+    _check_size(size, limit)
     return path
 
 
-def _too_large(services: Services) -> TooLong:
-    limit = services.settings.media.max_megabytes
-    return TooLong(
-        f"The file is larger than {limit} MB.", "Send a smaller one (setting media.max_megabytes)."
-    )
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        what = f"The file is larger than {limit // 1_000_000} MB."
+        raise TooLong(what, "Send a smaller one (setting media.max_megabytes).")
 
 
 def _decoded(data: str) -> bytes:
