@@ -41,6 +41,31 @@ async def test_a_conversation_brings_messages_name_settings_and_members(archive:
     assert (progress.percent, progress.done, progress.messages) == (40, False, 2)
 
 
+@pytest.mark.parametrize(
+    ("told", "until"),
+    [
+        (0, None),
+        (NOON, NOON),
+        (NOON * 1000, NOON),
+        (2**64 - 1, 253_402_300_799),
+        (2**63 - 1, 253_402_300_799),
+    ],
+)
+async def test_a_mute_ends_in_seconds_or_milliseconds_or_never(
+    archive: Archive, told: int, until: int | None
+) -> None:
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1"),
+                ev.history(ev.conversation([], more=HistorySync.Conversation(ID=ANA, muteEndTime=told))),
+            ]
+        )
+    )
+    (chat,) = (await archive.chats()).items
+    assert chat.muted_until == (None if until is None else datetime.fromtimestamp(until, UTC))
+
+
 async def test_chunks_in_any_order_and_live_messages_between_give_one_archive(archive: Archive) -> None:
     chunks = [
         ev.history(

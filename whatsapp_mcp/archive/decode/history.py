@@ -38,6 +38,8 @@ HISTORY_CODE: Final = 13
 _NO_MORE: Final = 1
 _MARKED_UNREAD: Final = 1 << 31
 """A count from here on is -1, by which phones say that a chat was marked unread."""
+_FOREVER: Final = 253_402_300_799
+"""The last second of the year 9999."""
 _STATUS_MARKS: Final = {3: Mark.DELIVERED, 4: Mark.READ, 5: Mark.PLAYED}
 
 
@@ -96,11 +98,16 @@ def _settings(value: Any, chat: str, at: int) -> ChatFact:
         at,
         archived=value.archived if value.HasField("archived") else None,
         pinned=bool(value.pinned) if value.HasField("pinned") else None,
-        muted_until=seconds(value.muteEndTime, 0) if value.HasField("muteEndTime") else None,
+        muted_until=_muted_until(value.muteEndTime) if value.HasField("muteEndTime") else None,
         marked_unread=_marked_unread(value),
         expires_in=value.ephemeralExpiration if value.HasField("ephemeralExpiration") else None,
         complete=True if complete else None,
     )
+
+
+def _muted_until(stamp: int) -> int:
+    """Seconds since 1970; 0: not muted. Phones tell a mute without an end as -1, which has no sign here."""
+    return seconds(stamp, _FOREVER if stamp else 0)
 
 
 def _marked_unread(value: Any) -> bool | None:
