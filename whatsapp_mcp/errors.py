@@ -128,7 +128,7 @@ class MessageNotFound(WhatsAppError):
 
 
 class TooLong(WhatsAppError):
-    """A text or a file is over WhatsApp's limit."""
+    """A text is over WhatsApp's limit, or a file over that of the settings."""
 
     code = "TOO_LONG"
     default_action = "Shorten it or split it."
