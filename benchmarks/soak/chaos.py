@@ -145,12 +145,18 @@ class Chaos:
         self.skipped: dict[str, str] = {}
         self.failures: list[str] = []
 
-    async def run(self, seconds: float) -> None:
-        """Do faults for so long; each of them once, in random order, before any is done again."""
+    async def run(self, seconds: float, *, each: bool = False) -> None:
+        """Do faults for so long; each of them once, in random order, before any is done again.
+
+        Args:
+            each: Go on until each was done.
+        """
         stage = self._stage
         end = time.monotonic() + seconds
         bag: list[Fault] = []
-        while time.monotonic() < end:
+        while time.monotonic() < end or (
+            each and any(fault.name not in self.injected for fault in self._faults)
+        ):
             if not bag:
                 bag = list(self._faults)
                 stage.chance.shuffle(bag)

@@ -61,13 +61,21 @@ class Outcome:
 
 
 async def soak(
-    folder: Path, seed: int, seconds: float, faults: Sequence[Fault], *, servers: int = 3, rate: float = 6.0
+    folder: Path,
+    seed: int,
+    seconds: float,
+    faults: Sequence[Fault],
+    *,
+    each: bool = False,
+    servers: int = 3,
+    rate: float = 6.0,
 ) -> Outcome:
     """Run servers on a new home in `folder` under `faults` for so long, then compare.
 
     The account's files are in `folder/account` afterwards.
 
     Args:
+        each: Go on until each fault was done.
         rate: Messages a second, each way.
     """
     home = folder / "home"
@@ -84,7 +92,7 @@ async def soak(
             traffic = Traffic(wa, fleet, random.Random(f"{seed} traffic"), rate)
             stage = Stage(wa, fleet, traffic, random.Random(seed), account, clock, disk)
             chaos, growth = Chaos(stage, faults), Growth()
-            unsettled = await _talk(stage, chaos, growth, home, seconds)
+            unsettled = await _talk(stage, chaos, growth, home, seconds, each)
             spoilt = _spoilt(account)
             found = kept_in(home)
             verdict = compare(wa, traffic.spoken, traffic.sent, found, chaos.client_ends)
@@ -109,7 +117,9 @@ async def soak(
     )
 
 
-async def _talk(stage: Stage, chaos: Chaos, growth: Growth, home: Path, seconds: float) -> list[str]:
+async def _talk(
+    stage: Stage, chaos: Chaos, growth: Growth, home: Path, seconds: float, each: bool
+) -> list[str]:
     """Traffic and faults for so long, and everything that settles after them; what did not, as sentences."""
     fleet, traffic = stage.fleet, stage.traffic
     unsettled: list[str] = []
@@ -122,7 +132,7 @@ async def _talk(stage: Stage, chaos: Chaos, growth: Growth, home: Path, seconds:
             watchers.start_soon(_look, growth, fleet, seconds / _LOOKS)
             async with anyio.create_task_group() as talk:
                 talk.start_soon(traffic.run)
-                await chaos.run(seconds)
+                await chaos.run(seconds, each=each)
                 traffic.stop()
                 unsettled = await _settle(stage, home)
                 traffic.end()
