@@ -10,7 +10,10 @@ import json
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+
+_THREADS = 64  # a connect holds one, many of them for ever
 
 _pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)
@@ -97,6 +100,7 @@ def main(database: str, level: str) -> None:
     async def run() -> None:
         reader = asyncio.StreamReader(limit=1 << 24)
         loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(_THREADS))
         await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         tasks: set[asyncio.Task[None]] = set()
         tell(event="ready")

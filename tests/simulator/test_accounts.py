@@ -18,8 +18,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_clients_of_two_accounts_write_to_each_other(
-    wa: WhatsApp, client: NeonizeClient, tmp_path: Path
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tmp_path: Path
 ) -> None:
+    wa, client = shared_wa, shared_client
     other = wa.account("+4915550001111", "Other")
     async with neonize_client(wa, tmp_path / "other.db") as second:
         await second.connect()

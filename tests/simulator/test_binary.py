@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import zlib
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatsapp_mcp.jid import Jid
@@ -46,11 +45,7 @@ def test_a_node_comes_back_as_it_was(node: Node) -> None:
 
 
 @given(_nodes)
-def test_a_compressed_stanza_is_the_same(node: Node) -> None:
-    assert decode(b"\2" + zlib.compress(encode(node)[1:])) == node
-
-
-@given(_nodes)
+@settings(max_examples=30)
 def test_a_stanza_above_the_limit_is_compressed(node: Node) -> None:
     size = len(encode(node))
     assert encode(node, compress_above=size) == encode(node)
@@ -66,6 +61,7 @@ def test_any_other_bytes_are_malformed_and_nothing_worse(data: bytes) -> None:
 
 
 @given(_nodes, st.data())
+@settings(max_examples=50)
 def test_a_stanza_that_is_cut_short_is_malformed(node: Node, data: st.DataObject) -> None:
     stanza = encode(node)
     size = data.draw(st.integers(0, len(stanza) - 1))

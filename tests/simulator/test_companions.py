@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,34 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
+def wa(shared_wa: WhatsApp) -> WhatsApp:
+    """One WhatsApp for the whole module."""
+    return shared_wa
+
+
+@pytest.fixture
+def client(shared_client: NeonizeClient) -> NeonizeClient:
+    """One linked client for the whole module."""
+    return shared_client
+
+
+@asynccontextmanager
+async def another(wa: WhatsApp, database: Path) -> AsyncIterator[NeonizeClient]:
+    """One more client linked to `wa.me`, until it is killed and unlinked."""
+    async with neonize_client(wa, database) as client:
+        await linked(wa, client)
+        await settled(wa)
+        companion = wa.me.companion
+        assert companion is not None
+        yield client
+        wa.me.unlink(companion)
+    await wa.network.until(lambda: companion.connection is None, 10)
+
+
+@pytest.fixture
 async def other(wa: WhatsApp, client: NeonizeClient, tmp_path: Path) -> AsyncIterator[NeonizeClient]:
     """A second client linked to `wa.me`, after `client`."""
-    async with neonize_client(wa, tmp_path / "other.db") as second:
-        await linked(wa, second)
-        await wa.network.until(lambda: all(each.active for each in wa.me.companions.values()), 10)
+    async with another(wa, tmp_path / "other.db") as second:
         yield second
 
 
@@ -47,24 +71,24 @@ async def test_a_companion_that_is_linked_later_gets_what_the_first_one_sends(
     ann = wa.person("Ann")
     send = f"client.send_message(jid('{ann.lid.user}', 'lid'), {{!r}})"
     await client.call(send.format("before"))  # now it knows by heart which devices there are
-    async with neonize_client(wa, tmp_path / "other.db") as later:
-        await linked(wa, later)
-        await settled(wa)
-        assert list(wa.me.companions) == [1, 2]
+    async with another(wa, tmp_path / "other.db") as later:
+        assert len(wa.me.companions) == 2
         await client.call(send.format("after"))
         await later.message("after")
-        assert wa.me.companion is not None
-        wa.me.unlink(wa.me.companion)
-        await client.call(send.format("to the phone alone"))
+    await client.call(send.format("to the phone alone"))
     assert [(await ann.receives()).text for _ in range(3)] == ["before", "after", "to the phone alone"]
 
 
 async def test_a_change_of_one_reaches_the_other(
     wa: WhatsApp, client: NeonizeClient, other: NeonizeClient
 ) -> None:
-    state = wa.me.app_state
+    ann, state = wa.person("Ann"), wa.me.app_state
     state.share_key()
     await state.synced()
     await client.call("client.set_profile_name('Me Myself')")
+    state.name_contact(ann, "Ann Miller")
     await state.synced()
     assert wa.me.name == "Me Myself"
+    for each in (client, other):
+        known = f"client.contact.get_contact(jid('{ann.pn.user}'))"
+        await each.eventually(known, lambda contact: contact.FullName == "Ann Miller")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anyio
 import pytest
 
-from tests.simulator.neonize_client import CallError, NeonizeClient, linked, neonize_client
+from tests.simulator.neonize_client import CallError, NeonizeClient, linked
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.adv import LinkingError
@@ -61,36 +59,29 @@ async def test_a_replaced_client_is_told_and_stays_away(
     await client.wait("Connected")
 
 
-async def test_a_removed_device_is_logged_out_and_shows_a_code_again(
-    wa: WhatsApp, client: NeonizeClient, tmp_path: Path
+async def test_a_client_that_is_logged_out_in_any_way_is_linked_anew(
+    wa: WhatsApp, client: NeonizeClient
 ) -> None:
     await wa.device_removed()
     assert not (await client.logged_out()).OnConnect
     assert wa.me.companions == {}
-    await client.kill()
-    async with neonize_client(wa, tmp_path / "client.db") as again:
-        await again.connect()
-        await wa.me.scan(await again.qr())
-        await again.wait("Connected")
-
-
-async def test_failures_that_log_out_make_the_client_show_a_code_again(
-    wa: WhatsApp, client: NeonizeClient
-) -> None:
     for reason in (401, 403, 406):
+        await linked(wa, client)
         wa.failure(reason)
         await wa.cut()
         assert (await client.logged_out()).OnConnect
+        assert wa.me.companions == {}
         wa.recover()
-        await linked(wa, client)
-    companion = await wa.me.online()
+    await linked(wa, client)
     await client.call("client.logout()")
-    assert companion.number not in wa.me.companions
+    assert wa.me.companions == {}
 
 
 async def test_failures_that_do_not_log_out_are_told_and_the_session_is_kept(
-    wa: WhatsApp, client: NeonizeClient
+    shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
+    wa, client = shared_wa, shared_client
+    session = wa.me.companion
     for reason, event in (
         (402, "TemporaryBan"),
         (405, "ClientOutdated"),
@@ -111,12 +102,18 @@ async def test_failures_that_do_not_log_out_are_told_and_the_session_is_kept(
     await wa.cut()
     assert await client.first("TemporaryBan", "Disconnected") is not None
     await wa.me.offline()
+    await client.call("client.stop()")
+    wa.recover()
+    await client.connect()
+    await client.wait("Connected")
+    assert wa.me.companion is session
 
 
 async def test_what_the_library_does_not_know_ends_its_event_pump_until_it_connects_anew(
-    wa: WhatsApp, client: NeonizeClient, tolerated: list[str]
+    shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
     tolerated.append("Unrecognized chat presence state")
+    wa, client = shared_wa, shared_client
 
     async def refuse() -> None:
         wa.failure(418)

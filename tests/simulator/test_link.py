@@ -18,11 +18,13 @@ from whatsapp_mcp.simulator.launcher import trusting
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_client_links_by_qr_and_logs_in(wa: WhatsApp, client: NeonizeClient) -> None:
-    me = await client.call("client.get_me()")
-    assert (me.JID.User, me.LID.User) == (wa.me.pn.user, wa.me.lid.user)
-    assert wa.me.companion is not None
-    assert len(wa.me.companion.prekeys) > 800
+async def test_a_client_that_was_linked_by_qr_knows_who_it_is_and_has_published_its_keys(
+    shared_wa: WhatsApp, shared_client: NeonizeClient
+) -> None:
+    me = await shared_client.call("client.get_me()")
+    assert (me.JID.User, me.LID.User) == (shared_wa.me.pn.user, shared_wa.me.lid.user)
+    assert shared_wa.me.companion is not None
+    assert len(shared_wa.me.companion.prekeys) > 600
 
 
 async def test_a_client_links_by_pairing_code(wa: WhatsApp, unlinked: NeonizeClient) -> None:
