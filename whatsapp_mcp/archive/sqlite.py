@@ -168,39 +168,39 @@ class SqliteArchive(SqliteReadingArchive):
         expires_at: datetime | None = None,
         obstacle: WhatsAppError | None = None,
     ) -> tuple[OutboxEntry, bool]:
-        """See `Archive.outbox_add`."""
+        """See `Outbox.outbox_add`."""
         return await self._writer.run(outbox.add, request, expires_at, obstacle)
 
     async def outbox_get(self, send_id: int) -> OutboxEntry:
-        """See `Archive.outbox_get`."""
+        """See `Outbox.outbox_get`."""
         return await self._readers.run(outbox.get, send_id)
 
     async def outbox_last_sent(self) -> datetime | None:
-        """See `Archive.outbox_last_sent`."""
+        """See `Outbox.outbox_last_sent`."""
         return await self._readers.run(outbox.last_sent)
 
     async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
-        """See `Archive.outbox_unsettled`."""
+        """See `Outbox.outbox_unsettled`."""
         return await self._readers.run(outbox.unsettled, chat, limit)
 
     async def outbox_sending(
         self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
     ) -> OutboxEntry:
-        """See `Archive.outbox_sending`."""
+        """See `Outbox.outbox_sending`."""
         return await self._writer.run(outbox.sending, send_id, handed_to, secret)
 
     async def outbox_queued(
         self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
     ) -> OutboxEntry:
-        """See `Archive.outbox_queued`."""
+        """See `Outbox.outbox_queued`."""
         return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED, reason, handed_to)
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
-        """See `Archive.outbox_withdrawn`."""
+        """See `Outbox.outbox_withdrawn`."""
         return await self._writer.run(outbox.withdraw, send_id, reason)
 
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        """See `Archive.outbox_failed`."""
+        """See `Outbox.outbox_failed`."""
         return await self._writer.run(outbox.fail, send_id, reason)
 
     async def outbox_unknown(
@@ -212,13 +212,13 @@ class SqliteArchive(SqliteReadingArchive):
         traceable: bool = True,
         handed_to: str | None = None,
     ) -> OutboxEntry:
-        """See `Archive.outbox_unknown`."""
+        """See `Outbox.outbox_unknown`."""
         return await self._writer.run(outbox.unknown, send_id, reason, message_id, traceable, handed_to)
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
     ) -> OutboxEntry:
-        """See `Archive.outbox_sent`."""
+        """See `Outbox.outbox_sent`."""
         return await self._writer.run(outbox.sent, send_id, message_id, timestamp, message)
 
     async def redecode(self) -> int:
