@@ -6,17 +6,19 @@ from collections import Counter
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.lowlevel
 import pytest
 
+from tests.simulator.bare_companion import BareClient
 from tests.simulator.neonize_client import linked, neonize_client
-from whatsapp_mcp.protobufs import HistorySync
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.protobufs import E2E, HistorySync
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.envelope import text_of
 from whatsapp_mcp.simulator.story import Story
-from whatsapp_mcp.simulator.world import REACTION, REPLY, World
+from whatsapp_mcp.simulator.world import OWNER, REACTION, REPLY, World
 
 pytestmark = pytest.mark.anyio
 
@@ -35,21 +37,11 @@ class Clock:
         await anyio.lowlevel.checkpoint()
 
 
-def text_of(event: Any) -> str:
-    return event.Message.conversation or event.Message.extendedTextMessage.text
-
-
-def is_said(event: Any) -> bool:
-    """Whether it is more than a key."""
-    return bool(text_of(event) or event.Message.reactionMessage.text)
-
-
-def as_written(event: Any) -> str:
+def as_written(message: E2E.Message) -> str:
     """The line of the world that became this message."""
-    message = event.Message
     if message.reactionMessage.text:
         return REACTION + message.reactionMessage.text
-    return (REPLY if message.extendedTextMessage.contextInfo.stanzaID else "") + text_of(event)
+    return (REPLY if message.extendedTextMessage.contextInfo.stanzaID else "") + text_of(message)
 
 
 async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path: Path) -> None:
@@ -74,31 +66,36 @@ async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path
     assert not wa.log
 
 
-async def test_people_go_on_talking_at_their_pace(wa: WhatsApp, tmp_path: Path) -> None:
+async def test_people_go_on_talking_at_their_pace() -> None:
     told = list(islice(World.load().live(1), 12))
-    got: list[str] = []
-    clock = Clock(turns=len(told))
-    story = Story(wa, World.load(), sleep=clock.sleep)
-    async with neonize_client(wa, tmp_path / "client.db") as client:
-        await linked(wa, client)
+    async with WhatsApp(seed=7) as wa:
+        clock = Clock(turns=len(told))
+        story = Story(wa, World.load(), sleep=clock.sleep)
+        phone = story.phone
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(story.talk)
-            got += [as_written(await client.wait("Message", is_said)) for _ in told]
+            await wa.network.until(lambda: len(phone.inbox) + len(phone.sent) == len(told), 10)
             tasks.cancel_scope.cancel()
-    assert got == [line.text for line in told]
+    heard, said = ([line.text for line in told if (line.who == OWNER) == own] for own in (False, True))
+    assert [as_written(each.message) for each in phone.inbox] == heard
+    assert [as_written(each.message) for each in phone.sent.values()] == said
     assert clock.slept == [line.pause for line in told]
-    assert not wa.log
 
 
-async def test_whoever_gets_a_message_of_the_owner_reads_and_answers_it(wa: WhatsApp, tmp_path: Path) -> None:
+async def test_whoever_gets_a_message_of_the_owner_reads_and_answers_it() -> None:
     world = World.load()
-    story = Story(wa, world, sleep=Clock(turns=2).sleep)
-    ann = next(person for person in world.people if person.name == "Ann Byrne")
-    async with neonize_client(wa, tmp_path / "client.db") as client:
-        await linked(wa, client)
+    async with WhatsApp(seed=7) as wa:
+        story = Story(wa, world, sleep=Clock(turns=2).sleep)
+        phone = story.phone
+        ann = next(person for person in world.people if person.name == "Ann Byrne")
+        party = wa.network.party(Jid.phone(ann.number))
+        assert party is not None
+        client = BareClient(wa)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(story.answer)
-            await client.call(f"client.send_message(jid('{ann.number[1:]}'), 'Both tins, please.')")
-            await client.wait("Receipt", lambda event: event.Type == event.READ, timeout=20)
-            assert text_of(await client.message(timeout=20)) in ann.answers
+            sent = await phone.says(party, "Both tins, please.")
+            answer = await phone.receives()
+            assert (answer.sender, answer.text in ann.answers) == (party.lid, True)
+            receipts = [(each.get("id"), each.get("type")) for each in client.sent if each.tag == "receipt"]
+            assert receipts == [(sent, ""), (sent, "read")]
             tasks.cancel_scope.cancel()
