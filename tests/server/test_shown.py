@@ -37,7 +37,9 @@ async def archive(tmp_path: Path) -> AsyncIterator[Archive]:
 
 @pytest.fixture
 def source(archive: Archive, tmp_path: Path) -> FakeSource:
-    return FakeSource(FakeDevice(), archive, tmp_path)
+    heard = tmp_path / "note.ogg"
+    heard.write_bytes(b"OggS")
+    return FakeSource(FakeDevice(file=str(heard)), archive, tmp_path)
 
 
 async def chats(client: Client, *events: Raw, archive: Archive, **arguments: Any) -> list[str]:
@@ -223,6 +225,7 @@ async def test_who_is_not_in_the_address_book_is_marked_wherever_they_stand(
     assert data["contacts"][0]["name"] == "Tom"
     text, _ = await answer(client, "get_contact", contact=TOM)
     assert text.splitlines()[1:3] == ["~Tom", "not in the user's contacts"]
+    assert "own name" not in text
     text, _ = await answer(client, "get_contact", contact=ANA)
     assert "not in the user's contacts" not in text
     for tool, arguments in (("list_messages", {"chat": TOM}), ("get_message_context", {"message": "1"})):
@@ -236,3 +239,26 @@ async def test_who_is_not_in_the_address_book_is_marked_wherever_they_stand(
     assert text.startswith("sent to ~Tom ")
     _, data = await answer(client, "list_chats", query="Tom")
     assert (data["chats"][0]["name"], data["chats"][0]["stranger"]) == ("Tom", True)
+
+
+async def test_a_business_is_told_as_one_and_the_last_message_with_a_time_as_in_lists(
+    client: Client, archive: Archive
+) -> None:
+    await archive.record_contacts([ContactUpdate(BOB, business_name="Bob's Boats")])
+    await archive.ingest(journal([ev.message("1", event(START), chat=BOB)], after=await archive.position()))
+    text, data = await answer(client, "get_contact", contact=BOB)
+    assert "\nbusiness: Bob's Boats\n" in text
+    assert f"\nlast: #1 {DATE} Bob: [event Thu 2026-12-03 19:00] Book club\n" in text
+    assert data["business"] == "Bob's Boats"
+
+
+async def test_a_voice_note_that_was_fetched_says_that_nobody_has_heard_it(
+    client: Client, archive: Archive
+) -> None:
+    body: Any = E2E.Message()
+    body.audioMessage.PTT, body.audioMessage.seconds = True, 2
+    body.audioMessage.directPath, body.audioMessage.mediaKey = "/v/x", b"k" * 32
+    await archive.ingest(journal([ev.message("1", body)], after=await archive.position()))
+    text, _ = await answer(client, "download_media", message="#1")
+    assert text.startswith("#1 [voice 0:02] is at ")
+    assert "Nothing here writes down what is said in it." in text

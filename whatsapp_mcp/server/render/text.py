@@ -264,7 +264,12 @@ def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> str:
         today: As for `chats_text`.
         owner: Whether it is the account's own.
     """
-    rows = [("number", data["number"]), ("jid", data["jid"]), ("own name", data.get("push_name"))]
+    own = data.get("push_name")
+    rows = [
+        ("number", data["number"]),
+        ("jid", data["jid"]),
+        ("own name", own if own != data["name"] else None),
+    ]
     rows += [
         ("business", data.get("business")),
         ("about", data.get("about")),

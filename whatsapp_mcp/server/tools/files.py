@@ -12,7 +12,7 @@ from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
 from whatsapp_mcp.errors import TooLong
-from whatsapp_mcp.models import SendRequest
+from whatsapp_mcp.models import MessageKind, SendRequest
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, find_chat
 from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
 from whatsapp_mcp.server.call import Call
@@ -87,6 +87,8 @@ async def download_media(call: Call, message: MessageArg) -> Result:
     media = media_data(found.media) if found.media else {}
     known: dict[str, Any] = {**media, "path": str(path), "size": size}
     text = f"#{found.ref} {kind_text(found.kind.value, media)} is at {path}."
+    if found.kind is MessageKind.VOICE:
+        text += " Nothing here writes down what is said in it."
     return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
 
 
