@@ -115,42 +115,46 @@ def _named(details: dict[str, Any]) -> list[str]:
 
 
 def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging: _Hanging) -> Message:
+    """One row as a message; most are plain, so only what one has is set."""
     message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at = row[:11]
-    snippet, earlier = hanging.snippets.get(message), hanging.earlier.get((chat, wa_id, sender), ())
     if kind == CALL:
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
-    if mentions := details.get("mentions"):
-        text = with_names(text, mentions, hanging.mentions)
-        snippet = with_names(snippet, mentions, hanging.mentions) if snippet else snippet
-        earlier = [with_names(said, mentions, hanging.mentions) for said in earlier]
-    reactions = hanging.reactions.get((chat, wa_id))
-    return Message(
-        ref=ref,
-        message_id=wa_id,
-        chat=row[12],
-        chat_name=row[13],
-        sender=row[14],
-        sender_name=row[15],
-        from_me=sender == OWNER,
-        kind=MESSAGE_KINDS[kind],
-        text=text,
-        timestamp=time_of(message),
-        status=hanging.progress[chat].status(message) if sender == OWNER else None,
-        media=_media(row, flags) if row[23] else None,
-        quote=_quote(chat, reply, details, hanging) if reply else None,
-        reactions=tuple(reactions) if reactions else (),
-        poll=_poll(db, chat, wa_id, kind, details),
-        edited_at=moment(edited_at),
-        revoked_at=moment(revoked_at),
-        forwarded=bool(flags & _FORWARDED),
-        mentions_me=bool(flags & _MENTIONS_ME),
-        starred=bool(flags & _STARRED),
-        snippet=snippet,
-        details=_public(details),
-        earlier=tuple(earlier),
-        chat_stranger=bool(row[24]),
-        sender_stranger=bool(row[25]),
-    )
+    chat_jid, chat_name, sender_jid, sender_name = row[12:16]
+    said = Message(
+        ref, wa_id, chat_jid, chat_name, sender_jid, sender_name, sender == OWNER, MESSAGE_KINDS[kind], text,
+        time_of(message), snippet=hanging.snippets.get(message),
+        chat_stranger=bool(row[24]), sender_stranger=bool(row[25]),
+    )  # fmt: skip
+    if sender == OWNER:
+        said.status = hanging.progress[chat].status(message)
+    if row[23]:
+        said.media = _media(row, flags)
+    if reply:
+        said.quote = _quote(chat, reply, details, hanging)
+    if reactions := hanging.reactions.get((chat, wa_id)):
+        said.reactions = tuple(reactions)
+    if flags:
+        said.forwarded, said.mentions_me = bool(flags & _FORWARDED), bool(flags & _MENTIONS_ME)
+        said.starred = bool(flags & _STARRED)
+    if edited_at is not None:
+        said.edited_at = moment(edited_at)
+        said.earlier = tuple(hanging.earlier.get((chat, wa_id, sender), ()))
+    if revoked_at is not None:
+        said.revoked_at = moment(revoked_at)
+    if kind in (POLL, EVENT):
+        said.poll = _poll(db, chat, wa_id, kind, details)
+    if details:
+        said.details = _public(details)
+        _name_mentions(said, details.get("mentions", ()), hanging.mentions)
+    return said
+
+
+def _name_mentions(message: Message, mentions: Sequence[str], names: dict[str, str]) -> None:
+    """Put names in place of the numbers of mentioned people, wherever the message's words stand."""
+    if mentions:
+        message.text = with_names(message.text, mentions, names)
+        message.snippet = with_names(message.snippet, mentions, names) if message.snippet else None
+        message.earlier = tuple(with_names(said, mentions, names) for said in message.earlier)
 
 
 def _public(details: dict[str, Any]) -> dict[str, Any] | None:
@@ -259,8 +263,6 @@ def _poll(
     db: sqlite3.Connection, chat: int, wa_id: str, kind: int, details: dict[str, Any]
 ) -> tuple[PollOption, ...]:
     """The options of a poll, or the answers to an invitation once there are any, with who chose them."""
-    if kind not in (POLL, EVENT):
-        return ()
     options: list[str] = list(EVENT_ANSWERS) if kind == EVENT else details.get("options", [])
     voters: dict[str, list[str]] = {option: [] for option in options}
     for name, chosen in db.execute(
@@ -341,23 +343,17 @@ def _last(
         sender == OWNER,
         bool(stranger),
         revoked_at is not None,
-        _public(details),
+        _public(details) if details else None,
     )
 
 
 def _chat(row: Any, last: LastMessage | None) -> Chat:
     jid, name, kind, unread, marked, last_id, archived, pinned, muted_until, _, stranger = row[:11]
+    at = time_of(last_id) if last_id else None
+    until = moment(muted_until or None)
+    unread = unread or (1 if marked else 0)
     return Chat(
-        jid=jid,
-        name=name,
-        kind=CHAT_KINDS[kind],
-        unread=unread or (1 if marked else 0),
-        last_message_at=time_of(last_id) if last_id else None,
-        last_message=last,
-        archived=bool(archived),
-        pinned=bool(pinned),
-        muted_until=moment(muted_until or None),
-        stranger=bool(stranger),
+        jid, name, CHAT_KINDS[kind], unread, at, last, bool(archived), bool(pinned), until, bool(stranger)
     )
 
 
