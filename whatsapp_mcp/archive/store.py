@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Generator
@@ -15,6 +14,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import schema
 from whatsapp_mcp.errors import Busy, DeadlineExceeded
+from whatsapp_mcp.private_file import make_private_file
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -39,7 +39,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     What is deleted is overwritten where that costs no page more; `purge.py` cares for the rest.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    make_private_file(path)
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     db.execute("PRAGMA busy_timeout = 5000")
     db.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")

@@ -7,7 +7,6 @@ event whose `append` has returned survives a crash of any process and of the mac
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import threading
 import time
@@ -15,6 +14,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
+
+from whatsapp_mcp.private_file import make_private_file
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS events (
@@ -62,7 +63,7 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, synced: bool = True) -> None:
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        make_private_file(path)
         self._lock = threading.Lock()
         # Autocommit: a lone INSERT is a transaction of its own, undone by SQLite when it fails.
         self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -1,0 +1,21 @@
+"""Files that only their owner may read."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def make_private_file(path: Path) -> None:
+    """Make an empty file, private to its owner, if there is none; one that is there is not touched.
+
+    It is not even opened: closing it again would free every lock that SQLite holds on it in this process,
+    and another process would take away the log that is still written to
+    (https://sqlite.org/howtocorrupt.html, 2.2).
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
