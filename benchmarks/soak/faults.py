@@ -18,6 +18,7 @@ from benchmarks.soak.chaos import (
     host_pid,
     signal_process,
 )
+from benchmarks.soak.fleet import Fleet, Slot
 from benchmarks.soak.link_faults import LINKING, SLOW_LINKING
 from benchmarks.soak.machine_faults import MACHINE
 from whatsapp_mcp.simulator import WhatsApp
@@ -163,10 +164,13 @@ class KillClient(Fault):
         return healing
 
 
-class KillHost(Fault):
-    """kill -9 of the server that hosts the link; another takes over."""
+class EndHost(Fault):
+    """The server that hosts the link ends; another takes over."""
 
-    name, ends = "kill -9 of the host", True
+    ends = True
+
+    def __init__(self, name: str, end: Callable[[Fleet, Slot], None]) -> None:
+        self.name, self._end = name, end
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -174,14 +178,17 @@ class KillHost(Fault):
         if len(stage.fleet.ready()) < 2:
             raise Impossible("no other server is there to take over")
         healing = Healing()
-        stage.fleet.kill(host)
+        self._end(stage.fleet, host)
         return healing
 
 
-class KillAttached(Fault):
-    """kill -9 of a server that uses the host's link; its place is taken by a new one."""
+class EndAttached(Fault):
+    """A server that uses the host's link ends; its place is taken by a new one."""
 
-    name, ends, relogin = "kill -9 of an attached server", True, False
+    ends, relogin = True, False
+
+    def __init__(self, name: str, end: Callable[[Fleet, Slot], None]) -> None:
+        self.name, self._end = name, end
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
@@ -191,7 +198,7 @@ class KillAttached(Fault):
             raise Impossible("no other server is there")
         healing = Healing(stage.chance.choice(others))
         assert healing.by is not None
-        stage.fleet.kill(healing.by)
+        self._end(stage.fleet, healing.by)
         await stage.fleet.back(healing.by)
         return healing
 
@@ -311,8 +318,10 @@ QUICK: Final[tuple[Fault, ...]] = (
     Replaced(),
     Ban(),
     KillClient(),
-    KillHost(),
-    KillAttached(),
+    EndHost("kill -9 of the host", Fleet.kill),
+    EndHost("the host's application closes", Fleet.leave),
+    EndAttached("kill -9 of an attached server", Fleet.kill),
+    EndAttached("an attached server's application closes", Fleet.leave),
     Pause("stopped host", host_pid),
     Pause("stopped client", client_of),
     KillAll(),

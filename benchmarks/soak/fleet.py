@@ -128,8 +128,13 @@ class Fleet:
         slot.killed = True
         os.kill(slot.pid, signal.SIGKILL)
 
+    def leave(self, slot: Slot) -> None:
+        """End it as an application does, by closing its standard input; its place is taken by a new one."""
+        slot.killed = True
+        slot.ended.set()
+
     async def back(self, slot: Slot) -> None:
-        """Return when the place of a killed server is taken by a new one.
+        """Return when the place of a server that ended is taken by a new one.
 
         Raises:
             TimeoutError: It was not within 30 seconds.
