@@ -115,6 +115,8 @@ async def test_mentions_are_names_and_the_owner_is_me_wherever_they_stand(
     assert await messages(client, archive=archive) == ["Bob in Boat club: @me and @Ana Lee, are you in goal?"]
     text, _ = await answer(client, "search_messages", query="goal")
     assert "@me and @Ana Lee, are you in **goal**?" in text
+    message = await archive.message("1")
+    assert message.text == "@Jonas Keller and @Ana Lee, are you in goal?", "what may be forwarded or exported"
 
 
 async def test_a_call_is_told_in_words_and_hides_no_words(client: Client, archive: Archive) -> None:

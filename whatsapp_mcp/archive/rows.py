@@ -85,7 +85,7 @@ def messages(
         _reactions(db, list({(row[2], row[4]) for row in rows})),
         _quotes(db, list({(row[2], row[8]) for row in rows if row[8]})),
         names,
-        _mentions(db, names),
+        _own_name(db) if any(row[6] & _MENTIONS_ME for row in rows) else None,
         _earlier(db, [(row[2], row[4], row[3]) for row in rows if row[9]]),
         {chat: ChatProgress(db, chat) for chat in {row[2] for row in rows if row[3] == OWNER}},
         snippets or {},
@@ -103,7 +103,7 @@ class _Hanging:
     reactions: dict[tuple[int, str], list[Reaction]]
     quotes: dict[tuple[int, str], Quote]
     names: dict[str, str]
-    mentions: dict[str, str]
+    own_name: str | None
     earlier: dict[tuple[int, str, int], list[str]]
     progress: dict[int, ChatProgress]
     snippets: dict[int, str]
@@ -136,6 +136,7 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
     if flags:
         said.forwarded, said.mentions_me = bool(flags & _FORWARDED), bool(flags & _MENTIONS_ME)
         said.starred = bool(flags & _STARRED)
+        said.mentioned_as = hanging.own_name if flags & _MENTIONS_ME else None
     if edited_at is not None:
         said.edited_at = moment(edited_at)
         said.earlier = tuple(hanging.earlier.get((chat, wa_id, sender), ()))
@@ -145,7 +146,7 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
         said.poll = _poll(db, chat, wa_id, kind, details)
     if details:
         said.details = _public(details)
-        _name_mentions(said, details.get("mentions", ()), hanging.mentions)
+        _name_mentions(said, details.get("mentions", ()), hanging.names)
     return said
 
 
@@ -234,12 +235,9 @@ def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, str]:
     return dict(rows)
 
 
-def _mentions(db: sqlite3.Connection, names: dict[str, str]) -> dict[str, str]:
-    """The same people as they are mentioned: the owner as `me`."""
-    if not names:
-        return names
-    own = db.execute("SELECT jid FROM addresses WHERE contact_id = ?", (OWNER,)).fetchall()
-    return names | {jid: "me" for (jid,) in own}
+def _own_name(db: sqlite3.Connection) -> str:
+    name = f"SELECT {NAME_SQL.format(c='s')} FROM contacts AS s WHERE s.id = ?"  # noqa: S608
+    return str(db.execute(name, (OWNER,)).fetchone()[0])
 
 
 def _earlier(
@@ -278,7 +276,7 @@ def _poll(
 
 
 _SAID: Final = f"""m.kind, m.text, m.sender_id, m.wa_id, m.details, m.revoked_at, {NAME_SQL.format(c="s")},
- {STRANGER_SQL.format(c="s")}"""
+ {STRANGER_SQL.format(c="s")}, m.flags"""
 CHAT_SELECT: Final = f"""SELECT c.jid, {CHAT_NAME}, c.kind, c.unread, c.marked_unread, c.last_id, c.archived,
  c.pinned, c.muted_until, c.id, {STRANGER_SQL.format(c="cc")}, {_SAID}
  FROM chats AS c LEFT JOIN contacts AS cc ON cc.id = c.contact_id LEFT JOIN messages AS m ON m.id = c.last_id
@@ -301,9 +299,9 @@ def chats(db: sqlite3.Connection, rows: Sequence[Any]) -> tuple[Chat, ...]:
     words = [(chat, said) for chat, row in newest if row[0] in _NO_WORDS and (said := _words(db, chat))]
     details = [_telling(row) for _, row in (*newest, *words)]
     names = _names(db, {jid for one in details for jid in one.get("mentions", ())})
-    mentions = _mentions(db, names)
+    own_name = _own_name(db) if names else None
     told = [
-        _last(db, chat, row, one, mentions)
+        _last(db, chat, row, one, names, own_name)
         for (chat, row), one in zip((*newest, *words), details, strict=True)
     ]
     last = {chat: one for (chat, _), one in zip(newest, told, strict=False)}
@@ -331,9 +329,14 @@ def _telling(row: Any) -> dict[str, Any]:
 
 
 def _last(
-    db: sqlite3.Connection, chat: int, row: Any, details: dict[str, Any], names: dict[str, str]
+    db: sqlite3.Connection,
+    chat: int,
+    row: Any,
+    details: dict[str, Any],
+    names: dict[str, str],
+    own_name: str | None,
 ) -> LastMessage:
-    kind, text, sender, wa_id, _, revoked_at, name, stranger = row
+    kind, text, sender, wa_id, _, revoked_at, name, stranger, flags = row
     if kind == CALL:
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
     return LastMessage(
@@ -344,6 +347,7 @@ def _last(
         bool(stranger),
         revoked_at is not None,
         _public(details) if details else None,
+        mentioned_as=own_name if flags & _MENTIONS_ME else None,
     )
 
 

@@ -68,7 +68,7 @@ class LastMessage:
         text: Its first 200 characters.
         sender_name: None where a group or channel speaks for itself.
         stranger: As `Chat.stranger`, of who wrote it.
-        details: As in `Message`.
+        details, mentioned_as: As in `Message`.
         before: What was last said, where this one is a call or a notice.
     """
 
@@ -79,6 +79,7 @@ class LastMessage:
     stranger: bool = False
     revoked: bool = False
     details: dict[str, Any] | None = None
+    mentioned_as: str | None = None
     before: LastMessage | None = None
 
 
@@ -167,7 +168,8 @@ class Message:
 
     Attributes:
         ref: Its archive number, shown as `#1042`.
-        text: The owner is mentioned as `@me`, others by name.
+        text: Who is mentioned stands in it by name.
+        mentioned_as: The name of the owner, where they are mentioned.
         earlier: What an edited one said before, oldest first.
         chat_stranger: As `Chat.stranger`.
         sender_stranger: The same of who wrote it.
@@ -197,6 +199,7 @@ class Message:
     starred: bool = False
     snippet: str | None = None
     details: dict[str, Any] | None = None
+    mentioned_as: str | None = None
     earlier: tuple[str, ...] = ()
     chat_stranger: bool = False
     sender_stranger: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NotRequired
@@ -17,8 +18,6 @@ from whatsapp_mcp.models import (
     Message,
     MessageKind,
     Page,
-    SendReport,
-    SendResult,
 )
 from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.render.sanitise import called, clean, clean_line, full_name
@@ -149,32 +148,6 @@ class PollData(TypedDict):
     options: list[dict[str, Any]]
 
 
-class SentData(TypedDict):
-    """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`."""
-
-    message_id: str | None
-    ref: str | None
-    chat: str
-    status: str
-    timestamp: str | None
-    send_id: int
-    reason: NotRequired[str]
-
-
-class DeliveryData(TypedDict):
-    """How far a message came with one person."""
-
-    contact: str
-    delivered_at: str | None
-    read_at: str | None
-
-
-class ReportData(SentData):
-    """A send and its receipts."""
-
-    deliveries: list[DeliveryData]
-
-
 def ref_of(number: int | None) -> str | None:
     """`#1042`; None stays None."""
     return None if number is None else f"#{number}"
@@ -220,10 +193,17 @@ def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
     """What a message says; of what is no text its kind, too."""
     if last.revoked:
         return deleted_text(direct=direct)
-    text = clean(last.text)
+    text = _spoken(last.text, last.mentioned_as)
     if last.kind is MessageKind.TEXT or (last.kind is MessageKind.CALL and text):
         return text
     return f"{kind_text(str(last.kind), None, _details(last.details, zone))} {text}".rstrip()
+
+
+def _spoken(text: str, mentioned_as: str | None) -> str:
+    """Clean; the owner is mentioned as `@me`, as lists call them."""
+    if mentioned_as:
+        text = re.sub(rf"@{re.escape(mentioned_as)}(?!\w)", "@me", text)
+    return clean(text)
 
 
 def deleted_text(*, direct: bool) -> str:
@@ -247,20 +227,20 @@ def message_data(message: Message, zone: tzinfo) -> MessageData:
         "sender_name": full_name(message.sender_name),
         "from_me": message.from_me,
         "kind": str(message.kind),
-        "text": clean(message.text),
+        "text": _spoken(message.text, message.mentioned_as),
         "timestamp": stamp(message.timestamp, zone),
     }
     if message.status:
         data["status"] = str(message.status)
     if message.snippet:
-        data["snippet"] = clean(message.snippet)
+        data["snippet"] = _spoken(message.snippet, message.mentioned_as)
     if message.media:
         data["media"] = media_data(message.media)
     _add_relations(data, message)
     if message.edited_at:
         data["edited_at"] = rfc3339(message.edited_at, zone)
         if message.earlier:
-            data["earlier"] = [clean(text) for text in message.earlier]
+            data["earlier"] = [_spoken(text, message.mentioned_as) for text in message.earlier]
     if message.revoked_at:
         data["revoked_at"] = rfc3339(message.revoked_at, zone)
     if message.forwarded:
@@ -404,31 +384,3 @@ def poll_data(message: Message) -> PollData:
         for option in message.poll
     ]
     return PollData(ref=f"#{message.ref}", question=clean(message.text), options=options)
-
-
-def sent_data(result: SendResult, zone: tzinfo) -> SentData:
-    """What is known of a send."""
-    data = SentData(
-        message_id=result.message_id,
-        ref=ref_of(result.ref),
-        chat=result.chat,
-        status=result.status.value,
-        timestamp=rfc3339(result.timestamp, zone),
-        send_id=result.send_id,
-    )
-    if result.reason:
-        data["reason"] = clean_line(result.reason, 300)
-    return data
-
-
-def report_data(report: SendReport, zone: tzinfo) -> ReportData:
-    """A send and its receipts."""
-    deliveries = [
-        DeliveryData(
-            contact=full_name(delivery.contact),
-            delivered_at=rfc3339(delivery.delivered_at, zone),
-            read_at=rfc3339(delivery.read_at, zone),
-        )
-        for delivery in report.deliveries
-    ]
-    return ReportData(**sent_data(report.result, zone), deliveries=deliveries)

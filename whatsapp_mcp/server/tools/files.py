@@ -18,8 +18,9 @@ from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.intake import take
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import SentData, media_data
+from whatsapp_mcp.server.render.data import media_data
 from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import require_on_whatsapp, send, sent
 

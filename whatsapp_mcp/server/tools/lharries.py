@@ -21,12 +21,12 @@ from whatsapp_mcp.server.render.data import (
     ChatData,
     ChatsData,
     MessagesData,
-    SentData,
     chat_data,
     chats_data,
     messages_data,
 )
 from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.render.text import chats_text, messages_text
 from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result

@@ -27,8 +27,9 @@ from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import PollData, SentData, poll_data
+from whatsapp_mcp.server.render.data import PollData, poll_data
 from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.render.text import poll_text
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, require_on_whatsapp, send, sent

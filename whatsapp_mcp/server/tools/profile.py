@@ -14,7 +14,8 @@ from whatsapp_mcp.server.arguments import Cursor, Limit, MessageArg
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import MessagesData, SentData, messages_data
+from whatsapp_mcp.server.render.data import MessagesData, messages_data
+from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.render.text import messages_text
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import send, sent

@@ -27,8 +27,8 @@ from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat,
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import SentData, sent_data
 from whatsapp_mcp.server.render.sanitise import called, clean_name
+from whatsapp_mcp.server.render.sends import SentData, sent_data
 from whatsapp_mcp.server.render.times import clock
 from whatsapp_mcp.server.results import Result
 

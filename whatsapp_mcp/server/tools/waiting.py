@@ -16,8 +16,9 @@ from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, f
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import MessagesData, ReportData, messages_data, report_data
+from whatsapp_mcp.server.render.data import MessagesData, messages_data
 from whatsapp_mcp.server.render.sanitise import called, clean_line, clean_name
+from whatsapp_mcp.server.render.sends import ReportData, report_data
 from whatsapp_mcp.server.render.text import messages_text, more
 from whatsapp_mcp.server.render.times import short
 from whatsapp_mcp.server.results import Result

@@ -1,0 +1,67 @@
+"""Structured content about sends: what became of them, and how far they came."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
+from whatsapp_mcp.models import SendReport, SendResult
+from whatsapp_mcp.server.render.data import ref_of
+from whatsapp_mcp.server.render.sanitise import clean_line, full_name
+from whatsapp_mcp.server.render.times import rfc3339
+
+
+class SentData(TypedDict):
+    """What is known of a send. `send_id` names it until WhatsApp has given it a `message_id`."""
+
+    message_id: str | None
+    ref: str | None
+    chat: str
+    status: str
+    timestamp: str | None
+    send_id: int
+    reason: NotRequired[str]
+
+
+class DeliveryData(TypedDict):
+    """How far a message came with one person."""
+
+    contact: str
+    delivered_at: str | None
+    read_at: str | None
+
+
+class ReportData(SentData):
+    """A send and its receipts."""
+
+    deliveries: list[DeliveryData]
+
+
+def sent_data(result: SendResult, zone: tzinfo) -> SentData:
+    """What is known of a send."""
+    data = SentData(
+        message_id=result.message_id,
+        ref=ref_of(result.ref),
+        chat=result.chat,
+        status=result.status.value,
+        timestamp=rfc3339(result.timestamp, zone),
+        send_id=result.send_id,
+    )
+    if result.reason:
+        data["reason"] = clean_line(result.reason, 300)
+    return data
+
+
+def report_data(report: SendReport, zone: tzinfo) -> ReportData:
+    """A send and its receipts."""
+    deliveries = [
+        DeliveryData(
+            contact=full_name(delivery.contact),
+            delivered_at=rfc3339(delivery.delivered_at, zone),
+            read_at=rfc3339(delivery.read_at, zone),
+        )
+        for delivery in report.deliveries
+    ]
+    return ReportData(**sent_data(report.result, zone), deliveries=deliveries)
