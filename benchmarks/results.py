@@ -83,13 +83,18 @@ def main() -> None:
     plain = sum(len(theirs(item)) for item in shown)
     default = sum(len(theirs(messages[at])) for hit in range(20, 40) for at in (hit - 1, hit, hit + 1))
     print(f"20 messages: ours {ours // 4}, theirs {plain // 4} without context, {default // 4} by default")
-    print(
-        f"  ratio {ours / default:.2f} of the default (limit 0.40), {ours / plain:.2f} without context (0.80)"
-    )
+    verdict("of its default answer", ours / default, 0.40)
+    verdict("of its answer without context", ours / plain, 0.80)
     chats = [chat(number) for number in range(50)]
     ours = len(chats_text(chats_data(Page(tuple(chats)), UTC), stamp(NOW, UTC)))
     listed = len(json.dumps([their_chat(item) for item in chats], indent=2))
-    print(f"50 chats: ours {ours // 4}, theirs {listed // 4}; ratio {ours / listed:.2f} (limit 0.40)")
+    print(f"50 chats: ours {ours // 4}, theirs {listed // 4}")
+    verdict("of its answer", ours / listed, 0.40)
+
+
+def verdict(what: str, ratio: float, limit: float) -> None:
+    """Say whether the ratio keeps to its limit."""
+    print(f"{'PASS' if ratio <= limit else 'FAIL'}  {what:30}{ratio:5.2f}   at most {limit}")
 
 
 if __name__ == "__main__":
