@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from base64 import b64decode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,7 +19,7 @@ from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.compose import compose
+from whatsapp_mcp.device.compose import Composed, compose
 from whatsapp_mcp.device.keys import StoredDevice
 from whatsapp_mcp.device.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
 from whatsapp_mcp.device.traces import Traces
@@ -140,16 +140,20 @@ async def nothing(chat: str) -> None:
 
 
 @asynccontextmanager
-async def rig(folder: AccountFolder, wire: Wire | None = None) -> AsyncIterator[Rig]:
+async def rig(
+    folder: AccountFolder,
+    wire: Wire | None = None,
+    *,
+    composing: Callable[[SendRequest], Awaitable[Composed]] | None = None,
+) -> AsyncIterator[Rig]:
     wire, clock = wire or Wire(), FakeClock()
     async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
+        addresses = Addresses(folder.client_db)
         outbox = Outbox(
             archive,
             wire.hand_over,
             clock,
-            compose=partial(
-                compose, archive=archive, addresses=Addresses(folder.client_db), call=never_called
-            ),
+            compose=composing or partial(compose, archive=archive, addresses=addresses, call=never_called),
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             traces=wire.open(folder),
@@ -465,6 +469,42 @@ async def test_a_change_that_ends_every_client_is_given_up_and_told_truly(
                 it.outbox.poke()
                 await anyio.sleep(0.005)
         assert await it.status(result.send_id) is (SendStatus.UNKNOWN if encrypts else SendStatus.FAILED)
+
+
+async def test_a_send_that_ends_every_client_while_it_is_prepared_is_given_up(folder: AccountFolder) -> None:
+    wire = Wire()
+
+    async def ends_the_client(request: SendRequest) -> Composed:
+        wire.generation += 1
+        raise Busy("The client process ended during the call.")
+
+    async with rig(folder, wire, composing=ends_the_client) as it:
+        result = await it.outbox.send(text("poison", wait=0))
+        entry = await it.archive.outbox_get(result.send_id)
+        with anyio.fail_after(5):
+            while entry.status is not SendStatus.FAILED:
+                await it.clock.jump(1)
+                await anyio.sleep(0.005)
+                entry = await it.archive.outbox_get(result.send_id)
+        assert "each time" in (entry.reason or "")
+        assert wire.generation < 10
+
+
+async def test_a_send_whose_client_is_only_busy_waits(folder: AccountFolder) -> None:
+    wire = Wire()
+
+    async def is_busy(request: SendRequest) -> Composed:
+        wire.begun.set()
+        raise Busy("The phone has not yet handed over what this needs.")
+
+    async with rig(folder, wire, composing=is_busy) as it:
+        result = await it.outbox.send(text("hello", wait=0))
+        for _ in range(20):
+            wire.begun = anyio.Event()
+            await it.clock.jump(1)
+            with anyio.fail_after(5):
+                await wire.begun.wait()
+        assert await it.status(result.send_id) is SendStatus.QUEUED
 
 
 async def test_a_send_that_ends_every_client_is_given_up(folder: AccountFolder) -> None:

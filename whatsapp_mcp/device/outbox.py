@@ -62,7 +62,7 @@ _REPEATABLE: Final = frozenset({"reaction", "edit", "revoke", "vote"})
 _ENDING: Final = 1.0
 """Seconds in which a process that cancels its calls is gone."""
 _RETURNS: Final = 5
-"""How often a send goes back to the queue because the client ended."""
+"""How often a send is tried again because the client ended."""
 _MAYBE_MADE: Final = "A client ended before WhatsApp answered, so it may have been made already."
 _POISON: Final = "The client ended each time that this was handed to it."
 _ENDED: Final = "The server ended between handing over and the answer."
@@ -109,6 +109,7 @@ class Outbox:
         self._lines: set[str] = set()
         self._handed_over: set[int] = set()
         self._returns: Counter[int] = Counter()
+        self._preparing: dict[int, str] = {}
         self._slots = anyio.Semaphore(_LINES)
         self._callers = Callers()
         self.last_sent_at: datetime | None = None
@@ -297,13 +298,8 @@ class Outbox:
 
     async def _deliver(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
         """Hand one over and wait for its outcome, so that the next one comes after it."""
-        try:
-            composed = await self._compose(entry.request)
-        except (NotConnected, Busy):
-            await self._clock.sleep(_RETRY_PAUSE)
-            return
-        except WhatsAppError as error:
-            await self._fail(entry, error)
+        composed = await self._prepared(entry)
+        if composed is None:
             return
         handed_to = await self._traces.hand_over(entry.request.chat)
         try:
@@ -319,6 +315,29 @@ class Outbox:
         if await within(self._clock, SEND_DEADLINE, lambda: _wait(kept)) is None:
             await self._unanswered(entry.request.chat)
             await self._keep_unknown(entry, composed.secret, "WhatsApp has not answered yet.")
+
+    async def _prepared(self, entry: OutboxEntry) -> Composed | None:
+        """The message, once the client has done for it what it needs; None when it cannot go out now.
+
+        As when it is handed over, a send that ends client after client is given up.
+        """
+        send_id, client = entry.send_id, self._traces.here()
+        if self._preparing.get(send_id, client) != client:
+            self._returns[send_id] += 1
+        if self._returns[send_id] > _RETURNS:
+            await self._fail(entry, Rejected(f"{_POISON} It was not sent."))
+            return None
+        self._preparing[send_id] = client
+        try:
+            composed = await self._compose(entry.request)
+        except (NotConnected, Busy):
+            await self._clock.sleep(_RETRY_PAUSE)
+            return None
+        except WhatsAppError as error:
+            await self._fail(entry, error)
+            return None
+        del self._preparing[send_id]
+        return composed
 
     async def _hand_over_and_keep(
         self, entry: OutboxEntry, composed: Composed, handed_to: str, kept: anyio.Event
@@ -392,6 +411,7 @@ class Outbox:
 
     def _settle(self, send_id: int, refusal: WhatsAppError | None = None) -> None:
         self._returns.pop(send_id, None)
+        self._preparing.pop(send_id, None)
         self._callers.settle(send_id, refusal)
 
 

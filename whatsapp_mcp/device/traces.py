@@ -84,12 +84,12 @@ class Traces:
 
     async def hand_over(self, chat: str) -> str:
         """Name the hand-over of a message for this chat to the current client."""
-        here = self._here()
+        here = self.here()
         return f"{here} {await anyio.to_thread.run_sync(self._keys, chat, False)}"
 
     def is_here(self, handed_to: str) -> bool:
         """Whether the client of then is still the current one."""
-        return handed_to.rpartition(" ")[0] == self._here()
+        return handed_to.rpartition(" ")[0] == self.here()
 
     def is_over(self, handed_to: str) -> bool:
         """Whether nothing that was handed over then can still go out."""
@@ -97,7 +97,7 @@ class Traces:
 
     def is_of_this_device(self, handed_to: str) -> bool:
         """Whether the companion of then is still the one that is linked."""
-        return handed_to.split()[1] == self._here().split()[1]
+        return handed_to.split()[1] == self.here().split()[1]
 
     async def message_id(self, secret: bytes) -> str | None:
         """The id that a message has got, if the library came as far as giving it one.
@@ -115,13 +115,14 @@ class Traces:
             found: Its id, if the library has one under this secret.
         """
         *then, keys = handed_to.split()
-        if then[:2] != self._here().split()[:2] or _NOT_TOLD in then:
+        if then[:2] != self.here().split()[:2] or _NOT_TOLD in then:
             return False
         if secret is not None and found is None:
             return True
         return keys != _NOT_TOLD and keys == await anyio.to_thread.run_sync(self._keys, chat, True)
 
-    def _here(self) -> str:
+    def here(self) -> str:
+        """The current client, as the first three words of a hand-over to it."""
         device = self._device()
         return f"{boot()} {device.registration if device else _NOT_TOLD} {self._generation()}"
 
