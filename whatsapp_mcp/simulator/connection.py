@@ -105,11 +105,12 @@ class Connection:
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
-            frames, self._outgoing = bytes(self._outgoing), bytearray()
+            frames = bytes(self._outgoing)
             try:
                 await self._stream.send(frames)
             except BROKEN:
                 self._scope.cancel()
+            del self._outgoing[: len(frames)]
             drained, self._drained = self._drained, anyio.Event()
             drained.set()
 
