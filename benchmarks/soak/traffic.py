@@ -301,12 +301,11 @@ class Traffic:
             for person in self.people:
                 for received in person.inbox[told[person] :]:
                     told[person] += 1
-                    group = self.group if received.chat == self.group.jid else None
                     if received.sender != self._wa.me.lid:
                         continue
-                    await person.received(received.id, group=group)
+                    await person.received(received.id)
                     if self._chance.randrange(_READ_ONE_IN) == 0:
-                        await person.reads(received.id, group=group)
+                        await person.reads(received.id)
             await anyio.sleep(0.05)
 
     async def _acknowledgements(self) -> None:

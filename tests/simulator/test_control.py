@@ -94,6 +94,8 @@ async def test_bad_calls_are_refused_by_name() -> None:
         with pytest.raises(InvalidArgument, match="not a fault"):
             await call("fault", name="__init__")
         await call("person", name="Ann")
+        with pytest.raises(InvalidArgument, match="no '3A00'"):
+            await call("reads", who="Ann", id="3A00")
         for what in ("_sessions.clear", "flies", "__init__", "network.accounts.clear"):
             with pytest.raises(InvalidArgument, match="cannot"):
                 await call("act", who="Ann", what=what)

@@ -54,7 +54,7 @@ async def test_the_client_writes_to_a_group_and_every_member_reads_it(
         for person in (ann, bob):
             received = await person.receives()
             assert (received.text, received.sender, received.chat) == (f"turn {turn}", wa.me.lid, group.jid)
-    await ann.reads(ann.inbox[-1].id, group=group)
+    await ann.reads(ann.inbox[-1].id)
     receipt = await client.wait("Receipt", lambda event: ann.inbox[-1].id in event.MessageIDs)
     assert receipt.MessageSource.Chat.User == group.jid.user
     assert receipt.MessageSource.Sender.User == (ann.pn if by_pn else ann.lid).user

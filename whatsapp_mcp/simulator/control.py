@@ -235,6 +235,8 @@ def _checked(name: str, method: Callable[..., Awaitable[Any]]) -> Method:
             raise InvalidArgument(f"{name}: {error}.", "See whatsapp_mcp/simulator/control.py.") from error
         try:
             return await pending
+        except KeyError as error:
+            raise InvalidArgument(f"{name}: there is no {error}.", "See inbox.") from error
         except TimeoutError as error:
             raise DeadlineExceeded(f"{name}: it did not happen in time.") from error
         except LinkingError as error:

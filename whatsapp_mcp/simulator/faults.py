@@ -121,6 +121,8 @@ class Faults:
     """Keep-alive queries are never answered."""
     ignore_queries: set[str] = field(default_factory=set[str])
     """Queries of these namespaces are never answered; `*` is all of them."""
+    refuse_queries: dict[str, int] = field(default_factory=dict[str, int])
+    """By namespace, the error that its queries are answered with."""
     no_acks: bool = False
     """Messages are delivered and never acknowledged."""
     cut_before_ack: int = 0

@@ -44,7 +44,15 @@ async def post(
     return outgoing.id
 
 
-def receipt(sender: Party, message_id: str, kind: str, to: Party, group: Group | None = None) -> None:
+def tell_author(reader: Party, received: Received, kind: str) -> None:
+    """Tell the companions of whoever wrote a message that it arrived (no kind) or was read."""
+    network = reader.network
+    author = network.party(received.sender)
+    if author is not None:
+        _receipt(reader, received.id, kind, author, network.groups.get(received.chat))
+
+
+def _receipt(sender: Party, message_id: str, kind: str, to: Party, group: Group | None) -> None:
     """Tell every companion of `to` what became of its message; no kind means delivered."""
     attrs = {
         "from": group.jid if group else sender.lid,
@@ -64,7 +72,7 @@ def read_on_phone(phone: Phone, received: Received) -> None:
     shown = phone.privacy["readreceipts"] == "all"
     if shown and sender is not None:
         sender.receipts.append(Receipt(received.id, "read", phone.lid))
-        receipt(phone, received.id, "read", sender, group)
+        tell_author(phone, received, "read")
     kind = "read" if shown else "read-self"
     author = group.address(sender) if group and sender else None
     _tell_own(phone, [received.id], kind, received.chat, author)
@@ -151,7 +159,7 @@ def accept_receipt(companion: Companion, node: Node) -> None:
     if party is not None and kind in _SHOWN:
         group = network.groups.get(to) if to else None
         for message_id in ids:
-            receipt(companion.phone, message_id, node.get("type"), party, group)
+            _receipt(companion.phone, message_id, node.get("type"), party, group)
     if kind == "retry":
         network.remark("undecryptable", f"{node.get('id')} by {companion.lid}")
         if party is not None:

@@ -206,6 +206,17 @@ class Party:
         await self.network.until(lambda: bool(self._unread), timeout)
         return self._unread.popleft()
 
+    def got(self, message_id: str) -> Received:
+        """A message of the inbox.
+
+        Raises:
+            KeyError: There is none with that id.
+        """
+        for received in reversed(self.inbox):
+            if message_id == received.id:
+                return received
+        raise KeyError(message_id)
+
     def said(self, message_id: str) -> Said:
         """A message that this party sent or got, ready to be referred to.
 
@@ -215,10 +226,9 @@ class Party:
         own = self.sent.get(message_id)
         if own is not None:
             return Said(own.message, self, own.to, _key(own.id, self, own.to, from_me=True))
-        got = next((each for each in reversed(self.inbox) if each.id == message_id), None)
-        author = self.network.party(got.sender) if got else None
-        if got is None or author is None:
-            raise KeyError(message_id)
+        got = self.got(message_id)
+        author = self.network.party(got.sender)
+        assert author is not None
         chat = self.network.groups.get(got.chat, author)
         return Said(got.message, author, chat, _key(got.id, author, chat, from_me=False))
 

@@ -127,10 +127,18 @@ class Person(Party):
         """Do business under a name that WhatsApp vouches for, with a profile for all to see."""
         self.business = Business(name, self.network.next_number(), profile)
 
-    async def received(self, message_id: str, to: Phone | None = None, group: Group | None = None) -> None:
-        """Tell the phone that sent a message (the first account when left out) that it arrived."""
-        messages.receipt(self, message_id, "", to or self.network.first_account, group)
+    async def received(self, message_id: str) -> None:
+        """Tell whoever sent a message of the inbox that it arrived.
 
-    async def reads(self, message_id: str, to: Phone | None = None, group: Group | None = None) -> None:
-        """Tell the phone that sent a message (the first account when left out) that it was read."""
-        messages.receipt(self, message_id, "read", to or self.network.first_account, group)
+        Raises:
+            KeyError: There is none with that id.
+        """
+        messages.tell_author(self, self.got(message_id), "")
+
+    async def reads(self, message_id: str) -> None:
+        """Tell whoever sent a message of the inbox that it was read.
+
+        Raises:
+            KeyError: There is none with that id.
+        """
+        messages.tell_author(self, self.got(message_id), "read")

@@ -108,7 +108,7 @@ class Phone(Party):
         Raises:
             KeyError: There is none with that id.
         """
-        messages.read_on_phone(self, {each.id: each for each in self.inbox}[message_id])
+        messages.read_on_phone(self, self.got(message_id))
 
     async def says(
         self,

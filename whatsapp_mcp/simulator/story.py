@@ -39,6 +39,9 @@ class Story:
         self._chance = random.Random(seed)  # noqa: S311
         self._now = whatsapp.network.timestamp
         self._people = {each.name: whatsapp.person(each.name, each.number) for each in world.people}
+        for each in world.people:
+            if not each.stranger:
+                self.phone.app_state.name_contact(self._people[each.name], each.name)
         self._groups = {
             each.name: whatsapp.group(each.name, [self._people[name] for name in each.members])
             for each in world.groups

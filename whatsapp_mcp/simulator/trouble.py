@@ -152,6 +152,10 @@ class Trouble(ABC):
         """Never answer queries of these namespaces (`usync`, `w:g2` ... or `*`), until `recover`."""
         self.faults.ignore_queries.update(namespaces)
 
+    def refuse_queries(self, code: int, *namespaces: str) -> None:
+        """Answer queries of these namespaces (`encrypt`, `usync` ...) by this error, until `recover`."""
+        self.faults.refuse_queries.update(dict.fromkeys(namespaces, code))
+
     def no_acks(self) -> None:
         """Deliver messages and never acknowledge them, until `recover`."""
         self.faults.no_acks = True

@@ -39,11 +39,17 @@ class Owner(_Table):
 
 
 class Person(_Table):
-    """Somebody the owner knows; `answers` are what they reply to a message, in their language."""
+    """Somebody who writes to the owner.
+
+    Attributes:
+        answers: What they reply to a message, in their language.
+        stranger: Whether they are missing from the owner's address book.
+    """
 
     name: str
     number: str
     answers: tuple[str, ...]
+    stranger: bool = False
 
 
 class Group(_Table):
