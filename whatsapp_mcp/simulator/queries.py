@@ -104,6 +104,9 @@ def _handled(handler: Handler | None, companion: Companion, iq: Node) -> Sequenc
     if handler is None:
         companion.network.remark("unanswered", repr(iq))
         raise QueryError(501, "feature-not-implemented")
+    refusal = companion.network.faults.refuse_queries.get(iq.get("xmlns"))
+    if refusal is not None:
+        raise QueryError(refusal, "refused")
     try:
         return handler(companion, iq)
     except MALFORMED as error:
