@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import Any
 
 import pytest
 
 from tests.archive import events as ev
+from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, journal
 from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter
+from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import SendStatus
-from whatsapp_mcp.protobufs import HistorySync
+from whatsapp_mcp.protobufs import HistorySync, Neonize
 
 pytestmark = pytest.mark.anyio
 
@@ -257,6 +260,46 @@ async def test_in_a_group_a_number_that_moved_leaves_each_their_messages_edits_a
     assert (one.text, one.sender_name) == ("edited by Cy", "Cy")
     assert (other.text, other.sender_name) == ("", "Dan")
     assert other.revoked_at is not None
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_in_a_group_what_is_done_under_a_number_that_moved_is_of_the_one_who_held_it_then(
+    archive: Archive, seed: int
+) -> None:
+    later = NOON + 1000
+    events = [
+        ev.message("CT", chat=CY, alt=CY_LID, at=NOON, name="Cy"),
+        ev.message("DT", chat=CY, alt=DAN_LID, at=later, name="Dan"),
+        ev.message("GP", world.poll(), chat=GROUP, sender=ANA, at=NOON + 1),
+        ev.message("GQ", "hi", chat=GROUP, sender=ANA, at=NOON + 2),
+        ev.reaction("GP", "👍", chat=GROUP, sender=CY, at=later + 10),
+        ev.reaction("GQ", "🎉", chat=GROUP, sender=CY, at=NOON + 10),
+        ev.message("GR", "told", chat=GROUP, sender=ANA, at=NOON + 3),
+        ev.reaction("GR", "👀", chat=GROUP, sender=DAN_LID, at=NOON + 11),
+        ev.reaction("GR", "👀", chat=GROUP, sender=CY, at=NOON + 11),
+        world.vote("Pizza", "V1", "GP", ANA, CY, later + 20, chat=GROUP, sender=CY),
+        joined(CY, later + 30),
+    ]
+    random.Random(seed).shuffle(events)
+    await archive.ingest(journal(events[:5]))
+    await archive.ingest(journal(events[5:], after=5))
+    messages = {one.message_id: one for one in (await archive.messages(MessageFilter(chat=GROUP))).items}
+    reacted = {name: [(r.emoji, r.sender_name) for r in one.reactions] for name, one in messages.items()}
+    assert [reacted[name] for name in ("GP", "GQ", "GR")] == [
+        [("👍", "Dan")],
+        [("🎉", "Cy")],
+        [("👀", "Dan")],
+    ]
+    poll = messages["GP"]
+    assert {option.name: option.voters for option in poll.poll} == {"Pizza": ("Dan",), "Sushi": ()}
+    assert [member.contact.name for member in await archive.members(GROUP)] == ["Dan"]
+
+
+def joined(person: str, at: int) -> ev.Raw:
+    info: Any = Neonize.GroupInfoEvent(Timestamp=at)
+    ev.jid(info.JID, GROUP)
+    ev.jid(info.Join.add(), person)
+    return ev.Raw(EventCode.GROUP_INFO, info.SerializePartialToString())
 
 
 @pytest.mark.parametrize("older_first", [True, False])

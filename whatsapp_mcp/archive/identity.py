@@ -152,8 +152,11 @@ class Identities:
 
     def via(self, chat: str, sender: str | None) -> int | None:
         """The number of the address under which a message came, when it is a phone number alone."""
-        jid = sender if sender is not None and chat_kind(chat) is not ChatKind.DIRECT else chat
-        return self.address(jid).id if jid.endswith("@s.whatsapp.net") else None
+        return self.number(sender if sender is not None and chat_kind(chat) is not ChatKind.DIRECT else chat)
+
+    def number(self, jid: str | None) -> int | None:
+        """The number of an address that is a phone number; None for another, and for the owner."""
+        return self.address(jid).id if jid is not None and jid.endswith("@s.whatsapp.net") else None
 
     def is_moved(self, chat: str, sender: str | None) -> bool:
         """Whether what came under these addresses may have to find its place among several people's.

@@ -15,10 +15,10 @@ from whatsapp_mcp.archive.names import searchable
 from whatsapp_mcp.archive.schema import ID_BITS
 
 _BETTER = {
-    "reactions": "(o.at, o.emoji) > (k.at, k.emoji)",
-    "votes": "(o.at, o.options IS NOT NULL) > (k.at, k.options IS NOT NULL)",
+    "reactions": "(o.at, o.emoji, o.via IS NULL) > (k.at, k.emoji, k.via IS NULL)",
+    "votes": "(o.at, o.options IS NOT NULL, o.via IS NULL) > (k.at, k.options IS NOT NULL, k.via IS NULL)",
     "read_marks": "(o.up_to, -o.at) > (k.up_to, -k.at)",
-    "members": "(o.at, ifnull(o.role, -1)) > (k.at, ifnull(k.role, -1))",
+    "members": "(o.at, ifnull(o.role, -1), o.via IS NULL) > (k.at, ifnull(k.role, -1), k.via IS NULL)",
     "chat_words": "(o.at, o.value) > (k.at, k.value)",
     "edits": "o.text > k.text",
     "sealed": "o.payload > k.payload",
@@ -286,6 +286,13 @@ def _lead_marks(db: sqlite3.Connection, old: int, new: int) -> None:
 def lead_changes(db: sqlite3.Connection, wa_id: str, chat: int, person: int, author: int) -> None:
     """Lead edits and revokes of one message from one person to another, its author."""
     _move_states(db, "sender_id", author, person, ("edits", "revokes"), wa_id=wa_id, chat_id=chat)
+
+
+def lead_state(
+    db: sqlite3.Connection, table: str, column: str, old: int, new: int, where: dict[str, object]
+) -> None:
+    """Lead one row of small states from one person to another; `where` is the rest of its key."""
+    _move_states(db, column, new, old, (table,), **where)
 
 
 def follow(db: sqlite3.Connection, wa_id: str, chats: tuple[int, int], persons: tuple[int, int]) -> None:

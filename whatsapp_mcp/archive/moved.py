@@ -26,6 +26,12 @@ _HANGING: Final = (
     ("sealed", "target"),
 )
 """Tables of what hangs on a message, and their column that names it."""
+_BY_NUMBER: Final = (
+    ("reactions", "sender_id", ("chat_id", "wa_id"), 1000),
+    ("votes", "voter_id", ("chat_id", "wa_id"), 1000),
+    ("members", "contact_id", ("chat_id",), 1),
+)
+"""What people do in groups: table, column of the person, rest of the key, units of `at` in a second."""
 
 
 def holders(db: sqlite3.Connection, pn: str) -> list[tuple[int, int]]:
@@ -125,9 +131,35 @@ def place(db: sqlite3.Connection, pn: str, wa_id: str | None = None) -> set[int]
             changed |= {chat, target}
             _catch_up(db, target, name)
     changed |= _follow_authors(db, persons, wa_id)
+    _place_states(db, pn, held, chats, wa_id)
     for chat in changed:
         _reread(db, chat)
     return changed
+
+
+def _place_states(
+    db: sqlite3.Connection, pn: str, held: list[tuple[int, int]], chats: Collection[int], wa_id: str | None
+) -> None:
+    """Give what came under a number alone in groups to the one who held it then, or was told with it."""
+    persons = [contact for _, contact in held]
+    for table, column, key, unit in _BY_NUMBER:
+        if wa_id is not None and "wa_id" not in key:
+            continue
+        found = db.execute(
+            f"""SELECT {column}, at, {", ".join(key)} FROM {table} AS t
+            WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND {column} IN ({_places(persons)})
+            AND chat_id NOT IN ({_places(chats)}) {"AND ifnull(? = wa_id, 1)" if "wa_id" in key else ""}""",  # noqa: S608
+            [pn, *persons, *chats, *([wa_id] if "wa_id" in key else [])],
+        ).fetchall()
+        for person, at, *values in found:
+            told = db.execute(
+                f"""SELECT {column} FROM {table} WHERE ({", ".join(key)}) = ({_places(key)}) AND at = ?
+                AND via IS NULL AND {column} IN ({_places(persons)})""",  # noqa: S608
+                [*values, at, *persons],
+            ).fetchone()
+            holder_then = told[0] if told else _at(held, at // unit)
+            if holder_then != person:
+                merge.lead_state(db, table, column, person, holder_then, dict(zip(key, values, strict=True)))
 
 
 def author(

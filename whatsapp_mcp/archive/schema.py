@@ -83,6 +83,9 @@ INSERT INTO fts (fts, rank) VALUES ('pgsz', 490);
     3: """
 CREATE INDEX contacts_name ON contacts (name_norm);
 CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
+ALTER TABLE reactions ADD COLUMN via INTEGER;
+ALTER TABLE votes ADD COLUMN via INTEGER;
+ALTER TABLE members ADD COLUMN via INTEGER;
 """,
 }
 """SQL that leads from the version before to the version that is the key."""

@@ -108,6 +108,7 @@ CREATE TABLE members (
     contact_id INTEGER NOT NULL,
     role INTEGER,                       -- 0 member, 1 admin, 2 superadmin; NULL: left
     at INTEGER NOT NULL,                -- when that was told
+    via INTEGER,                        -- as in `messages`
     PRIMARY KEY (chat_id, contact_id)
 ) WITHOUT ROWID;
 
@@ -177,6 +178,7 @@ CREATE TABLE reactions (
     sender_id INTEGER NOT NULL,         -- who reacted
     emoji TEXT NOT NULL,                -- empty: taken back
     at INTEGER NOT NULL,                -- milliseconds
+    via INTEGER,                        -- as in `messages`
     PRIMARY KEY (chat_id, wa_id, sender_id)
 ) WITHOUT ROWID;
 CREATE INDEX reactions_sender ON reactions (sender_id);
@@ -210,6 +212,7 @@ CREATE TABLE votes (
     payload BLOB,                       -- the sealed vote,
     iv BLOB,                            -- its initialisation vector,
     voter_jid TEXT,                     -- and the address that it was sealed under
+    via INTEGER,                        -- as in `messages`
     PRIMARY KEY (chat_id, wa_id, voter_id)
 ) WITHOUT ROWID;
 

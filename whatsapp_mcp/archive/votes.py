@@ -86,8 +86,13 @@ def open_waiting(db: sqlite3.Connection) -> None:
 
 
 def addresses(db: sqlite3.Connection, contact: int) -> list[str]:
-    """Every address of a contact."""
-    return [row[0] for row in db.execute("SELECT jid FROM addresses WHERE contact_id = ?", (contact,))]
+    """Every address that a contact has or had."""
+    rows = db.execute(
+        """SELECT jid FROM addresses WHERE contact_id = ?1 UNION SELECT h.pn FROM holders AS h
+        JOIN addresses AS a ON a.jid = h.lid WHERE a.contact_id = ?1""",
+        (contact,),
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def chosen(options: list[str], votes: bytes) -> list[str]:

@@ -15,7 +15,9 @@ from whatsapp_mcp.archive.facts import (
     Flag,
     MediaFact,
     MessageFact,
+    ReactionFact,
     RevokeFact,
+    VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.schema import ID_BITS
@@ -83,10 +85,10 @@ class MessageWriter:
                 self._replace(message, fact, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
-        self._place(fact)
+        self.place(fact)
         return int(message)
 
-    def _place(self, fact: MessageFact | EditFact | RevokeFact) -> None:
+    def place(self, fact: MessageFact | EditFact | RevokeFact | ReactionFact | VoteFact) -> None:
         """Put what may be of several people's where it belongs."""
         if self._identities.is_moved(fact.chat, fact.sender):
             for jid in {fact.chat, fact.sender} - {None}:
@@ -228,7 +230,7 @@ class MessageWriter:
             ON CONFLICT DO UPDATE SET text = max(text, excluded.text)""",
             (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text),
         )
-        self._place(fact)
+        self.place(fact)
         self._settle(chat, fact.wa_id, sender, "edit")
 
     def revoke(self, fact: RevokeFact) -> None:
@@ -239,7 +241,7 @@ class MessageWriter:
             "INSERT INTO revokes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
             (chat, fact.wa_id, sender, fact.at),
         )
-        self._place(fact)
+        self.place(fact)
         self._settle(chat, fact.wa_id, sender, "revoke")
 
     def _settle(self, chat: int, wa_id: str, sender: int, kind: str) -> None:

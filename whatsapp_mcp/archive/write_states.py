@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any
+from typing import Any, Literal
 
 from whatsapp_mcp.archive import feed, gaps, merge, receipts, votes
 from whatsapp_mcp.archive.facts import (
@@ -48,12 +48,16 @@ class StateWriter:
         at = fact.at_ms // 1000
         chat = self._identities.chat(fact.chat, at, fact.wa_id)
         sender = self._identities.sender(fact.sender, at)
+        via = self._identities.number(fact.sender)
         changed = self._db.execute(
-            """INSERT INTO reactions VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at
+            """INSERT INTO reactions VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at, via = excluded.via
             WHERE (excluded.at, excluded.emoji) > (at, emoji)""",
-            (chat, fact.wa_id, sender, fact.emoji, fact.at_ms),
+            (chat, fact.wa_id, sender, fact.emoji, fact.at_ms, via),
         ).rowcount
+        if via is None:
+            self._told("reactions", chat, fact.wa_id, sender, fact.at_ms)
+        self._messages.place(fact)
         if changed > 0 and fact.live:
             self._tell("reaction", chat, fact.wa_id, sender, fact.emoji)
 
@@ -62,17 +66,31 @@ class StateWriter:
         at = fact.at_ms // 1000
         chat = self._identities.chat(fact.chat, at, fact.wa_id)
         voter = self._identities.sender(fact.sender, at)
+        via = self._identities.number(fact.sender)
         changed = self._db.execute(
-            """INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET at = excluded.at, options = excluded.options,
+            """INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET at = excluded.at, options = excluded.options, via = excluded.via,
                 payload = excluded.payload, iv = excluded.iv, voter_jid = excluded.voter_jid
             WHERE excluded.at > at
                 OR (excluded.at = at AND options IS NULL AND excluded.options IS NOT NULL)""",
-            (chat, fact.wa_id, voter, fact.at_ms, fact.options, fact.payload, fact.iv, fact.voter_jid),
+            (chat, fact.wa_id, voter, fact.at_ms, fact.options, fact.payload, fact.iv, fact.voter_jid, via),
         ).rowcount
+        if via is None:
+            self._told("votes", chat, fact.wa_id, voter, fact.at_ms)
+        self._messages.place(fact)
         if changed > 0:
             votes.open_sealed(self._db, chat, fact.wa_id)
             self._tell("vote", chat, fact.wa_id, voter, None)
+
+    def _told(
+        self, table: Literal["reactions", "votes"], chat: int, wa_id: str, person: int, at: int
+    ) -> None:
+        """The same was told under a hidden jid now, so whose it is no longer depends on a number."""
+        column = "sender_id" if table == "reactions" else "voter_id"
+        self._db.execute(
+            f"UPDATE {table} SET via = NULL WHERE (chat_id, wa_id, {column}) = (?, ?, ?) AND at = ?",  # noqa: S608
+            (chat, wa_id, person, at),
+        )
 
     def sealed(self, fact: SealedFact) -> None:
         """Keep an add-on that only the secret of its message opens."""
@@ -190,10 +208,10 @@ class StateWriter:
             self._db.execute("DELETE FROM members WHERE chat_id = ? AND at <= ?", (chat, at))
         for jid, role in fact.members:
             self._db.execute(
-                """INSERT INTO members VALUES (?, ?, ?, ?)
-                ON CONFLICT DO UPDATE SET role = excluded.role, at = excluded.at
+                """INSERT INTO members VALUES (?, ?, ?, ?, ?)
+                ON CONFLICT DO UPDATE SET role = excluded.role, at = excluded.at, via = excluded.via
                 WHERE (excluded.at, ifnull(excluded.role, -1)) > (at, ifnull(role, -1))""",
-                (chat, self._identities.contact(jid), role, at),
+                (chat, self._identities.contact(jid, at), role, at, self._identities.number(jid)),
             )
 
     def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:
