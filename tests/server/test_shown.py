@@ -185,6 +185,13 @@ async def test_an_edited_message_says_in_full_what_it_said_before(client: Client
     assert line.endswith(": at noon (edited, was: at ten, was: at eleven)")
 
 
+async def test_a_reaction_says_in_full_whose_it_is(client: Client, archive: Archive) -> None:
+    told = [ev.message("1", "done"), ev.reaction("1", "👍", chat=ANA, sender=None), ev.reaction("1", "🎉")]
+    assert await messages(client, *told, archive=archive) == ["Ana Lee: done {👍 🎉}"]
+    (line,) = await messages(client, archive=archive, detail="full")
+    assert line.endswith(": done {👍 me, 🎉 Ana Lee}")
+
+
 async def test_a_deleted_message_says_who_deleted_it_where_it_can_be_only_one(
     client: Client, archive: Archive
 ) -> None:

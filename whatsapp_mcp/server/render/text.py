@@ -105,7 +105,10 @@ def _after(message: MessageData, detail: Detail) -> str:
     text = f" ({', '.join(notes)})" if notes else ""
     if reactions := message.get("reactions"):
         if detail == "full":
-            who = (f"{each['emoji']} {clean_name(each['sender_name'])}" for each in reactions)
+            who = (
+                f"{each['emoji']} {'me' if each['from_me'] else clean_name(each['sender_name'])}"
+                for each in reactions
+            )
             text += f" {{{', '.join(who)}}}"
         else:
             counted = Counter(each["emoji"] for each in reactions)
