@@ -21,7 +21,7 @@ from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.ingest import Ingest
 from whatsapp_mcp.device.local import LocalDevice
-from whatsapp_mcp.errors import NotConnected, NotLinked, WhatsAppError
+from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 from whatsapp_mcp.simulator import WhatsApp
@@ -328,6 +328,17 @@ async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_r
         while (await linked.archive.outbox_get(result.send_id)).status is SendStatus.UNKNOWN:  # noqa: ASYNC110
             await anyio.sleep(0.05)
     assert (await linked.archive.outbox_get(result.send_id)).message_id == got.id
+
+
+async def test_a_message_for_which_whatsapp_gives_no_keys_has_failed(wa: WhatsApp, linked: Hosted) -> None:
+    ann = wa.person("Ann")
+    wa.refuse_queries(406, "encrypt")
+    with pytest.raises(Rejected, match="keys"):
+        await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+    assert ann.inbox == []
+    wa.recover()
+    await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+    assert (await ann.receives()).text == "hello"
 
 
 async def test_a_sent_message_is_followed_to_delivered_and_read(wa: WhatsApp, linked: Hosted) -> None:

@@ -63,6 +63,8 @@ class Wire:
     begun: anyio.Event = field(default_factory=anyio.Event)
     notes: bool = False
     encrypts: bool = False
+    reaches: bool = True
+    timestamp: int = 1_767_225_600
     generation: int = 1
     registration: int = 7
     database: Path | None = None
@@ -75,8 +77,10 @@ class Wire:
             await self.gate.wait()
         if self.raises is not None:
             raise self.raises
+        if self.reaches:
+            self.move_keys()
         self.handed_over.append(chat)
-        return {"id": f"3EB0{len(self.handed_over):012d}", "timestamp": 1_767_225_600}
+        return {"id": f"3EB0{len(self.handed_over):012d}", "timestamp": self.timestamp}
 
     def open(self, folder: AccountFolder) -> Traces:
         """What the library has noted, in a database of its own."""
@@ -99,9 +103,15 @@ class Wire:
             secret = message.messageContextInfo.messageSecret
             name = f"3EB0{message.conversation.upper()}"
             db.execute("INSERT INTO whatsmeow_message_secrets VALUES (?, ?)", (name, secret))
-            if self.encrypts:
-                db.execute("UPDATE whatsmeow_sessions SET session = CAST(session || 'x' AS BLOB)")
-                db.execute("UPDATE whatsmeow_sender_keys SET sender_key = CAST(sender_key || 'x' AS BLOB)")
+        if self.encrypts:
+            self.move_keys()
+
+    def move_keys(self) -> None:
+        """What encrypting a message does to the keys."""
+        assert self.database is not None
+        with closing(sqlite3.connect(self.database)) as db, db:
+            db.execute("UPDATE whatsmeow_sessions SET session = CAST(session || 'x' AS BLOB)")
+            db.execute("UPDATE whatsmeow_sender_keys SET sender_key = CAST(sender_key || 'x' AS BLOB)")
 
     def renew(self) -> None:
         """The client has ended, and another one is logged in."""
@@ -175,6 +185,22 @@ async def test_a_send_is_sent_and_archived(folder: AccountFolder) -> None:
         assert result.status is SendStatus.SENT
         assert result.message_id is not None
         assert (await it.archive.message(result.message_id)).text == "hello"
+
+
+async def test_a_message_that_was_encrypted_for_nobody_has_failed(folder: AccountFolder) -> None:
+    async with rig(folder, Wire(reaches=False)) as it:
+        with pytest.raises(Rejected, match="keys"):
+            await it.outbox.send(text("hello", key="k"))
+        assert (await it.outbox.send(text("hello", key="k"))).status is SendStatus.FAILED
+
+
+@pytest.mark.parametrize("timestamp", [0, -62_135_596_800], ids=["zero", "none"])
+async def test_a_send_for_which_whatsapp_tells_no_time_is_of_now(
+    folder: AccountFolder, timestamp: int
+) -> None:
+    async with rig(folder, Wire(timestamp=timestamp)) as it:
+        result = await it.outbox.send(text("hello"))
+        assert result.timestamp == it.clock.now()
 
 
 async def test_the_same_key_never_sends_twice(folder: AccountFolder) -> None:

@@ -65,6 +65,7 @@ _RETURNS: Final = 5
 """How often a send is tried again because the client ended."""
 _MAYBE_MADE: Final = "A client ended before WhatsApp answered, so it may have been made already."
 _POISON: Final = "The client ended each time that this was handed to it."
+_FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so that none of them got the message."
 _ENDED: Final = "The server ended between handing over and the answer."
 
 Compose = Callable[[SendRequest], Awaitable[Composed]]
@@ -365,9 +366,7 @@ class Outbox:
             raise
         else:
             with anyio.CancelScope(shield=True):
-                await self._keep_sent(send_id, answer, composed.message)
-            self.last_sent_at = self._clock.now()
-            self._settle(send_id)
+                await self._keep_answer(entry, handed_to, answer, composed.message)
             taken = True
         finally:
             self._handed_over.discard(send_id)
@@ -389,9 +388,20 @@ class Outbox:
         else:
             self._settle(send_id)
 
+    async def _keep_answer(
+        self, entry: OutboxEntry, handed_to: str, answer: dict[str, Any], message: bytes
+    ) -> None:
+        if await self._traces.was_not_encrypted(handed_to, entry.request.chat):
+            await self._fail(entry, Rejected(_FOR_NOBODY, "Try again later."))
+            return
+        await self._keep_sent(entry.send_id, answer, message)
+        self.last_sent_at = self._clock.now()
+        self._settle(entry.send_id)
+
     async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> None:
         """WhatsApp has it: write that down, however long the disk takes to have room."""
-        timestamp = datetime.fromtimestamp(int(answer["timestamp"]), UTC)
+        told = int(answer["timestamp"])
+        timestamp = datetime.fromtimestamp(told, UTC) if told > 0 else self._clock.now()
         for attempt in range(1, _KEEP_ATTEMPTS + 1):
             try:
                 await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)

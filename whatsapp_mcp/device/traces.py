@@ -114,11 +114,20 @@ class Traces:
             secret: Of the message.
             found: Its id, if the library has one under this secret.
         """
-        *then, keys = handed_to.split()
+        then = handed_to.split()[:3]
         if then[:2] != self.here().split()[:2] or _NOT_TOLD in then:
             return False
         if secret is not None and found is None:
             return True
+        return await self.was_not_encrypted(handed_to, chat)
+
+    async def was_not_encrypted(self, handed_to: str, chat: str) -> bool:
+        """Whether it is proved that a message was encrypted for nobody in its chat.
+
+        The library sends it all the same when WhatsApp gives it no keys of the other's devices: to those of
+        the own account alone (whatsmeow, `encryptMessageForDevices`).
+        """
+        keys = handed_to.split()[3]
         return keys != _NOT_TOLD and keys == await anyio.to_thread.run_sync(self._keys, chat, True)
 
     def here(self) -> str:
