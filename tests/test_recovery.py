@@ -9,10 +9,12 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.abc
 import pytest
 from mcp import Client, MCPError
 
@@ -155,6 +157,56 @@ async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, ho
     with anyio.fail_after(3):
         while processes(home, "whatsapp_mcp.client"):  # noqa: ASYNC110  nothing tells of their end
             await anyio.sleep(0.05)
+
+
+@dataclass
+class Application:
+    """One that runs a server until it is told to leave, in a task of its own."""
+
+    client: Client
+    server: int
+    leaves: anyio.Event = field(default_factory=anyio.Event)
+
+    @classmethod
+    async def start(cls, tasks: anyio.abc.TaskGroup, whatsapp: WhatsApp, home: Path) -> Application:
+        """Run one; returns when its server answers."""
+
+        async def run(*, task_status: anyio.abc.TaskStatus[Application]) -> None:
+            others = set(processes(home, "whatsapp_mcp"))
+            async with mcp_client(whatsapp, home) as client:
+                (server,) = set(processes(home, "whatsapp_mcp")) - others
+                application = cls(client, server)
+                task_status.started(application)
+                await application.leaves.wait()
+
+        return await tasks.start(run)
+
+
+async def test_a_server_that_leaves_takes_nothing_from_the_one_that_took_over(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    ann = whatsapp.person("Ann")
+    async with mcp_client(whatsapp, home) as first, anyio.create_task_group() as tasks:
+        await link(first, whatsapp)
+        (host,) = processes(home, "whatsapp_mcp")
+        generation = await until_online(first)
+        applications = [await Application.start(tasks, whatsapp, home) for _ in range(2)]
+        for application in applications:
+            await until_said(application.client, [])
+        os.kill(host, signal.SIGKILL)
+        await until_online(applications[0].client, generation)
+        status = await call(applications[0].client, "connection_status")
+        stays, leaves = sorted(applications, key=lambda each: each.server != status["hosted_by"])
+        leaves.leaves.set()
+        with anyio.fail_after(HEALED):
+            while leaves.server in processes(home, "whatsapp_mcp"):  # noqa: ASYNC110  nothing tells of its end
+                await anyio.sleep(0.05)
+        await ann.says("afterwards")
+        await until_said(stays.client, ["afterwards"])
+        newcomer = await Application.start(tasks, whatsapp, home)
+        await until_said(newcomer.client, ["afterwards"])
+        stays.leaves.set()
+        newcomer.leaves.set()
 
 
 async def test_servers_of_two_homes_never_mix(whatsapp: WhatsApp, home: Path, tmp_path: Path) -> None:

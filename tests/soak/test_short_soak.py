@@ -16,6 +16,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 NAMES: Final = {
     "TCP cut",
+    "an attached server's application closes",
     "cut before an acknowledgement",
     "kill -9 of an attached server",
     "kill -9 of the client",
@@ -24,6 +25,7 @@ NAMES: Final = {
     "no writes for the host (archive.db)",
     "odd receipt that ends the event pump",
     "replaced",
+    "the host's application closes",
     "unlinked on the phone, linked anew",
     "wall clock jumps",
 }
