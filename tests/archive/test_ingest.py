@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter, open_archive
+from whatsapp_mcp.archive import Archive, MessageFilter, open_archive, store
 from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.errors import DeadlineExceeded
 from whatsapp_mcp.models import MessageKind, SendStatus
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -256,3 +258,14 @@ async def test_old_entries_of_the_change_feed_are_dropped_and_the_numbers_go_on(
     assert await archive.last_change() == 20
     await archive.ingest(journal([ev.message("B1", at=NOON + 99)], after=520))
     assert [change.seq for change in await archive.changes(0)] == [21]
+
+
+async def test_what_looks_at_everything_may_take_longer_than_other_reads(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await archive.ingest(journal([ev.message(f"A{n}", at=NOON + n) for n in range(3_000)]))
+    monkeypatch.setattr(store, "READ_DEADLINE", 0.0)
+    with pytest.raises(DeadlineExceeded):
+        await archive.search("nothing", mode="substring")
+    assert (await archive.statistics()).messages == 3_000
+    assert await archive.arrived() == (datetime.fromtimestamp(NOON + 2_999, UTC), 0)

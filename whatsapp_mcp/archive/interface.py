@@ -202,7 +202,11 @@ class ReadingArchive(Protocol):
         ...
 
     async def statistics(self) -> Statistics:
-        """How much is archived."""
+        """How much is archived; of a big archive on a slow disk it takes longer than other reads."""
+        ...
+
+    async def arrived(self) -> tuple[datetime | None, int]:
+        """When the newest message was sent, and how many events this version cannot decode."""
         ...
 
     async def coverage(self, chat: str) -> Coverage:

@@ -162,7 +162,11 @@ class SqliteReadingArchive:
 
     async def statistics(self) -> Statistics:
         """See `ReadingArchive.statistics`."""
-        return await self._readers.run(reports.statistics)
+        return await self._readers.whole(reports.statistics)
+
+    async def arrived(self) -> tuple[datetime | None, int]:
+        """See `ReadingArchive.arrived`."""
+        return await self._readers.run(reports.arrived)
 
     async def coverage(self, chat: str) -> Coverage:
         """See `ReadingArchive.coverage`."""

@@ -60,6 +60,14 @@ def statistics(db: sqlite3.Connection) -> Statistics:
     )
 
 
+def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
+    """See `ReadingArchive.arrived`."""
+    newest, undecoded = db.execute(
+        "SELECT (SELECT max(id) FROM messages), (SELECT count(*) FROM undecoded)"
+    ).fetchone()
+    return None if newest is None else rows.time_of(newest), undecoded
+
+
 def coverage_of(db: sqlite3.Connection, chat: str) -> Coverage:
     """See `ReadingArchive.coverage`."""
     return coverage.of_chat(db, queries.chat_id(db, chat), chat)

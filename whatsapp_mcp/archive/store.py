@@ -21,6 +21,8 @@ Ts = TypeVarTuple("Ts")
 
 READ_DEADLINE: Final = 2.0
 """Seconds after which a read is interrupted."""
+WHOLE_DEADLINE: Final = 60.0
+"""Seconds after which the reading of a whole table is interrupted."""
 AT_ONCE: Final = 0.003
 """Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of it."""
 _READERS: Final = 4
@@ -100,7 +102,13 @@ class Readers:
         Raises:
             DeadlineExceeded: It took longer than two seconds.
         """
-        return await anyio.to_thread.run_sync(self._in_thread, call, args, limiter=self._slots)
+        return await anyio.to_thread.run_sync(self._in_thread, READ_DEADLINE, call, args, limiter=self._slots)
+
+    async def whole(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """As `run`, for what reads a whole table: it may take a minute, where the disk is slow."""
+        return await anyio.to_thread.run_sync(
+            self._in_thread, WHOLE_DEADLINE, call, args, limiter=self._slots
+        )
 
     async def at_once(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """As `run`, for what is short: most pages take less time than a change of threads.
@@ -115,13 +123,13 @@ class Readers:
                 pass
         return await self.run(call, *args)
 
-    def _in_thread(self, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
+    def _in_thread(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
         try:
-            return self._within(READ_DEADLINE, call, args)
+            return self._within(seconds, call, args)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise DeadlineExceeded(
-                    f"The archive did not answer within {READ_DEADLINE:g} seconds.",
+                    f"The archive did not answer within {seconds:g} seconds.",
                     "Narrow it to a chat, a sender or a time.",
                 ) from error
             raise

@@ -95,8 +95,7 @@ class Ingest:
     async def prepare(self) -> None:
         """Bring journal and archive together before a client may append."""
         self._position = await self._archive.position()
-        known = await self._archive.statistics()
-        self.last_event_at, self.undecoded = known.last, known.undecoded
+        self.last_event_at, self.undecoded = await self._archive.arrived()
         await self._look_at_history()
         try:
             await self._look_at_journal()
