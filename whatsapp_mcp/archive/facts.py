@@ -235,15 +235,6 @@ class ReceiptFact:
 
 
 @dataclass(slots=True)
-class StarFact:
-    """A message starred, or no longer."""
-
-    chat: str
-    wa_id: str
-    starred: bool
-
-
-@dataclass(slots=True)
 class IdentityFact:
     """Two jids of one person, seen together at this time."""
 
@@ -353,7 +344,6 @@ Fact = (
     | SealedFact
     | CallFact
     | ReceiptFact
-    | StarFact
     | IdentityFact
     | OwnFact
     | NameFact

@@ -29,7 +29,6 @@ from whatsapp_mcp.archive.facts import (
     ReceiptFact,
     RevokeFact,
     SealedFact,
-    StarFact,
     UndecodedFact,
     UnreadFact,
     VoteFact,
@@ -266,8 +265,6 @@ class Ingest:
                 self._states.sealed(fact)
             case CallFact():
                 self._states.call(fact)
-            case StarFact():
-                self._states.star(fact)
             case ChatFact():
                 self._states.chat(fact)
             case MembersFact():

@@ -22,7 +22,6 @@ from whatsapp_mcp.archive.facts import (
     ReactionFact,
     ReceiptFact,
     SealedFact,
-    StarFact,
     UnreadFact,
     VoteFact,
 )
@@ -129,15 +128,6 @@ class StateWriter:
             self._messages.touched.add(chat)
             if contact != receipts.EVERYONE:
                 self._tell("receipt", chat, fact.wa_ids[-1], contact, fact.mark.name.lower())
-
-    def star(self, fact: StarFact) -> None:
-        """Set or clear the star of a message."""
-        chat = self._identities.chat(fact.chat)
-        change = "flags | 4" if fact.starred else "flags & ~4"
-        self._db.execute(
-            f"UPDATE messages SET flags = {change} WHERE chat_id = ? AND wa_id = ?",  # noqa: S608
-            (chat, fact.wa_id),
-        )
 
     def call(self, fact: CallFact) -> None:
         """Keep a step of a call; the offer also makes its message."""
