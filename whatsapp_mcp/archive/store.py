@@ -1,4 +1,4 @@
-"""Connections to the archive's files: one writer, a few readers, each call in a worker thread."""
+"""Connections to the archive's files: one writer and a few readers, in worker threads but for what is short."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READ_DEADLINE: Final = 2.0
 WHOLE_DEADLINE: Final = 60.0
 """Seconds after which the reading of a whole table is interrupted."""
 AT_ONCE: Final = 0.003
-"""Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of it."""
+"""Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of that."""
 _READERS: Final = 4
 _STEPS_BETWEEN_CHECKS: Final = 2_000
 _CHECKPOINT_PAGES: Final = 4_000
@@ -111,9 +111,9 @@ class Readers:
         )
 
     async def at_once(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
-        """As `run`, for what is short: most pages take less time than a change of threads.
+        """As `run`, for what is short: most pages take no longer than a change of threads and back.
 
-        It is tried on this thread; what takes longer than three milliseconds, finds a lock or no connection
+        It is tried in this thread. What takes more than three milliseconds, or finds a lock or no connection,
         begins again in a worker thread.
         """
         if self._idle:
