@@ -1,4 +1,4 @@
-"""The archive in SQLite: `interface.py` over the functions of this folder, each run in a worker thread."""
+"""The archive in SQLite: `interface.py` over the functions of this folder; `store.py` says in which thread."""
 
 from __future__ import annotations
 

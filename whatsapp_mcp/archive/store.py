@@ -1,4 +1,4 @@
-"""Connections to the archive's files: one writer and a few readers, in worker threads but for what is short."""
+"""Connections to the archive's files: one writer and a few readers, in worker threads but for short reads."""
 
 from __future__ import annotations
 
