@@ -1,4 +1,4 @@
-"""The archive in SQLite: `interface.py` over the functions of this folder; `store.py` says in which thread."""
+"""The archive in SQLite: `interface.py` over the functions of this folder, run as `store.py` says."""
 
 from __future__ import annotations
 
