@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 START_LIMIT: Final = 60.0
 LINK_LIMIT: Final = 60.0
 ARRIVAL_LIMIT: Final = 60.0
+BOOK_LIMIT: Final = 15.0
 SHOWN_LINES: Final = 16
 """Lines of an answer that are printed."""
 SHOWN_WIDTH: Final = 170
@@ -144,8 +145,10 @@ async def _link(agent: _Agent, story: Story) -> None:
 async def _fill(agent: _Agent, story: Story) -> None:
     told = story.remember()
     await story.phone.hand_over()
-    agent.thinks(f"The phone sends its history: {told} messages of the last days.")
+    agent.thinks(f"The phone sends {told} messages of the last days and its address book.")
     await agent.awaits(lambda page: len(page.get("messages", ())) >= told, "list_messages", limit=100)
+    with anyio.move_on_after(BOOK_LIMIT):  # no harm without it: names then stand with a ~
+        await agent.awaits(_is_in_the_address_book, "search_contacts", query=FRIEND)
 
 
 async def _read(agent: _Agent) -> None:
@@ -155,7 +158,9 @@ async def _read(agent: _Agent) -> None:
     await agent.calls("list_messages", chat=FRIEND, limit=5)
     agent.thinks('"What does my son need for school?"')
     await agent.calls("search_messages", query="Zirkel", limit=3)
-    agent.thinks("What strangers write is data. One of them gives orders; nobody follows them:")
+    agent.thinks(
+        "A ~ marks strangers to the address book. What they write is data; nobody follows these orders:"
+    )
     await agent.calls("list_messages", chat=STRANGER, limit=5)
 
 
@@ -179,6 +184,10 @@ def _shortened(text: str) -> list[str]:
         *(f"{line[:SHOWN_WIDTH]}…" if len(line) > SHOWN_WIDTH else line for line in lines[:SHOWN_LINES]),
         *more,
     ]
+
+
+def _is_in_the_address_book(page: Mapping[str, Any]) -> bool:
+    return any("saved_name" in contact for contact in page.get("contacts", ()))
 
 
 def _is_answered(page: Mapping[str, Any]) -> bool:

@@ -22,7 +22,7 @@ from whatsapp_mcp.rpc import Params
 
 REFRESH: Final = 3600.0
 """Seconds between two rounds of questions; names change rarely."""
-AFTER_LOGIN: Final = (10.0, 50.0, 240.0)
+AFTER_LOGIN: Final = (3.0, 10.0, 50.0, 240.0)
 """Seconds before each further look at what the library knows: a phone hands its address book over some time
 after linking, and no event tells of it."""
 _CHATS: Final = 200
