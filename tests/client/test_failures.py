@@ -53,6 +53,12 @@ def test_a_known_sentence_has_its_class(sentence: str, kind: type[WhatsAppError]
     assert type(meaning(ValueError(sentence))) is kind
 
 
+def test_damaged_keys_are_told_with_their_remedy() -> None:
+    told = meaning(ValueError("failed to get LID for PN 15550001111: database disk image is malformed"))
+    assert type(told) is Rejected
+    assert "link the phone again" in told.message
+
+
 def test_a_query_that_times_out_before_a_send_means_that_nothing_went_out() -> None:
     assert type(meaning(ValueError("info query timed out"), sending=True)) is NotConnected
     unknown = meaning(ValueError("timed out waiting for message send response"), sending=True)

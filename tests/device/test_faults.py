@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -20,9 +21,10 @@ from whatsapp_mcp.device import outbox, tally
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.ingest import Ingest
-from whatsapp_mcp.device.local import LocalDevice
+from whatsapp_mcp.device.local import CALL_DEADLINE, LocalDevice
 from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
-from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.binary import Node
@@ -80,17 +82,20 @@ async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
     assert await texts(linked, 5) == [f"meanwhile {number}" for number in range(5)]
 
 
+@pytest.mark.parametrize(
+    "error", [sqlite3.OperationalError("disk I/O error"), IsADirectoryError("disk I/O error")]
+)
 async def test_a_device_that_cannot_begin_says_why(
-    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def fails(_: Ingest) -> None:
-        raise sqlite3.OperationalError("disk I/O error")
+        raise error
 
     async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
         device = LocalDevice(folder, AccountSettings(), archive, tasks, owner=None)
         with monkeypatch.context() as patch:
             patch.setattr(Ingest, "prepare", fails)
-            with pytest.raises(sqlite3.OperationalError):
+            with pytest.raises(type(error)):
                 await device.start()
         status = await device.status()
         assert "disk I/O error" in (status.reason or "")
@@ -339,6 +344,25 @@ async def test_a_message_for_which_whatsapp_gives_no_keys_has_failed(wa: WhatsAp
     wa.recover()
     await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
     assert (await ann.receives()).text == "hello"
+
+
+async def test_a_file_may_take_longer_than_other_calls(
+    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    allowed: dict[str, float] = {}
+    call = linked.device.call
+
+    async def noted(method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE) -> Any:
+        allowed[method] = deadline
+        return await call(method, params, deadline=deadline)
+
+    monkeypatch.setattr(linked.device, "call", noted)
+    file = tmp_path / "book.pdf"
+    file.write_bytes(b"%PDF")
+    content = FileContent("document", str(file), "application/pdf")
+    sent = await linked.device.send(SendRequest(str(wa.person("Ann").pn), content))
+    assert sent.status is SendStatus.SENT
+    assert allowed["upload"] > CALL_DEADLINE
 
 
 async def test_a_sent_message_is_followed_to_delivered_and_read(wa: WhatsApp, linked: Hosted) -> None:

@@ -12,7 +12,18 @@ from typing import Final, Literal, TypeVar, overload
 
 import anyio
 
-from whatsapp_mcp.archive import importer, ingest, outbox, purge, queries, reports, schema, sealed, upkeep
+from whatsapp_mcp.archive import (
+    damage,
+    importer,
+    ingest,
+    outbox,
+    purge,
+    queries,
+    reports,
+    schema,
+    sealed,
+    upkeep,
+)
 from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
 from whatsapp_mcp.archive.identity import Lookups
 from whatsapp_mcp.archive.interface import Archive, ReadingArchive
@@ -42,11 +53,18 @@ class SqliteArchive(SqliteReadingArchive):
 
     def __init__(self, folder: AccountFolder, db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
         super().__init__(folder)
+        self._db = db
         self._writer = Writer(db)
         self._raw = raw
         self._merging = False
         self._lookups = Lookups()
         self._changes: int | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        super().close()
+        self._db.close()
+        self._raw.close()
 
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
         """See `Archive.ingest`."""
@@ -62,12 +80,16 @@ class SqliteArchive(SqliteReadingArchive):
             if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
                 self._lookups.forget()
             self._changes = None
-            with transaction(db):
-                batch = ingest.Ingest(db, self._lookups)
-                result = write(batch)
-                if batch.opens_sealed:
-                    batch.apply_opened(sealed.open_waiting(db, self._raw, batch.raw))
-                files = upkeep.keep_raw(self._raw, batch)
+            try:
+                with transaction(db):
+                    batch = ingest.Ingest(db, self._lookups)
+                    result = write(batch)
+                    if batch.opens_sealed:
+                        batch.apply_opened(sealed.open_waiting(db, self._raw, batch.raw))
+                    files = upkeep.keep_raw(self._raw, batch)
+            except sqlite3.DatabaseError as error:
+                self._look_at_raw(error)
+                raise
             self._changes = db.total_changes
             return result, files
 
@@ -75,6 +97,13 @@ class SqliteArchive(SqliteReadingArchive):
         if files:
             await anyio.to_thread.run_sync(purge.unlink, self._folder.media, files)
         return result
+
+    def _look_at_raw(self, error: sqlite3.DatabaseError) -> None:
+        """Begin `raw.db` anew if it is what an error speaks of; whoever archives tries again."""
+        if damage.is_damage(error) and not damage.is_whole(self._raw):
+            self._raw.close()
+            damage.put_aside(self._folder.raw_db, error)
+            self._raw = _connect_raw(self._folder.raw_db)
 
     async def meta_set(self, key: str, value: str | None) -> None:
         """See `Archive.meta_set`."""
@@ -309,13 +338,26 @@ async def _open_writer(folder: AccountFolder) -> AsyncIterator[Archive]:
         yield archive
     finally:
         archive.close()
-        db.close()
-        raw.close()
 
 
 def _connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     db = connect_writer(folder.archive_db)
     schema.migrate(db)
-    raw = connect_writer(folder.raw_db)
+    return db, _connect_raw(folder.raw_db)
+
+
+def _connect_raw(path: Path) -> sqlite3.Connection:
+    """Open `raw.db`; messages are here without it, so a damaged one is no reason to stop."""
+    try:
+        return _migrated_raw(path)
+    except sqlite3.DatabaseError as error:
+        if not damage.is_damage(error):
+            raise
+        damage.put_aside(path, error)
+        return _migrated_raw(path)
+
+
+def _migrated_raw(path: Path) -> sqlite3.Connection:
+    raw = connect_writer(path)
     schema.migrate_raw(raw)
-    return db, raw
+    return raw

@@ -50,6 +50,11 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
             NotConnected,
             "The client library cannot write its keys to the disk.",
         ),
+        (
+            r"database disk image is malformed|file is not a database",
+            Rejected,
+            "The stored keys of this device are damaged: unlink it, then link the phone again.",
+        ),
         (r"no LID found for|is not on WhatsApp", NotOnWhatsApp, "This number has no WhatsApp account."),
         (r"\b429\b|rate-overlimit", RateLimited, "WhatsApp asks for fewer requests."),
         (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),

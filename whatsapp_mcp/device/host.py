@@ -91,7 +91,8 @@ class Host:
                 words = error.message if isinstance(error, WhatsAppError) else str(error)
                 await self._go_offline(
                     f"The account's files in {self._folder.path} cannot be used: {words.rstrip('.')}.",
-                    "Tell the user to look at these files and at the disk's free space.",
+                    "Tell the user to look at the disk's free space and at these files (a damaged one may be "
+                    "restored or moved away); it is tried again by itself.",
                 )
                 pause = _RETRY_FAILED
 

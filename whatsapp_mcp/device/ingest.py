@@ -19,6 +19,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.damage import is_damage, put_aside
 from whatsapp_mcp.archive.interface import JournalEvent
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import EventCode
@@ -99,11 +100,10 @@ class Ingest:
         await self._look_at_history()
         try:
             await self._look_at_journal()
-        except sqlite3.OperationalError:
-            raise  # a full disk or a lock: it passes, and the file is as it should be
         except sqlite3.DatabaseError as error:
-            logger.error("the journal is damaged (%s): it is put aside and begun anew", error)
-            self._put_journal_aside()
+            if not is_damage(error):
+                raise
+            put_aside(self._path, error)
             await self._look_at_journal()
             now = self._clock.now()
             await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
@@ -111,12 +111,6 @@ class Ingest:
     async def _look_at_journal(self) -> None:
         async with self._journal() as journal:
             await anyio.to_thread.run_sync(self._align, journal)
-
-    def _put_journal_aside(self) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            path = self._path.with_name(self._path.name + suffix)
-            if path.exists():
-                path.replace(path.with_name(f"{self._path.name}.damaged{suffix}"))
 
     def _align(self, journal: Journal) -> None:
         if journal.last_seq() < self._position:

@@ -49,13 +49,18 @@ from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 
 CALL_DEADLINE: Final = 20.0
+UPLOAD_DEADLINE: Final = 180.0
+"""Seconds for a file: WhatsApp takes large ones, and lines are slow."""
 _FIRST_CODE: Final = 40.0
 _PAIR_CODE_LIFETIME: Final = 160.0
 _LOGOUT_DEADLINE: Final = 10.0
 _WATCH_INTERVAL: Final = 15.0
 _WATCH_DEADLINE: Final = 5.0
 _SETTLE: Final = 5.0
-_LOOK_AT_DISK: Final = "Tell the user to look at the disk's free space; it is tried again by itself."
+_LOOK_AT_DISK: Final = (
+    "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
+    "moved away); it is tried again by itself."
+)
 
 logger = logging.getLogger(__name__)
 
@@ -124,7 +129,9 @@ class LocalDevice(Acts, Topics):
             archive,
             self._hand_over,
             self._clock,
-            compose=partial(compose, archive=archive, addresses=Addresses(folder.client_db), call=self.call),
+            compose=partial(
+                compose, archive=archive, addresses=Addresses(folder.client_db), call=self._prepare
+            ),
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
             traces=self._traces,
@@ -137,7 +144,7 @@ class LocalDevice(Acts, Topics):
         try:
             await self._tally.load()
             await self._ingest.prepare()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._obstacle = f"The account's files cannot be used yet ({error})."
             raise
         self._obstacle = None
@@ -300,6 +307,12 @@ class LocalDevice(Acts, Topics):
     async def _send_unanswered(self, chat: str) -> None:
         self._doubt(self._clients.generation)
         await self._owner.learn_lid(Jid.parse(chat))
+
+    async def _prepare(self, method: str, params: Params) -> Any:
+        """A call that a message needs before it can be handed over."""
+        return await self.call(
+            method, params, deadline=UPLOAD_DEADLINE if method == "upload" else CALL_DEADLINE
+        )
 
     async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         if not self._traces.is_here(handed_to):
