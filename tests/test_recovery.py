@@ -128,10 +128,13 @@ async def test_a_client_that_was_stopped_when_its_host_was_killed_never_comes_ba
             await until_said(client, ["Are you there?"])
 
 
-async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, home: Path) -> None:
+async def test_ten_servers_started_at_once_share_one_link_and_outlive_two_of_them(
+    whatsapp: WhatsApp, home: Path
+) -> None:
     ann = whatsapp.person("Ann")
-    linked, done = anyio.Event(), anyio.Event()
+    linked, killed, done = anyio.Event(), anyio.Event(), anyio.Event()
     sent: set[str] = set()
+    again: set[str] = set()
 
     async def application(number: int) -> None:
         async with mcp_client(whatsapp, home) as client:
@@ -144,16 +147,30 @@ async def test_ten_servers_started_at_once_share_one_link(whatsapp: WhatsApp, ho
             await insist(client, chat=ann.number, text=f"from {number}", idempotency_key=f"key {number}")
             sent.add(f"from {number}")
             if len(sent) == 10:
-                assert len(processes(home, "whatsapp_mcp")) == 10
-                assert len(processes(home, "whatsapp_mcp.client")) == 1
+                await kill_two(client)
+            await killed.wait()
+            with contextlib.suppress(MCPError, anyio.ClosedResourceError):
+                text = f"again from {number}"
+                await insist(client, chat=ann.number, text=text, idempotency_key=text)
+                again.add(text)
+            if len(again) == 8:
                 done.set()
             await done.wait()
+
+    async def kill_two(client: Client) -> None:
+        servers = set(processes(home, "whatsapp_mcp"))
+        assert len(servers) == 10
+        assert len(processes(home, "whatsapp_mcp.client")) == 1
+        host = (await call(client, "connection_status"))["hosted_by"]
+        for server in (host, (servers - {host}).pop()):
+            os.kill(server, signal.SIGKILL)
+        killed.set()
 
     with anyio.fail_after(3 * HEALED):
         async with anyio.create_task_group() as tasks:
             for number in range(10):
                 tasks.start_soon(application, number)
-    assert sorted(got.text for got in ann.inbox) == sorted(sent)
+    assert sorted(got.text for got in ann.inbox) == sorted(sent | again)
     with anyio.fail_after(3):
         while processes(home, "whatsapp_mcp.client"):  # noqa: ASYNC110  nothing tells of their end
             await anyio.sleep(0.05)
