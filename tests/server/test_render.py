@@ -63,6 +63,11 @@ def message(ref: int, text: str, name: str) -> Message:
         reactions=(Reaction(text, name),),
         poll=(PollOption(text, (name,)),),
         snippet=text,
+        details={"starts_at": 1_700_000_000, "ends_at": 10**20, "expires_at": text, "place": text},
+        edited_at=NOW,
+        earlier=(text, name),
+        mentioned_as=name,
+        sender_stranger=True,
     )
 
 
