@@ -165,6 +165,11 @@ class Chaos:
             await self._one(fault)
             self.ends[fault.name] += len(self.client_ends) - ended
 
+    @property
+    def left(self) -> list[str]:
+        """Names of the faults for which there was no time."""
+        return [each.name for each in self._faults if each.name not in {*self.injected, *self.skipped}]
+
     async def watch_clients(self) -> None:
         """Note when a client process ends, until cancelled."""
         known: set[int] = set()

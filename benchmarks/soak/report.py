@@ -40,6 +40,8 @@ def _lines(outcome: Outcome) -> Iterator[str]:
     yield f"{'all':<52}{chaos.injected.total():>5}{chaos.survived.total():>10}"
     for name, why in chaos.skipped.items():
         yield f"skipped at least once: {name} ({why})"
+    if chaos.left:
+        yield f"no time for {len(chaos.left)}: {', '.join(chaos.left)}"
     yield ""
     yield f"server processes started {outcome.servers_started}, lost {len(outcome.servers_lost)}"
     yield f"client processes replaced {len(chaos.client_ends)}"
