@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, GROUP, NOON, journal
+from tests.archive.events import ANA, ANA_LID, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, MessageFilter
 from whatsapp_mcp.archive.decode import content
 from whatsapp_mcp.client.protocol import EventCode
@@ -296,6 +296,23 @@ async def test_status_posts_and_channel_posts_have_chats_of_their_own(archive: A
     kinds = {chat.jid: chat.kind.value for chat in (await archive.chats()).items}
     assert kinds == {"status@broadcast": "status", "120363@newsletter": "channel"}
     assert (await archive.message("C1")).text == "news, corrected"
+
+
+@pytest.mark.parametrize("first", ["live", "past"])
+async def test_what_comes_through_a_broadcast_list_is_in_the_chat_with_its_sender(
+    archive: Archive, first: str
+) -> None:
+    past = ev.web_message("L1", "party at eight", chat=ANA)
+    past.broadcast = True
+    events = [
+        ev.message("L1", "party at eight", chat="1700000000@broadcast", sender=ANA_LID, alt=ANA),
+        ev.history(ev.conversation([past])),
+    ]
+    await archive.ingest(journal(events if first == "live" else events[::-1]))
+    (chat,) = (await archive.chats()).items
+    assert (chat.jid, chat.kind.value) == (ANA, "direct")
+    (message,) = (await archive.messages()).items
+    assert message.sender == ANA
 
 
 def test_every_handler_belongs_to_a_field_of_the_message() -> None:

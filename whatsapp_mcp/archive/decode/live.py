@@ -143,12 +143,23 @@ def _who(info: Any, at: int) -> list[Fact]:
 def _origin(info: Any, at: int) -> Origin | None:
     source = info.MessageSource
     chat, sender = jid(source.Chat), jid(source.Sender)
+    if _came_by_list(source):
+        chat = jid(source.BroadcastListOwner) if source.IsFromMe else sender
     if chat is None or not info.ID:
         return None
     alt = jid(source.RecipientAlt) if source.IsFromMe else jid(source.SenderAlt) if chat == sender else None
     place = lasting(chat, alt) or chat
     author = None if source.IsFromMe else lasting(sender, jid(source.SenderAlt)) or place
     return Origin(place, author, sender, info.ID, at, live=True)
+
+
+def _came_by_list(source: Any) -> bool:
+    """Whether a message came through somebody's broadcast list, so that it is in the chat with them.
+
+    It is as whatsmeow has it (`MessageSource.IsIncomingBroadcast`).
+    """
+    by_list = source.Chat.Server == "broadcast" and source.Chat.User != "status"
+    return by_list and (not source.IsFromMe or bool(source.BroadcastListOwner.User))
 
 
 def _flags(event: Proto) -> int:
@@ -158,6 +169,6 @@ def _flags(event: Proto) -> int:
         flags |= Flag.EPHEMERAL
     if values.IsViewOnce or values.IsViewOnceV2 or values.IsViewOnceV2Extension:
         flags |= Flag.VIEW_ONCE
-    if values.Info.MessageSource.BroadcastListOwner.User:
+    if _came_by_list(values.Info.MessageSource):
         flags |= Flag.BROADCAST
     return flags
