@@ -176,7 +176,10 @@ async def test_a_text_is_sent_to_a_name_a_jid_or_a_number(
 async def test_an_ambiguous_name_is_refused_with_the_candidates(client: Client, device: FakeDevice) -> None:
     error = await refusal(client, "send_message", chat="Ann", text="hi")
     assert error["code"] == "AMBIGUOUS_CHAT"
-    assert sorted(error["candidates"]) == ["Ann Lee (+15550002222)", "Ann May (+15550003333)"]
+    assert sorted(error["candidates"]) == [
+        "Ann Lee (+15550002222), last on 2026-11-24",
+        "Ann May (+15550003333)",
+    ]
     assert device.sends == []
 
 

@@ -19,6 +19,8 @@ from whatsapp_mcp.models import Message, Page
 
 RELEVANCE_CANDIDATES: Final = 5_000
 """Relevance is judged among this many of the newest matches."""
+_FEW: Final = 5
+"""Hits that may each be shown with more around them."""
 _SCAN_SECONDS: Final = 1.2
 _SCAN_ROWS: Final = 2_000
 _STATES: Final = {
@@ -289,20 +291,23 @@ def _load(
         row[0]: row for row in db.execute(f"{rows.MESSAGE_SELECT} WHERE m.id IN ({places})", ids).fetchall()
     }
     ordered = [found[message] for message in ids if message in found]
-    marker = snippets.Marker(query.terms)
+    around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND
+    marker = snippets.Marker(query.terms, around)
     cut: dict[int, str] = {}
     for row in ordered:
-        snippet = _snippet(row, marker, substrings)
+        snippet = _snippet(row, marker, substrings, around)
         if snippet is not None:
             cut[row[0]] = snippet
     return rows.messages(db, ordered, cut)
 
 
-def _snippet(row: Any, marker: snippets.Marker, substrings: Sequence[str]) -> str | None:
+def _snippet(
+    row: Any, marker: snippets.Marker, substrings: Sequence[str], around: int
+) -> str | None:
     details = json.loads(row[11]) if row[11] and '"options"' in row[11] else {}
     for text in (row[7], row[17] or "", ", ".join(details.get("options", ()))):
         if substrings:
-            found = next((cut for one in substrings if (cut := snippets.of_substring(text, one))), None)
+            found = next((cut for one in substrings if (cut := snippets.of_substring(text, one, around))), None)
         else:
             found = marker.cut(text)
         if found is not None:

@@ -10,7 +10,10 @@ from typing import Final
 from whatsapp_mcp.archive.normalise import fold, tokens
 from whatsapp_mcp.archive.query import Term
 
-_AROUND: Final = 60
+AROUND: Final = 60
+"""Characters that are shown on each side of a hit."""
+AROUND_FEW: Final = 150
+"""As `AROUND`, where there are few hits: they may be all that is read."""
 _LONGEST: Final = 120
 """Characters that are shown of one hit: a word may be as long as a message."""
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
@@ -19,7 +22,8 @@ _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+
 class Marker:
     """Cuts snippets around the words, phrases and prefixes of one query."""
 
-    def __init__(self, terms: Sequence[Term]) -> None:
+    def __init__(self, terms: Sequence[Term], around: int = AROUND) -> None:
+        self._around = around
         self._whole = {
             token for term in terms for token in (term.tokens[:-1] if term.prefix else term.tokens)
         }
@@ -31,7 +35,7 @@ class Marker:
         whole, beginnings = self._whole, self._beginnings
         spans: list[tuple[int, int]] = []
         for word in _WORD.finditer(text, self._start(text)):
-            if spans and word.start() > spans[0][1] + _AROUND:
+            if spans and word.start() > spans[0][1] + self._around:
                 break
             found = _tokens(word[0])
             if len(found) > 1 and not whole.isdisjoint(found):
@@ -40,7 +44,7 @@ class Marker:
                 beginnings and any(one.startswith(beginnings) for one in found)
             ):
                 spans.append(word.span())
-        return _cut(text, spans)
+        return _cut(text, spans, self._around)
 
     def _start(self, text: str) -> int:
         """Where reading may begin: at the word with the first hit, when it stands there as it is sought."""
@@ -69,7 +73,7 @@ def _parts(word: re.Match[str], whole: set[str]) -> list[tuple[int, int]]:
     return single or [word.span()]
 
 
-def of_substring(text: str, wanted: str) -> str | None:
+def of_substring(text: str, wanted: str, around: int = AROUND) -> str | None:
     """The snippet for a part of a text, folded alike."""
     folded: list[str] = []
     places: list[int] = []
@@ -80,14 +84,15 @@ def of_substring(text: str, wanted: str) -> str | None:
     start = "".join(folded).find(wanted)
     if start < 0:
         return None
-    return _cut(text, [(places[start], places[min(start + len(wanted), len(places)) - 1] + 1)])
+    span = (places[start], places[min(start + len(wanted), len(places)) - 1] + 1)
+    return _cut(text, [span], around)
 
 
-def _cut(text: str, spans: list[tuple[int, int]]) -> str | None:
+def _cut(text: str, spans: list[tuple[int, int]], around: int) -> str | None:
     if not spans:
         return None
     spans = [(start, min(end, start + _LONGEST)) for start, end in spans]
-    first, last = max(0, spans[0][0] - _AROUND), min(len(text), spans[0][1] + _AROUND)
+    first, last = max(0, spans[0][0] - around), min(len(text), spans[0][1] + around)
     if first > 0:
         space = text.find(" ", first, spans[0][0])
         first = space + 1 if space >= 0 else first

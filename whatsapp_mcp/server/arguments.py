@@ -70,8 +70,10 @@ Timer = Annotated[Literal["off", "24h", "7d", "90d"], Field(description="New mes
 
 
 def _label(chat: Chat) -> str:
+    """A name with its address, and when something was last said there, to choose by."""
     number = Jid.parse(chat.jid).number
-    return f"{called(chat.name, chat.stranger)} ({number or chat.jid})"
+    last = f", last on {chat.last_message_at:%Y-%m-%d}" if chat.last_message_at else ""
+    return f"{called(chat.name, chat.stranger)} ({number or chat.jid}){last}"
 
 
 def _first_words(candidate: ChatCandidate, text: str) -> bool:

@@ -32,7 +32,7 @@ async def update_chat(
     muted: bool | None = None,
     unread: bool | None = None,
 ) -> Result:
-    """Set after what time a chat's messages disappear; the rest needs a client library that can."""
+    """Set after what time a chat's messages disappear; the rest is not possible yet."""
     if any(change is not None for change in (archived, pinned, muted, unread)):
         raise Unsupported("The installed client library cannot archive, pin, mute or mark chats unread.")
     if timer is None:

@@ -163,7 +163,7 @@ async def update_group(
     locked: Annotated[bool | None, Field(description="Only admins change it")] = None,
     timer: Timer | None = None,
     who_can_add: Annotated[
-        Literal["all", "admins"] | None, Field(description="Needs a client library that can")
+        Literal["all", "admins"] | None, Field(description="Not possible yet")
     ] = None,
 ) -> Result:
     """Change a group's settings, those that are given."""

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @tool("labels", reads=True)
 async def list_labels(call: Call) -> Result:
-    """Labels of WhatsApp Business; needs a client library that can."""
+    """Labels of WhatsApp Business; not possible yet."""
     raise Unsupported("The installed client library does not tell of labels.")
 
 
 @tool("labels", idempotent=True)
 async def label_chat(call: Call, chat: ChatArg, label: str, on: bool = True) -> Result:
-    """Put a label on a chat; needs a client library that can."""
+    """Put a label on a chat; not possible yet."""
     raise Unsupported("The installed client library cannot set labels.")
 
 

@@ -76,7 +76,7 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
 async def delete_message(
     call: Call,
     message: MessageArg,
-    for_me: Annotated[bool, Field(description="Needs a client library that can")] = False,
+    for_me: Annotated[bool, Field(description="Not possible yet")] = False,
 ) -> Result:
     """Delete a message for everyone: own ones, or others' where the user is group admin."""
     if for_me:
@@ -208,7 +208,7 @@ async def pin_message(
 
 @tool("messages", idempotent=True)
 async def star_message(call: Call, message: MessageArg, star: bool = True) -> Result:
-    """Star a message for the user, or take the star away; needs a client library that can."""
+    """Star a message for the user, or take the star away; not possible yet."""
     services = await call.services()
     await services.archive.message(message)
     raise Unsupported("The installed client library cannot star messages.")
