@@ -21,7 +21,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device.web import fetch
-from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, TooLong
+from whatsapp_mcp.errors import Busy, FileNotAllowed, InvalidArgument, TooLong
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.call import Services
@@ -81,11 +81,22 @@ def _drop_old(folder: Path) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only the account's owner may read, whole or not at all."""
+    """Write a file that only the account's owner may read, whole or not at all.
+
+    Raises:
+        Busy: It cannot be written now.
+    """
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-    part.replace(path)
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Busy(
+            f"The file could not be stored: {error.strerror}.",
+            "Tell the user to look at the disk's free space.",
+        ) from error
 
 
 def _allowed(services: Services, given: str, limit: int) -> Path:
