@@ -301,13 +301,12 @@ def _load(
     return rows.messages(db, ordered, cut)
 
 
-def _snippet(
-    row: Any, marker: snippets.Marker, substrings: Sequence[str], around: int
-) -> str | None:
+def _snippet(row: Any, marker: snippets.Marker, substrings: Sequence[str], around: int) -> str | None:
     details = json.loads(row[11]) if row[11] and '"options"' in row[11] else {}
     for text in (row[7], row[17] or "", ", ".join(details.get("options", ()))):
         if substrings:
-            found = next((cut for one in substrings if (cut := snippets.of_substring(text, one, around))), None)
+            cuts = (snippets.of_substring(text, one, around) for one in substrings)
+            found = next((cut for cut in cuts if cut), None)
         else:
             found = marker.cut(text)
         if found is not None:
