@@ -142,9 +142,11 @@ class _Incoming:
                 self._message(each)
             else:
                 self._change(each, each.target)
-        untold = self._verdict.explained.get(_NOT_HANDED_OVER)
-        if untold and not self._kept.gaps:
-            self._verdict.unexplained.append(f"{untold} were lost and the archive tells of no gap")
+        if len(self._losses) > len(self._kept.gaps):
+            self._verdict.unexplained.append(
+                f"{self._verdict.explained[_NOT_HANDED_OVER]} were lost at the ends of {len(self._losses)} "
+                f"clients and the archive tells of {len(self._kept.gaps)} gaps"
+            )
 
     def _message(self, message: Spoken) -> None:
         rows = self._kept.messages.get(message.id, [])
