@@ -148,34 +148,45 @@ async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> C
         adv_secret = bytes(len(adv_secret))
     phone.last_companion += 1
     companion = Companion(phone, phone.last_companion, registration)
+    answer = await connection.query([_success(companion, adv_secret)], t=network.timestamp())
+    _check_signature(companion, answer)
+    phone.companions[companion.number] = companion
+    connection.send(_RESTART)
+    devices.announce(phone, but=companion)
+    network.notify()
+    return companion
+
+
+def _success(companion: Companion, adv_secret: bytes) -> Node:
+    """The phone's word for a companion, and the addresses that it has from now on."""
+    phone, network = companion.phone, companion.network
     identity = adv.sign_companion(
         phone.identity,
-        registration.identity,
+        companion.identity,
         adv_secret,
         raw_id=phone.raw_id,
         timestamp=network.timestamp(),
         key_index=companion.number,
         random=network.random(f"companion {phone.pn.user} {companion.number}").randbytes,
     )
-    success = Node(
-        "pair-success",
-        {},
-        [
-            Node("device-identity", {}, identity),
-            Node("device", {"jid": companion.pn, "lid": companion.lid}),
-            Node("platform", {"name": "android"}),
-        ],
-    )
-    answer = await connection.query([success], t=network.timestamp())
+    content = [
+        Node("device-identity", {}, identity),
+        Node("device", {"jid": companion.pn, "lid": companion.lid}),
+        Node("platform", {"name": "android"}),
+    ]
+    return Node("pair-success", {}, content)
+
+
+def _check_signature(companion: Companion, answer: Node) -> None:
+    """Check that a companion has signed in its turn.
+
+    Raises:
+        LinkingError: It refused, or its signature is wrong.
+    """
     signed = answer.child("pair-device-sign", "device-identity")
     if answer.get("type") != "result" or signed is None:
         raise LinkingError(f"the companion refused: {answer!r}")
     if signed.get("key-index") != str(companion.number):
         raise LinkingError("the companion signed for another key index")
-    if not adv.verify_companion_signature(signed.data, registration.identity, phone.identity.public):
+    if not adv.verify_companion_signature(signed.data, companion.identity, companion.phone.identity.public):
         raise LinkingError("the companion's own signature is wrong")
-    phone.companions[companion.number] = companion
-    connection.send(_RESTART)
-    devices.announce(phone, but=companion)
-    network.notify()
-    return companion
