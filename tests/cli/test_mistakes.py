@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 import socket
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
@@ -27,20 +30,22 @@ ARCHIVE_COMMANDS = [
 
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command in this process; a server in one of its own, which it ends."""
+    """The command in this process; a server must not come to serve, which would end it."""
+    variables = {"WHATSAPP_MCP_HOME": str(home)}
     if arguments[0] != "serve":
-        done = CliRunner().invoke(app, arguments, env={"WHATSAPP_MCP_HOME": str(home)})
+        done = CliRunner().invoke(app, arguments, env=variables)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
-    return subprocess.run(
-        [sys.executable, "-m", "whatsapp_mcp", *arguments],
-        env=os.environ | {"WHATSAPP_MCP_HOME": str(home)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    with (
+        mock.patch.dict(os.environ, variables),
+        redirect_stdout(io.StringIO()) as stdout,
+        redirect_stderr(io.StringIO()) as stderr,
+    ):
+        try:
+            code = serve(arguments[1:])
+        except SystemExit as end:  # argparse's
+            code = int(end.code or 0)
+    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
 
 
 @pytest.mark.parametrize(
@@ -154,7 +159,15 @@ def test_a_token_file_that_holds_no_token_is_told(tmp_path: Path, content: bytes
 
 
 def test_an_http_option_without_http_is_pointed_out(tmp_path: Path):
-    answer = run(tmp_path, "serve", "--port", "9000")
+    answer = subprocess.run(
+        [sys.executable, "-m", "whatsapp_mcp", "serve", "--port", "9000"],
+        env=os.environ | {"WHATSAPP_MCP_HOME": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
     assert (answer.returncode, answer.stdout) == (0, "")
     assert "--port does nothing without --transport http" in answer.stderr
