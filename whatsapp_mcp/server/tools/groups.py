@@ -162,9 +162,7 @@ async def update_group(
     announce: Annotated[bool | None, Field(description="Only admins write")] = None,
     locked: Annotated[bool | None, Field(description="Only admins change it")] = None,
     timer: Timer | None = None,
-    who_can_add: Annotated[
-        Literal["all", "admins"] | None, Field(description="Not possible yet")
-    ] = None,
+    who_can_add: Annotated[Literal["all", "admins"] | None, Field(description="Not possible yet")] = None,
 ) -> Result:
     """Change a group's settings, those that are given."""
     if name is not None:
