@@ -4,8 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from whatsapp_mcp import __version__, cli
+from whatsapp_mcp.cli.app import app
 
 HEAVY = {"anyio", "mcp", "neonize", "pydantic", "rich", "segno", "typer", "uvicorn"}
 
@@ -86,13 +88,20 @@ def test_help_names_every_command():
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "link", "unlink", "status", "reconnect", "doctor", "demo", "client-config"]
+    "command", ["link", "unlink", "status", "reconnect", "doctor", "demo", "client-config", "archive"]
 )
 def test_every_command_explains_itself(command: str):
-    answer = run(command, "--help")
+    answer = CliRunner().invoke(app, [command, "--help"])
+
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert "--help" in answer.stdout
+
+
+def test_serving_explains_itself_and_names_where_the_other_commands_are():
+    answer = run("serve", "--help")
 
     assert (answer.returncode, answer.stderr) == (0, "")
-    assert "--help" in answer.stdout
+    assert "whatsapp-mcp --help" in answer.stdout
 
 
 @pytest.mark.parametrize(
