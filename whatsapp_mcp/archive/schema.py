@@ -8,7 +8,7 @@ from typing import Final
 from whatsapp_mcp.archive import tables
 from whatsapp_mcp.errors import Unsupported
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 RAW_VERSION: Final = 1
 ID_BITS: Final = 20
 """Bits of a message's id below the seconds."""
@@ -83,6 +83,8 @@ INSERT INTO fts (fts, rank) VALUES ('pgsz', 490);
     3: """
 CREATE INDEX contacts_name ON contacts (name_norm);
 CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
+""",
+    4: """
 ALTER TABLE reactions ADD COLUMN via INTEGER;
 ALTER TABLE votes ADD COLUMN via INTEGER;
 ALTER TABLE members ADD COLUMN via INTEGER;
