@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def _arguments(tool: Tool) -> str:
         notes = [str(schema["description"])] if "description" in schema else []
         notes += [" or ".join(schema["enum"])] if "enum" in schema else []
         notes += ["needed"] if name in needed else []
-        notes += [f"default {schema['default']}"] if "default" in schema else []
+        if (default := schema.get("default", "")) != "":
+            notes.append(f"default {default if isinstance(default, str) else json.dumps(default)}")
         lines.append(f"* `{name}`: {'; '.join(notes)}" if notes else f"* `{name}`")
     return "\n".join(lines) + "\n"
 

@@ -107,7 +107,7 @@ def redecode(as_json: AsJson = False, account: Account = "default") -> None:
 
 @app.command("export")
 def export_messages(
-    target: Annotated[Path, typer.Argument(help="The file to write; `-` for stdout.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="What to write; `-` for stdout.")],
     form: Annotated[
         Form, typer.Option("--format", help="For programs, for reading, or a page with media.")
     ] = Form.JSONL,
@@ -137,7 +137,8 @@ def export_messages(
 @app.command("import")
 def import_messages(
     source: Annotated[
-        Path, typer.Argument(help="A chat exported by WhatsApp (zip or txt), or a messages.db.")
+        Path,
+        typer.Argument(metavar="FILE", help="A chat exported by WhatsApp (zip or txt), or a messages.db."),
     ],
     chat: Chat = None,
     me: Annotated[
