@@ -284,9 +284,8 @@ QUICK: Final[tuple[Fault, ...]] = (
     Sudden("odd receipt that ends the event pump", _kill_pump, ends=True),
     Sudden("odd chatstate that ends the event pump", _odd_chatstate, ends=True),
     Sudden("lost stanzas, then a cut", _lose_and_cut),
-    Sudden(
-        "cut before an acknowledgement", lambda stage: stage.wa.cut_before_ack(stage.chance.randint(1, 2))
-    ),
+    Sudden("cut before an acknowledgement", lambda stage: stage.wa.cut_before_ack()),
+    Sudden("cuts before two acknowledgements", lambda stage: stage.wa.cut_before_ack(2)),
     Sudden("malformed stanza", lambda stage: stage.wa.malformed_stanza(), relogin=False),
     Sudden("stanza of an unknown kind", lambda stage: stage.wa.unknown_stanza(), relogin=False),
     Sudden("stanzas overtaken", lambda stage: stage.wa.delay(stage.chance.randint(1, 4), 0.7), relogin=False),
