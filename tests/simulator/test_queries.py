@@ -125,6 +125,37 @@ def test_who_asks_to_join_is_taken_in_or_not(asked: BareClient) -> None:
     assert group.requests == {}
 
 
+def test_what_members_may_change_is_for_the_admins_to_say(asked: BareClient) -> None:
+    ann, ben = asked.wa.person("Ann"), asked.wa.person("Ben")
+    group = asked.wa.group("Boat", [ann], founder=ann)
+
+    def refused(content: Node) -> bool:
+        return asked.query("w:g2", "set", content, to=group.jid).get("type") == "error"
+
+    approval = [Node("group_join", {"state": "on"})]
+    for admins_only in (
+        Node("promote", {}, [Node("participant", {"jid": asked.wa.me.lid})]),
+        Node("remove", {}, [Node("participant", {"jid": ann.lid})]),
+        Node("announcement"),
+        Node("locked"),
+        Node("membership_approval_mode", {}, approval),
+    ):
+        assert refused(admins_only), admins_only
+    rename, add = Node("subject", {}, "Ship"), Node("add", {}, [Node("participant", {"jid": ben.lid})])
+    group.switch("locked", True)
+    group.let_members_add(False)
+    assert refused(rename)
+    assert refused(add)
+    group.switch("locked", False)
+    group.let_members_add(True)
+    assert not refused(rename)
+    assert not refused(add)
+    group.promote(asked.wa.me)
+    assert not refused(Node("membership_approval_mode", {}, approval))
+    assert (group.name, group.switches) == ("Ship", {"membership_approval_mode"})
+    assert set(group.members) == {asked.wa.me.lid, ann.lid, ben.lid}
+
+
 def test_who_may_add_members_is_set_by_admins(asked: BareClient) -> None:
     group = asked.wa.group("Boat", [asked.wa.person("Ann")])
     asked.query("w:g2", "set", Node("member_add_mode", {}, "admin_add"), to=group.jid)

@@ -54,7 +54,7 @@ def _changed(change: _Change) -> Callable[[Companion, Node], Sequence[Node]]:
 
     def handle(companion: Companion, iq: Node) -> Sequence[Node]:
         group = _group(companion, iq)
-        if group.members[companion.phone.lid].role == "member" and iq.children[0].tag in _ADMIN_ONLY:
+        if not _may(group, companion, iq.children[0].tag):
             raise QueryError(403, "forbidden")
         change(group, companion, iq.children[0])
         return [iq.children[0]]
@@ -62,7 +62,17 @@ def _changed(change: _Change) -> Callable[[Companion, Node], Sequence[Node]]:
     return handle
 
 
+def _may(group: Group, companion: Companion, change: str) -> bool:
+    """Whether its account may make that change: admins may all, members what the settings leave them."""
+    if group.members[companion.phone.lid].role != "member":
+        return True
+    if change == "add":
+        return group.member_add_mode == "all_member_add"
+    return change not in _ADMIN_ONLY and not (change in _LOCKABLE and "locked" in group.switches)
+
+
 _TIMERS = {0, 24 * 3600, 7 * 24 * 3600, 90 * 24 * 3600}
+_LOCKABLE = {"subject", "description", "ephemeral", "not_ephemeral"}
 _ADMIN_ONLY = {
     "remove",
     "promote",
@@ -72,6 +82,7 @@ _ADMIN_ONLY = {
     "locked",
     "unlocked",
     "member_add_mode",
+    "membership_approval_mode",
 }
 
 
