@@ -202,7 +202,7 @@ class Notes(Traces):
         self._world = world
 
     async def hand_over(self, chat: str) -> str:
-        return f"{self._here()} -"
+        return f"{self.here()} -"
 
     async def message_id(self, secret: bytes) -> str | None:
         return self._world.noted.get(secret)
