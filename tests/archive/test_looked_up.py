@@ -35,6 +35,16 @@ async def test_how_a_chat_is_listed(archive: Archive, clock: list[float], later:
 
 
 @LATER
+async def test_after_how_long_messages_disappear(archive: Archive, clock: list[float], later: float) -> None:
+    assert await archive.expires_in(ANA) == 0
+    await archive.record_timer(ANA, 86_400)
+    assert await archive.expires_in(ANA) == 86_400
+    clock[0] += later
+    await archive.record_timer(ANA, 0)
+    assert await archive.expires_in(ANA) == 0
+
+
+@LATER
 async def test_what_a_person_is_called(archive: Archive, clock: list[float], later: float) -> None:
     await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana Silva")])
     clock[0] += later

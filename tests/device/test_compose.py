@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.archive import events as ev
+from tests.archive.events import journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.compose import Composed, compose
@@ -78,3 +80,30 @@ async def test_a_change_of_a_message_carries_no_secret(folder: AccountFolder) ->
             change = await composed(archive, content)
             assert change.secret is None
             assert not E2E.Message.FromString(change.message).HasField("messageContextInfo")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [TextContent("hello"), LocationContent(1.0, 2.0, "here", ""), PollContent("which?", ("this", "that"))],
+    ids=["text", "place", "poll"],
+)
+async def test_a_message_disappears_as_the_others_of_its_chat(
+    folder: AccountFolder, content: Content
+) -> None:
+    timer: Any = E2E.Message()
+    timer.protocolMessage.type, timer.protocolMessage.ephemeralExpiration = 3, 86_400
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal([ev.message("T1", timer, chat=ANN)]))
+        lasting, passing = [await composed(archive, content, chat) for chat in (GROUP, ANN)]
+    ((_, body),) = _parts(passing)
+    assert body.contextInfo.expiration == 86_400
+    assert all(
+        not hasattr(part, "contextInfo") or not part.contextInfo.expiration for _, part in _parts(lasting)
+    )
+    if isinstance(content, TextContent):
+        assert body.text == "hello"
+
+
+def _parts(sent: Composed) -> list[tuple[Any, Any]]:
+    found = E2E.Message.FromString(sent.message).ListFields()
+    return [(field, value) for field, value in found if field.name != "messageContextInfo"]

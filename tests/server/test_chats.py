@@ -24,6 +24,9 @@ async def test_a_timer_is_told_to_the_other_side(linked: Linked) -> None:
     text, _ = await answer(linked.client, "update_chat", chat="Ann", timer="7d")
     assert text == "New messages in Ann disappear after 7d."
     assert (await linked.ann.receives()).message.protocolMessage.ephemeralExpiration == 604_800
+    await answer(linked.client, "send_message", chat="Ann", text="for a week")
+    sent = (await linked.ann.receives()).message.extendedTextMessage
+    assert (sent.text, sent.contextInfo.expiration) == ("for a week", 604_800)
 
 
 async def test_what_is_stored_of_a_chat_is_deleted_for_good(linked: Linked) -> None:

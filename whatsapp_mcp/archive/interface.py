@@ -81,6 +81,10 @@ class ReadingArchive(Protocol):
         """One chat by jid."""
         ...
 
+    async def expires_in(self, chat: str) -> int:
+        """Seconds after which new messages of a chat disappear; 0: never, or it was never told."""
+        ...
+
     async def messages(
         self,
         where: MessageFilter = EVERYTHING,
@@ -271,6 +275,10 @@ class Archive(ReadingArchive, Outbox, Protocol):
         self, chat: str, *, archived: bool, pinned: bool, muted_until: datetime | None
     ) -> None:
         """Take over a chat's settings from the device."""
+        ...
+
+    async def record_timer(self, chat: str, seconds: int) -> None:
+        """Take over after how many seconds new messages of a chat disappear; 0: never."""
         ...
 
     async def record_read(self, chat: str, up_to: MessageKey) -> None:

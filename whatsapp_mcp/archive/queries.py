@@ -112,6 +112,12 @@ def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
     return rows.chat(db, row) if row else None
 
 
+def expires_in(db: sqlite3.Connection, chat: str) -> int:
+    """See `ReadingArchive.expires_in`."""
+    row = db.execute("SELECT expires_in FROM chats WHERE id = ?", (chat_id(db, chat),)).fetchone()
+    return int(row[0]) if row else 0
+
+
 def conditions(db: sqlite3.Connection, where: MessageFilter) -> tuple[list[str], list[Any]] | None:
     """The filter as SQL; None when nothing can match (an unknown chat or sender)."""
     found: list[str] = []

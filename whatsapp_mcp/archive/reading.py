@@ -70,6 +70,10 @@ class SqliteReadingArchive:
         """See `ReadingArchive.chat`."""
         return await self._readers.at_once(queries.chat, jid)
 
+    async def expires_in(self, chat: str) -> int:
+        """See `ReadingArchive.expires_in`."""
+        return await self._readers.at_once(queries.expires_in, chat)
+
     async def messages(
         self,
         where: MessageFilter = EVERYTHING,

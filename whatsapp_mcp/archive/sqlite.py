@@ -167,6 +167,10 @@ class SqliteArchive(SqliteReadingArchive):
             [ChatFact(chat, now, archived=archived, pinned=pinned, muted_until=muted, looked_up=True)]
         )
 
+    async def record_timer(self, chat: str, seconds: int) -> None:
+        """See `Archive.record_timer`."""
+        await self._apply([ChatFact(chat, int(time.time()), expires_in=seconds, looked_up=True)])
+
     async def record_read(self, chat: str, up_to: MessageKey) -> None:
         """See `Archive.record_read`."""
         await self._writer.run(reports.record_read, chat, up_to)

@@ -4,8 +4,9 @@ Whatever is a message of its own carries a `messageSecret`, as it does in WhatsA
 with it what they say about the message, and the client library keeps it together with the message's id
 (`traces.py`). So does a pin, for the latter. What is posted in a channel is public and has none.
 
-A plain text goes as `conversation`; one that answers or mentions somebody, or shows the page of a link, as
-`extendedTextMessage`, as WhatsApp's own apps do. What changes another message names it by its key.
+A plain text goes as `conversation`; one that answers or mentions somebody, shows the page of a link or is to
+disappear, as `extendedTextMessage`, as WhatsApp's own apps do. What changes another message names it by its
+key.
 """
 
 from __future__ import annotations
@@ -70,6 +71,8 @@ async def compose(
         WhatsAppError: A file could not be uploaded, a vote not be encrypted.
     """
     message = await _message(request, archive, addresses, call)
+    if request.content.kind not in ADDON_KINDS:
+        let_disappear(message, await archive.expires_in(request.chat))
     secret = None
     if request.content.kind not in _WITHOUT_SECRET and not Jid.parse(request.chat).is_channel:
         secret = secrets.token_bytes(_SECRET_BYTES)
@@ -160,6 +163,18 @@ def quote(message: E2E.Message, quoted: Message) -> None:
     context.stanzaID = quoted.message_id
     context.participant = quoted.sender
     context.quotedMessage.conversation = quoted.text
+
+
+def let_disappear(message: E2E.Message, seconds: int) -> None:
+    """Let a message disappear after so many seconds, as the others of its chat; 0: never."""
+    if not seconds:
+        return
+    if message.conversation:
+        message.extendedTextMessage.text = message.conversation
+        message.ClearField("conversation")
+    for field, body in message.ListFields():
+        if field.message_type is not None and "contextInfo" in field.message_type.fields_by_name:
+            body.contextInfo.expiration = seconds
 
 
 def key_of(message: Message) -> Common.MessageKey:

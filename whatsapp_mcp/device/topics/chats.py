@@ -29,6 +29,7 @@ class Chats(Topic):
     async def set_timer(self, chat: str, seconds: int) -> None:
         """See `ChatOperations.set_timer`."""
         await self.call("set_disappearing_timer", {"chat": chat, "seconds": seconds})
+        await self._archive.record_timer(chat, seconds)
 
     async def forget_chat(self, chat: str) -> int:
         """See `ChatOperations.forget_chat`."""
