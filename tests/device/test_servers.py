@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -273,6 +274,34 @@ async def test_a_host_whose_lock_was_taken_away_leaves_the_account_to_another(
                 await anyio.sleep(0.02)
         assert HostLock(folder.host_lock).holder() == status.hosted_by
         assert len(wa.me.companions) == 1
+
+
+@pytest.mark.parametrize("taken", ["account folder", "archive.db"])
+async def test_what_is_taken_away_from_under_a_host_is_begun_anew(
+    wa: WhatsApp, server: Open, tmp_path: Path, taken: str
+) -> None:
+    folder = Settings(home=home_of(tmp_path)).account_folder()
+    ann = wa.person("Ann")
+    async with linked(wa, server) as (devices, archive), server() as (others, theirs):
+        await ann.says("before")
+        with anyio.fail_after(10):
+            while not (await theirs.chats()).items:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        if taken == "archive.db":
+            folder.archive_db.unlink()
+        else:
+            shutil.rmtree(folder.path)
+        with anyio.fail_after(TAKEOVER):
+            while (await theirs.chats()).items or not folder.archive_db.exists():  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        if taken == "account folder":
+            await link(wa, others)
+        await until(devices, ConnectionState.ONLINE)
+        await ann.says("after")
+        with anyio.fail_after(10):
+            for each in (archive, theirs):
+                while not (await each.search("after")).items:  # noqa: ASYNC110
+                    await anyio.sleep(0.02)
 
 
 async def test_a_host_that_cannot_be_reached_is_named(

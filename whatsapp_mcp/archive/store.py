@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -88,13 +88,25 @@ def transaction(db: sqlite3.Connection) -> Generator[None]:
         raise
 
 
+_File = tuple[int, int]
+"""What tells a file from another of its name."""
+
+
+def _file_at(path: Path) -> _File | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class Readers:
     """A few kept connections for reading; each call takes one for its length."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._slots = anyio.CapacityLimiter(_READERS)
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[tuple[sqlite3.Connection, _File]] = []
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """Run `call(connection, *args)` in a worker thread.
@@ -135,7 +147,7 @@ class Readers:
             raise
 
     def _within(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
-        db, keep = self._take()
+        db, file = self._take()
         limit = time.monotonic() + seconds
         db.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_CHECKS)
         try:
@@ -145,21 +157,27 @@ class Readers:
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            if keep:
-                self._idle.append(db)
+            if file is not None:
+                self._idle.append((db, file))
             else:
                 db.close()
 
-    def _take(self) -> tuple[sqlite3.Connection, bool]:
-        try:
-            return self._idle.pop(), True
-        except IndexError:
-            return connect_reader(self._path)
+    def _take(self) -> tuple[sqlite3.Connection, _File | None]:
+        """A connection, and the file that it is open on; none when it is not worth keeping."""
+        now = _file_at(self._path)
+        while self._idle:
+            with suppress(IndexError):
+                db, file = self._idle.pop()
+                if file == now:
+                    return db, file
+                db.close()  # deleted or put aside meanwhile
+        db, keep = connect_reader(self._path)
+        return db, now if keep else None
 
     def close(self) -> None:
         """Close the idle connections."""
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop()[0].close()
 
 
 class Writer:

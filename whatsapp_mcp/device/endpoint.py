@@ -19,6 +19,7 @@ import anyio
 from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup
 
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.lock import identity
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
 
@@ -66,13 +67,13 @@ class _Address:
     def is_found(self, folder: AccountFolder) -> bool:
         """Whether others still find it."""
         try:
-            return self.identity is not None and self.identity == _identity(_place(folder))
+            return self.identity is not None and self.identity == identity(_place(folder))
         except WhatsAppError:
             return False
 
     def remove(self) -> None:
         """Take it away, unless it has become another host's."""
-        if _identity(self.place) == self.identity:
+        if identity(self.place) == self.identity:
             self.place.unlink(missing_ok=True)
 
 
@@ -114,15 +115,7 @@ async def _listen(folder: AccountFolder, secret: str) -> _Address:
         listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
         port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
         _write_private(place, {"port": port, "secret": secret})
-    return _Address(place, listener, _identity(place))
-
-
-def _identity(place: Path) -> tuple[int, int] | None:
-    try:
-        found = place.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    return _Address(place, listener, identity(place))
 
 
 async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:

@@ -26,7 +26,7 @@ from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.keys import StoredDevice, stored_device
 from whatsapp_mcp.device.local import LocalDevice
-from whatsapp_mcp.device.lock import HostLock
+from whatsapp_mcp.device.lock import HostLock, Unmoved
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice, as_device
@@ -85,6 +85,7 @@ class Host:
         while True:
             await anyio.sleep(pause * (0.5 + self._chance()))
             try:
+                self._folder.create()
                 pause = await self._host() if self._lock.acquire() else await self._attach()
             except (WhatsAppError, sqlite3.Error, OSError) as error:
                 logger.exception("the link cannot be hosted")
@@ -110,10 +111,11 @@ class Host:
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
                 await self._devices.replace(lambda _: self._open_local(archive, tasks, owner))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
+                files = Unmoved(self._folder.archive_db, self._folder.inbox_db)
                 async with endpoint.listening(self._folder, self._serve):
-                    while not self._lock.lost:  # noqa: ASYNC110  nothing tells of it
+                    while not self._lock.lost and files.missing() is None:  # noqa: ASYNC110  nothing tells
                         await anyio.sleep(_LOOK_AT_LOCK)
-                    logger.warning("the account's lock was taken away: hosting ends")
+                    logger.warning("the account's lock or database was taken away: hosting ends")
         finally:
             self._lock.release()
         return _RETRY

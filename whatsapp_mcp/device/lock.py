@@ -19,6 +19,32 @@ _LOCKED_BYTE: Final = 1 << 20
 logger = logging.getLogger(__name__)
 
 
+def identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another of its name; None when there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+class Unmoved:
+    """Files that a host has open: what is written to a deleted one is lost."""
+
+    def __init__(self, *paths: Path) -> None:
+        self._paths = paths
+        self._known: dict[Path, tuple[int, int]] = {}
+
+    def missing(self) -> Path | None:
+        """A file that has been deleted or replaced since it was there at an earlier look."""
+        for path in self._paths:
+            now = identity(path)
+            known = self._known.setdefault(path, now) if now else self._known.get(path)
+            if now != known:
+                return path
+        return None
+
+
 class HostLock:
     """`host.lock`: locked while this process hosts; the file holds the holder's process id."""
 
