@@ -48,7 +48,7 @@ class _Dump:
             ("contacts", "id, pn, lid, saved_name, business_name, push_name"),
             (
                 "chats",
-                """id, kind, contact_id, name, topic, last_id, read_id, unread, marked_unread, archived,
+                """id, kind, contact_id, name, last_id, read_id, unread, marked_unread, archived,
                 pinned, muted_until, expires_in, complete""",
             ),
             ("members", "chat_id, contact_id, role"),

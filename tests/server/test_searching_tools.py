@@ -245,9 +245,9 @@ async def test_the_groups_in_common_are_those_that_both_are_in(client: Client, a
     choir, left = "120363000000000002@g.us", "120363000000000003@g.us"
     await archive.record_groups(
         [
-            GroupUpdate(CLUB, "Boat club", "", people(ME, BOB, ANN_MAY)),
-            GroupUpdate(choir, "Choir", "", people(ME, BOB)),
-            GroupUpdate(left, "Once ours", "", people(BOB, ANN_MAY)),
+            GroupUpdate(CLUB, "Boat club", people(ME, BOB, ANN_MAY)),
+            GroupUpdate(choir, "Choir", people(ME, BOB)),
+            GroupUpdate(left, "Once ours", people(BOB, ANN_MAY)),
         ]
     )
     text, data = await answer(client, "get_contact", contact="Bob")

@@ -277,7 +277,6 @@ class ChatFact:
     jid: str
     at: int = 0
     name: str | None = None
-    topic: str | None = None
     archived: bool | None = None
     pinned: bool | None = None
     muted_until: int | None = None

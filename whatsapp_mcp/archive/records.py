@@ -275,7 +275,6 @@ class GroupUpdate:
 
     jid: str
     name: str
-    topic: str = ""
     participants: tuple[tuple[str, str | None, bool, bool], ...] = ()
 
 

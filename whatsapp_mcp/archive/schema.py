@@ -88,6 +88,8 @@ CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
 ALTER TABLE reactions ADD COLUMN via INTEGER;
 ALTER TABLE votes ADD COLUMN via INTEGER;
 ALTER TABLE members ADD COLUMN via INTEGER;
+DELETE FROM chat_words WHERE field = 'topic';
+ALTER TABLE chats DROP COLUMN topic;
 """,
 }
 """SQL that leads from the version before to the version that is the key."""

@@ -141,8 +141,7 @@ class SqliteArchive(SqliteReadingArchive):
         facts: list[Fact] = []
         now = int(time.time())
         for group in groups:
-            name, topic = group.name or None, group.topic or None
-            facts.append(ChatFact(group.jid, now, name=name, topic=topic, looked_up=True))
+            facts.append(ChatFact(group.jid, now, name=group.name or None, looked_up=True))
             members: list[tuple[str, int | None]] = []
             for jid, other, admin, superadmin in group.participants:
                 if other:

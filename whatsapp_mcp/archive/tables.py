@@ -79,7 +79,6 @@ CREATE TABLE chats (
     contact_id INTEGER UNIQUE,                  -- direct: with whom
     name TEXT,                                  -- not direct: its name (a direct chat has its contact's)
     name_norm TEXT NOT NULL DEFAULT '',         -- `name` folded, for finding
-    topic TEXT,                                 -- a group's or channel's description
     last_id INTEGER NOT NULL DEFAULT 0,         -- newest message (derived); its time orders the list of chats
     read_id INTEGER NOT NULL DEFAULT 0,         -- newest message that was read on any device of the owner
     unread INTEGER NOT NULL DEFAULT 0,          -- incoming messages after `read_id`, 999 at most (derived)

@@ -30,7 +30,7 @@ from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.models import MessageKind
 
-_FIELDS = ("name", "topic", "archived", "pinned", "muted_until", "marked_unread", "expires_in")
+_FIELDS = ("name", "archived", "pinned", "muted_until", "marked_unread", "expires_in")
 _SHOWN = {NameKind.SAVED: "saved_name", NameKind.BUSINESS: "business_name", NameKind.PUSH: "push_name"}
 
 

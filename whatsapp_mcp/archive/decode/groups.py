@@ -24,13 +24,11 @@ def joined_group(event: Any, received_at: int) -> list[Fact]:
 
 
 def group(info: Any, at: int) -> list[Fact]:
-    """A `neonize.GroupInfo`: name, topic and participants, as they are at a time."""
+    """A `neonize.GroupInfo`: name and participants, as they are at a time."""
     chat = jid(info.JID)
     if chat is None:
         return []
-    facts: list[Fact] = [
-        ChatFact(chat, at, name=info.GroupName.Name or None, topic=info.GroupTopic.Topic or None)
-    ]
+    facts: list[Fact] = [ChatFact(chat, at, name=info.GroupName.Name or None)]
     members: list[tuple[str, int | None]] = []
     for person in info.Participants:
         addresses = [jid(person.JID), jid(person.PhoneNumber), jid(person.LID)]
@@ -55,7 +53,6 @@ def group_info(event: Any, received_at: int) -> list[Fact]:
         facts.append(ChatFact(chat, at, name=event.Name.Name))
         said.append((f"changed the group's name to {event.Name.Name}", []))
     if event.HasField("Topic"):
-        facts.append(ChatFact(chat, at, topic=event.Topic.Topic))
         said.append(("changed the group's description", []))
     if event.HasField("Ephemeral"):
         expires_in = event.Ephemeral.DisappearingTimer if event.Ephemeral.IsEphemeral else 0
@@ -91,7 +88,7 @@ def newsletter_join(event: Any, received_at: int) -> list[Fact]:
     if chat is None:
         return []
     meta = channel.ThreadMeta
-    return [ChatFact(chat, received_at, name=meta.Name.Text or None, topic=meta.Description.Text or None)]
+    return [ChatFact(chat, received_at, name=meta.Name.Text or None)]
 
 
 def newsletter_leave(event: Any, received_at: int) -> list[Fact]:

@@ -78,7 +78,7 @@ def _conversation(value: Any, received_at: int) -> list[Fact]:
         elif value.displayName:
             facts.append(NameFact(chat, push_name=value.displayName))
     else:
-        facts.append(ChatFact(chat, received_at, name=value.name or None, topic=value.description or None))
+        facts.append(ChatFact(chat, received_at, name=value.name or None))
     facts.append(_settings(value, chat, received_at))
     if value.participant:
         members = [(person, entry.rank) for entry in value.participant if (person := bare(entry.userJID))]

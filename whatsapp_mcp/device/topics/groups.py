@@ -247,4 +247,4 @@ def group_update(group: Group) -> GroupUpdate:
     from whatsapp_mcp.archive import GroupUpdate
 
     people = tuple((each.jid, each.other, each.admin, each.superadmin) for each in group.participants)
-    return GroupUpdate(group.jid, group.name, group.topic, people)
+    return GroupUpdate(group.jid, group.name, people)
