@@ -51,6 +51,11 @@ ROWS = (
     ("cut between send and ack", "wa.cut_before_ack()", "simulator/test_faults.py::cut_before_its_ack"),
     ("ack with an error", "wa.ack_error(479)", "simulator/test_faults.py::refused_message"),
     ("query never answered", 'wa.ignore_queries("w:g2")', "simulator/test_faults.py::never_answered"),
+    (
+        "query refused",
+        'wa.refuse_queries(406, "encrypt")',
+        "device/test_faults.py::whatsapp_gives_no_keys",
+    ),
     ("media gone", "wa.media.expire(message, 410)", "simulator/test_media.py::expired_file"),
     ("media throttled", "wa.media_status(429)", "simulator/test_media.py::throttling"),
     ("media corrupted", "wa.corrupt_media()", "simulator/test_media.py::corrupted_file"),

@@ -13,6 +13,7 @@ from whatsapp_mcp.simulator import (
     presence,
     profiles,
     queries,
+    receipts,
     usync,
 )
 from whatsapp_mcp.simulator.binary import Node
@@ -108,7 +109,7 @@ def _stanza(companion: Companion, node: Node) -> None:
         case "message":
             messages.accept(companion, node)
         case "receipt":
-            messages.accept_receipt(companion, node)
+            receipts.accept(companion, node)
         case "ack":
             kept_by_type = node.get("class") in ("receipt", "notification")
             companion.settle(node.get("class"), node.get("id"), node.get("type") if kept_by_type else "")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from typing_extensions import Unpack
 
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import calls, kinds, messages, pictures, presence
+from whatsapp_mcp.simulator import calls, kinds, messages, pictures, presence, receipts
 from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.business import Business, Profile
@@ -133,7 +133,7 @@ class Person(Party):
         Raises:
             KeyError: There is none with that id.
         """
-        messages.tell_author(self, self.got(message_id), "")
+        receipts.tell_author(self, self.got(message_id), "")
 
     async def reads(self, message_id: str) -> None:
         """Tell whoever sent a message of the inbox that it was read.
@@ -141,4 +141,4 @@ class Person(Party):
         Raises:
             KeyError: There is none with that id.
         """
-        messages.tell_author(self, self.got(message_id), "read")
+        receipts.tell_author(self, self.got(message_id), "read")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import devices, messages, pairing, peer_requests
+from whatsapp_mcp.simulator import devices, messages, pairing, peer_requests, receipts
 from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.history import History
@@ -108,7 +108,7 @@ class Phone(Party):
         Raises:
             KeyError: There is none with that id.
         """
-        messages.read_on_phone(self, self.got(message_id))
+        receipts.read_on_phone(self, self.got(message_id))
 
     async def says(
         self,

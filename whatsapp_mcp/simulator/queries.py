@@ -96,7 +96,7 @@ def answer(companion: Companion, iq: Node, handlers: Table) -> None:
         outcome, content = "error", [Node("error", {"code": error.code, "text": error.text})]
     attrs = {"from": iq.jid("to") or SERVER, "id": iq.get("id"), "type": outcome}
     connection.send(Node("iq", attrs, list(content) or None))
-    if key == ("passive", "set", "active"):
+    if outcome == "result" and key == ("passive", "set", "active"):
         companion.activate()
 
 
