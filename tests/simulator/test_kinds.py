@@ -81,15 +81,27 @@ async def test_each_kind_arrives_as_it_was_sent(wa: WhatsApp, client: NeonizeCli
     for kind, message in _EVERY_KIND.items():
         for to in (None, group):
             event = await _arrived(client, await ann.says(message, to))
-            unwrapped = message
-            for wrapper in ("viewOnceMessageV2", "ephemeralMessage"):
-                if message.HasField(wrapper):  # type: ignore[arg-type]
-                    unwrapped = getattr(message, wrapper).message
             assert event.IsViewOnceV2 == (kind == "view once")
             assert event.IsEphemeral == (kind == "disappearing")
-            assert event.Message == unwrapped, kind
+            assert event.Message == envelope.unwrapped(message), kind
             assert event.Info.Edit == _EDITS.get(kind, ""), kind
             assert event.Info.MessageSource.IsGroup == (to is group)
+
+
+async def test_each_kind_that_the_phone_itself_sends_comes_as_a_copy(
+    wa: WhatsApp, client: NeonizeClient
+) -> None:
+    ann = wa.person("Ann")
+    group = wa.group("Boat", [ann])
+    await wa.me.says(group, "hands over the sender key")
+    await client.message("hands over the sender key")
+    for kind, message in _EVERY_KIND.items():
+        for to in (ann, group):
+            event = await _arrived(client, await wa.me.says(to, message))
+            assert event.Message == envelope.unwrapped(message), kind
+            assert event.Info.Edit == _EDITS.get(kind, ""), kind
+            source = event.Info.MessageSource
+            assert (source.IsFromMe, source.Chat.User) == (True, to.jid.user)
 
 
 async def test_each_kind_that_the_client_sends_is_decrypted_as_it_was_sent(

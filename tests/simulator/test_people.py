@@ -163,6 +163,7 @@ async def test_a_number_change_keeps_the_chat(wa: WhatsApp, client: NeonizeClien
     assert (await ann.receives()).text == "got it"
 
 
+@pytest.mark.usefixtures("available")
 async def test_a_chat_begins_by_number_and_goes_on_by_lid(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
     ann.addressing = "pn"
@@ -170,6 +171,15 @@ async def test_a_chat_begins_by_number_and_goes_on_by_lid(wa: WhatsApp, client: 
     event = await client.message("by number")
     assert event.Info.MessageSource.Sender.User == ann.pn.user
     assert event.Info.MessageSource.SenderAlt.User == ann.lid.user
+    sent = await client.call(f"client.send_message(jid('{ann.pn.user}'), 'to the number')")
+    await ann.reads((await ann.receives()).id)
+    receipt = await client.wait("Receipt", lambda event: sent.ID in event.MessageIDs)
+    assert receipt.MessageSource.Chat.User == ann.pn.user
+    ann.shows("composing")
+    assert (await client.wait("ChatPresence")).MessageSource.Chat.User == ann.pn.user
+    call = ann.calls()
+    assert (await client.wait("CallOffer")).basicCallMeta.callCreator.User == ann.pn.user
+    ann.hangs_up(call)
     ann.addressing = "lid"
     await ann.says("by LID")
     event = await client.message("by LID")

@@ -17,19 +17,19 @@ def offer(caller: Party, to: Phone, call_id: str, *, video: bool) -> None:
     media = [Node("audio", {"enc": "opus", "rate": 16000})]
     if video:
         media.append(Node("video", {"dec": "H264", "enc": "h.264"}))
-    _tell(caller, to, Node("offer", {"call-id": call_id, "call-creator": caller.lid}, media))
+    _tell(caller, to, Node("offer", {"call-id": call_id, "call-creator": caller.address}, media))
 
 
 def terminate(caller: Party, to: Phone, call_id: str, reason: str) -> None:
     """End a call; `reason` is such as `timeout`, `rejected_elsewhere` or empty."""
-    attrs = {"call-id": call_id, "call-creator": caller.lid, "reason": reason or None}
+    attrs = {"call-id": call_id, "call-creator": caller.address, "reason": reason or None}
     _tell(caller, to, Node("terminate", attrs))
 
 
 def _tell(caller: Party, to: Phone, body: Node) -> None:
     network = caller.network
     attrs = {
-        "from": caller.lid,
+        "from": caller.address,
         "id": network.new_id(),
         "t": network.timestamp(),
         "platform": "android",

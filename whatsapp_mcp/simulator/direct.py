@@ -38,7 +38,7 @@ def encrypted(sender: Party, companion: Companion, to: Party, outgoing: Outgoing
     stanza, media = stanza_type(outgoing.message)
     by_pn = sender.addressing == "pn" and not own
     attrs = {
-        "from": sender.pn if by_pn else sender.lid,
+        "from": sender.lid if own else sender.address,
         "sender_lid": sender.lid if by_pn else None,
         "sender_pn": None if own or by_pn else sender.pn,
         "recipient": to.jid if own else None,

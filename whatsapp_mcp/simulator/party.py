@@ -103,6 +103,11 @@ class Party:
         return self.lid
 
     @property
+    def address(self) -> Jid:
+        """How stanzas name it as their sender in direct chats: see `addressing`."""
+        return self.pn if self.addressing == "pn" else self.lid
+
+    @property
     def number(self) -> str:
         """The number with its `+`."""
         return f"+{self.pn.user}"

@@ -34,7 +34,7 @@ def _chatstate(attrs: dict[str, Value], state: State) -> Node:
 
 def show(party: Party, to: Sequence[Party], state: State, group: Group | None = None) -> None:
     """Let `party` be seen typing, recording or stopping by everybody's companions."""
-    attrs: dict[str, Value] = {"from": party.lid}
+    attrs: dict[str, Value] = {"from": party.address}
     if group is not None:
         attrs = {"from": group.jid, "participant": group.address(party)}
     for each in to:

@@ -81,7 +81,7 @@ def _acknowledge(companion: Companion, node: Node) -> None:
 def _receipt(sender: Party, message_id: str, kind: str, to: Party, group: Group | None) -> None:
     """Tell every companion of `to` what became of its message; no kind means delivered."""
     attrs = {
-        "from": group.jid if group else sender.lid,
+        "from": group.jid if group else sender.address,
         "participant": group.address(sender) if group else None,
         "id": message_id,
         "type": kind or None,
