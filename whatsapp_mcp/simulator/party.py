@@ -61,6 +61,7 @@ class Party:
     """A number, its hidden address and its phone's Signal keys. Keys are made when first needed.
 
     Attributes:
+        addressing: Whether its direct chats go by LID, or by number as they did before there were LIDs.
         inbox: Every message it got.
         receipts: What became of the messages it sent.
         activities: Who was seen typing in its chats.
