@@ -138,7 +138,12 @@ def export_messages(
 def import_messages(
     source: Annotated[
         Path,
-        typer.Argument(metavar="FILE", help="A chat exported by WhatsApp (zip or txt), or a messages.db."),
+        typer.Argument(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="A chat exported by WhatsApp (zip or txt), or a messages.db.",
+        ),
     ],
     chat: Chat = None,
     me: Annotated[
