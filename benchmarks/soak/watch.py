@@ -17,7 +17,7 @@ SETTLED: Final = 3
 """Looks at a process before its start-up is over and it counts."""
 JUDGED_FROM: Final = 120.0
 """Seconds that a process must have been seen for before its growth is judged."""
-_MARGINS: Final = {"memory": 4.0, "threads": 2, "files": 2, "sockets": 2}
+_MARGINS: Final = {"memory": 4.0, "threads": 4, "files": 2, "sockets": 2}
 """By how much what a process holds differs from one quarter to another without growing; memory in MB."""
 _NOISE: Final = 0.05
 """The same, as a part of what it holds."""
