@@ -31,7 +31,7 @@ def test_what_fills_at_first_and_what_goes_up_and_down_has_not_grown() -> None:
     assert life(*filling).grown == "nothing"
 
 
-@pytest.mark.parametrize(("what", "step"), [("memory", 3.0), ("threads", 1), ("files", 1), ("sockets", 1)])
+@pytest.mark.parametrize(("what", "step"), [("memory", 3.0), ("threads", 2), ("files", 1), ("sockets", 1)])
 def test_what_grows_without_end_is_named(what: str, step: float) -> None:
     growing = [replace(AT_REST, **{what: getattr(AT_REST, what) + step * turn}) for turn in range(8)]
     assert (life(*growing).grown or "").startswith(f"{what} ")
