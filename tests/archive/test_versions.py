@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, MessageFilter
 from whatsapp_mcp.archive.votes import secret_key
-from whatsapp_mcp.models import Message, PollOption, Reaction, SendRequest, TextContent
+from whatsapp_mcp.models import Message, MessageKind, PollOption, Reaction, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -160,6 +160,16 @@ async def test_votes_sealed_under_the_hidden_addresses_are_opened(archive: Archi
         )
     )
     assert (await archive.message("P1")).poll[0].voters == ("+15550000002",)
+
+
+@pytest.mark.parametrize("hidden_first", [False, True])
+async def test_a_vote_is_opened_by_any_copy_of_its_poll(archive: Archive, hidden_first: bool) -> None:
+    """While it is not known that both copies are of one person."""
+    copies = [poll(sender=ANA), poll(sender=ev.ANA_LID)]
+    sealed = vote("Pizza", voter=BOB, author=ANA, at=NOON + 1)
+    await archive.ingest(journal([*(copies[::-1] if hidden_first else copies), sealed]))
+    found = (await archive.messages(MessageFilter(kinds=(MessageKind.POLL,)))).items
+    assert [message.poll[0].voters for message in found] == [("+15550000002",)] * 2
 
 
 async def test_a_vote_that_is_forged_stays_sealed(archive: Archive) -> None:

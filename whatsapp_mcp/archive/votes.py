@@ -8,7 +8,6 @@ id + NUL + voter"; both jids may stand in either form (whatsmeow, `msgsecret.go`
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from itertools import product
 
@@ -53,14 +52,15 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     ).fetchall()
     if not sealed:
         return True
-    row = db.execute(
-        "SELECT sender_id, details FROM messages WHERE chat_id = ? AND wa_id = ? AND kind = ?",
+    copies = db.execute(
+        """SELECT sender_id, details ->> 'secret' FROM messages
+        WHERE chat_id = ? AND wa_id = ? AND kind = ? AND details IS NOT NULL""",
         (chat, poll, POLL),
-    ).fetchone()
-    secret = json.loads(row[1]).get("secret") if row and row[1] else None
+    ).fetchall()
+    secret = next((secret for _, secret in copies if secret), None)
     if secret is None:
         return False
-    authors = addresses(db, row[0])
+    authors = [jid for sender, _ in copies for jid in addresses(db, sender)]
     done = True
     for voter, payload, iv, voter_jid in sealed:
         told: list[str] = [voter_jid] if voter_jid else []
