@@ -60,7 +60,9 @@ def _ended(error: str, generation: int) -> state.ClientEvent:
         return state.Refused(
             generation, "WhatsApp refused the login with a code unknown to the client library."
         )
-    return state.Ended(generation, error or "The client library stopped.")
+    if error.startswith("failed to dial"):
+        error = f"WhatsApp cannot be reached: {error.rpartition('request: ')[2]}"
+    return state.Ended(generation, f"{error.rstrip('.') or 'The client library stopped'}.")
 
 
 def _state(code: int, payload: bytes, generation: int) -> state.ClientEvent | None:
