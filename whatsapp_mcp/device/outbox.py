@@ -16,17 +16,16 @@ import sqlite3
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import anyio
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import CALL_KEY, Archive, OutboxEntry
-from whatsapp_mcp.device.callers import Callers
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.compose import Composed
-from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.device.outcomes import Outcomes
 from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import (
     Busy,
@@ -52,8 +51,6 @@ _LINES: Final = 8
 """Chats that are served at once."""
 _LOOK_AGAIN: Final = 15.0
 _RETRY_PAUSE: Final = 1.0
-_KEEP_ATTEMPTS: Final = 8
-"""Then it is left to the outbox's next start, which calls it unknown."""
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +62,6 @@ _RETURNS: Final = 5
 """How often a send is tried again because the client ended."""
 _MAYBE_MADE: Final = "A client ended before WhatsApp answered, so it may have been made already."
 _POISON: Final = "The client ended each time that this was handed to it."
-_FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so that none of them got the message."
 _ENDED: Final = "The server ended between handing over and the answer."
 
 Compose = Callable[[SendRequest], Awaitable[Composed]]
@@ -109,11 +105,15 @@ class Outbox:
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._lines: set[str] = set()
         self._handed_over: set[int] = set()
-        self._returns: Counter[int] = Counter()
+        self._ended: Counter[int] = Counter()
         self._preparing: dict[int, str] = {}
         self._slots = anyio.Semaphore(_LINES)
-        self._callers = Callers()
-        self.last_sent_at: datetime | None = None
+        self._outcomes = Outcomes(archive, clock, traces)
+
+    @property
+    def last_sent_at(self) -> datetime | None:
+        """When WhatsApp last took a send."""
+        return self._outcomes.last_sent_at
 
     async def send(
         self, request: SendRequest, *, has_ended: Callable[[], bool] = lambda: False
@@ -134,7 +134,7 @@ class Outbox:
             ) from error
         if _is_settled(entry):
             return entry.result
-        with self._callers.waiting(entry.send_id) as caller:
+        with self._outcomes.callers.waiting(entry.send_id) as caller:
             self._wake.set()
             try:
                 await within(self._clock, max(0.0, request.wait), lambda: _wait(caller.settled))
@@ -174,7 +174,7 @@ class Outbox:
 
     async def recover(self) -> None:
         """What the last host had handed over without an answer is unknown from now on."""
-        self.last_sent_at = await self._archive.outbox_last_sent()
+        self._outcomes.last_sent_at = await self._archive.outbox_last_sent()
         for entry in await self._archive.outbox_unsettled():
             if entry.status is SendStatus.SENDING:
                 await self._archive.outbox_unknown(entry.send_id, entry.reason or _ENDED)
@@ -212,11 +212,9 @@ class Outbox:
 
     async def _give_up(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         try:
-            ended = await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
+            await self._outcomes.withdrawn(entry, error)
         except InvalidArgument:
             logger.info("send %d went on its way at the last moment", entry.send_id)
-        else:
-            self._settle_ended(ended, error)
 
     async def _serve(self, chat: str, tasks: TaskGroup) -> None:
         """Hand over what is queued for one chat, in order."""
@@ -254,7 +252,7 @@ class Outbox:
                     await self._look_for(entry, entry.handed_to or "")
                 except InvalidArgument:
                     logger.info("send %d was settled while it was looked for", entry.send_id)
-                    self._settle(entry.send_id)
+                    self._outcomes.callers.settle(entry.send_id)
                 except sqlite3.Error as error:
                     logger.warning("what became of send %d cannot be looked up: %s", entry.send_id, error)
 
@@ -273,7 +271,7 @@ class Outbox:
             await self._take_back(entry, _MAYBE_MADE)
         else:
             await self._note_unknown(entry, found, traceable=False)
-            self._settle(entry.send_id)
+            self._outcomes.callers.settle(entry.send_id)
 
     async def _note_unknown(self, entry: OutboxEntry, found: str | None, *, traceable: bool = True) -> None:
         reason, handed_to = entry.reason or _ENDED, entry.handed_to
@@ -286,13 +284,12 @@ class Outbox:
 
     async def _take_back(self, entry: OutboxEntry, reason: str | None = None) -> None:
         """It has not gone out, or may once more: it is next, unless it ends every client it is given to."""
-        self._returns[entry.send_id] += 1
-        if self._returns[entry.send_id] > _RETURNS and reason is not None:
-            await self._archive.outbox_unknown(entry.send_id, _POISON, traceable=False)
-            self._settle(entry.send_id)
-            return
-        if self._returns[entry.send_id] > _RETURNS:
-            await self._fail(entry, Rejected(f"{_POISON} It was not sent."))
+        if self._has_ended_too_many(entry.send_id):
+            if reason is None:
+                await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
+            else:
+                await self._archive.outbox_unknown(entry.send_id, _POISON, traceable=False)
+                self._outcomes.callers.settle(entry.send_id)
             return
         logger.info("send %d had not gone out", entry.send_id)
         await self._archive.outbox_queued(entry.send_id, reason, handed_to=entry.handed_to)
@@ -309,13 +306,13 @@ class Outbox:
             logger.info("send %d was withdrawn", entry.send_id)
             return
         except WhatsAppError as error:
-            await self._fail(entry, error)
+            await self._outcomes.refused(entry, error)
             return
         kept = anyio.Event()
         tasks.start_soon(self._hand_over_and_keep, entry, composed, handed_to, kept)
         if await within(self._clock, SEND_DEADLINE, lambda: _wait(kept)) is None:
             await self._unanswered(entry.request.chat)
-            await self._keep_unknown(entry, composed.secret, "WhatsApp has not answered yet.")
+            await self._outcomes.unanswered(entry, composed.secret, "WhatsApp has not answered yet.")
 
     async def _prepared(self, entry: OutboxEntry) -> Composed | None:
         """The message, once the client has done for it what it needs; None when it cannot go out now.
@@ -323,22 +320,29 @@ class Outbox:
         As when it is handed over, a send that ends client after client is given up.
         """
         send_id, client = entry.send_id, self._traces.here()
-        if self._preparing.get(send_id, client) != client:
-            self._returns[send_id] += 1
-        if self._returns[send_id] > _RETURNS:
-            await self._fail(entry, Rejected(f"{_POISON} It was not sent."))
+        if self._preparing.get(send_id, client) != client and self._has_ended_too_many(send_id):
+            await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
             return None
         self._preparing[send_id] = client
+        composed = None
         try:
             composed = await self._compose(entry.request)
         except (NotConnected, Busy):
             await self._clock.sleep(_RETRY_PAUSE)
             return None
         except WhatsAppError as error:
-            await self._fail(entry, error)
-            return None
+            await self._outcomes.refused(entry, error)
         del self._preparing[send_id]
         return composed
+
+    def _has_ended_too_many(self, send_id: int) -> bool:
+        """Count one more client that ended over a send; whether it shall get no other."""
+        self._ended[send_id] += 1
+        if self._ended[send_id] <= _RETURNS:
+            return False
+        del self._ended[send_id]  # a key that is used again begins anew
+        self._preparing.pop(send_id, None)
+        return True
 
     async def _hand_over_and_keep(
         self, entry: OutboxEntry, composed: Composed, handed_to: str, kept: anyio.Event
@@ -354,75 +358,26 @@ class Outbox:
             # The client ended: the next look at what it has noted decides.
             await self._archive.outbox_unknown(send_id, entry.reason or error.message)
         except (SendUnknown, DeadlineExceeded) as error:
-            await self._keep_unknown(entry, composed.secret, error.message)
+            await self._outcomes.unanswered(entry, composed.secret, error.message)
         except NotConnected:
             await self._archive.outbox_queued(send_id, entry.reason)
             await self._clock.sleep(_RETRY_PAUSE)
         except WhatsAppError as error:
-            await self._fail(entry, error)
+            await self._outcomes.refused(entry, error)
         except BaseException:
             with anyio.CancelScope(shield=True):
                 await self._archive.outbox_unknown(send_id, entry.reason or _ENDED)
             raise
         else:
             with anyio.CancelScope(shield=True):
-                await self._keep_answer(entry, handed_to, answer, composed.message)
+                await self._outcomes.answered(entry, handed_to, answer, composed.message)
+            self._ended.pop(send_id, None)
             taken = True
         finally:
             self._handed_over.discard(send_id)
             kept.set()
             if not taken:
                 self._wake.set()
-
-    async def _keep_unknown(self, entry: OutboxEntry, secret: bytes | None, reason: str) -> None:
-        """No answer came from a client that lives: what it has noted so far is told to who waits."""
-        send_id, message_id = entry.send_id, None
-        try:
-            message_id = None if secret is None else await self._traces.message_id(secret)
-        except sqlite3.Error as error:
-            logger.warning("the id of send %d cannot be looked up: %s", send_id, error)
-        try:
-            await self._archive.outbox_unknown(send_id, entry.reason or reason, message_id=message_id)
-        except InvalidArgument:
-            logger.info("send %d was settled meanwhile", send_id)
-        else:
-            self._settle(send_id)
-
-    async def _keep_answer(
-        self, entry: OutboxEntry, handed_to: str, answer: dict[str, Any], message: bytes
-    ) -> None:
-        if await self._traces.was_not_encrypted(handed_to, entry.request.chat):
-            await self._fail(entry, Rejected(_FOR_NOBODY, "Try again later."))
-            return
-        await self._keep_sent(entry.send_id, answer, message)
-        self.last_sent_at = self._clock.now()
-        self._settle(entry.send_id)
-
-    async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> None:
-        """WhatsApp has it: write that down, however long the disk takes to have room."""
-        told = int(answer["timestamp"])
-        timestamp = datetime.fromtimestamp(told, UTC) if told > 0 else self._clock.now()
-        for attempt in range(1, _KEEP_ATTEMPTS + 1):
-            try:
-                await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)
-            except sqlite3.Error:
-                logger.exception("send %d is sent, which cannot be written down yet", send_id)
-                await self._clock.sleep(backoff(attempt, 0.5, base=0.2, cap=30.0))
-            else:
-                return
-
-    async def _fail(self, entry: OutboxEntry, error: WhatsAppError) -> None:
-        ended = await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
-        self._settle_ended(ended, error)
-
-    def _settle_ended(self, entry: OutboxEntry, error: WhatsAppError) -> None:
-        """It does not go out any more; whether it did before is unknown, if anything is."""
-        self._settle(entry.send_id, error if entry.status is SendStatus.FAILED else None)
-
-    def _settle(self, send_id: int, refusal: WhatsAppError | None = None) -> None:
-        self._returns.pop(send_id, None)
-        self._preparing.pop(send_id, None)
-        self._callers.settle(send_id, refusal)
 
 
 async def _wait(event: anyio.Event) -> bool:
