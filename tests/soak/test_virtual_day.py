@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,10 +23,9 @@ from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive, OutboxEntry, outbox, schema
 from whatsapp_mcp.device import state
 from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.client_process import Client
-from whatsapp_mcp.device.compose import compose
+from whatsapp_mcp.device.compose import Composed, message_of
 from whatsapp_mcp.device.keys import StoredDevice
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.reconnect import ReconnectLoop
@@ -244,12 +243,7 @@ class Day:
             cast("Archive", self.sends),
             self._hand_over,
             self.clock,
-            compose=partial(
-                compose,
-                archive=cast("Archive", self.sends),
-                addresses=Addresses(Path("client.db")),
-                call=self._no_call,
-            ),
+            compose=self._compose,
             online=lambda: self.loop.link.state is S.ONLINE,
             linked=lambda: self.loop.link.linked,
             traces=self.notes,
@@ -277,8 +271,10 @@ class Day:
     async def _unanswered(self, chat: str) -> None:
         self.loop.post(state.Doubtful(self.clients.generation, "No answer."))
 
-    async def _no_call(self, method: str, params: dict[str, Any]) -> Any:
-        raise AssertionError(f"{method} is not needed for a text")
+    async def _compose(self, request: SendRequest) -> Composed:
+        message, secret = message_of(request), secrets.token_bytes(32)
+        message.messageContextInfo.messageSecret = secret
+        return Composed(message.SerializeToString(), secret)
 
     async def send(self) -> None:
         """An agent sends, and waits as long as agents do."""
