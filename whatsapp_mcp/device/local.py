@@ -36,6 +36,7 @@ from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.tally import Tally
 from whatsapp_mcp.device.topics import Topics
 from whatsapp_mcp.device.traces import Traces
+from whatsapp_mcp.device.watch import watch
 from whatsapp_mcp.errors import (
     DeadlineExceeded,
     InvalidArgument,
@@ -54,8 +55,6 @@ UPLOAD_DEADLINE: Final = 180.0
 _FIRST_CODE: Final = 40.0
 _PAIR_CODE_LIFETIME: Final = 160.0
 _LOGOUT_DEADLINE: Final = 10.0
-_WATCH_INTERVAL: Final = 15.0
-_WATCH_DEADLINE: Final = 5.0
 _SETTLE: Final = 5.0
 _LOOK_AT_DISK: Final = (
     "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
@@ -138,6 +137,9 @@ class LocalDevice(Acts, Topics):
             unanswered=self._send_unanswered,
         )
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
+        self._watch = partial(
+            watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
+        )
 
     async def start(self) -> None:
         """Begin: archive what the journal holds, then connect if a phone is linked."""
@@ -248,29 +250,6 @@ class LocalDevice(Acts, Topics):
         generation = self._loop.link.generation
         event = state.Unstuck(generation) if reason is None else state.Stuck(generation, reason)
         self._loop.post(event)
-
-    async def _watch(self) -> None:
-        """Ask the client process itself, without WhatsApp: one that does not answer is of no use.
-
-        Nor is one that is no longer logged in: after some stream errors the library only waits for WhatsApp
-        to close the connection, and no event tells of it.
-        """
-        while True:
-            await self._clock.sleep(_WATCH_INTERVAL)
-            if not self._is_online():
-                continue
-            generation = self._clients.generation
-            try:
-                async with self._clients.use(_WATCH_DEADLINE) as client:
-                    await client.call("is_connected", deadline=_WATCH_DEADLINE)
-                    logged_in = await client.call("is_logged_in", deadline=_WATCH_DEADLINE)
-            except DeadlineExceeded:
-                self._loop.post(state.Doubtful(generation, "The client process does not answer."))
-            except WhatsAppError:
-                logger.debug("the client was replaced while it was watched")
-            else:
-                if not logged_in:
-                    self._loop.post(state.Disconnected(generation))
 
     # The link.
 

@@ -1,0 +1,49 @@
+"""Asking the client process itself whether it is of any use, without WhatsApp."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from whatsapp_mcp.device import state
+from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.client_process import Client
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.errors import DeadlineExceeded, WhatsAppError
+
+INTERVAL: Final = 15.0
+"""Seconds between two questions."""
+_DEADLINE: Final = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+async def watch(
+    clients: Accessor[Client],
+    clock: Clock,
+    *,
+    online: Callable[[], bool],
+    report: Callable[[state.ClientEvent], None],
+) -> None:
+    """Report a client that does not answer, or is no longer logged in, until cancelled.
+
+    After some stream errors the library only waits for WhatsApp to close the connection, and no event tells
+    of it.
+    """
+    while True:
+        await clock.sleep(INTERVAL)
+        if not online():
+            continue
+        generation = clients.generation
+        try:
+            async with clients.use(_DEADLINE) as client:
+                await client.call("is_connected", deadline=_DEADLINE)
+                logged_in = await client.call("is_logged_in", deadline=_DEADLINE)
+        except DeadlineExceeded:
+            report(state.Doubtful(generation, "The client process does not answer."))
+        except WhatsAppError:
+            logger.debug("the client was replaced while it was watched")
+        else:
+            if not logged_in:
+                report(state.Disconnected(generation))
