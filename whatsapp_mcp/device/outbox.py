@@ -197,6 +197,7 @@ class Outbox:
 
     async def _dispatch(self, tasks: TaskGroup) -> None:
         entries = await self._archive.outbox_unsettled()
+        self._keep_counts_of({entry.send_id for entry in entries})
         for entry in entries:
             if entry.status is not SendStatus.QUEUED:
                 continue
@@ -209,6 +210,12 @@ class Outbox:
             for chat in self._heads(entries).keys() - self._lines:
                 self._lines.add(chat)
                 tasks.start_soon(self._serve, chat, tasks)
+
+    def _keep_counts_of(self, unsettled: set[int]) -> None:
+        """Forget about clients that ended over sends which are settled by now, however that came."""
+        for counts in (self._ended, self._preparing):
+            for send_id in counts.keys() - unsettled:
+                del counts[send_id]
 
     async def _give_up(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         try:
@@ -332,7 +339,7 @@ class Outbox:
             return None
         except WhatsAppError as error:
             await self._outcomes.refused(entry, error)
-        del self._preparing[send_id]
+        self._preparing.pop(send_id, None)
         return composed
 
     def _has_ended_too_many(self, send_id: int) -> bool:
@@ -371,7 +378,6 @@ class Outbox:
         else:
             with anyio.CancelScope(shield=True):
                 await self._outcomes.answered(entry, handed_to, answer, composed.message)
-            self._ended.pop(send_id, None)
             taken = True
         finally:
             self._handed_over.discard(send_id)
