@@ -260,15 +260,17 @@ async def test_the_feed_tells_the_states_of_a_send(archive: Archive) -> None:
     assert told == ["1 queued", "1 sending", "1 sent"]
 
 
-async def test_a_message_sent_outside_the_outbox_is_stored_with_its_file(archive: Archive) -> None:
+async def test_a_sent_message_is_stored_with_its_file(archive: Archive) -> None:
     body = E2E.Message()
     body.imageMessage.caption = "sunset"
     body.imageMessage.mimetype = "image/jpeg"
     body.imageMessage.mediaKey = b"k" * 32
     body.imageMessage.directPath = "/v/t62"
-    stored = await archive.record_own(
-        request("sunset"), "3EB0DD", datetime.now(UTC), message=body.SerializeToString()
-    )
+    entry, _ = await archive.outbox_add(request("sunset"))
+    await archive.outbox_sending(entry.send_id)
+    sent = body.SerializeToString()
+    await archive.outbox_sent(entry.send_id, "3EB0DD", datetime.now(UTC), message=sent)
+    stored = await archive.message("3EB0DD")
     assert stored.media is not None
     assert (await archive.media_source(stored.ref)).direct_path == "/v/t62"
 

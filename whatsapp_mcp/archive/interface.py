@@ -34,7 +34,7 @@ from whatsapp_mcp.archive.records import (
     Statistics,
 )
 from whatsapp_mcp.archive.sends import Outbox
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, SendRequest
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport
 
 
 class ReadingArchive(Protocol):
@@ -287,16 +287,6 @@ class Archive(ReadingArchive, Outbox, Protocol):
 
     async def record_gap(self, since: datetime, until: datetime | None, reason: str) -> None:
         """Remember a stretch in which messages may be missing from every chat."""
-        ...
-
-    async def record_own(
-        self, request: SendRequest, message_id: str, timestamp: datetime, *, message: bytes | None = None
-    ) -> Message:
-        """Store a message that the account sent outside the outbox.
-
-        Args:
-            message: The `E2E.Message` that was sent, where the client library tells it.
-        """
         ...
 
     async def record_media_path(self, key: MessageKey, path: str) -> None:

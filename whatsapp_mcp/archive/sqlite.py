@@ -18,7 +18,6 @@ from whatsapp_mcp.archive import (
     ingest,
     outbox,
     purge,
-    queries,
     reports,
     schema,
     sealed,
@@ -39,7 +38,7 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.store import Writer, connect_writer, transaction
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import Message, SendRequest, SendStatus
+from whatsapp_mcp.models import SendRequest, SendStatus
 from whatsapp_mcp.settings import AccountFolder
 
 T = TypeVar("T")
@@ -177,17 +176,6 @@ class SqliteArchive(SqliteReadingArchive):
     async def record_gap(self, since: datetime, until: datetime | None, reason: str) -> None:
         """See `Archive.record_gap`."""
         await self._writer.run(reports.record_gap, since, until, reason)
-
-    async def record_own(
-        self, request: SendRequest, message_id: str, timestamp: datetime, *, message: bytes | None = None
-    ) -> Message:
-        """See `Archive.record_own`."""
-
-        def store(db: sqlite3.Connection) -> Message:
-            outbox.store_own(db, request, message_id, int(timestamp.timestamp()), message)
-            return queries.message(db, message_id, request.chat)
-
-        return await self._writer.run(store)
 
     async def record_media_path(self, key: MessageKey, path: str) -> None:
         """See `Archive.record_media_path`."""
