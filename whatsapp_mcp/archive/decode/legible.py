@@ -35,7 +35,7 @@ def is_legible(value: Any) -> bool:
         value = value.values()
     elif kind is not tuple and kind is not list:
         return True
-    return all(type(one) in _PLAIN or not one or is_legible(one) for one in value)
+    return _PLAIN.issuperset(map(type, value)) or all(map(is_legible, value))
 
 
 def make_legible(message: Proto) -> None:
