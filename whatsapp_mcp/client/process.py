@@ -41,6 +41,8 @@ _THREADS: Final = 64
 _FIRST_QR_SECONDS: Final = 60.0
 _NEXT_QR_SECONDS: Final = 20.0
 _LEAVE_LIMIT: Final = 10.0
+_HANDLED_FIRST: Final = 0.3
+"""Part of the time for leaving in which what has just come is handled first."""
 
 _HOST_MAY_PAUSE: Final = math.inf
 """A stopped host reads on when it is continued; a dead one closes the pipe."""
@@ -217,6 +219,8 @@ class ClientProcess:
         """
         if drain > 0 and self._library.running:
             with anyio.move_on_after(drain):
+                # The library drops what it is handling when it is told to leave, and cannot read it again.
+                await anyio.sleep(drain * _HANDLED_FIRST)
                 await self._library.client.disconnect()
                 await anyio.to_thread.run_sync(self._intake.wait_quiet, abandon_on_cancel=True)
         os._exit(EXIT_DONE)
