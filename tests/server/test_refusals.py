@@ -7,7 +7,9 @@ refusal nobody tests is noticed.
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from mcp import Client
 
 from tests.fixtures import until
 from tests.server.everything import ALIAS, GOOD, Everything, everything
-from tests.server.linked import LIMIT
+from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.registry import spec_of
@@ -51,6 +53,10 @@ QUEUED = {
     "post_status", "lharries.send_message", "lharries.send_file", "lharries.send_audio_message",
 }  # fmt: skip
 """What waits for the link."""
+PHOTOS = {"update_group": "photo", "update_profile": "photo", "create_channel": "photo"}
+"""What takes a picture, and in which argument."""
+STORES = PHOTOS.keys() | {"send_file", "lharries.send_file", "lharries.send_audio_message"}
+"""What keeps a copy of a file until it is sent."""
 SENDS = QUEUED | {"react", "edit_message", "delete_message", "vote_poll", "pin_message"}
 
 
@@ -289,10 +295,32 @@ async def test_what_whatsapp_refuses_is_told(world: Everything, tool: str) -> No
     assert code == "REJECTED"
 
 
+@pytest.mark.parametrize("tool", sorted(STORES))
+async def test_a_file_for_which_the_disk_has_no_room_is_refused_and_changes_nothing(
+    world: Everything, tool: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = world.good(tool)
+    if tool in PHOTOS:
+        arguments[PHOTOS[tool]] = world.file("boat.png", png(8, 8))
+    real = os.open
+
+    def full(path: Any, *rest: Any, **more: Any) -> int:
+        if str(path).endswith(".part"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(path, *rest, **more)
+
+    before = await world.settled()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "open", full)
+        assert await code_of(world.client(tool), tool, arguments) == "BUSY"
+    assert await world.settled() == before
+
+
 @pytest.mark.parametrize("tool", sorted(TOOLS))
 def test_every_refusal_that_a_tool_words_itself_is_tested_here(tool: str) -> None:
     tested = {row.code for row in ROWS if row.tool == tool}
     tested |= {"UNSUPPORTED"} if tool in IMPOSSIBLE else set[str]()
+    tested |= {"BUSY"} if tool in STORES else set[str]()
     worded = set(worded_codes(TOOLS[tool].function))
     takes_chats = inspect.signature(TOOLS[tool].function).parameters.keys() & CHATS
     if "CONTACT_NOT_FOUND" in worded and not takes_chats:

@@ -124,21 +124,23 @@ class LocalDevice(Acts, Topics):
             generation=lambda: self._clients.generation,
             ended=self._has_ended,
         )
-        self._outbox = Outbox(
-            archive,
+        self._outbox = self._make_outbox()
+        self._names = Names(archive, self.call, self._clock, online=self._is_online)
+        self._watch = partial(
+            watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
+        )
+
+    def _make_outbox(self) -> Outbox:
+        addresses = Addresses(self._folder.client_db)
+        return Outbox(
+            self._archive,
             self._hand_over,
             self._clock,
-            compose=partial(
-                compose, archive=archive, addresses=Addresses(folder.client_db), call=self._prepare
-            ),
+            compose=partial(compose, archive=self._archive, addresses=addresses, call=self._prepare),
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
             traces=self._traces,
             unanswered=self._send_unanswered,
-        )
-        self._names = Names(archive, self.call, self._clock, online=self._is_online)
-        self._watch = partial(
-            watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
         )
 
     async def start(self) -> None:

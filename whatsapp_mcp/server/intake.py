@@ -48,6 +48,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
         FileNotAllowed: The path is outside the allowed folders, or the URL leads into a private network.
         MediaUnavailable: The URL does not answer with a file.
         TooLong: It is larger than `media.max_megabytes`.
+        Busy: It cannot be stored now.
     """
     if sum(origin is not None for origin in (path, url, data)) != 1:
         raise InvalidArgument("Give one of path, url and data.")
