@@ -225,6 +225,10 @@ class ReadingArchive(Protocol):
         """How far the phone's transfer of the past has come."""
         ...
 
+    async def files_to_send(self) -> frozenset[str]:
+        """Paths of the files of sends that may still go out."""
+        ...
+
     async def send_report(self, key: MessageKey, *, send_id: bool = False) -> SendReport:
         """What is known of a sent message, person by person.
 

@@ -31,7 +31,7 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError
-from whatsapp_mcp.models import SendRequest, SendStatus
+from whatsapp_mcp.models import FileContent, SendRequest, SendStatus
 
 _REQUEST: Final = TypeAdapter(SendRequest)
 _COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
@@ -183,6 +183,12 @@ def unsettled(db: sqlite3.Connection, chat: str | None = None, limit: int = -1) 
         (chat, limit),
     ).fetchall()
     return tuple(_entry(db, row) for row in rows)
+
+
+def files(db: sqlite3.Connection) -> frozenset[str]:
+    """See `ReadingArchive.files_to_send`."""
+    contents = (entry.request.content for entry in unsettled(db))
+    return frozenset(content.path for content in contents if isinstance(content, FileContent))
 
 
 _CLOCKS_APART: Final = 600

@@ -67,17 +67,17 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if not content:
         raise InvalidArgument("The file is empty.")
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
-    await anyio.to_thread.run_sync(_drop_old, folder)
+    await anyio.to_thread.run_sync(_drop_old, folder, await services.archive.files_to_send())
     await anyio.to_thread.run_sync(write_private, target, content)
     return Taken(target, _SAFE.sub("_", name))
 
 
-def _drop_old(folder: Path) -> None:
-    """Delete the copies of what was sent, or has expired in the outbox, long ago."""
+def _drop_old(folder: Path, needed: frozenset[str]) -> None:
+    """Delete old copies but those that are needed: the clock may have been set since they were made."""
     limit = time.time() - KEPT_SECONDS
     for path in folder.iterdir():
         with suppress(FileNotFoundError):  # another server may be at it
-            if path.stat().st_mtime < limit:
+            if str(path) not in needed and path.stat().st_mtime < limit:
                 path.unlink()
 
 
