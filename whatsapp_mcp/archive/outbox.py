@@ -24,7 +24,7 @@ from whatsapp_mcp.archive.facts import (
 )
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.outgoing import facts_of_request
-from whatsapp_mcp.archive.progress import ChatProgress
+from whatsapp_mcp.archive.progress import progress
 from whatsapp_mcp.archive.records import (
     CALL_KEY,
     OutboxEntry,
@@ -136,7 +136,7 @@ def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
         if found is not None:
             ref = found[1]
             if status == "sent":
-                status = ChatProgress(db, chat).status(found[0])
+                status = progress(db, [chat])[chat].status(found[0])
     return OutboxEntry(
         send_id,
         _request_of(row),

@@ -1,9 +1,11 @@
-"""How far an own message has come, by the marks of its chat."""
+"""How far own messages have come, by the marks of their chats."""
 
 from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from whatsapp_mcp.archive.facts import Mark
 from whatsapp_mcp.archive.receipts import EVERYONE
@@ -11,14 +13,17 @@ from whatsapp_mcp.models import SendStatus
 
 
 class ChatProgress:
-    """The marks of one chat, read once: a group's message has come as far as with all its known members."""
+    """The marks of one chat: a group's message has come as far as with all its known members.
 
-    def __init__(self, db: sqlite3.Connection, chat: int) -> None:
+    Args:
+        marks: (contact, kind of mark, newest message it covers) of everybody but the owner.
+        members: How many known members the chat has, the owner aside.
+    """
+
+    def __init__(self, marks: Iterable[tuple[int, int, int]], members: int) -> None:
         delivered: dict[int, int] = {}
         read: dict[int, int] = {}
-        for contact, kind, up_to in db.execute(
-            "SELECT contact_id, kind, up_to FROM read_marks WHERE chat_id = ? AND contact_id != 0", (chat,)
-        ).fetchall():
+        for contact, kind, up_to in marks:
             delivered[contact] = max(up_to, delivered.get(contact, 0))
             if kind >= Mark.READ:
                 read[contact] = max(up_to, read.get(contact, 0))
@@ -26,12 +31,7 @@ class ChatProgress:
         self._all_read = read.pop(EVERYONE, 0)
         self._delivered = sorted(delivered.values())
         self._read = sorted(read.values())
-        self._needed = 1
-        if delivered:
-            members = (
-                "SELECT count(*) FROM members WHERE chat_id = ? AND contact_id != 0 AND role IS NOT NULL"
-            )
-            self._needed = max(1, db.execute(members, (chat,)).fetchone()[0])
+        self._needed = max(1, members)
 
     def status(self, message: int) -> SendStatus:
         """`sent`, `delivered` or `read`."""
@@ -43,3 +43,22 @@ class ChatProgress:
 
     def _come(self, marks: list[int], message: int) -> int:
         return len(marks) - bisect_left(marks, message)
+
+
+def progress(db: sqlite3.Connection, chats: Iterable[int]) -> dict[int, ChatProgress]:
+    """The progress in each of these chats."""
+    marks: dict[int, list[tuple[int, int, int]]] = {chat: [] for chat in chats}
+    for chat, contact, kind, up_to in _of_others(db, marks, "contact_id, kind, up_to FROM read_marks"):
+        marks[chat].append((contact, kind, up_to))
+    marked = [chat for chat, found in marks.items() if found]
+    members = dict(_of_others(db, marked, "sum(role IS NOT NULL) FROM members", "GROUP BY chat_id"))
+    return {chat: ChatProgress(found, members.get(chat, 0)) for chat, found in marks.items()}
+
+
+def _of_others(
+    db: sqlite3.Connection, chats: Collection[int], columns: str, grouped: str = ""
+) -> list[tuple[Any, ...]]:
+    """The chat and these columns of the rows of everybody but the owner."""
+    places = ", ".join("?" * len(chats))
+    sql = f"SELECT chat_id, {columns} WHERE chat_id IN ({places}) AND contact_id != 0 {grouped}"
+    return db.execute(sql, list(chats)).fetchall() if chats else []

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from whatsapp_mcp.archive import coverage, gaps, merge, outbox, queries, receipts, rows
 from whatsapp_mcp.archive.names import NAME_SQL
-from whatsapp_mcp.archive.progress import ChatProgress
+from whatsapp_mcp.archive.progress import progress
 from whatsapp_mcp.archive.records import (
     Coverage,
     MessageKey,
@@ -116,7 +116,7 @@ def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendR
     result = SendResult(
         send_id=row[0] if row else 0,
         chat=chat_jid,
-        status=ChatProgress(db, chat).status(message),
+        status=progress(db, [chat])[chat].status(message),
         message_id=wa_id,
         ref=ref,
         timestamp=rows.time_of(message),

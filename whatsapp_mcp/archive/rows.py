@@ -25,7 +25,7 @@ from whatsapp_mcp.archive.facts import (
 )
 from whatsapp_mcp.archive.identity import chat_kind
 from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL, number_of
-from whatsapp_mcp.archive.progress import ChatProgress
+from whatsapp_mcp.archive.progress import ChatProgress, progress
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import (
     Chat,
@@ -87,7 +87,7 @@ def messages(
         names,
         _own_name(db) if any(row[6] & _MENTIONS_ME for row in rows) else None,
         _earlier(db, [(row[2], row[4], row[3]) for row in rows if row[9]]),
-        {chat: ChatProgress(db, chat) for chat in {row[2] for row in rows if row[3] == OWNER}},
+        progress(db, {row[2] for row in rows if row[3] == OWNER}),
         snippets or {},
     )
     return tuple([_message(db, row, details.get(row[0], _NO_DETAILS), hanging) for row in rows])
