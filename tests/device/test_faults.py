@@ -233,6 +233,18 @@ async def test_a_server_error_is_retried(wa: WhatsApp, linked: Hosted, code: int
     await linked.until(S.ONLINE)
 
 
+async def test_a_connection_that_is_lost_again_on_the_way_back_heals_as_fast_as_a_dead_client(
+    wa: WhatsApp, linked: Hosted
+) -> None:
+    wa.failure(503)
+    await wa.cut()
+    await linked.device.wait_for(lambda link: link.generation == 2)
+    wa.recover()
+    begun = time.monotonic()
+    await linked.until(S.ONLINE)
+    assert time.monotonic() - begun < 1.8, "the library alone pauses for two seconds"
+
+
 async def test_a_stanza_that_kills_the_pump_costs_a_generation_and_no_message(
     wa: WhatsApp, linked: Hosted
 ) -> None:

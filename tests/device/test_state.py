@@ -142,6 +142,13 @@ def test_a_cut_that_the_library_heals_is_online_again() -> None:
     assert (link.state, link.reason, effects) == (S.ONLINE, None, [])
 
 
+def test_a_cut_on_the_way_back_is_not_left_to_the_library_which_would_pause() -> None:
+    link, effects = after(online(), m.Disconnected(7), m.Disconnected(7))
+    assert (link.state, effects) == (S.RECONNECTING, [Effect.START])
+    link, effects = after(link, m.Started(8), m.Disconnected(8), m.Disconnected(8))
+    assert (link.state, effects) == (S.RECONNECTING, [])
+
+
 def test_a_replaced_session_is_never_fought() -> None:
     link, effects = after(online(), m.Replaced(7))
     assert (link.state, effects) == (S.REPLACED, [Effect.STOP])

@@ -189,6 +189,9 @@ def _while_online(link: Link, event: ClientEvent, moment: Moment) -> Step:
     if link.online_at is None:
         return link, ()
     match event:
+        case Disconnected() if link.state is S.RECONNECTING:
+            # The library tries at once only the first time, then pauses two seconds more each time.
+            return _start(link, S.RECONNECTING, "The connection was lost again.", moment)
         case Disconnected():
             lost = replace(link, probing=False)
             return _enter(
