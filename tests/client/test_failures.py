@@ -53,6 +53,13 @@ def test_a_known_sentence_has_its_class(sentence: str, kind: type[WhatsAppError]
     assert type(meaning(ValueError(sentence))) is kind
 
 
+def test_a_limit_on_writing_first_is_told_with_what_the_person_can_do() -> None:
+    told = meaning(ValueError("server returned error 463"), sending=True)
+    assert type(told) is Rejected
+    assert "463" in told.message
+    assert "from the phone" in told.message
+
+
 def test_damaged_keys_are_told_with_their_remedy() -> None:
     told = meaning(ValueError("failed to get LID for PN 15550001111: database disk image is malformed"))
     assert type(told) is Rejected
