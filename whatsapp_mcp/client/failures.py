@@ -59,8 +59,8 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         (
             r"server returned error 463\b",  # NackCallerReachoutTimelocked in WhatsApp Web
             Rejected,
-            "WhatsApp does not let this account write first to this person now (463): it limits"
-            " messages to people who have not written lately. The user can write from the phone or wait to be written to.",
+            "WhatsApp does not let this account write first to this person now (463): it limits messages to"
+            " people who have not written lately. Write from the phone, or wait until they write.",
         ),
         (r"\b429\b|rate-overlimit", RateLimited, "WhatsApp asks for fewer requests."),
         (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),
