@@ -132,8 +132,8 @@ def test_events_of_a_stopped_client_change_nothing(state: S, event: m.Event) -> 
 def test_a_cut_gives_the_library_its_time_and_then_a_new_client() -> None:
     link, effects = after(online(), m.Disconnected(7))
     assert (link.state, effects) == (S.RECONNECTING, [])
-    assert after(link, m.Tick(), seconds=15.9)[1] == []
-    link, effects = after(link, m.Tick(), seconds=16.1)
+    assert after(link, m.Tick(), seconds=5.9)[1] == []
+    link, effects = after(link, m.Tick(), seconds=6.1)
     assert (link.state, effects) == (S.RECONNECTING, [Effect.START])
 
 

@@ -45,8 +45,8 @@ from whatsapp_mcp.models import ConnectionState as S
 
 CONNECT_LIMIT: Final = 30.0
 """Seconds in which a new client must be logged in; a hanging dial has no limit of its own."""
-LIBRARY_RECONNECT: Final = 15.0
-"""Seconds that the library's own reconnect has before a new client takes over."""
+LIBRARY_RECONNECT: Final = 5.0
+"""Seconds that the library's own reconnect has before a new client takes over: cuts in a row can stop it."""
 PROBE_LIMIT: Final = 12.0
 """Seconds in which the probe of a doubtful link must be answered."""
 FIRST_QR_LIMIT: Final = 30.0
