@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 
+import anyio
 import pytest
 
 from tests.archive import events as ev
@@ -85,3 +88,46 @@ async def test_a_read_sees_one_moment_though_somebody_writes_meanwhile(
 
     assert await readers.at_once(counts) == (1, 1)
     assert await readers.at_once(count) == 0
+
+
+def opened(folder: AccountFolder) -> int:
+    """How many handles this process has on the archive's files."""
+    links = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    archive = str(folder.archive_db)
+    return sum(os.path.realpath(link).startswith(archive) for link in links)
+
+
+async def _all_at_once(readers: Readers) -> None:
+    """As many reads as there may be in worker threads, each waiting for the others."""
+    together = threading.Barrier(3)
+
+    def meet(db: sqlite3.Connection) -> int:
+        together.wait(timeout=10)
+        return count(db)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(together.parties):
+            tasks.start_soon(readers.run, meet)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_reads_that_meet_open_nothing_that_the_first_one_did_not(
+    readers: Readers, folder: AccountFolder
+) -> None:
+    before = opened(folder)
+    await _all_at_once(readers)
+    assert opened(folder) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+async def test_a_read_that_ends_after_closing_leaves_nothing_open(folder: AccountFolder) -> None:
+    async with open_archive(folder, write=True):
+        pass
+    readers = Readers(folder.archive_db)
+
+    def closing_meanwhile(db: sqlite3.Connection) -> int:
+        readers.close()
+        return count(db)
+
+    assert await readers.run(closing_meanwhile) == 0
+    assert opened(folder) == 0

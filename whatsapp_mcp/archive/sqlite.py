@@ -23,6 +23,7 @@ from whatsapp_mcp.archive import (
     sealed,
     upkeep,
 )
+from whatsapp_mcp.archive.decode.history import HISTORY_CODE
 from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
 from whatsapp_mcp.archive.identity import Lookups
 from whatsapp_mcp.archive.interface import Archive, ReadingArchive
@@ -67,12 +68,13 @@ class SqliteArchive(SqliteReadingArchive):
 
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
         """See `Archive.ingest`."""
-        return await self._batch(lambda batch: batch.run(events))
+        bulk = any(event.code == HISTORY_CODE for event in events)
+        return await self._batch(lambda batch: batch.run(events), bulk=bulk)
 
     async def _apply(self, facts: Sequence[Fact]) -> None:
         await self._batch(lambda batch: batch.apply(facts))
 
-    async def _batch(self, write: Callable[[ingest.Ingest], T]) -> T:
+    async def _batch(self, write: Callable[[ingest.Ingest], T], *, bulk: bool = False) -> T:
         """One batch and what it opens in one transaction; files left without a message go afterwards."""
 
         def in_thread(db: sqlite3.Connection) -> tuple[T, list[str]]:
@@ -92,7 +94,7 @@ class SqliteArchive(SqliteReadingArchive):
             self._changes = db.total_changes
             return result, files
 
-        result, files = await self._writer.run_bare(in_thread)
+        result, files = await self._writer.run_bare(in_thread, bulk=bulk)
         if files:
             await anyio.to_thread.run_sync(purge.unlink, self._folder.media, files)
         return result
@@ -243,7 +245,7 @@ class SqliteArchive(SqliteReadingArchive):
 
     async def redecode(self) -> int:
         """See `Archive.redecode`."""
-        return await self._writer.run(upkeep.redecode, self._raw)
+        return await self._writer.run(upkeep.redecode, self._raw, bulk=True)
 
     async def check(self) -> tuple[str, ...]:
         """See `Archive.check`."""
@@ -260,7 +262,7 @@ class SqliteArchive(SqliteReadingArchive):
 
     async def rebuild(self) -> None:
         """See `Archive.rebuild`."""
-        await self._writer.run(upkeep.rebuild)
+        await self._writer.run(upkeep.rebuild, bulk=True)
 
     async def purge(self, *, chat: str | None = None, before: datetime | None = None) -> int:
         """See `Archive.purge`."""
@@ -283,11 +285,13 @@ class SqliteArchive(SqliteReadingArchive):
         self, path: Path, chat: str, *, me: str | None = None, zone: tzinfo = UTC
     ) -> ImportResult:
         """See `Archive.import_chat_export`."""
-        return await self._writer.run(importer.chat_export, self._folder.media, path, chat, me, zone)
+        return await self._writer.run(
+            importer.chat_export, self._folder.media, path, chat, me, zone, bulk=True
+        )
 
     async def import_bridge(self, path: Path) -> ImportResult:
         """See `Archive.import_bridge`."""
-        return await self._writer.run(importer.bridge, path)
+        return await self._writer.run(importer.bridge, path, bulk=True)
 
 
 @overload

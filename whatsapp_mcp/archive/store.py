@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -25,8 +26,12 @@ WHOLE_DEADLINE: Final = 60.0
 """Seconds after which the reading of a whole table is interrupted."""
 AT_ONCE: Final = 0.003
 """Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of that."""
-_READERS: Final = 4
+_READERS: Final = 3
+"""Worker threads that read at once; the event loop's thread may read beside them."""
 _STEPS_BETWEEN_CHECKS: Final = 2_000
+_BULK_CACHE: Final = 65_536
+_LIVE_CACHE: Final = 2_000
+"""KiB of pages that the writer keeps; live messages gain nothing by more, and would fill it over hours."""
 _CHECKPOINT_PAGES: Final = 4_000
 """Pages of the log at which a commit moves it into the file; a page that many commits change moves once."""
 
@@ -49,7 +54,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    db.execute("PRAGMA cache_size = -65536")
     db.execute("PRAGMA temp_store = MEMORY")
     return db
 
@@ -101,12 +105,17 @@ def _file_at(path: Path) -> _File | None:
 
 
 class Readers:
-    """A few kept connections for reading; each call takes one for its length."""
+    """A few connections for reading, opened together; each call takes one for its length.
+
+    All are there from the first read on, so that what a process holds does not depend on how many ever met.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._slots = anyio.CapacityLimiter(_READERS)
-        self._idle: list[tuple[sqlite3.Connection, _File]] = []
+        self._taking = threading.Lock()
+        self._file: _File | None = None
+        self._idle: list[sqlite3.Connection] = []
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """Run `call(connection, *args)` in a worker thread.
@@ -157,44 +166,58 @@ class Readers:
         finally:
             if db.in_transaction:
                 db.execute("ROLLBACK")
-            if file is not None:
-                self._idle.append((db, file))
+            if file is not None and file == self._file:
+                self._idle.append(db)
             else:
                 db.close()
 
     def _take(self) -> tuple[sqlite3.Connection, _File | None]:
         """A connection, and the file that it is open on; none when it is not worth keeping."""
-        now = _file_at(self._path)
-        while self._idle:
-            with suppress(IndexError):
-                db, file = self._idle.pop()
-                if file == now:
-                    return db, file
-                db.close()  # deleted or put aside meanwhile
-        db, keep = connect_reader(self._path)
-        return db, now if keep else None
+        with self._taking:
+            now = _file_at(self._path)
+            if now is not None and now == self._file:
+                return self._idle.pop(), now
+            self.close()  # not there before, or deleted or put aside meanwhile
+            db, keep = connect_reader(self._path)
+            if keep:
+                self._file = now
+                self._idle = [connect_reader(self._path)[0] for _ in range(_READERS)]
+            return db, self._file
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the connections: the idle ones now, the others when their calls end."""
+        self._file = None
         while self._idle:
-            self._idle.pop()[0].close()
+            self._idle.pop().close()
 
 
 class Writer:
-    """The one connection that writes; calls queue up and run one at a time."""
+    """The one connection that writes; calls queue up and run one at a time.
+
+    A call that is `bulk` writes much at once: it gets a large page cache, which the next one that is not
+    gives back.
+    """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._turn = anyio.CapacityLimiter(1)
 
-    async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+    async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False) -> T:
         """Run `call(connection, *args)` in one transaction, durable when this returns."""
-        return await anyio.to_thread.run_sync(self._in_thread, call, args, limiter=self._turn)
 
-    def _in_thread(self, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
-        with transaction(self._db):
+        def in_transaction(db: sqlite3.Connection) -> T:
+            with transaction(db):
+                return call(db, *args)
+
+        return await self.run_bare(in_transaction, bulk=bulk)
+
+    async def run_bare(
+        self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False
+    ) -> T:
+        """Run a call that manages its own transactions."""
+
+        def in_thread() -> T:
+            self._db.execute(f"PRAGMA cache_size = {-(_BULK_CACHE if bulk else _LIVE_CACHE)}")
             return call(self._db, *args)
 
-    async def run_bare(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
-        """Run a call that manages its own transactions."""
-        return await anyio.to_thread.run_sync(lambda: call(self._db, *args), limiter=self._turn)
+        return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)
