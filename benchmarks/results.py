@@ -79,7 +79,9 @@ def main() -> None:
     """Print both sizes and their ratios."""
     messages = [message(number) for number in range(60)]
     shown = messages[20:40]
-    ours = len(messages_text(messages_data(Page(tuple(shown)), UTC), header="Messages of Ann Lee"))
+    ours = len(
+        messages_text(messages_data(Page(tuple(shown)), UTC, of_one_chat=True), header="Messages of Ann Lee")
+    )
     plain = sum(len(theirs(item)) for item in shown)
     default = sum(len(theirs(messages[at])) for hit in range(20, 40) for at in (hit - 1, hit, hit + 1))
     print(f"20 messages: ours {ours // 4}, theirs {plain // 4} without context, {default // 4} by default")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
@@ -71,22 +72,38 @@ def message(ref: int, text: str, name: str) -> Message:
     )
 
 
+WHO = {"chat", "chat_name", "sender", "sender_name", "sender_stranger", "from_me"}
 LINE = re.compile(r"#[123] 12:0[123] ")
 
 
 @given(evil, evil, st.sampled_from(["concise", "full"]), st.booleans())
 def test_a_message_is_one_line_inside_the_fence(
-    text: str, name: str, detail: Detail, with_chat: bool
+    text: str, name: str, detail: Detail, of_one_chat: bool
 ) -> None:
     page = Page(tuple(message(ref, text, name) for ref in (1, 2, 3)), "next")
-    data = messages_data(page, UTC)
-    shown = messages_text(data, header="Messages", detail=detail, with_chat=with_chat)
+    data = messages_data(page, UTC, of_one_chat=of_one_chat)
+    shown = messages_text(data, header="Messages", detail=detail)
     lines = shown.splitlines()
     assert lines[:3] == ["Messages:", "<messages>", "Tue 2026-11-24"]
     assert lines[-2:] == ["</messages>", "More: cursor=next"]
     assert len(lines) == 8
     assert all(LINE.match(line) for line in lines[3:6])
     assert shown.count("</messages") == shown.count("<messages") == 1
+
+
+def test_what_is_the_same_in_a_whole_list_is_said_once() -> None:
+    direct = replace(message(1, "hello", "Ann"), chat="15550002222@s.whatsapp.net")
+    mine = replace(direct, ref=2, from_me=True, sender="15559999999@s.whatsapp.net")
+    group = message(3, "hello", "Ann")
+    data = messages_data(Page((direct, mine, group)), UTC)
+    assert [set(each) & WHO for each in data["messages"]] == [
+        {"chat", "chat_name"},
+        {"chat", "chat_name", "from_me"},
+        {"chat", "chat_name", "sender", "sender_name", "sender_stranger"},
+    ]
+    data = messages_data(Page((direct, mine)), UTC, of_one_chat=True)
+    assert (data.get("chat"), data.get("chat_name")) == ("15550002222@s.whatsapp.net", "Ann")
+    assert [set(each) & WHO for each in data["messages"]] == [set(), {"from_me"}]
 
 
 @given(evil, evil)

@@ -31,7 +31,8 @@ async def test_a_search_finds_words_and_marks_them(client: Client) -> None:
 
 async def test_a_search_stays_in_its_chat_and_sender(client: Client) -> None:
     _, data = await answer(client, "search_messages", query="paint", chat="Boat club", sender="Bob")
-    assert [message["chat"] for message in data["messages"]] == [CLUB]
+    assert data["chat"] == CLUB
+    assert len(data["messages"]) == 1
 
 
 async def test_where_no_message_has_all_words_the_closest_are_told_as_such(client: Client) -> None:

@@ -192,4 +192,4 @@ def _is_in_the_address_book(page: Mapping[str, Any]) -> bool:
 
 def _is_answered(page: Mapping[str, Any]) -> bool:
     messages = page.get("messages") or [{"from_me": True}]
-    return not messages[-1]["from_me"]
+    return "from_me" not in messages[-1]

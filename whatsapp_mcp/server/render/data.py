@@ -58,20 +58,28 @@ class ChatsData(TypedDict):
     next_cursor: str | None
 
 
-class MessageData(TypedDict):
+class WhereData(TypedDict):
+    """The chat of a message, or of all messages of a list; `chat_stranger` is as `stranger` of a chat."""
+
+    chat: NotRequired[str]
+    chat_name: NotRequired[str]
+    chat_stranger: NotRequired[bool]
+
+
+class MessageData(WhereData):
     """One message of a list; what is not there does not apply.
 
-    `chat_stranger` and `sender_stranger` are as `stranger` of a chat; `earlier` is what an edited message
-    said before, oldest first.
+    The chat is named here, unless the list is of one chat. `from_me` is of the owner; what has no `sender`
+    either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
+    is what an edited message said before, oldest first.
     """
 
     ref: str
     message_id: str
-    chat: str
-    chat_name: str
-    sender: str
-    sender_name: str
-    from_me: bool
+    from_me: NotRequired[bool]
+    sender: NotRequired[str]
+    sender_name: NotRequired[str]
+    sender_stranger: NotRequired[bool]
     kind: str
     text: str
     timestamp: str
@@ -88,12 +96,10 @@ class MessageData(TypedDict):
     mentions_me: NotRequired[bool]
     starred: NotRequired[bool]
     details: NotRequired[dict[str, Any]]
-    chat_stranger: NotRequired[bool]
-    sender_stranger: NotRequired[bool]
 
 
-class MessagesData(TypedDict):
-    """A page of messages; `notes` tell where messages may be missing."""
+class MessagesData(WhereData):
+    """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing."""
 
     messages: list[MessageData]
     next_cursor: str | None
@@ -216,20 +222,24 @@ def chats_data(page: Page[Chat], zone: tzinfo) -> ChatsData:
     return ChatsData(chats=[chat_data(chat, zone) for chat in page.items], next_cursor=page.next_cursor)
 
 
-def message_data(message: Message, zone: tzinfo) -> MessageData:
+def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> MessageData:
     """One message, its text cleaned and otherwise whole."""
     data: MessageData = {
         "ref": f"#{message.ref}",
         "message_id": message.message_id,
-        "chat": message.chat,
-        "chat_name": full_name(message.chat_name),
-        "sender": message.sender,
-        "sender_name": full_name(message.sender_name),
-        "from_me": message.from_me,
         "kind": str(message.kind),
         "text": _spoken(message.text, message.mentioned_as),
         "timestamp": stamp(message.timestamp, zone),
     }
+    if with_chat:
+        _add_chat(data, message)
+    if message.from_me:
+        data["from_me"] = True
+    elif message.sender != message.chat:
+        data["sender"] = message.sender
+        data["sender_name"] = full_name(message.sender_name)
+        if message.sender_stranger:
+            data["sender_stranger"] = True
     if message.status:
         data["status"] = str(message.status)
     if message.snippet:
@@ -251,11 +261,14 @@ def message_data(message: Message, zone: tzinfo) -> MessageData:
         data["starred"] = True
     if message.details:
         data["details"] = _details(message.details, zone)
+    return data
+
+
+def _add_chat(data: WhereData, message: Message) -> None:
+    data["chat"] = message.chat
+    data["chat_name"] = full_name(message.chat_name)
     if message.chat_stranger:
         data["chat_stranger"] = True
-    if message.sender_stranger:
-        data["sender_stranger"] = True
-    return data
 
 
 def _add_relations(data: MessageData, message: Message) -> None:
@@ -322,11 +335,14 @@ def _time(value: Any, zone: tzinfo) -> str | None:
         return None
 
 
-def messages_data(page: Page[Message], zone: tzinfo) -> MessagesData:
+def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = False) -> MessagesData:
     """A page of messages."""
     data = MessagesData(
-        messages=[message_data(message, zone) for message in page.items], next_cursor=page.next_cursor
+        messages=[message_data(message, zone, with_chat=not of_one_chat) for message in page.items],
+        next_cursor=page.next_cursor,
     )
+    if of_one_chat and page.items:
+        _add_chat(data, page.items[0])
     if page.notes:
         data["notes"] = list(page.notes)
     return data

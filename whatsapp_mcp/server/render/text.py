@@ -9,7 +9,7 @@ a text, which never holds a line break here, cannot begin one; and it cannot clo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, Final, Literal
 
@@ -21,6 +21,7 @@ from whatsapp_mcp.server.render.data import (
     MessageData,
     MessagesData,
     ProfileData,
+    WhereData,
     deleted_text,
 )
 from whatsapp_mcp.server.render.kinds import kind_text
@@ -63,10 +64,10 @@ def _number(jid: str) -> str | None:
     return Jid.parse(jid).number
 
 
-def _body(message: MessageData, detail: Detail, limit: int) -> str:
+def _body(message: MessageData, where: WhereData, detail: Detail, limit: int) -> str:
     """What the message says, on one line."""
     if "revoked_at" in message:
-        return deleted_text(direct=Jid.parse(message["chat"]).is_person)
+        return deleted_text(direct=Jid.parse(where.get("chat", "")).is_person)
     more = ": detail=full" if detail == "concise" else ""
     kind, snippet = message["kind"], message.get("snippet")
     if kind == "text" and snippet is None:
@@ -122,23 +123,37 @@ def _was(message: MessageData) -> str:
     return "".join(f", was: {_told(text, CONCISE_TEXT)}" for text in message.get("earlier", ()))
 
 
-def _message_line(message: MessageData, detail: Detail, limit: int, *, with_chat: bool) -> str:
+def _sender(message: MessageData, where: WhereData) -> tuple[str, str]:
+    """What the sender is called, and their jid; the owner's jid is not told."""
+    if "from_me" in message:
+        return "me", ""
+    if "sender" in message:
+        jid = message["sender"]
+        return called(message.get("sender_name") or address(jid), "sender_stranger" in message), jid
+    return _chat(where), where.get("chat", "")
+
+
+def _chat(where: WhereData) -> str:
+    return called(where.get("chat_name") or address(where.get("chat", "")), "chat_stranger" in where)
+
+
+def _message_line(message: MessageData, page: MessagesData, detail: Detail, limit: int) -> str:
     """`#1042 14:03 Ann: see you at eight`; with the chat where the list mixes chats."""
-    mine = message["from_me"]
-    who = "me"
-    if not mine:
-        who = called(message["sender_name"] or address(message["sender"]), "sender_stranger" in message)
-    where = ""
-    if with_chat:
-        name = called(message["chat_name"] or address(message["chat"]), "chat_stranger" in message)
-        if mine:
-            where = f" to {name}"
+    mixed = "chat" not in page
+    where = message if mixed else page
+    who, jid = _sender(message, where)
+    place = identity = ""
+    if mixed:
+        name = _chat(message)
+        if not jid:
+            place = f" to {name}"
         elif name != who:
-            where = f" in {name}"
-    identity = f" [{message['message_id']} from {message['sender']}]" if detail == "full" else ""
+            place = f" in {name}"
+    if detail == "full":
+        identity = f" [{message['message_id']}{f' from {jid}' if jid else ''}]"
     return (
-        f"{message['ref']} {time_of_day(message['timestamp'])} {who}{where}{identity}: "
-        f"{_before(message.get('reply_to'))}{_body(message, detail, limit)}{_after(message, detail)}"
+        f"{message['ref']} {time_of_day(message['timestamp'])} {who}{place}{identity}: "
+        f"{_before(message.get('reply_to'))}{_body(message, where, detail, limit)}{_after(message, detail)}"
     )
 
 
@@ -147,28 +162,26 @@ def fenced(lines: Iterable[str]) -> str:
     return "\n".join([FENCE[0], *map(defuse, lines), FENCE[1]])
 
 
-def _message_lines(messages: Sequence[MessageData], detail: Detail, *, with_chat: bool) -> list[str]:
+def _message_lines(page: MessagesData, detail: Detail) -> list[str]:
     """The lines of a list, each day said once."""
     lines: list[str] = []
+    messages = page["messages"]
     limit = CONCISE_TEXT if detail == "concise" else max(FULL_TEXT, FULL_PAGE // max(1, len(messages)))
     last_day = None
     for message in messages:
         if (today := message["timestamp"][DAY]) != last_day:
             lines.append(day_of(today))
             last_day = today
-        lines.append(_message_line(message, detail, limit, with_chat=with_chat))
+        lines.append(_message_line(message, page, detail, limit))
     return lines
 
 
-def messages_text(
-    page: MessagesData, *, header: str, detail: Detail = "concise", with_chat: bool = False
-) -> str:
+def messages_text(page: MessagesData, *, header: str, detail: Detail = "concise") -> str:
     """A page of messages: header, fenced lines, gaps, cursor."""
     notes = page.get("notes", ())
     if not page["messages"]:
         return "\n".join([f"{header}: none.", *notes])
-    lines = _message_lines(page["messages"], detail, with_chat=with_chat)
-    return "\n".join([f"{header}:", fenced(lines), *notes, *more(page["next_cursor"])])
+    return "\n".join([f"{header}:", fenced(_message_lines(page, detail)), *notes, *more(page["next_cursor"])])
 
 
 def more(cursor: str | None) -> list[str]:
@@ -289,7 +302,7 @@ def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> str:
         lines.append(f"groups in common: {shown}{rest}")
     last = data.get("last_message")
     if last:
-        who = "me" if last["from_me"] else called(last["sender_name"], "sender_stranger" in last)
+        who, _ = _sender(last, last)
         at = short_stamp(last["timestamp"], today)
-        lines.append(f"last: {last['ref']} {at} {who}: {_body(last, 'full', CHAT_TEXT)}")
+        lines.append(f"last: {last['ref']} {at} {who}: {_body(last, last, 'full', CHAT_TEXT)}")
     return "\n".join([fenced(lines), *([data["note"]] if "note" in data else [])])

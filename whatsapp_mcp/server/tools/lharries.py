@@ -104,8 +104,8 @@ async def list_messages(
     shown = _cut(found, limit, page)
     if include_context:
         shown = replace(shown, items=await _around(services, shown.items, context_before, context_after))
-    data = messages_data(shown, services.zone)
-    return Result(messages_text(data, header="Messages, newest first", with_chat=chat_jid is None), data)
+    data = messages_data(shown, services.zone, of_one_chat=chat_jid is not None)
+    return Result(messages_text(data, header="Messages, newest first"), data)
 
 
 async def _around(

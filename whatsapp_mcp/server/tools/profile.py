@@ -127,7 +127,7 @@ async def list_calls(call: Call, limit: Limit = 20, cursor: Cursor | None = None
     )
     shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)
     data = messages_data(shown, services.zone)
-    return Result(messages_text(data, header="Calls", with_chat=True), data)
+    return Result(messages_text(data, header="Calls"), data)
 
 
 @tool("profile", destructive=True, idempotent=True)

@@ -88,8 +88,8 @@ async def list_messages(
     header = "Messages of all chats"
     if jid is not None:
         header = f"Messages of {await _name_of(services, jid, page)}"
-    data = messages_data(shown, services.zone)
-    return Result(messages_text(data, header=header, detail=detail, with_chat=jid is None), data)
+    data = messages_data(shown, services.zone, of_one_chat=jid is not None)
+    return Result(messages_text(data, header=header, detail=detail), data)
 
 
 async def _jid_of(services: Services, chat: str) -> str:

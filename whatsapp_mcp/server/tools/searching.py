@@ -91,8 +91,8 @@ async def search_messages(
         )
         if closest.items:
             page, header = closest, f"No message with {sought}; closest"
-    data = messages_data(page, services.zone)
-    return Result(messages_text(data, header=header, detail=detail, with_chat=chat is None), data)
+    data = messages_data(page, services.zone, of_one_chat=chat is not None)
+    return Result(messages_text(data, header=header, detail=detail), data)
 
 
 @tool("core", reads=True, open_world=False, result=MessagesData)
@@ -109,7 +109,7 @@ async def get_message_context(
     services = await call.services()
     page = await services.archive.context(message, before=before, after=after)
     header = f"Around {message.strip()} in {called(page.items[0].chat_name, page.items[0].chat_stranger)}"
-    data = messages_data(page, services.zone)
+    data = messages_data(page, services.zone, of_one_chat=True)
     return Result(messages_text(data, header=header, detail=detail), data)
 
 

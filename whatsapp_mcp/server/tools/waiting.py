@@ -95,9 +95,9 @@ async def wait_for_messages(
     heard = await _collect(call, services, after, wait, wanted)
     page = Page(tuple(heard.found.values()), f"{_PREFIX}{heard.after}", _meanwhile(heard.others.values()))
     header = f"New messages{_told(where, who, mentions_me, text)}"
-    data = messages_data(page, services.zone)
+    data = messages_data(page, services.zone, of_one_chat=where is not None)
     if page.items:
-        return Result(messages_text(data, header=header, with_chat=chat is None), data)
+        return Result(messages_text(data, header=header), data)
     shown = messages_text(data, header=f"{header} in {wait:.0f} s")
     return Result("\n".join([shown, *more(page.next_cursor)]), data)
 
