@@ -98,7 +98,7 @@ def kept_in(home: Path) -> Kept:
             "SELECT text, wa_id, sender_id, revoked_at FROM messages"
         ):
             kept.messages[wa_id].append(Message(text, sender == 0, revoked is not None))
-        for wa_id, sender, emoji in db.execute("SELECT wa_id, sender_id, emoji FROM reactions"):
+        for wa_id, sender, emoji in db.execute("SELECT wa_id, sender_id, emoji FROM current_reactions"):
             kept.reactions[wa_id][sender == 0] = emoji
         for send_id, request, status, message_id, reason in db.execute(
             "SELECT id, request, status, message_id, reason FROM outbox"

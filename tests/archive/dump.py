@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from whatsapp_mcp.archive.facts import Flag
+from whatsapp_mcp.archive.receipts import marks
 
 SECOND = 20
 """Bits of a message's id below the second: the order of arrival within it."""
@@ -51,31 +52,30 @@ class _Dump:
                 """id, kind, contact_id, name, last_id, read_id, unread, marked_unread, archived,
                 pinned, muted_until, expires_in, complete""",
             ),
-            ("members", "chat_id, contact_id, role"),
+            ("current_members", "chat_id, contact_id, role"),
             ("media", "message_id, media_type, mime_type, direct_path, media_key"),
-            ("reactions", "chat_id, wa_id, sender_id, emoji, at"),
+            ("current_reactions", "chat_id, wa_id, sender_id, emoji, at"),
             ("edits", "chat_id, wa_id, sender_id, at, text"),
             ("revokes", "chat_id, wa_id, sender_id, at"),
-            ("votes", "chat_id, wa_id, voter_id, at, hex(options), payload IS NULL"),
+            ("current_votes", "chat_id, wa_id, voter_id, at, hex(options), payload IS NULL"),
             ("calls", "chat_id, wa_id, step, at, reason"),
             ("sealed", "chat_id, target, wa_id, sender_id, at, name"),
-            ("read_marks", "chat_id, contact_id, kind, up_to, at"),
-            ("early_receipts", "chat_id, wa_id, contact_id, kind, at"),
+            ("early_receipts", "chat_id, wa_id, kind, at"),
         ):
-            rows = self._db.execute(f"SELECT {columns} FROM {table} {self._held(columns)}").fetchall()
+            rows = self._db.execute(f"SELECT {columns} FROM {table}").fetchall()
             found[table] = sorted((self._named(table, row) for row in rows), key=repr)
         found["contacts"] = [row for row in found["contacts"] if row]
+        found["marks"] = self._marks()
         found["undecoded"] = self._db.execute("SELECT count(*) FROM undecoded").fetchone()[0]
         found["gaps"] = [tuple(row) for row in self._db.execute("SELECT since, until, reason FROM gaps")]
         return found
 
-    def _held(self, columns: str) -> str:
-        """What hangs on a message that is not here waits in one chat or another of a moved number."""
-        name = "target" if "target" in columns else "wa_id" if "wa_id" in columns else None
-        if name is None:
-            return ""
-        return f"""WHERE (chat_id, {name}) IN (SELECT chat_id, wa_id FROM messages) OR chat_id NOT IN
-            (SELECT c.id FROM chats AS c JOIN addresses AS a USING (contact_id) WHERE a.moved)"""
+    def _marks(self) -> list[tuple[Any, ...]]:
+        return sorted(
+            (self._chats[chat], self._who(contact), kind, up_to >> SECOND, at)
+            for chat, found in marks(self._db, [*self._chats]).items()
+            for (contact, kind), (up_to, at) in found.items()
+        )
 
     def _named(self, table: str, row: sqlite3.Row) -> tuple[Any, ...]:
         return tuple(self._value(table, name, row[name]) for name in row.keys())  # noqa: SIM118

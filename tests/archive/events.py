@@ -37,6 +37,7 @@ class Raw:
 
     code: EventCode
     payload: bytes
+    received_at: int = NOON
 
     def __repr__(self) -> str:
         """What a failing property test shows."""
@@ -53,7 +54,10 @@ class Raw:
 
 def journal(events: Iterable[Raw], after: int = 0) -> list[Event]:
     """Events in the order of arrival."""
-    return [Event(seq, int(event.code), event.payload) for seq, event in enumerate(events, after + 1)]
+    return [
+        Event(seq, int(event.code), event.payload, received_at=event.received_at * 1000)
+        for seq, event in enumerate(events, after + 1)
+    ]
 
 
 def jid(target: Any, text: str | None) -> None:
@@ -206,7 +210,12 @@ def conversation(
 
 
 def history(
-    *conversations: Any, kind: int = 3, chunk: int = 1, progress: int | None = None, more: Any = None
+    *conversations: Any,
+    kind: int = 3,
+    chunk: int = 1,
+    progress: int | None = None,
+    more: Any = None,
+    received_at: int = NOON,
 ) -> Raw:
     """A history sync chunk (`kind` 3: recent)."""
     event = Neonize.HistorySync()
@@ -218,4 +227,4 @@ def history(
         event.Data.conversations.add().CopyFrom(one)
     if more is not None:
         event.Data.MergeFrom(more)
-    return Raw(EventCode.HISTORY_SYNC, event.SerializeToString())
+    return Raw(EventCode.HISTORY_SYNC, event.SerializeToString(), received_at)

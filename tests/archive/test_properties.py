@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.archive import events as ev
-from tests.archive import world
+from tests.archive import shared_number, world
 from tests.archive.dump import differences, dump
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, Raw, journal
 from whatsapp_mcp.archive import Archive, MessageFilter, open_archive
@@ -146,6 +146,9 @@ PLACES = {
     "a chat with one person": world.direct(ANA, ANA_LID, "A") + world.mappings(),
     "a group": world.group() + world.mappings(),
     "a number that moved": world.moved() + world.mappings(),
+    "a number of three people": shared_number.everything(),
+    "the chats of a number of three people": shared_number.people() * 2 + shared_number.chats(),
+    "a group with a number of three people": shared_number.people() * 2 + shared_number.group(),
     "calls, settings, names and the past": world.other_things() + world.mappings(),
     "what is ours": world.ourselves() + world.mappings(),
     "everything": [
@@ -196,7 +199,7 @@ async def search_agrees(archive: Archive) -> None:
     ("place", "introduced"), [*((place, True) for place in PLACES), *((place, False) for place in STRANGERS)]
 )
 def test_every_row_is_the_same_whatever_came_first(place: str, introduced: bool, data: st.DataObject) -> None:
-    chosen = st.lists(st.sampled_from(PLACES[place]), min_size=1, max_size=16)
+    chosen = st.lists(st.sampled_from(PLACES[place]), min_size=1, max_size=20)
     events = data.draw(chosen, label="events")
     again = data.draw(st.lists(st.sampled_from(events), max_size=4), label="repeated")
     shuffled = data.draw(st.permutations(events + again), label="order")

@@ -54,7 +54,8 @@ UNREAD_SQL = f"""m.sender_id != 0 AND m.kind NOT IN ({_NEVER_UNREAD}) AND m.id >
 """What makes a message (`m`) of a chat (`c`) unread; status posts are not counted."""
 UNRECEIPTED_SQL = UNREAD_SQL.replace(
     "c.read_id",
-    "coalesce((SELECT up_to FROM read_marks WHERE chat_id = c.id AND contact_id = 0), c.read_id)",
+    """coalesce((SELECT up_to FROM read_marks WHERE chat_id = c.id AND address_id = 0 AND kind = 2),
+ c.read_id)""",
 )
 """What makes it one for which no device of the owner has sent a read receipt."""
 PLACEHOLDERS = (UNDECRYPTABLE, UNKNOWN)
@@ -96,8 +97,10 @@ MEMBERS = "members"
 
 
 class Mark(IntEnum):
-    """Kinds of `read_marks`; each includes the ones before."""
+    """Kinds of `read_marks`; each but the first includes the ones before."""
 
+    SEEN = 0
+    """By the owner, of what others sent."""
     DELIVERED = 1
     READ = 2
     PLAYED = 3

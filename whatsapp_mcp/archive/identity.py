@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from whatsapp_mcp.archive import merge, moved, receipts, versions
 from whatsapp_mcp.archive.facts import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag, NameKind
+from whatsapp_mcp.archive.holders import Tenures
 from whatsapp_mcp.archive.merge import merge_chats, merge_contacts
 from whatsapp_mcp.archive.names import number_of, searchable
 from whatsapp_mcp.models import ChatKind
@@ -118,8 +119,16 @@ class Identities:
         """The contact with this address: now, or the one who held the number at a time."""
         found = self.address(jid)
         if found.moved and at is not None and not jid.endswith("@lid"):
-            return moved.holder(self._db, jid, at)
+            return Tenures(self._db, jid).at(at)
         return found.contact
+
+    def act(self, chat: str, sender: str | None, at: int, message: str) -> tuple[int, int]:
+        """The chat and the person of what somebody did to a message (its WhatsApp id) at a time."""
+        where = self.chat(chat, at, message)
+        if sender == chat and self.is_moved(chat, None):
+            row = self._db.execute("SELECT contact_id FROM chats WHERE id = ?", (where,)).fetchone()
+            return where, int(row[0])
+        return where, self.sender(sender, at)
 
     def sender(self, jid: str | None, at: int | None = None) -> int:
         """The number that stands for a sender: None is the owner, a group or channel speaks for itself."""
@@ -143,8 +152,9 @@ class Identities:
             return found
         address = self.address(jid)
         if address.moved and at is not None and not jid.endswith("@lid"):
-            where = moved.chat_with(self._db, jid, message) if message else None
-            return where if where is not None else moved.chat_of(self._db, self.contact(jid, at))
+            held = Tenures(self._db, jid)
+            where = moved.chat_with(self._db, [*moved.chats_of(self._db, held)], message) if message else None
+            return where if where is not None else moved.chat_of(self._db, held.at(at))
         found = moved.chat_of(self._db, address.contact)
         if not address.moved:
             self._chats[jid] = found
@@ -250,7 +260,7 @@ class Identities:
         )
         if known is None and not self._is_contested(pn):
             self._join(pn, lid)
-        elif self.address(pn).moved or known is None:
+        elif known is None or self.address(pn).moved:
             self._settle(pn)
         else:
             self.refresh(self.contact(lid))
@@ -285,12 +295,13 @@ class Identities:
             WHERE jid = ?1 OR jid IN (SELECT lid FROM holders WHERE pn = ?1)""",
             (pn,),
         )
-        *former, current = (contact for _, contact in moved.holders(db, pn))
-        db.execute("UPDATE addresses SET contact_id = ? WHERE jid = ?", (current, pn))
+        persons = Tenures(db, pn).persons
+        db.execute("UPDATE addresses SET contact_id = ? WHERE jid = ?", (persons[-1], pn))
         self.forget()
-        for person in (*former, current):
+        for person in persons:
             self.refresh(person)
         for chat in moved.place(db, pn):
+            receipts.apply_early(db, chat)
             merge.refresh_chat(db, chat)
         self.merged = True
 

@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from whatsapp_mcp.archive import receipts
 from whatsapp_mcp.archive.chat_export import ExportedMessage, read
 from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MediaFact, MessageFact, NameKind
 from whatsapp_mcp.archive.identity import Identities, chat_kind
@@ -205,11 +206,8 @@ def _by_name(db: sqlite3.Connection, name: str) -> str:
 def _mark_read(db: sqlite3.Connection, chat: str) -> None:
     """What was exported has been read: the chat's newest imported message and all before it."""
     number = Identities(db).chat(chat)
-    db.execute(
-        """UPDATE chats SET read_id = max(read_id, coalesce((SELECT max(id) FROM messages
-        WHERE chat_id = ?1 AND wa_id LIKE 'IMP-%'), 0)) WHERE id = ?1""",
-        (number,),
-    )
+    imported = "SELECT coalesce(max(id), 0) FROM messages WHERE chat_id = ? AND wa_id LIKE 'IMP-%'"
+    receipts.seen(db, number, None, db.execute(imported, (number,)).fetchone()[0], 0)
     refresh_chat(db, number)
 
 
@@ -263,7 +261,8 @@ def bridge(db: sqlite3.Connection, path: Path) -> ImportResult:
     batch.apply(facts)
     for chat in {fact.chat for fact in facts if isinstance(fact, MessageFact)}:
         number = Identities(db).chat(chat)
-        db.execute("UPDATE chats SET read_id = max(read_id, last_id) WHERE id = ?", (number,))
+        newest = db.execute("SELECT last_id FROM chats WHERE id = ?", (number,)).fetchone()[0]
+        receipts.seen(db, number, None, newest, 0)
         refresh_chat(db, number)
     return ImportResult(batch.new, batch.duplicates, skipped)
 

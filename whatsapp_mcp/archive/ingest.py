@@ -85,17 +85,21 @@ class Ingest:
         return self._messages.raw
 
     def raw_changes(self) -> list[tuple[int, str | None, int | None]]:
-        """Messages whose raw protobuf must go, with their downloaded files, or gets another id.
+        """Messages whose raw protobuf must go, with their downloaded files, or gets an earlier id.
 
         Asked once, at the end; what is in `raw` then is of messages that keep it.
         """
-        found = self._db.execute("SELECT message_id, path, becomes FROM raw_gone").fetchall()
+        found = self._db.execute(
+            "SELECT message_id, path, becomes FROM raw_gone ORDER BY message_id DESC"
+        ).fetchall()
         if found:
             self._db.execute("DELETE FROM raw_gone")
-        for message, _, _ in found:
+        for message, _, becomes in found:
             kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
             if message in self.raw and self._db.execute(kept, (message,)).fetchone() is None:
-                del self.raw[message]
+                raw = self.raw.pop(message)
+                if becomes is not None:
+                    self.raw[becomes] = raw
         return found
 
     @property
@@ -249,7 +253,8 @@ class Ingest:
     def _message(self, fact: MessageFact, newest: bool) -> None:
         self._messages.message(fact, newest=newest)
         if fact.content.kind is MessageKind.POLL:
-            votes.open_sealed(self._db, self._identities.chat(fact.chat), fact.wa_id)
+            chat = self._identities.chat(fact.chat, fact.at, fact.wa_id)
+            votes.open_sealed(self._db, chat, fact.wa_id)
 
     def _state(self, fact: Fact) -> None:
         match fact:

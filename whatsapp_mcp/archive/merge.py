@@ -7,54 +7,63 @@ change feed still hold the old numbers; the alias tables translate.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import Final
 
-from whatsapp_mcp.archive import index
+from whatsapp_mcp.archive import index, receipts
 from whatsapp_mcp.archive.facts import MEMBERS, PLACEHOLDERS, UNREAD_SQL, Flag
 from whatsapp_mcp.archive.names import searchable
 from whatsapp_mcp.archive.schema import ID_BITS
 
 _BETTER = {
-    "reactions": "(o.at, o.emoji, o.via IS NULL) > (k.at, k.emoji, k.via IS NULL)",
-    "votes": "(o.at, o.options IS NOT NULL, o.via IS NULL) > (k.at, k.options IS NOT NULL, k.via IS NULL)",
-    "read_marks": "(o.up_to, -o.at) > (k.up_to, -k.at)",
-    "members": "(o.at, ifnull(o.role, -1), o.via IS NULL) > (k.at, ifnull(k.role, -1), k.via IS NULL)",
-    "chat_words": "(o.at, o.value) > (k.at, k.value)",
-    "edits": "o.text > k.text",
-    "sealed": "o.payload > k.payload",
-    "early_receipts": "o.at < k.at",
-    "revokes": "o.at < k.at",
-    "calls": "o.at < k.at",
+    "reactions": "(o.via IS NULL, o.emoji) > (k.via IS NULL, k.emoji)",
+    "votes": "(o.via IS NULL, o.options IS NOT NULL) > (k.via IS NULL, k.options IS NOT NULL)",
+    "read_marks": "o.up_to > k.up_to",
+    "members": "(o.via IS NULL, ifnull(o.role, -1)) > (k.via IS NULL, ifnull(k.role, -1))",
+    "chat_words": "o.value > k.value",
+    "edits": "(o.via IS NULL, o.text) > (k.via IS NULL, k.text)",
+    "sealed": "o.via IS NULL AND k.via IS NOT NULL",
+    "early_receipts": "0",
+    "revokes": "o.via IS NULL AND k.via IS NOT NULL",
+    "calls": "o.via IS NULL AND k.via IS NOT NULL",
 }
 """Of two rows of small states that become one, `o` stays rather than `k` when this holds."""
 
 _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
     "sender_id": {
-        "reactions": ("chat_id", "wa_id"),
-        "revokes": ("chat_id", "wa_id"),
+        "reactions": ("chat_id", "wa_id", "at"),
+        "revokes": ("chat_id", "wa_id", "at"),
         "edits": ("chat_id", "wa_id", "at"),
         "sealed": ("chat_id", "target", "wa_id"),
     },
-    "voter_id": {"votes": ("chat_id", "wa_id")},
-    "contact_id": {
-        "read_marks": ("chat_id", "kind"),
-        "early_receipts": ("chat_id", "wa_id", "kind"),
-        "members": ("chat_id",),
-    },
+    "voter_id": {"votes": ("chat_id", "wa_id", "at")},
+    "contact_id": {"members": ("chat_id", "at")},
     "chat_id": {
-        "reactions": ("wa_id", "sender_id"),
-        "votes": ("wa_id", "voter_id"),
-        "revokes": ("wa_id", "sender_id"),
+        "reactions": ("wa_id", "sender_id", "at"),
+        "votes": ("wa_id", "voter_id", "at"),
+        "revokes": ("wa_id", "sender_id", "at"),
         "edits": ("wa_id", "sender_id", "at"),
         "sealed": ("target", "wa_id", "sender_id"),
-        "early_receipts": ("wa_id", "contact_id", "kind"),
-        "calls": ("wa_id", "step"),
-        "read_marks": ("contact_id", "kind"),
-        "members": ("contact_id",),
-        "chat_words": ("field",),
+        "early_receipts": ("wa_id", "address_id", "kind", "at"),
+        "calls": ("wa_id", "step", "at"),
+        "read_marks": ("address_id", "kind"),
+        "members": ("contact_id", "at"),
+        "chat_words": ("field", "via", "at"),
     },
 }
 """Column that is led elsewhere: each table that has it, with the rest of its key."""
+
+MARKED_UNREAD = "marked_unread"
+SETTINGS: Final[dict[str, object]] = {
+    "name": None,
+    "archived": 0,
+    "pinned": 0,
+    "muted_until": 0,
+    MARKED_UNREAD: 0,
+    "expires_in": 0,
+    "complete": 0,
+}
+"""What is told of chats in `chat_words`, and what holds until it is."""
 
 _COUNT_UNREAD = f"""SELECT count(*) FROM (
     SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {UNREAD_SQL} LIMIT 999)"""  # noqa: S608
@@ -74,10 +83,8 @@ def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
 
 def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
     """Lead everything of chat `lose` to chat `keep` and delete it."""
-    old = db.execute("DELETE FROM chats WHERE id = ? RETURNING read_id, complete", (lose,)).fetchall()[0]
-    db.execute(
-        "UPDATE chats SET read_id = max(read_id, ?), complete = max(complete, ?) WHERE id = ?", (*old, keep)
-    )
+    old = db.execute("DELETE FROM chats WHERE id = ? RETURNING read_id", (lose,)).fetchall()[0]
+    db.execute("UPDATE chats SET read_id = max(read_id, ?) WHERE id = ?", (*old, keep))
     db.execute("UPDATE chat_aliases SET chat_id = ? WHERE chat_id = ?", (keep, lose))
     db.execute("INSERT OR REPLACE INTO chat_aliases (old_id, chat_id) VALUES (?, ?)", (lose, keep))
     _move_messages(db, "chat_id", keep, lose)
@@ -89,33 +96,70 @@ def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
 
 def refresh_words(db: sqlite3.Connection, chat: int) -> None:
     """Bring a chat's columns in line with the newest word on each."""
-    for field, value in db.execute(
-        "SELECT field, value FROM chat_words WHERE chat_id = ?", (chat,)
-    ).fetchall():
-        show_word(db, chat, field, value)
+    for field in SETTINGS:
+        _show_word(db, chat, field)
 
 
 def tell_word(
-    db: sqlite3.Connection, chat: int, field: str, value: object, at: int, *, looked_up: bool = False
+    db: sqlite3.Connection,
+    chat: int,
+    field: str,
+    value: object,
+    at: int,
+    via: int | None = None,
+    *,
+    looked_up: bool = False,
 ) -> None:
-    """Take over the newest word on a property of a chat: by time, or for being `looked_up` just now."""
+    """Take over a word on a property of a chat; the newest counts.
+
+    Args:
+        db: The archive, in a write transaction.
+        chat: Which chat.
+        field: A column of `chats`, or `MEMBERS`.
+        value: What it is.
+        at: When it was told.
+        via: The number alone under which it was told.
+        looked_up: Read from the device just now, so the newest whatever the clocks say, of this very chat.
+    """
+    if looked_up:
+        newest = "SELECT max(at) FROM chat_words WHERE chat_id = ? AND field = ?"
+        at, via = max(at, 1 + (db.execute(newest, (chat, field)).fetchone()[0] or 0)), None
     changed = db.execute(
-        """INSERT INTO chat_words VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT DO UPDATE SET value = excluded.value, at = max(excluded.at, at + ?5)
-        WHERE ?5 OR (excluded.at, excluded.value) > (at, value)""",
-        (chat, field, value, at, looked_up),
+        """INSERT INTO chat_words VALUES (?, ?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET value = excluded.value WHERE excluded.value > value""",
+        (chat, field, via or 0, at, value),
     ).rowcount
     if changed > 0:
-        show_word(db, chat, field, value)
+        drop_older_words(db, chat, field)
+        _show_word(db, chat, field)
 
 
-def show_word(db: sqlite3.Connection, chat: int, field: str, value: object) -> None:
+def drop_older_words(db: sqlite3.Connection, chat: int, field: str) -> None:
+    """Drop all but the newest word of those on a property that did not come under a number alone."""
+    db.execute(
+        """DELETE FROM chat_words AS k WHERE (chat_id, field, via) = (?, ?, 0) AND EXISTS (
+        SELECT 1 FROM chat_words AS o WHERE (o.chat_id, o.field, o.via) = (k.chat_id, k.field, 0)
+        AND o.at > k.at)""",
+        (chat, field),
+    )
+
+
+def _show_word(db: sqlite3.Connection, chat: int, field: str) -> None:
     """Set what is known of a chat, in the column of the same name."""
     if field == MEMBERS:
         return
+    row = db.execute(
+        """SELECT value, at FROM chat_words WHERE (chat_id, field) = (?, ?)
+        ORDER BY at DESC, value DESC LIMIT 1""",
+        (chat, field),
+    ).fetchone()
+    value, at = row or (SETTINGS[field], 0)
+    if field == MARKED_UNREAD and value and receipts.is_seen_since(db, chat, at):
+        value = 0
     db.execute(f"UPDATE chats SET {field} = ? WHERE id = ?", (value, chat))  # noqa: S608
     if field == "name":
-        db.execute("UPDATE chats SET name_norm = ? WHERE id = ?", (searchable(str(value)), chat))
+        folded = searchable(str(value) if value else None)
+        db.execute("UPDATE chats SET name_norm = ? WHERE id = ?", (folded, chat))
 
 
 def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
@@ -125,6 +169,9 @@ def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
         f"UPDATE chats AS c SET last_id = ({newest}), unread = ({_COUNT_UNREAD}) WHERE id = ?1",  # noqa: S608
         (chat,),
     )
+    marked = "SELECT 1 FROM chat_words WHERE (chat_id, field) = (?, ?) AND value"
+    if db.execute(marked, (chat, MARKED_UNREAD)).fetchone():
+        _show_word(db, chat, MARKED_UNREAD)
 
 
 def spoken_in(db: sqlite3.Connection, contact: int) -> list[int]:
@@ -169,7 +216,7 @@ def _move_states(
         only: Values of other columns that the rows must have.
     """
     for table, rest in _KEYS[column].items():
-        if table not in tables or not only.keys() <= {*rest}:
+        if table not in tables:
             continue
         same = " AND ".join(f"o.{name} = k.{name}" for name in rest)
         chosen = "".join(f" AND {{0}}.{name} = ?" for name in only)
@@ -283,27 +330,8 @@ def _lead_marks(db: sqlite3.Connection, old: int, new: int) -> None:
     db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (new, old))
 
 
-def lead_changes(db: sqlite3.Connection, wa_id: str, chat: int, person: int, author: int) -> None:
-    """Lead edits and revokes of one message from one person to another, its author."""
-    _move_states(db, "sender_id", author, person, ("edits", "revokes"), wa_id=wa_id, chat_id=chat)
-
-
 def lead_state(
-    db: sqlite3.Connection, table: str, column: str, old: int, new: int, where: dict[str, object]
+    db: sqlite3.Connection, table: str, column: str, old: int, new: int, where: Mapping[str, object]
 ) -> None:
-    """Lead one row of small states from one person to another; `where` is the rest of its key."""
+    """Lead rows of small states from one person or chat to another; `where` is of the rest of their key."""
     _move_states(db, column, new, old, (table,), **where)
-
-
-def follow(db: sqlite3.Connection, wa_id: str, chats: tuple[int, int], persons: tuple[int, int]) -> None:
-    """Lead what hangs on one message from one chat and person to another; each pair is (from, to)."""
-    if persons[0] != persons[1]:
-        for column in ("sender_id", "voter_id", "contact_id"):
-            _move_states(db, column, persons[1], persons[0], wa_id=wa_id, chat_id=chats[0])
-    if chats[0] != chats[1]:
-        _move_states(db, "chat_id", chats[1], chats[0], wa_id=wa_id)
-    db.execute(
-        """UPDATE OR REPLACE sealed SET chat_id = ?, sender_id = iif(sender_id = ?, ?, sender_id)
-        WHERE chat_id = ? AND target = ?""",
-        (chats[1], *persons, chats[0], wa_id),
-    )

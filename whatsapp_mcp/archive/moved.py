@@ -1,55 +1,62 @@
 """Numbers that passed from one person to another: what came under the number alone finds its person by time.
 
-A hidden jid is one person's for ever. A number is held by the person with whom it was last seen before, or by
-the first one for what is older than that. A message that was also seen under a hidden jid belongs there. What
-hangs on a message goes with it. So it does not matter in which order things were learned.
+A hidden jid is one person's for ever. A number is held by the person with whom it was first seen last, or by
+the first one for what is older than that (`holders.py`). A message that was also seen under a hidden jid
+belongs there, and so does what else was told of the same moment. What hangs on a message goes with it. Each
+row is of one fact and keeps its time and the number, so it does not matter what was learned first.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from whatsapp_mcp.archive import index, merge, receipts, versions, votes
 from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, OWNER
+from whatsapp_mcp.archive.holders import Tenures
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.models import ChatKind
 
-_HANGING: Final = (
-    ("reactions", "wa_id"),
-    ("edits", "wa_id"),
-    ("revokes", "wa_id"),
-    ("votes", "wa_id"),
-    ("calls", "wa_id"),
-    ("early_receipts", "wa_id"),
-    ("sealed", "target"),
+_ALWAYS: Final = 1 << 40
+_UNDER_LID: Final = "address_id IN (SELECT id FROM addresses WHERE jid LIKE '%@lid')"
+
+
+class _Act(NamedTuple):
+    """A table of what people do, each row of which is of one address.
+
+    Attributes:
+        table: Its name.
+        about: Column that names the message that it hangs on.
+        person: Column of who did it, if somebody is named.
+        key: The rest of its key.
+        unit: Units of its `at` in a second.
+        via: Column of the number under which it came.
+        told: Whether it came under a hidden jid, as SQL.
+    """
+
+    table: str
+    about: str | None
+    person: str | None
+    key: tuple[str, ...]
+    unit: int
+    via: str = "via"
+    told: str = "via IS NULL"
+
+
+_ACTS: Final = (
+    _Act("reactions", "wa_id", "sender_id", ("at",), 1000),
+    _Act("votes", "wa_id", "voter_id", ("at",), 1000),
+    _Act("edits", "wa_id", "sender_id", ("at",), 1000),
+    _Act("revokes", "wa_id", "sender_id", ("at",), 1),
+    _Act("sealed", "target", "sender_id", ("wa_id",), 1),
+    _Act("calls", "wa_id", None, ("step", "at"), 1),
+    _Act("early_receipts", "wa_id", None, ("kind", "at"), 1, "address_id", _UNDER_LID),
+    _Act("members", None, "contact_id", ("at",), 1),
 )
-"""Tables of what hangs on a message, and their column that names it."""
-_BY_NUMBER: Final = (
-    ("reactions", "sender_id", ("chat_id", "wa_id"), 1000),
-    ("votes", "voter_id", ("chat_id", "wa_id"), 1000),
-    ("members", "contact_id", ("chat_id",), 1),
-)
-"""What people do in groups: table, column of the person, rest of the key, units of `at` in a second."""
-
-
-def holders(db: sqlite3.Connection, pn: str) -> list[tuple[int, int]]:
-    """(since, contact) of those who had a number, the first one first."""
-    return db.execute(
-        """SELECT h.since, a.contact_id FROM holders AS h JOIN addresses AS a ON a.jid = h.lid
-        WHERE h.pn = ? ORDER BY h.since, h.lid""",
-        (pn,),
-    ).fetchall()
-
-
-def _at(held: list[tuple[int, int]], at: int) -> int:
-    return next((contact for since, contact in reversed(held) if since <= at), held[0][1])
-
-
-def holder(db: sqlite3.Connection, pn: str, at: int) -> int:
-    """The contact who had a number at a time."""
-    return _at(holders(db, pn), at)
+_HANGING: Final = tuple(act for act in _ACTS if act.about)
+_BY_AUTHOR: Final = ("edits", "revokes")
+"""Tables of what only the author of its message can have done."""
 
 
 def chat_of(db: sqlite3.Connection, contact: int) -> int:
@@ -75,15 +82,35 @@ def free_number(db: sqlite3.Connection, table: str, aliases: str) -> int:
     return int(row[0])
 
 
-def chat_with(db: sqlite3.Connection, pn: str, wa_id: str) -> int | None:
-    """Among the chats of those who had a number, the one that holds a message."""
-    row = db.execute(
-        """SELECT m.chat_id FROM holders AS h JOIN addresses AS a ON a.jid = h.lid
-        JOIN chats AS c ON c.contact_id = a.contact_id JOIN messages AS m ON m.chat_id = c.id
-        WHERE h.pn = ? AND m.wa_id = ? ORDER BY m.via IS NOT NULL, h.since, h.lid LIMIT 1""",
-        (pn, wa_id),
-    ).fetchone()
-    return int(row[0]) if row else None
+def chats_of(db: sqlite3.Connection, held: Tenures) -> dict[int, int]:
+    """The direct chats with those who had a number, and with whom each is; the first one first."""
+    return {chat_of(db, person): person for person in held.persons}
+
+
+def chat_with(db: sqlite3.Connection, chats: Sequence[int], wa_id: str, *, told: bool = False) -> int | None:
+    """Among the chats of those who had a number, the one of a message.
+
+    That is where it, or something about it, was seen under a hidden jid; else where it is.
+
+    Args:
+        db: The archive.
+        chats: All of them.
+        wa_id: WhatsApp's id of the message.
+        told: Only where something was seen under a hidden jid.
+    """
+    places = _places(chats)
+    found = db.execute(
+        f"""SELECT via IS NOT NULL, id >> {ID_BITS}, chat_id FROM messages
+        WHERE wa_id = ? AND chat_id IN ({places})"""  # noqa: S608
+        + "".join(
+            f" UNION ALL SELECT 0, {_ALWAYS}, chat_id FROM {act.table}"  # noqa: S608
+            f" WHERE {act.about} = ? AND chat_id IN ({places}) AND {act.told}"
+            for act in _HANGING
+        ),
+        [wa_id, *chats] * (1 + len(_HANGING)),
+    ).fetchall()
+    ranked = [(alone, at, chats.index(chat)) for alone, at, chat in found if not (told and alone)]
+    return chats[min(ranked)[2]] if ranked else None
 
 
 def numbers_of(db: sqlite3.Connection, jid: str) -> list[str]:
@@ -99,143 +126,150 @@ def numbers_of(db: sqlite3.Connection, jid: str) -> list[str]:
 
 
 def place(db: sqlite3.Connection, pn: str, wa_id: str | None = None) -> set[int]:
-    """Put every message that came under a number alone (or those with one id) where it belongs.
+    """Put everything that came under a number alone (or what is of messages with one id) where it belongs.
+
+    Returns:
+        The chats that may have changed.
+    """
+    held = Tenures(db, pn)
+    chats = chats_of(db, held)
+    changed = set(chats)
+    for message, chat, sender, name in db.execute(
+        f"""SELECT id, chat_id, sender_id, wa_id FROM messages
+        WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND ifnull(? = wa_id, 1)
+        AND (chat_id IN ({_places(chats)}) OR sender_id IN ({_places(chats)})) ORDER BY id""",  # noqa: S608
+        [pn, wa_id, *chats, *chats.values()],
+    ).fetchall():
+        person, target = held.at(message >> ID_BITS), chat
+        if chat in chats:
+            told = chat_with(db, [*chats], name, told=True)
+            target = chat_of(db, person) if told is None else told
+            person = chats[target]
+        else:
+            person = author(db, chat, name, held.persons, told=True) or person
+        if _move(db, message, target, OWNER if sender == OWNER else person):
+            changed |= {chat, target}
+    for act in _ACTS:
+        changed |= _place_acts(db, pn, act, held, wa_id)
+    if wa_id is None:
+        _place_settings(db, pn, held, chats)
+    for chat in changed:
+        receipts.reread(db, chat)
+    return changed
+
+
+def _place_settings(db: sqlite3.Connection, pn: str, held: Tenures, chats: Collection[int]) -> None:
+    """Give what was told of a chat under a number alone to the chat with the one who held it then."""
+    for chat, field, via, at in db.execute(
+        f"""SELECT chat_id, field, via, at FROM chat_words
+        WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND chat_id IN ({_places(chats)})""",  # noqa: S608
+        [pn, *chats],
+    ).fetchall():
+        target = chat_of(db, held.at(at))
+        if target != chat:
+            key = {"field": field, "via": via, "at": at}
+            merge.lead_state(db, "chat_words", "chat_id", chat, target, key)
+    for chat in chats:
+        merge.refresh_words(db, chat)
+
+
+def _place_acts(db: sqlite3.Connection, pn: str, act: _Act, held: Tenures, wa_id: str | None) -> set[int]:
+    """Put what was done under a number alone where it belongs.
+
+    In the chat with the one who had the number it goes with its message, if that is known; in a group it is
+    of the author, or of the one who was told with it under a hidden jid, where that can be known. Else it is
+    of the one who held the number then.
 
     Returns:
         The chats that changed.
     """
-    held = holders(db, pn)
-    persons = list(dict.fromkeys(contact for _, contact in held))
-    chats = {chat_of(db, person): person for person in persons}
-    rows = db.execute(
-        f"""SELECT id, chat_id, sender_id, wa_id FROM messages
-        WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND ifnull(? = wa_id, 1)
-        AND (chat_id IN ({_places(chats)}) OR sender_id IN ({_places(persons)})) ORDER BY id""",  # noqa: S608
-        [pn, wa_id, *chats, *persons],
-    ).fetchall()
-    changed: set[int] = set()
-    for message, chat, sender, name in rows:
-        person, target = _at(held, message >> ID_BITS), chat
+    persons, changed = held.persons, set[int]()
+    if wa_id is not None and act.about is None:
+        return changed
+    chats = chats_of(db, held)
+    theirs = f"{act.person} IN ({_places(persons)})" if act.person else "0"
+    key = ", ".join((act.via, *act.key, *([act.about] if act.about else [])))
+    for chat, person, at, about, *values in db.execute(
+        f"""SELECT chat_id, {act.person or OWNER}, at, {act.about or "NULL"}, {key} FROM {act.table}
+        WHERE {act.via} = (SELECT id FROM addresses WHERE jid = ?)
+        AND (chat_id IN ({_places(chats)}) OR {theirs}) AND ifnull(? = {act.about or "NULL"}, 1)""",  # noqa: S608
+        [pn, *chats, *(persons if act.person else ()), wa_id],
+    ).fetchall():
+        where: dict[str, object] = dict(zip(key.split(", "), values, strict=True))
+        target, actor = chat, person
         if chat in chats:
-            told = _told(db, name, chats, sender == OWNER)
-            person = person if told is None else chats[told]
-            target = chat_of(db, person)
-        else:
-            person = author(db, chat, name, persons, told=True) or person
-        if _move(db, message, target, OWNER if sender == OWNER else person):
+            with_message = chat_with(db, [*chats], about)
+            target = chat_of(db, held.at(at // act.unit)) if with_message is None else with_message
+            actor = chats[target] if person in persons else person
+        elif act.person:
+            actor = _actor(db, act, chat, where, persons) or held.at(at // act.unit)
+        if (chat, person) != (target, actor):
+            _lead(db, act, where, (chat, target), (person, actor))
             changed |= {chat, target}
-    for chat, name in _orphans(db, chats, wa_id):
-        target = chat_with(db, pn, name)
-        if target is not None:
-            merge.follow(db, name, (chat, target), (chats[chat], chats[target]))
-            changed |= {chat, target}
-            _catch_up(db, target, name)
-    changed |= _follow_authors(db, persons, wa_id)
-    _place_states(db, pn, held, chats, wa_id)
-    for chat in changed:
-        _reread(db, chat)
+            _catch_up(db, target, about)
     return changed
 
 
-def _place_states(
-    db: sqlite3.Connection, pn: str, held: list[tuple[int, int]], chats: Collection[int], wa_id: str | None
+def _lead(
+    db: sqlite3.Connection,
+    act: _Act,
+    where: Mapping[str, object],
+    chats: tuple[int, int],
+    persons: tuple[int, int],
 ) -> None:
-    """Give what came under a number alone in groups to the one who held it then, or was told with it."""
-    persons = [contact for _, contact in held]
-    for table, column, key, unit in _BY_NUMBER:
-        if wa_id is not None and "wa_id" not in key:
-            continue
-        found = db.execute(
-            f"""SELECT {column}, at, {", ".join(key)} FROM {table} AS t
-            WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND {column} IN ({_places(persons)})
-            AND chat_id NOT IN ({_places(chats)}) {"AND ifnull(? = wa_id, 1)" if "wa_id" in key else ""}""",  # noqa: S608
-            [pn, *persons, *chats, *([wa_id] if "wa_id" in key else [])],
-        ).fetchall()
-        for person, at, *values in found:
-            told = db.execute(
-                f"""SELECT {column} FROM {table} WHERE ({", ".join(key)}) = ({_places(key)}) AND at = ?
-                AND via IS NULL AND {column} IN ({_places(persons)})""",  # noqa: S608
-                [*values, at, *persons],
-            ).fetchone()
-            holder_then = told[0] if told else _at(held, at // unit)
-            if holder_then != person:
-                merge.lead_state(db, table, column, person, holder_then, dict(zip(key, values, strict=True)))
+    """Lead one row of an act from one chat and person to another; each pair is (from, to)."""
+    if act.person and persons[0] != persons[1]:
+        merge.lead_state(db, act.table, act.person, *persons, {**where, "chat_id": chats[0]})
+    if chats[0] != chats[1]:
+        whose = {act.person: persons[1]} if act.person else {}
+        merge.lead_state(db, act.table, "chat_id", *chats, {**where, **whose})
+
+
+def _actor(
+    db: sqlite3.Connection, act: _Act, chat: int, where: Mapping[str, object], persons: Sequence[int]
+) -> int | None:
+    """Who did something in a group, as far as something else than the time tells it."""
+    if act.table in _BY_AUTHOR:
+        found = author(db, chat, str(where["wa_id"]), persons)
+        if found is not None:
+            return found
+    same = {**where, "chat_id": chat}
+    del same[act.via]
+    told = f"""SELECT {act.person} FROM {act.table} WHERE ({", ".join(same)}) = ({_places(same)})
+        AND {act.told}"""  # noqa: S608
+    told_of = {row[0] for row in db.execute(told, [*same.values()]).fetchall()}
+    return next((person for person in persons if person in told_of), None)
 
 
 def author(
-    db: sqlite3.Connection, chat: int, wa_id: str, persons: Collection[int], *, told: bool = False
+    db: sqlite3.Connection, chat: int, wa_id: str, persons: Sequence[int], *, told: bool = False
 ) -> int | None:
-    """Who of those who had a number has said something in a chat.
+    """Who of those who had a number has said something in a group.
+
+    That is who was seen with it, or with a change of it, under a hidden jid; else who it is given to.
 
     Args:
-        told: Count only what was seen under their hidden jids.
+        db: The archive.
+        chat: The group.
+        wa_id: WhatsApp's id of the message.
+        persons: Those who had the number, the first one first.
+        told: Only who was seen under a hidden jid.
     """
-    alone = "AND via IS NULL" if told else ""
-    row = db.execute(
-        f"""SELECT sender_id FROM messages WHERE chat_id = ? AND wa_id = ?
-        AND sender_id IN ({_places(persons)}) {alone} ORDER BY via IS NOT NULL, id LIMIT 1""",  # noqa: S608
-        (chat, wa_id, *persons),
-    ).fetchone()
-    return int(row[0]) if row else None
-
-
-def _follow_authors(db: sqlite3.Connection, persons: list[int], wa_id: str | None) -> set[int]:
-    """Give edits and revokes to the author of their message: only the author can have made them."""
-    changed: set[int] = set()
-    for table in ("edits", "revokes"):
-        for chat, name, sender in db.execute(
-            f"""SELECT DISTINCT chat_id, wa_id, sender_id FROM {table} AS t
-            WHERE sender_id IN ({_places(persons)}) AND ifnull(? = wa_id, 1)
-            AND NOT EXISTS (SELECT 1 FROM messages AS m
-            WHERE (m.chat_id, m.wa_id, m.sender_id) = (t.chat_id, t.wa_id, t.sender_id))""",  # noqa: S608
-            [*persons, wa_id],
-        ).fetchall():
-            person = author(db, chat, name, persons)
-            if person is not None:
-                merge.lead_changes(db, name, chat, sender, person)
-                _catch_up(db, chat, name)
-                changed.add(chat)
-    return changed
-
-
-def _reread(db: sqlite3.Connection, chat: int) -> None:
-    """Bring the read mark of a chat in line with the messages that are left or new in it."""
-    db.execute(
-        """UPDATE chats AS c SET read_id = max(
-            iif(EXISTS (SELECT 1 FROM messages WHERE id = c.read_id AND chat_id = c.id), read_id, 0),
-            (SELECT coalesce(max(id), 0) FROM messages WHERE chat_id = c.id AND sender_id = 0))
-        WHERE id = ?""",
-        (chat,),
-    )
+    found = db.execute(
+        f"""SELECT via IS NOT NULL, id >> {ID_BITS}, sender_id FROM messages WHERE chat_id = ?1 AND wa_id = ?2
+        UNION ALL SELECT 0, {_ALWAYS}, sender_id FROM edits WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL
+        UNION ALL SELECT 0, {_ALWAYS}, sender_id FROM revokes
+        WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL""",  # noqa: S608
+        (chat, wa_id),
+    ).fetchall()
+    ranked = [
+        (alone, at, persons.index(one)) for alone, at, one in found if one in persons and not (told and alone)
+    ]
+    return persons[min(ranked)[2]] if ranked else None
 
 
 def _places(values: Collection[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _told(db: sqlite3.Connection, wa_id: str, chats: dict[int, int], mine: bool) -> int | None:
-    """The chat where the same message was seen under a hidden jid."""
-    row = db.execute(
-        f"""SELECT chat_id FROM messages WHERE wa_id = ? AND chat_id IN ({_places(chats)})
-        AND via IS NULL AND (sender_id = 0) = ? ORDER BY id LIMIT 1""",  # noqa: S608
-        (wa_id, *chats, mine),
-    ).fetchone()
-    return int(row[0]) if row else None
-
-
-def _orphans(db: sqlite3.Connection, chats: dict[int, int], wa_id: str | None) -> list[tuple[int, str]]:
-    """What hangs on messages that are not in its chat: (chat, id of the message)."""
-    found: set[tuple[int, str]] = set()
-    for table, column in _HANGING:
-        found |= set(
-            db.execute(
-                f"""SELECT chat_id, {column} FROM {table} AS t WHERE chat_id IN ({_places(chats)})
-                AND ifnull(? = {column}, 1) AND NOT EXISTS (SELECT 1 FROM messages AS m
-                WHERE m.chat_id = t.chat_id AND m.wa_id = t.{column})""",  # noqa: S608
-                [*chats, wa_id],
-            ).fetchall()
-        )
-    return sorted(found)
 
 
 def _move(db: sqlite3.Connection, message: int, chat: int, sender: int) -> bool:

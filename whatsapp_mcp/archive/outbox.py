@@ -284,7 +284,7 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
         "SELECT chat_id, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
     ).fetchone()
     row = db.execute(
-        """SELECT EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?2 AND contact_id != ?3)
+        """SELECT EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?2 AND kind != 0)
         OR EXISTS (SELECT 1 FROM messages WHERE chat_id = ?1 AND wa_id = ?2 AND sender_id = ?3)
         OR EXISTS (SELECT 1 FROM reactions WHERE chat_id = ?1 AND wa_id = ?2)
         OR EXISTS (SELECT 1 FROM votes WHERE chat_id = ?1 AND wa_id = ?2)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_left
 from collections.abc import Collection, Iterable
-from typing import Any
 
+from whatsapp_mcp.archive import receipts
 from whatsapp_mcp.archive.facts import Mark
-from whatsapp_mcp.archive.receipts import EVERYONE
 from whatsapp_mcp.models import SendStatus
 
 
@@ -27,8 +26,8 @@ class ChatProgress:
             delivered[contact] = max(up_to, delivered.get(contact, 0))
             if kind >= Mark.READ:
                 read[contact] = max(up_to, read.get(contact, 0))
-        self._all_delivered = delivered.pop(EVERYONE, 0)
-        self._all_read = read.pop(EVERYONE, 0)
+        self._all_delivered = delivered.pop(receipts.EVERYONE, 0)
+        self._all_read = read.pop(receipts.EVERYONE, 0)
         self._delivered = sorted(delivered.values())
         self._read = sorted(read.values())
         self._needed = max(1, members)
@@ -47,18 +46,18 @@ class ChatProgress:
 
 def progress(db: sqlite3.Connection, chats: Iterable[int]) -> dict[int, ChatProgress]:
     """The progress in each of these chats."""
-    marks: dict[int, list[tuple[int, int, int]]] = {chat: [] for chat in chats}
-    for chat, contact, kind, up_to in _of_others(db, marks, "contact_id, kind, up_to FROM read_marks"):
-        marks[chat].append((contact, kind, up_to))
-    marked = [chat for chat, found in marks.items() if found]
-    members = dict(_of_others(db, marked, "sum(role IS NOT NULL) FROM members", "GROUP BY chat_id"))
-    return {chat: ChatProgress(found, members.get(chat, 0)) for chat, found in marks.items()}
+    found = {
+        chat: [(contact, kind, up_to) for (contact, kind), (up_to, _) in told.items()]
+        for chat, told in receipts.marks(db, [*chats]).items()
+    }
+    members = _members(db, [chat for chat, marks in found.items() if marks])
+    return {chat: ChatProgress(marks, members.get(chat, 0)) for chat, marks in found.items()}
 
 
-def _of_others(
-    db: sqlite3.Connection, chats: Collection[int], columns: str, grouped: str = ""
-) -> list[tuple[Any, ...]]:
-    """The chat and these columns of the rows of everybody but the owner."""
-    places = ", ".join("?" * len(chats))
-    sql = f"SELECT chat_id, {columns} WHERE chat_id IN ({places}) AND contact_id != 0 {grouped}"
-    return db.execute(sql, list(chats)).fetchall() if chats else []
+def _members(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, int]:
+    """How many members each of these chats has, the owner aside."""
+    if not chats:
+        return {}
+    sql = f"""SELECT chat_id, sum(role IS NOT NULL) FROM current_members
+        WHERE chat_id IN ({", ".join("?" * len(chats))}) AND contact_id != 0 GROUP BY chat_id"""  # noqa: S608
+    return dict(db.execute(sql, list(chats)).fetchall())

@@ -288,7 +288,7 @@ def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
     """See `ReadingArchive.members`."""
     found = db.execute(
         f"""{rows.CONTACT_SELECT.replace(" FROM contacts AS s", ", g.role FROM contacts AS s")}
-        JOIN members AS g ON g.contact_id = s.id WHERE g.chat_id = ? AND g.role IS NOT NULL
+        JOIN current_members AS g ON g.contact_id = s.id WHERE g.chat_id = ? AND g.role IS NOT NULL
         ORDER BY g.role DESC, 3""",
         (chat_id(db, group),),
     ).fetchall()

@@ -79,10 +79,9 @@ def record_read(db: sqlite3.Connection, chat: str, up_to: MessageKey) -> None:
     if number is None:
         raise ChatNotFound(f"There is no chat {chat!r}.")
     message = queries.find(db, up_to, chat)
-    db.execute("UPDATE chats SET read_id = max(read_id, ?) WHERE id = ?", (message, number))
+    receipts.seen(db, number, None, message, int(time.time()))
     receipts.receipted(db, number)
-    merge.tell_word(db, number, "marked_unread", 0, int(time.time()))
-    merge.recount_unread(db, number)
+    merge.refresh_chat(db, number)
 
 
 def record_gap(db: sqlite3.Connection, since: datetime, until: datetime | None, reason: str) -> None:
@@ -126,20 +125,15 @@ def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendR
 
 def _deliveries(db: sqlite3.Connection, message: int) -> tuple[Delivery, ...]:
     """Person by person; a mark tells the time of the newest message it covers: older ones came no later."""
+    (chat,) = db.execute("SELECT chat_id FROM messages WHERE id = ?", (message,)).fetchone()
     people: dict[int, dict[int, int]] = {}
-    names: dict[int, str] = {}
-    for contact, name, kind, at in db.execute(
-        f"""SELECT r.contact_id, {NAME_SQL.format(c="s")}, r.kind, r.at FROM messages AS m
-        JOIN read_marks AS r ON r.chat_id = m.chat_id AND r.up_to >= m.id
-        JOIN contacts AS s ON s.id = r.contact_id WHERE m.id = ? AND s.id != 0
-        ORDER BY r.contact_id, r.kind""",  # noqa: S608
-        (message,),
-    ).fetchall():
-        people.setdefault(contact, {})[kind] = at
-        names[contact] = name
+    for (contact, kind), (up_to, at) in sorted(receipts.marks(db, [chat])[chat].items()):
+        if up_to >= message and contact != receipts.EVERYONE:
+            people.setdefault(contact, {})[kind] = at
+    name = f"SELECT {NAME_SQL.format(c='s')} FROM contacts AS s WHERE id = ?"  # noqa: S608
     return tuple(
         Delivery(
-            names[contact],
+            db.execute(name, (contact,)).fetchone()[0],
             rows.moment(min(marks.values())),
             rows.moment(min((at for kind, at in marks.items() if kind > 1), default=None)),
         )

@@ -197,7 +197,7 @@ def _reactions(
     for chat, wa_id, emoji, sender, name in db.execute(
         f"""WITH k (chat_id, wa_id) AS (VALUES {places})
         SELECT r.chat_id, r.wa_id, r.emoji, r.sender_id, {NAME_SQL.format(c="s")} FROM k
-        CROSS JOIN reactions AS r ON r.chat_id = k.chat_id AND r.wa_id = k.wa_id
+        CROSS JOIN current_reactions AS r ON r.chat_id = k.chat_id AND r.wa_id = k.wa_id
         LEFT JOIN contacts AS s ON s.id = r.sender_id WHERE r.emoji != '' ORDER BY r.at, r.sender_id""",  # noqa: S608
         values,
     ).fetchall():
@@ -264,7 +264,8 @@ def _poll(
     options: list[str] = list(EVENT_ANSWERS) if kind == EVENT else details.get("options", [])
     voters: dict[str, list[str]] = {option: [] for option in options}
     for name, chosen in db.execute(
-        f"""SELECT {NAME_SQL.format(c="s")}, v.options FROM votes AS v JOIN contacts AS s ON s.id = v.voter_id
+        f"""SELECT {NAME_SQL.format(c="s")}, v.options FROM current_votes AS v
+        JOIN contacts AS s ON s.id = v.voter_id
         WHERE v.chat_id = ? AND v.wa_id = ? AND v.options IS NOT NULL ORDER BY v.at, v.voter_id""",  # noqa: S608
         (chat, wa_id),
     ).fetchall():

@@ -33,6 +33,15 @@ _USES: Final = {
 _PLAIN: Final = {"encReactionMessage": "ReactionMessage", "encEventResponseMessage": "EventResponseMessage"}
 """Field of `E2E.Message` to the protobuf sealed in it, where that is not a whole `Message`."""
 
+_WAITING: Final = """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id,
+ m.id, m.wa_id, m.sender_id,
+ CASE WHEN c.contact_id IS NULL THEN c.jid ELSE coalesce(v.jid, cc.lid, c.jid) END,
+ CASE WHEN s.sender_id != 0 THEN coalesce(v.jid, p.lid, p.pn) END
+ FROM sealed AS s JOIN messages AS m ON m.chat_id = s.chat_id AND m.wa_id = s.target
+ JOIN chats AS c ON c.id = s.chat_id LEFT JOIN contacts AS cc ON cc.id = c.contact_id
+ LEFT JOIN contacts AS p ON p.id = s.sender_id LEFT JOIN addresses AS v ON v.id = s.via"""
+"""What waits for a message that is here; the last two are chat and sender, by the addresses as they came."""
+
 
 def open_waiting(
     db: sqlite3.Connection, raw: sqlite3.Connection, fresh: Mapping[int, tuple[int, bytes]]
@@ -48,12 +57,8 @@ def open_waiting(
         Row of each opened add-on, and what it says.
     """
     opened: list[tuple[int, list[Fact]]] = []
-    for rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, target, chat, author in db.execute(
-        """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id,
-        m.id, m.wa_id, c.jid, m.sender_id
-        FROM sealed AS s JOIN messages AS m ON m.chat_id = s.chat_id AND m.wa_id = s.target
-        JOIN chats AS c ON c.id = s.chat_id"""
-    ).fetchall():
+    for row in db.execute(_WAITING).fetchall():
+        rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, target, author, chat, who = row
         secret = _secret_of(db, raw, fresh, message)
         if secret is None:
             continue
@@ -62,7 +67,6 @@ def open_waiting(
         plain = _open(secret, target, addresses(db, author), senders, _USES[name], payload, iv)
         if plain is None:
             continue
-        who = None if sender == 0 else senders[0]
         origin = Origin(chat, who, sender_jid, wa_id, at, live=True)
         try:
             opened.append((rowid, _facts(name, plain, origin, target)))
@@ -80,10 +84,16 @@ def _secret_of(
     ).fetchone()
     if row is not None and row[0]:
         return bytes.fromhex(row[0])
-    found: tuple[int, bytes] | None = fresh.get(message)
-    if found is None:
-        found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
-    return _secret(*found) if found else None
+    before: tuple[int] | None = (message,)
+    while before is not None:
+        (message,) = before
+        found: tuple[int, bytes] | None = fresh.get(message)
+        if found is None:
+            found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
+        if found is not None:
+            return _secret(*found)
+        before = db.execute("SELECT message_id FROM raw_gone WHERE becomes = ?", (message,)).fetchone()
+    return None
 
 
 def _secret(code: int, payload: bytes) -> bytes | None:

@@ -11,6 +11,8 @@ How to read them:
   reaction, an edit or a receipt may come before the message does, or without it.
 * **Kinds are numbers**: those of `MESSAGE_KINDS`, `CHAT_KINDS`, `Flag`, `Mark` and `NameKind` in `facts.py`.
 * **Times** are seconds since 1970 unless a comment says milliseconds.
+* **A phone number may pass to somebody else.** What came under a number alone says so (`via`) and is kept
+  with its time, so that it can be led to who had the number then; a `current_…` view shows what counts.
 * **What can be derived is marked so**: it stands there because a list has to be quick, and is brought up to
   date in the transaction that changes what it comes from.
 * No foreign keys are declared: things come in any order. `archive check` looks for what leads nowhere.
@@ -80,9 +82,10 @@ CREATE TABLE chats (
     name TEXT,                                  -- not direct: its name (a direct chat has its contact's)
     name_norm TEXT NOT NULL DEFAULT '',         -- `name` folded, for finding
     last_id INTEGER NOT NULL DEFAULT 0,         -- newest message (derived); its time orders the list of chats
-    read_id INTEGER NOT NULL DEFAULT 0,         -- newest message that was read on any device of the owner
+    read_id INTEGER NOT NULL DEFAULT 0,         -- newest message that was read on any device of the owner,
+                                                -- or sent by them (derived)
     unread INTEGER NOT NULL DEFAULT 0,          -- incoming messages after `read_id`, 999 at most (derived)
-    marked_unread INTEGER NOT NULL DEFAULT 0,   -- 1: marked by hand on the phone
+    marked_unread INTEGER NOT NULL DEFAULT 0,   -- 1: marked by hand on the phone, and not read since
     archived INTEGER NOT NULL DEFAULT 0,
     pinned INTEGER NOT NULL DEFAULT 0,
     muted_until INTEGER NOT NULL DEFAULT 0,     -- seconds since 1970; 0: not muted
@@ -92,24 +95,28 @@ CREATE TABLE chats (
 CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
 CREATE INDEX chats_recent ON chats (last_id DESC);
 
--- When each property of a chat was last told, so that older news does not undo newer; `chats` shows it.
+-- What was told of each property of a chat, and when; `chats` shows the newest. Of what did not come under a
+-- number alone only the newest is kept.
 CREATE TABLE chat_words (
     chat_id INTEGER NOT NULL,
     field TEXT NOT NULL,                -- a column of `chats`, or `members` for the whole list of them
-    value,
+    via INTEGER NOT NULL,               -- as in `messages`; 0: a jid that is nobody else's
     at INTEGER NOT NULL,
-    PRIMARY KEY (chat_id, field)
+    value,
+    PRIMARY KEY (chat_id, field, via, at)
 ) WITHOUT ROWID;
 
--- Who is, or was, in a group.
+-- Who is, or was, in a group: all that was told since the newest whole list.
 CREATE TABLE members (
     chat_id INTEGER NOT NULL,
     contact_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,                -- when it was told
     role INTEGER,                       -- 0 member, 1 admin, 2 superadmin; NULL: left
-    at INTEGER NOT NULL,                -- when that was told
     via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, contact_id)
+    PRIMARY KEY (chat_id, contact_id, at)
 ) WITHOUT ROWID;
+CREATE VIEW current_members AS SELECT * FROM members AS m WHERE at = (
+    SELECT max(at) FROM members AS n WHERE n.chat_id = m.chat_id AND n.contact_id = m.contact_id);
 
 -- Numbers of chats and contacts that turned out to be others: the search index still holds the old number.
 CREATE TABLE chat_aliases (
@@ -170,17 +177,19 @@ CREATE TABLE media (
     path TEXT                           -- downloaded to; NULL: not downloaded
 );
 
--- A person's emoji under a message; one row a person, the newest counts.
+-- A person's emojis under a message, of which the newest counts.
 CREATE TABLE reactions (
     chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,
     sender_id INTEGER NOT NULL,         -- who reacted
-    emoji TEXT NOT NULL,                -- empty: taken back
     at INTEGER NOT NULL,                -- milliseconds
+    emoji TEXT NOT NULL,                -- empty: taken back
     via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, wa_id, sender_id)
+    PRIMARY KEY (chat_id, wa_id, sender_id, at)
 ) WITHOUT ROWID;
 CREATE INDEX reactions_sender ON reactions (sender_id);
+CREATE VIEW current_reactions AS SELECT * FROM reactions AS r WHERE at = (SELECT max(at) FROM reactions AS n
+    WHERE n.chat_id = r.chat_id AND n.wa_id = r.wa_id AND n.sender_id = r.sender_id);
 
 -- Every text that an edited message ever had.
 CREATE TABLE edits (
@@ -189,6 +198,7 @@ CREATE TABLE edits (
     sender_id INTEGER NOT NULL,
     at INTEGER NOT NULL,                -- milliseconds; 0: the original text
     text TEXT NOT NULL,
+    via INTEGER,                        -- as in `messages`
     PRIMARY KEY (chat_id, wa_id, sender_id, at)
 ) WITHOUT ROWID;
 
@@ -198,10 +208,11 @@ CREATE TABLE revokes (
     wa_id TEXT NOT NULL,
     sender_id INTEGER NOT NULL,         -- of the deleted message
     at INTEGER NOT NULL,
-    PRIMARY KEY (chat_id, wa_id, sender_id)
+    via INTEGER,                        -- as in `messages`
+    PRIMARY KEY (chat_id, wa_id, sender_id, at)
 ) WITHOUT ROWID;
 
--- A person's choice in a poll; one row a person, the newest counts. It comes sealed with the poll's secret.
+-- A person's choices in a poll, of which the newest counts. They come sealed with the poll's secret.
 CREATE TABLE votes (
     chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,                -- of the poll
@@ -212,8 +223,10 @@ CREATE TABLE votes (
     iv BLOB,                            -- its initialisation vector,
     voter_jid TEXT,                     -- and the address that it was sealed under
     via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, wa_id, voter_id)
+    PRIMARY KEY (chat_id, wa_id, voter_id, at)
 ) WITHOUT ROWID;
+CREATE VIEW current_votes AS SELECT * FROM votes AS v WHERE at = (SELECT max(at) FROM votes AS n
+    WHERE n.chat_id = v.chat_id AND n.wa_id = v.wa_id AND n.voter_id = v.voter_id);
 
 -- Steps of calls. The call's row in `messages` comes with the offer.
 CREATE TABLE calls (
@@ -222,7 +235,8 @@ CREATE TABLE calls (
     step TEXT NOT NULL,                 -- offer, accept, terminate
     at INTEGER NOT NULL,
     reason TEXT NOT NULL,               -- why it ended
-    PRIMARY KEY (chat_id, wa_id, step)
+    via INTEGER,                        -- as in `messages`
+    PRIMARY KEY (chat_id, wa_id, step, at)
 ) WITHOUT ROWID;
 
 -- Edits, reactions and comments of newer clients, sealed with the secret of a message that is not here yet.
@@ -235,33 +249,36 @@ CREATE TABLE sealed (
     at INTEGER NOT NULL,
     name TEXT NOT NULL,                 -- what it is: a field of `E2E.Message`
     payload BLOB NOT NULL,
-    iv BLOB NOT NULL
+    iv BLOB NOT NULL,
+    via INTEGER                         -- as in `messages`
 );
 CREATE UNIQUE INDEX sealed_key ON sealed (chat_id, target, wa_id, sender_id);
 
 
 -- Receipts ----------------------------------------------------------------------------------------
 
--- How far each person's phone has received, read and played what the owner sent: everything up to there.
--- One of contact 0 stands in a chat while it counts as read only because something was sent from here: no
--- read receipts went out for what came after `up_to`.
+-- How far things have come, by the address under which it was told: everything up to there, for whoever had
+-- a number when it was sent. In a chat with one person the mark is of their address alone (`chat_id` 0).
+-- One more (address 0, kind 2) stands in a chat while it counts as read only because something was sent from
+-- here: no read receipts went out for what came after `up_to`.
 CREATE TABLE read_marks (
-    chat_id INTEGER NOT NULL,
-    contact_id INTEGER NOT NULL,        -- -1: everybody in the group
-    kind INTEGER NOT NULL,              -- 1 delivered, 2 read, 3 played
+    chat_id INTEGER NOT NULL,           -- 0: the chat with the one whose address it is
+    address_id INTEGER NOT NULL,        -- 0: the owner in a group; -1: everybody in the group
+    kind INTEGER NOT NULL,              -- what the owner sent was 1 delivered, 2 read, 3 played; 0: what the
+                                        -- owner has read of others on any device
     up_to INTEGER NOT NULL,             -- newest such message
-    at INTEGER NOT NULL,                -- when it was so
-    PRIMARY KEY (chat_id, contact_id, kind)
+    at INTEGER NOT NULL,                -- when it was so; of kind 0: when the owner last read
+    PRIMARY KEY (chat_id, address_id, kind)
 ) WITHOUT ROWID;
 
 -- Receipts that came before their message; they wait for it.
 CREATE TABLE early_receipts (
     chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,
-    contact_id INTEGER NOT NULL,
+    address_id INTEGER NOT NULL,        -- as in `read_marks`; in a chat with one person, theirs
     kind INTEGER NOT NULL,              -- as in `read_marks`
     at INTEGER NOT NULL,
-    PRIMARY KEY (chat_id, wa_id, contact_id, kind)
+    PRIMARY KEY (chat_id, wa_id, address_id, kind, at)
 ) WITHOUT ROWID;
 
 

@@ -11,13 +11,13 @@ from whatsapp_mcp.archive.facts import PLACEHOLDERS, Flag
 
 def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:
     """Bring a message's row in line with what is known of its edits and revokes; says what changed."""
-    chat, wa_id, sender, kind, text, edited_at, revoked_at = db.execute(
-        "SELECT chat_id, wa_id, sender_id, kind, text, edited_at, revoked_at FROM messages WHERE id = ?",
+    chat, wa_id, sender, kind, text, edited_at, revoked_at, via = db.execute(
+        "SELECT chat_id, wa_id, sender_id, kind, text, edited_at, revoked_at, via FROM messages WHERE id = ?",
         (message,),
     ).fetchone()
     key = (chat, wa_id, sender)
     revoke = db.execute(
-        "SELECT at FROM revokes WHERE (chat_id, wa_id, sender_id) = (?, ?, ?)", key
+        "SELECT at FROM revokes WHERE (chat_id, wa_id, sender_id) = (?, ?, ?) ORDER BY at LIMIT 1", key
     ).fetchone()
     if revoke is not None:
         erase(db, message, int(revoke[0]))
@@ -31,9 +31,9 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
     if latest is None or latest[0] == 0 or (edited_at == latest[0] // 1000 and text == latest[1]):
         return None
     db.execute(
-        """INSERT INTO edits VALUES (?, ?, ?, 0, ?)
+        """INSERT INTO edits VALUES (?, ?, ?, 0, ?, ?)
         ON CONFLICT DO UPDATE SET text = iif(?, excluded.text, text)""",
-        (*key, text, edited_at is None),
+        (*key, text, via, edited_at is None),
     )
     db.execute(
         "UPDATE messages SET text = ?, edited_at = ? WHERE id = ?", (latest[1], latest[0] // 1000, message)
@@ -43,15 +43,21 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
 
 
 def erase(db: sqlite3.Connection, message: int, at: int) -> None:
-    """Take the content out of a message that was deleted for everyone; its place stays.
+    """Take the content out of a message that was deleted for everyone, and what hung on it; its place stays.
 
     Its raw form and its file go too: `upkeep.keep_raw` reads `raw_gone` (`schema.RAW_GONE`).
     """
-    db.execute(
-        """DELETE FROM edits WHERE (chat_id, wa_id, sender_id) IN
-        (SELECT chat_id, wa_id, sender_id FROM messages WHERE id = ?)""",
-        (message,),
-    )
+    for table, key in (
+        ("edits", "chat_id, wa_id, sender_id"),
+        ("reactions", "chat_id, wa_id"),
+        ("votes", "chat_id, wa_id"),
+        ("sealed", "chat_id, target"),
+    ):
+        named = key.replace("target", "wa_id")
+        db.execute(
+            f"DELETE FROM {table} WHERE ({key}) IN (SELECT {named} FROM messages WHERE id = ?)",  # noqa: S608
+            (message,),
+        )
     db.execute(
         """UPDATE messages SET text = '', details = NULL, flags = flags & ?, revoked_at = ?,
         edited_at = NULL WHERE id = ?""",
@@ -63,6 +69,14 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
     )
     db.execute("DELETE FROM media WHERE message_id = ?", (message,))
     index.drop(db, message)
+
+
+def is_revoked(db: sqlite3.Connection, chat: int, wa_id: str) -> bool:
+    """Whether a message was deleted for everyone: what comes to it later says nothing."""
+    row = db.execute(
+        "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ? AND revoked_at IS NOT NULL", (chat, wa_id)
+    ).fetchone()
+    return row is not None
 
 
 def settle_where(db: sqlite3.Connection, column: str, value: int) -> None:

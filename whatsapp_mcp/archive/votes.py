@@ -46,7 +46,7 @@ def open_vote(
 def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     """Open the sealed votes of a poll that can be opened now; whether all are open."""
     sealed = db.execute(
-        """SELECT voter_id, payload, iv, voter_jid FROM votes
+        """SELECT voter_id, at, payload, iv, voter_jid FROM votes
         WHERE chat_id = ? AND wa_id = ? AND options IS NULL AND payload IS NOT NULL""",
         (chat, poll),
     ).fetchall()
@@ -62,7 +62,7 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
         return False
     authors = [jid for sender, _ in copies for jid in addresses(db, sender)]
     done = True
-    for voter, payload, iv, voter_jid in sealed:
+    for voter, at, payload, iv, voter_jid in sealed:
         told: list[str] = [voter_jid] if voter_jid else []
         voters = list(dict.fromkeys(told + addresses(db, voter)))
         options = open_vote(bytes.fromhex(secret), poll, authors, voters, payload, iv)
@@ -71,8 +71,8 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
             continue
         db.execute(
             """UPDATE votes SET options = ?, payload = NULL, iv = NULL
-            WHERE chat_id = ? AND wa_id = ? AND voter_id = ?""",
-            (options, chat, poll, voter),
+            WHERE chat_id = ? AND wa_id = ? AND voter_id = ? AND at = ?""",
+            (options, chat, poll, voter, at),
         )
     return done
 

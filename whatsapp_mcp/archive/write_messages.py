@@ -15,9 +15,7 @@ from whatsapp_mcp.archive.facts import (
     Flag,
     MediaFact,
     MessageFact,
-    ReactionFact,
     RevokeFact,
-    VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.schema import ID_BITS
@@ -85,22 +83,30 @@ class MessageWriter:
                 self._replace(message, fact, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
-        self.place(fact)
+        self.place(fact.chat, fact.sender, fact.wa_id)
         return int(message)
 
-    def place(self, fact: MessageFact | EditFact | RevokeFact | ReactionFact | VoteFact) -> None:
-        """Put what may be of several people's where it belongs."""
-        if self._identities.is_moved(fact.chat, fact.sender):
-            for jid in {fact.chat, fact.sender} - {None}:
+    def place(self, chat: str, sender: str | None, message: str | None = None) -> None:
+        """Put what may be of several people's where it belongs.
+
+        Args:
+            chat: The address of the chat.
+            sender: The other address that was told, if there is one.
+            message: WhatsApp's id of the message that it is about.
+        """
+        if self._identities.is_moved(chat, sender):
+            self.opens_sealed = True
+            for jid in {chat, sender} - {None}:
                 for pn in moved.numbers_of(self._db, str(jid)):
-                    self.touched |= moved.place(self._db, pn, fact.wa_id)
+                    self.touched |= moved.place(self._db, pn, message)
 
     def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
         db = self._db
         content = fact.content
         ref = self._next_ref
         self._next_ref += 1
-        details = self._details(content, chat)
+        via = self._identities.via(fact.chat, fact.sender)
+        details = self._details(content, chat, via)
         message = self._insert_row(
             self._free_id(fact.at, live=fact.live),
             fact.at,
@@ -114,7 +120,7 @@ class MessageWriter:
                 content.text,
                 content.reply_to,
                 _dump(details),
-                self._identities.via(fact.chat, fact.sender),
+                via,
             ),
         )
         db.execute("INSERT INTO refs (ref, message_id) VALUES (?, ?)", (ref, message))
@@ -129,7 +135,6 @@ class MessageWriter:
         if receipted:
             receipts.apply_early(db, chat, fact.wa_id)
         if sender == OWNER and (newest or fact.sender is not None):
-            merge.tell_word(db, chat, "marked_unread", 0, fact.at)
             db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (message, chat))
         self.new += 1
         self.touched.add(chat)
@@ -148,7 +153,7 @@ class MessageWriter:
     def _replace(self, message: int, fact: MessageFact, chat: int, sender: int) -> None:
         """Put a message into the place that was kept for it."""
         content = fact.content
-        details = self._details(content, chat)
+        details = self._details(content, chat, self._identities.via(fact.chat, fact.sender))
         self._db.execute(
             """UPDATE messages SET kind = ?, flags = ? | (flags & ?), text = ?, reply_wa_id = ?, details = ?,
             edited_at = NULL WHERE id = ?""",
@@ -205,14 +210,18 @@ class MessageWriter:
         self._last_id[at] = message
         return message
 
-    def _details(self, content: Content, chat: int) -> dict[str, Any]:
-        """The details as they are stored; a quote that the archive holds itself is left out."""
+    def _details(self, content: Content, chat: int, via: int | None) -> dict[str, Any]:
+        """The details as they are stored; a quote that the archive holds itself is left out.
+
+        Not so under a number alone: what is quoted may turn out to be of another chat than the reply.
+        """
         details = content.details
         mentions = details.get("mentions")
         if mentions and any(self._identities.known_contact(jid) == OWNER for jid in mentions):
             content.flags |= Flag.MENTIONS_ME
         if (
             "quote" in details
+            and via is None
             and self._db.execute(
                 "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, content.reply_to)
             ).fetchone()
@@ -222,26 +231,27 @@ class MessageWriter:
 
     def edit(self, fact: EditFact) -> None:
         """Keep a new text for a message of the same sender, and show it."""
-        at = fact.at_ms // 1000
-        chat = self._identities.chat(fact.chat, at, fact.wa_id)
-        sender = self._identities.sender(fact.sender, at)
+        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
+        via = self._identities.via(fact.chat, fact.sender)
         self._db.execute(
-            """INSERT INTO edits VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET text = max(text, excluded.text)""",
-            (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text),
+            """INSERT INTO edits VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET text = excluded.text, via = excluded.via
+            WHERE (excluded.via IS NULL, excluded.text) > (via IS NULL, text)""",
+            (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text, via),
         )
-        self.place(fact)
+        self.place(fact.chat, fact.sender, fact.wa_id)
         self._settle(chat, fact.wa_id, sender, "edit")
 
     def revoke(self, fact: RevokeFact) -> None:
         """Take the content out of a message, now or when it comes."""
-        chat = self._identities.chat(fact.chat, fact.at, fact.wa_id)
-        sender = self._identities.sender(fact.sender, fact.at)
+        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at, fact.wa_id)
+        via = self._identities.via(fact.chat, fact.sender)
         self._db.execute(
-            "INSERT INTO revokes VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
-            (chat, fact.wa_id, sender, fact.at),
+            """INSERT INTO revokes VALUES (?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET via = NULL WHERE excluded.via IS NULL""",
+            (chat, fact.wa_id, sender, fact.at, via),
         )
-        self.place(fact)
+        self.place(fact.chat, fact.sender, fact.wa_id)
         self._settle(chat, fact.wa_id, sender, "revoke")
 
     def _settle(self, chat: int, wa_id: str, sender: int, kind: str) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Literal
+from typing import Any
 
-from whatsapp_mcp.archive import feed, gaps, merge, receipts, votes
+from whatsapp_mcp.archive import feed, gaps, merge, receipts, versions, votes
 from whatsapp_mcp.archive.facts import (
     MEMBERS,
     NEVER_UNREAD,
@@ -15,6 +15,7 @@ from whatsapp_mcp.archive.facts import (
     ChatFact,
     Content,
     HistoryFact,
+    Mark,
     MembersFact,
     MessageFact,
     NameFact,
@@ -25,12 +26,11 @@ from whatsapp_mcp.archive.facts import (
     UnreadFact,
     VoteFact,
 )
-from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_messages import MessageWriter
-from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.models import ChatKind, MessageKind
 
-_FIELDS = ("name", "archived", "pinned", "muted_until", "marked_unread", "expires_in")
 _SHOWN = {NameKind.SAVED: "saved_name", NameKind.BUSINESS: "business_name", NameKind.PUSH: "push_name"}
 
 
@@ -44,60 +44,48 @@ class StateWriter:
 
     def reaction(self, fact: ReactionFact) -> None:
         """A person's newest emoji under a message counts."""
-        at = fact.at_ms // 1000
-        chat = self._identities.chat(fact.chat, at, fact.wa_id)
-        sender = self._identities.sender(fact.sender, at)
-        via = self._identities.number(fact.sender)
+        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
+        if versions.is_revoked(self._db, chat, fact.wa_id):
+            return
+        via = self._identities.via(fact.chat, fact.sender)
         changed = self._db.execute(
             """INSERT INTO reactions VALUES (?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET emoji = excluded.emoji, at = excluded.at, via = excluded.via
-            WHERE (excluded.at, excluded.emoji) > (at, emoji)""",
-            (chat, fact.wa_id, sender, fact.emoji, fact.at_ms, via),
+            ON CONFLICT DO UPDATE SET emoji = excluded.emoji, via = excluded.via
+            WHERE (excluded.via IS NULL, excluded.emoji) > (via IS NULL, emoji)""",
+            (chat, fact.wa_id, sender, fact.at_ms, fact.emoji, via),
         ).rowcount
-        if via is None:
-            self._told("reactions", chat, fact.wa_id, sender, fact.at_ms)
-        self._messages.place(fact)
+        self._messages.place(fact.chat, fact.sender, fact.wa_id)
         if changed > 0 and fact.live:
             self._tell("reaction", chat, fact.wa_id, sender, fact.emoji)
 
     def vote(self, fact: VoteFact) -> None:
         """A person's newest choice in a poll counts; a sealed one is opened as soon as the poll is there."""
-        at = fact.at_ms // 1000
-        chat = self._identities.chat(fact.chat, at, fact.wa_id)
-        voter = self._identities.sender(fact.sender, at)
-        via = self._identities.number(fact.sender)
+        chat, voter = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
+        if versions.is_revoked(self._db, chat, fact.wa_id):
+            return
+        via = self._identities.via(fact.chat, fact.sender)
         changed = self._db.execute(
             """INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET at = excluded.at, options = excluded.options, via = excluded.via,
+            ON CONFLICT DO UPDATE SET options = excluded.options, via = excluded.via,
                 payload = excluded.payload, iv = excluded.iv, voter_jid = excluded.voter_jid
-            WHERE excluded.at > at
-                OR (excluded.at = at AND options IS NULL AND excluded.options IS NOT NULL)""",
+            WHERE (excluded.via IS NULL, excluded.options IS NOT NULL)
+                > (via IS NULL, options IS NOT NULL)""",
             (chat, fact.wa_id, voter, fact.at_ms, fact.options, fact.payload, fact.iv, fact.voter_jid, via),
         ).rowcount
-        if via is None:
-            self._told("votes", chat, fact.wa_id, voter, fact.at_ms)
-        self._messages.place(fact)
+        self._messages.place(fact.chat, fact.sender, fact.wa_id)
         if changed > 0:
             votes.open_sealed(self._db, chat, fact.wa_id)
             self._tell("vote", chat, fact.wa_id, voter, None)
 
-    def _told(
-        self, table: Literal["reactions", "votes"], chat: int, wa_id: str, person: int, at: int
-    ) -> None:
-        """The same was told under a hidden jid now, so whose it is no longer depends on a number."""
-        column = "sender_id" if table == "reactions" else "voter_id"
-        self._db.execute(
-            f"UPDATE {table} SET via = NULL WHERE (chat_id, wa_id, {column}) = (?, ?, ?) AND at = ?",  # noqa: S608
-            (chat, wa_id, person, at),
-        )
-
     def sealed(self, fact: SealedFact) -> None:
         """Keep an add-on that only the secret of its message opens."""
         self._messages.opens_sealed = True
-        chat = self._identities.chat(fact.chat, fact.at, fact.target)
-        sender = self._identities.sender(fact.sender, fact.at)
+        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at, fact.target)
+        if versions.is_revoked(self._db, chat, fact.target):
+            return
         self._db.execute(
-            "INSERT OR IGNORE INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            """INSERT INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET via = NULL WHERE excluded.via IS NULL""",
             (
                 chat,
                 fact.target,
@@ -108,34 +96,43 @@ class StateWriter:
                 fact.name,
                 fact.payload,
                 fact.iv,
+                self._identities.via(fact.chat, fact.sender),
             ),
         )
+        self._messages.place(fact.chat, fact.sender, fact.target)
 
     def receipt(self, fact: ReceiptFact) -> None:
         """Move the marks of a person (or of ourselves) forward."""
-        if fact.contact is None:
-            contact = OWNER
-        else:
-            contact = receipts.EVERYONE if fact.everyone else self._identities.contact(fact.contact, fact.at)
+        mark = Mark.SEEN if fact.contact is None else fact.mark
+        teller = receipts.EVERYONE if fact.everyone else self._teller(fact.chat, fact.contact)
         changed = False
         chat = 0
         for wa_id in fact.wa_ids:
             chat = self._identities.chat(fact.chat, fact.at, wa_id)
-            changed |= receipts.record(self._db, chat, contact, wa_id, fact.mark, fact.at)
-        if contact == OWNER and fact.wa_ids:
-            merge.tell_word(self._db, chat, "marked_unread", 0, fact.at)
-        if changed:
+            changed |= receipts.record(self._db, chat, teller, wa_id, mark, fact.at)
+            self._messages.place(fact.chat, None, wa_id)
+        if changed or (fact.contact is None and fact.wa_ids):
             self._messages.touched.add(chat)
-            if contact != receipts.EVERYONE:
-                self._tell("receipt", chat, fact.wa_ids[-1], contact, fact.mark.name.lower())
+        if changed and not fact.everyone:
+            contact = OWNER if fact.contact is None else self._identities.contact(fact.contact, fact.at)
+            self._tell("receipt", chat, fact.wa_ids[-1], contact, fact.mark.name.lower())
+
+    def _teller(self, chat: str, contact: str | None) -> int:
+        """The number of the address whose mark it is: in a chat with one person, of the chat's."""
+        if chat_kind(chat) is ChatKind.DIRECT:
+            return self._identities.address(chat).id
+        return 0 if contact is None else self._identities.address(contact).id
 
     def call(self, fact: CallFact) -> None:
         """Keep a step of a call; the offer also makes its message."""
         chat = self._identities.chat(fact.chat, fact.at, fact.call_id)
+        via = self._identities.via(fact.chat, fact.sender)
         self._db.execute(
-            "INSERT INTO calls VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET at = min(at, excluded.at)",
-            (chat, fact.call_id, fact.step, fact.at, fact.reason),
+            """INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET via = NULL WHERE excluded.via IS NULL""",
+            (chat, fact.call_id, fact.step, fact.at, fact.reason, via),
         )
+        self._messages.place(fact.chat, fact.sender, fact.call_id)
         if fact.step == "offer":
             content = Content(MessageKind.CALL, details={"call": {"video": fact.video}})
             self._messages.message(
@@ -176,33 +173,35 @@ class StateWriter:
 
     def chat(self, fact: ChatFact) -> None:
         """Take over what is said of a chat; of each property the newest word counts."""
-        chat = self._identities.chat(fact.jid)
-        if fact.complete:
-            self._db.execute("UPDATE chats SET complete = 1 WHERE id = ?", (chat,))
-        for field in _FIELDS:
+        chat = self._identities.chat(fact.jid, fact.at)
+        via = self._identities.number(fact.jid)
+        for field in merge.SETTINGS:
             value = getattr(fact, field)
             if value is not None:
-                merge.tell_word(self._db, chat, field, value, fact.at, looked_up=fact.looked_up)
+                merge.tell_word(self._db, chat, field, value, fact.at, via, looked_up=fact.looked_up)
 
     def members(self, fact: MembersFact) -> None:
         """Take over who is in a group: what is older than the newest whole list says nothing."""
         chat = self._identities.chat(fact.chat)
         row = self._db.execute(
-            "SELECT at FROM chat_words WHERE chat_id = ? AND field = ?", (chat, MEMBERS)
+            "SELECT max(at) FROM chat_words WHERE chat_id = ? AND field = ?", (chat, MEMBERS)
         ).fetchone()
-        at = max(fact.at, row[0]) if row is not None and fact.looked_up else fact.at
-        if row is not None and (at < row[0] or (at == row[0] and not fact.whole)):
+        persons = [(self._identities.contact(jid, fact.at), jid, role) for jid, role in fact.members]
+        listed = row[0] or 0
+        at = max(fact.at, listed + 1) if fact.looked_up else fact.at
+        if at < listed:
             return
         if fact.whole:
             merge.tell_word(self._db, chat, MEMBERS, 1, at)
-            self._db.execute("DELETE FROM members WHERE chat_id = ? AND at <= ?", (chat, at))
-        for jid, role in fact.members:
+            self._db.execute("DELETE FROM members WHERE chat_id = ? AND at < ?", (chat, at))
+        for person, jid, role in persons:
             self._db.execute(
                 """INSERT INTO members VALUES (?, ?, ?, ?, ?)
-                ON CONFLICT DO UPDATE SET role = excluded.role, at = excluded.at, via = excluded.via
-                WHERE (excluded.at, ifnull(excluded.role, -1)) > (at, ifnull(role, -1))""",
-                (chat, self._identities.contact(jid, at), role, at, self._identities.number(jid)),
+                ON CONFLICT DO UPDATE SET role = excluded.role, via = excluded.via
+                WHERE (excluded.via IS NULL, ifnull(excluded.role, -1)) > (via IS NULL, ifnull(role, -1))""",
+                (chat, person, at, role, self._identities.number(jid)),
             )
+            self._messages.place(fact.chat, jid)
 
     def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:
         """Set the read mark so that the phone's own count comes out.
@@ -211,7 +210,6 @@ class StateWriter:
             fact: The phone's count.
             transferred: The messages of this chat that came with it, in any order.
         """
-        chat = self._identities.chat(fact.chat)
         newest_first = sorted(transferred, key=lambda message: message.at, reverse=True)
         incoming = [
             message
@@ -221,13 +219,14 @@ class StateWriter:
         if fact.count >= len(incoming):
             return
         read = incoming[fact.count] if fact.count else newest_first[0]
-        sender = self._identities.sender(read.sender)
+        chat, sender = self._identities.act(fact.chat, read.sender, read.at, read.wa_id)
         row = self._db.execute(
             "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ?",
             (chat, read.wa_id, sender),
         ).fetchone()
         if row is not None:
-            self._db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (row[0], chat))
+            receipts.seen(self._db, chat, self._teller(fact.chat, None), row[0], 0)
+            self._messages.place(fact.chat, None, read.wa_id)
         self._messages.touched.add(chat)
 
     def linked(self, received_at: int) -> None:
