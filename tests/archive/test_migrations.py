@@ -74,3 +74,73 @@ async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
         with closing(sqlite3.connect(path)) as db:
             assert schema.version(db) == schema.SCHEMA_VERSION
     assert _shape(folder.archive_db) == _shape(fresh.archive_db)
+
+
+VERSION_4 = Path(__file__).with_name("version_4.sql").read_text(encoding="utf-8")
+READ, MINE, THEIRS = NOON + 100, (NOON << 20) + 1, (NOON + 1) << 20
+FILLED_4 = f"""
+INSERT INTO contacts VALUES (1, '{ANA}', '{ANA_LID}', 'Ana Silva', NULL, NULL, 'ana silva');
+INSERT INTO contacts VALUES (2, '{BOB}', NULL, NULL, NULL, 'Bob', 'bob');
+INSERT INTO addresses VALUES (1, '{ANA}', 1, 0), (2, '{ANA_LID}', 1, 0), (3, '{BOB}', 2, 0);
+INSERT INTO holders VALUES ('{ANA}', '{ANA_LID}', {NOON});
+INSERT INTO names VALUES ('{ANA}', 0, 'Ana Silva', 1), ('{BOB}', 2, 'Bob', 1);
+INSERT INTO chats (id, jid, kind, contact_id, last_id, read_id, unread, complete, archived)
+    VALUES (1, '{ANA}', 0, 1, {THEIRS}, {MINE}, 1, 1, 1), (3, '{BOB}', 0, 2, 0, 0, 0, 0, 0);
+INSERT INTO chats (id, jid, kind, name, name_norm, last_id, read_id)
+    VALUES (2, '{GROUP}', 1, 'Club', 'club', {MINE + 1}, {MINE + 1});
+INSERT INTO chat_words VALUES (1, 'archived', 1, {NOON}), (1, 'marked_unread', 0, {READ}),
+    (3, 'marked_unread', 1, {READ}), (2, 'name', 'Club', {NOON}), (2, 'members', 1, {NOON});
+UPDATE chats SET marked_unread = 1 WHERE id = 3;
+INSERT INTO members VALUES (2, 1, 1, {NOON}, 1), (2, 2, 0, {NOON}, NULL);
+INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, text)
+    VALUES ({MINE}, 1, 1, 0, 'M1', 0, 'mine'), ({MINE + 1}, 2, 2, 0, 'M2', 0, 'ours'),
+    ({THEIRS}, 3, 1, 1, 'A1', 0, 'changed');
+INSERT INTO refs VALUES (1, {MINE}), (2, {MINE + 1}), (3, {THEIRS});
+INSERT INTO reactions VALUES (1, 'M1', 1, '👍', {NOON}000, 1);
+INSERT INTO edits VALUES (1, 'A1', 1, 0, 'first'), (1, 'A1', 1, {NOON}000, 'changed');
+UPDATE messages SET edited_at = {NOON} WHERE ref = 3;
+INSERT INTO revokes VALUES (2, 'GONE', 2, {NOON});
+INSERT INTO calls VALUES (1, 'CALL', 'offer', {NOON}, '');
+INSERT INTO read_marks VALUES (1, 1, 2, {MINE}, {READ}), (1, 0, 2, 0, 0), (2, 2, 1, {MINE + 1}, {READ}),
+    (2, -1, 1, {MINE + 1}, {READ});
+INSERT INTO early_receipts VALUES (1, 'LATE', 1, 2, {READ}), (2, 'LATE', 2, 2, {READ}),
+    (1, 'LATER', 0, 2, {READ});
+"""
+
+
+async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(folder: AccountFolder) -> None:
+    folder.create()
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        db.executescript(VERSION_4 + FILLED_4)
+    async with open_archive(folder, write=True) as archive:
+        assert [(chat.jid, chat.unread, chat.archived) for chat in (await archive.chats()).items] == [
+            (ANA, 1, True),
+            (GROUP, 0, False),
+            (BOB, 1, False),
+        ]
+        assert (await archive.coverage(ANA)).complete
+        mine = await archive.message("M1")
+        assert (mine.status, [one.emoji for one in mine.reactions]) == ("read", ["👍"])
+        assert (await archive.message("M2")).status == "delivered"
+        assert (await archive.message("A1")).earlier == ("first",)
+        assert len(await archive.members(GROUP)) == 2
+        assert len((await archive.messages(MessageFilter(chat=ANA, unreceipted=True))).items) == 1
+        await archive.ingest(
+            journal(
+                [
+                    ev.message("LATE", "mine", sender=None, at=NOON + 20),
+                    ev.message("LATE", "ours", chat=GROUP, sender=None, at=NOON + 20),
+                    ev.message("LATER", "theirs", at=NOON + 30),
+                    ev.message("GONE", "theirs", chat=GROUP, sender=BOB, at=NOON + 40),
+                ]
+            )
+        )
+        assert (await archive.message("LATE", chat=ANA)).status == "read"
+        late = next(
+            m for m in (await archive.messages(MessageFilter(chat=GROUP))).items if m.message_id == "LATE"
+        )
+        (delivery,) = (await archive.send_report(late.ref)).deliveries
+        assert (delivery.contact, delivery.read_at is not None) == ("Bob", True)
+        assert (await archive.chats()).items[1].unread == 0
+        assert (await archive.message("GONE")).revoked_at is not None
+        assert await archive.check() == ()

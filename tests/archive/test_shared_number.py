@@ -1,0 +1,128 @@
+"""What several people do under one number is given to each of them, whatever is learned first."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import GROUP, ME, NOON, Raw, journal
+from tests.archive.shared_number import CY, DAN, NUMBER, members, timer
+from tests.archive.world import poll, vote
+from whatsapp_mcp.archive import Archive, MessageFilter, open_archive
+from whatsapp_mcp.protobufs import HistorySync
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+
+MOVED = NOON + 1_000
+EARLY, LATE = NOON + 100, MOVED + 100
+WHO = (
+    ev.message("CY", "Cy here", chat=NUMBER, alt=CY, at=NOON, name="Cy"),
+    ev.message("DAN", "Dan here", chat=NUMBER, alt=DAN, at=MOVED, name="Dan"),
+)
+"""The number is Cy's, then Dan's."""
+
+
+async def in_every_order(home: Path, *others: Raw) -> AsyncIterator[Archive]:
+    """An archive for each of a few dozen orders of what tells who is who and of the others."""
+    events = (*WHO, *others)
+    every = max(1, math.factorial(len(events)) // 30)
+    for number, order in enumerate(itertools.islice(itertools.permutations(events), 0, None, every)):
+        async with open_archive(AccountFolder("default", home / f"{number}"), write=True) as archive:
+            await archive.ingest(journal(order))
+            yield archive
+
+
+async def states(archive: Archive) -> dict[str, str]:
+    """How far each own message has come, by its id."""
+    found = (await archive.messages(MessageFilter(from_me=True))).items
+    return {message.message_id: str(message.status) for message in found}
+
+
+async def test_receipts_under_the_number_are_of_whoever_had_it_when_the_message_was_sent(
+    tmp_path: Path,
+) -> None:
+    events = (
+        ev.message("M1", "to Cy", chat=NUMBER, sender=None, at=EARLY),
+        ev.message("M2", "to Dan", chat=NUMBER, sender=None, at=LATE),
+        ev.receipt("M1", kind="READ", chat=NUMBER, at=EARLY + 10),
+        ev.receipt("M2", kind="DELIVERED", chat=NUMBER, at=LATE + 10),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        assert await states(archive) == {"M1": "read", "M2": "delivered"}
+        for message, name in (("M1", "Cy"), ("M2", "Dan")):
+            (delivery,) = (await archive.send_report(message)).deliveries
+            assert delivery.contact == name
+
+
+async def test_a_receipt_under_a_hidden_jid_tells_whose_the_message_is(tmp_path: Path) -> None:
+    events = (
+        ev.message("M1", "to Dan, before he was seen", chat=NUMBER, sender=None, at=EARLY),
+        ev.receipt("M1", kind="READ", chat=DAN, at=LATE),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        message = await archive.message("M1")
+        assert (message.chat_name, message.status) == ("Dan", "read")
+
+
+async def test_what_was_read_elsewhere_is_read_in_the_chat_of_each(tmp_path: Path) -> None:
+    events = (
+        ev.message("A1", "of Cy", chat=NUMBER, at=EARLY),
+        ev.message("A2", "of Dan", chat=NUMBER, at=LATE),
+        ev.message("A3", "of Dan", chat=NUMBER, at=LATE + 1),
+        ev.receipt("A2", kind="READ_SELF", chat=NUMBER, sender=None, at=LATE + 10),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        assert {chat.name: chat.unread for chat in (await archive.chats()).items} == {"Cy": 0, "Dan": 1}
+
+
+async def test_settings_told_of_the_number_are_of_the_chat_with_the_one_who_had_it_then(
+    tmp_path: Path,
+) -> None:
+    def told(at: int, **what: Any) -> Raw:
+        more = HistorySync.Conversation(ID=NUMBER, **what)
+        return ev.history(ev.conversation([], chat=NUMBER, more=more), received_at=at)
+
+    events = (
+        told(EARLY, archived=True, pinned=0),
+        told(LATE, archived=False, pinned=1),
+        timer("T1", 86_400, EARLY + 1),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        found = {chat.name: (chat.archived, chat.pinned) for chat in (await archive.chats()).items}
+        assert found == {"Cy": (True, False), "Dan": (False, True)}
+
+
+async def test_two_people_who_react_to_one_message_and_vote_under_the_number_are_two(tmp_path: Path) -> None:
+    under: dict[str, Any] = {"chat": GROUP, "sender": NUMBER}
+    events = (
+        ev.message("P1", poll(), chat=GROUP, sender=None, at=NOON - 10),
+        ev.reaction("P1", "👍", at=EARLY, **under),
+        ev.reaction("P1", "😂", at=LATE, **under),
+        vote("Pizza", "V1", "P1", ME, NUMBER, EARLY, **under),
+        vote("Sushi", "V2", "P1", ME, NUMBER, LATE, **under),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        message = await archive.message("P1")
+        assert {(one.sender_name, one.emoji) for one in message.reactions} == {("Cy", "👍"), ("Dan", "😂")}
+        assert message.poll is not None
+        assert {option.name: option.voters for option in message.poll} == {
+            "Pizza": ("Cy",),
+            "Sushi": ("Dan",),
+        }
+
+
+async def test_somebody_who_leaves_a_group_under_the_number_leaves_the_other_there(tmp_path: Path) -> None:
+    events = (
+        members(EARLY, NUMBER, joined=True),
+        members(LATE, NUMBER, joined=True),
+        members(LATE + 1, NUMBER, joined=False),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        assert [member.contact.name for member in await archive.members(GROUP)] == ["Cy"]
