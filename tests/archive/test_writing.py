@@ -29,7 +29,7 @@ def cache(db: sqlite3.Connection) -> int:
 async def test_what_is_written_at_once_has_a_large_cache_that_the_next_call_gives_back(
     writer: Writer,
 ) -> None:
-    assert await writer.run(cache) <= 2_048
+    assert await writer.run(cache) <= 1_024
     assert await writer.run(cache, bulk=True) >= 32_768
     assert await writer.run_bare(cache, bulk=True) >= 32_768
-    assert await writer.run_bare(cache) <= 2_048
+    assert await writer.run_bare(cache) <= 1_024
