@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from benchmarks.soak.run import Outcome
+from benchmarks.soak.watch import Life
 
 _SHOWN: Final = 20
 _EIGHTHS: Final = 8
@@ -70,11 +71,24 @@ def _kept_promise(heals: list[float], limit: float) -> str:
 
 
 def _growth(outcome: Outcome) -> Iterator[str]:
-    yield "the process of each role that lived longest, in eighths of its life (medians)"
-    for life in outcome.growth.oldest():
+    lives = outcome.growth.lives()
+    judged = [life.grown for life in lives if life.grown is not None]
+    grown = sum(verdict != "nothing" for verdict in judged)
+    yield f"processes that lived for long enough to tell whether they grow: {len(judged)}; grown {grown}"
+    yield "those of each role that lived longest, in eighths of their lives (medians)"
+    for life in _longest(lives):
         yield f"{life.role}, seen for {life.seconds:.0f} s: grown {life.grown or 'unknown, too short a life'}"
         parts = life.parts(_EIGHTHS)
         for name in ("memory", "threads", "files", "sockets"):
             yield f"{name + (' (MB)' if name == 'memory' else ''):>14}" + "".join(
                 f"{getattr(part, name):>8g}" for part in parts
             )
+
+
+def _longest(lives: list[Life]) -> Iterator[Life]:
+    """Of each role the life that was seen for longest, and all others that have grown."""
+    told: set[str] = set()
+    for life in lives:
+        if life.role not in told or life.grown not in {None, "nothing"}:
+            told.add(life.role)
+            yield life

@@ -17,10 +17,11 @@ SETTLED: Final = 3
 """Looks at a process before its start-up is over and it counts."""
 JUDGED_FROM: Final = 120.0
 """Seconds that a process must have been seen for before its growth is judged."""
-_MARGINS: Final = {"memory": 4.0, "threads": 4, "files": 2, "sockets": 2}
-"""By how much what a process holds differs from one quarter to another without growing; memory in MB."""
-_NOISE: Final = 0.05
-"""The same, as a part of what it holds."""
+_MARGINS: Final = {"memory": 3.0, "threads": 4, "files": 2, "sockets": 2}
+"""By how much what a process holds differs from one quarter to another without growing; memory in MB.
+
+Worker threads come with calls and go ten seconds after them.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class Life:
         grown = [
             f"{name} {getattr(before, name):g} → {getattr(after, name):g}"
             for name, margin in _MARGINS.items()
-            if getattr(after, name) - getattr(before, name) > max(margin, getattr(before, name) * _NOISE)
+            if getattr(after, name) - getattr(before, name) > margin
         ]
         return ", ".join(grown) or "nothing"
 
@@ -134,20 +135,16 @@ class Growth:
                 if held is not None and self._seen[pid] > SETTLED:
                     self.looks.append(Look(at, role, pid, held))
 
-    def oldest(self) -> list[Life]:
-        """By role: the process that was seen for longest.
-
-        It has been restarted by no fault, so whatever grows without end grows here.
-        """
-        lives: dict[tuple[str, int], list[Look]] = defaultdict(list)
+    def lives(self) -> list[Life]:
+        """Every process that was seen in a role, by role, the one that was seen for longest first."""
+        seen: dict[tuple[str, int], list[Look]] = defaultdict(list)
         for look in self.looks:
-            lives[look.role, look.pid].append(look)
-        oldest: dict[str, Life] = {}
-        for (role, _), looks in lives.items():
-            seconds = looks[-1].at - looks[0].at
-            if role not in oldest or seconds > oldest[role].seconds:
-                oldest[role] = Life(role, seconds, tuple(look.held for look in looks))
-        return [oldest[role] for role in sorted(oldest)]
+            seen[look.role, look.pid].append(look)
+        lives = [
+            Life(role, looks[-1].at - looks[0].at, tuple(look.held for look in looks))
+            for (role, _), looks in seen.items()
+        ]
+        return sorted(lives, key=lambda life: (life.role, -life.seconds))
 
 
 def _median(held: Sequence[Holding]) -> Holding:

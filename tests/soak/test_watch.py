@@ -42,14 +42,14 @@ def test_a_short_life_tells_nothing() -> None:
     assert life(*growing, seconds=JUDGED_FROM - 1).grown is None
 
 
-def test_the_longest_life_of_each_role_counts() -> None:
+def test_every_process_is_told_of_and_the_one_that_lived_longest_first() -> None:
     growth, own = Growth(), os.getpid()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         for at in range(SETTLED + 5):
             growth.look(at, {"host": [own, other.pid] if at < SETTLED + 2 else [own]})
         other.kill()
-    (oldest,) = growth.oldest()
-    assert (oldest.role, oldest.seconds, len(oldest.held)) == ("host", 4, 5)
+    told = [(life.role, life.seconds, len(life.held)) for life in growth.lives()]
+    assert told == [("host", 4, 5), ("host", 1, 2)]
 
 
 def test_threads_files_and_sockets_of_a_process_are_counted() -> None:
