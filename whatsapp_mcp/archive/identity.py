@@ -300,7 +300,7 @@ class Identities:
         self.forget()
         for person in persons:
             self.refresh(person)
-        for chat in moved.place(db, pn):
+        for chat in moved.place_all(db, pn):
             receipts.apply_early(db, chat)
             merge.refresh_chat(db, chat)
         self.merged = True

@@ -44,7 +44,7 @@ class _Act(NamedTuple):
     told: str = "via IS NULL"
 
 
-_ACTS: Final = (
+_HANGING: Final = (
     _Act("reactions", "wa_id", "sender_id", ("at",), 1000),
     _Act("votes", "wa_id", "voter_id", ("at",), 1000),
     _Act("edits", "wa_id", "sender_id", ("at",), 1000),
@@ -52,9 +52,8 @@ _ACTS: Final = (
     _Act("sealed", "target", "sender_id", ("wa_id",), 1),
     _Act("calls", "wa_id", None, ("step", "at"), 1),
     _Act("early_receipts", "wa_id", None, ("kind", "at"), 1, "address_id", _UNDER_LID),
-    _Act("members", None, "contact_id", ("at",), 1),
 )
-_HANGING: Final = tuple(act for act in _ACTS if act.about)
+_MEMBERS: Final = _Act("members", None, "contact_id", ("at",), 1)
 _BY_AUTHOR: Final = ("edits", "revokes")
 """Tables of what only the author of its message can have done."""
 
@@ -125,8 +124,26 @@ def numbers_of(db: sqlite3.Connection, jid: str) -> list[str]:
     ]
 
 
-def place(db: sqlite3.Connection, pn: str, wa_id: str | None = None) -> set[int]:
-    """Put everything that came under a number alone (or what is of messages with one id) where it belongs.
+def place_all(db: sqlite3.Connection, pn: str) -> set[int]:
+    """Put all that came under a number alone where it belongs; answers the chats that may have changed."""
+    held = Tenures(db, pn)
+    _place_acts(db, pn, _MEMBERS, held, None)
+    _place_settings(db, pn, held, chats_of(db, held))
+    return place(db, pn, None)
+
+
+def place_members(db: sqlite3.Connection, pn: str) -> None:
+    """Put who is in which group under a number alone right."""
+    _place_acts(db, pn, _MEMBERS, Tenures(db, pn), None)
+
+
+def place(db: sqlite3.Connection, pn: str, wa_id: str | None) -> set[int]:
+    """Put messages that came under a number alone, and what was done to them, where they belong.
+
+    Args:
+        db: The archive, in a write transaction.
+        pn: The number.
+        wa_id: WhatsApp's id of the messages; None: all.
 
     Returns:
         The chats that may have changed.
@@ -149,11 +166,9 @@ def place(db: sqlite3.Connection, pn: str, wa_id: str | None = None) -> set[int]
             person = author(db, chat, name, held.persons, told=True) or person
         if _move(db, message, target, OWNER if sender == OWNER else person):
             changed |= {chat, target}
-    for act in _ACTS:
+    for act in _HANGING:
         changed |= _place_acts(db, pn, act, held, wa_id)
-    if wa_id is None:
-        _place_settings(db, pn, held, chats)
-    for chat in changed:
+    for chat in chats:
         receipts.reread(db, chat)
     return changed
 
@@ -184,8 +199,6 @@ def _place_acts(db: sqlite3.Connection, pn: str, act: _Act, held: Tenures, wa_id
         The chats that changed.
     """
     persons, changed = held.persons, set[int]()
-    if wa_id is not None and act.about is None:
-        return changed
     chats = chats_of(db, held)
     theirs = f"{act.person} IN ({_places(persons)})" if act.person else "0"
     key = ", ".join((act.via, *act.key, *([act.about] if act.about else [])))

@@ -169,12 +169,11 @@ def _newest(
         exactly: Whether the marked message itself counts, whenever it was.
         mine: Only what the owner sent.
     """
-    row = db.execute(
-        f"""SELECT id FROM messages WHERE chat_id = ? AND id <= ? {"AND sender_id = 0" if mine else ""}
-        AND (id BETWEEN ? AND ? OR ? AND id = ?) ORDER BY id DESC LIMIT 1""",  # noqa: S608
-        (chat, up_to, since << ID_BITS, (until << ID_BITS) - 1, exactly, up_to),
-    ).fetchone()
-    return int(row[0]) if row else 0
+    within = f"""SELECT id FROM messages WHERE chat_id = ? AND id BETWEEN ? AND ?
+        {"AND sender_id = 0" if mine else ""} ORDER BY id DESC LIMIT 1"""  # noqa: S608
+    spans = [(since << ID_BITS, min(up_to, (until << ID_BITS) - 1)), *([(up_to, up_to)] if exactly else [])]
+    found = [db.execute(within, (chat, *span)).fetchone() for span in spans]
+    return max((int(row[0]) for row in found if row), default=0)
 
 
 def reread(db: sqlite3.Connection, chat: int) -> None:

@@ -84,16 +84,14 @@ def _secret_of(
     ).fetchone()
     if row is not None and row[0]:
         return bytes.fromhex(row[0])
-    before: tuple[int] | None = (message,)
-    while before is not None:
-        (message,) = before
-        found: tuple[int, bytes] | None = fresh.get(message)
-        if found is None:
-            found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
-        if found is not None:
-            return _secret(*found)
-        before = db.execute("SELECT message_id FROM raw_gone WHERE becomes = ?", (message,)).fetchone()
-    return None
+    if message in fresh:
+        return _secret(*fresh[message])
+    stored, former = message, "SELECT message_id FROM raw_gone WHERE becomes = ?"
+    while (before := db.execute(former, (stored,)).fetchone()) is not None:
+        (stored,) = before
+    row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (stored,)).fetchone()
+    found: tuple[int, bytes] | None = row or fresh.get(stored)
+    return _secret(*found) if found else None
 
 
 def _secret(code: int, payload: bytes) -> bytes | None:

@@ -86,7 +86,7 @@ class MessageWriter:
         self.place(fact.chat, fact.sender, fact.wa_id)
         return int(message)
 
-    def place(self, chat: str, sender: str | None, message: str | None = None) -> None:
+    def place(self, chat: str, sender: str | None, message: str) -> None:
         """Put what may be of several people's where it belongs.
 
         Args:

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, gaps, merge, receipts, versions, votes
+from whatsapp_mcp.archive import feed, gaps, merge, moved, receipts, versions, votes
 from whatsapp_mcp.archive.facts import (
     MEMBERS,
     NEVER_UNREAD,
@@ -201,7 +201,9 @@ class StateWriter:
                 WHERE (excluded.via IS NULL, ifnull(excluded.role, -1)) > (via IS NULL, ifnull(role, -1))""",
                 (chat, person, at, role, self._identities.number(jid)),
             )
-            self._messages.place(fact.chat, jid)
+            if self._identities.is_moved(jid, None):
+                for pn in moved.numbers_of(self._db, jid):
+                    moved.place_members(self._db, pn)
 
     def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:
         """Set the read mark so that the phone's own count comes out.
