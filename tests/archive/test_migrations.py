@@ -80,10 +80,10 @@ VERSION_4 = Path(__file__).with_name("version_4.sql").read_text(encoding="utf-8"
 READ, MINE, THEIRS = NOON + 100, (NOON << 20) + 1, (NOON + 1) << 20
 FILLED_4 = f"""
 INSERT INTO contacts VALUES (1, '{ANA}', '{ANA_LID}', 'Ana Silva', NULL, NULL, 'ana silva');
-INSERT INTO contacts VALUES (2, '{BOB}', NULL, NULL, NULL, 'Bob', 'bob');
+INSERT INTO contacts VALUES (2, '{BOB}', NULL, NULL, NULL, 'Bob ٧', 'bob ٧');
 INSERT INTO addresses VALUES (1, '{ANA}', 1, 0), (2, '{ANA_LID}', 1, 0), (3, '{BOB}', 2, 0);
 INSERT INTO holders VALUES ('{ANA}', '{ANA_LID}', {NOON});
-INSERT INTO names VALUES ('{ANA}', 0, 'Ana Silva', 1), ('{BOB}', 2, 'Bob', 1);
+INSERT INTO names VALUES ('{ANA}', 0, 'Ana Silva', 1), ('{BOB}', 2, 'Bob ٧', 1);
 INSERT INTO chats (id, jid, kind, contact_id, last_id, read_id, unread, complete, archived)
     VALUES (1, '{ANA}', 0, 1, {THEIRS}, {MINE}, 1, 1, 1), (3, '{BOB}', 0, 2, 0, 0, 0, 0, 0);
 INSERT INTO chats (id, jid, kind, name, name_norm, last_id, read_id)
@@ -94,10 +94,11 @@ UPDATE chats SET marked_unread = 1 WHERE id = 3;
 INSERT INTO members VALUES (2, 1, 1, {NOON}, 1), (2, 2, 0, {NOON}, NULL);
 INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, text)
     VALUES ({MINE}, 1, 1, 0, 'M1', 0, 'mine'), ({MINE + 1}, 2, 2, 0, 'M2', 0, 'ours'),
-    ({THEIRS}, 3, 1, 1, 'A1', 0, 'changed');
+    ({THEIRS}, 3, 1, 1, 'A1', 0, 'at ١٢:٣٠');
+INSERT INTO fts (rowid, body, scope) VALUES ({THEIRS}, 'at ١٢:٣٠', 'c1 s1');
 INSERT INTO refs VALUES (1, {MINE}), (2, {MINE + 1}), (3, {THEIRS});
 INSERT INTO reactions VALUES (1, 'M1', 1, '👍', {NOON}000, 1);
-INSERT INTO edits VALUES (1, 'A1', 1, 0, 'first'), (1, 'A1', 1, {NOON}000, 'changed');
+INSERT INTO edits VALUES (1, 'A1', 1, 0, 'first'), (1, 'A1', 1, {NOON}000, 'at ١٢:٣٠');
 UPDATE messages SET edited_at = {NOON} WHERE ref = 3;
 INSERT INTO revokes VALUES (2, 'GONE', 2, {NOON});
 INSERT INTO calls VALUES (1, 'CALL', 'offer', {NOON}, '');
@@ -124,6 +125,8 @@ async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(folder:
         assert (await archive.message("M2")).status == "delivered"
         assert (await archive.message("A1")).earlier == ("first",)
         assert len(await archive.members(GROUP)) == 2
+        assert [hit.message_id for hit in (await archive.search("12")).items] == ["A1"]
+        assert [person.name for person in (await archive.contacts("bob 7")).items] == ["Bob ٧"]
         assert len((await archive.messages(MessageFilter(chat=ANA, unreceipted=True))).items) == 1
         await archive.ingest(
             journal(
@@ -140,7 +143,7 @@ async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(folder:
             m for m in (await archive.messages(MessageFilter(chat=GROUP))).items if m.message_id == "LATE"
         )
         (delivery,) = (await archive.send_report(late.ref)).deliveries
-        assert (delivery.contact, delivery.read_at is not None) == ("Bob", True)
+        assert (delivery.contact, delivery.read_at is not None) == ("Bob ٧", True)
         assert (await archive.chats()).items[1].unread == 0
         assert (await archive.message("GONE")).revoked_at is not None
         assert await archive.check() == ()

@@ -33,6 +33,9 @@ TEXTS = [
     "Straße und Fußball",
     "don't forget the café",
     "Привет, как дела? Ёлка готова",
+    "الموعد ١٢:٣٠ غدا",
+    "ราคา๙๙บาท",
+    "कल ९ बजे",
 ]
 
 
@@ -64,6 +67,12 @@ async def hits(archive: Archive, query: str, **more: object) -> list[str]:
         ("strasse fussball", {11}),
         ("don't cafe", {12}),
         ("елка", {13}),
+        ("12:30", {14}),
+        ("١٢", {14}),
+        ("99", {15}),
+        ("९ बजे", {16}),
+        ("9", {16}),
+        ("٢٠٢٤", {10}),
         ("reuniao -cancelada", {0}),
         ('is -"at noon"', {10}),
         ("nothing here", set()),

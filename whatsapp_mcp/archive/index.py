@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive.normalise import tokens_text
+from whatsapp_mcp.archive.normalise import fold, other_digits, tokens_text
 
 _ADD = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
 
@@ -44,3 +44,20 @@ def refresh(db: sqlite3.Connection, message: int) -> None:
     if row is not None:
         text, file_name, details, chat, sender = row
         add(db, message, body(text, file_name, json.loads(details) if details else None), chat, sender)
+
+
+def refold_digits(db: sqlite3.Connection) -> None:
+    """Fold what has other digits than 0 to 9 anew: versions before 6 of the file knew them as they stand."""
+    having = f"*[{other_digits()}]*"
+    for (message,) in db.execute(
+        """SELECT m.id FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id
+        WHERE m.text GLOB ?1 OR m.details GLOB ?1 OR d.file_name GLOB ?1""",
+        (having,),
+    ).fetchall():
+        refresh(db, message)
+    for table in ("contacts", "chats"):
+        for number, names in db.execute(
+            f"SELECT id, name_norm FROM {table} WHERE name_norm GLOB ?",  # noqa: S608
+            (having,),
+        ).fetchall():
+            db.execute(f"UPDATE {table} SET name_norm = ? WHERE id = ?", (fold(names), number))  # noqa: S608

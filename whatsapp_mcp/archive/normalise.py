@@ -1,13 +1,14 @@
 """Text as search sees it: one folding for what is stored and for what is asked.
 
-Case, width, accents and the many forms of an Arabic alef are folded away. Scripts that write no spaces
-(Chinese, Japanese, Thai, Lao, Khmer, Burmese) become one token a character, so that a word is a phrase of
-them. An emoji becomes a token of its own.
+Case, width, accents and the many forms of an Arabic alef are folded away, and digits are 0 to 9. Scripts that
+write no spaces (Chinese, Japanese, Thai, Lao, Khmer, Burmese) become one token a character, so that a word is
+a phrase of them. An emoji becomes a token of its own.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from functools import lru_cache
 
@@ -38,7 +39,16 @@ class _Table(dict[int, str | int | None]):
         return code
 
 
-_FOLDS = _Table(
+class _Folds(_Table):
+    """What folding makes of single characters: of digits, those that a keyboard has everywhere."""
+
+    def learn(self, code: int) -> str | int | None:
+        """What becomes of a character."""
+        digit = unicodedata.decimal(chr(code), None)
+        return code if digit is None else str(digit)
+
+
+_FOLDS = _Folds(
     str.maketrans(
         {
             "ـ": None,  # tatweel
@@ -97,6 +107,18 @@ class _Apart(_Table):
 
 
 _APART = _Apart()
+
+
+def other_digits() -> str:
+    """The digits of all scripts that `fold` makes 0 to 9, as ranges of a character class."""
+    found: list[list[int]] = []
+    for code in range(0x80, sys.maxunicode + 1):
+        if unicodedata.decimal(chr(code), None) is not None:
+            if found and found[-1][1] == code - 1:
+                found[-1][1] = code
+            else:
+                found.append([code, code])
+    return "".join(f"{chr(first)}-{chr(last)}" for first, last in found)
 
 
 def fold(text: str) -> str:

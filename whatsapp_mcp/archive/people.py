@@ -133,7 +133,7 @@ def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidat
 
 def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
     """The number as it stands; else contacts whose number ends with these digits."""
-    digits = "".join(char for char in text if char.isdigit())
+    digits = "".join(char for char in fold(text) if char.isdigit())
     try:
         jid = str(parse_number(text))
     except InvalidArgument:
@@ -182,7 +182,7 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
     start = cursor.decode_id(after, mark) or 0
     found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):
-        digits = "".join(char for char in query if char.isdigit()).lstrip("0")
+        digits = "".join(char for char in fold(query) if char.isdigit()).lstrip("0")
         ending = db.execute(
             "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0", (f"%{digits}%@s.whatsapp.net",)
         )

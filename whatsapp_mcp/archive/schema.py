@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from typing import Final
 
-from whatsapp_mcp.archive import tables
+from whatsapp_mcp.archive import index, tables
 from whatsapp_mcp.errors import Unsupported
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 RAW_VERSION: Final = 1
 ID_BITS: Final = 20
 """Bits of a message's id below the seconds."""
@@ -27,7 +28,7 @@ def create_index(db: sqlite3.Connection) -> None:
     _run(db, tables.INDEX.format(content=content))
 
 
-_MIGRATIONS: dict[int, str] = {
+_MIGRATIONS: Final[dict[int, str | Callable[[sqlite3.Connection], None]]] = {
     2: """
 ALTER TABLE addresses RENAME TO old_addresses;
 DROP INDEX addresses_contact;
@@ -182,8 +183,9 @@ INSERT INTO early_receipts SELECT e.chat_id, e.wa_id,
 DROP TABLE old_early_receipts;
 DROP TABLE lasting;
 """,
+    6: index.refold_digits,
 }
-"""SQL that leads from the version before to the version that is the key."""
+"""What leads from the version before to the version that is the key: SQL, or a call."""
 
 
 def version(db: sqlite3.Connection) -> int:
@@ -211,7 +213,11 @@ def migrate(db: sqlite3.Connection) -> None:
             _run(db, tables.ARCHIVE)
             create_index(db)
         for step in range(found + 1, SCHEMA_VERSION + 1) if found else ():
-            _run(db, _MIGRATIONS[step])
+            how = _MIGRATIONS[step]
+            if isinstance(how, str):
+                _run(db, how)
+            else:
+                how(db)
         db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         db.execute("COMMIT")
     except sqlite3.Error:
