@@ -21,7 +21,7 @@ _BETTER = {
     "read_marks": "o.up_to > k.up_to",
     "members": "(o.via IS NULL, ifnull(o.role, -1)) > (k.via IS NULL, ifnull(k.role, -1))",
     "chat_words": "o.value > k.value",
-    "edits": "(o.via IS NULL, o.text) > (k.via IS NULL, k.text)",
+    "edits": "(o.at = 0 OR o.via IS NULL, o.text) > (k.at = 0 OR k.via IS NULL, k.text)",
     "sealed": "o.via IS NULL AND k.via IS NOT NULL",
     "early_receipts": "0",
     "revokes": "o.via IS NULL AND k.via IS NOT NULL",
