@@ -338,7 +338,9 @@ class _Outgoing:
     def _archived(self, sent: Sent, row: Row) -> bool:
         kept = self._kept
         if sent.kind == "reaction":
-            return kept.reactions[sent.arguments["message"]].get(True) == sent.arguments["emoji"]
+            reacted_to = sent.arguments["message"]
+            deleted = any(message.revoked for message in kept.messages.get(reacted_to, []))
+            return kept.reactions[reacted_to].get(True) == (None if deleted else sent.arguments["emoji"])
         target = sent.target.message_id if sent.target else row.message_id
         found = [message for message in kept.messages.get(target or "", []) if message.own]
         if len(found) != 1:

@@ -136,6 +136,20 @@ def test_a_change_that_was_acknowledged_and_is_not_archived_is_a_complaint() -> 
     assert compare(world.wa, [world.spoken, change], [], world.kept, []).unexplained == []
 
 
+def test_a_reaction_is_archived_until_its_message_is_deleted() -> None:
+    world = World()
+    asked = {"message": "IN1", "emoji": "👍"}
+    world.sent = Sent("reaction", "out-2", "react", asked, (world.ann,), 10.0)
+    world.sent.answers.append(Answer({"status": "sent", "message_id": "OUT2"}, None))
+    assert len(world.verdict.unexplained) == 1
+    world.kept.reactions["IN1"][True] = "👍"
+    assert world.verdict.unexplained == []
+    world.kept.messages["IN1"][0] = replace(world.kept.messages["IN1"][0], revoked=True)
+    assert any("is not archived so" in complaint for complaint in world.verdict.unexplained)
+    del world.kept.reactions["IN1"]
+    assert not any("is not archived so" in complaint for complaint in world.verdict.unexplained)
+
+
 def test_a_loss_counts_as_explained_only_near_the_end_of_a_client_and_when_the_archive_tells_of_it() -> None:
     world = World()
     _lose_incoming(world)
