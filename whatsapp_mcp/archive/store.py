@@ -26,11 +26,13 @@ WHOLE_DEADLINE: Final = 60.0
 """Seconds after which the reading of a whole table is interrupted."""
 AT_ONCE: Final = 0.003
 """Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of that."""
-_READERS: Final = 3
+_READERS: Final = 2
 """Worker threads that read at once; the event loop's thread may read beside them."""
 _STEPS_BETWEEN_CHECKS: Final = 2_000
-_CACHE: Final = 1_000
-"""KiB of pages that a connection keeps: reads and live messages gain nothing by more, and would fill it."""
+_READ_CACHE: Final = 1_000
+"""KiB of pages that a reader keeps: with fewer, lists of a million messages take longer."""
+_LIVE_CACHE: Final = 256
+"""The same of a writer: live messages gain nothing by more, and would fill it over hours."""
 _BULK_CACHE: Final = 65_536
 """The same while much is written at once, which gains a tenth."""
 _CHECKPOINT_PAGES: Final = 4_000
@@ -55,7 +57,7 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-    db.execute(f"PRAGMA cache_size = {-_CACHE}")
+    db.execute(f"PRAGMA cache_size = {-_LIVE_CACHE}")
     db.execute("PRAGMA temp_store = MEMORY")
     return db
 
@@ -70,7 +72,7 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
         db.execute("PRAGMA query_only = ON")
         found = schema.version(db)
         if found == schema.SCHEMA_VERSION:
-            db.execute(f"PRAGMA cache_size = {-_CACHE}")
+            db.execute(f"PRAGMA cache_size = {-_READ_CACHE}")
             db.execute("PRAGMA temp_store = MEMORY")
             return db, True
         schema.refuse_newer(db, schema.SCHEMA_VERSION)
@@ -220,7 +222,7 @@ class Writer:
         """Run a call that manages its own transactions."""
 
         def in_thread() -> T:
-            self._db.execute(f"PRAGMA cache_size = {-(_BULK_CACHE if bulk else _CACHE)}")
+            self._db.execute(f"PRAGMA cache_size = {-(_BULK_CACHE if bulk else _LIVE_CACHE)}")
             return call(self._db, *args)
 
         return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)

@@ -30,6 +30,8 @@ _BUSY_SECONDS: Final = 5.0
 _WAL_BYTES: Final = 16 * 1024 * 1024
 """Size at which the log is moved into the file; what is archived and pruned by then never gets that far."""
 _PAGE_BYTES: Final = 4096
+_CACHE_KIB: Final = 256
+"""Of pages; rows are written once and read once, so more would only fill."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Journal:
             self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")
             self._db.execute(f"PRAGMA wal_autocheckpoint={_WAL_BYTES // _PAGE_BYTES}")
             self._db.execute(f"PRAGMA journal_size_limit={_WAL_BYTES}")
+            self._db.execute(f"PRAGMA cache_size={-_CACHE_KIB}")
             self._db.execute(_SCHEMA)
         except sqlite3.Error:
             self._db.close()
