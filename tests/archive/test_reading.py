@@ -99,7 +99,7 @@ def opened(folder: AccountFolder) -> int:
 
 async def _all_at_once(readers: Readers) -> None:
     """As many reads as there may be in worker threads, each waiting for the others."""
-    together = threading.Barrier(3)
+    together = threading.Barrier(2)
 
     def meet(db: sqlite3.Connection) -> int:
         together.wait(timeout=10)
