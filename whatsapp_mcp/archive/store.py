@@ -29,10 +29,8 @@ AT_ONCE: Final = 0.003
 _READERS: Final = 2
 """Worker threads that read at once; the event loop's thread may read beside them."""
 _STEPS_BETWEEN_CHECKS: Final = 2_000
-_READ_CACHE: Final = 1_000
-"""KiB of pages that a reader keeps: with fewer, lists of a million messages take longer."""
 _LIVE_CACHE: Final = 256
-"""The same of a writer: live messages gain nothing by more, and would fill it over hours."""
+"""KiB of pages that a writer keeps: live messages gain nothing by more, and would fill it over hours."""
 _BULK_CACHE: Final = 65_536
 """The same while much is written at once, which gains a tenth."""
 _CHECKPOINT_PAGES: Final = 4_000
@@ -72,7 +70,6 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
         db.execute("PRAGMA query_only = ON")
         found = schema.version(db)
         if found == schema.SCHEMA_VERSION:
-            db.execute(f"PRAGMA cache_size = {-_READ_CACHE}")
             db.execute("PRAGMA temp_store = MEMORY")
             return db, True
         schema.refuse_newer(db, schema.SCHEMA_VERSION)
