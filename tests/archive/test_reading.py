@@ -131,3 +131,11 @@ async def test_a_read_that_ends_after_closing_leaves_nothing_open(folder: Accoun
 
     assert await readers.run(closing_meanwhile) == 0
     assert opened(folder) == 0
+
+
+async def test_a_read_that_ran_out_of_time_takes_no_connection_with_it(
+    readers: Readers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.archive.store.AT_ONCE", 0.0)
+    for _ in range(4_000):  # by then each connection has met it in the statement that ends its transaction
+        assert await readers.at_once(count) == 1

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
 
@@ -67,12 +69,16 @@ def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
     """
     if path.exists():
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
-        db.execute("PRAGMA query_only = ON")
-        found = schema.version(db)
-        if found == schema.SCHEMA_VERSION:
+        try:
+            db.execute("PRAGMA query_only = ON")
             db.execute("PRAGMA temp_store = MEMORY")
+            found = schema.version(db)
+            schema.refuse_newer(db, schema.SCHEMA_VERSION)
+        except BaseException:
+            db.close()
+            raise
+        if found == schema.SCHEMA_VERSION:
             return db, True
-        schema.refuse_newer(db, schema.SCHEMA_VERSION)
         db.close()
         if found:
             raise Busy("The archive was written by an older version of whatsapp-mcp.", "Restart its host.")
@@ -106,6 +112,43 @@ def _file_at(path: Path) -> _File | None:
     return found.st_dev, found.st_ino
 
 
+@dataclass(slots=True)
+class _Reader:
+    """A connection for reading.
+
+    Attributes:
+        file: What it is open on; None for an empty archive in memory, which is not kept.
+        until: When what runs on it is interrupted, in monotonic seconds.
+    """
+
+    db: sqlite3.Connection
+    file: _File | None
+    until: float = math.inf
+
+    @classmethod
+    def open(cls, path: Path, file: _File | None) -> _Reader:
+        db, keep = connect_reader(path)
+        reader = cls(db, file if keep else None)
+        db.set_progress_handler(reader._is_late, _STEPS_BETWEEN_CHECKS)
+        return reader
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self.until
+
+    @contextmanager
+    def moment(self, seconds: float) -> Generator[sqlite3.Connection]:
+        """One read transaction, for so long at most."""
+        self.until = time.monotonic() + seconds
+        self.db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+        try:
+            self.db.execute("BEGIN")  # everything of one moment, and the lock taken once
+            yield self.db
+        finally:
+            self.until = math.inf  # SQLite interrupts even the statement that ends a transaction
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+
+
 class Readers:
     """A few connections for reading, opened together; each call takes one for its length.
 
@@ -117,7 +160,7 @@ class Readers:
         self._slots = anyio.CapacityLimiter(_READERS)
         self._taking = threading.Lock()
         self._file: _File | None = None
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: list[_Reader] = []
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
         """Run `call(connection, *args)` in a worker thread.
@@ -158,39 +201,32 @@ class Readers:
             raise
 
     def _within(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
-        db, file = self._take()
-        limit = time.monotonic() + seconds
-        db.set_progress_handler(lambda: time.monotonic() > limit, _STEPS_BETWEEN_CHECKS)
+        reader = self._take()
         try:
-            db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
-            db.execute("BEGIN")  # everything of one moment, and the lock taken once
-            return call(db, *args)
+            with reader.moment(seconds) as db:
+                return call(db, *args)
         finally:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            if file is not None and file == self._file:
-                self._idle.append(db)
+            if reader.file is not None and reader.file == self._file:
+                self._idle.append(reader)
             else:
-                db.close()
+                reader.db.close()
 
-    def _take(self) -> tuple[sqlite3.Connection, _File | None]:
-        """A connection, and the file that it is open on; none when it is not worth keeping."""
+    def _take(self) -> _Reader:
         with self._taking:
             now = _file_at(self._path)
-            if now is not None and now == self._file:
-                return self._idle.pop(), now
-            self.close()  # not there before, or deleted or put aside meanwhile
-            db, keep = connect_reader(self._path)
-            if keep:
-                self._file = now
-                self._idle = [connect_reader(self._path)[0] for _ in range(_READERS)]
-            return db, self._file
+            if now is None or now != self._file:
+                self.close()  # not there before, or deleted or put aside meanwhile
+                self._idle.append(_Reader.open(self._path, now))
+                if self._idle[0].file is not None:
+                    self._idle += [_Reader.open(self._path, now) for _ in range(_READERS)]
+                    self._file = now
+            return self._idle.pop()
 
     def close(self) -> None:
         """Close the connections: the idle ones now, the others when their calls end."""
         self._file = None
         while self._idle:
-            self._idle.pop().close()
+            self._idle.pop().db.close()
 
 
 class Writer:
