@@ -173,6 +173,11 @@ class AccountFolder:
         return self.path / "raw.db"
 
     @property
+    def reserve(self) -> Path:
+        """Room on the disk that is kept for what heals a full one."""
+        return self.path / "reserve"
+
+    @property
     def media(self) -> Path:
         """Downloaded files."""
         return self.path / "media"

@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-_MEGABYTES: Final = 96
 _BLOCK: Final = b"\0" * 4096
 
 
@@ -43,10 +42,10 @@ class Disk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[Disk]:
+def small_disk(folder: Path, megabytes: int = 96) -> Iterator[Disk]:
     """Put a small disk under a new folder while the body runs, if this process may mount one."""
     folder.mkdir(mode=0o700, parents=True)
-    options = f"size={_MEGABYTES}m,mode=0700"
+    options = f"size={megabytes}m,mode=0700"
     try:
         mount = ["mount", "-t", "tmpfs", "-o", options, "soak", str(folder)]
         done = subprocess.run(mount, capture_output=True, text=True, check=False)

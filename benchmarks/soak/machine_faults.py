@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 from benchmarks.soak.chaos import (
@@ -110,6 +111,21 @@ class FullDisk(Fault):
         return Healing()
 
 
+class StandingReader(Fault):
+    """Somebody reads the archive and stands still in the middle, as a stopped process or a backup does."""
+
+    name, relogin, slow = "a reader of the archive stands still", False, True
+
+    async def act(self, stage: Stage) -> Healing:
+        """See `Fault.act`."""
+        archive = (stage.account / "archive.db").as_uri()
+        with closing(sqlite3.connect(f"{archive}?mode=ro", uri=True, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            db.execute("SELECT count(*) FROM messages").fetchall()
+            await stage.some(20, 60)
+        return Healing()
+
+
 class AddressTaken(Fault):
     """The host's socket is deleted, as cleaners of folders do; a server that starts then must find it."""
 
@@ -156,4 +172,5 @@ MACHINE: Final[tuple[Fault, ...]] = (
     FullDisk("disk full (ENOSPC)"),
     FullDisk("disk full (ENOSPC) and the host killed", kill=True),
     AddressTaken(),
+    StandingReader(),
 )

@@ -72,6 +72,7 @@ def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
         folder.inbox_db,
         folder.archive_db,
         folder.raw_db,
+        folder.reserve,
         folder.media,
         folder.host_lock,
         folder.client_log,

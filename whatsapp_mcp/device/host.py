@@ -31,6 +31,7 @@ from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice, as_device
 from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.device.write_ahead import keep_logs_small
 from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
@@ -111,6 +112,7 @@ class Host:
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
                 await self._devices.replace(lambda _: self._open_local(archive, tasks, owner))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
+                tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))
                 files = Unmoved(self._folder.archive_db, self._folder.inbox_db)
                 async with endpoint.listening(self._folder, self._serve):
                     while not self._lock.lost and files.missing() is None:  # noqa: ASYNC110  nothing tells

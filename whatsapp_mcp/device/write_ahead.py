@@ -1,0 +1,89 @@
+"""The write-ahead logs of the account's databases are folded back also where SQLite would not do it.
+
+SQLite folds a log back after a commit, up to where the slowest reader stands (https://sqlite.org/wal.html, 6).
+While a reader stands still (its process is stopped, or gets no processor) the log grows. If it fills the disk
+meanwhile, nothing can be committed any more, so nothing would ever fold it back, the reader long gone. Then the
+file that it belongs into has no room to grow either: for that a reserve is kept on the disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.private_file import make_private_file
+from whatsapp_mcp.settings import AccountFolder
+
+PAUSE: Final = 5.0
+LIMIT: Final = 32 * 1024 * 1024
+"""Bytes of a log from which all are folded back: twice what they have when nobody stands in the way."""
+LOW: Final = 32 * 1024 * 1024
+"""Free bytes of the disk below which all are folded back, whatever their size."""
+RESERVE: Final = 4 * 1024 * 1024
+"""Bytes of the reserve: what a large log of live messages adds to its file."""
+_PATIENCE: Final = 0.2
+"""Seconds that a fold waits for readers and the writer, who wait for it meanwhile."""
+
+logger = logging.getLogger(__name__)
+
+
+async def keep_logs_small(
+    folder: AccountFolder, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+) -> None:
+    """Look at the logs every five seconds, until cancelled."""
+    told = False
+    while True:
+        await sleep(PAUSE)
+        large = await anyio.to_thread.run_sync(fold_large_logs, folder)
+        if large and not told:
+            logger.warning("%s cannot be folded back: a process that reads stands still", ", ".join(large))
+        told = bool(large)
+
+
+def fold_large_logs(folder: AccountFolder) -> list[str]:
+    """Fold all logs back and give their room to the disk, if one is large or the disk has little room left.
+
+    Returns:
+        The names of those that are large still, because they are in use.
+    """
+    # The smallest files first: on a full disk their room is what the archive can then grow into.
+    files = folder.inbox_db, folder.raw_db, folder.archive_db
+    low = shutil.disk_usage(folder.path).free < LOW
+    if low or max(map(_log_size, files)) > LIMIT:
+        in_use, no_room = _fold(files)
+        if no_room and not in_use:
+            folder.reserve.unlink(missing_ok=True)
+            _fold(files)
+    elif not folder.reserve.exists():
+        make_private_file(folder.reserve)
+        folder.reserve.write_bytes(os.urandom(RESERVE))  # zeros may take no room
+    return [f"{file.name}-wal" for file in files if _log_size(file) > LIMIT]
+
+
+def _log_size(file: Path) -> int:
+    try:
+        return file.with_name(f"{file.name}-wal").stat().st_size
+    except OSError:
+        return 0
+
+
+def _fold(files: Sequence[Path]) -> tuple[bool, bool]:
+    """Fold logs back; whether one is in use, and whether there was no room for another."""
+    in_use = no_room = False
+    for file in filter(_log_size, files):
+        try:
+            with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)) as db:
+                in_use |= db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 1
+        except sqlite3.Error as error:
+            logger.warning("the log of %s cannot be folded back: %s", file.name, error)
+            no_room = True
+    return in_use, no_room
