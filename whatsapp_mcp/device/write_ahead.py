@@ -1,9 +1,10 @@
 """The write-ahead logs of the account's databases are folded back also where SQLite would not do it.
 
-SQLite folds a log back after a commit, up to where the slowest reader stands (https://sqlite.org/wal.html, 6).
-While a reader stands still (its process is stopped, or gets no processor) the log grows. If it fills the disk
-meanwhile, nothing can be committed any more, so nothing would ever fold it back, the reader long gone. Then the
-file that it belongs into has no room to grow either: for that a reserve is kept on the disk.
+SQLite folds a log back after a commit, up to where the slowest reader stands; see
+https://sqlite.org/wal.html, section 6. While a reader stands still (its process is stopped, or gets no
+processor) the log grows. If it fills the disk meanwhile, nothing can be committed any more, so nothing would
+ever fold it back, the reader long gone. Then the file that it belongs into has no room to grow either: for
+that a reserve is kept on the disk.
 """
 
 from __future__ import annotations
