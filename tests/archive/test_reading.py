@@ -139,3 +139,22 @@ async def test_a_read_that_ran_out_of_time_takes_no_connection_with_it(
     monkeypatch.setattr("whatsapp_mcp.archive.store.AT_ONCE", 0.0)
     for _ in range(4_000):  # by then each connection has met it in the statement that ends its transaction
         assert await readers.at_once(count) == 1
+
+
+async def test_how_long_a_read_waits_for_a_lock_does_not_depend_on_those_before(readers: Readers) -> None:
+    def patience(db: sqlite3.Connection) -> int:
+        return int(db.execute("PRAGMA busy_timeout").fetchone()[0])
+
+    for _ in range(2):
+        assert await readers.at_once(patience) == 3
+        assert await readers.run(patience) == 2000
+
+
+async def test_a_file_that_is_replaced_is_read_anew(readers: Readers, folder: AccountFolder) -> None:
+    assert await readers.at_once(count) == 1
+    folder.archive_db.unlink()
+    assert await readers.at_once(count) == 0
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal([ev.message("B1", "one"), ev.message("B2", "two")]))
+    assert await readers.at_once(count) == 2
+    assert await readers.run(count) == 2

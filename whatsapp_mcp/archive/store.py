@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sqlite3
 import threading
 import time
@@ -62,13 +63,17 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return db
 
 
-def connect_reader(path: Path) -> tuple[sqlite3.Connection, bool]:
+def connect_reader(path: Path, patience: float = READ_DEADLINE) -> tuple[sqlite3.Connection, bool]:
     """Open the archive for reading, and say whether the connection is worth keeping.
+
+    Each statement waits `patience` seconds for a lock.
 
     A missing or still empty file gives an empty archive in memory, for one call.
     """
     if path.exists():
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+        db = sqlite3.connect(
+            path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
         try:
             db.execute("PRAGMA query_only = ON")
             db.execute("PRAGMA temp_store = MEMORY")
@@ -106,7 +111,7 @@ _File = tuple[int, int]
 
 def _file_at(path: Path) -> _File | None:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except OSError:
         return None
     return found.st_dev, found.st_ino
@@ -126,8 +131,9 @@ class _Reader:
     until: float = math.inf
 
     @classmethod
-    def open(cls, path: Path, file: _File | None) -> _Reader:
-        db, keep = connect_reader(path)
+    def open(cls, path: Path, file: _File | None, patience: float) -> _Reader:
+        """Open the archive; `patience` is how many seconds a read waits for a lock."""
+        db, keep = connect_reader(path, patience)
         reader = cls(db, file if keep else None)
         db.set_progress_handler(reader._is_late, _STEPS_BETWEEN_CHECKS)
         return reader
@@ -135,14 +141,12 @@ class _Reader:
     def _is_late(self) -> bool:
         return time.monotonic() > self.until
 
-    @contextmanager
-    def moment(self, seconds: float) -> Generator[sqlite3.Connection]:
+    def read(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
         """One read transaction, for so long at most."""
         self.until = time.monotonic() + seconds
-        self.db.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
         try:
             self.db.execute("BEGIN")  # everything of one moment, and the lock taken once
-            yield self.db
+            return call(self.db, *args)
         finally:
             self.until = math.inf  # SQLite interrupts even the statement that ends a transaction
             if self.db.in_transaction:
@@ -160,6 +164,8 @@ class Readers:
         self._slots = anyio.CapacityLimiter(_READERS)
         self._taking = threading.Lock()
         self._file: _File | None = None
+        self._here: _Reader | None = None
+        self._reading_here = threading.Lock()
         self._idle: list[_Reader] = []
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
@@ -182,16 +188,19 @@ class Readers:
         It is tried in this thread. What takes more than three milliseconds, or finds a lock or no connection,
         begins again in a worker thread.
         """
-        if self._idle:
-            try:
-                return self._within(AT_ONCE, call, args)
-            except sqlite3.OperationalError:  # the worker thread meets it again, unless it was the hurry
-                pass
+        with self._reading_here:
+            here = self._here
+            if here is not None and here.file == _file_at(self._path):
+                try:
+                    return here.read(AT_ONCE, call, args)
+                except sqlite3.OperationalError:  # the worker thread meets it again, unless it was the hurry
+                    pass
         return await self.run(call, *args)
 
     def _in_thread(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
+        reader = self._take()
         try:
-            return self._within(seconds, call, args)
+            return reader.read(seconds, call, args)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
                 raise DeadlineExceeded(
@@ -199,12 +208,6 @@ class Readers:
                     "Narrow it to a chat, a sender or a time.",
                 ) from error
             raise
-
-    def _within(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
-        reader = self._take()
-        try:
-            with reader.moment(seconds) as db:
-                return call(db, *args)
         finally:
             if reader.file is not None and reader.file == self._file:
                 self._idle.append(reader)
@@ -216,9 +219,10 @@ class Readers:
             now = _file_at(self._path)
             if now is None or now != self._file:
                 self.close()  # not there before, or deleted or put aside meanwhile
-                self._idle.append(_Reader.open(self._path, now))
+                self._idle.append(_Reader.open(self._path, now, READ_DEADLINE))
                 if self._idle[0].file is not None:
-                    self._idle += [_Reader.open(self._path, now) for _ in range(_READERS)]
+                    self._idle += [_Reader.open(self._path, now, READ_DEADLINE) for _ in range(_READERS - 1)]
+                    self._here = _Reader.open(self._path, now, AT_ONCE)
                     self._file = now
             return self._idle.pop()
 
@@ -227,6 +231,10 @@ class Readers:
         self._file = None
         while self._idle:
             self._idle.pop().db.close()
+        with self._reading_here:
+            if self._here is not None:
+                self._here.db.close()
+                self._here = None
 
 
 class Writer:
