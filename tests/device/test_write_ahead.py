@@ -149,3 +149,18 @@ def test_a_log_without_its_file_makes_no_file(folder: AccountFolder, monkeypatch
     monkeypatch.setattr(write_ahead, "LIMIT", 0)
     assert fold_large_logs(folder) == ["archive.db-wal"]
     assert not folder.archive_db.exists()
+
+
+async def test_what_a_host_that_died_has_left_in_a_log_is_folded_back_at_once(
+    folder: AccountFolder, archive: Archive
+) -> None:
+    await write(archive, 3)
+    assert log_size(folder) > 0
+
+    async def sleep(_: float) -> None:
+        scope.cancel()
+        await anyio.lowlevel.checkpoint()
+
+    with anyio.CancelScope() as scope:
+        await keep_logs_small(folder, sleep=sleep)
+    assert log_size(folder) == 0

@@ -40,26 +40,31 @@ logger = logging.getLogger(__name__)
 async def keep_logs_small(
     folder: AccountFolder, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> None:
-    """Look at the logs every five seconds, until cancelled."""
-    told = False
+    """Fold back what a host that died has left, then look at the logs every five seconds, until cancelled."""
+    above, told = 0, False
     while True:
-        await sleep(PAUSE)
-        large = await anyio.to_thread.run_sync(fold_large_logs, folder)
+        large = await anyio.to_thread.run_sync(fold_large_logs, folder, above)
         if large and not told:
             logger.warning("%s cannot be folded back: a process that reads stands still", ", ".join(large))
-        told = bool(large)
+        above, told = LIMIT, bool(large)
+        await sleep(PAUSE)
 
 
-def fold_large_logs(folder: AccountFolder) -> list[str]:
+def fold_large_logs(folder: AccountFolder, above: int | None = None) -> list[str]:
     """Fold all logs back and give their room to the disk, if one is large or the disk has little room left.
 
+    Args:
+        folder: The account's.
+        above: Bytes from which a log is large; the usual limit when not given.
+
     Returns:
-        The names of those that are large still, because they are in use.
+        The names of those that are still above the usual limit, because they are in use.
     """
+    limit = LIMIT if above is None else above
     # The smallest files first: on a full disk their room is what the archive can then grow into.
     files = folder.inbox_db, folder.raw_db, folder.archive_db
     low = shutil.disk_usage(folder.path).free < LOW
-    if low or max(map(_log_size, files)) > LIMIT:
+    if low or max(map(_log_size, files)) > limit:
         in_use, no_room = _fold(files)
         if no_room and not in_use:
             folder.reserve.unlink(missing_ok=True)
