@@ -20,6 +20,7 @@ from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import HostReceiveStream, HostSendStream, take_aside
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, HOST_GONE_SECONDS
 from whatsapp_mcp.client.unneeded import keep_out
+from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.rpc import Peer
 
 logger = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ def _leave_terminal() -> None:
 
 
 async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> None:
+    share_arenas()
     keep_out()
     # Loads the Go library, which is why the pipes are elsewhere by now.
     from whatsapp_mcp.client.process import ClientProcess

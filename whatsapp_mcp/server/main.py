@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 import anyio
 
 from whatsapp_mcp import settings as settings_module
+from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.runtime import Runtime
 
@@ -51,6 +52,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     Raises:
         InvalidArgument: An option or a setting cannot be used; nothing has been started.
     """
+    share_arenas()
     loaded = settings or settings_module.load()
     logging.basicConfig(
         level=loaded.log_level.upper(),
