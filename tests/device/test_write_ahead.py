@@ -144,6 +144,16 @@ async def test_a_log_of_usual_size_is_folded_back_where_there_is_little_room(
     assert log_size(folder) == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
+def test_a_reserve_that_could_not_be_written_is_written_later(folder: AccountFolder) -> None:
+    with no_file_above(100):
+        fold_large_logs(folder)
+    assert folder.reserve.stat().st_size <= 100
+    fold_large_logs(folder)
+    assert folder.reserve.stat().st_size == write_ahead.RESERVE
+    assert folder.reserve.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_log_without_its_file_makes_no_file(folder: AccountFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.archive_db.with_name("archive.db-wal").write_bytes(b"left over")
     monkeypatch.setattr(write_ahead, "LIMIT", 0)

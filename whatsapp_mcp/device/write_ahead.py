@@ -69,17 +69,28 @@ def fold_large_logs(folder: AccountFolder, above: int | None = None) -> list[str
         if no_room and not in_use:
             folder.reserve.unlink(missing_ok=True)
             _fold(files)
-    elif not folder.reserve.exists():
-        make_private_file(folder.reserve)
-        folder.reserve.write_bytes(os.urandom(RESERVE))  # zeros may take no room
+    elif _size(folder.reserve) != RESERVE:
+        _make_reserve(folder.reserve)
     return [f"{file.name}-wal" for file in files if _log_size(file) > LIMIT]
 
 
 def _log_size(file: Path) -> int:
+    return _size(file.with_name(f"{file.name}-wal"))
+
+
+def _size(file: Path) -> int:
     try:
-        return file.with_name(f"{file.name}-wal").stat().st_size
+        return file.stat().st_size
     except OSError:
         return 0
+
+
+def _make_reserve(reserve: Path) -> None:
+    try:
+        make_private_file(reserve)
+        reserve.write_bytes(os.urandom(RESERVE))  # zeros may take no room
+    except OSError as error:
+        logger.warning("no reserve can be kept on the disk: %s", error)
 
 
 def _fold(files: Sequence[Path]) -> tuple[bool, bool]:
