@@ -90,7 +90,7 @@ def _make_reserve(reserve: Path) -> None:
         make_private_file(reserve)
         reserve.write_bytes(os.urandom(RESERVE))  # zeros may take no room
     except OSError as error:
-        logger.warning("no reserve can be kept on the disk: %s", error)
+        logger.info("no reserve can be kept on the disk: %s", error)
 
 
 def _fold(files: Sequence[Path]) -> tuple[bool, bool]:
