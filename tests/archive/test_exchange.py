@@ -339,17 +339,17 @@ async def test_a_rebuilt_index_finds_the_same(archive: Archive) -> None:
 async def test_a_newer_version_decodes_what_was_put_aside(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whatsapp_mcp.archive.decode import kinds
+    from whatsapp_mcp.archive.decode import content
 
     card = E2E.Message()
     card.paymentInviteMessage.expiryTimestamp = 7
     await archive.ingest(journal([ev.message("A1", card)]))
     assert await archive.redecode() == 0
 
-    def invite(value: object) -> kinds.Content:
-        return kinds.Content(kinds.MessageKind.TEXT, f"invitation until {getattr(value, 'expiryTimestamp')}")  # noqa: B009
+    def invite(value: object) -> content.Content:
+        return content.Content(MessageKind.TEXT, f"invitation until {getattr(value, 'expiryTimestamp')}")  # noqa: B009
 
-    monkeypatch.setitem(kinds.HANDLERS, "paymentInviteMessage", invite)
+    monkeypatch.setitem(content.HANDLERS, "paymentInviteMessage", invite)
     assert await archive.redecode() == 1
     assert (await archive.message("A1")).text == "invitation until 7"
     assert len((await archive.search("invitation")).items) == 1

@@ -202,15 +202,15 @@ async def test_an_identity_in_a_message_reaches_contact_and_chat(archive: Archiv
 async def test_what_cannot_be_written_costs_only_itself(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whatsapp_mcp.archive.decode import kinds
+    from whatsapp_mcp.archive.decode import content, kinds
 
     def too_big(value: Any) -> Any:
-        content = kinds.Content(MessageKind.STICKER, "poison", kinds.media_of(value, "sticker"))
-        assert content.media is not None
-        content.media.size = 1 << 70
-        return content
+        poison = content.Content(MessageKind.STICKER, "poison", kinds.media_of(value, "sticker"))
+        assert poison.media is not None
+        poison.media.size = 1 << 70
+        return poison
 
-    monkeypatch.setitem(kinds.HANDLERS, "stickerMessage", too_big)
+    monkeypatch.setitem(content.HANDLERS, "stickerMessage", too_big)
     sticker = E2E.Message()
     sticker.stickerMessage.mimetype = "image/webp"
     chunk = [

@@ -45,7 +45,7 @@ ADDONS: Final = {
 }
 """Parts that change another message rather than being one."""
 
-Handler = Callable[["Proto"], Content]
+Handler = Callable[[Any], Content]
 
 
 def parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | None]:
@@ -80,7 +80,7 @@ def parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | None]:
 def content_of(found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None) -> Content | None:
     """What the parts of a message say; None when they say nothing to a person."""
     for name, value in found:
-        handler = kinds.HANDLERS.get(name)
+        handler = HANDLERS.get(name)
         if handler is not None:
             content = handler(value)
             content.flags |= flags
@@ -100,7 +100,7 @@ def text_of(message: Proto) -> str:
     """The text of a quoted message, or its kind in brackets."""
     found, _, _ = parts(message)
     for name, value in found:
-        handler = kinds.HANDLERS.get(name)
+        handler = HANDLERS.get(name)
         if handler is not None:
             content = handler(value)
             return content.text or f"[{content.kind}]"
@@ -128,3 +128,23 @@ def _add_context(content: Content, value: Any) -> None:
     if context.expiration:
         content.flags |= Flag.EPHEMERAL
         content.details["expires_in"] = context.expiration
+
+
+def _payment(value: Any) -> Content:
+    note = text_of(value.noteMessage) if value.HasField("noteMessage") else ""
+    return Content(MessageKind.TEXT, kinds.lines("Payment", note), details={"payment": True})
+
+
+def _comment(value: Any) -> Content:
+    content = content_of(*parts(value.message)) or Content(MessageKind.TEXT)
+    content.reply_to = value.targetMessageKey.ID or None
+    return content
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    **kinds.HANDLERS,
+    "sendPaymentMessage": _payment,
+    "requestPaymentMessage": _payment,
+    "commentMessage": _comment,
+}
+"""Field of `E2E.Message` to its handler."""

@@ -191,20 +191,20 @@ def _business_call(value: Any) -> Content:
 def _list(value: Any) -> Content:
     rows = [row.title for section in value.sections for row in section.rows]
     return Content(
-        MessageKind.TEXT, _lines(value.title, value.description, value.footerText), details={"choices": rows}
+        MessageKind.TEXT, lines(value.title, value.description, value.footerText), details={"choices": rows}
     )
 
 
 def _list_reply(value: Any) -> Content:
     details = {"chosen": value.singleSelectReply.selectedRowID}
-    return Content(MessageKind.TEXT, _lines(value.title, value.description), details=details)
+    return Content(MessageKind.TEXT, lines(value.title, value.description), details=details)
 
 
 def _buttons(value: Any) -> Content:
     choices = [button.buttonText.displayText for button in value.buttons]
     return Content(
         MessageKind.TEXT,
-        _lines(value.text, value.contentText, value.footerText),
+        lines(value.text, value.contentText, value.footerText),
         details={"choices": choices},
     )
 
@@ -219,7 +219,7 @@ def _template(value: Any) -> Content:
             body = getattr(value, name)
             return Content(
                 MessageKind.TEXT,
-                _lines(body.hydratedTitleText, body.hydratedContentText, body.hydratedFooterText),
+                lines(body.hydratedTitleText, body.hydratedContentText, body.hydratedFooterText),
             )
     if value.HasField("interactiveMessageTemplate"):
         return _interactive(value.interactiveMessageTemplate)
@@ -231,7 +231,7 @@ def _template_reply(value: Any) -> Content:
 
 
 def _interactive(value: Any) -> Content:
-    return Content(MessageKind.TEXT, _lines(value.header.title, value.body.text, value.footer.text))
+    return Content(MessageKind.TEXT, lines(value.header.title, value.body.text, value.footer.text))
 
 
 def _interactive_reply(value: Any) -> Content:
@@ -245,33 +245,16 @@ def _structured(value: Any) -> Content:
 
 
 def _product(value: Any) -> Content:
-    return Content(MessageKind.TEXT, _lines(value.product.title, value.product.description, value.body))
+    return Content(MessageKind.TEXT, lines(value.product.title, value.product.description, value.body))
 
 
 def _order(value: Any) -> Content:
-    return Content(
-        MessageKind.TEXT, _lines(value.orderTitle, value.message), details={"order": value.orderID}
-    )
-
-
-def _payment(value: Any) -> Content:
-    from whatsapp_mcp.archive.decode.content import text_of
-
-    note = text_of(value.noteMessage) if value.HasField("noteMessage") else ""
-    return Content(MessageKind.TEXT, _lines("Payment", note), details={"payment": True})
+    return Content(MessageKind.TEXT, lines(value.orderTitle, value.message), details={"order": value.orderID})
 
 
 def _album(value: Any) -> Content:
     counts = {"images": value.expectedImageCount, "videos": value.expectedVideoCount}
     return Content(MessageKind.SYSTEM, f"Album of {sum(counts.values())} files", details={"album": counts})
-
-
-def _comment(value: Any) -> Content:
-    from whatsapp_mcp.archive.decode.content import content_of, parts
-
-    content = content_of(*parts(value.message)) or Content(MessageKind.TEXT)
-    content.reply_to = value.targetMessageKey.ID or None
-    return content
 
 
 def _placeholder(_value: Any) -> Content:
@@ -287,7 +270,8 @@ def _newsletter_invite(value: Any) -> Content:
     return Content(MessageKind.TEXT, text, details={"channel": value.newsletterJID})
 
 
-def _lines(*texts: str) -> str:
+def lines(*texts: str) -> str:
+    """The texts that are not empty, each on its own line."""
     return "\n".join(text for text in texts if text)
 
 
@@ -328,13 +312,10 @@ HANDLERS: Final = {
     "highlyStructuredMessage": _structured,
     "productMessage": _product,
     "orderMessage": _order,
-    "sendPaymentMessage": _payment,
-    "requestPaymentMessage": _payment,
     "albumMessage": _album,
-    "commentMessage": _comment,
     "placeholderMessage": _placeholder,
     "requestPhoneNumberMessage": _request_number,
     "newsletterAdminInviteMessage": _newsletter_invite,
     "newsletterFollowerInviteMessageV2": _newsletter_invite,
 }
-"""Field of `E2E.Message` to its handler."""
+"""Field of `E2E.Message` to its handler, for messages that carry no other message."""
