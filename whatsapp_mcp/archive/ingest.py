@@ -11,37 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from whatsapp_mcp.archive import feed, merge, outbox, votes
+from whatsapp_mcp.archive import feed, outbox
 from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event
-from whatsapp_mcp.archive.facts import (
-    CallFact,
-    ChatFact,
-    EditFact,
-    Fact,
-    HistoryFact,
-    IdentityFact,
-    LinkedFact,
-    MembersFact,
-    MessageFact,
-    NameFact,
-    OwnFact,
-    ReactionFact,
-    ReceiptFact,
-    RevokeFact,
-    SealedFact,
-    UndecodedFact,
-    UnreadFact,
-    VoteFact,
-)
-from whatsapp_mcp.archive.identity import Identities, Lookups
-from whatsapp_mcp.archive.records import (
-    IngestResult,
-    JournalEvent,
-)
-from whatsapp_mcp.archive.schema import RAW_GONE
-from whatsapp_mcp.archive.write_messages import MessageWriter
-from whatsapp_mcp.archive.write_states import StateWriter
-from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.archive.facts import Fact, UndecodedFact
+from whatsapp_mcp.archive.identity import Lookups
+from whatsapp_mcp.archive.records import IngestResult, JournalEvent
+from whatsapp_mcp.archive.write_facts import FactWriter, in_order
 
 POISON: Final = (
     *UNDECODABLE,
@@ -72,17 +47,14 @@ class Ingest:
 
     def __init__(self, db: sqlite3.Connection, lookups: Lookups | None = None) -> None:
         self._db = db
-        db.execute(RAW_GONE)
-        self._identities = Identities(db, lookups)
-        self._messages = MessageWriter(db, self._identities)
-        self._states = StateWriter(db, self._identities, self._messages)
+        self._facts = FactWriter(db, lookups)
         self._undecoded = 0
         self._unknown = outbox.unknown_ids(db)
 
     @property
     def raw(self) -> dict[int, tuple[int, bytes]]:
         """Raw protobufs of new messages: message id to (event code, payload)."""
-        return self._messages.raw
+        return self._facts.messages.raw
 
     def raw_changes(self) -> list[tuple[int, str | None, int | None]]:
         """Messages whose raw protobuf must go, with their downloaded files, or gets an earlier id.
@@ -105,22 +77,22 @@ class Ingest:
     @property
     def unknown(self) -> bool:
         """Whether a raw protobuf is all that there is of a message."""
-        return self._messages.unknown
+        return self._facts.messages.unknown
 
     @property
     def opens_sealed(self) -> bool:
         """Whether a sealed add-on and the message it belongs to may have come together."""
-        return self._messages.opens_sealed or self._identities.merged
+        return self._facts.messages.opens_sealed or self._facts.identities.merged
 
     @property
     def new(self) -> int:
         """Messages that were new."""
-        return self._messages.new
+        return self._facts.messages.new
 
     @property
     def duplicates(self) -> int:
         """Messages that were there already."""
-        return self._messages.duplicates
+        return self._facts.messages.duplicates
 
     def run(self, events: Sequence[JournalEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""
@@ -129,14 +101,14 @@ class Ingest:
             if event.seq > done:
                 self._event(event)
                 done = event.seq
-        self.finish()
+        self._facts.finish()
         if done // _PRUNE_EVERY != before // _PRUNE_EVERY:
             feed.prune(self._db)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
         return IngestResult(
             position=done,
-            messages=self._messages.new,
-            duplicates=self._messages.duplicates,
+            messages=self._facts.messages.new,
+            duplicates=self._facts.messages.duplicates,
             undecoded=self._undecoded,
             last_change=feed.last(self._db),
         )
@@ -144,7 +116,7 @@ class Ingest:
     def apply(self, facts: Sequence[Fact], received_at: int = 0) -> None:
         """Write facts that come from elsewhere than the journal."""
         self._write(facts, received_at)
-        self.finish()
+        self._facts.finish()
 
     def apply_opened(self, opened: Sequence[tuple[int, Sequence[Fact]]]) -> None:
         """Write what opened add-ons say; what cannot be written goes on waiting.
@@ -156,15 +128,7 @@ class Ingest:
             with suppress(*POISON), self._savepoint():
                 self._write(facts, 0)
                 self._db.execute("DELETE FROM sealed WHERE rowid = ?", (row,))
-        self.finish()
-
-    def finish(self) -> None:
-        """Bring what is derived of the touched chats up to date."""
-        if self._identities.merged:
-            votes.open_waiting(self._db)
-        for chat in self._messages.touched:
-            merge.refresh_chat(self._db, chat)
-        self._messages.touched.clear()
+        self._facts.finish()
 
     def _event(self, event: JournalEvent) -> None:
         try:
@@ -183,7 +147,7 @@ class Ingest:
 
     def _one_by_one(self, event: JournalEvent, facts: Sequence[Fact]) -> None:
         failed = ""
-        for fact in _in_order(facts):
+        for fact in in_order(facts):
             try:
                 with self._savepoint():
                     self._write([fact], event.received_at)
@@ -194,18 +158,17 @@ class Ingest:
 
     @contextmanager
     def _savepoint(self) -> Iterator[None]:
-        raw, counts = len(self.raw), (self._messages.new, self._messages.duplicates)
+        raw, counts = len(self.raw), (self._facts.messages.new, self._facts.messages.duplicates)
         self._db.execute("SAVEPOINT event")
         try:
             yield
         except POISON:
             self._db.execute("ROLLBACK TO event")
             self._db.execute("RELEASE event")
-            self._identities.forget()
-            self._messages.forget()
+            self._facts.forget()
             while len(self.raw) > raw:
                 self.raw.popitem()
-            self._messages.new, self._messages.duplicates = counts
+            self._facts.messages.new, self._facts.messages.duplicates = counts
             raise
         self._db.execute("RELEASE event")
 
@@ -217,80 +180,7 @@ class Ingest:
         )
 
     def _write(self, facts: Sequence[Fact], received_at: int) -> None:
-        history = any(isinstance(fact, HistoryFact) for fact in facts)
-        chats: dict[str, list[MessageFact]] = {}
-        ordered = _in_order(facts)
-        own = {one.chat: one for one in ordered if isinstance(one, MessageFact) and one.sender is None}
-        for fact in ordered:
-            match fact:
-                case MessageFact():
-                    self._message(fact, newest=own.get(fact.chat) is fact)
-                    if history:
-                        chats.setdefault(fact.chat, []).append(fact)
-                case UnreadFact():
-                    self._states.unread(fact, chats.get(fact.chat, []))
-                case IdentityFact():
-                    self._identities.learn(fact.pn, fact.lid, fact.at)
-                case OwnFact():
-                    self._identities.owner(fact.jid)
-                case NameFact():
-                    self._states.name(fact)
-                case LinkedFact():
-                    self._states.linked(received_at)
-                case HistoryFact():
-                    self._states.history(fact, received_at)
-                case ReceiptFact():
-                    self._states.receipt(fact)
-                case UndecodedFact():
-                    pass
-                case _:
-                    self._state(fact)
-            if self._unknown:
+        self._facts.write(facts, received_at)
+        if self._unknown:
+            for fact in facts:
                 outbox.settle_by(self._db, fact)
-        if history:
-            feed.tell(self._db, "history")
-
-    def _message(self, fact: MessageFact, newest: bool) -> None:
-        self._messages.message(fact, newest=newest)
-        if fact.content.kind is MessageKind.POLL:
-            chat = self._identities.chat(fact.chat, fact.at, fact.wa_id)
-            votes.open_sealed(self._db, chat, fact.wa_id)
-
-    def _state(self, fact: Fact) -> None:
-        match fact:
-            case EditFact():
-                self._messages.edit(fact)
-            case RevokeFact():
-                self._messages.revoke(fact)
-            case ReactionFact():
-                self._states.reaction(fact)
-            case VoteFact():
-                self._states.vote(fact)
-            case SealedFact():
-                self._states.sealed(fact)
-            case CallFact():
-                self._states.call(fact)
-            case ChatFact():
-                self._states.chat(fact)
-            case MembersFact():
-                self._states.members(fact)
-            case _:
-                raise TypeError(f"no writer for {type(fact).__name__}")
-
-
-_LAST = (UnreadFact, ReceiptFact, ReactionFact, VoteFact, EditFact, RevokeFact)
-
-
-def _in_order(facts: Sequence[Fact]) -> list[Fact]:
-    """Who is who first, then messages in the order of time, then what is about messages."""
-    if len(facts) < 3:
-        return list(facts)
-
-    def rank(fact: Fact) -> tuple[int, int]:
-        if isinstance(fact, IdentityFact | OwnFact):
-            return (0, 0)
-        if isinstance(fact, MessageFact):
-            return (2, fact.at)
-        return (3, 0) if isinstance(fact, _LAST) else (1, 0)
-
-    return sorted(facts, key=rank)

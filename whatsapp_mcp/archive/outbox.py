@@ -30,6 +30,7 @@ from whatsapp_mcp.archive.records import (
     OutboxEntry,
 )
 from whatsapp_mcp.archive.schema import ID_BITS
+from whatsapp_mcp.archive.write_facts import FactWriter
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError
 from whatsapp_mcp.models import FileContent, SendRequest, SendStatus
 
@@ -324,15 +325,15 @@ def store_own(
     secret: bytes | None = None,
 ) -> None:
     """Store a message that we sent."""
-    from whatsapp_mcp.archive.ingest import Ingest
-
     owner = db.execute("SELECT coalesce(pn, lid) FROM contacts WHERE id = 0").fetchone()
     facts = facts_of_request(
         request, message_id, at, message, owner=owner[0] if owner else None, secret=secret
     )
     if facts:
         receipts.unreceipted(db, Identities(db).chat(request.chat))
-        Ingest(db).apply(facts)
+        writer = FactWriter(db)
+        writer.write(facts)
+        writer.finish()
 
 
 def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
