@@ -436,9 +436,10 @@ async def asked_by_another_server(
 
     async with anyio.create_task_group() as tasks, Peer(stream, stream) as peer:
         await peer.call("hello", {"protocol": PROTOCOL, "secret": secret}, deadline=5)
+        before = await archive.last_change()
         tasks.start_soon(ask, peer)
         with anyio.fail_after(10):
-            await archive.wait_change(await archive.last_change(), 10)
+            await archive.wait_change(before, 10)
         yield peer, call
 
 
