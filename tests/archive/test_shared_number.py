@@ -30,9 +30,12 @@ WHO = (
 
 
 async def in_every_order(home: Path, *others: Raw) -> AsyncIterator[Archive]:
-    """An archive for each of a few dozen orders of what tells who is who and of the others."""
+    """An archive for each of a few dozen orders of what tells who is who and of the others.
+
+    The orders are an odd number apart, so that their ends differ too.
+    """
     events = (*WHO, *others)
-    every = max(1, math.factorial(len(events)) // 30)
+    every = math.factorial(len(events)) // 30 | 1
     for number, order in enumerate(itertools.islice(itertools.permutations(events), 0, None, every)):
         async with open_archive(AccountFolder("default", home / f"{number}"), write=True) as archive:
             await archive.ingest(journal(order))
@@ -126,3 +129,54 @@ async def test_somebody_who_leaves_a_group_under_the_number_leaves_the_other_the
     )
     async for archive in in_every_order(tmp_path, *events):
         assert [member.contact.name for member in await archive.members(GROUP)] == ["Cy"]
+
+
+async def test_copies_of_a_message_that_tell_other_times_are_of_one_person(tmp_path: Path) -> None:
+    events = (
+        ev.message("A1", "of Cy, still", chat=NUMBER, at=MOVED - 1),
+        ev.message("A1", "of Cy, still", chat=NUMBER, at=MOVED + 1),
+        ev.message("A2", "of Dan, already", chat=NUMBER, at=EARLY),
+        ev.message("A2", "of Dan, already", chat=NUMBER, at=EARLY + 1),
+        ev.reaction("A2", "👍", chat=DAN, at=LATE),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        found = [message for message in (await archive.messages()).items if message.text.startswith("of")]
+        assert sorted((one.message_id, one.chat_name, int(one.timestamp.timestamp())) for one in found) == [
+            ("A1", "Cy", MOVED - 1),
+            ("A2", "Dan", EARLY),
+        ]
+        assert await archive.check() == ()
+
+
+async def test_every_text_of_an_edited_message_goes_with_it(tmp_path: Path) -> None:
+    events = (
+        ev.message("A1", "one", chat=NUMBER, at=EARLY),
+        ev.edit("A1", "two", chat=NUMBER, at=EARLY + 1),
+        ev.edit("A1", "three", chat=DAN, at=LATE),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        message = await archive.message("A1")
+        assert (message.chat_name, message.earlier, message.text) == ("Dan", ("one", "two"), "three")
+
+
+async def test_a_deleted_message_says_nothing_more_when_a_copy_joins_it(tmp_path: Path) -> None:
+    starred = ev.web_message("A1", "of Cy", chat=NUMBER, at=EARLY)
+    starred.starred = True
+    events = (
+        ev.message("A1", "of Cy", chat=CY, at=EARLY),
+        ev.history(ev.conversation([starred], chat=NUMBER)),
+        ev.revoke("A1", chat=CY, at=LATE),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        message = await archive.message("A1")
+        assert (message.revoked_at is not None, message.text, message.starred) == (True, "", False)
+
+
+async def test_what_the_phone_counts_as_read_in_a_group_is_read_whoever_said_it(tmp_path: Path) -> None:
+    said = ev.web_message("A1", "of Dan, already", chat=GROUP, sender=NUMBER, at=EARLY)
+    events = (
+        ev.history(ev.conversation([said], chat=GROUP, unread=0)),
+        ev.edit("A1", "of Dan", chat=GROUP, sender=DAN, at=LATE),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        assert {chat.jid: chat.unread for chat in (await archive.chats()).items}[GROUP] == 0

@@ -59,7 +59,7 @@ UNRECEIPTED_SQL = UNREAD_SQL.replace(
 )
 """What makes it one for which no device of the owner has sent a read receipt."""
 PLACEHOLDERS = (UNDECRYPTABLE, UNKNOWN)
-"""Kinds whose row a later, better version of the same message replaces."""
+"""Kinds whose row a better version of the same message replaces; the later ones tell more."""
 
 
 OWNER = 0

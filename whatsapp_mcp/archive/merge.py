@@ -253,9 +253,11 @@ def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) ->
     )
 
 
-def is_provisional(kind: int, flags: int) -> bool:
-    """Whether a message keeps the place for a better copy of itself."""
-    return kind in PLACEHOLDERS or bool(flags & Flag.ONLY_EDITED)
+def worth(kind: int, flags: int) -> int:
+    """How much a copy of a message tells; one that tells more takes the place that another has kept."""
+    if kind in PLACEHOLDERS:
+        return PLACEHOLDERS.index(kind)
+    return len(PLACEHOLDERS) + (not flags & Flag.ONLY_EDITED)
 
 
 def unite(db: sqlite3.Connection, one: int, other: int) -> int:
@@ -263,8 +265,8 @@ def unite(db: sqlite3.Connection, one: int, other: int) -> int:
     rows: list[tuple[int, int, int]] = db.execute(
         "SELECT id, kind, flags FROM messages WHERE id IN (?, ?)", (one, other)
     ).fetchall()
-    provisional = {message: is_provisional(kind, flags) for message, kind, flags in rows}
-    stays, goes = (other, one) if provisional[one] and not provisional[other] else (one, other)
+    worths = {message: worth(kind, flags) for message, kind, flags in rows}
+    stays, goes = (other, one) if worths[other] > worths[one] else (one, other)
     at = min(stays, goes) >> ID_BITS
     _drop_twin(db, stays, goes)
     return retime(db, stays, at) if at < stays >> ID_BITS else stays
@@ -288,16 +290,22 @@ def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
         (stays, goes),
     )
     db.execute("DELETE FROM media WHERE message_id = ?", (goes,))
-    db.execute("INSERT OR REPLACE INTO raw_gone VALUES (?, NULL, NULL)", (goes,))
+    db.execute(
+        "INSERT INTO raw_gone VALUES (?, NULL, NULL) ON CONFLICT DO UPDATE SET becomes = NULL", (goes,)
+    )
     chat = db.execute("DELETE FROM messages WHERE id = ? RETURNING chat_id", (goes,)).fetchall()[0][0]
     recount_unread(db, chat)
 
 
 def retime(db: sqlite3.Connection, message: int, at: int) -> int:
-    """Put a message at an earlier time, which another copy of it told; answers its new id."""
+    """Put a message at an earlier time, which another copy of it told; answers its new id.
+
+    That is one that no message had in this batch: what is noted of an id's raw form is of one message.
+    """
     first = at << ID_BITS
     row = db.execute(
-        "SELECT coalesce(max(id) + 1, ?1) FROM messages WHERE id BETWEEN ?1 AND ?2",
+        """SELECT coalesce(max(id) + 1, ?1) FROM (SELECT id FROM messages WHERE id BETWEEN ?1 AND ?2
+        UNION ALL SELECT message_id FROM raw_gone WHERE message_id BETWEEN ?1 AND ?2)""",
         (first, first + (1 << ID_BITS) - 1),
     ).fetchone()
     new = int(row[0])
@@ -310,7 +318,11 @@ def retime(db: sqlite3.Connection, message: int, at: int) -> int:
         WHERE chat_id = c.id AND sender_id = 0)) WHERE read_id = ?""",
         (new,),
     )
-    db.execute("INSERT OR REPLACE INTO raw_gone VALUES (?, NULL, ?)", (message, new))
+    db.execute(
+        """INSERT INTO raw_gone SELECT ?1, NULL, iif(revoked_at IS NULL, id, NULL) FROM messages WHERE id = ?2
+        ON CONFLICT DO UPDATE SET becomes = excluded.becomes""",
+        (message, new),
+    )
     index.drop(db, message)
     index.refresh(db, new)
     return new

@@ -150,27 +150,46 @@ def place(db: sqlite3.Connection, pn: str, wa_id: str | None) -> set[int]:
     """
     held = Tenures(db, pn)
     chats = chats_of(db, held)
-    changed = set(chats)
+    moved = _place_messages(db, pn, held, chats, wa_id)
+    for act in _HANGING:
+        moved |= _place_acts(db, pn, act, held, wa_id)
+    for chat, name in moved:
+        _catch_up(db, chat, name)
+    for chat in chats:
+        receipts.reread(db, chat)
+    return {*chats, *(chat for chat, _ in moved)}
+
+
+def _place_messages(
+    db: sqlite3.Connection, pn: str, held: Tenures, chats: Mapping[int, int], wa_id: str | None
+) -> set[tuple[int, str]]:
+    """Put messages that came under a number alone where they belong.
+
+    Of copies of one message that tell different times the earliest decides.
+
+    Returns:
+        (chat, WhatsApp's id) of what was moved, both where it was and where it is.
+    """
+    moved = set[tuple[int, str]]()
+    holders: dict[tuple[int | None, str, bool], int] = {}
     for message, chat, sender, name in db.execute(
         f"""SELECT id, chat_id, sender_id, wa_id FROM messages
         WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND ifnull(? = wa_id, 1)
         AND (chat_id IN ({_places(chats)}) OR sender_id IN ({_places(chats)})) ORDER BY id""",  # noqa: S608
         [pn, wa_id, *chats, *chats.values()],
     ).fetchall():
-        person, target = held.at(message >> ID_BITS), chat
-        if chat in chats:
+        group = None if chat in chats else chat
+        person = holders.setdefault((group, name, sender == OWNER), held.at(message >> ID_BITS))
+        target = chat
+        if group is None:
             told = chat_with(db, [*chats], name, told=True)
             target = chat_of(db, person) if told is None else told
             person = chats[target]
         else:
             person = author(db, chat, name, held.persons, told=True) or person
         if _move(db, message, target, OWNER if sender == OWNER else person):
-            changed |= {chat, target}
-    for act in _HANGING:
-        changed |= _place_acts(db, pn, act, held, wa_id)
-    for chat in chats:
-        receipts.reread(db, chat)
-    return changed
+            moved |= {(chat, name), (target, name)}
+    return moved
 
 
 def _place_settings(db: sqlite3.Connection, pn: str, held: Tenures, chats: Collection[int]) -> None:
@@ -188,7 +207,9 @@ def _place_settings(db: sqlite3.Connection, pn: str, held: Tenures, chats: Colle
         merge.refresh_words(db, chat)
 
 
-def _place_acts(db: sqlite3.Connection, pn: str, act: _Act, held: Tenures, wa_id: str | None) -> set[int]:
+def _place_acts(
+    db: sqlite3.Connection, pn: str, act: _Act, held: Tenures, wa_id: str | None
+) -> set[tuple[int, str]]:
     """Put what was done under a number alone where it belongs.
 
     In the chat with the one who had the number it goes with its message, if that is known; in a group it is
@@ -196,9 +217,9 @@ def _place_acts(db: sqlite3.Connection, pn: str, act: _Act, held: Tenures, wa_id
     of the one who held the number then.
 
     Returns:
-        The chats that changed.
+        (chat, WhatsApp's id) of the messages that it hangs on, both where it was and where it is.
     """
-    persons, changed = held.persons, set[int]()
+    persons, moved = held.persons, set[tuple[int, str]]()
     chats = chats_of(db, held)
     theirs = f"{act.person} IN ({_places(persons)})" if act.person else "0"
     key = ", ".join((act.via, *act.key, *([act.about] if act.about else [])))
@@ -218,9 +239,8 @@ def _place_acts(db: sqlite3.Connection, pn: str, act: _Act, held: Tenures, wa_id
             actor = _actor(db, act, chat, where, persons) or held.at(at // act.unit)
         if (chat, person) != (target, actor):
             _lead(db, act, where, (chat, target), (person, actor))
-            changed |= {chat, target}
-            _catch_up(db, target, about)
-    return changed
+            moved |= {(chat, about), (target, about)}
+    return moved
 
 
 def _lead(
@@ -286,11 +306,13 @@ def _places(values: Collection[object]) -> str:
 
 
 def _move(db: sqlite3.Connection, message: int, chat: int, sender: int) -> bool:
-    """Lead a message to a chat and a sender, where it may be already; whether anything changed."""
-    (wa_id,) = db.execute("SELECT wa_id FROM messages WHERE id = ?", (message,)).fetchone()
+    """Lead a message to a chat and a sender, where a copy of it may be already; whether anything changed."""
+    row = db.execute("SELECT wa_id FROM messages WHERE id = ?", (message,)).fetchone()
+    if row is None:  # An earlier copy was made one with it, at that one's time and place.
+        return False
     twin = db.execute(
         "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ? AND id != ?",
-        (chat, wa_id, sender, message),
+        (chat, row[0], sender, message),
     ).fetchone()
     if twin is not None:
         message = merge.unite(db, twin[0], message)
@@ -300,11 +322,11 @@ def _move(db: sqlite3.Connection, message: int, chat: int, sender: int) -> bool:
     ).rowcount
     if changed > 0:
         index.refresh(db, message)
-        _catch_up(db, chat, wa_id)
     return changed > 0 or twin is not None
 
 
 def _catch_up(db: sqlite3.Connection, chat: int, wa_id: str) -> None:
+    """Bring what is derived of a message in line with what hangs on it now."""
     for (message,) in db.execute(
         "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, wa_id)
     ).fetchall():

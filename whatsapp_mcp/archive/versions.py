@@ -64,7 +64,8 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
         (int(Flag.TWICE), at, message),
     )
     db.execute(
-        "INSERT OR REPLACE INTO raw_gone SELECT ?1, (SELECT path FROM media WHERE message_id = ?1), NULL",
+        """INSERT INTO raw_gone VALUES (?1, (SELECT path FROM media WHERE message_id = ?1), NULL)
+        ON CONFLICT DO UPDATE SET path = coalesce(excluded.path, path), becomes = NULL""",
         (message,),
     )
     db.execute("DELETE FROM media WHERE message_id = ?", (message,))

@@ -78,8 +78,7 @@ class MessageWriter:
                 self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
             if fact.at < message >> ID_BITS:
                 message = self._retime(message, fact.at, chat)
-            better = not merge.is_provisional(KIND_NUMBER[content.kind], content.flags)
-            if better and merge.is_provisional(kind, flags):
+            if merge.worth(KIND_NUMBER[content.kind], content.flags) > merge.worth(kind, flags):
                 self._replace(message, fact, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
@@ -125,9 +124,7 @@ class MessageWriter:
         )
         db.execute("INSERT INTO refs (ref, message_id) VALUES (?, ?)", (ref, message))
         self._attach(message, content, details, chat, sender)
-        if fact.raw:
-            self.raw[message] = (fact.raw_code, fact.raw)
-            self.unknown |= content.kind is MessageKind.UNKNOWN
+        self._keep_raw(message, fact)
         changed, receipted, sealed = earlier
         if changed:
             versions.settle(db, message)
@@ -141,6 +138,11 @@ class MessageWriter:
         if fact.live:
             feed.tell(db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
         return message
+
+    def _keep_raw(self, message: int, fact: MessageFact) -> None:
+        if fact.raw:
+            self.raw[message] = (fact.raw_code, fact.raw)
+            self.unknown |= fact.content.kind is MessageKind.UNKNOWN
 
     def _retime(self, message: int, at: int, chat: int) -> int:
         self._last_id.clear()
@@ -170,8 +172,7 @@ class MessageWriter:
         index.drop(self._db, message)
         self._db.execute("DELETE FROM media WHERE message_id = ?", (message,))
         self._attach(message, content, details, chat, sender)
-        if fact.raw:
-            self.raw[message] = (fact.raw_code, fact.raw)
+        self._keep_raw(message, fact)
         versions.settle(self._db, message)
         self.opens_sealed = True
         self.touched.add(chat)

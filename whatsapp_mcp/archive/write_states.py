@@ -223,7 +223,8 @@ class StateWriter:
         read = incoming[fact.count] if fact.count else newest_first[0]
         chat, sender = self._identities.act(fact.chat, read.sender, read.at, read.wa_id)
         row = self._db.execute(
-            "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ?",
+            """SELECT id FROM messages WHERE (chat_id, wa_id) = (?1, ?2) AND (sender_id = 0) = (?3 = 0)
+            ORDER BY sender_id != ?3 LIMIT 1""",
             (chat, read.wa_id, sender),
         ).fetchone()
         if row is not None:
