@@ -54,6 +54,8 @@ async def fill(archive: Archive) -> None:
         ("mueller ana", [(ANA, "similar")]),
         ("muler", [(ANA, "similar")]),
         ("bob", [(BOB, "own_name")]),
+        ("bo", [(BOB, "prefix")]),
+        ("ob", []),
         ("5550000001", [(ANA, "contains")]),
         ("nobody at all", []),
         ("", []),
@@ -140,6 +142,15 @@ async def test_a_name_that_somebody_gave_themselves_is_no_better_than_a_word_of_
     ]
     await archive.record_contacts([ContactUpdate(stranger, saved_name="Ana")])
     assert [one.chat.jid for one in meant(await archive.resolve_chat("ana"))] == [stranger]
+
+
+@pytest.mark.parametrize("text", ["me", "Me", "myself"])
+async def test_me_is_the_owner_of_the_account(archive: Archive, text: str) -> None:
+    await fill(archive)
+    await archive.record_contacts([ContactUpdate(BOB, saved_name="Me")])
+    await archive.set_own(ev.ME, None, "Max")
+    (candidate,) = await archive.resolve_chat(text)
+    assert (candidate.chat.jid, candidate.matched) == (ev.ME, "jid")
 
 
 async def test_a_number_never_seen_gives_an_empty_chat_with_the_number_as_its_name(archive: Archive) -> None:

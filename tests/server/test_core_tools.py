@@ -197,6 +197,39 @@ async def test_no_stranger_takes_over_a_name_by_calling_themselves_so(
     assert device.sends == []
 
 
+async def test_a_part_of_the_name_that_a_stranger_chose_does_not_send_to_them(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    stranger = "15550009999@s.whatsapp.net"
+    await archive.record_contacts([ContactUpdate(stranger, push_name="Support Desk")])
+    error = await refusal(client, "send_message", chat="Support", text="hi")
+    assert error["code"] == "AMBIGUOUS_CHAT"
+    assert error["candidates"] == ["~Support Desk (+15550009999)"]
+    assert device.sends == []
+    at = NOON + timedelta(hours=1)
+    await archive.ingest([incoming(30, stranger, ME, "Can you help me?", at, from_me=True)])
+    await answer(client, "send_message", chat="Support", text="hi")
+    assert [send.chat for send in device.sends] == [stranger]
+
+
+async def test_me_is_the_owner_and_no_part_of_a_name(client: Client, device: FakeDevice) -> None:
+    _, data = await answer(client, "list_messages", sender="me")
+    assert [message["text"] for message in data["messages"]] == ["Yes, at eight"]
+    device.known_numbers = frozenset({"+15550001111"})
+    await answer(client, "send_message", chat="Me", text="milk, bread")
+    assert [send.chat for send in device.sends] == [ME]
+
+
+async def test_a_name_with_a_slip_is_not_taken_for_a_part_of_another(
+    client: Client, archive: Archive
+) -> None:
+    await archive.record_contacts([ContactUpdate(BOB, saved_name="Hannes Petersen")])
+    for tool, arguments in (("list_messages", {}), ("send_message", {"text": "hi"})):
+        error = await refusal(client, tool, chat="Anne", **arguments)
+        assert error["code"] == "AMBIGUOUS_CHAT"
+        assert len(error["candidates"]) == 3
+
+
 async def test_part_of_a_name_is_enough_to_read_and_too_little_to_send(
     client: Client, device: FakeDevice
 ) -> None:

@@ -37,7 +37,7 @@ def group_named(linked: Linked, jid: str) -> Any:
 
 async def test_a_group_is_made_of_people_by_name_and_can_be_written_to_at_once(linked: Linked) -> None:
     number = f"+{linked.ben.pn.user}"
-    text, made = await answer(linked.client, "create_group", name="Saturday", members=["Ann", number])
+    text, made = await answer(linked.client, "create_group", name="Saturday", members=["me", "Ann", number])
     assert text.startswith("Made Saturday (")
     assert text.endswith(" with you, Ann, Ben.")
     assert made["missing"] == []

@@ -185,7 +185,7 @@ class ReadingArchive(Protocol):
         """What a text (jid, number or name) may mean, best first.
 
         A jid or number that was never seen gives one candidate without messages. When the first candidate
-        matched by `jid`, `number` or as the only one by `name`, it is the answer.
+        matched by `jid`, `number` or as the only one by `name`, it is the answer. `me` is the owner.
         """
         ...
 

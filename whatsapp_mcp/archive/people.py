@@ -7,6 +7,7 @@ import sqlite3
 from typing import Any, Final
 
 from whatsapp_mcp.archive import cursor, queries, rows
+from whatsapp_mcp.archive.facts import OWNER
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     ChatCandidate,
@@ -16,7 +17,12 @@ from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_numbe
 from whatsapp_mcp.models import Chat, Contact, Page
 
 _RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "similar")
+_UNSURE: Final = _RANKS.index("contains")
+"""From this rank on, names with a slip in them may be meant as well."""
+_OWNER_WORDS: Final = frozenset({"me", "myself"})
 _WORDS: Final = re.compile(r"[\w'’]+")
+_TOO_SHORT: Final = 3
+"""Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
 _NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0), s.saved_name IS NOT NULL
  FROM contacts AS s LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {people}
  UNION ALL SELECT 1, c.id, c.name_norm, c.last_id, 1 FROM chats AS c WHERE c.contact_id IS NULL {chats}"""
@@ -45,11 +51,16 @@ def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
         return 2
     if any(line.startswith(wanted) for line in lines):
         return 3
-    if words and all(any(word in line for line in lines) for word in words):
+    if words and all(any(_is_part(word, line) for line in lines) for word in words):
         return 4
     if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
         return 5
     return None
+
+
+def _is_part(word: str, line: str) -> bool:
+    """Whether a word begins one of the line's, or stands anywhere in it if it is long enough to tell."""
+    return f" {word}" in f" {line}" or (word in line and (len(word) >= _TOO_SHORT or not word.isascii()))
 
 
 def _close(wanted: str, found: str) -> bool:
@@ -92,7 +103,7 @@ def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int
     narrow = " ".join(["AND {names} LIKE ? ESCAPE '\\'"] * len(words))
     sql = _NAMED.format(people=narrow.format(names="s.name_norm"), chats=narrow.format(names="c.name_norm"))
     found = _ranked(wanted, db.execute(sql, words * 2).fetchall())
-    if not found:
+    if all(rank >= _UNSURE for rank, *_ in found):
         found = _ranked(wanted, db.execute(_NAMED.format(people="", chats="")).fetchall())
     return sorted(found)
 
@@ -117,6 +128,8 @@ def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
 def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidate, ...]:
     """See `ReadingArchive.resolve_chat`."""
     text = text.strip().lstrip("@~")
+    if text.casefold() in _OWNER_WORDS and (own := _chat_of_contact(db, OWNER)).jid:
+        return (ChatCandidate(own, "jid"),)
     if looks_like_jid(text):
         return (ChatCandidate(_chat_of(db, str(Jid.parse(text).bare)), "jid"),)
     found: list[ChatCandidate] = []
@@ -127,7 +140,8 @@ def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidat
     for rank, _, table, number in _by_name(db, text)[:limit]:
         chat = _chat_of_contact(db, number) if table == 0 else _chat_row(db, number)
         if all(chat.jid != other.chat.jid for other in found):
-            found.append(ChatCandidate(chat, _RANKS[rank]))
+            unmet = chat.stranger and not _has_written(db, chat)
+            found.append(ChatCandidate(chat, _RANKS[rank], unmet))
     return tuple(found[:limit])
 
 
@@ -147,6 +161,12 @@ def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
     if len(national) >= 6 and ending:
         return [ChatCandidate(_chat_of_contact(db, row[0]), "contains") for row in ending]
     return [ChatCandidate(_chat_of(db, jid), "number")] if jid is not None else []
+
+
+def _has_written(db: sqlite3.Connection, chat: Chat) -> bool:
+    """Whether the owner ever wrote in this chat."""
+    sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ? AND sender_id = ?)"
+    return bool(db.execute(sql, (queries.chat_id(db, chat.jid), OWNER)).fetchone()[0])
 
 
 def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:

@@ -122,10 +122,14 @@ class ChatCandidate:
     channel has; `own_name` the whole of one that people gave themselves, so anybody may take it; `words` are
     whole words of any, `prefix` is its beginning, `contains` any part of it, `similar` has typing slips.
     The chat of a known contact with whom nothing was said yet is a candidate too.
+
+    `unmet` is a stranger to whom the owner never wrote: nothing but the name they gave themselves says who
+    they are.
     """
 
     chat: Chat
     matched: Literal["jid", "number", "name", "own_name", "words", "prefix", "contains", "similar"]
+    unmet: bool = False
 
 
 _CERTAINTY: Final = {
@@ -136,14 +140,15 @@ _CERTAINTY: Final = {
     "words": 2,
     "prefix": 3,
     "contains": 4,
-    "similar": 5,
+    "similar": 4,
 }
 
 
 def meant(candidates: Iterable[ChatCandidate]) -> tuple[ChatCandidate, ...]:
     """Those of the candidates for a text that it meets best; more than one when it is unclear.
 
-    A name that people gave themselves is worth no more than a word of one that the owner gave.
+    A name that people gave themselves is worth no more than a word of one that the owner gave, letters from
+    within a name no more than a similar name.
     """
     found = tuple(candidates)
     best = min((_CERTAINTY[one.matched] for one in found), default=None)

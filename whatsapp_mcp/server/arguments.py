@@ -83,8 +83,9 @@ def _first_words(candidate: ChatCandidate, text: str) -> bool:
 def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = False) -> Chat:
     """The one chat that a text means.
 
-    A jid, a number, the only full name; or the only name with these words, if it begins with them. Who only
-    reads may take any part of the only name: what it shows tells whose chat it is.
+    A jid, a number, the only full name; or the only name with these words, if it begins with them and is not
+    of the own choice of somebody to whom the owner never wrote. Who only reads may take any part of the only
+    name: what it shows tells whose chat it is.
 
     Raises:
         ChatNotFound: Nothing matches; what is similar is offered.
@@ -92,11 +93,12 @@ def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = 
     """
     from whatsapp_mcp.archive import meant
 
-    near = meant(candidate for candidate in candidates if candidate.matched != "similar")
-    if not near:
+    near = meant(candidates)
+    if all(one.matched == "similar" for one in near):
         raise ChatNotFound(f"No chat matches {text!r}.", candidates=[_label(one.chat) for one in candidates])
     first, *others = near
-    sure = first.matched not in {"words", "prefix", "contains"} or _first_words(first, text)
+    whole = first.matched not in {"words", "prefix", "contains"}
+    sure = whole or (_first_words(first, text) and not first.unmet)
     if not others and (sure or reading):
         return first.chat
     offered = [_label(one.chat) for one in near]

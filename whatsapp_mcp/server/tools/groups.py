@@ -120,6 +120,8 @@ async def create_group(
     _check_name(name)
     services = await call.services()
     people = await find_people(services, members) if members else ()
+    own = await services.archive.own()
+    people = tuple(each for each in people if each.jid not in own)
     above = (await find_group(services, parent)).jid if parent else None
     if not people and not community:
         raise InvalidArgument("A group needs at least one other member.", "Give members.")
