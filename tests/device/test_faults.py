@@ -204,6 +204,20 @@ async def test_a_ban_is_told_with_its_end_and_waited_out(wa: WhatsApp, linked: H
     await linked.until(S.ONLINE)
 
 
+@pytest.mark.parametrize(("code", "expire"), [(199, 3600), (101, 0)])
+async def test_a_ban_of_an_unknown_kind_or_length_is_told_and_not_run_against(
+    wa: WhatsApp, linked: Hosted, code: int, expire: int
+) -> None:
+    wa.failure(402, code=code, expire=expire)
+    await wa.cut()
+    status = await linked.until(S.REFUSED)
+    assert "banned" in (status.reason or "")
+    assert linked.device.client_pid is None
+    wa.recover()
+    await linked.device.reconnect()
+    await linked.until(S.ONLINE)
+
+
 async def test_an_outdated_client_says_what_to_upgrade(wa: WhatsApp, linked: Hosted) -> None:
     wa.failure(405)
     await wa.cut()

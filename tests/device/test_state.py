@@ -171,6 +171,21 @@ def test_a_ban_outlives_its_host() -> None:
     assert (link.state, effects) == (S.BANNED, [])
 
 
+@pytest.mark.parametrize("seconds", [0.0, -5.0])
+def test_a_ban_without_an_end_is_tried_again_ever_more_slowly(seconds: float) -> None:
+    link, now, pauses = online(), 0.0, list[float]()
+    for generation in range(7, 11):
+        link, effects = after(link, m.Banned(generation, "banned", seconds), seconds=now)
+        assert (link.state, link.reason, effects) == (S.REFUSED, "banned", [Effect.STOP])
+        assert link.timer is not None
+        pauses.append(link.timer - now)
+        now = link.timer
+        link, effects = after(link, m.Tick(), m.Started(generation + 1), seconds=now)
+        assert effects == [Effect.START]
+    assert pauses[0] >= 15
+    assert pauses == sorted(pauses)
+
+
 def test_a_logout_forgets_the_keys() -> None:
     link, effects = after(online(), m.LoggedOut(7, "removed on the phone"))
     assert (link.state, link.reason) == (S.UNLINKED, "removed on the phone")

@@ -123,7 +123,7 @@ class Replaced(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class Banned(ClientEvent):
-    """A temporary ban; `seconds` until it ends."""
+    """A temporary ban; `seconds` until it ends, 0 when that is not told."""
 
     reason: str
     seconds: float

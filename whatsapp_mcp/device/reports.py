@@ -60,6 +60,11 @@ def _ended(error: str, generation: int) -> state.ClientEvent:
         return state.Refused(
             generation, "WhatsApp refused the login with a code unknown to the client library."
         )
+    # So does a ban, and then nothing tells when it ends.
+    if "TemporaryBan" in error:
+        return state.Refused(
+            generation, "WhatsApp banned this account for a time, for a reason unknown to the client library."
+        )
     if error.startswith("failed to dial"):
         error = f"WhatsApp cannot be reached: {error.rpartition('request: ')[2]}"
     return state.Ended(generation, f"{error.rstrip('.') or 'The client library stopped'}.")

@@ -161,16 +161,16 @@ def _reported(link: Link, event: ClientEvent, moment: Moment) -> Step:
             return _rest(link, S.UNLINKED, reason, moment, forget=True)
         case Replaced():
             return _rest(link, S.REPLACED, "Another client took over this session.", moment)
-        case Banned(_, reason, seconds):
-            until = moment.now + timedelta(seconds=max(0.0, seconds))
-            return _rest(link, S.BANNED, reason, moment, until=until, wait=min(max(0.0, seconds), BAN_CHECK))
+        case Banned(_, reason, seconds) if seconds > 0:
+            until = moment.now + timedelta(seconds=seconds)
+            return _rest(link, S.BANNED, reason, moment, until=until, wait=min(seconds, BAN_CHECK))
         case Outdated():
             return _rest(link, S.OUTDATED, "WhatsApp no longer accepts this client version.", moment)
-        case Refused(_, reason) if link.linked:
+        case Refused(_, reason) | Banned(_, reason) if link.linked:
             failures = link.failures + 1
             wait = backoff(failures, moment.chance, base=REFUSED_BASE, cap=REFUSED_CAP)
             return _rest(replace(link, failures=failures), S.REFUSED, reason, moment, wait=wait)
-        case Ended(_, reason) | Refused(_, reason):
+        case Ended(_, reason) | Refused(_, reason) | Banned(_, reason):
             return _ended(link, reason, moment)
         case Paired():
             paired = replace(link, linked=True)
