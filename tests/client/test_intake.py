@@ -16,14 +16,15 @@ from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
 class FailingJournal(Journal):
     """Fails as often as it is told, then keeps what it is given."""
 
-    def __init__(self, failures: int) -> None:
+    def __init__(self, failures: int, error: sqlite3.Error | None = None) -> None:
         self.failures = failures
+        self.error = error or sqlite3.OperationalError("database or disk is full")
         self.kept: list[tuple[int, int, bytes]] = []
 
     def append(self, generation: int, code: int, payload: bytes) -> int:
         if self.failures:
             self.failures -= 1
-            raise sqlite3.OperationalError("database or disk is full")
+            raise self.error
         self.kept.append((generation, code, payload))
         return len(self.kept)
 
@@ -60,10 +61,16 @@ def test_a_failing_journal_is_told_once_and_tried_until_it_works(failures: int) 
     heard.intake(journal).take(17, b"event")
     assert journal.kept == [(3, 17, b"event")]
     assert [method for method, _ in heard.told] == [STUCK, UNSTUCK]
-    assert heard.told[0][1] == {"error": "database or disk is full"}
+    assert heard.told[0][1] == {"error": "database or disk is full", "damaged": False}
     assert len(heard.slept) == failures
     assert heard.slept == sorted(heard.slept)
     assert max(heard.slept) <= 2.0
+
+
+def test_a_damaged_journal_is_told_as_such() -> None:
+    journal, heard = FailingJournal(1, sqlite3.DatabaseError("file is not a database")), Heard()
+    heard.intake(journal).take(17, b"event")
+    assert heard.told[0] == (STUCK, {"error": "file is not a database", "damaged": True})
 
 
 def test_events_that_come_while_it_is_stuck_wait_their_turn() -> None:

@@ -6,8 +6,9 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
 import anyio
@@ -239,6 +240,38 @@ async def test_keys_that_are_spoilt_while_a_server_hosts_are_told_and_a_phone_ca
         os.kill(client, signal.SIGKILL)
         assert "damaged" in ((await until(devices, ConnectionState.UNLINKED)).reason or "")
         await link(wa, devices)
+
+
+@pytest.mark.parametrize("left", [b"", b"no database" * 1000])
+async def test_a_journal_that_is_spoilt_while_a_server_hosts_is_begun_anew(
+    wa: WhatsApp, server: Open, tmp_path: Path, left: bytes
+) -> None:
+    journal = Settings(home=home_of(tmp_path)).account_folder().inbox_db
+    ann = wa.person("Ann")
+
+    async def archived(text: str) -> None:
+        with anyio.fail_after(20):
+            while not (await archive.search(text)).items:  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+
+    async with linked(wa, server):
+        pass
+    async with server() as (devices, archive):
+        await until(devices, ConnectionState.ONLINE)
+        await ann.says("before")
+        await archived("before")
+        journal.write_bytes(left)
+        await ann.says("in the way of the damage")
+        with anyio.fail_after(20):
+            while (await status_of(devices)).generation < 3:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+        await until(devices, ConnectionState.ONLINE)
+        await ann.says("afterwards")
+        await archived("afterwards")
+    assert journal.with_name("inbox.db.damaged").exists()
+    with closing(sqlite3.connect(journal.with_name("archive.db"))) as db:
+        reasons = [reason for (reason,) in db.execute("SELECT reason FROM gaps")]
+    assert any("damaged" in reason for reason in reasons)
 
 
 @pytest.mark.parametrize("left", ["a socket", "a file"])

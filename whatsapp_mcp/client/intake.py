@@ -66,7 +66,7 @@ class Intake:
             except sqlite3.Error as error:
                 if not stuck:
                     logger.error("the journal cannot be written: %s", error)
-                    self.notify(STUCK, {"error": str(error)})
+                    self.notify(STUCK, {"error": str(error), "damaged": _is_damage(error)})
                     stuck = True
                 self.sleep(delay)
                 delay = min(2 * delay, _LONGEST_RETRY)
@@ -75,3 +75,8 @@ class Intake:
                     logger.warning("the journal is written again")
                     self.notify(UNSTUCK, {})
                 return seq
+
+
+def _is_damage(error: sqlite3.Error) -> bool:
+    """Whether the file is spoilt and will stay so; what passes by itself has a class of its own."""
+    return type(error) is sqlite3.DatabaseError

@@ -99,9 +99,10 @@ class ProbeFailed(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class Stuck(ClientEvent):
-    """The journal cannot be written."""
+    """The journal cannot be written; one that is `damaged` has to be begun anew."""
 
     reason: str
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

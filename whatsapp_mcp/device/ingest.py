@@ -75,6 +75,7 @@ class Ingest:
         self._announced = 0
         self._position = 0
         self._index_scattered = False
+        self._damage: str | None = None
         self.waiting = 0
         self.undecoded = 0
         self.last_event_at: datetime | None = None
@@ -93,6 +94,11 @@ class Ingest:
         """Look at the journal now."""
         self._wake.set()
 
+    def begin_anew(self, damage: str) -> None:
+        """Put the journal aside: the host sees that it is gone, and begins anew with another client."""
+        self._damage = damage
+        self._wake.set()
+
     async def prepare(self) -> None:
         """Bring journal and archive together before a client may append."""
         self._position = await self._archive.position()
@@ -103,10 +109,13 @@ class Ingest:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            put_aside(self._path, error)
+            await self._put_aside(error)
             await self._look_at_journal()
-            now = self._clock.now()
-            await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
+
+    async def _put_aside(self, error: sqlite3.DatabaseError) -> None:
+        put_aside(self._path, error)
+        now = self._clock.now()
+        await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
 
     async def _look_at_journal(self) -> None:
         async with self._journal() as journal:
@@ -123,8 +132,11 @@ class Ingest:
         failures = 0
         while True:
             try:
+                if self._damage is not None:
+                    await self._put_aside(sqlite3.DatabaseError(self._damage))
+                    self._damage = None
                 async with self._journal() as journal:
-                    while True:
+                    while self._damage is None:
                         await self._drain(journal)
                         if failures:
                             failures = 0

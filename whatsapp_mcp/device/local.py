@@ -196,6 +196,8 @@ class LocalDevice(Acts, Topics):
 
     def _report(self, event: state.ClientEvent) -> None:
         link = self._loop.link
+        if isinstance(event, state.Stuck) and event.damaged:
+            self._ingest.begin_anew(event.reason)
         if isinstance(event, state.Ended):
             self._running.discard(event.generation)
             self._outbox.poke()

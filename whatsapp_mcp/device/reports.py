@@ -41,7 +41,7 @@ def events_of(method: str, params: dict[str, Any], generation: int) -> state.Cli
             return _ended(str(params.get("error", "")), generation)
         case protocol.STUCK:
             reason = f"Received events cannot be stored ({params.get('error', 'disk error')})."
-            return state.Stuck(generation, reason)
+            return state.Stuck(generation, reason, bool(params.get("damaged")))
         case protocol.UNSTUCK:
             return state.Unstuck(generation)
         case protocol.STATE:
