@@ -73,6 +73,7 @@ LONG = "x" * 70_000
 CHAT = (
     ("Zzyzx", "CHAT_NOT_FOUND"),
     (" ", "INVALID_ARGUMENT"),
+    (LONG, "INVALID_ARGUMENT"),
     ("Dora", "AMBIGUOUS_CHAT"),
     ("Boat", "AMBIGUOUS_CHAT"),
 )
@@ -85,6 +86,7 @@ GROUP = (
 PERSON = (
     ("Zzyzx", "CONTACT_NOT_FOUND"),
     (" ", "INVALID_ARGUMENT"),
+    (LONG, "INVALID_ARGUMENT"),
     ("Dora", "AMBIGUOUS_CHAT"),
     ("Rowers", "CONTACT_NOT_FOUND"),
 )
@@ -124,7 +126,7 @@ WRONG: dict[str, tuple[tuple[Any, str], ...]] = {
     "topic": (("x" * 2049, "TOO_LONG"),),
     "description": (("x" * 2049, "TOO_LONG"),),
     "about": (("x" * 140, "TOO_LONG"),),
-    "post": ((0, INVALID),),
+    "post": ((0, INVALID), (1 << 63, INVALID)),
     "link": (("x", INVALID), ("https://chat.whatsapp.com/AAAABBBBCCCCDDDDEEEEFF", INVALID)),
     "recipient": CHAT,
     "chat_jid": CHAT,
@@ -179,7 +181,11 @@ OTHERS: dict[tuple[str, str], tuple[tuple[Any, str], ...]] = {
 TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
     "send_message": (({"chat": "Rowers", "mentions": ["Eve"]}, "CONTACT_NOT_FOUND"),),
     "send_file": (({"data": None, "path": "huge"}, "TOO_LONG"), ({"data": None}, INVALID)),
-    "message_status": (({"send_id": 1}, INVALID), ({"message": None, "send_id": 9999}, "MESSAGE_NOT_FOUND")),
+    "message_status": (
+        ({"send_id": 1}, INVALID),
+        ({"message": None, "send_id": 9999}, "MESSAGE_NOT_FOUND"),
+        ({"message": None, "send_id": 1 << 63}, INVALID),
+    ),
     "download_media": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
     "lharries.download_media": (({"message_id": "too large"}, "TOO_LONG"),),
     "get_poll_results": (({"message": "text"}, "MESSAGE_NOT_FOUND"),),

@@ -24,7 +24,7 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, ToolAnnotations
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model, field_validator
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.policy import Effect
@@ -35,6 +35,9 @@ logger = logging.getLogger(__name__)
 
 ToolFunction = Callable[..., Awaitable[Result]]
 _SPEC: Final = "_tool_spec"
+_LARGEST: Final = 2**63 - 1
+_TOO_LONG: Final = "pattern too complex"
+"""SQLite's words for a LIKE of more than 50,000 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,14 @@ class StrictArguments(ArgModelBase):
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True)
 
+    @field_validator("*")
+    @classmethod
+    def _check_size(cls, value: Any) -> Any:
+        """Refuse a number that no database can hold."""
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ValueError("is no number that is in use here")
+        return value
+
 
 def _arguments_model(spec: ToolSpec) -> type[StrictArguments]:
     parameters = list(inspect.signature(spec.function, eval_str=True).parameters.values())[1:]
@@ -169,6 +180,16 @@ def _explain(error: ValidationError, spec: ToolSpec, model: type[StrictArguments
     )
 
 
+def _meaning(error: sqlite3.Error) -> WhatsAppError:
+    """What an error of the archive means to who called a tool."""
+    if _TOO_LONG in str(error):
+        return InvalidArgument("What is looked for is too long.", "Give a shorter name or text.")
+    return Busy(
+        f"The stored messages cannot be used now ({error}).",
+        "Tell the user to look at the disk's free space.",
+    )
+
+
 class RegisteredTool(Tool):
     """An SDK tool whose every outcome is one of our results."""
 
@@ -191,12 +212,7 @@ class RegisteredTool(Tool):
             return error_result(error)
         except sqlite3.Error as error:
             logger.exception("%s could not use the archive", spec.name)
-            return error_result(
-                Busy(
-                    f"The stored messages cannot be used now ({error}).",
-                    "Tell the user to look at the disk's free space.",
-                )
-            )
+            return error_result(_meaning(error))
         except Exception:
             logger.exception("%s failed", spec.name)
             return error_result(
