@@ -291,7 +291,10 @@ async def test_in_a_group_what_is_done_under_a_number_that_moved_is_of_the_one_w
         [("👀", "Dan")],
     ]
     poll = messages["GP"]
-    assert {option.name: option.voters for option in poll.poll} == {"Pizza": ("Dan",), "Sushi": ()}
+    assert {option.name: [who.name for who in option.voters] for option in poll.poll} == {
+        "Pizza": ["Dan"],
+        "Sushi": [],
+    }
     assert [member.contact.name for member in await archive.members(GROUP)] == ["Dan"]
 
 
@@ -335,3 +338,30 @@ async def test_a_newcomer_does_not_take_the_number_of_somebody_who_became_anothe
         assert found == ["needle told", "needle hidden", "needle by number"]
     assert [change.actor for change in await archive.changes(0)] == [ANA, ANA, ANA, BOB]
     assert {change.chat for change in await archive.changes(0)} == {ANA, BOB}
+
+
+async def test_a_number_that_becomes_ours_leaves_what_was_said_and_done_before_as_it_was(
+    archive: Archive,
+) -> None:
+    await archive.set_own(ME, MY_LID, "Max")
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "Ana here", chat=ANA, alt=ANA_LID, name="Ana"),
+                ev.message("A2", "by number", chat=ANA, at=NOON + 1),
+                ev.message("M1", "mine", chat=ANA, sender=None, at=NOON + 2),
+                ev.reaction("A2", "👍", chat=ANA, sender=None, at=NOON + 3),
+                ev.message("G1", "in the group", chat=GROUP, sender=ANA, at=NOON + 4),
+            ]
+        )
+    )
+    await archive.set_own(ANA, MY_LID, "Max")
+    found = {m.message_id: m for m in (await archive.messages()).items}
+    assert {one: (m.sender_name, m.from_me) for one, m in found.items() if one != "M1"} == dict.fromkeys(
+        ("A1", "A2", "G1"), ("Ana", False)
+    )
+    assert {found[one].chat for one in ("A1", "A2", "M1")} == {ANA_LID}
+    assert [reaction.sender_name for reaction in found["A2"].reactions] == ["Max"]
+    await archive.ingest(journal([ev.message("M2", "note", chat=ANA, sender=None, at=1 << 31)], after=5))
+    assert found["M1"].from_me
+    assert (await archive.message("M2")).chat == ANA

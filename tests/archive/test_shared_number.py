@@ -180,3 +180,28 @@ async def test_what_the_phone_counts_as_read_in_a_group_is_read_whoever_said_it(
     )
     async for archive in in_every_order(tmp_path, *events):
         assert {chat.jid: chat.unread for chat in (await archive.chats()).items}[GROUP] == 0
+
+
+async def test_what_is_done_under_the_number_goes_with_a_message_that_came_under_another_one(
+    tmp_path: Path,
+) -> None:
+    former = "15550000005@s.whatsapp.net"
+    events = (
+        ev.message("A0", "Dan here", chat=former, alt=DAN, at=NOON + 10),
+        ev.message("A1", "of Dan", chat=former, at=EARLY),
+        ev.reaction("A1", "👍", chat=NUMBER, sender=None, at=EARLY + 1),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        message = await archive.message("A1")
+        assert (message.chat_name, [one.emoji for one in message.reactions]) == ("Dan", ["👍"])
+
+
+async def test_a_deleted_message_is_whose_it_was_seen_to_be(tmp_path: Path) -> None:
+    events = (
+        ev.message("A1", "of Dan, already", chat=NUMBER, at=EARLY),
+        ev.revoke("A1", chat=NUMBER, at=EARLY + 1),
+        ev.reaction("A1", "👍", chat=DAN, sender=None, at=LATE),
+    )
+    async for archive in in_every_order(tmp_path, *events):
+        message = await archive.message("A1")
+        assert (message.chat_name, message.revoked_at is not None, message.reactions) == ("Dan", True, ())

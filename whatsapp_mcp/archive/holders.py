@@ -13,10 +13,12 @@ class Tenures:
     """Those who had a number one after the other.
 
     Attributes:
+        pn: The number.
         persons: Their contacts, the first one first; a number that came back counts from its first time on.
     """
 
     def __init__(self, db: sqlite3.Connection, pn: str) -> None:
+        self.pn = pn
         self._since: list[tuple[int, int]] = db.execute(
             """SELECT h.since, a.contact_id FROM holders AS h JOIN addresses AS a ON a.jid = h.lid
             WHERE h.pn = ? ORDER BY h.since, h.lid""",

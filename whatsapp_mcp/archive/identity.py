@@ -37,7 +37,7 @@ def chat_kind(jid: str) -> ChatKind:
 
 
 class Address(NamedTuple):
-    """A row of `addresses`; `moved`: it is part of a number's passing from one person to another."""
+    """A row of `addresses`; `moved`: it is of somebody who had a number that was somebody else's too."""
 
     id: int
     contact: int
@@ -220,14 +220,20 @@ class Identities:
             )
 
     def owner(self, jid: str) -> None:
-        """Learn an address of the account's owner."""
+        """Learn an address of the account's owner.
+
+        A number of somebody who is known not to be the owner was theirs before. It becomes the owner's when
+        it is seen with the owner's hidden jid (`learn`), and what they said stays theirs.
+        """
         found = self.known_contact(jid)
-        if found == OWNER:
-            return
-        if found is not None:
-            self._merge(OWNER, found)
-        else:
+        if found is None:
             self._attach(OWNER, jid)
+        elif found != OWNER and (jid.endswith("@lid") or not (self._lid(found) and self._lid(OWNER))):
+            self._merge(OWNER, found)
+
+    def _lid(self, contact: int) -> str | None:
+        lid: str | None = self._db.execute("SELECT lid FROM contacts WHERE id = ?", (contact,)).fetchone()[0]
+        return lid
 
     def _mark_mentions(self) -> None:
         """Mark the messages that mention the owner under any address."""
@@ -258,10 +264,10 @@ class Identities:
             "INSERT INTO holders VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since",
             (pn, lid, at),
         )
-        if known is None and not self._is_contested(pn):
-            self._join(pn, lid)
-        elif known is None or self.address(pn).moved:
+        if self._is_contested(pn):
             self._settle(pn)
+        elif known is None:
+            self._join(pn, lid)
         else:
             self.refresh(self.contact(lid))
 
@@ -269,7 +275,7 @@ class Identities:
         """Whether a number of ours is said to be a stranger's: what we know of ourselves counts more."""
         if self.known_contact(pn) != OWNER or self.known_contact(lid) == OWNER:
             return False
-        return self._db.execute("SELECT lid FROM contacts WHERE id = 0").fetchone()[0] is not None
+        return self._lid(OWNER) is not None
 
     def _is_contested(self, pn: str) -> bool:
         held = self._db.execute("SELECT count(*) FROM holders WHERE pn = ?", (pn,)).fetchone()[0]
@@ -279,28 +285,43 @@ class Identities:
         self.merged = True
         by_pn, by_lid = self.known_contact(pn), self.known_contact(lid)
         if by_pn is None or by_lid is None:
-            person = self.contact(lid if by_pn is None else pn)
-            self._attach(person, pn if by_pn is None else lid)
+            known = self.contact(lid if by_pn is None else pn)
+            self._attach(known, pn if by_pn is None else lid)
         elif by_pn != by_lid:
             keep, lose = (by_lid, by_pn) if by_lid == OWNER else (by_pn, by_lid)
             self._merge(keep, lose)
+        person = self.contact(lid)
+        if self._db.execute("SELECT 1 FROM addresses WHERE contact_id = ? AND moved", (person,)).fetchone():
+            self._mark_moved(person)
+            self.forget()
+            self._place_all(lid)
 
     def _settle(self, pn: str) -> None:
         """Give everything that came under a number alone to the person who held it then."""
         db = self._db
         for (lid,) in db.execute("SELECT lid FROM holders WHERE pn = ?", (pn,)).fetchall():
             self.address(lid)
-        db.execute(
-            """UPDATE addresses SET moved = 1
-            WHERE jid = ?1 OR jid IN (SELECT lid FROM holders WHERE pn = ?1)""",
-            (pn,),
-        )
         persons = Tenures(db, pn).persons
-        db.execute("UPDATE addresses SET contact_id = ? WHERE jid = ?", (persons[-1], pn))
+        db.execute("UPDATE addresses SET contact_id = ?, moved = 1 WHERE jid = ?", (persons[-1], pn))
+        for person in persons:
+            self._mark_moved(person)
         self.forget()
         for person in persons:
             self.refresh(person)
-        for chat in moved.place_all(db, pn):
+        self._place_all(pn)
+
+    def _mark_moved(self, person: int) -> None:
+        """Mark every address of one who had a number that was somebody else's too."""
+        self._db.execute(
+            """UPDATE addresses SET moved = 1
+            WHERE contact_id = ? AND (jid LIKE '%@lid' OR jid IN (SELECT pn FROM holders))""",
+            (person,),
+        )
+
+    def _place_all(self, jid: str) -> None:
+        """Put what came under any number that somebody with this address had where it belongs."""
+        db = self._db
+        for chat in moved.place_all(db, moved.numbers_of(db, jid)):
             receipts.apply_early(db, chat)
             merge.refresh_chat(db, chat)
         self.merged = True

@@ -113,46 +113,54 @@ def chat_with(db: sqlite3.Connection, chats: Sequence[int], wa_id: str, *, told:
 
 
 def numbers_of(db: sqlite3.Connection, jid: str) -> list[str]:
-    """The contested numbers that an address is part of."""
+    """The contested numbers of whoever has an address or, if it is a number, had it."""
     return [
         row[0]
         for row in db.execute(
-            """SELECT DISTINCT h.pn FROM holders AS h JOIN addresses AS a ON a.jid = h.pn AND a.moved
-            WHERE ?1 IN (h.pn, h.lid)""",
+            """WITH persons AS (SELECT contact_id FROM addresses WHERE jid = ?1
+            UNION SELECT a.contact_id FROM holders AS h JOIN addresses AS a ON a.jid = h.lid WHERE h.pn = ?1)
+            SELECT DISTINCT h.pn FROM holders AS h
+            WHERE h.lid IN (SELECT jid FROM persons JOIN addresses USING (contact_id))
+            AND EXISTS (SELECT 1 FROM holders AS o WHERE o.pn = h.pn AND o.lid != h.lid)""",
             (jid,),
         ).fetchall()
     ]
 
 
-def place_all(db: sqlite3.Connection, pn: str) -> set[int]:
-    """Put all that came under a number alone where it belongs; answers the chats that may have changed."""
-    held = Tenures(db, pn)
-    _place_acts(db, pn, _MEMBERS, held, None)
-    _place_settings(db, pn, held, chats_of(db, held))
-    return place(db, pn, None)
+def place_all(db: sqlite3.Connection, numbers: Collection[str]) -> set[int]:
+    """Put all that came under numbers alone where it belongs; answers the chats that may have changed."""
+    for pn in numbers:
+        held = Tenures(db, pn)
+        _place_acts(db, _MEMBERS, held, None)
+        _place_settings(db, held, chats_of(db, held))
+    return place(db, numbers, None)
 
 
 def place_members(db: sqlite3.Connection, pn: str) -> None:
     """Put who is in which group under a number alone right."""
-    _place_acts(db, pn, _MEMBERS, Tenures(db, pn), None)
+    _place_acts(db, _MEMBERS, Tenures(db, pn), None)
 
 
-def place(db: sqlite3.Connection, pn: str, wa_id: str | None) -> set[int]:
-    """Put messages that came under a number alone, and what was done to them, where they belong.
+def place(db: sqlite3.Connection, numbers: Collection[str], wa_id: str | None) -> set[int]:
+    """Put messages that came under numbers alone, and what was done to them, where they belong.
 
     Args:
         db: The archive, in a write transaction.
-        pn: The number.
+        numbers: The numbers: all that those had who had one of them, because what was done under one of them
+            goes with a message that came under another.
         wa_id: WhatsApp's id of the messages; None: all.
 
     Returns:
         The chats that may have changed.
     """
-    held = Tenures(db, pn)
-    chats = chats_of(db, held)
-    moved = _place_messages(db, pn, held, chats, wa_id)
-    for act in _HANGING:
-        moved |= _place_acts(db, pn, act, held, wa_id)
+    tenures = [Tenures(db, pn) for pn in numbers]
+    chats = {chat for held in tenures for chat in chats_of(db, held)}
+    moved = set[tuple[int, str]]()
+    for held in tenures:
+        moved |= _place_messages(db, held, wa_id)
+    for held in tenures:
+        for act in _HANGING:
+            moved |= _place_acts(db, act, held, wa_id)
     for chat, name in moved:
         _catch_up(db, chat, name)
     for chat in chats:
@@ -160,23 +168,22 @@ def place(db: sqlite3.Connection, pn: str, wa_id: str | None) -> set[int]:
     return {*chats, *(chat for chat, _ in moved)}
 
 
-def _place_messages(
-    db: sqlite3.Connection, pn: str, held: Tenures, chats: Mapping[int, int], wa_id: str | None
-) -> set[tuple[int, str]]:
+def _place_messages(db: sqlite3.Connection, held: Tenures, wa_id: str | None) -> set[tuple[int, str]]:
     """Put messages that came under a number alone where they belong.
 
-    Of copies of one message that tell different times the earliest decides.
+    Of copies of one message that tell different times the earliest decides. Where something was seen under a
+    hidden jid, the message counts as seen under it too: it stays so when that is deleted with its content.
 
     Returns:
         (chat, WhatsApp's id) of what was moved, both where it was and where it is.
     """
-    moved = set[tuple[int, str]]()
+    chats, moved = chats_of(db, held), set[tuple[int, str]]()
     holders: dict[tuple[int | None, str, bool], int] = {}
     for message, chat, sender, name in db.execute(
         f"""SELECT id, chat_id, sender_id, wa_id FROM messages
         WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND ifnull(? = wa_id, 1)
         AND (chat_id IN ({_places(chats)}) OR sender_id IN ({_places(chats)})) ORDER BY id""",  # noqa: S608
-        [pn, wa_id, *chats, *chats.values()],
+        [held.pn, wa_id, *chats, *chats.values()],
     ).fetchall():
         group = None if chat in chats else chat
         person = holders.setdefault((group, name, sender == OWNER), held.at(message >> ID_BITS))
@@ -186,18 +193,21 @@ def _place_messages(
             target = chat_of(db, person) if told is None else told
             person = chats[target]
         else:
-            person = author(db, chat, name, held.persons, told=True) or person
+            told = author(db, chat, name, held.persons, told=True)
+            person = person if told is None else told
+        if told is not None:
+            db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
         if _move(db, message, target, OWNER if sender == OWNER else person):
             moved |= {(chat, name), (target, name)}
     return moved
 
 
-def _place_settings(db: sqlite3.Connection, pn: str, held: Tenures, chats: Collection[int]) -> None:
+def _place_settings(db: sqlite3.Connection, held: Tenures, chats: Collection[int]) -> None:
     """Give what was told of a chat under a number alone to the chat with the one who held it then."""
     for chat, field, via, at in db.execute(
         f"""SELECT chat_id, field, via, at FROM chat_words
         WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND chat_id IN ({_places(chats)})""",  # noqa: S608
-        [pn, *chats],
+        [held.pn, *chats],
     ).fetchall():
         target = chat_of(db, held.at(at))
         if target != chat:
@@ -207,9 +217,7 @@ def _place_settings(db: sqlite3.Connection, pn: str, held: Tenures, chats: Colle
         merge.refresh_words(db, chat)
 
 
-def _place_acts(
-    db: sqlite3.Connection, pn: str, act: _Act, held: Tenures, wa_id: str | None
-) -> set[tuple[int, str]]:
+def _place_acts(db: sqlite3.Connection, act: _Act, held: Tenures, wa_id: str | None) -> set[tuple[int, str]]:
     """Put what was done under a number alone where it belongs.
 
     In the chat with the one who had the number it goes with its message, if that is known; in a group it is
@@ -227,14 +235,14 @@ def _place_acts(
         f"""SELECT chat_id, {act.person or OWNER}, at, {act.about or "NULL"}, {key} FROM {act.table}
         WHERE {act.via} = (SELECT id FROM addresses WHERE jid = ?)
         AND (chat_id IN ({_places(chats)}) OR {theirs}) AND ifnull(? = {act.about or "NULL"}, 1)""",  # noqa: S608
-        [pn, *chats, *(persons if act.person else ()), wa_id],
+        [held.pn, *chats, *(persons if act.person else ()), wa_id],
     ).fetchall():
         where: dict[str, object] = dict(zip(key.split(", "), values, strict=True))
         target, actor = chat, person
         if chat in chats:
             with_message = chat_with(db, [*chats], about)
             target = chat_of(db, held.at(at // act.unit)) if with_message is None else with_message
-            actor = chats[target] if person in persons else person
+            actor = chats[target] if person in persons and person != OWNER else person
         elif act.person:
             actor = _actor(db, act, chat, where, persons) or held.at(at // act.unit)
         if (chat, person) != (target, actor):

@@ -113,6 +113,8 @@ class SqliteArchive(SqliteReadingArchive):
     async def set_own(self, jid: str | None, lid: str | None, name: str | None) -> None:
         """See `Archive.set_own`."""
         facts: list[Fact] = [OwnFact(own) for own in (jid, lid) if own]
+        if jid and lid:
+            facts.append(IdentityFact(jid, lid, int(time.time())))
         if jid and name:
             facts.append(NameFact(jid, push_name=name, at=int(time.time())))
         await self._apply(facts)

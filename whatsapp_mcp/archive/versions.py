@@ -45,7 +45,8 @@ def settle(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | 
 def erase(db: sqlite3.Connection, message: int, at: int) -> None:
     """Take the content out of a message that was deleted for everyone, and what hung on it; its place stays.
 
-    Its raw form and its file go too: `upkeep.keep_raw` reads `raw_gone` (`schema.RAW_GONE`).
+    Its raw form and its file go too: `upkeep.keep_raw` reads `raw_gone` (`schema.RAW_GONE`). What was seen
+    under a hidden jid has told whose the message is, and that is kept.
     """
     for table, key in (
         ("edits", "chat_id, wa_id, sender_id"),
@@ -54,10 +55,13 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
         ("sealed", "chat_id, target"),
     ):
         named = key.replace("target", "wa_id")
-        db.execute(
-            f"DELETE FROM {table} WHERE ({key}) IN (SELECT {named} FROM messages WHERE id = ?)",  # noqa: S608
+        gone = db.execute(
+            f"""DELETE FROM {table} WHERE ({key}) IN (SELECT {named} FROM messages WHERE id = ?)
+            RETURNING via""",  # noqa: S608
             (message,),
-        )
+        ).fetchall()
+        if (None,) in gone:
+            _tell_whose(db, message, anywhere=table == "edits")
     db.execute(
         """UPDATE messages SET text = '', details = NULL, flags = flags & ?, revoked_at = ?,
         edited_at = NULL WHERE id = ?""",
@@ -72,12 +76,37 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
     index.drop(db, message)
 
 
-def is_revoked(db: sqlite3.Connection, chat: int, wa_id: str) -> bool:
-    """Whether a message was deleted for everyone: what comes to it later says nothing."""
-    row = db.execute(
-        "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ? AND revoked_at IS NOT NULL", (chat, wa_id)
-    ).fetchone()
-    return row is not None
+def _tell_whose(db: sqlite3.Connection, message: int, *, anywhere: bool = False) -> None:
+    """Something about a message was seen under a hidden jid, so it counts as seen under it itself.
+
+    Args:
+        db: The archive, in a write transaction.
+        message: Its id.
+        anywhere: Not only in the chat with one person.
+    """
+    db.execute(
+        """UPDATE messages SET via = NULL WHERE id = ?1 AND via IS NOT NULL AND (?2 OR EXISTS
+        (SELECT 1 FROM chats AS c WHERE c.id = messages.chat_id AND c.contact_id IS NOT NULL))""",
+        (message, anywhere),
+    )
+
+
+def is_revoked(db: sqlite3.Connection, chat: int, wa_id: str, via: int | None) -> bool:
+    """Whether a message was deleted for everyone: what comes to it later says nothing, but whose it is.
+
+    Args:
+        db: The archive, in a write transaction.
+        chat: Where the message is.
+        wa_id: WhatsApp's id of it.
+        via: The number alone under which something came to it.
+    """
+    rows = db.execute(
+        "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND revoked_at IS NOT NULL", (chat, wa_id)
+    ).fetchall()
+    if via is None:
+        for (message,) in rows:
+            _tell_whose(db, message)
+    return bool(rows)
 
 
 def settle_where(db: sqlite3.Connection, column: str, value: int) -> None:

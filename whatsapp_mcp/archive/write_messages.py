@@ -96,8 +96,7 @@ class MessageWriter:
         if self._identities.is_moved(chat, sender):
             self.opens_sealed = True
             for jid in {chat, sender} - {None}:
-                for pn in moved.numbers_of(self._db, str(jid)):
-                    self.touched |= moved.place(self._db, pn, message)
+                self.touched |= moved.place(self._db, moved.numbers_of(self._db, str(jid)), message)
 
     def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
         db = self._db

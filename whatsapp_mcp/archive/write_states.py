@@ -45,9 +45,9 @@ class StateWriter:
     def reaction(self, fact: ReactionFact) -> None:
         """A person's newest emoji under a message counts."""
         chat, sender = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
-        if versions.is_revoked(self._db, chat, fact.wa_id):
-            return
         via = self._identities.via(fact.chat, fact.sender)
+        if versions.is_revoked(self._db, chat, fact.wa_id, via):
+            return
         changed = self._db.execute(
             """INSERT INTO reactions VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET emoji = excluded.emoji, via = excluded.via
@@ -61,9 +61,9 @@ class StateWriter:
     def vote(self, fact: VoteFact) -> None:
         """A person's newest choice in a poll counts; a sealed one is opened as soon as the poll is there."""
         chat, voter = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
-        if versions.is_revoked(self._db, chat, fact.wa_id):
-            return
         via = self._identities.via(fact.chat, fact.sender)
+        if versions.is_revoked(self._db, chat, fact.wa_id, via):
+            return
         changed = self._db.execute(
             """INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT DO UPDATE SET options = excluded.options, via = excluded.via,
@@ -81,7 +81,8 @@ class StateWriter:
         """Keep an add-on that only the secret of its message opens."""
         self._messages.opens_sealed = True
         chat, sender = self._identities.act(fact.chat, fact.sender, fact.at, fact.target)
-        if versions.is_revoked(self._db, chat, fact.target):
+        via = self._identities.via(fact.chat, fact.sender)
+        if versions.is_revoked(self._db, chat, fact.target, via):
             return
         self._db.execute(
             """INSERT INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -96,7 +97,7 @@ class StateWriter:
                 fact.name,
                 fact.payload,
                 fact.iv,
-                self._identities.via(fact.chat, fact.sender),
+                via,
             ),
         )
         self._messages.place(fact.chat, fact.sender, fact.target)
