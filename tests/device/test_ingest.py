@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
@@ -104,6 +105,23 @@ async def test_the_index_stays_as_it_is_while_the_past_is_still_coming(folder: A
             tasks.cancel_scope.cancel()
         assert watched.asked == ["1 events"]
         assert ingest.history_progress == 50
+
+
+async def test_a_past_of_which_nothing_comes_any_more_is_not_waited_for_without_end(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(folder, past(2, progress=50))
+    with Journal(folder.inbox_db) as journal:
+        (event,) = journal.read(0, 1)
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest([event])
+        clock = FakeClock()
+        ingest = Ingest(folder.inbox_db, archive, clock)
+        await ingest.prepare()
+        for hours, told in ((0.9, 50), (1.1, None)):
+            now = datetime.fromtimestamp(event.received_at / 1000 + hours * 3600, UTC)
+            monkeypatch.setattr(clock, "now", lambda now=now: now)
+            assert ingest.history_progress == told
 
 
 async def test_what_comes_while_the_index_is_merged_does_not_wait_for_its_end(folder: AccountFolder) -> None:

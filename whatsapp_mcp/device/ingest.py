@@ -10,7 +10,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ import anyio.to_thread
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.damage import is_damage, put_aside
 from whatsapp_mcp.archive.interface import JournalEvent
+from whatsapp_mcp.archive.records import HistoryProgress
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.clock import Clock, within
@@ -35,6 +36,8 @@ _DAMAGED: Final = "The journal was damaged: what had been received and not yet a
 _LOOK_AGAIN: Final = 5.0
 """Seconds after which the journal is looked at although nobody announced anything."""
 _RETRY_CAP: Final = 10.0
+_HISTORY_PAUSE: Final = timedelta(hours=1)
+"""Silence after which no more of the past is expected: a client may have ended over the rest of it."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +55,6 @@ class Ingest:
         undecoded: Events put aside because this version cannot decode them.
         last_event_at: When the newest event was received.
         quiet_since: The same in monotonic seconds; None before the first event of this host.
-        history_progress: Percent of the first history sync; None when none is running.
     """
 
     def __init__(
@@ -80,7 +82,15 @@ class Ingest:
         self.undecoded = 0
         self.last_event_at: datetime | None = None
         self.quiet_since: float | None = None
-        self.history_progress: int | None = None
+        self._history = HistoryProgress(None, 0, False)
+
+    @property
+    def history_progress(self) -> int | None:
+        """Percent of the first history sync; None when none is running."""
+        at = self._history.last_chunk_at
+        if at is None or self._history.done or self._clock.now() - at > _HISTORY_PAUSE:
+            return None
+        return self._history.percent or 0
 
     def announce(self, seq: int) -> None:
         """The journal holds events up to `seq`."""
@@ -171,10 +181,8 @@ class Ingest:
             await anyio.to_thread.run_sync(journal.prune, self._position)
 
     async def _look_at_history(self) -> None:
-        progress = await self._archive.history_progress()
-        begun = progress.last_chunk_at is not None and not progress.done
-        self.history_progress = (progress.percent or 0) if begun else None
-        if progress.done:
+        self._history = await self._archive.history_progress()
+        if self._history.done:
             self._index_scattered = await self._archive.meta_get(_INDEX_MERGED) is None
 
     async def _merge_index(self) -> None:
