@@ -117,6 +117,10 @@ async def test_the_hit_is_marked_in_a_snippet(archive: Archive) -> None:
     assert [m.snippet for m in (await archive.search("reuniao amanha")).items] == [
         "A **reunião** é **amanhã** às 10h"
     ]
+    await archive.ingest(journal([ev.message("T99", "parcel PN-4471-DE at 19:45 sharp")], after=99))
+    assert [m.snippet for m in (await archive.search("pn-4471-de 19:45")).items] == [
+        "parcel **PN-4471-DE** at **19:45** sharp"
+    ]
     assert [m.snippet for m in (await archive.search("etin", mode="substring")).items] == [
         "the me**etin**g is at noon"
     ]

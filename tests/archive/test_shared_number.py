@@ -115,9 +115,9 @@ async def test_two_people_who_react_to_one_message_and_vote_under_the_number_are
         message = await archive.message("P1")
         assert {(one.sender_name, one.emoji) for one in message.reactions} == {("Cy", "👍"), ("Dan", "😂")}
         assert message.poll is not None
-        assert {option.name: option.voters for option in message.poll} == {
-            "Pizza": ("Cy",),
-            "Sushi": ("Dan",),
+        assert {option.name: [who.name for who in option.voters] for option in message.poll} == {
+            "Pizza": ["Cy"],
+            "Sushi": ["Dan"],
         }
 
 

@@ -96,6 +96,10 @@ def test_whatsapps_code_is_kept_in_a_refusal() -> None:
     assert "479" in meaning(ValueError("server returned error 479")).message
 
 
+def test_what_only_an_admin_may_is_told_as_such() -> None:
+    assert "admin" in meaning(ValueError("info query returned status 403: forbidden")).message
+
+
 def test_a_sentence_that_came_as_bytes_is_read() -> None:
     assert type(meaning(ValueError(b"websocket not connected"))) is NotConnected
     assert "b'" not in meaning(ValueError(b"can't do that")).message

@@ -246,6 +246,11 @@ async def test_a_reply_names_the_message_by_ref_or_id(client: Client, device: Fa
     await answer(client, "send_message", chat="Bob", text="Me", reply_to=data["messages"][0]["ref"])
     await answer(client, "send_message", chat="Bob", text="Me too", reply_to="M5")
     assert [request.reply_to for request in device.sends] == ["M5", "M5"]
+    error = await refusal(
+        client, "send_message", chat="Boat club", text="x", reply_to=data["messages"][0]["ref"]
+    )
+    assert error["code"] == "INVALID_ARGUMENT"
+    assert error["message"].endswith("is in another chat: Bob.")
     error = await refusal(client, "send_message", chat="Bob", text="x", reply_to="#99999")
     assert error["code"] == "MESSAGE_NOT_FOUND"
 

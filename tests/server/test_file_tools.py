@@ -193,6 +193,23 @@ async def test_a_path_must_lie_in_an_allowed_folder(
     assert content_of(device).file_name == "fine.txt"
 
 
+async def test_where_there_is_no_such_file_those_of_the_folder_are_named(
+    client: Client, device: FakeDevice, tmp_path: Path
+) -> None:
+    inside = tmp_path / "accounts" / "default" / "media"
+    for age, name in enumerate(("new.pdf", "old.pdf")):
+        (inside / name).write_text("x")
+        os.utime(inside / name, (0, 1_000 - age))
+    for path in (inside, inside / "newest.pdf"):
+        error = await refusal(client, "send_file", chat="Bob", path=str(path))
+        assert error["code"] == "INVALID_ARGUMENT"
+        assert error["candidates"] == [str(inside / "new.pdf"), str(inside / "old.pdf")]
+    error = await refusal(client, "send_file", chat="Bob", path=str(tmp_path))
+    assert error["code"] == "FILE_NOT_ALLOWED"
+    assert "candidates" not in error
+    assert device.sends == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

@@ -38,13 +38,13 @@ async def ref_of(client: Client, query: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("tool", "words", "arguments", "content", "chat"),
+    ("tool", "words", "arguments", "content", "chat", "told"),
     [
-        ("react", "keys", {"emoji": "👍"}, ReactionContent("M5", "👍"), BOB),
-        ("delete_message", "at eight", {}, RevokeContent("M2"), ANN_LEE),
-        ("delete_message", "needs", {}, RevokeContent("M3"), CLUB),
-        ("pin_message", "needs", {"duration": "24h"}, PinContent("M3", 86_400), CLUB),
-        ("pin_message", "needs", {"duration": "unpin"}, PinContent("M3", 0), CLUB),
+        ("react", "keys", {"emoji": "👍"}, ReactionContent("M5", "👍"), BOB, "Reacted to {}."),
+        ("delete_message", "at eight", {}, RevokeContent("M2"), ANN_LEE, "Deleted {} for everyone."),
+        ("delete_message", "needs", {}, RevokeContent("M3"), CLUB, "Deleted {} for everyone."),
+        ("pin_message", "needs", {"duration": "24h"}, PinContent("M3", 86_400), CLUB, "Pinned {} for 24h."),
+        ("pin_message", "needs", {"duration": "unpin"}, PinContent("M3", 0), CLUB, "Unpinned {}."),
     ],
 )
 async def test_a_message_is_changed_in_its_chat_and_not_queued(
@@ -55,12 +55,13 @@ async def test_a_message_is_changed_in_its_chat_and_not_queued(
     arguments: dict[str, Any],
     content: Content,
     chat: str,
+    told: str,
 ) -> None:
     ref = await ref_of(client, words)
     text, data = await answer(client, tool, message=ref, **arguments)
     (request,) = device.sends
     assert (request.content, request.chat, request.queue) == (content, chat, False)
-    assert text.endswith(f"{ref}.")
+    assert text == told.format(ref)
     assert data["ref"] == ref
 
 

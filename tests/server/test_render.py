@@ -21,6 +21,7 @@ from whatsapp_mcp.models import (
     Quote,
     Reaction,
     SendStatus,
+    Voter,
 )
 from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.text import Detail, chats_text, messages_text
@@ -62,7 +63,7 @@ def message(ref: int, text: str, name: str) -> Message:
         media=Media(file_name=text, size=2_000_000),
         quote=Quote("X", text=text, sender_name=name),
         reactions=(Reaction(text, name),),
-        poll=(PollOption(text, (name,)),),
+        poll=(PollOption(text, (Voter(name),)),),
         snippet=text,
         details={"starts_at": 1_700_000_000, "ends_at": 10**20, "expires_at": text, "place": text},
         edited_at=NOW,
@@ -128,6 +129,8 @@ def test_a_time_that_is_told_can_be_given_back(moment: datetime) -> None:
 
 def test_ages_and_days_are_counted_from_now() -> None:
     assert parse("3d", UTC, NOW) == NOW - timedelta(days=3)
+    assert parse("friday", UTC, NOW) == parse("Fri", UTC, NOW) == datetime(2026, 11, 20, tzinfo=UTC)
+    assert parse("Tuesday", UTC, NOW) == datetime(2026, 11, 24, tzinfo=UTC)
     assert parse("yesterday", UTC, NOW) == datetime(2026, 11, 23, tzinfo=UTC)
     assert parse("2026-11-20", UTC, NOW) == datetime(2026, 11, 20, tzinfo=UTC)
 

@@ -16,6 +16,7 @@ from whatsapp_mcp.archive import Archive, GroupUpdate
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.server.tools import waiting
+from whatsapp_mcp.server.tools.searching import OTHERWISE
 
 pytestmark = pytest.mark.anyio
 
@@ -47,7 +48,23 @@ async def test_where_no_message_has_all_words_the_closest_are_told_as_such(clien
     assert len(data["messages"]) == 2
     for query in ("harbour", "paint from:Ann in:Bob", "paint -boat keyring from:Nobody"):
         text, _ = await answer(client, "search_messages", query=query, chat="Bob")
-        assert text == f"Messages with “{query}”: none."
+        assert text == f"Messages with “{query}”: none.\n{OTHERWISE}"
+
+
+async def test_few_hits_come_with_the_chats_that_bear_a_word_of_the_query(client: Client) -> None:
+    text, data = await answer(client, "search_messages", query="boat OR boot")
+    assert text.splitlines()[-1] == "Chats of that name: Boat club"
+    assert data["chats_named"] == [{"chat": CLUB, "chat_name": "Boat club"}]
+    _, data = await answer(client, "search_messages", query="boat", chat="Boat club")
+    assert "chats_named" not in data
+
+
+async def test_an_operator_after_or_is_said_to_narrow_the_whole_search(client: Client) -> None:
+    text, data = await answer(client, "search_messages", query="paint OR from:Bob")
+    assert [message["text"] for message in data["messages"]] == ["The boat needs paint"]
+    assert "OR joins words only: from:Bob narrows the whole search." in text
+    _, data = await answer(client, "search_messages", query="paint from:Bob")
+    assert "notes" not in data
 
 
 async def test_no_query_is_a_syntax_error(client: Client) -> None:

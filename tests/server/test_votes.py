@@ -39,6 +39,10 @@ async def test_a_vote_in_another_persons_poll_can_be_read_in_the_group(
     poll = await linked.ann.says(kinds.poll("When?", OPTIONS, SECRET), group)
     await linked.archived(lambda chat: chat.last_message_at is not None, str(group.jid))
     await call(linked.client, "vote_poll", message=poll, options=["Sunday"])
+    await call(linked.client, "get_group", chat=str(group.jid))
+    votes = await call(linked.client, "get_poll_results", message=poll)
+    assert [option["voters"] for option in votes["options"]] == [[], ["me"]]
+    assert {name.lstrip("~") for name in votes["missing"]} == {"Ann", "Ben"}
     got = await linked.ben.receives()
     while not got.message.HasField("pollUpdateMessage"):
         got = await linked.ben.receives()

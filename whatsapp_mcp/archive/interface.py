@@ -34,7 +34,7 @@ from whatsapp_mcp.archive.records import (
     Statistics,
 )
 from whatsapp_mcp.archive.sends import Outbox
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, Voter
 
 
 class ReadingArchive(Protocol):
@@ -168,6 +168,14 @@ class ReadingArchive(Protocol):
 
     async def members(self, group: str) -> tuple[GroupMember, ...]:
         """The participants of a group as far as they are known."""
+        ...
+
+    async def without_vote(self, poll: MessageKey) -> tuple[Voter, ...]:
+        """Members of the poll's group, as far as they are known, who have not voted or took their vote back.
+
+        Raises:
+            MessageNotFound: No such message.
+        """
         ...
 
     async def common_groups(self, jid: str) -> tuple[Chat, ...]:

@@ -11,6 +11,7 @@ from whatsapp_mcp.archive import coverage, cursor, rows
 from whatsapp_mcp.archive.facts import (
     CHAT_KIND_NUMBER,
     KIND_NUMBER,
+    OWNER,
     SYSTEM,
     UNREAD_SQL,
     UNRECEIPTED_SQL,
@@ -25,7 +26,7 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page, Voter
 
 _NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
  OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
@@ -293,6 +294,19 @@ def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
         (chat_id(db, group),),
     ).fetchall()
     return tuple(GroupMember(rows.contact(row), row[8] > 0, row[8] == 2) for row in found)
+
+
+def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Voter, ...]:
+    """See `ReadingArchive.without_vote`."""
+    found = db.execute(
+        f"""{rows.CONTACT_SELECT} JOIN current_members AS g ON g.contact_id = s.id AND g.role IS NOT NULL
+        JOIN messages AS m ON m.id = ? AND m.chat_id = g.chat_id
+        WHERE NOT EXISTS (SELECT 1 FROM current_votes AS v WHERE v.chat_id = m.chat_id AND v.wa_id = m.wa_id
+            AND v.voter_id = s.id AND v.options IS NOT x'') ORDER BY 3""",  # noqa: S608
+        (find(db, poll),),
+    ).fetchall()
+    people = ((row[0] == OWNER, rows.contact(row)) for row in found)
+    return tuple(Voter(person.name, own, not own and person.stranger) for own, person in people)
 
 
 def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:

@@ -68,7 +68,8 @@ class Term:
 class Query:
     """A query taken apart: any term of each tuple in `wanted` is to be found, any text of each in `texts`.
 
-    `senders` and `places` are names as typed, with whether they are excluded.
+    `senders` and `places` are names as typed, with whether they are excluded; `apart` are operators after an
+    OR, which joins words alone: they narrow the whole search.
     """
 
     wanted: list[tuple[Term, ...]] = field(default_factory=list[tuple[Term, ...]])
@@ -80,6 +81,7 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
     texts: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    apart: list[str] = field(default_factory=list[str])
 
     @property
     def terms(self) -> list[Term]:
@@ -129,7 +131,9 @@ def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
         if piece[0] in _OR and query.texts and not alternative:
             alternative = True
             continue
-        if not (operator in _OPERATORS and _operate(query, operator, value.strip(), excluded, zone, now)):
+        if operator in _OPERATORS and _operate(query, operator, value.strip(), excluded, zone, now):
+            query.apart += [piece[0]] * alternative
+        else:
             whole = f"{piece['op']}:{value}" if piece["op"] else value
             query.add_text(whole, excluded, quoted is not None, alternative)
         alternative = False

@@ -21,7 +21,7 @@ from whatsapp_mcp.archive.records import (
     Statistics,
 )
 from whatsapp_mcp.archive.store import Readers
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, Voter
 from whatsapp_mcp.settings import AccountFolder
 
 _POLL_SECONDS = 0.05
@@ -130,6 +130,10 @@ class SqliteReadingArchive:
     async def members(self, group: str) -> tuple[GroupMember, ...]:
         """See `ReadingArchive.members`."""
         return await self._readers.run(queries.members, group)
+
+    async def without_vote(self, poll: MessageKey) -> tuple[Voter, ...]:
+        """See `ReadingArchive.without_vote`."""
+        return await self._readers.run(queries.without_vote, poll)
 
     async def common_groups(self, jid: str) -> tuple[Chat, ...]:
         """See `ReadingArchive.common_groups`."""

@@ -37,6 +37,7 @@ from whatsapp_mcp.models import (
     PollOption,
     Quote,
     Reaction,
+    Voter,
 )
 
 CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
@@ -194,14 +195,15 @@ def _reactions(
 ) -> dict[tuple[int, str], list[Reaction]]:
     places, values = _pairs(keys)
     found: dict[tuple[int, str], list[Reaction]] = {}
-    for chat, wa_id, emoji, sender, name in db.execute(
+    for chat, wa_id, emoji, sender, name, stranger in db.execute(
         f"""WITH k (chat_id, wa_id) AS (VALUES {places})
-        SELECT r.chat_id, r.wa_id, r.emoji, r.sender_id, {NAME_SQL.format(c="s")} FROM k
+        SELECT r.chat_id, r.wa_id, r.emoji, r.sender_id, {NAME_SQL.format(c="s")},
+            {STRANGER_SQL.format(c="s")} FROM k
         CROSS JOIN current_reactions AS r ON r.chat_id = k.chat_id AND r.wa_id = k.wa_id
         LEFT JOIN contacts AS s ON s.id = r.sender_id WHERE r.emoji != '' ORDER BY r.at, r.sender_id""",  # noqa: S608
         values,
     ).fetchall():
-        found.setdefault((chat, wa_id), []).append(Reaction(emoji, name, sender == 0))
+        found.setdefault((chat, wa_id), []).append(Reaction(emoji, name, sender == OWNER, bool(stranger)))
     return found
 
 
@@ -262,15 +264,15 @@ def _poll(
 ) -> tuple[PollOption, ...]:
     """The options of a poll, or the answers to an invitation once there are any, with who chose them."""
     options: list[str] = list(EVENT_ANSWERS) if kind == EVENT else details.get("options", [])
-    voters: dict[str, list[str]] = {option: [] for option in options}
-    for name, chosen in db.execute(
-        f"""SELECT {NAME_SQL.format(c="s")}, v.options FROM current_votes AS v
-        JOIN contacts AS s ON s.id = v.voter_id
+    voters: dict[str, list[Voter]] = {option: [] for option in options}
+    for voter, name, stranger, chosen in db.execute(
+        f"""SELECT v.voter_id, {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}, v.options
+        FROM current_votes AS v JOIN contacts AS s ON s.id = v.voter_id
         WHERE v.chat_id = ? AND v.wa_id = ? AND v.options IS NOT NULL ORDER BY v.at, v.voter_id""",  # noqa: S608
         (chat, wa_id),
     ).fetchall():
         for option in votes.chosen(options, chosen):
-            voters[option].append(name)
+            voters[option].append(Voter(name, voter == OWNER, bool(stranger)))
     if kind == EVENT and not any(voters.values()):
         return ()
     return tuple(PollOption(option, tuple(voters[option])) for option in options)

@@ -60,10 +60,15 @@ def search(
         return Page(())
     conditions, values, scope = built
     if mode == "substring":
-        return _substring(db, query, conditions, values, limit, last, mark)
-    if not query.wanted:
-        return _without_words(db, query, conditions, values, limit, last, mark)
-    return _words(db, query, conditions, values, scope, order, limit, last, mark)
+        page = _substring(db, query, conditions, values, limit, last, mark)
+    elif not query.wanted:
+        page = _without_words(db, query, conditions, values, limit, last, mark)
+    else:
+        page = _words(db, query, conditions, values, scope, order, limit, last, mark)
+    if query.apart:
+        told = f"OR joins words only: {', '.join(query.apart)} narrows the whole search."
+        return replace(page, notes=(*page.notes, told))
+    return page
 
 
 def _conditions(

@@ -16,6 +16,7 @@ AROUND_FEW: Final = 150
 """As `AROUND`, where there are few hits: they may be all that is read."""
 _LONGEST: Final = 120
 """Characters that are shown of one hit: a word may be as long as a message."""
+_HOLDS_TOGETHER: Final = frozenset({"", "-", ":", ".", "/", "'", "’", "@", "_"})
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
 
 
@@ -101,7 +102,7 @@ def _cut(text: str, spans: list[tuple[int, int]], around: int) -> str | None:
         last = space if space >= 0 else last
     marked: list[str] = []
     at = first
-    for start, end in _joined(spans):
+    for start, end in _joined(text, spans):
         if end > last:
             break
         marked += [text[at:start], "**", text[start:end], "**"]
@@ -110,10 +111,12 @@ def _cut(text: str, spans: list[tuple[int, int]], around: int) -> str | None:
     return ("…" if first else "") + "".join(marked) + ("…" if last < len(text) else "")
 
 
-def _joined(spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Hits with nothing between them, or only what holds a word together (`19:45`), as one."""
     joined: list[tuple[int, int]] = []
     for start, end in spans:
-        if joined and joined[-1][1] == start:
+        between = text[joined[-1][1] : start] if joined else " "
+        if between in _HOLDS_TOGETHER:
             joined[-1] = (joined[-1][0], end)
         else:
             joined.append((start, end))

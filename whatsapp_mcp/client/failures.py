@@ -76,6 +76,11 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
             Busy,
             "The phone has not yet handed over what this needs.",
         ),
+        (
+            r"\b403: forbidden",
+            Rejected,
+            "WhatsApp does not let this account do that; in a group it may take an admin.",
+        ),
         (r"invite link is not valid|invite link was revoked", InvalidArgument, "This invite is not valid."),
         (r"message secret key not found", Unsupported, "The key of that message never reached this device."),
         (r"invalid (phone|number)|phone number too short", InvalidArgument, "This is not a phone number."),
@@ -105,7 +110,8 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
         if sending:
             return NotConnected("WhatsApp does not answer, the message has not gone out.")
         return DeadlineExceeded("WhatsApp did not answer.")
-    return Rejected(f"WhatsApp or its client library refused: {' '.join(sentence.split())[:_LONGEST]}")
+    words = " ".join(sentence.split())[:_LONGEST].rstrip(".")
+    return Rejected(f"WhatsApp or its client library refused: {words}.")
 
 
 def _sentence(error: Exception) -> str:

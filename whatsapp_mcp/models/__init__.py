@@ -25,6 +25,7 @@ from whatsapp_mcp.models.said import (
     Quote,
     Reaction,
     SendStatus,
+    Voter,
 )
 from whatsapp_mcp.models.sends import (
     ADDON_KINDS,
@@ -81,4 +82,5 @@ __all__ = [
     "SendStatus",
     "TextContent",
     "VoteContent",
+    "Voter",
 ]

@@ -152,6 +152,16 @@ class Reaction:
     emoji: str
     sender_name: str
     from_me: bool = False
+    stranger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Voter:
+    """Somebody who chose an option of a poll."""
+
+    name: str
+    from_me: bool = False
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +169,7 @@ class PollOption:
     """One choice of a poll and who took it."""
 
     name: str
-    voters: tuple[str, ...] = ()
+    voters: tuple[Voter, ...] = ()
 
 
 @dataclass(slots=True)  # as LastMessage

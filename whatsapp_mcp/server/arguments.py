@@ -62,7 +62,7 @@ Limit = Annotated[int, AfterValidator(_check_limit)]
 Cursor = Annotated[str, Field(description="From the last answer")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
-Moment = Annotated[str, Field(description="Date, time, or age like 3d")]
+Moment = Annotated[str, Field(description="Date, time, weekday, or age like 3d")]
 Detail = Literal["concise", "full"]
 TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
 """The times after which WhatsApp lets messages disappear, in seconds."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 _FOLDER: Final = "outgoing"
 KEPT_SECONDS: Final = 2 * 86_400
 """Of a copy; the outbox gives a send up after one day."""
+_OFFERED: Final = 20
+"""Files that are named when the one that was given is none."""
 _SAFE: Final = re.compile(r"[^\w.\- ()]+")
 
 
@@ -103,7 +105,7 @@ def write_private(path: Path, content: bytes) -> None:
 def _allowed(services: Services, given: str, limit: int) -> Path:
     roots = [*services.settings.media.roots, services.settings.account_folder(services.account).media]
     try:
-        path = Path(given).expanduser().resolve(strict=True)
+        path = Path(given).expanduser().resolve()
         inside = any(path.is_relative_to(root.expanduser().resolve()) for root in roots)
         size = path.stat().st_size if path.is_file() else None
     except (OSError, ValueError, RuntimeError):
@@ -114,9 +116,22 @@ def _allowed(services: Services, given: str, limit: int) -> Path:
             f"{given} is not a file in an allowed folder.", f"Allowed: {folders} (setting media.roots)."
         )
     if size is None:
-        raise InvalidArgument(f"{given} is not a file.")
+        raise InvalidArgument(
+            f"{given} is not a file.", "Give the path of one.", candidates=_files_near(path)
+        )
     _check_size(size, limit)
     return path
+
+
+def _files_near(path: Path) -> list[str]:
+    """The newest files of a folder, or of the folder in which a file was looked for."""
+    folder = path if path.is_dir() else path.parent
+    try:
+        with os.scandir(folder) as entries:
+            files = [(entry.stat().st_mtime, entry.path) for entry in entries if entry.is_file()]
+    except OSError:
+        return []
+    return [name for _, name in sorted(files, reverse=True)[:_OFFERED]]
 
 
 def _check_size(size: int, limit: int) -> None:

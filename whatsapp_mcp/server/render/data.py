@@ -20,6 +20,7 @@ from whatsapp_mcp.models import (
     Page,
 )
 from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.sanitise import called, clean, clean_line, full_name
 from whatsapp_mcp.server.render.times import rfc3339, stamp
 
@@ -99,11 +100,15 @@ class MessageData(WhereData):
 
 
 class MessagesData(WhereData):
-    """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing."""
+    """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing.
+
+    A search with few hits tells chats that have a word of it in their names.
+    """
 
     messages: list[MessageData]
     next_cursor: str | None
     notes: NotRequired[list[str]]
+    chats_named: NotRequired[list[WhereData]]
 
 
 class ContactData(TypedDict):
@@ -144,14 +149,6 @@ class ProfileData(ContactData):
     groups: NotRequired[list[GroupData]]
     last_message: NotRequired[MessageData]
     note: NotRequired[str]
-
-
-class PollData(TypedDict):
-    """Votes of a poll."""
-
-    ref: str
-    question: str
-    options: list[dict[str, Any]]
 
 
 def ref_of(number: int | None) -> str | None:
@@ -286,6 +283,7 @@ def _add_relations(data: MessageData, message: Message) -> None:
                 "emoji": clean_line(reaction.emoji, 20),
                 "sender_name": full_name(reaction.sender_name),
                 "from_me": reaction.from_me,
+                **({"stranger": True} if reaction.stranger else {}),
             }
             for reaction in message.reactions
         ]
@@ -293,7 +291,7 @@ def _add_relations(data: MessageData, message: Message) -> None:
         data["poll"] = [
             {
                 "name": full_name(option.name),
-                "voters": [full_name(voter) for voter in option.voters],
+                "voters": voters_data(option.voters),
             }
             for option in message.poll
         ]
@@ -387,16 +385,3 @@ def profile_data(
     if note:
         data["note"] = note
     return data
-
-
-def poll_data(message: Message) -> PollData:
-    """Votes of a poll."""
-    options = [
-        {
-            "name": full_name(option.name),
-            "votes": len(option.voters),
-            "voters": [full_name(voter) for voter in option.voters],
-        }
-        for option in message.poll
-    ]
-    return PollData(ref=f"#{message.ref}", question=clean(message.text), options=options)

@@ -108,3 +108,8 @@ def clean_name(name: str, limit: int = 48) -> str:
 def called(name: str, stranger: bool) -> str:
     """A name for a line, with a `~` before what a stranger to the address book calls themselves."""
     return f"~{clean_name(name)}" if stranger else clean_name(name)
+
+
+def spoken_of(name: str, from_me: bool, stranger: bool) -> str:
+    """Somebody for a line: `me`, or what they are called."""
+    return "me" if from_me else called(name, stranger)

@@ -9,12 +9,12 @@ a text, which never holds a line break here, cannot begin one; and it cannot clo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import Contact, Message, Page, SendStatus
+from whatsapp_mcp.models import Contact, Message, Page, SendStatus, Voter
 from whatsapp_mcp.server.render.data import (
     ChatData,
     ChatsData,
@@ -25,7 +25,16 @@ from whatsapp_mcp.server.render.data import (
     deleted_text,
 )
 from whatsapp_mcp.server.render.kinds import kind_text
-from whatsapp_mcp.server.render.sanitise import called, clean, clean_line, clean_name, defuse, one_line
+from whatsapp_mcp.server.render.polls import voters_data
+from whatsapp_mcp.server.render.sanitise import (
+    called,
+    clean,
+    clean_line,
+    clean_name,
+    defuse,
+    one_line,
+    spoken_of,
+)
 from whatsapp_mcp.server.render.times import DAY, day_of, short_stamp, time_of_day
 
 Detail = Literal["concise", "full"]
@@ -107,7 +116,7 @@ def _after(message: MessageData, detail: Detail) -> str:
     if reactions := message.get("reactions"):
         if detail == "full":
             who = (
-                f"{each['emoji']} {'me' if each['from_me'] else clean_name(each['sender_name'])}"
+                f"{each['emoji']} {spoken_of(each['sender_name'], each['from_me'], 'stranger' in each)}"
                 for each in reactions
             )
             text += f" {{{', '.join(who)}}}"
@@ -263,12 +272,14 @@ def contacts_text(page: Page[Contact]) -> str:
     return "\n".join(["Contacts:", fenced(map(contact_line, page.items)), *more(page.next_cursor)])
 
 
-def poll_text(message: Message) -> str:
-    """`Pizza 2: Ann, Bob`, one line an option."""
+def poll_text(message: Message, missing: Sequence[Voter]) -> str:
+    """`Pizza 2: Ann, Bob`, one line an option; then who of a group has not voted."""
     lines = [quoted(message.text, CONCISE_TEXT)]
     for option in message.poll:
-        voters = ", ".join(clean_name(voter) for voter in option.voters)
+        voters = ", ".join(voters_data(option.voters))
         lines.append(f"{clean_line(option.name, 100)} {len(option.voters)}{f': {voters}' if voters else ''}")
+    if missing:
+        lines.append(f"(no vote yet: {', '.join(voters_data(missing))})")
     return fenced(lines)
 
 

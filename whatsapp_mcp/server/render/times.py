@@ -10,7 +10,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.zone import SystemZone
 
 _AGE: Final = re.compile(r"(\d{1,4})\s*(m|h|d|w)")
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DAY: Final = slice(10)
 """Where the day stands in a time in RFC 3339."""
@@ -42,7 +42,7 @@ def rfc3339(moment: datetime | None, zone: tzinfo) -> str | None:
 def day_of(stamped: str) -> str:
     """`Tue 2026-11-24` of a time in RFC 3339."""
     day = stamped[DAY]
-    return f"{_WEEKDAYS[date.fromisoformat(day).weekday()]} {day}"
+    return f"{_WEEKDAYS[date.fromisoformat(day).weekday()][:3].title()} {day}"
 
 
 def time_of_day(stamped: str) -> str:
@@ -71,7 +71,9 @@ def short_stamp(then: str, now: str) -> str:
 
 
 def parse(text: str, zone: tzinfo, now: datetime) -> datetime:
-    """Read `2026-11-24`, `2026-11-24T14:03[+01:00]`, `today`, `yesterday` or an age (`30m`, `6h`, `3d`).
+    """Read `2026-11-24`, `2026-11-24T14:03[+01:00]`, an age (`30m`, `6h`, `3d`), or a day by its name.
+
+    That is `today`, `yesterday` or a day of the week (`friday`, `Fri`): the last one, which may be today.
 
     Raises:
         InvalidArgument: It is none of these.
@@ -81,6 +83,10 @@ def parse(text: str, zone: tzinfo, now: datetime) -> datetime:
     if given.casefold() in {"today", "yesterday"}:
         days = 0 if given.casefold() == "today" else 1
         return (midnight - timedelta(days=days)).replace(tzinfo=zone)
+    for number, name in enumerate(_WEEKDAYS):
+        if given.casefold() in {name, name[:3]}:
+            days = (midnight.weekday() - number) % 7
+            return (midnight - timedelta(days=days)).replace(tzinfo=zone)
     age = _AGE.fullmatch(given.casefold())
     if age:
         return now - timedelta(**{_UNITS[age[2]]: int(age[1])})
@@ -90,7 +96,7 @@ def parse(text: str, zone: tzinfo, now: datetime) -> datetime:
     except (ValueError, OverflowError) as error:
         raise InvalidArgument(
             f"{text!r} is not a time.",
-            "Give a date (2026-11-24), a time (2026-11-24T14:03) or an age (3d, 6h).",
+            "Give a date (2026-11-24), a time (2026-11-24T14:03), an age (3d, 6h) or a weekday.",
         ) from error
 
 

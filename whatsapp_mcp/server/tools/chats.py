@@ -11,7 +11,7 @@ from whatsapp_mcp.server.arguments import TIMERS, ChatArg, Moment, Timer, find_c
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.sanitise import clean_name
-from whatsapp_mcp.server.render.times import parse_some
+from whatsapp_mcp.server.render.times import local, parse_some
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def export_chat(
     folder = account.path / _FOLDER  # not in media: from there files may be sent
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
-    path = folder / f"{name}-{services.now():%Y%m%d-%H%M%S}.{_SUFFIXES[format]}"
+    path = folder / f"{name}-{local(services.now(), services.zone):%Y%m%d-%H%M%S}.{_SUFFIXES[format]}"
     path.touch(mode=0o600)
     count = await export(services.archive, path, format, where, media=account.media, zone=services.zone)
     text = f"Wrote {count} messages of {clean_name(found.name)} to {path}."

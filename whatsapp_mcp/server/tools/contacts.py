@@ -12,7 +12,7 @@ from whatsapp_mcp.server.arguments import Texts
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import clean, clean_name
+from whatsapp_mcp.server.render.sanitise import called, clean, clean_name
 from whatsapp_mcp.server.render.text import address, fenced
 from whatsapp_mcp.server.render.times import rfc3339, short
 from whatsapp_mcp.server.results import Result
@@ -66,7 +66,7 @@ async def _block(call: Call, contact: str, *, blocked: bool) -> Result:
     async with services.device() as device:
         await device.block(person.jid, blocked)
     how = "Blocked" if blocked else "Unblocked"
-    return Result(f"{how} {clean_name(person.name)}.", {"jid": person.jid, "blocked": blocked})
+    return Result(f"{how} {called(person.name, person.stranger)}.", {"jid": person.jid, "blocked": blocked})
 
 
 @tool("contacts", reads=True)

@@ -22,7 +22,7 @@ from whatsapp_mcp.server.render.data import media_data
 from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.results import Result
-from whatsapp_mcp.server.tools.sending import require_on_whatsapp, send, sent
+from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ async def send_file(
     """Send a file from path, url or data. Kind voice makes a voice note, gif a silent looping video."""
     services = await call.services()
     target = await find_chat(services, chat)
-    reply_id = (await services.archive.message(reply_to, chat=target.jid)).message_id if reply_to else None
+    reply_id = await reply_target(services, reply_to, target)
     taken = await take(services, path, url, data)
     wish = Wish(kind, caption, file_name, view_once, hd)
     content = await anyio.to_thread.run_sync(prepare, taken, wish)

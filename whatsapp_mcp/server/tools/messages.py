@@ -27,10 +27,10 @@ from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import PollData, poll_data
+from whatsapp_mcp.server.render.polls import PollData, poll_data
 from whatsapp_mcp.server.render.sanitise import clean_name
 from whatsapp_mcp.server.render.sends import SentData
-from whatsapp_mcp.server.render.text import poll_text
+from whatsapp_mcp.server.render.text import poll_text, quoted
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, require_on_whatsapp, send, sent
 
@@ -92,7 +92,7 @@ async def delete_message(
             f"{message} is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
             "Tell the user.",
         )
-    return await change(services, found, RevokeContent(found.message_id), "Deleted")
+    return await change(services, found, RevokeContent(found.message_id), "Deleted", " for everyone")
 
 
 @tool("messages", result=SentData)
@@ -175,16 +175,19 @@ async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
         services,
         poll,
         VoteContent(poll.message_id, chosen),
-        "Voted in" if chosen else "Took back the vote in",
+        f"Voted {'; '.join(quoted(name, _MAX_OPTION) for name in chosen)} in"
+        if chosen
+        else "Took back the vote in",
     )
 
 
 @tool("messages", reads=True, open_world=False, result=PollData)
 async def get_poll_results(call: Call, message: MessageArg) -> Result:
-    """Votes of a poll, by option and by person."""
+    """Votes of a poll, by option and by person, and who has not voted."""
     services = await call.services()
     poll = await _poll(services, message)
-    return Result(poll_text(poll), poll_data(poll))
+    missing = await services.archive.without_vote(message)
+    return Result(poll_text(poll, missing), poll_data(poll, missing))
 
 
 async def _poll(services: Services, key: str) -> Message:
@@ -202,8 +205,8 @@ async def pin_message(
     services = await call.services()
     found = await services.archive.message(message)
     seconds = _PIN_SECONDS.get(duration, 0)
-    done = "Pinned" if seconds else "Unpinned"
-    return await change(services, found, PinContent(found.message_id, seconds), done)
+    done, span = ("Pinned", f" for {duration}") if seconds else ("Unpinned", "")
+    return await change(services, found, PinContent(found.message_id, seconds), done, span)
 
 
 @tool("messages", idempotent=True)

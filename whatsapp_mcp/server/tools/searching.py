@@ -18,7 +18,7 @@ from whatsapp_mcp.server.arguments import (
     Moment,
     find_known_chat,
 )
-from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import (
@@ -29,7 +29,7 @@ from whatsapp_mcp.server.render.data import (
     messages_data,
     profile_data,
 )
-from whatsapp_mcp.server.render.sanitise import called, clean_line
+from whatsapp_mcp.server.render.sanitise import called, clean_line, full_name
 from whatsapp_mcp.server.render.text import contacts_text, messages_text, profile_text
 from whatsapp_mcp.server.render.times import parse_some, stamp
 from whatsapp_mcp.server.results import Result
@@ -37,8 +37,16 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from whatsapp_mcp.models import Chat
+
 CLOSEST: Final = 5
-"""Messages shown with some of the words when none has all of them."""
+"""Messages shown with some of the words when none has all of them; so few hits may not be what is sought."""
+OTHERWISE: Final = "Try other words, another language or spelling (wifi, Wi-Fi), or substring=true."
+_NAMED: Final = 3
+"""Chats that are told by their names beside so few hits."""
+_NAME_WORDS: Final = 4
+_NAME_WORD: Final = 4
+"""Words of a query that are looked for in names, and letters that each has at least."""
 
 
 @tool("core", reads=True, open_world=False, result=MessagesData)
@@ -92,7 +100,25 @@ async def search_messages(
         if closest.items:
             page, header = closest, f"No message with {sought}; closest"
     data = messages_data(page, services.zone, of_one_chat=chat is not None)
-    return Result(messages_text(data, header=header, detail=detail), data)
+    text = messages_text(data, header=header, detail=detail)
+    if len(page.items) <= CLOSEST and not (chat or sender or cursor):
+        named = await _chats_named(services, query)
+        if named:
+            text += f"\nChats of that name: {', '.join(called(one.name, one.stranger) for one in named)}"
+            data["chats_named"] = [{"chat": one.jid, "chat_name": full_name(one.name)} for one in named]
+    if not page.items and not cursor:
+        text += f"\n{OTHERWISE}"
+    return Result(text, data)
+
+
+async def _chats_named(services: Services, query: str) -> list[Chat]:
+    """Chats that have a word of a query in their names: what is sought may be the subject of a whole chat."""
+    words = [word.strip('"*') for word in query.split() if ":" not in word and word[0] != "-"]
+    found: dict[str, Chat] = {}
+    for word in [word for word in words if len(word) >= _NAME_WORD][:_NAME_WORDS]:
+        page = await services.archive.chats(query=word, limit=_NAMED)
+        found.update((chat.jid, chat) for chat in page.items)
+    return list(found.values())[:_NAMED]
 
 
 @tool("core", reads=True, open_world=False, result=MessagesData)

@@ -62,9 +62,7 @@ async def send_message(
         )
     services = await call.services()
     target = await find_chat(services, chat)
-    reply_id = None
-    if reply_to:
-        reply_id = (await services.archive.message(reply_to, chat=target.jid)).message_id
+    reply_id = await reply_target(services, reply_to, target)
     await require_on_whatsapp(services, target)
     text, mentioned = await mention(services, target, text, mentions or ())
     request = SendRequest(
@@ -74,6 +72,24 @@ async def send_message(
         idempotency_key=idempotency_key or None,
     )
     return sent(await send(services, request), target, services)
+
+
+async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> str | None:
+    """WhatsApp's id of the message to answer.
+
+    Raises:
+        MessageNotFound: There is no such message.
+        InvalidArgument: It is in another chat.
+    """
+    if not reply_to:
+        return None
+    message = await services.archive.message(reply_to, chat=chat.jid)
+    if message.chat != chat.jid:
+        raise InvalidArgument(
+            f"{reply_to} is in another chat: {called(message.chat_name, message.chat_stranger)}.",
+            "Answer a message of the chat you send to, or leave reply_to out.",
+        )
+    return message.message_id
 
 
 async def send(services: Services, request: SendRequest) -> SendResult:
@@ -107,13 +123,17 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
     return Result(f"{told} in {clean_name(target.name)}.", {"chat": target.jid, "marked": count})
 
 
-async def change(services: Services, message: Message, content: Content, done: str) -> Result:
-    """Send a change of a message and tell of it; while the link is down it is refused, not queued."""
+async def change(services: Services, message: Message, content: Content, done: str, more: str = "") -> Result:
+    """Send a change of a message and tell of it; while the link is down it is refused, not queued.
+
+    Args:
+        done: What is told to have been done, before the message's ref, and `more` behind it.
+    """
     request = SendRequest(chat=message.chat, content=content, queue=False)
     result = await send(services, request)
     if result.status in {SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ}:
         result = replace(result, ref=message.ref)
-        return Result(f"{done} #{message.ref}.", sent_data(result, services.zone))
+        return Result(f"{done} #{message.ref}{more}.", sent_data(result, services.zone))
     state = f"{result.status.value}: {result.reason or 'no answer yet.'}"
     return Result(f"{done} #{message.ref}? {state}", sent_data(result, services.zone))
 

@@ -1,0 +1,38 @@
+"""Polls for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from whatsapp_mcp.models import Message, Voter
+from whatsapp_mcp.server.render.sanitise import clean, full_name, spoken_of
+
+
+class PollData(TypedDict):
+    """Votes of a poll; of those in `missing` no vote has come."""
+
+    ref: str
+    question: str
+    options: list[dict[str, Any]]
+    missing: list[str]
+
+
+def voters_data(voters: Sequence[Voter]) -> list[str]:
+    """`me` and what others are called."""
+    return [spoken_of(voter.name, voter.from_me, voter.stranger) for voter in voters]
+
+
+def poll_data(message: Message, missing: Sequence[Voter]) -> PollData:
+    """Votes of a poll, and who of its group has not voted."""
+    options = [
+        {
+            "name": full_name(option.name),
+            "votes": len(option.voters),
+            "voters": voters_data(option.voters),
+        }
+        for option in message.poll
+    ]
+    return PollData(
+        ref=f"#{message.ref}", question=clean(message.text), options=options, missing=voters_data(missing)
+    )
