@@ -91,6 +91,19 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in path.read_text().split()] if path.exists() else []
 
 
+async def test_a_request_that_cannot_be_read_is_answered(server: StdioServer) -> None:
+    assert server.process.stdin is not None
+    call = {"name": "list_chats", "arguments": {"query": "cut \ud83d"}}
+    request = {"jsonrpc": "2.0", "id": "cut", "method": "tools/call", "params": call}
+    for line in ("no JSON", '{"jsonrpc": "2.0", "id":', '{"id": "\\ud83d"}', json.dumps(request)):
+        await server.process.stdin.send(line.encode() + b"\n")
+    with anyio.fail_after(10):
+        answer = json.loads(await server.output.receive_until(b"\n", 1_000_000))
+    assert answer["id"] == "cut"
+    assert "Invalid JSON" in answer["error"]["message"]
+    assert await server.state() == "unlinked"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_cleanly_within_a_second(server: StdioServer, number: signal.Signals) -> None:
     server.process.send_signal(number)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.tools import ToolManager
+from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, InputRequiredResult
 
 import whatsapp_mcp
@@ -14,6 +15,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.registry import build
 from whatsapp_mcp.server.results import error_result
+from whatsapp_mcp.server.stdio import answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,6 +74,12 @@ class Application(MCPServer[Any]):
             log_level="WARNING",
         )
         self._tool_manager = Tools(make)
+
+    async def run_stdio_async(self) -> None:
+        """Serve on standard input and output; what cannot be read is answered, too."""
+        async with stdio_server() as (read, write), answering(read, write) as messages:
+            server = self._lowlevel_server
+            await server.run(messages, write, server.create_initialization_options())
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
