@@ -286,3 +286,38 @@ async def test_the_newest_send_is_found_in_the_change_feed_by_time_and_chat(arch
     assert await archive.last_send(hour_ago) == to_bob
     assert await archive.last_send(hour_ago, chat=ANA) == to_ana
     assert await archive.last_send(in_an_hour) is None
+
+
+async def test_a_send_is_followed_to_whoever_has_the_number_now(archive: Archive) -> None:
+    bob_lid = ev.BOB_LID
+    await archive.ingest(journal([ev.message("A1", "Ana here", chat=ANA, alt=ANA_LID)]))
+    entry, _ = await archive.outbox_add(request())
+    await archive.outbox_sending(entry.send_id)
+    await archive.record_identities([(ANA, bob_lid)])
+    sent = await archive.outbox_sent(entry.send_id, "3EB0AA", datetime.now(UTC) + timedelta(seconds=5))
+    assert sent.ref == 2
+    await archive.ingest(journal([ev.receipt("3EB0AA", chat=bob_lid, at=now() + 9)], after=1))
+    assert (await archive.outbox_get(entry.send_id)).status is SendStatus.READ
+
+
+async def test_a_lost_send_is_found_with_whoever_has_the_number_now(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("A1", "Ana here", chat=ANA, alt=ANA_LID)]))
+    entry, _ = await archive.outbox_add(request())
+    await archive.outbox_sending(entry.send_id)
+    await archive.record_identities([(ANA, ev.BOB_LID)])
+    echo = ev.message("3EB0AA", "hi", chat=ev.BOB_LID, sender=None, at=now())
+    await archive.ingest(journal([echo], after=1))
+    assert (
+        await archive.outbox_unknown(entry.send_id, "The client died.", message_id="3EB0AA")
+    ).status is SendStatus.SENT
+
+
+async def test_a_send_to_a_number_is_not_sent_twice_when_the_number_passes_to_somebody_else(
+    archive: Archive,
+) -> None:
+    await archive.ingest(journal([ev.message("A1", "Ana here", chat=ANA, alt=ANA_LID)]))
+    entry, _ = await archive.outbox_add(request(key="k"))
+    await archive.record_identities([(ANA, ev.BOB_LID)])
+    assert await archive.outbox_add(request(key="k")) == (entry, False)
+    with pytest.raises(SendUnknown):
+        await archive.outbox_add(request())

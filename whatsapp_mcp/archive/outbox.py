@@ -38,6 +38,9 @@ _REQUEST: Final = TypeAdapter(SendRequest)
 _COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
  o.chat_id, o.chat, o.secret, o.handed_to"""
 _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
+_PLACES: Final = """SELECT ? UNION SELECT c.id FROM holders AS h JOIN addresses AS a ON a.jid = h.lid
+ JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
+"""Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
 
 
 def add(
@@ -55,14 +58,14 @@ def add(
             (request.idempotency_key,),
         ).fetchone()
         if row is not None:
-            if row[8] != chat or row[1] != body:
+            if (row[8] != chat and row[9] != request.chat) or row[1] != body:
                 raise InvalidArgument(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
                 )
             return _accept_again(db, _entry(db, row), expires_at, obstacle)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
-        _refuse_twin(db, chat, body)
+        _refuse_twin(db, chat, request.chat, body)
     if obstacle is not None:
         raise obstacle
     cursor = db.execute(
@@ -104,11 +107,11 @@ def _milliseconds(at: datetime | None) -> int | None:
     return None if at is None else int(at.timestamp() * 1000)
 
 
-def _refuse_twin(db: sqlite3.Connection, chat: int, body: str) -> None:
+def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None:
     twin = db.execute(
-        f"""SELECT id, status FROM outbox WHERE chat_id = ? AND request = ? AND status IN {_UNSETTLED}
-        ORDER BY id DESC LIMIT 1""",  # noqa: S608
-        (chat, body),
+        f"""SELECT id, status FROM outbox WHERE (chat_id = ? OR chat = ?) AND request = ?
+        AND status IN {_UNSETTLED} ORDER BY id DESC LIMIT 1""",  # noqa: S608
+        (chat, jid, body),
     ).fetchone()
     if twin is not None:
         raise SendUnknown(
@@ -127,17 +130,18 @@ def _request_of(row: Any) -> SendRequest:
 
 
 def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
-    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, chat, _, secret, handed_to = row
+    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, *where, secret, handed_to = row
     ref = None
     if message_id is not None:
         found = db.execute(
-            "SELECT id, ref FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = 0",
-            (chat, message_id),
+            f"""SELECT id, ref, chat_id FROM messages
+            WHERE chat_id IN ({_PLACES}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
+            (*where, message_id),
         ).fetchone()
         if found is not None:
-            ref = found[1]
+            message, ref, chat = found
             if status == "sent":
-                status = progress(db, [chat])[chat].status(found[0])
+                status = progress(db, [chat])[chat].status(message)
     return OutboxEntry(
         send_id,
         _request_of(row),
@@ -281,16 +285,17 @@ def unknown(
 
 def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
     """Whether anything that has come in names the message of this send."""
-    chat, wa_id, handed_at = db.execute(
-        "SELECT chat_id, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
+    chat, jid, wa_id, handed_at = db.execute(
+        "SELECT chat_id, chat, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
     ).fetchone()
     row = db.execute(
-        """SELECT EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?2 AND kind != 0)
-        OR EXISTS (SELECT 1 FROM messages WHERE chat_id = ?1 AND wa_id = ?2 AND sender_id = ?3)
-        OR EXISTS (SELECT 1 FROM reactions WHERE chat_id = ?1 AND wa_id = ?2)
-        OR EXISTS (SELECT 1 FROM votes WHERE chat_id = ?1 AND wa_id = ?2)
-        OR EXISTS (SELECT 1 FROM messages WHERE chat_id = ?1 AND reply_wa_id = ?2 AND id >= ?4)""",
-        (chat, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
+        f"""WITH places AS ({_PLACES})
+        SELECT EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?3 AND kind != 0)
+        OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND wa_id = ?3 AND sender_id = ?4)
+        OR EXISTS (SELECT 1 FROM reactions WHERE chat_id IN places AND wa_id = ?3)
+        OR EXISTS (SELECT 1 FROM votes WHERE chat_id IN places AND wa_id = ?3)
+        OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND reply_wa_id = ?3 AND id >= ?5)""",  # noqa: S608
+        (chat, jid, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
     ).fetchone()
     return bool(row[0])
 
