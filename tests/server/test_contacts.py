@@ -43,7 +43,7 @@ async def test_somebody_is_blocked_listed_and_unblocked(linked: Linked) -> None:
 async def test_somebody_is_given_a_name_here(linked: Linked) -> None:
     number = linked.wa.person("Dora").number
     text, _ = await answer(linked.client, "save_contact", contact=number, name=" Dora  Doe ")
-    assert text == f"Saved {number} as Dora Doe."
+    assert text == f"Saved {number} as Dora Doe, here and not in the phone's address book."
     _, found = await answer(linked.client, "search_contacts", query="Dora Doe")
     assert found["contacts"][0]["number"] == number
 

@@ -191,6 +191,10 @@ async def test_a_path_must_lie_in_an_allowed_folder(
     await answer(client, "send_file", chat="Bob", path=str(inside / "fine.txt"))
     assert content_of(device).kind == "document"
     assert content_of(device).file_name == "fine.txt"
+    await answer(client, "send_file", chat="Bob", path="fine.txt")
+    assert (await refusal(client, "send_file", chat="Bob", path="../../secret.txt"))[
+        "code"
+    ] == "FILE_NOT_ALLOWED"
 
 
 async def test_where_there_is_no_such_file_those_of_the_folder_are_named(

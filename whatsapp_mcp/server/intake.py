@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def write_private(path: Path, content: bytes) -> None:
 def _allowed(services: Services, given: str, limit: int) -> Path:
     roots = [*services.settings.media.roots, services.settings.account_folder(services.account).media]
     try:
-        path = Path(given).expanduser().resolve()
+        path = _in_a_root(Path(given).expanduser(), roots).resolve()
         inside = any(path.is_relative_to(root.expanduser().resolve()) for root in roots)
         size = path.stat().st_size if path.is_file() else None
     except (OSError, ValueError, RuntimeError):
@@ -121,6 +122,13 @@ def _allowed(services: Services, given: str, limit: int) -> Path:
         )
     _check_size(size, limit)
     return path
+
+
+def _in_a_root(path: Path, roots: Sequence[Path]) -> Path:
+    """A path as it is, or, where it says no folder from the root on, in the first allowed one that has it."""
+    if path.is_absolute():
+        return path
+    return next((there for root in roots if (there := root.expanduser() / path).exists()), path)
 
 
 def _files_near(path: Path) -> list[str]:

@@ -101,7 +101,8 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
         raise InvalidArgument("The number of this person is hidden.", "Give the number to save.")
     async with services.device() as device:
         await device.save_contact(person.jid, name)
-    return Result(f"Saved {address(person.jid)} as {clean_name(name)}.", {"jid": person.jid, "name": name})
+    text = f"Saved {address(person.jid)} as {clean_name(name)}, here and not in the phone's address book."
+    return Result(text, {"jid": person.jid, "name": name})
 
 
 @tool("contacts", reads=True)
