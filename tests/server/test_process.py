@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -89,6 +90,27 @@ def children(pid: int) -> list[int]:
     """Process ids of a process's children."""
     path = Path(f"/proc/{pid}/task/{pid}/children")
     return [int(child) for child in path.read_text().split()] if path.exists() else []
+
+
+async def test_a_log_that_nobody_reads_does_not_stop_a_server(whatsapp: WhatsApp, home: Path) -> None:
+    unread, written = os.pipe()
+    os.set_blocking(written, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(written, b"full" * 1024)
+    os.set_blocking(written, True)
+    variables = {**environment(whatsapp, home), "WHATSAPP_MCP_LOG_LEVEL": "info"}
+    process = await anyio.open_process(command("serve"), env=variables, stderr=written)
+    try:
+        server = StdioServer(process)
+        with anyio.fail_after(30):
+            await server.initialize()
+            for _ in range(100):
+                await server.ask("tools/call", {"name": "message_status", "arguments": {}})
+    finally:
+        process.kill()
+        os.close(unread)
+        os.close(written)
 
 
 async def test_a_request_that_cannot_be_read_is_answered(server: StdioServer) -> None:

@@ -14,6 +14,7 @@ import anyio
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.log import log_to_stderr
 from whatsapp_mcp.server.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -54,11 +55,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     """
     share_arenas()
     loaded = settings or settings_module.load()
-    logging.basicConfig(
-        level=loaded.log_level.upper(),
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    log_to_stderr(loaded.log_level)
     loaded.account_folder(options.account)
     runtime = Runtime(loaded, options.account)
     application = create(

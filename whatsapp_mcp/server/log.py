@@ -1,0 +1,50 @@
+"""The server's log on standard error. Many an application starts a server and never reads there.
+
+Once such a pipe is full, a write to it waits for ever. So a thread of its own writes, and what it cannot keep
+up with is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sys
+import time
+from contextlib import suppress
+from logging.handlers import QueueHandler, QueueListener
+from typing import Final
+
+_KEPT: Final = 1000
+"""Entries that may wait to be written."""
+_LAST: Final = 0.2
+"""Seconds in which the last entries are written."""
+
+
+class _Waiting(QueueHandler):
+    """Keeps entries for the thread that writes them."""
+
+    def __init__(self) -> None:
+        self.entries: queue.Queue[logging.LogRecord] = queue.Queue(_KEPT)
+        super().__init__(self.entries)
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with suppress(queue.Full):
+            self.entries.put_nowait(record)
+
+    def flush(self) -> None:
+        begun = time.monotonic()
+        while self.entries.unfinished_tasks and time.monotonic() - begun < _LAST:
+            time.sleep(0.01)
+
+
+def log_to_stderr(level: str) -> None:
+    """Let every logger of this process write to standard error; `logging.shutdown` writes what still waits.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`.
+    """
+    waiting = _Waiting()
+    written = logging.StreamHandler(sys.stderr)
+    written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    QueueListener(waiting.entries, written).start()
+    logging.basicConfig(level=level.upper(), handlers=[waiting], format="%(message)s")
