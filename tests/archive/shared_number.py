@@ -19,6 +19,8 @@ NUMBER = "15550000003@s.whatsapp.net"
 CY, DAN, EVE = "80003@lid", "80004@lid", "80005@lid"
 FORMER = "15550000004@s.whatsapp.net"
 """Dan's number before."""
+OTHER = "15550000005@s.whatsapp.net"
+"""A number of Eve's that nobody else has."""
 SEEN = {CY: NOON + 1_133, DAN: NOON + 5_133, EVE: NOON + 9_133}
 """When the number is seen with whom."""
 TIMES = (
@@ -54,7 +56,13 @@ def people() -> list[Raw]:
         more = HistorySync.HistorySync()
         more.phoneNumberToLidMappings.add(pnJID=FORMER, lidJID=lid)
         found.append(ev.history(kind=4, more=more))
-    found.append(ev.message("F1", "text of the former number", chat=FORMER, alt=DAN, at=NOON + 60))
+    found += [
+        ev.message("F1", "text of the former number", chat=FORMER, alt=DAN, at=NOON + 60),
+        ev.message("F2", "text of the other number", chat=OTHER, at=NOON + 62),
+        ev.reaction("F2", "👍", chat=NUMBER, at=NOON + 64),
+        ev.reaction("F2", "👀", chat=NUMBER, sender=None, at=SEEN[EVE] + 64),
+        ev.message("F3", "text of the other number", chat=OTHER, alt=EVE, at=NOON + 66),
+    ]
     return found
 
 
@@ -78,7 +86,9 @@ def chats() -> list[Raw]:
             ev.message(theirs, text(f"text {n}", secret=True), chat=NUMBER, at=at),
             ev.message(mine, text(f"text to {n}", secret=True), chat=NUMBER, sender=None, at=at + 1),
             ev.message(f"Q{at}", reply(f"text re {n}", mine, "x", ME), chat=NUMBER, at=at + 2),
+            ev.message(theirs, text(f"text {n}", secret=True), chat=NUMBER, at=at - 4),
             ev.undecryptable(theirs, chat=NUMBER, at=at),
+            ev.message(theirs, unknown(), chat=NUMBER, at=at),
             ev.reaction(mine, "👍", chat=NUMBER, at=at + 3),
             ev.reaction(mine, "😂", chat=NUMBER, at=at + 2_000),
             ev.reaction(theirs, "❤️", chat=NUMBER, sender=None, at=at + 4),
@@ -149,6 +159,13 @@ def group() -> list[Raw]:
             more.participant.add(userJID=jid, rank=1)
         found.append(ev.history(ev.conversation([], chat=GROUP, more=more), received_at=at))
     return found
+
+
+def unknown() -> Any:
+    """Content that is not understood."""
+    body: Any = E2E.Message()
+    body.paymentInviteMessage.expiryTimestamp = 1
+    return body
 
 
 def timer(wa_id: str, seconds: int, at: int) -> Raw:

@@ -55,8 +55,8 @@ class MessageWriter:
     def _first_free_ref(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]) + 1
 
-    def message(self, fact: MessageFact, *, newest: bool = True) -> int:
-        """Store a message and answer its id; one that is there already stays as it is.
+    def message(self, fact: MessageFact, *, newest: bool = True) -> None:
+        """Store a message; one that is there already gives way only to one that tells more.
 
         Args:
             fact: The message.
@@ -83,7 +83,6 @@ class MessageWriter:
             elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
         self.place(fact.chat, fact.sender, fact.wa_id)
-        return int(message)
 
     def place(self, chat: str, sender: str | None, message: str) -> None:
         """Put what may be of several people's where it belongs.
