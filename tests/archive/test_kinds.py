@@ -188,7 +188,7 @@ async def test_a_document_is_found_by_its_name(archive: Archive) -> None:
     (hit,) = (await archive.search("contract pdf")).items
     assert hit.media is not None
     assert hit.media.file_name == "contract.pdf"
-    assert hit.snippet == "**contract**.**pdf**"
+    assert hit.snippet == "**contract.pdf**"
 
 
 async def test_a_contact_card_gives_its_numbers(archive: Archive) -> None:
