@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from anyio import CancelScope
 from anyio.abc import ByteStream
@@ -210,6 +211,26 @@ async def test_the_end_of_a_server_leaves_no_process_and_no_socket(
     assert not settings.account_folder().socket.exists()
     with anyio.fail_after(1):
         await wa.me.offline()
+
+
+async def test_a_host_that_ends_while_it_begins_leaves_no_address(tmp_path: Path) -> None:
+    folder = Settings(home=home_of(tmp_path)).account_folder()
+
+    async def serve(stream: ByteStream, secret: str) -> None:
+        raise AssertionError("nobody connects")
+
+    async def host() -> None:
+        async with endpoint.listening(folder, serve):
+            await anyio.sleep_forever()
+
+    for _ in range(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(host)
+            with anyio.fail_after(10):
+                while not folder.socket.exists():
+                    await anyio.lowlevel.checkpoint()
+            tasks.cancel_scope.cancel()
+        assert not folder.socket.exists()
 
 
 async def test_damaged_keys_are_told_and_a_phone_can_be_linked_at_once(

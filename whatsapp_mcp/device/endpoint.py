@@ -109,13 +109,19 @@ async def _listen_again(folder: AccountFolder, secret: str) -> _Address:
 async def _listen(folder: AccountFolder, secret: str) -> _Address:
     place = _place(folder)
     place.unlink(missing_ok=True)
+    # Cancelled half way, it would leave a socket that nobody takes away.
+    with anyio.CancelScope(shield=True):
+        listener = await _open(place, secret)
+    return _Address(place, listener, identity(place))  # pyright: ignore[reportPossiblyUnboundVariable]
+
+
+async def _open(place: Path, secret: str) -> Listener[ByteStream]:
     if _HAS_UNIX_SOCKETS:
-        listener = await anyio.create_unix_listener(place, mode=0o600)
-    else:
-        listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
-        port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
-        _write_private(place, {"port": port, "secret": secret})
-    return _Address(place, listener, identity(place))
+        return await anyio.create_unix_listener(place, mode=0o600)
+    listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
+    port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
+    _write_private(place, {"port": port, "secret": secret})
+    return listener
 
 
 async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
