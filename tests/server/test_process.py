@@ -108,9 +108,11 @@ async def test_a_log_that_nobody_reads_does_not_stop_a_server(whatsapp: WhatsApp
             for _ in range(100):
                 await server.ask("tools/call", {"name": "message_status", "arguments": {}})
     finally:
-        process.kill()
         os.close(unread)
         os.close(written)
+        with anyio.CancelScope(shield=True):
+            process.kill()
+            await process.aclose()
 
 
 async def test_a_request_that_cannot_be_read_is_answered(server: StdioServer) -> None:
