@@ -165,6 +165,20 @@ def test_a_ban_waits_until_its_expiry_and_then_tries_once() -> None:
     assert after(link, m.Tick(), seconds=661.0)[1] == [Effect.START]
 
 
+@given(st.floats(1, 10 * m.BAN_CHECK), st.floats(1, 1e6))
+def test_a_clock_that_is_set_back_makes_a_ban_at_most_twice_as_long(length: float, back: float) -> None:
+    link, _ = step(online(), m.Banned(7, "banned", length), at())
+    effects: tuple[Effect, ...] = ()
+    elapsed = 0.0
+    while not effects:
+        assert link.state is S.BANNED
+        assert link.timer is not None
+        elapsed = link.timer
+        link, effects = step(link, m.Tick(), Moment(T0 + timedelta(seconds=elapsed - back), elapsed))
+    assert (link.state, effects) == (S.CONNECTING, (Effect.START,))
+    assert length <= elapsed <= 2 * length + 1
+
+
 def test_a_ban_outlives_its_host() -> None:
     link, _ = after(online(), m.Banned(7, "too many messages", 600.0), seconds=0)
     link, effects = after(link, m.Opened(linked=True), m.Tick(), seconds=10)

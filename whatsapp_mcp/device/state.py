@@ -258,10 +258,18 @@ def _passed(link: Link, moment: Moment) -> Step:
         case S.RECONNECTING | S.DEGRADED:
             return _start(link, S.RECONNECTING, link.reason, moment)
         case S.BANNED if link.until is not None and moment.now < link.until:
-            left = (link.until - moment.now).total_seconds()
-            return replace(link, timer=moment.monotonic + min(left, BAN_CHECK)), ()
+            return _wait_for(link, link.until, moment), ()
         case _:
             return _start(link, S.CONNECTING, link.reason, moment)
+
+
+def _wait_for(link: Link, until: datetime, moment: Moment) -> Link:
+    """The ban goes on; on a clock that was set back to before it began, once more for its whole length."""
+    if moment.now < link.since:
+        until = moment.now + (until - link.since)
+        link = replace(link, since=moment.now, until=until)
+    left = (until - moment.now).total_seconds()
+    return replace(link, timer=moment.monotonic + min(left, BAN_CHECK))
 
 
 def _ended(link: Link, reason: str, moment: Moment) -> Step:
