@@ -195,6 +195,17 @@ def test_a_person_who_starts_the_server_by_hand_is_told_what_it_waits_for(
     assert "client-config" in told.err
 
 
+@pytest.mark.parametrize("closed", ["stdin", "stdout"])
+def test_a_server_that_nobody_can_speak_to_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: str
+):
+    monkeypatch.setattr(sys, closed, None)
+
+    assert serve([]) == 1
+
+    assert "Standard input or output is closed" in capsys.readouterr().err
+
+
 def test_a_log_for_a_terminal_names_an_error_without_its_traceback():
     try:
         raise OSError("the disk is full")

@@ -124,7 +124,14 @@ async def test_a_request_that_cannot_be_read_is_answered(server: StdioServer) ->
     with anyio.fail_after(10):
         answer = json.loads(await server.output.receive_until(b"\n", 1_000_000))
     assert answer["id"] == "cut"
+    assert answer["error"]["code"] == -32700
     assert "Invalid JSON" in answer["error"]["message"]
+    listed = {"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": ["list_chats"]}
+    await server.process.stdin.send(json.dumps(listed).encode() + b"\n")
+    with anyio.fail_after(10):
+        answer = json.loads(await server.output.receive_until(b"\n", 1_000_000))
+    assert (answer["id"], answer["error"]["code"]) == (7, -32600)
+    assert "params: " in answer["error"]["message"]
     assert await server.state() == "unlinked"
 
 

@@ -34,6 +34,13 @@ def serve(arguments: Sequence[str]) -> int:
     """Serve until the application goes or a signal comes; answers the exit code when that never began."""
     options = parser().parse_args(arguments)
     if options.transport == "stdio":
+        # None is what Python makes of one that is closed.
+        if None in (sys.stdin, sys.stdout):
+            sys.stderr.write(
+                "Error: Standard input or output is closed.\n"
+                "Let an application start this server, or serve with --transport http.\n"
+            )
+            return 1
         _explain_stdio(options)
     from whatsapp_mcp.errors import WhatsAppError
     from whatsapp_mcp.server.main import ServeOptions

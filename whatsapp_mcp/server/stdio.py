@@ -1,6 +1,6 @@
 """Requests on standard input that cannot be read are answered, too.
 
-The SDK drops a line that it cannot parse, and whoever asked would wait for ever. Applications write such
+The SDK drops a line that is no message, and whoever asked would wait for ever. Applications write such
 lines: a text that was cut in the middle of an emoji ends in half a surrogate pair, which JSON allows and
 Unicode does not.
 """
@@ -8,18 +8,19 @@ Unicode does not.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.shared.message import SessionMessage
-from mcp.types import PARSE_ERROR, ErrorData, JSONRPCError
+from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.shared._stream_protocols import ReadStream, WriteStream
+    from pydantic_core import ErrorDetails
 
     Read = SessionMessage | Exception
 
@@ -48,16 +49,29 @@ async def _pass_on(
 
 
 def refusal(error: Exception) -> JSONRPCError | None:
-    """What answers a request that could not be parsed; None where nobody waits for an answer."""
+    """What answers a request that could not be read; None where nobody waits for an answer."""
     if not isinstance(error, ValidationError):
         return None
-    first = error.errors(include_url=False, include_context=False)[0]
-    try:
-        request = json.loads(first["input"])
-        request_id = request["id"]
-    except (ValueError, TypeError, LookupError, RecursionError):
-        return None
+    found = error.errors(include_url=False, include_context=False)
+    code = PARSE_ERROR if found[0]["type"] == "json_invalid" else INVALID_REQUEST
+    request = _request(found)
+    request_id = request.get("id")
     if isinstance(request_id, bool) or not isinstance(request_id, int | str) or "method" not in request:
         return None
-    message = f"The request cannot be read: {first['msg']}. Nothing was done; correct it and ask again."
-    return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=PARSE_ERROR, message=message))
+    where = "".join(f"{part}: " for part in found[0]["loc"][1:])
+    message = (
+        f"The request cannot be read: {where}{found[0]['msg']}. Nothing was done; correct it and ask again."
+    )
+    return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=code, message=message))
+
+
+def _request(found: Sequence[ErrorDetails]) -> Mapping[str, Any]:
+    """The request itself: Python reads more as JSON than the SDK; what a request lacks is told with it."""
+    if found[0]["type"] != "json_invalid":
+        whole = (each["input"] for each in found if each["type"] == "missing" and len(each["loc"]) == 2)
+        return next((each for each in whole if isinstance(each, dict)), {})
+    try:
+        request = json.loads(found[0]["input"])
+    except (ValueError, RecursionError):
+        return {}
+    return request if isinstance(request, dict) else {}
