@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -113,6 +115,27 @@ async def test_a_log_that_nobody_reads_does_not_stop_a_server(whatsapp: WhatsApp
         with anyio.CancelScope(shield=True):
             process.kill()
             await process.aclose()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file handles there")
+async def test_a_server_without_file_handles_does_not_flood_its_log(whatsapp: WhatsApp, home: Path) -> None:
+    shell = ("sh", "-c", 'ulimit -n 60; exec "$0" "$@"')
+    options = ("serve", "--transport", "http", "--no-auth", "--port", "0")
+    variables = environment(whatsapp, home)
+    async with await anyio.open_process((*shell, *command(*options)), env=variables) as process:
+        assert process.stderr is not None
+        told = b""
+        with anyio.fail_after(30):
+            while (address := re.search(rb"http://127.0.0.1:(\d+)/mcp", told)) is None:
+                told += await process.stderr.receive()
+        async with contextlib.AsyncExitStack() as clients:
+            for _ in range(80):
+                await clients.enter_async_context(await anyio.connect_tcp("127.0.0.1", int(address[1])))
+            with anyio.move_on_after(1):
+                while True:
+                    told += await process.stderr.receive()
+        process.kill()
+    assert 0 < told.count(b"Too many open files") <= 40
 
 
 async def test_a_request_that_cannot_be_read_is_answered(server: StdioServer) -> None:

@@ -10,14 +10,39 @@ import logging
 import queue
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final
 
 _KEPT: Final = 1000
 """Entries that may wait to be written."""
+_ALIKE: Final = 10
+"""Complaints from one place in a second that are written."""
 _LAST: Final = 0.2
 """Seconds in which the last entries are written."""
+
+
+class _Repeats(logging.Filter):
+    """Lets few complaints from one place pass in a second.
+
+    Without file handles asyncio would write two thousand.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._seen = Counter[tuple[str, int]]()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        if int(record.created) != self._second:
+            self._second = int(record.created)
+            self._seen.clear()
+        place = record.pathname, record.lineno
+        self._seen[place] += 1
+        return self._seen[place] <= _ALIKE
 
 
 class _Waiting(QueueHandler):
@@ -44,6 +69,7 @@ def log_to_stderr(level: str) -> None:
         level: `debug`, `info`, `warning` or `error`.
     """
     waiting = _Waiting()
+    waiting.addFilter(_Repeats())
     written = logging.StreamHandler(sys.stderr)
     written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     QueueListener(waiting.entries, written).start()
