@@ -20,7 +20,6 @@ from pydantic import ValidationError
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
     from mcp.shared._stream_protocols import ReadStream, WriteStream
-    from pydantic_core import ErrorDetails
 
     Read = SessionMessage | Exception
 
@@ -65,7 +64,7 @@ def refusal(error: Exception) -> JSONRPCError | None:
     return JSONRPCError(jsonrpc="2.0", id=request_id, error=ErrorData(code=code, message=message))
 
 
-def _request(found: Sequence[ErrorDetails]) -> Mapping[str, Any]:
+def _request(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     """The request itself: Python reads more as JSON than the SDK; what a request lacks is told with it."""
     if found[0]["type"] != "json_invalid":
         whole = (each["input"] for each in found if each["type"] == "missing" and len(each["loc"]) == 2)
