@@ -12,7 +12,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
-JOBS ?= auto
+# Many tests wait for processes: one worker more than there are cores keeps them busy.
+JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 # The slow group waits for clocks, not for cores: its tests run side by side.
 SLOW_JOBS ?= 8
 SECONDS ?= 60
