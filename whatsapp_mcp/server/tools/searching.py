@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
@@ -37,7 +38,8 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import Chat, Message, Page
 
 CLOSEST: Final = 5
 """Messages shown with some of the words when none has all of them; so few hits may not be what is sought."""
@@ -80,25 +82,7 @@ async def search_messages(
         since=parse_some(since, services.zone, services.now()),
         until=parse_some(until, services.zone, services.now()),
     )
-    page = await services.archive.search(
-        query,
-        where,
-        order=order,
-        mode="substring" if substring else "words",
-        limit=limit,
-        cursor=cursor,
-        zone=services.zone,
-    )
-    sought = f"“{clean_line(query, 60)}”"
-    header = f"Messages with {sought}"
-    if page.items:
-        header += ", newest first" if order == "newest" else ", best first"
-    elif not (cursor or substring):
-        closest = await services.archive.search(
-            query, where, order="relevance", mode="any", limit=min(limit, CLOSEST), zone=services.zone
-        )
-        if closest.items:
-            page, header = closest, f"No message with {sought}; closest"
+    header, page = await _found(services, query, where, order, limit, cursor, substring=substring)
     data = messages_data(page, services.zone, of_one_chat=chat is not None)
     text = messages_text(data, header=header, detail=detail)
     if len(page.items) <= CLOSEST and not (chat or sender or cursor):
@@ -109,6 +93,30 @@ async def search_messages(
     if not page.items and not cursor:
         text += f"\n{OTHERWISE}"
     return Result(text, data)
+
+
+async def _found(
+    services: Services,
+    query: str,
+    where: MessageFilter,
+    order: Literal["newest", "relevance"],
+    limit: int,
+    cursor: str | None,
+    *,
+    substring: bool,
+) -> tuple[str, Page[Message]]:
+    """What a search finds, or else what comes closest, and what that is called."""
+    search = partial(services.archive.search, query, where, zone=services.zone)
+    mode = "substring" if substring else "words"
+    page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
+    sought = f"“{clean_line(query, 60)}”"
+    if page.items:
+        return f"Messages with {sought}, {'newest' if order == 'newest' else 'best'} first", page
+    if not (cursor or substring):
+        closest = await search(order="relevance", mode="any", limit=min(limit, CLOSEST))
+        if closest.items:
+            return f"No message with {sought}; closest", closest
+    return f"Messages with {sought}", page
 
 
 async def _chats_named(services: Services, query: str) -> list[Chat]:
