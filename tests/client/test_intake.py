@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -92,3 +93,17 @@ def test_events_that_come_while_it_is_stuck_wait_their_turn() -> None:
     first.join(10)
     second.join(10)
     assert [payload for _, _, payload in heard.announced] == [b"first", b"second"]
+
+
+def test_what_comes_a_moment_after_leaving_is_still_waited_for() -> None:
+    heard, journal = Heard(), FailingJournal(0)
+
+    def sleep(seconds: float) -> None:
+        if not journal.kept:
+            intake.take(1, b"late")
+        time.sleep(seconds)
+
+    intake = heard.intake(journal, sleep)
+    intake._last -= 60  # pyright: ignore[reportPrivateUsage]
+    intake.wait_quiet()
+    assert journal.kept == [(3, 1, b"late")]

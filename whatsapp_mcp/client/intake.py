@@ -20,7 +20,8 @@ from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
 
 _FIRST_RETRY: Final = 0.05
 _LONGEST_RETRY: Final = 2.0
-_QUIET: Final = 0.05
+_QUIET: Final = 0.1
+_LOOK_AGAIN: Final = 0.01
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +54,13 @@ class Intake:
             self._last = time.monotonic()
 
     def wait_quiet(self) -> None:
-        """Return when no event is being written and none has come for a moment."""
-        while self._lock.locked() or time.monotonic() - self._last < _QUIET:
-            self.sleep(_QUIET)
+        """Return when no event is being written and none has come for a moment, counted from now.
+
+        The library may still have one in its queue, although none has come for long.
+        """
+        begun = time.monotonic()
+        while self._lock.locked() or time.monotonic() - max(self._last, begun) < _QUIET:
+            self.sleep(_LOOK_AGAIN)
 
     def _append(self, code: int, payload: bytes) -> int:
         delay = _FIRST_RETRY

@@ -41,7 +41,7 @@ _THREADS: Final = 64
 _FIRST_QR_SECONDS: Final = 60.0
 _NEXT_QR_SECONDS: Final = 20.0
 _LEAVE_LIMIT: Final = 10.0
-_HANDLED_FIRST: Final = 0.3
+_HANDLED_FIRST: Final = 0.15
 """Part of the time for leaving in which what has just come is handled first."""
 
 _HOST_MAY_PAUSE: Final = math.inf

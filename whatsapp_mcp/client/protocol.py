@@ -49,8 +49,8 @@ ENVIRONMENT: Final = {"NEONIZE_BOT_TAG": "off"}
 
 The Go side sees only what was set when the process started, so the client cannot do it itself.
 """
-HOST_GONE_SECONDS: Final = 0.4
-"""How long a client process may outlive its host."""
+HOST_GONE_SECONDS: Final = 1.0
+"""How long a client process may outlive its host; a busy machine needs it for what has come already."""
 EXIT_DONE: Final = 0
 """Exit code: told to end, or the host is gone."""
 EXIT_BAD_ARGUMENTS: Final = 2
