@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,17 @@ async def test_two_copies_of_other_times_that_become_one_keep_a_raw_form(
     assert kept in {event.payload for event in events}
 
 
+async def downloaded(archive: Archive, folder: AccountFolder) -> Path:
+    """The file of the picture A1, which has been downloaded."""
+    await archive.ingest(journal([ev.message("A1", world.image("sunset"))]))
+    folder.media.mkdir(parents=True, exist_ok=True)
+    file = folder.media / "pic.png"
+    file.write_bytes(b"png")
+    await archive.record_media_path("A1", file.name)
+    assert file.exists()
+    return file
+
+
 @pytest.mark.parametrize("at_once", [True, False])
 async def test_what_comes_decrypted_but_is_not_understood_takes_the_place_that_was_kept(
     archive: Archive, folder: AccountFolder, at_once: bool
@@ -56,24 +68,18 @@ async def test_what_comes_decrypted_but_is_not_understood_takes_the_place_that_w
 async def test_the_file_of_a_message_goes_also_when_it_is_told_twice_that_it_was_deleted(
     archive: Archive, folder: AccountFolder
 ) -> None:
-    await archive.ingest(journal([ev.message("A1", world.image("sunset"))]))
-    folder.media.mkdir(parents=True, exist_ok=True)
-    (folder.media / "pic.png").write_bytes(b"png")
-    await archive.record_media_path("A1", "pic.png")
+    file = await downloaded(archive, folder)
     await archive.ingest(journal([ev.revoke("A1"), ev.revoke("A1")], after=1))
-    assert not (folder.media / "pic.png").exists()
+    assert not file.exists()
     assert raw_forms(folder) == []
 
 
 async def test_of_a_deleted_message_nothing_stays_when_an_earlier_copy_comes_with_the_deletion(
     archive: Archive, folder: AccountFolder
 ) -> None:
-    await archive.ingest(journal([ev.message("A1", world.image("sunset"))]))
-    folder.media.mkdir(parents=True, exist_ok=True)
-    (folder.media / "pic.png").write_bytes(b"png")
-    await archive.record_media_path("A1", "pic.png")
+    file = await downloaded(archive, folder)
     earlier = ev.message("A1", world.image("sunset"), at=NOON - 1)
     await archive.ingest(journal([ev.revoke("A1"), earlier], after=1))
     assert (await archive.message("A1")).timestamp.timestamp() == NOON - 1
-    assert not (folder.media / "pic.png").exists()
+    assert not file.exists()
     assert raw_forms(folder) == []
