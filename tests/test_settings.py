@@ -161,6 +161,23 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
         settings.load(tmp_path).account_folder(name)
 
 
+def test_allowed_hosts_are_names_whose_port_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[server]\nallowed_hosts = ["NAS.local:8808", "*.example.org"]\n')
+    assert settings.load(tmp_path).server.allowed_hosts == ("nas.local", "*.example.org")
+
+
+def test_a_variable_lists_allowed_hosts_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHATSAPP_MCP_SERVER__ALLOWED_HOSTS", "nas.local, host.docker.internal,")
+    assert settings.load(tmp_path).server.allowed_hosts == ("nas.local", "host.docker.internal")
+
+
+@pytest.mark.parametrize("name", ["*", "*.", "*.*.org", "a*.org", "https://nas.local", "nas.local/x", ""])
+def test_what_is_no_host_name_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.toml").write_text(f'[server]\nallowed_hosts = ["{name}"]\n')
+    with pytest.raises(InvalidArgument, match=r"allowed_hosts: .*is not a host name .*line 2"):
+        settings.load(tmp_path)
+
+
 def test_sockets_of_two_homes_differ_and_are_short_enough(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100)
     sockets = {settings.load(home).account_folder("default").socket for home in (tmp_path, deep)}

@@ -27,6 +27,7 @@ from whatsapp_mcp.zone import SystemZone
 ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
 _FILE_ONLY: Final = ("account", "policy")
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 _SAID: Final = {
@@ -62,12 +63,30 @@ class PolicySettings(_Section):
     mode: PolicyMode = "standard"
 
 
+def _host_name(value: str) -> str:
+    """A host name in lower case, without the port that it may have."""
+    name = value.strip().lower()
+    if _HOST_NAME.fullmatch(name) is None:
+        raise ValueError(f"{value!r} is not a host name such as nas.local or *.example.org")
+    return name.partition(":")[0]
+
+
 class ServerSettings(_Section):
-    """`[server]`: what is offered and where."""
+    """`[server]`: what is offered and where.
+
+    `allowed_hosts` are further names that HTTP requests may address; `*.` in front stands for one label.
+    """
 
     toolsets: str = "core"
     host: str = "127.0.0.1"
     port: int = Field(default=8808, ge=0, le=65535)
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        """A variable lists names with commas."""
+        return [name for name in value.split(",") if name.strip()] if isinstance(value, str) else value
 
 
 class MediaSettings(_Section):

@@ -70,7 +70,7 @@ def test_every_file_that_a_page_names_exists(page: Path) -> None:
 
 
 def test_every_code_block_is_well_formed(page: Path) -> None:
-    readers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads}
+    readers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads, "nginx": str}
     for language, block in re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         readers[language](block)
 

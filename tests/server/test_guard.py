@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,10 +15,10 @@ from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.http import asgi_app, prepare
+from whatsapp_mcp.server.http import asgi_app, base_url, prepare
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.token import load_or_make
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import ServerSettings, Settings
 
 pytestmark = pytest.mark.anyio
 TOKEN = "a-token-of-this-test"
@@ -35,9 +36,10 @@ class OpenRuntime(Runtime):
 
 
 async def _client(
-    home: Path, token: str | None, host: str = "127.0.0.1"
+    home: Path, token: str | None, host: str = "127.0.0.1", allowed_hosts: tuple[str, ...] = ()
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    runtime = OpenRuntime(Settings(home=home), "default")
+    server = ServerSettings(allowed_hosts=allowed_hosts)
+    runtime = OpenRuntime(Settings(home=home, server=server), "default")
     application = create(runtime)
     app = asgi_app(application, runtime, host=host, token=token)
     transport = httpx2.ASGITransport(app=app)
@@ -68,7 +70,17 @@ async def test_another_host_name_is_refused_on_every_route(
 
 @pytest.mark.parametrize("path", ROUTES)
 @pytest.mark.parametrize(
-    "origin", ["http://evil.example", "null", "file://", "http://127.0.0.1.evil.example"]
+    "origin",
+    [
+        "http://evil.example",
+        "null",
+        "file://",
+        "http://127.0.0.1.evil.example",
+        "http://127.0.0.1",
+        "http://127.0.0.1:3000",
+        "http://localhost:8808",
+        "http://127.0.0.1:8808/path",
+    ],
 )
 async def test_another_origin_is_refused_on_every_route(
     http: httpx2.AsyncClient, path: str, origin: str
@@ -137,6 +149,78 @@ async def test_an_address_is_a_fine_host_where_other_machines_may_come(tmp_path:
     async for http in _client(tmp_path, TOKEN, "0.0.0.0"):
         assert (await http.get("/healthz", headers={"Host": "192.168.1.7:8808"})).status_code == 200
         assert (await http.get("/healthz", headers={"Host": "evil.example"})).status_code == 421
+
+
+ALLOWED = ("host.docker.internal", "HomeAssistant.local:8123", "*.example.org")
+
+
+@pytest.mark.parametrize("bound_to", ["0.0.0.0", "127.0.0.1"])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("host.docker.internal", 200),
+        ("host.docker.internal:8808", 200),
+        ("homeassistant.local", 200),
+        ("HOMEASSISTANT.LOCAL:8808", 200),
+        ("wa.example.org", 200),
+        ("a.wa.example.org", 421),
+        ("example.org", 421),
+        ("wa.example.org.evil.example", 421),
+        ("*.example.org", 200),
+        ("localhost", 200),
+    ],
+)
+async def test_listed_names_are_answered_and_no_others(
+    tmp_path: Path, bound_to: str, host: str, status: int
+) -> None:
+    async for http in _client(tmp_path, TOKEN, bound_to, ALLOWED):
+        assert (await http.get("/healthz", headers={"Host": host})).status_code == status
+
+
+async def test_the_refusal_of_a_name_tells_which_setting_admits_it(tmp_path: Path) -> None:
+    async for http in _client(tmp_path, TOKEN, "0.0.0.0"):
+        response = await http.get("/healthz", headers={"Host": "nas.local:8808"})
+        assert response.status_code == 421
+        assert '"nas.local"' in response.text
+        assert "server.allowed_hosts" in response.text
+    async for http in _client(tmp_path, TOKEN, "0.0.0.0", ("nas.local",)):
+        assert (await http.get("/healthz", headers={"Host": "nas.local:8808"})).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("127.0.0.1:8808", "http://127.0.0.1:8808", 200),
+        ("wa.example.org", "https://wa.example.org", 200),
+        ("wa.example.org:8443", "https://wa.example.org:8443", 200),
+        ("wa.example.org", "https://wa.example.org:8443", 403),
+        ("wa.example.org", "https://other.example.org", 403),
+        ("wa.example.org:80", "https://wa.example.org", 403),
+    ],
+)
+async def test_pages_of_this_very_origin_are_let_in_and_no_others(
+    tmp_path: Path, host: str, origin: str, status: int
+) -> None:
+    async for http in _client(tmp_path, TOKEN, "127.0.0.1", ALLOWED):
+        response = await http.get("/healthz", headers={"Host": host, "Origin": origin})
+        assert response.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::", "::1"), ("::1", "::1")],
+)
+def test_the_printed_address_can_be_opened(host: str, name: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, 0), family=family)
+    except OSError:
+        pytest.skip(f"this machine has no {host}")
+    with listener:
+        url = httpx2.URL(base_url(*listener.getsockname()[:2]))
+        assert (url.scheme, url.host) == ("http", name)
+        assert url.port is not None
+        socket.create_connection((url.host, url.port), timeout=5).close()
 
 
 def test_no_token_is_possible_on_loopback_only(tmp_path: Path) -> None:

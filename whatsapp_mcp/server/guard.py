@@ -1,7 +1,8 @@
 """One ASGI middleware before everything that HTTP can reach: Host, Origin, token.
 
 The Host check keeps a web page from reaching this server through a name that resolves to it (DNS rebinding),
-the Origin check keeps it from using the person's browser. Both cover every route, health included.
+the Origin check keeps it from using the person's browser: only pages of this very origin may, port included,
+because every local program can serve pages on another port. Both cover every route, health included.
 """
 
 from __future__ import annotations
@@ -28,6 +29,17 @@ COOKIE: Final = "whatsapp_mcp_page"
 It is made from the token and is not the token: a browser shows its cookies to every port of this machine.
 """
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+_UNKNOWN_NAME: Final = (
+    "This server does not answer to the host name {name}.\n"
+    'If it is a name of this server, add "{name}" to allowed_hosts in the section [server] of config.toml '
+    "(the setting server.allowed_hosts), then restart the server.\n"
+)
+_OTHER_ORIGIN: Final = (
+    "Web pages of another origin may not use this server.\n"
+    "A reverse proxy has to pass the Host header on unchanged, with its port.\n"
+)
 
 
 def is_loopback(host: str) -> bool:
@@ -56,12 +68,15 @@ class Guard:
         app: The application behind it.
         host: What the server is bound to.
         token: The bearer token; None when none is asked for.
+        allowed_hosts: Further host names that this server answers to, in lower case; `*.` in front stands for
+            one label.
         page_paths: Paths for a person's browser, which may bring the token in a cookie.
     """
 
     app: ASGIApp
     host: str
     token: str | None
+    allowed_hosts: frozenset[str] = frozenset()
     page_paths: frozenset[str] = frozenset()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,10 +88,14 @@ class Guard:
 
     def _refusal(self, request: Request) -> PlainTextResponse | None:
         headers = request.headers
-        if not self._host_is_ours(headers.getlist("host")):
-            return PlainTextResponse("This server is not known by that name.\n", 421)
-        if not all(self._origin_is_ours(origin) for origin in headers.getlist("origin")):
-            return PlainTextResponse("Pages of other sites may not use this server.\n", 403)
+        host, *more = headers.getlist("host") or [""]
+        authority = _authority(host, request.url.scheme)
+        if authority is None or more:
+            return PlainTextResponse("A request needs one valid Host header.\n", 421)
+        if not self._is_own_name(authority[0]):
+            return PlainTextResponse(_UNKNOWN_NAME.format(name=authority[0]), 421)
+        if not all(_is_same_origin(origin, host) for origin in headers.getlist("origin")):
+            return PlainTextResponse(_OTHER_ORIGIN, 403)
         if self.token is None or request.url.path in OPEN_PATHS or self._has_token(request, self.token):
             return None
         return PlainTextResponse(
@@ -85,21 +104,12 @@ class Guard:
             {"WWW-Authenticate": "Bearer"},
         )
 
-    def _host_is_ours(self, values: list[str]) -> bool:
-        if len(values) != 1:
-            return False
-        name = _host_of(f"//{values[0]}")
-        if name in _LOOPBACK_NAMES or name == self.host.lower():
-            return name is not None
+    def _is_own_name(self, name: str) -> bool:
+        wildcard = f"*.{name.partition('.')[2]}"
+        if name in _LOOPBACK_NAMES or name == self.host.lower() or {name, wildcard} & self.allowed_hosts:
+            return True
         # A rebinding attack needs a name, so an address is no danger where other machines may come in.
-        return (
-            name is not None
-            and not is_loopback(self.host)
-            and (_is_address(name) or name == socket.gethostname().lower())
-        )
-
-    def _origin_is_ours(self, origin: str) -> bool:
-        return origin.startswith(("http://", "https://")) and self._host_is_ours([urlsplit(origin).netloc])
+        return not is_loopback(self.host) and (_is_address(name) or name == socket.gethostname().lower())
 
     def _has_token(self, request: Request, token: str) -> bool:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -122,13 +132,25 @@ def _page_key(token: str) -> str:
     return hmac.digest(token.encode(), b"pages", "sha256").hex()
 
 
-def _host_of(url: str) -> str | None:
+def _authority(text: str, scheme: str) -> tuple[str, int] | None:
+    """The host name, in lower case, and the port of `host[:port]`; None if it is anything else."""
     try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
+        parts = urlsplit(f"//{text}")
+        port = parts.port or _DEFAULT_PORTS[scheme]
+    except (ValueError, KeyError):
         return None
-    return None if parts.username is not None or parts.path else parts.hostname
+    if parts.username is not None or parts.netloc != text or not parts.hostname:
+        return None
+    return parts.hostname, port
+
+
+def _is_same_origin(origin: str, host: str) -> bool:
+    """Whether a page of this origin was served under this Host header.
+
+    The page's scheme gives the port that neither names: a reverse proxy may speak TLS for this server.
+    """
+    scheme, _, authority = origin.partition("://")
+    return (found := _authority(authority, scheme)) is not None and found == _authority(host, scheme)
 
 
 def _same(given: str, expected: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import ipaddress
 import logging
 import socket
 import sys
@@ -41,7 +42,8 @@ def asgi_app(application: Application, runtime: Runtime, *, host: str, token: st
     legacy = application.sse_app(transport_security=_CHECKED_OUTSIDE)
     pages = page_routes(runtime, sign_in)
     routes = [*streamable.routes, *legacy.routes, *pages]
-    return Guard(Starlette(routes=routes), host, token, PAGE_PATHS)
+    allowed_hosts = frozenset(runtime.settings.server.allowed_hosts)
+    return Guard(Starlette(routes=routes), host, token, allowed_hosts, PAGE_PATHS)
 
 
 def prepare(
@@ -96,9 +98,16 @@ def _bind(host: str, port: int) -> socket.socket:
 
 
 def _announce(listener: socket.socket, token_file: Path | None) -> None:
-    host, port = listener.getsockname()[:2]
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    sys.stderr.write(f"Serving MCP on http://{place}/mcp and http://{place}/sse\n")
+    base = base_url(*listener.getsockname()[:2])
+    sys.stderr.write(f"Serving MCP on {base}/mcp and {base}/sse\n")
     if token_file is not None:
-        sys.stderr.write(f"Token: in {token_file}; page: http://{place}/?token=TOKEN\n")
+        sys.stderr.write(f"Token: in {token_file}; page: {base}/?token=TOKEN\n")
     sys.stderr.flush()
+
+
+def base_url(host: str, port: int) -> str:
+    """A URL that can be opened on this machine; `0.0.0.0` and `::` are addresses to listen on only."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        host = "127.0.0.1" if address.version == 4 else "::1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
