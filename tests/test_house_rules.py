@@ -8,8 +8,14 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "whatsapp_mcp"
 MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
-BOUNDARIES = {"client/__main__.py", "device/supervise.py", "rpc.py", "server/registry.py"}
-"""Outermost loops of a process, a task, a call and a tool: what fails behind them must not get further."""
+BOUNDARIES = {
+    "client/__main__.py",
+    "device/supervise.py",
+    "media/child.py",
+    "rpc.py",
+    "server/registry.py",
+}
+"""Outermost loops of a process, a task, a job, a call and a tool: what fails behind them gets no further."""
 LINES_OF_A_MODULE = 500
 LINES_OF_A_FUNCTION = 50
 """Without the docstring. Both are far beyond what is usual here: about 200 and 10."""

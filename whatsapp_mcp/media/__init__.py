@@ -1,0 +1,5 @@
+"""Making files ready for WhatsApp and readable for a model; what is foreign is decoded in a process apart."""
+
+from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
+
+__all__ = ["Answer", "Limits", "Source", "Worker", "open_worker"]

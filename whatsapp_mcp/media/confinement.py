@@ -1,0 +1,60 @@
+"""What a process gives up before it looks at a foreign file.
+
+A decoder reads what strangers made. Some formats name further files or addresses, and a flaw in a decoder may
+do anything that its process can. After `confine` no file, socket or pipe can be opened, no byte be written to
+a disk, and memory and core dumps are limited. Windows knows none of these limits, macOS does not enforce the
+one on memory.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from pathlib import Path
+from typing import Final
+
+MEMORY_BYTES: Final = 640 * 1024 * 1024
+"""What decoding may take beside the loaded libraries."""
+_PR_SET_NO_NEW_PRIVS: Final = 38
+_STATM: Final = Path("/proc/self/statm")
+
+
+def confine() -> None:
+    """Give up everything but the open pipes. Whatever is imported later must be loaded already."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    os.nice(19)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        mapped = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+        _limit(resource.RLIMIT_AS, mapped + MEMORY_BYTES)
+    _limit(resource.RLIMIT_CORE, 0)
+    _limit(resource.RLIMIT_FSIZE, 0)
+    # The lowest free descriptor: nothing can be opened at or above the limit, and below it all are taken.
+    free = os.dup(0)
+    os.close(free)
+    _limit(resource.RLIMIT_NOFILE, free)
+
+
+def limit_processor_time(seconds: int) -> None:
+    """End this process after so many further seconds of processor time, even if nobody is left to kill it."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime) + 1 + seconds, hard))
+
+
+def _limit(kind: int, value: int) -> None:
+    if sys.platform == "win32":
+        return
+    import resource
+
+    _, hard = resource.getrlimit(kind)
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (value, value))

@@ -1,0 +1,335 @@
+"""`Worker`: does jobs on foreign files in a process that has nothing else in reach.
+
+The process is started when a job comes, kept while jobs come, and ended after a quiet minute or after so many
+jobs, whatever they leaked. A job that takes too long, or a process that dies, costs that job alone: the next
+one gets a new process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+import anyio
+import anyio.to_thread
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from whatsapp_mcp.errors import Busy, MediaUnavailable, TooLong, Unsupported, WhatsAppError, from_payload
+from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
+
+Source = bytes | BinaryIO
+"""What a job is about: its bytes, or an open file that can be sought in."""
+
+PROGRAM: Final = (sys.executable, "-P", "-m", "whatsapp_mcp.media.child")
+IDLE_SECONDS: Final = 60.0
+JOBS_PER_PROCESS: Final = 200
+_START_SECONDS: Final = 20.0
+_PING_SECONDS: Final = 5.0
+_REAP_SECONDS: Final = 2.0
+_QUEUE_SECONDS: Final = 120.0
+_MAX_WAITING: Final = 64
+_KEPT_VARIABLES: Final = (
+    "HOME",
+    "LD_LIBRARY_PATH",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "SYSTEMROOT",
+    "USERPROFILE",
+)
+"""What finding the libraries may depend on; everything else of the environment stays here."""
+_ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2"}
+"""Arenas of malloc are address space, which is limited."""
+_CREATION_FLAGS: Final = subprocess.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 0
+_SMALLER: Final = "Use a smaller file."
+_NOT_AGAIN: Final = "Do not use this file."
+_GONE: Final = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, OSError)
+"""What comes of a process that ended."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one job may cost.
+
+    Attributes:
+        seconds: Of the clock.
+        cpu_seconds: Of the processor; holds even when the server is gone.
+        output_bytes: Of the answer.
+    """
+
+    seconds: float = 30.0
+    cpu_seconds: int = 20
+    output_bytes: int = 16_000_000
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a job: facts as JSON knows them, and bytes."""
+
+    facts: dict[str, Any]
+    content: bytes
+
+
+@asynccontextmanager
+async def open_worker(
+    *, program: tuple[str, ...] = PROGRAM, idle_seconds: float = IDLE_SECONDS
+) -> AsyncIterator[Worker]:
+    """A worker for as long as the body runs; its process is gone afterwards.
+
+    Args:
+        program: The process's command, for tests.
+        idle_seconds: How long the process is kept without a job.
+    """
+    worker = Worker(program, idle_seconds)
+    tasks = anyio.create_task_group()
+    await tasks.__aenter__()
+    try:
+        tasks.start_soon(worker.end_when_idle)
+        yield worker
+    finally:
+        tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)
+        await worker.close()
+
+
+class Worker:
+    """Does jobs one after the other; made by `open_worker`."""
+
+    def __init__(self, program: tuple[str, ...], idle_seconds: float) -> None:
+        self._program = program
+        self._idle_seconds = idle_seconds
+        self._turn = anyio.Lock()
+        self._waiting = 0
+        self._process: Process | None = None
+        self._jobs_done = 0
+        self._used = anyio.Event()
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """The number of the process; None while there is none."""
+        return self._process.pid if self._process else None
+
+    async def run(
+        self,
+        job: str,
+        source: Source,
+        options: dict[str, Any] | None = None,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> Answer:
+        """Do one job, after those that came before. A caller that is cancelled ends the process.
+
+        Args:
+            job: Its name in `jobs.py`.
+            source: The file; it is read only as far as the job needs it, and left open.
+            options: What else the job takes, JSON-able.
+            limits: What it may cost.
+
+        Raises:
+            TooLong: It costs more than its limits, or the file is over one of the job's own.
+            Unsupported: The file cannot be read, or made the process end.
+            Busy: The process cannot be started, or too many jobs wait.
+            WhatsAppError: What the job raised.
+        """
+        async with self._in_turn():
+            usable = False
+            try:
+                channel = await self._started()
+                reply, content = await channel.ask(job, source, options or {}, limits)
+                usable = "spent" not in reply
+            finally:
+                self._jobs_done += 1
+                if not usable or self._jobs_done >= JOBS_PER_PROCESS:
+                    await self._end()
+                self._used.set()
+        if "error" in reply:
+            logger.info("decoding: %s failed: %s", job, reply.get("cause") or reply["error"].get("code"))
+            raise from_payload(reply["error"])
+        return Answer(reply["answer"], content)
+
+    async def end_when_idle(self) -> None:
+        """End the process after each quiet time, until cancelled."""
+        while True:
+            await self._used.wait()
+            self._used = anyio.Event()
+            with anyio.move_on_after(self._idle_seconds) as quiet:
+                await self._used.wait()
+            if quiet.cancelled_caught:
+                async with self._turn:
+                    await self._end()
+
+    async def close(self) -> None:
+        """End the process for good."""
+        self._closed = True
+        await self._end()
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[None]:
+        if self._waiting >= _MAX_WAITING:
+            raise Busy("Too many files wait to be read.")
+        self._waiting += 1
+        try:
+            with anyio.move_on_after(_QUEUE_SECONDS) as wait:
+                await self._turn.acquire()
+        finally:
+            self._waiting -= 1
+        if wait.cancelled_caught:
+            raise Busy("Other files are still being read.")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    async def _started(self) -> _Channel:
+        """The channel to a process that answers: the one that is there, or a new one."""
+        if self._closed:
+            raise Busy("The server is ending.")
+        if self._process is not None:
+            channel = _Channel(self._process)
+            if await channel.answers(_PING_SECONDS):
+                return channel
+            await self._end()
+        try:
+            self._process = await _spawn(self._program)
+        except OSError as error:
+            raise Busy(
+                f"The process that reads files could not be started: {error.strerror}.",
+                "Tell the user to look at the free memory and disk space.",
+            ) from error
+        self._jobs_done = 0
+        channel = _Channel(self._process)
+        if not await channel.answers(_START_SECONDS):
+            raise Busy("The process that reads files did not start.", "Run `whatsapp-mcp doctor`.")
+        return channel
+
+    async def _end(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        with anyio.CancelScope(shield=True), anyio.move_on_after(_REAP_SECONDS):
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+            await process.aclose()
+        self._process = None
+
+
+class _Channel:
+    """The pipes of one process, for one job."""
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        self._process = process
+        self._send = process.stdin.send
+        self._replies = BufferedByteReceiveStream(process.stdout)
+
+    async def answers(self, seconds: float) -> bool:
+        """Whether the process is there and ready."""
+        try:
+            with anyio.fail_after(seconds):
+                await self._send(frame({}))
+                await self._receive(0)
+        except (*_GONE, TimeoutError, ValueError):
+            return False
+        return True
+
+    async def ask(
+        self, job: str, source: Source, options: dict[str, Any], limits: Limits
+    ) -> tuple[dict[str, Any], bytes]:
+        """The header and the body of the reply to a job.
+
+        Raises:
+            TooLong: It took longer, or answered more, than allowed.
+            MediaUnavailable: The file's own disk fails.
+            Unsupported: The process ended, or wrote something else than frames.
+        """
+        size = await _size_of(source)
+        request = {"job": job, "options": options, "size": size, "cpu_seconds": limits.cpu_seconds}
+        try:
+            with anyio.fail_after(limits.seconds):
+                await self._send(frame(request))
+                while True:
+                    header, body = await self._receive(limits.output_bytes)
+                    if "read" not in header:
+                        return header, body
+                    offset, length = map(int, header["read"])
+                    await self._send(frame({}, await _read(source, offset, length)))
+        except TimeoutError:
+            raise TooLong(f"Reading the file takes more than {limits.seconds:g} seconds.", _SMALLER) from None
+        except ValueError:
+            raise Unsupported("The process that reads the file wrote nonsense.", _NOT_AGAIN) from None
+        except _GONE:
+            raise await self._why_it_ended(limits) from None
+
+    async def _receive(self, body_limit: int) -> tuple[dict[str, Any], bytes]:
+        header, body = PREFIX.unpack(await self._replies.receive_exactly(PREFIX.size))
+        if header > MAX_HEADER:
+            raise ValueError("the header is too large")
+        decoded = header_of(await self._replies.receive_exactly(header))
+        if body > body_limit:
+            raise TooLong(f"What is in the file is larger than {body_limit / 1e6:g} MB.", _SMALLER)
+        return decoded, await self._replies.receive_exactly(body)
+
+    async def _why_it_ended(self, limits: Limits) -> WhatsAppError:
+        with anyio.move_on_after(_REAP_SECONDS):
+            await self._process.wait()
+        if sys.platform != "win32" and self._process.returncode == -signal.SIGXCPU:
+            what = f"Reading the file takes more than {limits.cpu_seconds} seconds of processor time."
+            return TooLong(what, _SMALLER)
+        logger.warning("decoding: the process ended with %s", self._process.returncode)
+        return Unsupported("The file made the process end that reads it.", _NOT_AGAIN)
+
+
+async def _spawn(program: tuple[str, ...]) -> Process:
+    """Start the process with an environment and a folder that hold nothing."""
+    folder = await anyio.to_thread.run_sync(tempfile.mkdtemp)
+    try:
+        return await anyio.open_process(
+            program,
+            stderr=subprocess.DEVNULL,
+            cwd=folder,
+            env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | _ENVIRONMENT,
+            start_new_session=True,
+            creationflags=_CREATION_FLAGS,
+        )
+    finally:
+        # POSIX lets a process stay where nothing can be made any more; Windows keeps the empty folder.
+        with suppress(OSError):
+            os.rmdir(folder)
+
+
+async def _size_of(source: Source) -> int:
+    if isinstance(source, bytes):
+        return len(source)
+    return await anyio.to_thread.run_sync(source.seek, 0, os.SEEK_END)
+
+
+async def _read(source: Source, offset: int, length: int) -> bytes:
+    if offset < 0 or not 0 < length <= READ_BYTES:
+        raise ValueError("no part of a file")
+    if isinstance(source, bytes):
+        return source[offset : offset + length]
+    try:
+        return await anyio.to_thread.run_sync(_read_file, source, offset, length)
+    except OSError as error:
+        what = f"The file cannot be read from the disk: {error.strerror}."
+        raise MediaUnavailable(what, "Tell the user.") from error
+
+
+def _read_file(file: BinaryIO, offset: int, length: int) -> bytes:
+    file.seek(offset)
+    return file.read(length)
