@@ -1,7 +1,7 @@
 """Round trip of calls over stdio beside a tool that does nothing: a list takes at most 1.5 times as long.
 
 All are tools of one server process, on the archive of a made-up account: 250 chats, 5,000 messages in seven
-scripts. They answer 20 entries, text and structured content, and take turns. The median is what a call took
+scripts. They answer 20 entries and take turns. The median is what a call took
 here; the quick tenth of the rounds, which the limit binds, is nearer to what it takes on a quiet machine.
 """
 

@@ -22,7 +22,8 @@ class ToolCall:
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
-Plan = Generator[ToolCall, dict[str, Any], str]
+Plan = Generator[ToolCall, str, str]
+"""Yields calls, is sent the text of each result, and returns the answer."""
 
 
 def plan(question: str) -> Plan:
@@ -37,39 +38,33 @@ def plan(question: str) -> Plan:
 def who_is_waiting() -> Plan:
     """Name the people whose message was the last in their chat, with that message."""
     chats = yield ToolCall("list_chats", {"kind": "direct", "unanswered": True})
-    waiting: list[str] = []
-    for chat in chats["chats"]:
-        page = yield ToolCall("list_messages", {"chat": chat["jid"], "limit": 1})
-        waiting += [f"  {chat['name']}: {message['text']}" for message in page["messages"]]
     status = yield ToolCall("connection_status")
-    note = "" if status["state"] == "online" else f" (the link is {status['state']}: this may be old)"
-    return "\n".join([f"Waiting for an answer: {len(waiting)}{note}", *waiting])
+    return chats if status.startswith("online") else f"{chats}\n(This may be old: {status})"
 
 
 def tell(chat: str, text: str) -> Plan:
     """Send one message; the key makes sure that a second run with the same words sends nothing."""
     sent = yield ToolCall("send_message", {"chat": chat, "text": text, "idempotency_key": f"{chat}/{text}"})
-    return f"{sent['status']}: {text!r} to {chat} ({sent['ref']})"
+    return f"{text!r}: {sent}"
 
 
 async def answer(client: Client, question: str) -> str:
-    """Run the loop: call what the plan wants, hand it the result, until it has an answer.
+    """Run the loop: call what the plan wants, hand it the text of the result, until it has an answer.
 
     A tool that fails says why and what to do next in its text; that is the answer then.
     """
     steps = plan(question)
-    result: dict[str, Any] | None = None
+    text: str | None = None
     while True:
         try:
-            call = next(steps) if result is None else steps.send(result)
+            call = next(steps) if text is None else steps.send(text)
         except StopIteration as end:
             return str(end.value)
         print(f"→ {call.name} {call.arguments or ''}", file=sys.stderr)
-        outcome = await client.call_tool(call.name, call.arguments)
-        text = "\n".join(block.text for block in outcome.content if block.type == "text")
-        if outcome.is_error:
+        result = await client.call_tool(call.name, call.arguments)
+        text = "\n".join(block.text for block in result.content if block.type == "text")
+        if result.is_error:
             return text
-        result = outcome.structured_content or {"text": text}
 
 
 def question_from_arguments() -> str:

@@ -85,7 +85,7 @@ async def http_server(whatsapp: WhatsApp, home: Path) -> AsyncGenerator[HttpServ
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    serve = command("serve", "--transport", "http", "--port", str(port))
+    serve = command("serve", "--structured", "--transport", "http", "--port", str(port))
     process = await anyio.open_process(
         serve, env=environment(whatsapp, home), stdin=subprocess.DEVNULL, stdout=None, stderr=None
     )
@@ -117,7 +117,7 @@ async def mcp_client(
 ) -> AsyncGenerator[Client]:
     """An MCP client of a server process of its own; both end with the block."""
     if transport == "stdio":
-        program, *arguments = command("serve")
+        program, *arguments = command("serve", "--structured")
         server = StdioServerParameters(command=program, args=arguments, env=environment(whatsapp, home))
         async with Client(server, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
             yield client
@@ -138,6 +138,14 @@ async def client_of(server: HttpServer, transport: Transport, mode: Mode = "auto
         streams = streamable_http_client(f"{server.base}/mcp", http_client=http)
         async with Client(streams, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
             yield client
+
+
+async def said(client: Client, tool: str, **arguments: Any) -> str:
+    """The text that a tool answers, which must not fail."""
+    result = await client.call_tool(tool, arguments)
+    text = "\n".join(block.text for block in result.content if block.type == "text")
+    assert not result.is_error, text
+    return text
 
 
 async def call(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

@@ -63,6 +63,8 @@ def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("[server]\n\nport = 99999\n", "server.port: * (*, line 3)"),
         ("[surver]\nport = 1\n", "surver: unknown setting (*, line 1)"),
         ("[media]\nroots = [1]\n", "media.roots: it is not a path (*, line 2)"),
+        ("[server]\nstructured = 'maybe'\n", "server.structured: it is neither true nor false (*, line 2)"),
+        ("[server]\nstructured = []\n", "server.structured: it is neither true nor false (*, line 2)"),
         ('timezone = "Mars/Base"\n', "timezone: *no IANA time zone (*, line 1)"),
         ("server = 3\n", "server: it is a section, not a value (*, line 1)"),
         ("[account]\ndevice_name = ''\n", "account.device_name: * (*, line 2)"),

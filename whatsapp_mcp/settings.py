@@ -35,6 +35,8 @@ _SAID: Final = {
     "model_type": "it is a section, not a value",
     "path_type": "it is not a path",
     "int_parsing": "it is not a whole number",
+    "bool_parsing": "it is neither true nor false",
+    "bool_type": "it is neither true nor false",
 }
 """What pydantic's types of error are called here."""
 
@@ -74,10 +76,12 @@ def _host_name(value: str) -> str:
 class ServerSettings(_Section):
     """`[server]`: what is offered and where.
 
-    `allowed_hosts` are further names that HTTP requests may address; `*.` in front stands for one label.
+    `structured` adds data for programs to every result. `allowed_hosts` are further names that HTTP requests
+    may address; `*.` in front stands for one label.
     """
 
     toolsets: str = "core"
+    structured: bool = False
     host: str = "127.0.0.1"
     port: int = Field(default=8808, ge=0, le=65535)
     allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()

@@ -99,7 +99,7 @@ class Fleet:
     async def _live(self, slot: Slot, task_status: anyio.abc.TaskStatus[None] | None) -> None:
         slot.killed, slot.ended = False, anyio.Event()
         note = self._folder / f"{slot.name}.pid"
-        serve = [sys.executable, "-m", "whatsapp_mcp", "serve", "--toolsets", "all"]
+        serve = [sys.executable, "-m", "whatsapp_mcp", "serve", "--structured", "--toolsets", "all"]
         parameters = StdioServerParameters(
             command="/bin/sh", args=["-c", _NOTE_PID, str(note), *serve], env=self._environment
         )

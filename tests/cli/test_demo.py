@@ -21,7 +21,7 @@ from anyio.streams.text import TextReceiveStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from tests.fixtures import HttpServer, call, client_of, command, until
+from tests.fixtures import HttpServer, client_of, command, said
 from whatsapp_mcp.cli import demo_server
 from whatsapp_mcp.cli.demo import _end_on_signal, run_demo
 
@@ -88,14 +88,14 @@ async def test_it_then_serves_http_until_ctrl_c() -> None:
         token = (await demo.prints(r"Token\s+(\S+)\n"))[1]
         await demo.prints("Ctrl-C")
         async with client_of(HttpServer(base, token, demo.process), "http") as client:
-            assert len((await call(client, "list_chats", limit=50))["chats"]) > 10
+            assert len((await said(client, "list_chats", limit=50)).splitlines()) > 10
         joining = shlex.split((await demo.prints(r"joins with\s+(.*) whatsapp-mcp"))[1])
         variables = dict(each.split("=", 1) for each in joining)
         assert variables["HTTPS_PROXY"].startswith("http://127.0.0.1:")
         program, *arguments = command("serve")
         joined = StdioServerParameters(command=program, args=arguments, env={**os.environ, **variables})
         async with Client(joined) as client:
-            assert len((await call(client, "list_chats", limit=50))["chats"]) > 10
+            assert len((await said(client, "list_chats", limit=50)).splitlines()) > 10
         demo.process.send_signal(signal.SIGINT)
         assert await demo.ends() == 0
 
@@ -136,8 +136,10 @@ async def test_an_application_uses_the_demo_over_stdio() -> None:
     program, *arguments = command("demo", "--stdio")
     server = StdioServerParameters(command=program, args=arguments, env=dict(os.environ))
     async with Client(server, read_timeout_seconds=LIMIT) as client:
-        await until(client, lambda status: status["state"] == "online", "connection_status", within=LIMIT)
-        await until(client, lambda page: bool(page["chats"]), "list_chats", within=LIMIT)
+        with anyio.fail_after(LIMIT):
+            for tool, shown in (("connection_status", r"^online "), ("list_chats", r"^Möwe ")):
+                while not re.search(shown, await said(client, tool), re.MULTILINE):  # noqa: ASYNC110
+                    await anyio.sleep(0.05)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -40,7 +40,7 @@ def test_the_page_says_the_true_default(key: str) -> None:
     if default in (None, ()):
         assert "`" not in WRITTEN[key]
     else:
-        assert WRITTEN[key] == f"`{default}`"
+        assert WRITTEN[key] == f"`{str(default).lower() if isinstance(default, bool) else default}`"
 
 
 @pytest.mark.parametrize("key", sorted(key for key in KEYS if "." in key))

@@ -18,10 +18,10 @@ HEAD = """\
 What an agent can call. This page is written from the code (`python -m tests.docs.tools_page`); a test fails
 when it is old.
 
-A tool answers text for the model and the same facts as structured content for programs. `chat` is a name, a
-phone number or a jid; a message is named by its ref (`#1042`) or its id. In texts `me` is the owner of the
-account, and a `~` stands before the name of somebody who is not in the owner's address book, as in WhatsApp.
-What fails says so with a code: see [troubleshooting.md](troubleshooting.md#by-error-code).
+A tool answers text for the model; with `serve --structured` also the same facts as data for programs. `chat`
+is a name, a phone number or a jid; a message is named by its ref (`#1042`) or its id. In texts `me` is the
+owner of the account, and a `~` stands before the name of somebody who is not in the owner's address book, as
+in WhatsApp. What fails says so with a code: see [troubleshooting.md](troubleshooting.md#by-error-code).
 """
 
 

@@ -118,7 +118,7 @@ def source(device: FakeDevice, archive: Archive, tmp_path: Path) -> FakeSource:
 @pytest.fixture
 async def client(source: FakeSource) -> AsyncIterator[Client]:
     """An MCP client in this process."""
-    async with Client(create(source, "all")) as connected:
+    async with Client(create(source, "all", structured=True)) as connected:
         yield connected
 
 

@@ -113,7 +113,10 @@ async def everything(home: Path) -> AsyncIterator[Everything]:
     async with linked_account(home) as linked:
         source = FakeSource(linked.device, linked.archive, home)  # pyright: ignore[reportArgumentType]
         watched = FakeSource(linked.device, linked.archive, home, Policy("read_only"))  # pyright: ignore[reportArgumentType]
-        async with Client(create(source, "lharries")) as aliases, Client(create(watched, "all")) as reader:
+        async with (
+            Client(create(source, "lharries", structured=True)) as aliases,
+            Client(create(watched, "all", structured=True)) as reader,
+        ):
             world = Everything(linked, aliases, reader)
             with anyio.fail_after(LIMIT):
                 await _people(world)

@@ -89,7 +89,7 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
                     [ContactUpdate(str(person.pn), saved_name=person.name) for person in people]
                 )
                 source = FakeSource(cast("Any", device), archive, home)
-                async with Client(create(source, "all")) as client:
+                async with Client(create(source, "all", structured=True)) as client:
                     yield Linked(wa, client, archive, device, home, *people)
 
 

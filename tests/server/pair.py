@@ -106,7 +106,7 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], Re
                 async with devices.use() as device:
                     hosted_by = (await device.status()).hosted_by
                 await anyio.sleep(0.01)
-        async with Client(create(Source(devices, archive, settings.home), "all")) as client:
+        async with Client(create(Source(devices, archive, settings.home), "all", structured=True)) as client:
             yield devices, archive, client
 
 

@@ -52,7 +52,7 @@ ODD: list[Any] = [
 @pytest.mark.parametrize("seed", range(4))
 async def test_no_arguments_get_anything_but_an_answer_in_our_form(source: FakeSource, seed: int) -> None:
     chance = random.Random(seed)
-    async with Client(create(source, "all")) as client:
+    async with Client(create(source, "all", structured=True)) as client:
         tools = (await client.list_tools()).tools
         for _ in range(120):
             tool = chance.choice(tools)
@@ -84,7 +84,9 @@ async def test_a_tool_of_a_toolset_that_is_not_selected_says_so(source: FakeSour
     assert "toolset messages" in text_of(result.content)
 
 
-async def test_output_schemas_are_listed_on_demand_and_fit_the_answers(source: FakeSource) -> None:
+async def test_structured_answers_and_their_schemas_come_on_demand_and_fit_each_other(
+    source: FakeSource,
+) -> None:
     calls: dict[str, dict[str, Any]] = {
         "connection_status": {},
         "link_device": {},
@@ -98,12 +100,24 @@ async def test_output_schemas_are_listed_on_demand_and_fit_the_answers(source: F
         "react": {"message": "M5", "emoji": "x"},
         "wait_for_messages": {"wait": 0},
     }
-    async with Client(create(source, "core", output_schemas=True)) as client:
+    async with Client(create(source, "core", structured=True)) as client:
         schemas = {tool.name: tool.output_schema for tool in (await client.list_tools()).tools}
         for name, arguments in calls.items():
             result = await client.call_tool(name, arguments)
             assert isinstance(result, CallToolResult)
             assert not result.is_error, name
             assert schemas[name] is not None, name  # the client has validated the answer against it
+
+
+async def test_by_default_an_answer_is_its_text(source: FakeSource) -> None:
     async with Client(create(source, "core")) as client:
         assert all(tool.output_schema is None for tool in (await client.list_tools()).tools)
+        for name, arguments in {
+            "list_chats": {},
+            "list_messages": {"chat": "Nobody"},
+            "send_poll": {},
+        }.items():
+            result = await client.call_tool(name, arguments)
+            assert isinstance(result, CallToolResult)
+            assert result.structured_content is None
+            assert text_of(result.content)

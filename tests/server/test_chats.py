@@ -89,7 +89,7 @@ async def test_what_is_unclear_reaches_no_device(
 
 async def test_a_read_only_account_exports_and_changes_nothing(source: FakeSource) -> None:
     source.policy = Policy("read_only")
-    async with Client(create(source, "chats")) as client:
+    async with Client(create(source, "chats", structured=True)) as client:
         for tool in ("update_chat", "delete_chat"):
             assert (await refusal(client, tool, chat="Bob"))["code"] == "DENIED"
         await answer(client, "export_chat", chat="Bob")

@@ -363,7 +363,7 @@ async def test_a_read_only_account_refuses_every_act_and_reads(
     source: FakeSource, device: FakeDevice
 ) -> None:
     source.policy = Policy("read_only")
-    async with Client(create(source, "core")) as client:
+    async with Client(create(source, "core", structured=True)) as client:
         for tool, arguments in [("send_message", {"chat": "Bob", "text": "hi"}), ("unlink_device", {})]:
             error = await refusal(client, tool, **arguments)
             assert error["code"] == "DENIED"
@@ -374,7 +374,7 @@ async def test_a_read_only_account_refuses_every_act_and_reads(
 
 async def test_the_status_answers_while_the_server_starts(source: FakeSource) -> None:
     source.starting = True
-    async with Client(create(source, "core")) as client:
+    async with Client(create(source, "core", structured=True)) as client:
         text, data = await answer(client, "connection_status")
     assert data["state"] == "offline"
     assert "starting" in text

@@ -218,7 +218,7 @@ async def test_a_read_only_account_changes_no_group(source: FakeSource) -> None:
     source.policy = Policy("read_only")
     acts = [spec_of(each).name for each in toolsets.load("groups") if not spec_of(each).reads]
     assert len(acts) == 10
-    async with Client(create(source, "groups")) as client:
+    async with Client(create(source, "groups", structured=True)) as client:
         error = await refusal(client, "leave_group", chat="Boat club")
     assert error["code"] == "DENIED"
 

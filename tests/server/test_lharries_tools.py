@@ -45,7 +45,7 @@ ARGUMENTS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
 @pytest.fixture
 async def alias(source: FakeSource) -> AsyncIterator[Client]:
     """A client of a server with these tools alone."""
-    async with Client(create(source, "lharries")) as connected:
+    async with Client(create(source, "lharries", structured=True)) as connected:
         yield connected
 
 

@@ -58,7 +58,7 @@ class StdioServer:
     async def state(self) -> str:
         """What `connection_status` says."""
         result = await self.ask("tools/call", {"name": "connection_status", "arguments": {}}, 2)
-        return result["structuredContent"]["state"]
+        return result["content"][0]["text"].split()[0].rstrip(":")
 
     async def ended_within(self, seconds: float) -> float:
         """How long it took to end."""

@@ -131,6 +131,6 @@ async def test_a_read_only_account_changes_nothing_of_itself(source: FakeSource)
     source.policy = Policy("read_only")
     acts = {spec_of(each).name for each in toolsets.load("profile") if not spec_of(each).reads}
     assert len(acts) == 5
-    async with Client(create(source, "profile")) as client:
+    async with Client(create(source, "profile", structured=True)) as client:
         assert (await refusal(client, "set_presence", available=True))["code"] == "DENIED"
         assert (await answer(client, "list_calls"))[1]["messages"] == []

@@ -27,7 +27,9 @@ class SourceInTheWest(FakeSource):
 
 @pytest.fixture
 async def western(source: FakeSource) -> AsyncIterator[Client]:
-    async with Client(create(SourceInTheWest(source.device, source.archive, source.home), "all")) as client:
+    async with Client(
+        create(SourceInTheWest(source.device, source.archive, source.home), "all", structured=True)
+    ) as client:
         yield client
 
 

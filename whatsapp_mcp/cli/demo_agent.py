@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from rich.markup import escape
 from whatsapp_mcp.cli.demo_server import command
 
 if TYPE_CHECKING:
+    from mcp.types import CallToolResult
     from rich.console import Console
 
     from whatsapp_mcp.simulator.story import Story
@@ -37,6 +39,9 @@ STRANGER: Final = "T. Keller"
 ANSWER: Final = "Yes please, both tins. I will pay you back on Saturday."
 
 
+_REF: Final = re.compile(r"#\d+")
+_MESSAGE: Final = re.compile(rf"^{_REF.pattern} ", re.MULTILINE)
+"""How the line of a message begins."""
 SERVER_GONE: Final = (httpx2.TransportError, MCPError, OSError)
 """What a client raises when its server ends."""
 
@@ -85,19 +90,19 @@ class _Agent:
     def thinks(self, text: str) -> None:
         self._console.print(f"\n[bold]{escape(text)}[/bold]")
 
-    async def calls(self, name: str, **arguments: Any) -> dict[str, Any]:
-        """Call a tool, print call and answer, and return the structured answer."""
+    async def calls(self, name: str, **arguments: Any) -> str:
+        """Call a tool, print call and answer, and return the text of the answer."""
         shown = " ".join(f"{key}={value!r}" for key, value in arguments.items())
         self._console.print(f"[cyan]→ {name}[/cyan] {escape(shown)}")
         result = await self._client.call_tool(name, arguments)
-        text = "\n".join(block.text for block in result.content if block.type == "text")
+        text = _text_of(result)
         for line in _shortened(text):
             self._console.print(f"    {line}", style="dim", markup=False)
         if result.is_error:
             raise DemoFailed(f"{name} failed.")
-        return result.structured_content or {}
+        return text
 
-    async def awaits(self, holds: Callable[[dict[str, Any]], bool], name: str, **arguments: Any) -> None:
+    async def awaits(self, holds: Callable[[str], bool], name: str, **arguments: Any) -> None:
         """Call a reading tool, unseen, until its answer holds.
 
         Raises:
@@ -105,7 +110,7 @@ class _Agent:
         """
         with anyio.fail_after(ARRIVAL_LIMIT):
             while True:
-                if holds((await self._client.call_tool(name, arguments)).structured_content or {}):
+                if holds(_text_of(await self._client.call_tool(name, arguments))):
                     return
                 await anyio.sleep(0.1)
 
@@ -130,15 +135,15 @@ async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console
 
 
 async def _link(agent: _Agent, story: Story) -> None:
-    await agent.awaits(lambda status: status.get("state") == "unlinked", "connection_status")
+    await agent.awaits(_is_state("unlinked"), "connection_status")
     agent.thinks("Is WhatsApp there?")
     await agent.calls("connection_status")
     agent.thinks(f"No phone is linked. I ask for a QR code; {story.phone.name} scans it.")
-    state = await agent.calls("link_device")
+    shown = await agent.calls("link_device")
     with anyio.fail_after(LINK_LIMIT):
-        await story.phone.scan(state["qr"]["text"])
+        await story.phone.scan(shown.rpartition("QR text: ")[2])
         await story.phone.online()
-    await agent.awaits(lambda status: status.get("state") == "online", "connection_status")
+    await agent.awaits(_is_state("online"), "connection_status")
     await agent.calls("connection_status")
 
 
@@ -146,7 +151,7 @@ async def _fill(agent: _Agent, story: Story) -> None:
     told = story.remember()
     await story.phone.hand_over()
     agent.thinks(f"The phone sends {told} messages of the last days and its address book.")
-    await agent.awaits(lambda page: len(page.get("messages", ())) >= told, "list_messages", limit=100)
+    await agent.awaits(lambda text: len(_MESSAGE.findall(text)) >= told, "list_messages", limit=100)
     with anyio.move_on_after(BOOK_LIMIT):  # no harm without it: names then stand with a ~
         await agent.awaits(_is_in_the_address_book, "search_contacts", query=FRIEND)
 
@@ -169,7 +174,7 @@ async def _write(agent: _Agent, console: Console) -> None:
     sent = await agent.calls("send_message", chat=FRIEND, text=ANSWER, idempotency_key="demo-both-tins")
     agent.thinks("The same key again sends nothing:")
     again = await agent.calls("send_message", chat=FRIEND, text=ANSWER, idempotency_key="demo-both-tins")
-    if sent["message_id"] != again["message_id"]:
+    if _REF.findall(sent) != _REF.findall(again):
         raise DemoFailed("The same key sent twice.")
     agent.thinks("A moment later:")
     await agent.awaits(_is_answered, "list_messages", chat=FRIEND, limit=1)
@@ -186,10 +191,17 @@ def _shortened(text: str) -> list[str]:
     ]
 
 
-def _is_in_the_address_book(page: Mapping[str, Any]) -> bool:
-    return any("saved_name" in contact for contact in page.get("contacts", ()))
+def _text_of(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
 
 
-def _is_answered(page: Mapping[str, Any]) -> bool:
-    messages = page.get("messages") or [{"from_me": True}]
-    return "from_me" not in messages[-1]
+def _is_state(state: str) -> Callable[[str], bool]:
+    return lambda text: text.startswith(f"{state} ")
+
+
+def _is_in_the_address_book(contacts: str) -> bool:
+    return FRIEND in contacts and f"~{FRIEND}" not in contacts
+
+
+def _is_answered(messages: str) -> bool:
+    return re.search(rf"^#\d+ \S+ ~?{FRIEND}:", messages, re.MULTILINE) is not None

@@ -26,7 +26,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--port", type=_port, help="port to listen on, 0 for a free one (default: 8808)")
     result.add_argument("--no-auth", action="store_true", help="ask for no bearer token; on loopback only")
     result.add_argument("--toolsets", metavar="NAMES", help="comma-separated sets of tools to offer")
-    result.add_argument("--output-schemas", action="store_true", help="list output schemas (costs tokens)")
+    result.add_argument(
+        "--structured",
+        action="store_true",
+        default=None,
+        help="answer data beside the text; some applications then show the model the data alone",
+    )
     return result
 
 
@@ -55,7 +60,7 @@ def serve(arguments: Sequence[str]) -> int:
                 port=options.port,
                 auth=not options.no_auth,
                 toolsets=options.toolsets,
-                output_schemas=options.output_schemas,
+                structured=options.structured,
             )
         )
     except WhatsAppError as error:

@@ -63,7 +63,12 @@ class Application(MCPServer[Any]):
     """The SDK's server with our tools and our form of errors."""
 
     def __init__(
-        self, make: Callable[[], list[Tool]], middleware: Sequence[ServerMiddleware[Any]], instructions: str
+        self,
+        make: Callable[[], list[Tool]],
+        middleware: Sequence[ServerMiddleware[Any]],
+        instructions: str,
+        *,
+        structured: bool,
     ) -> None:
         super().__init__(
             NAME,
@@ -74,6 +79,7 @@ class Application(MCPServer[Any]):
             log_level="WARNING",
         )
         self._tool_manager = Tools(make)
+        self._structured = structured
 
     async def run_stdio_async(self) -> None:
         """Serve on standard input and output; what cannot be read is answered, too."""
@@ -87,7 +93,7 @@ class Application(MCPServer[Any]):
         """Call a tool; an unknown name is answered in our form with the names there are."""
         if self._tool_manager.get_tool(name) is None:
             names = [tool.name for tool in self._tool_manager.list_tools()]
-            return error_result(_no_such_tool(name, names))
+            return error_result(_no_such_tool(name, names), structured=self._structured)
         return await super().call_tool(name, arguments, context)
 
 
@@ -106,7 +112,7 @@ def create(
     selection: str = "core",
     *,
     functions: Sequence[ToolFunction] | None = None,
-    output_schemas: bool = False,
+    structured: bool = False,
     middleware: Sequence[ServerMiddleware[Any]] = (),
 ) -> Application:
     """The application with the tools of the selected toolsets.
@@ -115,7 +121,7 @@ def create(
         source: Where tools take their services from; it outlives every connection.
         selection: Toolsets by name, separated by commas.
         functions: These tools instead (benchmarks and conformance fixtures).
-        output_schemas: Whether `tools/list` carries output schemas.
+        structured: Whether results carry structured content beside their text, and tools an output schema.
         middleware: SDK middleware around every message.
 
     Raises:
@@ -124,9 +130,9 @@ def create(
 
     def make() -> list[Tool]:
         chosen = toolsets.load(selection) if functions is None else functions
-        return build(chosen, source, output_schemas=output_schemas)
+        return build(chosen, source, structured=structured)
 
-    return Application(make, middleware, _instructions(selection))
+    return Application(make, middleware, _instructions(selection), structured=structured)
 
 
 def _instructions(selection: str) -> str:

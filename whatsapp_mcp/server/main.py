@@ -33,7 +33,7 @@ class ServeOptions:
 
     Attributes:
         auth: Whether HTTP asks for the bearer token; only loopback may go without.
-        output_schemas: Whether `tools/list` carries output schemas.
+        structured: Whether results carry structured content beside their text.
     """
 
     account: str = "default"
@@ -42,7 +42,7 @@ class ServeOptions:
     port: int | None = None
     auth: bool = True
     toolsets: str | None = None
-    output_schemas: bool = False
+    structured: bool | None = None
 
 
 def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
@@ -61,7 +61,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     application = create(
         runtime,
         options.toolsets or loaded.server.toolsets,
-        output_schemas=options.output_schemas,
+        structured=loaded.server.structured if options.structured is None else options.structured,
         middleware=[runtime.note_answer],
     )
     if options.transport == "stdio":

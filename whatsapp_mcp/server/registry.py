@@ -50,7 +50,7 @@ class ToolSpec:
         idempotent: Doing it twice is doing it once (`idempotentHint`).
         open_world: It talks to WhatsApp rather than to what is stored here (`openWorldHint`).
         effect: What the policy is asked about.
-        result: Shape of the structured content, for `--output-schemas`.
+        result: Shape of the structured content: the output schema, where results are structured.
     """
 
     name: str
@@ -195,6 +195,7 @@ class RegisteredTool(Tool):
 
     spec: Any
     source: Any
+    structured: bool
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
@@ -206,21 +207,24 @@ class RegisteredTool(Tool):
             values = self._validate(arguments)
             source.policy.check(spec.name, spec.effect)
             result = await spec.function(Call(source, context.report_progress), **values)
-            return result.to_mcp()
+            return result.to_mcp(structured=self.structured)
         except WhatsAppError as error:
             logger.info("%s answered %s", spec.name, error.code)
-            return error_result(error)
+            return self._refused(error)
         except sqlite3.Error as error:
             logger.exception("%s could not use the archive", spec.name)
-            return error_result(_meaning(error))
+            return self._refused(_meaning(error))
         except Exception:
             logger.exception("%s failed", spec.name)
-            return error_result(
+            return self._refused(
                 Busy(
                     "Something in this server failed.",
                     "Try once more; if it fails again, tell the user to read the server's log.",
                 )
             )
+
+    def _refused(self, error: WhatsAppError) -> CallToolResult:
+        return error_result(error, structured=self.structured)
 
     def _validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         model = cast("type[StrictArguments]", self.fn_metadata.arg_model)
@@ -237,16 +241,22 @@ class RegisteredTool(Tool):
 
 
 def build(
-    functions: Iterable[ToolFunction], source: ServicesSource, *, output_schemas: bool = False
+    functions: Iterable[ToolFunction], source: ServicesSource, *, structured: bool = False
 ) -> list[Tool]:
-    """The SDK's tools of these functions; each takes its services from `source` when it is called."""
-    return [_build(spec_of(function), source, output_schemas) for function in functions]
+    """The SDK's tools of these functions.
+
+    Args:
+        functions: Marked by `tool`.
+        source: Where each tool takes its services from when it is called.
+        structured: Whether results, errors among them, carry structured content, and tools an output schema.
+    """
+    return [_build(spec_of(function), source, structured) for function in functions]
 
 
-def _build(spec: ToolSpec, source: ServicesSource, output_schemas: bool) -> Tool:
+def _build(spec: ToolSpec, source: ServicesSource, structured: bool) -> Tool:
     model = _arguments_model(spec)
     schema = None
-    if output_schemas and spec.result:
+    if structured and spec.result:
         schema = lean_schema(TypeAdapter(spec.result).json_schema(), nullable=True)
     return RegisteredTool(
         fn=spec.function,
@@ -260,4 +270,5 @@ def _build(spec: ToolSpec, source: ServicesSource, output_schemas: bool) -> Tool
         annotations=spec.annotations,
         spec=spec,
         source=source,
+        structured=structured,
     )

@@ -1,4 +1,8 @@
-"""What a tool answers: concise text for the model and the same facts as structured content."""
+"""What a tool answers: concise text for the model and the same facts as data for programs.
+
+Several MCP hosts hand the model only the structured content of a result that has any: then our text, in which
+what others wrote is fenced, never arrives. So data is sent only when somebody switched it on.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +30,16 @@ class Result:
     data: Mapping[str, Any]
     extra: tuple[ContentBlock, ...] = ()
 
-    def to_mcp(self) -> CallToolResult:
-        """The answer as MCP carries it."""
+    def to_mcp(self, *, structured: bool = False) -> CallToolResult:
+        """The answer as MCP carries it; `data` goes along only if `structured`."""
         return CallToolResult(
             content=[*self.extra, TextContent(type="text", text=self.text)],
-            structured_content=dict(self.data),
+            structured_content=dict(self.data) if structured else None,
         )
 
 
-def error_result(error: WhatsAppError) -> CallToolResult:
-    """A tool error the model can act on: text `CODE: sentence. What to do.` and structured `{error: {...}}`.
+def error_result(error: WhatsAppError, *, structured: bool = False) -> CallToolResult:
+    """A tool error the model can act on: `CODE: sentence. What to do.`, and `{error: {...}}` if `structured`.
 
     What an error quotes (arguments, names of candidates) is cleaned like every other foreign text.
     """
@@ -50,6 +54,6 @@ def error_result(error: WhatsAppError) -> CallToolResult:
         text += f" Retry after {error.retry_after:.0f} s."
     return CallToolResult(
         content=[TextContent(type="text", text=text)],
-        structured_content={"error": payload},
+        structured_content={"error": payload} if structured else None,
         is_error=True,
     )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypedDict
+from typing import Any
+
+from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import Message, Voter
 from whatsapp_mcp.server.render.sanitise import clean, full_name, spoken_of
