@@ -1,4 +1,4 @@
-"""The machine's own time zone, as an object that can stand wherever a `ZoneInfo` can."""
+"""Moments in a person's time zone, and the machine's own zone as an object like `ZoneInfo`."""
 
 from __future__ import annotations
 
@@ -35,3 +35,15 @@ class SystemZone(tzinfo):
 
 def _with_offset(when: datetime) -> datetime:
     return when.replace(tzinfo=None).astimezone()
+
+
+def local(moment: datetime, zone: tzinfo) -> datetime:
+    """The moment in the person's zone; in UTC where the zone's calendar ends.
+
+    A chat that is muted for ever is muted until the last second of the year 9999, UTC.
+    """
+    try:
+        # Of the system's zone only the offset at this moment is told: it is asked of the system at once.
+        return moment.astimezone(None if isinstance(zone, SystemZone) else zone)
+    except OverflowError:
+        return moment.astimezone(UTC)

@@ -119,7 +119,7 @@ def test_it_exports_every_form_to_a_file_and_to_stdout(home: Path, form: str, si
 def test_a_purge_asks_first(home: Path) -> None:
     refused = CliRunner().invoke(app, ["purge", "--chat", "ana", "--before", "2030-01-01"], input="n\n")
     assert refused.exit_code == 1
-    assert "messages of Ana (15550000001@s.whatsapp.net) older than 2030-01-01" in refused.output
+    assert "messages of Ana (15550000001@s.whatsapp.net) older than 2030-01-01 00:00" in refused.output
     assert "2 messages" in run("stats")[1]
     agreed = CliRunner().invoke(app, ["purge", "--all"], input="y\n")
     assert "2 messages deleted" in agreed.stdout

@@ -7,7 +7,7 @@ import shlex
 import sqlite3
 import zipfile
 from contextlib import closing
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from tests.archive import events as ev
 from tests.archive.events import GROUP, NOON, journal
-from whatsapp_mcp import settings
+from whatsapp_mcp import settings, time_grammar
 from whatsapp_mcp.archive import Archive, GroupUpdate, open_archive
-from whatsapp_mcp.archive.query import HAS, IS, day
+from whatsapp_mcp.archive.query import HAS, IS
 from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -48,6 +48,7 @@ FOUND = {
     "is:unread": "M1",
     "after:2024-05-01": "M4 I1",
     "before:2024-06": "M1 M2 M3 M4 I1",
+    "until:2024-05": "M1 M2 M3 M4 I1",
 }
 """Every whole query of the table and what it finds."""
 
@@ -92,8 +93,17 @@ def test_every_word_after_an_operator_is_known() -> None:
     words = {row[0]: row[1:] for row in searching()}
     assert set(words["has:image"]) <= {*HAS, "link", "media"}
     assert {"unread", *words["is:unread"]} == IS
-    for span in [piece for piece in words["after:2024-05-01"] if ":" not in piece]:
-        assert day(span, UTC) is not None, span
+
+
+def test_the_table_of_times_says_what_each_form_names() -> None:
+    now = datetime(2026, 11, 26, 19, 45, tzinfo=UTC)
+    table = PAGE.split("## Times")[1].split("\n## ")[0]
+    shown = re.findall(r"^\| `(.+)` \| (.+) \| (.+) \|$", table, re.MULTILINE)
+    assert len(shown) > 10
+    for written, *limits in shown:
+        span = time_grammar.read(written, UTC, now)
+        assert span is not None, written
+        assert [f"{moment:%Y-%m-%d %H:%M}" for moment in span] == limits, written
 
 
 def test_every_archive_command_on_the_page_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

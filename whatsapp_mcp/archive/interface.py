@@ -108,17 +108,19 @@ class ReadingArchive(Protocol):
         order: Literal["newest", "relevance"] = "newest",
         mode: Literal["words", "any", "substring"] = "words",
         zone: tzinfo = UTC,
+        now: datetime | None = None,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
         """Messages that match, each with a `snippet`; the hit stands between `**`.
 
-        The query knows words, `"phrases"`, `prefix*`, `-exclusion`, `from:`, `in:`, `has:`, `is:`, `before:`
-        and `after:`. What cannot be read as syntax is searched as text; no query is an error.
+        The query knows words, `"phrases"`, `prefix*`, `-exclusion`, `from:`, `in:`, `has:`, `is:`, `before:`,
+        `until:` and `after:`. What cannot be read as syntax is searched as text; no query is an error.
 
         Args:
             order: By time, or by relevance among the newest matches (no cursor then).
-            zone: In which zone the days of `before:` and `after:` begin.
+            zone: In which zone the times of `before:`, `until:` and `after:` are meant.
+            now: The moment from which ages and weekdays in the query count; else the clock's.
             mode: `any` takes one of the words, or what begins so, for all; `substring` also finds the inside
                 of words, slower.
 

@@ -1,18 +1,19 @@
 """The search language, read so that nothing is ever an error.
 
 Words, `"phrases"`, `prefix*`, `-exclusion`; `this OR that`, which binds closer than words side by side;
-`from:`, `in:`, `has:`, `is:`, `before:`, `after:` with a word or a `"quoted value"`. What does not make
-sense as an operator is searched as text.
+`from:`, `in:`, `has:`, `is:`, `before:`, `until:`, `after:`, `since:` with a word or a `"quoted value"`.
+What does not make sense as an operator is searched as text.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, tzinfo
 from itertools import islice
 from typing import Final, TypeVar
 
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.archive.normalise import tokens, tokens_text
 from whatsapp_mcp.models import MessageKind
 
@@ -120,8 +121,9 @@ def any_of(wanted: list[tuple[Term, ...]]) -> list[tuple[Term, ...]]:
 
 
 def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
-    """Take a query apart; dates are days in `zone`. Of a very long one the beginning counts."""
+    """Take a query apart; times are read by `time_grammar`. Of a very long one the beginning counts."""
     query = Query()
+    now = now or datetime.now(UTC)
     alternative = False
     for piece in islice(_PIECE.finditer(text[:_LONGEST]), _MOST):
         excluded = piece["no"] is not None
@@ -140,9 +142,7 @@ def parse(text: str, zone: tzinfo = UTC, now: datetime | None = None) -> Query:
     return query
 
 
-def _operate(
-    query: Query, operator: str, value: str, excluded: bool, zone: tzinfo, now: datetime | None
-) -> bool:
+def _operate(query: Query, operator: str, value: str, excluded: bool, zone: tzinfo, now: datetime) -> bool:
     if not value:
         return False
     known = value.lower().removesuffix("s")
@@ -160,36 +160,12 @@ def _operate(
                 return False
             query.states.append((value.lower(), excluded))
         case _:
-            span = day(value, zone, now)
+            span = time_grammar.read(value, zone, now)
             if span is None or excluded:
                 return False
             if operator in ("before", "until"):
-                query.until = min(span[0], query.until or span[0])
+                end = span.start if operator == "before" else span.end
+                query.until = min(end, query.until or end)
             else:
-                query.since = max(span[0], query.since or span[0])
+                query.since = max(span.start, query.since or span.start)
     return True
-
-
-def day(text: str, zone: tzinfo, now: datetime | None = None) -> tuple[datetime, datetime] | None:
-    """Beginning and end of a day, month or year (`2024-05-01`, `2024-05`, `2024`, `yesterday`, `7d`)."""
-    today = (now or datetime.now(zone)).astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    lowered = text.lower()
-    if lowered in ("today", "yesterday"):
-        start = today - timedelta(days=lowered == "yesterday")
-        return start, start + timedelta(days=1)
-    if ago := re.fullmatch(r"(\d{1,4})([dwmy])", lowered):
-        days = int(ago[1]) * {"d": 1, "w": 7, "m": 30, "y": 365}[ago[2]]
-        start = today - timedelta(days=min(days, 40_000))
-        return start, start + timedelta(days=1)
-    if not (date := re.fullmatch(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?", lowered)):
-        return None
-    year, month, number = int(date[1]), int(date[2] or 1), int(date[3] or 1)
-    try:
-        start = datetime(year, month, number, tzinfo=zone)
-        if date[3]:
-            return start, start + timedelta(days=1)
-        if date[2]:
-            return start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=zone)
-        return start, datetime(year + 1, 1, 1, tzinfo=zone)
-    except (ValueError, OverflowError):
-        return None

@@ -93,13 +93,14 @@ class SqliteReadingArchive:
         order: Literal["newest", "relevance"] = "newest",
         mode: Literal["words", "any", "substring"] = "words",
         zone: tzinfo = UTC,
+        now: datetime | None = None,
         limit: int = 20,
         cursor: str | None = None,
     ) -> Page[Message]:
         """See `ReadingArchive.search`."""
         short = order == "newest" and mode == "words"
         run = self._readers.at_once if short else self._readers.run
-        return await run(search.search, query, where, order, mode, limit, cursor, zone)
+        return await run(search.search, query, where, order, mode, limit, cursor, zone, now)
 
     async def context(self, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
         """See `ReadingArchive.context`."""

@@ -7,7 +7,7 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
@@ -47,12 +47,13 @@ def search(
     limit: int,
     after: str | None,
     zone: tzinfo = UTC,
+    now: datetime | None = None,
 ) -> Page[Message]:
     """See `ReadingArchive.search`."""
     cursor.check_limit(limit)
     mark = cursor.fingerprint("search", text, where, order, mode)
     last = cursor.decode_id(after, mark)
-    query = parse(text, zone)
+    query = parse(text, zone, now)
     if mode == "any":
         query.wanted = any_of(query.wanted)
     built = _conditions(db, query, where)

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,7 +24,7 @@ import anyio.to_thread
 import typer
 from rich.console import Console
 
-from whatsapp_mcp import settings
+from whatsapp_mcp import settings, time_grammar
 from whatsapp_mcp.archive import (
     Archive,
     ImportResult,
@@ -33,11 +34,11 @@ from whatsapp_mcp.archive import (
     open_archive,
     upkeep,
 )
-from whatsapp_mcp.archive.query import day
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.report import print_error, rfc3339
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.zone import local
 
 T = TypeVar("T")
 
@@ -175,7 +176,8 @@ def import_messages(
 def purge(
     chat: Chat = None,
     before: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Only what is older than this day.")
+        str | None,
+        typer.Option(metavar="TIME", help="Only what is older: a date, or an age like 90d, 6mo, 1y."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every message of the account.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
@@ -185,24 +187,31 @@ def purge(
     """Delete messages from this machine for good; WhatsApp keeps its own."""
     if not (chat or before or everything):
         raise typer.BadParameter("Say what: --chat, --before or --all.")
-    span = day(before, _loaded().zone) if before else None
-    if before and span is None:
-        raise typer.BadParameter(f"{before!r} is no date like 2024-05-31.")
+    end = _moment(before) if before else None
 
     async def run(archive: Archive) -> int:
         jid = await _resolve(archive, chat) if chat else None
         if not yes:
             found = await archive.chat(jid) if jid else None
             where = f" of {found.name} ({found.jid})" if found else ""
-            older = f" older than {before}" if before else ""
+            older = f" older than {end:%Y-%m-%d %H:%M}" if end else ""
             typer.confirm(f"Delete the messages{where}{older} for good?", abort=True, err=True)
-        deleted = await archive.purge(chat=jid, before=span[0] if span else None)
+        deleted = await archive.purge(chat=jid, before=end)
         with Journal(_loaded().account_folder(account).inbox_db) as journal:
             journal.scrub()
         return deleted
 
     deleted = _write(account, run)
     _tell(f"{deleted} message{'' if deleted == 1 else 's'} deleted.", as_json, deleted=deleted)
+
+
+def _moment(text: str) -> datetime:
+    """The first moment of a written time."""
+    zone = _loaded().zone
+    found = time_grammar.read(text, zone, datetime.now(UTC))
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not a time: give {time_grammar.FORMS}.")
+    return local(found.start, zone)
 
 
 def _tell(words: str, as_json: bool, **facts: Any) -> None:

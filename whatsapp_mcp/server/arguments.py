@@ -62,7 +62,8 @@ Limit = Annotated[int, AfterValidator(_check_limit)]
 Cursor = Annotated[str, Field(description="From the last answer")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
-Moment = Annotated[str, Field(description="Date, time, weekday, or age like 3d")]
+Since = Annotated[str, Field(description="Date, time, weekday, or age: 30m, 6h, 3d, 2mo")]
+Until = Annotated[str, Field(description="As since; a day is included")]
 Detail = Literal["concise", "full"]
 TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
 """The times after which WhatsApp lets messages disappear, in seconds."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, Literal
 
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.arguments import TIMERS, ChatArg, Moment, Timer, find_chat, find_known_chat
+from whatsapp_mcp.server.arguments import TIMERS, ChatArg, Since, Timer, Until, find_chat, find_known_chat
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.sanitise import clean_name
-from whatsapp_mcp.server.render.times import local, parse_some
 from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,8 +65,8 @@ async def export_chat(
     call: Call,
     chat: ChatArg,
     format: Literal["text", "jsonl", "html"] = "text",
-    since: Moment | None = None,
-    until: Moment | None = None,
+    since: Since | None = None,
+    until: Until | None = None,
 ) -> Result:
     """Write a chat into a file of this machine for the user; answers its path."""
     from whatsapp_mcp.archive import MessageFilter
@@ -75,8 +76,8 @@ async def export_chat(
     found = await find_known_chat(services, chat, reading=True)
     where = MessageFilter(
         chat=found.jid,
-        since=parse_some(since, services.zone, services.now()),
-        until=parse_some(until, services.zone, services.now()),
+        since=time_grammar.since(since, services.zone, services.now()),
+        until=time_grammar.until(until, services.zone, services.now()),
     )
     account = services.settings.account_folder(services.account)
     folder = account.path / _FOLDER  # not in media: from there files may be sent

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Chat, Message, Page, SendStatus
 from whatsapp_mcp.server.arguments import find_known_chat
@@ -28,7 +29,7 @@ from whatsapp_mcp.server.render.data import (
 from whatsapp_mcp.server.render.sanitise import clean_name
 from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.render.text import chats_text, messages_text
-from whatsapp_mcp.server.render.times import parse_some, stamp
+from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools import files, searching, sending
 
@@ -93,12 +94,14 @@ async def list_messages(
         sender=(await find_person(services, sender_phone_number, reading=True)).jid
         if sender_phone_number
         else None,
-        since=parse_some(after, services.zone, services.now()),
-        until=parse_some(before, services.zone, services.now()),
+        since=time_grammar.since(after, services.zone, services.now()),
+        until=time_grammar.since(before, services.zone, services.now()),
     )
     reach = _reach(limit, page)
     if query:
-        found = await services.archive.search(query, where, limit=reach, zone=services.zone)
+        found = await services.archive.search(
+            query, where, limit=reach, zone=services.zone, now=services.now()
+        )
     else:
         found = await services.archive.messages(where, limit=reach)
     shown = _cut(found, limit, page)

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import ChatKind, MessageKind
-from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Moment, find_known_chat
+from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Since, Until, find_known_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
 from whatsapp_mcp.server.render.sanitise import called
 from whatsapp_mcp.server.render.text import CHAT_TEXT, QUESTION_TEXT, chats_text, messages_text
-from whatsapp_mcp.server.render.times import parse_some, stamp
+from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
@@ -58,8 +59,8 @@ async def list_messages(
     call: Call,
     chat: ChatArg | None = None,
     sender: ChatArg | None = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
+    since: Since | None = None,
+    until: Until | None = None,
     kind: Annotated[str | None, Field(json_schema_extra={"enum": [*MessageKind]})] = None,
     unread: bool | None = None,
     from_me: bool | None = None,
@@ -77,8 +78,8 @@ async def list_messages(
         chat=jid,
         sender=(await find_person(services, sender, reading=True)).jid if sender else None,
         kinds=_kinds(kind),
-        since=parse_some(since, services.zone, services.now()),
-        until=parse_some(until, services.zone, services.now()),
+        since=time_grammar.since(since, services.zone, services.now()),
+        until=time_grammar.until(until, services.zone, services.now()),
         unread=unread,
         from_me=from_me,
         mentions_me=mentions_me,

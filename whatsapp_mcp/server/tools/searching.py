@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
+from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
@@ -16,7 +17,8 @@ from whatsapp_mcp.server.arguments import (
     Detail,
     Limit,
     MessageArg,
-    Moment,
+    Since,
+    Until,
     find_known_chat,
 )
 from whatsapp_mcp.server.call import Call, Services
@@ -32,7 +34,7 @@ from whatsapp_mcp.server.render.data import (
 )
 from whatsapp_mcp.server.render.sanitise import called, clean_line, full_name
 from whatsapp_mcp.server.render.text import contacts_text, messages_text, profile_text
-from whatsapp_mcp.server.render.times import parse_some, stamp
+from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
@@ -62,8 +64,8 @@ async def search_messages(
     ],
     chat: ChatArg | None = None,
     sender: ChatArg | None = None,
-    since: Moment | None = None,
-    until: Moment | None = None,
+    since: Since | None = None,
+    until: Until | None = None,
     order: Literal["newest", "relevance"] = "newest",
     substring: Annotated[bool, Field(description="Also inside words; slower")] = False,
     limit: Limit = 20,
@@ -79,8 +81,8 @@ async def search_messages(
     where = MessageFilter(
         chat=(await find_known_chat(services, chat, reading=True)).jid if chat else None,
         sender=(await find_person(services, sender, reading=True)).jid if sender else None,
-        since=parse_some(since, services.zone, services.now()),
-        until=parse_some(until, services.zone, services.now()),
+        since=time_grammar.since(since, services.zone, services.now()),
+        until=time_grammar.until(until, services.zone, services.now()),
     )
     header, page = await _found(services, query, where, order, limit, cursor, substring=substring)
     data = messages_data(page, services.zone, of_one_chat=chat is not None)
@@ -106,7 +108,7 @@ async def _found(
     substring: bool,
 ) -> tuple[str, Page[Message]]:
     """What a search finds, or else what comes closest, and what that is called."""
-    search = partial(services.archive.search, query, where, zone=services.zone)
+    search = partial(services.archive.search, query, where, zone=services.zone, now=services.now())
     mode = "substring" if substring else "words"
     page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
     sought = f"“{clean_line(query, 60)}”"

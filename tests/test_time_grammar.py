@@ -1,0 +1,83 @@
+"""One grammar for the times that people and agents write."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.time_grammar import read, since, until
+
+NOW = datetime(2026, 11, 26, 19, 45, tzinfo=UTC)
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def test_m_is_minutes_and_mo_is_months() -> None:
+    assert since("30m", UTC, NOW) == NOW - timedelta(minutes=30)
+    assert since("30mo", UTC, NOW) == datetime(2024, 5, 26, 19, 45, tzinfo=UTC)
+
+
+def test_a_month_before_the_31st_ends_on_the_last_day_of_a_shorter_month() -> None:
+    assert since("1mo", UTC, datetime(2026, 3, 31, tzinfo=UTC)) == datetime(2026, 2, 28, tzinfo=UTC)
+    assert since("1y", UTC, datetime(2024, 2, 29, tzinfo=UTC)) == datetime(2023, 2, 28, tzinfo=UTC)
+
+
+def test_months_ago_keep_the_time_of_day_when_clocks_have_changed_since() -> None:
+    assert since("3mo", BERLIN, datetime(2026, 11, 26, 12, tzinfo=BERLIN)) == datetime(
+        2026, 8, 26, 12, tzinfo=BERLIN
+    )
+
+
+def test_until_includes_what_it_names() -> None:
+    assert until("2026-11-24", UTC, NOW) == datetime(2026, 11, 25, tzinfo=UTC)
+    assert until("2026-12", UTC, NOW) == datetime(2027, 1, 1, tzinfo=UTC)
+    assert until("2026-11-24T14:03", UTC, NOW) == datetime(2026, 11, 24, 14, 4, tzinfo=UTC)
+    assert until("6h", UTC, NOW) == NOW - timedelta(hours=6)
+
+
+def test_a_weekday_is_the_last_one_and_may_be_today() -> None:
+    assert since("Thursday", UTC, NOW) == datetime(2026, 11, 26, tzinfo=UTC)
+    assert since("fri", UTC, NOW) == datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def test_today_is_the_day_of_the_persons_zone() -> None:
+    late = datetime(2026, 11, 26, 23, 30, tzinfo=UTC)
+    assert since("today", BERLIN, late) == datetime(2026, 11, 27, tzinfo=BERLIN)
+
+
+def test_a_day_on_which_clocks_change_is_as_long_as_it_is() -> None:
+    span = read("2026-03-29", BERLIN, NOW)
+    assert span is not None
+    assert span.end.astimezone(UTC) - span.start.astimezone(UTC) == timedelta(hours=23)
+
+
+def test_a_time_with_a_zone_of_its_own_keeps_it() -> None:
+    assert since("2026-11-24T14:03Z", BERLIN, NOW) == datetime(2026, 11, 24, 14, 3, tzinfo=UTC)
+    assert since("2026-11-24 14:03:05+0530", UTC, NOW) == datetime(2026, 11, 24, 8, 33, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "text", ["soon", "2026-13", "2026-02-30", "14:03", "3", "-3d", "9999", "99999y", "m", "2026-W05"]
+)
+def test_what_is_not_a_time_is_refused_with_the_forms_there_are(text: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        since(text, UTC, NOW)
+    assert "6h" in refused.value.action
+
+
+def test_nothing_written_bounds_nothing() -> None:
+    assert since(None, UTC, NOW) is None
+    assert until("", UTC, NOW) is None
+
+
+@given(
+    st.text(max_size=30)
+    | st.from_regex(r"[0-9]{1,5} ?(m|h|d|w|mo|y)|[0-9]{4}[-/.][0-9]{1,2}([-/.][0-9]{1,2})?", fullmatch=True)
+)
+def test_whatever_is_written_is_a_span_or_no_time(text: str) -> None:
+    span = read(text, BERLIN, NOW)
+    assert span is None or span.start.astimezone(UTC) <= span.end.astimezone(UTC)

@@ -1,0 +1,149 @@
+"""The times that people and agents write, wherever one is asked for: tools, search, command line.
+
+| written | names |
+| --- | --- |
+| `2026`, `2026-11`, `2026-11-24` | the year, month or day; `/` and `.` separate too |
+| `2026-11-24T14:03`, `2026-11-24 14:03:05+01:00` | the minute or second; the person's zone if none is given |
+| `today`, `yesterday` | the day |
+| `friday`, `fri` | the last such day, which may be today |
+| `30m`, `6h`, `3d`, `2w`, `5mo`, `1y` | the moment that many minutes, hours, days, weeks, months, years ago |
+
+What is written names a span of time. `since` and `after` begin where it begins, `before` ends where it
+begins, and `until` ends where it ends, so it includes the day or month that it names.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Final, NamedTuple
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.zone import local
+
+FORMS: Final = (
+    "a date (2026-11-24, 2026-11), a time (2026-11-24T14:03), an age (30m, 6h, 3d, 2w, 5mo, 1y) or a weekday"
+)
+"""What may be written, for descriptions and errors."""
+WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_DATE: Final = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
+_TIME: Final = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[T\s]\s*(\d{2}:\d{2})(:\d{2}(?:\.\d{1,9})?)?\s*(z|[+-]\d{2}:?\d{2})?", re.IGNORECASE
+)
+_AGE: Final = re.compile(r"(\d{1,5})\s*(m|h|d|w|mo|y)")
+_SECONDS: Final = {"m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_MONTHS: Final = {"mo": 1, "y": 12}
+
+
+class Span(NamedTuple):
+    """A stretch of time: `start` belongs to it, `end` does not; both have a zone. An age has no length."""
+
+    start: datetime
+    end: datetime
+
+
+def read(text: str, zone: tzinfo, now: datetime) -> Span | None:
+    """What a written time names; None if it is not one.
+
+    Args:
+        text: As the table above says; case and surrounding spaces do not matter.
+        zone: The person's time zone.
+        now: The moment from which ages and weekdays count.
+    """
+    given = text.strip().casefold()
+    try:
+        return (
+            _age(given, zone, now) or _named_day(given, zone, now) or _date(given, zone) or _time(given, zone)
+        )
+    except (ValueError, OverflowError):
+        return None
+
+
+def since(text: str | None, zone: tzinfo, now: datetime) -> datetime | None:
+    """The first moment of a written time; None if nothing is written.
+
+    Raises:
+        InvalidArgument: It is not a time.
+    """
+    return _required(text, zone, now).start if text else None
+
+
+def until(text: str | None, zone: tzinfo, now: datetime) -> datetime | None:
+    """The first moment after a written time; None if nothing is written.
+
+    Raises:
+        InvalidArgument: It is not a time.
+    """
+    return _required(text, zone, now).end if text else None
+
+
+def _required(text: str, zone: tzinfo, now: datetime) -> Span:
+    found = read(text, zone, now)
+    if found is None:
+        raise InvalidArgument(f"{text[:40]!r} is not a time.", f"Give {FORMS}.")
+    return found
+
+
+def _age(given: str, zone: tzinfo, now: datetime) -> Span | None:
+    found = _AGE.fullmatch(given)
+    if found is None:
+        return None
+    count, unit = int(found[1]), found[2]
+    if unit in _SECONDS:
+        moment = now - timedelta(seconds=count * _SECONDS[unit])
+    else:
+        moment = _months_before(local(now, zone).replace(tzinfo=zone), count * _MONTHS[unit])
+    return Span(moment, moment)
+
+
+def _months_before(moment: datetime, count: int) -> datetime:
+    """The same day of an earlier month, or its last day where the month is shorter."""
+    year, month = divmod(moment.year * 12 + moment.month - 1 - count, 12)
+    for day in range(moment.day, 27, -1):
+        try:
+            return moment.replace(year=year, month=month + 1, day=day)
+        except ValueError:
+            continue
+    return moment.replace(year=year, month=month + 1)
+
+
+def _named_day(given: str, zone: tzinfo, now: datetime) -> Span | None:
+    today = local(now, zone)
+    if given in ("today", "yesterday"):
+        back = int(given == "yesterday")
+    else:
+        day = next((n for n, name in enumerate(WEEKDAYS) if given in (name, name[:3])), None)
+        if day is None:
+            return None
+        back = (today.weekday() - day) % 7
+    date = today.date() - timedelta(days=back)
+    return _day(datetime(date.year, date.month, date.day, tzinfo=zone))
+
+
+def _date(given: str, zone: tzinfo) -> Span | None:
+    found = _DATE.fullmatch(given)
+    if found is None:
+        return None
+    year, month, day = int(found[1]), int(found[2] or 1), int(found[3] or 1)
+    start = datetime(year, month, day, tzinfo=zone)
+    if found[3]:
+        return _day(start)
+    years, following = divmod(month - 1 + (1 if found[2] else 12), 12)
+    return Span(start, datetime(year + years, following + 1, 1, tzinfo=zone))
+
+
+def _day(start: datetime) -> Span:
+    # By the calendar: the day on which clocks change has 23 or 25 hours.
+    return Span(start, start + timedelta(days=1))
+
+
+def _time(given: str, zone: tzinfo) -> Span | None:
+    found = _TIME.fullmatch(given)
+    if found is None:
+        return None
+    date, minute, second, offset = found.groups()
+    moment = datetime.fromisoformat(f"{date}T{minute}{second or ''}{(offset or '').upper()}")
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    # In UTC, since adding to a local time would skip the hour that is repeated when clocks go back.
+    length = timedelta(seconds=1) if second else timedelta(minutes=1)
+    return Span(moment, moment.astimezone(UTC) + length)
