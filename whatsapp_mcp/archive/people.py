@@ -6,7 +6,7 @@ import re
 import sqlite3
 from typing import Any, Final
 
-from whatsapp_mcp.archive import cursor, queries, rows
+from whatsapp_mcp.archive import cursor, limits, queries, rows
 from whatsapp_mcp.archive.facts import OWNER
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
@@ -97,9 +97,9 @@ def _wanted(text: str) -> str:
 def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int]]:
     """(rank, newest message negated, 0 contact or 1 chat, number), best first."""
     wanted = _wanted(text)
-    if not wanted:
+    if not wanted or len(text) > limits.NAME:
         return []
-    words = [f"%{queries.like(word)}%" for word in wanted.split()]
+    words = [f"%{queries.like(word)}%" for word in wanted.split()[: queries.WORDS]]
     narrow = " ".join(["AND {names} LIKE ? ESCAPE '\\'"] * len(words))
     sql = _NAMED.format(people=narrow.format(names="s.name_norm"), chats=narrow.format(names="c.name_norm"))
     found = _ranked(wanted, db.execute(sql, words * 2).fetchall())

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from whatsapp_mcp.archive import coverage, cursor, rows
+from whatsapp_mcp.archive import coverage, cursor, limits, rows
 from whatsapp_mcp.archive.facts import (
     CHAT_KIND_NUMBER,
     KIND_NUMBER,
@@ -28,6 +28,8 @@ from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page, Voter
 
+WORDS: Final = 100
+"""Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
 _NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
  OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
 _LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
@@ -68,7 +70,9 @@ def chats(
     start: Sequence[int] = ()
     if after is not None:
         where, start = ["(c.last_id, c.id) < (?, ?)"], cursor.decode_pair(after, mark)
-    words = [like(word.lstrip("+") or word) for word in fold(query or "").split()]
+    if query is not None and len(query) > limits.NAME:
+        return Page(())
+    words = [like(word.lstrip("+") or word) for word in fold(query or "").split()[:WORDS]]
     where += [_NAMED] * len(words)
     if kind is not None:
         where.append("c.kind = ?")

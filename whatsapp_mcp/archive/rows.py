@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from whatsapp_mcp.archive import votes
+from whatsapp_mcp.archive import limits, votes
 from whatsapp_mcp.archive.calls import call_text
 from whatsapp_mcp.archive.facts import (
     CALL,
@@ -56,6 +57,7 @@ MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id,
 """  # noqa: S608
 """Everything of a message but what hangs on it; a WHERE may follow."""
 
+_MENTION: Final = re.compile(r"@(\d+|[A-Z_a-z]\w*)", re.ASCII)
 _FORWARDED: Final = int(Flag.FORWARDED)
 _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
 _STARRED: Final = int(Flag.STARRED)
@@ -173,12 +175,18 @@ def _quote(chat: int, reply: str, details: dict[str, Any], hanging: _Hanging) ->
 
 
 def with_names(text: str, mentions: Iterable[str], names: dict[str, str]) -> str:
-    """The text with names in place of the numbers of mentioned people."""
-    for jid in mentions:
-        name = names.get(jid) or number_of(jid)
-        if name:
-            text = text.replace(f"@{jid.partition('@')[0]}", f"@{name}")
-    return text
+    """The text with names in place of the numbers of mentioned people, as far as `limits.RESOLVED` goes."""
+    called = {jid.partition("@")[0]: name for jid in mentions if (name := names.get(jid) or number_of(jid))}
+    room = limits.RESOLVED
+
+    def shown(found: re.Match[str]) -> str:
+        nonlocal room
+        told = called.get(found[1])
+        if told is None or (room := room - len(told)) < 0:
+            return found[0]
+        return f"@{told}"
+
+    return _MENTION.sub(shown, text) if called else text
 
 
 def _media(row: Any, flags: int) -> Media:
@@ -215,7 +223,7 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
         (chat, wa_id): Quote(wa_id, ref, name, text or f"[{MESSAGE_KINDS[kind]}]")
         for chat, wa_id, ref, kind, text, name in db.execute(
             f"""WITH k (chat_id, wa_id) AS (VALUES {places})
-            SELECT q.chat_id, q.wa_id, q.ref, q.kind, q.text,
+            SELECT q.chat_id, q.wa_id, q.ref, q.kind, substr(q.text, 1, {limits.QUOTE}),
                 {NAME_SQL.format(c="s")}
             FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
             LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608

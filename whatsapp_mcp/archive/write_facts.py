@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from whatsapp_mcp.archive import feed, merge, votes
+from whatsapp_mcp.archive import feed, limits, merge, votes
 from whatsapp_mcp.archive.facts import (
     CallFact,
     ChatFact,
@@ -56,6 +56,8 @@ class FactWriter:
         Args:
             received_at: When the library handed them over, in milliseconds; 0 where it did not.
         """
+        for fact in facts:
+            limits.bound(fact)
         history = any(isinstance(fact, HistoryFact) for fact in facts)
         chats: dict[str, list[MessageFact]] = {}
         ordered = in_order(facts)

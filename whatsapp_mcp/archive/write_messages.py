@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, index, merge, moved, receipts, versions
+from whatsapp_mcp.archive import feed, index, limits, merge, moved, receipts, versions
 from whatsapp_mcp.archive.facts import (
     KIND_NUMBER,
     OWNER,
@@ -238,6 +238,7 @@ class MessageWriter:
             WHERE (excluded.via IS NULL, excluded.text) > (via IS NULL, text)""",
             (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text, via),
         )
+        limits.keep_newest(self._db, "edits", "sender_id", chat, fact.wa_id, limits.EDITS)
         self.place(fact.chat, fact.sender, fact.wa_id)
         self._settle(chat, fact.wa_id, sender, "edit")
 

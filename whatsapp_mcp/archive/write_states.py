@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, gaps, merge, moved, receipts, versions, votes
+from whatsapp_mcp.archive import feed, gaps, limits, merge, moved, receipts, versions, votes
 from whatsapp_mcp.archive.facts import (
     MEMBERS,
     NEVER_UNREAD,
@@ -54,6 +54,7 @@ class StateWriter:
             WHERE (excluded.via IS NULL, excluded.emoji) > (via IS NULL, emoji)""",
             (chat, fact.wa_id, sender, fact.at_ms, fact.emoji, via),
         ).rowcount
+        limits.keep_newest(self._db, "reactions", "sender_id", chat, fact.wa_id, limits.ADDONS)
         self._messages.place(fact.chat, fact.sender, fact.wa_id)
         if changed > 0 and fact.live:
             self._tell("reaction", chat, fact.wa_id, sender, fact.emoji)
@@ -72,6 +73,7 @@ class StateWriter:
                 > (via IS NULL, options IS NOT NULL)""",
             (chat, fact.wa_id, voter, fact.at_ms, fact.options, fact.payload, fact.iv, fact.voter_jid, via),
         ).rowcount
+        limits.keep_newest(self._db, "votes", "voter_id", chat, fact.wa_id, limits.ADDONS)
         self._messages.place(fact.chat, fact.sender, fact.wa_id)
         if changed > 0:
             votes.open_sealed(self._db, chat, fact.wa_id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
+from whatsapp_mcp.archive import limits
 from whatsapp_mcp.archive.decode import kinds
 from whatsapp_mcp.archive.facts import Content, Flag
 from whatsapp_mcp.models import MessageKind
@@ -117,7 +118,7 @@ def _add_context(content: Content, value: Any) -> None:
         if context.HasField("quotedMessage"):
             content.details["quote"] = {
                 "sender": kinds.bare(context.participant),
-                "text": text_of(context.quotedMessage)[:500],
+                "text": text_of(context.quotedMessage)[: limits.QUOTE],
             }
     if context.mentionedJID:
         content.details["mentions"] = [jid for raw in context.mentionedJID if (jid := kinds.bare(raw))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+from whatsapp_mcp.archive import limits
 from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, seconds
 from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MembersFact, MessageFact
 from whatsapp_mcp.models import MessageKind
@@ -51,7 +52,7 @@ def group_info(event: Any, received_at: int) -> list[Fact]:
     said: list[tuple[str, list[str]]] = []
     if event.HasField("Name"):
         facts.append(ChatFact(chat, at, name=event.Name.Name))
-        said.append((f"changed the group's name to {event.Name.Name}", []))
+        said.append((f"changed the group's name to {limits.text(event.Name.Name, limits.NAME)}", []))
     if event.HasField("Topic"):
         said.append(("changed the group's description", []))
     if event.HasField("Ephemeral"):

@@ -8,9 +8,8 @@ from typing import Any, Final
 from whatsapp_mcp.archive.facts import Content, Flag, MediaFact
 from whatsapp_mcp.models import MessageKind
 
-_TEL = re.compile(r"^(?:[\w-]+\.)?TEL[^:]*:(.+)$", re.MULTILINE | re.IGNORECASE)
+_TEL = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
 _LARGEST: Final = 1 << 53
-_VCARD_CHARACTERS: Final = 8_000
 _BARE_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 
 
@@ -119,7 +118,7 @@ def _place(value: Any) -> dict[str, Any]:
 
 def _card(value: Any) -> dict[str, Any]:
     numbers = [found.strip() for found in _TEL.findall(value.vcard.replace("\r", ""))]
-    return {"name": value.displayName, "numbers": numbers, "vcard": value.vcard[:_VCARD_CHARACTERS]}
+    return {"name": value.displayName, "numbers": numbers, "vcard": value.vcard}
 
 
 def _contact(value: Any) -> Content:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from whatsapp_mcp.archive import limits
 from whatsapp_mcp.archive.decode.kinds import bare
 from whatsapp_mcp.archive.facts import Content
 from whatsapp_mcp.models import MessageKind
@@ -65,9 +66,8 @@ def stub_content(value: Any) -> Content | None:
             MessageKind.SYSTEM, f"{_WITH_PEOPLE[stub]} {names}".strip(), details={"mentions": people}
         )
     if stub in _WITH_TEXT:
-        return Content(
-            MessageKind.SYSTEM, _WITH_TEXT[stub].format(parameters[0] if parameters else "").strip()
-        )
+        told = limits.text(parameters[0], limits.NAME) if parameters else ""
+        return Content(MessageKind.SYSTEM, _WITH_TEXT[stub].format(told).strip())
     if stub in _PLAIN:
         return Content(MessageKind.SYSTEM, _PLAIN[stub])
     return None

@@ -89,6 +89,8 @@ def _body(message: MessageData, where: WhereData, detail: Detail, limit: int) ->
         parts.append(_told(text, limit, more))
     if poll := message.get("poll"):
         parts.append("; ".join(f"{one_line(option['name'], 80)} {len(option['voters'])}" for option in poll))
+    if left_out := message.get("details", {}).get("left_out"):
+        parts.append(f"(left out: {', '.join(f'{count} {what}' for what, count in left_out.items())})")
     return " ".join(parts)
 
 
