@@ -18,7 +18,7 @@ import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal, TextIO, cast
 
 import anyio
 import anyio.abc
@@ -26,7 +26,7 @@ import httpx2
 import pytest
 from mcp import Client
 from mcp.client.sse import sse_client
-from mcp.client.stdio import StdioServerParameters
+from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
@@ -80,14 +80,16 @@ def command(*arguments: str) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def http_server(whatsapp: WhatsApp, home: Path) -> AsyncGenerator[HttpServer]:
-    """A server process over HTTP and SSE, ready to answer; ended with the block."""
+async def http_server(
+    whatsapp: WhatsApp, home: Path, *, log: IO[str] | None = None
+) -> AsyncGenerator[HttpServer]:
+    """A server process over HTTP and SSE that logs to `log`, ready to answer; ended with the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     serve = command("serve", "--structured", "--transport", "http", "--port", str(port))
     process = await anyio.open_process(
-        serve, env=environment(whatsapp, home), stdin=subprocess.DEVNULL, stdout=None, stderr=None
+        serve, env=environment(whatsapp, home), stdin=subprocess.DEVNULL, stdout=None, stderr=log
     )
     try:
         base = f"http://127.0.0.1:{port}"
@@ -113,16 +115,22 @@ async def _until_healthy(base: str) -> None:
 
 @contextlib.asynccontextmanager
 async def mcp_client(
-    whatsapp: WhatsApp, home: Path, transport: Transport = "stdio", mode: Mode = "auto"
+    whatsapp: WhatsApp,
+    home: Path,
+    transport: Transport = "stdio",
+    mode: Mode = "auto",
+    *,
+    log: IO[str] | None = None,
 ) -> AsyncGenerator[Client]:
-    """An MCP client of a server process of its own; both end with the block."""
+    """An MCP client of a server process of its own, which logs to `log`; both end with the block."""
     if transport == "stdio":
         program, *arguments = command("serve", "--structured")
         server = StdioServerParameters(command=program, args=arguments, env=environment(whatsapp, home))
-        async with Client(server, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
+        streams = stdio_client(server, errlog=cast("TextIO", log or sys.stderr))
+        async with Client(streams, mode=mode, read_timeout_seconds=ANSWER_LIMIT) as client:
             yield client
         return
-    async with http_server(whatsapp, home) as server, client_of(server, transport, mode) as client:
+    async with http_server(whatsapp, home, log=log) as server, client_of(server, transport, mode) as client:
         yield client
 
 

@@ -31,6 +31,7 @@ from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import NotLinked, WhatsAppError
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.redaction import RedactingFormatter, set_levels
 
 T = TypeVar("T")
 
@@ -221,9 +222,10 @@ def _with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitabl
 
 def _log_to_stderr(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    formatter = logging.Formatter if level == "debug" else BriefFormatter
+    formatter = RedactingFormatter if level == "debug" else BriefFormatter
     handler.setFormatter(formatter("%(levelname)s %(name)s: %(message)s"))
-    logging.basicConfig(level=level.upper(), handlers=[handler])
+    logging.basicConfig(handlers=[handler])
+    set_levels(level)
 
 
 async def _cancel_on_interrupt(scope: anyio.CancelScope) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, Self, TextIO
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionStatus, QrCode
+from whatsapp_mcp.redaction import describe
 
 RISK = (
     "This links an unofficial client. WhatsApp may limit or ban accounts that use one, above all for "
@@ -158,8 +158,8 @@ class BriefFormatter(logging.Formatter):
     """A log for a person at a terminal: what an exception is, without the way to it."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  the name is logging's
-        """The last line of the traceback."""
-        return traceback.format_exception_only(ei[1])[-1].strip()
+        """The exception without its traceback."""
+        return describe(ei[1])
 
 
 def draw_qr(text: str) -> Text:

@@ -21,6 +21,7 @@ from whatsapp_mcp.client.pipes import HostReceiveStream, HostSendStream, take_as
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, HOST_GONE_SECONDS
 from whatsapp_mcp.client.unneeded import keep_out
 from whatsapp_mcp.memory import share_arenas
+from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Peer
 
 logger = logging.getLogger(__name__)
@@ -79,9 +80,9 @@ def main() -> None:
     incoming, outgoing = take_aside()
     _leave_terminal()
     os.umask(0o077)
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    log = logging.StreamHandler(sys.stderr)
+    log.setFormatter(RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[log])
     code = 1
     try:
         os.chdir(arguments.folder)

@@ -15,6 +15,8 @@ from contextlib import suppress
 from logging.handlers import QueueHandler, QueueListener
 from typing import Final
 
+from whatsapp_mcp.redaction import RedactingFormatter, set_levels
+
 _KEPT: Final = 1000
 """Entries that may wait to be written."""
 _ALIKE: Final = 10
@@ -66,11 +68,14 @@ def log_to_stderr(level: str) -> None:
     """Let every logger of this process write to standard error; `logging.shutdown` writes what still waits.
 
     Args:
-        level: `debug`, `info`, `warning` or `error`.
+        level: `debug`, `info`, `warning` or `error`, for this package; libraries are held at warnings.
     """
     waiting = _Waiting()
     waiting.addFilter(_Repeats())
+    # The handler that queues an entry writes out its exception, too.
+    waiting.setFormatter(RedactingFormatter("%(message)s"))
     written = logging.StreamHandler(sys.stderr)
     written.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     QueueListener(waiting.entries, written).start()
-    logging.basicConfig(level=level.upper(), handlers=[waiting], format="%(message)s")
+    logging.basicConfig(handlers=[waiting])
+    set_levels(level)

@@ -1,0 +1,55 @@
+"""Keeps what people wrote, keys and tokens out of every log of this package's processes."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import traceback
+from types import TracebackType
+from typing import Final
+
+_PACKAGE: Final = __name__.partition(".")[0]
+_WITHOUT_CONTENT: Final = (OSError, sqlite3.Error)
+"""Exceptions that speak of files and databases only; the text of any other may quote a message."""
+_CHAIN_LIMIT: Final = 10
+
+_ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+def set_levels(level: str) -> None:
+    """Log this package from `level` on and libraries from warnings on.
+
+    Below that the MCP SDK and its transports log whole messages and session ids.
+    """
+    logging.getLogger(_PACKAGE).setLevel(level.upper())
+    logging.getLogger().setLevel(max(logging.WARNING, logging.getLogger(_PACKAGE).level))
+
+
+def describe(error: BaseException) -> str:
+    """The type of an exception, with its text where that cannot quote a message."""
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return f"{name}: {error}" if isinstance(error, _WITHOUT_CONTENT) else name
+
+
+class RedactingFormatter(logging.Formatter):
+    """Writes tracebacks without the texts of exceptions."""
+
+    def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  the name is logging's
+        """Where it was raised and its type, causes first."""
+        return "" if ei[1] is None else "".join(_lines(ei[1], _CHAIN_LIMIT)).rstrip()
+
+
+def _lines(error: BaseException, limit: int) -> list[str]:
+    if limit == 0:
+        return []
+    lines: list[str] = []
+    earlier = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if earlier is not None:
+        lines += [*_lines(earlier, limit - 1), "Then:\n"]
+    lines += [*traceback.format_tb(error.__traceback__), f"{describe(error)}\n"]
+    if isinstance(error, BaseExceptionGroup):
+        parts: tuple[BaseException, ...] = error.exceptions  # pyright: ignore[reportUnknownMemberType]
+        for part in parts:
+            lines += ["Within:\n", *_lines(part, limit - 1)]
+    return lines
