@@ -54,6 +54,13 @@ def test_every_error_is_caught_at_a_boundary_alone() -> None:
     assert swallowed == []
 
 
+def test_the_command_of_a_child_process_is_made_in_one_place() -> None:
+    uses = {
+        module for module, node in parsed() if isinstance(node, ast.Attribute) and node.attr == "executable"
+    }
+    assert uses == {"child_process.py"}
+
+
 def test_no_function_changes_a_global() -> None:
     assert [f"{module}:{node.lineno}" for module, node in parsed() if isinstance(node, ast.Global)] == []
 

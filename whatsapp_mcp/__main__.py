@@ -1,6 +1,12 @@
 """``python -m whatsapp_mcp`` is the command ``whatsapp-mcp``."""
 
-from whatsapp_mcp.cli import main
+import os
+import sys
 
 if __name__ == "__main__":
+    # Without -P, `python -m` looks for modules in the current folder first, which may hold a stranger's.
+    if not sys.flags.safe_path and sys.path[0] in ("", os.getcwd()):
+        del sys.path[0]
+    from whatsapp_mcp.cli import main
+
     main()

@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 import anyio.abc
@@ -21,6 +22,7 @@ from anyio.streams.text import TextReceiveStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from tests.cli.planted import planted, ran
 from tests.fixtures import HttpServer, client_of, command, said
 from whatsapp_mcp.cli import demo_server
 from whatsapp_mcp.cli.demo import _end_on_signal, run_demo
@@ -60,9 +62,9 @@ class Demo:
 
 
 @asynccontextmanager
-async def running(*options: str) -> AsyncGenerator[Demo]:
+async def running(*options: str, folder: Path | None = None) -> AsyncGenerator[Demo]:
     process = await anyio.open_process(
-        command("demo", *options), stdin=subprocess.DEVNULL, stderr=None, env=dict(os.environ)
+        command("demo", *options), stdin=subprocess.DEVNULL, stderr=None, env=dict(os.environ), cwd=folder
     )
     demo = Demo(process)
     async with process, anyio.create_task_group() as tasks:
@@ -73,13 +75,17 @@ async def running(*options: str) -> AsyncGenerator[Demo]:
         tasks.cancel_scope.cancel()
 
 
-async def test_once_shows_the_main_job_and_ends() -> None:
-    async with running("--once") as demo:
+async def test_once_shows_the_main_job_and_ends_and_runs_no_module_of_the_current_folder(
+    tmp_path: Path,
+) -> None:
+    strange = planted(tmp_path / "strange")
+    async with running("--once", folder=strange) as demo:
         await demo.prints("Done: linked, read, sent once, answered.")
         assert await demo.ends() == 0
     for tool in ("connection_status", "link_device", "list_chats", "list_messages", "send_message"):
         assert f"→ {tool}" in demo.printed
     assert "Shall we do the keel on Saturday" in demo.printed
+    assert ran(strange) == []
 
 
 async def test_it_then_serves_http_until_ctrl_c() -> None:

@@ -97,7 +97,9 @@ def test_a_home_that_others_can_read_is_told_with_the_cure(tmp_path: Path, monke
 
 
 def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(doctor, "_LOAD_LIBRARY", "raise ImportError('libmagic is missing')")
+    monkeypatch.setattr(
+        doctor, "_LOAD_LIBRARY", (sys.executable, "-c", "raise ImportError('libmagic is missing')")
+    )
     monkeypatch.setattr(doctor, "_CHECKS", (doctor._library,))
 
     [found] = doctor.examine()

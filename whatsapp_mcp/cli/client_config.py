@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.settings import HOME_VARIABLE
 
 SERVER_NAME = "whatsapp"
@@ -85,7 +86,8 @@ def _this_command() -> tuple[str, tuple[str, ...]]:
     script = Path(sysconfig.get_path("scripts")) / ("whatsapp-mcp.exe" if os.name == "nt" else "whatsapp-mcp")
     if script.is_file():
         return str(script), ()
-    return sys.executable, ("-m", "whatsapp_mcp")
+    python, *arguments = module_command("whatsapp_mcp")
+    return python, tuple(arguments)
 
 
 def _uvx() -> str | None:

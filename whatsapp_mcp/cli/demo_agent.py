@@ -18,6 +18,7 @@ from mcp.shared.exceptions import MCPError
 from rich.markup import escape
 
 from whatsapp_mcp.cli.demo_server import command
+from whatsapp_mcp.settings import HOME_VARIABLE
 
 if TYPE_CHECKING:
     from mcp.types import CallToolResult
@@ -77,7 +78,10 @@ async def _until_healthy(http: httpx2.AsyncClient, url: str) -> None:
 def over_stdio(environment: Mapping[str, str]) -> AbstractAsyncContextManager[Client]:
     """An MCP client with a server of its own, which uses the link of the demo's server."""
     program, *arguments = command()
-    return Client(StdioServerParameters(command=program, args=arguments, env=dict(environment)))
+    server = StdioServerParameters(
+        command=program, args=arguments, env=dict(environment), cwd=environment[HOME_VARIABLE]
+    )
+    return Client(server)
 
 
 class _Agent:

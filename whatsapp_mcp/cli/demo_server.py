@@ -7,7 +7,6 @@ import os
 import shlex
 import socket
 import subprocess
-import sys
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.abc
 
+from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ STOP_LIMIT: Final = 0.8
 
 def command(port: int | None = None) -> list[str]:
     """What starts a server: over HTTP on `port`, or over stdio."""
-    serve = [sys.executable, "-m", "whatsapp_mcp", "serve"]
+    serve = [*module_command("whatsapp_mcp", "serve")]
     return serve if port is None else [*serve, "--transport", "http", "--host", HOST, "--port", str(port)]
 
 
@@ -56,7 +56,7 @@ async def running(
     stdin = None if port is None else subprocess.DEVNULL
     with log.open("wb") as stderr:
         process = await anyio.open_process(
-            command(port), env=variables, stdin=stdin, stdout=None, stderr=stderr
+            command(port), env=variables, cwd=log.parent, stdin=stdin, stdout=None, stderr=stderr
         )
     try:
         yield process

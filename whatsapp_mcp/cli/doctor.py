@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -15,17 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp import settings as settings_module
+from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import WhatsAppError
 
 _LOAD_LIMIT: Final = 60.0
 """Seconds for the client library to load; it takes about one."""
 _REINSTALL: Final = "Install whatsapp-mcp again in a fresh environment."
-_LOAD_LIBRARY: Final = """
-import contextlib
-with contextlib.suppress(ImportError):
-    import pylibmagic
-import neonize
-"""
+_LOAD_LIBRARY: Final = module_command("whatsapp_mcp.client.load")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +96,16 @@ def _database() -> Finding:
 def _library() -> Finding:
     """Load the client library where a crash does no harm: in a process of its own."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-c", _LOAD_LIBRARY],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_LOAD_LIMIT,
-            check=False,
-        )
+        with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-") as folder:
+            done = subprocess.run(
+                _LOAD_LIBRARY,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=_LOAD_LIMIT,
+                check=False,
+            )
     except subprocess.TimeoutExpired:
         return Finding(
             "client library", False, f"did not load within {_LOAD_LIMIT:.0f} s", "Install it again."

@@ -19,7 +19,12 @@ if sys.platform != "win32":
     # Brings the libmagic that neonize imports, for systems that have none; must come first.
     import pylibmagic  # pyright: ignore[reportUnusedImport] # noqa: F401
 
-from neonize._binder import gocode
+try:
+    from neonize._binder import gocode
+except RuntimeError as error:  # what its loader makes of `unneeded.py` refusing to fetch another
+    raise ImportError(
+        "neonize's shared library is not of the version that its modules need: install whatsapp-mcp again"
+    ) from error
 from neonize.aioze import client as neonize_client
 from neonize.aioze.client import NewAClient
 from neonize.events import INT_TO_EVENT

@@ -1,20 +1,28 @@
-"""Keeps packages out of a client process that neonize imports and no call here needs.
+"""Keeps out of a client process what neonize imports and no call here needs (neonize 0.5.2).
 
-They are its link previewer, its HTTP clients and its terminal tools (neonize 0.5.2). Loading them takes half
-of a client's start, for which a dead link waits, and a fourth of its memory. Without them neonize fetches no
-page or file by its address.
+Packages: its link previewer, its HTTP clients and its terminal tools. Loading them takes half of a client's
+start, for which a dead link waits, and a fourth of its memory. Without them neonize fetches no page or file
+by its address.
+
+`neonize.download`: it fetches a shared library from the web, unchecked, when there is none or its version is
+another. In its place stands a module that refuses.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
+from pathlib import Path
 from types import ModuleType
-from typing import Final
+from typing import Final, NoReturn
 
 PACKAGES: Final = frozenset({"httpx", "linkpreview", "requests", "segno", "tqdm"})
+DOWNLOAD: Final = "neonize.download"
+_VERSION: Final = "__GONEONIZE_VERSION__"
+"""Name of neonize's constant: the version that its shared library must have."""
 
 
 class Unneeded(Exception):
@@ -37,6 +45,8 @@ class _Finder(MetaPathFinder, Loader):
         """See `MetaPathFinder.find_spec`."""
         if fullname.partition(".")[0] in PACKAGES:
             return ModuleSpec(fullname, self, is_package=True)
+        if fullname == DOWNLOAD:
+            return ModuleSpec(fullname, _Refusal(path or ()))
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
@@ -47,6 +57,32 @@ class _Finder(MetaPathFinder, Loader):
         """It stays empty."""
 
 
+class _Refusal(Loader):
+    """Loads what stands for `neonize.download`: the version it names, and a `download` that refuses.
+
+    Args:
+        folders: Where the package `neonize` is.
+    """
+
+    def __init__(self, folders: Sequence[str]) -> None:
+        self._folders = folders
+
+    def exec_module(self, module: ModuleType) -> None:
+        """See `Loader.exec_module`."""
+        named = (_version_named_in(Path(folder, "download.py")) for folder in self._folders)
+        setattr(module, _VERSION, next(filter(None, named), "unknown"))
+        setattr(module, "download", _refuse)  # noqa: B010  a module has no such attribute for a type checker
+
+
+def _version_named_in(file: Path) -> str | None:
+    found = re.search(rf'^{_VERSION} = "([^"]+)"', file.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1] if found else None
+
+
+def _refuse() -> NoReturn:
+    raise ImportError("neonize's shared library is missing or of another version, and none is fetched")
+
+
 def keep_out() -> None:
-    """Let them be imported as empty modules from here to the end of this process."""
+    """Let them be imported as what stands for them, from here to the end of this process."""
     sys.meta_path.insert(0, _Finder())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import IO, Any, Final
@@ -13,6 +12,7 @@ from typing import IO, Any, Final
 import anyio
 from anyio.abc import Process
 
+from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.device import state
 from whatsapp_mcp.device.reports import events_of
@@ -52,7 +52,7 @@ class Client:
         account: AccountSettings,
         report: Report,
         notice: Notice,
-        program: tuple[str, ...] = (sys.executable, "-P", "-m", "whatsapp_mcp.client"),
+        program: tuple[str, ...] = module_command("whatsapp_mcp.client"),
     ) -> None:
         self.generation = generation
         self._folder = folder
@@ -115,6 +115,7 @@ class Client:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                cwd=self._folder.path,
                 start_new_session=True,
                 env={**os.environ, **protocol.ENVIRONMENT},
             )

@@ -23,13 +23,14 @@ import anyio.to_thread
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Busy, MediaUnavailable, TooLong, Unsupported, WhatsAppError, from_payload
 from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
 
 Source = bytes | BinaryIO
 """What a job is about: its bytes, or an open file that can be sought in."""
 
-PROGRAM: Final = (sys.executable, "-P", "-m", "whatsapp_mcp.media.child")
+PROGRAM: Final = module_command("whatsapp_mcp.media.child")
 IDLE_SECONDS: Final = 60.0
 JOBS_PER_PROCESS: Final = 200
 _START_SECONDS: Final = 20.0
