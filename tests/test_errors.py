@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp import errors
-from whatsapp_mcp.errors import AmbiguousChat, Busy, RateLimited, WhatsAppError, from_payload
+from whatsapp_mcp.errors import AmbiguousChat, Busy, Candidate, RateLimited, WhatsAppError, from_payload
 
 CODES = {
     "INVALID_ARGUMENT",
@@ -63,7 +63,7 @@ def make(
     kind: type[WhatsAppError],
     message: str,
     action: str | None,
-    candidates: list[str],
+    candidates: list[Candidate],
     retry_after: float | None,
 ) -> WhatsAppError:
     return kind(message, action, candidates=candidates, retry_after=retry_after)
@@ -74,7 +74,7 @@ payloads = st.builds(
     st.sampled_from(list(classes())),
     st.text(),
     st.none() | st.text(min_size=1),
-    st.lists(st.text()),
+    st.lists(st.builds(Candidate, *[st.none() | st.text()] * 3, st.booleans())),
     st.none() | st.floats(0, 1e6),
 )
 
@@ -95,7 +95,8 @@ def test_what_is_not_known_is_left_out_of_the_payload() -> None:
         "action",
         "retry_after",
     }
-    assert AmbiguousChat("Two.", candidates=["A", "B"]).to_payload()["candidates"] == ["A", "B"]
+    told = AmbiguousChat("Two.", candidates=[Candidate("A", "+15550001111")]).to_payload()["candidates"]
+    assert told == [{"name": "A", "address": "+15550001111", "note": None, "stranger": False}]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,7 @@ def test_what_is_not_known_is_left_out_of_the_payload() -> None:
         {},
         {"code": "FROM_THE_FUTURE", "message": "New."},
         {"code": None, "message": None, "candidates": None, "retry_after": None},
+        {"code": "X", "candidates": ["A", 1, {"name": 1, "stranger": "yes"}]},
     ],
 )
 def test_an_error_of_another_version_still_arrives(payload: dict[str, object]) -> None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from whatsapp_mcp import errors
+
 PACKAGE = Path(__file__).parent.parent / "whatsapp_mcp"
 MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE.rglob("*.py"))}
 BOUNDARIES = {
@@ -21,10 +23,28 @@ LINES_OF_A_FUNCTION = 50
 """Without the docstring. Both are far beyond what is usual here: about 200 and 10."""
 
 
+TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in MODULES.items()}
+ERRORS = {
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)
+}
+WORDS_OF_OTHERS = {
+    "name", "chat_name", "sender_name", "push_name", "business_name", "saved_name", "file_name", "text",
+    "topic", "description", "title", "question", "caption", "about", "emoji", "snippet", "Error", "args",
+}  # fmt: skip
+"""Attributes in which somebody else, or a library, has written."""
+SHOWS_A_NAME = {"called", "titled", "clean_name", "chosen_name", "quoted", "repr"}
+
+
+OUR_OWN = {"self", "spec", "path"}
+"""What holds names of the code, and the files that a person gives to a command."""
+FOR_PERSONS = ("cli/", "simulator/", "settings.py")
+"""Where errors are read at a terminal and never by a model."""
+
+
 def parsed() -> Iterator[tuple[str, ast.AST]]:
     """Every piece of syntax of the package, with its module."""
-    for module, path in MODULES.items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for module, tree in TREES.items():
+        for node in ast.walk(tree):
             yield module, node
 
 
@@ -92,3 +112,59 @@ def test_a_function_can_be_seen_at_once() -> None:
 def test_the_check_knows_what_swallows_every_error(source: str, found: bool) -> None:
     [handler] = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ExceptHandler)]
     assert (catches_everything(handler) and not raises_again(handler)) is found
+
+
+def foreign_words(call: ast.Call, caught: frozenset[str]) -> list[str]:
+    """What an error's sentences hold of the words of others: names, texts, what an exception says."""
+    said = [*call.args, *(keyword.value for keyword in call.keywords if keyword.arg in {"message", "action"})]
+    parts = [
+        part.value for each in said for part in ast.walk(each) if isinstance(part, ast.FormattedValue)
+    ] + [each for each in said if not isinstance(each, ast.JoinedStr | ast.Constant)]
+    names = [node for part in parts for node in ast.walk(part)]
+    return [
+        ast.unparse(node)
+        for node in names
+        if (
+            isinstance(node, ast.Attribute)
+            and node.attr in WORDS_OF_OTHERS
+            and ast.unparse(node.value) not in OUR_OWN
+        )
+        or (isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in SHOWS_A_NAME)
+        or (isinstance(node, ast.Call) and ast.unparse(node) in {f"str({name})" for name in caught})
+    ] + [part.id for part in parts if isinstance(part, ast.Name) and part.id in caught]
+
+
+def error_calls() -> Iterator[tuple[str, ast.Call, frozenset[str]]]:
+    """Every error of the tree that is made, with its place and the names of caught exceptions."""
+    for module, tree in TREES.items():
+        if module.startswith(FOR_PERSONS):
+            continue
+        caught = frozenset(
+            node.name for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler) and node.name
+        )
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in ERRORS:
+                yield f"{module}:{node.lineno}", node, caught
+
+
+def test_no_sentence_of_an_error_holds_the_words_of_others() -> None:
+    assert {
+        place: found for place, call, caught in error_calls() if (found := foreign_words(call, caught))
+    } == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('ChatNotFound(f"{chat.name} is gone.")', ["chat.name"]),
+        ('Rejected(f"It says {error}.")', ["error"]),
+        ('Rejected("It says " + str(error))', ["str(error)"]),
+        ('Busy(f"Seen in {called(name, True)}.")', ["called(name, True)"]),
+        ('Busy(f"No answer within {seconds} s.", candidates=[Candidate(chat.name)])', []),
+        ('Busy(f"It failed: {cause(error)}.")', []),
+    ],
+)
+def test_the_check_knows_the_words_of_others(source: str, found: list[str]) -> None:
+    call = ast.parse(source, mode="eval").body
+    assert isinstance(call, ast.Call)
+    assert foreign_words(call, frozenset({"error"})) == found

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from whatsapp_mcp.errors import (
     AmbiguousChat,
     Busy,
+    Candidate,
     DeadlineExceeded,
     InvalidArgument,
     NotConnected,
@@ -180,7 +181,9 @@ async def test_calls_of_both_sides_run_side_by_side() -> None:
 
 
 async def test_an_error_arrives_as_the_class_that_was_raised() -> None:
-    raised = AmbiguousChat("Two Annas.", candidates=["Anna A", "Anna B"], retry_after=2.5)
+    raised = AmbiguousChat(
+        "Two Annas.", candidates=[Candidate("Anna A"), Candidate("Anna B")], retry_after=2.5
+    )
     async with two_peers(failing(raised)) as (left, _):
         with pytest.raises(AmbiguousChat) as caught:
             await left.call("find", deadline=DEADLINE)

@@ -23,12 +23,59 @@
 
 Every error says what happened in one sentence (`message`) and what to do next (`action`). The same
 triple travels over the pipes and the socket (`to_payload`, `from_payload`) and reaches the model.
+
+Both sentences are made of fixed words, numbers and what the caller gave: never of the words of another person
+or of a library, which the model would take for ours. What other people named stands in `candidates`, which
+one function renders (`server.results`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+if TYPE_CHECKING:
+    import sqlite3
+
+_SQLITE_CAUSES: Final = frozenset(
+    {
+        "attempt to write a readonly database",
+        "database disk image is malformed",
+        "database is locked",
+        "database or disk is full",
+        "disk I/O error",
+        "file is not a database",
+        "out of memory",
+        "unable to open database file",
+    }
+)
+"""Sentences of `sqlite3_errstr`: others may quote a query, and with it somebody's words."""
+
+
+def cause(error: sqlite3.Error | OSError) -> str:
+    """Why the disk or a database failed, in words that hold nothing but the cause."""
+    if isinstance(error, OSError):
+        return error.strerror or "unknown error"
+    words = str(error)
+    return words if words in _SQLITE_CAUSES else "SQLite error"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something that the caller may have meant; in parts, so that no part can be taken for another.
+
+    Attributes:
+        name: What people call it, as they wrote it; None where the address says enough.
+        address: What names it without doubt: a number, a jid, a path.
+        note: Our own words about it.
+        stranger: Whether the name is of their own choice: they are not in the owner's address book.
+    """
+
+    name: str | None = None
+    address: str | None = None
+    note: str | None = None
+    stranger: bool = False
 
 
 class WhatsAppError(Exception):
@@ -37,7 +84,7 @@ class WhatsAppError(Exception):
     Args:
         message: What happened, one sentence.
         action: What to do next, one sentence; the class's own `default_action` when left out.
-        candidates: What the caller may have meant, best first (names with their jid).
+        candidates: What the caller may have meant, best first.
         retry_after: Seconds after which another try makes sense.
     """
 
@@ -49,7 +96,7 @@ class WhatsAppError(Exception):
         message: str,
         action: str | None = None,
         *,
-        candidates: Sequence[str] = (),
+        candidates: Sequence[Candidate] = (),
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
@@ -65,7 +112,7 @@ class WhatsAppError(Exception):
         """The error as JSON: {code, message, action, candidates?, retry_after?}."""
         payload: dict[str, Any] = {"code": self.code, "message": self.message, "action": self.action}
         if self.candidates:
-            payload["candidates"] = list(self.candidates)
+            payload["candidates"] = [asdict(candidate) for candidate in self.candidates]
         if self.retry_after is not None:
             payload["retry_after"] = self.retry_after
         return payload
@@ -221,6 +268,16 @@ def from_payload(payload: Mapping[str, Any]) -> WhatsAppError:
     return kind(
         str(payload.get("message", "")),
         action if isinstance(action, str) else None,
-        candidates=[str(each) for each in candidates] if isinstance(candidates, list) else (),
+        candidates=[_candidate(each) for each in candidates] if isinstance(candidates, list) else (),
         retry_after=retry_after if isinstance(retry_after, int | float) else None,
     )
+
+
+def _candidate(described: Any) -> Candidate:
+    """A candidate from its payload; what is not of the form expected is left out."""
+    if not isinstance(described, Mapping):
+        return Candidate(str(described))
+    name, address, note = (
+        value if isinstance(value := described.get(key), str) else None for key in ("name", "address", "note")
+    )
+    return Candidate(name, address, note, described.get("stranger") is True)

@@ -54,7 +54,7 @@ class Jid:
         match = _JID.fullmatch(text.strip())
         if match is None or match["server"] not in _SERVERS:
             raise InvalidArgument(
-                f"{text!r} is not a WhatsApp address.", "Give user@server, a phone number or a name."
+                "This is not a WhatsApp address.", "Give user@server, a phone number or a name."
             )
         server = USER_SERVER if match["server"] == "c.us" else match["server"]
         return cls(match["user"], server, int(match["device"] or 0))

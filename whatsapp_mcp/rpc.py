@@ -348,10 +348,9 @@ def _error_of(error: dict[str, Any]) -> WhatsAppError:
     data = error.get("data")
     if isinstance(data, dict):
         return from_payload(data)
-    message = str(error.get("message", "no reason given"))
     if error.get("code") == _INVALID_REQUEST:
-        return InvalidArgument(f"The other process refused the call: {message}.")
-    return Busy(f"The other process failed: {message}.")
+        return InvalidArgument("The other process refused the call.")
+    return Busy("The other process failed; its log says why.")
 
 
 class _LineBuffer:

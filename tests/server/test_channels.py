@@ -71,7 +71,7 @@ async def test_a_name_that_two_channels_share_is_refused_with_both(linked: Linke
         linked.wa.channel(name).followers[linked.wa.me.lid] = "subscriber"
     error = await refusal(linked.client, "unfollow_channel", channel="weather")
     assert error["code"] == "AMBIGUOUS_CHAT"
-    assert [each.split(" (")[0] for each in error["candidates"]] == ["Weather north", "Weather south"]
+    assert [each.split(" (")[0] for each in error["candidates"]] == ["“Weather north”", "“Weather south”"]
 
 
 async def test_a_channel_that_is_not_there_is_told(linked: Linked) -> None:

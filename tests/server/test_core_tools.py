@@ -177,8 +177,8 @@ async def test_an_ambiguous_name_is_refused_with_the_candidates(client: Client, 
     error = await refusal(client, "send_message", chat="Ann", text="hi")
     assert error["code"] == "AMBIGUOUS_CHAT"
     assert sorted(error["candidates"]) == [
-        "Ann Lee (+15550002222), last on 2026-11-24",
-        "Ann May (+15550003333)",
+        "“Ann Lee” (+15550002222), last on 2026-11-24",
+        "“Ann May” (+15550003333)",
     ]
     assert device.sends == []
 
@@ -204,7 +204,7 @@ async def test_a_part_of_the_name_that_a_stranger_chose_does_not_send_to_them(
     await archive.record_contacts([ContactUpdate(stranger, push_name="Support Desk")])
     error = await refusal(client, "send_message", chat="Support", text="hi")
     assert error["code"] == "AMBIGUOUS_CHAT"
-    assert error["candidates"] == ["~Support Desk (+15550009999)"]
+    assert error["candidates"] == ["~“Support Desk” (+15550009999)"]
     assert device.sends == []
     at = NOON + timedelta(hours=1)
     await archive.ingest([incoming(30, stranger, ME, "Can you help me?", at, from_me=True)])
@@ -250,7 +250,8 @@ async def test_a_reply_names_the_message_by_ref_or_id(client: Client, device: Fa
         client, "send_message", chat="Boat club", text="x", reply_to=data["messages"][0]["ref"]
     )
     assert error["code"] == "INVALID_ARGUMENT"
-    assert error["message"].endswith("is in another chat: Bob.")
+    assert error["message"].endswith("is in another chat.")
+    assert error["candidates"] == ["“Bob” (+15550004444)"]
     error = await refusal(client, "send_message", chat="Bob", text="x", reply_to="#99999")
     assert error["code"] == "MESSAGE_NOT_FOUND"
 

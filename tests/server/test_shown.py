@@ -243,7 +243,7 @@ async def test_who_is_not_in_the_address_book_is_marked_wherever_they_stand(
     text, _ = await answer(client, "search_contacts", query="~Tom")
     assert "~Tom +15550000007" in text
     error = await refusal(client, "send_message", chat="To", text="hi")
-    assert error["candidates"][0].startswith("~Tom (+15550000007)")
+    assert error["candidates"][0].startswith("~“Tom” (+15550000007)")
     text, _ = await answer(client, "send_message", chat=TOM, text="Sold")
     assert text.startswith("sent to ~Tom ")
     _, data = await answer(client, "list_chats", query="Tom")

@@ -27,7 +27,7 @@ def of_chat(db: sqlite3.Connection, chat: int | None, jid: str) -> Coverage:
     """
     row = db.execute("SELECT jid, complete FROM chats WHERE id = ?", (chat,)).fetchone()
     if row is None:
-        raise ChatNotFound(f"There is no chat {jid!r}.")
+        raise ChatNotFound("There is no such chat.")
     count, first, last = db.execute(
         "SELECT count(*), min(id), max(id) FROM messages WHERE chat_id = ?", (chat,)
     ).fetchone()

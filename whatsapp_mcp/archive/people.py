@@ -90,6 +90,11 @@ def distance(one: str, other: str) -> int:
     return previous[-1]
 
 
+def _bare(text: str) -> str:
+    """A name without the marks with which answers show it: `@`, `~`, quotes."""
+    return text.strip().lstrip("@~").strip("“”")
+
+
 def _wanted(text: str) -> str:
     return " ".join(fold(text).split())
 
@@ -118,7 +123,7 @@ def _ranked(wanted: str, candidates: list[Any]) -> list[tuple[int, int, int, int
 
 def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
     """See `ReadingArchive.chat_shown_as`."""
-    wanted = _wanted(text)
+    wanted = _wanted(_bare(text))
     if not wanted or looks_like_number(text):
         return None
     found = db.execute(_SHOWN, (wanted,)).fetchall()
@@ -127,7 +132,7 @@ def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
 
 def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidate, ...]:
     """See `ReadingArchive.resolve_chat`."""
-    text = text.strip().lstrip("@~")
+    text = _bare(text)
     if text.casefold() in _OWNER_WORDS and (own := _chat_of_contact(db, OWNER)).jid:
         return (ChatCandidate(own, "jid"),)
     if looks_like_jid(text):

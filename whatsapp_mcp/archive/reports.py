@@ -77,7 +77,7 @@ def record_read(db: sqlite3.Connection, chat: str, up_to: MessageKey) -> None:
     """See `Archive.record_read`."""
     number = queries.chat_id(db, chat)
     if number is None:
-        raise ChatNotFound(f"There is no chat {chat!r}.")
+        raise ChatNotFound("There is no such chat.")
     message = queries.find(db, up_to, chat)
     receipts.seen(db, number, None, message, int(time.time()))
     receipts.receipted(db, number)

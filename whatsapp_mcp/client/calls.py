@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from whatsapp_mcp.client.arguments import Arguments, to_json
-from whatsapp_mcp.client.failures import meaning
+from whatsapp_mcp.client.failures import meaning, sentence_of
 from whatsapp_mcp.client.library import (
     BlocklistAction,
     ChatPresence,
@@ -91,7 +91,7 @@ async def _get_profile_picture(client: Any, arguments: Arguments) -> Neonize.Pro
     try:
         return await client.get_profile_picture(arguments.jid("jid"), wanted)
     except NeonizeError as error:
-        if "profile picture" in meaning(error).message:
+        if "profile picture" in sentence_of(error):
             return None
         raise
 

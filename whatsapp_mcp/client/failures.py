@@ -1,11 +1,13 @@
 """What the library's error sentences mean.
 
 neonize reports every failure of the Go side as a sentence; the ones below were observed with neonize 0.5.2.
-Whatever is not known is `Rejected` with the library's own sentence, which never holds a message's text.
+Whatever is not known is `Rejected`, with WhatsApp's code where there is one. The sentence itself goes no
+further: it may quote what another person sent, such as the path of a file.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Final
 
@@ -23,8 +25,6 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-
-_LONGEST: Final = 300
 
 _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] = tuple(
     (re.compile(pattern, re.IGNORECASE), kind, sentence)
@@ -90,6 +90,11 @@ _BEFORE_HAND_OVER: Final = re.compile(r"^failed to (?!write)|client is nil|befor
 """What comes from a step before the message's own frame is out; the library sends one again after a cut, and
 says without these words that this second try found no link (whatsmeow, `request.go`)."""
 _TIMED_OUT: Final = re.compile(r"timed out|deadline exceeded", re.IGNORECASE)
+_CODE: Final = re.compile(r"\b(?:error|status|code) (?:code )?(\d{3})\b", re.IGNORECASE)
+_BEGINNING: Final = re.compile(r"[a-z' ]{1,60}", re.IGNORECASE)
+"""Words with which the library begins: they say which of its steps failed, before anything that it quotes."""
+
+logger = logging.getLogger(__name__)
 
 
 def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
@@ -100,7 +105,7 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
         sending: Whether a message was being sent. The queries that come before the message itself can time
             out as well: then it has not gone out, which is said by `NotConnected`.
     """
-    sentence = _sentence(error)
+    sentence = sentence_of(error)
     for pattern, kind, words in _MEANINGS:
         if pattern.search(sentence):
             if sending and kind is NotConnected and not _BEFORE_HAND_OVER.search(sentence):
@@ -110,11 +115,12 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
         if sending:
             return NotConnected("WhatsApp does not answer, the message has not gone out.")
         return DeadlineExceeded("WhatsApp did not answer.")
-    words = " ".join(sentence.split())[:_LONGEST].rstrip(".")
-    return Rejected(f"WhatsApp or its client library refused: {words}.")
+    beginning, code = _BEGINNING.match(sentence), _CODE.search(sentence)
+    logger.warning("the client library failed in a way that is not known: %s", beginning and beginning[0])
+    return Rejected(f"WhatsApp or its client library refused it{f' (code {code[1]})' if code else ''}.")
 
 
-def _sentence(error: Exception) -> str:
+def sentence_of(error: Exception) -> str:
     """What the Go side said; neonize passes some of it on as bytes, and some within the answer's protobuf."""
     said = error.args[0] if error.args else ""
     if isinstance(said, bytes):

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
+from whatsapp_mcp.errors import cause
 
 _FIRST_RETRY: Final = 0.05
 _LONGEST_RETRY: Final = 2.0
@@ -71,7 +72,7 @@ class Intake:
             except sqlite3.Error as error:
                 if not stuck:
                     logger.error("the journal cannot be written: %s", error)
-                    self.notify(STUCK, {"error": str(error), "damaged": _is_damage(error)})
+                    self.notify(STUCK, {"error": cause(error), "damaged": _is_damage(error)})
                     stuck = True
                 self.sleep(delay)
                 delay = min(2 * delay, _LONGEST_RETRY)

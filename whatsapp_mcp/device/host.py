@@ -32,7 +32,7 @@ from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice, as_device
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.write_ahead import keep_logs_small
-from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError
+from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 
@@ -90,7 +90,7 @@ class Host:
                 pause = await self._host() if self._lock.acquire() else await self._attach()
             except (WhatsAppError, sqlite3.Error, OSError) as error:
                 logger.exception("the link cannot be hosted")
-                words = error.message if isinstance(error, WhatsAppError) else str(error)
+                words = error.message if isinstance(error, WhatsAppError) else cause(error)
                 await self._go_offline(
                     f"The account's files in {self._folder.path} cannot be used: {words.rstrip('.')}.",
                     "Tell the user to look at the disk's free space and at these files (a damaged one may be "

@@ -26,6 +26,7 @@ from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.errors import cause
 
 BATCH: Final = 500
 BATCH_BYTES: Final = 1 << 20
@@ -156,7 +157,7 @@ class Ingest:
             except sqlite3.Error as error:
                 failures += 1
                 logger.exception("the archive cannot be written")
-                self._trouble(f"Received events cannot be archived ({error}).")
+                self._trouble(f"Received events cannot be archived ({cause(error)}).")
                 await self._clock.sleep(backoff(failures, 0.5, base=0.1, cap=_RETRY_CAP))
 
     async def _woken(self) -> None:

@@ -43,6 +43,7 @@ from whatsapp_mcp.errors import (
     NotConnected,
     NotLinked,
     WhatsAppError,
+    cause,
 )
 from whatsapp_mcp.jid import Jid, parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
@@ -149,7 +150,7 @@ class LocalDevice(Acts, Topics):
             await self._tally.load()
             await self._ingest.prepare()
         except (sqlite3.Error, OSError) as error:
-            self._obstacle = f"The account's files cannot be used yet ({error})."
+            self._obstacle = f"The account's files cannot be used yet ({cause(error)})."
             raise
         self._obstacle = None
         for name, run in (

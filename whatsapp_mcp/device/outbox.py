@@ -36,6 +36,7 @@ from whatsapp_mcp.errors import (
     Rejected,
     SendUnknown,
     WhatsAppError,
+    cause,
 )
 from whatsapp_mcp.models import SendRequest, SendResult, SendStatus
 
@@ -129,7 +130,7 @@ class Outbox:
             )
         except sqlite3.Error as error:
             raise Busy(
-                f"The send could not be accepted: the archive cannot be written ({error}).",
+                f"The send could not be accepted: the archive cannot be written ({cause(error)}).",
                 "Tell the user to look at the disk's free space, then try again.",
             ) from error
         if _is_settled(entry):

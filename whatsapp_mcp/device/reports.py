@@ -28,6 +28,18 @@ _BANS: Final = {
     4: "sent the same message too often",
     5: "sent too many broadcasts",
 }
+_UNREACHABLE: Final = {
+    "no such host": "its name cannot be resolved",
+    "connection refused": "connection refused",
+    "connection reset": "connection reset",
+    "network is unreachable": "no network",
+    "no route to host": "no route to host",
+    "i/o timeout": "no answer",
+    "deadline exceeded": "no answer",
+    "x509": "its TLS certificate is not trusted",
+    "proxy": "the proxy refused",
+}
+"""What Go's network errors mean, by words in them; their whole text may quote what a server answered."""
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +78,9 @@ def _ended(error: str, generation: int) -> state.ClientEvent:
             generation, "WhatsApp banned this account for a time, for a reason unknown to the client library."
         )
     if error.startswith("failed to dial"):
-        error = f"WhatsApp cannot be reached: {error.rpartition('request: ')[2]}"
-    return state.Ended(generation, f"{error.rstrip('.') or 'The client library stopped'}.")
+        why = next((words for sign, words in _UNREACHABLE.items() if sign in error), "no connection")
+        return state.Ended(generation, f"WhatsApp cannot be reached: {why}.")
+    return state.Ended(generation, "The client library stopped.")
 
 
 def _state(code: int, payload: bytes, generation: int) -> state.ClientEvent | None:
@@ -112,13 +125,12 @@ def ban_seconds(expire: int) -> float:
 
 
 def _refused(failure: Neonize.ConnectFailure, generation: int) -> state.ClientEvent:
-    words = failure.Message or f"reason {failure.Reason}"
-    return state.Refused(generation, f"WhatsApp refused the login: {words}.")
+    return state.Refused(generation, f"WhatsApp refused the login (code {failure.Reason}).")
 
 
 def _paired(status: Neonize.PairStatus, generation: int) -> state.ClientEvent:
     if status.Status == status.ERROR:
-        return state.Ended(generation, status.Error or "the phone and the companion disagree.")
+        return state.Ended(generation, "the phone and the companion disagree.")
     return state.Paired(generation)
 
 

@@ -111,19 +111,22 @@ async def _located(url: str) -> _Place:
         parts = urlsplit(url)
         given = parts.port
     except ValueError as error:
-        raise InvalidArgument(f"{url!r} is not a web address.") from error
+        raise InvalidArgument("This is not a web address.") from error
     name = parts.hostname
     if parts.scheme not in _PORTS or not name or parts.username is not None:
-        raise InvalidArgument(f"{url!r} is not a web address.", "Give an https address.")
+        raise InvalidArgument("This is not a web address.", "Give an https address.")
     port = given or _PORTS[parts.scheme]
     try:
         name = name if ":" in name else name.encode("idna").decode()
         found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise MediaUnavailable(f"There is no {name}.", "Check the address.") from error
+        raise MediaUnavailable("The host of the address does not exist.", "Check the address.") from error
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     if not addresses or not all(map(is_public, addresses)):
-        raise FileNotAllowed(f"{name} is not on the public internet.", "Give a public address, or a path.")
+        raise FileNotAllowed(
+            "The address, or one that it leads to, is not on the public internet.",
+            "Give a public address, or a path.",
+        )
     address = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
     shown = f"[{name}]" if ":" in name else name
     return _Place(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from whatsapp_mcp.errors import AmbiguousChat, ChatNotFound, InvalidArgument
+from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.render.sanitise import called
+from whatsapp_mcp.server.render.sanitise import chosen_name
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ChatCandidate
@@ -70,15 +70,18 @@ TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
 Timer = Annotated[Literal["off", "24h", "7d", "90d"], Field(description="New messages disappear after")]
 
 
-def _label(chat: Chat) -> str:
+def _candidate(chat: Chat) -> Candidate:
     """A name with its address, and when something was last said there, to choose by."""
     number = Jid.parse(chat.jid).number
-    last = f", last on {chat.last_message_at:%Y-%m-%d}" if chat.last_message_at else ""
-    return f"{called(chat.name, chat.stranger)} ({number or chat.jid}){last}"
+    last = f"last on {chat.last_message_at:%Y-%m-%d}" if chat.last_message_at else None
+    return Candidate(chat.name, number or chat.jid, last, chat.stranger)
 
 
 def _first_words(candidate: ChatCandidate, text: str) -> bool:
-    return f"{candidate.chat.name} ".casefold().startswith(f"{text.strip()} ".casefold())
+    name = candidate.chat.name
+    return any(
+        f"{form} ".casefold().startswith(f"{text.strip()} ".casefold()) for form in (name, chosen_name(name))
+    )
 
 
 def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = False) -> Chat:
@@ -96,13 +99,15 @@ def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = 
 
     near = meant(candidates)
     if all(one.matched == "similar" for one in near):
-        raise ChatNotFound(f"No chat matches {text!r}.", candidates=[_label(one.chat) for one in candidates])
+        raise ChatNotFound(
+            f"No chat matches {text!r}.", candidates=[_candidate(one.chat) for one in candidates]
+        )
     first, *others = near
     whole = first.matched not in {"words", "prefix", "contains"}
     sure = whole or (_first_words(first, text) and not first.unmet)
     if not others and (sure or reading):
         return first.chat
-    offered = [_label(one.chat) for one in near]
+    offered = [_candidate(one.chat) for one in near]
     if others:
         raise AmbiguousChat(f"{len(near)} chats may be meant by {text!r}.", candidates=offered)
     raise AmbiguousChat(

@@ -22,7 +22,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device.web import fetch
-from whatsapp_mcp.errors import Busy, FileNotAllowed, InvalidArgument, TooLong
+from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument, TooLong
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.call import Services
@@ -118,7 +118,9 @@ def _allowed(services: Services, given: str, limit: int) -> Path:
         )
     if size is None:
         raise InvalidArgument(
-            f"{given} is not a file.", "Give the path of one.", candidates=_files_near(path)
+            f"{given} is not a file.",
+            "Give the path of one.",
+            candidates=[Candidate(address=each) for each in _files_near(path)],
         )
     _check_size(size, limit)
     return path

@@ -26,7 +26,7 @@ from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetad
 from mcp.types import CallToolResult, ToolAnnotations
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model, field_validator
 
-from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.call import Call, ServicesSource
 from whatsapp_mcp.server.results import Result, error_result
@@ -185,7 +185,7 @@ def _meaning(error: sqlite3.Error) -> WhatsAppError:
     if _TOO_LONG in str(error):
         return InvalidArgument("What is looked for is too long.", "Give a shorter name or text.")
     return Busy(
-        f"The stored messages cannot be used now ({error}).",
+        f"The stored messages cannot be used now ({cause(error)}).",
         "Tell the user to look at the disk's free space.",
     )
 

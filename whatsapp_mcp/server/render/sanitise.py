@@ -23,6 +23,13 @@ _HIDING: Final = re.compile(f"[{''.join(sorted(_INVISIBLE))}{_SELECTORS}]")
 """What hides although Python calls it printable."""
 _NAMES: Final = 512
 """Names whose cleaned form is kept: the same few stand in every line of a list."""
+_CHARACTERS: Final = 1024
+NAME: Final = 48
+"""Characters of a name in a line; more would be a message."""
+_SEPARATORS: Final = frozenset(':;,()[]{}<>"“”„‟«»|#~*`\\^=꞉∶ː˸։׃‚،؛、；：')
+"""What could end a name in a line, or open something else behind it."""
+_APOSTROPHES: Final = frozenset("‘’")
+_LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b[\w-]+(?:\.[\w-]+)+/\S*", re.IGNORECASE)
 LINE_MARK: Final = " ⏎ "
 """Stands where a message had a line break."""
 
@@ -95,7 +102,7 @@ def full_name(name: str) -> str:
 
 
 @lru_cache(_NAMES)
-def clean_name(name: str, limit: int = 48) -> str:
+def clean_name(name: str, limit: int = NAME) -> str:
     """A person's or chat's name that cannot be taken for anything else in a line.
 
     `:` ends the name in a message's line and `me` is the person whose account it is, so neither may come from
@@ -105,9 +112,37 @@ def clean_name(name: str, limit: int = 48) -> str:
     return f"“{line}”" if line.casefold() in {"me", "you", ""} else line
 
 
+@lru_cache(_NAMES)
+def chosen_name(name: str, limit: int = NAME) -> str:
+    """As `clean_name`, of a name that may have been chosen to be taken for something else.
+
+    Brackets, quotes, what separates the parts of a line, and links are left out: `Ann (+1555), 2 unread: pay`
+    is no more than some words, and they end where the name ends.
+    """
+    line = clean_line(_LINK.sub("…", clean_line(name)))
+    if not line.isalnum():
+        line = " ".join("".join(" " if _separates(char) else char for char in line).split())
+    return clean_name(line, limit)
+
+
+@lru_cache(_CHARACTERS)
+def _separates(char: str) -> bool:
+    """Whether a character, or what it is a wide or small form of, ends a part of a line or opens another."""
+    plain = unicodedata.normalize("NFKC", char)
+    if char in _APOSTROPHES:
+        return False
+    return not _SEPARATORS.isdisjoint(plain) or unicodedata.category(plain[0]) in {"Ps", "Pe", "Pi", "Pf"}
+
+
 def called(name: str, stranger: bool) -> str:
     """A name for a line, with a `~` before what a stranger to the address book calls themselves."""
-    return f"~{clean_name(name)}" if stranger else clean_name(name)
+    return f"~{chosen_name(name)}" if stranger else clean_name(name)
+
+
+def titled(name: str) -> str:
+    """What a group or channel is called, for a line of our own: a name that anybody may have chosen."""
+    chosen = chosen_name(name)
+    return chosen if chosen.startswith("“") else f"“{chosen}”"
 
 
 def spoken_of(name: str, from_me: bool, stranger: bool) -> str:

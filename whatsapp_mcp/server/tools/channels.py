@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from whatsapp_mcp.directory import Channel, ChannelPost
-from whatsapp_mcp.errors import AmbiguousChat, ChatNotFound, InvalidArgument, TooLong
+from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.server.arguments import Limit
 from whatsapp_mcp.server.call import Call
@@ -45,15 +45,15 @@ async def _find(device: Device, text: str) -> Channel:
         return await device.channel(invite=link[1])
     if looks_like_jid(given):
         if not Jid.parse(given).is_channel:
-            raise ChatNotFound(f"{given} is not a channel.", "Find channels with list_channels.")
+            raise ChatNotFound("This is not a channel.", "Find channels with list_channels.")
         return await device.channel(given)
     followed = await device.channels()
     wanted = given.casefold()
     named = [each for each in followed if each.name.casefold() == wanted]
     near = named or [each for each in followed if wanted in each.name.casefold()]
-    labels = tuple(f"{clean_name(each.name)} ({each.jid})" for each in near)
     if len(near) > 1:
-        raise AmbiguousChat(f"{len(near)} channels may be meant by {text!r}.", candidates=labels)
+        offered = [Candidate(each.name, each.jid) for each in near]
+        raise AmbiguousChat(f"{len(near)} channels may be meant by {text!r}.", candidates=offered)
     if not near:
         raise ChatNotFound(f"No followed channel matches {text!r}.", "Find channels with list_channels.")
     return near[0]

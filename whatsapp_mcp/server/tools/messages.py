@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
-from whatsapp_mcp.errors import ContactNotFound, InvalidArgument, MessageNotFound, TooLong, Unsupported
+from whatsapp_mcp.errors import (
+    Candidate,
+    ContactNotFound,
+    InvalidArgument,
+    MessageNotFound,
+    TooLong,
+    Unsupported,
+)
 from whatsapp_mcp.jid import Jid, looks_like_number, parse_number
 from whatsapp_mcp.models import (
     ContactCardContent,
@@ -28,7 +35,7 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.polls import PollData, poll_data
-from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.sanitise import chosen_name, clean_name
 from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.render.text import poll_text, quoted
 from whatsapp_mcp.server.results import Result
@@ -166,11 +173,7 @@ async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
     """Vote in a poll with these option names; an empty list takes the vote back."""
     services = await call.services()
     poll = await _poll(services, message)
-    known = [option.name for option in poll.poll]
-    chosen = tuple(next((name for name in known if name.casefold() == o.casefold()), o) for o in options)
-    wrong = [name for name in chosen if name not in known]
-    if wrong:
-        raise InvalidArgument(f"The poll has no option {wrong[0]!r}.", f"Options: {'; '.join(known)}.")
+    chosen = tuple(_option(poll, each) for each in options)
     return await change(
         services,
         poll,
@@ -178,6 +181,25 @@ async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
         f"Voted {'; '.join(quoted(name, _MAX_OPTION) for name in chosen)} in"
         if chosen
         else "Took back the vote in",
+    )
+
+
+def _option(poll: Message, text: str) -> str:
+    """The option that a text means, which may be as answers and errors show it.
+
+    Raises:
+        InvalidArgument: The poll has none such; its options are the candidates.
+    """
+    wanted = text.strip().casefold()
+    known = [option.name for option in poll.poll]
+    for shown in (str, chosen_name):
+        found = [name for name in known if shown(name).casefold() == wanted]
+        if len(found) == 1:
+            return found[0]
+    raise InvalidArgument(
+        f"The poll has no option {text!r}.",
+        "Give one of its options.",
+        candidates=[Candidate(name) for name in known[:_MAX_OPTIONS]],
     )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 from pydantic import Field
 
 from whatsapp_mcp.errors import (
+    Candidate,
     InvalidArgument,
     NotOnWhatsApp,
     TooLong,
@@ -29,6 +30,7 @@ from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.sanitise import called, clean_name
 from whatsapp_mcp.server.render.sends import SentData, sent_data
+from whatsapp_mcp.server.render.text import address
 from whatsapp_mcp.server.render.times import clock
 from whatsapp_mcp.server.results import Result
 
@@ -86,8 +88,9 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
     message = await services.archive.message(reply_to, chat=chat.jid)
     if message.chat != chat.jid:
         raise InvalidArgument(
-            f"{reply_to} is in another chat: {called(message.chat_name, message.chat_stranger)}.",
+            f"{reply_to} is in another chat.",
             "Answer a message of the chat you send to, or leave reply_to out.",
+            candidates=[Candidate(message.chat_name, address(message.chat), stranger=message.chat_stranger)],
         )
     return message.message_id
 
