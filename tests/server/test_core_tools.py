@@ -316,6 +316,7 @@ async def test_an_unsettled_send_warns_against_repeating(client: Client, device:
     assert data["status"] == "unknown"
     assert data["message_id"] is None
     assert "Do not send it again" in text
+    assert "(send_id 7)" in text
 
 
 async def test_a_failure_inside_is_not_shown(

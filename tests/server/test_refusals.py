@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import inspect
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from typing import Any, NamedTuple
 
 import anyio
@@ -19,6 +19,7 @@ from mcp import Client
 
 from tests.fixtures import until
 from tests.server.everything import ALIAS, GOOD, Everything, everything
+from tests.server.fakes import text_of
 from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
 from whatsapp_mcp.server import toolsets
@@ -217,17 +218,52 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Every
         yield made
 
 
+async def answer_of(client: Client, tool: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Text and data of an answer, whatever it is."""
+    result = await client.call_tool(tool.removeprefix(ALIAS), arguments)
+    return text_of(result.content), result.structured_content or {}
+
+
 async def code_of(client: Client, tool: str, arguments: dict[str, Any]) -> str | None:
     """The code that a call was refused with; None when it was not."""
-    result = await client.call_tool(tool.removeprefix(ALIAS), arguments)
-    return (result.structured_content or {})["error"]["code"] if result.is_error else None
+    _, data = await answer_of(client, tool, arguments)
+    return data["error"]["code"] if "error" in data else None
+
+
+NAMES = {"ref", "number", "link", "next_cursor", "post", "code"}
+"""What further calls are made with, wherever it stands in an answer."""
+OUTCOMES = {"state", "status", "path", "send_id", "reason", "action", "note"}
+"""What a model has to be told of what it has just done."""
+
+
+def data_alone(text: str, data: dict[str, Any], asked: Collection[Any]) -> dict[str, Any]:
+    """What a model needs in order to go on, did not ask with, and finds in the data only."""
+    found = {key: data[key] for key in OUTCOMES & data.keys()}
+    if data.get("ref"):
+        # A ref is as good as the number of the send, and a message that has one was sent.
+        found = {key: value for key, value in found.items() if key not in {"send_id", "status"}}
+    values: list[Any] = [data]
+    while values:
+        match values.pop():
+            case dict() as inner:
+                found |= {key: value for key, value in inner.items() if key in NAMES}
+                values += inner.values()
+            case list() as several:
+                values += several
+            case _:
+                pass
+    return {
+        key: value for key, value in found.items() if value and value not in asked and str(value) not in text
+    }
 
 
 @pytest.mark.parametrize("tool", sorted(TOOLS.keys() - {"unlink_device"}))
 async def test_a_tool_does_its_work_and_only_acts_are_seen(world: Everything, tool: str) -> None:
     before, status = await world.settled(), await world.linked.device.status()
-    code = await code_of(world.client(tool), tool, world.good(tool))
-    assert code == ("UNSUPPORTED" if tool in IMPOSSIBLE else None)
+    arguments = world.good(tool)
+    text, data = await answer_of(world.client(tool), tool, arguments)
+    assert data.get("error", {}).get("code") == ("UNSUPPORTED" if tool in IMPOSSIBLE else None)
+    assert data_alone(text, data, arguments.values()) == {}
     if tool == "reconnect":
         await world.online_after(status.generation)
     elif TOOLS[tool].reads or tool in HERE | IMPOSSIBLE:

@@ -63,6 +63,7 @@ def _line(channel: Channel) -> str:
     notes = [clean_name(channel.name), channel.jid, f"{channel.followers} followers"]
     notes += [channel.role] if channel.role in {"owner", "admin", "guest"} else []
     notes += ["muted"] if channel.muted else []
+    notes += [channel.invite] if channel.invite else []
     about = f": {quoted(channel.description, 80)}" if channel.description else ""
     return ", ".join(notes) + about
 

@@ -138,7 +138,8 @@ async def change(services: Services, message: Message, content: Content, done: s
         result = replace(result, ref=message.ref)
         return Result(f"{done} #{message.ref}{more}.", sent_data(result, services.zone))
     state = f"{result.status.value}: {result.reason or 'no answer yet.'}"
-    return Result(f"{done} #{message.ref}? {state}", sent_data(result, services.zone))
+    text = f"{done} #{message.ref}? (send_id {result.send_id}) {state}"
+    return Result(text, sent_data(result, services.zone))
 
 
 async def require_on_whatsapp(services: Services, chat: Chat) -> None:
@@ -160,9 +161,9 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
 
 
 def sent(result: SendResult, chat: Chat, services: Services) -> Result:
-    """What is told of a send."""
+    """What is told of a send; what has no ref yet is asked after by its `send_id`."""
     name = called(chat.name, chat.stranger)
-    ref = f" as #{result.ref}" if result.ref is not None else ""
+    ref = f" (send_id {result.send_id})" if result.ref is None else f" as #{result.ref}"
     match result.status:
         case SendStatus.QUEUED | SendStatus.SENDING:
             text = f"queued to {name}{ref}: it goes out when the link is up. Do not send it again."

@@ -59,7 +59,8 @@ async def message_status(
 
 def _report_text(report: SendReport, services: Services) -> str:
     result = report.result
-    lines = [f"{result.status.value}{f': {result.reason}' if result.reason else ''}"]
+    ref = f"#{result.ref} " if result.ref is not None else ""
+    lines = [f"{ref}{result.status.value}{f': {result.reason}' if result.reason else ''}"]
     for delivery in report.deliveries:
         at = delivery.read_at or delivery.delivered_at
         how = "read" if delivery.read_at else "delivered"

@@ -1,0 +1,84 @@
+"""What reaches the model: small models of how MCP hosts hand on the result of a tool.
+
+Each rule was read off the real host, run against a scripted model that wrote down what it was given: Claude
+Code 2.1.332, Codex 0.171.0, Gemini CLI 0.61.0, opencode 1.18.33, pydantic-ai 2.68.0.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from mcp.types import CallToolResult
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a model is given of one result.
+
+    Attributes:
+        text: All that is text to it.
+        images: How many images it sees.
+    """
+
+    text: str
+    images: int = 0
+
+
+Rule = Callable[[CallToolResult], Seen]
+
+
+def _text(result: CallToolResult) -> str:
+    return "\n".join(block.text for block in result.content if block.type == "text")
+
+
+def _images(result: CallToolResult) -> int:
+    return sum(block.type == "image" for block in result.content)
+
+
+def _json(result: CallToolResult) -> str:
+    return json.dumps(result.structured_content, ensure_ascii=False, separators=(",", ":"))
+
+
+def claude_code(result: CallToolResult) -> Seen:
+    """Structured content instead of the text, images beside either."""
+    text = _text(result) if result.structured_content is None else _json(result)
+    return Seen(text, _images(result))
+
+
+def codex(result: CallToolResult) -> Seen:
+    """Structured content instead of everything else."""
+    if result.structured_content is None:
+        return Seen(_text(result), _images(result))
+    return Seen(_json(result))
+
+
+def gemini_cli(result: CallToolResult) -> Seen:
+    """Text and images, whatever else there is."""
+    return Seen(_text(result), _images(result))
+
+
+def opencode(result: CallToolResult) -> Seen:
+    """The text."""
+    return Seen(_text(result))
+
+
+def pydantic_ai(result: CallToolResult) -> Seen:
+    """Structured content instead of a result that is text alone; what looks like JSON is taken for it."""
+    only_text = all(block.type == "text" for block in result.content)
+    if only_text and result.structured_content is not None:
+        return Seen(_json(result))
+    assert not _text(result).startswith(("[", "{")), "it would be parsed"
+    return Seen(_text(result), _images(result))
+
+
+HOSTS: Final[dict[str, Rule]] = {
+    "Claude Code": claude_code,
+    "Codex": codex,
+    "Gemini CLI": gemini_cli,
+    "opencode": opencode,
+    "pydantic-ai": pydantic_ai,
+}
+"""The rules by the names of the hosts."""
