@@ -206,6 +206,16 @@ class AccountFolder:
         return self.path / "media"
 
     @property
+    def outgoing(self) -> Path:
+        """Copies of files on their way out."""
+        return self.media / "outgoing"
+
+    @property
+    def exports(self) -> Path:
+        """Chats that an agent wrote out; not in `media`, from where files may be sent."""
+        return self.path / "exports"
+
+    @property
     def host_lock(self) -> Path:
         """Locked by the server that hosts the link."""
         return self.path / "host.lock"

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import anyio
 import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, open_archive, purge
-from whatsapp_mcp.models import SendRequest, TextContent
+from whatsapp_mcp.archive import Archive, MessageFilter, copies, export, open_archive, purge
+from whatsapp_mcp.archive.copies import export_path
+from whatsapp_mcp.archive.export import Format
+from whatsapp_mcp.archive.retention import SENT_PAUSE, clear_sent_files
+from whatsapp_mcp.archive.sqlite import SqliteArchive
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.models import FileContent, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
 
 SECRET = b"purplemonkey"
+FORMS: Final[dict[Format, str]] = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 
 
 def traces(folder: AccountFolder) -> list[str]:
@@ -56,6 +65,29 @@ async def fill(archive: Archive, folder: AccountFolder) -> None:
     await archive.outbox_failed(entry.send_id, "refused")
     (folder.media / "pic.png").write_bytes(b"purplemonkey")
     await archive.record_media_path("A2", "pic.png")
+    await copies_of(archive, folder)
+
+
+async def copies_of(archive: Archive, folder: AccountFolder) -> None:
+    """What repeats the messages outside of the databases of the archive."""
+    folder.exports.mkdir()
+    for chat, name in ((ANA, "Ana"), (BOB, "Bob")):
+        first = datetime.fromtimestamp(NOON, UTC)
+        for form, suffix in FORMS.items():
+            path = export_path(folder, chat, name, first, first, suffix)
+            await export(archive, path, form, MessageFilter(chat=chat), media=folder.media)
+    (folder.exports / "Ana-20231114-221320.txt").write_bytes(SECRET)
+    folder.outgoing.mkdir()
+    for name in ("5f1c.png", "5f1c.1600.jpg"):
+        (folder.outgoing / name).write_bytes(SECRET)
+    picture = FileContent("image", str(folder.outgoing / "5f1c.1600.jpg"), "image/jpeg")
+    sent, _ = await archive.outbox_add(SendRequest(ANA, picture))
+    await archive.outbox_failed(sent.send_id, "refused")
+    with Journal(folder.inbox_db) as inbox:
+        inbox.prune(inbox.append(1, 17, SECRET))
+        inbox.append(1, 17, b"waits")
+    for name in ("archive.db.damaged", "raw.db.damaged-wal"):
+        (folder.path / name).write_bytes(SECRET)
 
 
 @pytest.mark.parametrize("old_file", [False, True])
@@ -82,6 +114,7 @@ async def test_a_purge_leaves_nothing_behind(
         else:
             assert await archive.purge() == 5
         assert traces(folder) == []
+        assert any(folder.exports.iterdir()) is (what == "chat")
         assert (await archive.search("purplemonkey")).items == ()
         assert len((await archive.search("keep")).items) == (0 if what == "all" else 1)
         assert (await archive.statistics()).undecoded == 0
@@ -178,3 +211,109 @@ async def test_a_purge_takes_the_raw_form_of_dropped_twins_with_it(
     assert await archive.purge(chat=GROUP) == 1
     with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT count(*) FROM raw").fetchone() == (0,)
+
+
+async def test_a_purge_spares_exports_that_hold_nothing_of_it(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    await archive.ingest(
+        journal([ev.message("A1", alt=ev.ANA_LID), ev.message("B1", chat=BOB, at=NOON + 90 * 86_400)])
+    )
+    day, later = datetime.fromtimestamp(NOON, UTC), datetime.fromtimestamp(NOON + 90 * 86_400, UTC)
+    folder.exports.mkdir()
+    hidden = export_path(folder, ev.ANA_LID, "Ana", day, later, "txt")
+    mine = export_path(folder, BOB, "Bob", day, later, "html")
+    young = export_path(folder, BOB, "Bob", later, later, "txt")
+    for path in (hidden, mine, young):
+        path.touch()
+    folder_of_mine = mine.with_name(f"{mine.stem}_files")
+    folder_of_mine.mkdir()
+    (folder_of_mine / "1.png").touch()
+    await archive.purge(chat=ANA)
+    assert sorted(folder.exports.iterdir()) == sorted([mine, folder_of_mine, young])
+    await archive.purge(before=later)
+    assert list(folder.exports.iterdir()) == [young]
+
+
+async def test_a_purge_spares_what_a_send_still_needs_and_what_is_being_made(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    await archive.ingest(journal([ev.message("A1")]))
+    folder.outgoing.mkdir()
+    waiting, fresh, old = (folder.outgoing / name for name in ("aa.png", "bb.png", "cc.png"))
+    for path in (waiting, fresh, old):
+        path.write_bytes(b"png")
+    os.utime(old, (0, datetime.now(UTC).timestamp() - copies.SENT_KEPT - 1))
+    os.utime(waiting, (0, 0))
+    picture = FileContent("image", str(folder.outgoing / "aa.1600.jpg"), "image/jpeg")
+    await archive.outbox_add(SendRequest(ANA, picture))
+    await archive.purge(chat=ANA)
+    assert sorted(folder.outgoing.iterdir()) == [waiting, fresh]
+    await archive.purge()
+    assert sorted(folder.outgoing.iterdir()) == [waiting]
+
+
+async def test_copies_of_sent_files_are_cleared_by_time_alone(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    folder.outgoing.mkdir()
+    copy = folder.outgoing / "aa.png"
+    copy.write_bytes(b"png")
+    made = copy.stat().st_mtime
+    now = datetime.fromtimestamp(made, UTC)
+    there: list[bool] = []
+
+    class EndOfTestError(Exception):
+        pass
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        there.append(copy.exists())
+        now += timedelta(seconds=seconds + 1)
+        if len(there) == 2:
+            raise EndOfTestError
+
+    with pytest.raises(EndOfTestError):
+        await clear_sent_files(archive, now=lambda: now, sleep=sleep)
+    assert there == [True, False]
+    assert SENT_PAUSE <= copies.SENT_KEPT
+
+
+async def test_retention_spares_a_damaged_database_that_is_young(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    now = datetime.now(UTC)
+    aside = folder.path / "archive.db.damaged"
+    aside.write_bytes(b"")
+    await archive.purge(before=now - timedelta(days=1), keep_quarantined=True)
+    assert aside.exists()
+    await archive.purge(before=now + timedelta(days=1), keep_quarantined=True)
+    assert not aside.exists()
+
+
+async def test_a_download_that_was_not_recorded_goes_with_its_message(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    image = E2E.Message()
+    image.imageMessage.mimetype = "image/png"
+    await archive.ingest(journal([ev.message("A1", image), ev.message("B1", image, chat=BOB)]))
+    for ref in (1, 2):
+        (folder.media / f"{ref}.png").write_bytes(b"png")
+    await archive.purge(chat=ANA)
+    assert [path.name for path in folder.media.iterdir()] == ["2.png"]
+    await archive.purge()
+    assert list(folder.media.iterdir()) == []
+
+
+async def test_a_purge_says_when_a_reader_that_stands_still_keeps_old_pages(
+    archive: SqliteArchive, folder: AccountFolder
+) -> None:
+    await archive.ingest(journal([ev.message("A1", "purplemonkey")]))
+    archive._db.execute("PRAGMA busy_timeout = 10")  # pyright: ignore[reportPrivateUsage]
+    with closing(sqlite3.connect(folder.archive_db, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM messages").fetchall()
+        with pytest.raises(Busy, match="old pages"):
+            await archive.purge(chat=ANA)
+    await archive.purge(chat=ANA)
+    assert traces(folder) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -17,12 +18,18 @@ from whatsapp_mcp.settings import RetentionSettings, Settings
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_host_purges_what_is_older_than_the_settings_say(tmp_path: Path) -> None:
+async def test_the_leader_clears_what_is_older_than_the_settings_say_and_sent_files(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, retention=RetentionSettings(days=30))
+    outgoing = settings.account_folder().outgoing
+    outgoing.mkdir(parents=True)
+    (outgoing / "5f1c.png").touch()
+    os.utime(outgoing / "5f1c.png", (0, 0))
     async with open_archive(settings.account_folder(), write=True) as archive:
         await archive.ingest(journal([ev.message("OLD", at=NOON), ev.message("NEW", at=int(time.time()))]))
     async with open_device(settings) as (_, archive):
         with anyio.fail_after(20):
             while (await archive.statistics()).messages == 2:  # noqa: ASYNC110
+                await anyio.sleep(0.02)
+            while any(outgoing.iterdir()):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         assert [message.message_id for message in (await archive.messages()).items] == ["NEW"]

@@ -8,7 +8,6 @@ import math
 import os
 import struct
 import sys
-import time
 import wave
 from dataclasses import replace
 from datetime import timedelta
@@ -26,7 +25,6 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device import media
 from whatsapp_mcp.models import FileContent
 from whatsapp_mcp.protobufs import Neonize
-from whatsapp_mcp.server.intake import KEPT_SECONDS
 
 pytestmark = pytest.mark.anyio
 PNG = base64.b64decode(
@@ -106,14 +104,6 @@ async def test_without_pyav_what_phones_cannot_show_is_a_document(
     for kind in ("gif", "image", "sticker"):
         error = await refusal(client, "send_file", chat="Bob", data=animation, kind=kind)
         assert error["code"] in {"UNSUPPORTED", "INVALID_ARGUMENT"}, kind
-
-
-async def test_copies_of_what_was_sent_are_kept_for_two_days(client: Client, device: FakeDevice) -> None:
-    await answer(client, "send_file", chat="Bob", data=encoded(b"old"))
-    made = Path(content_of(device).path)
-    os.utime(made, (0, time.time() - KEPT_SECONDS - 1))
-    await answer(client, "send_file", chat="Bob", data=encoded(b"new"))
-    assert {path.read_bytes() for path in made.parent.iterdir()} == {b"new"}
 
 
 async def test_a_document_goes_as_it_is(client: Client, device: FakeDevice) -> None:

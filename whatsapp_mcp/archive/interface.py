@@ -235,10 +235,6 @@ class ReadingArchive(Protocol):
         """How far the phone's transfer of the past has come."""
         ...
 
-    async def files_to_send(self) -> frozenset[str]:
-        """Paths of the files of sends that may still go out."""
-        ...
-
     async def send_report(self, key: MessageKey, *, send_id: bool = False) -> SendReport:
         """What is known of a sent message, person by person.
 
@@ -330,11 +326,27 @@ class Archive(ReadingArchive, Outbox, Protocol):
         """Build the search index anew from the messages."""
         ...
 
-    async def purge(self, *, chat: str | None = None, before: datetime | None = None) -> int:
+    async def purge(
+        self, *, chat: str | None = None, before: datetime | None = None, keep_quarantined: bool = False
+    ) -> int:
         """Delete messages for good (a chat's, those before a time, both together, or all); answers how many.
 
-        Nothing of them stays in the index, in downloaded media or in free pages of the files.
+        Nothing of them stays in any file of the account's folder: not in the index, in free pages or in the
+        journal, nor in downloaded media, copies of sent files, exports or quarantined databases.
+
+        Args:
+            chat: Jid of the chat.
+            before: Only what is older.
+            keep_quarantined: Whether a damaged database that was last written after `before` stays: it holds
+                older messages too, and younger ones that may be nowhere else.
+
+        Raises:
+            Busy: They are deleted, but a process that stands still in a read keeps old pages in a log.
         """
+        ...
+
+    async def clear_sent_files(self, now: datetime) -> int:
+        """Delete copies of files that no send needs, an hour after they were made; answers how many."""
         ...
 
     async def import_chat_export(

@@ -191,7 +191,7 @@ def unsettled(db: sqlite3.Connection, chat: str | None = None, limit: int = -1) 
 
 
 def files(db: sqlite3.Connection) -> frozenset[str]:
-    """See `ReadingArchive.files_to_send`."""
+    """Paths of the files of sends that may still go out."""
     contents = (entry.request.content for entry in unsettled(db))
     return frozenset(content.path for content in contents if isinstance(content, FileContent))
 

@@ -6,14 +6,18 @@ is left in it, and free pages are cut off the end of the files.
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.archive import merge, queries, store
+from whatsapp_mcp.archive import copies, merge, outbox, queries, store
 from whatsapp_mcp.archive.schema import ID_BITS
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.settings import AccountFolder
 
 _MESSAGES: Final = 2_000
 """Messages deleted in one step."""
@@ -59,7 +63,7 @@ def span_of(db: sqlite3.Connection, chat: str | None, before: datetime | None) -
     return Span(number, None if before is None else int(before.timestamp()))
 
 
-def messages(db: sqlite3.Connection, raw: sqlite3.Connection, media: Path, span: Span) -> int:
+def messages(db: sqlite3.Connection, raw: sqlite3.Connection, folder: AccountFolder, span: Span) -> int:
     """Delete some of the messages, oldest first, and all that hangs on them; answers how many."""
     where, values = span.where("chat_id", "id", 1 << ID_BITS)
     found = db.execute(
@@ -71,16 +75,24 @@ def messages(db: sqlite3.Connection, raw: sqlite3.Connection, media: Path, span:
     for one in (db, raw):
         one.execute("PRAGMA secure_delete = ON")
     with store.transaction(db):
-        files = _delete(db, found)
+        db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
+        files, unrecorded, requests = _delete(db, found)
+        db.execute("DROP TABLE gone")
         with store.transaction(raw):
             raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
-    unlink(media, files)
+    unlink(folder.media, files)
+    _unlink_unrecorded(folder.media, unrecorded)
+    _unlink_sent(db, folder, requests)
     return len(found)
 
 
-def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> list[str]:
-    """Delete messages and all that hangs on them; answers the downloaded files."""
-    db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
+def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], set[str], list[str]]:
+    """Delete messages and all that hangs on them.
+
+    Returns:
+        Their downloaded files, the refs of those with a file that is not known to be downloaded, and the
+        requests of the settled sends.
+    """
     db.executemany("INSERT INTO gone SELECT id, chat_id, wa_id FROM messages WHERE id = ?", gone)
     files = [
         row[0]
@@ -88,25 +100,31 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> list[str]:
             "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL"
         ).fetchall()
     ]
+    unrecorded = {
+        str(row[0])
+        for row in db.execute(
+            """SELECT r.ref FROM gone JOIN media AS d ON d.message_id = gone.id AND d.path IS NULL
+            JOIN refs AS r ON r.message_id = gone.id"""
+        ).fetchall()
+    }
     db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
     db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
     db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
     for table in _HANGING:
         column = "target" if table == "sealed" else "wa_id"
         db.execute(f"DELETE FROM {table} WHERE (chat_id, {column}) IN (SELECT chat_id, wa_id FROM gone)")  # noqa: S608
-    db.execute(
+    sends = db.execute(
         """DELETE FROM outbox WHERE status NOT IN ('queued', 'sending', 'unknown')
-        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone)"""
-    )
+        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone) RETURNING request"""
+    ).fetchall()
     touched = db.execute("SELECT DISTINCT chat_id FROM gone").fetchall()
     db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
-    db.execute("DROP TABLE gone")
     for (chat,) in touched:
         merge.refresh_chat(db, chat)
-    return files
+    return files, unrecorded, [row[0] for row in sends]
 
 
-def rest(db: sqlite3.Connection, raw: sqlite3.Connection, span: Span) -> int:
+def rest(db: sqlite3.Connection, raw: sqlite3.Connection, folder: AccountFolder, span: Span) -> int:
     """Delete what hangs on messages that never came, settled sends, and events that could not be decoded."""
     before = db.total_changes
     for one in (db, raw):
@@ -126,13 +144,15 @@ def rest(db: sqlite3.Connection, raw: sqlite3.Connection, span: Span) -> int:
             (span.chat, 1000 * (span.before if span.before is not None else 1 << 40)),
         )
         where, values = span.where("chat_id", "created_at", 1000)
-        db.execute(
-            f"DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')",  # noqa: S608
+        sends = db.execute(
+            f"""DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')
+            RETURNING request""",  # noqa: S608
             values,
-        )
+        ).fetchall()
         _undecoded(db, span)
         if span.before is None:
             _raw_of_nothing(db, raw)
+    _unlink_sent(db, folder, [row[0] for row in sends])
     return db.total_changes - before
 
 
@@ -142,15 +162,21 @@ def _undecoded(db: sqlite3.Connection, span: Span) -> None:
     if span.chat is None:
         db.execute("DELETE FROM undecoded WHERE received_at < ?", (before * 1000,))
         return
-    for (jid,) in db.execute(
-        """SELECT jid FROM chats WHERE id = ?1 UNION SELECT a.jid FROM chats AS c
-        JOIN addresses AS a USING (contact_id) WHERE c.id = ?1""",
-        (span.chat,),
-    ).fetchall():
+    for jid in _addresses(db, span.chat):
         db.execute(
             "DELETE FROM undecoded WHERE received_at < ? AND instr(payload, ?)",
             (before * 1000, jid.partition("@")[0].encode()),
         )
+
+
+def _addresses(db: sqlite3.Connection, chat: int) -> list[str]:
+    """Every jid that a chat has or had."""
+    rows = db.execute(
+        """SELECT jid FROM chats WHERE id = ?1 UNION SELECT a.jid FROM chats AS c
+        JOIN addresses AS a USING (contact_id) WHERE c.id = ?1""",
+        (chat,),
+    ).fetchall()
+    return [row[0] for row in rows]
 
 
 def _raw_of_nothing(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
@@ -171,11 +197,60 @@ def _give_back(db: sqlite3.Connection) -> bool:
         db.execute(f"PRAGMA auto_vacuum = {store.INCREMENTAL}")
         db.execute("VACUUM")
     db.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-    if db.execute("PRAGMA freelist_count").fetchone()[0]:
-        return True
-    db.execute("PRAGMA secure_delete = FAST").fetchall()
-    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    return False
+    return bool(db.execute("PRAGMA freelist_count").fetchone()[0])
+
+
+def _empty_log(db: sqlite3.Connection) -> None:
+    """Move the write-ahead log into the file and cut it to nothing: it repeats what was deleted."""
+    if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise Busy(
+            "The messages are deleted, but a process that reads the archive keeps old pages in a log.",
+            "End the applications that use whatsapp-mcp, then purge again.",
+        )
+
+
+def finish(
+    db: sqlite3.Connection,
+    raw: sqlite3.Connection,
+    folder: AccountFolder,
+    span: Span,
+    now: float,
+    *,
+    keep_quarantined: bool,
+) -> None:
+    """Delete what repeats messages outside of the databases, and leave nothing in their logs and the journal.
+
+    Args:
+        db: The archive.
+        raw: Its raw protobufs.
+        folder: The account's files.
+        span: What is purged.
+        now: Seconds since 1970.
+        keep_quarantined: Whether a damaged database that was last written after the span stays.
+    """
+    before = None if span.before is None else datetime.fromtimestamp(span.before, UTC)
+    copies.purge_exports(folder, None if span.chat is None else _addresses(db, span.chat), before)
+    everything = span.chat is None and before is None
+    made_before = None if everything else now - copies.SENT_KEPT
+    copies.purge_sent(folder, outbox.files(db), made_before=made_before)
+    copies.purge_quarantined(folder, before if keep_quarantined else None)
+    if everything:
+        _unlink_unrecorded(folder.media, None)
+    for one in (db, raw):
+        one.execute("PRAGMA secure_delete = FAST").fetchall()
+        _empty_log(one)
+    _scrub(folder.inbox_db)
+
+
+def _scrub(path: Path) -> None:
+    """Leave nothing of archived events in the journal, which holds no more than what waits."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA busy_timeout = 5000")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("VACUUM")
+        _empty_log(db)
 
 
 def unlink(media: Path, paths: list[str]) -> None:
@@ -184,3 +259,18 @@ def unlink(media: Path, paths: list[str]) -> None:
         target = path if path.is_absolute() else media / path
         if target.resolve().is_relative_to(media.resolve()):
             target.unlink(missing_ok=True)
+
+
+def _unlink_unrecorded(media: Path, refs: set[str] | None) -> None:
+    """Delete files that were downloaded and not recorded as such: of these refs, or all."""
+    if refs is None or refs:
+        for path in media.iterdir():
+            if path.is_file() and (refs is None or path.name.partition(".")[0] in refs):
+                path.unlink(missing_ok=True)
+
+
+def _unlink_sent(db: sqlite3.Connection, folder: AccountFolder, requests: list[str]) -> None:
+    """Delete the copies of files that these requests sent, and no other send needs."""
+    named = [path for request in requests if (path := json.loads(request)["content"].get("path"))]
+    if named:
+        copies.purge_sent(folder, outbox.files(db), made_before=0.0, named=named)

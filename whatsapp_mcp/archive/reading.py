@@ -7,7 +7,7 @@ from typing import Literal
 
 import anyio
 
-from whatsapp_mcp.archive import changes, coverage, feed, ingest, outbox, people, queries, reports, search
+from whatsapp_mcp.archive import changes, coverage, feed, ingest, people, queries, reports, search
 from whatsapp_mcp.archive.records import (
     EVERYTHING,
     Change,
@@ -184,10 +184,6 @@ class SqliteReadingArchive:
     async def history_progress(self) -> HistoryProgress:
         """See `ReadingArchive.history_progress`."""
         return await self._readers.run(coverage.history_progress)
-
-    async def files_to_send(self) -> frozenset[str]:
-        """See `ReadingArchive.files_to_send`."""
-        return await self._readers.run(outbox.files)
 
     async def send_report(self, key: MessageKey, *, send_id: bool = False) -> SendReport:
         """See `ReadingArchive.send_report`."""

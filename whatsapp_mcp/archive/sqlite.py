@@ -7,12 +7,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Final, Literal, TypeVar, overload
 
 import anyio
 
 from whatsapp_mcp.archive import (
+    copies,
     damage,
     importer,
     ingest,
@@ -266,22 +268,33 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Archive.rebuild`."""
         await self._writer.run(upkeep.rebuild, bulk=True)
 
-    async def purge(self, *, chat: str | None = None, before: datetime | None = None) -> int:
+    async def purge(
+        self, *, chat: str | None = None, before: datetime | None = None, keep_quarantined: bool = False
+    ) -> int:
         """See `Archive.purge`."""
-        raw, media = self._raw, self._folder.media
+        raw, folder = self._raw, self._folder
         span = await self._writer.run_bare(purge.span_of, chat, before)
         if span is None:
             return 0
         total = 0
-        while deleted := await self._writer.run_bare(purge.messages, raw, media, span):
+        while deleted := await self._writer.run_bare(purge.messages, raw, folder, span):
             total += deleted
-        if await self._writer.run_bare(purge.rest, raw, span) or total:
+        if await self._writer.run_bare(purge.rest, raw, folder, span) or total:
             begin = True
             while await self._writer.run(upkeep.merge_index, begin):
                 begin = False
             while await self._writer.run_bare(purge.give_back, raw):
                 pass
+        finish = partial(purge.finish, keep_quarantined=keep_quarantined)
+        await self._writer.run_bare(finish, raw, folder, span, time.time())
         return total
+
+    async def clear_sent_files(self, now: datetime) -> int:
+        """See `Archive.clear_sent_files`."""
+        made_before = now.timestamp() - copies.SENT_KEPT
+        needed = await self._readers.run(outbox.files)
+        clear = partial(copies.purge_sent, self._folder, needed, made_before=made_before)
+        return await anyio.to_thread.run_sync(clear)
 
     async def import_chat_export(
         self, path: Path, chat: str, *, me: str | None = None, zone: tzinfo = UTC

@@ -36,7 +36,6 @@ from whatsapp_mcp.archive import (
 )
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.report import print_error, rfc3339
-from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
 from whatsapp_mcp.zone import local
 
@@ -196,10 +195,7 @@ def purge(
             where = f" of {found.name} ({found.jid})" if found else ""
             older = f" older than {end:%Y-%m-%d %H:%M}" if end else ""
             typer.confirm(f"Delete the messages{where}{older} for good?", abort=True, err=True)
-        deleted = await archive.purge(chat=jid, before=end)
-        with Journal(_loaded().account_folder(account).inbox_db) as journal:
-            journal.scrub()
-        return deleted
+        return await archive.purge(chat=jid, before=end)
 
     deleted = _write(account, run)
     _tell(f"{deleted} message{'' if deleted == 1 else 's'} deleted.", as_json, deleted=deleted)

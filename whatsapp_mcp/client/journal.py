@@ -137,12 +137,6 @@ class Journal:
         with self._lock:
             return self._db.execute("DELETE FROM events WHERE seq <= ?", (up_to_seq,)).rowcount
 
-    def scrub(self) -> None:
-        """Leave nothing of pruned events in the files; the journal holds no more than what waits."""
-        with self._lock:
-            self._db.execute("VACUUM")
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
     def continue_after(self, seq: int) -> None:
         """Number the next events above `seq`.
 

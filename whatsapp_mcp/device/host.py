@@ -20,7 +20,7 @@ from anyio.abc import ByteStream, TaskGroup
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.archive.retention import keep_only
+from whatsapp_mcp.archive.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device import endpoint
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
@@ -112,6 +112,7 @@ class Host:
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
                 await self._devices.replace(lambda _: self._open_local(archive, tasks, owner))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
+                tasks.start_soon(supervised, "sent files", partial(clear_sent_files, archive))
                 tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))
                 files = Unmoved(self._folder.archive_db, self._folder.inbox_db)
                 async with endpoint.listening(self._folder, self._serve):

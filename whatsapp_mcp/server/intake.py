@@ -11,9 +11,7 @@ import binascii
 import hashlib
 import os
 import re
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -27,9 +25,6 @@ from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument
 if TYPE_CHECKING:
     from whatsapp_mcp.server.call import Services
 
-_FOLDER: Final = "outgoing"
-KEPT_SECONDS: Final = 2 * 86_400
-"""Of a copy; the outbox gives a send up after one day."""
 _OFFERED: Final = 20
 """Files that are named when the one that was given is none."""
 _SAFE: Final = re.compile(r"[^\w.\- ()]+")
@@ -56,7 +51,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if sum(origin is not None for origin in (path, url, data)) != 1:
         raise InvalidArgument("Give one of path, url and data.")
     limit = services.settings.media.max_megabytes * 1_000_000
-    folder = services.settings.account_folder(services.account).media / _FOLDER
+    folder = services.settings.account_folder(services.account).outgoing
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path is not None:
         source = await anyio.to_thread.run_sync(_allowed, services, path, limit)
@@ -70,18 +65,8 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if not content:
         raise InvalidArgument("The file is empty.")
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
-    await anyio.to_thread.run_sync(_drop_old, folder, await services.archive.files_to_send())
     await anyio.to_thread.run_sync(write_private, target, content)
     return Taken(target, _SAFE.sub("_", name))
-
-
-def _drop_old(folder: Path, needed: frozenset[str]) -> None:
-    """Delete old copies but those that are needed: the clock may have been set since they were made."""
-    limit = time.time() - KEPT_SECONDS
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError):  # another server may be at it
-            if str(path) not in needed and path.stat().st_mtime < limit:
-                path.unlink()
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -18,7 +18,6 @@ from whatsapp_mcp.zone import local
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_FOLDER: Final = "exports"
 _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _UNSAFE: Final = re.compile(r"[^\w-]+")
 
@@ -70,6 +69,7 @@ async def export_chat(
 ) -> Result:
     """Write a chat into a file of this machine for the user; answers its path."""
     from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.archive.copies import export_path
     from whatsapp_mcp.archive.export import export
 
     services = await call.services()
@@ -80,10 +80,12 @@ async def export_chat(
         until=time_grammar.until(until, services.zone, services.now()),
     )
     account = services.settings.account_folder(services.account)
-    folder = account.path / _FOLDER  # not in media: from there files may be sent
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    account.exports.mkdir(mode=0o700, parents=True, exist_ok=True)
+    oldest = (await services.archive.messages(where, oldest_first=True, limit=1)).items
+    now = local(services.now(), services.zone)
     name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
-    path = folder / f"{name}-{local(services.now(), services.zone):%Y%m%d-%H%M%S}.{_SUFFIXES[format]}"
+    first = oldest[0].timestamp if oldest else now
+    path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
     path.touch(mode=0o600)
     count = await export(services.archive, path, format, where, media=account.media, zone=services.zone)
     text = f"Wrote {count} messages of {clean_name(found.name)} to {path}."
