@@ -61,6 +61,24 @@ async def test_a_vote_in_a_direct_chat_can_be_read_by_the_other(linked: Linked) 
 
 
 @pytest.mark.parametrize("addressing", ["lid", "pn"])
+async def test_a_vote_in_a_poll_from_before_linking_can_be_read_in_the_group(
+    linked: Linked, addressing: Literal["lid", "pn"]
+) -> None:
+    group = linked.wa.group(f"Old polls by {addressing}", [linked.ann, linked.ben], by_pn=addressing == "pn")
+    history = linked.wa.me.history
+    poll = history.add(group, kinds.poll("When?", OPTIONS, SECRET), linked.ann, at=1_700_000_000)
+    await history.send("recent")
+    await linked.archived(lambda chat: chat.last_message_at is not None, str(group.jid))
+    await call(linked.client, "vote_poll", message=poll, options=["Sunday"])
+    got = await linked.ben.receives()
+    while not got.message.HasField("pollUpdateMessage"):
+        got = await linked.ben.receives()
+    secret = MessageSecret(poll, str(group.address(linked.ann)), SECRET)
+    voter = group.address(linked.wa.me)
+    assert decrypt_vote(secret, str(voter), got.message.pollUpdateMessage.vote, OPTIONS) == ["Sunday"]
+
+
+@pytest.mark.parametrize("addressing", ["lid", "pn"])
 async def test_a_vote_in_ones_own_poll_can_be_read_in_the_group(
     linked: Linked, addressing: Literal["lid", "pn"]
 ) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from anyio.lowlevel import checkpoint
 
-from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, Common, HistorySync, Web
 from whatsapp_mcp.simulator import peer
 from whatsapp_mcp.simulator.audience import StatusFeed
@@ -185,18 +185,21 @@ class History:
 
     def _info(self, id: str, chat: Chat, sender: Party, message: E2E.Message, at: int) -> Web.WebMessageInfo:
         mine = sender is self._phone
-        in_group = chat.jid.server == GROUP_SERVER
+        group = self._phone.network.groups.get(chat.jid)
+        participant = None if group is None or mine else str(group.address(sender))
         return Web.WebMessageInfo(
             key=Common.MessageKey(
                 remoteJID=str(chat.jid),
                 fromMe=mine,
                 ID=id,
-                participant=str(sender.jid) if in_group and not mine else None,
+                participant=participant,
             ),
             message=message,
+            # Beside the message, where whatsmeow takes it from (`storeHistoricalMessageSecrets`).
+            messageSecret=message.messageContextInfo.messageSecret or None,
             messageTimestamp=at,
             status=Web.WebMessageInfo.DELIVERY_ACK if mine else None,
-            participant=str(sender.jid) if in_group and not mine else None,
+            participant=participant,
             pushName=None if mine else sender.name,
         )
 
