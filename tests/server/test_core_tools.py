@@ -241,11 +241,20 @@ async def test_part_of_a_name_is_enough_to_read_and_too_little_to_send(
     assert device.sends == []
 
 
+async def test_the_author_of_a_message_in_a_group_can_be_answered_privately(
+    client: Client, device: FakeDevice
+) -> None:
+    await answer(client, "send_message", chat="Bob", text="I have some", reply_to="M3")
+    assert [(one.chat, one.reply_to, one.reply_chat) for one in device.sends] == [(BOB, "M3", CLUB)]
+    error = await refusal(client, "send_message", chat="Ann Lee", text="x", reply_to="M3")
+    assert error["code"] == "INVALID_ARGUMENT"
+
+
 async def test_a_reply_names_the_message_by_ref_or_id(client: Client, device: FakeDevice) -> None:
     _, data = await answer(client, "list_messages", chat="Bob")
     await answer(client, "send_message", chat="Bob", text="Me", reply_to=data["messages"][0]["ref"])
     await answer(client, "send_message", chat="Bob", text="Me too", reply_to="M5")
-    assert [request.reply_to for request in device.sends] == ["M5", "M5"]
+    assert [(request.reply_to, request.reply_chat) for request in device.sends] == [("M5", None)] * 2
     error = await refusal(
         client, "send_message", chat="Boat club", text="x", reply_to=data["messages"][0]["ref"]
     )

@@ -122,7 +122,7 @@ def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None
 
 def _bare(request: SendRequest) -> SendRequest:
     """What makes a send the same send in its chat: neither its key nor how long the caller waits."""
-    return SendRequest("", request.content, request.reply_to)
+    return SendRequest("", request.content, request.reply_to, request.reply_chat)
 
 
 def _request_of(row: Any) -> SendRequest:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 CALL: Final = 20.0
 DOWNLOAD: Final = 55.0
 _PAGE: Final = 200
+"""Messages that are read at once, and receipts in one call."""
 
 
 class Acts:
@@ -39,15 +40,23 @@ class Acts:
         """See `Device.mark_read`."""
         from whatsapp_mcp.archive import MessageFilter
 
-        page = await self._archive.messages(MessageFilter(chat=chat, unreceipted=True), limit=_PAGE)
+        where = MessageFilter(chat=chat, unreceipted=True)
         by_sender: dict[str, list[str]] = defaultdict(list)
-        for message in page.items:
-            by_sender[message.sender].append(message.message_id)
+        count, newest, cursor = 0, None, None
+        while count == 0 or cursor is not None:
+            page = await self._archive.messages(where, oldest_first=True, limit=_PAGE, cursor=cursor)
+            if not page.items:
+                break
+            for message in page.items:
+                by_sender[message.sender].append(message.message_id)
+            count, newest, cursor = count + len(page.items), page.items[-1].ref, page.next_cursor
         for sender, ids in by_sender.items():
-            await self.call("mark_read", {"ids": ids, "chat": chat, "sender": sender, "receipt": "read"})
-        if page.items:
-            await self._archive.record_read(chat, page.items[0].ref)
-        return len(page.items)
+            for first in range(0, len(ids), _PAGE):
+                part = {"ids": ids[first : first + _PAGE], "sender": sender}
+                await self.call("mark_read", {**part, "chat": chat, "receipt": "read"})
+        if newest is not None:
+            await self._archive.record_read(chat, newest)
+        return count
 
     async def download(self, ref: int) -> str:
         """See `Device.download`."""

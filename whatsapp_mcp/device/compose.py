@@ -102,8 +102,8 @@ async def _message(
         case _:
             message = message_of(request)
     if request.reply_to is not None:
-        quoted = await archive.message(request.reply_to, chat=request.chat)
-        quote(message, await addresses.as_named_in_chat(quoted))
+        quoted = await archive.message(request.reply_to, chat=request.reply_chat or request.chat)
+        quote(message, await addresses.as_named_in_chat(quoted), request.reply_chat)
     return message
 
 
@@ -150,8 +150,13 @@ def vcard(name: str, number: str) -> str:
     )
 
 
-def quote(message: E2E.Message, quoted: Message) -> None:
+def quote(message: E2E.Message, quoted: Message, chat: str | None = None) -> None:
     """Make the message an answer to another.
+
+    Args:
+        message: What is about to be sent.
+        quoted: The message that it answers.
+        chat: The group in which that was said, when its author is answered privately.
 
     Raises:
         MessageNotFound: It is not known who wrote that.
@@ -162,6 +167,8 @@ def quote(message: E2E.Message, quoted: Message) -> None:
     context = body.contextInfo
     context.stanzaID = quoted.message_id
     context.participant = quoted.sender
+    if chat is not None:
+        context.remoteJID = chat
     context.quotedMessage.conversation = quoted.text
 
 

@@ -160,6 +160,7 @@ class SendRequest:
     Attributes:
         chat: Jid of the chat.
         reply_to: WhatsApp's id of the message that is answered.
+        reply_chat: Jid of the group that message stands in, when its author is answered privately; None: `chat`.
         idempotency_key: The same key never sends twice.
         wait: Seconds to wait for the outcome before answering with what is known by then.
         queue: Whether it may wait in the outbox for the link to come back; else it fails at once.
@@ -168,6 +169,7 @@ class SendRequest:
     chat: str
     content: Annotated[Content, Discriminator("kind")]
     reply_to: str | None = None
+    reply_chat: str | None = None
     idempotency_key: str | None = None
     wait: float = 20.0
     queue: bool = True

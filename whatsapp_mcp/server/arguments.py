@@ -58,6 +58,7 @@ def _check_wait(value: float) -> float:
 
 ChatArg = Annotated[str, Field(description="Number, jid or name")]
 MessageArg = Annotated[str, Field(description="Ref (#1042) or message id")]
+ReplyArg = Annotated[str, Field(description="Ref, of this chat, or of a group if this is its author's chat")]
 Limit = Annotated[int, AfterValidator(_check_limit)]
 Cursor = Annotated[str, Field(description="From the last answer")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]

@@ -42,18 +42,24 @@ async def send_file(
     file_name: str | None = None,
     view_once: bool = False,
     hd: Annotated[bool, Field(description="Images in high resolution")] = False,
-    reply_to: MessageArg | None = None,
+    reply_to: ReplyArg | None = None,
     idempotency_key: str | None = None,
 ) -> Result:
     """Send a file from path, url or data. Kind voice makes a voice note, gif a silent looping video."""
     services = await call.services()
     target = await find_chat(services, chat)
-    reply_id = await reply_target(services, reply_to, target)
+    reply = await reply_target(services, reply_to, target)
     taken = await take(services, path, url, data)
     wish = Wish(kind, caption, file_name, view_once, hd)
     content = await anyio.to_thread.run_sync(prepare, taken, wish)
     await require_on_whatsapp(services, target)
-    request = SendRequest(target.jid, content, reply_to=reply_id, idempotency_key=idempotency_key or None)
+    request = SendRequest(
+        target.jid,
+        content,
+        reply_to=reply.message_id,
+        reply_chat=reply.chat,
+        idempotency_key=idempotency_key or None,
+    )
     return sent(await send(services, request), target, services)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 from pydantic import Field
 
@@ -24,7 +24,7 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat, find_known_chat
+from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, Texts, find_chat, find_known_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
@@ -50,7 +50,7 @@ async def send_message(
     call: Call,
     chat: ChatArg,
     text: str,
-    reply_to: MessageArg | None = None,
+    reply_to: ReplyArg | None = None,
     mentions: Annotated[Texts | None, Field(description="Names in a group, or everyone")] = None,
     link_preview: Annotated[bool, Field(description="Fetch the first link's page and show it")] = False,
     idempotency_key: Annotated[str | None, Field(description="The same key never sends twice")] = None,
@@ -64,35 +64,45 @@ async def send_message(
         )
     services = await call.services()
     target = await find_chat(services, chat)
-    reply_id = await reply_target(services, reply_to, target)
+    reply = await reply_target(services, reply_to, target)
     await require_on_whatsapp(services, target)
     text, mentioned = await mention(services, target, text, mentions or ())
     request = SendRequest(
         chat=target.jid,
         content=TextContent(text, mentioned, link_preview),
-        reply_to=reply_id,
+        reply_to=reply.message_id,
+        reply_chat=reply.chat,
         idempotency_key=idempotency_key or None,
     )
     return sent(await send(services, request), target, services)
 
 
-async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> str | None:
-    """WhatsApp's id of the message to answer.
+class ReplyTarget(NamedTuple):
+    """The message that is answered: WhatsApp's id, and its group when the author is answered privately."""
+
+    message_id: str | None = None
+    chat: str | None = None
+
+
+async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> ReplyTarget:
+    """The message to answer: of the same chat, or of a group when the chat is its author's own.
 
     Raises:
         MessageNotFound: There is no such message.
         InvalidArgument: It is in another chat.
     """
     if not reply_to:
-        return None
+        return ReplyTarget()
     message = await services.archive.message(reply_to, chat=chat.jid)
-    if message.chat != chat.jid:
+    if message.chat == chat.jid:
+        return ReplyTarget(message.message_id)
+    if not Jid.parse(message.chat).is_group or message.sender != chat.jid:
         raise InvalidArgument(
             f"{reply_to} is in another chat.",
-            "Answer a message of the chat you send to, or leave reply_to out.",
+            "Answer a message of the chat you send to, or one that this person wrote in a group.",
             candidates=[Candidate(message.chat_name, address(message.chat), stranger=message.chat_stranger)],
         )
-    return message.message_id
+    return ReplyTarget(message.message_id, message.chat)
 
 
 async def send(services: Services, request: SendRequest) -> SendResult:
