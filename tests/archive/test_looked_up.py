@@ -54,6 +54,17 @@ async def test_what_a_person_is_called(archive: Archive, clock: list[float], lat
     assert contact.name == "Ana Müller"
 
 
+async def test_a_group_that_somebody_has_left_is_not_one_in_common(archive: Archive) -> None:
+    await archive.set_own(ev.ME, None, "Me")
+    everybody = ((ev.ME, None, False, False), (ANA, None, True, False), (BOB, None, False, False))
+    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=everybody)])
+    assert [group.jid for group in await archive.common_groups(BOB)] == [GROUP]
+    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=everybody[:2])])
+    assert await archive.common_groups(BOB) == ()
+    await archive.record_groups([GroupUpdate(GROUP, "Book Club", participants=everybody[1:])])
+    assert await archive.common_groups(BOB) == ()
+
+
 @LATER
 async def test_what_a_group_is_called_and_who_is_in_it(
     archive: Archive, clock: list[float], later: float

@@ -72,3 +72,20 @@ async def test_a_reply_names_the_author_as_the_group_does(linked: Linked, addres
             if answer.text == f"to {message}":
                 break
         assert answer.contextInfo.participant == str(group.address(author))
+
+
+@pytest.mark.parametrize("addressing", ["lid", "pn"])
+async def test_a_private_answer_quotes_the_group_and_its_author(
+    linked: Linked, addressing: Addressing
+) -> None:
+    group, _, plain = await group_with_messages(linked, addressing)
+    sent = await call(linked.client, "send_message", chat="Ben", text="between us", reply_to=plain)
+    got = await arrived(linked, "extendedTextMessage")
+    context = got.extendedTextMessage.contextInfo
+    assert got.extendedTextMessage.text == "between us"
+    assert (context.stanzaID, context.remoteJID) == (plain, str(group.jid))
+    assert context.participant == str(group.address(linked.ben))
+    assert context.quotedMessage.conversation == "plain"
+    stored = await linked.archive.message(sent["ref"])
+    assert stored.quote is not None
+    assert stored.quote.text == "plain"

@@ -317,8 +317,10 @@ def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
     """See `ReadingArchive.common_groups`."""
     found = db.execute(
         f"""{rows.CHAT_SELECT} WHERE c.kind = {CHAT_KIND_NUMBER[ChatKind.GROUP]}
-        AND EXISTS (SELECT 1 FROM current_members WHERE (chat_id, contact_id) = (c.id, 0) AND role IS NOT NULL)
-        AND EXISTS (SELECT 1 FROM current_members WHERE (chat_id, contact_id) = (c.id, ?) AND role IS NOT NULL)
+        AND EXISTS (SELECT 1 FROM current_members
+            WHERE chat_id = c.id AND contact_id = 0 AND role IS NOT NULL)
+        AND EXISTS (SELECT 1 FROM current_members
+            WHERE chat_id = c.id AND contact_id = ? AND role IS NOT NULL)
         ORDER BY c.last_id DESC, c.id DESC""",  # noqa: S608
         (contact_id(db, jid),),
     ).fetchall()

@@ -160,7 +160,7 @@ class SendRequest:
     Attributes:
         chat: Jid of the chat.
         reply_to: WhatsApp's id of the message that is answered.
-        reply_chat: Jid of the group that message stands in, when its author is answered privately; None: `chat`.
+        reply_chat: Jid of the group in which that was said, when its author is answered privately.
         idempotency_key: The same key never sends twice.
         wait: Seconds to wait for the outcome before answering with what is known by then.
         queue: Whether it may wait in the outbox for the link to come back; else it fails at once.

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from whatsapp_mcp.errors import TooLong
 from whatsapp_mcp.models import MessageKind, SendRequest
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, find_chat
+from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, find_chat
 from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.intake import take

@@ -10,6 +10,7 @@ from pydantic import Field
 from whatsapp_mcp.errors import (
     Candidate,
     InvalidArgument,
+    MessageNotFound,
     NotOnWhatsApp,
     TooLong,
     WhatsAppError,
@@ -93,7 +94,10 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
     """
     if not reply_to:
         return ReplyTarget()
-    message = await services.archive.message(reply_to, chat=chat.jid)
+    try:
+        message = await services.archive.message(reply_to, chat=chat.jid)
+    except MessageNotFound:
+        message = await services.archive.message(reply_to)
     if message.chat == chat.jid:
         return ReplyTarget(message.message_id)
     if not Jid.parse(message.chat).is_group or message.sender != chat.jid:
