@@ -81,13 +81,18 @@ def command(*arguments: str) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def http_server(
-    whatsapp: WhatsApp, home: Path, *, log: IO[str] | None = None
+    whatsapp: WhatsApp, home: Path, *, log: IO[str] | None = None, file_handles: int | None = None
 ) -> AsyncGenerator[HttpServer]:
-    """A server process over HTTP and SSE that logs to `log`, ready to answer; ended with the block."""
+    """A server process over HTTP and SSE that logs to `log`, ready to answer; ended with the block.
+
+    It and its children may open so many file handles.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
     serve = command("serve", "--structured", "--transport", "http", "--port", str(port))
+    if file_handles is not None:
+        serve = ["sh", "-c", f'ulimit -n {file_handles}; exec "$0" "$@"', *serve]
     process = await anyio.open_process(
         serve, env=environment(whatsapp, home), stdin=subprocess.DEVNULL, stdout=None, stderr=log
     )

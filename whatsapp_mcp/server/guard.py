@@ -12,13 +12,15 @@ import ipaddress
 import secrets
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
@@ -28,6 +30,8 @@ COOKIE: Final = "whatsapp_mcp_page"
 
 It is made from the token and is not the token: a browser shows its cookies to every port of this machine.
 """
+_ADMITTED: Final = "whatsapp_mcp_admitted"
+"""Key in an admitted request's state."""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -83,7 +87,10 @@ class Guard:
         """Answer the refusal, or let the application answer."""
         if scope["type"] != "http":
             return
-        refusal = self._refusal(Request(scope))
+        request = Request(scope)
+        refusal = self._refusal(request)
+        if refusal is None and request.url.path not in OPEN_PATHS:
+            scope.setdefault("state", {})[_ADMITTED] = True
         await (refusal or self.app)(scope, receive, send)
 
     def _refusal(self, request: Request) -> PlainTextResponse | None:
@@ -120,6 +127,11 @@ class Guard:
         return _same(request.cookies.get(COOKIE, ""), _page_key(token)) or _same(
             request.query_params.get("token", ""), token
         )
+
+
+def is_admitted(scope: Mapping[str, Any]) -> bool:
+    """Whether the guard let this request in; the open paths do not count, since anybody may ask there."""
+    return _ADMITTED in scope.get("state", {})
 
 
 def sign_in(request: Request, response: Response) -> None:

@@ -14,6 +14,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.server.connections import ConnectionLimits, bounded_protocol, limits_of_this_process
 from whatsapp_mcp.server.guard import Guard, is_loopback, sign_in
 from whatsapp_mcp.server.token import FILE_NAME, load_or_make
 from whatsapp_mcp.web.pages import PAGE_PATHS, page_routes
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-_BACKLOG: Final = 128
 
 
 def asgi_app(application: Application, runtime: Runtime, *, host: str, token: str | None) -> ASGIApp:
@@ -63,16 +63,7 @@ def prepare(
     token = load_or_make(runtime.settings.home) if auth else None
     listener = _bind(host, port)
     app = asgi_app(application, runtime, host=host, token=token)
-    config = uvicorn.Config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn_server(app, limits_of_this_process())
 
     async def speak() -> None:
         async with application.session_manager.run():
@@ -82,10 +73,25 @@ def prepare(
     return speak
 
 
+def uvicorn_server(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Server:
+    """What speaks HTTP/1.1 for the application, within these limits."""
+    config = uvicorn.Config(
+        app,
+        http=bounded_protocol(limits),
+        ws="none",
+        lifespan="off",
+        backlog=limits.backlog,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+    return uvicorn.Server(config)
+
+
 def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Busy(f"Port {port} on {host} is taken.", "Give another with --port.") from error

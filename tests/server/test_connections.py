@@ -1,0 +1,151 @@
+"""Whoever has no token takes neither many connections nor long ones, and the rest goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import pytest
+from anyio.abc import SocketStream
+from starlette.types import Receive, Scope, Send
+
+from whatsapp_mcp.server.connections import ConnectionLimits, limits_of_this_process
+from whatsapp_mcp.server.guard import Guard
+from whatsapp_mcp.server.http import uvicorn_server
+
+pytestmark = pytest.mark.anyio
+LIMIT = 10
+TOKEN = "a-token-of-this-test"
+HALF_SENT = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
+HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+STREAM = f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer `/healthz` at once, and `/stream` until the client goes."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    is_stream = scope["path"] == "/stream"
+    await send(
+        {"type": "http.response.body", "body": b"begun"[: 4 if is_stream else 5], "more_body": is_stream}
+    )
+    while is_stream and (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server in this process."""
+
+    port: int
+
+    @asynccontextmanager
+    async def connection(self, sent: bytes) -> AsyncIterator[SocketStream]:
+        """A connection on which this was sent."""
+        async with await anyio.connect_tcp("127.0.0.1", self.port) as stream:
+            await stream.send(sent)
+            yield stream
+
+    async def is_well(self) -> bool:
+        """Whether it answers a new connection."""
+        async with self.connection(HEALTH) as stream:
+            return (await stream.receive()).startswith(b"HTTP/1.1 200")
+
+
+@asynccontextmanager
+async def served(count: int = 8, admission: float = 60) -> AsyncIterator[Served]:
+    """The application behind the guard, on connections with these limits."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    app = Guard(application, "127.0.0.1", TOKEN)
+    server = uvicorn_server(app, ConnectionLimits(count, admission))
+    with anyio.fail_after(LIMIT), listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server._serve, [listener])  # pyright: ignore[reportPrivateUsage]
+            yield Served(listener.getsockname()[1])
+            server.force_exit = server.should_exit = True
+
+
+async def is_closed(stream: SocketStream) -> bool:
+    """Wait until the server closes a connection."""
+    with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+        while True:
+            await stream.receive()
+    return True
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        HALF_SENT,
+        HEALTH,
+        HEALTH + HALF_SENT,
+        b"POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\nhalf",
+    ],
+    ids=["nothing", "half a header", "an open path", "half a header after an answer", "half a refused body"],
+)
+async def test_a_connection_without_an_admitted_request_is_closed_in_time(sent: bytes) -> None:
+    async with served(admission=0.3) as server, server.connection(sent) as stream:
+        assert await is_closed(stream)
+
+
+async def test_bytes_that_drip_in_do_not_prolong_a_connection() -> None:
+    async with served(admission=0.3) as server, server.connection(HALF_SENT) as stream:
+        with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
+            while True:
+                await stream.send(b"x")
+                with anyio.move_on_after(0.05):
+                    await stream.receive()
+
+
+async def test_an_admitted_request_may_take_as_long_as_it_takes() -> None:
+    async with served(admission=0.1) as server, server.connection(STREAM) as stream:
+        assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+        with anyio.move_on_after(0.5) as waited:
+            await is_closed(stream)
+        assert waited.cancelled_caught
+
+
+async def test_one_connection_too_many_takes_the_place_of_the_one_that_waits_longest() -> None:
+    async with served(count=8) as server, AsyncExitStack() as opened:
+        stream = await opened.enter_async_context(server.connection(STREAM))
+        assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+        waiting = [await opened.enter_async_context(server.connection(HALF_SENT)) for _ in range(20)]
+        assert await server.is_well()
+        for early in waiting[:12]:
+            assert await is_closed(early)
+        with anyio.move_on_after(0.1) as waited:
+            await is_closed(stream)
+        assert waited.cancelled_caught
+
+
+async def test_a_connection_is_closed_when_all_others_are_in_use() -> None:
+    async with served(count=8) as server, AsyncExitStack() as opened:
+        streams = [await opened.enter_async_context(server.connection(STREAM)) for _ in range(8)]
+        for stream in streams:
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200")
+        last = await opened.enter_async_context(server.connection(HEALTH))
+        assert await is_closed(last)
+        await streams[0].aclose()
+        while not await server.is_well():
+            pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit on file handles there")
+@pytest.mark.parametrize(
+    ("handles", "count"), [(60, 15), (20, 8), (256, 64), (1024, 256), (1 << 20, 256), (-1, 256)]
+)
+def test_three_quarters_of_the_file_handles_are_left_to_the_rest(
+    monkeypatch: pytest.MonkeyPatch, handles: int, count: int
+) -> None:
+    import resource
+
+    def limit(_resource: int) -> tuple[int, int]:
+        return handles, handles
+
+    monkeypatch.setattr(resource, "getrlimit", limit)
+    assert limits_of_this_process().count == count
