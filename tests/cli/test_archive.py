@@ -65,7 +65,7 @@ def test_it_imports_an_exported_chat(home: Path) -> None:
     source = home / "_chat.txt"
     source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
     code, said = run("import", str(source))
-    assert code == 1
+    assert code == 2
     assert "--chat" in said
     assert run("import", str(source), "--chat", ANA)[1] == "1 new, 0 known already, 0 skipped.\n"
 

@@ -64,8 +64,12 @@ async def run(whatsapp: WhatsApp, home: Path, *arguments: str) -> subprocess.Com
         )
 
 
-async def status(whatsapp: WhatsApp, home: Path) -> dict[str, Any]:
-    return json.loads((await run(whatsapp, home, "status", "--json")).stdout)
+async def status(whatsapp: WhatsApp, home: Path, *options: str) -> dict[str, Any]:
+    """What `status` tells a program; its exit code says whether the account is online."""
+    answer = await run(whatsapp, home, "status", "--json", *options)
+    told = json.loads(answer.stdout)
+    assert answer.returncode == (0 if told["state"] == "online" else 1)
+    return told
 
 
 async def test_a_phone_is_linked_by_qr_told_by_status_and_unlinked(whatsapp: WhatsApp, home: Path):
@@ -77,8 +81,10 @@ async def test_a_phone_is_linked_by_qr_told_by_status_and_unlinked(whatsapp: Wha
         assert await link.process.wait() == 0
 
     told = await status(whatsapp, home)
-    assert told["state"] == "online"
-    assert told["number"] == linked["number"]
+    assert (told["state"], told["number"]) == ("offline", linked["number"])
+    assert told["reason"].startswith("No server is running; linked as ")
+    told = await status(whatsapp, home, "--wait")
+    assert (told["state"], told["number"]) == ("online", linked["number"])
     again = await run(whatsapp, home, "link", "--json")
     assert [json.loads(line)["event"] for line in again.stdout.splitlines()] == ["linked", "synced"]
 

@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+import typer.main
+from typer.testing import CliRunner, Result
 
 from whatsapp_mcp import __version__, cli
 from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.outcome import ExitCode
+from whatsapp_mcp.server.main import ServeOptions
 
 HEAVY = {"anyio", "mcp", "neonize", "pydantic", "rich", "segno", "typer", "uvicorn"}
 
@@ -18,8 +22,8 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return python("-m", "whatsapp_mcp", *arguments)
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
 
 
 def imported_by(statement: str) -> set[str]:
@@ -32,83 +36,148 @@ def test_the_entry_point_imports_nothing_heavy():
     assert imported_by("import whatsapp_mcp.cli") & HEAVY == set()
 
 
-def test_the_options_of_serve_are_read_before_anything_heavy_is_imported():
-    assert imported_by("from whatsapp_mcp.cli.serve import parser; parser().parse_args([])") & HEAVY == set()
+def test_serving_imports_neither_typer_nor_what_other_commands_need():
+    serve = "import whatsapp_mcp.cli.serve, whatsapp_mcp.server.main"
+    assert imported_by(serve) & {"typer", "rich", "segno"} == set()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "served"),
-    [
-        ([], []),
-        (["serve"], []),
-        (["serve", "--transport", "http"], ["--transport", "http"]),
-        (["--account", "work"], ["--account", "work"]),
-    ],
-)
-def test_no_command_and_serve_are_the_same(
-    monkeypatch: pytest.MonkeyPatch, arguments: list[str], served: list[str]
-):
-    calls: list[list[str]] = []
+def test_the_commands_are_listed_without_what_only_some_of_them_need():
+    assert (
+        imported_by("import whatsapp_mcp.cli.app") & {"mcp", "neonize", "rich", "segno", "uvicorn"} == set()
+    )
 
-    def serve(given: list[str]) -> int:
-        calls.append(given)
+
+@pytest.fixture
+def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """The options with which serving was begun; it ends with 7."""
+    calls: list[dict[str, object]] = []
+
+    def serve(**options: object) -> int:
+        calls.append(options)
         return 7
 
     monkeypatch.setattr("whatsapp_mcp.cli.serve.serve", serve)
-    monkeypatch.setattr(sys, "argv", ["whatsapp-mcp", *arguments])
+    return calls
 
+
+def main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    monkeypatch.setattr(sys, "argv", ["whatsapp-mcp", *arguments])
     with pytest.raises(SystemExit) as end:
         cli.main()
+    return end.value.code
 
-    assert (calls, end.value.code) == ([served], 7)
+
+@pytest.mark.parametrize("arguments", [[], ["serve"]])
+def test_without_options_it_is_served_at_once(
+    monkeypatch: pytest.MonkeyPatch, served: list[dict[str, object]], arguments: list[str]
+):
+    assert (main(monkeypatch, *arguments), served) == (7, [{}])
+
+
+@pytest.mark.parametrize("command", [[], ["serve"]])
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--account", "work"], {"account": "work"}),
+        (["--account=work"], {"account": "work"}),
+        (["--transport", "http", "--port", "0"], {"transport": "http", "port": 0}),
+        (["--no-auth", "--host", "::1"], {"auth": False, "host": "::1"}),
+        (["--toolsets", "all"], {"toolsets": "all"}),
+    ],
+)
+def test_options_mean_the_same_with_serve_and_without_a_command(
+    monkeypatch: pytest.MonkeyPatch,
+    served: list[dict[str, object]],
+    command: list[str],
+    options: list[str],
+    expected: dict[str, object],
+):
+    assert main(monkeypatch, *command, *options) == 7
+    assert served[0].items() >= expected.items()
+
+
+def test_serve_has_the_defaults_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, served: list[dict[str, object]]
+):
+    main(monkeypatch, "serve", "--account", "default")
+
+    assert ServeOptions(**served[0]) == ServeOptions()  # pyright: ignore[reportArgumentType]
 
 
 def test_ctrl_c_while_it_starts_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch):
-    def serve(_given: list[str]) -> int:
+    def serve() -> int:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("whatsapp_mcp.cli.serve.serve", serve)
-    monkeypatch.setattr(sys, "argv", ["whatsapp-mcp"])
 
-    with pytest.raises(SystemExit) as end:
-        cli.main()
-
-    assert end.value.code == 130
+    assert main(monkeypatch) == 130
 
 
-def test_version_is_printed_on_stdout():
-    assert run("--version").stdout == f"whatsapp-mcp {__version__}\n"
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version_is_printed_on_stdout(option: str):
+    assert invoke(option).stdout == f"whatsapp-mcp {__version__}\n"
 
 
-def test_help_names_every_command():
-    text = run("--help").stdout
-
-    for command in ("serve", "link", "unlink", "status", "reconnect", "doctor", "demo", "client-config"):
-        assert command in text
+COMMANDS = ["serve", "link", "unlink", "status", "reconnect", "doctor", "demo", "client-config", "archive"]
 
 
-@pytest.mark.parametrize(
-    "command", ["link", "unlink", "status", "reconnect", "doctor", "demo", "client-config", "archive"]
-)
-def test_every_command_explains_itself(command: str):
-    answer = CliRunner().invoke(app, [command, "--help"])
+def test_help_names_every_command_and_the_exit_codes():
+    text = invoke("--help").stdout
+
+    assert [command for command in COMMANDS if command not in text] == []
+    assert all(str(int(code)) in text.partition("Exit codes:")[2] for code in ExitCode)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself_in_one_look(command: str):
+    answer = invoke(command, "--help")
 
     assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout.startswith(f"Usage: whatsapp-mcp {command} [OPTIONS]")
     assert "--help" in answer.stdout
+    assert "<bool>" not in answer.stdout
+    assert "╭" not in answer.stdout
 
 
-def test_serving_explains_itself_and_names_where_the_other_commands_are():
-    answer = run("serve", "--help")
+def every_command() -> dict[str, Any]:
+    group: Any = typer.main.get_command(app)
+    archive = {f"archive {name}": command for name, command in group.commands["archive"].commands.items()}
+    return {**group.commands, **archive}
 
-    assert (answer.returncode, answer.stderr) == (0, "")
-    assert "whatsapp-mcp --help" in answer.stdout
+
+@pytest.mark.parametrize("name", every_command())
+def test_the_list_of_commands_shows_their_whole_sentence(name: str):
+    assert "..." not in every_command()[name].get_short_help_str()
 
 
 @pytest.mark.parametrize(
-    "arguments", [["serve", "--nonsense"], ["--nonsense"], ["nonsense"], ["link", "--nonsense"]]
+    "arguments", [["serve", "--nope"], ["link", "--nope"], ["archive", "stats", "--nope"]]
 )
-def test_an_unknown_argument_ends_with_2_and_leaves_stdout_clean(arguments: list[str]):
-    answer = run(*arguments)
+def test_an_unknown_option_is_told_with_the_usage_of_its_command(arguments: list[str]):
+    answer = invoke(*arguments)
 
-    assert (answer.returncode, answer.stdout) == (2, "")
-    assert "nonsense" in answer.stderr
+    command = " ".join(arguments[:-1])
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"Usage: whatsapp-mcp {command} [OPTIONS]")
+    assert "Error: No such option: --nope" in answer.stderr
+
+
+@pytest.mark.parametrize("argument", ["--nope", "nope"])
+def test_what_is_no_command_is_told_with_the_usage_of_all(argument: str):
+    answer = invoke(argument)
+
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("Usage: whatsapp-mcp [OPTIONS] COMMAND [ARGS]...")
+    assert argument in answer.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["client-config", "emacs"], ["--transport", "smtp"], ["archive", "export", "-", "--format", "x"]],
+)
+def test_a_wrong_choice_is_told_with_the_right_ones_and_without_words_of_a_library(arguments: list[str]):
+    answer = invoke(*arguments)
+
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert f"'{arguments[-1]}' is not one of '" in answer.stderr
+    assert "Value error" not in answer.stderr

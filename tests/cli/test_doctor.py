@@ -13,6 +13,7 @@ import pytest
 
 from whatsapp_mcp.cli import doctor
 from whatsapp_mcp.cli.doctor import Finding
+from whatsapp_mcp.cli.outcome import ExitCode
 
 
 def findings(home: Path) -> tuple[int, dict[str, Finding]]:
@@ -80,8 +81,32 @@ def test_a_home_that_is_a_file_is_told(tmp_path: Path, monkeypatch: pytest.Monke
 
     [found] = doctor.examine()
 
-    assert (found.ok, "no folder" in found.detail) == (False, True)
+    assert (found.ok, "Not a directory" in found.detail) == (False, True)
     assert "WHATSAPP_MCP_HOME" in (found.action or "")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a folder in which nobody can make one")
+def test_a_home_that_cannot_be_made_is_told_with_exit_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", "/proc/whatsapp/home")
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
+
+    assert doctor.print_findings() == ExitCode.FAILED
+    assert "FAIL home folder: /proc cannot be used" in capsys.readouterr().out
+
+
+def test_a_home_that_may_not_even_be_looked_for_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._home,))
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(Path, "exists", refused)
+
+    [found] = doctor.examine()
+
+    assert (found.ok, "Permission denied" in found.detail) == (False, True)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")

@@ -5,21 +5,26 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import pytest
+from anyio.abc import TaskGroup
 
 from tests.cli.fakes import NOON, ScriptedDevice, status_of
 from whatsapp_mcp.archive import HistoryProgress
 from whatsapp_mcp.cli import link as link_module
+from whatsapp_mcp.cli.device import reconnected, settled_status
 from whatsapp_mcp.cli.link import link
 from whatsapp_mcp.cli.report import JsonReport
-from whatsapp_mcp.cli.status import settled_status
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.protocol import Devices
-from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected
+from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
+from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 
@@ -64,10 +69,16 @@ async def holding(device: ScriptedDevice) -> Devices:
 
 
 async def events_of(device: ScriptedDevice, phone: str | None = None) -> tuple[bool, list[dict[str, Any]]]:
+    """Whether a phone was linked, and what a program was told."""
     devices = await holding(device)
     out = io.StringIO()
+    report, linked = JsonReport(out), True
     with anyio.fail_after(5):
-        linked = await link(devices, ScriptedHistory(None), phone, JsonReport(out))
+        try:
+            await link(devices, ScriptedHistory(None), phone, report, settle=0.0)
+        except WhatsAppError as error:
+            report.failed(error)
+            linked = False
     return linked, [json.loads(line) for line in out.getvalue().splitlines()]
 
 
@@ -121,6 +132,19 @@ async def test_a_phone_linked_before_whose_link_needs_a_person_is_a_failure(stat
     assert not linked
     assert [(event["event"], event["code"]) for event in events] == [("failed", "NOT_CONNECTED")]
     assert state.value in events[0]["reason"]
+
+
+@pytest.mark.parametrize("state", [ConnectionState.CONNECTING, ConnectionState.RECONNECTING])
+async def test_a_phone_linked_before_that_reaches_nobody_is_a_failure(state: ConnectionState):
+    device = ScriptedDevice(
+        refusal=InvalidArgument("A phone is linked already."), statuses=[status_of(state, NUMBER)]
+    )
+
+    linked, events = await events_of(device)
+
+    assert not linked
+    assert [(event["event"], event["code"]) for event in events] == [("failed", "NOT_CONNECTED")]
+    assert "WhatsApp was not reached" in events[0]["reason"]
 
 
 async def test_codes_that_run_out_are_a_failure_with_the_reason():
@@ -177,7 +201,7 @@ async def test_the_bar_follows_the_history_until_all_of_it_is_in_the_archive(mon
     bar, history = Bar(), ScriptedHistory(None, 10, 60, 100)
 
     with anyio.fail_after(5):
-        assert await link(await holding(device), history, None, bar)
+        await link(await holding(device), history, None, bar)
 
     assert list(dict.fromkeys(bar.percents)) == [10, 60, 100]
     assert not (await device.status()).catching_up
@@ -189,7 +213,7 @@ async def test_a_history_that_stands_still_does_not_keep_anybody_waiting():
     )
 
     with anyio.fail_after(5):
-        assert await link(await holding(device), ScriptedHistory(40), None, Bar())
+        await link(await holding(device), ScriptedHistory(40), None, Bar())
 
 
 async def test_status_waits_for_the_first_connect_to_come_to_an_end():
@@ -215,3 +239,35 @@ async def test_status_answers_what_it_has_when_the_first_connect_goes_on():
         status = await settled_status(devices, limit=0.0)
 
     assert status.state is ConnectionState.CONNECTING
+
+
+async def test_a_linked_phone_without_a_network_is_neither_ready_nor_reconnected(
+    whatsapp: WhatsApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in whatsapp.environment().items():
+        monkeypatch.setenv(name, value)
+    loaded = Settings(home=tmp_path)
+    async with open_device(loaded) as (devices, archive), anyio.create_task_group() as tasks:
+        phone = ScanningPhone(whatsapp, tasks)
+        await link(cast("Devices", devices), archive, None, phone)
+    await whatsapp.refuse()
+
+    async with open_device(loaded) as (devices, archive):
+        with anyio.fail_after(10), pytest.raises(NotConnected, match="WhatsApp was not reached"):
+            await link(cast("Devices", devices), archive, None, Bar(), settle=0.5)
+        with anyio.fail_after(10):
+            status = await reconnected(cast("Devices", devices), archive, limit=0.5)
+
+    assert status.state is not ONLINE
+
+
+class ScanningPhone(JsonReport):
+    """Scans each QR code that it is told of."""
+
+    def __init__(self, whatsapp: WhatsApp, tasks: TaskGroup) -> None:
+        super().__init__(io.StringIO())
+        self._whatsapp = whatsapp
+        self._tasks = tasks
+
+    def qr(self, qr: QrCode) -> None:
+        self._tasks.start_soon(self._whatsapp.me.scan, qr.text)

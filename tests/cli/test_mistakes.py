@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 import os
 import socket
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from unittest import mock
 
 import pytest
 from typer.testing import CliRunner
 
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.cli.report import BriefFormatter
+from whatsapp_mcp.cli.device import BriefFormatter
+from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.cli.serve import serve
 
 ARCHIVE_COMMANDS = [
@@ -31,40 +29,62 @@ ARCHIVE_COMMANDS = [
 
 def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command in this process; a server must not come to serve, which would end it."""
-    variables = {"WHATSAPP_MCP_HOME": str(home)}
-    if arguments[0] != "serve":
-        done = CliRunner().invoke(app, arguments, env=variables)
-        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
-        return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
-    with (
-        mock.patch.dict(os.environ, variables),
-        redirect_stdout(io.StringIO()) as stdout,
-        redirect_stderr(io.StringIO()) as stderr,
-    ):
-        try:
-            code = serve(arguments[1:])
-        except SystemExit as end:  # argparse's
-            code = int(end.code or 0)
-    return subprocess.CompletedProcess(arguments, code, stdout.getvalue(), stderr.getvalue())
+    done = CliRunner().invoke(app, arguments, env={"WHATSAPP_MCP_HOME": str(home)})
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return subprocess.CompletedProcess(arguments, done.exit_code, done.stdout, done.stderr)
 
 
 @pytest.mark.parametrize(
     "arguments",
     [
         ["link"],
+        ["serve"],
         ["serve", "--transport", "http", "--port", "0"],
         ["archive", "import", __file__],
     ],
 )
-def test_a_home_that_cannot_be_made_is_told_without_a_traceback(tmp_path: Path, arguments: list[str]):
+def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, arguments: list[str]):
     (tmp_path / "file").touch()
 
     answer = run(tmp_path / "file" / "home", *arguments)
 
-    assert (answer.returncode, answer.stdout) == (1, "")
-    assert f"{tmp_path / 'file'}" in answer.stderr
-    assert "WHATSAPP_MCP_HOME" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert (answer.returncode, answer.stdout) == (2, "")
+    [line] = answer.stderr.splitlines()
+    assert line.startswith(f"Error: {tmp_path / 'file'}")
+    assert "WHATSAPP_MCP_HOME" in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["serve"],
+        ["link"],
+        ["unlink", "--yes"],
+        ["status"],
+        ["reconnect"],
+        ["client-config", "cursor"],
+        *ARCHIVE_COMMANDS,
+    ],
+)
+def test_a_bad_setting_ends_every_command_in_one_line(tmp_path: Path, arguments: list[str]):
+    (tmp_path / "config.toml").write_text('[policy]\nmode = "reckless"\n')
+
+    answer = run(tmp_path, *arguments)
+
+    assert (answer.returncode, answer.stdout) == (2, "")
+    [line] = answer.stderr.splitlines()
+    assert line.startswith("Error: policy.mode:")
+    assert "config.toml, line 2" in line
+
+
+def test_a_program_that_links_is_told_of_a_bad_setting_in_json(tmp_path: Path):
+    (tmp_path / "config.toml").write_text("nonsense = 1\n")
+
+    answer = run(tmp_path, "link", "--json")
+
+    told = json.loads(answer.stdout)
+    assert (answer.returncode, answer.stderr) == (2, "")
+    assert (told["event"], told["code"]) == ("failed", "INVALID_ARGUMENT")
 
 
 def test_the_status_of_an_account_that_is_not_here_names_those_that_are(tmp_path: Path):
@@ -74,7 +94,7 @@ def test_the_status_of_an_account_that_is_not_here_names_those_that_are(tmp_path
     answer = run(tmp_path, "status", "--account", "work", "--json")
 
     told = json.loads(answer.stdout)
-    assert (answer.returncode, told["state"], told["account"]) == (0, "unlinked", "work")
+    assert (answer.returncode, told["state"], told["account"]) == (1, "unlinked", "work")
     assert "default, home" in told["reason"]
     assert "link --account work" in told["action"]
     assert not (tmp_path / "accounts" / "work").exists()
@@ -83,7 +103,7 @@ def test_the_status_of_an_account_that_is_not_here_names_those_that_are(tmp_path
 def test_the_status_before_anything_was_linked_leaves_no_files(tmp_path: Path):
     answer = run(tmp_path / "home", "status")
 
-    assert answer.returncode == 0
+    assert answer.returncode == 1
     assert "`whatsapp-mcp link`" in answer.stdout
     assert not (tmp_path / "home").exists()
 
@@ -94,6 +114,7 @@ def test_an_account_that_is_not_here_is_told_and_not_made(tmp_path: Path, comman
 
     assert (answer.returncode, answer.stdout) == (1, "")
     assert "'work'" in answer.stderr
+    assert "`whatsapp-mcp link --account work`" in answer.stderr
     assert not (tmp_path / "home").exists()
 
 
@@ -104,7 +125,7 @@ def test_an_account_that_is_not_here_is_told_and_not_made(tmp_path: Path, comman
 def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: list[str]):
     answer = run(tmp_path / "home", *command, "--account", "../x")
 
-    assert (answer.returncode, answer.stdout) == (1, "")
+    assert (answer.returncode, answer.stdout) == (2, "")
     assert "'../x' cannot be an account name" in answer.stderr
     assert not (tmp_path / "home").exists()
 
@@ -121,11 +142,10 @@ def test_a_number_that_is_none_is_refused_before_anything_is_made(tmp_path: Path
     person = run(tmp_path / "home", "link", "--phone", "nonsense")
     program = run(tmp_path / "home", "link", "--phone", "nonsense", "--json")
 
-    assert (person.returncode, person.stdout) == (1, "")
-    assert "unofficial client" in person.stderr
-    assert "Error: 'nonsense' is not a phone number.\n" in person.stderr
+    assert (person.returncode, person.stdout) == (2, "")
+    assert person.stderr.startswith("Error: 'nonsense' is not a phone number. ")
     told = json.loads(program.stdout)
-    assert (program.returncode, told["event"], told["code"]) == (1, "failed", "INVALID_ARGUMENT")
+    assert (program.returncode, told["event"], told["code"]) == (2, "failed", "INVALID_ARGUMENT")
     assert not (tmp_path / "home").exists()
 
 
@@ -144,14 +164,14 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path):
         answer = run(tmp_path, "serve", "--transport", "http", "--port", port)
 
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert f"Error: Port {port} on 127.0.0.1 is taken.\n" in answer.stderr
+    assert f"Error: Port {port} on 127.0.0.1 is taken. " in answer.stderr
     assert "--port" in answer.stderr
 
 
 def test_an_address_of_another_machine_is_refused(tmp_path: Path):
     answer = run(tmp_path, "serve", "--transport", "http", "--host", "192.0.2.1", "--port", "0")
 
-    assert (answer.returncode, answer.stdout) == (1, "")
+    assert (answer.returncode, answer.stdout) == (2, "")
     assert "Give --host an address of this machine" in answer.stderr
 
 
@@ -187,7 +207,7 @@ def test_a_person_who_starts_the_server_by_hand_is_told_what_it_waits_for(
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
 
-    serve(["--account", "../x"])  # told before anything can go wrong
+    serve(account="../x")  # told before anything can go wrong
 
     told = capsys.readouterr()
     assert told.out == ""
@@ -201,7 +221,7 @@ def test_a_server_that_nobody_can_speak_to_says_so(
 ):
     monkeypatch.setattr(sys, closed, None)
 
-    assert serve([]) == 1
+    assert serve() == ExitCode.USAGE
 
     assert "Standard input or output is closed" in capsys.readouterr().err
 

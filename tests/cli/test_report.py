@@ -78,6 +78,7 @@ def test_a_person_is_told_the_risk_of_an_unofficial_client_first():
     report, screen = terminal()
 
     with report:
+        report.begin()
         report.qr(QR)
 
     assert "\x1b[2J" not in screen.getvalue()

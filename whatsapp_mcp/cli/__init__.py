@@ -1,30 +1,33 @@
 """The command line: `whatsapp-mcp`.
 
-An MCP application waits for the server's first answer, so `serve` is dispatched here, before the
-libraries of the other commands are imported. This module imports nothing itself.
+An MCP application waits for the server's first answer, so serving without options is dispatched here, before
+Typer and the libraries of the other commands are imported. This module imports nothing itself.
 """
 
+import os
 import sys
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-_TYPER_OPTIONS = ("--help", "-h", "--version", "--install-completion", "--show-completion")
 
 
 def main() -> None:
     """Run `whatsapp-mcp` with the process's arguments; without a command it serves over stdio."""
+    from whatsapp_mcp.cli.outcome import ExitCode
+
     try:
         _run(sys.argv[1:])
     except KeyboardInterrupt:  # while it was still importing
-        sys.exit(INTERRUPTED)
+        sys.exit(ExitCode.INTERRUPTED)
 
 
 def _run(arguments: list[str]) -> None:
-    command = arguments[0] if arguments else "serve"
-    if command == "serve" or (command.startswith("-") and command not in _TYPER_OPTIONS):
+    if arguments in ([], ["serve"]) and not _is_completing():
         from whatsapp_mcp.cli.serve import serve
 
-        sys.exit(serve(arguments[1:] if command == "serve" else arguments))
+        sys.exit(serve())
     from whatsapp_mcp.cli.app import app
 
     app()
+
+
+def _is_completing() -> bool:
+    """Whether a shell asks what could be typed next: it gives no arguments but sets `_<PROGRAM>_COMPLETE`."""
+    return any(name.startswith("_") and name.endswith("_COMPLETE") for name in os.environ)

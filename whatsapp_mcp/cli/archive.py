@@ -22,7 +22,6 @@ from typing import Annotated, Any, TypeVar
 import anyio
 import anyio.to_thread
 import typer
-from rich.console import Console
 
 from whatsapp_mcp import settings, time_grammar
 from whatsapp_mcp.archive import (
@@ -34,14 +33,15 @@ from whatsapp_mcp.archive import (
     open_archive,
     upkeep,
 )
+from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
-from whatsapp_mcp.cli.report import print_error, rfc3339
-from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.cli.outcome import rfc3339
+from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.zone import local
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Check, export, import and purge the archive of your messages.", no_args_is_help=True)
+app = App(help="Check, export, import and purge the archive.", no_args_is_help=True)
 
 _STDOUT = Path("-")
 
@@ -73,12 +73,12 @@ def stats(as_json: AsJson = False, account: Account = "default") -> None:
 
 @app.command()
 def check(as_json: AsJson = False, account: Account = "default") -> None:
-    """Check files and search index; exit code 1 when something is wrong."""
+    """Check files and search index."""
 
     async def run() -> tuple[str, ...]:
         return await anyio.to_thread.run_sync(upkeep.check_file, known_account(account).archive_db)
 
-    faults = _or_exit(run)
+    faults = _run(run)
     _tell("\n".join(faults) or "The archive is whole.", as_json, faults=faults)
     if faults:
         raise typer.Exit(1)
@@ -93,7 +93,7 @@ def optimize(account: Account = "default") -> None:
 
 @app.command()
 def rebuild(account: Account = "default") -> None:
-    """Build the search index anew from the messages."""
+    """Build the search index anew."""
     _write(account, lambda archive: archive.rebuild())
     typer.echo("The search index is new.")
 
@@ -114,8 +114,11 @@ def export_messages(
     chat: Chat = None,
     account: Account = "default",
 ) -> None:
-    """Write messages to a file or stdout, oldest first; stdout gets no media."""
-    loaded = _loaded()
+    """Write messages to a file or stdout.
+
+    Oldest first; stdout gets no media.
+    """
+    loaded = settings.load()
 
     async def run(archive: ReadingArchive) -> int:
         media = loaded.account_folder(account).media
@@ -152,8 +155,11 @@ def import_messages(
     as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
-    """Take over an exported chat (give --chat), or the messages.db of lharries' bridge."""
-    zone = _loaded().zone
+    """Take over an exported chat, or a messages.db.
+
+    An exported chat needs --chat; messages.db is that of lharries' bridge.
+    """
+    zone = settings.load().zone
 
     async def run(archive: Archive) -> ImportResult:
         if source.suffix == ".db":
@@ -183,9 +189,12 @@ def purge(
     as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
-    """Delete messages from this machine for good; WhatsApp keeps its own."""
+    """Delete messages here for good.
+
+    WhatsApp keeps its own.
+    """
     if not (chat or before or everything):
-        raise typer.BadParameter("Say what: --chat, --before or --all.")
+        raise InvalidArgument("Nothing says what to purge.", "Give --chat, --before or --all.")
     end = _moment(before) if before else None
 
     async def run(archive: Archive) -> int:
@@ -202,11 +211,15 @@ def purge(
 
 
 def _moment(text: str) -> datetime:
-    """The first moment of a written time."""
-    zone = _loaded().zone
+    """The first moment of a written time.
+
+    Raises:
+        InvalidArgument: It is not of a known form.
+    """
+    zone = settings.load().zone
     found = time_grammar.read(text, zone, datetime.now(UTC))
     if found is None:
-        raise typer.BadParameter(f"{text!r} is not a time: give {time_grammar.FORMS}.")
+        raise InvalidArgument(f"{text!r} is not a time.", f"Give {time_grammar.FORMS}.")
     return local(found.start, zone)
 
 
@@ -226,20 +239,12 @@ async def _resolve(archive: ReadingArchive, text: str) -> str:
     return choose(await archive.resolve_chat(text), text).jid
 
 
-def _loaded() -> settings.Settings:
-    try:
-        return settings.load()
-    except WhatsAppError as error:
-        print_error(Console(stderr=True, highlight=False), error)
-        raise typer.Exit(1) from None
-
-
 def _read(account: str, use: Callable[[ReadingArchive], Awaitable[T]]) -> T:
     async def run() -> T:
         async with open_archive(known_account(account)) as archive:
             return await use(archive)
 
-    return _or_exit(run)
+    return _run(run)
 
 
 def _write(account: str, use: Callable[[Archive], Awaitable[T]], *, new: bool = False) -> T:
@@ -251,14 +256,14 @@ def _write(account: str, use: Callable[[Archive], Awaitable[T]], *, new: bool = 
         async with _alone(account) as archive:
             return await use(archive)
 
-    return _or_exit(run)
+    return _run(run)
 
 
 @asynccontextmanager
 async def _alone(account: str) -> AsyncIterator[Archive]:
     from whatsapp_mcp.device.lock import HostLock
 
-    folder = _loaded().account_folder(account)
+    folder = settings.load().account_folder(account)
     folder.create()
     lock = HostLock(folder.host_lock)
     if not lock.acquire():
@@ -273,16 +278,13 @@ async def _alone(account: str) -> AsyncIterator[Archive]:
         lock.release()
 
 
-def _or_exit(run: Callable[[], Awaitable[T]]) -> T:
+def _run(use: Callable[[], Awaitable[T]]) -> T:
+    """Run it; a file or a database that cannot be used is an error of ours."""
     try:
-        return anyio.run(run)
-    except WhatsAppError as error:
-        failure = error
+        return anyio.run(use)
     except BrokenPipeError:
         raise  # the reader of stdout has enough: Typer ends quietly
     except OSError as error:
-        failure = InvalidArgument(f"{error.strerror}: {error.filename}.", "Name another file.")
+        raise Busy(f"{error.filename}: {error.strerror}.", "Name another file.") from error
     except sqlite3.Error as error:
-        failure = Busy(f"The archive cannot be used: {error}.", "Run `whatsapp-mcp archive check`.")
-    print_error(Console(stderr=True, highlight=False), failure)
-    raise typer.Exit(1)
+        raise Busy(f"The archive cannot be used: {error}.", "Run `whatsapp-mcp archive check`.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import sqlite3
 import stat
@@ -10,13 +11,18 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+import typer
+from rich.console import Console
+from rich.markup import escape
+
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import WhatsAppError
 
 _LOAD_LIMIT: Final = 60.0
@@ -38,6 +44,21 @@ class Finding:
 def examine() -> list[Finding]:
     """Look at everything; a check never stops the others."""
     return [check() for check in _CHECKS]
+
+
+def print_findings(*, as_json: bool = False) -> ExitCode:
+    """Examine, and tell a person or a program what was found."""
+    findings = examine()
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        out = Console(highlight=False)
+        for finding in findings:
+            mark = "[green]ok  [/green]" if finding.ok else "[red]FAIL[/red]"
+            out.print(f"{mark} {finding.name}: {escape(finding.detail)}", soft_wrap=True)
+            if finding.action:
+                out.print(f"     {escape(finding.action)}", soft_wrap=True)
+    return ExitCode.OK if all(finding.ok for finding in findings) else ExitCode.FAILED
 
 
 def _versions() -> Finding:
@@ -62,23 +83,31 @@ def _home() -> Finding:
         home = settings_module.load().home
     except WhatsAppError:
         return Finding("home folder", False, "not known", "Mend the settings first.")
-    if not home.exists():
-        return _writable(_existing_parent(home), f"{home} will be made at first use")
-    if not home.is_dir():
+    try:
+        if not home.exists():
+            parent = next(parent for parent in home.parents if parent.exists())
+            return _writable(parent, f"{home} will be made at first use")
+        if os.name == "posix" and home.is_dir() and (mode := stat.S_IMODE(home.stat().st_mode)) & 0o077:
+            return Finding(
+                "home folder", False, f"{home} can be read by others ({mode:o})", f"chmod 700 {home}"
+            )
         return _writable(home, str(home))
-    if os.name == "posix" and (mode := stat.S_IMODE(home.stat().st_mode)) & 0o077:
-        return Finding("home folder", False, f"{home} can be read by others ({mode:o})", f"chmod 700 {home}")
-    return _writable(home, str(home))
+    except OSError as error:
+        return _unusable(home, error)
 
 
 def _writable(folder: Path, detail: str) -> Finding:
-    ok = folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
-    action = None if ok else f"Make it one, or set {settings_module.HOME_VARIABLE} to another folder."
-    return Finding("home folder", ok, detail if ok else f"{folder} is no folder that you can write", action)
+    """Whether something can be made in a folder: permissions alone do not tell of a read-only disk."""
+    try:
+        with tempfile.TemporaryDirectory(prefix=".whatsapp-mcp-", dir=folder):
+            return Finding("home folder", True, detail)
+    except OSError as error:
+        return _unusable(folder, error)
 
 
-def _existing_parent(folder: Path) -> Path:
-    return next(parent for parent in folder.parents if parent.exists())
+def _unusable(folder: Path, error: OSError) -> Finding:
+    action = f"Make it a folder that you can write, or set {settings_module.HOME_VARIABLE} to another."
+    return Finding("home folder", False, f"{folder} cannot be used: {error.strerror}", action)
 
 
 def _database() -> Finding:

@@ -7,10 +7,12 @@ from typing import Final, Protocol
 
 import anyio
 
+from whatsapp_mcp import settings
 from whatsapp_mcp.archive import HistoryProgress
-from whatsapp_mcp.cli.status import settled_status
+from whatsapp_mcp.cli.device import SETTLE_LIMIT, settled_status
 from whatsapp_mcp.device.protocol import Devices
-from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
+from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, QrCode
 
 STATE_WAIT: Final = 20.0
@@ -60,34 +62,46 @@ class LinkReport(Protocol):
         """The first history has come, or there is none."""
         ...
 
-    def failed(self, error: WhatsAppError) -> None:
-        """Linking has failed."""
-        ...
+
+def check(account: str, phone: str | None) -> None:
+    """Find out what stands in the way before anybody is warned or asked for anything.
+
+    Raises:
+        InvalidArgument: The number is none, the settings are wrong, the account cannot have this name, or its
+            folder cannot be made.
+    """
+    if phone is not None:
+        parse_number(phone)
+    settings.load().account_folder(account).create()
 
 
-async def link(devices: Devices, archive: HistorySource, phone: str | None, report: LinkReport) -> bool:
-    """Link a phone and wait for its first history; a phone linked before counts as linked.
+async def link(
+    devices: Devices,
+    archive: HistorySource,
+    phone: str | None,
+    report: LinkReport,
+    settle: float = SETTLE_LIMIT,
+) -> None:
+    """Link a phone and wait for its first history; a phone linked before and online counts as linked.
 
     Args:
         devices: The account's device.
         archive: The account's archive.
         phone: E.164 number to link by pairing code, None to link by QR code.
         report: Told of every step.
+        settle: Seconds that the connection of a phone linked before has to come up.
 
-    Returns:
-        Whether a phone is linked.
+    Raises:
+        NotLinked: No phone took the code.
+        NotConnected: WhatsApp was not reached.
+        WhatsAppError: Whatever else went wrong.
     """
     # The archive tells the time of a chunk in whole seconds.
     since = datetime.now(UTC).replace(microsecond=0)
-    await settled_status(devices)
-    try:
-        linked_now = await _pair(devices, phone, report)
-        await _follow_history(devices, archive, since, HISTORY_GRACE if linked_now else 0.0, report)
-    except WhatsAppError as error:
-        report.failed(error)
-        return False
+    await settled_status(devices, settle)
+    linked_now = await _pair(devices, phone, report)
+    await _follow_history(devices, archive, since, HISTORY_GRACE if linked_now else 0.0, report)
     report.synced()
-    return True
 
 
 async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool:
@@ -99,8 +113,8 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
         status = await _status(devices)
         if status.number is None:
             raise
-        if status.state in _FAILED:
-            raise NotConnected(status.reason or f"The link is {status.state.value}.", status.action) from None
+        if status.state is not ConnectionState.ONLINE:
+            raise _unreached(status) from None
         report.linked(status)
         return False
     shown: QrCode | str | None = None
@@ -118,6 +132,16 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
         state = await _next(devices, state)
     report.linked(await _status(devices))
     return True
+
+
+def _unreached(status: ConnectionStatus) -> NotConnected:
+    """A phone was linked before, and its connection is not up."""
+    who = f"{status.name} ({status.number})" if status.name else status.number
+    what = f"the connection is {status.state}" if status.state in _FAILED else "WhatsApp was not reached"
+    reason = f" {status.reason}" if status.reason else ""
+    return NotConnected(
+        f"Linked as {who}, but {what}.{reason}", status.action or "See `whatsapp-mcp status --wait`."
+    )
 
 
 async def _next(devices: Devices, state: LinkState) -> LinkState:

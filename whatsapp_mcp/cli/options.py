@@ -14,6 +14,17 @@ Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the Wh
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
 
 
+def port_number(text: str) -> int:
+    """A port from the command line.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    if text.isdecimal() and int(text) <= 65535:
+        return int(text)
+    raise typer.BadParameter(f"{text!r} is not a port number from 0 to 65535.")
+
+
 def known_account(name: str) -> AccountFolder:
     """The folder of an account that is here; nothing is made.
 
@@ -27,7 +38,4 @@ def known_account(name: str) -> AccountFolder:
         return folder
     others = loaded.accounts()
     here = f" Accounts here: {', '.join(others)}." if others else ""
-    option = "" if name == "default" else f" --account {name}"
-    raise NotLinked(
-        f"No phone was ever linked as account {name!r}.{here}", f"Run `whatsapp-mcp link{option}`."
-    )
+    raise NotLinked(f"No phone was ever linked as account {name!r}.{here}", "Run `whatsapp-mcp link`.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, Self, TextIO
 
 import segno
@@ -13,9 +11,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 from rich.text import Text
 
+from whatsapp_mcp.cli.advice import advice, for_account
+from whatsapp_mcp.cli.outcome import print_error, rfc3339
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionStatus, QrCode
-from whatsapp_mcp.redaction import describe
 
 RISK = (
     "This links an unofficial client. WhatsApp may limit or ban accounts that use one, above all for "
@@ -28,14 +27,18 @@ _QUIET_ZONE = 2
 class JsonReport:
     """One JSON object a line: {"event": "qr" | "code" | "linked" | "synced" | "failed", …}."""
 
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, account: str = "default") -> None:
         self._out = out
+        self._account = account
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def begin(self) -> None:
+        """Nothing: a program has read the documentation."""
 
     def qr(self, qr: QrCode) -> None:
         """{"event": "qr", text, expires_at}."""
@@ -58,7 +61,8 @@ class JsonReport:
 
     def failed(self, error: WhatsAppError) -> None:
         """{"event": "failed", reason, code, action}."""
-        self._write("failed", reason=error.message, code=error.code, action=error.action)
+        action = advice(error.code, error.action, self._account)
+        self._write("failed", reason=error.message, code=error.code, action=action)
 
     def interrupted(self) -> None:
         """{"event": "failed", reason}."""
@@ -72,8 +76,9 @@ class JsonReport:
 class TerminalReport:
     """A QR code that is redrawn as it rotates, then a progress bar."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, account: str = "default") -> None:
         self._console = console
+        self._account = account
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -85,11 +90,14 @@ class TerminalReport:
         self._drawn = False
 
     def __enter__(self) -> Self:
-        self._console.print(RISK, style="yellow")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop_progress()
+
+    def begin(self) -> None:
+        """Say what is risked."""
+        self._console.print(RISK, style="yellow")
 
     def _stop_progress(self) -> None:
         if self._task is not None:  # a bar that was never started leaves an empty line
@@ -132,12 +140,13 @@ class TerminalReport:
     def synced(self) -> None:
         """Say that it is done and what comes next."""
         self._progress.stop()
-        self._console.print("Ready. Connect an application: whatsapp-mcp client-config --help")
+        connect = for_account("Connect an application: `whatsapp-mcp client-config`", self._account)
+        self._console.print(f"Ready. {connect}", markup=False)
 
     def failed(self, error: WhatsAppError) -> None:
         """Say what happened and what to do."""
         self._stop_progress()
-        print_error(self._console, error)
+        print_error(error, self._account)
 
     def interrupted(self) -> None:
         """Say what became of it."""
@@ -146,20 +155,6 @@ class TerminalReport:
             self._console.print("Stopped; no phone was linked.")
         else:
             self._console.print("Stopped. The phone is linked; more history comes when a server runs.")
-
-
-def print_error(console: Console, error: WhatsAppError) -> None:
-    """One error for a person: what happened, then what to do."""
-    console.print(f"Error: {error.message}", style="red", markup=False, soft_wrap=True)
-    console.print(error.action, markup=False, soft_wrap=True)
-
-
-class BriefFormatter(logging.Formatter):
-    """A log for a person at a terminal: what an exception is, without the way to it."""
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802  the name is logging's
-        """The exception without its traceback."""
-        return describe(ei[1])
 
 
 def draw_qr(text: str) -> Text:
@@ -174,8 +169,3 @@ def draw_qr(text: str) -> Text:
 def _half_blocks(upper: list[int], lower: list[int]) -> Iterator[str]:
     for top, bottom in zip(upper, lower, strict=True):
         yield " ▄▀█"[2 * bool(top) + bool(bottom)]
-
-
-def rfc3339(moment: datetime) -> str:
-    """A time for programs, with its zone."""
-    return moment.isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""`whatsapp-mcp status`: the link as one person or one program wants to see it."""
+"""`whatsapp-mcp status` and `reconnect`: the link as one person or one program wants to see it."""
 
 from __future__ import annotations
 
@@ -6,58 +6,77 @@ import json
 import os
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import anyio
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from whatsapp_mcp.cli.report import rfc3339
-from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.advice import advice
+from whatsapp_mcp.cli.device import log_to_stderr, settled_status, with_device
+from whatsapp_mcp.cli.options import known_account
+from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
-SETTLE_LIMIT: Final = 15.0
-"""Seconds to wait for a link that is only just being made by this very command."""
-SETTLE_POLL: Final = 0.1
-_UNSETTLED = {ConnectionState.OFFLINE, ConnectionState.CONNECTING}
+
+def find(account: str, *, wait: bool) -> ConnectionStatus:
+    """The status of an account; one that is not here is unlinked.
+
+    Args:
+        wait: Lead if no server does, and wait for the first connection.
+
+    Raises:
+        InvalidArgument: The name cannot be one, or the settings are wrong.
+    """
+    try:
+        folder = known_account(account)
+        if wait:
+            return with_device(account, lambda devices, _: settled_status(devices))
+    except NotLinked as error:
+        return ConnectionStatus(
+            ConnectionState.UNLINKED, datetime.now(UTC), account, reason=error.message, action=error.action
+        )
+    from whatsapp_mcp.device.observer import observed_status
+
+    log_to_stderr(settings.load().log_level)
+    return anyio.run(observed_status, folder)
 
 
-async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> ConnectionStatus:
-    """The status once the first connect has come to an end, or after `limit` seconds."""
-    deadline = anyio.current_time() + limit
-    while True:
-        async with devices.use() as device:
-            status = await device.status()
-        if status.state not in _UNSETTLED or anyio.current_time() >= deadline:
-            return status
-        await anyio.sleep(SETTLE_POLL)
+def print_status(status: ConnectionStatus, *, as_json: bool = False) -> ExitCode:
+    """Print it on stdout; a program or a person gets the same facts and exit code."""
+    home = str(settings.load().home)
+    if as_json:
+        typer.echo(to_json(status, home))
+    else:
+        show(status, home, Console(highlight=False))
+    return ExitCode.OK if status.state is ConnectionState.ONLINE else ExitCode.FAILED
 
 
-def unlinked_status(account: str, error: NotLinked) -> ConnectionStatus:
-    """The status of an account that is not here."""
-    return ConnectionStatus(
-        ConnectionState.UNLINKED, datetime.now(UTC), account, reason=error.message, action=error.action
-    )
-
-
-def as_json(status: ConnectionStatus, home: str) -> str:
+def to_json(status: ConnectionStatus, home: str) -> str:
     """One JSON object with every field of `ConnectionStatus` and `home`, the folder of all files."""
     facts: dict[str, Any] = {item.name: getattr(status, item.name) for item in fields(status)}
-    return json.dumps(facts | {"home": home}, ensure_ascii=False, default=_plain)
+    facts |= {"action": _action(status), "home": home}
+    return json.dumps(facts, ensure_ascii=False, default=_plain)
 
 
 def show(status: ConnectionStatus, home: str, console: Console) -> None:
     """A short table: what is known, and first of all what to do."""
     headline = f"{status.state.value}: {status.reason}" if status.reason else status.state.value
     console.print(headline, markup=False, soft_wrap=True)
-    if status.action:
-        console.print(f"What to do: {status.action}", markup=False, soft_wrap=True)
+    if action := _action(status):
+        console.print(f"What to do: {action}", markup=False, soft_wrap=True)
     table = Table.grid(padding=(0, 2))
     for name, value in _rows(status, home):
         table.add_row(name, Text(value, overflow="fold"))
     console.print(table)
+
+
+def _action(status: ConnectionStatus) -> str | None:
+    return advice(status.state.value, status.action, status.account) if status.action else None
 
 
 def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
@@ -72,8 +91,7 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("last send", _local(status.last_sent_at)),
         ("phone last seen", _local(status.phone_seen_at)),
         ("until", _local(status.until)),
-        ("generation", str(status.generation) if status.generation else None),
-        ("hosted by process", host),
+        ("server process", host),
         ("history", f"{status.history_progress} %" if status.history_progress is not None else None),
         ("not yet in the archive", str(status.journal_waiting) if status.journal_waiting else None),
         ("possibly lost", str(status.events_lost) if status.events_lost else None),

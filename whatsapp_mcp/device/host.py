@@ -174,8 +174,7 @@ class Host:
         self._unreachable_since = None
         async with stream, Peer(stream, stream) as peer:
             try:
-                hello = {"protocol": PROTOCOL, "version": __version__, "secret": secret}
-                host = await peer.call(_HELLO, hello, deadline=_HELLO_DEADLINE)
+                host = await _say_hello(peer, secret)
             except WhatsAppError:
                 if peer.closed:
                     return _RETRY
@@ -210,6 +209,24 @@ class Host:
             known = (await device.status()).reason if isinstance(device, OfflineDevice) else None
         if known != words:
             await self._go_offline(words, action, pid)
+
+
+async def greet(peer: Peer, secret: str) -> int:
+    """Begin to use the leader at the other end; its process id.
+
+    Raises:
+        Busy: It is of another protocol.
+        WhatsAppError: It does not answer.
+    """
+    leader = await _say_hello(peer, secret)
+    if (refusal := _refusal(leader)) is not None:
+        raise refusal
+    return int(leader["pid"])
+
+
+async def _say_hello(peer: Peer, secret: str) -> dict[str, Any]:
+    hello = {"protocol": PROTOCOL, "version": __version__, "secret": secret}
+    return await peer.call(_HELLO, hello, deadline=_HELLO_DEADLINE)
 
 
 def _refusal(host: dict[str, Any]) -> Busy | None:

@@ -51,12 +51,12 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     Nothing but the protocol is written to standard output.
 
     Raises:
-        InvalidArgument: An option or a setting cannot be used; nothing has been started.
+        InvalidArgument: An option, a setting or the home folder cannot be used; nothing has been started.
     """
     share_arenas()
     loaded = settings or settings_module.load()
     log_to_stderr(loaded.log_level)
-    loaded.account_folder(options.account)
+    loaded.account_folder(options.account).create()
     runtime = Runtime(loaded, options.account)
     application = create(
         runtime,

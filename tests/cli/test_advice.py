@@ -1,0 +1,76 @@
+"""A person at a shell is told shell commands."""
+
+import re
+
+import pytest
+
+from whatsapp_mcp import errors
+from whatsapp_mcp.cli.advice import advice
+from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
+from whatsapp_mcp.device import state
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.server.registry import spec_of
+
+TOOLS = [spec_of(function).name for function in toolsets.load(toolsets.ALL)]
+ERRORS = [
+    each
+    for each in vars(errors).values()
+    if isinstance(each, type) and issubclass(each, WhatsAppError) and each is not WhatsAppError
+]
+STATES = [(kind.value, action) for kind, action in state._ACTIONS.items()]
+
+
+def tools_in(text: str) -> set[str]:
+    """The tools that a text names outside of its shell commands."""
+    return set(TOOLS) & set(re.findall(r"\w+", re.sub(r"`[^`]*`", "", text)))
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
+def test_what_every_error_recommends_by_default_is_for_a_shell(kind: type[WhatsAppError]):
+    assert tools_in(advice(kind.code, kind.default_action)) == set()
+
+
+@pytest.mark.parametrize(("kind", "action"), STATES, ids=[kind for kind, _ in STATES])
+def test_what_every_state_recommends_is_for_a_shell(kind: str, action: str):
+    assert tools_in(advice(kind, action)) == set()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_no_tool_is_recommended_at_a_shell(tool: str):
+    assert tools_in(advice("BUSY", f"Look first, then call {tool}.")) == set()
+
+
+def test_advice_that_needs_no_tool_stays_as_it_is():
+    assert advice("TOO_LONG", "Shorten it or split it.") == "Shorten it or split it."
+    assert advice("BUSY", "Run `whatsapp-mcp archive check`.") == "Run `whatsapp-mcp archive check`."
+
+
+def test_what_an_agent_would_tell_the_user_is_told():
+    assert advice("offline", "Tell the user to look at the disk.") == "Look at the disk."
+
+
+def test_a_recommended_command_names_the_account():
+    told = advice(ConnectionState.UNLINKED, "Link a phone with link_device.", "work")
+
+    assert told == "Run `whatsapp-mcp link --account work`."
+    assert advice("BUSY", "Run `whatsapp-mcp doctor`.", "work") == "Run `whatsapp-mcp doctor`."
+
+
+@pytest.mark.parametrize("kind", ERRORS, ids=lambda kind: kind.code)
+def test_only_what_was_asked_wrongly_is_a_usage_error(kind: type[WhatsAppError]):
+    expected = ExitCode.USAGE if kind is errors.InvalidArgument else ExitCode.FAILED
+
+    assert exit_code(kind("It went wrong.")) is expected
+
+
+def test_an_error_is_one_line_with_what_may_have_been_meant(capsys: pytest.CaptureFixture[str]):
+    print_error(errors.AmbiguousChat("2 chats fit 'ana'.", candidates=["Ana (+1)", "Anabel (+2)"]))
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        "Error: 2 chats fit 'ana': Ana (+1), Anabel (+2). "
+        "Give the number or jid of the one you mean, or its whole name.\n"
+    )

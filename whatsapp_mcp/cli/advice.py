@@ -1,0 +1,42 @@
+"""What to do next, for a person at a shell: errors and states are written for agents and name tools."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_FOR_AN_AGENT: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b|\bcall\b|\bthe user\b")
+"""Names of tools (all but `reconnect` and `react`, which are called), calls, and talk of the user."""
+_TELL: Final = "Tell the user to "
+_COMMANDS: Final = {
+    "NOT_LINKED": "Run `whatsapp-mcp link`.",
+    "unlinked": "Run `whatsapp-mcp link`.",
+    "replaced": "Close the other client of the session, then run `whatsapp-mcp reconnect`.",
+    "INVALID_ARGUMENT": "Correct it and run the command again.",
+    "CHAT_NOT_FOUND": "Give the phone number with its country code, or the whole name.",
+    "AMBIGUOUS_CHAT": "Give the number or jid of the one you mean, or its whole name.",
+}
+"""By error code or connection state."""
+_OTHERWISE: Final = "See `whatsapp-mcp status`."
+
+
+def advice(kind: str, action: str, account: str = "default") -> str:
+    """What to do next, in commands.
+
+    Args:
+        kind: The error's code, or the connection's state.
+        action: What the error or the state recommends.
+        account: The account that the commands have to name.
+    """
+    told = action.removeprefix(_TELL)
+    # What stands in backquotes is a shell command already.
+    if _FOR_AN_AGENT.search(re.sub(r"`[^`]*`", "", told)):
+        told = _COMMANDS.get(kind, _OTHERWISE)
+    return for_account(told[:1].upper() + told[1:], account)
+
+
+def for_account(text: str, account: str) -> str:
+    """The text, with the account in each command in backquotes that does not name one."""
+    if account == "default":
+        return text
+    return re.sub(r"`(whatsapp-mcp (?!doctor\b)[^`]*)`", rf"`\1 --account {account}`", text)

@@ -1,0 +1,135 @@
+"""What commands do with an account's device: from the server that leads it, or by leading for a while."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import anyio
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.cli.options import known_account
+from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
+
+T = TypeVar("T")
+
+SETTLE_LIMIT: Final = 15.0
+"""Seconds to wait for a link that is only just being made by this very command."""
+SETTLE_POLL: Final = 0.1
+RECONNECT_LIMIT: Final = 5.0
+"""Seconds in which `reconnect` finds a device, and again in which the link is up or is told as it is."""
+_UNSETTLED = {ConnectionState.OFFLINE, ConnectionState.CONNECTING, ConnectionState.RECONNECTING}
+
+
+class BriefFormatter(logging.Formatter):
+    """A log for a person at a terminal: what an exception is, without the way to it."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802  the name is logging's
+        """The exception without its traceback."""
+        return describe(ei[1])
+
+
+def log_to_stderr(level: str) -> None:
+    """Let every logger of this process write to standard error: `debug`, `info`, `warning` or `error`."""
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = RedactingFormatter if level == "debug" else BriefFormatter
+    handler.setFormatter(formatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(handlers=[handler])
+    set_levels(level)
+
+
+def with_known_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
+    """As `with_device`, for an account that is here.
+
+    Raises:
+        NotLinked: It is not here; nothing is made.
+    """
+    known_account(account)
+    return with_device(account, use)
+
+
+def with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable[T]]) -> T:
+    """Run `use` with the account's device and archive.
+
+    Raises:
+        InvalidArgument: The settings are wrong, the account's name cannot be one, or its folder be made.
+        KeyboardInterrupt: Ctrl-C came first.
+        WhatsAppError: What `use` raised.
+    """
+    from whatsapp_mcp.device.background import background_tasks
+    from whatsapp_mcp.device.runtime import open_device
+
+    loaded = settings.load()
+    log_to_stderr(loaded.log_level)
+    outcome: list[T] = []
+
+    async def run() -> None:
+        with anyio.CancelScope() as scope:
+            async with background_tasks() as tasks:
+                tasks.start_soon(_cancel_on_interrupt, scope)
+                async with open_device(loaded, account) as (devices, archive):
+                    outcome.append(await use(devices, archive))
+
+    anyio.run(run)
+    if not outcome:
+        raise KeyboardInterrupt
+    return outcome[0]
+
+
+async def _cancel_on_interrupt(scope: anyio.CancelScope) -> None:
+    """Let Ctrl-C cancel the scope: asyncio's own way cancels once, and a wait that just ends can miss it."""
+    if sys.platform == "win32":
+        return
+    with anyio.open_signal_receiver(signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+
+
+async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> ConnectionStatus:
+    """The status once a connection that is being made has come to an end, or after `limit` seconds."""
+    deadline = anyio.current_time() + limit
+    while True:
+        async with devices.use() as device:
+            status = await device.status()
+        if status.state not in _UNSETTLED or anyio.current_time() >= deadline:
+            return status
+        await anyio.sleep(SETTLE_POLL)
+
+
+async def reconnected(
+    devices: Devices, _: ReadingArchive, limit: float = RECONNECT_LIMIT
+) -> ConnectionStatus:
+    """Connect anew, and the status that came of it.
+
+    Raises:
+        NotLinked: No phone is linked.
+        Busy: No server could be asked in time, or it does not answer.
+    """
+    deadline = anyio.current_time() + limit
+    while True:
+        try:
+            async with devices.use() as device:
+                await device.reconnect()
+            return await settled_status(devices, limit)
+        except Busy:  # this command is only just becoming, or reaching, the leader
+            if anyio.current_time() >= deadline:
+                raise
+        await anyio.sleep(SETTLE_POLL)
+
+
+async def unlinked(devices: Devices, _: ReadingArchive) -> None:
+    """Log the device out.
+
+    Raises:
+        NotLinked: No phone is linked.
+    """
+    await settled_status(devices)
+    async with devices.use() as device:
+        await device.unlink()
