@@ -246,7 +246,7 @@ def test_a_bad_toolset_stops_start_up_with_the_names_there_are(whatsapp_free_hom
         timeout=30,
         check=False,
     )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout == ""
     assert "core" in done.stderr
 

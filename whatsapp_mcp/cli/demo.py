@@ -6,7 +6,6 @@ it; its client process is the real one too and is pointed at the simulator by it
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import signal
 import sys
@@ -17,6 +16,8 @@ from typing import Final
 import anyio
 import anyio.abc
 from rich.console import Console
+
+from whatsapp_mcp.cli.outcome import ExitCode
 
 CONFIG: Final = """\
 [account]
@@ -38,8 +39,8 @@ or run the demo with
   uvx --from 'whatsapp-mcp[demo]' whatsapp-mcp demo"""
 
 
-def run_demo(*, stdio: bool = False, once: bool = False) -> int:
-    """Show the main job, then serve until Ctrl-C; the exit code.
+def run_demo(*, stdio: bool = False, once: bool = False) -> ExitCode:
+    """Show the main job, then serve until Ctrl-C; `INTERRUPTED` when that came before it was shown.
 
     Args:
         stdio: Serve MCP over stdin and stdout rather than HTTP; then everything else goes to stderr.
@@ -48,23 +49,24 @@ def run_demo(*, stdio: bool = False, once: bool = False) -> int:
     console = Console(stderr=stdio, highlight=False, soft_wrap=True)
     if sys.platform != "linux":
         console.print(ELSEWHERE, markup=False)
-        return 1
+        return ExitCode.FAILED
     if importlib.util.find_spec("nacl") is None:
         console.print(MISSING, markup=False)
-        return 1
-    with contextlib.suppress(KeyboardInterrupt):
-        return anyio.run(_run, console, stdio, once)
-    return 0
+        return ExitCode.FAILED
+    return anyio.run(_run, console, stdio, once)
 
 
-async def _run(console: Console, stdio: bool, once: bool) -> int:
-    code = 0
+async def _run(console: Console, stdio: bool, once: bool) -> ExitCode:
+    done = anyio.Event()
+    code: ExitCode | None = None
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_end_on_signal, tasks.cancel_scope)
         with tempfile.TemporaryDirectory(prefix="whatsapp-mcp-demo-") as folder:
-            code = await _play(console, Path(folder), stdio, once)
+            code = await _play(console, Path(folder), stdio, once, done)
         tasks.cancel_scope.cancel()
-    return code
+    if code is not None:
+        return code
+    return ExitCode.OK if done.is_set() else ExitCode.INTERRUPTED
 
 
 async def _end_on_signal(scope: anyio.CancelScope) -> None:
@@ -75,7 +77,8 @@ async def _end_on_signal(scope: anyio.CancelScope) -> None:
             return
 
 
-async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
+async def _play(console: Console, home: Path, stdio: bool, once: bool, done: anyio.Event) -> ExitCode:
+    """Show the main job (then `done` is set), and serve unless it is for `once`."""
     from whatsapp_mcp.cli import demo_server
     from whatsapp_mcp.cli.demo_agent import SERVER_GONE, DemoFailed, over_http, over_stdio, show
     from whatsapp_mcp.server.token import load_or_make
@@ -102,14 +105,16 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool) -> int:
                 console.print(str(failed.exceptions[0]), style="red", markup=False)
             except* SERVER_GONE:
                 console.print("The server has ended. Its log:", style="red")
+            if shown:
+                done.set()
             if shown and not once:
                 _tell_how_to_join(console, demo_server.join(variables), None if stdio else url, token)
                 await anyio.sleep_forever()
         tasks.cancel_scope.cancel()
     if shown or stdio:
-        return 0
+        return ExitCode.OK
     console.print(log.read_text(encoding="utf-8", errors="replace"), markup=False)
-    return 1
+    return ExitCode.FAILED
 
 
 async def _end_with(server: anyio.abc.Process, scope: anyio.CancelScope) -> None:

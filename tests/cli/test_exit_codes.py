@@ -1,0 +1,127 @@
+"""What each command tells the shell: the table of exit codes."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import typer
+import typer.main
+from typer.testing import CliRunner
+
+from tests.cli.fakes import NOON
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.app import app
+from whatsapp_mcp.cli.doctor import Finding
+from whatsapp_mcp.cli.outcome import ExitCode
+from whatsapp_mcp.errors import NotConnected
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+
+INNARDS = {
+    "serve": "whatsapp_mcp.server.main.serve",
+    "link": "whatsapp_mcp.cli.device.with_device",
+    "unlink --yes": "whatsapp_mcp.cli.device.with_device",
+    "status": "whatsapp_mcp.device.observer.observed_status",
+    "status --wait": "whatsapp_mcp.cli.status.with_device",
+    "reconnect": "whatsapp_mcp.cli.device.with_device",
+    "doctor": "whatsapp_mcp.cli.doctor.examine",
+    "demo": "whatsapp_mcp.cli.demo._run",
+    "client-config cursor": "whatsapp_mcp.cli.client_config.snippet",
+    "archive stats": "whatsapp_mcp.cli.archive.open_archive",
+    "archive check": "whatsapp_mcp.archive.upkeep.check_file",
+    "archive export -": "whatsapp_mcp.cli.archive.open_archive",
+    "archive purge --all --yes": "whatsapp_mcp.cli.archive.open_archive",
+}
+"""A line for each command, and what it calls that may be interrupted or fail."""
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with an account that nobody leads and that has no archive yet."""
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    settings.load().account_folder().create()
+    return tmp_path
+
+
+def code_of(line: str, answer: str | None = None) -> int:
+    done = CliRunner().invoke(app, line.split(), input=answer)
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return done.exit_code
+
+
+def test_every_command_is_in_the_table() -> None:
+    commands = set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+    assert {line.split()[0] for line in INNARDS} == commands
+
+
+@pytest.mark.parametrize("line", INNARDS)
+def test_ctrl_c_ends_with_130(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(INNARDS[line], interrupted)
+
+    assert code_of(line) == ExitCode.INTERRUPTED
+
+
+@pytest.mark.parametrize("line", [line for line in INNARDS if line not in {"doctor", "demo"}])
+def test_a_failure_ends_with_1(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failed(*_: object, **__: object) -> None:
+        raise NotConnected("It is down.")
+
+    monkeypatch.setattr(INNARDS[line], failed)
+
+    assert code_of(line) == ExitCode.FAILED
+
+
+@pytest.mark.parametrize("line", INNARDS)
+def test_an_option_that_is_none_ends_with_2(line: str) -> None:
+    assert code_of(f"{line} --nope") == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("state", ConnectionState)
+@pytest.mark.parametrize("line", ["status --wait", "status --wait --json", "reconnect"])
+def test_only_an_account_that_is_online_is_told_with_0(
+    line: str, state: ConnectionState, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def told(*_: object) -> ConnectionStatus:
+        return ConnectionStatus(state, NOON, "default")
+
+    monkeypatch.setattr(INNARDS[line.removesuffix(" --json")], told)
+
+    assert code_of(line) == (ExitCode.OK if state is ConnectionState.ONLINE else ExitCode.FAILED)
+
+
+@pytest.mark.parametrize("ok", [True, False])
+@pytest.mark.parametrize("line", ["doctor", "doctor --json"])
+def test_a_finding_of_the_doctor_is_told_with_1(line: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("whatsapp_mcp.cli.doctor.examine", lambda: [Finding("home", ok, "as it is")])
+
+    assert code_of(line) == (ExitCode.OK if ok else ExitCode.FAILED)
+
+
+def test_a_question_that_is_declined_ends_with_1() -> None:
+    assert code_of("archive purge --all", "n\n") == ExitCode.FAILED
+
+
+def test_ctrl_c_at_a_question_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(*_: object, **__: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise typer.Abort from None
+
+    monkeypatch.setattr("whatsapp_mcp.cli.device.with_device", ask)
+
+    assert code_of("unlink --yes") == ExitCode.INTERRUPTED
+
+
+def test_what_is_done_ends_with_0(home: Path) -> None:
+    assert code_of("client-config cursor") == ExitCode.OK
+    assert code_of("archive optimize") == ExitCode.OK
+    assert code_of("archive stats") == ExitCode.OK
+    with closing(sqlite3.connect(settings.load().account_folder().archive_db)) as db:
+        assert db.execute("PRAGMA quick_check").fetchone() == ("ok",)
