@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -123,6 +124,20 @@ def test_a_purge_asks_first(home: Path) -> None:
     assert "2 messages" in run("stats")[1]
     agreed = CliRunner().invoke(app, ["purge", "--all"], input="y\n")
     assert "2 messages deleted" in agreed.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows sends no SIGINT to one process")
+def test_ctrl_c_at_the_question_of_a_purge_deletes_nothing(home: Path) -> None:
+    with subprocess.Popen(
+        command("archive", "purge", "--all"), stdin=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
+    ) as asking:
+        assert asking.stderr is not None
+        asked = b""
+        while b"[y/N]" not in asked:
+            asked += asking.stderr.read(1)
+        asking.send_signal(signal.SIGINT)
+        assert asking.wait(timeout=60) == 130
+    assert "2 messages" in run("stats")[1]
 
 
 def test_what_only_reads_works_beside_a_server(home: Path) -> None:

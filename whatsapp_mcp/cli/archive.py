@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -203,11 +204,25 @@ def purge(
             found = await archive.chat(jid) if jid else None
             where = f" of {found.name} ({found.jid})" if found else ""
             older = f" older than {end:%Y-%m-%d %H:%M}" if end else ""
-            typer.confirm(f"Delete the messages{where}{older} for good?", abort=True, err=True)
+            _confirm(f"Delete the messages{where}{older} for good?")
         return await archive.purge(chat=jid, before=end)
 
     deleted = _write(account, run)
     _tell(f"{deleted} message{'' if deleted == 1 else 's'} deleted.", as_json, deleted=deleted)
+
+
+def _confirm(question: str) -> None:
+    """Go on only after a yes.
+
+    Raises:
+        typer.Abort: The answer was no, or Ctrl-C.
+    """
+    # asyncio's own handler would keep Ctrl-C back until the question is answered.
+    kept = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        typer.confirm(question, abort=True, err=True)
+    finally:
+        signal.signal(signal.SIGINT, kept)
 
 
 def _moment(text: str) -> datetime:
