@@ -8,7 +8,7 @@ from whatsapp_mcp import errors
 from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
 from whatsapp_mcp.device import state
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import Candidate, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.registry import spec_of
@@ -66,11 +66,16 @@ def test_only_what_was_asked_wrongly_is_a_usage_error(kind: type[WhatsAppError])
 
 
 def test_an_error_is_one_line_with_what_may_have_been_meant(capsys: pytest.CaptureFixture[str]):
-    print_error(errors.AmbiguousChat("2 chats fit 'ana'.", candidates=["Ana (+1)", "Anabel (+2)"]))
+    print_error(
+        errors.AmbiguousChat(
+            "2 chats fit 'ana'.",
+            candidates=[Candidate("Ana", "+15550000001"), Candidate("Anabel", "+15550000002")],
+        )
+    )
 
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        "Error: 2 chats fit 'ana': Ana (+1), Anabel (+2). "
+        "Error: 2 chats fit 'ana': “Ana” (+15550000001); “Anabel” (+15550000002). "
         "Give the number or jid of the one you mean, or its whole name.\n"
     )

@@ -31,7 +31,10 @@ def print_error(error: WhatsAppError, account: str = "default") -> None:
     """One line on stderr: what happened, then what to do, as shell commands for this account."""
     said = error.message
     if error.candidates:
-        said = f"{said.removesuffix('.')}: {', '.join(error.candidates)}."
+        from whatsapp_mcp.server.results import candidate_text
+
+        offered = [text for each in error.candidates if (text := candidate_text(each))]
+        said = f"{said.removesuffix('.')}: {'; '.join(offered)}."
     sys.stderr.write(f"Error: {said} {advice(error.code, error.action, account)}\n")
 
 
