@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -32,11 +33,16 @@ from whatsapp_mcp.archive.records import (
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_facts import FactWriter
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError
+from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import FileContent, SendRequest, SendStatus
 
 _REQUEST: Final = TypeAdapter(SendRequest)
 _COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
  o.chat_id, o.chat, o.secret, o.handed_to"""
+_TYPES: Final = (int, str, str, int, int | None, str | None, int | None, str | None, int, str)
+_TYPES_OF_HAND_OVER: Final = (bytes | None, str | None)
+"""What the columns hold; SQLite itself takes any value into any column."""
+_DAMAGED: Final = "The stored send is damaged"
 _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
 _PLACES: Final = """SELECT ? UNION SELECT c.id FROM holders AS h JOIN addresses AS a ON a.jid = h.lid
  JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
@@ -50,6 +56,7 @@ def add(
     obstacle: WhatsAppError | None = None,
 ) -> tuple[OutboxEntry, bool]:
     """Accept a send; see `Archive.outbox_add`."""
+    Jid.parse(request.chat)
     chat = Identities(db).chat(request.chat)
     body = _REQUEST.dump_json(_bare(request)).decode()
     if request.idempotency_key is not None:
@@ -130,7 +137,24 @@ def _request_of(row: Any) -> SendRequest:
 
 
 def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
+    """The entry of a row.
+
+    Raises:
+        MessageNotFound: The row is damaged.
+    """
+    try:
+        return _read(db, row)
+    # Out of range, of another type, no JSON of a request, or no address.
+    except (ValueError, TypeError, OverflowError, OSError, InvalidArgument) as error:
+        action = "Look at the chat before you send it again."
+        raise MessageNotFound(f"{_DAMAGED} ({row[0]}).", action) from error
+
+
+def _read(db: sqlite3.Connection, row: Any) -> OutboxEntry:
+    if not all(map(isinstance, row, _TYPES + _TYPES_OF_HAND_OVER)):
+        raise TypeError("a column holds another type")
     send_id, _, status, created_at, expires_at, message_id, sent_at, reason, *where, secret, handed_to = row
+    Jid.parse(row[9])
     ref = None
     if message_id is not None:
         found = db.execute(
@@ -180,14 +204,39 @@ def last_sent(db: sqlite3.Connection) -> datetime | None:
 
 
 def unsettled(db: sqlite3.Connection, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
-    """What may yet change by itself, in the order of acceptance; see `Archive.outbox_unsettled`."""
+    """What may yet change by itself, in the order of acceptance; see `Archive.outbox_unsettled`.
+
+    Damaged rows are left out.
+    """
     rows = db.execute(
         f"""SELECT {_COLUMNS} FROM outbox AS o WHERE status IN {_UNSETTLED}
         AND (status <> 'unknown' OR handed_to IS NOT NULL) AND (?1 IS NULL OR chat = ?1)
         ORDER BY id LIMIT ?2""",  # noqa: S608
         (chat, limit),
     ).fetchall()
-    return tuple(_entry(db, row) for row in rows)
+    entries: list[OutboxEntry] = []
+    for row in rows:
+        with suppress(MessageNotFound):
+            entries.append(_entry(db, row))
+    return tuple(entries)
+
+
+def quarantine(db: sqlite3.Connection) -> tuple[int, ...]:
+    """Settle unsettled rows that are damaged; see `Archive.outbox_quarantine`."""
+    rows = db.execute(f"SELECT {_COLUMNS} FROM outbox AS o WHERE status IN {_UNSETTLED}").fetchall()  # noqa: S608
+    damaged: list[int] = []
+    for row in rows:
+        try:
+            _entry(db, row)
+        except MessageNotFound:
+            damaged.append(row[0])
+    # What waited has not gone out; of the others nothing can be found out any more.
+    db.executemany(
+        """UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
+        reason = ?, message_id = NULL, secret = NULL, handed_to = NULL WHERE id = ?""",
+        [(f"{_DAMAGED}.", send_id) for send_id in damaged],
+    )
+    return tuple(damaged)
 
 
 def files(db: sqlite3.Connection) -> frozenset[str]:
@@ -370,7 +419,8 @@ def settle_by(db: sqlite3.Connection, fact: Fact) -> None:
             "SELECT id FROM outbox WHERE message_id = ? AND status = 'unknown'", (wa_id,)
         ).fetchone()
         if row is not None:
-            _settle(db, row[0], wa_id)
+            with suppress(MessageNotFound):  # it is damaged
+                _settle(db, row[0], wa_id)
 
 
 def _settle(db: sqlite3.Connection, send_id: int, wa_id: str) -> OutboxEntry:

@@ -35,7 +35,7 @@ class Outbox(Protocol):
             The entry, and whether it was accepted by this call.
 
         Raises:
-            InvalidArgument: The key was used for another content or chat.
+            InvalidArgument: The key was used for another content or chat, or the chat is no address.
             SendUnknown: No key, and the same content to the same chat is unsettled.
         """
         ...
@@ -45,6 +45,13 @@ class Outbox(Protocol):
 
         Raises:
             MessageNotFound: No such send.
+        """
+        ...
+
+    async def outbox_quarantine(self) -> tuple[int, ...]:
+        """Settle the entries that cannot be read, so that nobody meets them again; answers their numbers.
+
+        What was `queued` becomes `failed`, what was under way `unknown`. The rows stay.
         """
         ...
 

@@ -201,6 +201,10 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Outbox.outbox_get`."""
         return await self._readers.run(outbox.get, send_id)
 
+    async def outbox_quarantine(self) -> tuple[int, ...]:
+        """See `Outbox.outbox_quarantine`."""
+        return await self._writer.run(outbox.quarantine)
+
     async def outbox_last_sent(self) -> datetime | None:
         """See `Outbox.outbox_last_sent`."""
         return await self._readers.run(outbox.last_sent)

@@ -17,6 +17,7 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 import anyio
@@ -26,15 +27,18 @@ from whatsapp_mcp.archive import CALL_KEY, Archive, OutboxEntry
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.compose import Composed
 from whatsapp_mcp.device.outcomes import Outcomes
+from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import (
     Busy,
     DeadlineExceeded,
     InvalidArgument,
+    MessageNotFound,
     NotConnected,
     NotLinked,
     Rejected,
     SendUnknown,
+    Unsupported,
     WhatsAppError,
     cause,
 )
@@ -64,6 +68,13 @@ _RETURNS: Final = 5
 _MAYBE_MADE: Final = "A client ended before WhatsApp answered, so it may have been made already."
 _POISON: Final = "The client ended each time that this was handed to it."
 _ENDED: Final = "The server ended between handing over and the answer."
+_NOT_PREPARED: Final = partial(
+    Unsupported,
+    "This server failed while it prepared the message, which was not sent.",
+    "Tell the user that the server's log says where; send it in another form.",
+)
+_NOT_FOLLOWED: Final = partial(SendUnknown, "This server failed while it handed the message over.")
+_NOT_FOUND_OUT: Final = partial(SendUnknown, "This server failed while it looked for what became of it.")
 
 Compose = Callable[[SendRequest], Awaitable[Composed]]
 HandOver = Callable[[str, str, str, float], Awaitable[dict[str, Any]]]
@@ -157,8 +168,9 @@ class Outbox:
         return None
 
     def _expiry(self, request: SendRequest) -> datetime:
-        kept = KEPT_FOR if request.queue else timedelta(seconds=max(1.0, request.wait))
-        return self._clock.now() + kept
+        longest = KEPT_FOR.total_seconds()
+        kept = longest if request.queue else min(longest, max(1.0, request.wait))
+        return self._clock.now() + timedelta(seconds=kept)
 
     async def _withdraw(self, send_id: int, has_ended: Callable[[], bool]) -> None:
         """The caller gave up: what was not yet handed over shall not go out later unseen."""
@@ -170,11 +182,13 @@ class Outbox:
             await self._archive.outbox_withdrawn(
                 send_id, "Cancelled by the caller before it was handed over."
             )
-        except InvalidArgument:
-            logger.info("send %d was given up when it was on its way", send_id)
+        except (InvalidArgument, MessageNotFound):
+            logger.info("send %d was given up when it was on its way or over", send_id)
 
     async def recover(self) -> None:
         """What the last host had handed over without an answer is unknown from now on."""
+        for send_id in await self._archive.outbox_quarantine():
+            logger.error("send %d is damaged in the archive and was given up", send_id)
         self._outcomes.last_sent_at = await self._archive.outbox_last_sent()
         for entry in await self._archive.outbox_unsettled():
             if entry.status is SendStatus.SENDING:
@@ -256,15 +270,23 @@ class Outbox:
             return  # the keys are gone
         for entry in await self._archive.outbox_unsettled():
             if _is_open(entry) and entry.send_id not in self._handed_over:
+                look = partial(self._look_for, entry, entry.handed_to or "")
                 try:
-                    await self._look_for(entry, entry.handed_to or "")
+                    await contained(f"looking for send {entry.send_id}", look, _NOT_FOUND_OUT)
                 except InvalidArgument:
                     logger.info("send %d was settled while it was looked for", entry.send_id)
                     self._outcomes.callers.settle(entry.send_id)
-                except sqlite3.Error as error:
-                    logger.warning("what became of send %d cannot be looked up: %s", entry.send_id, error)
+                except SendUnknown as error:  # it would fail at every look
+                    await self._archive.outbox_unknown(entry.send_id, error.message, traceable=False)
+                    self._outcomes.callers.settle(entry.send_id)
 
     async def _look_for(self, entry: OutboxEntry, handed_to: str) -> None:
+        try:
+            await self._find_out(entry, handed_to)
+        except sqlite3.Error as error:
+            logger.warning("what became of send %d cannot be looked up: %s", entry.send_id, error)
+
+    async def _find_out(self, entry: OutboxEntry, handed_to: str) -> None:
         # Asked first: what is not found afterwards will not be there later either.
         is_over = self._traces.is_over(handed_to)
         found = entry.message_id
@@ -304,10 +326,10 @@ class Outbox:
 
     async def _deliver(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
         """Hand one over and wait for its outcome, so that the next one comes after it."""
-        composed = await self._prepared(entry)
-        if composed is None:
+        prepared = await self._prepared(entry)
+        if prepared is None:
             return
-        handed_to = await self._traces.hand_over(entry.request.chat)
+        composed, handed_to = prepared
         try:
             await self._archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=composed.secret)
         except InvalidArgument:
@@ -322,8 +344,8 @@ class Outbox:
             await self._unanswered(entry.request.chat)
             await self._outcomes.unanswered(entry, composed.secret, "WhatsApp has not answered yet.")
 
-    async def _prepared(self, entry: OutboxEntry) -> Composed | None:
-        """The message, once the client has done for it what it needs; None when it cannot go out now.
+    async def _prepared(self, entry: OutboxEntry) -> tuple[Composed, str] | None:
+        """The message, and the name of its hand-over; None when it cannot go out now.
 
         As when it is handed over, a send that ends client after client is given up.
         """
@@ -332,16 +354,22 @@ class Outbox:
             await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
             return None
         self._preparing[send_id] = client
-        composed = None
+        prepared = None
         try:
-            composed = await self._compose(entry.request)
+            prepared = await contained(
+                f"preparing send {send_id}", partial(self._prepare, entry.request), _NOT_PREPARED
+            )
         except (NotConnected, Busy):
             await self._clock.sleep(_RETRY_PAUSE)
             return None
         except WhatsAppError as error:
             await self._outcomes.refused(entry, error)
         self._preparing.pop(send_id, None)
-        return composed
+        return prepared
+
+    async def _prepare(self, request: SendRequest) -> tuple[Composed, str]:
+        composed = await self._compose(request)
+        return composed, await self._traces.hand_over(request.chat)
 
     def _has_ended_too_many(self, send_id: int) -> bool:
         """Count one more client that ended over a send; whether it shall get no other."""
@@ -358,10 +386,11 @@ class Outbox:
         """Give a message to the client and keep what comes of it, however late that is."""
         send_id = entry.send_id
         message = b64encode(composed.message).decode()
+        hand_over = partial(self._hand_over, entry.request.chat, message, handed_to, LAST_ANSWER)
         self._handed_over.add(send_id)
         taken = False
         try:
-            answer = await self._hand_over(entry.request.chat, message, handed_to, LAST_ANSWER)
+            answer = await contained(f"handing over send {send_id}", hand_over, _NOT_FOLLOWED)
         except Busy as error:
             # The client ended: the next look at what it has noted decides.
             await self._archive.outbox_unknown(send_id, entry.reason or error.message)
@@ -378,13 +407,23 @@ class Outbox:
             raise
         else:
             with anyio.CancelScope(shield=True):
-                await self._outcomes.answered(entry, handed_to, answer, composed.message)
+                await self._keep(entry, composed, handed_to, answer)
             taken = True
         finally:
             self._handed_over.discard(send_id)
             kept.set()
             if not taken:
                 self._wake.set()
+
+    async def _keep(
+        self, entry: OutboxEntry, composed: Composed, handed_to: str, answer: dict[str, Any]
+    ) -> None:
+        """Write down what WhatsApp answered; while that cannot be done, the outcome is unknown."""
+        answered = partial(self._outcomes.answered, entry, handed_to, answer, composed.message)
+        try:
+            await contained(f"keeping send {entry.send_id}", answered, _NOT_FOLLOWED)
+        except WhatsAppError as error:
+            await self._outcomes.unanswered(entry, composed.secret, error.message)
 
 
 async def _wait(event: anyio.Event) -> bool:

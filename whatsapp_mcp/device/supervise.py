@@ -1,4 +1,8 @@
-"""`supervised`: run a background task so that its failure never ends the server."""
+"""Where failures of background work end.
+
+`supervised` runs a background task so that its failure never ends the server. `contained` runs one item of
+work within such a task, so that the failure of one never ends the others.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,14 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from whatsapp_mcp.device.clock import Clock, SystemClock
+from whatsapp_mcp.errors import WhatsAppError
 
-__all__ = ["backoff", "supervised"]
+__all__ = ["backoff", "contained", "supervised"]
+
+T = TypeVar("T")
 
 SETTLED_AFTER: Final = 60.0
 """Seconds of good running after which earlier failures no longer lengthen the pause."""
@@ -54,3 +61,22 @@ async def supervised(
         if failures is not None:
             failures[name] += 1
         await clock.sleep(backoff(in_a_row, chance()))
+
+
+async def contained(item: str, run: Callable[[], Awaitable[T]], failure: Callable[[], WhatsAppError]) -> T:
+    """Run one item of a loop's work, whatever it contains: only a `WhatsAppError` comes out.
+
+    Args:
+        item: What it is called in the log.
+        failure: What is raised for every other exception, which is logged.
+
+    Raises:
+        WhatsAppError: What `run` raises, or `failure`.
+    """
+    try:
+        return await run()
+    except WhatsAppError:
+        raise
+    except Exception as error:
+        logger.exception("%s failed", item)
+        raise failure() from error
