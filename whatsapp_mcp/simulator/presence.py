@@ -55,9 +55,10 @@ def accept_chatstate(companion: Companion, node: Node) -> None:
     group = network.groups.get(to) if to.server == GROUP_SERVER else None
     party = network.party(to)
     sender = companion.phone
-    for each in group.parties if group else [party] if party else []:
-        if each is not sender:
-            each.activities.append(Activity(sender.lid, group.jid if group else sender.lid, state))
+    others = [each for each in (group.parties if group else [party]) if each and each is not sender]
+    for each in others:
+        each.activities.append(Activity(sender.lid, group.jid if group else sender.lid, state))
+    show(sender, others, state, group)
     network.notify()
 
 

