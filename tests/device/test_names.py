@@ -112,7 +112,7 @@ async def test_after_a_login_groups_and_contacts_get_their_names() -> None:
             await recorder.round_done.wait()
         tasks.cancel_scope.cancel()
     assert recorder.groups == [
-        GroupUpdate("1203@g.us", "Boat", (("77@lid", "491@s.whatsapp.net", True, False),))
+        GroupUpdate("1203@g.us", "Boat", (("77@lid", "491@s.whatsapp.net", True, False),), 0)
     ]
     assert recorder.contacts == [ContactUpdate("491@s.whatsapp.net", "Ann Byrne", "ann", None)]
 

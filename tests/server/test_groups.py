@@ -85,6 +85,25 @@ async def test_settings_of_a_group_are_changed_together(linked: Linked) -> None:
     assert (group.topic, group.ephemeral, group.switches) == (None, 0, {"locked"})
 
 
+async def test_what_the_account_changes_in_a_group_is_known_at_once(linked: Linked) -> None:
+    jid = await new_group(linked, "Sailors", "Ann")
+    await answer(linked.client, "update_group", chat=jid, name="Divers", timer="24h")
+    await answer(linked.client, "send_message", chat="Divers", text="hi")
+    assert await linked.archive.expires_in(jid) == 86_400
+    await answer(linked.client, "add_group_members", chat=jid, members=["Ben"])
+    assert jid in [group.jid for group in await linked.archive.common_groups(str(linked.ben.pn))]
+    await answer(linked.client, "remove_group_members", chat=jid, members=["Ben"])
+    assert jid not in [group.jid for group in await linked.archive.common_groups(str(linked.ben.pn))]
+    await answer(linked.client, "leave_group", chat=jid)
+    assert jid not in [group.jid for group in await linked.archive.common_groups(str(linked.ann.pn))]
+
+
+async def test_what_was_changed_before_a_refusal_is_known_too(linked: Linked) -> None:
+    group = linked.wa.group("Juggling", [linked.ann], founder=linked.ann)
+    await refusal(linked.client, "update_group", chat=str(group.jid), name="Clowns", announce=True)
+    assert (await linked.archive.chat(str(group.jid))).name == "Clowns"  # type: ignore[union-attr]
+
+
 async def test_a_group_gets_a_photo(linked: Linked) -> None:
     jid = await new_group(linked, "Painters", "Ann")
     picture = linked.media / "boat.png"

@@ -304,7 +304,7 @@ class MembersFact:
     Attributes:
         members: (jid, role) with role 0, 1 admin, 2 superadmin, or None for one who left.
         whole: These are all.
-        looked_up: As in `NameFact`; of whole lists.
+        looked_up: As in `NameFact`.
     """
 
     chat: str

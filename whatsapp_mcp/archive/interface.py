@@ -277,6 +277,10 @@ class Archive(ReadingArchive, Outbox, Protocol):
         """Take over names and participants of groups."""
         ...
 
+    async def record_departure(self, group: str) -> None:
+        """Learn that the account's owner has left a group."""
+        ...
+
     async def record_channels(self, names: Mapping[str, str]) -> None:
         """Take over names of channels, by jid."""
         ...

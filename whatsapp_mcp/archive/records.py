@@ -276,11 +276,17 @@ class ContactUpdate:
 
 @dataclass(frozen=True, slots=True)
 class GroupUpdate:
-    """A group as WhatsApp describes it; `participants` are (jid, other form or None, admin, superadmin)."""
+    """A group as WhatsApp describes it.
+
+    Attributes:
+        participants: (jid, other form or None, admin, superadmin) of each.
+        expires_in: Seconds after which new messages disappear, 0 for never; None leaves what is known.
+    """
 
     jid: str
     name: str
     participants: tuple[tuple[str, str | None, bool, bool], ...] = ()
+    expires_in: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -146,7 +146,11 @@ class SqliteArchive(SqliteReadingArchive):
         facts: list[Fact] = []
         now = int(time.time())
         for group in groups:
-            facts.append(ChatFact(group.jid, now, name=group.name or None, looked_up=True))
+            facts.append(
+                ChatFact(
+                    group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True
+                )
+            )
             members: list[tuple[str, int | None]] = []
             for jid, other, admin, superadmin in group.participants:
                 if other:
@@ -155,6 +159,14 @@ class SqliteArchive(SqliteReadingArchive):
                 members.append((jid, 2 if superadmin else int(admin)))
             facts.append(MembersFact(group.jid, tuple(members), now, whole=True, looked_up=True))
         await self._apply(facts)
+
+    async def record_departure(self, group: str) -> None:
+        """See `Archive.record_departure`."""
+        pn, lid, _ = await self.own()
+        own = pn or lid
+        if own is not None:
+            gone = MembersFact(group, ((own, None),), int(time.time()), looked_up=True)
+            await self._apply([gone])
 
     async def record_channels(self, names: Mapping[str, str]) -> None:
         """See `Archive.record_channels`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whatsapp_mcp.device.topics.base import Topic, jid_text, moment, partly, read
@@ -16,7 +17,7 @@ from whatsapp_mcp.directory import (
     Participant,
     SubGroup,
 )
-from whatsapp_mcp.errors import Rejected, Unsupported
+from whatsapp_mcp.errors import Rejected, Unsupported, WhatsAppError
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import GroupUpdate
@@ -138,7 +139,10 @@ class Groups(Topic):
         """See `GroupOperations.change_group`."""
         if change.who_can_add is not None:
             raise Unsupported("The installed client library cannot change who may add members.")
-        await partly(self.call, _steps(jid, change))
+        try:
+            await partly(self.call, _steps(jid, change))
+        finally:
+            await self._learn(jid)
 
     async def change_members(
         self, jid: str, members: tuple[str, ...], action: MemberAction
@@ -148,6 +152,7 @@ class Groups(Topic):
 
         params = {"group": jid, "members": list(members), "action": action}
         answers = await self.call("update_group_participants", params)
+        await self._learn(jid)
         return tuple(_member_change(read(Neonize.GroupParticipant, answer)) for answer in answers)
 
     async def group_invite(self, jid: str, reset: bool = False) -> str:
@@ -166,6 +171,7 @@ class Groups(Topic):
     async def leave_group(self, jid: str) -> None:
         """See `GroupOperations.leave_group`."""
         await self.call("leave_group", {"group": jid})
+        await self._archive.record_departure(jid)
 
     async def join_requests(self, jid: str) -> tuple[JoinRequest, ...]:
         """See `GroupOperations.join_requests`."""
@@ -186,6 +192,11 @@ class Groups(Topic):
         """See `GroupOperations.link_group`."""
         method = "link_group" if linked else "unlink_group"
         await self.call(method, {"community": community, "group": group})
+
+    async def _learn(self, jid: str) -> None:
+        """Let the archive have a group as it is after a change of ours: of those no event need come."""
+        with suppress(WhatsAppError):  # what was changed is changed, and the next round of names brings it
+            await self.group(jid)
 
     async def _remember(self, answer: str) -> Group:
         group = read_group(answer)
@@ -247,4 +258,4 @@ def group_update(group: Group) -> GroupUpdate:
     from whatsapp_mcp.archive import GroupUpdate
 
     people = tuple((each.jid, each.other, each.admin, each.superadmin) for each in group.participants)
-    return GroupUpdate(group.jid, group.name, people)
+    return GroupUpdate(group.jid, group.name, people, group.timer)

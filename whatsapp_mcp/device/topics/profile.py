@@ -58,6 +58,9 @@ class Profile(Topic):
     async def change_profile(self, change: ProfileChange) -> None:
         """See `ProfileOperations.change_profile`."""
         await partly(self.call, _steps(change))
+        if change.name is not None:
+            pn, lid, _ = await self._archive.own()
+            await self._archive.set_own(pn, lid, change.name)
 
     async def privacy(self) -> dict[str, str]:
         """See `ProfileOperations.privacy`."""
