@@ -184,6 +184,10 @@ class ReadingArchive(Protocol):
         """The groups that the account's owner and this person are both in, the most recently used first."""
         ...
 
+    async def unnamed_chats(self) -> tuple[str, ...]:
+        """Jids of groups and people without a known name, of the 200 newest chats, newest first."""
+        ...
+
     async def chat_shown_as(self, name: str) -> Chat | None:
         """The only chat that lists show under this name, whatever its case and accents, if there is one.
 

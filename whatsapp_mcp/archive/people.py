@@ -7,14 +7,14 @@ import sqlite3
 from typing import Any, Final
 
 from whatsapp_mcp.archive import cursor, limits, queries, rows
-from whatsapp_mcp.archive.facts import OWNER
+from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, OWNER
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     ChatCandidate,
 )
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
-from whatsapp_mcp.models import Chat, Contact, Page
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Page
 
 _RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "similar")
 _UNSURE: Final = _RANKS.index("contains")
@@ -234,3 +234,17 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
     page = found[:limit]
     following = cursor.encode(mark, page[-1][8], page[-1][0]) if len(found) > limit else None
     return Page(tuple(rows.contact(row) for row in page), following)
+
+
+def unnamed(db: sqlite3.Connection) -> tuple[str, ...]:
+    """See `ReadingArchive.unnamed_chats`."""
+    # Only the newest: this is asked after every batch, and the whole list is thousands of rows.
+    rows = db.execute(
+        """SELECT c.jid FROM (SELECT * FROM chats WHERE last_id > 0 ORDER BY last_id DESC LIMIT 200) AS c
+        LEFT JOIN contacts AS p ON p.id = c.contact_id
+        WHERE (c.kind = ?1 AND c.name IS NULL)
+        OR (p.id > 0 AND coalesce(p.saved_name, p.business_name, p.push_name) IS NULL)
+        ORDER BY c.last_id DESC""",
+        (CHAT_KIND_NUMBER[ChatKind.GROUP],),
+    ).fetchall()
+    return tuple(jid for (jid,) in rows)

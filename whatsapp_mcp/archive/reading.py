@@ -140,6 +140,10 @@ class SqliteReadingArchive:
         """See `ReadingArchive.common_groups`."""
         return await self._readers.run(queries.common_groups, jid)
 
+    async def unnamed_chats(self) -> tuple[str, ...]:
+        """See `ReadingArchive.unnamed_chats`."""
+        return await self._readers.at_once(people.unnamed)
+
     async def chat_shown_as(self, name: str) -> Chat | None:
         """See `ReadingArchive.chat_shown_as`."""
         return await self._readers.at_once(people.shown_as, name)

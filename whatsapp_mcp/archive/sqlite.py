@@ -147,9 +147,7 @@ class SqliteArchive(SqliteReadingArchive):
         now = int(time.time())
         for group in groups:
             facts.append(
-                ChatFact(
-                    group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True
-                )
+                ChatFact(group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True)
             )
             members: list[tuple[str, int | None]] = []
             for jid, other, admin, superadmin in group.participants:

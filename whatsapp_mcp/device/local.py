@@ -36,6 +36,7 @@ from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.tally import Tally
 from whatsapp_mcp.device.topics import Topics
 from whatsapp_mcp.device.traces import Traces
+from whatsapp_mcp.device.unnamed import Unnamed
 from whatsapp_mcp.device.watch import watch
 from whatsapp_mcp.errors import (
     DeadlineExceeded,
@@ -117,7 +118,12 @@ class LocalDevice(Acts, Topics):
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(state.Opened(owner is not None))
         self._ingest = Ingest(
-            folder.inbox_db, archive, self._clock, trouble=self._ingest_trouble, seen=self._saw
+            folder.inbox_db,
+            archive,
+            self._clock,
+            trouble=self._ingest_trouble,
+            archived=lambda: self._unnamed.look(),
+            seen=self._saw,
         )
         self._traces = Traces(
             folder.client_db,
@@ -127,6 +133,13 @@ class LocalDevice(Acts, Topics):
         )
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
+        self._unnamed = Unnamed(
+            archive,
+            self._clock,
+            look_up_group=self.group,
+            look_up_people=self._names.look_up_people,
+            online=self._is_online,
+        )
         self._watch = partial(
             watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
         )
@@ -158,6 +171,7 @@ class LocalDevice(Acts, Topics):
             ("ingest", self._ingest.run),
             ("outbox", self._outbox.run),
             ("names", self._names.run),
+            ("unnamed", self._unnamed.run),
             ("watch", self._watch),
             ("tally", self._tally.run),
         ):

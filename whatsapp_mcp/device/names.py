@@ -97,10 +97,18 @@ class Names:
         channels = map(read_channel, await self._call("get_subscribed_newsletters", {}))
         await self._archive.record_channels({each.jid: each.name for each in channels if each.name})
 
-    async def _look(self) -> None:
-        """Contacts and the list of chats are with the library."""
+    async def look_up_people(self) -> None:
+        """Take over the names of people that the library knows.
+
+        Raises:
+            WhatsAppError: The client cannot be asked.
+        """
         contacts = [_contact(each) for each in await self._call("get_all_contacts", {})]
         await self._archive.record_contacts(contacts)
+
+    async def _look(self) -> None:
+        """Contacts and the list of chats are with the library."""
+        await self.look_up_people()
         for chat in (await self._archive.chats(limit=_CHATS)).items:
             await self._look_at(chat)
 
