@@ -1,9 +1,13 @@
 """What is declared, locked and shipped is what is used."""
 
 import ast
+import json
+import os
 import subprocess
 import sys
+import sysconfig
 import tomllib
+import venv
 import zipfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -13,6 +17,8 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from whatsapp_mcp import __version__
 
 ROOT = Path(__file__).parent.parent
 LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "demo", "dev")]
@@ -81,16 +87,22 @@ def test_what_development_needs_is_locked():
     assert wanted | declared() <= {line.split("==")[0] for line in lock.splitlines() if "==" in line}
 
 
-def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(tmp_path: Path):
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from this checkout."""
+    folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)],
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
         cwd=ROOT,
         check=True,
         capture_output=True,
         timeout=120,
     )
+    [built] = folder.glob("*.whl")
+    return built
 
-    [wheel] = tmp_path.glob("*.whl")
+
+def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(wheel: Path):
     with zipfile.ZipFile(wheel) as archive:
         shipped = {name for name in archive.namelist() if ".dist-info/" not in name}
     tracked = subprocess.run(
@@ -98,3 +110,71 @@ def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(tmp_path: Pa
     ).stdout.split()
     assert set(tracked) - shipped == set()
     assert {name for name in shipped if not name.startswith("whatsapp_mcp/")} == set()
+
+
+@pytest.fixture(scope="module")
+def scripts(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of commands of a fresh environment with the wheel, which borrows its dependencies here."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, with_pip=True)
+    paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
+    bin_folder = Path(paths["scripts"])
+    install = [bin_folder / "python", "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", wheel]
+    subprocess.run(install, check=True, timeout=120)
+    (Path(paths["purelib"]) / "borrowed.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    return bin_folder
+
+
+def clean(home: Path) -> dict[str, str]:
+    """The variables of somebody who has never heard of this checkout."""
+    return {"PATH": os.defpath, "HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
+
+
+@pytest.mark.parametrize("name", ["whatsapp-mcp", "mcp-server-whatsapp"])
+def test_both_commands_of_the_wheel_start(scripts: Path, name: str, tmp_path: Path):
+    done = subprocess.run(
+        [scripts / name, "--version"],
+        cwd=tmp_path,
+        env=clean(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert done.stdout == f"whatsapp-mcp {__version__}\n"
+
+
+def test_what_client_config_prints_starts_a_server_in_a_clean_environment(scripts: Path, tmp_path: Path):
+    printed = subprocess.run(
+        [scripts / "whatsapp-mcp", "client-config", "claude-desktop"],
+        cwd=tmp_path,
+        env=clean(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    entry = json.loads(printed.stdout)["mcpServers"]["whatsapp"]
+    assert entry == {"command": str(scripts / "whatsapp-mcp"), "args": []}
+    initialize = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-11-25",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    served = subprocess.run(
+        [entry["command"], *entry["args"]],
+        cwd=tmp_path,
+        env=clean(tmp_path),
+        input=json.dumps(initialize) + "\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert json.loads(served.stdout.splitlines()[0])["result"]["serverInfo"]["version"] == __version__

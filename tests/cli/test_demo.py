@@ -199,4 +199,4 @@ def test_without_pynacl_it_says_how_to_install_it(
 
     monkeypatch.setattr(importlib.util, "find_spec", without_nacl)
     assert run_demo() == 1
-    assert "pip install 'whatsapp-mcp[demo]'" in capsys.readouterr().out
+    assert "pip install '.[demo]'" in capsys.readouterr().out

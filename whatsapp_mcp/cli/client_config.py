@@ -6,23 +6,18 @@ Claude Code `claude mcp add`, Cursor `mcp.json`, VS Code `mcp.json`, Codex `conf
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shlex
-import shutil
 import subprocess
-import sys
-import sysconfig
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.cli.installation import command
 from whatsapp_mcp.settings import HOME_VARIABLE
 
 SERVER_NAME = "whatsapp"
-_UV_CACHE_FOLDERS = {"archive-v0", "environments-v2"}
 
 
 class Application(StrEnum):
@@ -46,11 +41,12 @@ class Launch:
     @classmethod
     def here(cls, account: str) -> Launch:
         """Start the installation that runs now, with its home folder when that is not the usual one."""
-        command, args = _this_command()
+        program, *arguments = command()
+        args = tuple(arguments)
         if account != "default":
             args = (*args, "--account", account)
         home = os.environ.get(HOME_VARIABLE)
-        return cls(command, args, ((HOME_VARIABLE, str(Path(home).expanduser().absolute())),) if home else ())
+        return cls(program, args, ((HOME_VARIABLE, str(Path(home).expanduser().absolute())),) if home else ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,23 +73,6 @@ def snippet(application: Application, launch: Launch) -> Snippet:
             return Snippet(_claude_code(launch), "Run this command.")
         case Application.CODEX:
             return Snippet(_codex(launch), "Add this to ~/.codex/config.toml.")
-
-
-def _this_command() -> tuple[str, tuple[str, ...]]:
-    if _UV_CACHE_FOLDERS & set(Path(sys.prefix).parts) and (uvx := _uvx()):
-        with_media = importlib.util.find_spec("av") is not None
-        return uvx, ("--from", "whatsapp-mcp[media]", "whatsapp-mcp") if with_media else ("whatsapp-mcp",)
-    script = Path(sysconfig.get_path("scripts")) / ("whatsapp-mcp.exe" if os.name == "nt" else "whatsapp-mcp")
-    if script.is_file():
-        return str(script), ()
-    python, *arguments = module_command("whatsapp_mcp")
-    return python, tuple(arguments)
-
-
-def _uvx() -> str | None:
-    """The `uvx` on the path, or the one beside the `uv` that runs this (it sets the variable `UV`)."""
-    beside = Path(os.environ.get("UV", "")).parent
-    return shutil.which("uvx") or shutil.which("uvx", path=str(beside))
 
 
 def _stdio(launch: Launch) -> dict[str, object]:

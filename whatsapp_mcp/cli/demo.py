@@ -30,13 +30,10 @@ ELSEWHERE: Final = """\
 The demo runs on Linux: its simulated WhatsApp has to make the client library trust it, and knows how to do
 that there alone. Everything else runs here too: link a phone with whatsapp-mcp link."""
 MISSING: Final = """\
-The demo needs PyNaCl, which only its simulated WhatsApp uses. Install it with
+The demo needs PyNaCl, which only its simulated WhatsApp uses. Install it with the extra `demo`, for example
+in a checkout
 
-  pip install 'whatsapp-mcp[demo]'
-
-or run the demo with
-
-  uvx --from 'whatsapp-mcp[demo]' whatsapp-mcp demo"""
+  pip install '.[demo]'"""
 
 
 def run_demo(*, stdio: bool = False, once: bool = False) -> ExitCode:

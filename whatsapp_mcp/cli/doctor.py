@@ -20,14 +20,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+import whatsapp_mcp
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.cli.installation import DISTRIBUTION, owners
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import WhatsAppError
 
 _LOAD_LIMIT: Final = 60.0
 """Seconds for the client library to load; it takes about one."""
-_REINSTALL: Final = "Install whatsapp-mcp again in a fresh environment."
+_REINSTALL: Final = f"Install {DISTRIBUTION} again in a fresh environment."
 _LOAD_LIBRARY: Final = module_command("whatsapp_mcp.client.load")
 
 
@@ -61,8 +63,22 @@ def print_findings(*, as_json: bool = False) -> ExitCode:
     return ExitCode.OK if all(finding.ok for finding in findings) else ExitCode.FAILED
 
 
+def _installation() -> Finding:
+    """Whose files these are: the package index has another project with the same import package."""
+    place = Path(whatsapp_mcp.__file__).parent
+    if strangers := owners() - {DISTRIBUTION}:
+        named = " and ".join(sorted(strangers))
+        action = f"Uninstall {named}, then install {DISTRIBUTION} again, best in an environment of its own."
+        return Finding("installation", False, f"{place} has files of another project, {named}", action)
+    try:
+        version = metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        return Finding("installation", False, f"{place} was not installed by {DISTRIBUTION}", _REINSTALL)
+    return Finding("installation", True, f"{DISTRIBUTION} {version} in {place}")
+
+
 def _versions() -> Finding:
-    parts = [f"{name} {metadata.version(name)}" for name in ("whatsapp-mcp", "mcp", "neonize")]
+    parts = [f"{name} {metadata.version(name)}" for name in ("mcp", "neonize")]
     return Finding("versions", True, f"Python {sys.version.split()[0]}, {', '.join(parts)}")
 
 
@@ -148,7 +164,15 @@ def _library() -> Finding:
 def _media() -> Finding:
     if importlib.util.find_spec("av") is not None:
         return Finding("media", True, "voice notes and previews can be made")
-    return Finding("media", True, "voice notes and previews need the extra: whatsapp-mcp[media]")
+    return Finding("media", True, "voice notes and previews need the extra `media`")
 
 
-_CHECKS: tuple[Callable[[], Finding], ...] = (_versions, _settings, _home, _database, _library, _media)
+_CHECKS: tuple[Callable[[], Finding], ...] = (
+    _installation,
+    _versions,
+    _settings,
+    _home,
+    _database,
+    _library,
+    _media,
+)
