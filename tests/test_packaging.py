@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -110,6 +111,22 @@ def test_a_wheel_carries_the_package_with_its_data_and_nothing_else(wheel: Path)
     ).stdout.split()
     assert set(tracked) - shipped == set()
     assert {name for name in shipped if not name.startswith("whatsapp_mcp/")} == set()
+
+
+def test_the_long_description_links_only_to_what_is_there(wheel: Path):
+    with zipfile.ZipFile(wheel) as archive:
+        [name] = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        text = archive.read(name).decode()
+    headings = {
+        re.sub(r"[^\w-]", "", heading.lower().replace(" ", "-"))
+        for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
+
+    links = re.findall(r"\]\(([^)]+)\)", text)
+
+    assert "# whatsapp-mcp" in text
+    assert "docs/troubleshooting.md" in text
+    assert [link for link in links if not link.startswith("https://") and link[1:] not in headings] == []
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,20 @@ def test_every_command_that_a_page_shows_exists(page: Path) -> None:
             assert option in known, f"{command} {option}"
 
 
+def test_no_page_installs_somebody_elses_package(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+
+    assert re.findall(r"(?:pip|pipx|tool|uv) install [^\n`]*\bwhatsapp-mcp\b", text) == []
+    assert re.findall(r"uvx (?:--from \S+ )?'?whatsapp-mcp", text) == []
+    assert "whatsapp-mcp[" not in text
+
+
+def test_only_what_is_published_is_installed_by_name(page: Path) -> None:
+    today, _, _ = page.read_text(encoding="utf-8").partition("### Once it is published")
+
+    assert re.findall(r"(?:install|uvx|run) '?mcp-server-whatsapp", today) == []
+
+
 def test_every_tool_that_a_page_names_exists(page: Path) -> None:
     if page.name == "tools.md":  # written from the registry, and compared with it whole
         return
