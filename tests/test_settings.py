@@ -2,6 +2,7 @@
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -200,14 +201,51 @@ def test_a_runtime_folder_that_others_can_enter_is_made_private(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, "_RUNTIME_BASES", (str(tmp_path / "missing"), str(tmp_path)))
-    settings.runtime_folder().chmod(0o777)
-    assert stat.S_IMODE(settings.runtime_folder().stat().st_mode) == 0o700
+    folder = settings.runtime_folder()
+    assert folder is not None
+    folder.chmod(0o777)
+    assert settings.runtime_folder() == folder
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_a_runtime_folder_of_somebody_else_is_refused(
+Squat = Callable[[Path, pytest.MonkeyPatch], None]
+
+
+def by_folder(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user makes a folder there."""
+    place.mkdir()
+    monkeypatch.setattr(os, "getuid", lambda: os.stat(place).st_uid + 1)
+
+
+def by_file(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file lies there."""
+    place.touch()
+
+
+def by_link(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to a folder of the user's own lies there."""
+    own = place.with_name("own")
+    own.mkdir()
+    place.symlink_to(own)
+
+
+@pytest.mark.parametrize("squat", [by_folder, by_file, by_link])
+def test_a_squatted_runtime_folder_moves_the_socket_into_the_account(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, squat: Squat
+) -> None:
+    base = tmp_path_factory.mktemp("s")  # a short path
+    user = os.getuid() + (squat is by_folder)
+    monkeypatch.setattr(settings, "_RUNTIME_BASES", (str(base),))
+    squat(base / f"whatsapp-mcp-{user}", monkeypatch)
+    home = base / "h"
+    account = settings.load(home).account_folder()
+    assert account.socket == home / "accounts" / "default" / "leader.sock"
+    assert settings.load(home).account_folder().socket == account.socket
+
+
+def test_a_home_whose_path_is_too_long_for_a_socket_is_named_when_the_runtime_folder_is_squatted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
-    monkeypatch.setattr(settings, "_RUNTIME_BASES", (str(tmp_path),))
-    with pytest.raises(InvalidArgument, match="somebody else"):
-        settings.runtime_folder()
+    monkeypatch.setattr(settings, "_RUNTIME_BASES", (str(tmp_path / "missing"),))
+    with pytest.raises(InvalidArgument, match="too long a path"):
+        _ = settings.load(tmp_path / ("d" * 100)).account_folder().socket

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import stat
-import tempfile
 import tomllib
 import zoneinfo
 from dataclasses import dataclass
@@ -29,6 +28,8 @@ HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
 _FILE_ONLY: Final = ("account", "policy")
+_SOCKET_PATH_LIMIT: Final = 103
+"""Bytes of a unix socket's path on macOS; Linux allows 107."""
 _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 _SAID: Final = {
     "extra_forbidden": "unknown setting",
@@ -227,9 +228,24 @@ class AccountFolder:
 
     @property
     def socket(self) -> Path:
-        """The host's unix socket: in a short runtime folder, because socket paths end at 104 bytes."""
-        digest = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:20]
-        return runtime_folder() / f"{digest}.sock"
+        """The leader's unix socket.
+
+        Raises:
+            InvalidArgument: No folder for it is this user's, and this one has too long a path.
+        """
+        shared = runtime_folder()
+        if shared is not None:
+            digest = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:20]
+            return shared / f"{digest}.sock"
+        own = self.path.resolve() / "leader.sock"
+        if len(os.fsencode(own)) > _SOCKET_PATH_LIMIT:
+            raise InvalidArgument(
+                "There is no folder for the socket through which servers meet: "
+                f"{' and '.join(map(str, _runtime_folders()))} belong to other users or cannot be made, "
+                f"and {own.parent} has too long a path.",
+                f"Have those folders removed, or set {HOME_VARIABLE} to a folder with a shorter path.",
+            )
+        return own
 
 
 def make_private(folder: Path) -> None:
@@ -250,26 +266,32 @@ def make_private(folder: Path) -> None:
         )
 
 
-def runtime_folder() -> Path:
-    """A short, private folder for sockets, made if need be.
+def runtime_folder() -> Path | None:
+    """A short, private folder for sockets, made if need be; None when other users' folders are in its place.
 
     It does not depend on the environment: MCP applications start their servers with few variables, and every
     process of the account's owner has to find the same folder.
-
-    Raises:
-        InvalidArgument: Somebody else has made it: what is put there could be theirs to read.
     """
-    user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "user")
-    bases = [Path(base.format(user=user)) for base in _RUNTIME_BASES]
-    base = next((base for base in bases if os.access(base, os.W_OK | os.X_OK)), Path(tempfile.gettempdir()))
-    folder = base / f"whatsapp-mcp-{user}"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if hasattr(os, "getuid"):
+    return next(filter(_make_own, _runtime_folders()), None)
+
+
+def _runtime_folders() -> list[Path]:
+    if not hasattr(os, "getuid"):
+        return []
+    return [Path(base.format(user=os.getuid())) / f"whatsapp-mcp-{os.getuid()}" for base in _RUNTIME_BASES]
+
+
+def _make_own(folder: Path) -> bool:
+    """Make a folder private to this user; whether that is what it is then."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            raise InvalidArgument(f"{folder} belongs to somebody else.", "Have it removed.")
+            return False
         folder.chmod(0o700)
-    return folder
+    except OSError:
+        return False
+    return True
 
 
 def load(home: Path | None = None) -> Settings:

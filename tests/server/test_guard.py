@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices
 from whatsapp_mcp.device.protocol import Devices
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.http import asgi_app, base_url, prepare
@@ -236,3 +237,35 @@ def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
     assert len(token) >= 40
     assert stat.S_IMODE((home / "http-token").stat().st_mode) == 0o600
     assert [entry.name for entry in home.iterdir()] == ["http-token"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
+def test_a_token_that_others_can_read_is_made_private_and_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
+) -> None:
+    token = load_or_make(tmp_path)
+    file = tmp_path / "http-token"
+    file.chmod(mode)
+    assert load_or_make(tmp_path) == token
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert f"{file} could be read by other users (mode {mode:04o})" in caplog.text
+    assert token not in caplog.text
+    caplog.clear()
+    assert load_or_make(tmp_path) == token
+    assert not caplog.text
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
+def test_a_token_that_others_can_read_is_refused_when_it_cannot_be_made_private(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_or_make(tmp_path)
+    (tmp_path / "http-token").chmod(0o644)
+
+    def refused(_path: Path, _mode: int) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "chmod", refused)
+    with pytest.raises(Busy, match=r"other users \(mode 0644\)"):
+        load_or_make(tmp_path)

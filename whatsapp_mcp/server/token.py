@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+import stat
+import sys
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import Busy
@@ -13,14 +16,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FILE_NAME: Final = "http-token"
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+logger = logging.getLogger(__name__)
 
 
 def load_or_make(home: Path) -> str:
     """The token in `home/http-token`; a new one (256 bits) when there is none.
 
+    A file that other users can read is made private, and the log says so.
+
     Raises:
         InvalidArgument: The home folder cannot be made or written.
-        Busy: The file exists and holds no token.
+        Busy: The file exists and holds no token, or others can read it and that cannot be changed.
     """
     make_private(home)
     path = home / FILE_NAME
@@ -35,6 +43,7 @@ def load_or_make(home: Path) -> str:
             pass
         finally:
             draft.unlink()
+    _make_private(path)
     try:
         token = path.read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
@@ -42,3 +51,23 @@ def load_or_make(home: Path) -> str:
     if len(token) < 16:
         raise Busy(f"{path} holds no usable token.", "Delete it; a new one is made at the next start.")
     return token
+
+
+def _make_private(path: Path) -> None:
+    """Take other users' access to the file away, where the system knows of it."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if sys.platform == "win32" or not mode & _OTHERS:
+        return
+    try:
+        path.chmod(0o600)
+    except OSError as error:
+        raise Busy(
+            f"{path} can be read by other users (mode {mode:04o}), and that cannot be changed.",
+            "Delete it; a new one is made at the next start.",
+        ) from error
+    logger.warning(
+        "%s could be read by other users (mode %04o) and is private again; if others use this machine, "
+        "delete it and restart: a new token is made",
+        path,
+        mode,
+    )
