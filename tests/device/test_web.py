@@ -62,6 +62,14 @@ async def test_what_is_no_web_address_is_refused(url: str) -> None:
         await fetch(url, 100)
 
 
+@pytest.mark.parametrize("name", ["cat%00.png", "cat.p%00ng", "cat%0A.png", "%7f"])
+async def test_a_control_character_in_the_name_of_a_file_is_refused(name: str) -> None:
+    async with served({f"/{name}": page(b"meow", "image/png"), "/on": leading_to(f"/{name}")}) as place:
+        for path in (name, "on"):
+            with pytest.raises(InvalidArgument, match="control character"):
+                await fetch(f"{place}/{path}", 100)
+
+
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
@@ -78,6 +86,21 @@ async def test_what_is_no_web_address_is_refused(url: str) -> None:
         ("2002:7f00:1::", False),
         ("64:ff9b::7f00:1", False),
         ("64:ff9b::808:808", True),
+        ("64:ff9b::a9fe:a9fe", False),
+        ("::ffff:8.8.8.8", True),
+        ("2002:808:808::", True),
+        ("2001:0:808:808::1", False),  # Teredo
+        ("fec0::1", False),
+        ("64:ff9b:1::808:808", False),
+        ("::808:808", False),
+        ("::7f00:1", False),
+        ("::ffff:0:808:808", False),
+        ("::ffff:0:7f00:1", False),
+        ("3fff::1", False),
+        ("2001:db8::1", False),
+        ("5f00::1", False),
+        ("4000::1", False),
+        ("ff0e::1", False),
     ],
 )
 def test_only_public_addresses_are_public(address: str, expected: bool) -> None:

@@ -7,6 +7,7 @@ that is asked; so after each redirect. Neither proxies nor cookies nor credentia
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,13 @@ LIMIT: Final = 40.0
 """Seconds for everything."""
 _REDIRECTS: Final = 3
 _CHUNK: Final = 1 << 16
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv4 addresses as networks without IPv4 write them (RFC 6052)."""
+_GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
+"""The part of IPv6 from which public addresses are allocated (IANA); every other block is special."""
+_DOCUMENTATION: Final = ipaddress.IPv6Network("3fff::/20")
+"""RFC 9637; Python learned of it late."""
+_IPV4_CARRIERS: Final = (ipaddress.IPv6Network("::ffff:0:0/96"), ipaddress.IPv6Network("64:ff9b::/96"))
+"""They carry an IPv4 address in the last 32 bits: mapped (RFC 4291), and NAT64 (RFC 6052)."""
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PORTS: Final = {"http": 80, "https": 443}
 _HEADERS: Final = {"User-Agent": "whatsapp-mcp", "Accept-Encoding": "identity"}
 
@@ -115,6 +121,10 @@ async def _located(url: str) -> _Place:
     name = parts.hostname
     if parts.scheme not in _PORTS or not name or parts.username is not None:
         raise InvalidArgument("This is not a web address.", "Give an https address.")
+    if _CONTROL.search(unquote(parts.path)):
+        raise InvalidArgument(
+            "The path of the web address holds a control character.", "Give another address."
+        )
     port = given or _PORTS[parts.scheme]
     try:
         name = name if ":" in name else name.encode("idna").decode()
@@ -138,11 +148,10 @@ async def _located(url: str) -> _Place:
 
 def is_public(address: Address) -> bool:
     """Whether an address is on the public internet, and so is the IPv4 address that it may carry."""
-    if not address.is_global or address.is_multicast:
-        return False
     if isinstance(address, ipaddress.IPv4Address):
-        return True
-    carried = [address.ipv4_mapped, address.sixtofour]
-    if address in _NAT64:
-        carried.append(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
-    return all(inner is None or is_public(inner) for inner in carried)
+        return address.is_global and not address.is_multicast
+    if any(address in network for network in _IPV4_CARRIERS):
+        return is_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    if address not in _GLOBAL_UNICAST or address in _DOCUMENTATION or not address.is_global:
+        return False
+    return address.sixtofour is None or is_public(address.sixtofour)
