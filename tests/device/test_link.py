@@ -6,8 +6,12 @@ import anyio
 import pytest
 
 from tests.device.conftest import Host, Hosted
+from whatsapp_mcp.client.protocol import LOGIN_EVENT
+from whatsapp_mcp.device.events import ClientEvent, LinkingFailed, Outdated
+from whatsapp_mcp.device.reports import events_of
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.adv import LinkingError
 
 pytestmark = pytest.mark.anyio
 
@@ -72,3 +76,57 @@ async def test_what_is_counted_is_known_to_the_next_host(wa: WhatsApp, host: Hos
         after = await second.until(ConnectionState.ONLINE)
         assert after.phone_seen_at == before.phone_seen_at
         assert after.last_sent_at is not None
+
+
+async def failed_attempt(wa: WhatsApp, hosted: Hosted) -> str | None:
+    """The reason that is told after a phone has taken the code in vain."""
+    shown = await hosted.device.link()
+    assert shown.qr is not None
+    with pytest.raises(LinkingError):
+        await wa.me.scan(shown.qr.text)
+    return (await hosted.until(ConnectionState.UNLINKED)).reason
+
+
+async def test_an_answer_of_the_phone_that_cannot_be_verified_is_told(wa: WhatsApp, hosted: Hosted) -> None:
+    wa.wrong_adv()
+    reason = await failed_attempt(wa, hosted)
+    assert reason is not None
+    assert "could not be verified" in reason
+
+
+async def test_a_server_that_asks_for_a_passkey_ends_linking_with_what_to_try(
+    wa: WhatsApp, hosted: Hosted
+) -> None:
+    wa.ask_for_passkey()
+    reason = await failed_attempt(wa, hosted)
+    assert reason is not None
+    assert "passkey" in reason
+    assert "another day" in reason
+    wa.recover()
+    shown = await hosted.device.link()
+    assert shown.qr is not None
+    await wa.me.scan(shown.qr.text)
+    await hosted.until(ConnectionState.ONLINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("success", None),
+        ("err-client-outdated", Outdated(1)),
+        ("timeout", "codes ran out"),
+        ("err-scanned-without-multidevice", "too old"),
+        ("err-unexpected-state", "out of turn"),
+        ("passkey-confirmation", "passkey"),
+        ("err-of-tomorrow", "unknown to this version"),
+    ],
+)
+def test_every_end_of_linking_that_the_library_prints_has_its_words(
+    name: str, told: str | ClientEvent | None
+) -> None:
+    event = events_of(LOGIN_EVENT, {"name": name}, 1)
+    if isinstance(told, str):
+        assert isinstance(event, LinkingFailed)
+        assert told in event.reason
+    else:
+        assert event == told

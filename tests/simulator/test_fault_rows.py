@@ -47,6 +47,7 @@ ROWS = (
     ("QR codes run out", "wa.offer_codes(1)", "simulator/test_faults.py::run_out"),
     ("cut while a QR code is shown", "await wa.cut()", "simulator/test_faults.py::offered_anew"),
     ("wrong ADV HMAC", "wa.wrong_adv()", "simulator/test_faults.py::wrong_adv_secret"),
+    ("passkey asked for", "wa.ask_for_passkey()", "device/test_link.py::asks_for_a_passkey"),
     ("ack never comes", "wa.no_acks()", "simulator/test_faults.py::never_answered"),
     ("cut between send and ack", "wa.cut_before_ack()", "simulator/test_faults.py::cut_before_its_ack"),
     ("ack with an error", "wa.ack_error(479)", "simulator/test_faults.py::refused_message"),

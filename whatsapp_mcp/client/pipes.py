@@ -1,13 +1,15 @@
 """The pipes to the host: taken aside before the library is loaded, watched by a thread of their own.
 
 The library prints to fd 1, which the host would read as frames, so the real pipes move to other descriptors;
-fd 1 becomes the log and fd 0 is empty.
+fd 1 becomes the log and fd 0 is empty. How linking ends the library says there and nowhere else, so its lines
+pass through a listener.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -16,6 +18,11 @@ import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
 
 _CHUNK: Final = 65536
+_LOG: Final = 2
+_LINE: Final = 4096
+"""Bytes of a printed line that are looked at together."""
+_LOGIN_EVENT: Final = re.compile(rb"Login event: ([a-z][a-z-]{0,39})")
+"""What neonize 0.5.2 prints for every item of whatsmeow's channel of QR codes that is not a code."""
 
 
 def take_aside() -> tuple[int, int]:
@@ -26,6 +33,26 @@ def take_aside() -> tuple[int, int]:
     os.close(nothing)
     os.dup2(2, 1)
     return incoming, outgoing
+
+
+def listen_to_library(on_login_event: Callable[[str], None]) -> None:
+    """Pass what is printed to fd 1 on to the log, and tell each login event in it.
+
+    Args:
+        on_login_event: Called in a thread of its own with the event's name, such as `timeout`.
+    """
+    reading, writing = os.pipe()
+    os.dup2(writing, 1)
+    os.close(writing)
+
+    def pass_on() -> None:
+        with os.fdopen(reading, "rb") as lines:
+            while line := lines.readline(_LINE):
+                os.write(_LOG, line)
+                if found := _LOGIN_EVENT.match(line):
+                    on_login_event(found[1].decode())
+
+    threading.Thread(target=pass_on, name="library output", daemon=True).start()
 
 
 class HostReceiveStream(ByteReceiveStream):

@@ -21,10 +21,12 @@ from whatsapp_mcp.client.failures import meaning
 from whatsapp_mcp.client.intake import Intake
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
+from whatsapp_mcp.client.pipes import listen_to_library
 from whatsapp_mcp.client.protocol import (
     ENDED,
     EXIT_DONE,
     JOURNALED,
+    LOGIN_EVENT,
     QR,
     READY,
     STATE,
@@ -97,6 +99,7 @@ class ClientProcess:
         self._library = Library(
             device_name, history, on_event=self._on_event, on_qr=self._on_qr, on_ended=self._on_ended
         )
+        listen_to_library(self._on_login_event)
         self._qr_count = 0
         self._logged_in = False
         self._logged_out = False
@@ -154,6 +157,9 @@ class ClientProcess:
         lifetime = _NEXT_QR_SECONDS if self._qr_count else _FIRST_QR_SECONDS
         self._qr_count += 1
         self._announcements.add(QR, {"text": text, "lifetime": lifetime})
+
+    def _on_login_event(self, name: str) -> None:
+        self._loop.call_soon_threadsafe(self._announcements.add, LOGIN_EVENT, {"name": name})
 
     def _on_ended(self, error: str) -> None:
         self._logged_in = False

@@ -66,6 +66,13 @@ class Code(ClientEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class LinkingFailed(ClientEvent):
+    """The attempt to link a phone is over; `reason` says why and what to try."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Paired(ClientEvent):
     """The phone accepted the companion; the login follows."""
 

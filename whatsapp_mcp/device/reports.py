@@ -28,6 +28,10 @@ _BANS: Final = {
     4: "sent the same message too often",
     5: "sent too many broadcasts",
 }
+_PASSKEY: Final = (
+    "WhatsApp asks for the account's passkey, which only a browser can answer. It asks some accounts, and "
+    "not every time: try the other way of linking (QR code or pairing code), or another day."
+)
 _UNREACHABLE: Final = {
     "no such host": "its name cannot be resolved",
     "connection refused": "connection refused",
@@ -41,6 +45,21 @@ _UNREACHABLE: Final = {
 }
 """What Go's network errors mean, by words in them; their whole text may quote what a server answered."""
 
+_LINKING_FAILURES: Final = {
+    "timeout": "The codes ran out before a phone took one. Ask for a new one and have the phone ready.",
+    "error": "The phone's answer could not be verified. Remove the new entry on the phone, then link again.",
+    "err-scanned-without-multidevice": "The phone's WhatsApp is too old for linked devices. Update it there.",
+    "err-unexpected-state": "WhatsApp answered out of turn. Link again.",
+    "passkey-request": _PASSKEY,
+    "passkey-confirmation": _PASSKEY,
+}
+"""By the library's login events (whatsmeow's `QRChannelItem`), why linking failed and what to try."""
+_LINKING_FAILED: Final = (
+    "Linking failed for a reason unknown to this version. Link again, or try the other way of linking."
+)
+_LINKED: Final = "success"
+_OUTDATED: Final = "err-client-outdated"
+
 logger = logging.getLogger(__name__)
 
 
@@ -49,6 +68,8 @@ def events_of(method: str, params: dict[str, Any], generation: int) -> state.Cli
     match method:
         case protocol.QR:
             return state.Code(generation, float(params["lifetime"]))
+        case protocol.LOGIN_EVENT:
+            return _login_event(str(params["name"]), generation)
         case protocol.ENDED:
             return _ended(str(params.get("error", "")), generation)
         case protocol.STUCK:
@@ -64,6 +85,14 @@ def events_of(method: str, params: dict[str, Any], generation: int) -> state.Cli
                 return None
         case _:
             return None
+
+
+def _login_event(name: str, generation: int) -> state.ClientEvent | None:
+    if name == _LINKED:
+        return None
+    if name == _OUTDATED:
+        return state.Outdated(generation)
+    return state.LinkingFailed(generation, _LINKING_FAILURES.get(name, _LINKING_FAILED))
 
 
 def _ended(error: str, generation: int) -> state.ClientEvent:

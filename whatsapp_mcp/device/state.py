@@ -25,6 +25,7 @@ from whatsapp_mcp.device.events import (
     Event,
     KeysLost,
     LinkAsked,
+    LinkingFailed,
     LoggedOut,
     Online,
     Opened,
@@ -178,6 +179,8 @@ def _reported(link: Link, event: ClientEvent, moment: Moment) -> Step:
         case Online():
             online = replace(link, linked=True, failures=0, online_at=moment.monotonic)
             return _settle(online, moment), ()
+        case LinkingFailed(_, reason) if link.state is S.LINKING:
+            return _rest(link, S.UNLINKED, reason, moment, forget=True)
         case Code(_, lifetime) if link.state is S.LINKING:
             return replace(link, reason=None, timer=moment.monotonic + lifetime + QR_GRACE), ()
         case _:

@@ -110,6 +110,8 @@ class Faults:
     """How many QR codes a client that is not linked yet is given."""
     wrong_adv: bool = False
     """The phone's answer to a QR or pairing code carries a wrong HMAC."""
+    passkey: bool = False
+    """After a phone has taken a QR or pairing code, the server asks the companion for a passkey."""
     login_failure: dict[str, str] | None = None
     """Every login is answered by `<failure>` with these attributes."""
     close_delay: float = 0.1

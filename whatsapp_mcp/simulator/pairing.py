@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -144,6 +146,9 @@ async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> C
         LinkingError: The companion refused.
     """
     network, connection = phone.network, registration.connection
+    if network.faults.passkey:
+        connection.send(_passkey_request(network))
+        raise LinkingError("the server asks for a passkey")
     if network.faults.wrong_adv:
         adv_secret = bytes(len(adv_secret))
     phone.last_companion += 1
@@ -155,6 +160,27 @@ async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> C
     devices.announce(phone, but=companion)
     network.notify()
     return companion
+
+
+def _passkey_request(network: Network) -> Node:
+    """WebAuthn's request options, as WhatsApp sends them since June 2026 to some accounts."""
+    challenge = urlsafe_b64encode(network.random("passkey challenge").randbytes(32)).rstrip(b"=").decode()
+    options = {
+        "challenge": challenge,
+        "timeout": 600_000,
+        "rpId": "whatsapp.com",
+        "allowCredentials": [],
+        "userVerification": "required",
+        "extensions": {},
+    }
+    body = Node("passkey_request_options", {}, json.dumps(options).encode())
+    attrs = {
+        "from": SERVER,
+        "id": network.new_id(),
+        "type": "passkey_prologue_request",
+        "t": network.timestamp(),
+    }
+    return Node("notification", attrs, [body])
 
 
 def _success(companion: Companion, adv_secret: bytes) -> Node:

@@ -120,6 +120,10 @@ class Trouble(ABC):
         """Let phones answer QR and pairing codes with a wrong HMAC, until `recover`: clients refuse."""
         self.faults.wrong_adv = True
 
+    def ask_for_passkey(self) -> None:
+        """Answer phones that take a QR or pairing code by asking for a passkey, until `recover`."""
+        self.faults.passkey = True
+
     # The session
 
     async def stream_error(self, code: str | int | None, *content: Node, close: bool = True) -> None:
