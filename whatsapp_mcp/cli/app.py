@@ -9,6 +9,7 @@ import typer
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.cli import archive as archive_commands
+from whatsapp_mcp.cli import service as service_commands
 from whatsapp_mcp.cli.client_config import Application
 from whatsapp_mcp.cli.command_line import App, CommandLine
 from whatsapp_mcp.cli.options import Account, AsJson, known_account, port_number
@@ -208,4 +209,5 @@ def client_config(
     typer.echo(found.text)
 
 
+app.add_typer(service_commands.app, name="service")
 app.add_typer(archive_commands.app, name="archive")

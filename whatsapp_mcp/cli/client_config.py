@@ -39,14 +39,13 @@ class Launch:
     env: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def here(cls, account: str) -> Launch:
+    def here(cls, account: str, *arguments: str) -> Launch:
         """Start the installation that runs now, with its home folder when that is not the usual one."""
-        program, *arguments = command()
-        args = tuple(arguments)
-        if account != "default":
-            args = (*args, "--account", account)
+        program, *first = command()
+        option = () if account == "default" else ("--account", account)
         home = os.environ.get(HOME_VARIABLE)
-        return cls(program, args, ((HOME_VARIABLE, str(Path(home).expanduser().absolute())),) if home else ())
+        env = ((HOME_VARIABLE, str(Path(home).expanduser().absolute())),) if home else ()
+        return cls(program, (*first, *arguments, *option), env)
 
 
 @dataclass(frozen=True, slots=True)

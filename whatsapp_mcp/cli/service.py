@@ -1,0 +1,229 @@
+"""`whatsapp-mcp service …`: keep a server running, as a systemd user unit or a launchd agent.
+
+Sources: systemd.service(5), systemd.syntax(7), launchd.plist(5), launchctl(1).
+"""
+
+from __future__ import annotations
+
+import os
+import plistlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.client_config import Launch
+from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.options import Account, port_number
+from whatsapp_mcp.cli.outcome import ExitCode
+from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
+
+app = App(help="Keep a server always running.", no_args_is_help=True)
+
+Port = Annotated[
+    int | None,
+    typer.Option(parser=port_number, metavar="PORT", help="Port to listen on (default: 8808)."),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Name of the service (default: whatsapp-mcp, with the account's)."),
+]
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_LIMIT: Final = 60.0
+"""Seconds for the service manager to do one thing."""
+_UNIT: Final = """\
+[Unit]
+Description=WhatsApp for MCP applications
+
+[Service]
+ExecStart={command}
+{environment}Restart=always
+RestartSec=5
+# A wrong option or setting stays wrong.
+RestartPreventExitStatus={usage}
+TimeoutStopSec=10
+UMask=0077
+NoNewPrivileges=true
+
+[Install]
+WantedBy=default.target
+"""
+
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One service as its manager knows it.
+
+    Attributes:
+        path: The file that describes it.
+        content: What stands in that file.
+        start: The commands that make the manager run it, or run it anew.
+        stop: The commands that make the manager end it; they may fail when it does not run.
+        forget: The commands that follow when the file is gone.
+        hint: What the person may want to know next.
+    """
+
+    path: Path
+    content: str
+    start: tuple[Command, ...]
+    stop: tuple[Command, ...]
+    forget: tuple[Command, ...]
+    hint: str
+
+
+@app.command("print")
+def print_service(account: Account = "default", port: Port = None, name: Name = None) -> None:
+    """Print the file that describes it.
+
+    A systemd unit or a launchd agent; nothing is written.
+    """
+    settings.load().account_folder(account)
+    typer.echo(_service(account, port, name).content, nl=False)
+
+
+@app.command()
+def install(account: Account = "default", port: Port = None, name: Name = None) -> None:
+    """Install and start it, or renew it.
+
+    Shows the file that it writes and the commands that it runs.
+    """
+    settings.load().account_folder(account)
+    service = _service(account, port, name)
+    _find_manager(service)
+    typer.echo(f"{service.path}\n\n{service.content}")
+    if service.path.exists():
+        _run_all(service.stop, may_fail=True)
+    try:
+        service.path.parent.mkdir(parents=True, exist_ok=True)
+        service.path.write_text(service.content, encoding="utf-8")
+    except OSError as error:
+        raise Busy(f"{service.path} cannot be written: {error.strerror}.", "Make it writable.") from error
+    _run_all(service.start)
+    typer.echo(service.hint)
+
+
+@app.command()
+def uninstall(account: Account = "default", name: Name = None) -> None:
+    """End it and remove it.
+
+    The account, its archive and the settings stay.
+    """
+    service = _service(account, None, name)
+    _find_manager(service)
+    if not service.path.exists():
+        raise InvalidArgument(f"There is no {service.path}.", "Give the --account or --name of the service.")
+    _run_all(service.stop, may_fail=True)
+    service.path.unlink(missing_ok=True)
+    typer.echo(f"Removed {service.path}.")
+    _run_all(service.forget)
+
+
+def _service(account: str, port: int | None, name: str | None) -> Service:
+    """The service of this platform.
+
+    Raises:
+        InvalidArgument: The service cannot have this name.
+        Unsupported: There is none for this platform.
+    """
+    called = name or ("whatsapp-mcp" if account == "default" else f"whatsapp-mcp-{account}")
+    if _NAME.fullmatch(called) is None:
+        raise InvalidArgument(f"{called!r} cannot name a service.", "Use letters, digits, '_', '-' and '.'.")
+    on_port = () if port is None else ("--port", str(port))
+    launch = Launch.here(account, "serve", "--transport", "http", *on_port)
+    if sys.platform == "darwin":
+        return launchd_agent(called, launch)
+    if sys.platform.startswith("linux"):
+        return systemd_unit(called, launch)
+    raise Unsupported(
+        "Services are made for systemd and launchd only.",
+        f"Let this system start at login: {shlex.join((launch.command, *launch.args))}",
+    )
+
+
+def systemd_unit(name: str, launch: Launch) -> Service:
+    """A unit of the user's own systemd."""
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    # The program itself is not searched for variables.
+    words = [_quoted(launch.command), *(_quoted(word).replace("$", "$$") for word in launch.args)]
+    variables = (f"Environment={_quoted(f'{key}={value}')}\n" for key, value in launch.env)
+    control = ("systemctl", "--user")
+    return Service(
+        base / "systemd" / "user" / f"{name}.service",
+        _UNIT.format(command=" ".join(words), environment="".join(variables), usage=int(ExitCode.USAGE)),
+        start=((*control, "daemon-reload"), (*control, "enable", "--now", name)),
+        stop=((*control, "disable", "--now", name),),
+        forget=((*control, "daemon-reload"),),
+        hint=f"Its log: journalctl --user -u {name}\n"
+        "To run it also while you are not logged in: loginctl enable-linger",
+    )
+
+
+def _quoted(word: str) -> str:
+    """A word of a unit; a percent sign would begin a specifier."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("%", "%%")
+    return escaped if re.fullmatch(r"[\w@%+=:,./-]+", escaped) else f'"{escaped}"'
+
+
+def launchd_agent(name: str, launch: Launch) -> Service:
+    """An agent of the user's own launchd."""
+    log = Path.home() / "Library" / "Logs" / f"{name}.log"
+    agent = {
+        "Label": name,
+        "ProgramArguments": [launch.command, *launch.args],
+        "RunAtLoad": True,
+        "KeepAlive": True,
+        "ThrottleInterval": 10,
+        "Umask": 0o077,
+        "StandardErrorPath": str(log),
+        **({"EnvironmentVariables": dict(launch.env)} if launch.env else {}),
+    }
+    path = Path.home() / "Library" / "LaunchAgents" / f"{name}.plist"
+    domain = f"gui/{os.getuid()}"
+    return Service(
+        path,
+        plistlib.dumps(agent, sort_keys=False).decode(),
+        start=(("launchctl", "bootstrap", domain, str(path)),),
+        stop=(("launchctl", "bootout", f"{domain}/{name}"),),
+        forget=(),
+        hint=f"Its log: {log}",
+    )
+
+
+def _find_manager(service: Service) -> None:
+    program = service.start[0][0]
+    if shutil.which(program) is None:
+        raise Unsupported(
+            f"There is no {program} here.",
+            "Print the file with `whatsapp-mcp service print` and let this system start what it names.",
+        )
+
+
+def _run_all(commands: Iterable[Command], *, may_fail: bool = False) -> None:
+    """Run commands of the service manager and show each.
+
+    Raises:
+        Busy: One failed.
+    """
+    for command in commands:
+        shown = shlex.join(command)
+        typer.echo(f"$ {shown}")
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LIMIT, check=False
+            )
+        except subprocess.TimeoutExpired as late:
+            raise Busy(f"`{shown}` took longer than {_LIMIT:.0f} seconds.", "Run it by hand.") from late
+        if done.returncode != 0 and not may_fail:
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise Busy(f"`{shown}` failed: {last.rstrip('.')}.", "Run it by hand to see more.")
