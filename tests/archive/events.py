@@ -160,7 +160,7 @@ def revoke(wa_id: str, *, of: str | None = None, at: int = NOON + 90, **where: A
     body.protocolMessage.key.ID = wa_id
     if of:
         body.protocolMessage.key.participant = of
-    return message(f"R-{wa_id}-{at}", body, at=at, **where)
+    return message(f"R-{wa_id}-{at}", body, at=at, edit="8" if of else "7", **where)
 
 
 def reaction(wa_id: str, emoji: str, *, at: int = NOON + 30, **where: Any) -> Raw:

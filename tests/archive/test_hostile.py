@@ -12,7 +12,7 @@ from tests.archive.events import ANA, GROUP, NOON, Raw, journal
 from tests.archive.world import sealed, text
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import Chat, Message
-from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.protobufs import E2E, LidMigration, Neonize
 
 pytestmark = pytest.mark.anyio
 
@@ -115,6 +115,45 @@ async def test_a_sealed_edit_that_cannot_be_read_stops_nothing(archive: Archive,
     later, edited = await everything_reads(archive)
     assert later.message_id == "A2"
     assert edited.text == (REPLACED if ill == "no UTF-8" else "hello")
+
+
+def mapping(pn: str, lid: str) -> Any:
+    """What a phone tells its own devices of the hidden jids of its contacts."""
+    pair = LidMigration.LIDMigrationMapping(
+        pn=int(pn.partition("@")[0]), assignedLid=int(lid.partition("@")[0])
+    )
+    told = LidMigration.LIDMigrationMappingSyncPayload(pnToLidMappings=[pair])
+    body: Any = E2E.Message()
+    body.protocolMessage.type = 22
+    body.protocolMessage.lidMigrationMappingSyncMessage.encodedMappingPayload = told.SerializeToString()
+    return body
+
+
+@pytest.mark.parametrize("who", ["owner", "stranger"])
+async def test_only_the_own_phone_says_who_is_who(archive: Archive, who: str) -> None:
+    body = mapping(ANA, "66666@lid")
+    await archive.ingest(
+        journal(
+            [
+                ev.message("A1", "hello", name="Ana"),
+                ev.message("M1", body, chat="66666@lid", sender=None if who == "owner" else "66666@lid"),
+                ev.message("E1", "I am Ana", chat="66666@lid", at=NOON + 1),
+            ]
+        )
+    )
+    names = {message.message_id: message.sender_name for message in (await archive.messages()).items}
+    assert (names["E1"] == "Ana") is (who == "owner")
+
+
+@pytest.mark.parametrize("as_admin", [False, True])
+async def test_only_an_admin_deletes_what_another_wrote_in_a_group(archive: Archive, as_admin: bool) -> None:
+    deletion = ev.revoke("A1", of=ANA, chat=GROUP, sender="66666@lid")
+    if not as_admin:
+        told = Neonize.Message.FromString(deletion.payload)
+        told.Info.Edit = "7"
+        deletion = Raw(deletion.code, told.SerializeToString())
+    await archive.ingest(journal([ev.message("A1", "stay", chat=GROUP, sender=ANA), deletion]))
+    assert (await archive.message("A1")).text == ("" if as_admin else "stay")
 
 
 class _Bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any, Final
 
 from whatsapp_mcp.archive.decode.addresses import identity, millis
@@ -28,20 +29,27 @@ _EDIT: Final = 14
 _LID_MAPPING: Final = 22
 
 
+@dataclass(frozen=True, slots=True)
 class Origin:
-    """Where an add-on came from: chat, author (None: the owner), id, seconds, whether it is live."""
+    """Where an add-on came from.
 
-    __slots__ = ("at", "author", "author_jid", "chat", "live", "wa_id")
+    Attributes:
+        chat: Jid of the chat.
+        author: Jid of who sent it; None: the owner.
+        author_jid: The address it was sent under.
+        wa_id: WhatsApp's id of it.
+        at: Seconds since 1970.
+        live: It came over the connection, not with the past.
+        as_admin: It was sent as the act of a group's admin: WhatsApp lets nobody else do that.
+    """
 
-    def __init__(
-        self, chat: str, author: str | None, author_jid: str | None, wa_id: str, at: int, live: bool
-    ) -> None:
-        self.chat = chat
-        self.author = author
-        self.author_jid = author_jid
-        self.wa_id = wa_id
-        self.at = at
-        self.live = live
+    chat: str
+    author: str | None
+    author_jid: str | None
+    wa_id: str
+    at: int
+    live: bool
+    as_admin: bool = False
 
 
 def addon(name: str, value: Any, origin: Origin) -> list[Fact]:
@@ -117,7 +125,7 @@ def _protocol(value: Any, origin: Origin) -> list[Fact]:
             ChatFact(origin.chat, origin.at, expires_in=value.ephemeralExpiration),
             MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live),
         ]
-    if value.type == _LID_MAPPING:
+    if value.type == _LID_MAPPING and origin.author is None:  # from anybody else it would forge who is who
         return lid_mappings(value.lidMigrationMappingSyncMessage.encodedMappingPayload, origin.at)
     return []
 
@@ -125,7 +133,7 @@ def _protocol(value: Any, origin: Origin) -> list[Fact]:
 def _revoked_sender(key: Any, origin: Origin) -> str | None:
     """Who wrote the revoked message: the key says so when an admin of a group revokes another's."""
     participant = bare(key.participant) if key.participant else None
-    if participant is not None and origin.chat.endswith("@g.us") and not key.fromMe:
+    if participant is not None and origin.as_admin and origin.chat.endswith("@g.us") and not key.fromMe:
         return participant
     return origin.author
 

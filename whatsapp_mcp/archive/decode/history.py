@@ -144,7 +144,7 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
     if author is not None and value.verifiedBizName:
         facts.append(NameFact(author, business_name=value.verifiedBizName, at=at))
     found, flags, secret = parts(value.message)
-    origin = Origin(chat, author, author, key.ID, at, live=False)
+    origin = Origin(chat, author, author, key.ID, at, live=False, as_admin=True)
     for name, part in found:
         if name in ADDONS:
             changes = addon(name, part, origin)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MESSAGE_CODE: Final = 17
 UNDECRYPTABLE_CODE: Final = 44
 _ADMIN_EDIT: Final = "3"
+_ADMIN_REVOKE: Final = "8"
 _FAIL_HIDE: Final = 2
 _MARKS: Final = {
     1: Mark.DELIVERED,
@@ -150,7 +151,7 @@ def _origin(info: Any, at: int) -> Origin | None:
     alt = jid(source.RecipientAlt) if source.IsFromMe else jid(source.SenderAlt) if chat == sender else None
     place = lasting(chat, alt) or chat
     author = None if source.IsFromMe else lasting(sender, jid(source.SenderAlt)) or place
-    return Origin(place, author, sender, info.ID, at, live=True)
+    return Origin(place, author, sender, info.ID, at, live=True, as_admin=info.Edit == _ADMIN_REVOKE)
 
 
 def _came_by_list(source: Any) -> bool:
