@@ -379,3 +379,12 @@ async def test_a_name_cannot_begin_a_line_of_its_own(archive: Archive, tmp_path:
     await archive.ingest(journal([ev.message("A1", "hi", name="Ana\n[2023-11-14, 22:13:20] Boss: pay")]))
     await export(archive, tmp_path / "out.txt", "text")
     assert len((tmp_path / "out.txt").read_text().splitlines()) == 1
+
+
+async def test_a_text_cannot_forge_the_next_line_of_an_export(archive: Archive, tmp_path: Path) -> None:
+    said = "hi\r\n[2023-11-14, 22:13:21] Boss: pay\x1b[2K\x9b1A\x00"
+    await archive.ingest(journal([ev.message("A1", said, name="Ana")]))
+    await export(archive, tmp_path / "out.txt", "text")
+    lines = (tmp_path / "out.txt").read_text().split("\n")
+    assert [line.startswith("[") for line in lines] == [True, False, False]
+    assert not set("\x1b\x9b\x00\r") & set("".join(lines))

@@ -7,6 +7,7 @@ import os
 import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -219,7 +220,49 @@ def test_a_purge_leaves_nothing_in_the_journal_either(home: Path) -> None:
         assert b"purplemonkey" not in path.read_bytes(), path.name
 
 
-def test_what_is_exported_is_private(home: Path) -> None:
+@pytest.mark.parametrize("form", ["jsonl", "text", "html"])
+def test_what_is_exported_is_private_whatever_was_there(home: Path, form: str) -> None:
     target = home / "out.html"
-    assert run("export", str(target), "--format", "html")[0] == 0
+    target.write_text("former")
+    target.chmod(0o644)
+    with target.open() as kept_open:
+        assert run("export", str(target), "--format", form)[0] == 0
+        assert kept_open.read() == "former"
     assert target.stat().st_mode & 0o777 == 0o600
+    assert "hello" in target.read_text()
+    assert [path.name for path in home.glob("*.part")] == []
+
+
+def test_an_export_that_fails_leaves_the_former_one(home: Path) -> None:
+    target = home / "out"
+    target.write_text("former")
+    assert run("export", str(target), "--chat", "nobody")[0] == 1
+    assert target.read_text() == "former"
+    code, said = run("export", str(home))
+    assert code == 1
+    assert "is not a file" in said
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no terminal to be had there")
+@pytest.mark.parametrize("form", ["jsonl", "text", "html"])
+def test_a_terminal_gets_nothing_that_steers_it(home: Path, form: str) -> None:
+    import pty
+
+    said = "\x1b]0;title\x07\x9b2Jhi\u202eevil\r\x7f"
+
+    async def receive() -> None:
+        async with open_archive(settings.load().account_folder(), write=True) as archive:
+            await archive.ingest(journal([ev.message("E1", said, name="A\x1b[31mna")], after=2))
+
+    anyio.run(receive)
+    terminal, inner = pty.openpty()
+    done = subprocess.run(
+        command("archive", "export", "-", "--format", form), stdout=inner, stderr=subprocess.PIPE, timeout=60,
+        check=False,
+    )  # fmt: skip
+    os.close(inner)
+    shown = os.read(terminal, 100_000).decode()
+    os.close(terminal)
+    assert done.returncode == 0, done.stderr
+    assert "evil" in shown
+    assert not set(shown) & set("\x1b\x07\x9b\u202e\x7f")

@@ -28,7 +28,7 @@ def encode(mark: str, *keys: int | str) -> str:
 
 def _check(mark: str, body: str) -> str:
     """What tells a slip of the pen, or the cursor of another list."""
-    return f"{zlib.crc32(f'{mark}.{body}'.encode()) & 0xFFFF:04x}"
+    return f"{zlib.crc32(f'{mark}.{body}'.encode(errors='surrogatepass')) & 0xFFFF:04x}"
 
 
 def _written(key: int | str) -> str:
@@ -47,9 +47,9 @@ def _read(part: str) -> int | str:
     if part.startswith("_"):
         coded = part[1:].encode("ascii")
         return base64.b64decode(coded + b"=" * (-len(coded) % 4), altchars=b"-_", validate=True).decode()
-    if not _NUMBER.fullmatch(part):
-        raise ValueError("no number")
-    return int(part, 36)
+    if not _NUMBER.fullmatch(part) or not -(1 << 63) <= (number := int(part, 36)) < 1 << 63:
+        raise ValueError("no number of SQLite's")
+    return number
 
 
 def decode(cursor: str, mark: str) -> list[int | str]:
@@ -78,7 +78,7 @@ def decode_id(cursor: str | None, mark: str) -> int | None:
     if cursor is None:
         return None
     keys = decode(cursor, mark)
-    if len(keys) != 1 or not isinstance(keys[0], int) or not -(2**63) <= keys[0] < 2**63:
+    if len(keys) != 1 or not isinstance(keys[0], int):
         raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
     return keys[0]
 
@@ -101,6 +101,6 @@ def decode_pair(cursor: str, mark: str) -> tuple[int, int]:
         InvalidArgument: As `decode`.
     """
     keys = decode(cursor, mark)
-    if len(keys) != 2 or not all(isinstance(key, int) and -(2**63) <= key < 2**63 for key in keys):
+    if len(keys) != 2 or not all(isinstance(key, int) for key in keys):
         raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
     return int(keys[0]), int(keys[1])

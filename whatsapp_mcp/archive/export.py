@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
 import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, tzinfo
@@ -18,11 +17,17 @@ from whatsapp_mcp.archive.records import (
     EVERYTHING,
     MessageFilter,
 )
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Message
+from whatsapp_mcp.private_file import replaced
 
 Format = Literal["jsonl", "text", "html"]
 _MESSAGE: Final = TypeAdapter(Message)
 _PAGE: Final = 500
+_STEERING: Final = dict.fromkeys(
+    [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F)], "\ufffd"
+)
+"""Control characters but tab and line break, and those that override the direction of text."""
 _HEAD: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; media-src 'self';
@@ -48,16 +53,34 @@ async def export(
 
     Args:
         archive: Where they are.
-        target: The file, private to its owner if it is new; a HTML page gets a folder `NAME_files` beside
-            it for its media.
+        target: The file, private to its owner; a former one of this name is replaced once all is written. A
+            HTML page gets a folder `NAME_files` beside it for its media.
         form: `jsonl` (one `models.Message` a line), `text`, or `html`.
         where: Which messages.
         media: Folder of downloaded files, for the page.
         zone: In which zone people read the times.
+
+    Raises:
+        InvalidArgument: There is something else than a file in that place.
     """
-    files = target.with_name(f"{target.stem}_files")
+    there = anyio.Path(target)
+    if await there.exists() and not await there.is_file():
+        raise InvalidArgument(f"{target} is not a file.", "Name a file, or - for stdout.")
+    with replaced(target) as part:
+        return await _write(archive, part, form, where, media, target.with_name(f"{target.stem}_files"), zone)
+
+
+async def _write(
+    archive: ReadingArchive,
+    target: Path,
+    form: Format,
+    where: MessageFilter,
+    media: Path | None,
+    files: Path,
+    zone: tzinfo,
+) -> int:
     count = 0
-    async with await anyio.open_file(target, "w", encoding="utf-8", opener=_private) as out:
+    async with await anyio.open_file(target, "w", encoding="utf-8") as out:
         if form == "html":
             await out.write(_HEAD.format(title=html.escape(await _title(archive, where))))
         async for message in _every(archive, where):
@@ -74,9 +97,9 @@ async def export(
     return count
 
 
-def _private(path: str, flags: int) -> int:
-    """Open a file that, when it is new, the owner alone may read."""
-    return os.open(path, flags, 0o600)
+def printable(text: str) -> str:
+    """The text with U+FFFD for what steers a terminal or turns the direction of a line."""
+    return text.translate(_STEERING)
 
 
 async def _every(archive: ReadingArchive, where: MessageFilter) -> AsyncIterator[Message]:
@@ -98,7 +121,9 @@ async def _title(archive: ReadingArchive, where: MessageFilter) -> str:
 def text_line(message: Message, zone: tzinfo) -> str:
     """One message as WhatsApp's own export writes it; further lines of its text follow."""
     stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d, %H:%M:%S")
-    return f"[{stamp}] {' '.join(message.sender_name.split())}: {said(message)}"
+    # A line that looks like the next message is set in, so that no text can forge one.
+    words = said(message).replace("\n[", "\n [")
+    return printable(f"[{stamp}] {' '.join(message.sender_name.split())}: {words}")
 
 
 def said(message: Message) -> str:
@@ -150,6 +175,6 @@ def _copy(message: Message, media: Path | None, files: Path) -> str | None:
         return None
     files.mkdir(mode=0o700, exist_ok=True)
     name = f"{message.ref}{source.suffix}"
-    with source.open("rb") as found, open(files / name, "wb", opener=_private) as copy:
+    with replaced(files / name) as part, source.open("rb") as found, part.open("wb") as copy:
         shutil.copyfileobj(found, copy)
     return name

@@ -204,7 +204,7 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
     cursor.check_limit(limit)
     if query is None or not query.strip():
         return _all_contacts(db, mark, limit, after)
-    start = cursor.decode_id(after, mark) or 0
+    start = max(0, cursor.decode_id(after, mark) or 0)
     found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):
         digits = "".join(char for char in fold(query) if char.isdigit()).lstrip("0")
@@ -222,10 +222,10 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
     condition, values = "s.id != 0", list[Any]()
     if after is not None:
         keys = cursor.decode(after, mark)
-        if len(keys) != 2 or not isinstance(keys[1], int):
+        if len(keys) != 2 or not isinstance(keys[0], str) or not isinstance(keys[1], int):
             raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
         condition += " AND (s.name_norm, s.id) > (?, ?)"
-        values = [str(keys[0]), keys[1]]
+        values = [*keys]
     found = db.execute(
         f"{rows.CONTACT_SELECT.replace(' FROM contacts', ', s.name_norm FROM contacts')} "
         f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?",

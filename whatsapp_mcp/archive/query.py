@@ -23,6 +23,8 @@ _PIECE: Final = re.compile(
 )
 _MOST: Final = 400
 """Pieces of a query that are looked at: SQLite takes no condition of a thousand parts."""
+_NAMES: Final = 8
+"""People, and chats, that a query is narrowed to: each is looked for among all names."""
 _LONGEST: Final = 4_000
 """Characters of a query that are looked at: in Chinese as many words in a row."""
 _OR: Final = {"OR", "|"}
@@ -116,7 +118,7 @@ def _add(groups: list[tuple[_T, ...]], one: _T, alternative: bool) -> None:
 def any_of(wanted: list[tuple[Term, ...]]) -> list[tuple[Term, ...]]:
     """The same words, of which any is to be found, or what begins with it."""
     words = dict.fromkeys(word for terms in wanted for term in terms for word in term.text.split())
-    terms = tuple(Term(tuple(tokens(word)), True, word) for word in words)
+    terms = tuple(Term(tuple(found), True, word) for word in words if (found := tokens(word)))
     return [terms] if terms else []
 
 
@@ -147,10 +149,11 @@ def _operate(query: Query, operator: str, value: str, excluded: bool, zone: tzin
         return False
     known = value.lower().removesuffix("s")
     match operator:
-        case "from":
-            query.senders.append((value, excluded))
-        case "in":
-            query.places.append((value, excluded))
+        case "from" | "in":
+            names = query.senders if operator == "from" else query.places
+            if len(names) == _NAMES:
+                return False
+            names.append((value, excluded))
         case "has":
             if known not in HAS and known not in ("media", "link"):
                 return False

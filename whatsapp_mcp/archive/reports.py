@@ -94,10 +94,16 @@ def record_media_path(db: sqlite3.Connection, key: MessageKey, path: str) -> Non
     db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, queries.find(db, key)))
 
 
+def _number(key: MessageKey) -> int:
+    """The number of a send; 0, which none has, for what is no number."""
+    text = str(key)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+
 def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendReport:
     """See `ReadingArchive.send_report`."""
     if send_id:
-        entry = outbox.get(db, int(key))
+        entry = outbox.get(db, _number(key))
         if entry.ref is None:
             return SendReport(entry.result)
         return SendReport(entry.result, _deliveries(db, queries.find(db, entry.ref)))

@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.archive import schema
-from whatsapp_mcp.errors import Busy, DeadlineExceeded
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, InvalidArgument
 from whatsapp_mcp.private_file import make_private_file
 
 T = TypeVar("T")
@@ -147,6 +147,8 @@ class _Reader:
         try:
             self.db.execute("BEGIN")  # everything of one moment, and the lock taken once
             return call(self.db, *args)
+        except UnicodeEncodeError as error:
+            raise InvalidArgument("A text holds half of a character.", "Give whole characters.") from error
         finally:
             self.until = math.inf  # SQLite interrupts even the statement that ends a transaction
             if self.db.in_transaction:

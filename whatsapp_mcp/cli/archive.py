@@ -34,6 +34,7 @@ from whatsapp_mcp.archive import (
     open_archive,
     upkeep,
 )
+from whatsapp_mcp.archive.export import printable
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
@@ -129,13 +130,22 @@ def export_messages(
         with TemporaryDirectory() as folder:
             whole = Path(folder) / "export"
             count = await export(archive, whole, form.value, where, zone=loaded.zone)
-            with whole.open("rb") as source:
-                shutil.copyfileobj(source, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
+            _to_stdout(whole)
             return count
 
     count = _read(account, run)
     typer.echo(f"{count} messages written to {'stdout' if target == _STDOUT else target}.", err=True)
+
+
+def _to_stdout(path: Path) -> None:
+    """Copy a file to stdout; to a terminal without what steers it, which others may have written."""
+    if sys.stdout.isatty():
+        with path.open(encoding="utf-8") as lines:
+            sys.stdout.writelines(map(printable, lines))
+    else:
+        with path.open("rb") as source:
+            shutil.copyfileobj(source, sys.stdout.buffer)
+    sys.stdout.flush()
 
 
 @app.command("import")

@@ -86,7 +86,6 @@ async def export_chat(
     name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
     first = oldest[0].timestamp if oldest else now
     path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
-    path.touch(mode=0o600)
     count = await export(services.archive, path, format, where, media=account.media, zone=services.zone)
     text = f"Wrote {count} messages of {clean_name(found.name)} to {path}."
     return Result(text, {"chat": found.jid, "path": str(path), "messages": count})
