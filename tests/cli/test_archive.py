@@ -239,7 +239,7 @@ def test_an_export_that_fails_leaves_the_former_one(home: Path) -> None:
     assert run("export", str(target), "--chat", "nobody")[0] == 1
     assert target.read_text() == "former"
     code, said = run("export", str(home))
-    assert code == 1
+    assert code == 2
     assert "is not a file" in said
 
 
