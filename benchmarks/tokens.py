@@ -14,8 +14,8 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.settings import Settings
 
-CORE_LIMIT: Final = 3000
-ALL_LIMIT: Final = 9000
+CORE_LIMIT: Final = 2500
+ALL_LIMIT: Final = 7500
 MEDIAN_LIMIT: Final = 150
 
 

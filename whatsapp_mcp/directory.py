@@ -61,7 +61,6 @@ class GroupChange:
 
     Attributes:
         photo: Path of a JPEG on this machine.
-        who_can_add: Who may add members.
     """
 
     name: str | None = None
@@ -70,7 +69,6 @@ class GroupChange:
     announce: bool | None = None
     locked: bool | None = None
     timer: int | None = None
-    who_can_add: Literal["all", "admins"] | None = None
 
 
 MemberAction = Literal["add", "remove", "promote", "demote"]

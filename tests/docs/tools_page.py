@@ -22,6 +22,10 @@ A tool answers text for the model; with `serve --structured` also the same facts
 is a name, a phone number or a jid; a message is named by its ref (`#1042`) or its id. In texts `me` is the
 owner of the account, and a `~` stands before the name of somebody who is not in the owner's address book, as
 in WhatsApp. What fails says so with a code: see [troubleshooting.md](troubleshooting.md#by-error-code).
+
+An optional argument that is null or an empty string was not given. A host that has to give every argument, as
+under OpenAI's strict mode, leaves one as it is with an empty string or list, with `false` or 0, or with the
+first word of a choice (`any`, `keep`, `auto`); where a default stands here, with that.
 """
 
 
@@ -35,7 +39,9 @@ def render() -> str:
         sections.append(f"## Toolset `{toolset}`\n")
         for name in sorted(specs):
             spec = specs[name]
-            what = "reads" if spec.reads else "acts; cannot be undone" if spec.destructive else "acts"
+            what = (
+                "reads" if spec.reads else "acts, and may take something away" if spec.destructive else "acts"
+            )
             sections.append(f"### `{name}`\n\n{spec.description}\n\n*{what}*{_arguments(tools[name])}")
     return "\n".join(sections)
 

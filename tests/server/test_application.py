@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from mcp import Client
@@ -121,3 +121,27 @@ async def test_by_default_an_answer_is_its_text(source: FakeSource) -> None:
             assert isinstance(result, CallToolResult)
             assert result.structured_content is None
             assert text_of(result.content)
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_a_server_says_what_it_is_and_offers_only_what_it_serves(
+    source: FakeSource, mode: Literal["auto", "legacy"]
+) -> None:
+    application = create(source, "core")
+    async with Client(application, mode=mode) as client:
+        offered = client.server_capabilities.model_dump(exclude_none=True)
+        assert offered == {"tools": {"list_changed": False}}
+        server = client.server_info
+        assert server is not None
+        assert (server.title, server.website_url) == ("WhatsApp", None)
+        assert server.icons is not None
+        assert server.icons[0].src.startswith("data:image/png;base64,")
+        assert len(server.icons[0].src) < 500
+    application.prompt("one")(lambda: "hello")
+    application.resource("test://one", name="one")(lambda: "hello")
+    async with Client(application, mode=mode) as client:
+        assert client.server_capabilities.model_dump(exclude_none=True).keys() == {
+            "prompts",
+            "resources",
+            "tools",
+        }

@@ -1,4 +1,4 @@
-"""Channels and labels, from an MCP client to WhatsApp and back."""
+"""Channels, from an MCP client to WhatsApp and back."""
 
 from __future__ import annotations
 
@@ -93,11 +93,9 @@ async def test_a_channel_that_is_not_there_is_told(linked: Linked) -> None:
         ("react_in_channel", {"channel": "x", "post": 0, "emoji": "👍"}, "INVALID_ARGUMENT"),
         ("react_in_channel", {"channel": "x", "post": 1, "emoji": "x" * 17}, "INVALID_ARGUMENT"),
         ("list_channel_messages", {"channel": "x", "limit": 0}, "INVALID_ARGUMENT"),
-        ("list_labels", {}, "UNSUPPORTED"),
-        ("label_chat", {"chat": "Bob", "label": "New"}, "UNSUPPORTED"),
     ],
 )
-async def test_what_is_wrong_or_impossible_reaches_no_device(
+async def test_what_is_wrong_reaches_no_device(
     client: Client, device: FakeDevice, tool: str, arguments: dict[str, Any], code: str
 ) -> None:
     error = await refusal(client, tool, **arguments)

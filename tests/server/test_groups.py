@@ -112,14 +112,6 @@ async def test_a_group_gets_a_photo(linked: Linked) -> None:
     assert group_named(linked, jid).picture.data.startswith(b"\xff\xd8\xff")
 
 
-async def test_a_change_that_the_library_lacks_changes_nothing_else(linked: Linked) -> None:
-    jid = await new_group(linked, "Chess", "Ann")
-    error = await refusal(linked.client, "update_group", chat=jid, name="Go", who_can_add="admins")
-    assert error["code"] == "UNSUPPORTED"
-    assert "who may add members" in error["message"]
-    assert group_named(linked, jid).name == "Chess"
-
-
 async def test_members_come_go_and_become_admins(linked: Linked) -> None:
     jid = await new_group(linked, "Hikers", "Ann")
     group = group_named(linked, jid)

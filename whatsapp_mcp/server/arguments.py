@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.server.registry import Neutral
 from whatsapp_mcp.server.render.sanitise import chosen_name
 
 if TYPE_CHECKING:
@@ -57,12 +58,15 @@ def _check_wait(value: float) -> float:
 
 
 ChatArg = Annotated[str, Field(description="Number, jid or name")]
-MessageArg = Annotated[str, Field(description="Ref (#1042) or message id")]
+MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
 ReplyArg = Annotated[str, Field(description="Ref, of this chat, or of a group if this is its author's chat")]
-Limit = Annotated[int, AfterValidator(_check_limit)]
-Cursor = Annotated[str, Field(description="From the last answer")]
+Limit = Annotated[int, AfterValidator(_check_limit), Field(json_schema_extra={"maximum": MAX_LIMIT})]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
+Either = Annotated[bool | None, Neutral("any")]
+"""A filter that takes one side, the other, or both."""
+Switch = Annotated[bool | None, Neutral("keep")]
+"""A setting that is turned on, turned off, or left as it is."""
 Since = Annotated[str, Field(description="Date, time, weekday, or age: 30m, 6h, 3d, 2mo")]
 Until = Annotated[str, Field(description="As since; a day is included")]
 Detail = Literal["concise", "full"]

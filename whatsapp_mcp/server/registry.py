@@ -9,6 +9,10 @@ async def get_group(call: Call, chat: ChatArg) -> Result:
 The first parameter is the call, the others are the arguments: strict (an unknown one is refused with the
 list of known ones), described by `Annotated[..., Field(description=...)]` where their name does not say
 enough. The wrapper checks the policy, turns `WhatsAppError`s into tool errors and hides everything else.
+
+Some hosts cannot leave an argument out: for OpenAI's strict mode they make every one required and none
+nullable. So each optional argument has a value with which it counts as not given: an empty string or list,
+the word of `Neutral` where it is a choice, its default otherwise.
 """
 
 from __future__ import annotations
@@ -24,7 +28,19 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
 from mcp.types import CallToolResult, ToolAnnotations
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model, field_validator
+from pydantic import (
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    TypeAdapter,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import no_info_before_validator_function
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.policy import Effect
@@ -46,7 +62,7 @@ class ToolSpec:
 
     Attributes:
         reads: It changes nothing (`readOnlyHint`).
-        destructive: What it does cannot be undone or takes something away (`destructiveHint`).
+        destructive: It overwrites, removes or takes something away (`destructiveHint`).
         idempotent: Doing it twice is doing it once (`idempotentHint`).
         open_world: It talks to WhatsApp rather than to what is stored here (`openWorldHint`).
         effect: What the policy is asked about.
@@ -65,12 +81,17 @@ class ToolSpec:
     result: type | None
 
     @property
+    def title(self) -> str:
+        """What a person is shown: the name in words."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
     def annotations(self) -> ToolAnnotations:
-        """The four hints, each said."""
+        """The hints, each said; two of them mean nothing for what only reads, says the specification."""
         return ToolAnnotations(
             read_only_hint=self.reads,
-            destructive_hint=self.destructive,
-            idempotent_hint=self.idempotent,
+            destructive_hint=None if self.reads else self.destructive,
+            idempotent_hint=None if self.reads else self.idempotent,
             open_world_hint=self.open_world,
         )
 
@@ -112,10 +133,55 @@ def spec_of(function: ToolFunction) -> ToolSpec:
     return cast("ToolSpec", getattr(function, _SPEC))
 
 
+@dataclass(frozen=True, slots=True)
+class Neutral:
+    """Marks an optional choice or boolean: it is a choice from a list in which this word leaves it open.
+
+    A word, since Gemini refuses an empty string in such a list.
+
+    Attributes:
+        choices: The other words, where the type does not say them.
+    """
+
+    word: str
+    choices: tuple[str, ...] = ()
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Take the word for None."""
+        return no_info_before_validator_function(
+            lambda value: None if value == self.word else value, handler(source)
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        """A list of strings with the word in front."""
+        (choice, _null) = handler(schema)["anyOf"]
+        choices = self.choices or choice.get("enum", ("true", "false"))
+        return {**choice, "type": "string", "enum": [self.word, *choices]}
+
+
+class EmptyRemoves:
+    """Marks an optional argument whose empty string means something."""
+
+
 class StrictArguments(ArgModelBase):
-    """Arguments of a tool: unknown ones are refused, numbers are taken where text is asked for."""
+    """Arguments of a tool: unknown ones are refused, numbers are taken where text is asked for.
+
+    An optional one that is null or an empty string was not given.
+    """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, arbitrary_types_allowed=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_absent(cls, values: dict[str, Any]) -> dict[str, Any]:
+        fields = cls.model_fields
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in fields or not _is_absent(value, fields[name])
+        }
 
     @field_validator("*")
     @classmethod
@@ -124,6 +190,12 @@ class StrictArguments(ArgModelBase):
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise ValueError("is no number that is in use here")
         return value
+
+
+def _is_absent(value: Any, field: FieldInfo) -> bool:
+    if field.is_required():
+        return False
+    return value is None or (value == "" and EmptyRemoves not in field.metadata)
 
 
 def _arguments_model(spec: ToolSpec) -> type[StrictArguments]:
@@ -139,7 +211,7 @@ def _arguments_model(spec: ToolSpec) -> type[StrictArguments]:
 
 
 def lean_schema(schema: Mapping[str, Any], *, nullable: bool = False) -> dict[str, Any]:
-    """A JSON schema without what costs tokens and says nothing: titles, `anyOf … null`, null defaults.
+    """A JSON schema without what costs tokens and says nothing: titles, `anyOf … null`, empty defaults.
 
     Args:
         schema: As pydantic makes it.
@@ -147,7 +219,7 @@ def lean_schema(schema: Mapping[str, Any], *, nullable: bool = False) -> dict[st
     """
     lean: dict[str, Any] = {}
     for key, value in schema.items():
-        if (key == "title" and isinstance(value, str)) or (key == "default" and value is None):
+        if (key == "title" and isinstance(value, str)) or (key == "default" and value in (None, False, "")):
             continue
         if key == "anyOf":
             kept = [option for option in value if nullable or option != {"type": "null"}]
@@ -228,14 +300,8 @@ class RegisteredTool(Tool):
 
     def _validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         model = cast("type[StrictArguments]", self.fn_metadata.arg_model)
-        fields = model.model_fields
-        given = {
-            name: value
-            for name, value in arguments.items()
-            if value is not None or name not in fields or fields[name].is_required()
-        }
         try:
-            return model.model_validate(given).model_dump_one_level()
+            return model.model_validate(arguments).model_dump_one_level()
         except ValidationError as error:
             raise _explain(error, self.spec, model) from None
 
@@ -261,7 +327,7 @@ def _build(spec: ToolSpec, source: ServicesSource, structured: bool) -> Tool:
     return RegisteredTool(
         fn=spec.function,
         name=spec.name,
-        title=None,
+        title=spec.title,
         description=spec.description,
         context_kwarg=None,
         parameters=lean_schema(model.model_json_schema(by_alias=True)),

@@ -19,7 +19,6 @@ MODULES: Final = {
     "chats": ("chats",),
     "profile": ("profile",),
     "channels": ("channels",),
-    "labels": ("labels",),
     "lharries": ("lharries",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""

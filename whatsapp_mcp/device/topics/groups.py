@@ -17,7 +17,7 @@ from whatsapp_mcp.directory import (
     Participant,
     SubGroup,
 )
-from whatsapp_mcp.errors import Rejected, Unsupported, WhatsAppError
+from whatsapp_mcp.errors import Rejected, WhatsAppError
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import GroupUpdate
@@ -137,8 +137,6 @@ class Groups(Topic):
 
     async def change_group(self, jid: str, change: GroupChange) -> None:
         """See `GroupOperations.change_group`."""
-        if change.who_can_add is not None:
-            raise Unsupported("The installed client library cannot change who may add members.")
         try:
             await partly(self.call, _steps(jid, change))
         finally:

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final, Literal
 
 from whatsapp_mcp import time_grammar
-from whatsapp_mcp.errors import InvalidArgument, Unsupported
+from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import TIMERS, ChatArg, Since, Timer, Until, find_chat, find_known_chat
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.registry import ToolFunction, tool
@@ -22,21 +23,9 @@ _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _UNSAFE: Final = re.compile(r"[^\w-]+")
 
 
-@tool("chats", idempotent=True)
-async def update_chat(
-    call: Call,
-    chat: ChatArg,
-    timer: Timer | None = None,
-    archived: bool | None = None,
-    pinned: bool | None = None,
-    muted: bool | None = None,
-    unread: bool | None = None,
-) -> Result:
-    """Set after what time a chat's messages disappear; the rest is not possible yet."""
-    if any(change is not None for change in (archived, pinned, muted, unread)):
-        raise Unsupported("The installed client library cannot archive, pin, mute or mark chats unread.")
-    if timer is None:
-        raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
+@tool("chats", destructive=True, idempotent=True)
+async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
+    """Set after what time new messages of a chat disappear."""
     services = await call.services()
     found = await find_chat(services, chat)
     jid = Jid.parse(found.jid)
@@ -59,7 +48,7 @@ async def delete_chat(call: Call, chat: ChatArg) -> Result:
     return Result(text, {"chat": found.jid, "deleted": count})
 
 
-@tool("chats", reads=True, open_world=False)
+@tool("chats", effect=Effect.READ, open_world=False)
 async def export_chat(
     call: Call,
     chat: ChatArg,

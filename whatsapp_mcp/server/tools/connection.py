@@ -36,7 +36,7 @@ _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONL
 _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 
-@tool("core", reads=True, result=StatusData)
+@tool("core", reads=True, open_world=False, result=StatusData)
 async def connection_status(call: Call) -> Result:
     """State of the link to WhatsApp, why, and what to do about it."""
     services = call.source.ready()

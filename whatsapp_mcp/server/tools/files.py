@@ -17,7 +17,7 @@ from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, find_ch
 from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.intake import take
-from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import media_data
 from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.render.sends import SentData
@@ -37,7 +37,7 @@ async def send_file(
     path: Annotated[str | None, Field(description="In an allowed folder")] = None,
     url: str | None = None,
     data: Annotated[str | None, Field(description="Base64")] = None,
-    kind: Annotated[FileKind | None, Field(description="Else judged by content")] = None,
+    kind: Annotated[FileKind | None, Neutral("auto")] = None,
     caption: str = "",
     file_name: str | None = None,
     view_once: bool = False,
@@ -58,7 +58,7 @@ async def send_file(
         content,
         reply_to=reply.message_id,
         reply_chat=reply.chat,
-        idempotency_key=idempotency_key or None,
+        idempotency_key=idempotency_key,
     )
     return sent(await send(services, request), target, services)
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
 from whatsapp_mcp.directory import Group, GroupChange, MemberAction, MemberChange
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import looks_like_jid
-from whatsapp_mcp.server.arguments import TIMERS, Detail, Texts, Timer
+from whatsapp_mcp.server.arguments import TIMERS, Detail, Switch, Texts, Timer
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_group, find_people
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
-from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.registry import EmptyRemoves, Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.sanitise import called, clean, clean_name
 from whatsapp_mcp.server.render.text import address, fenced, quoted
 from whatsapp_mcp.server.render.times import rfc3339, short
@@ -154,17 +154,17 @@ def _named(people: Sequence[Chat]) -> list[str]:
     return shown if len(people) <= _SHOWN else [*shown, f"{len(people) - _SHOWN} more"]
 
 
-@tool("groups", idempotent=True)
+@tool("groups", destructive=True, idempotent=True)
 async def update_group(
     call: Call,
     chat: GroupArg,
     name: str | None = None,
-    topic: Annotated[str | None, Field(description="Description; empty removes it")] = None,
+    topic: Annotated[str | None, Field(description="Description; empty removes it"), EmptyRemoves] = None,
+    remove_topic: Annotated[bool | None, Field(description="If false, an empty topic is ignored")] = None,
     photo: PhotoArg | None = None,
-    announce: Annotated[bool | None, Field(description="Only admins write")] = None,
-    locked: Annotated[bool | None, Field(description="Only admins change it")] = None,
-    timer: Timer | None = None,
-    who_can_add: Annotated[Literal["all", "admins"] | None, Field(description="Not possible yet")] = None,
+    announce: Annotated[Switch, Field(description="Only admins write")] = None,
+    locked: Annotated[Switch, Field(description="Only admins change it")] = None,
+    timer: Annotated[Timer | None, Neutral("keep")] = None,
 ) -> Result:
     """Change a group's settings, those that are given."""
     if name is not None:
@@ -173,23 +173,29 @@ async def update_group(
         raise TooLong(f"The topic has {len(topic)} characters, WhatsApp's limit is {MAX_TOPIC}.")
     change = GroupChange(
         name=name.strip() if name else None,
-        topic=topic,
+        topic=_topic(topic, remove_topic),
         photo=photo,
         announce=announce,
         locked=locked,
         timer=TIMERS[timer] if timer else None,
-        who_can_add=who_can_add,
     )
     if change == GroupChange():
         raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
     services = await call.services()
     found = await find_group(services, chat)
-    if photo and who_can_add is None:
+    if photo:
         change = replace(change, photo=await photo_of(services, photo))
     async with services.device() as device:
         await device.change_group(found.jid, change)
     changed = [each.name for each in fields(change) if getattr(change, each.name) is not None]
     return Result(f"Changed {', '.join(changed)} of {clean_name(found.name)}.", {"jid": found.jid})
+
+
+def _topic(topic: str | None, remove: bool | None) -> str | None:
+    """The topic to set; None leaves it. `remove` says what an empty one means that had to be given."""
+    if remove:
+        return ""
+    return None if remove is False and not topic else topic
 
 
 @tool("groups", idempotent=True)
@@ -204,7 +210,7 @@ async def remove_group_members(call: Call, chat: GroupArg, members: People) -> R
     return await _change_members(call, chat, members, "remove", "Removed")
 
 
-@tool("groups", idempotent=True)
+@tool("groups", destructive=True, idempotent=True)
 async def set_group_admins(
     call: Call,
     chat: GroupArg,

@@ -1,6 +1,7 @@
 """The twelve tools of lharries/whatsapp-mcp by their names and arguments: prompts written for it go on.
 
-They answer as the tools of `core` do; sends and downloads also say `success`, `message` and `file_path`.
+They answer as the tools of `core` do; the data of sends and downloads also has `success`, `message` and
+`file_path`.
 Selected beside `core` they replace its tools of the same name.
 """
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _DEEPEST: Final = 500
+DeepLimit = Annotated[int, Field(json_schema_extra={"maximum": _DEEPEST})]
 Recipient = Annotated[str, Field(description="Number or jid")]
 
 
@@ -79,7 +81,7 @@ async def list_messages(
     sender_phone_number: str | None = None,
     chat_jid: str | None = None,
     query: str | None = None,
-    limit: int = 20,
+    limit: DeepLimit = 20,
     page: int = 0,
     include_context: Annotated[bool, Field(description="Also what was said around each")] = False,
     context_before: int = 1,
@@ -126,7 +128,7 @@ async def _around(
 async def list_chats(
     call: Call,
     query: str | None = None,
-    limit: int = 20,
+    limit: DeepLimit = 20,
     page: int = 0,
     include_last_message: bool = True,
     sort_by: Literal["last_active", "name"] = "last_active",
@@ -161,7 +163,7 @@ async def get_direct_chat_by_contact(call: Call, sender_phone_number: str) -> Re
 
 
 @tool("lharries", name="get_contact_chats", reads=True, open_world=False, result=ChatsData)
-async def get_contact_chats(call: Call, jid: str, limit: int = 20, page: int = 0) -> Result:
+async def get_contact_chats(call: Call, jid: str, limit: DeepLimit = 20, page: int = 0) -> Result:
     """The chats in which a person has written."""
     from whatsapp_mcp.archive import MessageFilter
 

@@ -67,7 +67,7 @@ async def _editable(services: Services, key: str) -> Message:
     return message
 
 
-@tool("messages", idempotent=True, result=SentData)
+@tool("messages", destructive=True, idempotent=True, result=SentData)
 async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
     """Replace the text of an own message (WhatsApp allows it for 15 minutes)."""
     if not text.strip():
@@ -80,14 +80,8 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
 
 
 @tool("messages", destructive=True, idempotent=True, result=SentData)
-async def delete_message(
-    call: Call,
-    message: MessageArg,
-    for_me: Annotated[bool, Field(description="Not possible yet")] = False,
-) -> Result:
+async def delete_message(call: Call, message: MessageArg) -> Result:
     """Delete a message for everyone: own ones, or others' where the user is group admin."""
-    if for_me:
-        raise Unsupported("The installed client library cannot delete a message for the user alone.")
     services = await call.services()
     found = await services.archive.message(message)
     if not found.from_me and not Jid.parse(found.chat).is_group:
@@ -232,14 +226,6 @@ async def pin_message(
 
 
 @tool("messages", idempotent=True)
-async def star_message(call: Call, message: MessageArg, star: bool = True) -> Result:
-    """Star a message for the user, or take the star away; not possible yet."""
-    services = await call.services()
-    await services.archive.message(message)
-    raise Unsupported("The installed client library cannot star messages.")
-
-
-@tool("messages", idempotent=True)
 async def send_typing(
     call: Call, chat: ChatArg, state: Literal["composing", "recording", "paused"] = "composing"
 ) -> Result:
@@ -266,7 +252,6 @@ TOOLS: Sequence[ToolFunction] = (
     send_poll,
     vote_poll,
     get_poll_results,
-    star_message,
     pin_message,
     send_typing,
 )

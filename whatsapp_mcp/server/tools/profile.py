@@ -10,7 +10,7 @@ from whatsapp_mcp.directory import ProfileChange
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
 from whatsapp_mcp.models import Chat, ChatKind, MessageKind, SendRequest, TextContent
-from whatsapp_mcp.server.arguments import Cursor, Limit, MessageArg
+from whatsapp_mcp.server.arguments import Limit, MessageArg
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import ToolFunction, tool
@@ -41,7 +41,7 @@ _VALUES: Final = {
 _STATUS: Final = Chat(STATUS_JID, "the status", ChatKind.STATUS)
 
 
-@tool("profile", idempotent=True)
+@tool("profile", destructive=True, idempotent=True)
 async def update_profile(
     call: Call, name: str | None = None, about: str | None = None, photo: PhotoArg | None = None
 ) -> Result:
@@ -76,7 +76,7 @@ def _settings(settings: dict[str, str]) -> Result:
     return Result(", ".join(f"{name}: {value}" for name, value in settings.items()), {"settings": settings})
 
 
-@tool("profile", idempotent=True)
+@tool("profile", destructive=True, idempotent=True)
 async def update_privacy(
     call: Call,
     setting: Setting,
@@ -112,12 +112,12 @@ async def post_status(
     if len(text) > MAX_STATUS:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_STATUS}.")
     services = await call.services()
-    request = SendRequest(STATUS_JID, TextContent(text), idempotency_key=idempotency_key or None)
+    request = SendRequest(STATUS_JID, TextContent(text), idempotency_key=idempotency_key)
     return sent(await send(services, request), _STATUS, services)
 
 
 @tool("profile", reads=True, open_world=False, result=MessagesData)
-async def list_calls(call: Call, limit: Limit = 20, cursor: Cursor | None = None) -> Result:
+async def list_calls(call: Call, limit: Limit = 20, cursor: str | None = None) -> Result:
     """Calls, newest last."""
     from whatsapp_mcp.archive import MessageFilter
 

@@ -10,10 +10,18 @@ from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import ChatKind, MessageKind
-from whatsapp_mcp.server.arguments import ChatArg, Cursor, Detail, Limit, Since, Until, find_known_chat
+from whatsapp_mcp.server.arguments import (
+    ChatArg,
+    Detail,
+    Either,
+    Limit,
+    Since,
+    Until,
+    find_known_chat,
+)
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
-from whatsapp_mcp.server.registry import ToolFunction, tool
+from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
 from whatsapp_mcp.server.render.sanitise import called
 from whatsapp_mcp.server.render.text import CHAT_TEXT, QUESTION_TEXT, chats_text, messages_text
@@ -30,13 +38,11 @@ if TYPE_CHECKING:
 async def list_chats(
     call: Call,
     query: Annotated[str | None, Field(description="Words of the name")] = None,
-    kind: Literal["direct", "group", "channel"] | None = None,
-    unread: bool | None = None,
-    unanswered: Annotated[
-        bool | None, Field(description="True: they wrote last; false: the user did")
-    ] = None,
+    kind: Annotated[Literal["direct", "group", "channel"] | None, Neutral("any")] = None,
+    unread: Either = None,
+    unanswered: Annotated[Either, Field(description="True: they wrote last; false: the user did")] = None,
     limit: Limit = 20,
-    cursor: Cursor | None = None,
+    cursor: str | None = None,
     detail: Detail = "concise",
 ) -> Result:
     """Chats with unread count and last message, newest first."""
@@ -61,12 +67,12 @@ async def list_messages(
     sender: ChatArg | None = None,
     since: Since | None = None,
     until: Until | None = None,
-    kind: Annotated[str | None, Field(json_schema_extra={"enum": [*MessageKind]})] = None,
-    unread: bool | None = None,
-    from_me: bool | None = None,
-    mentions_me: bool | None = None,
+    kind: Annotated[str | None, Neutral("any", tuple(MessageKind))] = None,
+    unread: Either = None,
+    from_me: Either = None,
+    mentions_me: bool = False,
     limit: Limit = 20,
-    cursor: Cursor | None = None,
+    cursor: str | None = None,
     detail: Detail = "concise",
 ) -> Result:
     """The newest messages of a chat, or of all chats; shown oldest first. Never marks anything read."""
@@ -82,7 +88,7 @@ async def list_messages(
         until=time_grammar.until(until, services.zone, services.now()),
         unread=unread,
         from_me=from_me,
-        mentions_me=mentions_me,
+        mentions_me=mentions_me or None,
     )
     page = await services.archive.messages(where, limit=limit, cursor=cursor)
     shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)

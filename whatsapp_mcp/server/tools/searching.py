@@ -13,7 +13,6 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
 from whatsapp_mcp.server.arguments import (
     ChatArg,
-    Cursor,
     Detail,
     Limit,
     MessageArg,
@@ -69,7 +68,7 @@ async def search_messages(
     order: Literal["newest", "relevance"] = "newest",
     substring: Annotated[bool, Field(description="Also inside words; slower")] = False,
     limit: Limit = 20,
-    cursor: Cursor | None = None,
+    cursor: str | None = None,
     detail: Detail = "concise",
 ) -> Result:
     """Search all messages; a hit stands between **. Accents and case do not matter."""
@@ -154,7 +153,7 @@ async def search_contacts(
     call: Call,
     query: Annotated[str | None, Field(description="Name or number; typos are forgiven")] = None,
     limit: Limit = 20,
-    cursor: Cursor | None = None,
+    cursor: str | None = None,
 ) -> Result:
     """People by name or number, all when no query is given."""
     services = await call.services()

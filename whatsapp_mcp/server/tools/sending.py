@@ -73,7 +73,7 @@ async def send_message(
         content=TextContent(text, mentioned, link_preview),
         reply_to=reply.message_id,
         reply_chat=reply.chat,
-        idempotency_key=idempotency_key or None,
+        idempotency_key=idempotency_key,
     )
     return sent(await send(services, request), target, services)
 

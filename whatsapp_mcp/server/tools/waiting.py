@@ -45,15 +45,13 @@ _NAMED: Final = 5
 async def message_status(
     call: Call,
     message: MessageArg | None = None,
-    send_id: Annotated[int | None, Field(description="Of a send without message id")] = None,
+    send_id: Annotated[int, Field(description="Of a send without ref, else 0")] = 0,
 ) -> Result:
     """What became of a sent message: sent, delivered, read by whom, queued, failed, unknown."""
-    if (message is None) == (send_id is None):
+    if (message is None) == (not send_id):
         raise InvalidArgument("Give message or send_id, one of them.")
     services = await call.services()
-    key = send_id if send_id is not None else message
-    assert key is not None
-    report = await services.archive.send_report(key, send_id=send_id is not None)
+    report = await services.archive.send_report(message or send_id, send_id=message is None)
     return Result(_report_text(report, services), report_data(report, services.zone))
 
 
