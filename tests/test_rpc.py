@@ -345,6 +345,31 @@ async def test_what_is_too_long_fails_where_it_is_made_and_the_connection_surviv
 
 
 @pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("[" * 3000 + "]" * 3000, "nested too deep"),
+        ("9" * 20_000, "a number with too many digits"),
+        ('"cut', "not JSON"),
+    ],
+)
+async def test_a_call_that_cannot_be_read_is_refused_with_the_reason(value: str, reason: str) -> None:
+    async with peer_and_wire(echo) as (_, wire):
+        await wire.stream.send(f'{{"id":7,"method":"say","params":{{"value":{value}}}}}\n'.encode())
+        answer = await wire.receive()
+        assert (answer["id"], answer["error"]) == (7, {"code": -32700, "message": reason})
+
+
+async def test_a_call_that_cannot_be_written_fails_where_it_is_made() -> None:
+    deep: list[Any] = []
+    for _ in range(3000):
+        deep = [deep]
+    async with peer_and_wire(echo) as (peer, _):
+        for value in (deep, 10**20_000):
+            with pytest.raises(InvalidArgument, match="cannot be sent"):
+                await peer.call("say", {"value": value}, deadline=DEADLINE)
+
+
+@pytest.mark.parametrize(
     ("line", "code"),
     [
         (b"x" * 2000, -32600),

@@ -31,6 +31,7 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
     from_payload,
 )
+from whatsapp_mcp.json_members import scalar_members
 
 __all__ = ["FRAME_LIMIT", "Handler", "NotificationHandler", "Params", "Peer", "by_name"]
 
@@ -200,7 +201,10 @@ class Peer:
             raise DeadlineExceeded(f"The other side does not read: {method} could not be written.")
 
     def _frame(self, message: dict[str, Any]) -> bytes:
-        frame = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
+        try:
+            frame = json.dumps({"jsonrpc": "2.0", **message}, separators=(",", ":")).encode() + b"\n"
+        except (ValueError, RecursionError) as error:
+            raise InvalidArgument(f"A message cannot be sent: {_why_unreadable(error)}.") from error
         if len(frame) > self._frame_limit:
             raise TooLong(f"A message of {len(frame)} bytes is over the limit of {self._frame_limit}.")
         return frame
@@ -259,8 +263,10 @@ class Peer:
             return
         try:
             message = json.loads(line)
-        except (ValueError, RecursionError):
-            await self._refuse(None, _PARSE_ERROR, "not JSON")
+        except (ValueError, RecursionError) as error:
+            members = scalar_members(line.decode(errors="replace"))
+            call_id = members.get("id") if "method" in members else None
+            await self._refuse(call_id, _PARSE_ERROR, _why_unreadable(error))
             return
         match message:
             case {"method": str(method), "id": int() | str() as call_id}:
@@ -344,11 +350,20 @@ def _closed() -> NotConnected:
     return NotConnected("The connection to the other process is closed.")
 
 
+def _why_unreadable(error: ValueError | RecursionError) -> str:
+    """What kept a frame from being read or written; Python takes integers of up to 4,300 digits."""
+    if isinstance(error, RecursionError):
+        return "nested too deep"
+    if isinstance(error, json.JSONDecodeError | UnicodeError):
+        return "not JSON"
+    return "a number with too many digits"
+
+
 def _error_of(error: dict[str, Any]) -> WhatsAppError:
     data = error.get("data")
     if isinstance(data, dict):
         return from_payload(data)
-    if error.get("code") == _INVALID_REQUEST:
+    if error.get("code") in {_PARSE_ERROR, _INVALID_REQUEST}:
         return InvalidArgument("The other process refused the call.")
     return Busy("The other process failed; its log says why.")
 

@@ -169,6 +169,56 @@ async def test_a_request_that_cannot_be_read_is_answered(server: StdioServer) ->
     assert await server.state() == "unlinked"
 
 
+def call_with(value: str, request_id: str = "5", more: str = "") -> str:
+    """A call with this JSON as an argument."""
+    params = f'{{{more}"name":"list_chats","arguments":{{"query":{value}}}}}'
+    return f'{{"jsonrpc":"2.0","id":{request_id},"method":"tools/call","params":{params}}}'
+
+
+UNREADABLE = {"recursion limit": "[" * 3000 + "]" * 3000, "number out of range": "9" * 20_000}
+
+
+async def test_json_that_is_too_deep_or_too_long_is_answered_with_the_reason(server: StdioServer) -> None:
+    assert server.process.stdin is not None
+    requests = [(5, call_with(value), reason) for reason, value in UNREADABLE.items()]
+    for request_id, request, reason in [
+        *requests,
+        (None, call_with('"x"', "9" * 20_000), "number out of range"),
+    ]:
+        await server.process.stdin.send(request.encode() + b"\n")
+        with anyio.fail_after(10):
+            answer = json.loads(await server.output.receive_until(b"\n", 1_000_000))
+        assert (answer["id"], answer["error"]["code"]) == (request_id, -32700)
+        assert reason in answer["error"]["message"]
+    assert await server.state() == "unlinked"
+
+
+async def test_json_that_is_too_deep_or_too_long_is_answered_over_http(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    meta = '"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"},'
+    modern = {"MCP-Protocol-Version": "2026-07-28", "Mcp-Method": "tools/call", "Mcp-Name": "list_chats"}
+    kinds = {"Accept": "application/json, text/event-stream", "Content-Type": "application/json"}
+    async with (
+        http_server(whatsapp, home) as server,
+        httpx2.AsyncClient(
+            headers={**server.headers, **kinds}, trust_env=False, base_url=server.base
+        ) as http,
+        http.stream("GET", "/sse") as stream,
+    ):
+        events = (line.partition(" ")[2] async for line in stream.aiter_lines() if line.startswith("data:"))
+        with anyio.fail_after(20):
+            messages = await anext(events)
+            for reason, value in UNREADABLE.items():
+                for headers, more in (({}, ""), (modern, meta)):
+                    answer = await http.post("/mcp", content=call_with(value, more=more), headers=headers)
+                    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32700)
+                assert (await http.post(messages, content=call_with(value))).status_code == 400
+                event = json.loads(await anext(events))
+                assert (event["id"], event["error"]["code"]) == (5, -32700)
+                assert reason in event["error"]["message"]
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_a_signal_ends_it_cleanly_within_a_second(server: StdioServer, number: signal.Signals) -> None:
     server.process.send_signal(number)

@@ -17,7 +17,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.registry import build
 from whatsapp_mcp.server.results import error_result
-from whatsapp_mcp.server.stdio import answering
+from whatsapp_mcp.server.unreadable import answering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
     from mcp.server.mcpserver import Context
     from mcp.server.mcpserver.tools import Tool
+    from mcp.shared._stream_protocols import ReadStream, WriteStream
+    from mcp.shared.message import SessionMessage
 
     from whatsapp_mcp.server.call import ServicesSource
     from whatsapp_mcp.server.registry import ToolFunction
@@ -104,8 +106,15 @@ class Application(MCPServer[Any]):
         return {**result, "capabilities": kept}
 
     async def run_stdio_async(self) -> None:
-        """Serve on standard input and output; what cannot be read is answered, too."""
-        async with stdio_server() as (read, write), answering(read, write) as messages:
+        """Serve on standard input and output."""
+        async with stdio_server() as (read, write):
+            await self.run_streams(read, write)
+
+    async def run_streams(
+        self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
+    ) -> None:
+        """Serve one connection until its input ends; what cannot be read is answered, too."""
+        async with answering(read, write) as messages:
             server = self._lowlevel_server
             await server.run(messages, write, server.create_initialization_options())
 

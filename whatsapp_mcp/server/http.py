@@ -7,11 +7,14 @@ import ipaddress
 import logging
 import socket
 import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from mcp.server.sse import SseServerTransport
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.server.connections import ConnectionLimits, bounded_protocol, limits_of_this_process
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from whatsapp_mcp.server.application import Application
     from whatsapp_mcp.server.runtime import Runtime
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protection=False)
+_SSE_MESSAGES: Final = "/messages/"
 
 
 def asgi_app(application: Application, runtime: Runtime, *, host: str, token: str | None) -> ASGIApp:
@@ -39,11 +43,30 @@ def asgi_app(application: Application, runtime: Runtime, *, host: str, token: st
     `application.session_manager.run()` has to be entered around serving it.
     """
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
-    legacy = application.sse_app(transport_security=_CHECKED_OUTSIDE)
-    pages = page_routes(runtime, sign_in)
-    routes = [*streamable.routes, *legacy.routes, *pages]
+    routes = [*streamable.routes, *_sse_routes(application), *page_routes(runtime, sign_in)]
     allowed_hosts = frozenset(runtime.settings.server.allowed_hosts)
     return Guard(Starlette(routes=routes), host, token, allowed_hosts, PAGE_PATHS)
+
+
+def _sse_routes(application: Application) -> list[BaseRoute]:
+    """The legacy transport; the SDK's own routes never answer a request that cannot be read."""
+    transport = SseServerTransport(_SSE_MESSAGES, security_settings=_CHECKED_OUTSIDE)
+    return [
+        Route("/sse", endpoint=_SseStream(application, transport), methods=["GET"]),
+        Mount(_SSE_MESSAGES, app=transport.handle_post_message),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _SseStream:
+    """Serves one client for as long as its event stream lasts."""
+
+    application: Application
+    transport: SseServerTransport
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with self.transport.connect_sse(scope, receive, send) as (read, write):
+            await self.application.run_streams(read, write)
 
 
 def prepare(

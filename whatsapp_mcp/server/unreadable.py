@@ -1,21 +1,22 @@
-"""Requests on standard input that cannot be read are answered, too.
+"""Requests that cannot be read are answered, too.
 
-The SDK drops a line that is no message, and whoever asked would wait for ever. Applications write such
-lines: a text that was cut in the middle of an emoji ends in half a surrogate pair, which JSON allows and
+The SDK drops what is no message, and whoever asked would wait for ever. Applications write such
+messages: a text that was cut in the middle of an emoji ends in half a surrogate pair, which JSON allows and
 Unicode does not.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
 from mcp.shared.message import SessionMessage
 from mcp.types import INVALID_REQUEST, PARSE_ERROR, ErrorData, JSONRPCError
 from pydantic import ValidationError
+
+from whatsapp_mcp.json_members import scalar_members
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
@@ -44,7 +45,9 @@ async def _pass_on(
             if not isinstance(item, Exception):
                 await passed.send(item)
             elif (answer := refusal(item)) is not None:
-                await write.send(SessionMessage(answer))
+                # An event stream may end before its last answer.
+                with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                    await write.send(SessionMessage(answer))
 
 
 def refusal(error: Exception) -> JSONRPCError | None:
@@ -54,9 +57,11 @@ def refusal(error: Exception) -> JSONRPCError | None:
     found = error.errors(include_url=False, include_context=False)
     code = PARSE_ERROR if found[0]["type"] == "json_invalid" else INVALID_REQUEST
     request = _request(found)
-    request_id = request.get("id")
-    if isinstance(request_id, bool) or not isinstance(request_id, int | str) or "method" not in request:
+    if "id" not in request or "method" not in request:
         return None
+    request_id = request["id"]
+    if isinstance(request_id, bool) or not isinstance(request_id, int | str):
+        request_id = None
     where = "".join(f"{part}: " for part in found[0]["loc"][1:])
     message = (
         f"The request cannot be read: {where}{found[0]['msg']}. Nothing was done; correct it and ask again."
@@ -65,12 +70,9 @@ def refusal(error: Exception) -> JSONRPCError | None:
 
 
 def _request(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The request itself: Python reads more as JSON than the SDK; what a request lacks is told with it."""
-    if found[0]["type"] != "json_invalid":
-        whole = (each["input"] for each in found if each["type"] == "missing" and len(each["loc"]) == 2)
-        return next((each for each in whole if isinstance(each, dict)), {})
-    try:
-        request = json.loads(found[0]["input"])
-    except (ValueError, RecursionError):
-        return {}
-    return request if isinstance(request, dict) else {}
+    """The request itself: what a request lacks is told with it."""
+    if found[0]["type"] == "json_invalid":
+        text = found[0]["input"]
+        return scalar_members(text if isinstance(text, str) else bytes(text).decode(errors="replace"))
+    whole = (each["input"] for each in found if each["type"] == "missing" and len(each["loc"]) == 2)
+    return next((each for each in whole if isinstance(each, dict)), {})
