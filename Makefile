@@ -7,7 +7,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts lint format bench soak lock clean
+.PHONY: help demo test test-hosts hosts-figures lint format bench soak lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -74,6 +74,10 @@ OFFLINE := unshare --net $(if $(filter-out 0,$(shell id -u)),--map-root-user) \
 
 test-hosts: $(VENV)/.dev-installed $(HOSTS)
 	$(OFFLINE) timeout --kill-after 10 20m $(BIN)/pytest -n $(JOBS) --dist loadfile -m hosts tests/hosts $(ARGS)
+
+# What each host passes to its model, in characters; ARGS=/another/checkout measures that one's server.
+hosts-figures: $(VENV)/.dev-installed $(HOSTS)
+	@$(OFFLINE) timeout --kill-after 10 10m $(BIN)/python -m tests.hosts.figures $(ARGS)
 
 lint: $(VENV)/.dev-installed
 	$(BIN)/ruff check .

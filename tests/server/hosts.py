@@ -1,7 +1,8 @@
 """What reaches the model: small models of how MCP hosts hand on the result of a tool.
 
-Each rule was read off the real host, run against a scripted model that wrote down what it was given: Claude
-Code 2.1.332, Codex 0.171.0, Gemini CLI 0.61.0, opencode 1.18.33, pydantic-ai 2.68.0.
+Each rule was read off the real host, run against a scripted model that wrote down what it was given. Those of
+Claude Code, Codex and Gemini CLI are compared with the real ones by `make test-hosts`; opencode was 1.18.33,
+pydantic-ai 2.68.0.
 """
 
 from __future__ import annotations
@@ -43,9 +44,9 @@ def _json(result: CallToolResult) -> str:
 
 
 def claude_code(result: CallToolResult) -> Seen:
-    """Structured content instead of the text, images beside either."""
-    text = _text(result) if result.structured_content is None else _json(result)
-    return Seen(text, _images(result))
+    """Structured content instead of the text, unless it is an error; images beside either."""
+    as_text = result.is_error or result.structured_content is None
+    return Seen(_text(result) if as_text else _json(result), _images(result))
 
 
 def codex(result: CallToolResult) -> Seen:

@@ -1,0 +1,93 @@
+"""What the models of real MCP hosts are given of our answers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from mcp.types import CallToolResult
+from PIL import Image
+
+from tests.hosts.claude_code import ClaudeCode
+from tests.hosts.codex import Codex
+from tests.hosts.gemini_cli import GeminiCli
+from tests.hosts.host import Host, converse
+from tests.hosts.scripted_model import Call
+from tests.hosts.story import INJECTION, Story, told, whatsapp_and_home
+from tests.server.hosts import HOSTS as RULES
+
+pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
+
+HOSTS: dict[str, Host] = {"Claude Code": ClaudeCode(), "Codex": Codex(), "Gemini CLI": GeminiCli()}
+CORE = {"connection_status", "list_chats", "list_messages", "search_messages", "send_message", "link_device"}
+READING = [
+    Call("list_messages", {"chat": "Mallory"}),
+    Call("search_messages", {"query": "charcoal"}),
+    Call("list_messages", {"chat": "Nobody"}),
+    Call("download_media", {"message": "#3"}),
+]
+
+
+@pytest.fixture(scope="module")
+async def story(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Story]:
+    """A linked account with some chats."""
+    async with told(tmp_path_factory.mktemp("story")) as linked:
+        yield linked
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_an_agent_is_shown_fenced_text_and_a_picture_and_sends(
+    story: Story, name: str, tmp_path: Path
+) -> None:
+    answer = f"Yes, says {name}"
+    calls = [
+        Call("connection_status"),
+        Call("list_chats"),
+        Call("list_messages", {"chat": "Mallory"}),
+        Call("send_message", {"chat": "Ann Byrne", "text": answer}),
+        Call("download_media", {"message": "#3"}),
+    ]
+    model = await converse(HOSTS[name], tmp_path / "user", story.launch(), calls)
+    assert {offered.replace("__", "_").replace(".", "_") for offered in model.offered} >= {
+        f"mcp_whatsapp_{tool}" for tool in CORE
+    }
+    status, chats, messages, sent, _ = (shown.text for shown in model.shown)
+    assert "online" in status
+    assert "Ann Byrne" in chats
+    assert "~Mallory" in chats
+    assert f"~Mallory: {INJECTION}\n</messages>" in messages.partition("<messages>")[2]
+    assert not [shown.text for shown in model.shown if '":' in shown.text]
+    assert "sent" in sent.lower()
+    assert story.ann.inbox[-1].text == answer
+    (picture,) = model.shown[-1].images
+    with Image.open(io.BytesIO(picture)) as image:
+        assert (image.format, image.size) == ("JPEG", (32, 16))
+
+
+@pytest.mark.parametrize("options", [(), ("--structured",)], ids=["text", "structured"])
+@pytest.mark.parametrize("name", HOSTS)
+async def test_the_rule_that_stands_for_a_host_is_what_it_does(
+    story: Story, name: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    model = await converse(HOSTS[name], tmp_path / "user", story.launch(*options), READING)
+    async with story.client(*options) as client:
+        for call, shown in zip(READING, model.shown, strict=True):
+            result = await client.call_tool(call.tool, call.arguments)
+            assert isinstance(result, CallToolResult)
+            seen = RULES[name](result)
+            assert len(shown.images) == seen.images
+            before, ours, after = shown.text.partition(seen.text)
+            assert ours, shown.text
+            assert HOSTS[name].wrapping.fullmatch(f"{before}…{after}"), shown.text
+
+
+@pytest.mark.parametrize("name", HOSTS)
+async def test_the_qr_of_linking_is_shown(name: str, tmp_path: Path) -> None:
+    async with whatsapp_and_home(tmp_path) as story:
+        model = await converse(HOSTS[name], tmp_path / "user", story.launch(), [Call("link_device")])
+        (qr,) = model.shown[0].images
+    with Image.open(io.BytesIO(qr)) as image:
+        assert image.format == "PNG"
+        assert image.width == image.height
