@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any, Literal
 
+import jsonschema
 import pytest
 from mcp import Client
 from mcp.types import CallToolResult
@@ -107,6 +108,15 @@ async def test_structured_answers_and_their_schemas_come_on_demand_and_fit_each_
             assert isinstance(result, CallToolResult)
             assert not result.is_error, name
             assert schemas[name] is not None, name  # the client has validated the answer against it
+
+
+async def test_structured_errors_fit_the_schema_of_the_answer_that_they_replace(source: FakeSource) -> None:
+    async with Client(create(source, "core", structured=True)) as client:
+        for tool in (await client.list_tools()).tools:
+            result = await client.call_tool(tool.name, {"no_such": "argument"})
+            assert isinstance(result, CallToolResult)
+            assert result.is_error, tool.name
+            jsonschema.validate(result.structured_content, tool.output_schema or {})
 
 
 async def test_by_default_an_answer_is_its_text(source: FakeSource) -> None:

@@ -319,11 +319,19 @@ def build(
     return [_build(spec_of(function), source, structured) for function in functions]
 
 
+def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a result, open to an error in its place: some clients check errors against it, too."""
+    result, error = {"required": schema.get("required", [])}, {"required": ["error"]}
+    properties = {**schema["properties"], "error": {"type": "object"}}
+    kept = {key: value for key, value in schema.items() if key != "required"}
+    return {**kept, "properties": properties, "anyOf": [result, error]}
+
+
 def _build(spec: ToolSpec, source: ServicesSource, structured: bool) -> Tool:
     model = _arguments_model(spec)
     schema = None
     if structured and spec.result:
-        schema = lean_schema(TypeAdapter(spec.result).json_schema(), nullable=True)
+        schema = _or_error(lean_schema(TypeAdapter(spec.result).json_schema(), nullable=True))
     return RegisteredTool(
         fn=spec.function,
         name=spec.name,
