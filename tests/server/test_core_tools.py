@@ -197,19 +197,73 @@ async def test_no_stranger_takes_over_a_name_by_calling_themselves_so(
     assert device.sends == []
 
 
-async def test_a_part_of_the_name_that_a_stranger_chose_does_not_send_to_them(
-    client: Client, device: FakeDevice, archive: Archive
+STRANGER = "15550009999@s.whatsapp.net"
+
+
+@pytest.mark.parametrize("given", ["Support Desk", "~Support Desk", "Support"])
+async def test_a_name_that_a_stranger_chose_is_never_enough_to_send_to(
+    client: Client, device: FakeDevice, archive: Archive, given: str
 ) -> None:
-    stranger = "15550009999@s.whatsapp.net"
-    await archive.record_contacts([ContactUpdate(stranger, push_name="Support Desk")])
-    error = await refusal(client, "send_message", chat="Support", text="hi")
-    assert error["code"] == "AMBIGUOUS_CHAT"
-    assert error["candidates"] == ["~“Support Desk” (+15550009999)"]
-    assert device.sends == []
+    await archive.record_contacts([ContactUpdate(STRANGER, push_name="Support Desk")])
     at = NOON + timedelta(hours=1)
-    await archive.ingest([incoming(30, stranger, ME, "Can you help me?", at, from_me=True)])
-    await answer(client, "send_message", chat="Support", text="hi")
-    assert [send.chat for send in device.sends] == [stranger]
+    await archive.ingest([incoming(30, STRANGER, ME, "Can you help me?", at, from_me=True)])
+    error = await refusal(client, "send_message", chat=given, text="hi")
+    assert error["code"] == "AMBIGUOUS_CHAT"
+    assert error["candidates"] == ["~“Support Desk” (+15550009999), last on 2026-11-24"]
+    assert device.sends == []
+    await answer(client, "send_message", chat="+15550009999", text="hi")
+    assert [send.chat for send in device.sends] == [STRANGER]
+    _, read = await answer(client, "list_messages", chat=given)
+    assert read["chat"] == STRANGER
+
+
+async def test_who_else_has_the_name_that_was_sent_to_is_told(client: Client, archive: Archive) -> None:
+    await archive.record_contacts(
+        [
+            ContactUpdate(STRANGER, push_name="Bob"),
+            ContactUpdate("15550008888@s.whatsapp.net", saved_name="Carla Kraus"),
+            ContactUpdate("15550007777@s.whatsapp.net", saved_name="Carla Krause"),
+        ]
+    )
+    text, _ = await answer(client, "send_message", chat="Bob", text="hi")
+    assert text.endswith("Others with such a name: ~“Bob” (+15550009999).")
+    text, _ = await answer(client, "send_message", chat="Carla Kraus", text="hi")
+    assert text.endswith("Others with such a name: “Carla Krause” (+15550007777).")
+    text, _ = await answer(client, "send_message", chat="+15550004444", text="hi")
+    assert "Others" not in text
+
+
+async def test_a_group_is_called_one_in_answers_and_among_candidates(
+    client: Client, archive: Archive
+) -> None:
+    text, _ = await answer(client, "send_message", chat="Boat club", text="hi")
+    assert "to Boat club (group)" in text
+    await archive.record_contacts([ContactUpdate(STRANGER, saved_name="Boat club")])
+    error = await refusal(client, "send_message", chat="Boat club", text="hi")
+    assert f"“Boat club” ({CLUB}), group, last on 2026-11-24" in error["candidates"]
+
+
+async def test_of_a_contact_with_whom_nothing_was_said_it_is_told_who_that_is(
+    client: Client, archive: Archive
+) -> None:
+    await archive.record_contacts([ContactUpdate(STRANGER, saved_name="Diego Ruiz")])
+    await archive.ingest([incoming(30, CLUB, STRANGER, "Ahoy", NOON)])
+    error = await refusal(client, "list_messages", chat="Diego")
+    assert "Nothing was said in a direct chat with this person yet." in error["message"]
+    assert "send_message takes" in error["action"]
+    assert error["candidates"] == [
+        "“Diego Ruiz” (+15550009999)",
+        f"“Boat club” ({CLUB}), group in which they wrote",
+    ]
+
+
+async def test_a_number_that_is_not_on_whatsapp_names_whose_number_ends_like_it(
+    client: Client, device: FakeDevice
+) -> None:
+    device.known_numbers = frozenset()
+    error = await refusal(client, "send_message", chat="+49 1555 0004444", text="hi")
+    assert error["code"] == "NOT_ON_WHATSAPP"
+    assert error["candidates"][0].startswith("“Bob” (+15550004444)")
 
 
 async def test_me_is_the_owner_and_no_part_of_a_name(client: Client, device: FakeDevice) -> None:

@@ -184,6 +184,13 @@ class ReadingArchive(Protocol):
         """The groups that the account's owner and this person are both in, the most recently used first."""
         ...
 
+    async def chats_named_alike(self, jid: str, *, limit: int = 3) -> tuple[Chat, ...]:
+        """Other people and groups whose shown name is that of a chat, or differs by a letter or two.
+
+        Names that differ in the first letter are not looked at.
+        """
+        ...
+
     async def unnamed_chats(self) -> tuple[str, ...]:
         """Jids of groups and people without a known name, of the 200 newest chats, newest first."""
         ...

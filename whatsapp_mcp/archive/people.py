@@ -20,6 +20,8 @@ _RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "similar")
 _UNSURE: Final = _RANKS.index("contains")
 """From this rank on, names with a slip in them may be meant as well."""
 _OWNER_WORDS: Final = frozenset({"me", "myself"})
+_LAST_LETTER: Final = "\U0010ffff"
+"""Sorts after whatever may follow a name's first letter."""
 _WORDS: Final = re.compile(r"[\w'’]+")
 _TOO_SHORT: Final = 3
 """Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
@@ -90,6 +92,29 @@ def distance(one: str, other: str) -> int:
     return previous[-1]
 
 
+def alike(db: sqlite3.Connection, jid: str, limit: int) -> tuple[Chat, ...]:
+    """See `ReadingArchive.chats_named_alike`."""
+    chat = _chat_of(db, jid)
+    wanted = _wanted(chat.name)
+    if not wanted or not wanted[0].isalpha():
+        return ()
+    # Only names with the same first letter: so the index is asked, and not every name there is.
+    span = (wanted[0], wanted[0] + _LAST_LETTER)
+    starts = "AND {names} >= ? AND {names} < ?"
+    sql = _NAMED.format(people=starts.format(names="s.name_norm"), chats=starts.format(names="c.name_norm"))
+    found = [
+        _chat_of_contact(db, number) if table == 0 else _chat_row(db, number)
+        for table, number, names, *_ in db.execute(sql, span * 2).fetchall()
+        if _is_alike(wanted.split(), names.split("\n")[0].split())
+    ]
+    return tuple([one for one in found if one.jid != chat.jid][:limit])
+
+
+def _is_alike(words: list[str], others: list[str]) -> bool:
+    """Whether two names are the same, or every word of one is within a slip of the other's."""
+    return len(words) == len(others) and all(map(_close, words, others))
+
+
 def _bare(text: str) -> str:
     """A name without the marks with which answers show it: `@`, `~`, quotes."""
     return text.strip().lstrip("@~").strip("“”")
@@ -145,8 +170,7 @@ def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidat
     for rank, _, table, number in _by_name(db, text)[:limit]:
         chat = _chat_of_contact(db, number) if table == 0 else _chat_row(db, number)
         if all(chat.jid != other.chat.jid for other in found):
-            unmet = chat.stranger and not _has_written(db, chat)
-            found.append(ChatCandidate(chat, _RANKS[rank], unmet))
+            found.append(ChatCandidate(chat, _RANKS[rank]))
     return tuple(found[:limit])
 
 
@@ -166,12 +190,6 @@ def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
     if len(national) >= 6 and ending:
         return [ChatCandidate(_chat_of_contact(db, row[0]), "contains") for row in ending]
     return [ChatCandidate(_chat_of(db, jid), "number")] if jid is not None else []
-
-
-def _has_written(db: sqlite3.Connection, chat: Chat) -> bool:
-    """Whether the owner ever wrote in this chat."""
-    sql = "SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ? AND sender_id = ?)"
-    return bool(db.execute(sql, (queries.chat_id(db, chat.jid), OWNER)).fetchone()[0])
 
 
 def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
@@ -239,7 +257,7 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
 def unnamed(db: sqlite3.Connection) -> tuple[str, ...]:
     """See `ReadingArchive.unnamed_chats`."""
     # Only the newest: this is asked after every batch, and the whole list is thousands of rows.
-    rows = db.execute(
+    found = db.execute(
         """SELECT c.jid FROM (SELECT * FROM chats WHERE last_id > 0 ORDER BY last_id DESC LIMIT 200) AS c
         LEFT JOIN contacts AS p ON p.id = c.contact_id
         WHERE (c.kind = ?1 AND c.name IS NULL)
@@ -247,4 +265,4 @@ def unnamed(db: sqlite3.Connection) -> tuple[str, ...]:
         ORDER BY c.last_id DESC""",
         (CHAT_KIND_NUMBER[ChatKind.GROUP],),
     ).fetchall()
-    return tuple(jid for (jid,) in rows)
+    return tuple(jid for (jid,) in found)

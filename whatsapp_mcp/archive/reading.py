@@ -140,6 +140,10 @@ class SqliteReadingArchive:
         """See `ReadingArchive.common_groups`."""
         return await self._readers.run(queries.common_groups, jid)
 
+    async def chats_named_alike(self, jid: str, *, limit: int = 3) -> tuple[Chat, ...]:
+        """See `ReadingArchive.chats_named_alike`."""
+        return await self._readers.at_once(people.alike, jid, limit)
+
     async def unnamed_chats(self) -> tuple[str, ...]:
         """See `ReadingArchive.unnamed_chats`."""
         return await self._readers.at_once(people.unnamed)

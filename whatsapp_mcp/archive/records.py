@@ -122,14 +122,10 @@ class ChatCandidate:
     channel has; `own_name` the whole of one that people gave themselves, so anybody may take it; `words` are
     whole words of any, `prefix` is its beginning, `contains` any part of it, `similar` has typing slips.
     The chat of a known contact with whom nothing was said yet is a candidate too.
-
-    `unmet` is a stranger to whom the owner never wrote: nothing but the name they gave themselves says who
-    they are.
     """
 
     chat: Chat
     matched: Literal["jid", "number", "name", "own_name", "words", "prefix", "contains", "similar"]
-    unmet: bool = False
 
 
 _CERTAINTY: Final = {

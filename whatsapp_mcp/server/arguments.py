@@ -70,16 +70,20 @@ Switch = Annotated[bool | None, Neutral("keep")]
 Since = Annotated[str, Field(description="Date, time, weekday, or age: 30m, 6h, 3d, 2mo")]
 Until = Annotated[str, Field(description="As since; a day is included")]
 Detail = Literal["concise", "full"]
+_LOOKED_AT: Final = 200
+"""Newest messages of a person that are looked at for the groups in which they wrote."""
+_GROUPS_TOLD: Final = 4
 TIMERS: Final = {"off": 0, "24h": 86_400, "7d": 604_800, "90d": 7_776_000}
 """The times after which WhatsApp lets messages disappear, in seconds."""
 Timer = Annotated[Literal["off", "24h", "7d", "90d"], Field(description="New messages disappear after")]
 
 
-def _candidate(chat: Chat) -> Candidate:
+def candidate(chat: Chat) -> Candidate:
     """A name with its address, and when something was last said there, to choose by."""
-    number = Jid.parse(chat.jid).number
-    last = f"last on {chat.last_message_at:%Y-%m-%d}" if chat.last_message_at else None
-    return Candidate(chat.name, number or chat.jid, last, chat.stranger)
+    jid = Jid.parse(chat.jid)
+    notes = ["group"] if jid.is_group else []
+    notes += [f"last on {chat.last_message_at:%Y-%m-%d}"] if chat.last_message_at else []
+    return Candidate(chat.name, jid.number or chat.jid, ", ".join(notes) or None, chat.stranger)
 
 
 def _first_words(candidate: ChatCandidate, text: str) -> bool:
@@ -89,12 +93,20 @@ def _first_words(candidate: ChatCandidate, text: str) -> bool:
     )
 
 
-def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = False) -> Chat:
+def choose(
+    candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = False, own_names: bool = False
+) -> Chat:
     """The one chat that a text means.
 
-    A jid, a number, the only full name; or the only name with these words, if it begins with them and is not
-    of the own choice of somebody to whom the owner never wrote. Who only reads may take any part of the only
-    name: what it shows tells whose chat it is.
+    A jid, a number, the only full name; or the only name with these words, if it begins with them. A name
+    that people chose themselves is not enough: anybody may choose it. Who only reads may take any part of
+    the only name: what it shows tells whose chat it is.
+
+    Args:
+        candidates: What the text may mean, best first.
+        text: What was given.
+        reading: Nothing is sent or changed.
+        own_names: Names of people's own choice count, because all who may be meant are in one group.
 
     Raises:
         ChatNotFound: Nothing matches; what is similar is offered.
@@ -105,14 +117,21 @@ def choose(candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = 
     near = meant(candidates)
     if all(one.matched == "similar" for one in near):
         raise ChatNotFound(
-            f"No chat matches {text!r}.", candidates=[_candidate(one.chat) for one in candidates]
+            f"No chat matches {text!r}.", candidates=[candidate(one.chat) for one in candidates]
         )
     first, *others = near
     whole = first.matched not in {"words", "prefix", "contains"}
-    sure = whole or (_first_words(first, text) and not first.unmet)
-    if not others and (sure or reading):
+    sure = whole or _first_words(first, text)
+    own_name = first.chat.stranger and first.matched not in {"jid", "number"}
+    if not others and (reading or (sure and (own_names or not own_name))):
         return first.chat
-    offered = [_candidate(one.chat) for one in near]
+    offered = [candidate(one.chat) for one in near]
+    if own_name and not others:
+        raise AmbiguousChat(
+            f"No contact is called {text!r}; somebody who is not a contact chose that name.",
+            "If this is who is meant, call again with the number.",
+            candidates=offered,
+        )
     if others:
         raise AmbiguousChat(f"{len(near)} chats may be meant by {text!r}.", candidates=offered)
     raise AmbiguousChat(
@@ -155,5 +174,21 @@ async def find_known_chat(services: Services, text: str, *, reading: bool = Fals
         return chat
     known = await services.archive.chat(chat.jid)
     if known is None:
-        raise ChatNotFound(f"There is no chat with {text!r} yet.", "Find chats with list_chats.")
+        raise await _nothing_said(services, chat)
     return known
+
+
+async def _nothing_said(services: Services, chat: Chat) -> ChatNotFound:
+    """Why there is nothing to show of a person: who that is, and in which groups they wrote."""
+    from whatsapp_mcp.archive import MessageFilter
+
+    written = await services.archive.messages(MessageFilter(sender=chat.jid), limit=_LOOKED_AT)
+    groups = {one.chat: one.chat_name for one in written.items if Jid.parse(one.chat).is_group}
+    person = candidate(chat)
+    notes = [Candidate(name, jid, "group in which they wrote") for jid, name in groups.items()]
+    return ChatNotFound(
+        "Nothing was said in a direct chat with this person yet.",
+        "send_message takes the name or number given; "
+        "list_messages with sender instead of chat shows what they wrote in groups.",
+        candidates=[person, *notes[:_GROUPS_TOLD]],
+    )

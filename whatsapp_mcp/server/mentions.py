@@ -46,16 +46,19 @@ async def mention(
         if name.strip().casefold() in EVERYONE:
             jids.update((one.jid, None) for one in others)
             continue
-        found = await _participant(services, chat.jid, participants, name)
+        found, called = await _participant(services, chat.jid, participants, name)
         jids[found.jid] = None
-        text = _written(text, name, Jid.parse(found.jid).user)
+        text = _written(text, (name, called), Jid.parse(found.jid).user)
     return text, tuple(jids)
 
 
 async def _participant(
     services: Services, group: str, participants: Sequence[Participant], name: str
-) -> Participant:
-    """The participant that a name, number or jid means; who is not in the group is not in the way."""
+) -> tuple[Participant, str]:
+    """The participant that a name, number or jid means, and what they are called here.
+
+    Who is not in the group is not in the way.
+    """
     by_form = {form: one for one in participants for form in (one.jid, one.other) if form}
     for member in await services.archive.members(group):
         forms = (member.contact.jid, member.contact.lid)
@@ -64,15 +67,23 @@ async def _participant(
             by_form.update((form, known) for form in forms if form)
     found = await services.archive.resolve_chat(name.removeprefix("@"), limit=_CANDIDATES)
     try:
-        chat = choose(tuple(each for each in found if each.chat.jid in by_form), name)
+        chat = choose(tuple(each for each in found if each.chat.jid in by_form), name, own_names=True)
     except ChatNotFound as error:
         raise ContactNotFound(f"{name!r} is not in this group.", "See who is with get_group.") from error
-    return by_form[chat.jid]
+    return by_form[chat.jid], chat.name
 
 
-def _written(text: str, name: str, user: str) -> str:
-    """The text with `@user` where it said `@name`."""
+def _written(text: str, names: Sequence[str], user: str) -> str:
+    """The text with `@user` where it said `@` and one of the names, its first words or one of its words."""
     token = f"@{user}"
-    spoken = re.compile(rf"@{re.escape(name.removeprefix('@'))}(?!\w)", re.IGNORECASE)
-    replaced = spoken.sub(token, text)
-    return replaced if token in replaced else f"{token} {replaced}"
+    if token in text:
+        return text
+    for name in names:
+        words = name.removeprefix("@").split()
+        parts = [" ".join(words[:count]) for count in range(len(words), 0, -1)] + words[1:]
+        for part in parts:
+            spoken = re.compile(rf"@{re.escape(part)}(?!\w)", re.IGNORECASE)
+            replaced = spoken.sub(token, text)
+            if replaced != text:
+                return replaced
+    return f"{token} {text}"

@@ -15,7 +15,7 @@ from whatsapp_mcp.errors import (
     TooLong,
     WhatsAppError,
 )
-from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number
 from whatsapp_mcp.models import (
     Content,
     Message,
@@ -25,7 +25,16 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, Texts, find_chat, find_known_chat
+from whatsapp_mcp.server.arguments import (
+    ChatArg,
+    MessageArg,
+    ReplyArg,
+    Texts,
+    candidate,
+    find_chat,
+    find_known_chat,
+    is_ref,
+)
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
@@ -33,7 +42,7 @@ from whatsapp_mcp.server.render.sanitise import called, clean_name
 from whatsapp_mcp.server.render.sends import SentData, sent_data
 from whatsapp_mcp.server.render.text import address
 from whatsapp_mcp.server.render.times import clock
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.results import Result, candidate_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +51,8 @@ if TYPE_CHECKING:
 
 MAX_TEXT: Final = 65_536
 """WhatsApp's limit for one text message, in characters."""
+_SUBSCRIBER_DIGITS: Final = 7
+"""Last digits by which a number is recognised although its country or area code is another."""
 MAX_EMOJI: Final = 16
 """Code points of the longest emoji sequences, with room."""
 
@@ -75,7 +86,17 @@ async def send_message(
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
     )
-    return sent(await send(services, request), target, services)
+    told = sent(await send(services, request), target, services)
+    return replace(told, text=told.text + await _others_called_so(services, chat, target))
+
+
+async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
+    """Who else has the name that was given, or one that differs by a letter; empty if nobody has."""
+    if looks_like_jid(given) or looks_like_number(given) or is_ref(given):
+        return ""
+    others = [candidate_text(candidate(one)) for one in await services.archive.chats_named_alike(chat.jid)]
+    told = "; ".join(filter(None, others))
+    return f" Others with such a name: {told}." if told else ""
 
 
 class ReplyTarget(NamedTuple):
@@ -171,12 +192,14 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
     except WhatsAppError:
         return
     if known is None:
-        raise NotOnWhatsApp(f"{number} is not on WhatsApp.")
+        ending = await services.archive.resolve_chat(number[-_SUBSCRIBER_DIGITS:])
+        similar = [candidate(one.chat) for one in ending if one.matched == "contains"]
+        raise NotOnWhatsApp(f"{number} is not on WhatsApp.", candidates=similar)
 
 
 def sent(result: SendResult, chat: Chat, services: Services) -> Result:
     """What is told of a send; what has no ref yet is asked after by its `send_id`."""
-    name = called(chat.name, chat.stranger)
+    name = called(chat.name, chat.stranger) + (" (group)" if Jid.parse(chat.jid).is_group else "")
     ref = f" (send_id {result.send_id})" if result.ref is None else f" as #{result.ref}"
     match result.status:
         case SendStatus.QUEUED | SendStatus.SENDING:
