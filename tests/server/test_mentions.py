@@ -7,6 +7,7 @@ import pytest
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import ContactUpdate
+from whatsapp_mcp.server.mentions import mentioned
 
 pytestmark = pytest.mark.anyio
 
@@ -40,3 +41,21 @@ async def test_a_mention_renders_and_notifies(linked: Linked, by_pn: bool) -> No
     assert error["code"] == "CONTACT_NOT_FOUND"
     error = await refusal(linked.client, "send_message", chat="Ann", text="x", mentions=["Ann"])
     assert error["code"] == "INVALID_ARGUMENT"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "written"),
+    [
+        ("@Bob ok", ("Bob Bell",), "@49 ok"),
+        ("@Bob Bell ok", ("Bob Bell",), "@49 ok"),
+        ("ok, @bell?", ("Bob Bell",), "ok, @49?"),
+        ("@Bob ok", ("+1555", "Bob Bell"), "@49 ok"),
+        ("@Bobby ok", ("Bob Bell",), "@49 @Bobby ok"),
+        ("ok @49", ("Bob Bell",), "ok @49"),
+        ("ok", ("@Bob Bell",), "@49 ok"),
+    ],
+)
+def test_the_part_of_a_name_that_stands_in_the_text_becomes_the_mention(
+    text: str, names: tuple[str, ...], written: str
+) -> None:
+    assert mentioned(text, names, "49") == written

@@ -48,7 +48,7 @@ async def mention(
             continue
         found, called = await _participant(services, chat.jid, participants, name)
         jids[found.jid] = None
-        text = _written(text, (name, called), Jid.parse(found.jid).user)
+        text = mentioned(text, (name, called), Jid.parse(found.jid).user)
     return text, tuple(jids)
 
 
@@ -73,7 +73,7 @@ async def _participant(
     return by_form[chat.jid], chat.name
 
 
-def _written(text: str, names: Sequence[str], user: str) -> str:
+def mentioned(text: str, names: Sequence[str], user: str) -> str:
     """The text with `@user` where it said `@` and one of the names, its first words or one of its words."""
     token = f"@{user}"
     if token in text:

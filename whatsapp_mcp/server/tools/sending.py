@@ -193,7 +193,9 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
         return
     if known is None:
         ending = await services.archive.resolve_chat(number[-_SUBSCRIBER_DIGITS:])
-        similar = [candidate(one.chat) for one in ending if one.matched == "contains"]
+        similar = [
+            candidate(one.chat) for one in ending if one.matched == "contains" and one.chat.jid != chat.jid
+        ]
         raise NotOnWhatsApp(f"{number} is not on WhatsApp.", candidates=similar)
 
 
