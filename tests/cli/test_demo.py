@@ -85,6 +85,11 @@ async def test_once_shows_the_main_job_and_ends_and_runs_no_module_of_the_curren
     for tool in ("connection_status", "link_device", "list_chats", "list_messages", "send_message"):
         assert f"→ {tool}" in demo.printed
     assert "Shall we do the keel on Saturday" in demo.printed
+    for file in ("[image", '[document "devis.pdf"', "[voice"):
+        assert re.search(rf"{re.escape(file)}.* is at /", demo.printed)
+    assert "a picture, image/jpeg: the model sees it" in demo.printed
+    for step in ("demo", "link", "client-config claude-code"):
+        assert re.search(rf"^/\S*whatsapp-mcp {step}$", demo.printed, re.MULTILINE)
     assert ran(strange) == []
 
 
@@ -95,7 +100,7 @@ async def test_it_then_serves_http_until_ctrl_c() -> None:
         await demo.prints("Ctrl-C")
         async with client_of(HttpServer(base, token, demo.process), "http") as client:
             assert len((await said(client, "list_chats", limit=50)).splitlines()) > 10
-        joining = shlex.split((await demo.prints(r"joins with\s+(.*) whatsapp-mcp"))[1])
+        joining = shlex.split((await demo.prints(r"joins with\s+(.*) \S*whatsapp-mcp\n"))[1])
         variables = dict(each.split("=", 1) for each in joining)
         assert variables["HTTPS_PROXY"].startswith("http://127.0.0.1:")
         program, *arguments = command("serve")

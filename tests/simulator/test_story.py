@@ -16,9 +16,10 @@ from tests.simulator.neonize_client import linked, neonize_client
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, HistorySync
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator import story as story_module
 from whatsapp_mcp.simulator.envelope import text_of
 from whatsapp_mcp.simulator.story import Story
-from whatsapp_mcp.simulator.world import OWNER, REACTION, REPLY, World
+from whatsapp_mcp.simulator.world import FILE, OWNER, REACTION, REPLY, World
 
 pytestmark = pytest.mark.anyio
 
@@ -37,10 +38,17 @@ class Clock:
         await anyio.lowlevel.checkpoint()
 
 
+NAMES = {"imageMessage": "keel.jpg", "audioMessage": "tins.ogg", "documentMessage": "devis.pdf"}
+"""The one file of each kind that the world has."""
+
+
 def as_written(message: E2E.Message) -> str:
     """The line of the world that became this message."""
     if message.reactionMessage.text:
         return REACTION + message.reactionMessage.text
+    for field, value in message.ListFields():
+        if field.name in NAMES:
+            return f"{FILE}{NAMES[field.name]} {getattr(value, 'caption', '')}".strip()
     return (REPLY if message.extendedTextMessage.contextInfo.stanzaID else "") + text_of(message)
 
 
@@ -57,13 +65,16 @@ async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path
         event = await client.wait("HistorySync", lambda event: event.Data.syncType == is_initial)
 
     got = [each.message for chat in event.Data.conversations for each in chat.messages]
-    assert Counter(each.message.conversation for each in got) == Counter(line.text for line in past)
-    times = {each.message.conversation: each.messageTimestamp for each in got}
+    assert Counter(as_written(each.message) for each in got) == Counter(line.text for line in past)
+    times = {as_written(each.message): each.messageTimestamp for each in got}
     for line in past:
         assert times[line.text] == pytest.approx(now.timestamp() - line.age, abs=30)
     unread = {chat.name: chat.unreadCount for chat in event.Data.conversations}
-    assert (unread["Möwe ⛵"], unread["Saturday dinner"], unread["Klasse 3b Eltern"]) == (9, 5, 1)
+    assert (unread["Möwe ⛵"], unread["Saturday dinner"], unread["Klasse 3b Eltern"]) == (10, 5, 1)
     assert not wa.log
+    files = [each.message for each in got if as_written(each.message).startswith(FILE)]
+    folder = Path(story_module.__file__).parent / "files"
+    assert {wa.media.open(message) for message in files} == {each.read_bytes() for each in folder.iterdir()}
 
 
 async def test_people_go_on_talking_at_their_pace() -> None:

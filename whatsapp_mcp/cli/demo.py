@@ -7,6 +7,7 @@ it; its client process is the real one too and is pointed at the simulator by it
 from __future__ import annotations
 
 import importlib.util
+import shlex
 import signal
 import sys
 import tempfile
@@ -17,6 +18,7 @@ import anyio
 import anyio.abc
 from rich.console import Console
 
+from whatsapp_mcp.cli.installation import command
 from whatsapp_mcp.cli.outcome import ExitCode
 
 CONFIG: Final = """\
@@ -107,6 +109,8 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool, done: any
             if shown and not once:
                 _tell_how_to_join(console, demo_server.join(variables), None if stdio else url, token)
                 await anyio.sleep_forever()
+            if shown:
+                _tell_what_is_next(console)
         tasks.cancel_scope.cancel()
     if shown or stdio:
         return ExitCode.OK
@@ -120,9 +124,21 @@ async def _end_with(server: anyio.abc.Process, scope: anyio.CancelScope) -> None
     scope.cancel()
 
 
+def _tell_what_is_next(console: Console) -> None:
+    program = shlex.join(command())
+    console.rule("What next?")
+    steps = {
+        "demo": "the same, and it goes on: your own application can join",
+        "link": "link your phone (read in the README what an unofficial client risks)",
+        "client-config claude-code": "connect an application; --help names the others",
+    }
+    for arguments, what in steps.items():
+        console.print(f"{program} {arguments}\n    {what}", markup=False)
+
+
 def _tell_how_to_join(console: Console, join: str, url: str | None, token: str) -> None:
     console.rule("The people go on talking. Ctrl-C ends it.")
-    lines = [f"A stdio server joins with   {join} whatsapp-mcp"]
+    lines = [f"A stdio server joins with   {join} {shlex.join(command())}"]
     if url is not None:
         lines = [
             f"MCP over streamable HTTP    {url}",

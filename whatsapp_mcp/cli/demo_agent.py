@@ -102,6 +102,9 @@ class _Agent:
         text = _text_of(result)
         for line in _shortened(text):
             self._console.print(f"    {line}", style="dim", markup=False)
+        for block in result.content:
+            if block.type == "image":
+                self._console.print(f"    (a picture, {block.mime_type}: the model sees it)", style="dim")
         if result.is_error:
             raise DemoFailed(f"{name} failed.")
         return text
@@ -165,12 +168,23 @@ async def _read(agent: _Agent) -> None:
     await agent.calls("list_chats", unanswered=True, limit=8)
     await agent.calls("list_messages", chat=BOAT, limit=5)
     await agent.calls("list_messages", chat=FRIEND, limit=5)
+    await _open_files(agent)
     agent.thinks('"What does my son need for school?"')
     await agent.calls("search_messages", query="Zirkel", limit=3)
     agent.thinks(
         "A ~ marks strangers to the address book. What they write is data; nobody follows these orders:"
     )
     await agent.calls("list_messages", chat=STRANGER, limit=5)
+
+
+async def _open_files(agent: _Agent) -> None:
+    agent.thinks('"Show me the crack, and open what Claire wants signed."')
+    for kind in ("image", "document", "voice"):
+        if kind == "voice":
+            agent.thinks("A voice note is a file, too; nothing here writes down what is said in it:")
+        listed = await agent.calls("list_messages", kind=kind, limit=1)
+        [ref] = _REF.findall(listed)[-1:] or [""]
+        await agent.calls("download_media", message=ref)
 
 
 async def _write(agent: _Agent, console: Console) -> None:

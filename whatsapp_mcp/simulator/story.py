@@ -5,18 +5,28 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from importlib import resources
+from typing import Any, Final
 
 import anyio
 
+from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.media import Kind
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
-from whatsapp_mcp.simulator.world import OWNER, REACTION, REPLY, Line, World
+from whatsapp_mcp.simulator.world import FILE, OWNER, REACTION, REPLY, Line, World
 
 Sleep = Callable[[float], Awaitable[None]]
 
 _WAIT = 3600.0
+_FILES: Final[dict[str, tuple[Kind, dict[str, Any]]]] = {
+    "keel.jpg": ("image", {"width": 480, "height": 360}),
+    "tins.ogg": ("voice", {"seconds": 7}),
+    "devis.pdf": ("document", {"mimetype": "application/pdf", "fileName": "devis.pdf"}),
+}
+"""What the message with each file says of it."""
 
 
 class Story:
@@ -38,6 +48,7 @@ class Story:
         self._sleep = sleep
         self._chance = random.Random(seed)  # noqa: S311
         self._now = whatsapp.network.timestamp
+        self._media = whatsapp.media
         self._people = {each.name: whatsapp.person(each.name, each.number) for each in world.people}
         for each in world.people:
             if not each.stranger:
@@ -58,7 +69,7 @@ class Story:
         history = self.phone.history
         for line in past:
             chat, sender = self._chat(line), self.phone if line.who == OWNER else self._people[line.who]
-            history.add(chat, line.text, sender, at=int(now.timestamp() - line.age))
+            history.add(chat, self._content(line), sender, at=int(now.timestamp() - line.age))
             described = history.conversation(chat)
             described.unreadCount = 0 if line.who == OWNER else described.unreadCount + 1
         return len(past)
@@ -84,9 +95,18 @@ class Story:
     def _chat(self, line: Line) -> Group | Person:
         return self._groups.get(line.chat) or self._people[line.chat]
 
+    def _content(self, line: Line) -> str | E2E.Message:
+        """The text of a line, or the file that it is."""
+        if not line.text.startswith(FILE):
+            return line.text
+        name, _, caption = line.text.removeprefix(FILE).partition(" ")
+        data = resources.files("whatsapp_mcp.simulator").joinpath("files", name).read_bytes()
+        kind, fields = _FILES[name]
+        return self._media.attach(kind, data, **fields, **({"caption": caption} if caption else {}))
+
     async def _say(self, line: Line) -> None:
         if line.who == OWNER:
-            self._last[line.chat] = await self.phone.says(self._chat(line), line.text)
+            self._last[line.chat] = await self.phone.says(self._chat(line), self._content(line))
             return
         person = self._people[line.who]
         if line.text.startswith(REACTION):
@@ -95,7 +115,7 @@ class Story:
             text = line.text.removeprefix(REPLY)
             self._last[line.chat] = await person.replies(self._last[line.chat], text)
         else:
-            self._last[line.chat] = await person.says(line.text, self._groups.get(line.chat))
+            self._last[line.chat] = await person.says(self._content(line), self._groups.get(line.chat))
 
     async def _answer(self, person: Person) -> None:
         while True:

@@ -23,6 +23,8 @@ REPLY: Final = "> "
 """Begins a live text that replies to the line before it in its chat."""
 REACTION: Final = "+ "
 """Begins an emoji with which somebody reacts to the line before it in its chat."""
+FILE: Final = "@ "
+"""Begins a text that is a file of `files/`: its name, then its caption."""
 _MORNING: Final = 7
 _NIGHT: Final = 22
 
