@@ -171,7 +171,7 @@ class Fleet:
         """The link as the first server says that answers at once; empty when none does."""
         for slot in self.ready():
             if slot is not but:
-                answer = await self.call(slot, "connection_status", limit=2.0)
+                answer = await self.call(slot, "connection_status", limit=5.0)
                 if answer is not None and answer.error is None:
                     return answer.data
         return {}

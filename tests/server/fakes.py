@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import anyio
+
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import (
     ConnectionState,
@@ -133,7 +135,9 @@ class FakeSource:
     starting: bool = False
 
     async def services(self) -> Services:
-        """The services."""
+        """The services, unless the source is starting for ever."""
+        if self.starting:
+            await anyio.sleep_forever()
         return Services(
             self.account,
             Settings(home=self.home),
@@ -142,14 +146,6 @@ class FakeSource:
             self.policy,
             UTC,
             lambda: NOON,
-        )
-
-    def ready(self) -> Services | None:
-        """The services unless the source is still starting."""
-        if self.starting:
-            return None
-        return Services(
-            self.account, Settings(home=self.home), FakeDevices(self.device), self.archive, self.policy, UTC
         )
 
 

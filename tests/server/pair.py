@@ -49,9 +49,6 @@ class Source:
     policy: Policy = field(default_factory=lambda: Policy("open"))
 
     async def services(self) -> Services:
-        return self.ready()
-
-    def ready(self) -> Services:
         return Services(self.account, Settings(home=self.home), self.devices, self.archive, self.policy, UTC)
 
 

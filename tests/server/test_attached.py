@@ -11,11 +11,15 @@ from collections.abc import AsyncIterator
 
 import anyio
 import pytest
+from mcp import Client
 
-from tests.fixtures import until
+from tests.fixtures import said, until
 from tests.server.linked import LIMIT, png
-from tests.server.pair import Pair, link, pair_of_servers
+from tests.server.pair import Pair, Source, link, pair_of_servers
 from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
@@ -350,6 +354,15 @@ async def test_an_attached_server_does_every_operation_as_the_host_does(pair: Pa
     with anyio.fail_after(2 * LIMIT):
         await globals()[f"does_{operation}"](pair)
     assert operation in pair.asked
+
+
+async def test_a_server_that_has_just_started_knows_at_once_that_the_link_is_up(pair: Pair) -> None:
+    settings = Settings(home=pair.home)
+    async with (
+        open_device(settings) as (devices, archive),
+        Client(create(Source(devices, archive, pair.home))) as client,
+    ):
+        assert (await said(client, "connection_status")).startswith("online")
 
 
 async def test_a_refusal_of_whatsapp_reaches_the_attached_server_as_the_host_words_it(pair: Pair) -> None:

@@ -26,6 +26,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.tools import connection
 
 pytestmark = pytest.mark.anyio
 
@@ -403,7 +404,6 @@ async def test_a_server_that_cannot_open_the_account_says_why_in_its_status(
     async def fails(_: object) -> None:
         raise InvalidArgument("/home/me/wa cannot be used: it is not writable.", "Mend it.")
 
-    source.starting = True
     monkeypatch.setattr(FakeSource, "services", fails)
     text, data = await answer(client, "connection_status")
     assert (data["state"], data["reason"], data["action"]) == (
@@ -440,7 +440,10 @@ async def test_a_read_only_account_refuses_every_act_and_reads(
     assert device.asked == []
 
 
-async def test_the_status_answers_while_the_server_starts(source: FakeSource) -> None:
+async def test_the_status_answers_while_the_server_starts(
+    source: FakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "FIRST_ANSWER_LIMIT", 0.01)
     source.starting = True
     async with Client(create(source, "core", structured=True)) as client:
         text, data = await answer(client, "connection_status")
@@ -448,9 +451,31 @@ async def test_the_status_answers_while_the_server_starts(source: FakeSource) ->
     assert "starting" in text
 
 
+async def test_the_status_waits_until_the_link_is_up(
+    client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming = [ConnectionState.OFFLINE, ConnectionState.CONNECTING, ConnectionState.ONLINE]
+
+    async def status() -> ConnectionStatus:
+        return ConnectionStatus(coming.pop(0), NOON, "default")
+
+    monkeypatch.setattr(device, "status", status)
+    text, _ = await answer(client, "connection_status")
+    assert text.startswith("online")
+
+
+async def test_a_link_that_does_not_come_up_is_told_in_time(
+    client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "FIRST_ANSWER_LIMIT", 0.1)
+    device.state = ConnectionState.OFFLINE
+    text, _ = await answer(client, "connection_status")
+    assert text.startswith("offline")
+
+
 async def test_the_status_tells_who_and_since_when(client: Client) -> None:
     text, data = await answer(client, "connection_status")
-    assert text == "online since 12:00, Me +15550001111, account default." or text.startswith("online since")
+    assert text == "online since 12:00, “Me” +15550001111, account default."
     assert {"state", "since", "reason", "action", "account", "number", "name", "generation"} <= data.keys()
 
 

@@ -86,10 +86,6 @@ class ServicesSource(Protocol):
         """
         ...
 
-    def ready(self) -> Services | None:
-        """The services if they are open now."""
-        ...
-
 
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 

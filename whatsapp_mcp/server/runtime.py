@@ -67,10 +67,6 @@ class Runtime:
             return self._services
         raise self._failure or Busy("The server is still starting.")
 
-    def ready(self) -> Services | None:
-        """The services if they are open now."""
-        return self._services
-
     def devices(self) -> Devices | None:
         """The accessor, if the services are open now."""
         return self._services.devices if self._services else None

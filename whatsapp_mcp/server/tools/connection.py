@@ -29,7 +29,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _TAKEOVER_PAUSE: Final = 0.5
-_AT_ONCE: Final = 0.1
+_POLL: Final = 0.05
+FIRST_ANSWER_LIMIT: Final = 2.0
+"""Seconds that the status waits for a server that has just started: some hosts start one for every call."""
+_UNSETTLED: Final = frozenset({ConnectionState.OFFLINE, ConnectionState.CONNECTING})
+"""States that a start passes through."""
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
 _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONLINE})
 """States that follow a scan at once; the number may not be known yet."""
@@ -39,14 +43,24 @@ _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 @tool("core", reads=True, open_world=False, result=StatusData)
 async def connection_status(call: Call) -> Result:
     """State of the link to WhatsApp, why, and what to do about it."""
-    services = call.source.ready()
-    if services is None:
-        return await _not_open(call)
+    end = anyio.current_time() + FIRST_ANSWER_LIMIT
+    status = _offline(call, "The server is starting.", "Wait a few seconds.")
     try:
-        async with services.devices.use() as device:
-            status = await device.status()
-    except WhatsAppError as error:  # the device was swapped at this moment
-        status = _offline(call, error.message, error.action)
+        with anyio.fail_after(FIRST_ANSWER_LIMIT):
+            services = await call.services()
+    except TimeoutError:
+        return _unopened(status)
+    except WhatsAppError as error:
+        return _unopened(_offline(call, error.message, error.action))
+    while True:
+        try:
+            async with services.devices.use() as device:
+                status = await device.status()
+        except WhatsAppError as error:  # the device was swapped at this moment
+            status = _offline(call, error.message, error.action)
+        if status.state not in _UNSETTLED or anyio.current_time() >= end:
+            break
+        await anyio.sleep(_POLL)
     status = await _named(status, services)
     return Result(_status_text(status, services), status_data(status, services.zone))
 
@@ -64,14 +78,7 @@ def _offline(call: Call, reason: str, action: str) -> ConnectionStatus:
     return ConnectionStatus(ConnectionState.OFFLINE, datetime.now(UTC), call.source.account, reason, action)
 
 
-async def _not_open(call: Call) -> Result:
-    """The server is starting, or cannot: then it says why at once."""
-    status = _offline(call, "The server is starting.", "Wait a few seconds.")
-    try:
-        with anyio.move_on_after(_AT_ONCE):
-            await call.services()
-    except WhatsAppError as error:
-        status = _offline(call, error.message, error.action)
+def _unopened(status: ConnectionStatus) -> Result:
     return Result(f"offline: {status.reason} {status.action}", status_data(status, SystemZone()))
 
 
