@@ -18,7 +18,7 @@ values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(), values), st.booleans())
+@given(st.dictionaries(st.text(), values, max_size=5), st.booleans())
 def test_they_are_those_that_a_parser_finds(members: dict[str, Any], ascii_only: bool) -> None:
     expected = {
         key: value if isinstance(value, int | str) and not isinstance(value, bool) else None
