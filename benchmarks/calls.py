@@ -81,13 +81,13 @@ class Taken:
         return cls(statistics.median(times), sorted(times)[len(times) // 10])
 
 
-async def fill(home: Path) -> None:
+async def fill(home: Path, size: int = SIZE) -> None:
     """The archive of a made-up account."""
     folder = Settings(home=home).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as archive:
         await archive.set_own("15559999999@s.whatsapp.net", None, "Me")
-        events: list[JournalEvent] = [Row(seq, chunk) for seq, chunk in enumerate(Corpus(SIZE).history(), 1)]
+        events: list[JournalEvent] = [Row(seq, chunk) for seq, chunk in enumerate(Corpus(size).history(), 1)]
         await archive.ingest(events)
 
 

@@ -1,14 +1,27 @@
-"""Tokens of `tools/list`: characters of compact JSON divided by four."""
+"""What a model is given: tokens of `tools/list`, and characters of the commonest answers in each MCP host.
+
+Tokens are characters of compact JSON divided by four. Hosts hand on a result each in its own way, and some in
+another where it has structured content (`serve --structured`): see `tests.server.hosts`. The answers are of a
+made-up account with texts in seven scripts.
+"""
 
 from __future__ import annotations
 
 import json
 import statistics
-from typing import Final
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
 
 import anyio
 from mcp import Client
+from mcp.types import CallToolResult
 
+from benchmarks.calls import fill
+from tests.server.fakes import FakeDevice, FakeSource
+from tests.server.hosts import HOSTS
+from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.runtime import Runtime
@@ -16,15 +29,23 @@ from whatsapp_mcp.settings import Settings
 
 CORE_LIMIT: Final = 2500
 ALL_LIMIT: Final = 7500
+TOOL_LIMIT: Final = 270
 MEDIAN_LIMIT: Final = 150
+MESSAGES: Final = 1_000
+CALLS: Final[Mapping[str, dict[str, Any]]] = {
+    "list_chats": {},
+    "list_messages": {"chat": "12036300000000003@g.us"},
+    "search_messages": {"query": "you"},
+    "send_message": {"chat": "12036300000000003@g.us", "text": "See you at eight."},
+    "connection_status": {},
+}
+"""The commonest calls; lists are of 20 entries."""
 
 
-async def tool_tokens(selection: str) -> dict[str, int]:
+async def tool_tokens(selection: str, *, structured: bool = False) -> dict[str, int]:
     """Tokens of each tool as a client sees it."""
-    from pathlib import Path
-
     runtime = Runtime(Settings(home=Path("unused")), "default")
-    async with Client(create(runtime, selection)) as client:
+    async with Client(create(runtime, selection, structured=structured)) as client:
         listed = await client.list_tools()
     return {
         tool.name: len(
@@ -39,7 +60,25 @@ async def tool_tokens(selection: str) -> dict[str, int]:
     }
 
 
-def main() -> None:
+async def answers(*, structured: bool) -> dict[str, dict[str, int]]:
+    """Characters that the model of each host gets of each call."""
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        await fill(home, MESSAGES)
+        async with (
+            open_archive(Settings(home=home).account_folder()) as archive,
+            Client(create(FakeSource(FakeDevice(), archive, home), structured=structured)) as client,
+        ):
+            return {name: _given(await client.call_tool(name, given)) for name, given in CALLS.items()}
+
+
+def _given(result: object) -> dict[str, int]:
+    assert isinstance(result, CallToolResult)
+    assert not result.is_error, result
+    return {host: len(rule(result).text) for host, rule in HOSTS.items()}
+
+
+def print_tools() -> None:
     """Print what each toolset and the whole cost."""
     costs: dict[str, int] = {}
     for name in toolsets.MODULES:
@@ -50,11 +89,28 @@ def main() -> None:
     for what, figure, limit in (
         ("core", costs["core"], CORE_LIMIT),
         ("all but aliases", sum(tokens.values()), ALL_LIMIT),
+        ("largest tool", max(tokens.values()), TOOL_LIMIT),
         ("median tool", statistics.median(tokens.values()), MEDIAN_LIMIT),
     ):
         print(f"{'PASS' if figure <= limit else 'FAIL'}  {what:16}{figure:6.0f}   at most {limit}")
     for name, cost in sorted(tokens.items(), key=lambda item: -item[1]):
         print(f"  {cost:4} {name}")
+
+
+async def print_answers() -> None:
+    """Print what each host hands on of an answer, without and with structured content."""
+    plain, structured = await answers(structured=False), await answers(structured=True)
+    print("characters of an answer, by default / with --structured:")
+    print(f"{'':18}{''.join(f'{host:>16}' for host in HOSTS)}")
+    for name in CALLS:
+        cells = (f"{plain[name][host]} / {structured[name][host]}" for host in HOSTS)
+        print(f"{name:18}{''.join(f'{cell:>16}' for cell in cells)}")
+
+
+def main() -> None:
+    """Print both."""
+    print_tools()
+    anyio.run(print_answers)
 
 
 if __name__ == "__main__":
