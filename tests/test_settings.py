@@ -165,8 +165,10 @@ def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_allowed_hosts_are_names_whose_port_is_ignored(tmp_path: Path) -> None:
-    (tmp_path / "config.toml").write_text('[server]\nallowed_hosts = ["NAS.local:8808", "*.example.org"]\n')
-    assert settings.load(tmp_path).server.allowed_hosts == ("nas.local", "*.example.org")
+    (tmp_path / "config.toml").write_text(
+        '[server]\nallowed_hosts = ["NAS.local:8808", "*.example.org", "[FD00::1]"]\n'
+    )
+    assert settings.load(tmp_path).server.allowed_hosts == ("nas.local", "*.example.org", "fd00::1")
 
 
 def test_a_variable_lists_allowed_hosts_with_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import os
 import re
 import stat
 import tomllib
 import zoneinfo
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
@@ -67,8 +69,10 @@ class PolicySettings(_Section):
 
 
 def _host_name(value: str) -> str:
-    """A host name in lower case, without the port that it may have."""
+    """A host name in lower case, without the port that it may have, or an address."""
     name = value.strip().lower()
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(name.strip("[]")))
     if _HOST_NAME.fullmatch(name) is None:
         raise ValueError(f"{value!r} is not a host name such as nas.local or *.example.org")
     return name.partition(":")[0]

@@ -152,7 +152,7 @@ async def test_an_address_is_a_fine_host_where_other_machines_may_come(tmp_path:
         assert (await http.get("/healthz", headers={"Host": "evil.example"})).status_code == 421
 
 
-ALLOWED = ("host.docker.internal", "HomeAssistant.local:8123", "*.example.org")
+ALLOWED = ("host.docker.internal", "HomeAssistant.local:8123", "*.example.org", "fd00::7")
 
 
 @pytest.mark.parametrize("bound_to", ["0.0.0.0", "127.0.0.1"])
@@ -169,6 +169,7 @@ ALLOWED = ("host.docker.internal", "HomeAssistant.local:8123", "*.example.org")
         ("wa.example.org.evil.example", 421),
         ("*.example.org", 200),
         ("localhost", 200),
+        ("[fd00::7]:8808", 200),
     ],
 )
 async def test_listed_names_are_answered_and_no_others(
