@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,11 @@ import anyio
 import pytest
 from mcp import Client
 
-from tests.server.fakes import FakeDevice, FakeSource
+from tests.server.conftest import CLUB, incoming
+from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import MessageFilter
+from whatsapp_mcp.archive import Archive, MessageFilter
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 
@@ -47,7 +49,26 @@ async def test_a_chat_is_written_out_oldest_first(client: Client, source: FakeSo
         "The boat needs paint",
         "We decided to paint it blue",
     ]
-    assert text == f"Wrote 2 messages of Boat club to {path}."
+    assert text == (
+        f"Wrote 2 messages of Boat club to {path}. "
+        "It begins 2026-11-24; older messages may be on the phone only."
+    )
+
+
+async def test_an_export_says_that_the_chat_is_whole_or_where_messages_may_be_missing(
+    client: Client, archive: Archive
+) -> None:
+    gap = NOON - timedelta(hours=4)
+    await archive.record_gap(gap, gap + timedelta(hours=1), "this device was not linked")
+    text, _ = await answer(client, "export_chat", chat="Boat club")
+    assert text.endswith("missing from 2026-11-24 08:00 to 2026-11-24 09:00: this device was not linked.")
+
+
+async def test_an_export_marks_names_of_strangers_own_choice(client: Client, archive: Archive) -> None:
+    stranger = "15550009999@s.whatsapp.net"
+    await archive.ingest([incoming(30, CLUB, stranger, "Ahoy", NOON, name="Bob")])
+    _, data = await answer(client, "export_chat", chat="Boat club")
+    assert "] ~Bob: Ahoy" in await anyio.Path(data["path"]).read_text()
 
 
 async def test_an_export_is_not_a_file_that_may_be_sent(client: Client, device: FakeDevice) -> None:
@@ -70,8 +91,7 @@ async def test_an_export_may_be_for_programs_and_of_a_while(client: Client) -> N
         ("update_chat", {"chat": "Bob"}, "INVALID_ARGUMENT"),
         ("update_chat", {"chat": "Ann", "timer": "7d"}, "AMBIGUOUS_CHAT"),
         ("update_chat", {"chat": "Bob", "timer": "1y"}, "INVALID_ARGUMENT"),
-        ("update_chat", {"chat": "Bob", "timer": "7d", "pinned": True}, "UNSUPPORTED"),
-        ("update_chat", {"chat": "Bob", "muted": False}, "UNSUPPORTED"),
+        ("update_chat", {"chat": "Bob", "timer": "7d", "pinned": True}, "INVALID_ARGUMENT"),
         ("update_chat", {"chat": "12036300001@newsletter", "timer": "7d"}, "UNSUPPORTED"),
         ("delete_chat", {"chat": "Nobody"}, "CHAT_NOT_FOUND"),
         ("delete_chat", {"chat": "+15558887777"}, "CHAT_NOT_FOUND"),
@@ -90,6 +110,6 @@ async def test_what_is_unclear_reaches_no_device(
 async def test_a_read_only_account_exports_and_changes_nothing(source: FakeSource) -> None:
     source.policy = Policy("read_only")
     async with Client(create(source, "chats", structured=True)) as client:
-        for tool in ("update_chat", "delete_chat"):
-            assert (await refusal(client, tool, chat="Bob"))["code"] == "DENIED"
+        for tool, arguments in (("update_chat", {"timer": "off"}), ("delete_chat", {})):
+            assert (await refusal(client, tool, chat="Bob", **arguments))["code"] == "DENIED"
         await answer(client, "export_chat", chat="Bob")

@@ -9,6 +9,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from tests.archive import events as ev
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
@@ -99,6 +100,27 @@ async def test_a_send_can_be_followed_by_its_message_or_number(client: Client, a
     assert data["status"] == "sent"
     assert (await refusal(client, "message_status", message="nothing"))["code"] == "MESSAGE_NOT_FOUND"
     assert (await refusal(client, "message_status"))["code"] == "INVALID_ARGUMENT"
+
+
+async def test_of_a_message_in_a_group_it_is_told_who_read_it_who_got_it_and_of_whom_nothing_is_known(
+    client: Client, archive: Archive
+) -> None:
+    members = tuple((jid, None, False, False) for jid in (ME, ANN_LEE, ANN_MAY, BOB))
+    await archive.record_groups([GroupUpdate(CLUB, "Boat club", members)])
+    read, delivered = NOON + timedelta(minutes=5), NOON + timedelta(minutes=1)
+    told = (
+        ev.message("G1", "Regatta?", chat=CLUB, sender=None, at=int(NOON.timestamp())),
+        ev.receipt("G1", chat=CLUB, sender=ANN_LEE, at=int(read.timestamp())),
+        ev.receipt("G1", kind="DELIVERED", chat=CLUB, sender=BOB, at=int(delivered.timestamp())),
+    )
+    await archive.ingest(ev.journal(told, after=100))
+    text, _ = await answer(client, "message_status", message="G1")
+    assert set(text.splitlines()[1:]) == {
+        "Ann Lee: read 2026-11-24 12:05",
+        "Bob: delivered 2026-11-24 12:01",
+        "Ann May: no receipt yet",
+        "(delivered: not read, or read receipts are off)",
+    }
 
 
 async def test_waiting_answers_when_a_message_comes(client: Client, archive: Archive) -> None:

@@ -123,7 +123,12 @@ def text_line(message: Message, zone: tzinfo) -> str:
     stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d, %H:%M:%S")
     # A line that looks like the next message is set in, so that no text can forge one.
     words = said(message).replace("\n[", "\n [")
-    return printable(f"[{stamp}] {' '.join(message.sender_name.split())}: {words}")
+    return printable(f"[{stamp}] {_sender(message)}: {words}")
+
+
+def _sender(message: Message) -> str:
+    """Who wrote it; `~` stands before a name that is of their own choice, as in lists."""
+    return f"{'~' if message.sender_stranger else ''}{' '.join(message.sender_name.split())}"
 
 
 def said(message: Message) -> str:
@@ -144,7 +149,7 @@ def said(message: Message) -> str:
 def html_block(message: Message, zone: tzinfo, file: str | None) -> str:
     """One message of the page; everything that people wrote is escaped."""
     stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d %H:%M")
-    head = f"{message.sender_name} · {stamp}" + (" · edited" if message.edited_at else "")
+    head = f"{_sender(message)} · {stamp}" + (" · edited" if message.edited_at else "")
     lines = [f'<div class="m{" me" if message.from_me else ""}"><div class="h">{html.escape(head)}</div>']
     if message.quote is not None and message.quote.text:
         lines.append(f"<q>{html.escape(message.quote.text)}</q>")

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from datetime import datetime
+from typing import Final
 
 from whatsapp_mcp.archive import coverage, gaps, merge, outbox, queries, receipts, rows
-from whatsapp_mcp.archive.names import NAME_SQL
+from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL
 from whatsapp_mcp.archive.progress import progress
 from whatsapp_mcp.archive.records import (
     Coverage,
@@ -16,6 +17,10 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.errors import ChatNotFound, MessageNotFound
 from whatsapp_mcp.models import Delivery, SendReport, SendResult
+
+_NAMED: Final = f"""SELECT {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
+ FROM contacts AS s WHERE s.id = ?"""  # noqa: S608
+"""What a person is called, and whether that is of their own choice."""
 
 
 def meta(db: sqlite3.Connection, key: str) -> str | None:
@@ -130,18 +135,29 @@ def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendR
 
 
 def _deliveries(db: sqlite3.Connection, message: int) -> tuple[Delivery, ...]:
-    """Person by person; a mark tells the time of the newest message it covers: older ones came no later."""
+    """Person by person; a mark tells the time of the newest message it covers: older ones came no later.
+
+    Of a group everybody who is in it now stands there, with or without a receipt.
+    """
     (chat,) = db.execute("SELECT chat_id FROM messages WHERE id = ?", (message,)).fetchone()
     people: dict[int, dict[int, int]] = {}
     for (contact, kind), (up_to, at) in sorted(receipts.marks(db, [chat])[chat].items()):
         if up_to >= message and contact != receipts.EVERYONE:
             people.setdefault(contact, {})[kind] = at
-    name = f"SELECT {NAME_SQL.format(c='s')} FROM contacts AS s WHERE id = ?"  # noqa: S608
-    return tuple(
-        Delivery(
-            db.execute(name, (contact,)).fetchone()[0],
-            rows.moment(min(marks.values())),
-            rows.moment(min((at for kind, at in marks.items() if kind > 1), default=None)),
-        )
-        for contact, marks in people.items()
+    for (member,) in db.execute(
+        """SELECT contact_id FROM current_members
+        WHERE chat_id = ? AND contact_id != 0 AND role IS NOT NULL ORDER BY contact_id""",
+        (chat,),
+    ).fetchall():
+        people.setdefault(member, {})
+    return tuple(_delivery(db, contact, marks) for contact, marks in people.items())
+
+
+def _delivery(db: sqlite3.Connection, contact: int, marks: dict[int, int]) -> Delivery:
+    name, stranger = db.execute(_NAMED, (contact,)).fetchone()
+    return Delivery(
+        name,
+        rows.moment(min(marks.values(), default=None)),
+        rows.moment(min((at for kind, at in marks.items() if kind > 1), default=None)),
+        bool(stranger),
     )

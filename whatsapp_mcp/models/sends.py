@@ -190,11 +190,16 @@ class SendResult:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """How far a sent message came with one person."""
+    """How far a sent message came with one person; without times no receipt has come yet.
+
+    Attributes:
+        stranger: Whether the person's name is of their own choice.
+    """
 
     contact: str
     delivered_at: datetime | None = None
     read_at: datetime | None = None
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,12 @@ from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import tzinfo
+
+    from whatsapp_mcp.archive import Coverage
 
 _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
+_GAPS_TOLD: Final = 3
 _UNSAFE: Final = re.compile(r"[^\w-]+")
 
 
@@ -77,7 +81,24 @@ async def export_chat(
     path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
     count = await export(services.archive, path, format, where, media=account.media, zone=services.zone)
     text = f"Wrote {count} messages of {clean_name(found.name)} to {path}."
+    text += _completeness(await services.archive.coverage(found.jid), services.zone)
     return Result(text, {"chat": found.jid, "path": str(path), "messages": count})
+
+
+def _completeness(covered: Coverage, zone: tzinfo) -> str:
+    """Whether the archive has the whole chat, in a sentence or two."""
+    if covered.complete and not covered.gaps:
+        return " The archive of this chat is complete."
+    told = ""
+    if not covered.complete and covered.first is not None:
+        told = f" It begins {local(covered.first, zone):%Y-%m-%d}; older messages may be on the phone only."
+    for gap in covered.gaps[:_GAPS_TOLD]:
+        end = f"{local(gap.until, zone):%Y-%m-%d %H:%M}" if gap.until else "now"
+        told += (
+            f" Messages may be missing from {local(gap.since, zone):%Y-%m-%d %H:%M} to {end}: {gap.reason}."
+        )
+    more = len(covered.gaps) - _GAPS_TOLD
+    return f"{told} {more} more gaps." if more > 0 else told
 
 
 TOOLS: Sequence[ToolFunction] = (update_chat, delete_chat, export_chat)

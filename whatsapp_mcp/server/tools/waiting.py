@@ -11,20 +11,21 @@ import anyio
 from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
-from whatsapp_mcp.models import Chat, ChatKind, Message, Page, SendReport
+from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, messages_data
-from whatsapp_mcp.server.render.sanitise import called, clean_line, clean_name
+from whatsapp_mcp.server.render.sanitise import called, clean_line
 from whatsapp_mcp.server.render.sends import ReportData, report_data
 from whatsapp_mcp.server.render.text import messages_text, more
-from whatsapp_mcp.server.render.times import short
 from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+    from datetime import tzinfo
 
     from whatsapp_mcp.archive import Change
 
@@ -47,7 +48,7 @@ async def message_status(
     message: MessageArg | None = None,
     send_id: Annotated[int, Field(description="Of a send without ref, else 0")] = 0,
 ) -> Result:
-    """What became of a sent message: sent, delivered, read by whom, queued, failed, unknown."""
+    """What became of a sent message: queued, sent, failed, unknown; who got and read it, who not yet."""
     if (message is None) == (not send_id):
         raise InvalidArgument("Give message or send_id, one of them.")
     services = await call.services()
@@ -59,12 +60,20 @@ def _report_text(report: SendReport, services: Services) -> str:
     result = report.result
     ref = f"#{result.ref} " if result.ref is not None else ""
     lines = [f"{ref}{result.status.value}{f': {result.reason}' if result.reason else ''}"]
-    for delivery in report.deliveries:
-        at = delivery.read_at or delivery.delivered_at
-        how = "read" if delivery.read_at else "delivered"
-        if at is not None:
-            lines.append(f"{how} {short(at, services.zone, services.now())} {clean_name(delivery.contact)}")
+    lines += [_delivery_line(delivery, services.zone) for delivery in report.deliveries]
+    if any(one.delivered_at is not None and one.read_at is None for one in report.deliveries):
+        lines.append("(delivered: not read, or read receipts are off)")
     return "\n".join(lines)
+
+
+def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
+    """`Ann: read 2026-11-24 14:03`."""
+    at = delivery.read_at or delivery.delivered_at
+    if at is None:
+        how = "no receipt yet"
+    else:
+        how = f"{'read' if delivery.read_at else 'delivered'} {local(at, zone):%Y-%m-%d %H:%M}"
+    return f"{called(delivery.contact, delivery.stranger)}: {how}"
 
 
 @tool("core", reads=True, idempotent=False, open_world=False, result=MessagesData)
