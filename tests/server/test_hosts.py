@@ -14,7 +14,7 @@ from mcp.types import CallToolResult
 
 from tests.server.conftest import BOB, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
-from tests.server.hosts import HOSTS, Rule, opencode
+from tests.server.hosts import HOSTS, Rule
 from tests.server.linked import png
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import ConnectionState
@@ -22,7 +22,6 @@ from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.application import create
 
 pytestmark = pytest.mark.anyio
-SHOW_IMAGES = {name: rule for name, rule in HOSTS.items() if rule is not opencode}
 PREFER_STRUCTURED = ("Claude Code", "Codex", "pydantic-ai")
 
 
@@ -62,14 +61,14 @@ async def test_an_error_reaches_the_model_in_words(client: Client, rule: Rule) -
     assert rule(await called(client, "list_messages", chat="Nobody")).text.startswith("CHAT_NOT_FOUND: ")
 
 
-@pytest.mark.parametrize("rule", SHOW_IMAGES.values(), ids=SHOW_IMAGES)
+@pytest.mark.parametrize("rule", HOSTS.values(), ids=HOSTS)
 async def test_the_qr_of_linking_is_shown(client: Client, device: FakeDevice, rule: Rule) -> None:
     device.state, device.number = ConnectionState.UNLINKED, None
     seen = rule(await called(client, "link_device"))
     assert (seen.images, seen.text.split(":")[0]) == (1, "linking")
 
 
-@pytest.mark.parametrize("rule", SHOW_IMAGES.values(), ids=SHOW_IMAGES)
+@pytest.mark.parametrize("rule", HOSTS.values(), ids=HOSTS)
 async def test_a_downloaded_picture_is_shown(
     client: Client, device: FakeDevice, archive: Archive, picture: Path, rule: Rule
 ) -> None:
