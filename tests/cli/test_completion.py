@@ -40,8 +40,8 @@ def answer(
     return capsys.readouterr().out
 
 
-def asked(shell: str, line: str) -> dict[str, str]:
-    """The variables in which this shell tells what has been typed."""
+def asked(line: str) -> dict[str, str]:
+    """The variables in which shells tell what has been typed."""
     words = line.split(" ")
     return {
         "COMP_WORDS": "\n".join(words),
@@ -56,12 +56,20 @@ def asked(shell: str, line: str) -> dict[str, str]:
 def test_a_command_is_completed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str
 ):
-    variables = asked(shell, "whatsapp-mcp st") | {"_WHATSAPP_MCP_COMPLETE": f"complete_{shell}"}
+    variables = asked("whatsapp-mcp st") | {"_WHATSAPP_MCP_COMPLETE": f"complete_{shell}"}
 
     found = answer(monkeypatch, capsys, "whatsapp-mcp", **variables)
 
     assert "status" in found
     assert "serve" not in found
+
+
+def test_the_other_name_of_the_command_is_completed_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    variables = asked("mcp-server-whatsapp st") | {"_MCP_SERVER_WHATSAPP_COMPLETE": "complete_bash"}
+
+    assert answer(monkeypatch, capsys, "mcp-server-whatsapp", **variables) == "status\n"
 
 
 @pytest.mark.parametrize("shell", SHELLS)
@@ -78,7 +86,7 @@ def test_a_command_is_completed(
 def test_options_choices_and_subcommands_are_completed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], shell: str, line: str, expected: str
 ):
-    variables = asked(shell, line) | {"_WHATSAPP_MCP_COMPLETE": f"complete_{shell}"}
+    variables = asked(line) | {"_WHATSAPP_MCP_COMPLETE": f"complete_{shell}"}
 
     assert expected in answer(monkeypatch, capsys, "whatsapp-mcp", **variables)
 

@@ -101,6 +101,14 @@ async def test_the_end_of_a_ban_is_told_without_a_server_too(folder: AccountFold
     assert (await observed(folder)).until == until
 
 
+async def test_keys_without_a_record_of_the_connection_are_those_of_a_linked_phone(folder: AccountFolder):
+    link(folder)
+
+    status = await observed(folder)
+
+    assert (status.state, status.number) == (ConnectionState.OFFLINE, "+15550001111")
+
+
 async def test_keys_that_cannot_be_read_are_told(folder: AccountFolder):
     folder.client_db.mkdir()
 

@@ -25,7 +25,8 @@ def _run(arguments: list[str]) -> None:
         sys.exit(serve())
     from whatsapp_mcp.cli.app import app
 
-    app()
+    # A shell cannot complete `python -m whatsapp_mcp`; its usage is that of the command.
+    app(prog_name="whatsapp-mcp" if sys.argv[0].endswith("__main__.py") else None)
 
 
 def _is_completing() -> bool:

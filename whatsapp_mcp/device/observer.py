@@ -69,6 +69,8 @@ def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     except sqlite3.OperationalError as error:
         return _offline(folder, f"No server is running, and the keys cannot be read: {error}.", _START)
     left = LinkRecord(folder.path).load(datetime.now(UTC))
+    if owner is not None and left.state is ConnectionState.UNLINKED:  # the keys know better
+        left = replace(left, state=ConnectionState.OFFLINE)
     rests = left.state in state.RESTING
     why = f" {left.reason}" if left.reason and rests else ""
     if owner is None:
