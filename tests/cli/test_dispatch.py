@@ -67,11 +67,23 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return end.value.code
 
 
-@pytest.mark.parametrize("arguments", [[], ["serve"]])
-def test_without_options_it_is_served_at_once(
-    monkeypatch: pytest.MonkeyPatch, served: list[dict[str, object]], arguments: list[str]
+@pytest.mark.parametrize("command", [[], ["serve"]])
+@pytest.mark.parametrize(("options", "expected"), [([], {}), (["--account", "work"], {"account": "work"})])
+def test_what_client_config_writes_is_served_before_typer_is_imported(
+    monkeypatch: pytest.MonkeyPatch,
+    served: list[dict[str, object]],
+    command: list[str],
+    options: list[str],
+    expected: dict[str, object],
 ):
-    assert (main(monkeypatch, *arguments), served) == (7, [{}])
+    monkeypatch.setitem(sys.modules, "whatsapp_mcp.cli.app", None)
+
+    assert (main(monkeypatch, *command, *options), served) == (7, [expected])
+
+
+@pytest.mark.parametrize("option", ["--help", "-h", "--version"])
+def test_an_option_is_no_name_of_an_account(monkeypatch: pytest.MonkeyPatch, option: str):
+    assert main(monkeypatch, "--account", option) == 2
 
 
 @pytest.mark.parametrize("command", [[], ["serve"]])

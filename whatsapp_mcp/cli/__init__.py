@@ -1,7 +1,8 @@
 """The command line: `whatsapp-mcp`.
 
-An MCP application waits for the server's first answer, so serving without options is dispatched here, before
-Typer and the libraries of the other commands are imported. This module imports nothing itself.
+An MCP application waits for the server's first answer, so the lines that `client-config` writes are
+dispatched here, before Typer and the libraries of the other commands are imported. This module imports
+nothing itself.
 """
 
 import os
@@ -19,14 +20,26 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    if arguments in ([], ["serve"]) and not _is_completing():
+    options = _of_an_application(arguments)
+    if options is not None and not _is_completing():
         from whatsapp_mcp.cli.serve import serve
 
-        sys.exit(serve())
+        sys.exit(serve(**options))
     from whatsapp_mcp.cli.app import app
 
     # A shell cannot complete `python -m whatsapp_mcp`; its usage is that of the command.
     app(prog_name="whatsapp-mcp" if sys.argv[0].endswith("__main__.py") else None)
+
+
+def _of_an_application(arguments: list[str]) -> dict[str, str] | None:
+    """The options of a line with which applications start a server; None for any other line."""
+    match arguments:
+        case [] | ["serve"]:
+            return {}
+        case ["--account", name] | ["serve", "--account", name] if not name.startswith("-"):
+            return {"account": name}
+        case _:
+            return None
 
 
 def _is_completing() -> bool:

@@ -10,9 +10,6 @@ from typing import Any
 
 import anyio
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.advice import advice
@@ -49,10 +46,7 @@ def find(account: str, *, wait: bool) -> ConnectionStatus:
 def print_status(status: ConnectionStatus, *, as_json: bool = False) -> ExitCode:
     """Print it on stdout; a program or a person gets the same facts and exit code."""
     home = str(settings.load().home)
-    if as_json:
-        typer.echo(to_json(status, home))
-    else:
-        show(status, home, Console(highlight=False))
+    typer.echo(to_json(status, home) if as_json else to_text(status, home))
     return ExitCode.OK if status.state is ConnectionState.ONLINE else ExitCode.FAILED
 
 
@@ -63,16 +57,14 @@ def to_json(status: ConnectionStatus, home: str) -> str:
     return json.dumps(facts, ensure_ascii=False, default=_plain)
 
 
-def show(status: ConnectionStatus, home: str, console: Console) -> None:
-    """A short table: what is known, and first of all what to do."""
-    headline = f"{status.state.value}: {status.reason}" if status.reason else status.state.value
-    console.print(headline, markup=False, soft_wrap=True)
+def to_text(status: ConnectionStatus, home: str) -> str:
+    """The state with its reason, what to do, then a table of what else is known."""
+    lines = [f"{status.state.value}: {status.reason}" if status.reason else status.state.value]
     if action := _action(status):
-        console.print(f"What to do: {action}", markup=False, soft_wrap=True)
-    table = Table.grid(padding=(0, 2))
-    for name, value in _rows(status, home):
-        table.add_row(name, Text(value, overflow="fold"))
-    console.print(table)
+        lines.append(f"What to do: {action}")
+    rows = _rows(status, home)
+    width = max(len(name) for name, _ in rows)
+    return "\n".join([*lines, *(f"{name:{width}}  {value}" for name, value in rows)])
 
 
 def _action(status: ConnectionStatus) -> str | None:

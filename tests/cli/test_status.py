@@ -1,0 +1,52 @@
+"""`whatsapp-mcp status`: what a person and a program are told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import datetime
+
+from tests.cli.fakes import NOON, status_of
+from whatsapp_mcp.cli.status import to_json, to_text
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+
+REPLACED = ConnectionStatus(
+    ConnectionState.REPLACED,
+    NOON,
+    "work",
+    reason="Another client took over this session.",
+    action="Close the other client, then call reconnect.",
+    generation=7,
+    hosted_by=4711,
+)
+
+
+def test_a_person_is_told_state_reason_and_a_shell_command_before_all_else():
+    first, second, *rows = to_text(REPLACED, "/home/ann/wa").splitlines()
+
+    assert first == "replaced: Another client took over this session."
+    assert second == (
+        "What to do: Close the other client of the session, then run `whatsapp-mcp reconnect --account work`."
+    )
+    assert rows[0] == "account         work"
+    assert "server process  4711" in rows
+    assert rows[-1] == "files           /home/ann/wa"
+    assert [row for row in rows if row != row.rstrip()] == []
+
+
+def test_a_person_is_not_told_the_number_of_the_client():
+    assert "generation" not in to_text(REPLACED, "/home")
+
+
+def test_a_program_is_told_every_field_and_the_same_advice():
+    told = json.loads(to_json(REPLACED, "/home"))
+
+    assert (told["state"], told["generation"], told["home"]) == ("replaced", 7, "/home")
+    assert told["action"].endswith("`whatsapp-mcp reconnect --account work`.")
+    assert datetime.fromisoformat(told["since"]) == NOON
+
+
+def test_nothing_is_to_be_done_when_all_is_well():
+    online = replace(status_of(ConnectionState.ONLINE, "+15550001111"), name="Ada")
+
+    assert "What to do" not in to_text(online, "/home")
