@@ -48,8 +48,39 @@ def test_the_file_is_read_and_the_environment_laid_over_it(
 
 def test_a_tilde_is_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    loaded = load_text(tmp_path, '[media]\nroots = ["~/Documents"]\n')
+    (tmp_path / "home").mkdir()
+    loaded = load_text(tmp_path / "home", '[media]\nroots = ["~/Documents"]\n')
     assert loaded.media.roots == (tmp_path / "Documents",)
+
+
+@pytest.mark.parametrize(
+    ("root", "said"),
+    [
+        ("", "contains the home folder"),
+        ("home", "contains the home folder"),
+        ("link", "contains the home folder"),
+        ("home/accounts", "lies in the home folder"),
+        ("home/accounts/default", "lies in the home folder"),
+        ("home/elsewhere/media", "lies in the home folder"),
+        ("link to accounts", "lies in the home folder"),
+    ],
+)
+def test_a_root_that_meets_the_home_folder_stops_the_start(tmp_path: Path, root: str, said: str) -> None:
+    home = tmp_path / "home"
+    (home / "accounts").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path)
+    (tmp_path / "link to accounts").symlink_to(home / "accounts")
+    with pytest.raises(InvalidArgument, match=said) as caught:
+        load_text(home, f"log_level = 'info'\n[media]\nroots = ['/one', '{tmp_path / root}']\n")
+    assert caught.value.message.startswith(f"media.roots: {tmp_path / root}".rstrip("/"))
+    assert caught.value.message.endswith("config.toml, line 3).")
+
+
+@pytest.mark.parametrize("root", ["home/accounts/a/media", "home/accounts/b/media/outgoing", "beside"])
+def test_a_root_beside_the_home_folder_or_of_files_to_send_is_taken(tmp_path: Path, root: str) -> None:
+    (tmp_path / "home").mkdir()
+    loaded = load_text(tmp_path / "home", f"[media]\nroots = ['{tmp_path / root}']\n")
+    assert loaded.media.roots == (tmp_path / root,)
 
 
 @pytest.mark.parametrize(

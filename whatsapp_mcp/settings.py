@@ -22,6 +22,7 @@ from typing import Annotated, Any, Final, Literal
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from whatsapp_mcp.allowed_files import MEDIA, overlap
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.zone import SystemZone
 
@@ -208,7 +209,7 @@ class AccountFolder:
     @property
     def media(self) -> Path:
         """Downloaded files."""
-        return self.path / "media"
+        return self.path / MEDIA
 
     @property
     def outgoing(self) -> Path:
@@ -309,23 +310,44 @@ def load(home: Path | None = None) -> Settings:
     """
     folder = home or Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp"))
     folder = folder.expanduser().absolute()
-    config = folder / "config.toml"
-    text = _read(config)
+    return parse(folder, config_text(folder))
+
+
+def parse(home: Path, text: str) -> Settings:
+    """The settings of a home folder whose `config.toml` holds this text, and of the environment.
+
+    Raises:
+        InvalidArgument: As `load`.
+    """
+    config = home / "config.toml"
     try:
         values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Mend that line.") from error
     if "home" in values:
         raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
     _overlay_environment(values)
     try:
-        return Settings.model_validate({**values, "home": folder})
+        settings = Settings.model_validate({**values, "home": home})
     except ValidationError as error:
         raise InvalidArgument(*_explain(error, config, text)) from error
+    for root in settings.media.roots:
+        if (what := overlap(root, home)) is not None:
+            place = _place_of(["media", "roots"], config, text)
+            raise InvalidArgument(
+                f"media.roots: {root} {what} ({place}).",
+                "Name the folders whose files may be sent, such as ~/Documents.",
+            )
+    return settings
 
 
-def _read(config: Path) -> str:
-    """The text of the file; nothing where there is none."""
+def config_text(home: Path) -> str:
+    """The text of `config.toml`; nothing where there is none.
+
+    Raises:
+        InvalidArgument: It cannot be read.
+    """
+    config = home / "config.toml"
     try:
         return config.read_text(encoding="utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):

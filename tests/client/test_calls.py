@@ -178,7 +178,8 @@ async def test_bad_parameters_are_refused(
 async def test_a_file_goes_up_and_comes_down_again(
     wa: WhatsApp, linked: ClientUnderTest, tmp_path: Path
 ) -> None:
-    source, target = tmp_path / "up.bin", tmp_path / "down.bin"
+    source, target = tmp_path / "media" / "up.bin", tmp_path / "down.bin"
+    source.parent.mkdir()
     source.write_bytes(bytes(range(256)) * 100)
     answer = await linked.call("upload", path=str(source), kind="document")
     uploaded = Neonize.UploadResponse.FromString(b64decode(answer))
@@ -199,8 +200,19 @@ async def test_a_file_goes_up_and_comes_down_again(
 
 
 async def test_a_file_that_is_not_there_is_told(linked: ClientUnderTest, tmp_path: Path) -> None:
-    with pytest.raises(FileNotAllowed):
-        await linked.call("upload", path=str(tmp_path / "missing"), kind="image")
+    with pytest.raises(InvalidArgument):
+        await linked.call("upload", path=str(tmp_path / "media" / "missing"), kind="image")
+
+
+async def test_nothing_outside_the_media_folder_goes_up(linked: ClientUnderTest, tmp_path: Path) -> None:
+    keys, media = tmp_path / "client.db", tmp_path / "media"
+    media.mkdir()
+    (media / "photo.jpg").symlink_to(keys)
+    (media / "folder").symlink_to(tmp_path)
+    for path in (keys, media / "photo.jpg", media / "folder" / "client.db", media / ".." / "client.db"):
+        for method in ("upload", "set_profile_photo"):
+            with pytest.raises(FileNotAllowed):
+                await linked.call(method, path=str(path), kind="document")
 
 
 async def test_a_group_is_made_and_looked_up(wa: WhatsApp, linked: ClientUnderTest) -> None:

@@ -113,7 +113,8 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
 async def test_every_call_is_answered_and_none_ends_the_process(
     wa: WhatsApp, linked: ClientUnderTest, tmp_path: Path
 ) -> None:
-    picture = tmp_path / "picture.jpg"
+    picture = tmp_path / "media" / "picture.jpg"
+    picture.parent.mkdir()
     picture.write_bytes(b"\xff\xd8\xff\xe0" + bytes(200))
     ann = wa.person("Ann")
     made = await linked.call("create_group", name="Saturday", members=[str(ann.pn)])

@@ -11,11 +11,12 @@ import anyio
 import pytest
 
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.keys import stored_device
 from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
-from whatsapp_mcp.settings import AccountFolder, AccountSettings
+from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_mcp.simulator import WhatsApp
 
 
@@ -32,6 +33,11 @@ def folder(tmp_path: Path) -> AccountFolder:
     made = AccountFolder("default", tmp_path / "accounts" / "default")
     made.create()
     return made
+
+
+def settings_of(folder: AccountFolder) -> CurrentSettings:
+    """The settings of the home in which an account lies."""
+    return CurrentSettings(Settings(home=folder.path.parent.parent))
 
 
 @dataclass
@@ -58,7 +64,7 @@ def host(folder: AccountFolder) -> Host:
     async def opened() -> AsyncIterator[Hosted]:
         async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
             owner = stored_device(folder.client_db)
-            device = LocalDevice(folder, AccountSettings(), archive, tasks, owner=owner)
+            device = LocalDevice(folder, settings_of(folder), archive, tasks, owner=owner)
             await device.start()
             yield Hosted(device, archive)
 

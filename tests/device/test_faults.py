@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.device.conftest import Host, Hosted
+from tests.device.conftest import Host, Hosted, settings_of
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device import outbox, tally
 from whatsapp_mcp.device.background import background_tasks
@@ -25,7 +25,7 @@ from whatsapp_mcp.device.local import CALL_DEADLINE, LocalDevice
 from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.rpc import Params
-from whatsapp_mcp.settings import AccountFolder, AccountSettings
+from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.binary import Node
 
@@ -83,7 +83,7 @@ async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
 
 
 @pytest.mark.parametrize(
-    "error", [sqlite3.OperationalError("disk I/O error"), IsADirectoryError("disk I/O error")]
+    "error", [sqlite3.OperationalError("disk I/O error"), IsADirectoryError(21, "disk I/O error")]
 )
 async def test_a_device_that_cannot_begin_says_why(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch, error: Exception
@@ -92,7 +92,7 @@ async def test_a_device_that_cannot_begin_says_why(
         raise error
 
     async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
-        device = LocalDevice(folder, AccountSettings(), archive, tasks, owner=None)
+        device = LocalDevice(folder, settings_of(folder), archive, tasks, owner=None)
         with monkeypatch.context() as patch:
             patch.setattr(Ingest, "prepare", fails)
             with pytest.raises(type(error)):
@@ -373,7 +373,7 @@ async def test_a_message_for_which_whatsapp_gives_no_keys_has_failed(wa: WhatsAp
 
 
 async def test_a_file_may_take_longer_than_other_calls(
-    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch, folder: AccountFolder
 ) -> None:
     allowed: dict[str, float] = {}
     call = linked.device.call
@@ -383,7 +383,7 @@ async def test_a_file_may_take_longer_than_other_calls(
         return await call(method, params, deadline=deadline)
 
     monkeypatch.setattr(linked.device, "call", noted)
-    file = tmp_path / "book.pdf"
+    file = folder.media / "book.pdf"
     file.write_bytes(b"%PDF")
     content = FileContent("document", str(file), "application/pdf")
     sent = await linked.device.send(SendRequest(str(wa.person("Ann").pn), content))

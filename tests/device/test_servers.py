@@ -22,8 +22,8 @@ from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device import endpoint, host
 from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.enforced import EnforcedDevice
 from whatsapp_mcp.device.host import PROTOCOL
-from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.device.lock import HostLock
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.protocol import Device
@@ -253,8 +253,8 @@ async def test_keys_that_are_spoilt_while_a_server_hosts_are_told_and_a_phone_ca
     keys = Settings(home=home_of(tmp_path)).account_folder().client_db
     async with linked(wa, server) as (devices, _):
         async with devices.use() as device:
-            assert isinstance(device, LocalDevice)
-            client = device.client_pid
+            assert isinstance(device, EnforcedDevice)
+            client = device._device.client_pid
         assert client is not None
         os.kill(client, signal.SIGSTOP)
         keys.write_bytes(b"no database" * 1000)

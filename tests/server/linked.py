@@ -16,6 +16,7 @@ from mcp import Client
 
 from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import Archive, ContactUpdate, open_archive
+from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.keys import stored_device
 from whatsapp_mcp.device.local import LocalDevice
@@ -80,7 +81,11 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
                 patch.setenv(name, value)
             async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
                 device = LocalDevice(
-                    folder, Settings(home=home).account, archive, tasks, owner=stored_device(folder.client_db)
+                    folder,
+                    CurrentSettings(Settings(home=home)),
+                    archive,
+                    tasks,
+                    owner=stored_device(folder.client_db),
                 )
                 await device.start()
                 await _link(device, wa)

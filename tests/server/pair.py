@@ -111,7 +111,7 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], Re
 async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
     """Both servers, and WhatsApp; nobody is linked."""
     asked: list[str] = []
-    invoke = RemoteDevice._invoke
+    invoke = RemoteDevice.perform
 
     async def noted(self: RemoteDevice, operation: Operation, arguments: dict[str, Any]) -> Any:
         asked.append(operation.name)
@@ -122,7 +122,7 @@ async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         for name, value in wa.environment().items():
             patch.setenv(name, value)
-        patch.setattr(RemoteDevice, "_invoke", noted)
+        patch.setattr(RemoteDevice, "perform", noted)
         _, archive, host = await stack.enter_async_context(served(Settings(home=home)))
         devices, _, attached = await stack.enter_async_context(served(Settings(home=home)))
         async with devices.use() as device:

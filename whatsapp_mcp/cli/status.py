@@ -89,6 +89,7 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("possibly lost", str(status.events_lost) if status.events_lost else None),
         ("not decoded", str(status.undecoded) if status.undecoded else None),
         ("failed and restarted", ", ".join(f"{name} {n}" for name, n in status.failures.items())),
+        ("settings", status.settings_error),
         ("files", home),
     ]
     return [(name, value) for name, value in rows if value]

@@ -57,7 +57,11 @@ async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> N
     loop = asyncio.get_running_loop()
     endings: set[asyncio.Task[None]] = set()
     process = ClientProcess(
-        Journal(Path("inbox.db")), arguments.generation, arguments.device_name, arguments.history
+        arguments.folder,
+        Journal(Path("inbox.db")),
+        arguments.generation,
+        arguments.device_name,
+        arguments.history,
     )
 
     def end_softly() -> None:

@@ -10,10 +10,11 @@ import base64
 import binascii
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from whatsapp_mcp.allowed_files import MEDIA, open_allowed
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Neonize
@@ -22,6 +23,7 @@ T = TypeVar("T")
 M = TypeVar("M", bound=Message)
 
 _REQUIRED: Any = object()
+_NOWHERE: Final = Path("/nowhere")
 
 
 class Arguments:
@@ -29,10 +31,15 @@ class Arguments:
 
     Every method raises `InvalidArgument` when the parameter is missing and has no default, or is of another
     kind.
+
+    Args:
+        params: By name.
+        folder: The account's.
     """
 
-    def __init__(self, params: dict[str, Any]) -> None:
+    def __init__(self, params: dict[str, Any], folder: Path = _NOWHERE) -> None:
         self._params = params
+        self._folder = folder
 
     def text(self, name: str, default: str = _REQUIRED) -> str:
         """A string."""
@@ -66,6 +73,15 @@ class Arguments:
         if not path.is_absolute():
             raise _not(name, "an absolute path")
         return path
+
+    def file(self, name: str) -> BinaryIO:
+        """The file of an absolute path, opened: one in the account's folder `media`, whoever asks for it.
+
+        Raises:
+            FileNotAllowed: It lies elsewhere, or is a file of this package.
+        """
+        home = self._folder.parent.parent
+        return open_allowed(self.path(name), [self._folder / MEDIA], home)
 
     def jid(self, name: str) -> Neonize.JID:
         """A jid, as the library's protobuf."""

@@ -120,7 +120,12 @@ def _write(path: Path, data: bytes) -> None:
 
 
 async def _read(arguments: Arguments) -> bytes:
-    return await asyncio.to_thread(arguments.path("path").read_bytes)
+    return await asyncio.to_thread(_content, arguments)
+
+
+def _content(arguments: Arguments) -> bytes:
+    with arguments.file("path") as file:
+        return file.read()
 
 
 async def _set_group_photo(client: Any, arguments: Arguments) -> str:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 import anyio
@@ -90,8 +91,14 @@ class ClientProcess:
     """
 
     def __init__(
-        self, journal: Journal, generation: int, device_name: str, history: Literal["recent", "full"]
+        self,
+        folder: Path,
+        journal: Journal,
+        generation: int,
+        device_name: str,
+        history: Literal["recent", "full"],
     ) -> None:
+        self._folder = folder
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="library"))
         self._announcements = _Announcements()
@@ -167,7 +174,7 @@ class ClientProcess:
 
     async def call(self, method: str, params: Params) -> Any:
         """Answer a call of the host: those about the link here, all others from `calls.CALLS`."""
-        arguments = Arguments(params)
+        arguments = Arguments(params, self._folder)
         link_call = self._link_calls.get(method)
         if link_call is None:
             self._need_login()

@@ -21,20 +21,23 @@ from anyio.abc import ByteStream, TaskGroup
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.retention import clear_sent_files, keep_only
+from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device import endpoint
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.enforced import EnforcedDevice
+from whatsapp_mcp.device.generated import as_device
 from whatsapp_mcp.device.keys import StoredDevice, stored_device
 from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.device.lock import HostLock, Unmoved
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.protocol import Device
-from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice, as_device
+from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.write_ahead import keep_logs_small
 from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.rpc import Params, Peer
-from whatsapp_mcp.settings import AccountFolder, AccountSettings
+from whatsapp_mcp.settings import AccountFolder
 
 PROTOCOL: Final = 1
 """Number of the socket's protocol; grows when an older server would misunderstand it."""
@@ -56,6 +59,7 @@ class Host:
     """Keeps `devices` filled: by hosting when the lock is free, else by attaching to who hosts.
 
     Args:
+        settings: Those of this server; they count while it leads.
         devices: Where the device is put; every server asks it there.
         retention_days: Messages older than this are purged; 0 keeps everything.
         program: The client process's command, for tests.
@@ -64,7 +68,7 @@ class Host:
     def __init__(
         self,
         folder: AccountFolder,
-        account: AccountSettings,
+        settings: CurrentSettings,
         devices: Accessor[Device],
         *,
         retention_days: int = 0,
@@ -73,7 +77,7 @@ class Host:
     ) -> None:
         self._retention_days = retention_days
         self._folder = folder
-        self._account = account
+        self._settings = settings
         self._devices = devices
         self._chance = chance
         self._program = program
@@ -110,7 +114,8 @@ class Host:
         try:
             async with open_archive(self._folder, write=True) as archive, background_tasks() as tasks:
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
-                await self._devices.replace(lambda _: self._open_local(archive, tasks, owner))
+                opened = self._open_local(archive, tasks, owner)
+                await self._devices.replace(lambda _: as_device(EnforcedDevice(opened, self._settings)))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
                 tasks.start_soon(supervised, "sent files", partial(clear_sent_files, archive))
                 tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))
@@ -124,7 +129,7 @@ class Host:
         return _RETRY
 
     def _open_local(self, archive: Archive, tasks: TaskGroup, owner: StoredDevice | None) -> LocalDevice:
-        opened = LocalDevice(self._folder, self._account, archive, tasks, owner=owner, program=self._program)
+        opened = LocalDevice(self._folder, self._settings, archive, tasks, owner=owner, program=self._program)
         tasks.start_soon(partial(supervised, "device", opened.start, failures=opened.failures))
         return opened
 
@@ -155,8 +160,8 @@ class Host:
             )
         arguments = operation.load(params)
         async with self._devices.use() as device:
-            if method == "send" and isinstance(device, LocalDevice):
-                result = await device.send_for(arguments["request"], has_ended)
+            if isinstance(device, EnforcedDevice):
+                result = await device.perform(operation, arguments, has_ended)
             else:
                 result = await getattr(device, method)(**arguments)
         return operation.result.dump_python(result, mode="json")

@@ -16,16 +16,18 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive, JournalEvent
 from whatsapp_mcp.client import protocol
+from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device import keys, state
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.acts import Acts
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.client_process import Client
 from whatsapp_mcp.device.clock import Clock, SystemClock, within
-from whatsapp_mcp.device.compose import compose
+from whatsapp_mcp.device.compose import Composed, compose
 from whatsapp_mcp.device.ingest import Ingest
 from whatsapp_mcp.device.linking import Linking
 from whatsapp_mcp.device.names import Names
+from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.owner import Owner
 from whatsapp_mcp.device.reconnect import ReconnectLoop
@@ -48,6 +50,7 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.jid import Jid, parse_number
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
+from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 
@@ -71,7 +74,7 @@ class LocalDevice(Acts, Topics):
 
     Args:
         folder: The account's files.
-        account: How the companion introduces itself.
+        settings: How the companion introduces itself, and what may be sent at the moment it would be.
         archive: The account's archive, for writing.
         tasks: Where its loops and clients run; the device ends with them.
         owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
@@ -81,7 +84,7 @@ class LocalDevice(Acts, Topics):
     def __init__(
         self,
         folder: AccountFolder,
-        account: AccountSettings,
+        settings: CurrentSettings,
         archive: Archive,
         tasks: TaskGroup,
         *,
@@ -90,6 +93,7 @@ class LocalDevice(Acts, Topics):
         program: tuple[str, ...] | None = None,
     ) -> None:
         self._folder = folder
+        self._settings = settings
         self._archive = archive
         self._tasks = tasks
         self._clock = clock or SystemClock()
@@ -103,8 +107,7 @@ class LocalDevice(Acts, Topics):
         self._obstacle: str | None = None
         self._trouble: str | None = None
         self._running: set[int] = set()
-        make = partial(Client, folder=folder, account=account, report=self._report, notice=self._notice)
-        self._make_client: Callable[[int], Client] = partial(make, program=program) if program else make
+        self._make_client = self._client_maker(settings.now().account, program)
         self._loop = ReconnectLoop(
             self._clients,
             self._launch,
@@ -125,12 +128,7 @@ class LocalDevice(Acts, Topics):
             archived=lambda: self._unnamed.look(),
             seen=self._saw,
         )
-        self._traces = Traces(
-            folder.client_db,
-            device=lambda: self._owner.device,
-            generation=lambda: self._clients.generation,
-            ended=self._has_ended,
-        )
+        self._traces = self._make_traces()
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._unnamed = Unnamed(
@@ -144,13 +142,26 @@ class LocalDevice(Acts, Topics):
             watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
         )
 
+    def _client_maker(
+        self, account: AccountSettings, program: tuple[str, ...] | None
+    ) -> Callable[[int], Client]:
+        make = partial(Client, folder=self._folder, account=account, report=self._report, notice=self._notice)
+        return partial(make, program=program) if program else make
+
+    def _make_traces(self) -> Traces:
+        return Traces(
+            self._folder.client_db,
+            device=lambda: self._owner.device,
+            generation=lambda: self._clients.generation,
+            ended=self._has_ended,
+        )
+
     def _make_outbox(self) -> Outbox:
-        addresses = Addresses(self._folder.client_db)
         return Outbox(
             self._archive,
             self._hand_over,
             self._clock,
-            compose=partial(compose, archive=self._archive, addresses=addresses, call=self._prepare),
+            compose=partial(self._compose, Addresses(self._folder.client_db)),
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
             traces=self._traces,
@@ -306,6 +317,18 @@ class LocalDevice(Acts, Topics):
         self._doubt(self._clients.generation)
         await self._owner.learn_lid(Jid.parse(chat))
 
+    def _require_allowed(self) -> None:
+        """The policy once more: a send may have waited in the outbox since it was accepted.
+
+        Raises:
+            Denied: It does not allow sending now.
+        """
+        Policy.of(self._settings.now()).check("send", OPERATIONS["send"].effect)
+
+    async def _compose(self, addresses: Addresses, request: SendRequest) -> Composed:
+        self._require_allowed()
+        return await compose(request, archive=self._archive, addresses=addresses, call=self._prepare)
+
     async def _prepare(self, method: str, params: Params) -> Any:
         """A call that a message needs before it can be handed over."""
         return await self.call(
@@ -313,6 +336,7 @@ class LocalDevice(Acts, Topics):
         )
 
     async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
+        self._require_allowed()
         if not self._traces.is_here(handed_to):
             raise NotConnected("The client was replaced before it got the message.")
         try:
@@ -349,6 +373,7 @@ class LocalDevice(Acts, Topics):
             history_progress=self._ingest.history_progress,
             hosted_by=os.getpid(),
             failures=dict(self._tally.failures),
+            settings_error=self._settings.fault,
         )
 
     async def link(self, phone: str | None = None) -> LinkState:

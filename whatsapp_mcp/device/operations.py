@@ -1,4 +1,4 @@
-"""The operations of `Device`, read from the protocol itself: what the socket carries and how."""
+"""The operations of `Device`, read from the protocol: what each does, and how the socket carries it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from whatsapp_mcp.device.effects import effect_of
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import SendRequest
+from whatsapp_mcp.policy import Effect
 
 PATIENCE: Final = 60.0
 """Seconds that an operation may take, beyond what its caller asked it to wait."""
@@ -18,9 +20,10 @@ PATIENCE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of `Device`: its signature, and its parameters and result as JSON."""
+    """One method of `Device`: its effect, its signature, and its parameters and result as JSON."""
 
     name: str
+    effect: Effect
     signature: inspect.Signature
     parameters: dict[str, TypeAdapter[Any]]
     result: TypeAdapter[Any]
@@ -60,11 +63,15 @@ class Operation:
 
 def _operation(name: str) -> Operation:
     method = getattr(Device, name)
+    effect = effect_of(method)
+    if effect is None:
+        raise TypeError(f"Device.{name} does not declare what it does: decorate it with has_effect")
     hints = get_type_hints(method)
     signature = inspect.signature(method)
     own = signature.replace(parameters=list(signature.parameters.values())[1:])
     return Operation(
         name,
+        effect,
         own,
         {parameter: TypeAdapter(hints[parameter]) for parameter in own.parameters},
         TypeAdapter(hints["return"]),

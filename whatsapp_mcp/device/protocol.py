@@ -1,7 +1,8 @@
 """`Device`: every operation on WhatsApp, in our models.
 
-`LocalDevice` does them in the server that hosts the link, `RemoteDevice` asks that server over its socket
-and is generated from this protocol: whoever adds a method here writes it once, in `LocalDevice`. Parameters
+`LocalDevice` does them in the server that hosts the link, behind `EnforcedDevice`, which asks the policy;
+`RemoteDevice` asks that server over its socket. The latter two are generated from this protocol: whoever adds
+a method here declares its effect and writes it once, in `LocalDevice`. Parameters
 and results are therefore JSON-able: primitives and the dataclasses of `models` and `directory.py`. What
 belongs to one topic (groups, contacts, channels …) is declared and done in its module of `topics/`.
 
@@ -13,8 +14,10 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
+from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics import TopicOperations
 from whatsapp_mcp.models import ConnectionStatus, ContactDetails, LinkState, SendRequest, SendResult
+from whatsapp_mcp.policy import Effect
 
 
 class Device(TopicOperations, Protocol):
@@ -23,10 +26,12 @@ class Device(TopicOperations, Protocol):
     Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead link.
     """
 
+    @has_effect(Effect.READ)
     async def status(self) -> ConnectionStatus:
         """The state of the link; never blocks and never fails."""
         ...
 
+    @has_effect(Effect.LINK)
     async def link(self, phone: str | None = None) -> LinkState:
         """Begin linking, or join the linking that runs; answers with the first QR or pairing code.
 
@@ -39,10 +44,12 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
         """How far linking has come; waits up to `wait` seconds for a revision above `after_revision`."""
         ...
 
+    @has_effect(Effect.ACT)
     async def unlink(self) -> None:
         """Log this companion out of WhatsApp and forget its keys. The archive stays.
 
@@ -51,6 +58,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.LINK)
     async def reconnect(self) -> ConnectionStatus:
         """Start a new client now, whatever state the link is in; the way out of `replaced`.
 
@@ -59,6 +67,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.ACT)
     async def send(self, request: SendRequest) -> SendResult:
         """Put one message into the outbox and report what is known of it after `request.wait` seconds.
 
@@ -70,6 +79,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def resolve_number(self, number: str) -> str | None:
         """The PN jid of an E.164 number when it is on WhatsApp, else None (asks WhatsApp).
 
@@ -78,6 +88,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.ACT)
     async def mark_read(self, chat: str) -> int:
         """Tell WhatsApp that everything in this chat was read; answers how many messages that concerned.
 
@@ -86,6 +97,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def download(self, ref: int) -> str:
         """Fetch the file of a message, unless it is here; answers its path.
 
@@ -95,6 +107,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def contact_details(self, jid: str) -> ContactDetails:
         """What WhatsApp shows of a person now.
 
@@ -103,6 +116,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
+    @has_effect(Effect.ACT)
     async def typing(self, chat: str, state: Literal["composing", "recording", "paused"]) -> None:
         """Show (or stop showing) that the account's owner is writing or recording."""
         ...

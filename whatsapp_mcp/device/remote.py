@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import anyio
 
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.generated import GeneratedDevice
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
-from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.rpc import Peer
@@ -27,14 +26,11 @@ _OFFLINE_ACTION: Final = "Wait: a server takes over the link by itself."
 logger = logging.getLogger(__name__)
 
 
-class _Generated:
-    """Base of the generated devices: one method an operation, all through `_invoke`."""
+class _Elsewhere(GeneratedDevice):
+    """What both have in common: the account and its leader, and a status where no operation succeeds."""
 
     _account: str
     _host_pid: int | None
-
-    async def _invoke(self, operation: Operation, arguments: dict[str, Any]) -> Any:
-        raise NotImplementedError
 
     def _offline(self, error: WhatsAppError, since: datetime) -> ConnectionStatus:
         return ConnectionStatus(
@@ -47,7 +43,7 @@ class _Generated:
         )
 
 
-class RemoteDevice(_Generated):
+class RemoteDevice(_Elsewhere):
     """The device through the server that hosts it.
 
     Args:
@@ -60,7 +56,8 @@ class RemoteDevice(_Generated):
         self._peer = peer
         self._host_pid = host_pid
 
-    async def _invoke(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        """Ask the leader to do it."""
         try:
             answer = await self._watched(
                 operation.name, operation.dump(arguments), operation.patience(arguments)
@@ -108,12 +105,12 @@ class RemoteDevice(_Generated):
     async def status(self) -> ConnectionStatus:
         """See `Device.status`: an unreachable host is a state too."""
         try:
-            return await self._invoke(OPERATIONS["status"], {})
+            return await self.perform(OPERATIONS["status"], {})
         except WhatsAppError as error:
             return self._offline(error, datetime.now(UTC))
 
 
-class OfflineDevice(_Generated):
+class OfflineDevice(_Elsewhere):
     """Stands in while no server hosts the link; every operation fails with the reason."""
 
     def __init__(
@@ -124,29 +121,10 @@ class OfflineDevice(_Generated):
         self._host_pid = host_pid
         self._since = datetime.now(UTC)
 
-    async def _invoke(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        """Fail with the reason."""
         raise Busy(self._error.message, self._error.action, retry_after=1.0)
 
     async def status(self) -> ConnectionStatus:
         """See `Device.status`."""
         return self._offline(self._error, self._since)
-
-
-def _method(operation: Operation) -> Callable[..., Awaitable[Any]]:
-    async def method(self: _Generated, *args: Any, **kwargs: Any) -> Any:
-        return await self._invoke(operation, operation.bind(args, kwargs))  # pyright: ignore[reportPrivateUsage]
-
-    method.__name__ = operation.name
-    method.__doc__ = f"See `Device.{operation.name}`."
-    return method
-
-
-for _kind in (RemoteDevice, OfflineDevice):
-    for _operation in OPERATIONS.values():
-        if _operation.name not in vars(_kind):
-            setattr(_kind, _operation.name, _method(_operation))
-
-
-def as_device(generated: RemoteDevice | OfflineDevice) -> Device:
-    """The same object, by its type: the methods were made while this module was loaded."""
-    return cast("Device", generated)

@@ -7,11 +7,13 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device.generated import as_device
 from whatsapp_mcp.device.host import Host, Program
 from whatsapp_mcp.device.protocol import Device
-from whatsapp_mcp.device.remote import OfflineDevice, as_device
+from whatsapp_mcp.device.remote import OfflineDevice
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import Settings
@@ -37,7 +39,8 @@ async def open_device(
     devices: Accessor[Device] = Accessor(lambda: Busy("The server is starting."))
     starting = as_device(OfflineDevice(account, "The server is starting."))
     await devices.replace(lambda _: starting)
-    host = Host(folder, settings.account, devices, retention_days=settings.retention.days, program=program)
+    current = CurrentSettings(settings)
+    host = Host(folder, current, devices, retention_days=settings.retention.days, program=program)
     async with open_archive(folder) as archive, background_tasks() as tasks:
         tasks.start_soon(partial(supervised, "host", host.run))
         yield devices, archive

@@ -43,6 +43,7 @@ class ConnectionStatus:
         history_progress: Percent of the first history sync; None when none is running or it is done.
         hosted_by: Process id of the server that holds the link; None when there is none.
         failures: How often each background task of the host has failed and was started again.
+        settings_error: Why `config.toml` as it is now is not in force; None when it is.
     """
 
     state: ConnectionState
@@ -67,6 +68,7 @@ class ConnectionStatus:
     history_progress: int | None = None
     hosted_by: int | None = None
     failures: dict[str, int] = field(default_factory=dict[str, int])
+    settings_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from whatsapp_mcp.errors import Denied
-from whatsapp_mcp.settings import PolicyMode
+from whatsapp_mcp.settings import PolicyMode, Settings
 
 
 class Effect(StrEnum):
-    """What a tool does to the world, as far as the policy cares."""
+    """What a tool or an operation of the device does to the world, as far as the policy cares."""
 
     READ = "read"
     """Changes nothing that anybody else sees."""
@@ -35,14 +35,19 @@ class Policy:
 
     mode: PolicyMode = "standard"
 
-    def check(self, tool: str, effect: Effect) -> None:
-        """Let the tool pass or refuse it.
+    @classmethod
+    def of(cls, settings: Settings) -> Policy:
+        """The policy that these settings name."""
+        return cls(settings.policy.mode)
+
+    def check(self, what: str, effect: Effect) -> None:
+        """Let a tool or an operation of the device pass, or refuse it.
 
         Raises:
             Denied: The mode does not allow it; nothing has been changed.
         """
         if effect is Effect.ACT and self.mode == "read_only":
             raise Denied(
-                f"This account is read-only, so {tool} is refused.",
+                f"This account is read-only, so {what} is refused.",
                 "Tell the user; only the person can change policy.mode in config.toml.",
             )

@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.device.web import fetch
 from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument, TooLong
 
@@ -54,8 +56,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     folder = services.settings.account_folder(services.account).outgoing
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path is not None:
-        source = await anyio.to_thread.run_sync(_allowed, services, path, limit)
-        content, name = await anyio.to_thread.run_sync(source.read_bytes), source.name
+        content, name = await anyio.to_thread.run_sync(_read, services, path, limit)
     elif url is not None:
         fetched = await fetch(url, limit)
         content, name = fetched.content, fetched.name
@@ -88,34 +89,31 @@ def write_private(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _allowed(services: Services, given: str, limit: int) -> Path:
-    roots = [*services.settings.media.roots, services.settings.account_folder(services.account).media]
+def _read(services: Services, given: str, limit: int) -> tuple[bytes, str]:
+    """Content and name of a file in an allowed folder."""
+    settings = services.settings
+    roots = [*settings.media.roots, settings.account_folder(services.account).media]
+    path = _in_a_root(given, roots)
     try:
-        path = _in_a_root(Path(given).expanduser(), roots).resolve()
-        inside = any(path.is_relative_to(root.expanduser().resolve()) for root in roots)
-        size = path.stat().st_size if path.is_file() else None
-    except (OSError, ValueError, RuntimeError):
-        path, inside, size = Path(given), False, None
-    if not inside:
-        folders = ", ".join(str(root) for root in roots)
-        raise FileNotAllowed(
-            f"{given} is not a file in an allowed folder.", f"Allowed: {folders} (setting media.roots)."
-        )
-    if size is None:
-        raise InvalidArgument(
-            f"{given} is not a file.",
-            "Give the path of one.",
-            candidates=[Candidate(address=each) for each in _files_near(path)],
-        )
-    _check_size(size, limit)
-    return path
+        with open_allowed(path, roots, settings.home) as file:
+            _check_size(os.fstat(file.fileno()).st_size, limit)
+            return file.read(limit + 1), path.name
+    except FileNotAllowed as error:
+        folders = ", ".join(map(str, roots))
+        raise FileNotAllowed(error.message, f"Allowed: {folders} (setting media.roots).") from error
+    except InvalidArgument as error:
+        near = [Candidate(address=each) for each in _files_near(path.resolve())]
+        raise InvalidArgument(error.message, error.action, candidates=near) from error
 
 
-def _in_a_root(path: Path, roots: Sequence[Path]) -> Path:
+def _in_a_root(given: str, roots: Sequence[Path]) -> Path:
     """A path as it is, or, where it says no folder from the root on, in the first allowed one that has it."""
-    if path.is_absolute():
-        return path
-    return next((there for root in roots if (there := root.expanduser() / path).exists()), path)
+    path = Path(given)
+    with suppress(OSError, RuntimeError):  # a name that is too long, an unknown `~user`
+        path = path.expanduser()
+        if not path.is_absolute():
+            return next((there for root in roots if (there := root / path).exists()), path)
+    return path
 
 
 def _files_near(path: Path) -> list[str]:

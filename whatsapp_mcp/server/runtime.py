@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.call import Services
@@ -45,31 +46,37 @@ class Runtime:
     def __init__(self, settings: Settings, account: str, opener: Opener | None = None) -> None:
         self.settings = settings
         self.account = account
-        self.policy = Policy(settings.policy.mode)
+        self._current = CurrentSettings(settings)
         self._opener = opener
-        self._services: Services | None = None
+        self._open: tuple[Devices, ReadingArchive] | None = None
         self._opened = anyio.Event()
         self._failure: WhatsAppError | None = None
         self._first_answer = anyio.Event()
         self._scope: anyio.CancelScope | None = None
         self._closed = anyio.Event()
 
+    @property
+    def policy(self) -> Policy:
+        """The policy that is in force."""
+        return Policy.of(self._current.now())
+
     async def services(self) -> Services:
-        """The services, as soon as they are open.
+        """The services, as soon as they are open, with the settings that are in force.
 
         Raises:
             WhatsAppError: Why they cannot be opened; `Busy` when it takes too long.
         """
-        if self._services is None:
+        if self._open is None:
             with anyio.move_on_after(OPEN_LIMIT):
                 await self._opened.wait()
-        if self._services is not None:
-            return self._services
-        raise self._failure or Busy("The server is still starting.")
+        if self._open is None:
+            raise self._failure or Busy("The server is still starting.")
+        settings = self._current.now()
+        return Services(self.account, settings, *self._open, Policy.of(settings), self.settings.zone)
 
     def devices(self) -> Devices | None:
         """The accessor, if the services are open now."""
-        return self._services.devices if self._services else None
+        return self._open[0] if self._open else None
 
     async def note_answer(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """SDK middleware: the first answered request lets the runtime begin its imports."""
@@ -88,17 +95,14 @@ class Runtime:
                     await self._hold()
                     await anyio.sleep(RETRY_DELAY)
         finally:
-            self._services = None
+            self._open = None
             self._closed.set()
 
     async def _hold(self) -> None:
         try:
             opener = self._opener or await anyio.to_thread.run_sync(_load_opener)
             async with AsyncExitStack() as stack:
-                devices, archive = await stack.enter_async_context(opener(self.settings, self.account))
-                self._services = Services(
-                    self.account, self.settings, devices, archive, self.policy, self.settings.zone
-                )
+                self._open = await stack.enter_async_context(opener(self.settings, self.account))
                 self._opened.set()
                 await anyio.sleep_forever()
         except (WhatsAppError, OSError) as error:
@@ -108,7 +112,7 @@ class Runtime:
                 if isinstance(error, WhatsAppError)
                 else Busy(f"The account's files cannot be used: {error.strerror}.", "Tell the user.")
             )
-            self._services = None
+            self._open = None
             self._opened.set()
 
     async def close(self) -> None:

@@ -6,9 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from whatsapp_mcp.archive.decode.content import text_of
+from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics.base import Topic, jid_text, read
 from whatsapp_mcp.directory import Channel, ChannelPost
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -19,10 +21,12 @@ LINK: Final = "https://whatsapp.com/channel/"
 class ChannelOperations(Protocol):
     """What can be asked of and done to channels. Every method may raise the errors of `LocalDevice.call`."""
 
+    @has_effect(Effect.READ)
     async def channels(self) -> tuple[Channel, ...]:
         """The channels that the account follows or owns."""
         ...
 
+    @has_effect(Effect.READ)
     async def channel(self, jid: str | None = None, invite: str | None = None) -> Channel:
         """One channel, by its jid or by the code of its link.
 
@@ -31,18 +35,22 @@ class ChannelOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def channel_posts(self, jid: str, count: int, before: int = 0) -> tuple[ChannelPost, ...]:
         """The newest posts, oldest first; `before` is the number of a post, 0 for the end."""
         ...
 
+    @has_effect(Effect.ACT)
     async def follow_channel(self, jid: str, follow: bool) -> None:
         """Follow a channel, or no longer."""
         ...
 
+    @has_effect(Effect.ACT)
     async def create_channel(self, name: str, description: str = "", photo: str = "") -> Channel:
         """Make a channel; `photo` is the path of a JPEG."""
         ...
 
+    @has_effect(Effect.ACT)
     async def react_in_channel(self, jid: str, number: int, emoji: str) -> None:
         """React to a post; an empty emoji takes it back."""
         ...

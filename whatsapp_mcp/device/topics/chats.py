@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics.base import Topic
+from whatsapp_mcp.policy import Effect
 
 
 class ChatOperations(Protocol):
     """What can be done to whole chats. Every method may raise the errors of `LocalDevice.call`."""
 
+    @has_effect(Effect.ACT)
     async def set_timer(self, chat: str, seconds: int) -> None:
         """Let new messages of a chat disappear after so many seconds; 0 is never."""
         ...
 
+    @has_effect(Effect.ACT)
     async def forget_chat(self, chat: str) -> int:
         """Delete the messages of a chat from the archive, for good; answers how many."""
         ...

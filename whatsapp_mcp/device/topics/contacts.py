@@ -10,8 +10,10 @@ import anyio
 
 from whatsapp_mcp.archive.interface import ContactUpdate
 from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics.base import Topic, jid_text, moment, read
 from whatsapp_mcp.directory import NumberCheck, Presence
+from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -24,18 +26,22 @@ _HEARD: Final = 100
 class ContactOperations(Protocol):
     """What can be asked of and done to people. Every method may raise the errors of `LocalDevice.call`."""
 
+    @has_effect(Effect.READ)
     async def check_numbers(self, numbers: tuple[str, ...]) -> tuple[NumberCheck, ...]:
         """Which E.164 numbers are on WhatsApp, in the order given."""
         ...
 
+    @has_effect(Effect.READ)
     async def blocked(self) -> tuple[str, ...]:
         """Jids of the people that are blocked."""
         ...
 
+    @has_effect(Effect.ACT)
     async def block(self, jid: str, blocked: bool) -> None:
         """Block somebody, or unblock."""
         ...
 
+    @has_effect(Effect.ACT)
     async def save_contact(self, jid: str, name: str) -> None:
         """Give somebody a name, in this device's address book and in the archive; the phone's stays as it is.
 
@@ -43,6 +49,7 @@ class ContactOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def presence(self, jid: str, wait: float = 5.0) -> Presence | None:
         """Whether somebody is online, told within `wait` seconds; None when WhatsApp tells nothing."""
         ...

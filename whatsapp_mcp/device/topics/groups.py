@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics.base import Topic, jid_text, moment, partly, read
 from whatsapp_mcp.directory import (
     Group,
@@ -18,6 +19,7 @@ from whatsapp_mcp.directory import (
     SubGroup,
 )
 from whatsapp_mcp.errors import Rejected, WhatsAppError
+from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import GroupUpdate
@@ -40,6 +42,7 @@ _MICROSECONDS: Final = 1_000_000
 class GroupOperations(Protocol):
     """What can be asked of and done to groups. Every method may raise the errors of `LocalDevice.call`."""
 
+    @has_effect(Effect.READ)
     async def group(self, jid: str) -> Group:
         """A group as WhatsApp knows it now; the archive learns of it.
 
@@ -48,6 +51,7 @@ class GroupOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def group_by_invite(self, code: str) -> Group:
         """The group that an invite code leads to.
 
@@ -56,16 +60,19 @@ class GroupOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def sub_groups(self, community: str) -> tuple[SubGroup, ...]:
         """The groups of a community."""
         ...
 
+    @has_effect(Effect.ACT)
     async def create_group(
         self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
     ) -> Group:
         """Make a group, or a community; `parent` is the community it shall belong to."""
         ...
 
+    @has_effect(Effect.ACT)
     async def change_group(self, jid: str, change: GroupChange) -> None:
         """Change what is given, one after the other.
 
@@ -75,16 +82,24 @@ class GroupOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.ACT)
     async def change_members(
         self, jid: str, members: tuple[str, ...], action: MemberAction
     ) -> tuple[MemberChange, ...]:
         """Add, remove, promote or demote people; who was refused carries the reason."""
         ...
 
-    async def group_invite(self, jid: str, reset: bool = False) -> str:
-        """The link to join a group; `reset` makes a new one and the old one invalid."""
+    @has_effect(Effect.READ)
+    async def group_invite(self, jid: str) -> str:
+        """The link to join a group."""
         ...
 
+    @has_effect(Effect.ACT)
+    async def reset_group_invite(self, jid: str) -> str:
+        """A new link to join a group, which makes the old one invalid."""
+        ...
+
+    @has_effect(Effect.ACT)
     async def join_group(self, code: str) -> Joined:
         """Join by an invite code.
 
@@ -93,14 +108,17 @@ class GroupOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.ACT)
     async def leave_group(self, jid: str) -> None:
         """Leave a group."""
         ...
 
+    @has_effect(Effect.READ)
     async def join_requests(self, jid: str) -> tuple[JoinRequest, ...]:
         """Who asks to be let in."""
         ...
 
+    @has_effect(Effect.ACT)
     async def link_group(self, community: str, group: str, linked: bool = True) -> None:
         """Put a group into a community, or take it out."""
         ...
@@ -153,9 +171,13 @@ class Groups(Topic):
         await self._learn(jid)
         return tuple(_member_change(read(Neonize.GroupParticipant, answer)) for answer in answers)
 
-    async def group_invite(self, jid: str, reset: bool = False) -> str:
+    async def group_invite(self, jid: str) -> str:
         """See `GroupOperations.group_invite`."""
-        return await self.call("get_group_invite_link", {"group": jid, "revoke": reset})
+        return await self.call("get_group_invite_link", {"group": jid, "revoke": False})
+
+    async def reset_group_invite(self, jid: str) -> str:
+        """See `GroupOperations.reset_group_invite`."""
+        return await self.call("get_group_invite_link", {"group": jid, "revoke": True})
 
     async def join_group(self, code: str) -> Joined:
         """See `GroupOperations.join_group`."""

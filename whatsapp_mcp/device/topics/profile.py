@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics.base import Topic, partly, read
 from whatsapp_mcp.directory import ProfileChange
+from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -26,6 +28,7 @@ PRIVACY: Final = {
 class ProfileOperations(Protocol):
     """What can be asked of and done to the own account; all may raise the errors of `LocalDevice.call`."""
 
+    @has_effect(Effect.ACT)
     async def change_profile(self, change: ProfileChange) -> None:
         """Change what is given, one after the other.
 
@@ -35,18 +38,22 @@ class ProfileOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
     async def privacy(self) -> dict[str, str]:
         """Who sees what: settings by our names, as WhatsApp's values (`all`, `contacts`, `none` …)."""
         ...
 
+    @has_effect(Effect.ACT)
     async def change_privacy(self, setting: str, value: str) -> dict[str, str]:
         """Change one setting, by our name; answers all."""
         ...
 
+    @has_effect(Effect.ACT)
     async def show_presence(self, available: bool) -> None:
         """Show the account as online, or no longer."""
         ...
 
+    @has_effect(Effect.ACT)
     async def reject_call(self, caller: str, call_id: str) -> None:
         """Turn down a call that rings."""
         ...

@@ -35,6 +35,7 @@ class StatusData(TypedDict):
     events_lost: int
     undecoded: int
     failures: dict[str, int]
+    settings_error: str | None
     hosted_by: int | None
 
 
@@ -80,6 +81,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         events_lost=status.events_lost,
         undecoded=status.undecoded,
         failures=status.failures,
+        settings_error=status.settings_error,
         hosted_by=status.hosted_by,
     )
 

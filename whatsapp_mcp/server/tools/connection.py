@@ -100,6 +100,8 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
     if status.failures:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(status.failures.items()))
         parts.append(f"Failed and started again so far: {counts}.")
+    if status.settings_error:
+        parts.append(f"Settings: {status.settings_error}")
     return " ".join(parts)
 
 

@@ -278,7 +278,7 @@ async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
-        link = await device.group_invite(found.jid, True)
+        link = await device.reset_group_invite(found.jid)
     return Result(f"New invite to {clean_name(found.name)}: {link}", {"jid": found.jid, "link": link})
 
 

@@ -1,0 +1,124 @@
+"""The leader's device does what the policy allows at that moment, whoever asks."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from tests.device.conftest import Hosted
+from whatsapp_mcp.current_settings import CurrentSettings
+from whatsapp_mcp.device import operations
+from whatsapp_mcp.device.enforced import EnforcedDevice
+from whatsapp_mcp.device.generated import as_device
+from whatsapp_mcp.device.local import LocalDevice
+from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.models import FileContent, SendRequest, TextContent
+from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.settings import AccountFolder, Settings
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+ACTS = """block change_group change_members change_privacy change_profile create_channel create_group
+follow_channel forget_chat join_group leave_group link_group mark_read react_in_channel reject_call
+reset_group_invite save_contact send set_timer show_presence typing unlink"""
+ANN = "15550002222@s.whatsapp.net"
+READ_ONLY = '[policy]\nmode = "read_only"\n'
+
+
+def write(home: Path, text: str) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "config.toml").write_text(text, encoding="utf-8")
+
+
+class Recorded:
+    """A local device that only notes what reaches it."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        async def operation(*args: Any, **kwargs: Any) -> None:
+            self.asked.append(name)
+
+        return operation
+
+
+def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
+    recorded = Recorded()
+    settings = CurrentSettings(Settings(home=home))
+    return EnforcedDevice(cast("LocalDevice", recorded), settings), recorded
+
+
+def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:
+    effects = {name: operation.effect for name, operation in OPERATIONS.items()}
+    assert {name for name, effect in effects.items() if effect is Effect.ACT} == set(ACTS.split())
+    assert {name for name, effect in effects.items() if effect is Effect.LINK} == {"link", "reconnect"}
+
+
+def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def status(self: object) -> None:
+        """As somebody adds one."""
+
+    monkeypatch.setattr(Device, "status", status)
+    with pytest.raises(TypeError, match=r"Device\.status does not declare"):
+        operations._operation("status")
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_else(
+    tmp_path: Path, name: str
+) -> None:
+    device, recorded = enforced(tmp_path)
+    arguments = dict.fromkeys(OPERATIONS[name].parameters)
+    passes = "send_for" if name == "send" else name
+    await device.perform(OPERATIONS[name], arguments)
+    write(tmp_path, READ_ONLY)
+    if name in ACTS.split():
+        with pytest.raises(Denied, match=re.escape(name)):
+            await device.perform(OPERATIONS[name], arguments)
+        assert recorded.asked == [passes]
+    else:
+        await device.perform(OPERATIONS[name], arguments)
+        assert recorded.asked == [passes, passes]
+    write(tmp_path, '[policy]\nmode = "open"\n')
+    await device.perform(OPERATIONS[name], arguments)
+    assert recorded.asked[-1] == passes
+
+
+async def test_its_methods_are_those_of_the_protocol_and_each_is_checked(tmp_path: Path) -> None:
+    device, recorded = enforced(tmp_path)
+    write(tmp_path, READ_ONLY)
+    with pytest.raises(Denied):
+        await as_device(device).send(SendRequest(ANN, TextContent("hello")))
+    await as_device(device).blocked()
+    assert recorded.asked == ["blocked"]
+
+
+async def test_a_send_that_was_accepted_before_is_refused_when_it_would_go_out(
+    wa: WhatsApp, linked: Hosted, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann, call = wa.person("Ann"), linked.device.call
+
+    async def changed_meanwhile(method: str, params: Params | None = None, *, deadline: float = 20.0) -> Any:
+        if method == "upload":
+            write(folder.path.parent.parent, READ_ONLY)
+        return await call(method, params, deadline=deadline)
+
+    monkeypatch.setattr(linked.device, "call", changed_meanwhile)
+    file = folder.media / "book.pdf"
+    file.write_bytes(b"%PDF")
+    content = FileContent("document", str(file), "application/pdf")
+    with pytest.raises(Denied, match="read-only"):
+        await linked.device.send(SendRequest(str(ann.pn), content))
+    with pytest.raises(Denied, match="read-only"):
+        await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
+    kept = await linked.archive.outbox_get(1)
+    assert kept.reason == "DENIED: This account is read-only, so send is refused."
+    assert ann.inbox == []

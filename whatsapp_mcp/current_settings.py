@@ -1,0 +1,57 @@
+"""`CurrentSettings`: the settings as `config.toml` says them now."""
+
+from __future__ import annotations
+
+import logging
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.settings import Settings, config_text, parse
+
+logger = logging.getLogger(__name__)
+
+
+class CurrentSettings:
+    """The settings, read again whenever the text of `config.toml` has changed.
+
+    A file that cannot be used leaves in force what was before. So does one that is empty or gone, as it is
+    for a moment while many editors write it: else every rule would be lifted for that moment.
+
+    Args:
+        settings: As they were when the process started.
+
+    Attributes:
+        fault: Why the file that is there is not in force; None when it is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._text: str | None = None
+        self._is_from_file = False
+        self.fault: str | None = None
+
+    def now(self) -> Settings:
+        """The settings that are in force; reads the file."""
+        try:
+            # The text and not the file's times: two changes within a tick of the clock leave the same times.
+            text = config_text(self._settings.home)
+            if text != self._text:
+                self._take(text)
+                self._text = text
+        except InvalidArgument as error:
+            self._text = None
+            self._keep(error.message)
+        return self._settings
+
+    def _take(self, text: str) -> None:
+        if text.strip():
+            self._settings = parse(self._settings.home, text)
+            self._is_from_file = True
+            self.fault = None
+        elif self._is_from_file:
+            raise InvalidArgument(f"{self._settings.home / 'config.toml'} is empty or gone.")
+
+    def _keep(self, reason: str) -> None:
+        fault = f"{reason} The settings from before that change are in force until it is corrected."
+        if fault != self.fault:
+            logger.error("settings: %s", fault)
+        self.fault = fault
