@@ -21,7 +21,7 @@ pytestmark = pytest.mark.anyio
 
 def _file(value: Any, mime_type: str) -> None:
     value.mimetype, value.fileLength = mime_type, 1234
-    value.mediaKey, value.directPath, value.URL = b"k" * 32, "/v/path", "https://cdn.example/x"
+    value.mediaKey, value.directPath, value.URL = b"k" * 32, "/v/path", "https://mmg.whatsapp.net/x"
     value.fileSHA256, value.fileEncSHA256 = b"s" * 32, b"e" * 32
 
 

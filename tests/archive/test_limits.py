@@ -15,6 +15,7 @@ from tests.archive.events import ANA, GROUP, NOON, journal
 from tests.archive.world import reply, text
 from whatsapp_mcp.archive import Archive, limits
 from whatsapp_mcp.archive.decode.content import HANDLERS
+from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -221,3 +222,29 @@ async def test_a_contact_card_without_colons_is_read_in_one_go(archive: Archive)
     body.contactMessage.displayName, body.contactMessage.vcard = "Ana", "TEL\n" * 250_000
     await archive.ingest(journal([ev.message("C1", body)]))
     assert (await archive.message("C1")).text == "Ana"
+
+
+@pytest.mark.parametrize(
+    ("url", "path", "kept"),
+    [
+        ("https://mmg.whatsapp.net/v/1.enc?x=y", "/v/1.enc?x=y", True),
+        ("http://mmg.whatsapp.net/v", "v/1.enc", False),
+        ("https://10.0.0.1/v", "@evil.example/v", False),
+        ("https://mmg.whatsapp.net@evil.example/v", ".evil.example/v", False),
+        ("https://mmg.whatsapp.net.evil.example/v", ":9/v", False),
+        ("https://evil.example/?mmg.whatsapp.net/", "/v/1.enc\r\nHost: evil", False),
+    ],
+)
+async def test_a_file_is_fetched_from_whatsapps_hosts_alone(
+    archive: Archive, url: str, path: str, kept: bool
+) -> None:
+    body: Any = E2E.Message()
+    image = body.imageMessage
+    image.mimetype, image.mediaKey, image.URL, image.directPath = "image/png", b"k" * 32, url, path
+    await archive.ingest(journal([ev.message("A1", body)]))
+    if kept:
+        source = await archive.media_source("A1")
+        assert (source.url, source.direct_path) == (url, path)
+    else:
+        with pytest.raises(MediaUnavailable):
+            await archive.media_source("A1")

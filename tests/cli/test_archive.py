@@ -103,7 +103,7 @@ def test_it_answers_programs_in_json(home: Path) -> None:
     source = home / "_chat.txt"
     source.write_text("[14/11/2023, 10:00:00] Ana: earlier\n")
     imported = json.loads(run("import", str(source), "--chat", ANA, "--json")[1])
-    assert imported == {"messages": 1, "duplicates": 0, "skipped": 0}
+    assert imported == {"messages": 1, "duplicates": 0, "skipped": 0, "left_out": 0}
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ class Flag(IntEnum):
     """Only an edit of it is here, not what it said first."""
     TWICE = 256
     """Two copies became this one, so more than one ref leads to it."""
+    IMPORTED = 512
+    """It was read in a file: anybody may have made it up."""
 
 
 class NameKind(IntEnum):

@@ -1,43 +1,49 @@
 """Taking over messages from elsewhere: WhatsApp's chat export, and the `messages.db` of lharries' bridge.
 
-An export has no message ids, so a message counts as there already when the chat holds the same text from the
-same side within a minute; ids are made of what was said, so that a second import adds nothing.
+The files are read in the decoding process; here stands what it found, and anybody may have made it up: every
+message says that it was imported, a copy that comes over the connection takes its place, and what an import
+lets the owner say counts for nothing. An export has no message ids, so a message counts as there already when
+the chat holds the same text from the same side within a minute; ids are made of what was said, so that a
+second import adds nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import mimetypes
 import re
-import shutil
 import sqlite3
-import zipfile
 from collections.abc import Collection, Sequence
-from contextlib import closing
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from whatsapp_mcp.archive import receipts
-from whatsapp_mcp.archive.chat_export import ExportedMessage, read
-from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, MediaFact, MessageFact, NameKind
+from whatsapp_mcp.archive import limits, receipts
+from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, Flag, MediaFact, MessageFact, NameFact
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.ingest import Ingest
 from whatsapp_mcp.archive.merge import refresh_chat
 from whatsapp_mcp.archive.normalise import fold
-from whatsapp_mcp.archive.records import (
-    ImportResult,
-)
+from whatsapp_mcp.archive.records import ImportedChat, ImportResult
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_number, parse_number
-from whatsapp_mcp.models import ChatKind, MessageKind
+from whatsapp_mcp.models import BridgeMessage, BridgePage, ChatKind, ExportedMessage, MessageKind
+from whatsapp_mcp.private_file import replaced
 
 _NEAR: Final = 61
 """Seconds within which an exported message may be one that is here: Android writes whole minutes."""
+_FIRST: Final = 1_230_768_000
+"""The first second of 2009, when WhatsApp began: nothing was said before."""
+_AHEAD: Final = timedelta(days=1)
+"""How far ahead a message may be: clocks and zones differ."""
 _MENTION: Final = re.compile(r"@?\u2068[^\u2069]*\u2069|@\d{5,}")
+_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
+_ID: Final = re.compile(r"[\x21-\x7e]+")
+_SENDER: Final = re.compile(r"[0-9A-Za-z_.-]+(?:@[a-z.]+)?")
+_MADE: Final = "IMP-"
+"""Begins the id of a message that had none."""
 _KINDS: Final = {
     "image": (MessageKind.IMAGE, "image"),
     "video": (MessageKind.VIDEO, "video"),
@@ -45,81 +51,123 @@ _KINDS: Final = {
 }
 
 
+class _Times:
+    """Which times a message may have.
+
+    Args:
+        now: The end of them.
+        zone: The zone of times that do not tell one.
+    """
+
+    def __init__(self, now: datetime, zone: tzinfo) -> None:
+        self._last = int((now + _AHEAD).timestamp())
+        self._zone = zone
+
+    def seconds(self, at: datetime) -> int | None:
+        """Seconds since 1970; None for what no message can have."""
+        aware = at if at.tzinfo is not None else at.replace(tzinfo=self._zone)
+        try:
+            found = int(aware.timestamp())
+        except (OverflowError, ValueError):
+            return None
+        return found if _FIRST <= found <= self._last else None
+
+
 def chat_export(
-    db: sqlite3.Connection, media: Path, path: Path, chat: str, me: str | None, zone: tzinfo
-) -> ImportResult:
+    db: sqlite3.Connection,
+    messages: Sequence[ExportedMessage],
+    chat: str,
+    title: str,
+    me: str | None,
+    zone: tzinfo,
+    now: datetime,
+) -> ImportedChat:
     """See `Archive.import_chat_export`."""
     jid = str(Jid.parse(chat).bare)
-    lines, files = _open_export(path)
-    found = read(lines, zone, files)
-    if not found:
-        raise InvalidArgument(
-            f"{path.name} holds no messages of a WhatsApp export.", "Give the exported zip or txt."
-        )
-    people = _people(db, jid, found, me, path.stem)
+    people = _people(db, jid, messages, me, title)
     identities = Identities(db)
     number = identities.chat(jid)
-    new = duplicates = 0
+    times = _Times(now, zone)
+    new = duplicates = skipped = 0
     seen: dict[str, int] = {}
     taken: set[int] = set()
     facts: list[Fact] = []
-    paths: dict[str, str] = {}
-    for message in found:
+    files: dict[str, str] = {}
+    for message in messages:
+        at = times.seconds(message.at)
+        if at is None:
+            skipped += 1
+            continue
         sender = people.get(message.name, jid) if message.name else jid
-        wa_id = _made_id(jid, message, seen)
-        if _is_here(db, number, identities.sender(sender), message, wa_id, taken):
+        wa_id = _made_id(jid, message, at, seen)
+        if _is_here(db, number, identities.sender(sender), message, at, wa_id, taken):
             duplicates += 1
             continue
         new += 1
-        if message.file and message.file in files:
-            paths[wa_id] = message.file
-        facts.append(MessageFact(jid, sender, wa_id, message.at, _content(message), live=False))
+        if message.file and message.packed:
+            files[wa_id] = message.file
+        facts.append(MessageFact(jid, sender, wa_id, at, _content(message), live=False))
     Ingest(db).apply(facts)
     _mark_read(db, jid)
-    _store_files(db, media, path, jid, paths)
-    return ImportResult(new, duplicates)
+    return ImportedChat(ImportResult(new, duplicates, skipped), files)
 
 
-def _open_export(path: Path) -> tuple[list[str], set[str]]:
-    try:
-        if not zipfile.is_zipfile(path):
-            return path.read_text(encoding="utf-8-sig", errors="replace").splitlines(), set()
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            text = next((name for name in names if name.endswith(".txt")), None)
-            if text is None:
-                raise InvalidArgument(f"{path.name} holds no chat text.", "Give a zip exported by WhatsApp.")
-            with archive.open(text) as opened:
-                lines = io.TextIOWrapper(opened, encoding="utf-8-sig", errors="replace").read().splitlines()
-            return lines, set(names)
-    except OSError as error:
-        raise InvalidArgument(
-            f"{path} cannot be read: {error.strerror}.", "Give an exported zip or txt."
-        ) from error
+def file_path(media: Path, wa_id: str, name: str) -> Path:
+    """Where the file of an imported message goes: of its name counts what says which kind it is."""
+    suffix = Path(name).suffix
+    return media / f"{wa_id}{suffix if _SUFFIX.fullmatch(suffix) else '.bin'}"
+
+
+def store_file(db: sqlite3.Connection, media: Path, chat: str, wa_id: str, name: str, content: bytes) -> None:
+    """See `Archive.store_imported_file`."""
+    if not wa_id.startswith(_MADE):
+        raise InvalidArgument("Only a message that was imported gets a file so.")
+    media.mkdir(mode=0o700, exist_ok=True)
+    target = file_path(media, wa_id, name)
+    with replaced(target) as part:
+        part.write_bytes(content)
+    db.execute(
+        """UPDATE media SET path = ?, size = ? WHERE message_id =
+        (SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?)""",
+        (target.name, len(content), Identities(db).chat(chat), wa_id),
+    )
 
 
 def _content(message: ExportedMessage) -> Content:
+    text = _clean(message.text)
+    flags = int(Flag.IMPORTED)
     if message.name is None:
-        return Content(MessageKind.SYSTEM, message.text)
+        return Content(MessageKind.SYSTEM, text, flags=flags)
     if message.file is None:
-        return Content(MessageKind.TEXT, message.text)
+        return Content(MessageKind.TEXT, text, flags=flags)
     mime_type = mimetypes.guess_type(message.file)[0] or "application/octet-stream"
     kind, media_type = _KINDS.get(mime_type.partition("/")[0], (MessageKind.DOCUMENT, "document"))
     if message.file.endswith(".webp"):
         kind, media_type = MessageKind.STICKER, "sticker"
     elif message.file.endswith(".opus"):
         kind, media_type = MessageKind.VOICE, "audio"
-    return Content(kind, message.text, MediaFact(media_type, mime_type, message.file))
+    return Content(kind, text, MediaFact(media_type, mime_type, message.file), flags)
 
 
-def _made_id(chat: str, message: ExportedMessage, seen: dict[str, int]) -> str:
-    text = f"{chat}\0{message.at}\0{message.name}\0{message.text}\0{message.file}"
+def _clean(text: str) -> str:
+    """Without NUL, at which SQLite's functions end a text."""
+    return text.replace("\0", "\ufffd")
+
+
+def _made_id(chat: str, message: ExportedMessage, at: int, seen: dict[str, int]) -> str:
+    text = f"{chat}\0{at}\0{message.name}\0{message.text}\0{message.file}"
     turn = seen[text] = seen.get(text, -1) + 1
-    return "IMP-" + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
+    return _MADE + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
 
 
 def _is_here(
-    db: sqlite3.Connection, number: int, who: int, message: ExportedMessage, wa_id: str, taken: set[int]
+    db: sqlite3.Connection,
+    number: int,
+    who: int,
+    message: ExportedMessage,
+    at: int,
+    wa_id: str,
+    taken: set[int],
 ) -> bool:
     if db.execute("SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ?", (number, wa_id)).fetchone():
         return True
@@ -127,7 +175,7 @@ def _is_here(
         """SELECT m.id, m.text, d.message_id IS NOT NULL FROM messages AS m
         LEFT JOIN media AS d ON d.message_id = m.id
         WHERE m.chat_id = ? AND m.id BETWEEN ? AND ? AND (m.sender_id = 0) = ?""",
-        (number, (message.at - _NEAR) << ID_BITS, (message.at + _NEAR) << ID_BITS, who == 0),
+        (number, (at - _NEAR) << ID_BITS, (at + _NEAR) << ID_BITS, who == 0),
     ).fetchall()
     wanted = _comparable(message.text)
     for found, text, has_file in rows:
@@ -198,73 +246,46 @@ def _by_name(db: sqlite3.Connection, name: str) -> str:
         return found[0]
     made = f"{hashlib.sha256(fold(name).encode()).hexdigest()[:16]}@import"
     if db.execute("SELECT 1 FROM addresses WHERE jid = ?", (made,)).fetchone() is None:
-        db.execute("INSERT INTO names VALUES (?, ?, ?, 0)", (made, int(NameKind.SAVED), name))
-        Identities(db).contact(made)
+        Ingest(db).apply([NameFact(made, push_name=name)])
     return made
 
 
 def _mark_read(db: sqlite3.Connection, chat: str) -> None:
-    """What was exported has been read: the chat's newest imported message and all before it."""
+    """What was imported has been read: the chat's newest imported message and all before it."""
     number = Identities(db).chat(chat)
-    imported = "SELECT coalesce(max(id), 0) FROM messages WHERE chat_id = ? AND wa_id LIKE 'IMP-%'"
-    receipts.seen(db, number, None, db.execute(imported, (number,)).fetchone()[0], 0)
+    imported = "SELECT coalesce(max(id), 0) FROM messages WHERE chat_id = ? AND flags & ?"
+    newest = db.execute(imported, (number, int(Flag.IMPORTED))).fetchone()[0]
+    receipts.seen(db, number, None, newest, 0)
     refresh_chat(db, number)
 
 
-def _store_files(db: sqlite3.Connection, media: Path, path: Path, chat: str, paths: dict[str, str]) -> None:
-    if not paths:
-        return
-    number = Identities(db).chat(chat)
-    media.mkdir(mode=0o700, exist_ok=True)
-    with zipfile.ZipFile(path) as archive:
-        for wa_id, name in paths.items():
-            target = media / f"{wa_id}{Path(name).suffix}"
-            with archive.open(name) as source, target.open("wb") as out:
-                shutil.copyfileobj(source, out)
-            target.chmod(0o600)
-            db.execute(
-                """UPDATE media SET path = ?, size = ? WHERE message_id =
-                (SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?)""",
-                (target.name, target.stat().st_size, number, wa_id),
-            )
-
-
-def bridge(db: sqlite3.Connection, path: Path) -> ImportResult:
+def bridge(
+    db: sqlite3.Connection, page: BridgePage, chats: Collection[str], zone: tzinfo, now: datetime
+) -> ImportResult:
     """See `Archive.import_bridge`."""
-    if not path.is_file():
-        raise InvalidArgument(f"There is no file {path}.", "Give the bridge's messages.db.")
-    try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as source:
-            chats = source.execute("SELECT jid, name FROM chats").fetchall()
-            rows = source.execute(
-                """SELECT id, chat_jid, sender, content, timestamp, is_from_me, media_type, filename, url,
-                media_key, file_sha256, file_enc_sha256, file_length FROM messages ORDER BY timestamp"""
-            ).fetchall()
-    except sqlite3.DatabaseError as error:
-        raise InvalidArgument(
-            f"{path.name} is not a messages.db of that bridge.", "Give its messages.db."
-        ) from error
-    known = {str(jid) for jid, _ in chats} | {jid for (jid,) in db.execute("SELECT jid FROM addresses")}
-    batch = Ingest(db)
-    skipped = 0
+    known = {*chats, *(jid for (jid,) in db.execute("SELECT jid FROM addresses"))}
+    times = _Times(now, zone)
     facts: list[Fact] = [
-        ChatFact(str(jid), name=str(name))
-        for jid, name in chats
-        if name and chat_kind(str(jid)) is not ChatKind.DIRECT
+        ChatFact(jid, name=name)
+        for text, name in page.chats
+        if name and (jid := _jid(text)) is not None and chat_kind(jid) is not ChatKind.DIRECT
     ]
-    for row in rows:
-        fact = _bridge_message(row, known)
-        if fact is None:
-            skipped += 1
-        else:
-            facts.append(fact)
-    batch.apply(facts)
-    for chat in {fact.chat for fact in facts if isinstance(fact, MessageFact)}:
-        number = Identities(db).chat(chat)
-        newest = db.execute("SELECT last_id FROM chats WHERE id = ?", (number,)).fetchone()[0]
-        receipts.seen(db, number, None, newest, 0)
-        refresh_chat(db, number)
+    messages = [_bridge_message(row, known, times) for row in page.messages]
+    taken_over = [message for message in messages if message is not None]
+    batch = Ingest(db)
+    batch.apply([*facts, *taken_over])
+    for chat in {message.chat for message in taken_over}:
+        _mark_read(db, chat)
+    skipped = page.skipped + len(messages) - len(taken_over)
     return ImportResult(batch.new, batch.duplicates, skipped)
+
+
+def _jid(text: str) -> str | None:
+    """A jid without its device; None for what is none."""
+    try:
+        return str(Jid.parse(text).bare) if len(text) <= limits.JID else None
+    except InvalidArgument:
+        return None
 
 
 def _bridge_sender(user: str, server: str, known: Collection[str]) -> str:
@@ -283,30 +304,36 @@ def _may_be_number(user: str) -> bool:
     return _number(f"+{user}") == f"{user}@s.whatsapp.net" or (user.startswith("521") and len(user) == 13)
 
 
-def _bridge_message(row: Any, known: Collection[str]) -> MessageFact | None:
-    wa_id, chat, sender, text, stamp, from_me, media_type, file_name, url, key, sha256, enc_sha256, size = row
+def _bridge_message(row: BridgeMessage, known: Collection[str], times: _Times) -> MessageFact | None:
+    """One row; None when it has no id, chat, sender or time that WhatsApp can have told."""
+    jid = _jid(row.chat_jid)
     try:
-        at = int(datetime.fromisoformat(str(stamp)).timestamp())
-        jid = str(Jid.parse(str(chat)).bare)
-    except (ValueError, InvalidArgument):
+        at = times.seconds(datetime.fromisoformat(row.timestamp))
+    except ValueError:
         return None
-    if not wa_id or at <= 0:
+    if jid is None or at is None or len(row.id) > limits.ID or not _ID.fullmatch(row.id):
         return None
-    who = str(sender or "").partition("@")
-    author = (
-        None if from_me else jid if who[0] == jid.partition("@")[0] else _bridge_sender(who[0], who[2], known)
-    )
-    kind, kept = MessageKind.TEXT, None
-    if media_type:
-        kind = _KINDS.get(str(media_type), (MessageKind.DOCUMENT, ""))[0]
-        kept = MediaFact(
-            str(media_type),
+    user, _, server = row.sender.partition("@")
+    if row.from_me:
+        author = None
+    elif user in ("", jid.partition("@")[0]):
+        author = jid
+    elif len(row.sender) <= limits.JID and _SENDER.fullmatch(row.sender):
+        author = _bridge_sender(user, server, known)
+    else:
+        return None
+    kind, media = MessageKind.TEXT, None
+    if row.media_type:
+        kind = _KINDS.get(row.media_type, (MessageKind.DOCUMENT, ""))[0]
+        media = MediaFact(
+            row.media_type,
             None,
-            file_name or None,
-            size,
-            url=url or None,
-            media_key=key,
-            sha256=sha256,
-            enc_sha256=enc_sha256,
+            row.file_name,
+            row.size if row.size is not None and 0 < row.size < limits.FILE_BYTES else None,
+            url=row.url,
+            media_key=row.media_key,
+            sha256=row.sha256,
+            enc_sha256=row.enc_sha256,
         )
-    return MessageFact(jid, author, str(wa_id), at, Content(kind, str(text or ""), kept), live=False)
+    content = Content(kind, _clean(row.text), media, int(Flag.IMPORTED))
+    return MessageFact(jid, author, row.id, at, content, live=False)

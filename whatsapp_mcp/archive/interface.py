@@ -11,9 +11,8 @@ are the same chat. Messages are named by ref (`1042`, `"#1042"`) or by WhatsApp'
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from pathlib import Path
 from typing import Literal, Protocol
 
 from whatsapp_mcp.archive.records import (
@@ -25,6 +24,7 @@ from whatsapp_mcp.archive.records import (
     GroupMember,
     GroupUpdate,
     HistoryProgress,
+    ImportedChat,
     ImportResult,
     IngestResult,
     JournalEvent,
@@ -34,7 +34,17 @@ from whatsapp_mcp.archive.records import (
     Statistics,
 )
 from whatsapp_mcp.archive.sends import Outbox
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, Voter
+from whatsapp_mcp.models import (
+    BridgePage,
+    Chat,
+    ChatKind,
+    Contact,
+    ExportedMessage,
+    Message,
+    Page,
+    SendReport,
+    Voter,
+)
 
 
 class ReadingArchive(Protocol):
@@ -365,24 +375,47 @@ class Archive(ReadingArchive, Outbox, Protocol):
         ...
 
     async def import_chat_export(
-        self, path: Path, chat: str, *, me: str | None = None, zone: tzinfo = UTC
-    ) -> ImportResult:
-        """Take over a chat that WhatsApp exported (`_chat.txt`, plain or in its zip with the files).
+        self,
+        messages: Sequence[ExportedMessage],
+        chat: str,
+        *,
+        title: str = "",
+        me: str | None = None,
+        zone: tzinfo = UTC,
+    ) -> ImportedChat:
+        """Take over a chat that WhatsApp exported.
 
         Args:
+            messages: What it says.
             chat: Jid of the chat it is.
+            title: What its file is called, which may tell who the other one is.
             me: Our own name in the export, where it is not the name on WhatsApp.
             zone: The zone of its times.
 
         Raises:
-            InvalidArgument: It is not such an export.
+            InvalidArgument: It cannot be told who of two is the owner.
         """
         ...
 
-    async def import_bridge(self, path: Path) -> ImportResult:
-        """Take over the `messages.db` of the bridge of lharries/whatsapp-mcp.
+    async def store_imported_file(self, chat: str, message_id: str, name: str, content: bytes) -> None:
+        """Keep the file of an imported message.
 
-        Raises:
-            InvalidArgument: It is not such a file.
+        Args:
+            chat: Jid of the chat.
+            message_id: Id of the message, one of `ImportedChat.files`.
+            name: What the file is called there.
+            content: The file.
+        """
+        ...
+
+    async def import_bridge(
+        self, page: BridgePage, *, chats: Collection[str] = (), zone: tzinfo = UTC
+    ) -> ImportResult:
+        """Take over rows of the `messages.db` of the bridge of lharries/whatsapp-mcp.
+
+        Args:
+            page: The rows.
+            chats: Jids of all its chats, which tell numbers from LIDs.
+            zone: The zone of times that tell none.
         """
         ...

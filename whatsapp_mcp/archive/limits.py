@@ -9,6 +9,7 @@ message itself always stays, and its raw form is in `raw.db`.
 from __future__ import annotations
 
 import hashlib
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
@@ -62,6 +63,8 @@ FILE_NAME: Final = 255
 """As file systems have it; a longer one keeps its end, which says what it is."""
 MIME_TYPE: Final = 255
 """RFC 6838, 4.2: 127 on each side of the slash."""
+FILE_BYTES: Final = 1 << 53
+"""Of a file, which JSON's numbers still tell exactly."""
 URL: Final = 4_096
 KEY: Final = 64
 """Bytes of a key, hash or initialisation vector, which have 32 at most."""
@@ -80,6 +83,8 @@ RESOLVED: Final = 16_384
 QUOTE: Final = 500
 """Characters of a quoted message that are shown with the reply."""
 
+_PATH: Final = re.compile(r"/[\x21-\x7e]*")
+_URL: Final = re.compile(rf"https://(?:[a-z0-9-]+\.)+whatsapp\.net{_PATH.pattern}")
 _END: Final = 20
 _LIST_LIMITS: Final = {"options": OPTIONS, "mentions": MENTIONS, "contacts": CARDS, "numbers": NUMBERS}
 _TEXT_LIMITS: Final = {"vcard": VCARD, "options": OPTION, "choices": OPTION, "name": NAME}
@@ -178,9 +183,18 @@ def bound_content(content: Content) -> None:
     if content.reply_to is not None:
         content.reply_to = identifier(content.reply_to)
     if content.media is not None:
-        _bound_fields(content.media)
+        _bound_media(content.media)
     if content.details:
         content.details = _Details().bounded(content.details)
+
+
+def _bound_media(media: MediaFact) -> None:
+    """Cut what a message says of its file; the places that it may be fetched from are WhatsApp's alone."""
+    _bound_fields(media)
+    if media.url is not None and not _URL.fullmatch(media.url):
+        media.url = None
+    if media.direct_path is not None and not _PATH.fullmatch(media.direct_path):
+        media.direct_path = None
 
 
 def _bound_fields(value: Any) -> None:

@@ -257,7 +257,7 @@ def worth(kind: int, flags: int) -> int:
     """How much a copy of a message tells; one that tells more takes the place that another has kept."""
     if kind in PLACEHOLDERS:
         return PLACEHOLDERS.index(kind)
-    return len(PLACEHOLDERS) + (not flags & Flag.ONLY_EDITED)
+    return len(PLACEHOLDERS) + 2 * (not flags & Flag.IMPORTED) + (not flags & Flag.ONLY_EDITED)
 
 
 def unite(db: sqlite3.Connection, one: int, other: int) -> int:
@@ -280,7 +280,7 @@ def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
             revoked_at = coalesce(s.revoked_at, g.revoked_at),
             via = CASE WHEN s.via IS NULL OR g.via IS NULL THEN NULL ELSE s.via END
         FROM messages AS g WHERE s.id = ? AND g.id = ?""",
-        (int(Flag.ONLY_EDITED), int(Flag.TWICE), stays, goes),
+        (Flag.ONLY_EDITED | Flag.IMPORTED, int(Flag.TWICE), stays, goes),
     )
     _lead_marks(db, goes, stays)
     db.execute("DELETE FROM fts WHERE rowid = ?", (goes,))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
@@ -70,11 +70,31 @@ class IngestResult:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import brought: messages that are new, those that were there, those that could not be read."""
+    """What an import brought.
+
+    Attributes:
+        messages: Those that are new.
+        duplicates: Those that were there.
+        skipped: Those that could not be read, or that WhatsApp cannot have told.
+        left_out: Files that could not be read, or are too large.
+    """
 
     messages: int
     duplicates: int = 0
     skipped: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedChat:
+    """What the import of an exported chat brought.
+
+    Attributes:
+        files: WhatsApp ids of new messages to the names of their files, which are still to be stored.
+    """
+
+    result: ImportResult
+    files: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id,
 
 _MENTION: Final = re.compile(r"@(\d+|[A-Z_a-z]\w*)", re.ASCII)
 _FORWARDED: Final = int(Flag.FORWARDED)
+_IMPORTED: Final = int(Flag.IMPORTED)
 _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
 _STARRED: Final = int(Flag.STARRED)
 _VIEW_ONCE: Final = int(Flag.VIEW_ONCE)
@@ -138,7 +139,7 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
         said.reactions = tuple(reactions)
     if flags:
         said.forwarded, said.mentions_me = bool(flags & _FORWARDED), bool(flags & _MENTIONS_ME)
-        said.starred = bool(flags & _STARRED)
+        said.starred, said.imported = bool(flags & _STARRED), bool(flags & _IMPORTED)
         said.mentioned_as = hanging.own_name if flags & _MENTIONS_ME else None
     if edited_at is not None:
         said.edited_at = moment(edited_at)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, tzinfo
 from functools import partial
@@ -33,6 +33,7 @@ from whatsapp_mcp.archive.reading import SqliteReadingArchive
 from whatsapp_mcp.archive.records import (
     ContactUpdate,
     GroupUpdate,
+    ImportedChat,
     ImportResult,
     IngestResult,
     JournalEvent,
@@ -41,7 +42,7 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.store import Writer, connect_writer, transaction
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import SendRequest, SendStatus
+from whatsapp_mcp.models import BridgePage, ExportedMessage, SendRequest, SendStatus
 from whatsapp_mcp.settings import AccountFolder
 
 T = TypeVar("T")
@@ -311,16 +312,27 @@ class SqliteArchive(SqliteReadingArchive):
         return await anyio.to_thread.run_sync(clear)
 
     async def import_chat_export(
-        self, path: Path, chat: str, *, me: str | None = None, zone: tzinfo = UTC
-    ) -> ImportResult:
+        self,
+        messages: Sequence[ExportedMessage],
+        chat: str,
+        *,
+        title: str = "",
+        me: str | None = None,
+        zone: tzinfo = UTC,
+    ) -> ImportedChat:
         """See `Archive.import_chat_export`."""
-        return await self._writer.run(
-            importer.chat_export, self._folder.media, path, chat, me, zone, bulk=True
-        )
+        now = datetime.now(UTC)
+        return await self._writer.run(importer.chat_export, messages, chat, title, me, zone, now, bulk=True)
 
-    async def import_bridge(self, path: Path) -> ImportResult:
+    async def store_imported_file(self, chat: str, message_id: str, name: str, content: bytes) -> None:
+        """See `Archive.store_imported_file`."""
+        await self._writer.run(importer.store_file, self._folder.media, chat, message_id, name, content)
+
+    async def import_bridge(
+        self, page: BridgePage, *, chats: Collection[str] = (), zone: tzinfo = UTC
+    ) -> ImportResult:
         """See `Archive.import_bridge`."""
-        return await self._writer.run(importer.bridge, path, bulk=True)
+        return await self._writer.run(importer.bridge, page, chats, zone, datetime.now(UTC), bulk=True)
 
 
 @overload

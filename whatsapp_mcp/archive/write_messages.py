@@ -74,10 +74,11 @@ class MessageWriter:
             message = self._insert(fact, chat, sender, earlier, newest)
         else:
             self.duplicates += 1
-            if via is not None and self._identities.via(fact.chat, fact.sender) is None:
-                self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
-            if fact.at < message >> ID_BITS:
-                message = self._retime(message, fact.at, chat)
+            if not content.flags & Flag.IMPORTED:  # a file changes nothing of what came over the connection
+                if via is not None and self._identities.via(fact.chat, fact.sender) is None:
+                    self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
+                if fact.at < message >> ID_BITS:
+                    message = self._retime(message, fact.at, chat)
             if merge.worth(KIND_NUMBER[content.kind], content.flags) > merge.worth(kind, flags):
                 self._replace(message, fact, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:

@@ -170,19 +170,27 @@ def import_messages(
 
     An exported chat needs --chat; messages.db is that of lharries' bridge.
     """
-    zone = settings.load().zone
+    from whatsapp_mcp.cli.importing import import_bridge, import_chat
+    from whatsapp_mcp.media import open_worker
+
+    loaded = settings.load()
+    most_bytes = loaded.media.max_megabytes * 1_000_000
 
     async def run(archive: Archive) -> ImportResult:
-        if source.suffix == ".db":
-            return await archive.import_bridge(source)
-        if chat is None:
-            raise InvalidArgument("An exported chat does not say which chat it is.", "Give --chat.")
-        jid = await _resolve(archive, chat)
-        return await archive.import_chat_export(source, jid, me=me, zone=zone)
+        async with open_worker() as worker:
+            if source.suffix == ".db":
+                return await import_bridge(archive, worker, source, zone=loaded.zone)
+            if chat is None:
+                raise InvalidArgument("An exported chat does not say which chat it is.", "Give --chat.")
+            jid = await _resolve(archive, chat)
+            return await import_chat(
+                archive, worker, source, jid, me=me, zone=loaded.zone, most_bytes=most_bytes
+            )
 
     done = _write(account, run, new=True)
+    left_out = f", {done.left_out} files left out" if done.left_out else ""
     _tell(
-        f"{done.messages} new, {done.duplicates} known already, {done.skipped} skipped.",
+        f"{done.messages} new, {done.duplicates} known already, {done.skipped} skipped{left_out}.",
         as_json,
         **asdict(done),
     )

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.media.child import Job
+from whatsapp_mcp.media import bridge_database, packed_export
+from whatsapp_mcp.media.child import Job
 
-JOBS: Final[Mapping[str, Job]] = {}
+JOBS: Final[Mapping[str, Job]] = {
+    "bridge_page": bridge_database.bridge_page,
+    "chat_export": packed_export.chat_export,
+    "exported_file": packed_export.exported_file,
+}

@@ -5,6 +5,7 @@ durations seconds. Every class can be built from and turned into JSON by a pydan
 what the pipes and the socket do.
 """
 
+from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage
 from whatsapp_mcp.models.link import (
     ConnectionState,
     ConnectionStatus,
@@ -49,6 +50,8 @@ from whatsapp_mcp.models.sends import (
 
 __all__ = [
     "ADDON_KINDS",
+    "BridgeMessage",
+    "BridgePage",
     "Chat",
     "ChatKind",
     "ConnectionState",
@@ -59,6 +62,7 @@ __all__ = [
     "Content",
     "Delivery",
     "EditContent",
+    "ExportedMessage",
     "FileContent",
     "ForwardContent",
     "LastMessage",

@@ -183,6 +183,7 @@ class Message:
         earlier: What an edited one said before, oldest first.
         chat_stranger: As `Chat.stranger`.
         sender_stranger: The same of who wrote it.
+        imported: It was read in a file, so who said it, and that they did, is as good as the file.
         snippet: In a search result, the text around the hit, which stands between `**`.
         details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
     """
@@ -213,6 +214,7 @@ class Message:
     earlier: tuple[str, ...] = ()
     chat_stranger: bool = False
     sender_stranger: bool = False
+    imported: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from whatsapp_mcp.archive import limits
 from whatsapp_mcp.archive.facts import Content, Flag, MediaFact
 from whatsapp_mcp.models import MessageKind
 
 _TEL = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
-_LARGEST: Final = 1 << 53
 _BARE_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 
 
@@ -29,7 +29,7 @@ def media_of(value: Any, media_type: str, **more: Any) -> MediaFact:
     return MediaFact(
         media_type,
         mime_type=value.mimetype or None,
-        size=value.fileLength if 0 < value.fileLength < _LARGEST else None,
+        size=value.fileLength if 0 < value.fileLength < limits.FILE_BYTES else None,
         direct_path=value.directPath or None,
         url=value.URL or None,
         media_key=value.mediaKey or None,

@@ -94,6 +94,7 @@ class MessageData(WhereData):
     earlier: NotRequired[list[str]]
     revoked_at: NotRequired[str | None]
     forwarded: NotRequired[bool]
+    imported: NotRequired[bool]
     mentions_me: NotRequired[bool]
     starred: NotRequired[bool]
     details: NotRequired[dict[str, Any]]
@@ -252,6 +253,8 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
         data["revoked_at"] = rfc3339(message.revoked_at, zone)
     if message.forwarded:
         data["forwarded"] = True
+    if message.imported:
+        data["imported"] = True
     if message.mentions_me:
         data["mentions_me"] = True
     if message.starred:

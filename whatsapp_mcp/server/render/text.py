@@ -109,6 +109,8 @@ def _after(message: MessageData, detail: Detail) -> str:
         notes.append("edited" + (_was(message) if detail == "full" else ""))
     if "forwarded" in message:
         notes.append("forwarded")
+    if "imported" in message:
+        notes.append("imported")
     if "starred" in message and detail == "full":
         notes.append("starred")
     status = message.get("status")

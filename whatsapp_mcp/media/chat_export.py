@@ -8,11 +8,14 @@ the iPhone also before what it says itself ("image omitted").
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import Final
+
+from whatsapp_mcp.errors import TooLong
+from whatsapp_mcp.models import ExportedMessage
 
 _MARKS: Final = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
 _BARE: Final = str.maketrans({**dict.fromkeys(_MARKS), "\u202f": " ", "\u00a0": " ", "\u2009": " "})
@@ -42,49 +45,74 @@ _OMITTED: Final = re.compile(
 _EDITED: Final = re.compile(r" ?\u200e<[^<>:\n]{8,60}>$| <This message was edited>$")
 
 
-@dataclass(frozen=True, slots=True)
-class ExportedMessage:
-    """One message of an export.
+MESSAGES: Final = 200_000
+"""Messages of one export; WhatsApp writes 40,000 at most."""
+_LONGEST: Final = 65_536
+"""Characters of one message; more than that is no message of WhatsApp's."""
+
+
+@dataclass(slots=True)
+class _Block:
+    """A message as it stands there: the parts of its head as numbers, and its lines.
 
     Attributes:
-        at: Seconds since 1970.
-        name: Who wrote it; None for a line of the system.
-        text: What it says.
-        file: Name of its file in the zip.
-        omitted: It had a file that was left out of the export.
+        date: Day, month and year in the order of the phone's language.
+        half: The second half of the day; None where the clock has 24 hours.
+        american: The half of the day stands after the time.
     """
 
-    at: int
-    name: str | None
-    text: str
-    file: str | None = None
-    omitted: bool = False
+    date: tuple[int, ...]
+    clock: tuple[int, int, int]
+    half: bool | None
+    american: bool
+    lines: list[str] = field(default_factory=list[str])
+    room: int = _LONGEST
+
+    def add(self, line: str) -> None:
+        """One more line, as far as there is room for it."""
+        if self.room > 0:
+            self.lines.append(line if len(line) < self.room else f"{line[: self.room - 1]}…")
+            self.room -= len(line) + 1
 
 
-def read(lines: Iterable[str], zone: tzinfo, files: Iterable[str] = ()) -> list[ExportedMessage]:
+def read(lines: Iterable[str], files: Collection[str] = ()) -> list[ExportedMessage]:
     """The messages of an export in its order; lines before the first message are left out.
 
     Args:
         lines: The text.
-        zone: The zone of its times.
         files: Names in the zip.
+
+    Raises:
+        TooLong: There are more messages than WhatsApp exports.
     """
-    blocks: list[tuple[re.Match[str], list[str]]] = []
+    blocks: list[_Block] = []
     for line in lines:
         plain = line.rstrip("\r\n")
         head = _LINE.match(plain[:120].translate(_BARE))
         if head is not None:
-            blocks.append((head, [_rest(plain, head)]))
+            if len(blocks) == MESSAGES:
+                raise TooLong(f"The export has more than {MESSAGES:,} messages.")
+            blocks.append(_block(head))
+            blocks[-1].add(_rest(plain, head))
         elif blocks:
-            blocks[-1][1].append(plain)
-    order = _date_order([head for head, _ in blocks])
+            blocks[-1].add(plain)
+    order = _date_order(blocks)
     known = frozenset(files)
-    found: list[ExportedMessage] = []
-    for head, body in blocks:
-        at = _time(head, order, zone)
-        if at is not None:
-            found.append(_message(at, "\n".join(body), known))
-    return found
+    return [
+        _message(at, "\n".join(block.lines), known)
+        for block in blocks
+        if (at := _time(block, order)) is not None
+    ]
+
+
+def _block(head: re.Match[str]) -> _Block:
+    second_half = bool(head["pm"] or head["pm2"])
+    return _Block(
+        tuple([int(part) for part in re.findall(r"\d+", head["date"])]),
+        (int(head["hour"]), int(head["minute"]), int(head["second"] or 0)),
+        second_half if second_half or head["am"] or head["am2"] else None,
+        american=bool(head["am2"] or head["pm2"]),
+    )
 
 
 def _rest(line: str, head: re.Match[str]) -> str:
@@ -97,7 +125,7 @@ def _rest(line: str, head: re.Match[str]) -> str:
     return ""
 
 
-def _message(at: int, text: str, files: frozenset[str]) -> ExportedMessage:
+def _message(at: datetime, text: str, files: frozenset[str]) -> ExportedMessage:
     said = _SAID.match(text)
     if said is None:
         return ExportedMessage(at, None, text.strip(f"{_MARKS} "))
@@ -107,9 +135,9 @@ def _message(at: int, text: str, files: frozenset[str]) -> ExportedMessage:
     body = body.strip("\u200e\u200f")
     found = _file(body, files, marked)
     if found is not None:
-        return ExportedMessage(at, name, found[1], found[0])
+        return ExportedMessage(at, name, found[1], found[0], found[0] in files)
     omitted = _OMITTED.fullmatch(body) is not None and (marked or body.startswith("<"))
-    return ExportedMessage(at, name, body, None, omitted)
+    return ExportedMessage(at, name, body, omitted=omitted)
 
 
 def _file(body: str, files: frozenset[str], marked: bool) -> tuple[str, str] | None:
@@ -124,9 +152,9 @@ def _file(body: str, files: frozenset[str], marked: bool) -> tuple[str, str] | N
     return found["file"].strip(f"{_MARKS} "), text
 
 
-def _date_order(heads: Sequence[re.Match[str]]) -> str:
+def _date_order(blocks: Sequence[_Block]) -> str:
     """What the parts of a date are (`dmy`, `mdy`, `ymd`): the possible one that lets time go forward."""
-    dates = [_parts(head) for head in heads]
+    dates = [block.date for block in blocks]
     if any(date[0] > 31 for date in dates):
         return "ymd"
     if any(date[0] > 12 for date in dates):
@@ -138,12 +166,8 @@ def _date_order(heads: Sequence[re.Match[str]]) -> str:
         stamps = [_day(date, order) for date in dates]
         return sum(later < earlier for earlier, later in pairwise(stamps))
 
-    american = any(head["am2"] or head["pm2"] for head in heads)
+    american = any(block.american for block in blocks)
     return min(("mdy", "dmy") if american else ("dmy", "mdy"), key=backward)
-
-
-def _parts(head: re.Match[str]) -> list[int]:
-    return [int(part) for part in re.findall(r"\d+", head["date"])]
 
 
 def _day(date: Sequence[int], order: str) -> tuple[int, int, int]:
@@ -152,14 +176,12 @@ def _day(date: Sequence[int], order: str) -> tuple[int, int, int]:
     return year, parts["m"], parts["d"]
 
 
-def _time(head: re.Match[str], order: str, zone: tzinfo) -> int | None:
-    date = _day(_parts(head), order)
-    hour = int(head["hour"])
-    second_half = head["pm"] or head["pm2"]
-    if hour <= 12 and (second_half or head["am"] or head["am2"]):
-        hour = hour % 12 + (12 if second_half else 0)
+def _time(block: _Block, order: str) -> datetime | None:
+    """When it was, as it stands there; None for what is no time."""
+    hour, minute, second = block.clock
+    if hour <= 12 and block.half is not None:
+        hour = hour % 12 + 12 * block.half
     try:
-        moment = datetime(*date, hour, int(head["minute"]), int(head["second"] or 0), tzinfo=zone)
+        return datetime(*_day(block.date, order), hour, minute, second)  # noqa: DTZ001  the zone is not told
     except ValueError:
         return None
-    return int(moment.timestamp())

@@ -1,0 +1,67 @@
+"""Archives of other programs, read through the decoding process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import BinaryIO, Final, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.media.worker import Answer, Limits, Worker
+from whatsapp_mcp.models import BridgePage, ExportedMessage
+
+T = TypeVar("T")
+
+_LIMITS: Final = Limits(seconds=120.0, cpu_seconds=60, output_bytes=256_000_000)
+_ROWS: Final = 50_000
+_MESSAGES: Final = TypeAdapter(tuple[ExportedMessage, ...])
+_PAGE: Final = TypeAdapter(BridgePage)
+
+
+async def read_chat_export(worker: Worker, file: BinaryIO) -> tuple[ExportedMessage, ...]:
+    """The messages of a chat that WhatsApp exported, as `.txt` or `.zip`.
+
+    Raises:
+        InvalidArgument: It is no such export.
+        TooLong, Unsupported, Busy: As `Worker.run`.
+    """
+    answer = await worker.run("chat_export", file, limits=_LIMITS)
+    return _checked(_MESSAGES, answer)
+
+
+async def read_exported_file(worker: Worker, file: BinaryIO, name: str, most_bytes: int) -> bytes:
+    """One file of such a zip.
+
+    Raises:
+        MediaUnavailable: There is no such file.
+        InvalidArgument, TooLong, Unsupported, Busy: As `read_chat_export`.
+    """
+    limits = Limits(output_bytes=most_bytes)
+    answer = await worker.run("exported_file", file, {"name": name, "bytes": most_bytes}, limits)
+    return answer.content
+
+
+async def bridge_pages(worker: Worker, file: BinaryIO) -> AsyncIterator[BridgePage]:
+    """All rows of the `messages.db` of lharries' bridge, page by page.
+
+    Raises:
+        InvalidArgument: It is no such database.
+        TooLong, Unsupported, Busy: As `Worker.run`.
+    """
+    after: int | None = None
+    while True:
+        answer = await worker.run("bridge_page", file, {"after": after, "rows": _ROWS}, _LIMITS)
+        page = _checked(_PAGE, answer)
+        yield page
+        if page.following is None or (after is not None and page.following <= after):
+            return
+        after = page.following
+
+
+def _checked(shape: TypeAdapter[T], answer: Answer) -> T:
+    """The answer of a process that a foreign file may have taken over."""
+    try:
+        return shape.validate_json(answer.content)
+    except ValidationError:
+        raise Unsupported("The process that reads the file wrote nonsense.", "Do not use it.") from None
