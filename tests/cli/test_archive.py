@@ -19,7 +19,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, NOON, journal
 from tests.fixtures import command
 from whatsapp_mcp import settings
-from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive import ContactUpdate, open_archive
 from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.lock import HostLock
@@ -40,6 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                     ]
                 )
             )
+            await archive.record_contacts([ContactUpdate(ANA, saved_name="Ana")])
 
     anyio.run(fill)
     return tmp_path
