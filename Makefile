@@ -72,7 +72,7 @@ test: $(VENV)/.dev-installed $(CONFORMANCE)
 OFFLINE := unshare --net $(if $(filter-out 0,$(shell id -u)),--map-root-user) \
 	bash -c 'ip link set lo up && exec "$$@"' offline
 
-test-hosts: $(VENV)/.dev-installed $(HOSTS)
+test-hosts: $(VENV)/.hosts-installed $(HOSTS)
 	$(OFFLINE) timeout --kill-after 10 20m $(BIN)/pytest -n $(JOBS) --dist loadfile -m hosts tests/hosts $(ARGS)
 
 # What each host passes to its model, in characters; ARGS=/another/checkout measures that one's server.
@@ -101,6 +101,7 @@ lock:
 	$(COMPILE) --output-file requirements/runtime.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) --all-extras --group hosts --constraints requirements/dev.txt --output-file requirements/hosts.txt
 
 clean:
 	rm -rf $(VENV) build dist .coverage* htmlcov .pytest_cache .ruff_cache .import_linter_cache .hypothesis

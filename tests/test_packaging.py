@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from whatsapp_mcp import __version__
 
 ROOT = Path(__file__).parent.parent
-LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "demo", "dev")]
+LOCKS = [ROOT / "requirements" / f"{name}.txt" for name in ("runtime", "demo", "dev", "hosts")]
 
 
 def project() -> dict[str, Any]:
@@ -80,10 +80,13 @@ def test_every_declared_dependency_is_locked(lock: Path):
     assert names(project()["project"]["dependencies"]) - locked == set()
 
 
-def test_what_development_needs_is_locked():
-    groups = project()["dependency-groups"]
-    wanted = names([each for group in groups.values() for each in group if isinstance(each, str)])
-    lock = (ROOT / "requirements" / "dev.txt").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    "groups", [("build", "dev"), ("build", "dev", "hosts")], ids=lambda groups: groups[-1]
+)
+def test_what_development_needs_is_locked(groups: tuple[str, ...]):
+    needed = project()["dependency-groups"]
+    wanted = names([each for group in groups for each in needed[group] if isinstance(each, str)])
+    lock = (ROOT / "requirements" / f"{groups[-1]}.txt").read_text(encoding="utf-8")
 
     assert wanted | declared() <= {line.split("==")[0] for line in lock.splitlines() if "==" in line}
 
