@@ -131,13 +131,7 @@ class LocalDevice(Acts, Topics):
         self._traces = self._make_traces()
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
-        self._unnamed = Unnamed(
-            archive,
-            self._clock,
-            look_up_group=self.group,
-            look_up_people=self._names.look_up_people,
-            online=self._is_online,
-        )
+        self._unnamed = self._make_unnamed()
         self._watch = partial(
             watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
         )
@@ -154,6 +148,15 @@ class LocalDevice(Acts, Topics):
             device=lambda: self._owner.device,
             generation=lambda: self._clients.generation,
             ended=self._has_ended,
+        )
+
+    def _make_unnamed(self) -> Unnamed:
+        return Unnamed(
+            self._archive,
+            self._clock,
+            look_up_group=self.group,
+            look_up_people=self._names.look_up_people,
+            online=self._is_online,
         )
 
     def _make_outbox(self) -> Outbox:
