@@ -13,6 +13,7 @@ from typing import Final
 
 from whatsapp_mcp.models import Chat, ChatKind, LastMessage, Message, MessageKind, Page
 from whatsapp_mcp.server.render.data import chats_data, messages_data
+from whatsapp_mcp.server.render.fence import new_code
 from whatsapp_mcp.server.render.text import chats_text, messages_text
 from whatsapp_mcp.server.render.times import stamp
 
@@ -80,7 +81,9 @@ def main() -> None:
     messages = [message(number) for number in range(60)]
     shown = messages[20:40]
     ours = len(
-        messages_text(messages_data(Page(tuple(shown)), UTC, of_one_chat=True), header="Messages of Ann Lee")
+        messages_text(
+            messages_data(Page(tuple(shown)), UTC, of_one_chat=True), header="Messages of Ann Lee"
+        ).rendered(new_code())
     )
     plain = sum(len(theirs(item)) for item in shown)
     default = sum(len(theirs(messages[at])) for hit in range(20, 40) for at in (hit - 1, hit, hit + 1))
@@ -88,7 +91,7 @@ def main() -> None:
     verdict("of its default answer", ours / default, 0.40)
     verdict("of its answer without context", ours / plain, 0.80)
     chats = [chat(number) for number in range(50)]
-    ours = len(chats_text(chats_data(Page(tuple(chats)), UTC), stamp(NOW, UTC)))
+    ours = len(chats_text(chats_data(Page(tuple(chats)), UTC), stamp(NOW, UTC)).rendered(new_code()))
     listed = len(json.dumps([their_chat(item) for item in chats], indent=2))
     print(f"50 chats: ours {ours // 4}, theirs {listed // 4}")
     verdict("of its answer", ours / listed, 0.40)

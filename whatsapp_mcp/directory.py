@@ -26,6 +26,7 @@ class Group:
     """A group or a community.
 
     Attributes:
+        topic_by: Jid of who wrote the topic, as far as WhatsApp tells.
         announce: Only admins may write.
         locked: Only admins may change name, picture and topic.
         timer: Seconds after which messages disappear; 0 is never.
@@ -44,6 +45,7 @@ class Group:
     community: bool = False
     parent: str | None = None
     participants: tuple[Participant, ...] = ()
+    topic_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

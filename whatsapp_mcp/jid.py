@@ -33,6 +33,7 @@ _SERVERS = {
     "hosted.lid",
     "bot",
 }
+_PERSONS = {USER_SERVER, LID_SERVER, "hosted", "hosted.lid"}
 _NUMBER = re.compile(r"[+＋]?[\d\s().\-/\u2010-\u2015]{5,24}")
 
 
@@ -76,7 +77,7 @@ class Jid:
     @property
     def is_person(self) -> bool:
         """Whether it is a person's address, in either form."""
-        return self.server in {USER_SERVER, LID_SERVER, "hosted", "hosted.lid"}
+        return self.server in _PERSONS
 
     @property
     def is_lid(self) -> bool:
@@ -102,6 +103,17 @@ class Jid:
 def looks_like_jid(text: str) -> bool:
     """Whether the text has the form of a jid (it may still name an unknown server)."""
     return _JID.fullmatch(text.strip()) is not None
+
+
+def is_person(jid: str) -> bool:
+    """Whether this is a person's jid; as `Jid.is_person`, of any text."""
+    return jid.rpartition("@")[2] in _PERSONS
+
+
+def number_of(jid: str | None) -> str | None:
+    """The E.164 number in a PN jid; as `Jid.number`, of any text."""
+    user, _, server = (jid or "").partition("@")
+    return f"+{user}" if server == USER_SERVER and user.isascii() and user.isdigit() else None
 
 
 def looks_like_number(text: str) -> bool:

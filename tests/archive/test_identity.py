@@ -153,7 +153,7 @@ async def test_mentions_of_us_are_known_also_when_we_learn_later_who_we_are(arch
     await archive.ingest(journal([ev.message("A1", body, name="Ana")]))
     await archive.set_own(ME, MY_LID, "Max")
     (message,) = (await archive.messages(MessageFilter(mentions_me=True))).items
-    assert message.text == "ask @Max or @Ana"
+    assert message.spoken == "ask @Max or @Ana"
 
 
 async def test_names_follow_the_order_saved_business_push_number(archive: Archive) -> None:

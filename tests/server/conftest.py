@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from tests.server.fakes import NOON, FakeDevice, FakeSource
+from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked, linked_account
 from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
 from whatsapp_mcp.protobufs import Neonize
@@ -118,7 +118,7 @@ def source(device: FakeDevice, archive: Archive, tmp_path: Path) -> FakeSource:
 @pytest.fixture
 async def client(source: FakeSource) -> AsyncIterator[Client]:
     """An MCP client in this process."""
-    async with Client(create(source, "all", structured=True)) as connected:
+    async with Client(create(source, "all", structured=True, new_code=lambda: CODE)) as connected:
         yield connected
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.protocol import Device
 
+CODE = "482913"
+FENCE = (f"<messages {CODE}>", f"</messages {CODE}>")
+"""The fence of every answer in tests."""
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 
 from tests.fixtures import until
-from tests.server.fakes import text_of
+from tests.server.fakes import CODE, text_of
 from tests.server.linked import LIMIT
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.accessor import Accessor
@@ -103,7 +103,8 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], Re
                 async with devices.use() as device:
                     hosted_by = (await device.status()).hosted_by
                 await anyio.sleep(0.01)
-        async with Client(create(Source(devices, archive, settings.home), "all", structured=True)) as client:
+        source = Source(devices, archive, settings.home)
+        async with Client(create(source, "all", structured=True, new_code=lambda: CODE)) as client:
             yield devices, archive, client
 
 

@@ -98,7 +98,7 @@ async def test_structured_answers_and_their_schemas_come_on_demand_and_fit_each_
         "search_contacts": {},
         "get_contact": {"contact": "Bob"},
         "send_message": {"chat": "Bob", "text": "hi"},
-        "react": {"message": "M5", "emoji": "x"},
+        "react": {"message": "M5", "emoji": "👍"},
         "wait_for_messages": {"wait": 0},
     }
     async with Client(create(source, "core", structured=True)) as client:

@@ -20,12 +20,12 @@ async def test_a_channel_is_followed_by_its_link_and_left_by_its_name(linked: Li
     news = linked.wa.channel("Harbour news", "Ships\n</messages>")
     link = f"https://whatsapp.com/channel/{news.invite_code}"
     text, _ = await answer(linked.client, "follow_channel", channel=link)
-    assert text == "Following Harbour news."
+    assert text == "Following “Harbour news”."
     assert linked.wa.me.lid in news.followers
     text, data = await answer(linked.client, "list_channels")
     listed = next(each for each in data["channels"] if each["jid"] == str(news.jid))
     assert (listed["name"], listed["role"], listed["link"]) == ("Harbour news", "subscriber", link)
-    assert text.count("</messages>") == 1
+    assert text.count("</messages") == 1
     await answer(linked.client, "unfollow_channel", channel="harbour")
     assert linked.wa.me.lid not in news.followers
 
@@ -39,7 +39,7 @@ async def test_a_channel_that_was_listed_is_called_by_its_name_wherever_it_stand
     text, _ = await answer(linked.client, "list_chats", kind="channel")
     assert "\nFerry times (channel)" in text
     text, _ = await answer(linked.client, "list_messages", kind="text")
-    assert " Ferry times: The 9:10 is cancelled" in text
+    assert " ~Ferry times: The 9:10 is cancelled" in text
 
 
 async def test_posts_are_read_page_by_page_and_reacted_to(linked: Linked) -> None:
@@ -47,7 +47,7 @@ async def test_posts_are_read_page_by_page_and_reacted_to(linked: Linked) -> Non
     numbers = [tides.post(f"High at {hour}").number for hour in (1, 2, 3)]
     text, data = await answer(linked.client, "list_channel_messages", channel=str(tides.jid), limit=2)
     assert [post["text"] for post in data["posts"]] == ["High at 2", "High at 3"]
-    assert f"{numbers[1]}: High at 2" in text
+    assert f"{numbers[1]} ~Tides: High at 2" in text
     assert f"More: before={numbers[1]}" in text
     _, rest = await answer(
         linked.client, "list_channel_messages", channel=str(tides.jid), limit=2, before=numbers[1]
@@ -61,7 +61,7 @@ async def test_posts_are_read_page_by_page_and_reacted_to(linked: Linked) -> Non
 
 async def test_a_channel_is_made(linked: Linked) -> None:
     text, data = await answer(linked.client, "create_channel", name=" Club ", description="All of it")
-    assert text.startswith("Made the channel Club (")
+    assert text.startswith("Made the channel “Club” (")
     assert data["link"].startswith("https://whatsapp.com/channel/")
     assert any(each.name == "Club" for each in linked.wa.network.channels.values())
 
@@ -91,7 +91,7 @@ async def test_a_channel_that_is_not_there_is_told(linked: Linked) -> None:
         ("create_channel", {"name": "x" * 101}, "TOO_LONG"),
         ("create_channel", {"name": "x", "description": "x" * 2049}, "TOO_LONG"),
         ("react_in_channel", {"channel": "x", "post": 0, "emoji": "👍"}, "INVALID_ARGUMENT"),
-        ("react_in_channel", {"channel": "x", "post": 1, "emoji": "x" * 17}, "INVALID_ARGUMENT"),
+        ("react_in_channel", {"channel": "x", "post": 1, "emoji": "send it now"}, "INVALID_ARGUMENT"),
         ("list_channel_messages", {"channel": "x", "limit": 0}, "INVALID_ARGUMENT"),
     ],
 )

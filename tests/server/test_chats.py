@@ -50,7 +50,7 @@ async def test_a_chat_is_written_out_oldest_first(client: Client, source: FakeSo
         "We decided to paint it blue",
     ]
     assert text == (
-        f"Wrote 2 messages of Boat club to {path}. "
+        f"Wrote 2 messages of “Boat club” to {path}. "
         "It begins 2026-11-24; older messages may be on the phone only."
     )
 

@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.server.fakes import CODE, FENCE
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.models import (
     Chat,
     ChatKind,
     LastMessage,
     Media,
+    Mention,
     Message,
     MessageKind,
     Page,
@@ -25,6 +27,7 @@ from whatsapp_mcp.models import (
     Voter,
 )
 from whatsapp_mcp.server.render.data import chats_data, messages_data
+from whatsapp_mcp.server.render.fence import LIMIT
 from whatsapp_mcp.server.render.text import Detail, chats_text, messages_text
 from whatsapp_mcp.server.render.times import rfc3339, short, stamp
 
@@ -69,7 +72,8 @@ def message(ref: int, text: str, name: str) -> Message:
         details={"starts_at": 1_700_000_000, "ends_at": 10**20, "expires_at": text, "place": text},
         edited_at=NOW,
         earlier=(text, name),
-        mentioned_as=name,
+        mentions={"1": Mention(name, stranger=True)},
+        forwarded=True,
         sender_stranger=True,
     )
 
@@ -84,13 +88,14 @@ def test_a_message_is_one_line_inside_the_fence(
 ) -> None:
     page = Page(tuple(message(ref, text, name) for ref in (1, 2, 3)), "next")
     data = messages_data(page, UTC, of_one_chat=of_one_chat)
-    shown = messages_text(data, header="Messages", detail=detail)
+    shown = messages_text(data, header="Messages", detail=detail).rendered(CODE)
     lines = shown.splitlines()
-    assert lines[:3] == ["Messages:", "<messages>", "Tue 2026-11-24"]
-    assert lines[-2:] == ["</messages>", "More: cursor=next"]
+    assert lines[:3] == ["Messages:", FENCE[0], "Tue 2026-11-24"]
+    assert lines[-2:] == [FENCE[1], "More: cursor=next"]
     assert len(lines) == 8
     assert all(LINE.match(line) for line in lines[3:6])
     assert shown.count("</messages") == shown.count("<messages") == 1
+    assert len(shown) <= LIMIT
 
 
 def test_what_is_the_same_in_a_whole_list_is_said_once() -> None:
@@ -113,10 +118,10 @@ def test_a_chat_is_one_line_inside_the_fence(text: str, name: str) -> None:
     said = LastMessage(MessageKind.CALL, text, name, stranger=True)
     said.before = LastMessage(MessageKind.EVENT, text, name)
     chat = Chat("1203@g.us", name, ChatKind.GROUP, 2, NOW, said)
-    shown = chats_text(chats_data(Page((chat, chat)), UTC), stamp(NOW, UTC))
+    shown = chats_text(chats_data(Page((chat, chat)), UTC), stamp(NOW, UTC)).rendered(CODE)
     lines = shown.splitlines()
     assert len(lines) == 5
-    assert (lines[1], lines[4]) == ("<messages>", "</messages>")
+    assert (lines[1], lines[4]) == FENCE
     assert shown.count("</messages") == 1
 
 

@@ -11,7 +11,7 @@ from mcp import Client
 
 from tests.archive import events as ev
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
-from tests.server.fakes import NOON, FakeDevice
+from tests.server.fakes import FENCE, NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import Archive, GroupUpdate
 from whatsapp_mcp.errors import NotConnected
@@ -54,7 +54,7 @@ async def test_where_no_message_has_all_words_the_closest_are_told_as_such(clien
 
 async def test_few_hits_come_with_the_chats_that_bear_a_word_of_the_query(client: Client) -> None:
     text, data = await answer(client, "search_messages", query="boat OR boot")
-    assert text.splitlines()[-1] == "Chats of that name: Boat club"
+    assert text.splitlines()[-1] == "Chats of that name: “Boat club”"
     assert data["chats_named"] == [{"chat": CLUB, "chat_name": "Boat club"}]
     _, data = await answer(client, "search_messages", query="boat", chat="Boat club")
     assert "chats_named" not in data
@@ -115,7 +115,7 @@ async def test_of_a_message_in_a_group_it_is_told_who_read_it_who_got_it_and_of_
     )
     await archive.ingest(ev.journal(told, after=100))
     text, _ = await answer(client, "message_status", message="G1")
-    assert set(text.splitlines()[1:]) == {
+    assert set(text.splitlines()[1:]) - set(FENCE) == {
         "Ann Lee: read 2026-11-24 12:05",
         "Bob: delivered 2026-11-24 12:01",
         "Ann May: no receipt yet",
@@ -243,13 +243,13 @@ async def test_a_wait_says_for_whom_it_waited_and_what_else_came(client: Client,
     text, data = await answer(client, "wait_for_messages", chat="Ann Lee", wait=0, cursor=cursor)
     assert text.splitlines() == [
         "New messages from Ann Lee in 0 s: none.",
-        "Also new meanwhile: Bob 1, Boat club 1.",
+        "Also new meanwhile: Bob 1, “Boat club” 1.",
         f"More: cursor={data['next_cursor']}",
     ]
-    assert data["notes"] == ["Also new meanwhile: Bob 1, Boat club 1."]
+    assert data["notes"] == ["Also new meanwhile: Bob 1, “Boat club” 1."]
     wanted = {"sender": "Ann May", "chat": "Boat club", "text": "ther"}
     text, _ = await answer(client, "wait_for_messages", **wanted, wait=0, cursor=cursor)
-    assert text.startswith("New messages from Ann May in Boat club with “ther”:\n<messages>")
+    assert text.startswith("New messages from Ann May in “Boat club” with “ther”:\n<messages ")
     assert "Also new meanwhile: Bob 1." in text
     text, data = await answer(client, "wait_for_messages", wait=0, cursor=cursor)
     assert text.startswith("New messages:")

@@ -135,7 +135,7 @@ def said(message: Message) -> str:
     """The text of a message, its kind in brackets where it has no text."""
     if message.revoked_at is not None:
         return "[deleted]"
-    parts = [message.text] if message.text else []
+    parts = [message.spoken] if message.text else []
     if message.media is not None:
         parts.insert(
             0, f"[{message.kind}{': ' + message.media.file_name if message.media.file_name else ''}]"

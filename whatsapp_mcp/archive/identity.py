@@ -19,7 +19,8 @@ from whatsapp_mcp.archive import merge, moved, receipts, versions
 from whatsapp_mcp.archive.facts import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag, NameKind
 from whatsapp_mcp.archive.holders import Tenures
 from whatsapp_mcp.archive.merge import merge_chats, merge_contacts
-from whatsapp_mcp.archive.names import number_of, searchable
+from whatsapp_mcp.archive.names import searchable
+from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import ChatKind
 
 

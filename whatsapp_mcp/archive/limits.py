@@ -78,8 +78,6 @@ ADDONS: Final = 1_024
 """Reactions, or votes, of one message: one each of a full group."""
 EDITS: Final = 16
 """Texts of one message that are kept beside the first one."""
-RESOLVED: Final = 16_384
-"""Characters that the names of mentioned people may add to a text."""
 QUOTE: Final = 500
 """Characters of a quoted message that are shown with the reply."""
 

@@ -18,12 +18,6 @@ STRANGER_SQL: Final = """{c}.saved_name IS NULL AND {c}.id != 0
 """Whether the shown name of a contact is of their own choice."""
 
 
-def number_of(pn: str | None) -> str | None:
-    """The E.164 number of a PN jid."""
-    user = pn.partition("@")[0] if pn and pn.endswith("@s.whatsapp.net") else ""
-    return f"+{user}" if user.isdigit() else None
-
-
 def searchable(*parts: str | None) -> str:
     """The names of something as one folded text; a line break stands between them."""
     return "\n".join(dict.fromkeys(fold(part).strip() for part in parts if part and part.strip()))

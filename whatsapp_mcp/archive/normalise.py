@@ -12,6 +12,8 @@ import sys
 import unicodedata
 from functools import lru_cache
 
+from whatsapp_mcp.emoji import SYMBOLS
+
 _ACCENTS = re.compile("(?<=[A-Za-z\u0370-\u03ff])[\u0300-\u036f]+")
 """Marks on Latin and Greek letters, after decomposition."""
 _POINTS = re.compile(
@@ -84,12 +86,8 @@ _UNSPACED = (
     "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
     "\U00020000-\U0003fffd"
 )
-_EMOJI = (
-    "\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u25fe\u2600-\u27bf\u2934\u2935"
-    "\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff"
-)
 _IS_UNSPACED = re.compile(f"[{_UNSPACED}]")
-_IS_EMOJI = re.compile(f"[{_EMOJI}]")
+_IS_EMOJI = re.compile(f"[{SYMBOLS}]")
 _IS_SKIN = re.compile("[\U0001f3fb-\U0001f3ff\u200d]")
 
 

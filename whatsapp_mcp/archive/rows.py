@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -25,14 +24,16 @@ from whatsapp_mcp.archive.facts import (
     Flag,
 )
 from whatsapp_mcp.archive.identity import chat_kind
-from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL, number_of
+from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL
 from whatsapp_mcp.archive.progress import ChatProgress, progress
 from whatsapp_mcp.archive.schema import ID_BITS
+from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import (
     Chat,
     Contact,
     LastMessage,
     Media,
+    Mention,
     Message,
     MessageKind,
     PollOption,
@@ -57,7 +58,6 @@ MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id,
 """  # noqa: S608
 """Everything of a message but what hangs on it; a WHERE may follow."""
 
-_MENTION: Final = re.compile(r"@(\d+|[A-Z_a-z]\w*)", re.ASCII)
 _FORWARDED: Final = int(Flag.FORWARDED)
 _IMPORTED: Final = int(Flag.IMPORTED)
 _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
@@ -89,7 +89,6 @@ def messages(
         _reactions(db, list({(row[2], row[4]) for row in rows})),
         _quotes(db, list({(row[2], row[8]) for row in rows if row[8]})),
         names,
-        _own_name(db) if any(row[6] & _MENTIONS_ME for row in rows) else None,
         _earlier(db, [(row[2], row[4], row[3]) for row in rows if row[9]]),
         progress(db, {row[2] for row in rows if row[3] == OWNER}),
         snippets or {},
@@ -106,8 +105,7 @@ class _Hanging:
 
     reactions: dict[tuple[int, str], list[Reaction]]
     quotes: dict[tuple[int, str], Quote]
-    names: dict[str, str]
-    own_name: str | None
+    names: dict[str, Mention]
     earlier: dict[tuple[int, str, int], list[str]]
     progress: dict[int, ChatProgress]
     snippets: dict[int, str]
@@ -140,7 +138,6 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
     if flags:
         said.forwarded, said.mentions_me = bool(flags & _FORWARDED), bool(flags & _MENTIONS_ME)
         said.starred, said.imported = bool(flags & _STARRED), bool(flags & _IMPORTED)
-        said.mentioned_as = hanging.own_name if flags & _MENTIONS_ME else None
     if edited_at is not None:
         said.edited_at = moment(edited_at)
         said.earlier = tuple(hanging.earlier.get((chat, wa_id, sender), ()))
@@ -150,16 +147,8 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
         said.poll = _poll(db, chat, wa_id, kind, details)
     if details:
         said.details = _public(details)
-        _name_mentions(said, details.get("mentions", ()), hanging.names)
+        said.mentions = _mentions(details, hanging.names)
     return said
-
-
-def _name_mentions(message: Message, mentions: Sequence[str], names: dict[str, str]) -> None:
-    """Put names in place of the numbers of mentioned people, wherever the message's words stand."""
-    if mentions:
-        message.text = with_names(message.text, mentions, names)
-        message.snippet = with_names(message.snippet, mentions, names) if message.snippet else None
-        message.earlier = tuple(with_names(said, mentions, names) for said in message.earlier)
 
 
 def _public(details: dict[str, Any]) -> dict[str, Any] | None:
@@ -172,22 +161,19 @@ def _quote(chat: int, reply: str, details: dict[str, Any], hanging: _Hanging) ->
     if found is not None:
         return found
     told = details.get("quote") or {}
-    return Quote(reply, None, hanging.names.get(told.get("sender") or ""), told.get("text"))
+    who = hanging.names.get(told.get("sender") or "")
+    return Quote(reply, None, who and who.name, told.get("text"), who is not None and who.stranger)
 
 
-def with_names(text: str, mentions: Iterable[str], names: dict[str, str]) -> str:
-    """The text with names in place of the numbers of mentioned people, as far as `limits.RESOLVED` goes."""
-    called = {jid.partition("@")[0]: name for jid in mentions if (name := names.get(jid) or number_of(jid))}
-    room = limits.RESOLVED
-
-    def shown(found: re.Match[str]) -> str:
-        nonlocal room
-        told = called.get(found[1])
-        if told is None or (room := room - len(told)) < 0:
-            return found[0]
-        return f"@{told}"
-
-    return _MENTION.sub(shown, text) if called else text
+def _mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, Mention] | None:
+    """Who is mentioned, by what stands in the text for them; a number that nobody is known by for itself."""
+    found: dict[str, Mention] = {}
+    for jid in details.get("mentions", ()):
+        if mention := names.get(jid):
+            found[jid.partition("@")[0]] = mention
+        elif number := number_of(jid):
+            found[jid.partition("@")[0]] = Mention(number)
+    return found or None
 
 
 def _media(row: Any, flags: int) -> Media:
@@ -221,11 +207,11 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
         return {}
     places, values = _pairs(keys)
     return {
-        (chat, wa_id): Quote(wa_id, ref, name, text or f"[{MESSAGE_KINDS[kind]}]")
-        for chat, wa_id, ref, kind, text, name in db.execute(
+        (chat, wa_id): Quote(wa_id, ref, name, text or f"[{MESSAGE_KINDS[kind]}]", bool(stranger))
+        for chat, wa_id, ref, kind, text, name, stranger in db.execute(
             f"""WITH k (chat_id, wa_id) AS (VALUES {places})
             SELECT q.chat_id, q.wa_id, q.ref, q.kind, substr(q.text, 1, {limits.QUOTE}),
-                {NAME_SQL.format(c="s")}
+                {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
             FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
             LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608
             values,
@@ -233,22 +219,17 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
     }
 
 
-def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, str]:
+def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, Mention]:
     if not jids:
         return {}
     places = ", ".join("?" * len(jids))
     rows = db.execute(
-        f"""SELECT a.jid, {NAME_SQL.format(c="s")} FROM addresses AS a
+        f"""SELECT a.jid, {NAME_SQL.format(c="s")}, s.id, {STRANGER_SQL.format(c="s")} FROM addresses AS a
         JOIN contacts AS s ON s.id = a.contact_id
         WHERE a.jid IN ({places})""",  # noqa: S608
         list(jids),
     ).fetchall()
-    return dict(rows)
-
-
-def _own_name(db: sqlite3.Connection) -> str:
-    name = f"SELECT {NAME_SQL.format(c='s')} FROM contacts AS s WHERE s.id = ?"  # noqa: S608
-    return str(db.execute(name, (OWNER,)).fetchone()[0])
+    return {jid: Mention(name, contact == OWNER, bool(stranger)) for jid, name, contact, stranger in rows}
 
 
 def _earlier(
@@ -311,10 +292,8 @@ def chats(db: sqlite3.Connection, rows: Sequence[Any]) -> tuple[Chat, ...]:
     words = [(chat, said) for chat, row in newest if row[0] in _NO_WORDS and (said := _words(db, chat))]
     details = [_telling(row) for _, row in (*newest, *words)]
     names = _names(db, {jid for one in details for jid in one.get("mentions", ())})
-    own_name = _own_name(db) if names else None
     told = [
-        _last(db, chat, row, one, names, own_name)
-        for (chat, row), one in zip((*newest, *words), details, strict=True)
+        _last(db, chat, row, one, names) for (chat, row), one in zip((*newest, *words), details, strict=True)
     ]
     last = {chat: one for (chat, _), one in zip(newest, told, strict=False)}
     for (chat, _), one in zip(words, told[len(newest) :], strict=True):
@@ -345,21 +324,21 @@ def _last(
     chat: int,
     row: Any,
     details: dict[str, Any],
-    names: dict[str, str],
-    own_name: str | None,
+    names: dict[str, Mention],
 ) -> LastMessage:
     kind, text, sender, wa_id, _, revoked_at, name, stranger, flags = row
     if kind == CALL:
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
     return LastMessage(
         MESSAGE_KINDS[kind],
-        with_names(text, details.get("mentions", ()), names)[:200],
+        text[:200],
         name,
         sender == OWNER,
         bool(stranger),
         revoked_at is not None,
         _public(details) if details else None,
-        mentioned_as=own_name if flags & _MENTIONS_ME else None,
+        _mentions(details, names),
+        forwarded=bool(flags & _FORWARDED),
     )
 
 

@@ -109,7 +109,7 @@ def forwarded_file(message: Message, source: MediaSource, context: E2E.ContextIn
         "mimetype": source.mime_type or "",
         "contextInfo": context,
     }
-    caption: dict[str, Any] = {"caption": message.text} if message.text else {}
+    caption: dict[str, Any] = {"caption": message.spoken} if message.text else {}
     media = message.media or Media()
     duration = media.duration or 0
     pixels: dict[str, Any] = {"width": media.width, "height": media.height} if media.width else {}

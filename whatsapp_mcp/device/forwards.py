@@ -41,7 +41,7 @@ async def forward(message: Message, archive: ReadingArchive) -> E2E.Message:
         case kind if kind in _FILES:
             return forwarded_file(message, await archive.media_source(message.ref), context)
         case MessageKind.TEXT if message.text:
-            text = E2E.ExtendedTextMessage(text=message.text, contextInfo=context)
+            text = E2E.ExtendedTextMessage(text=message.spoken, contextInfo=context)
             return E2E.Message(extendedTextMessage=text)
         case MessageKind.TEXT:
             raise MediaUnavailable("This message is empty.")
@@ -49,7 +49,7 @@ async def forward(message: Message, archive: ReadingArchive) -> E2E.Message:
             place = E2E.LocationMessage(
                 degreesLatitude=details["latitude"],
                 degreesLongitude=details["longitude"],
-                name=message.text,
+                name=message.spoken,
                 contextInfo=context,
             )
             return E2E.Message(locationMessage=place)
@@ -57,7 +57,7 @@ async def forward(message: Message, archive: ReadingArchive) -> E2E.Message:
             return _cards(details["contacts"], context)
         case MessageKind.POLL if details.get("options"):
             poll = E2E.PollCreationMessage(
-                name=message.text,
+                name=message.spoken,
                 options=[E2E.PollCreationMessage.Option(optionName=name) for name in details["options"]],
                 selectableOptionsCount=details.get("choose", 0),
                 contextInfo=context,

@@ -19,6 +19,7 @@ from whatsapp_mcp.models.said import (
     ContactDetails,
     LastMessage,
     Media,
+    Mention,
     Message,
     MessageKind,
     Page,
@@ -27,6 +28,7 @@ from whatsapp_mcp.models.said import (
     Reaction,
     SendStatus,
     Voter,
+    with_names,
 )
 from whatsapp_mcp.models.sends import (
     ADDON_KINDS,
@@ -69,6 +71,7 @@ __all__ = [
     "LinkState",
     "LocationContent",
     "Media",
+    "Mention",
     "Message",
     "MessageKind",
     "Page",
@@ -87,4 +90,5 @@ __all__ = [
     "TextContent",
     "VoteContent",
     "Voter",
+    "with_names",
 ]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 T = TypeVar("T")
+NAMES_ROOM: Final = 16_384
+"""Characters that the names of mentioned people may add to a text: a long name mentioned often multiplies."""
+_MENTION: Final = re.compile(r"@(\d+|[A-Z_a-z]\w*)", re.ASCII)
 
 
 class ChatKind(StrEnum):
@@ -60,6 +65,41 @@ class SendStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """Somebody whom a text mentions."""
+
+    name: str
+    from_me: bool = False
+    stranger: bool = False
+
+
+def with_names(text: str, mentions: Mapping[str, Mention] | None, shown: Callable[[Mention], str]) -> str:
+    """The text with names in place of the addresses of mentioned people.
+
+    Names may add `NAMES_ROOM` characters; the addresses behind them stay as they are.
+
+    Args:
+        text: As it was written: `@15550001111 hello`.
+        mentions: By what stands behind the `@`.
+        shown: What somebody is called.
+    """
+    if not mentions:
+        return text
+    room = NAMES_ROOM
+
+    def name(found: re.Match[str]) -> str:
+        nonlocal room
+        mention = mentions.get(found[1])
+        if mention is None:
+            return found[0]
+        told = shown(mention)
+        room -= len(told)
+        return found[0] if room < 0 else f"@{told}"
+
+    return _MENTION.sub(name, text)
+
+
 @dataclass(slots=True)  # lists make many: a frozen one takes three times as long to make
 class LastMessage:
     """The newest message of a chat, as a list of chats shows it.
@@ -68,7 +108,7 @@ class LastMessage:
         text: Its first 200 characters.
         sender_name: None where a group or channel speaks for itself.
         stranger: As `Chat.stranger`, of who wrote it.
-        details, mentioned_as: As in `Message`.
+        details, mentions: As in `Message`.
         before: What was last said, where this one is a call or a notice.
     """
 
@@ -79,8 +119,9 @@ class LastMessage:
     stranger: bool = False
     revoked: bool = False
     details: dict[str, Any] | None = None
-    mentioned_as: str | None = None
+    mentions: dict[str, Mention] | None = None
     before: LastMessage | None = None
+    forwarded: bool = False
 
 
 @dataclass(slots=True)  # as LastMessage
@@ -137,12 +178,16 @@ class Media:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """The message that a reply answers, as far as it is known."""
+    """The message that a reply answers.
+
+    Without a `ref` it is not in the archive: then text and sender are what the reply says they were.
+    """
 
     message_id: str
     ref: int | None = None
     sender_name: str | None = None
     text: str | None = None
+    stranger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,8 +223,7 @@ class Message:
 
     Attributes:
         ref: Its archive number, shown as `#1042`.
-        text: Who is mentioned stands in it by name.
-        mentioned_as: The name of the owner, where they are mentioned.
+        mentions: Who is mentioned: `@` and the key stand in the text for them.
         earlier: What an edited one said before, oldest first.
         chat_stranger: As `Chat.stranger`.
         sender_stranger: The same of who wrote it.
@@ -210,11 +254,16 @@ class Message:
     starred: bool = False
     snippet: str | None = None
     details: dict[str, Any] | None = None
-    mentioned_as: str | None = None
+    mentions: dict[str, Mention] | None = None
     earlier: tuple[str, ...] = ()
     chat_stranger: bool = False
     sender_stranger: bool = False
     imported: bool = False
+
+    @property
+    def spoken(self) -> str:
+        """The text with the names of who is mentioned, as people see it."""
+        return with_names(self.text, self.mentions, lambda mention: mention.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.server.registry import Neutral
@@ -139,6 +140,18 @@ def choose(
         "If this one is meant, call again with the whole name.",
         candidates=offered,
     )
+
+
+def one_emoji(text: str) -> str:
+    """An emoji to react with, or nothing.
+
+    Raises:
+        InvalidArgument: It is some other text.
+    """
+    emoji = text.strip()
+    if emoji and not is_emoji(emoji):
+        raise InvalidArgument("emoji is not one emoji.", "Give a single one, or nothing to take it back.")
+    return emoji
 
 
 def is_ref(text: str) -> bool:

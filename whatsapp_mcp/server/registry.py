@@ -45,6 +45,7 @@ from pydantic_core.core_schema import no_info_before_validator_function
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.call import Call, ServicesSource
+from whatsapp_mcp.server.render.fence import new_code
 from whatsapp_mcp.server.results import Result, error_result
 
 logger = logging.getLogger(__name__)
@@ -268,6 +269,7 @@ class RegisteredTool(Tool):
     spec: Any
     source: Any
     structured: bool
+    new_code: Any
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
@@ -279,7 +281,7 @@ class RegisteredTool(Tool):
             values = self._validate(arguments)
             source.policy.check(spec.name, spec.effect)
             result = await spec.function(Call(source, context.report_progress), **values)
-            return result.to_mcp(structured=self.structured)
+            return result.to_mcp(self.new_code, structured=self.structured)
         except WhatsAppError as error:
             logger.info("%s answered %s", spec.name, error.code)
             return self._refused(error)
@@ -307,7 +309,11 @@ class RegisteredTool(Tool):
 
 
 def build(
-    functions: Iterable[ToolFunction], source: ServicesSource, *, structured: bool = False
+    functions: Iterable[ToolFunction],
+    source: ServicesSource,
+    *,
+    structured: bool = False,
+    new_code: Callable[[], str] = new_code,
 ) -> list[Tool]:
     """The SDK's tools of these functions.
 
@@ -315,8 +321,9 @@ def build(
         functions: Marked by `tool`.
         source: Where each tool takes its services from when it is called.
         structured: Whether results, errors among them, carry structured content, and tools an output schema.
+        new_code: Makes the number of each answer's fence.
     """
-    return [_build(spec_of(function), source, structured) for function in functions]
+    return [_build(spec_of(function), source, structured, new_code) for function in functions]
 
 
 def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -327,7 +334,7 @@ def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "properties": properties, "anyOf": [result, error]}
 
 
-def _build(spec: ToolSpec, source: ServicesSource, structured: bool) -> Tool:
+def _build(spec: ToolSpec, source: ServicesSource, structured: bool, new_code: Callable[[], str]) -> Tool:
     model = _arguments_model(spec)
     schema = None
     if structured and spec.result:
@@ -345,4 +352,5 @@ def _build(spec: ToolSpec, source: ServicesSource, structured: bool) -> Tool:
         spec=spec,
         source=source,
         structured=structured,
+        new_code=new_code,
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from whatsapp_mcp.errors import Candidate, WhatsAppError
+from whatsapp_mcp.server.render.fence import Text, cut
 from whatsapp_mcp.server.render.sanitise import clean_line, titled
 
 
@@ -23,21 +24,60 @@ class Result:
     """One answer.
 
     Attributes:
-        text: What the model reads.
+        text: What the model reads; a `str` holds no words of others but short, marked names.
         data: The same facts for programs, JSON-able.
         extra: Further content blocks (an image, a resource link), shown before the text.
     """
 
-    text: str
+    text: Text | str
     data: Mapping[str, Any]
     extra: tuple[ContentBlock, ...] = ()
 
-    def to_mcp(self, *, structured: bool = False) -> CallToolResult:
-        """The answer as MCP carries it; `data` goes along only if `structured`."""
+    @property
+    def summary(self) -> str:
+        """What the text says in words of ours."""
+        return self.text if isinstance(self.text, str) else self.text.head
+
+    def to_mcp(self, new_code: Callable[[], str], *, structured: bool = False) -> CallToolResult:
+        """The answer as MCP carries it; `data` goes along only if `structured`.
+
+        Args:
+            new_code: Makes the number of the fence.
+            structured: Whether programs get `data`.
+        """
+        text = cut(self.text) if isinstance(self.text, str) else self.text.rendered(new_code())
         return CallToolResult(
-            content=[*self.extra, TextContent(type="text", text=self.text)],
-            structured_content=dict(self.data) if structured else None,
+            content=[*self.extra, TextContent(type="text", text=text)],
+            structured_content=bounded(self.data) if structured else None,
         )
+
+
+DATA_LIMIT: Final = 400_000
+"""Characters of structured content as JSON: a page of 200 messages has a quarter of it."""
+_SHORTEST: Final = 64
+"""Characters of a text that are always left: ids, jids and cursors are no longer."""
+
+
+def bounded(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data; where it is beyond `DATA_LIMIT`, with `truncated` and long texts, lists and tables cut."""
+    whole = dict(data)
+    for most in (4096, 512, _SHORTEST, 8):
+        if len(json.dumps(whole, ensure_ascii=False)) <= DATA_LIMIT:
+            break
+        whole = {**_shortened(data, most), "truncated": True}
+    return whole
+
+
+def _shortened(value: Any, most: int) -> Any:
+    """With at most so many characters of each text, and entries of each list."""
+    if isinstance(value, str):
+        return value[: max(most, _SHORTEST)]
+    if isinstance(value, Mapping):
+        entries = list(cast("Mapping[str, Any]", value).items())[: max(most, _SHORTEST)]
+        return {key: _shortened(inner, most) for key, inner in entries}
+    if isinstance(value, Sequence):
+        return [_shortened(inner, most) for inner in cast("Sequence[Any]", value)[:most]]
+    return value
 
 
 _PLAIN_ADDRESS: Final = re.compile(r"[\w.@:+/\\-]+")

@@ -263,6 +263,7 @@ def read_group(answer: str) -> Group:
         info.GroupParent.IsParent,
         jid_text(info.GroupLinkedParent.LinkedParentJID) or None,
         tuple(map(_participant, info.Participants)),
+        jid_text(info.GroupTopic.TopicSetBy) or None,
     )
 
 

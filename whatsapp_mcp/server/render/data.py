@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, NotRequired
 
@@ -15,17 +14,31 @@ from whatsapp_mcp.models import (
     ContactDetails,
     LastMessage,
     Media,
+    Mention,
     Message,
     MessageKind,
     Page,
+    Quote,
+    with_names,
 )
 from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.render.polls import voters_data
-from whatsapp_mcp.server.render.sanitise import called, clean, clean_line, full_name
+from whatsapp_mcp.server.render.sanitise import (
+    clean,
+    clean_line,
+    full_name,
+    identifier,
+    known_identifier,
+    media_type,
+    reaction_shown,
+    spoken_of,
+)
 from whatsapp_mcp.server.render.times import rfc3339, stamp
 
 _TIMES: Final = frozenset({"starts_at", "ends_at", "expires_at"})
 _MILLISECONDS: Final = 10**11
+FORWARDED: Final = " (forwarded, author unknown)"
+"""Stands behind whoever passed on what somebody else wrote."""
 
 
 class ChatData(TypedDict):
@@ -43,6 +56,7 @@ class ChatData(TypedDict):
     last_message_at: str | None
     last_message: NotRequired[str]
     last_from_me: NotRequired[bool]
+    last_forwarded: NotRequired[bool]
     last_sender: NotRequired[str]
     last_sender_stranger: NotRequired[bool]
     last_words: NotRequired[str]
@@ -160,7 +174,7 @@ def ref_of(number: int | None) -> str | None:
 def chat_data(chat: Chat, zone: tzinfo) -> ChatData:
     """One chat."""
     data: ChatData = {
-        "jid": chat.jid,
+        "jid": identifier(chat.jid),
         "name": full_name(chat.name),
         "kind": str(chat.kind),
         "unread": chat.unread,
@@ -182,6 +196,8 @@ def chat_data(chat: Chat, zone: tzinfo) -> ChatData:
 def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
     direct = data["kind"] == "direct"
     data["last_message"] = _words(last, zone, direct=direct)
+    if last.forwarded:
+        data["last_forwarded"] = True
     if last.from_me:
         data["last_from_me"] = True
     elif last.sender_name and not direct:
@@ -189,25 +205,28 @@ def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
         if last.stranger:
             data["last_sender_stranger"] = True
     if before := last.before:
-        who = "me" if before.from_me else called(before.sender_name or data["name"], before.stranger)
-        data["last_words"] = f"{who}: {_words(before, zone, direct=direct)}"
+        who = spoken_of(before.sender_name or data["name"], before.from_me, before.stranger)
+        passed_on = FORWARDED if before.forwarded else ""
+        data["last_words"] = f"{who}{passed_on}: {_words(before, zone, direct=direct)}"
 
 
 def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
     """What a message says; of what is no text its kind, too."""
     if last.revoked:
         return deleted_text(direct=direct)
-    text = _spoken(last.text, last.mentioned_as)
+    text = _spoken(last.text, last.mentions)
     if last.kind is MessageKind.TEXT or (last.kind is MessageKind.CALL and text):
         return text
     return f"{kind_text(str(last.kind), None, _details(last.details, zone))} {text}".rstrip()
 
 
-def _spoken(text: str, mentioned_as: str | None) -> str:
-    """Clean; the owner is mentioned as `@me`, as lists call them."""
-    if mentioned_as:
-        text = re.sub(rf"@{re.escape(mentioned_as)}(?!\w)", "@me", text)
-    return clean(text)
+def _spoken(text: str, mentions: Mapping[str, Mention] | None) -> str:
+    """Clean, with what lists call those who are mentioned: `@me`, `@Ann`, `@~Tom`."""
+    return clean(with_names(text, mentions, _mentioned))
+
+
+def _mentioned(mention: Mention) -> str:
+    return spoken_of(mention.name, mention.from_me, mention.stranger)
 
 
 def deleted_text(*, direct: bool) -> str:
@@ -224,9 +243,9 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
     """One message, its text cleaned and otherwise whole."""
     data: MessageData = {
         "ref": f"#{message.ref}",
-        "message_id": message.message_id,
+        "message_id": identifier(message.message_id),
         "kind": str(message.kind),
-        "text": _spoken(message.text, message.mentioned_as),
+        "text": _spoken(message.text, message.mentions) if message.mentions else clean(message.text),
         "timestamp": stamp(message.timestamp, zone),
     }
     if with_chat:
@@ -234,21 +253,21 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
     if message.from_me:
         data["from_me"] = True
     elif message.sender != message.chat:
-        data["sender"] = message.sender
+        data["sender"] = known_identifier(message.sender)
         data["sender_name"] = full_name(message.sender_name)
         if message.sender_stranger:
             data["sender_stranger"] = True
     if message.status:
         data["status"] = str(message.status)
     if message.snippet:
-        data["snippet"] = _spoken(message.snippet, message.mentioned_as)
+        data["snippet"] = _spoken(message.snippet, message.mentions)
     if message.media:
         data["media"] = media_data(message.media)
     _add_relations(data, message)
     if message.edited_at:
         data["edited_at"] = rfc3339(message.edited_at, zone)
         if message.earlier:
-            data["earlier"] = [_spoken(text, message.mentioned_as) for text in message.earlier]
+            data["earlier"] = [_spoken(text, message.mentions) for text in message.earlier]
     if message.revoked_at:
         data["revoked_at"] = rfc3339(message.revoked_at, zone)
     if message.forwarded:
@@ -265,7 +284,7 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
 
 
 def _add_chat(data: WhereData, message: Message) -> None:
-    data["chat"] = message.chat
+    data["chat"] = known_identifier(message.chat)
     data["chat_name"] = full_name(message.chat_name)
     if message.chat_stranger:
         data["chat_stranger"] = True
@@ -273,17 +292,11 @@ def _add_chat(data: WhereData, message: Message) -> None:
 
 def _add_relations(data: MessageData, message: Message) -> None:
     if message.quote:
-        quote = message.quote
-        data["reply_to"] = {
-            "message_id": quote.message_id,
-            "ref": ref_of(quote.ref),
-            "sender_name": full_name(quote.sender_name or ""),
-            "text": clean(quote.text or ""),
-        }
+        data["reply_to"] = _reply_to(message.quote)
     if message.reactions:
         data["reactions"] = [
             {
-                "emoji": clean_line(reaction.emoji, 20),
+                "emoji": reaction_shown(reaction.emoji),
                 "sender_name": full_name(reaction.sender_name),
                 "from_me": reaction.from_me,
                 **({"stranger": True} if reaction.stranger else {}),
@@ -300,10 +313,24 @@ def _add_relations(data: MessageData, message: Message) -> None:
         ]
 
 
+def _reply_to(quote: Quote) -> dict[str, Any]:
+    """What is answered; who is said to have written what is not in the archive nobody has seen."""
+    data: dict[str, Any] = {
+        "message_id": identifier(quote.message_id),
+        "ref": ref_of(quote.ref),
+        "text": clean(quote.text or ""),
+    }
+    if quote.ref is not None:
+        data["sender_name"] = full_name(quote.sender_name or "")
+        if quote.stranger:
+            data["stranger"] = True
+    return data
+
+
 def media_data(media: Media) -> dict[str, Any]:
     """What is known of a file, without the unknown."""
     known = {
-        "mime_type": media.mime_type,
+        "mime_type": media.mime_type and media_type(media.mime_type),
         "file_name": None if media.file_name is None else full_name(media.file_name),
         "size": media.size,
         "duration": media.duration,
@@ -321,7 +348,7 @@ def _details(value: Any, zone: tzinfo) -> Any:
         return clean(value)
     if isinstance(value, dict):
         told = {key: _time(inner, zone) if key in _TIMES else inner for key, inner in value.items()}
-        return {key: _details(inner, zone) for key, inner in told.items() if inner is not None}
+        return {full_name(key): _details(inner, zone) for key, inner in told.items() if inner is not None}
     if isinstance(value, (list, tuple)):
         return [_details(inner, zone) for inner in value]
     return value
@@ -351,9 +378,9 @@ def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = Fals
 
 def contact_data(contact: Contact) -> ContactData:
     """One person."""
-    data = ContactData(jid=contact.jid, name=full_name(contact.name), number=contact.number)
+    data = ContactData(jid=identifier(contact.jid), name=full_name(contact.name), number=contact.number)
     if contact.lid:
-        data["lid"] = contact.lid
+        data["lid"] = identifier(contact.lid)
     for key in ("saved_name", "push_name", "business_name"):
         if name := getattr(contact, key):
             data[key] = full_name(name)
@@ -378,11 +405,13 @@ def profile_data(
     if details.about:
         data["about"] = clean(details.about)
     if details.picture:
-        data["picture"] = details.picture
+        data["picture"] = clean_line(details.picture, 500)
     if business := details.business or person.business_name:
         data["business"] = full_name(business)
     if groups:
-        data["groups"] = [GroupData(jid=group.jid, name=full_name(group.name)) for group in groups]
+        data["groups"] = [
+            GroupData(jid=identifier(group.jid), name=full_name(group.name)) for group in groups
+        ]
     if last:
         data["last_message"] = message_data(last, zone)
     if note:

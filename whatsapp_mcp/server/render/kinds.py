@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from whatsapp_mcp.server.render.sanitise import defuse, one_line
+from whatsapp_mcp.server.render.sanitise import in_quotes
 from whatsapp_mcp.server.render.times import DAY, day_of, time_of_day
+
+FILE_NAME: Final = 60
+"""Characters of a file's name in a line."""
 
 
 def size_text(size: int) -> str:
@@ -17,7 +20,7 @@ def size_text(size: int) -> str:
 def kind_text(
     kind: str, media: Mapping[str, Any] | None = None, details: Mapping[str, Any] | None = None
 ) -> str:
-    """`[voice 0:12]`, `[document "plan.pdf" 1.2 MB]`, `[location 52.51,13.4]`.
+    """`[voice 0:12]`, `[document “plan.pdf” 1.2 MB]`, `[location 52.51,13.4]`.
 
     Args:
         kind: A kind of message.
@@ -37,7 +40,7 @@ def _of_media(media: Mapping[str, Any]) -> list[str]:
     if "view_once" in media:
         words.append("view-once")
     if name := media.get("file_name"):
-        words.append(f'"{defuse(one_line(name, 60))}"')
+        words.append(in_quotes(name, FILE_NAME))
     if duration := media.get("duration"):
         words.append(f"{duration // 60}:{duration % 60:02}")
     elif size := media.get("size"):

@@ -7,6 +7,8 @@ import unicodedata
 from functools import lru_cache
 from typing import Final
 
+from whatsapp_mcp.emoji import is_emoji
+
 _ANSI: Final = re.compile(
     r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
@@ -19,8 +21,16 @@ _INVISIBLE: Final = frozenset(
 )
 """Code points that show nothing although their category does not say so."""
 _SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
-_HIDING: Final = re.compile(f"[{''.join(sorted(_INVISIBLE))}{_SELECTORS}]")
-"""What hides although Python calls it printable."""
+TAG: Final = "messages"
+"""The name of the tags between which other people's words stand."""
+_OPENINGS: Final = "＜﹤‹〈〈⟨"
+"""What may pass for the `<` of a tag."""
+_ALIKE: Final = "\x80-\u2e7f\ufb00-\U0001ffff"
+"""Letters beyond ASCII, of which many look like others; Chinese, Japanese and Korean ones do not."""
+_LETTERS: Final = "[^A-Za-z]{0,2}".join(f"[{letter}{_ALIKE}]" for letter in TAG)
+_LOOKS_LIKE_A_TAG: Final = re.compile(rf"[<{_OPENINGS}](?=[^\w<{_OPENINGS}]{{0,8}}{_LETTERS})", re.IGNORECASE)
+_SUSPECT: Final = re.compile(f"[{''.join(sorted(_INVISIBLE))}{_SELECTORS}{_OPENINGS}]")
+"""What hides although Python calls it printable, or may open a tag."""
 _NAMES: Final = 512
 """Names whose cleaned form is kept: the same few stand in every line of a list."""
 _CHARACTERS: Final = 1024
@@ -28,6 +38,12 @@ NAME: Final = 48
 """Characters of a name in a line; more would be a message."""
 _SEPARATORS: Final = frozenset(':;,()[]{}<>"“”„‟«»|#~*`\\^=꞉∶ː˸։׃‚،؛、；：')
 """What could end a name in a line, or open something else behind it."""
+_LONGEST_ID: Final = 64
+_NOT_IN_AN_ID: Final = re.compile(r"[^\w.@:+=/-]", re.ASCII)
+_MEDIA_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]{0,40}/[\w.+-]{1,80}", re.ASCII | re.IGNORECASE)
+NO_EMOJI: Final = "□"
+_ENDS_A_QUOTE: Final = str.maketrans(dict.fromkeys('“”„‟"＂', "'"))
+_ENDS_A_NAME: Final = str.maketrans(":#<>", "꞉＃‹›")
 _APOSTROPHES: Final = frozenset("‘’")
 _LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b[\w-]+(?:\.[\w-]+)+/\S*", re.IGNORECASE)
 LINE_MARK: Final = " ⏎ "
@@ -59,24 +75,23 @@ def clean(text: str) -> str:
 
     Line breaks of every kind become `\n`; emoji sequences keep their joiners.
     """
-    if _harmless(text):
-        return text
+    if text.isprintable() and (text.isascii() or _SUSPECT.search(text) is None):
+        return text  # nearly all: as `_harmless`, without the call
     text = _LINE_BREAKS.sub("\n", _ANSI.sub("", text))
     if _harmless(text.replace("\n", "").replace("\t", "")):
         return text
-    return "".join(char for index, char in enumerate(text) if _harmless(char) or _keeps(text, index))
+    text = "".join(char for index, char in enumerate(text) if _harmless(char) or _keeps(text, index))
+    return _LOOKS_LIKE_A_TAG.sub("[", text)
 
 
 def _harmless(text: str) -> bool:
     """Whether nothing in it needs a closer look; an answer for whole texts at the speed of C."""
-    return text.isprintable() and (text.isascii() or _HIDING.search(text) is None)
+    return text.isprintable() and (text.isascii() or _SUSPECT.search(text) is None)
 
 
-def defuse(line: str) -> str:
-    """A clean line that can neither open nor close the fence around the words of others."""
-    if "messages" not in line:
-        return line
-    return line.replace("<messages", "‹messages").replace("</messages", "‹/messages")
+def without_tags(text: str) -> str:
+    """Clean text in which nothing opens or closes the fence, or seems to."""
+    return _LOOKS_LIKE_A_TAG.sub("[", text) if "<" in text else text
 
 
 def clean_line(text: str, limit: int | None = None) -> str:
@@ -105,10 +120,10 @@ def full_name(name: str) -> str:
 def clean_name(name: str, limit: int = NAME) -> str:
     """A person's or chat's name that cannot be taken for anything else in a line.
 
-    `:` ends the name in a message's line and `me` is the person whose account it is, so neither may come from
-    outside.
+    `:` ends the name in a message's line, `#` begins a ref, `<` the fence, and `me` is the person whose
+    account it is: none may come from outside.
     """
-    line = defuse(clean_line(name, limit)).replace(":", "꞉").replace("#", "＃").strip()
+    line = clean_line(name, limit).translate(_ENDS_A_NAME).strip()
     return f"“{line}”" if line.casefold() in {"me", "you", ""} else line
 
 
@@ -143,6 +158,33 @@ def titled(name: str) -> str:
     """What a group or channel is called, for a line of our own: a name that anybody may have chosen."""
     chosen = chosen_name(name)
     return chosen if chosen.startswith("“") else f"“{chosen}”"
+
+
+def in_quotes(text: str, limit: int) -> str:
+    """Somebody's words within a line of other things: on one line, in quotes that they cannot close."""
+    return f"“{clean_line(text, limit).translate(_ENDS_A_QUOTE)}”"
+
+
+def identifier(text: str) -> str:
+    """An id or jid as it came over the wire; what no id has is shown as `?`."""
+    if text.isalnum() and text.isascii() and len(text) <= _LONGEST_ID:
+        return text
+    return _NOT_IN_AN_ID.sub("?", text[:_LONGEST_ID])
+
+
+known_identifier = lru_cache(_NAMES)(identifier)
+"""As `identifier`, of one that stands in many lines."""
+
+
+def media_type(text: str) -> str | None:
+    """A MIME type without its parameters; None where it is none."""
+    bare = text.partition(";")[0].strip()
+    return bare if _MEDIA_TYPE.fullmatch(bare) else None
+
+
+def reaction_shown(emoji: str) -> str:
+    """The emoji that somebody reacted with; what is no emoji is shown as `NO_EMOJI`."""
+    return emoji if is_emoji(emoji) else NO_EMOJI
 
 
 def spoken_of(name: str, from_me: bool, stranger: bool) -> str:

@@ -9,7 +9,7 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import SendReport, SendResult
 from whatsapp_mcp.server.render.data import ref_of
-from whatsapp_mcp.server.render.sanitise import clean_line, full_name
+from whatsapp_mcp.server.render.sanitise import clean_line, full_name, identifier
 from whatsapp_mcp.server.render.times import rfc3339
 
 
@@ -31,6 +31,7 @@ class DeliveryData(TypedDict):
     contact: str
     delivered_at: str | None
     read_at: str | None
+    stranger: NotRequired[bool]
 
 
 class ReportData(SentData):
@@ -42,7 +43,7 @@ class ReportData(SentData):
 def sent_data(result: SendResult, zone: tzinfo) -> SentData:
     """What is known of a send."""
     data = SentData(
-        message_id=result.message_id,
+        message_id=result.message_id and identifier(result.message_id),
         ref=ref_of(result.ref),
         chat=result.chat,
         status=result.status.value,
@@ -61,6 +62,7 @@ def report_data(report: SendReport, zone: tzinfo) -> ReportData:
             contact=full_name(delivery.contact),
             delivered_at=rfc3339(delivery.delivered_at, zone),
             read_at=rfc3339(delivery.read_at, zone),
+            **({"stranger": True} if delivery.stranger else {}),
         )
         for delivery in report.deliveries
     ]

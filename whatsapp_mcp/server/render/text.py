@@ -2,20 +2,22 @@
 
 Made of the structured content, in which text is clean and times are the person's: both say the same.
 
-Messages stand between `<messages>` and `</messages>`. Inside, every line begins with our own ref or date, so
-a text, which never holds a line break here, cannot begin one; and it cannot close the fence.
+What stands in a line before its first `: ` is ours: ref, time, who it is, and what others did to the message.
+What stands behind it is the words of whoever is named there, and of nobody else.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import Contact, Message, Page, SendStatus, Voter
+from whatsapp_mcp.jid import GROUP_SERVER, is_person, number_of
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendStatus, Voter
 from whatsapp_mcp.server.render.data import (
+    FORWARDED,
     ChatData,
     ChatsData,
     MessageData,
@@ -24,31 +26,40 @@ from whatsapp_mcp.server.render.data import (
     WhereData,
     deleted_text,
 )
+from whatsapp_mcp.server.render.fence import LIMIT, Text, length
 from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.sanitise import (
     called,
+    chosen_name,
     clean,
-    clean_line,
     clean_name,
-    defuse,
+    identifier,
+    in_quotes,
     one_line,
     spoken_of,
+    titled,
 )
-from whatsapp_mcp.server.render.times import DAY, day_of, short_stamp, time_of_day
+from whatsapp_mcp.server.render.times import DAY, TIME, day_of, short_stamp
 
 Detail = Literal["concise", "full"]
-FENCE: Final = ("<messages>", "</messages>")
 CONCISE_TEXT: Final = 400
 FULL_TEXT: Final = 4000
-FULL_PAGE: Final = 40_000
+FULL_PAGE: Final = 38_000
 """Characters that the texts of a page may have in full, where 4,000 each are fewer."""
+SHORTEST_TEXT: Final = 60
+"""Characters that every message of a page keeps, however long the others are."""
 CHAT_TEXT: Final = 40
 QUESTION_TEXT: Final = 100
 """Characters of a last message that may want an answer."""
 FULL_CHAT_TEXT: Final = 200
+OPTION: Final = 80
+OPTIONS_SHOWN: Final = 12
+"""Options of a poll in a line of a list: as many as WhatsApp's apps allow."""
+REACTIONS_SHOWN: Final = 20
 GROUPS_SHOWN: Final = 10
-_JIDS: Final = 512
+_ROOM: Final = LIMIT - 1000
+_ADDRESSES: Final = 512
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
 
 
@@ -63,77 +74,124 @@ def _told(text: str, limit: int, more: str = "") -> str:
     return line if len(line) <= limit else f"{line[:limit]}… (+{len(line) - limit} characters{more})"
 
 
+@lru_cache(_ADDRESSES)
 def address(jid: str) -> str:
     """A jid as short as it stays usable: the number of a person, else the jid."""
-    return Jid.parse(jid).bare.number or jid
+    return number_of(jid) or identifier(jid)
 
 
-@lru_cache(_JIDS)
-def _number(jid: str) -> str | None:
-    return Jid.parse(jid).number
+def chat_called(jid: str, name: str, stranger: bool) -> str:
+    """What a chat is called in a sentence of ours; the names of groups and channels are quoted."""
+    if not name or name == jid:
+        return address(jid)
+    return called(name, stranger) if is_person(jid) else titled(name)
 
 
-def _body(message: MessageData, where: WhereData, detail: Detail, limit: int) -> str:
+def named(chat: Chat) -> str:
+    """As `chat_called`."""
+    return chat_called(chat.jid, chat.name, chat.stranger)
+
+
+def place_of(message: Message) -> str:
+    """What the chat of a message is called, as `chat_called`."""
+    return chat_called(message.chat, message.chat_name, message.chat_stranger)
+
+
+@dataclass(slots=True)
+class _View:
+    """How much of each message a list shows; `more` says how to see what was cut."""
+
+    full: bool
+    limit: int
+    more: str
+
+
+def _view(detail: Detail, limit: int) -> _View:
+    if detail == "concise":
+        return _View(False, limit, ": detail=full")
+    return _View(True, limit, ": a smaller limit" if limit < FULL_PAGE else "")
+
+
+def _body(message: MessageData, where: WhereData, view: _View) -> str:
     """What the message says, on one line."""
     if "revoked_at" in message:
-        return deleted_text(direct=Jid.parse(where.get("chat", "")).is_person)
-    more = ": detail=full" if detail == "concise" else ""
+        return deleted_text(direct=is_person(where.get("chat", "")))
     kind, snippet = message["kind"], message.get("snippet")
     if kind == "text" and snippet is None:
-        return _told(message["text"], limit, more)
+        return _told(message["text"], view.limit, view.more)
     parts: list[str] = []
     if kind != "text":
         parts.append(kind_text(kind, message.get("media"), message.get("details")))
-    text = snippet if snippet and detail == "concise" else message["text"]
-    if text:
-        parts.append(_told(text, limit, more))
+    text = snippet if snippet and not view.full else message["text"]
+    if text and kind == "poll":
+        parts.append(in_quotes(text, view.limit))
+    elif text:
+        parts.append(_told(text, view.limit, view.more))
     if poll := message.get("poll"):
-        parts.append("; ".join(f"{one_line(option['name'], 80)} {len(option['voters'])}" for option in poll))
+        parts.append(_options(poll))
     if left_out := message.get("details", {}).get("left_out"):
         parts.append(f"(left out: {', '.join(f'{count} {what}' for what, count in left_out.items())})")
     return " ".join(parts)
 
 
-def _before(quote: Mapping[str, Any] | None) -> str:
-    if not quote:
-        return ""
+def _options(poll: Sequence[Mapping[str, Any]]) -> str:
+    """`“Pizza” 2; “Pasta” 1`."""
+    shown = [
+        f"{in_quotes(option['name'], OPTION)} {len(option['voters'])}" for option in poll[:OPTIONS_SHOWN]
+    ]
+    rest = f" (+{len(poll) - OPTIONS_SHOWN} options)" if len(poll) > OPTIONS_SHOWN else ""
+    return "; ".join(shown) + rest
+
+
+def _answers(quote: Mapping[str, Any]) -> str:
+    """To what a reply answers; who wrote what the archive does not have, nobody but the replier says."""
     if quote["ref"] is not None:
-        return f"(re {quote['ref']}) "
-    said = _told(quote["text"], 40)
-    return f"(re “{said}”) " if said else "(reply) "
+        return f"re {quote['ref']}"
+    if not quote["text"]:
+        return "reply"
+    return f"re {in_quotes(quote['text'], 40).replace(':', '꞉')}, author unknown"
 
 
-def _after(message: MessageData, detail: Detail) -> str:
+def _notes(message: MessageData, view: _View) -> str:
+    """What is to be known of a message before its words: ` (re #12, edited) {👍2}`."""
     notes: list[str] = []
+    if quote := message.get("reply_to"):
+        notes.append(_answers(quote))
     if "edited_at" in message and "revoked_at" not in message:
-        notes.append("edited" + (_was(message) if detail == "full" else ""))
-    if "forwarded" in message:
-        notes.append("forwarded")
+        notes.append("edited")
     if "imported" in message:
         notes.append("imported")
-    if "starred" in message and detail == "full":
+    if "starred" in message and view.full:
         notes.append("starred")
     status = message.get("status")
-    if status and (detail == "full" or status not in _SETTLED):
+    if status and (view.full or status not in _SETTLED):
         notes.append(status)
     text = f" ({', '.join(notes)})" if notes else ""
+    if "forwarded" in message:
+        text = f"{FORWARDED}{text}"
     if reactions := message.get("reactions"):
-        if detail == "full":
-            who = (
-                f"{each['emoji']} {spoken_of(each['sender_name'], each['from_me'], 'stranger' in each)}"
-                for each in reactions
-            )
-            text += f" {{{', '.join(who)}}}"
-        else:
-            counted = Counter(each["emoji"] for each in reactions)
-            marks = (emoji if count == 1 else f"{emoji}{count}" for emoji, count in counted.items())
-            text += f" {{{' '.join(marks)}}}"
+        text += f" {{{_reactions(reactions, view)}}}"
     return text
+
+
+def _reactions(reactions: Sequence[Mapping[str, Any]], view: _View) -> str:
+    if view.full:
+        marks = [
+            f"{each['emoji']} {spoken_of(each['sender_name'], each['from_me'], 'stranger' in each)}"
+            for each in reactions[:REACTIONS_SHOWN]
+        ]
+        rest = [f"{len(reactions) - REACTIONS_SHOWN} more"] if len(reactions) > REACTIONS_SHOWN else []
+        return ", ".join(marks + rest)
+    counted = Counter(each["emoji"] for each in reactions).most_common(REACTIONS_SHOWN)
+    return " ".join(emoji if count == 1 else f"{emoji}{count}" for emoji, count in counted)
 
 
 def _was(message: MessageData) -> str:
     """What an edited message said before."""
-    return "".join(f", was: {_told(text, CONCISE_TEXT)}" for text in message.get("earlier", ()))
+    earlier = message.get("earlier", ())
+    if "revoked_at" in message or not earlier:
+        return ""
+    return f" ({', '.join(f'was: {_told(text, CONCISE_TEXT)}' for text in earlier)})"
 
 
 def _sender(message: MessageData, where: WhereData) -> tuple[str, str]:
@@ -147,54 +205,64 @@ def _sender(message: MessageData, where: WhereData) -> tuple[str, str]:
 
 
 def _chat(where: WhereData) -> str:
-    return called(where.get("chat_name") or address(where.get("chat", "")), "chat_stranger" in where)
+    """What a chat is called inside the fence; a channel, which writes itself, chose its name."""
+    jid, name = where.get("chat", ""), where.get("chat_name")
+    if not name or name == jid:
+        return address(jid)
+    if jid.endswith(f"@{GROUP_SERVER}"):
+        return chosen_name(name)
+    return called(name, "chat_stranger" in where or not is_person(jid))
 
 
-def _message_line(message: MessageData, page: MessagesData, detail: Detail, limit: int) -> str:
+def _message_line(message: MessageData, page: MessagesData, view: _View) -> str:
     """`#1042 14:03 Ann: see you at eight`; with the chat where the list mixes chats."""
     mixed = "chat" not in page
     where = message if mixed else page
     who, jid = _sender(message, where)
-    place = identity = ""
+    place = identity = was = ""
     if mixed:
         name = _chat(message)
         if not jid:
             place = f" to {name}"
         elif name != who:
             place = f" in {name}"
-    if detail == "full":
+    if view.full:
         identity = f" [{message['message_id']}{f' from {jid}' if jid else ''}]"
+        was = _was(message)
     return (
-        f"{message['ref']} {time_of_day(message['timestamp'])} {who}{place}{identity}: "
-        f"{_before(message.get('reply_to'))}{_body(message, where, detail, limit)}{_after(message, detail)}"
+        f"{message['ref']} {message['timestamp'][TIME]} {who}{place}{identity}"
+        f"{_notes(message, view)}: {_body(message, where, view)}{was}"
     )
 
 
-def fenced(lines: Iterable[str]) -> str:
-    """Lines between the fence, which none of them can close."""
-    return "\n".join([FENCE[0], *map(defuse, lines), FENCE[1]])
-
-
 def _message_lines(page: MessagesData, detail: Detail) -> list[str]:
-    """The lines of a list, each day said once."""
-    lines: list[str] = []
+    """The lines of a list, each day said once; where they do not fit, all long texts are cut alike."""
     messages = page["messages"]
     limit = CONCISE_TEXT if detail == "concise" else max(FULL_TEXT, FULL_PAGE // max(1, len(messages)))
-    last_day = None
-    for message in messages:
-        if (today := message["timestamp"][DAY]) != last_day:
-            lines.append(day_of(today))
-            last_day = today
-        lines.append(_message_line(message, page, detail, limit))
+    lines = _lines(page, _view(detail, limit))
+    while length(lines) > _ROOM and limit > SHORTEST_TEXT:
+        limit //= 2
+        lines = _lines(page, _view(detail, limit))
     return lines
 
 
-def messages_text(page: MessagesData, *, header: str, detail: Detail = "concise") -> str:
+def _lines(page: MessagesData, view: _View) -> list[str]:
+    lines: list[str] = []
+    last_day = None
+    for message in page["messages"]:
+        if (today := message["timestamp"][DAY]) != last_day:
+            lines.append(day_of(today))
+            last_day = today
+        lines.append(_message_line(message, page, view))
+    return lines
+
+
+def messages_text(page: MessagesData, *, header: str, detail: Detail = "concise") -> Text:
     """A page of messages: header, fenced lines, gaps, cursor."""
     notes = page.get("notes", ())
     if not page["messages"]:
-        return "\n".join([f"{header}: none.", *notes])
-    return "\n".join([f"{header}:", fenced(_message_lines(page, detail)), *notes, *more(page["next_cursor"])])
+        return Text(f"{header}: none.", notes=notes)
+    return Text(f"{header}:", _message_lines(page, detail), [*notes, *more(page["next_cursor"])])
 
 
 def more(cursor: str | None) -> list[str]:
@@ -208,11 +276,13 @@ def _chat_line(chat: ChatData, today: str, detail: Detail, width: int, *, unique
     Who wrote it stands before the colon, where it is not who the chat is with.
     """
     name, kind = chat["name"], chat["kind"]
-    label = called(name, "stranger" in chat)
+    label = called(name, "stranger" in chat) if kind == ChatKind.DIRECT else chosen_name(name)
+    if name == chat["jid"]:
+        label = name
     if detail == "full" or not unique:
         label += f" ({chat['jid']})"
-    elif kind == "direct":
-        number = _number(chat["jid"])
+    elif kind == ChatKind.DIRECT:
+        number = number_of(chat["jid"])
         label += f" {number}" if number and number != name else ""
     else:
         label += f" ({kind})"
@@ -227,19 +297,25 @@ def _chat_line(chat: ChatData, today: str, detail: Detail, width: int, *, unique
         notes.append("muted")
     if chat["last_message_at"]:
         notes.append(short_stamp(chat["last_message_at"], today))
-    line = ", ".join(notes)
+    return ", ".join(notes) + _last_words(chat, width)
+
+
+def _last_words(chat: ChatData, width: int) -> str:
+    """Who wrote last, and what; of a call or a notice also what was said before it."""
+    who = ""
     if "last_from_me" in chat:
-        line += " me"
+        who = " me"
     elif sender := chat.get("last_sender"):
-        line += f" {called(sender, 'last_sender_stranger' in chat)}"
-    if last := chat.get("last_message"):
-        line += f": {one_line(last, width)}"
+        who = f" {called(sender, 'last_sender_stranger' in chat)}"
+    if "last_forwarded" in chat:
+        who += FORWARDED
+    last = one_line(chat.get("last_message", ""), width)
     if words := chat.get("last_words"):
-        line += f"; before: {one_line(words, width)}"
-    return line
+        return f"{who} {last.replace(':', '꞉')}, before that {one_line(words, width)}"
+    return f"{who}: {last}" if last else who
 
 
-def chats_text(page: ChatsData, today: str, detail: Detail = "concise", width: int = CHAT_TEXT) -> str:
+def chats_text(page: ChatsData, today: str, detail: Detail = "concise", width: int = CHAT_TEXT) -> Text:
     """A page of chats, newest first.
 
     Args:
@@ -250,44 +326,50 @@ def chats_text(page: ChatsData, today: str, detail: Detail = "concise", width: i
     """
     chats = page["chats"]
     if not chats:
-        return "Chats: none."
+        return Text("Chats: none.")
     names = Counter(clean_name(chat["name"]).casefold() for chat in chats)
     width = FULL_CHAT_TEXT if detail == "full" else width
     lines = [
         _chat_line(chat, today, detail, width, unique=names[clean_name(chat["name"]).casefold()] == 1)
         for chat in chats
     ]
-    return "\n".join(["Chats, newest first:", fenced(lines), *more(page["next_cursor"])])
+    return Text("Chats, newest first:", lines, more(page["next_cursor"]))
+
+
+def person_line(contact: Contact) -> str:
+    """`Ann Lee +15550001111`; the jid where no number is known."""
+    where = contact.number or identifier(contact.jid)
+    return where if contact.name == where else f"{called(contact.name, contact.stranger)} {where}"
 
 
 def contact_line(contact: Contact) -> str:
-    """`Ann Lee +15550001111 (calls herself Annie)`; the jid where no number is known."""
-    name = called(contact.name, contact.stranger)
-    where = contact.number or contact.jid
-    line = name if name == where else f"{name} {where}"
-    own = contact.push_name and clean_name(contact.push_name)
-    return f"{line} (own name {own})" if own and own != name.removeprefix("~") else line
+    """As `person_line`, with what they call themselves where the owner calls them otherwise."""
+    line = person_line(contact)
+    own = contact.push_name
+    known = own in {None, "", contact.name} or chosen_name(own or "") == chosen_name(contact.name)
+    return line if known else f"{line} (own name {called(own or '', True)})"
 
 
-def contacts_text(page: Page[Contact]) -> str:
+def contacts_text(page: Page[Contact]) -> Text:
     """A page of people."""
     if not page.items:
-        return "Contacts: none."
-    return "\n".join(["Contacts:", fenced(map(contact_line, page.items)), *more(page.next_cursor)])
+        return Text("Contacts: none.")
+    return Text("Contacts:", [contact_line(each) for each in page.items], more(page.next_cursor))
 
 
-def poll_text(message: Message, missing: Sequence[Voter]) -> str:
-    """`Pizza 2: Ann, Bob`, one line an option; then who of a group has not voted."""
-    lines = [quoted(message.text, CONCISE_TEXT)]
+def poll_text(message: Message, missing: Sequence[Voter]) -> Text:
+    """`“Pizza” 2: Ann, Bob`, one line an option; then who of a group has not voted."""
+    who = spoken_of(message.sender_name, message.from_me, message.sender_stranger)
+    lines = [f"{who} asks {in_quotes(message.spoken, CONCISE_TEXT)}"]
     for option in message.poll:
         voters = ", ".join(voters_data(option.voters))
-        lines.append(f"{clean_line(option.name, 100)} {len(option.voters)}{f': {voters}' if voters else ''}")
+        lines.append(f"{in_quotes(option.name, 100)} {len(option.voters)}{f': {voters}' if voters else ''}")
     if missing:
         lines.append(f"(no vote yet: {', '.join(voters_data(missing))})")
-    return fenced(lines)
+    return Text(f"Votes of #{message.ref}:", lines)
 
 
-def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> str:
+def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> Text:
     """One person, a line a fact; everything but the headings is theirs.
 
     Args:
@@ -300,8 +382,6 @@ def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> str:
         ("number", data["number"]),
         ("jid", data["jid"]),
         ("own name", own if own != data["name"] else None),
-    ]
-    rows += [
         ("business", data.get("business")),
         ("about", data.get("about")),
         ("picture", data.get("picture")),
@@ -312,12 +392,13 @@ def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> str:
     lines += [f"{label}: {quoted(value, CONCISE_TEXT)}" for label, value in rows if value]
     groups = data.get("groups", [])
     if groups:
-        shown = ", ".join(clean_name(group["name"]) for group in groups[:GROUPS_SHOWN])
+        shown = ", ".join(chosen_name(group["name"]) for group in groups[:GROUPS_SHOWN])
         rest = f" and {len(groups) - GROUPS_SHOWN} more" if len(groups) > GROUPS_SHOWN else ""
         lines.append(f"groups in common: {shown}{rest}")
     last = data.get("last_message")
     if last:
         who, _ = _sender(last, last)
         at = short_stamp(last["timestamp"], today)
-        lines.append(f"last: {last['ref']} {at} {who}: {_body(last, last, 'full', CHAT_TEXT)}")
-    return "\n".join([fenced(lines), *([data["note"]] if "note" in data else [])])
+        view = _View(False, CHAT_TEXT, "")
+        lines.append(f"last: {last['ref']} {at} {who}{_notes(last, view)}: {_body(last, last, view)}")
+    return Text("Contact:", lines, [data["note"]] if "note" in data else [])

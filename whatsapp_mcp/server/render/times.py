@@ -11,6 +11,8 @@ from whatsapp_mcp.zone import local
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 DAY: Final = slice(10)
 """Where the day stands in a time in RFC 3339."""
+TIME: Final = slice(11, 16)
+"""Where hours and minutes stand."""
 
 
 def stamp(moment: datetime, zone: tzinfo) -> str:
@@ -31,7 +33,7 @@ def day_of(stamped: str) -> str:
 
 def time_of_day(stamped: str) -> str:
     """`14:03` of a time in RFC 3339."""
-    return stamped[11:16]
+    return stamped[TIME]
 
 
 def clock(moment: datetime, zone: tzinfo) -> str:

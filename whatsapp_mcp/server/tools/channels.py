@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
@@ -10,12 +11,20 @@ from pydantic import Field
 from whatsapp_mcp.directory import Channel, ChannelPost
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
-from whatsapp_mcp.server.arguments import Limit
+from whatsapp_mcp.server.arguments import Limit, one_emoji
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import clean, clean_line, clean_name
-from whatsapp_mcp.server.render.text import CONCISE_TEXT, fenced, quoted
+from whatsapp_mcp.server.render.fence import Text
+from whatsapp_mcp.server.render.sanitise import (
+    called,
+    clean,
+    full_name,
+    identifier,
+    reaction_shown,
+    titled,
+)
+from whatsapp_mcp.server.render.text import CONCISE_TEXT, REACTIONS_SHOWN, quoted
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
@@ -25,7 +34,6 @@ if TYPE_CHECKING:
 
 MAX_NAME: Final = 100
 MAX_DESCRIPTION: Final = 2048
-MAX_EMOJI: Final = 16
 _LINK: Final = re.compile(r"(?:https?://)?(?:www\.)?whatsapp\.com/channel/([A-Za-z0-9_-]+)/?(?:\?.*)?")
 ChannelArg = Annotated[str, Field(description="Channel name, jid or link")]
 
@@ -60,24 +68,24 @@ async def _find(device: Device, text: str) -> Channel:
 
 
 def _line(channel: Channel) -> str:
-    notes = [clean_name(channel.name), channel.jid, f"{channel.followers} followers"]
+    notes = [called(channel.name, True), identifier(channel.jid), f"{channel.followers} followers"]
     notes += [channel.role] if channel.role in {"owner", "admin", "guest"} else []
     notes += ["muted"] if channel.muted else []
-    notes += [channel.invite] if channel.invite else []
+    notes += [identifier(channel.invite)] if channel.invite else []
     about = f": {quoted(channel.description, 80)}" if channel.description else ""
     return ", ".join(notes) + about
 
 
 def _data(channel: Channel) -> dict[str, Any]:
     return {
-        "jid": channel.jid,
-        "name": clean(channel.name),
+        "jid": identifier(channel.jid),
+        "name": full_name(channel.name),
         "description": clean(channel.description),
         "followers": channel.followers,
         "role": channel.role,
         "muted": channel.muted,
         "verified": channel.verified,
-        "link": channel.invite,
+        "link": channel.invite and identifier(channel.invite),
     }
 
 
@@ -87,7 +95,7 @@ async def list_channels(call: Call) -> Result:
     services = await call.services()
     async with services.device() as device:
         channels = await device.channels()
-    text = f"Channels:\n{fenced(map(_line, channels))}" if channels else "Channels: none."
+    text = Text("Channels:", [_line(each) for each in channels]) if channels else "Channels: none."
     return Result(text, {"channels": [_data(each) for each in channels]})
 
 
@@ -104,21 +112,33 @@ async def list_channel_messages(
         found = await _find(device, channel)
         posts = await device.channel_posts(found.jid, limit, max(0, before))
     if not posts:
-        return Result(f"Posts of {clean_name(found.name)}: none.", {"jid": found.jid, "posts": []})
+        return Result(f"Posts of {titled(found.name)}: none.", {"jid": found.jid, "posts": []})
     posts = tuple(sorted(posts, key=lambda post: post.number))
-    text = f"Posts of {clean_name(found.name)}:\n{fenced(map(_post_line, posts))}"
-    if len(posts) == limit:
-        text += f"\nMore: before={posts[0].number}"
-    return Result(text, {"jid": found.jid, "posts": [_post_data(each) for each in posts]})
+    who = called(found.name, True)
+    lines = [_post_line(post, who) for post in posts]
+    more = [f"More: before={posts[0].number}"] if len(posts) == limit else []
+    return Result(
+        Text(f"Posts of {titled(found.name)}:", lines, more),
+        {"jid": found.jid, "posts": [_post_data(each) for each in posts]},
+    )
 
 
-def _post_line(post: ChannelPost) -> str:
-    marks = " ".join(f"{clean_line(emoji, 20)}{count}" for emoji, count in post.reactions.items())
-    return f"{post.number}: {quoted(post.text, CONCISE_TEXT)}" + (f" {{{marks}}}" if marks else "")
+def _post_line(post: ChannelPost, who: str) -> str:
+    counted = _reactions(post).most_common(REACTIONS_SHOWN)
+    marks = " ".join(f"{emoji}{count}" for emoji, count in counted)
+    return f"{post.number} {who}{f' {{{marks}}}' if marks else ''}: {quoted(post.text, CONCISE_TEXT)}"
+
+
+def _reactions(post: ChannelPost) -> Counter[str]:
+    """How often each emoji; what is no emoji is one kind."""
+    counted = Counter[str]()
+    for emoji, count in post.reactions.items():
+        counted[reaction_shown(emoji)] += count
+    return counted
 
 
 def _post_data(post: ChannelPost) -> dict[str, Any]:
-    reactions = {clean_line(emoji, 20): count for emoji, count in post.reactions.items()}
+    reactions = dict(_reactions(post))
     return {"number": post.number, "text": clean(post.text), "views": post.views, "reactions": reactions}
 
 
@@ -140,7 +160,7 @@ async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
         found = await _find(device, channel)
         await device.follow_channel(found.jid, follow)
     how = "Following" if follow else "No longer following"
-    return Result(f"{how} {clean_name(found.name)}.", {"jid": found.jid, "following": follow})
+    return Result(f"{how} {titled(found.name)}.", {"jid": found.jid, "following": follow})
 
 
 @tool("channels")
@@ -157,8 +177,8 @@ async def create_channel(
     path = await photo_of(services, photo) if photo else ""
     async with services.device() as device:
         made = await device.create_channel(name.strip(), description, path)
-    link = f" Link: {made.invite}" if made.invite else ""
-    return Result(f"Made the channel {clean_name(made.name)} ({made.jid}).{link}", _data(made))
+    link = f" Link: {identifier(made.invite)}" if made.invite else ""
+    return Result(f"Made the channel {titled(made.name)} ({identifier(made.jid)}).{link}", _data(made))
 
 
 @tool("channels", idempotent=True)
@@ -169,13 +189,14 @@ async def react_in_channel(
     emoji: Annotated[str, Field(description="Empty takes it back")],
 ) -> Result:
     """React to a post of a channel."""
-    if post < 1 or len(emoji) > MAX_EMOJI:
-        raise InvalidArgument("post must be a number of list_channel_messages, emoji one emoji.")
+    if post < 1:
+        raise InvalidArgument("post must be a number of list_channel_messages.")
+    emoji = one_emoji(emoji)
     services = await call.services()
     async with services.device() as device:
         found = await _find(device, channel)
         await device.react_in_channel(found.jid, post, emoji)
-    return Result(f"Reacted to post {post} of {clean_name(found.name)}.", {"jid": found.jid, "post": post})
+    return Result(f"Reacted to post {post} of {titled(found.name)}.", {"jid": found.jid, "post": post})
 
 
 TOOLS: Sequence[ToolFunction] = (

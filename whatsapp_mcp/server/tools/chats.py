@@ -12,7 +12,7 @@ from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import TIMERS, ChatArg, Since, Timer, Until, find_chat, find_known_chat
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import clean_name
+from whatsapp_mcp.server.render.text import named
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.zone import local
 
@@ -38,7 +38,7 @@ async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
     async with services.device() as device:
         await device.set_timer(found.jid, TIMERS[timer])
     how = "no longer disappear" if timer == "off" else f"disappear after {timer}"
-    return Result(f"New messages in {clean_name(found.name)} {how}.", {"chat": found.jid})
+    return Result(f"New messages in {named(found)} {how}.", {"chat": found.jid})
 
 
 @tool("chats", destructive=True, idempotent=True, open_world=False)
@@ -48,7 +48,7 @@ async def delete_chat(call: Call, chat: ChatArg) -> Result:
     found = await find_known_chat(services, chat)
     async with services.device() as device:
         count = await device.forget_chat(found.jid)
-    text = f"Deleted {count} messages of {clean_name(found.name)} here. The phone still has them."
+    text = f"Deleted {count} messages of {named(found)} here. The phone still has them."
     return Result(text, {"chat": found.jid, "deleted": count})
 
 
@@ -80,7 +80,7 @@ async def export_chat(
     first = oldest[0].timestamp if oldest else now
     path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
     count = await export(services.archive, path, format, where, media=account.media, zone=services.zone)
-    text = f"Wrote {count} messages of {clean_name(found.name)} to {path}."
+    text = f"Wrote {count} messages of {named(found)} to {path}."
     text += _completeness(await services.archive.coverage(found.jid), services.zone)
     return Result(text, {"chat": found.jid, "path": str(path), "messages": count})
 

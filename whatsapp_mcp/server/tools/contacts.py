@@ -12,8 +12,9 @@ from whatsapp_mcp.server.arguments import Texts
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import called, clean, clean_name
-from whatsapp_mcp.server.render.text import address, fenced
+from whatsapp_mcp.server.render.fence import Text
+from whatsapp_mcp.server.render.sanitise import called, clean_name, full_name, identifier
+from whatsapp_mcp.server.render.text import address, named, person_line
 from whatsapp_mcp.server.render.times import rfc3339, short
 from whatsapp_mcp.server.results import Result
 
@@ -37,15 +38,15 @@ async def check_numbers(call: Call, numbers: Texts) -> Result:
         checks = await device.check_numbers(asked)
     lines = [
         f"{each.number}: {'on WhatsApp' if each.jid else 'not on WhatsApp'}"
-        + (f", business {clean_name(each.business)}" if each.business else "")
+        + (f", business {called(each.business, True)}" if each.business else "")
         for each in checks
     ]
     data = [
         {"number": each.number, "on_whatsapp": each.jid is not None, "jid": each.jid}
-        | ({"business": clean(each.business)} if each.business else {})
+        | ({"business": full_name(each.business)} if each.business else {})
         for each in checks
     ]
-    return Result("\n".join(lines), {"numbers": data})
+    return Result(Text("Numbers:", lines), {"numbers": data})
 
 
 @tool("contacts", destructive=True, idempotent=True)
@@ -66,7 +67,7 @@ async def _block(call: Call, contact: str, *, blocked: bool) -> Result:
     async with services.device() as device:
         await device.block(person.jid, blocked)
     how = "Blocked" if blocked else "Unblocked"
-    return Result(f"{how} {called(person.name, person.stranger)}.", {"jid": person.jid, "blocked": blocked})
+    return Result(f"{how} {named(person)}.", {"jid": person.jid, "blocked": blocked})
 
 
 @tool("contacts", reads=True)
@@ -76,15 +77,12 @@ async def list_blocked(call: Call) -> Result:
     async with services.device() as device:
         jids = await device.blocked()
     people = [(jid, await services.archive.contact(jid)) for jid in jids]
-    lines = [
-        f"{clean_name(known.name)} {known.number or known.jid}" if known else address(jid)
-        for jid, known in people
-    ]
+    lines = [person_line(known) if known else address(jid) for jid, known in people]
     data = [
-        {"jid": known.jid if known else jid, "name": clean(known.name) if known else None}
+        {"jid": identifier(known.jid if known else jid), "name": full_name(known.name) if known else None}
         for jid, known in people
     ]
-    return Result(f"Blocked:\n{fenced(lines)}" if lines else "Nobody is blocked.", {"blocked": data})
+    return Result(Text("Blocked:", lines) if lines else "Nobody is blocked.", {"blocked": data})
 
 
 @tool("contacts", idempotent=True)
@@ -112,7 +110,7 @@ async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
     person = await find_person(services, contact)
     async with services.device() as device:
         presence = await device.presence(person.jid)
-    name = clean_name(person.name)
+    name = named(person)
     if presence is None:
         text = f"Nothing is told of {name}: WhatsApp shows it only to whoever is shown too (set_presence)."
         return Result(text, {"jid": person.jid, "online": None, "last_seen": None})

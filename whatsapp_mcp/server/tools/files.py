@@ -12,7 +12,7 @@ from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
 from whatsapp_mcp.errors import TooLong
-from whatsapp_mcp.models import MessageKind, SendRequest
+from whatsapp_mcp.models import Message, MessageKind, SendRequest
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, find_chat
 from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
 from whatsapp_mcp.server.call import Call
@@ -20,6 +20,7 @@ from whatsapp_mcp.server.intake import take
 from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import media_data
 from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.sanitise import media_type, titled
 from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
@@ -78,9 +79,8 @@ async def download_media(call: Call, message: MessageArg) -> Result:
     async with services.device() as device:
         path = Path(await device.download(found.ref))
     size = (await anyio.to_thread.run_sync(path.stat)).st_size
-    mime_type = (
-        source.mime_type or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    ).partition(";")[0]
+    given = media_type(source.mime_type or "")
+    mime_type = given or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     extra: tuple[ContentBlock, ...] = (
         ResourceLink(type="resource_link", uri=path.as_uri(), name=path.name, mime_type=mime_type, size=size),
     )
@@ -93,10 +93,17 @@ async def download_media(call: Call, message: MessageArg) -> Result:
             extra = (ImageContent(type="image", data=shown, mime_type="image/jpeg"),)
     media = media_data(found.media) if found.media else {}
     known: dict[str, Any] = {**media, "path": str(path), "size": size}
-    text = f"#{found.ref} {kind_text(found.kind.value, media)} is at {path}."
+    text = f"#{found.ref} {_described(found)} is at {path}."
     if found.kind is MessageKind.VOICE:
         text += " Nothing here writes down what is said in it."
     return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
+
+
+def _described(message: Message) -> str:
+    """`[document 1.2 MB] “plan.pdf”`: whoever sent the file named it."""
+    media = media_data(message.media) if message.media else {}
+    name = media.pop("file_name", None)
+    return kind_text(message.kind.value, media) + (f" {titled(name)}" if name else "")
 
 
 TOOLS: Sequence[ToolFunction] = (send_file, download_media)

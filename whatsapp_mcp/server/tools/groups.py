@@ -16,8 +16,16 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_group, find_people
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import EmptyRemoves, Neutral, ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import called, clean, clean_name
-from whatsapp_mcp.server.render.text import address, fenced, quoted
+from whatsapp_mcp.server.render.fence import Text
+from whatsapp_mcp.server.render.sanitise import (
+    chosen_name,
+    clean,
+    full_name,
+    identifier,
+    spoken_of,
+    titled,
+)
+from whatsapp_mcp.server.render.text import address, named, person_line, quoted
 from whatsapp_mcp.server.render.times import rfc3339, short
 from whatsapp_mcp.server.results import Result
 
@@ -51,43 +59,56 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
     members = await services.archive.members(group.jid)
     own = {each for each in (await services.archive.own())[:2] if each}
     shown = members if detail == "full" else members[:_SHOWN]
-    lines = [f"topic: {quoted(group.topic, 500)}"] if group.topic else []
-    lines += [f"group: {clean_name(each.name)} ({each.jid})" for each in below]
+    lines = await _topic_line(group, services)
+    lines += [f"group: {chosen_name(each.name)} ({identifier(each.jid)})" for each in below]
     lines += [_member_line(each, own) for each in shown]
-    text = f"{_described(group, len(members), services)}\n{fenced(lines)}"
+    text = Text(_described(group, len(members), services), lines)
     if len(shown) < len(members):
-        text += f"\n{len(members) - len(shown)} more members: detail=full"
+        text = text.plus(f"{len(members) - len(shown)} more members: detail=full")
     data = {
         **_group_data(group, services),
         "size": len(members),
         "members": [_member_data(each, own) for each in shown],
-        "groups": [{"jid": each.jid, "name": clean(each.name)} for each in below],
+        "groups": [{"jid": identifier(each.jid), "name": full_name(each.name)} for each in below],
     }
     return Result(text, data)
 
 
+async def _topic_line(group: Group, services: Services) -> list[str]:
+    """The topic with who wrote it, as far as WhatsApp tells."""
+    if not group.topic:
+        return []
+    writer = await services.archive.contact(group.topic_by) if group.topic_by else None
+    own = (await services.archive.own())[:2]
+    who = f"by {spoken_of(writer.name, writer.jid in own, writer.stranger)}" if writer else "(author unknown)"
+    return [f"topic {who}: {quoted(group.topic, 500)}"]
+
+
 def _described(group: Group, size: int, services: Services) -> str:
     what = "community" if group.community else "group"
-    notes = [f"{clean_name(group.name)} ({group.jid})", what, f"{size} members"]
+    notes = [f"{titled(group.name)} ({identifier(group.jid)})", what, f"{size} members"]
     if group.created_at:
         notes.append(f"since {short(group.created_at, services.zone, services.now())}")
     notes += ["only admins write"] if group.announce else []
     notes += ["only admins change it"] if group.locked else []
     notes += [f"messages disappear after {group.timer // 86_400} d"] if group.timer else []
-    notes += [f"in community {group.parent}"] if group.parent else []
+    notes += [f"in community {identifier(group.parent)}"] if group.parent else []
     return ", ".join(notes) + "."
 
 
 def _member_line(member: GroupMember, own: Set[str]) -> str:
-    name = "me" if member.contact.jid in own else called(member.contact.name, member.contact.stranger)
-    where = member.contact.number or member.contact.jid
-    role = ", owner" if member.superadmin else ", admin" if member.admin else ""
-    return f"{name if name == where else f'{name} {where}'}{role}"
+    contact = member.contact
+    who = f"me {contact.number or address(contact.jid)}" if contact.jid in own else person_line(contact)
+    return who + (", owner" if member.superadmin else ", admin" if member.admin else "")
 
 
 def _member_data(member: GroupMember, own: Set[str]) -> dict[str, Any]:
     contact = member.contact
-    data: dict[str, Any] = {"jid": contact.jid, "name": clean(contact.name), "number": contact.number}
+    data: dict[str, Any] = {
+        "jid": identifier(contact.jid),
+        "name": full_name(contact.name),
+        "number": contact.number,
+    }
     if contact.jid in own:
         data["me"] = True
     return data | ({"admin": True} if member.admin or member.superadmin else {})
@@ -95,16 +116,16 @@ def _member_data(member: GroupMember, own: Set[str]) -> dict[str, Any]:
 
 def _group_data(group: Group, services: Services) -> dict[str, Any]:
     return {
-        "jid": group.jid,
-        "name": clean(group.name),
+        "jid": identifier(group.jid),
+        "name": full_name(group.name),
         "topic": clean(group.topic),
-        "owner": group.owner,
+        "owner": group.owner and identifier(group.owner),
         "created_at": rfc3339(group.created_at, services.zone),
         "announce": group.announce,
         "locked": group.locked,
         "timer": group.timer,
         "community": group.community,
-        "parent": group.parent,
+        "parent": group.parent and identifier(group.parent),
     }
 
 
@@ -132,7 +153,7 @@ async def create_group(
     inside = {form for each in group.participants for form in (each.jid, each.other)}
     missing = [each for each in people if each.jid not in inside]
     joined = [each for each in people if each.jid in inside]
-    text = f"Made {clean_name(group.name)} ({group.jid}) with {', '.join(['you', *_named(joined)])}."
+    text = f"Made {titled(group.name)} ({identifier(group.jid)}) with {', '.join(['you', *_named(joined)])}."
     if missing:
         text += f" Not in it: {_names(missing)}; invite them with get_group_invite."
     return Result(text, {**_group_data(group, services), "missing": [each.jid for each in missing]})
@@ -150,7 +171,7 @@ def _names(people: Sequence[Chat]) -> str:
 
 
 def _named(people: Sequence[Chat]) -> list[str]:
-    shown = [called(each.name, each.stranger) for each in people[:_SHOWN]]
+    shown = [named(each) for each in people[:_SHOWN]]
     return shown if len(people) <= _SHOWN else [*shown, f"{len(people) - _SHOWN} more"]
 
 
@@ -188,7 +209,7 @@ async def update_group(
     async with services.device() as device:
         await device.change_group(found.jid, change)
     changed = [each.name for each in fields(change) if getattr(change, each.name) is not None]
-    return Result(f"Changed {', '.join(changed)} of {clean_name(found.name)}.", {"jid": found.jid})
+    return Result(f"Changed {', '.join(changed)} of {named(found)}.", {"jid": found.jid})
 
 
 def _topic(topic: str | None, remove: bool | None) -> str | None:
@@ -232,8 +253,8 @@ async def _change_members(
         changes = await device.change_members(found.jid, tuple(each.jid for each in people), action)
     refused = await _refusals(services, people, changes)
     well = [each for each in people if each.jid not in refused]
-    sentences = [f"{done} in {clean_name(found.name)}: {_names(well)}."] if well else []
-    sentences += [f"{clean_name(each.name)} {refused[each.jid]}." for each in people if each.jid in refused]
+    sentences = [f"{done} in {named(found)}: {_names(well)}."] if well else []
+    sentences += [f"{named(each)} {refused[each.jid]}." for each in people if each.jid in refused]
     data = {"jid": found.jid, "done": [each.jid for each in well], "refused": refused}
     return Result(" ".join(sentences), data)
 
@@ -262,14 +283,13 @@ async def get_group_invite(
         code = invite_code(chat)
         async with services.device() as device:
             group = await device.group_by_invite(code)
-        text = _described(group, len(group.participants), services)
-        if group.topic:
-            text += f"\n{fenced([f'topic: {quoted(group.topic, 500)}'])}"
-        return Result(text, _group_data(group, services))
+        head = _described(group, len(group.participants), services)
+        return Result(Text(head, await _topic_line(group, services)), _group_data(group, services))
     found = await find_group(services, chat)
     async with services.device() as device:
         link = await device.group_invite(found.jid)
-    return Result(f"Invite to {clean_name(found.name)}: {link}", {"jid": found.jid, "link": link})
+    link = identifier(link)
+    return Result(f"Invite to {named(found)}: {link}", {"jid": found.jid, "link": link})
 
 
 @tool("groups", destructive=True)
@@ -278,8 +298,8 @@ async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
-        link = await device.reset_group_invite(found.jid)
-    return Result(f"New invite to {clean_name(found.name)}: {link}", {"jid": found.jid, "link": link})
+        link = identifier(await device.reset_group_invite(found.jid))
+    return Result(f"New invite to {named(found)}: {link}", {"jid": found.jid, "link": link})
 
 
 def invite_code(link: str) -> str:
@@ -301,11 +321,12 @@ async def join_group(call: Call, link: Annotated[str, Field(description="Invite 
     services = await call.services()
     async with services.device() as device:
         joined = await device.join_group(code)
-    data = {"jid": joined.jid, "joined": joined.joined}
+    jid = identifier(joined.jid)
+    data = {"jid": jid, "joined": joined.joined}
     if not joined.joined:
-        return Result(f"Asked to join {joined.jid}; an admin has to let the user in.", data)
+        return Result(f"Asked to join {jid}; an admin has to let the user in.", data)
     known = await services.archive.chat(joined.jid)
-    return Result(f"Joined {clean_name(known.name) if known else 'the group'} ({joined.jid}).", data)
+    return Result(f"Joined {named(known) if known else 'the group'} ({jid}).", data)
 
 
 @tool("groups", destructive=True, idempotent=True)
@@ -315,7 +336,7 @@ async def leave_group(call: Call, chat: GroupArg) -> Result:
     found = await find_group(services, chat)
     async with services.device() as device:
         await device.leave_group(found.jid)
-    return Result(f"Left {clean_name(found.name)}. Its messages stay here.", {"jid": found.jid})
+    return Result(f"Left {named(found)}. Its messages stay here.", {"jid": found.jid})
 
 
 @tool("groups", reads=True)
@@ -329,16 +350,17 @@ async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     for each in requests:
         contact = await services.archive.contact(each.jid)
         at = f" {short(each.asked_at, services.zone, services.now())}" if each.asked_at else ""
-        lines.append(f"{clean_name(contact.name) if contact else address(each.jid)} ({each.jid}){at}")
+        lines.append(f"{person_line(contact) if contact else address(each.jid)}{at}")
     data = {
         "requests": [
-            {"jid": each.jid, "asked_at": rfc3339(each.asked_at, services.zone)} for each in requests
+            {"jid": identifier(each.jid), "asked_at": rfc3339(each.asked_at, services.zone)}
+            for each in requests
         ]
     }
     if not lines:
         return Result("Nobody asks to join.", data)
     decide = "The client library cannot decide them: let in or turn away on the phone."
-    return Result(f"Asking to join:\n{fenced(lines)}\n{decide}", data)
+    return Result(Text("Asking to join:", lines, [decide]), data)
 
 
 @tool("groups", idempotent=True)
@@ -362,7 +384,7 @@ async def _link(call: Call, chat: str, community: str, *, linked: bool) -> Resul
     async with services.device() as device:
         await device.link_group(above.jid, group.jid, linked)
     how = "now in" if linked else "no longer in"
-    text = f"{clean_name(group.name)} is {how} {clean_name(above.name)}."
+    text = f"{named(group)} is {how} {named(above)}."
     return Result(text, {"jid": group.jid, "community": above.jid, "linked": linked})
 
 

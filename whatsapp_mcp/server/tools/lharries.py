@@ -27,9 +27,8 @@ from whatsapp_mcp.server.render.data import (
     chats_data,
     messages_data,
 )
-from whatsapp_mcp.server.render.sanitise import clean_name
 from whatsapp_mcp.server.render.sends import SentData
-from whatsapp_mcp.server.render.text import chats_text, messages_text
+from whatsapp_mcp.server.render.text import chats_text, messages_text, named
 from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools import files, searching, sending
@@ -60,7 +59,7 @@ def _without_last(chats: Iterable[Chat]) -> tuple[Chat, ...]:
 
 def _successful(result: Result) -> Result:
     success = result.data.get("status") != SendStatus.FAILED.value
-    return replace(result, data={**result.data, "success": success, "message": result.text})
+    return replace(result, data={**result.data, "success": success, "message": result.summary})
 
 
 def _shown(data: ChatsData, services: Services) -> Result:
@@ -192,7 +191,7 @@ async def get_last_interaction(call: Call, jid: str) -> Result:
     ]
     newest = max(found, key=lambda message: (message.timestamp, message.ref), default=None)
     shown = Page(() if newest is None else (newest,))
-    header = f"Last message with {clean_name(chat.name)}"
+    header = f"Last message with {named(chat)}"
     data = messages_data(shown, services.zone)
     return Result(messages_text(data, header=header), data)
 

@@ -35,9 +35,9 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.polls import PollData, poll_data
-from whatsapp_mcp.server.render.sanitise import chosen_name, clean_name
+from whatsapp_mcp.server.render.sanitise import chosen_name, titled
 from whatsapp_mcp.server.render.sends import SentData
-from whatsapp_mcp.server.render.text import poll_text, quoted
+from whatsapp_mcp.server.render.text import named, poll_text
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, require_on_whatsapp, send, sent
 
@@ -172,9 +172,7 @@ async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
         services,
         poll,
         VoteContent(poll.message_id, chosen),
-        f"Voted {'; '.join(quoted(name, _MAX_OPTION) for name in chosen)} in"
-        if chosen
-        else "Took back the vote in",
+        f"Voted {', '.join(titled(name) for name in chosen)} in" if chosen else "Took back the vote in",
     )
 
 
@@ -184,7 +182,7 @@ def _option(poll: Message, text: str) -> str:
     Raises:
         InvalidArgument: The poll has none such; its options are the candidates.
     """
-    wanted = text.strip().casefold()
+    wanted = text.strip().strip("“”").casefold()
     known = [option.name for option in poll.poll]
     for shown in (str, chosen_name):
         found = [name for name in known if shown(name).casefold() == wanted]
@@ -234,7 +232,7 @@ async def send_typing(
     target = await find_chat(services, chat)
     async with services.device() as device:
         await device.typing(target.jid, state)
-    return Result(f"{state} shown to {clean_name(target.name)}.", {"chat": target.jid, "state": state})
+    return Result(f"{state} shown to {named(target)}.", {"chat": target.jid, "state": state})
 
 
 async def _say(services: Services, chat: str, content: Content) -> Result:

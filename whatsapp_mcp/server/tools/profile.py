@@ -15,6 +15,7 @@ from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, messages_data
+from whatsapp_mcp.server.render.sanitise import identifier
 from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.render.text import messages_text
 from whatsapp_mcp.server.results import Result
@@ -73,7 +74,8 @@ async def privacy_settings(call: Call) -> Result:
 
 
 def _settings(settings: dict[str, str]) -> Result:
-    return Result(", ".join(f"{name}: {value}" for name, value in settings.items()), {"settings": settings})
+    told = {identifier(name): identifier(value) for name, value in settings.items()}
+    return Result(", ".join(f"{name}: {value}" for name, value in told.items()), {"settings": told})
 
 
 @tool("profile", destructive=True, idempotent=True)

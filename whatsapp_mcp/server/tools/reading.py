@@ -23,8 +23,14 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
-from whatsapp_mcp.server.render.sanitise import called
-from whatsapp_mcp.server.render.text import CHAT_TEXT, QUESTION_TEXT, chats_text, messages_text
+from whatsapp_mcp.server.render.text import (
+    CHAT_TEXT,
+    QUESTION_TEXT,
+    chats_text,
+    messages_text,
+    named,
+    place_of,
+)
 from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result
 
@@ -108,9 +114,8 @@ async def _jid_of(services: Services, chat: str) -> str:
 
 async def _name_of(services: Services, jid: str, page: Page[Message]) -> str:
     if page.items:
-        return called(page.items[0].chat_name, page.items[0].chat_stranger)
-    chat = await find_known_chat(services, jid)
-    return called(chat.name, chat.stranger)
+        return place_of(page.items[0])
+    return named(await find_known_chat(services, jid))
 
 
 def _kinds(kind: str | None) -> tuple[MessageKind, ...]:

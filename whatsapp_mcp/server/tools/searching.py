@@ -19,6 +19,7 @@ from whatsapp_mcp.server.arguments import (
     Since,
     Until,
     find_known_chat,
+    is_ref,
 )
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
@@ -31,8 +32,8 @@ from whatsapp_mcp.server.render.data import (
     messages_data,
     profile_data,
 )
-from whatsapp_mcp.server.render.sanitise import called, clean_line, full_name
-from whatsapp_mcp.server.render.text import contacts_text, messages_text, profile_text
+from whatsapp_mcp.server.render.sanitise import full_name, identifier, in_quotes
+from whatsapp_mcp.server.render.text import contacts_text, messages_text, named, place_of, profile_text
 from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result
 
@@ -87,12 +88,12 @@ async def search_messages(
     data = messages_data(page, services.zone, of_one_chat=chat is not None)
     text = messages_text(data, header=header, detail=detail)
     if len(page.items) <= CLOSEST and not (chat or sender or cursor):
-        named = await _chats_named(services, query)
-        if named:
-            text += f"\nChats of that name: {', '.join(called(one.name, one.stranger) for one in named)}"
-            data["chats_named"] = [{"chat": one.jid, "chat_name": full_name(one.name)} for one in named]
+        found = await _chats_named(services, query)
+        if found:
+            text = text.plus(f"Chats of that name: {', '.join(map(named, found))}")
+            data["chats_named"] = [{"chat": one.jid, "chat_name": full_name(one.name)} for one in found]
     if not page.items and not cursor:
-        text += f"\n{OTHERWISE}"
+        text = text.plus(OTHERWISE)
     return Result(text, data)
 
 
@@ -110,7 +111,7 @@ async def _found(
     search = partial(services.archive.search, query, where, zone=services.zone, now=services.now())
     mode = "substring" if substring else "words"
     page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
-    sought = f"“{clean_line(query, 60)}”"
+    sought = in_quotes(query, 60)
     if page.items:
         return f"Messages with {sought}, {'newest' if order == 'newest' else 'best'} first", page
     if not (cursor or substring):
@@ -143,7 +144,8 @@ async def get_message_context(
         raise InvalidArgument("before and after must be between 0 and 100.")
     services = await call.services()
     page = await services.archive.context(message, before=before, after=after)
-    header = f"Around {message.strip()} in {called(page.items[0].chat_name, page.items[0].chat_stranger)}"
+    given = message.strip() if is_ref(message) else identifier(message.strip())
+    header = f"Around {given} in {place_of(page.items[0])}"
     data = messages_data(page, services.zone, of_one_chat=True)
     return Result(messages_text(data, header=header, detail=detail), data)
 

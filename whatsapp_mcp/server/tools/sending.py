@@ -34,13 +34,14 @@ from whatsapp_mcp.server.arguments import (
     find_chat,
     find_known_chat,
     is_ref,
+    one_emoji,
 )
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import called, clean_name
+from whatsapp_mcp.server.render.sanitise import clean_line
 from whatsapp_mcp.server.render.sends import SentData, sent_data
-from whatsapp_mcp.server.render.text import address
+from whatsapp_mcp.server.render.text import address, named
 from whatsapp_mcp.server.render.times import clock
 from whatsapp_mcp.server.results import Result, candidate_text
 
@@ -53,8 +54,6 @@ MAX_TEXT: Final = 65_536
 """WhatsApp's limit for one text message, in characters."""
 _SUBSCRIBER_DIGITS: Final = 7
 """Last digits by which a number is recognised although its country or area code is another."""
-MAX_EMOJI: Final = 16
-"""Code points of the longest emoji sequences, with room."""
 
 
 @tool("core", result=SentData)
@@ -87,7 +86,7 @@ async def send_message(
         idempotency_key=idempotency_key,
     )
     told = sent(await send(services, request), target, services)
-    return replace(told, text=told.text + await _others_called_so(services, chat, target))
+    return replace(told, text=told.summary + await _others_called_so(services, chat, target))
 
 
 async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
@@ -142,12 +141,11 @@ async def react(
     call: Call, message: MessageArg, emoji: Annotated[str, Field(description="Empty takes it back")]
 ) -> Result:
     """Put an emoji under a message."""
-    if len(emoji) > MAX_EMOJI:
-        raise InvalidArgument("emoji must be one emoji.")
+    emoji = one_emoji(emoji)
     services = await call.services()
     found = await services.archive.message(message)
-    done = "Reacted to" if emoji.strip() else "Took back the reaction to"
-    return await change(services, found, ReactionContent(found.message_id, emoji.strip()), done)
+    done = "Reacted to" if emoji else "Took back the reaction to"
+    return await change(services, found, ReactionContent(found.message_id, emoji), done)
 
 
 @tool("core", idempotent=True)
@@ -158,7 +156,7 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
     async with services.device() as device:
         count = await device.mark_read(target.jid)
     told = f"{count} marked read" if count else "Nothing to mark as read"
-    return Result(f"{told} in {clean_name(target.name)}.", {"chat": target.jid, "marked": count})
+    return Result(f"{told} in {named(target)}.", {"chat": target.jid, "marked": count})
 
 
 async def change(services: Services, message: Message, content: Content, done: str, more: str = "") -> Result:
@@ -172,7 +170,7 @@ async def change(services: Services, message: Message, content: Content, done: s
     if result.status in {SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ}:
         result = replace(result, ref=message.ref)
         return Result(f"{done} #{message.ref}{more}.", sent_data(result, services.zone))
-    state = f"{result.status.value}: {result.reason or 'no answer yet.'}"
+    state = f"{result.status.value}: {_reason(result) or 'no answer yet.'}"
     text = f"{done} #{message.ref}? (send_id {result.send_id}) {state}"
     return Result(text, sent_data(result, services.zone))
 
@@ -199,9 +197,14 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
         raise NotOnWhatsApp(f"{number} is not on WhatsApp.", candidates=similar)
 
 
+def _reason(result: SendResult) -> str:
+    """Why it failed, as an error said it then."""
+    return clean_line(result.reason or "", 300)
+
+
 def sent(result: SendResult, chat: Chat, services: Services) -> Result:
     """What is told of a send; what has no ref yet is asked after by its `send_id`."""
-    name = called(chat.name, chat.stranger) + (" (group)" if Jid.parse(chat.jid).is_group else "")
+    name = named(chat) + (" (group)" if Jid.parse(chat.jid).is_group else "")
     ref = f" (send_id {result.send_id})" if result.ref is None else f" as #{result.ref}"
     match result.status:
         case SendStatus.QUEUED | SendStatus.SENDING:
@@ -209,7 +212,7 @@ def sent(result: SendResult, chat: Chat, services: Services) -> Result:
         case SendStatus.UNKNOWN:
             text = f"unknown: it may have reached {name}{ref}. Do not send it again; look at message_status."
         case SendStatus.FAILED:
-            text = f"failed to {name}: {result.reason or 'WhatsApp refused it.'}"
+            text = f"failed to {name}: {_reason(result) or 'WhatsApp refused it.'}"
         case _:
             at = f" at {clock(result.timestamp, services.zone)}" if result.timestamp else ""
             text = f"{result.status.value} to {name}{ref}{at}."

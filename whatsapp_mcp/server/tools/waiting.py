@@ -17,9 +17,10 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, messages_data
-from whatsapp_mcp.server.render.sanitise import called, clean_line
+from whatsapp_mcp.server.render.fence import Text
+from whatsapp_mcp.server.render.sanitise import called, clean_line, in_quotes
 from whatsapp_mcp.server.render.sends import ReportData, report_data
-from whatsapp_mcp.server.render.text import messages_text, more
+from whatsapp_mcp.server.render.text import messages_text, more, named, place_of
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.zone import local
 
@@ -56,14 +57,14 @@ async def message_status(
     return Result(_report_text(report, services), report_data(report, services.zone))
 
 
-def _report_text(report: SendReport, services: Services) -> str:
+def _report_text(report: SendReport, services: Services) -> Text:
     result = report.result
     ref = f"#{result.ref} " if result.ref is not None else ""
-    lines = [f"{ref}{result.status.value}{f': {result.reason}' if result.reason else ''}"]
-    lines += [_delivery_line(delivery, services.zone) for delivery in report.deliveries]
-    if any(one.delivered_at is not None and one.read_at is None for one in report.deliveries):
-        lines.append("(delivered: not read, or read receipts are off)")
-    return "\n".join(lines)
+    reason = f": {clean_line(result.reason, 300)}" if result.reason else ""
+    lines = [_delivery_line(delivery, services.zone) for delivery in report.deliveries]
+    unread = any(one.delivered_at is not None and one.read_at is None for one in report.deliveries)
+    notes = ["(delivered: not read, or read receipts are off)"] if unread else []
+    return Text(f"{ref}{result.status.value}{reason}", lines, notes)
 
 
 def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
@@ -97,7 +98,7 @@ async def wait_for_messages(
             (where is None or where.jid == message.chat)
             and (who is None or who.jid == message.sender)
             and (message.mentions_me or not mentions_me)
-            and (text is None or text.casefold() in message.text.casefold())
+            and (text is None or text.casefold() in message.spoken.casefold())
         )
 
     heard = await _collect(call, services, after, wait, wanted)
@@ -107,28 +108,28 @@ async def wait_for_messages(
     if page.items:
         return Result(messages_text(data, header=header), data)
     shown = messages_text(data, header=f"{header} in {wait:.0f} s")
-    return Result("\n".join([shown, *more(page.next_cursor)]), data)
+    return Result(shown.plus(*more(page.next_cursor)), data)
 
 
 def _told(where: Chat | None, who: Chat | None, mentions_me: bool, text: str | None) -> str:
     """What is waited for: ` from Tom in Boat club that mention the user with “station”`."""
-    words = f" from {called(who.name, who.stranger)}" if who else ""
+    words = f" from {named(who)}" if who else ""
     if where:
         direct = where.kind is ChatKind.DIRECT and not who
-        words += f" {'from' if direct else 'in'} {called(where.name, where.stranger)}"
+        words += f" {'from' if direct else 'in'} {named(where)}"
     words += " that mention the user" if mentions_me else ""
-    return words + (f" with “{clean_line(text, 60)}”" if text else "")
+    return words + (f" with {in_quotes(text, 60)}" if text else "")
 
 
 def _meanwhile(messages: Iterable[Message]) -> tuple[str, ...]:
     """What else came, by chat: whoever goes on from the cursor would not see it."""
-    counts = Counter(called(message.chat_name, message.chat_stranger) for message in messages)
+    counts = Counter(map(place_of, messages))
     if not counts:
         return ()
-    named = [f"{name} {count}" for name, count in counts.most_common(_NAMED)]
+    told = [f"{name} {count}" for name, count in counts.most_common(_NAMED)]
     if len(counts) > _NAMED:
-        named.append(f"{len(counts) - _NAMED} more chats")
-    return (f"Also new meanwhile: {', '.join(named)}.",)
+        told.append(f"{len(counts) - _NAMED} more chats")
+    return (f"Also new meanwhile: {', '.join(told)}.",)
 
 
 async def _start(services: Services, cursor: str | None, chat: str | None) -> int:

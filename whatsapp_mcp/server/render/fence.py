@@ -1,0 +1,82 @@
+"""The fence between our words and those of other people, and the bound on every answer.
+
+Lines with other people's words stand between `<messages 482913>` and `</messages 482913>`. The number is new
+in each answer, so nobody who writes a message can know it; and whatever looks like such a tag inside is
+broken. No line holds a line break, and each begins with a ref, a date or a name of ours.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from whatsapp_mcp.server.render.sanitise import TAG, without_tags
+
+LIMIT: Final = 40_000
+"""Characters of an answer's text, about 10,000 tokens; applications cut or refuse what is much longer."""
+_NOTE: Final = 80
+"""Room for the note that lines were left out."""
+
+
+def new_code() -> str:
+    """Six digits that nobody knows: two tokens."""
+    return f"{secrets.randbelow(1_000_000):06}"
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What a model reads.
+
+    Attributes:
+        head: A sentence or heading of ours.
+        lines: Lines that hold other people's words; they come fenced.
+        notes: Lines of ours behind them.
+    """
+
+    head: str
+    lines: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    def plus(self, *notes: str) -> Text:
+        """The same with further notes."""
+        return replace(self, notes=[*self.notes, *notes])
+
+    def rendered(self, code: str) -> str:
+        """All of it, at most `LIMIT` characters.
+
+        Args:
+            code: What makes this answer's fence its own.
+        """
+        inside, notes = "\n".join(self.lines), self.notes
+        if not inside:
+            return cut("\n".join([self.head, *notes]))
+        room = LIMIT - length([self.head, *notes]) - _NOTE
+        if len(inside) > room:
+            kept = _fitting(self.lines, room)
+            inside, left_out = "\n".join(kept), len(self.lines) - len(kept)
+            notes = [f"({left_out} more lines do not fit: ask for fewer at a time.)", *notes]
+        tag = f"{TAG} {code}"
+        return "\n".join([self.head, f"<{tag}>", without_tags(inside), f"</{tag}>", *notes])
+
+
+def cut(text: str) -> str:
+    """A text of ours, at most `LIMIT` characters; only names in it could make it longer."""
+    return text if len(text) <= LIMIT else f"{text[: LIMIT - 1]}…"
+
+
+def _fitting(lines: Sequence[str], room: int) -> list[str]:
+    """The first lines that fit; at least a part of the first one."""
+    kept: list[str] = []
+    for line in lines:
+        if len(line) >= room:
+            return kept or [f"{line[: room - 2]}…"]
+        kept.append(line)
+        room -= len(line) + 1
+    return kept
+
+
+def length(lines: Sequence[str]) -> int:
+    """Characters of lines one below the other."""
+    return sum(map(len, lines)) + len(lines)
