@@ -39,7 +39,10 @@ async def server(whatsapp: WhatsApp, home: Path, ann: Person) -> AsyncIterator[H
     async with http_server(whatsapp, home) as running:
         async with client_of(running, "http") as client:
             await link(client, whatsapp)
+            whatsapp.me.app_state.name_contact(ann, ann.name)
+            whatsapp.me.app_state.share_key()
             await ann.says("Shall I take both tins?")
+            await until(client, lambda page: "saved_name" in str(page), "search_contacts", query=ann.name)
             await until(client, lambda page: len(page["chats"]) == 1, "list_chats")
         yield running
 

@@ -188,6 +188,7 @@ async def does_create_group(pair: Pair) -> None:
 
 async def does_change_group(pair: Pair) -> None:
     choir = group(pair, "Choir")
+    await pair.both("get_group", chat=str(choir.jid))
     await pair.both("update_group", chat=str(choir.jid), topic="Mondays", announce=True)
     assert choir.topic is not None
     assert (choir.topic[1], choir.switches) == ("Mondays", {"announcement"})
@@ -200,6 +201,7 @@ async def does_change_members(pair: Pair) -> None:
         assert ben.lid in hikers.members
         hikers.remove(ben)
 
+    await pair.both("get_group", chat=str(hikers.jid))
     await pair.both("add_group_members", between=out, chat=str(hikers.jid), members=[ben.number])
     await pair.both("set_group_admins", chat=str(hikers.jid), members=[ben.number])
     assert hikers.members[ben.lid].role == "admin"
