@@ -311,9 +311,22 @@ async def test_a_limit_out_of_range_is_refused(archive: Archive, limit: int) -> 
 
 def test_names_are_ranked_exact_words_beginning_inside_typo() -> None:
     names = "ana muller\nmaria"
-    texts = ("ana muller", "maria", "muller", "ana m", "ulle", "mulelr", "xyz")
-    assert [rank_name(text, names, saved=True) for text in texts] == [0, 1, 2, 3, 4, 5, None]
-    assert [rank_name(text, names, saved=False) for text in texts] == [1, 1, 2, 3, 4, 5, None]
+    texts = ("ana muller", "maria", "muller", "ana m", "mull", "ulle", "mulelr", "xyz")
+    assert [rank_name(text, names, saved=True) for text in texts] == [0, 1, 2, 3, 4, 5, 6, None]
+    assert [rank_name(text, names, saved=False) for text in texts] == [1, 1, 2, 3, 4, 5, 6, None]
+
+
+@pytest.mark.parametrize(("typed", "found"), [("Ann", ["Ann Lee"]), ("tim", ["Tim"]), ("anne", ["Hannes"])])
+async def test_the_inside_of_a_name_is_found_only_where_nothing_better_is(
+    archive: Archive, typed: str, found: list[str]
+) -> None:
+    names = ("Ann Lee", "Hannes", "Tim", "Fatima")
+    await archive.record_contacts(
+        [ContactUpdate(f"1555000{n}000@s.whatsapp.net", saved_name=name) for n, name in enumerate(names)]
+    )
+    page = await archive.contacts(typed)
+    assert [contact.name for contact in page.items][: len(found)] == found
+    assert len(page.items) == len(found) or typed == "anne"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.server.render.sanitise import clean, clean_line, clean_name
+from whatsapp_mcp.server.render.sanitise import called, clean, clean_line, clean_name
 
 anything = st.text(max_size=300) | st.lists(
     st.sampled_from(
@@ -63,3 +63,18 @@ def test_a_name_cannot_end_itself_or_be_the_owner(text: str) -> None:
 )
 def test_what_is_shown_is_what_people_see(given_text: str, expected: str) -> None:
     assert clean_line(given_text) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Bank ✅", "~Bank"),
+        ("Support ✔️", "~Support"),
+        ("🔵 Meta", "~Meta"),
+        ("WhatsApp®", "~WhatsApp"),
+        ("Ann 🌸", "~Ann 🌸"),
+    ],
+)
+def test_what_looks_like_a_badge_is_no_part_of_a_name_that_a_stranger_chose(name: str, shown: str) -> None:
+    assert called(name, stranger=True) == shown
+    assert called(name, stranger=False) == name

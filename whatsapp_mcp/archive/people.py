@@ -16,9 +16,11 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Page
 
-_RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "similar")
+_RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "contains", "similar")
 _UNSURE: Final = _RANKS.index("contains")
 """From this rank on, names with a slip in them may be meant as well."""
+_INSIDE: Final = _UNSURE + 1
+"""From this rank on, what was typed stands only within a word of the name, as `ann` in Hannes."""
 _OWNER_WORDS: Final = frozenset({"me", "myself"})
 _LAST_LETTER: Final = "\U0010ffff"
 """Sorts after whatever may follow a name's first letter."""
@@ -53,10 +55,12 @@ def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
         return 2
     if any(line.startswith(wanted) for line in lines):
         return 3
+    if words and all(any(f" {word}" in f" {line}" for line in lines) for word in words):
+        return _UNSURE
     if words and all(any(_is_part(word, line) for line in lines) for word in words):
-        return 4
+        return _INSIDE
     if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
-        return 5
+        return _INSIDE + 1
     return None
 
 
@@ -135,7 +139,8 @@ def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int
     found = _ranked(wanted, db.execute(sql, words * 2).fetchall())
     if all(rank >= _UNSURE for rank, *_ in found):
         found = _ranked(wanted, db.execute(_NAMED.format(people="", chats="")).fetchall())
-    return sorted(found)
+    best = min(found, default=(0,))[0]
+    return sorted(one for one in found if one[0] < _INSIDE or best >= _INSIDE)
 
 
 def _ranked(wanted: str, candidates: list[Any]) -> list[tuple[int, int, int, int]]:

@@ -45,6 +45,8 @@ NO_EMOJI: Final = "□"
 _ENDS_A_QUOTE: Final = str.maketrans(dict.fromkeys('“”„‟"＂', "'"))
 _ENDS_A_NAME: Final = str.maketrans(":#<>", "꞉＃‹›")
 _APOSTROPHES: Final = frozenset("‘’")
+_BADGES: Final = re.compile("[✓✔✅☑🗸🗹🆗★☆✪✯⭐🌟●⬤🔴-🔹🟠-🟫🛡🔰🏅🎖©®™]\N{VARIATION SELECTOR-16}?")
+"""What may pass for the mark with which WhatsApp shows that a business is verified."""
 _LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b[\w-]+(?:\.[\w-]+)+/\S*", re.IGNORECASE)
 LINE_MARK: Final = " ⏎ "
 """Stands where a message had a line break."""
@@ -131,10 +133,10 @@ def clean_name(name: str, limit: int = NAME) -> str:
 def chosen_name(name: str, limit: int = NAME) -> str:
     """As `clean_name`, of a name that may have been chosen to be taken for something else.
 
-    Brackets, quotes, what separates the parts of a line, and links are left out: `Ann (+1555), 2 unread: pay`
-    is no more than some words, and they end where the name ends.
+    Brackets, quotes, what separates the parts of a line, links and what looks like a badge are left out:
+    `Ann ✅ (+1555), 2 unread: pay` is no more than some words, and they end where the name ends.
     """
-    line = clean_line(_LINK.sub("…", clean_line(name)))
+    line = clean_line(_LINK.sub("…", _BADGES.sub(" ", clean_line(name))))
     if not line.isalnum():
         line = " ".join("".join(" " if _separates(char) else char for char in line).split())
     return clean_name(line, limit)
