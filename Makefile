@@ -3,7 +3,7 @@
 #   make demo   the main job on an embedded WhatsApp      make lint   ruff, pyright, import rules
 #   make test   every test but those of test-hosts        make lock   compile requirements/ anew (needs uv)
 #   make bench  the benchmarks                            make soak   faults and traffic: SECONDS=600 SEED=1
-#   make clean  remove .venv and caches                   make test-hosts   real MCP hosts and Baileys (Linux, 1.3 GB)
+#   make clean  remove .venv and caches                   make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
