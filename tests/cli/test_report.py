@@ -4,6 +4,7 @@ import io
 import json
 from datetime import UTC, datetime
 
+import pytest
 import segno
 from rich.console import Console
 
@@ -54,6 +55,37 @@ def test_the_drawn_qr_code_has_exactly_the_modules_of_the_real_one():
 
     assert drawn[: len(real)] == real
     assert not any(any(row) for row in drawn[len(real) :])
+
+
+@pytest.mark.parametrize("variables", [{}, {"NO_COLOR": "1"}])
+def test_the_qr_code_is_black_on_white_even_where_colours_are_unwanted(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    report, screen = terminal()
+
+    report.qr(QR)
+
+    drawn = [f"\x1b[30;107m{line}\x1b[0m" for line in draw_qr(QR.text).plain.splitlines()]
+    assert "\n".join(drawn) in screen.getvalue()
+
+
+def test_a_terminal_without_escape_codes_gets_the_light_modules_drawn(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "dumb")
+    real = [[bool(one) for one in row] for row in segno.make_qr(QR.text, error="l").matrix_iter(border=2)]
+    report, screen = terminal()
+
+    report.qr(QR)
+
+    assert "\x1b" not in screen.getvalue()
+    dark: list[list[bool]] = []
+    for line in screen.getvalue().splitlines()[: (len(real) + 1) // 2]:
+        dark.append([character not in "▀█" for character in line])
+        dark.append([character not in "▄█" for character in line])
+    assert dark[: len(real)] == real
 
 
 def test_a_rotated_qr_code_replaces_the_one_before():

@@ -50,6 +50,7 @@ class FakeDevice:
     resolve_fails: WhatsAppError | None = None
     result: SendResult | None = None
     file: str = ""
+    qr_file: str | None = None
 
     async def status(self) -> ConnectionStatus:
         """As the fields say."""
@@ -60,7 +61,7 @@ class FakeDevice:
         self.asked.append(f"link {phone}")
         if phone:
             return LinkState(ConnectionState.LINKING, 1, code="ABCD-1234", code_expires_at=NOON)
-        return LinkState(ConnectionState.LINKING, 1, qr=QrCode("2@text", NOON))
+        return LinkState(ConnectionState.LINKING, 1, qr=QrCode("2@text", NOON, self.qr_file))
 
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
         """The next of `link_states`."""
@@ -136,6 +137,7 @@ class FakeSource:
     policy: Policy = field(default_factory=Policy)
     account: str = "default"
     starting: bool = False
+    page: str | None = None
 
     async def services(self) -> Services:
         """The services, unless the source is starting for ever."""
@@ -149,6 +151,7 @@ class FakeSource:
             self.policy,
             UTC,
             lambda: NOON,
+            self.page,
         )
 
 

@@ -506,6 +506,71 @@ async def test_linking_shows_a_qr_as_image_and_text(client: Client, device: Fake
     assert result.structured_content["code"] is None
 
 
+async def test_linking_offers_first_what_works_where_no_image_is_shown(
+    client: Client, device: FakeDevice, source: FakeSource
+) -> None:
+    device.state, device.number = ConnectionState.UNLINKED, None
+    device.qr_file = "/home/me/link.png"
+    source.page = "http://127.0.0.1:8765/link"
+    text, _ = await answer(client, "link_device")
+    assert text.splitlines()[1:] == [
+        "1. a code to type: ask for the user's number, call link_device with phone",
+        "2. in a terminal: whatsapp-mcp link",
+        "3. open and scan /home/me/link.png",
+        "4. in a browser: http://127.0.0.1:8765/link",
+        "Then call again with wait.",
+    ]
+    assert "2@text" not in text
+
+
+async def test_a_terminal_is_told_the_account(client: Client, device: FakeDevice, source: FakeSource) -> None:
+    device.state, device.number = ConnectionState.UNLINKED, None
+    source.account = "work"
+    text, _ = await answer(client, "link_device")
+    assert "whatsapp-mcp link --account work" in text
+
+
+async def test_a_pairing_code_is_told_though_a_qr_is_out_too(client: Client, device: FakeDevice) -> None:
+    device.state, device.number = ConnectionState.UNLINKED, None
+    device.link_states = [
+        LinkState(ConnectionState.LINKING, 2, QrCode("2@n", NOON), "ABCD-1234", NOON + timedelta(minutes=1))
+    ] * 99
+    text, _ = await answer(client, "link_device", wait=0.01)
+    assert "ABCD-1234" in text
+
+
+@pytest.mark.parametrize(
+    ("phone", "begun_with", "told"),
+    [
+        (None, LinkState(ConnectionState.LINKING, 2, QrCode("2@old", NOON)), "QR"),
+        ("+15550001111", LinkState(ConnectionState.LINKING, 2, None, "WXYZ-9999", NOON), "ABCD-1234"),
+    ],
+)
+async def test_linking_that_waits_past_the_last_code_answers_with_the_next(
+    client: Client, device: FakeDevice, phone: str | None, begun_with: LinkState, told: str
+) -> None:
+    device.state, device.number = ConnectionState.UNLINKED, None
+    device.link_states = [begun_with, LinkState(ConnectionState.UNLINKED, 3, reason="The codes ran out.")]
+    text, data = await answer(client, "link_device", wait=5, **({"phone": phone} if phone else {}))
+    assert data["state"] == "linking"
+    assert told in text
+    assert device.asked == [f"link {phone}"] * 2
+
+
+@pytest.mark.parametrize("state", [ConnectionState.UNLINKED, ConnectionState.OUTDATED])
+async def test_why_linking_failed_is_told_and_it_is_not_begun_again(
+    client: Client, device: FakeDevice, state: ConnectionState
+) -> None:
+    device.state, device.number = ConnectionState.UNLINKED, None
+    device.link_states = [
+        LinkState(ConnectionState.LINKING, 2, QrCode("2@new", NOON + timedelta(seconds=20))),
+        LinkState(state, 3, reason="WhatsApp asks for a passkey."),
+    ]
+    text, _ = await answer(client, "link_device", wait=5)
+    assert text.startswith(f"{state.value}: WhatsApp asks for a passkey.")
+    assert device.asked == ["link None"]
+
+
 async def test_linking_by_phone_gives_a_code(client: Client, device: FakeDevice) -> None:
     device.state, device.number = ConnectionState.UNLINKED, None
     text, data = await answer(client, "link_device", phone="+15550001111")

@@ -16,7 +16,7 @@ from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.http import asgi_app, base_url, prepare
+from whatsapp_mcp.server.http import asgi_app, base_url, page_address, prepare
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.token import load_or_make
 from whatsapp_mcp.settings import ServerSettings, Settings
@@ -223,6 +223,12 @@ def test_the_printed_address_can_be_opened(host: str, name: str) -> None:
         assert (url.scheme, url.host) == ("http", name)
         assert url.port is not None
         socket.create_connection((url.host, url.port), timeout=5).close()
+
+
+def test_the_page_to_link_on_is_named_without_its_token(tmp_path: Path) -> None:
+    base = "http://127.0.0.1:8765"
+    assert page_address(base, None) == f"{base}/link"
+    assert page_address(base, tmp_path / "t") == f"{base}/?token=TOKEN with the token in {tmp_path / 't'}"
 
 
 def test_no_token_is_possible_on_loopback_only(tmp_path: Path) -> None:

@@ -116,8 +116,8 @@ def test_the_qr_code_grows_with_its_box():
     assert "width=" not in svg
 
 
-def test_a_pairing_code_is_shown_instead_of_a_qr_code():
-    shown = link_html(LinkState(ConnectionState.LINKING, 1, code="ABCD-EFGH"))
+def test_a_pairing_code_is_shown_beside_the_qr_code():
+    qr = QrCode("2@abc,def", NOON)
+    shown = link_html(LinkState(ConnectionState.LINKING, 1, qr, code="ABCD-EFGH"))
 
-    assert "<code>ABCD-EFGH</code>" in shown
-    assert "<svg" not in shown
+    assert shown.index("<code>ABCD-EFGH</code>") < shown.index("<svg")

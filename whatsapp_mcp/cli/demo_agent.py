@@ -41,6 +41,7 @@ ANSWER: Final = "Yes please, both tins. I will pay you back on Saturday."
 
 
 _REF: Final = re.compile(r"#\d+")
+_PAIRING_CODE: Final = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
 _MESSAGE: Final = re.compile(rf"^{_REF.pattern} ", re.MULTILINE)
 """How the line of a message begins."""
 SERVER_GONE: Final = (httpx2.TransportError, MCPError, OSError)
@@ -145,10 +146,13 @@ async def _link(agent: _Agent, story: Story) -> None:
     await agent.awaits(_is_state("unlinked"), "connection_status")
     agent.thinks("Is WhatsApp there?")
     await agent.calls("connection_status")
-    agent.thinks(f"No phone is linked. I ask for a QR code; {story.phone.name} scans it.")
-    shown = await agent.calls("link_device")
+    agent.thinks(f"No phone is linked. I ask for a code; {story.phone.name} types it.")
+    shown = await agent.calls("link_device", phone=story.phone.pn.number)
+    code = _PAIRING_CODE.search(shown)
+    if code is None:
+        raise DemoFailed("There was no pairing code.")
     with anyio.fail_after(LINK_LIMIT):
-        await story.phone.scan(shown.rpartition("QR text: ")[2])
+        await story.phone.enter_code(code.group())
         await story.phone.online()
     await agent.awaits(_is_state("online"), "connection_status")
     await agent.calls("connection_status")

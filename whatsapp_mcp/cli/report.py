@@ -105,11 +105,20 @@ class TerminalReport:
 
     def qr(self, qr: QrCode) -> None:
         """Draw it in place of the one before."""
-        picture = draw_qr(qr.text)
+        # Without escape codes a terminal is taken for a dark one: there the light modules are drawn.
+        has_escapes = self._console.is_terminal and not self._console.is_dumb_terminal
+        picture = draw_qr(qr.text, dark_terminal=not has_escapes)
         if self._drawn and self._console.is_terminal:
             self._console.clear()
         self._drawn = True
-        self._console.print(picture, no_wrap=True, crop=False, overflow="ignore")
+        # Black on white is what a phone can read, no decoration: it stays under NO_COLOR too.
+        screen = Console(
+            file=self._console.file,
+            force_terminal=has_escapes,
+            color_system="standard" if has_escapes else None,
+            no_color=not has_escapes,
+        )
+        screen.print(picture, no_wrap=True, crop=False, overflow="ignore")
         self._console.print("On the phone: Settings → Linked devices → Link a device, then scan this code.")
         rows = len(picture.plain.splitlines()) + 4
         if self._console.is_terminal and self._console.height < rows:
@@ -157,13 +166,21 @@ class TerminalReport:
             self._console.print("Stopped. The phone is linked; more history comes when a server runs.")
 
 
-def draw_qr(text: str) -> Text:
-    """A QR code in half blocks, two rows of modules a line, dark on light whatever the terminal's colours."""
+def draw_qr(text: str, *, dark_terminal: bool = False) -> Text:
+    """A QR code in half blocks, two rows of modules a line.
+
+    Args:
+        text: What it says.
+        dark_terminal: Draw the light modules and leave out all style, for a terminal that is light on dark
+            and has no escape codes; else dark on light whatever the terminal's colours.
+    """
     rows = [list(row) for row in segno.make_qr(text, error="l").matrix_iter(border=_QUIET_ZONE)]
     if len(rows) % 2:
         rows.append([0] * len(rows[0]))
+    if dark_terminal:
+        rows = [[1 - module for module in row] for row in rows]
     lines = (_half_blocks(upper, lower) for upper, lower in zip(rows[::2], rows[1::2], strict=True))
-    return Text("\n".join("".join(line) for line in lines), style="black on bright_white")
+    return Text("\n".join("".join(line) for line in lines), "" if dark_terminal else "black on bright_white")
 
 
 def _half_blocks(upper: list[int], lower: list[int]) -> Iterator[str]:

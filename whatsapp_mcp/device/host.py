@@ -28,6 +28,7 @@ from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.enforced import EnforcedDevice
 from whatsapp_mcp.device.generated import as_device
 from whatsapp_mcp.device.keys import StoredDevice, stored_device
+from whatsapp_mcp.device.link_picture import LinkPicture
 from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.device.lock import HostLock, Unmoved
 from whatsapp_mcp.device.operations import OPERATIONS
@@ -111,6 +112,8 @@ class Host:
     async def _host(self) -> float:
         self._unreachable_since = None
         logger.info("hosting account %s", self._folder.name)
+        picture = LinkPicture(self._folder.path)
+        picture.remove()
         try:
             async with open_archive(self._folder, write=True) as archive, background_tasks() as tasks:
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
@@ -125,6 +128,7 @@ class Host:
                         await anyio.sleep(_LOOK_AT_LOCK)
                     logger.warning("the account's lock or database was taken away: hosting ends")
         finally:
+            picture.remove()
             self._lock.release()
         return _RETRY
 

@@ -25,6 +25,7 @@ from whatsapp_mcp.device.client_process import Client
 from whatsapp_mcp.device.clock import Clock, SystemClock, within
 from whatsapp_mcp.device.compose import Composed, compose
 from whatsapp_mcp.device.ingest import Ingest
+from whatsapp_mcp.device.link_picture import LinkPicture
 from whatsapp_mcp.device.linking import Linking
 from whatsapp_mcp.device.names import Names
 from whatsapp_mcp.device.operations import OPERATIONS
@@ -100,7 +101,7 @@ class LocalDevice(Acts, Topics):
         record = LinkRecord(folder.path)
         self._owner = Owner(folder.client_db, archive, owner)
         link = replace(record.load(self._clock.now()), linked=owner is not None)
-        self._linking = Linking(self._clock)
+        self._linking = Linking(self._clock, LinkPicture(folder.path))
         self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
         self._tally = Tally(archive, self._clock)
         self._client_pid: int | None = None

@@ -73,10 +73,11 @@ class ConnectionStatus:
 
 @dataclass(frozen=True, slots=True)
 class QrCode:
-    """One QR text to scan with the phone."""
+    """One QR text to scan with the phone; `file` is the path of its picture, as long as it is valid."""
 
     text: str
     expires_at: datetime
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

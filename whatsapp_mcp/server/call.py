@@ -33,7 +33,7 @@ def utc_now() -> datetime:
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
-    `zone` is the person's time zone.
+    `zone` is the person's time zone; `page` is where a person finds the page of this server, if it has one.
     """
 
     account: str
@@ -43,6 +43,7 @@ class Services:
     policy: Policy
     zone: tzinfo = field(default_factory=SystemZone)
     now: Callable[[], datetime] = utc_now
+    page: str | None = None
 
     @asynccontextmanager
     async def device(self) -> AsyncGenerator[Device]:

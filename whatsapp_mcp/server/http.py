@@ -20,7 +20,7 @@ from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.server.connections import ConnectionLimits, bounded_protocol, limits_of_this_process
 from whatsapp_mcp.server.guard import Guard, is_loopback, sign_in
 from whatsapp_mcp.server.token import FILE_NAME, load_or_make
-from whatsapp_mcp.web.pages import PAGE_PATHS, page_routes
+from whatsapp_mcp.web.pages import LINK, PAGE_PATHS, page_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -85,12 +85,15 @@ def prepare(
         )
     token = load_or_make(runtime.settings.home) if auth else None
     listener = _bind(host, port)
+    base = base_url(*listener.getsockname()[:2])
+    token_file = runtime.settings.home / FILE_NAME if auth else None
+    runtime.page = page_address(base, token_file)
     app = asgi_app(application, runtime, host=host, token=token)
     server = uvicorn_server(app, limits_of_this_process())
 
     async def speak() -> None:
         async with application.session_manager.run():
-            _announce(listener, runtime.settings.home / FILE_NAME if token else None)
+            _announce(base, token_file)
             await server._serve(sockets=[listener])  # pyright: ignore[reportPrivateUsage]  serve() takes signals
 
     return speak
@@ -126,12 +129,16 @@ def _bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _announce(listener: socket.socket, token_file: Path | None) -> None:
-    base = base_url(*listener.getsockname()[:2])
+def _announce(base: str, token_file: Path | None) -> None:
     sys.stderr.write(f"Serving MCP on {base}/mcp and {base}/sse\n")
     if token_file is not None:
         sys.stderr.write(f"Token: in {token_file}; page: {base}/?token=TOKEN\n")
     sys.stderr.flush()
+
+
+def page_address(base: str, token_file: Path | None) -> str:
+    """Where a person links a phone in a browser; the token itself is not told: models read this."""
+    return f"{base}/?token=TOKEN with the token in {token_file}" if token_file else f"{base}{LINK}"
 
 
 def base_url(host: str, port: int) -> str:

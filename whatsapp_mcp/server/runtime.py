@@ -41,11 +41,16 @@ RETRY_DELAY: Final = 5.0
 
 
 class Runtime:
-    """The services of one account for as long as the process serves; `run` owns them."""
+    """The services of one account for as long as the process serves; `run` owns them.
+
+    Attributes:
+        page: Where a person finds this server's page; None unless it serves HTTP.
+    """
 
     def __init__(self, settings: Settings, account: str, opener: Opener | None = None) -> None:
         self.settings = settings
         self.account = account
+        self.page: str | None = None
         self._current = CurrentSettings(settings)
         self._opener = opener
         self._open: tuple[Devices, ReadingArchive] | None = None
@@ -72,7 +77,9 @@ class Runtime:
         if self._open is None:
             raise self._failure or Busy("The server is still starting.")
         settings = self._current.now()
-        return Services(self.account, settings, *self._open, Policy.of(settings), self.settings.zone)
+        return Services(
+            self.account, settings, *self._open, Policy.of(settings), self.settings.zone, page=self.page
+        )
 
     def devices(self) -> Devices | None:
         """The accessor, if the services are open now."""

@@ -155,17 +155,19 @@ def _status_html(status: ConnectionStatus) -> str:
 
 def link_html(state: LinkState) -> str:
     """What the person has to do now."""
-    if state.qr and state.state is ConnectionState.LINKING:
-        return (
-            "<p>On the phone: Settings, Linked devices, Link a device. Scan this:</p>"
-            f"{_qr_svg(state.qr.text)}<p>The code renews itself.</p>"
-        )
+    ways: list[str] = []
     if state.code and state.state is ConnectionState.LINKING:
-        return (
+        ways.append(
             "<p>On the phone: Settings, Linked devices, Link a device, Link with phone number. Enter:</p>"
             f"<p><code>{html.escape(state.code)}</code></p>"
         )
-    return f"<p>{html.escape(state.state.value)}: {html.escape(state.reason or state.number or '')}</p>"
+    if state.qr and state.state is ConnectionState.LINKING:
+        ways.append(
+            "<p>On the phone: Settings, Linked devices, Link a device. Scan this:</p>"
+            f"{_qr_svg(state.qr.text)}<p>The code renews itself.</p>"
+        )
+    outcome = f"{state.state.value}: {state.reason or state.number or ''}"
+    return "".join(ways) or f"<p>{html.escape(outcome)}</p>"
 
 
 def _qr_svg(text: str) -> str:

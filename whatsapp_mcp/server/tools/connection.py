@@ -6,7 +6,7 @@ import io
 import sqlite3
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
 
 import anyio
@@ -14,7 +14,7 @@ from mcp.types import ImageContent
 from pydantic import Field
 
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, QrCode
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import Wait
 from whatsapp_mcp.server.call import Call, Services
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _TAKEOVER_PAUSE: Final = 0.5
 _POLL: Final = 0.05
+_EXPIRY_SLACK: Final = timedelta(seconds=1)
+"""How early the library may take its last code back."""
 FIRST_ANSWER_LIMIT: Final = 2.0
 """Seconds that the status waits for a server that has just started: some hosts start one for every call."""
 _UNSETTLED: Final = frozenset({ConnectionState.OFFLINE, ConnectionState.CONNECTING})
@@ -113,7 +115,7 @@ async def link_device(
     ] = None,
     wait: Annotated[Wait, Field(description="Seconds to wait for the outcome, up to 50")] = 0.0,
 ) -> Result:
-    """Link the user's phone: answers a QR or code to show the user; call again with wait for the outcome."""
+    """Link the user's phone: answers ways to link, to tell the user; call again with wait for the outcome."""
     services = await call.services()
     async with services.device() as device:
         status = await device.status()
@@ -124,12 +126,18 @@ async def link_device(
     async with services.device() as device:
         link = await device.link(phone)
     if wait:
-        link = await _outcome(call, services, link, wait)
+        link = await _outcome(call, services, link, phone, wait)
     return _link_result(link, services)
 
 
-async def _outcome(call: Call, services: Services, link: LinkState, wait: float) -> LinkState:
-    """Wait until linking ends either way; after `wait` seconds the newest QR or code is the answer."""
+async def _outcome(
+    call: Call, services: Services, link: LinkState, phone: str | None, wait: float
+) -> LinkState:
+    """Wait until linking ends either way.
+
+    The answer after `wait` seconds is the newest QR or code; once all have expired, the first of new ones.
+    """
+    shown = link
     end = anyio.current_time() + wait
     while link.state is ConnectionState.LINKING and (left := end - anyio.current_time()) > 0:
         try:
@@ -137,8 +145,19 @@ async def _outcome(call: Call, services: Services, link: LinkState, wait: float)
                 link = await device.link_state(link.revision, min(left, 10.0))
         except (Busy, NotConnected):  # another server takes over the link; it knows how far linking has come
             await anyio.sleep(min(left, _TAKEOVER_PAUSE))
+        if link.state is ConnectionState.LINKING:
+            shown = link
         await call.progress(wait - max(0.0, end - anyio.current_time()), wait, link.state.value)
+    # A new pairing code takes the number.
+    if link.state is ConnectionState.UNLINKED and _has_expired(shown, services) and (phone or not shown.code):
+        async with services.device() as device:
+            return await device.link(phone)
     return link
+
+
+def _has_expired(shown: LinkState, services: Services) -> bool:
+    ends = shown.qr.expires_at if shown.qr else shown.code_expires_at
+    return ends is not None and ends <= services.now() + _EXPIRY_SLACK
 
 
 def _linked(link: LinkState, services: Services, note: str) -> Result:
@@ -148,24 +167,44 @@ def _linked(link: LinkState, services: Services, note: str) -> Result:
 
 def _link_result(link: LinkState, services: Services) -> Result:
     data = link_data(link, services.zone)
-    if link.qr and link.state is ConnectionState.LINKING:
-        text = (
-            "linking: the user scans this QR on the phone (WhatsApp, Linked devices, Link a device) before "
-            f"{clock(link.qr.expires_at, services.zone)}; then call again with wait. QR text: {link.qr.text}"
-        )
-        return Result(
-            text, data, (ImageContent(type="image", data=qr_png(link.qr.text), mime_type="image/png"),)
-        )
-    if link.code and link.state is ConnectionState.LINKING:
+    if link.state in _JUST_LINKED:
+        return _linked(link, services, _NOW_LINKED)
+    if link.state is not ConnectionState.LINKING:
+        again = "Call again for a new code." if link.state is ConnectionState.UNLINKED else ""
+        return Result(f"{link.state.value}: {link.reason or 'linking has ended.'} {again}".rstrip(), data)
+    if link.code:
         until = f" before {clock(link.code_expires_at, services.zone)}" if link.code_expires_at else ""
         text = (
-            f"linking: the user enters the code {link.code} on the phone (Linked devices, Link with phone "
-            f"number){until}; then call again with wait."
+            f"linking: the user enters the code {link.code} on the phone (WhatsApp, Linked devices, Link a "
+            f"device, Link with phone number){until}; then call again with phone and wait."
         )
         return Result(text, data)
-    if link.state is ConnectionState.UNLINKED:
-        return Result(f"unlinked: {link.reason or 'linking has ended.'} Call again for a new QR.", data)
-    return _linked(link, services, _NOW_LINKED)
+    if link.qr:
+        image = ImageContent(type="image", data=qr_png(link.qr.text), mime_type="image/png")
+        return Result(_linking_ways(link.qr, services), data, (image,))
+    return Result("linking: there is no code yet; call again.", data)
+
+
+def _linking_ways(qr: QrCode, services: Services) -> str:
+    """What the user can do, the ways first that also work where an application shows no images."""
+    account = "" if services.account == "default" else f" --account {services.account}"
+    ways = [
+        "a code to type: ask for the user's number, call link_device with phone",
+        f"in a terminal: whatsapp-mcp link{account}",
+    ]
+    if qr.file:
+        ways.append(f"open and scan {qr.file}")
+    if services.page:
+        ways.append(f"in a browser: {services.page}")
+    lines = [f"{number}. {way}" for number, way in enumerate(ways, 1)]
+    return "\n".join(
+        [
+            "linking: the user scans the QR above if it is visible (WhatsApp, Linked devices, Link a device) "
+            f"before {clock(qr.expires_at, services.zone)}; a new one follows. Other ways, best first:",
+            *lines,
+            "Then call again with wait.",
+        ]
+    )
 
 
 def qr_png(text: str) -> str:
