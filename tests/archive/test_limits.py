@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.archive.world import reply, text
 from whatsapp_mcp.archive import Archive, limits
 from whatsapp_mcp.archive.decode.content import HANDLERS
 from whatsapp_mcp.errors import MediaUnavailable
-from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.models import Message, MessageKind, Page
 from whatsapp_mcp.models.said import NAMES_ROOM
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -249,3 +250,46 @@ async def test_a_file_is_fetched_from_whatsapps_hosts_alone(
     else:
         with pytest.raises(MediaUnavailable):
             await archive.media_source("A1")
+
+
+async def test_a_page_of_long_messages_ends_before_its_limit_and_the_cursor_goes_on(archive: Archive) -> None:
+    long = "word " * 13_000
+    await archive.ingest(journal(ev.message(f"A{n}", f"{long}{n}", at=NOON + n) for n in range(70)))
+
+    async def every(ask: Callable[[str | None], Awaitable[Page[Message]]]) -> list[str]:
+        found: list[str] = []
+        after: str | None = None
+        while True:
+            page = await ask(after)
+            assert sum(len(message.text) for message in page.items) <= limits.PAGE
+            found += [message.message_id for message in page.items]
+            after = page.next_cursor
+            if after is None:
+                return found
+
+    ids = [f"A{n}" for n in range(70)][::-1]
+    assert await every(lambda at: archive.messages(limit=500, cursor=at)) == ids
+    assert await every(lambda at: archive.search("word", limit=500, cursor=at)) == ids
+    assert await every(lambda at: archive.search("ord", mode="substring", limit=500, cursor=at)) == ids
+    relevant = await archive.search("word", order="relevance", limit=500)
+    assert len(relevant.items) < 70
+    assert "the messages are long" in relevant.notes[0]
+
+
+async def test_a_list_shows_the_newest_of_long_earlier_texts(archive: Archive) -> None:
+    edits = [ev.edit("A1", f"{n}{'x' * 5_000}", at=NOON + n) for n in range(1, 5)]
+    await archive.ingest(journal([ev.message("A1", "first"), *edits]))
+    earlier = (await archive.message("A1")).earlier
+    assert [text[0] for text in earlier] == ["2", "3"]
+    assert sum(map(len, earlier)) <= limits.EARLIER
+    assert len(await archive.edits("A1")) == 4
+
+
+@pytest.mark.parametrize("mode", ["words", "substring"])
+async def test_a_hit_at_the_end_of_a_long_text_is_found(archive: Archive, mode: Any) -> None:
+    await archive.ingest(
+        journal([ev.message("A1", "É" * 30_000 + " " + "à la " * 3_000 + "Nädel"), ev.message("A2")])
+    )
+    (found,) = (await archive.search("nadel", mode=mode)).items
+    assert found.message_id == "A1"
+    assert found.snippet is None or "**Nädel**" in found.snippet

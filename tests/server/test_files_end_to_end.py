@@ -100,3 +100,21 @@ async def test_a_forwarded_file_keeps_its_size_and_length(linked: Linked, tmp_pa
 async def test_what_shall_be_seen_once_says_so(linked: Linked) -> None:
     message, _ = await sent(linked, png(40, 20, RED), view_once=True)
     assert message.viewOnceMessage.message.imageMessage.viewOnce
+
+
+async def test_of_a_chat_that_is_deleted_no_file_of_the_account_holds_a_word(linked: Linked) -> None:
+    folder, word = linked.media.parent, b"purplemonkey"
+
+    def traces() -> set[str]:
+        found = (path for path in folder.rglob("*") if path.is_file())
+        return {path.suffix for path in found if word in path.read_bytes()}
+
+    await linked.cleo.says("purplemonkey for you")
+    await linked.archived(lambda chat: "purplemonkey" in (chat.last_message.text), str(linked.cleo.pn))
+    await answer(linked.client, "send_message", chat="Cleo", text="purplemonkey for her")
+    data = base64.b64encode(b"in a file: purplemonkey").decode()
+    await answer(linked.client, "send_file", chat="Cleo", data=data, kind="document", file_name="a.txt")
+    await answer(linked.client, "export_chat", chat="Cleo")
+    assert traces() >= {".txt", ""}
+    await answer(linked.client, "delete_chat", chat="Cleo")
+    assert traces() == set()

@@ -78,6 +78,10 @@ ADDONS: Final = 1_024
 """Reactions, or votes, of one message: one each of a full group."""
 EDITS: Final = 16
 """Texts of one message that are kept beside the first one."""
+PAGE: Final = 2_000_000
+"""Characters of texts and details on a page of messages: one that is full before its limit ends there."""
+EARLIER: Final = 8_192
+"""Characters of what an edited message said before, the newest of it, in a list; `edits` tells all."""
 QUOTE: Final = 500
 """Characters of a quoted message that are shown with the reply."""
 

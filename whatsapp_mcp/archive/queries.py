@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import datetime
 from typing import Any, Final
 
@@ -196,12 +197,12 @@ def messages(
         found.append("m.id > ?" if oldest_first else "m.id < ?")
         values.append(last)
     condition = " AND ".join(found) or "1"
-    ids = db.execute(
-        f"{rows.MESSAGE_SELECT} WHERE {condition} ORDER BY m.id {'ASC' if oldest_first else 'DESC'} LIMIT ?",
-        [*values, limit + 1],
-    ).fetchall()
-    page = ids[:limit]
-    following = cursor.encode(mark, page[-1][0]) if len(ids) > limit else None
+    select = (
+        f"{rows.MESSAGE_SELECT} WHERE {condition} ORDER BY m.id {'ASC' if oldest_first else 'DESC'} LIMIT ?"
+    )
+    with closing(db.execute(select, [*values, limit + 1])) as found_rows:
+        page, more = rows.fitting(found_rows, limit)
+    following = cursor.encode(mark, page[-1][0]) if more else None
     notes = coverage.notes(db, page, where, last_page=following is None and not oldest_first)
     return Page(rows.messages(db, page), following, notes)
 

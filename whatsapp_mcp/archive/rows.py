@@ -77,6 +77,18 @@ def moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
+def fitting(rows: Iterable[Any], most: int) -> tuple[list[Any], bool]:
+    """Rows of `MESSAGE_SELECT` as far as one page goes, `most` of them, and whether there are more."""
+    page: list[Any] = []
+    room = limits.PAGE
+    for row in rows:
+        room -= len(row[7]) + len(row[11] or "")
+        if page and (len(page) == most or room < 0):
+            return page, True
+        page.append(row)
+    return page, False
+
+
 def messages(
     db: sqlite3.Connection, rows: Sequence[Any], snippets: dict[int, str] | None = None
 ) -> tuple[Message, ...]:
@@ -246,7 +258,18 @@ def _earlier(
         [value for key in keys for value in key],
     ).fetchall():
         found.setdefault((chat, wa_id, sender), []).extend([text] if at or text else [])
-    return {key: texts[:-1] for key, texts in found.items()}
+    return {key: _newest(texts[:-1]) for key, texts in found.items()}
+
+
+def _newest(texts: list[str]) -> list[str]:
+    """The last of the texts, as many as there is room for."""
+    room = limits.EARLIER
+    kept: list[str] = []
+    for text in reversed(texts):
+        if room > 0:
+            kept.append(limits.text(text, room))
+        room -= len(text)
+    return kept[::-1]
 
 
 def _poll(

@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
@@ -22,7 +23,8 @@ RELEVANCE_CANDIDATES: Final = 5_000
 _FEW: Final = 5
 """Hits that may each be shown with more around them."""
 _SCAN_SECONDS: Final = 1.2
-_SCAN_ROWS: Final = 2_000
+_SCAN_ROWS: Final = 200
+_LONG: Final = "More were found than a page holds: the messages are long."
 _STATES: Final = {
     "unread": UNREAD_SQL,
     "starred": f"m.flags & {int(Flag.STARRED)} != 0",
@@ -174,14 +176,13 @@ def _words(
     arguments = [match, *inner, *outer]
     if order == "relevance":
         ids = _by_relevance(db, join, where, arguments, limit)
-        return Page(_load(db, ids, query))
+        shown = _load(db, ids, query)
+        return Page(shown, notes=(_LONG,) if len(shown) < len(ids) else ())
     found = db.execute(
         f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT ?",  # noqa: S608
         [*arguments, limit + 1],
     ).fetchall()
-    ids = [row[0] for row in found]
-    following = cursor.encode(mark, ids[limit - 1]) if len(ids) > limit else None
-    return Page(_load(db, ids[:limit], query), following)
+    return _page(db, [row[0] for row in found], query, limit, mark)
 
 
 def _any(terms: Sequence[Term]) -> str:
@@ -232,9 +233,7 @@ def _without_words(
         f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?",
         [*values, limit + 1],
     ).fetchall()
-    ids = [row[0] for row in found]
-    following = cursor.encode(mark, ids[limit - 1]) if len(ids) > limit else None
-    return Page(_load(db, ids[:limit], query), following)
+    return _page(db, [row[0] for row in found], query, limit, mark)
 
 
 def _substring(
@@ -259,44 +258,63 @@ def _substring(
     if last is not None:
         conditions.append("m.id < ?")
         values.append(last)
-    marked = [part for parts in wanted for part in parts]
-    end = time.monotonic() + _SCAN_SECONDS
     where = " AND ".join(conditions) or "1"
     reading = db.execute(
         f"SELECT m.id, m.text, coalesce(d.file_name, '') {_FROM} WHERE {where} ORDER BY m.id DESC", values
     )
+    with closing(reading):
+        hits, stopped_at = _read(reading, wanted, limit)
+    page = _page(db, hits, query, limit, mark, [part for parts in wanted for part in parts])
+    if stopped_at is None or page.next_cursor is not None:
+        return page
+    note = f"Searched back to {rows.time_of(stopped_at):%Y-%m-%d}; go on with the cursor."
+    return replace(page, next_cursor=cursor.encode(mark, stopped_at), notes=(note,))
+
+
+def _read(reading: sqlite3.Cursor, wanted: list[list[str]], limit: int) -> tuple[list[int], int | None]:
+    """Messages that have any of each of the texts, and where reading stopped because the time was up.
+
+    There is one more than the limit if there are so many.
+    """
+    end = time.monotonic() + _SCAN_SECONDS
     hits: list[int] = []
-    seen = 0
-    try:
-        while batch := reading.fetchmany(_SCAN_ROWS):
-            for message, text, file_name in batch:
-                seen = message
-                plain = fold(f"{text}\n{file_name}" if file_name else text)
-                if all(any(part in plain for part in parts) for parts in wanted):
-                    hits.append(message)
-                    if len(hits) > limit:
-                        return Page(
-                            _load(db, hits[:limit], query, marked), cursor.encode(mark, hits[limit - 1])
-                        )
+    while batch := reading.fetchmany(_SCAN_ROWS):
+        for message, text, file_name in batch:
+            plain = fold(f"{text}\n{file_name}" if file_name else text)
+            if all(any(part in plain for part in parts) for parts in wanted):
+                hits.append(message)
+                if len(hits) > limit:
+                    return hits, None
             if time.monotonic() > end:
-                note = f"Searched back to {rows.time_of(seen):%Y-%m-%d}; go on with the cursor."
-                return Page(_load(db, hits, query, marked), cursor.encode(mark, seen), (note,))
-    finally:
-        reading.close()
-    return Page(_load(db, hits, query, marked))
+                return hits, message
+    return hits, None
+
+
+def _page(
+    db: sqlite3.Connection,
+    ids: list[int],
+    query: Query,
+    limit: int,
+    mark: str,
+    substrings: Sequence[str] = (),
+) -> Page[Message]:
+    """A page of the first of these, newest first; there is one more than the limit if there are more."""
+    shown = _load(db, ids[:limit], query, substrings)
+    following = cursor.encode(mark, ids[len(shown) - 1]) if shown and len(shown) < len(ids) else None
+    return Page(shown, following)
 
 
 def _load(
     db: sqlite3.Connection, ids: list[int], query: Query, substrings: Sequence[str] = ()
 ) -> tuple[Message, ...]:
-    """The messages with these ids, in this order, with snippets."""
+    """The messages with these ids, in this order, with snippets, as far as a page goes."""
     if not ids:
         return ()
     places = ", ".join("?" * len(ids))
     found = {
         row[0]: row for row in db.execute(f"{rows.MESSAGE_SELECT} WHERE m.id IN ({places})", ids).fetchall()
     }
-    ordered = [found[message] for message in ids if message in found]
+    ordered, _ = rows.fitting((found[message] for message in ids), len(ids))
     around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND
     marker = snippets.Marker(query.terms, around)
     cut: dict[int, str] = {}

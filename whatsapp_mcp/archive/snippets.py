@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from whatsapp_mcp.archive.normalise import fold, tokens
@@ -14,6 +15,10 @@ AROUND: Final = 60
 """Characters that are shown on each side of a hit."""
 AROUND_FEW: Final = 150
 """As `AROUND`, where there are few hits: they may be all that is read."""
+_WORDS: Final = 4_000
+"""Words of a text that are looked at: a hit further on is shown without what is around it."""
+_STRETCH: Final = 1_024
+"""Characters in which a part is looked for at once: to find its place each character is folded alone."""
 _LONGEST: Final = 120
 """Characters that are shown of one hit: a word may be as long as a message."""
 _HOLDS_TOGETHER: Final = frozenset({"", "-", ":", ".", "/", "'", "’", "@", "_"})
@@ -35,7 +40,7 @@ class Marker:
         """The snippet; None when the hit is not in this text."""
         whole, beginnings = self._whole, self._beginnings
         spans: list[tuple[int, int]] = []
-        for word in _WORD.finditer(text, self._start(text)):
+        for word in islice(_WORD.finditer(text, self._start(text)), _WORDS):
             if spans and word.start() > spans[0][1] + self._around:
                 break
             found = _tokens(word[0])
@@ -76,6 +81,16 @@ def _parts(word: re.Match[str], whole: set[str]) -> list[tuple[int, int]]:
 
 def of_substring(text: str, wanted: str, around: int = AROUND) -> str | None:
     """The snippet for a part of a text, folded alike."""
+    overlap = 2 * len(wanted) + _STRETCH
+    for start in range(0, len(text), _STRETCH):
+        stretch = text[start : start + _STRETCH + overlap]
+        if wanted in fold(stretch) and (span := _place(stretch, wanted)) is not None:
+            return _cut(text, [(start + span[0], start + span[1])], around)
+    return None
+
+
+def _place(text: str, wanted: str) -> tuple[int, int] | None:
+    """Where in a text a folded part begins and ends."""
     folded: list[str] = []
     places: list[int] = []
     for place, char in enumerate(text):
@@ -85,8 +100,7 @@ def of_substring(text: str, wanted: str, around: int = AROUND) -> str | None:
     start = "".join(folded).find(wanted)
     if start < 0:
         return None
-    span = (places[start], places[min(start + len(wanted), len(places)) - 1] + 1)
-    return _cut(text, [span], around)
+    return places[start], places[min(start + len(wanted), len(places)) - 1] + 1
 
 
 def _cut(text: str, spans: list[tuple[int, int]], around: int) -> str | None:
