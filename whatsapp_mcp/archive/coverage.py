@@ -75,7 +75,8 @@ def notes(
         lost = sum(1 for row in page if row[5] == UNDECRYPTABLE)
         if lost:
             told.append(f"{lost} message(s) here could not be decrypted; the phone may have them.")
-    if last_page and page and where.chat is not None and where.since is None:
+    whole = where == MessageFilter(chat=where.chat, until=where.until)
+    if last_page and page and where.chat is not None and whole:
         chat = page[-1][2]
         complete = db.execute("SELECT complete FROM chats WHERE id = ?", (chat,)).fetchone()[0]
         if not complete:

@@ -27,10 +27,15 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, MessageKind, Page, Voter
+from whatsapp_mcp.models import Chat, ChatKind, Contact, Left, Message, MessageKind, Page, Voter
 
 WORDS: Final = 100
 """Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
+COUNTED: Final = 200
+"""Messages after a page that are counted."""
+_SCANNED: Final = 1_000
+"""Messages among which those that pass a filter are counted, where no index leads to them."""
+_JOINS: Final = "JOIN chats AS c ON c.id = m.chat_id LEFT JOIN media AS d ON d.message_id = m.id"
 _NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
  OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
 _LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
@@ -204,7 +209,41 @@ def messages(
         page, more = rows.fitting(found_rows, limit)
     following = cursor.encode(mark, page[-1][0]) if more else None
     notes = coverage.notes(db, page, where, last_page=following is None and not oldest_first)
-    return Page(rows.messages(db, page), following, notes)
+    left = _left(db, where, page[-1][0], oldest_first=oldest_first) if following else None
+    return Page(rows.messages(db, page), following, notes, left)
+
+
+def _left(db: sqlite3.Connection, where: MessageFilter, last: int, *, oldest_first: bool) -> Left:
+    """How many messages come after the last one of a page; there is one at least.
+
+    At most `COUNTED` are counted, and where a part of the filter has no index, those among the next
+    `_SCANNED`: a rare kind of message must not cost a walk through the whole archive.
+    """
+    found, values = conditions(db, where) or ([], [])
+    indexes = ("m.chat_id =",) if where.chat is not None else ("m.sender_id = ?", "m.kind = ")
+    indexed, rest = [f"m.id {'>' if oldest_first else '<'} ?"], list[str]()
+    first, second = [last], list[Any]()
+    for condition, filled in with_values(found, values):
+        led = condition.startswith(("m.id ", *indexes))
+        (indexed if led else rest).append(condition)
+        (first if led else second).extend(filled)
+    limit = _SCANNED if rest else COUNTED + 1
+    passing = "scanned"
+    if rest:
+        passing = f"scanned JOIN messages AS m USING (id) {_JOINS} WHERE {' AND '.join(rest)}"
+    scanned, count = db.execute(
+        f"""WITH scanned AS MATERIALIZED (SELECT m.id FROM messages AS m WHERE {" AND ".join(indexed)}
+        ORDER BY m.id {"ASC" if oldest_first else "DESC"} LIMIT {limit})
+        SELECT (SELECT count(*) FROM scanned), (SELECT count(*) FROM {passing})""",  # noqa: S608
+        [*first, *second],
+    ).fetchone()
+    return Left(max(1, min(count, COUNTED)), count > COUNTED or scanned == limit)
+
+
+def with_values(conditions: list[str], values: list[Any]) -> list[tuple[str, list[Any]]]:
+    """Each condition with the values that fill its placeholders."""
+    remaining = iter(values)
+    return [(one, [next(remaining) for _ in range(one.count("?"))]) for one in conditions]
 
 
 def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> int:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal, NamedTuple
 
 from whatsapp_mcp.archive import limits, votes
 from whatsapp_mcp.archive.calls import call_text
@@ -89,8 +89,15 @@ def fitting(rows: Iterable[Any], most: int) -> tuple[list[Any], bool]:
     return page, False
 
 
+class Snippet(NamedTuple):
+    """The words around a hit, and where in the message they stand."""
+
+    text: str
+    of: Literal["text", "file_name", "options"]
+
+
 def messages(
-    db: sqlite3.Connection, rows: Sequence[Any], snippets: dict[int, str] | None = None
+    db: sqlite3.Connection, rows: Sequence[Any], snippets: dict[int, Snippet] | None = None
 ) -> tuple[Message, ...]:
     """Rows of `MESSAGE_SELECT` as messages, with what hangs on them, in the same order."""
     if not rows:
@@ -120,7 +127,7 @@ class _Hanging:
     names: dict[str, Mention]
     earlier: dict[tuple[int, str, int], list[str]]
     progress: dict[int, ChatProgress]
-    snippets: dict[int, str]
+    snippets: dict[int, Snippet]
 
 
 def _named(details: dict[str, Any]) -> list[str]:
@@ -136,9 +143,11 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
     chat_jid, chat_name, sender_jid, sender_name = row[12:16]
     said = Message(
         ref, wa_id, chat_jid, chat_name, sender_jid, sender_name, sender == OWNER, MESSAGE_KINDS[kind], text,
-        time_of(message), snippet=hanging.snippets.get(message),
+        time_of(message),
         chat_stranger=bool(row[24]), sender_stranger=bool(row[25]),
     )  # fmt: skip
+    if snippet := hanging.snippets.get(message):
+        said.snippet, said.snippet_of = snippet
     if sender == OWNER:
         said.status = hanging.progress[chat].status(message)
     if row[23]:

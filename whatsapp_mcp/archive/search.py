@@ -158,7 +158,7 @@ def _words(
         match = f"({match}) NOT body : {_any(query.unwanted)}"
     bounds, rest = ["fts MATCH ?"], list[str]()
     inner, outer = list[Any](), list[Any]()
-    for condition, filled in _with_values(conditions, values):
+    for condition, filled in queries.with_values(conditions, values):
         if condition.startswith("m.id "):
             bounds.append(condition.replace("m.id", "fts.rowid"))
             inner += filled
@@ -187,12 +187,6 @@ def _words(
 
 def _any(terms: Sequence[Term]) -> str:
     return "(" + " OR ".join(term.match() for term in terms) + ")"
-
-
-def _with_values(conditions: list[str], values: list[Any]) -> list[tuple[str, list[Any]]]:
-    """Each condition with the values that fill its placeholders."""
-    remaining = iter(values)
-    return [(one, [next(remaining) for _ in range(one.count("?"))]) for one in conditions]
 
 
 def _by_relevance(
@@ -317,7 +311,7 @@ def _load(
     ordered, _ = rows.fitting((found[message] for message in ids), len(ids))
     around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND
     marker = snippets.Marker(query.terms, around)
-    cut: dict[int, str] = {}
+    cut: dict[int, rows.Snippet] = {}
     for row in ordered:
         snippet = _snippet(row, marker, substrings, around)
         if snippet is not None:
@@ -325,14 +319,17 @@ def _load(
     return rows.messages(db, ordered, cut)
 
 
-def _snippet(row: Any, marker: snippets.Marker, substrings: Sequence[str], around: int) -> str | None:
+def _snippet(
+    row: Any, marker: snippets.Marker, substrings: Sequence[str], around: int
+) -> rows.Snippet | None:
     details = json.loads(row[11]) if row[11] and '"options"' in row[11] else {}
-    for text in (row[7], row[17] or "", ", ".join(details.get("options", ()))):
+    places = rows.Snippet(row[7], "text"), rows.Snippet(row[17] or "", "file_name")
+    for text, of in (*places, rows.Snippet(", ".join(details.get("options", ())), "options")):
         if substrings:
             cuts = (snippets.of_substring(text, one, around) for one in substrings)
             found = next((cut for cut in cuts if cut), None)
         else:
             found = marker.cut(text)
         if found is not None:
-            return found
+            return rows.Snippet(found, of)
     return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Literal, TypeVar
 
 T = TypeVar("T")
 NAMES_ROOM: Final = 16_384
@@ -228,7 +228,8 @@ class Message:
         chat_stranger: As `Chat.stranger`.
         sender_stranger: The same of who wrote it.
         imported: It was read in a file, so who said it, and that they did, is as good as the file.
-        snippet: In a search result, the text around the hit, which stands between `**`.
+        snippet: In a search result, the words around the hit, which stands between `**`.
+        snippet_of: Where the snippet is from.
         details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
     """
 
@@ -253,6 +254,7 @@ class Message:
     mentions_me: bool = False
     starred: bool = False
     snippet: str | None = None
+    snippet_of: Literal["text", "file_name", "options"] = "text"
     details: dict[str, Any] | None = None
     mentions: dict[str, Mention] | None = None
     earlier: tuple[str, ...] = ()
@@ -267,12 +269,26 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """How many items of a list come after a page; more than that where only `at_least` so many are known."""
+
+    count: int
+    at_least: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """One page of a list; `next_cursor` is None on the last one. `notes` are gaps a reader must be told."""
+    """One page of a list; `next_cursor` is None on the last one.
+
+    Attributes:
+        notes: Gaps a reader must be told.
+        left: What comes after this page, where it was counted.
+    """
 
     items: tuple[T, ...]
     next_cursor: str | None = None
     notes: tuple[str, ...] = ()
+    left: Left | None = None
 
 
 @dataclass(frozen=True, slots=True)

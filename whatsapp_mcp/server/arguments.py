@@ -6,11 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import MessageKind
 from whatsapp_mcp.server.registry import Neutral
 from whatsapp_mcp.server.render.sanitise import chosen_name
 
@@ -46,6 +47,11 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, (str, int)) else value
 
 
+def _kinds_listed(value: Any) -> Any:
+    value = _from_json(value)
+    return [kind for kind in value.split(",") if kind.strip() != "any"] if isinstance(value, str) else value
+
+
 def _seconds(value: Any) -> Any:
     if isinstance(value, bool):
         return MAX_WAIT if value else 0.0
@@ -63,6 +69,12 @@ MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
 ReplyArg = Annotated[str, Field(description="Ref, of this chat, or of a group if this is its author's chat")]
 Limit = Annotated[int, AfterValidator(_check_limit), Field(json_schema_extra={"maximum": MAX_LIMIT})]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
+Kinds = Annotated[
+    list[str],
+    BeforeValidator(_kinds_listed),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(map(str, MessageKind))}}),
+]
+"""Kinds of messages, of which any will do."""
 Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
 Either = Annotated[bool | None, Neutral("any")]
 """A filter that takes one side, the other, or both."""

@@ -86,7 +86,8 @@ class MessageData(WhereData):
 
     The chat is named here, unless the list is of one chat. `from_me` is of the owner; what has no `sender`
     either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
-    is what an edited message said before, oldest first.
+    is what an edited message said before, oldest first. `snippet_of` says where a snippet is from if not from
+    the text: `file_name` or `options`.
     """
 
     ref: str
@@ -100,6 +101,7 @@ class MessageData(WhereData):
     timestamp: str
     status: NotRequired[str]
     snippet: NotRequired[str]
+    snippet_of: NotRequired[str]
     media: NotRequired[dict[str, Any]]
     reply_to: NotRequired[dict[str, Any]]
     reactions: NotRequired[list[dict[str, Any]]]
@@ -117,11 +119,14 @@ class MessageData(WhereData):
 class MessagesData(WhereData):
     """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing.
 
-    A search with few hits tells chats that have a word of it in their names.
+    `left` counts what comes after the page, or more do where `left_at_least` stands. A search with few hits
+    tells chats that have a word of it in their names.
     """
 
     messages: list[MessageData]
     next_cursor: str | None
+    left: NotRequired[int]
+    left_at_least: NotRequired[bool]
     notes: NotRequired[list[str]]
     chats_named: NotRequired[list[WhereData]]
 
@@ -261,6 +266,8 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
         data["status"] = str(message.status)
     if message.snippet:
         data["snippet"] = _spoken(message.snippet, message.mentions)
+        if message.snippet_of != "text":
+            data["snippet_of"] = message.snippet_of
     if message.media:
         data["media"] = media_data(message.media)
     _add_relations(data, message)
@@ -331,7 +338,7 @@ def media_data(media: Media) -> dict[str, Any]:
     """What is known of a file, without the unknown."""
     known = {
         "mime_type": media.mime_type and media_type(media.mime_type),
-        "file_name": None if media.file_name is None else full_name(media.file_name),
+        "file_name": None if media.file_name is None else clean_line(media.file_name),
         "size": media.size,
         "duration": media.duration,
         "width": media.width,
@@ -373,6 +380,10 @@ def messages_data(page: Page[Message], zone: tzinfo, *, of_one_chat: bool = Fals
         _add_chat(data, page.items[0])
     if page.notes:
         data["notes"] = list(page.notes)
+    if page.left:
+        data["left"] = page.left.count
+        if page.left.at_least:
+            data["left_at_least"] = True
     return data
 
 

@@ -10,6 +10,8 @@ from whatsapp_mcp.server.render.times import DAY, day_of, time_of_day
 
 FILE_NAME: Final = 60
 """Characters of a file's name in a line."""
+WHOLE_FILE_NAME: Final = 300
+"""As `FILE_NAME`, where nothing is cut: the archive keeps 255."""
 
 
 def size_text(size: int) -> str:
@@ -18,7 +20,11 @@ def size_text(size: int) -> str:
 
 
 def kind_text(
-    kind: str, media: Mapping[str, Any] | None = None, details: Mapping[str, Any] | None = None
+    kind: str,
+    media: Mapping[str, Any] | None = None,
+    details: Mapping[str, Any] | None = None,
+    *,
+    width: int = FILE_NAME,
 ) -> str:
     """`[voice 0:12]`, `[document “plan.pdf” 1.2 MB]`, `[location 52.51,13.4]`.
 
@@ -26,8 +32,9 @@ def kind_text(
         kind: A kind of message.
         media: `media` of its structured content.
         details: `details` of the same.
+        width: Characters of a file's name.
     """
-    words = [kind, *_of_media(media or {})]
+    words = [kind, *_of_media(media or {}, width)]
     if details:
         words += _of_event(details)
         if "latitude" in details:
@@ -35,12 +42,12 @@ def kind_text(
     return f"[{' '.join(words)}]"
 
 
-def _of_media(media: Mapping[str, Any]) -> list[str]:
+def _of_media(media: Mapping[str, Any], width: int) -> list[str]:
     words: list[str] = []
     if "view_once" in media:
         words.append("view-once")
     if name := media.get("file_name"):
-        words.append(in_quotes(name, FILE_NAME))
+        words.append(in_quotes(name, width))
     if duration := media.get("duration"):
         words.append(f"{duration // 60}:{duration % 60:02}")
     elif size := media.get("size"):

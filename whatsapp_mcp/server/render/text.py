@@ -27,7 +27,7 @@ from whatsapp_mcp.server.render.data import (
     deleted_text,
 )
 from whatsapp_mcp.server.render.fence import LIMIT, Text, length
-from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.kinds import FILE_NAME, WHOLE_FILE_NAME, kind_text
 from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.sanitise import (
     called,
@@ -57,6 +57,7 @@ OPTION: Final = 80
 OPTIONS_SHOWN: Final = 12
 """Options of a poll in a line of a list: as many as WhatsApp's apps allow."""
 REACTIONS_SHOWN: Final = 20
+THAT_IS_ALL: Final = "That is all in the archive."
 GROUPS_SHOWN: Final = 10
 _ROOM: Final = LIMIT - 1000
 _ADDRESSES: Final = 512
@@ -116,13 +117,17 @@ def _body(message: MessageData, where: WhereData, view: _View) -> str:
     """What the message says, on one line."""
     if "revoked_at" in message:
         return deleted_text(direct=is_person(where.get("chat", "")))
-    kind, snippet = message["kind"], message.get("snippet")
+    kind, snippet, media = message["kind"], message.get("snippet"), message.get("media")
     if kind == "text" and snippet is None:
         return _told(message["text"], view.limit, view.more)
+    of = message.get("snippet_of", "text") if snippet and not view.full else None
+    if media and of == "file_name":
+        media = {**media, "file_name": snippet}
     parts: list[str] = []
     if kind != "text":
-        parts.append(kind_text(kind, message.get("media"), message.get("details")))
-    text = snippet if snippet and not view.full else message["text"]
+        width = WHOLE_FILE_NAME if view.full or of == "file_name" else FILE_NAME
+        parts.append(kind_text(kind, media, message.get("details"), width=width))
+    text = snippet if snippet and of == "text" else message["text"]
     if text and kind == "poll":
         parts.append(in_quotes(text, view.limit))
     elif text:
@@ -158,7 +163,8 @@ def _notes(message: MessageData, view: _View) -> str:
     if quote := message.get("reply_to"):
         notes.append(_answers(quote))
     if "edited_at" in message and "revoked_at" not in message:
-        notes.append("edited")
+        shown = view.full or not message.get("earlier")
+        notes.append("edited" if shown else "edited; detail=full shows the earlier text")
     if "imported" in message:
         notes.append("imported")
     if "starred" in message and view.full:
@@ -257,12 +263,26 @@ def _lines(page: MessagesData, view: _View) -> list[str]:
     return lines
 
 
-def messages_text(page: MessagesData, *, header: str, detail: Detail = "concise") -> Text:
-    """A page of messages: header, fenced lines, gaps, cursor."""
+def messages_text(
+    page: MessagesData, *, header: str, detail: Detail = "concise", to_the_end: bool = False
+) -> Text:
+    """A page of messages: header, fenced lines, gaps, cursor.
+
+    Args:
+        page: The same as structured content.
+        header: What they are.
+        detail: Whether to tell everything.
+        to_the_end: A list without a cursor has no more.
+    """
     notes = page.get("notes", ())
     if not page["messages"]:
         return Text(f"{header}: none.", notes=notes)
-    return Text(f"{header}:", _message_lines(page, detail), [*notes, *more(page["next_cursor"])])
+    following = more(page["next_cursor"])
+    if following and "left" in page:
+        following = [f"{page['left']}{'+' if 'left_at_least' in page else ''} older. {following[0]}"]
+    elif not following and to_the_end:
+        following = [THAT_IS_ALL]
+    return Text(f"{header}:", _message_lines(page, detail), [*notes, *following])
 
 
 def more(cursor: str | None) -> list[str]:

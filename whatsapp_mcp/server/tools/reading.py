@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
@@ -14,6 +15,7 @@ from whatsapp_mcp.server.arguments import (
     ChatArg,
     Detail,
     Either,
+    Kinds,
     Limit,
     Since,
     Until,
@@ -23,6 +25,7 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
+from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.text import (
     CHAT_TEXT,
     QUESTION_TEXT,
@@ -73,7 +76,7 @@ async def list_messages(
     sender: ChatArg | None = None,
     since: Since | None = None,
     until: Until | None = None,
-    kind: Annotated[str | None, Neutral("any", tuple(MessageKind))] = None,
+    kind: Kinds | None = None,
     unread: Either = None,
     from_me: Either = None,
     mentions_me: bool = False,
@@ -86,10 +89,11 @@ async def list_messages(
 
     services = await call.services()
     jid = await _jid_of(services, chat) if chat is not None else None
+    who = await find_person(services, sender, reading=True) if sender else None
     where = MessageFilter(
         chat=jid,
-        sender=(await find_person(services, sender, reading=True)).jid if sender else None,
-        kinds=_kinds(kind),
+        sender=who.jid if who else None,
+        kinds=_kinds(kind or []),
         since=time_grammar.since(since, services.zone, services.now()),
         until=time_grammar.until(until, services.zone, services.now()),
         unread=unread,
@@ -97,12 +101,11 @@ async def list_messages(
         mentions_me=mentions_me or None,
     )
     page = await services.archive.messages(where, limit=limit, cursor=cursor)
-    shown = type(page)(tuple(reversed(page.items)), page.next_cursor, page.notes)
-    header = "Messages of all chats"
-    if jid is not None:
-        header = f"Messages of {await _name_of(services, jid, page)}"
+    shown = replace(page, items=page.items[::-1])
+    of = "all chats" if jid is None else await _name_of(services, jid, page)
+    header = f"Messages of {of}{narrowed(where, services.zone, sender=named(who) if who else None)}"
     data = messages_data(shown, services.zone, of_one_chat=jid is not None)
-    return Result(messages_text(data, header=header, detail=detail), data)
+    return Result(messages_text(data, header=header, detail=detail, to_the_end=True), data)
 
 
 async def _jid_of(services: Services, chat: str) -> str:
@@ -118,12 +121,12 @@ async def _name_of(services: Services, jid: str, page: Page[Message]) -> str:
     return named(await find_known_chat(services, jid))
 
 
-def _kinds(kind: str | None) -> tuple[MessageKind, ...]:
+def _kinds(given: list[str]) -> tuple[MessageKind, ...]:
     try:
-        return (MessageKind(kind.strip().casefold()),) if kind else ()
+        return tuple(dict.fromkeys(MessageKind(kind.strip().casefold()) for kind in given))
     except ValueError as error:
         raise InvalidArgument(
-            f"{kind!r} is not a kind of message.",
+            f"{', '.join(given)!r} is not a kind of message.",
             f"Kinds: {', '.join(known.value for known in MessageKind)}.",
         ) from error
 

@@ -32,6 +32,7 @@ from whatsapp_mcp.server.render.data import (
     messages_data,
     profile_data,
 )
+from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.sanitise import full_name, identifier, in_quotes
 from whatsapp_mcp.server.render.text import contacts_text, messages_text, named, place_of, profile_text
 from whatsapp_mcp.server.render.times import stamp
@@ -48,6 +49,8 @@ CLOSEST: Final = 5
 OTHERWISE: Final = "Try other words, another language or spelling (wifi, Wi-Fi), or substring=true."
 _NAMED: Final = 3
 """Chats that are told by their names beside so few hits."""
+_QUERY: Final = 500
+"""Characters of a query that a header repeats."""
 _NAME_WORDS: Final = 4
 _NAME_WORD: Final = 4
 """Words of a query that are looked for in names, and letters that each has at least."""
@@ -78,15 +81,19 @@ async def search_messages(
     if not query.strip():
         raise InvalidArgument("query is empty.", "Give words to search, or use list_messages.")
     services = await call.services()
+    place = await find_known_chat(services, chat, reading=True) if chat else None
+    who = await find_person(services, sender, reading=True) if sender else None
     where = MessageFilter(
-        chat=(await find_known_chat(services, chat, reading=True)).jid if chat else None,
-        sender=(await find_person(services, sender, reading=True)).jid if sender else None,
+        chat=place.jid if place else None,
+        sender=who.jid if who else None,
         since=time_grammar.since(since, services.zone, services.now()),
         until=time_grammar.until(until, services.zone, services.now()),
     )
-    header, page = await _found(services, query, where, order, limit, cursor, substring=substring)
+    sought = f"{in_quotes(query, _QUERY)}{f' in {named(place)}' if place else ''}"
+    sought += narrowed(where, services.zone, sender=named(who) if who else None)
+    header, page = await _found(services, query, where, order, limit, cursor, sought, substring=substring)
     data = messages_data(page, services.zone, of_one_chat=chat is not None)
-    text = messages_text(data, header=header, detail=detail)
+    text = messages_text(data, header=header, detail=detail, to_the_end=order == "newest")
     if len(page.items) <= CLOSEST and not (chat or sender or cursor):
         found = await _chats_named(services, query)
         if found:
@@ -104,6 +111,7 @@ async def _found(
     order: Literal["newest", "relevance"],
     limit: int,
     cursor: str | None,
+    sought: str,
     *,
     substring: bool,
 ) -> tuple[str, Page[Message]]:
@@ -111,7 +119,6 @@ async def _found(
     search = partial(services.archive.search, query, where, zone=services.zone, now=services.now())
     mode = "substring" if substring else "words"
     page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
-    sought = in_quotes(query, 60)
     if page.items:
         return f"Messages with {sought}, {'newest' if order == 'newest' else 'best'} first", page
     if not (cursor or substring):
