@@ -620,8 +620,8 @@ async def test_a_list_names_what_is_wrong_with_its_arguments(
 async def test_the_kinds_that_can_be_asked_for_are_listed_and_spelt_as_they_come(client: Client) -> None:
     tools = {tool.name: tool for tool in (await client.list_tools()).tools}
     kinds = tools["list_messages"].input_schema["properties"]["kind"]["items"]["enum"]
-    assert set(kinds) == set(MessageKind)
-    for kind in (*kinds, "Text", "any", "image, video", list(kinds), []):
+    assert set(kinds) < set(MessageKind)
+    for kind in (*MessageKind, "Text", "any", "image, video", list(kinds), []):
         await answer(client, "list_messages", kind=kind)
 
 

@@ -49,7 +49,7 @@ async def test_where_no_message_has_all_words_the_closest_are_told_as_such(clien
     assert len(data["messages"]) == 2
     for query in ("harbour", "paint from:Ann in:Bob", "paint -boat keyring from:Nobody"):
         text, _ = await answer(client, "search_messages", query=query, chat="Bob")
-        assert text == f"Messages with “{query}”: none.\n{OTHERWISE}"
+        assert text == f"Messages with “{query}” in Bob: none.\n{OTHERWISE}"
 
 
 async def test_few_hits_come_with_the_chats_that_bear_a_word_of_the_query(client: Client) -> None:

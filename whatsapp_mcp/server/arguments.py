@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
     from whatsapp_mcp.server.call import Services
 
+_RARELY_WANTED: Final = frozenset(
+    {MessageKind.LIVE_LOCATION, MessageKind.SYSTEM, MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN}
+)
+_KINDS_NAMED: Final = [str(kind) for kind in MessageKind if kind not in _RARELY_WANTED]
 _REF: Final = re.compile(r"#\d{1,15}")
 MAX_LIMIT: Final = 200
 MAX_WAIT: Final = 50.0
@@ -72,16 +76,16 @@ Texts = Annotated[list[str], BeforeValidator(_listed)]
 Kinds = Annotated[
     list[str],
     BeforeValidator(_kinds_listed),
-    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(map(str, MessageKind))}}),
+    WithJsonSchema({"type": "array", "items": {"type": "string", "enum": _KINDS_NAMED}}),
 ]
-"""Kinds of messages, of which any will do."""
+"""Kinds of messages, of which any will do. Those that are rarely wanted are understood and not named."""
 Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
 Either = Annotated[bool | None, Neutral("any")]
 """A filter that takes one side, the other, or both."""
 Switch = Annotated[bool | None, Neutral("keep")]
 """A setting that is turned on, turned off, or left as it is."""
 Since = Annotated[str, Field(description="Date, time, weekday, or age: 30m, 6h, 3d, 2mo")]
-Until = Annotated[str, Field(description="As since; a day is included")]
+Until = Annotated[str, Field(description="Inclusive; as since")]
 Detail = Literal["concise", "full"]
 _LOOKED_AT: Final = 200
 """Newest messages of a person that are looked at for the groups in which they wrote."""

@@ -73,7 +73,7 @@ async def list_chats(
 async def list_messages(
     call: Call,
     chat: ChatArg | None = None,
-    sender: ChatArg | None = None,
+    sender: str | None = None,
     since: Since | None = None,
     until: Until | None = None,
     kind: Kinds | None = None,

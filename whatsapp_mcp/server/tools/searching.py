@@ -66,7 +66,7 @@ async def search_messages(
         ),
     ],
     chat: ChatArg | None = None,
-    sender: ChatArg | None = None,
+    sender: str | None = None,
     since: Since | None = None,
     until: Until | None = None,
     order: Literal["newest", "relevance"] = "newest",
