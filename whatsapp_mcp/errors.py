@@ -10,6 +10,7 @@
     ├── NotOnWhatsApp          NOT_ON_WHATSAPP
     ├── MessageNotFound        MESSAGE_NOT_FOUND
     ├── TooLong                TOO_LONG
+    ├── TooLate                TOO_LATE
     ├── FileNotAllowed         FILE_NOT_ALLOWED
     ├── MediaUnavailable       MEDIA_UNAVAILABLE
     ├── Rejected               REJECTED
@@ -179,6 +180,13 @@ class TooLong(WhatsAppError):
 
     code = "TOO_LONG"
     default_action = "Shorten it or split it."
+
+
+class TooLate(WhatsAppError):
+    """WhatsApp takes such a change of a message only for some time after it was sent."""
+
+    code = "TOO_LATE"
+    default_action = "Tell the user."
 
 
 class FileNotAllowed(WhatsAppError):

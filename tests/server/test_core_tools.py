@@ -171,7 +171,7 @@ async def test_a_text_is_sent_to_a_name_a_jid_or_a_number(
     assert data["ref"] == "#1042"
     assert data["status"] == "sent"
     assert data["timestamp"] == "2026-11-24T12:00:00+00:00"
-    assert text == "sent to Ann Lee as #1042 at 12:00."
+    assert text == "sent to Ann Lee +15550002222 as #1042 at 12:00."
 
 
 async def test_an_ambiguous_name_is_refused_with_the_candidates(client: Client, device: FakeDevice) -> None:
@@ -310,7 +310,10 @@ async def test_the_author_of_a_message_in_a_group_can_be_answered_privately(
 
 async def test_a_reply_names_the_message_by_ref_or_id(client: Client, device: FakeDevice) -> None:
     _, data = await answer(client, "list_messages", chat="Bob")
-    await answer(client, "send_message", chat="Bob", text="Me", reply_to=data["messages"][0]["ref"])
+    ref = data["messages"][0]["ref"]
+    text, _ = await answer(client, "send_message", chat="Bob", text="Me", reply_to=ref)
+    assert text.startswith("sent to Bob +15550004444 as #")
+    assert text.endswith(f", in reply to {ref}.")
     await answer(client, "send_message", chat="Bob", text="Me too", reply_to="M5")
     assert [(request.reply_to, request.reply_chat) for request in device.sends] == [("M5", None)] * 2
     error = await refusal(

@@ -78,7 +78,7 @@ async def test_settings_of_a_group_are_changed_together(linked: Linked) -> None:
     changes = {"name": "Big choir", "topic": "Mondays", "announce": True, "locked": True, "timer": "7d"}
     text, _ = await answer(linked.client, "update_group", chat=jid, **changes)
     group = group_named(linked, jid)
-    assert text == "Changed name, topic, announce, locked, timer of “Choir”."
+    assert text == "Changed name to “Big choir”, topic, announce, locked, timer of “Choir”."
     assert (group.name, group.topic[1], group.ephemeral) == ("Big choir", "Mondays", 604_800)
     assert group.switches == {"announcement", "locked"}
     await answer(linked.client, "update_group", chat=jid, announce=False, topic="", timer="off")

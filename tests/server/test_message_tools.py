@@ -40,9 +40,23 @@ async def ref_of(client: Client, query: str) -> str:
 @pytest.mark.parametrize(
     ("tool", "words", "arguments", "content", "chat", "told"),
     [
-        ("react", "keys", {"emoji": "👍"}, ReactionContent("M5", "👍"), BOB, "Reacted to {}."),
-        ("delete_message", "at eight", {}, RevokeContent("M2"), ANN_LEE, "Deleted {} for everyone."),
-        ("delete_message", "needs", {}, RevokeContent("M3"), CLUB, "Deleted {} for everyone."),
+        ("react", "keys", {"emoji": "👍"}, ReactionContent("M5", "👍"), BOB, "Reacted 👍 to {} (Bob)."),
+        (
+            "delete_message",
+            "at eight",
+            {},
+            RevokeContent("M2"),
+            ANN_LEE,
+            "Deleted {} for everyone (the user's own in Ann Lee); no receipt had come.",
+        ),
+        (
+            "delete_message",
+            "needs",
+            {},
+            RevokeContent("M3"),
+            CLUB,
+            "Deleted {} for everyone (Bob in “Boat club”).",
+        ),
         ("pin_message", "needs", {"duration": "24h"}, PinContent("M3", 86_400), CLUB, "Pinned {} for 24h."),
         ("pin_message", "needs", {"duration": "unpin"}, PinContent("M3", 0), CLUB, "Unpinned {}."),
     ],
@@ -75,9 +89,10 @@ async def test_an_own_message_is_edited_as_long_as_whatsapp_takes_it(
             for seq, age in zip((6, 7), ages, strict=True)
         ]
     )
-    await answer(client, "edit_message", message="M6", text="at nine")
+    text, _ = await answer(client, "edit_message", message="M6", text="at nine")
+    assert text.endswith("(the user's own in Ann Lee): “at nine”.")
     error = await refusal(client, "edit_message", message="M7", text="at nine")
-    assert error["code"] == "INVALID_ARGUMENT"
+    assert error["code"] == "TOO_LATE"
     assert "correction" in error["action"]
     assert [request.content for request in device.sends] == [EditContent("M6", "at nine")]
 
@@ -87,7 +102,7 @@ async def test_an_old_message_can_no_longer_be_deleted_for_everyone(
 ) -> None:
     sent = NOON - DELETE_WINDOW - timedelta(minutes=1)
     await archive.ingest([incoming(6, ANN_LEE, ME, "at eight", sent, from_me=True)])
-    assert (await refusal(client, "delete_message", message="M6"))["code"] == "INVALID_ARGUMENT"
+    assert (await refusal(client, "delete_message", message="M6"))["code"] == "TOO_LATE"
     assert device.sends == []
 
 

@@ -12,7 +12,7 @@ from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
 from whatsapp_mcp.errors import TooLong
-from whatsapp_mcp.models import Message, MessageKind, SendRequest
+from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, find_chat
 from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
 from whatsapp_mcp.server.call import Call
@@ -20,7 +20,7 @@ from whatsapp_mcp.server.intake import take
 from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import media_data
 from whatsapp_mcp.server.render.kinds import kind_text
-from whatsapp_mcp.server.render.sanitise import media_type, titled
+from whatsapp_mcp.server.render.sanitise import in_quotes, media_type, titled
 from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INLINE_PIXELS: Final = 1024
+_SHOWN: Final = 60
+"""Characters of a file's name and caption that an answer repeats."""
 
 
 @tool("core", result=SentData)
@@ -61,7 +63,14 @@ async def send_file(
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
     )
-    return sent(await send(services, request), target, services)
+    return sent(await send(services, request), target, services, reply, what=_file_told(content))
+
+
+def _file_told(content: FileContent) -> str:
+    """` image “boat.png” “At last”`: kind, file name and caption."""
+    told = f" {content.kind}"
+    told += f" {in_quotes(content.file_name, _SHOWN)}" if content.file_name else ""
+    return f"{told} {in_quotes(content.caption, _SHOWN)}" if content.caption else told
 
 
 @tool("core", reads=True)

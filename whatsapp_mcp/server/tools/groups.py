@@ -209,6 +209,8 @@ async def update_group(
     async with services.device() as device:
         await device.change_group(found.jid, change)
     changed = [each.name for each in fields(change) if getattr(change, each.name) is not None]
+    if change.name is not None:
+        changed[changed.index("name")] = f"name to {titled(change.name)}"
     return Result(f"Changed {', '.join(changed)} of {named(found)}.", {"jid": found.jid})
 
 

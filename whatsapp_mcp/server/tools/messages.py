@@ -12,6 +12,7 @@ from whatsapp_mcp.errors import (
     ContactNotFound,
     InvalidArgument,
     MessageNotFound,
+    TooLate,
     TooLong,
     Unsupported,
 )
@@ -28,6 +29,7 @@ from whatsapp_mcp.models import (
     PollContent,
     RevokeContent,
     SendRequest,
+    SendStatus,
     VoteContent,
 )
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat
@@ -35,16 +37,18 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.polls import PollData, poll_data
-from whatsapp_mcp.server.render.sanitise import chosen_name, titled
+from whatsapp_mcp.server.render.sanitise import chosen_name, in_quotes, titled
 from whatsapp_mcp.server.render.sends import SentData
-from whatsapp_mcp.server.render.text import named, poll_text
+from whatsapp_mcp.server.render.text import named, place_of, poll_text
 from whatsapp_mcp.server.results import Result
-from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, require_on_whatsapp, send, sent
+from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, of_whom, require_on_whatsapp, send, sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _PIN_SECONDS: Final = {"24h": 86_400, "7d": 604_800, "30d": 2_592_000}
+_SHOWN: Final = 60
+"""Characters of a text that an answer repeats."""
 _MAX_OPTIONS: Final = 12
 """WhatsApp's limit of options in a poll."""
 _MAX_OPTION: Final = 100
@@ -60,7 +64,7 @@ async def _editable(services: Services, key: str) -> Message:
     if not message.from_me:
         raise InvalidArgument(f"{key} was not sent by this account.", "Only own messages can be edited.")
     if services.now() - message.timestamp > EDIT_WINDOW:
-        raise InvalidArgument(
+        raise TooLate(
             f"{key} is more than 15 minutes old, so WhatsApp no longer lets it be edited.",
             "Ask the user whether to send a correction instead.",
         )
@@ -76,7 +80,8 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.")
     services = await call.services()
     found = await _editable(services, message)
-    return await change(services, found, EditContent(found.message_id, text), "Edited")
+    told = f"{of_whom(found)}: {in_quotes(text, _SHOWN)}"
+    return await change(services, found, EditContent(found.message_id, text), "Edited", told)
 
 
 @tool("messages", destructive=True, idempotent=True, result=SentData)
@@ -89,11 +94,21 @@ async def delete_message(call: Call, message: MessageArg) -> Result:
             "Somebody else's message in a direct chat can only be deleted on the phone, for yourself."
         )
     if services.now() - found.timestamp > DELETE_WINDOW:
-        raise InvalidArgument(
+        raise TooLate(
             f"{message} is more than two and a half days old, so WhatsApp no longer deletes it for everyone.",
             "Tell the user.",
         )
-    return await change(services, found, RevokeContent(found.message_id), "Deleted", " for everyone")
+    told = f" for everyone{of_whom(found)}{_reached_before(found)}"
+    return await change(services, found, RevokeContent(found.message_id), "Deleted", told)
+
+
+def _reached_before(message: Message) -> str:
+    """How far a message had come before it was deleted; nothing is known of other people's."""
+    match message.status:
+        case SendStatus.DELIVERED | SendStatus.READ:
+            return f"; it had been {message.status.value}"
+        case _:
+            return "; no receipt had come" if message.from_me else ""
 
 
 @tool("messages", result=SentData)
@@ -173,6 +188,7 @@ async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
         poll,
         VoteContent(poll.message_id, chosen),
         f"Voted {', '.join(titled(name) for name in chosen)} in" if chosen else "Took back the vote in",
+        f" {titled(poll.text)} in {place_of(poll)}",
     )
 
 
@@ -238,7 +254,8 @@ async def send_typing(
 async def _say(services: Services, chat: str, content: Content) -> Result:
     target = await find_chat(services, chat)
     await require_on_whatsapp(services, target)
-    return sent(await send(services, SendRequest(target.jid, content)), target, services)
+    request = SendRequest(target.jid, content)
+    return sent(await send(services, request), target, services, what=f" {content.kind.replace('_', ' ')}")
 
 
 TOOLS: Sequence[ToolFunction] = (

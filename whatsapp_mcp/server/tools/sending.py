@@ -39,9 +39,9 @@ from whatsapp_mcp.server.arguments import (
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import clean_line
+from whatsapp_mcp.server.render.sanitise import called, clean_line, clean_name
 from whatsapp_mcp.server.render.sends import SentData, sent_data
-from whatsapp_mcp.server.render.text import address, named
+from whatsapp_mcp.server.render.text import address, named, place_of
 from whatsapp_mcp.server.render.times import clock
 from whatsapp_mcp.server.results import Result, candidate_text
 
@@ -85,7 +85,7 @@ async def send_message(
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
     )
-    told = sent(await send(services, request), target, services)
+    told = sent(await send(services, request), target, services, reply, mentions or ())
     return replace(told, text=told.summary + await _others_called_so(services, chat, target))
 
 
@@ -99,10 +99,11 @@ async def _others_called_so(services: Services, given: str, chat: Chat) -> str:
 
 
 class ReplyTarget(NamedTuple):
-    """The message that is answered: WhatsApp's id, and its group when the author is answered privately."""
+    """The message that is answered: its ids, and its group when the author is answered privately."""
 
     message_id: str | None = None
     chat: str | None = None
+    ref: int | None = None
 
 
 async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> ReplyTarget:
@@ -119,14 +120,14 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
     except MessageNotFound:
         message = await services.archive.message(reply_to)
     if message.chat == chat.jid:
-        return ReplyTarget(message.message_id)
+        return ReplyTarget(message.message_id, ref=message.ref)
     if not Jid.parse(message.chat).is_group or message.sender != chat.jid:
         raise InvalidArgument(
             f"{reply_to} is in another chat.",
             "Answer a message of the chat you send to, or one that this person wrote in a group.",
             candidates=[Candidate(message.chat_name, address(message.chat), stranger=message.chat_stranger)],
         )
-    return ReplyTarget(message.message_id, message.chat)
+    return ReplyTarget(message.message_id, message.chat, message.ref)
 
 
 async def send(services: Services, request: SendRequest) -> SendResult:
@@ -144,8 +145,15 @@ async def react(
     emoji = one_emoji(emoji)
     services = await call.services()
     found = await services.archive.message(message)
-    done = "Reacted to" if emoji else "Took back the reaction to"
-    return await change(services, found, ReactionContent(found.message_id, emoji), done)
+    done = f"Reacted {emoji} to" if emoji else "Took back the reaction to"
+    return await change(services, found, ReactionContent(found.message_id, emoji), done, of_whom(found))
+
+
+def of_whom(message: Message) -> str:
+    """` (Bob in Boat club)`: whose message was changed, and where."""
+    whose = "the user's own" if message.from_me else called(message.sender_name, message.sender_stranger)
+    place = f" in {place_of(message)}" if message.from_me or Jid.parse(message.chat).is_group else ""
+    return f" ({whose}{place})"
 
 
 @tool("core", idempotent=True)
@@ -202,9 +210,25 @@ def _reason(result: SendResult) -> str:
     return clean_line(result.reason or "", 300)
 
 
-def sent(result: SendResult, chat: Chat, services: Services) -> Result:
-    """What is told of a send; what has no ref yet is asked after by its `send_id`."""
-    name = named(chat) + (" (group)" if Jid.parse(chat.jid).is_group else "")
+def sent(
+    result: SendResult,
+    chat: Chat,
+    services: Services,
+    reply: ReplyTarget | None = None,
+    mentions: Sequence[str] = (),
+    what: str = "",
+) -> Result:
+    """What is told of a send; what has no ref yet is asked after by its `send_id`.
+
+    Args:
+        result: What became of it.
+        chat: To whom it went.
+        services: For the person's time zone.
+        reply: What it answers.
+        mentions: Who is mentioned, as the caller named them.
+        what: What was sent, where that is not a text.
+    """
+    name = _reached(chat)
     ref = f" (send_id {result.send_id})" if result.ref is None else f" as #{result.ref}"
     match result.status:
         case SendStatus.QUEUED | SendStatus.SENDING:
@@ -215,8 +239,22 @@ def sent(result: SendResult, chat: Chat, services: Services) -> Result:
             text = f"failed to {name}: {_reason(result) or 'WhatsApp refused it.'}"
         case _:
             at = f" at {clock(result.timestamp, services.zone)}" if result.timestamp else ""
-            text = f"{result.status.value} to {name}{ref}{at}."
+            text = f"{result.status.value}{what} to {name}{ref}{at}{_details(reply, mentions)}."
     return Result(text, sent_data(result, services.zone))
+
+
+def _reached(chat: Chat) -> str:
+    """Who was written to: a name with the number it stands for, or a group that is called one."""
+    jid, name = Jid.parse(chat.jid), named(chat)
+    if jid.is_group:
+        return f"{name} (group)"
+    return f"{name} {jid.number}" if jid.number and jid.number != chat.name else name
+
+
+def _details(reply: ReplyTarget | None, mentions: Sequence[str]) -> str:
+    """`, in reply to #7, mentioning Ann`."""
+    told = f", in reply to #{reply.ref}" if reply and reply.ref is not None else ""
+    return f"{told}, mentioning {', '.join(clean_name(name) for name in mentions)}" if mentions else told
 
 
 TOOLS: Sequence[ToolFunction] = (send_message, react, mark_read)
