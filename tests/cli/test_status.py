@@ -50,3 +50,10 @@ def test_nothing_is_to_be_done_when_all_is_well():
     online = replace(status_of(ConnectionState.ONLINE, "+15550001111"), name="Ada")
 
     assert "What to do" not in to_text(online, "/home")
+
+
+def test_settings_that_are_not_in_force_are_told():
+    broken = replace(REPLACED, settings_error="policy.mode: no such mode (config.toml, line 2).")
+
+    assert "settings        policy.mode: no such mode (config.toml, line 2)." in to_text(broken, "/home")
+    assert json.loads(to_json(broken, "/home"))["settings_error"] == broken.settings_error
