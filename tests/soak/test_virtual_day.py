@@ -76,6 +76,9 @@ class Sends:
     async def outbox_get(self, send_id: int) -> OutboxEntry:
         return outbox.get(self._db, send_id)
 
+    async def outbox_quarantine(self) -> tuple[int, ...]:
+        return ()
+
     async def outbox_last_sent(self) -> datetime | None:
         return outbox.last_sent(self._db)
 
