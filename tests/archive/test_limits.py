@@ -16,6 +16,7 @@ from tests.archive.events import ANA, GROUP, NOON, journal
 from tests.archive.world import reply, text
 from whatsapp_mcp.archive import Archive, limits
 from whatsapp_mcp.archive.decode.content import HANDLERS
+from whatsapp_mcp.archive.facts import Content, Mark, MembersFact, MessageFact, ReceiptFact
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Message, MessageKind, Page
 from whatsapp_mcp.models.said import NAMES_ROOM
@@ -293,3 +294,22 @@ async def test_a_hit_at_the_end_of_a_long_text_is_found(archive: Archive, mode: 
     (found,) = (await archive.search("nadel", mode=mode)).items
     assert found.message_id == "A1"
     assert found.snippet is None or "**Nädel**" in found.snippet
+
+
+def test_lists_of_members_receipts_and_cards_have_a_bound() -> None:
+    members = MembersFact(GROUP, tuple((f"{n}@lid", 0) for n in range(limits.MEMBERS + 5)))
+    receipt = ReceiptFact(GROUP, ANA, tuple(f"A{n}" for n in range(limits.RECEIPTS + 5)), Mark.READ, NOON)
+    cards = [{"name": "Ana", "numbers": ["1"] * 99} for _ in range(limits.CARDS + 5)]
+    message = MessageFact(
+        GROUP, ANA, "C1", NOON, Content(MessageKind.CONTACT, details={"contacts": cards}), True
+    )
+    for fact in (members, receipt, message):
+        limits.bound(fact)
+    assert len(members.members) == limits.MEMBERS
+    assert len(receipt.wa_ids) == limits.RECEIPTS
+    details = message.content.details
+    assert (len(details["contacts"]), len(details["contacts"][0]["numbers"])) == (
+        limits.CARDS,
+        limits.NUMBERS,
+    )
+    assert details["left_out"] == {"contacts": 5, "numbers": 67 * limits.CARDS}
