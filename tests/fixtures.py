@@ -10,6 +10,7 @@ async def test_something(whatsapp: WhatsApp, home: Path) -> None:
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -29,6 +30,7 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -43,6 +45,19 @@ async def whatsapp() -> AsyncIterator[WhatsApp]:
     """WhatsApp on loopback, nobody linked."""
     async with WhatsApp(seed=11) as simulated:
         yield simulated
+
+
+@pytest.fixture(scope="session")
+async def worker() -> AsyncIterator[Worker]:
+    """A worker that decodes files; its process is started by the first test that needs it."""
+    opened = Worker()
+    # In a task of its own: what one task opens for a module and for the session must close in turn.
+    keeping = asyncio.create_task(opened.keep())
+    await asyncio.sleep(0)
+    yield opened
+    keeping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeping
 
 
 @pytest.fixture

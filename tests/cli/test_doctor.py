@@ -133,7 +133,7 @@ def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypa
     assert "libmagic is missing" in found.detail
 
 
-@pytest.mark.parametrize(("there", "told"), [(None, "extra `media`"), (object(), "can be made")])
+@pytest.mark.parametrize(("there", "told"), [(None, "extra `media`"), (object(), "sound can be read")])
 def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
     monkeypatch: pytest.MonkeyPatch, there: object, told: str
 ):

@@ -21,6 +21,7 @@ from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.compose import Composed, compose
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     Content,
     EditContent,
@@ -183,7 +184,7 @@ async def test_strange_contents_fail_alone(folder: AccountFolder, content: Conte
 
     async with rig(folder, wire := Wire()) as it:
         composing: Callable[[SendRequest], Awaitable[Composed]] = partial(
-            compose, archive=it.archive, addresses=Addresses(folder.client_db), call=client
+            compose, archive=it.archive, addresses=Addresses(folder.client_db), call=client, worker=Worker()
         )
         it.outbox._compose = composing
         try:

@@ -12,6 +12,7 @@ from tests.archive.events import journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.compose import Composed, compose
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     ContactCardContent,
     Content,
@@ -39,7 +40,7 @@ async def no_calls(method: str, params: dict[str, Any]) -> Any:
 
 async def composed(archive: Archive, content: Content, chat: str = ANN) -> Composed:
     nowhere = Addresses(Path("client.db"))
-    return await compose(SendRequest(chat, content), archive, nowhere, no_calls)
+    return await compose(SendRequest(chat, content), archive, nowhere, no_calls, Worker())
 
 
 @pytest.mark.parametrize("chat", [ANN, GROUP, STATUS])

@@ -25,6 +25,7 @@ from whatsapp_mcp.device.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Out
 from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, Rejected, SendUnknown
 from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     PinContent,
     ReactionContent,
@@ -163,7 +164,8 @@ async def rig(
             archive,
             wire.hand_over,
             clock,
-            compose=composing or partial(compose, archive=archive, addresses=addresses, call=never_called),
+            compose=composing
+            or partial(compose, archive=archive, addresses=addresses, call=never_called, worker=Worker()),
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             traces=wire.open(folder),

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.device.footage import BLUE, near, pixel, png, size
 from tests.device.website import leading_to, page, served
+from tests.media.footage import BLUE, near, pixel, png, size
 from whatsapp_mcp.device.previews import first_link, page_facts, preview_of
 from whatsapp_mcp.device.web import Fetched
+from whatsapp_mcp.media import Worker
 
+SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect/></svg>'
 pytestmark = pytest.mark.anyio
 
 
@@ -88,7 +90,7 @@ def test_reading_takes_time_in_proportion_to_the_page(part: str) -> None:
     assert spent(256_000) < 8 * spent(64_000) + 0.1
 
 
-async def test_a_preview_has_title_description_and_picture() -> None:
+async def test_a_preview_has_title_description_and_picture(worker: Worker) -> None:
     answers = {
         "/": leading_to("/post/1"),
         "/post/1": page(
@@ -98,7 +100,7 @@ async def test_a_preview_has_title_description_and_picture() -> None:
         "/boat.png": page(png(400, 200, BLUE), "image/png"),
     }
     async with served(answers) as place:
-        found = await preview_of(f"look: {place}/ !")
+        found = await preview_of(f"look: {place}/ !", worker)
     assert found is not None
     assert (found.link, found.title, found.description) == (f"{place}/", "Boats", "All of them")
     assert size(found.thumbnail) == (192, 96)
@@ -116,20 +118,24 @@ async def test_a_preview_has_title_description_and_picture() -> None:
         b"nonsense\r\n\r\n",
     ],
 )
-async def test_a_page_that_cannot_be_read_gives_no_preview(answer: bytes) -> None:
+async def test_a_page_that_cannot_be_read_gives_no_preview(answer: bytes, worker: Worker) -> None:
     async with served({"/": answer}) as place:
-        assert await preview_of(f"{place}/") is None
+        assert await preview_of(f"{place}/", worker) is None
 
 
-@pytest.mark.parametrize("image", ["http://10.0.0.1/a.png", "http://[", "/none.png", "/words.png"])
-async def test_a_picture_that_cannot_be_had_is_left_out(image: str) -> None:
+@pytest.mark.parametrize(
+    "image", ["http://10.0.0.1/a.png", "http://[", "/none.png", "/words.png", "/logo.svg"]
+)
+async def test_a_picture_that_cannot_be_had_is_left_out(image: str, worker: Worker) -> None:
     body = f'<title>Boats</title><meta property="og:image" content="{image}">'.encode()
-    async with served({"/": page(body), "/words.png": page(b"words")}) as place:
-        found = await preview_of(f"{place}/")
+    async with served(
+        {"/": page(body), "/words.png": page(b"words"), "/logo.svg": page(SVG, "image/svg+xml")}
+    ) as place:
+        found = await preview_of(f"{place}/", worker)
     assert found is not None
     assert (found.title, found.thumbnail) == ("Boats", b"")
 
 
 async def test_a_text_without_link_asks_nobody() -> None:
-    assert await preview_of("no link here") is None
-    assert await preview_of("http://127.0.0.1:1/") is None
+    assert await preview_of("no link here", Worker()) is None
+    assert await preview_of("http://127.0.0.1:1/", Worker()) is None

@@ -15,8 +15,8 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
-from tests.device.footage import RED, png
 from tests.fixtures import environment
+from tests.media.footage import RED, png
 from tests.server.fakes import text_of
 from whatsapp_mcp.cli.client_config import Launch
 from whatsapp_mcp.settings import HOME_VARIABLE

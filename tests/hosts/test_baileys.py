@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from mcp import Client
 
-from tests.device.footage import RED, png, video
 from tests.fixtures import call, link, mcp_client, until
 from tests.hosts.baileys import Baileys, baileys
+from tests.media.footage import RED, png, video
 from tests.server.test_file_tools import read, sound
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.groups import Group

@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.media.workers import PROBING, kept
 from whatsapp_mcp.errors import Busy, InvalidArgument, TooLong, Unsupported
 from whatsapp_mcp.media import worker as worker_module
 from whatsapp_mcp.media.child import Channel, ServedFile
 from whatsapp_mcp.media.frames import frame
-from whatsapp_mcp.media.worker import Limits, Worker, open_worker
+from whatsapp_mcp.media.worker import Limits, Worker
 
 pytestmark = pytest.mark.anyio
-PROBING = (sys.executable, "-P", str(Path(__file__).with_name("probing_child.py")))
 
 
 @pytest.fixture(scope="module")
 async def worker() -> AsyncIterator[Worker]:
     """A worker whose jobs try what no job may do."""
-    async with open_worker(program=PROBING) as opened:
+    async with kept(PROBING) as opened:
         yield opened
 
 
@@ -81,7 +81,7 @@ async def test_the_process_has_no_environment_and_a_folder_that_is_gone(
 ) -> None:
     monkeypatch.setenv("WHATSAPP_MCP_HOME", "/secret")
     monkeypatch.setenv("API_KEY", "secret")
-    async with open_worker(program=PROBING) as opened:
+    async with kept(PROBING) as opened:
         facts = (await opened.run("echo", b"")).facts
     assert set(facts["environment"]) <= {*worker_module._KEPT_VARIABLES, "MALLOC_ARENA_MAX", "LC_CTYPE"}
     assert facts["folder"].endswith("(deleted)")
@@ -89,7 +89,7 @@ async def test_the_process_has_no_environment_and_a_folder_that_is_gone(
 
 
 async def test_an_error_of_a_job_arrives_as_itself(worker: Worker) -> None:
-    pid = worker.pid
+    pid = (await worker.run("echo", b"")).facts["pid"]
     with pytest.raises(InvalidArgument) as caught:
         await worker.run("refuse", b"")
     assert (caught.value.message, caught.value.action) == ("No.", "Never.")
@@ -175,13 +175,13 @@ async def test_too_many_jobs_that_wait_are_refused(worker: Worker, monkeypatch: 
 
 async def test_a_process_is_replaced_after_so_many_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_module, "JOBS_PER_PROCESS", 2)
-    async with open_worker(program=PROBING) as opened:
+    async with kept(PROBING) as opened:
         pids = [(await opened.run("echo", b"")).facts["pid"] for _ in range(4)]
     assert pids[0] == pids[1] != pids[2] == pids[3]
 
 
 async def test_the_process_ends_when_it_is_idle_and_with_its_owner() -> None:
-    async with open_worker(program=PROBING, idle_seconds=0.05) as opened:
+    async with kept(PROBING, idle_seconds=0.05) as opened:
         first = (await opened.run("echo", b"")).facts["pid"]
         with anyio.fail_after(5):
             while opened.pid is not None:  # noqa: ASYNC110  nothing tells
@@ -195,7 +195,7 @@ async def test_the_process_ends_when_it_is_idle_and_with_its_owner() -> None:
 
 async def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
     for program in ((str(tmp_path / "none"),), (sys.executable, "-c", "")):
-        async with open_worker(program=program) as opened:
+        async with kept(program) as opened:
             with pytest.raises(Busy, match="process that reads files"):
                 await opened.run("echo", b"")
 

@@ -14,6 +14,7 @@ from mcp import Client
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked, linked_account
 from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
@@ -110,9 +111,9 @@ def device() -> FakeDevice:
 
 
 @pytest.fixture
-def source(device: FakeDevice, archive: Archive, tmp_path: Path) -> FakeSource:
+def source(device: FakeDevice, archive: Archive, tmp_path: Path, worker: Worker) -> FakeSource:
     """The services of the application under test."""
-    return FakeSource(device, archive, tmp_path)
+    return FakeSource(device, archive, tmp_path, worker=worker)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import anyio
 
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
@@ -129,12 +130,13 @@ class FakeDevices:
 
 @dataclass
 class FakeSource:
-    """Services that are open; or none yet."""
+    """Services that are open; or none yet. They decode only with a worker that somebody keeps."""
 
     device: FakeDevice
     archive: ReadingArchive
     home: Path
     policy: Policy = field(default_factory=Policy)
+    worker: Worker = field(default_factory=Worker)
     account: str = "default"
     starting: bool = False
     page: str | None = None
@@ -148,6 +150,7 @@ class FakeSource:
             Settings(home=self.home),
             FakeDevices(self.device),
             self.archive,
+            self.worker,
             self.policy,
             UTC,
             lambda: NOON,

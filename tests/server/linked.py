@@ -20,6 +20,7 @@ from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.keys import stored_device
 from whatsapp_mcp.device.local import LocalDevice
+from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
@@ -37,6 +38,7 @@ class Linked:
     client: Client
     archive: Archive
     device: LocalDevice
+    worker: Worker
     home: Path
     ann: Person
     ben: Person
@@ -93,9 +95,10 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
                 await archive.record_contacts(
                     [ContactUpdate(str(person.pn), saved_name=person.name) for person in people]
                 )
-                source = FakeSource(cast("Any", device), archive, home)
-                async with Client(create(source, "all", structured=True)) as client:
-                    yield Linked(wa, client, archive, device, home, *people)
+                async with open_worker() as worker:
+                    source = FakeSource(cast("Any", device), archive, home, worker=worker)
+                    async with Client(create(source, "all", structured=True)) as client:
+                        yield Linked(wa, client, archive, device, worker, home, *people)
 
 
 async def _link(device: LocalDevice, wa: WhatsApp) -> None:

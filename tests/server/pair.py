@@ -24,6 +24,7 @@ from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.remote import RemoteDevice
 from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.call import Services
@@ -45,11 +46,20 @@ class Source:
     devices: Accessor[Device]
     archive: ReadingArchive
     home: Path
+    worker: Worker = field(default_factory=Worker)
     account: str = "default"
     policy: Policy = field(default_factory=lambda: Policy("open"))
 
     async def services(self) -> Services:
-        return Services(self.account, Settings(home=self.home), self.devices, self.archive, self.policy, UTC)
+        return Services(
+            self.account,
+            Settings(home=self.home),
+            self.devices,
+            self.archive,
+            self.worker,
+            self.policy,
+            UTC,
+        )
 
 
 @dataclass
@@ -96,14 +106,14 @@ class Pair:
 @asynccontextmanager
 async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive, Client]]:
     """One server of the account and a client of it, once somebody hosts the link."""
-    async with open_device(settings) as (devices, archive):
+    async with open_device(settings) as (devices, archive), open_worker() as worker:
         with anyio.fail_after(LIMIT):
             hosted_by = None
             while hosted_by != os.getpid():
                 async with devices.use() as device:
                     hosted_by = (await device.status()).hosted_by
                 await anyio.sleep(0.01)
-        source = Source(devices, archive, settings.home)
+        source = Source(devices, archive, settings.home, worker)
         async with Client(create(source, "all", structured=True, new_code=lambda: CODE)) as client:
             yield devices, archive, client
 

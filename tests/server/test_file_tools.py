@@ -16,13 +16,15 @@ from typing import Any
 
 import pytest
 from mcp import Client
+from mcp.types import ImageContent
 
-from tests.device.footage import RED, gif, png, size, video
+from tests.media.footage import RED, gif, is_jpeg, png, size, video
+from tests.media.workers import WITHOUT_PYAV, kept
 from tests.server.conftest import BOB, incoming
-from tests.server.fakes import NOON, FakeDevice
+from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
 from tests.server.test_core_tools import answer, refusal
+from whatsapp_mcp import media
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device import media
 from whatsapp_mcp.models import FileContent
 from whatsapp_mcp.protobufs import Neonize
 
@@ -67,7 +69,7 @@ async def test_the_kind_is_judged_by_content(client: Client, device: FakeDevice)
     )
     content = content_of(device)
     assert (content.kind, content.mime_type, content.caption) == ("image", "image/jpeg", "Look")
-    assert media.mime_type_of(read(content.path)) == "image/jpeg"
+    assert is_jpeg(read(content.path))
     assert device.sends[0].chat == BOB
 
 
@@ -88,22 +90,83 @@ async def test_a_photo_is_sent_at_the_usual_size_or_in_hd(
     assert max(size(base64.b64decode(content.thumbnail))) <= 96
 
 
-async def test_without_pyav_what_phones_cannot_show_is_a_document(
-    client: Client, device: FakeDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+async def test_without_pyav_pictures_are_read_and_what_moves_is_a_document(
+    client: Client,
+    device: FakeDevice,
+    source: FakeSource,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gif(tmp_path / "a.gif", 3)
     animation = encoded(read(str(tmp_path / "a.gif")))
     monkeypatch.setitem(sys.modules, "av", None)
-    await answer(client, "send_file", chat="Bob", data=animation)
-    await answer(client, "send_file", chat="Bob", data=encoded(PNG))
+    async with kept(WITHOUT_PYAV) as source.worker:
+        await answer(client, "send_file", chat="Bob", data=animation)
+        await answer(client, "send_file", chat="Bob", data=animation, kind="image")
+        await answer(client, "send_file", chat="Bob", data=animation, kind="sticker")
+        await answer(client, "send_file", chat="Bob", data=encoded(PNG))
+        for data, kind in ((animation, "gif"), (encoded(sound()), "voice")):
+            error = await refusal(client, "send_file", chat="Bob", data=data, kind=kind)
+            assert error["code"] == "UNSUPPORTED"
+            assert "extra `media`" in error["action"]
     kinds = [request.content for request in device.sends]
     assert [(each.kind, getattr(each, "mime_type", "")) for each in kinds] == [
         ("document", "image/gif"),
-        ("image", "image/png"),
+        ("image", "image/jpeg"),
+        ("sticker", "image/webp"),
+        ("image", "image/jpeg"),
     ]
-    for kind in ("gif", "image", "sticker"):
-        error = await refusal(client, "send_file", chat="Bob", data=animation, kind=kind)
-        assert error["code"] in {"UNSUPPORTED", "INVALID_ARGUMENT"}, kind
+
+
+@pytest.mark.parametrize("kind", [None, "image", "gif", "voice", "video", "audio", "sticker"])
+async def test_a_list_of_other_files_is_sent_as_a_document_or_not_at_all(
+    client: Client, device: FakeDevice, tmp_path: Path, kind: str | None
+) -> None:
+    (tmp_path / "secret.wav").write_bytes(sound())
+    playlist = f"#EXTM3U\n#EXTINF:1,\n{tmp_path}/secret.wav\n".encode()
+    (tmp_path / "accounts" / "default" / "media" / "a.m3u8").write_bytes(playlist)
+    if kind is None:
+        await answer(client, "send_file", chat="Bob", path="a.m3u8")
+        assert (content_of(device).kind, read(content_of(device).path)) == ("document", playlist)
+        return
+    error = await refusal(client, "send_file", chat="Bob", path="a.m3u8", kind=kind)
+    assert (error["code"], device.sends) == ("INVALID_ARGUMENT", [])
+    assert error["message"] == f"The content is an M3U playlist, which cannot be sent as {kind}."
+
+
+async def test_what_is_no_picture_though_it_says_so_is_not_shown(
+    client: Client, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    (tmp_path / "secret.png").write_bytes(PNG)
+    (tmp_path / "got.png").write_bytes(f"#EXTM3U\n{tmp_path}/secret.png\n".encode())
+    ref = await received_image(client, archive)
+    device.file = str(tmp_path / "got.png")
+    shown = await client.call_tool("download_media", {"message": ref})
+    assert "image" not in [block.type for block in shown.content]
+    assert "It cannot be shown: The file is an M3U playlist" in text_of(shown.content)
+
+
+async def test_a_picture_is_shown_fitted_to_a_limit(
+    client: Client, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    (tmp_path / "got.png").write_bytes(png(3000, 1500, RED))
+    ref = await received_image(client, archive)
+    device.file = str(tmp_path / "got.png")
+    shown = (await client.call_tool("download_media", {"message": ref})).content[0]
+    assert isinstance(shown, ImageContent)
+    assert size(base64.b64decode(shown.data)) == (1024, 512)
+
+
+async def received_image(client: Client, archive: Archive) -> str:
+    """The ref of a new message from Bob with a picture in it."""
+    event = incoming(30, BOB, BOB, "", NOON + timedelta(days=1))
+    message = Neonize.Message.FromString(event.payload)
+    message.Message.Clear()
+    image = message.Message.imageMessage
+    image.URL, image.mediaKey, image.mimetype = "https://mmg.whatsapp.net/i", bytes(32), "image/png"
+    await archive.ingest([replace(event, payload=message.SerializePartialToString())])
+    _, data = await answer(client, "list_messages", chat="Bob", limit=1)
+    return data["messages"][0]["ref"]
 
 
 async def test_a_document_goes_as_it_is(client: Client, device: FakeDevice) -> None:
@@ -122,7 +185,9 @@ async def test_an_animated_gif_becomes_a_looping_video(
         await answer(client, "send_file", chat="Bob", data=encoded(read(str(tmp_path / "a.gif"))))
         content = content_of(device)
         assert (content.kind, content.mime_type) == (kind, mime_type)
-        assert media.mime_type_of(read(content.path)) == mime_type
+        made = media.format_of(read(content.path))
+        assert made is not None
+        assert made.mime_type == mime_type
         assert content.thumbnail is not None
 
 
@@ -159,7 +224,7 @@ async def test_a_voice_note_that_is_opus_already_goes_as_it_is_with_its_waveform
 async def test_a_voice_note_is_opus_with_duration_and_waveform(client: Client, device: FakeDevice) -> None:
     await answer(client, "send_file", chat="Bob", data=base64.b64encode(sound()).decode(), kind="voice")
     content = content_of(device)
-    assert media.is_opus(Path(content.path))
+    assert b"OpusHead" in read(content.path)[:64]
     assert (content.duration, content.mime_type) == (1, "audio/ogg; codecs=opus")
     assert content.waveform is not None
     bars = base64.b64decode(content.waveform)
@@ -227,19 +292,6 @@ async def test_bad_files_are_refused_and_nothing_is_sent(
 ) -> None:
     assert (await refusal(client, "send_file", chat="Bob", **arguments))["code"] == code
     assert device.sends == []
-
-
-@pytest.mark.parametrize(
-    ("head", "mime_type"),
-    [
-        (b"\x00\x00\x00\x18ftypisom", "video/mp4"),
-        (b"\x00\x00\x00\x18ftypM4A ", "audio/mp4"),
-        (b"RIFF\x00\x00\x00\x00WEBP", "image/webp"),
-        (b"hello", None),
-    ],
-)
-def test_first_bytes_say_what_a_file_is(head: bytes, mime_type: str | None) -> None:
-    assert media.mime_type_of(head) == mime_type
 
 
 async def test_a_file_over_the_limit_is_not_fetched(

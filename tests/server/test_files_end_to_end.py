@@ -10,12 +10,11 @@ from typing import Any
 import av
 import pytest
 
-from tests.device.footage import BLUE, RED, gif, near, pixel, png, size, video, with_orientation
+from tests.media.footage import BLUE, RED, gif, is_jpeg, near, pixel, png, size, video, with_orientation
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer
 from tests.server.test_file_tools import sound
-from whatsapp_mcp.device import media
-from whatsapp_mcp.device.pictures import picture
+from whatsapp_mcp import media
 
 pytestmark = pytest.mark.anyio
 
@@ -30,8 +29,7 @@ async def sent(linked: Linked, content: bytes, **arguments: Any) -> tuple[Any, b
 
 
 async def test_a_photo_arrives_upright_small_and_without_its_place(linked: Linked) -> None:
-    photo = picture(io.BytesIO(png(2000, 1000, RED, BLUE)), 2000)
-    assert photo is not None
+    photo = (await media.picture(linked.worker, png(2000, 1000, RED, BLUE), 2000)).content
     message, file = await sent(linked, with_orientation(photo, 6), caption="Look")
     image = message.imageMessage
     assert (image.mimetype, image.caption, image.width, image.height) == ("image/jpeg", "Look", 800, 1600)
@@ -55,7 +53,7 @@ async def test_a_video_arrives_with_preview_length_and_size(linked: Linked, tmp_
     shown = message.videoMessage
     assert (shown.mimetype, shown.seconds, shown.width, shown.height) == ("video/mp4", 3, 64, 48)
     assert not shown.gifPlayback
-    assert media.mime_type_of(shown.JPEGThumbnail) == "image/jpeg"
+    assert is_jpeg(shown.JPEGThumbnail)
     assert file == clip
 
 
@@ -64,7 +62,7 @@ async def test_a_gif_plays_in_a_loop_at_the_other_end(linked: Linked, tmp_path: 
     message, file = await sent(linked, (tmp_path / "a.gif").read_bytes())
     shown = message.videoMessage
     assert (shown.mimetype, shown.gifPlayback, shown.width, shown.height) == ("video/mp4", True, 50, 30)
-    assert media.mime_type_of(shown.JPEGThumbnail) == "image/jpeg"
+    assert is_jpeg(shown.JPEGThumbnail)
     with av.open(io.BytesIO(file)) as played:
         assert [(stream.type, stream.codec_context.name) for stream in played.streams] == [("video", "h264")]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.device.footage import RED, png, size
 from tests.device.website import page, served
+from tests.media.footage import RED, png, size
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer
 
@@ -24,6 +24,18 @@ async def test_a_preview_arrives_with_the_message_that_asks_for_it(linked: Linke
         assert (got.text, got.matchedText) == (text, f"{place}/")
         assert (got.title, got.description) == ("Boats", "All of them")
         assert size(got.JPEGThumbnail) == (192, 96)
+
+
+async def test_a_drawing_as_picture_of_a_page_is_left_out_and_the_next_send_goes_out(linked: Linked) -> None:
+    drawn = page(b'<title>Drawn</title><meta property="og:image" content="/logo.svg">')
+    svg = page(b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>', "image/svg+xml")
+    async with served({"/": drawn, "/logo.svg": svg}) as place:
+        text = f"Look at {place}/"
+        await answer(linked.client, "send_message", chat="Ann", text=text, link_preview=True)
+        got = (await linked.ann.receives()).message.extendedTextMessage
+        assert (got.title, got.JPEGThumbnail) == ("Drawn", b"")
+    await answer(linked.client, "send_message", chat="Ann", text="and on")
+    assert (await linked.ann.receives()).message.conversation == "and on"
 
 
 async def test_no_page_is_fetched_unasked(linked: Linked) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import sqlite3
@@ -16,17 +15,21 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+import anyio
 import typer
 from rich.console import Console
 from rich.markup import escape
 
 import whatsapp_mcp
+from whatsapp_mcp import media
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.cli.installation import DISTRIBUTION, owners
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import WhatsAppError
 
+_PICTURE: Final = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
+"""A GIF of one pixel."""
 _LOAD_LIMIT: Final = 60.0
 """Seconds for the client library to load; it takes about one."""
 _REINSTALL: Final = f"Install {DISTRIBUTION} again in a fresh environment."
@@ -162,9 +165,20 @@ def _library() -> Finding:
 
 
 def _media() -> Finding:
-    if importlib.util.find_spec("av") is not None:
-        return Finding("media", True, "voice notes and previews can be made")
-    return Finding("media", True, "voice notes and previews need the extra `media`")
+    """Read a picture, in the process that reads every file."""
+    try:
+        anyio.run(_read_a_picture)
+    except WhatsAppError as error:
+        return Finding("media", False, error.message, _REINSTALL)
+    if media.reads_recordings():
+        return Finding("media", True, "pictures, videos and sound can be read")
+    missing = "voice notes, GIFs and previews of videos need the extra `media`"
+    return Finding("media", True, f"pictures can be read; {missing}")
+
+
+async def _read_a_picture() -> None:
+    async with media.open_worker() as worker:
+        await media.look_at_picture(worker, _PICTURE)
 
 
 _CHECKS: tuple[Callable[[], Finding], ...] = (

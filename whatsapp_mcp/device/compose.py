@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.addresses import Addresses
     from whatsapp_mcp.device.previews import Preview
+    from whatsapp_mcp.media import Worker
     from whatsapp_mcp.protobufs import E2E, Common
 
 CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -62,7 +63,7 @@ class Composed:
 
 
 async def compose(
-    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient
+    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient, worker: Worker
 ) -> Composed:
     """The E2E message of a request, with a new secret if it is one that has a secret.
 
@@ -70,7 +71,7 @@ async def compose(
         MessageNotFound: The message that is answered or changed is not in the archive.
         WhatsAppError: A file could not be uploaded, a vote not be encrypted.
     """
-    message = await _message(request, archive, addresses, call)
+    message = await _message(request, archive, addresses, call, worker)
     if request.content.kind not in ADDON_KINDS:
         let_disappear(message, await archive.expires_in(request.chat))
     secret = None
@@ -81,7 +82,7 @@ async def compose(
 
 
 async def _message(
-    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient
+    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient, worker: Worker
 ) -> E2E.Message:
     from whatsapp_mcp.protobufs import E2E
 
@@ -98,7 +99,7 @@ async def _message(
         case FileContent():
             message = await file_message(request.content, call)
         case TextContent(text, link_preview=True):
-            message = message_of(request, await preview_of(text))
+            message = message_of(request, await preview_of(text, worker))
         case _:
             message = message_of(request)
     if request.reply_to is not None:

@@ -50,6 +50,7 @@ from whatsapp_mcp.errors import (
     cause,
 )
 from whatsapp_mcp.jid import Jid, parse_number
+from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.rpc import Params
@@ -130,6 +131,7 @@ class LocalDevice(Acts, Topics):
             seen=self._saw,
         )
         self._traces = self._make_traces()
+        self._worker = Worker()
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._unnamed = self._make_unnamed()
@@ -184,6 +186,7 @@ class LocalDevice(Acts, Topics):
         for name, run in (
             ("reconnect loop", self._loop.run),
             ("ingest", self._ingest.run),
+            ("decoding", self._worker.keep),
             ("outbox", self._outbox.run),
             ("names", self._names.run),
             ("unnamed", self._unnamed.run),
@@ -331,7 +334,7 @@ class LocalDevice(Acts, Topics):
 
     async def _compose(self, addresses: Addresses, request: SendRequest) -> Composed:
         self._require_allowed()
-        return await compose(request, archive=self._archive, addresses=addresses, call=self._prepare)
+        return await compose(request, self._archive, addresses, self._prepare, self._worker)
 
     async def _prepare(self, method: str, params: Params) -> Any:
         """A call that a message needs before it can be handed over."""

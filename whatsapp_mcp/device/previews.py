@@ -7,19 +7,14 @@ this is done only where a send asks for it. A page that cannot be read in time l
 from __future__ import annotations
 
 import html
-import io
 import re
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 from urllib.parse import urljoin
 
-import anyio
-import anyio.to_thread
-
-from whatsapp_mcp.device.pictures import picture
 from whatsapp_mcp.device.web import Fetched, fetch
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.media import Worker, picture
 
 LIMIT: Final = 4.0
 """Seconds for the page, and as many for its picture."""
@@ -65,8 +60,11 @@ def first_link(text: str) -> str | None:
     return link
 
 
-async def preview_of(text: str) -> Preview | None:
-    """The preview of the first link in a text; None when there is no link, or its page cannot be read."""
+async def preview_of(text: str, worker: Worker) -> Preview | None:
+    """The preview of the first link in a text; None when there is no link, or its page cannot be read.
+
+    Its picture is left out when it cannot be read.
+    """
     link = first_link(text)
     if link is None:
         return None
@@ -82,17 +80,16 @@ async def preview_of(text: str) -> Preview | None:
         return None
     description = facts.get("og:description") or facts.get("description") or ""
     image = facts.get("og:image") or facts.get("twitter:image")
-    thumbnail = await _thumbnail(page.url, image) if image else b""
+    thumbnail = await _thumbnail(page.url, image, worker) if image else b""
     return Preview(link, title[:_MAX_TITLE], description[:_MAX_DESCRIPTION], thumbnail)
 
 
-async def _thumbnail(page: str, image: str) -> bytes:
+async def _thumbnail(page: str, image: str, worker: Worker) -> bytes:
     try:
         fetched = await fetch(urljoin(page, image), _PICTURE_BYTES, within=LIMIT)
+        return (await picture(worker, fetched.content, _PICTURE_PIXELS)).content
     except (WhatsAppError, ValueError):
         return b""
-    made = partial(picture, io.BytesIO(fetched.content), _PICTURE_PIXELS)
-    return await anyio.to_thread.run_sync(made) or b""
 
 
 def page_facts(page: Fetched) -> dict[str, str]:

@@ -1,15 +1,41 @@
 """Making files ready for WhatsApp and readable for a model; what is foreign is decoded in a process apart."""
 
 from whatsapp_mcp.media.foreign_archives import bridge_pages, read_chat_export, read_exported_file
+from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
+from whatsapp_mcp.media.reading import (
+    Looks,
+    Made,
+    listen,
+    look_at_picture,
+    look_at_recording,
+    looping_video,
+    picture,
+    reads_recordings,
+    sticker,
+    voice_note,
+)
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
 
 __all__ = [
+    "HEAD_BYTES",
     "Answer",
+    "Format",
     "Limits",
+    "Looks",
+    "Made",
     "Source",
     "Worker",
     "bridge_pages",
+    "format_of",
+    "listen",
+    "look_at_picture",
+    "look_at_recording",
+    "looping_video",
     "open_worker",
+    "picture",
     "read_chat_export",
     "read_exported_file",
+    "reads_recordings",
+    "sticker",
+    "voice_note",
 ]

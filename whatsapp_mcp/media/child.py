@@ -104,11 +104,12 @@ def serve(channel: Channel, jobs: Mapping[str, Job]) -> None:
             continue
         limit_processor_time(request["cpu_seconds"])
         file = io.BufferedReader(ServedFile(channel, request["size"]), READ_BYTES)
-        header, body = _done(jobs[request["job"]], file, request["options"])
+        header, body = done(jobs[request["job"]], file, request["options"])
         channel.send(header, body)
 
 
-def _done(job: Job, file: BinaryIO, options: dict[str, Any]) -> Outcome:
+def done(job: Job, file: BinaryIO, options: dict[str, Any]) -> Outcome:
+    """The header and the body of the reply to a job, whatever comes of it."""
     try:
         facts, content = job(file, options)
     except WhatsAppError as error:
@@ -152,8 +153,9 @@ def run(jobs: Mapping[str, Job]) -> None:
 
 def main() -> None:
     """Load what the jobs need, then serve."""
-    from whatsapp_mcp.media.jobs import JOBS
+    from whatsapp_mcp.media.jobs import JOBS, rehearse
 
+    rehearse()
     run(JOBS)
 
 

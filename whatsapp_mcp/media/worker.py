@@ -16,18 +16,18 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import anyio
 import anyio.to_thread
-from anyio.abc import Process
+from anyio.abc import Process, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Busy, MediaUnavailable, TooLong, Unsupported, WhatsAppError, from_payload
 from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
 
-Source = bytes | BinaryIO
+Source = bytes | IO[bytes]
 """What a job is about: its bytes, or an open file that can be sought in."""
 
 PROGRAM: Final = module_command("whatsapp_mcp.media.child")
@@ -85,31 +85,28 @@ class Answer:
 
 
 @asynccontextmanager
-async def open_worker(
-    *, program: tuple[str, ...] = PROGRAM, idle_seconds: float = IDLE_SECONDS
-) -> AsyncIterator[Worker]:
-    """A worker for as long as the body runs; its process is gone afterwards.
+async def open_worker() -> AsyncIterator[Worker]:
+    """A worker for as long as the body runs; its process is gone afterwards."""
+    worker = Worker()
+    tasks = anyio.create_task_group()
+    await tasks.__aenter__()
+    try:
+        await tasks.start(worker.keep)
+        yield worker
+    finally:
+        tasks.cancel_scope.cancel()
+        await tasks.__aexit__(None, None, None)
+
+
+class Worker:
+    """Does jobs one after the other. `keep` owns the process, so jobs are done only while that runs.
 
     Args:
         program: The process's command, for tests.
         idle_seconds: How long the process is kept without a job.
     """
-    worker = Worker(program, idle_seconds)
-    tasks = anyio.create_task_group()
-    await tasks.__aenter__()
-    try:
-        tasks.start_soon(worker.end_when_idle)
-        yield worker
-    finally:
-        tasks.cancel_scope.cancel()
-        await tasks.__aexit__(None, None, None)
-        await worker.close()
 
-
-class Worker:
-    """Does jobs one after the other; made by `open_worker`."""
-
-    def __init__(self, program: tuple[str, ...], idle_seconds: float) -> None:
+    def __init__(self, *, program: tuple[str, ...] = PROGRAM, idle_seconds: float = IDLE_SECONDS) -> None:
         self._program = program
         self._idle_seconds = idle_seconds
         self._turn = anyio.Lock()
@@ -117,7 +114,24 @@ class Worker:
         self._process: Process | None = None
         self._jobs_done = 0
         self._used = anyio.Event()
-        self._closed = False
+        self._is_kept = False
+
+    async def keep(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Own the process until cancelled: end it after each quiet time, and at last with this task."""
+        self._is_kept = True
+        task_status.started()
+        try:
+            while True:
+                await self._used.wait()
+                self._used = anyio.Event()
+                with anyio.move_on_after(self._idle_seconds) as quiet:
+                    await self._used.wait()
+                if quiet.cancelled_caught:
+                    async with self._turn:
+                        await self._end()
+        finally:
+            self._is_kept = False
+            await self._end()
 
     @property
     def pid(self) -> int | None:
@@ -161,22 +175,6 @@ class Worker:
             raise from_payload(reply["error"])
         return Answer(reply["answer"], content)
 
-    async def end_when_idle(self) -> None:
-        """End the process after each quiet time, until cancelled."""
-        while True:
-            await self._used.wait()
-            self._used = anyio.Event()
-            with anyio.move_on_after(self._idle_seconds) as quiet:
-                await self._used.wait()
-            if quiet.cancelled_caught:
-                async with self._turn:
-                    await self._end()
-
-    async def close(self) -> None:
-        """End the process for good."""
-        self._closed = True
-        await self._end()
-
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
         if self._waiting >= _MAX_WAITING:
@@ -196,8 +194,7 @@ class Worker:
 
     async def _started(self) -> _Channel:
         """The channel to a process that answers: the one that is there, or a new one."""
-        if self._closed:
-            raise Busy("The server is ending.")
+        self._require_owner()
         if self._process is not None:
             channel = _Channel(self._process)
             if await channel.answers(_PING_SECONDS):
@@ -210,11 +207,16 @@ class Worker:
                 f"The process that reads files could not be started: {error.strerror}.",
                 "Tell the user to look at the free memory and disk space.",
             ) from error
+        self._require_owner()  # which may have ended meanwhile; `run` ends the process then
         self._jobs_done = 0
         channel = _Channel(self._process)
         if not await channel.answers(_START_SECONDS):
             raise Busy("The process that reads files did not start.", "Run `whatsapp-mcp doctor`.")
         return channel
+
+    def _require_owner(self) -> None:
+        if not self._is_kept:
+            raise Busy("The server is starting or ending.")
 
     async def _end(self) -> None:
         process = self._process
@@ -265,10 +267,13 @@ class _Channel:
                 await self._send(frame(request))
                 while True:
                     header, body = await self._receive(limits.output_bytes)
-                    if "read" not in header:
-                        return header, body
-                    offset, length = map(int, header["read"])
-                    await self._send(frame({}, await _read(source, offset, length)))
+                    match header:
+                        case {"read": [int(offset), int(length)]}:
+                            await self._send(frame({}, await _read(source, offset, length)))
+                        case {"answer": dict()} | {"error": dict()}:
+                            return header, body
+                        case _:
+                            raise ValueError("neither a question nor an answer")
         except TimeoutError:
             raise TooLong(f"Reading the file takes more than {limits.seconds:g} seconds.", _SMALLER) from None
         except ValueError:
@@ -331,6 +336,6 @@ async def _read(source: Source, offset: int, length: int) -> bytes:
         raise MediaUnavailable(what, "Tell the user.") from error
 
 
-def _read_file(file: BinaryIO, offset: int, length: int) -> bytes:
+def _read_file(file: IO[bytes], offset: int, length: int) -> bytes:
     file.seek(offset)
     return file.read(length)

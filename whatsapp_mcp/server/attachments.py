@@ -1,19 +1,25 @@
 """From a file that an agent gives to what WhatsApp shows: judged by content, made as its own apps make it.
 
 Pictures become JPEG without what the camera noted (place, time, device), or WebP as stickers; animated ones
-a silent looping video, sound a voice note. Documents, videos and audio go as they are. Without PyAV
-everything does, and a voice note must be Opus already.
+a silent looping video, sound a voice note. Documents, videos and audio go as they are. Without PyAV so do
+animated pictures, and a voice note must be Opus already.
 """
 
 from __future__ import annotations
 
 import base64
 import mimetypes
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import IO, TYPE_CHECKING, Final, Literal
 
-from whatsapp_mcp.errors import InvalidArgument
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp import media
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import FileContent
 from whatsapp_mcp.server.intake import write_private
 
@@ -25,12 +31,8 @@ STANDARD_PIXELS: Final = 1600
 HD_PIXELS: Final = 4096
 """Longest sides that WhatsApp's own apps send, without and with HD."""
 VOICE_MIME: Final = "audio/ogg; codecs=opus"
-_HEAD: Final = 64
 _WEBP: Final = "image/webp"
 _GIF: Final = "image/gif"
-_SHOWN: Final = frozenset({"image/jpeg", "image/png"})
-"""What phones show as it is."""
-_IMAGES: Final = _SHOWN | {_WEBP, _GIF}
 _VIDEOS: Final = frozenset({"video/mp4", "video/quicktime"})
 _WITHOUT_CAPTION: Final = frozenset({"audio", "voice", "sticker"})
 _ONCE: Final = frozenset({"image", "video", "voice"})
@@ -52,22 +54,27 @@ class Wish:
     hd: bool = False
 
 
-def prepare(taken: Taken, wish: Wish) -> FileContent:
-    """What is sent of a file. Blocks while it is converted.
+async def prepare(worker: media.Worker, taken: Taken, wish: Wish) -> FileContent:
+    """What is sent of a file.
 
     Raises:
         InvalidArgument: The content cannot be shown as wished.
         Unsupported: It cannot be converted (PyAV is missing, or it cannot be read).
-        TooLong: A GIF is longer than a minute.
+        TooLong: It costs more than is allowed, or a GIF is longer than a minute.
+        Busy: It cannot be read or stored now.
     """
-    from whatsapp_mcp.device import media
+    async with await anyio.open_file(taken.path, "rb") as opened:
+        return await _prepared(worker, opened.wrapped, taken, wish)
 
-    with taken.path.open("rb") as file:
-        seen = media.mime_type_of(file.read(_HEAD))
-    name = wish.file_name or taken.name or f"file{mimetypes.guess_extension(seen or '') or '.bin'}"
-    mime_type = seen or mimetypes.guess_type(name)[0] or "application/octet-stream"
-    kind = wish.kind or _kind_of(taken.path, mime_type)
-    _require_fitting(kind, mime_type)
+
+async def _prepared(worker: media.Worker, file: IO[bytes], taken: Taken, wish: Wish) -> FileContent:
+    head = await anyio.to_thread.run_sync(file.read, media.HEAD_BYTES)
+    seen = media.format_of(head)
+    extension = (mimetypes.guess_extension(seen.mime_type) if seen else None) or ".bin"
+    name = wish.file_name or taken.name or f"file{extension}"
+    mime_type = seen.mime_type if seen else mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = wish.kind or await _kind_of(worker, file, seen, mime_type)
+    _require_fitting(kind, seen, mime_type)
     if wish.caption and kind in _WITHOUT_CAPTION:
         raise InvalidArgument(f"WhatsApp shows no caption under {kind}.", "Send the text as a message.")
     content = FileContent(
@@ -81,35 +88,43 @@ def prepare(taken: Taken, wish: Wish) -> FileContent:
     match kind:
         case "document":
             return content
-        case "voice":
-            return _voice(content)
         case "image":
-            return _seen(_picture(content, HD_PIXELS if wish.hd else STANDARD_PIXELS))
+            largest = HD_PIXELS if wish.hd else STANDARD_PIXELS
+            made = await media.picture(worker, file, largest)
+            return await _stored(content, made, f"{largest}.jpg", "image/jpeg")
+        case "sticker" if mime_type == _WEBP:
+            return await _with_looks(content, media.look_at_picture(worker, file))
         case "sticker":
-            return _seen(_sticker(content))
+            return await _stored(content, await media.sticker(worker, file), "sticker.webp", _WEBP)
         case "gif":
-            return _seen(_clip(content))
-        case _:
-            return _seen(content)
+            return await _stored(content, await media.looping_video(worker, file), "gif.mp4", "video/mp4")
+        case "voice" if b"OpusHead" in head and head.startswith(b"OggS"):
+            content = replace(content, mime_type=VOICE_MIME)
+            return await _with_looks(content, media.listen(worker, file))
+        case "voice":
+            return await _stored(content, await media.voice_note(worker, file), "voice.ogg", VOICE_MIME)
+        case "video" | "audio":
+            return await _with_looks(content, media.look_at_recording(worker, file))
 
 
-def _kind_of(path: Path, mime_type: str) -> FileKind:
-    """How a file of this type is shown when nothing is asked for."""
-    from whatsapp_mcp.device import decoding, media
-
-    if mime_type in _IMAGES:
-        if mime_type not in _SHOWN and decoding.pyav() is None:
-            return "document"
-        return "gif" if mime_type == _GIF and media.moves(path) else "image"
+async def _kind_of(
+    worker: media.Worker, file: IO[bytes], seen: media.Format | None, mime_type: str
+) -> FileKind:
+    """How a file of this format is shown when nothing is asked for."""
+    if seen is not None and seen.is_picture:
+        if mime_type != _GIF or not (await media.look_at_picture(worker, file)).moves:
+            return "image"
+        return "gif" if media.reads_recordings() else "document"
     if mime_type in _VIDEOS:
         return "video"
     return "audio" if mime_type.startswith("audio/") else "document"
 
 
-def _require_fitting(kind: FileKind, mime_type: str) -> None:
+def _require_fitting(kind: FileKind, seen: media.Format | None, mime_type: str) -> None:
+    is_picture = seen is not None and seen.is_picture
     fits = {
-        "image": mime_type in _IMAGES,
-        "sticker": mime_type in _IMAGES,
+        "image": is_picture,
+        "sticker": is_picture,
         "video": mime_type in _VIDEOS,
         "gif": mime_type in _VIDEOS | {_GIF, _WEBP},
         "audio": mime_type.startswith("audio/"),
@@ -118,79 +133,36 @@ def _require_fitting(kind: FileKind, mime_type: str) -> None:
     }
     if not fits[kind]:
         raise InvalidArgument(
-            f"The content is {mime_type}, which cannot be sent as {kind}.",
+            f"The content is {seen.label if seen else mime_type}, which cannot be sent as {kind}.",
             "Leave kind out, or send it with kind document.",
         )
 
 
-def _picture(content: FileContent, largest: int) -> FileContent:
-    from whatsapp_mcp.device import pictures
-
+async def _stored(content: FileContent, made: media.Made, suffix: str, mime_type: str) -> FileContent:
+    """With what was made of the file in its place."""
     path = Path(content.path)
-    made = pictures.picture(path, largest)
-    if made is None and content.mime_type in _SHOWN:
-        return content
-    if made is None:
-        raise InvalidArgument("The image cannot be read here.", "Send it with kind document.")
-    target = path.with_name(f"{path.stem}.{largest}.jpg")
-    write_private(target, made)
-    return replace(content, path=str(target), mime_type="image/jpeg")
+    target = path.with_name(f"{path.stem}.{suffix}")
+    await anyio.to_thread.run_sync(write_private, target, made.content)
+    return _looking(replace(content, path=str(target), mime_type=mime_type), made.looks)
 
 
-def _sticker(content: FileContent) -> FileContent:
-    from whatsapp_mcp.device import pictures
-
-    if content.mime_type == _WEBP:
-        return content
-    path = Path(content.path)
-    made = pictures.sticker(path)
-    if made is None:
-        raise InvalidArgument("The image cannot be made a sticker.", "Give a WebP of 512 pixels a side.")
-    target = path.with_name(f"{path.stem}.sticker.webp")
-    write_private(target, made)
-    return replace(content, path=str(target), mime_type=_WEBP)
+async def _with_looks(content: FileContent, looking: Awaitable[media.Looks]) -> FileContent:
+    """With its size, its length and a preview, as far as they can be seen; it goes as it is in any case."""
+    with suppress(WhatsAppError):
+        return _looking(content, await looking)
+    return content
 
 
-def _clip(content: FileContent) -> FileContent:
-    from whatsapp_mcp.device import animation
-
-    path = Path(content.path)
-    target = path.with_name(f"{path.stem}.gif.mp4")
-    target.touch(mode=0o600)
-    animation.looping_video(path, target)
-    return replace(content, path=str(target), mime_type="video/mp4")
-
-
-def _voice(content: FileContent) -> FileContent:
-    from whatsapp_mcp.device import media, voice
-
-    path = Path(content.path)
-    if media.is_opus(path):
-        heard = voice.listen(path)
-    else:
-        target = path.with_name(f"{path.stem}.voice.ogg")
-        target.touch(mode=0o600)
-        heard = voice.voice_note(path, target)
-        path = target
-    duration, bars = heard or (None, b"")
+def _looking(content: FileContent, looks: media.Looks) -> FileContent:
     return replace(
         content,
-        path=str(path),
-        mime_type=VOICE_MIME,
-        duration=duration,
-        waveform=base64.b64encode(bars).decode() or None,
-    )
-
-
-def _seen(content: FileContent) -> FileContent:
-    """With its size, its length and a preview."""
-    from whatsapp_mcp.device import media
-
-    looks = media.look(Path(content.path))
-    return replace(
-        content,
-        duration=looks.duration if content.kind not in {"image", "sticker"} else None,
+        duration=looks.duration,
         width=looks.width,
         height=looks.height,
-        thumbnail=base64.b64encode(looks.thumbnail).decode() if looks.thumbnail else None,
+        thumbnail=_encoded(looks.thumbnail),
+        waveform=_encoded(looks.waveform),
     )
+
+
+def _encoded(data: bytes | None) -> str | None:
+    return base64.b64encode(data).decode() if data else None

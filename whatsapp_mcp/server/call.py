@@ -15,6 +15,7 @@ from whatsapp_mcp.zone import SystemZone
 if TYPE_CHECKING:
     from whatsapp_mcp.archive.interface import ReadingArchive
     from whatsapp_mcp.device.protocol import Device, Devices
+    from whatsapp_mcp.media import Worker
     from whatsapp_mcp.policy import Policy
     from whatsapp_mcp.settings import Settings
 
@@ -33,13 +34,15 @@ def utc_now() -> datetime:
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
-    `zone` is the person's time zone; `page` is where a person finds the page of this server, if it has one.
+    `worker` decodes files; `zone` is the person's time zone; `page` is where a person finds the page of this
+    server, if it has one.
     """
 
     account: str
     settings: Settings
     devices: Devices
     archive: ReadingArchive
+    worker: Worker
     policy: Policy
     zone: tzinfo = field(default_factory=SystemZone)
     now: Callable[[], datetime] = utc_now
@@ -93,10 +96,14 @@ Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call of one tool."""
+    """One call of one tool.
+
+    `over_http` says that the application need not be on this computer.
+    """
 
     source: ServicesSource
     progress: Progress
+    over_http: bool = False
 
     async def services(self) -> Services:
         """The services of the account; waits while the server is still starting."""

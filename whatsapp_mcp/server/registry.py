@@ -280,7 +280,8 @@ class RegisteredTool(Tool):
         try:
             values = self._validate(arguments)
             source.policy.check(spec.name, spec.effect)
-            result = await spec.function(Call(source, context.report_progress), **values)
+            call = Call(source, context.report_progress, over_http=context.headers is not None)
+            result = await spec.function(call, **values)
             return result.to_mcp(self.new_code, structured=self.structured)
         except WhatsAppError as error:
             logger.info("%s answered %s", spec.name, error.code)

@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.errors import Busy, WhatsAppError
+from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.call import Services
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.protocol import Devices
+    from whatsapp_mcp.media import Worker
     from whatsapp_mcp.settings import Settings
 
     Opener = Callable[[Settings, str], AbstractAsyncContextManager[tuple[Devices, ReadingArchive]]]
@@ -53,7 +55,7 @@ class Runtime:
         self.page: str | None = None
         self._current = CurrentSettings(settings)
         self._opener = opener
-        self._open: tuple[Devices, ReadingArchive] | None = None
+        self._open: tuple[Devices, ReadingArchive, Worker] | None = None
         self._opened = anyio.Event()
         self._failure: WhatsAppError | None = None
         self._first_answer = anyio.Event()
@@ -109,7 +111,9 @@ class Runtime:
         try:
             opener = self._opener or await anyio.to_thread.run_sync(_load_opener)
             async with AsyncExitStack() as stack:
-                self._open = await stack.enter_async_context(opener(self.settings, self.account))
+                worker = await stack.enter_async_context(open_worker())
+                opened = await stack.enter_async_context(opener(self.settings, self.account))
+                self._open = (*opened, worker)
                 self._opened.set()
                 await anyio.sleep_forever()
         except (WhatsAppError, OSError) as error:

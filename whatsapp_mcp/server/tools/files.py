@@ -7,15 +7,17 @@ import mimetypes
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
+import anyio
 import anyio.to_thread
 from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
-from whatsapp_mcp.errors import TooLong
+from whatsapp_mcp import media
+from whatsapp_mcp.errors import TooLong, WhatsAppError
 from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, find_chat
 from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
-from whatsapp_mcp.server.call import Call
+from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.intake import take
 from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import media_data
@@ -54,7 +56,7 @@ async def send_file(
     reply = await reply_target(services, reply_to, target)
     taken = await take(services, path, url, data)
     wish = Wish(kind, caption, file_name, view_once, hd)
-    content = await anyio.to_thread.run_sync(prepare, taken, wish)
+    content = await prepare(services.worker, taken, wish)
     await require_on_whatsapp(services, target)
     request = SendRequest(
         target.jid,
@@ -93,26 +95,36 @@ async def download_media(call: Call, message: MessageArg) -> Result:
     extra: tuple[ContentBlock, ...] = (
         ResourceLink(type="resource_link", uri=path.as_uri(), name=path.name, mime_type=mime_type, size=size),
     )
-    if mime_type.startswith("image/"):
-        from whatsapp_mcp.device.pictures import picture
-
-        jpeg = await anyio.to_thread.run_sync(picture, path, INLINE_PIXELS)
-        if jpeg:
-            shown = base64.b64encode(jpeg).decode()
-            extra = (ImageContent(type="image", data=shown, mime_type="image/jpeg"),)
-    media = media_data(found.media) if found.media else {}
-    known: dict[str, Any] = {**media, "path": str(path), "size": size}
+    known: dict[str, Any] = {
+        **(media_data(found.media) if found.media else {}),
+        "path": str(path),
+        "size": size,
+    }
     text = f"#{found.ref} {_described(found)} is at {path}."
+    if mime_type.startswith("image/"):
+        try:
+            extra = (await _shown(services, path),)
+        except WhatsAppError as error:
+            text += f" It cannot be shown: {error.message}"
+    if call.over_http:
+        text += " That is a file of the computer that runs this server: no other one can open it."
     if found.kind is MessageKind.VOICE:
         text += " Nothing here writes down what is said in it."
     return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
 
 
+async def _shown(services: Services, path: Path) -> ImageContent:
+    """A picture as models take it: JPEG of a limited size."""
+    async with await anyio.open_file(path, "rb") as opened:
+        made = await media.picture(services.worker, opened.wrapped, INLINE_PIXELS)
+    return ImageContent(type="image", data=base64.b64encode(made.content).decode(), mime_type="image/jpeg")
+
+
 def _described(message: Message) -> str:
     """`[document 1.2 MB] “plan.pdf”`: whoever sent the file named it."""
-    media = media_data(message.media) if message.media else {}
-    name = media.pop("file_name", None)
-    return kind_text(message.kind.value, media) + (f" {titled(name)}" if name else "")
+    facts = media_data(message.media) if message.media else {}
+    name = facts.pop("file_name", None)
+    return kind_text(message.kind.value, facts) + (f" {titled(name)}" if name else "")
 
 
 TOOLS: Sequence[ToolFunction] = (send_file, download_media)

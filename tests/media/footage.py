@@ -77,6 +77,11 @@ def pixel(image: bytes, x: int, y: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def is_jpeg(data: bytes) -> bool:
+    """Whether it begins as a JPEG does."""
+    return data.startswith(b"\xff\xd8\xff")
+
+
 def size(image: bytes) -> tuple[int, int]:
     """Width and height of an image."""
     with av.open(io.BytesIO(image), "r") as container:

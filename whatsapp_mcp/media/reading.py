@@ -1,0 +1,104 @@
+"""What others ask of files: one function for each job, typed, with its limits."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import Base64Bytes, TypeAdapter, ValidationError
+
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker
+
+_CLIP_LIMITS: Final = Limits(seconds=120, cpu_seconds=100, output_bytes=64_000_000)
+_SOUND_LIMITS: Final = Limits(seconds=90, cpu_seconds=60, output_bytes=32_000_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """What a file is seen to be; None where it does not apply.
+
+    Attributes:
+        duration: Seconds.
+        width: Pixels.
+        height: Pixels.
+        thumbnail: A JPEG of at most 96 pixels a side.
+        waveform: 64 bytes of loudness from 0 to 100.
+        moves: Whether a picture has more than one frame.
+    """
+
+    duration: int | None = None
+    width: int | None = None
+    height: int | None = None
+    thumbnail: Base64Bytes | None = None
+    waveform: Base64Bytes | None = None
+    moves: bool = False
+
+
+_LOOKS: Final = TypeAdapter(Looks)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A file that was made of another."""
+
+    content: bytes
+    looks: Looks
+
+
+def reads_recordings() -> bool:
+    """Whether video and sound can be read here: the extra `media` is installed."""
+    return importlib.util.find_spec("av") is not None
+
+
+async def picture(worker: Worker, source: Source, largest: int) -> Made:
+    """The (first) picture as an upright JPEG of at most `largest` pixels a side, without what a camera notes.
+
+    This and the others raise as `Worker.run`: `Unsupported` for what cannot be read, `TooLong` for what is
+    over a limit, `Busy` where there is no process to read it.
+    """
+    return _made(await worker.run("picture", source, {"largest": largest}))
+
+
+async def sticker(worker: Worker, source: Source) -> Made:
+    """The picture as WhatsApp wants stickers: WebP of 512 pixels a side, what is around it transparent."""
+    return _made(await worker.run("sticker", source))
+
+
+async def looping_video(worker: Worker, source: Source) -> Made:
+    """An animated picture or a video as a silent looping MP4; `TooLong` when it lasts over a minute."""
+    return _made(await worker.run("looping_video", source, limits=_CLIP_LIMITS))
+
+
+async def voice_note(worker: Worker, source: Source) -> Made:
+    """The sound of a file as mono Opus in Ogg; `TooLong` when it lasts over an hour."""
+    return _made(await worker.run("voice_note", source, limits=_SOUND_LIMITS))
+
+
+async def listen(worker: Worker, source: Source) -> Looks:
+    """Duration and waveform of a voice note."""
+    return _looks((await worker.run("listen", source, limits=_SOUND_LIMITS)).facts)
+
+
+async def look_at_picture(worker: Worker, source: Source) -> Looks:
+    """The size of a picture as it is stored, and whether it moves."""
+    return _looks((await worker.run("look_at_picture", source)).facts)
+
+
+async def look_at_recording(worker: Worker, source: Source) -> Looks:
+    """Duration, size and thumbnail of a video; the duration of sound."""
+    return _looks((await worker.run("look_at_recording", source)).facts)
+
+
+def _made(answer: Answer) -> Made:
+    return Made(answer.content, _looks(answer.facts))
+
+
+def _looks(facts: dict[str, Any]) -> Looks:
+    try:
+        return _LOOKS.validate_python(facts)
+    except ValidationError:
+        raise Unsupported(
+            "The process that reads the file wrote nonsense.", "Do not use this file."
+        ) from None

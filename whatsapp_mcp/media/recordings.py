@@ -1,0 +1,243 @@
+"""Jobs on video and sound, by PyAV (extra `media`)."""
+
+from __future__ import annotations
+
+import io
+from base64 import b64encode
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any, BinaryIO, Final, NoReturn
+
+from PIL import Image
+
+from whatsapp_mcp.errors import TooLong, Unsupported
+from whatsapp_mcp.media import pictures
+from whatsapp_mcp.media.child import Outcome
+from whatsapp_mcp.media.formats import HEAD_BYTES, format_of, read_format
+
+try:
+    import av
+except ImportError:
+    av = None
+
+MAX_PIXELS: Final = 40_000_000
+"""Of one frame; 8K has 33 million."""
+MAX_CLIP_SECONDS: Final = 60
+MAX_CLIP_FRAMES: Final = 3600
+MAX_ANIMATION_PIXELS: Final = 400_000_000
+"""Of all frames of an animated picture: what ten seconds unpack."""
+MAX_VOICE_SECONDS: Final = 3600
+WAVEFORM_POINTS: Final = 64
+_LONGEST: Final = 7 * 86_400
+"""Seconds; what claims to be longer claims anything."""
+_CLIP_PIXELS: Final = 640
+_MILLISECOND: Final = Fraction(1, 1000)
+_CLIP_ENCODER: Final = {"crf": "26", "preset": "veryfast"}
+_LOUDEST: Final = 100
+_RATE: Final = 48_000
+_BIT_RATE: Final = 32_000
+_OPUS_FRAME: Final = 960
+"""Samples of 20 ms."""
+_CODECS: Final = (
+    "h264,hevc,vp8,vp9,av1,libdav1d,mpeg4,h263,mjpeg,"
+    "aac,mp3,mp3float,opus,libopus,vorbis,flac,alac,amrnb,amrwb,pcm_s16le,pcm_s24le,pcm_u8,pcm_f32le"
+)
+"""What phones and recorders make; a file does not get to choose among the hundreds of other decoders."""
+_OPTIONS: Final = {
+    "codec_whitelist": _CODECS,
+    "max_pixels": str(MAX_PIXELS),
+    "protocol_whitelist": "none",
+}
+_TURNS: Final = {
+    90: Image.Transpose.ROTATE_90,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_270,
+}
+"""What undoes a rotation, by the degrees that PyAV tells."""
+
+
+def look_at_recording(file: BinaryIO, options: dict[str, Any]) -> Outcome:
+    """Its duration and, of a video, its size and a preview."""
+    with _opened(file) as container:
+        facts: dict[str, Any] = {"duration": _duration(container)}
+        stream = _video(container)
+        if stream is not None:
+            frame = next(container.decode(stream))
+            shown = _upright(frame, pictures.PREVIEW_PIXELS)
+            turned = frame.rotation % 180 != 0
+            width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
+            facts |= {**pictures.looks_of(shown), "width": width, "height": height}
+    return facts, b""
+
+
+def looping_video(file: BinaryIO, options: dict[str, Any]) -> Outcome:
+    """What WhatsApp calls a GIF of an animated picture or a video: short, silent H.264."""
+    _av()
+    found = format_of(file.read(HEAD_BYTES))
+    file.seek(0)
+    if found is not None and found.library == "pillow":
+        return _clip(pictures.frames(file, _CLIP_PIXELS, MAX_ANIMATION_PIXELS))
+    with _opened(file) as container:
+        return _clip(_frames(container))
+
+
+def voice_note(file: BinaryIO, options: dict[str, Any]) -> Outcome:
+    """The sound of a file as mono Opus in Ogg, with its duration and waveform."""
+    loudness: list[float] = []
+    buffer = io.BytesIO()
+    with _opened(file) as container, _av().open(buffer, "w", format="ogg") as output:
+        stream = output.add_stream("libopus", rate=_RATE, layout="mono", bit_rate=_BIT_RATE)
+        for part in _sound(container):
+            loudness.append(_loudness(part))
+            output.mux(stream.encode(part))
+        output.mux(stream.encode(None))
+    return _heard(loudness), buffer.getvalue()
+
+
+def listen(file: BinaryIO, options: dict[str, Any]) -> Outcome:
+    """The duration and the waveform of a voice note that is made."""
+    with _opened(file) as container:
+        return _heard([_loudness(part) for part in _sound(container)]), b""
+
+
+def waveform(loudness: list[float]) -> bytes:
+    """64 bars of any number of loudness values; the highest is 100."""
+    if not loudness:
+        return bytes(WAVEFORM_POINTS)
+    count = len(loudness)
+    means: list[float] = []
+    for point in range(WAVEFORM_POINTS):
+        first = point * count // WAVEFORM_POINTS
+        last = max(first + 1, (point + 1) * count // WAVEFORM_POINTS)
+        means.append(sum(loudness[first:last]) / (last - first))
+    peak = max(means) or 1.0
+    return bytes(round(_LOUDEST * mean / peak) for mean in means)
+
+
+def _av() -> Any:
+    """The module, which has types only where it is installed."""
+    if av is None:
+        raise Unsupported("Reading video and sound needs PyAV.", "Install the extra `media`.")
+    return av
+
+
+@contextmanager
+def _opened(file: BinaryIO) -> Generator[Any]:
+    library = _av()
+    found = read_format(file, "pyav")
+    with library.open(
+        file, "r", format=found.decoder, options=_OPTIONS, metadata_errors="ignore", io_open=_refuse
+    ) as container:
+        yield container
+
+
+def _refuse(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    """No file opens another."""
+    raise PermissionError
+
+
+def _video(container: Any) -> Any:
+    """The first stream of pictures that can be decoded and is no cover; None if there is none."""
+    for stream in container.streams.video:
+        context = stream.codec_context
+        if context is None or stream.disposition & _av().stream.Disposition.attached_pic:
+            continue
+        pictures.require_pixels(context.width * context.height, MAX_PIXELS)
+        context.options = _OPTIONS
+        return stream
+    return None
+
+
+def _duration(container: Any) -> int | None:
+    if not container.duration:
+        return None
+    seconds = container.duration / _av().time_base
+    return max(1, round(seconds)) if 0 < seconds < _LONGEST else None
+
+
+def _frames(container: Any) -> Iterator[tuple[float, Image.Image]]:
+    stream = _video(container)
+    if stream is None:
+        raise Unsupported("The file holds no moving pictures.", "Send it with kind document.")
+    for frame in container.decode(stream):
+        yield frame.time or 0.0, _upright(frame, _CLIP_PIXELS)
+
+
+def _upright(frame: Any, largest: int) -> Image.Image:
+    """A frame as a person shall see it: cameras store it as it comes and note how they were held."""
+    scale = min(1.0, largest / max(frame.width, frame.height))
+    width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
+    image: Image.Image = frame.reformat(width=width, height=height, format="rgb24").to_image()
+    turn = _TURNS.get(frame.rotation % 360)
+    return image if turn is None else image.transpose(turn)
+
+
+def _clip(frames: Iterable[tuple[float, Image.Image]]) -> Outcome:
+    buffer = io.BytesIO()
+    stream: Any = None
+    facts: dict[str, Any] = {}
+    at = before = -1
+    # The index is moved to the front at the end, for which the muxer reads what it has written.
+    with _av().open(
+        buffer, "w", format="mp4", options={"movflags": "faststart"}, io_open=_reader_of(buffer)
+    ) as output:
+        for count, (seconds, image) in enumerate(frames):
+            at, before = max(at + 1, round(seconds * 1000)), at
+            if at > MAX_CLIP_SECONDS * 1000 or count >= MAX_CLIP_FRAMES:
+                raise TooLong(f"A GIF has at most {MAX_CLIP_SECONDS} seconds.", "Send it with kind video.")
+            if stream is None:
+                stream = _clip_stream(output, image)
+                facts = {**pictures.looks_of(image), "width": stream.width, "height": stream.height}
+            frame = _av().VideoFrame.from_image(image)
+            frame = frame.reformat(width=stream.width, height=stream.height, format="yuv420p")
+            frame.pts, frame.time_base = at, _MILLISECOND
+            output.mux(stream.encode(frame))
+        if stream is None:
+            raise Unsupported("The file holds no pictures.", "Send it with kind document.")
+        output.mux(stream.encode(None))
+    return {**facts, "duration": max(1, round((2 * at - before) / 1000))}, buffer.getvalue()
+
+
+def _clip_stream(output: Any, image: Image.Image) -> Any:
+    """A stream for frames like this; H.264 wants even sides."""
+    stream = output.add_stream("libx264", options=_CLIP_ENCODER)
+    stream.width, stream.height = (max(2, round(side / 2) * 2) for side in image.size)
+    stream.pix_fmt = "yuv420p"
+    stream.codec_context.time_base = _MILLISECOND
+    return stream
+
+
+def _reader_of(buffer: io.BytesIO) -> Any:
+    """What lets a muxer read what it has written; it asks for no other file."""
+
+    def open_again(url: str, flags: int, options: dict[str, str]) -> BinaryIO:
+        return io.BytesIO(buffer.getvalue())
+
+    return open_again
+
+
+def _sound(container: Any) -> Iterator[Any]:
+    """The sound in frames of 20 ms, mono, 16 bits."""
+    stream = next((each for each in container.streams.audio if each.codec_context is not None), None)
+    if stream is None:
+        raise Unsupported("The file holds no sound that can be read.", "Send it with kind document.")
+    resampler = _av().AudioResampler(format="s16", layout="mono", rate=_RATE, frame_size=_OPUS_FRAME)
+    count = 0
+    for frame in container.decode(stream):
+        for part in resampler.resample(frame):
+            count += 1
+            if count * _OPUS_FRAME > MAX_VOICE_SECONDS * _RATE:
+                raise TooLong("A voice note has at most an hour.", "Send it with kind audio.")
+            yield part
+    yield from resampler.resample(None)
+
+
+def _loudness(part: Any) -> float:
+    values = memoryview(bytes(part.planes[0])[: part.samples * 2]).cast("h")
+    return sum(abs(value) for value in values[::8]) / max(1, len(values) // 8)
+
+
+def _heard(loudness: list[float]) -> dict[str, Any]:
+    bars = b64encode(waveform(loudness)).decode()
+    return {"duration": max(1, round(len(loudness) * _OPUS_FRAME / _RATE)), "waveform": bars}
