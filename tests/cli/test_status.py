@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tests.cli.fakes import NOON, status_of
 from whatsapp_mcp.cli.status import to_json, to_text
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus
 
 REPLACED = ConnectionStatus(
     ConnectionState.REPLACED,
@@ -57,3 +57,11 @@ def test_settings_that_are_not_in_force_are_told():
 
     assert "settings        policy.mode: no such mode (config.toml, line 2)." in to_text(broken, "/home")
     assert json.loads(to_json(broken, "/home"))["settings_error"] == broken.settings_error
+
+
+def test_a_missing_address_book_is_told_with_what_helps():
+    online = status_of(ConnectionState.ONLINE, "+15550001111")
+
+    assert "address book" not in to_text(online, "/home")
+    missing = to_text(replace(online, address_book=AddressBookState.MISSING), "/home")
+    assert "changing any contact on the phone" in missing

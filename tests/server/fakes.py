@@ -58,11 +58,12 @@ class FakeDevice:
         return ConnectionStatus(self.state, NOON, "default", number=self.number, name="Me", generation=3)
 
     async def link(self, phone: str | None = None) -> LinkState:
-        """A QR, or a code for a phone."""
+        """A QR, and beside it a code for a phone."""
         self.asked.append(f"link {phone}")
+        qr = QrCode("2@text", NOON, self.qr_file)
         if phone:
-            return LinkState(ConnectionState.LINKING, 1, code="ABCD-1234", code_expires_at=NOON)
-        return LinkState(ConnectionState.LINKING, 1, qr=QrCode("2@text", NOON, self.qr_file))
+            return LinkState(ConnectionState.LINKING, 1, qr, "ABCD-1234", NOON)
+        return LinkState(ConnectionState.LINKING, 1, qr)
 
     async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
         """The next of `link_states`."""

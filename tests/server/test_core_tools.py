@@ -16,6 +16,7 @@ from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, text_of
 from whatsapp_mcp.archive import Archive, ContactUpdate
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
 from whatsapp_mcp.models import (
+    AddressBookState,
     ConnectionState,
     ConnectionStatus,
     LinkState,
@@ -496,6 +497,21 @@ async def test_the_status_names_the_owner_also_where_only_the_archive_knows_the_
     assert " +15550001111, account default." in text
 
 
+async def test_the_status_says_that_the_address_book_is_missing_and_what_helps(
+    client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = replace(await device.status(), address_book=AddressBookState.MISSING)
+
+    async def status() -> ConnectionStatus:
+        return told
+
+    monkeypatch.setattr(device, "status", status)
+    text, data = await answer(client, "connection_status")
+    assert data["address_book"] == "missing"
+    assert "address book has not come" in text
+    assert "changing any contact on the phone" in text
+
+
 async def test_linking_shows_a_qr_as_image_and_text(client: Client, device: FakeDevice) -> None:
     device.state, device.number = ConnectionState.UNLINKED, None
     result = await client.call_tool("link_device", {})
@@ -533,15 +549,6 @@ async def test_a_terminal_is_told_the_account(client: Client, device: FakeDevice
     assert "whatsapp-mcp link --account work" in text
 
 
-async def test_a_pairing_code_is_told_though_a_qr_is_out_too(client: Client, device: FakeDevice) -> None:
-    device.state, device.number = ConnectionState.UNLINKED, None
-    device.link_states = [
-        LinkState(ConnectionState.LINKING, 2, QrCode("2@n", NOON), "ABCD-1234", NOON + timedelta(minutes=1))
-    ] * 99
-    text, _ = await answer(client, "link_device", wait=0.01)
-    assert "ABCD-1234" in text
-
-
 @pytest.mark.parametrize(
     ("phone", "begun_with", "told"),
     [
@@ -574,7 +581,7 @@ async def test_why_linking_failed_is_told_and_it_is_not_begun_again(
     assert device.asked == ["link None"]
 
 
-async def test_linking_by_phone_gives_a_code(client: Client, device: FakeDevice) -> None:
+async def test_linking_by_phone_gives_a_code_beside_the_qr(client: Client, device: FakeDevice) -> None:
     device.state, device.number = ConnectionState.UNLINKED, None
     text, data = await answer(client, "link_device", phone="+15550001111")
     assert data["code"] == "ABCD-1234"

@@ -10,6 +10,7 @@ import anyio
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import HistoryProgress
 from whatsapp_mcp.cli.device import SETTLE_LIMIT, settled_status
+from whatsapp_mcp.device.address_book import until_fetched
 from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.jid import parse_number
@@ -101,6 +102,7 @@ async def link(
     await settled_status(devices, settle)
     linked_now = await _pair(devices, phone, report)
     await _follow_history(devices, archive, since, HISTORY_GRACE if linked_now else 0.0, report)
+    await until_fetched(devices)
     report.synced()
 
 

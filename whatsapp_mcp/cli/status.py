@@ -17,7 +17,7 @@ from whatsapp_mcp.cli.device import log_to_stderr, settled_status, with_device
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.errors import NotLinked
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.models import ADDRESS_BOOK_MISSING, AddressBookState, ConnectionState, ConnectionStatus
 
 
 def find(account: str, *, wait: bool) -> ConnectionStatus:
@@ -85,6 +85,7 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("until", _local(status.until)),
         ("server process", host),
         ("history", f"{status.history_progress} %" if status.history_progress is not None else None),
+        ("address book", _address_book(status)),
         ("not yet in the archive", str(status.journal_waiting) if status.journal_waiting else None),
         ("possibly lost", str(status.events_lost) if status.events_lost else None),
         ("not decoded", str(status.undecoded) if status.undecoded else None),
@@ -93,6 +94,10 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("files", home),
     ]
     return [(name, value) for name, value in rows if value]
+
+
+def _address_book(status: ConnectionStatus) -> str | None:
+    return ADDRESS_BOOK_MISSING if status.address_book is AddressBookState.MISSING else None
 
 
 def _local(moment: datetime | None) -> str | None:

@@ -12,13 +12,18 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import LID_SERVER, Jid
 
 _QUERY: Final = "SELECT jid, lid, push_name, registration_id FROM whatsmeow_device LIMIT 1"
 _LID_QUERY: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
+_APP_STATE_QUERY: Final = """SELECT
+    EXISTS (SELECT 1 FROM whatsmeow_app_state_sync_keys),
+    -- The version is stored before the contacts: a client that was killed in between has only that.
+    EXISTS (SELECT 1 FROM whatsmeow_app_state_version WHERE name = 'critical_unblock_low')
+        AND EXISTS (SELECT 1 FROM whatsmeow_contacts WHERE full_name > '')"""
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
@@ -46,6 +51,13 @@ class StoredDevice:
     def number(self) -> str | None:
         """The account's number, E.164."""
         return self.jid.bare.number
+
+
+class AppState(NamedTuple):
+    """What the library has of the phone's app state: a key to it, and the contacts of its address book."""
+
+    has_key: bool
+    has_contacts: bool
 
 
 @contextmanager
@@ -106,6 +118,17 @@ def lid_of(path: Path, jid: Jid) -> str | None:
         logger.warning("client.db cannot be read: %s", error)
         return None
     return str(Jid(str(row[0]), LID_SERVER)) if row else None
+
+
+def app_state(path: Path) -> AppState:
+    """What the library has fetched of the phone's app state.
+
+    Raises:
+        sqlite3.Error: The file cannot be read now, or is not there.
+    """
+    with opened(path) as db:
+        has_key, has_contacts = db.execute(_APP_STATE_QUERY).fetchone()
+    return AppState(bool(has_key), bool(has_contacts))
 
 
 def forget(path: Path) -> None:

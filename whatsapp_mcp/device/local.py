@@ -20,6 +20,7 @@ from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device import keys, state
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.acts import Acts
+from whatsapp_mcp.device.address_book import AddressBook
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.client_process import Client
 from whatsapp_mcp.device.clock import Clock, SystemClock, within
@@ -134,6 +135,7 @@ class LocalDevice(Acts, Topics):
         self._worker = Worker()
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
+        self._address_book = AddressBook(folder.client_db, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()
         self._watch = partial(
             watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
@@ -189,6 +191,7 @@ class LocalDevice(Acts, Topics):
             ("decoding", self._worker.keep),
             ("outbox", self._outbox.run),
             ("names", self._names.run),
+            ("address book", self._address_book.run),
             ("unnamed", self._unnamed.run),
             ("watch", self._watch),
             ("tally", self._tally.run),
@@ -260,7 +263,10 @@ class LocalDevice(Acts, Topics):
                 await self._owner.look_up()
 
     def _changed(self, before: Link, after: Link) -> None:
+        if after.linked and not before.linked:
+            self._address_book.expect(just_linked=True)
         if after.online_at is not None and before.online_at != after.online_at:
+            self._address_book.expect(just_linked=False)
             self._tasks.start_soon(self._owner.tell)
             self._outbox.poke()
             self._names.poke()
@@ -270,6 +276,7 @@ class LocalDevice(Acts, Topics):
             self._tasks.start_soon(self._look_for_keys)
         if before.linked and not after.linked:
             self._owner.device = None
+            self._address_book.forget()
             self._outbox.poke()
         owner = self._owner.device
         # While a code is awaited or shown, its absence is told by its absence.
@@ -379,6 +386,7 @@ class LocalDevice(Acts, Topics):
             catching_up=self._ingest.waiting > 0 or self._ingest.history_progress is not None,
             history_progress=self._ingest.history_progress,
             hosted_by=os.getpid(),
+            address_book=await self._address_book.state(),
             failures=dict(self._tally.failures),
             settings_error=self._settings.fault,
         )

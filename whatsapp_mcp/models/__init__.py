@@ -7,6 +7,8 @@ what the pipes and the socket do.
 
 from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage
 from whatsapp_mcp.models.link import (
+    ADDRESS_BOOK_MISSING,
+    AddressBookState,
     ConnectionState,
     ConnectionStatus,
     LinkState,
@@ -53,6 +55,8 @@ from whatsapp_mcp.models.sends import (
 
 __all__ = [
     "ADDON_KINDS",
+    "ADDRESS_BOOK_MISSING",
+    "AddressBookState",
     "BridgeMessage",
     "BridgePage",
     "Chat",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class ConnectionState(StrEnum):
@@ -21,6 +22,23 @@ class ConnectionState(StrEnum):
     OUTDATED = "outdated"
     REFUSED = "refused"
     OFFLINE = "offline"
+
+
+class AddressBookState(StrEnum):
+    """Whether the address book of the phone, with the names it gives to people, has come.
+
+    `COMING` only in the seconds after linking in which the library fetches it.
+    """
+
+    COMING = "coming"
+    HERE = "here"
+    MISSING = "missing"
+
+
+ADDRESS_BOOK_MISSING: Final = (
+    "The phone's address book has not come, so people are shown without the names it gives them. Adding or "
+    "changing any contact on the phone makes it come; else unlink and link again. (An empty one never comes.)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,7 @@ class ConnectionStatus:
         undecoded: Events kept that this version cannot decode.
         history_progress: Percent of the first history sync; None when none is running or it is done.
         hosted_by: Process id of the server that holds the link; None when there is none.
+        address_book: Whether the phone's address book has come; None while nothing can be said.
         failures: How often each background task of the host has failed and was started again.
         settings_error: Why `config.toml` as it is now is not in force; None when it is.
     """
@@ -67,6 +86,7 @@ class ConnectionStatus:
     catching_up: bool = False
     history_progress: int | None = None
     hosted_by: int | None = None
+    address_book: AddressBookState | None = None
     failures: dict[str, int] = field(default_factory=dict[str, int])
     settings_error: str | None = None
 

@@ -99,7 +99,9 @@ async def _end_on_signal(runtime: Runtime) -> None:
 
 async def _end(runtime: Runtime) -> None:
     """Close what is ours and end the process; the thread that reads stdin could not be ended otherwise."""
-    with anyio.CancelScope(shield=True), anyio.move_on_after(CLOSE_LIMIT):
-        await runtime.close()
+    with anyio.CancelScope(shield=True):
+        await runtime.settle()
+        with anyio.move_on_after(CLOSE_LIMIT):
+            await runtime.close()
     logging.shutdown()
     os._exit(0)

@@ -126,6 +126,14 @@ class Runtime:
             self._open = None
             self._opened.set()
 
+    async def settle(self) -> None:
+        """Wait while ending now would lose the address book of a phone that was just linked."""
+        devices = self.devices()
+        if devices is not None:
+            from whatsapp_mcp.device.address_book import until_fetched
+
+            await until_fetched(devices)
+
     async def close(self) -> None:
         """End `run` and wait until everything is closed."""
         if self._scope is not None:

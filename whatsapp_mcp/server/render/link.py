@@ -34,6 +34,7 @@ class StatusData(TypedDict):
     journal_waiting: int
     events_lost: int
     undecoded: int
+    address_book: str | None
     failures: dict[str, int]
     settings_error: str | None
     hosted_by: int | None
@@ -80,6 +81,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         journal_waiting=status.journal_waiting,
         events_lost=status.events_lost,
         undecoded=status.undecoded,
+        address_book=status.address_book.value if status.address_book else None,
         failures=status.failures,
         settings_error=status.settings_error,
         hosted_by=status.hosted_by,

@@ -14,7 +14,14 @@ from mcp.types import ImageContent
 from pydantic import Field
 
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, QrCode
+from whatsapp_mcp.models import (
+    ADDRESS_BOOK_MISSING,
+    AddressBookState,
+    ConnectionState,
+    ConnectionStatus,
+    LinkState,
+    QrCode,
+)
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import Wait
 from whatsapp_mcp.server.call import Call, Services
@@ -97,6 +104,8 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
         parts.append("The archive is still catching up.")
     if status.history_progress is not None:
         parts.append(f"History: {status.history_progress} %.")
+    if status.address_book is AddressBookState.MISSING:
+        parts.append(ADDRESS_BOOK_MISSING)
     if status.events_lost:
         parts.append(f"Up to {status.events_lost} events were lost before they reached us.")
     if status.failures:
