@@ -254,6 +254,12 @@ async def test_files(talk: Talk, file: File, tmp_path: Path) -> None:
     assert read(fetched["path"]) == content
 
 
+async def test_video_notes(talk: Talk, tmp_path: Path) -> None:
+    clip = FILES[1].content(tmp_path)
+    _, told = await talk.told_me(video=clip, ptv=True, mimetype="video/mp4", **NO_THUMBNAIL)
+    assert (told["kind"], told["details"]) == ("video", {"round": True})
+
+
 async def test_images_that_are_seen_once(talk: Talk) -> None:
     sent = await talk.to_bea("send_file", data=base64.b64encode(PNG).decode(), view_once=True)
     got = (await talk.baileys.message(sent))["message"]
@@ -270,10 +276,11 @@ async def test_contacts(talk: Talk) -> None:
     assert got["displayName"] == "Zoe"
     assert "waid=15550009999" in got["vcard"]
 
-    card = {"displayName": "Zoe", "vcard": got["vcard"]}
-    _, told = await talk.told_me(contacts={"contacts": [card]})
+    cards = [{"displayName": name, "vcard": got["vcard"].replace("Zoe", name)} for name in ("Yan", "Zoe")]
+    _, told = await talk.told_me(contacts={"displayName": "2 contacts", "contacts": cards})
     assert [(each["name"], each["numbers"]) for each in told["details"]["contacts"]] == [
-        ("Zoe", ["+15550009999"])
+        ("Yan", ["+15550009999"]),
+        ("Zoe", ["+15550009999"]),
     ]
 
 
@@ -286,6 +293,11 @@ async def test_places(talk: Talk) -> None:
     _, told = await talk.told_me(location=place)
     assert (told["kind"], told["text"]) == ("location", "Park")
     assert told["details"] == {"latitude": 48.2, "longitude": 16.4}
+
+    live = {"liveLocationMessage": {"degreesLatitude": 48.0, "degreesLongitude": 16.0, "sequenceNumber": 1}}
+    relay = "sock.relayMessage(given.to, given.message, {})"
+    said = await talk.baileys.call(relay, to=str(talk.me.lid), message=live)
+    assert (await talk.archived(said))["kind"] == "live_location"
 
 
 async def test_polls_and_votes(talk: Talk) -> None:
@@ -339,6 +351,9 @@ async def test_pins(talk: Talk) -> None:
     pinned = (await talk.baileys.message(pin))["message"]["pinInChatMessage"]
     assert (pinned["key"]["id"], pinned["type"]) == (said, "PIN_FOR_ALL")
 
+    _, told = await talk.told_me(pin=await talk.key(said), type=1)
+    assert (told["kind"], told["reply_to"]["message_id"]) == ("system", said)
+
 
 async def test_forwards(talk: Talk) -> None:
     said, _ = await talk.told_me(text="Pass it on")
@@ -349,6 +364,42 @@ async def test_forwards(talk: Talk) -> None:
     forward = "sock.sendMessage(given.to, {forward: messages.get(given.id), force: true})"
     back = (await talk.baileys.call(forward, to=str(talk.me.lid), id=sent))["key"]["id"]
     assert (await talk.archived(back))["forwarded"]
+
+
+async def test_statuses(talk: Talk) -> None:
+    await talk.me.hand_over()
+    talk.me.app_state.name_contact(talk.bea, "Bea Baker")  # a status goes to contacts
+    await until(
+        talk.client,
+        lambda page: "saved_name" in page["contacts"][0],
+        "search_contacts",
+        query=talk.bea.number,
+    )
+    posted = (await talk.tool("post_status", text="At sea"))["message_id"]
+    got = await talk.baileys.message(posted)
+    assert (got["key"]["remoteJid"], text_of(got["message"])) == ("status@broadcast", "At sea")
+
+    post = "sock.sendMessage('status@broadcast', {text: 'Ashore'}, {statusJidList: [given.to]})"
+    said = (await talk.baileys.call(post, to=str(talk.me.lid)))["key"]["id"]
+    told = await talk.archived(said)
+    assert (told["chat"], told["sender_name"], told["text"]) == ("status@broadcast", "Bea Baker", "Ashore")
+
+
+async def test_groups_are_made_and_renamed(talk: Talk) -> None:
+    made = await talk.tool("create_group", name="Rowers", members=[talk.bea.number])
+    created = await talk.baileys.event("groups.upsert", lambda group: group["id"] == made["jid"])
+    assert created["subject"] == "Rowers"
+
+    await talk.tool("update_group", chat=made["jid"], name="Oars")
+    await talk.baileys.event("groups.update", lambda group: group.get("subject") == "Oars")
+
+    create = "sock.groupCreate('Paddlers', [given.member])"
+    theirs = (await talk.baileys.call(create, member=str(talk.me.pn)))["id"]
+
+    def there(page: Mapping[str, Any]) -> bool:
+        return (theirs, "Paddlers") in [(chat["jid"], chat["name"]) for chat in page["chats"]]
+
+    await until(talk.client, there, "list_chats", kind="group")
 
 
 async def test_events(talk: Talk) -> None:
