@@ -138,3 +138,34 @@ async def test_an_edited_message_says_how_its_earlier_text_is_seen(client: Clien
     assert "Bob (edited; detail=full shows the earlier text): We meet at seven" in text
     text, _ = await answer(client, "list_messages", chat="Boat club", detail="full")
     assert " (edited): We meet at seven (was: We meet at six)" in text
+
+
+async def test_what_is_unread_stands_chat_by_chat_with_counts_oldest_first(
+    client: Client, archive: Archive
+) -> None:
+    await fill(archive, 30)
+    text, _ = await answer(client, "list_messages", unread=True, limit=20)
+    lines = [line for line in text.splitlines() if " unread" in line or "word" in line or "keys" in line]
+    assert lines[0] == "Messages of all chats (unread):"
+    assert lines[1] == "Bob, 1 unread"
+    assert lines[2].endswith("Bob: Who has the keys?")
+    assert lines[3] == "Boat club, 32 unread"
+    assert [line.split("Bob: ")[1] for line in lines[4:]] == [f"word {n}" for n in range(11, 30)]
+    assert "13 older. More: cursor=" in text
+    assert " in Boat club" not in text
+
+
+async def test_each_message_comes_with_those_before_it_marked_and_told_once(
+    client: Client, archive: Archive
+) -> None:
+    text, data = await answer(client, "list_messages", from_me=True, context=2)
+    assert [(m["text"], m.get("context", False)) for m in data["messages"]] == [
+        ("Are you coming on Saturday?", True),
+        ("Yes, at eight", False),
+    ]
+    assert f"· {data['messages'][0]['ref']} 18:00 Ann Lee: Are you coming on Saturday?" in text
+    await fill(archive, 4)
+    _, data = await answer(client, "list_messages", chat="Boat club", limit=2, context=3)
+    refs = [message["ref"] for message in data["messages"]]
+    assert len(set(refs)) == len(refs) == 5
+    assert [message.get("context", False) for message in data["messages"]] == [True] * 3 + [False] * 2

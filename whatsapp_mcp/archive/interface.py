@@ -147,6 +147,16 @@ class ReadingArchive(Protocol):
         """
         ...
 
+    async def preceding(self, keys: Sequence[MessageKey], count: int) -> dict[int, tuple[Message, ...]]:
+        """By ref, up to `count` messages before each in its chat, oldest first; each message once.
+
+        Those before the last messages are left out where they would be too much for a page.
+
+        Raises:
+            MessageNotFound: One of the messages is not there.
+        """
+        ...
+
     async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
         """One message; `chat` narrows a WhatsApp id.
 

@@ -296,6 +296,27 @@ def context(db: sqlite3.Connection, key: MessageKey, before: int, after: int) ->
     return Page(rows.messages(db, page), None, coverage.notes(db, page, MessageFilter(), last_page=False))
 
 
+def preceding(
+    db: sqlite3.Connection, keys: Sequence[MessageKey], count: int
+) -> dict[int, tuple[Message, ...]]:
+    """See `ReadingArchive.preceding`."""
+    shown, room = {find(db, key) for key in keys}, limits.PAGE
+    found: dict[int, list[Any]] = {}
+    for one in sorted(shown):
+        earlier = db.execute(
+            f"""{rows.MESSAGE_SELECT} WHERE m.chat_id = (SELECT chat_id FROM messages WHERE id = ?1)
+            AND m.id < ?1 ORDER BY m.id DESC LIMIT ?2""",
+            (one, count),
+        ).fetchall()
+        new = [row for row in reversed(earlier) if row[0] not in shown]
+        room -= sum(len(row[7]) + len(row[11] or "") for row in new)
+        found[one] = new if room > 0 else []
+        shown.update(row[0] for row in found[one])
+    messages = iter(rows.messages(db, [row for each in found.values() for row in each]))
+    refs = {one: db.execute("SELECT ref FROM messages WHERE id = ?", (one,)).fetchone()[0] for one in found}
+    return {refs[one]: tuple(next(messages) for _ in each) for one, each in found.items()}
+
+
 def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
     """See `ReadingArchive.edits`."""
     found = find(db, key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 
@@ -105,6 +106,10 @@ class SqliteReadingArchive:
     async def context(self, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
         """See `ReadingArchive.context`."""
         return await self._readers.at_once(queries.context, key, before, after)
+
+    async def preceding(self, keys: Sequence[MessageKey], count: int) -> dict[int, tuple[Message, ...]]:
+        """See `ReadingArchive.preceding`."""
+        return await self._readers.at_once(queries.preceding, keys, count)
 
     async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
         """See `ReadingArchive.message`."""

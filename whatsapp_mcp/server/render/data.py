@@ -87,7 +87,7 @@ class MessageData(WhereData):
     The chat is named here, unless the list is of one chat. `from_me` is of the owner; what has no `sender`
     either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
     is what an edited message said before, oldest first. `snippet_of` says where a snippet is from if not from
-    the text: `file_name` or `options`.
+    the text: `file_name` or `options`. `context` marks what passes no filter and came before what does.
     """
 
     ref: str
@@ -114,17 +114,20 @@ class MessageData(WhereData):
     mentions_me: NotRequired[bool]
     starred: NotRequired[bool]
     details: NotRequired[dict[str, Any]]
+    context: NotRequired[bool]
 
 
 class MessagesData(WhereData):
     """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing.
 
-    `left` counts what comes after the page, or more do where `left_at_least` stands. A search with few hits
-    tells chats that have a word of it in their names.
+    With `unread_by_chat` they stand chat by chat, and it counts all that is unread of each. `left` counts what
+    comes after the page, or more do where `left_at_least` stands. A search with few hits tells chats that have
+    a word of it in their names.
     """
 
     messages: list[MessageData]
     next_cursor: str | None
+    unread_by_chat: NotRequired[dict[str, int]]
     left: NotRequired[int]
     left_at_least: NotRequired[bool]
     notes: NotRequired[list[str]]

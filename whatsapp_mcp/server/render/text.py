@@ -57,6 +57,8 @@ OPTION: Final = 80
 OPTIONS_SHOWN: Final = 12
 """Options of a poll in a line of a list: as many as WhatsApp's apps allow."""
 REACTIONS_SHOWN: Final = 20
+CONTEXT: Final = "· "
+"""Stands before a message that passes no filter and came before one that does."""
 THAT_IS_ALL: Final = "That is all in the archive."
 GROUPS_SHOWN: Final = 10
 _ROOM: Final = LIMIT - 1000
@@ -226,7 +228,7 @@ def _message_line(message: MessageData, page: MessagesData, view: _View) -> str:
     where = message if mixed else page
     who, jid = _sender(message, where)
     place = identity = was = ""
-    if mixed:
+    if mixed and "unread_by_chat" not in page:
         name = _chat(message)
         if not jid:
             place = f" to {name}"
@@ -235,8 +237,9 @@ def _message_line(message: MessageData, page: MessagesData, view: _View) -> str:
     if view.full:
         identity = f" [{message['message_id']}{f' from {jid}' if jid else ''}]"
         was = _was(message)
+    mark = CONTEXT if "context" in message else ""
     return (
-        f"{message['ref']} {message['timestamp'][TIME]} {who}{place}{identity}"
+        f"{mark}{message['ref']} {message['timestamp'][TIME]} {who}{place}{identity}"
         f"{_notes(message, view)}: {_body(message, where, view)}{was}"
     )
 
@@ -254,8 +257,12 @@ def _message_lines(page: MessagesData, detail: Detail) -> list[str]:
 
 def _lines(page: MessagesData, view: _View) -> list[str]:
     lines: list[str] = []
-    last_day = None
+    last_day = last_chat = None
+    counts = page.get("unread_by_chat", {})
     for message in page["messages"]:
+        if counts and (chat := message.get("chat", "")) != last_chat:
+            lines.append(f"{_chat(message)}, {counts[chat]} unread")
+            last_chat, last_day = chat, None
         if (today := message["timestamp"][DAY]) != last_day:
             lines.append(day_of(today))
             last_day = today

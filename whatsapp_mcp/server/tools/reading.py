@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -28,6 +29,7 @@ from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data,
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.text import (
     CHAT_TEXT,
+    CONTEXT,
     QUESTION_TEXT,
     chats_text,
     messages_text,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whatsapp_mcp.models import Message, Page
+
+MOST_CONTEXT: Final = 10
 
 
 @tool("core", reads=True, open_world=False, result=ChatsData)
@@ -80,6 +84,7 @@ async def list_messages(
     unread: Either = None,
     from_me: Either = None,
     mentions_me: bool = False,
+    context: Annotated[int, Field(description="Messages before each, up to 10")] = 0,
     limit: Limit = 20,
     cursor: str | None = None,
     detail: Detail = "concise",
@@ -87,6 +92,8 @@ async def list_messages(
     """The newest messages of a chat, or of all chats; shown oldest first. Never marks anything read."""
     from whatsapp_mcp.archive import MessageFilter
 
+    if not 0 <= context <= MOST_CONTEXT:
+        raise InvalidArgument(f"context must be between 0 and {MOST_CONTEXT}.")
     services = await call.services()
     jid = await _jid_of(services, chat) if chat is not None else None
     who = await find_person(services, sender, reading=True) if sender else None
@@ -101,11 +108,39 @@ async def list_messages(
         mentions_me=mentions_me or None,
     )
     page = await services.archive.messages(where, limit=limit, cursor=cursor)
-    shown = replace(page, items=page.items[::-1])
+    by_chat = unread is True and jid is None
+    shown = replace(page, items=_by_chat(page.items) if by_chat else page.items[::-1])
+    hits = {message.ref for message in shown.items}
+    if context:
+        before = await services.archive.preceding([f"#{ref}" for ref in hits], context)
+        shown = replace(shown, items=tuple(one for hit in shown.items for one in (*before[hit.ref], hit)))
     of = "all chats" if jid is None else await _name_of(services, jid, page)
     header = f"Messages of {of}{narrowed(where, services.zone, sender=named(who) if who else None)}"
+    header += f", each after up to {context} before it ({CONTEXT.strip()})" if context else ""
     data = messages_data(shown, services.zone, of_one_chat=jid is not None)
+    for message, one in zip(shown.items, data["messages"], strict=True):
+        if message.ref not in hits:
+            one["context"] = True
+    if by_chat and page.items:
+        data["unread_by_chat"] = await _unread(services, page.items)
     return Result(messages_text(data, header=header, detail=detail, to_the_end=True), data)
+
+
+def _by_chat(newest_first: Sequence[Message]) -> tuple[Message, ...]:
+    """The chat of the newest message first, and the messages of each oldest first."""
+    chats: dict[str, list[Message]] = {}
+    for message in newest_first:
+        chats.setdefault(message.chat, []).append(message)
+    return tuple(message for chat in chats.values() for message in reversed(chat))
+
+
+async def _unread(services: Services, messages: Sequence[Message]) -> dict[str, int]:
+    """All that is unread in the chats of these messages, by jid."""
+    counts = Counter(message.chat for message in messages)
+    for jid in counts:
+        chat = await services.archive.chat(jid)
+        counts[jid] = max(counts[jid], chat.unread if chat else 0)
+    return dict(counts)
 
 
 async def _jid_of(services: Services, chat: str) -> str:
