@@ -146,11 +146,10 @@ async def test_what_is_unread_stands_chat_by_chat_with_counts_oldest_first(
     await fill(archive, 30)
     text, _ = await answer(client, "list_messages", unread=True, limit=20)
     lines = [line for line in text.splitlines() if " unread" in line or "word" in line or "keys" in line]
-    assert lines[0] == "Messages of all chats (unread):"
-    assert lines[1] == "Bob, 1 unread"
-    assert lines[2].endswith("Bob: Who has the keys?")
-    assert lines[3] == "Boat club, 32 unread"
-    assert [line.split("Bob: ")[1] for line in lines[4:]] == [f"word {n}" for n in range(11, 30)]
+    assert lines[0] == "Bob, 1 unread"
+    assert lines[1].endswith("Bob: Who has the keys?")
+    assert lines[2] == "Boat club, 32 unread"
+    assert [line.split("Bob: ")[1] for line in lines[3:]] == [f"word {n}" for n in range(12, 30)]
     assert "13 older. More: cursor=" in text
     assert " in Boat club" not in text
 

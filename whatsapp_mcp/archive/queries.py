@@ -305,7 +305,7 @@ def preceding(
     for one in sorted(shown):
         earlier = db.execute(
             f"""{rows.MESSAGE_SELECT} WHERE m.chat_id = (SELECT chat_id FROM messages WHERE id = ?1)
-            AND m.id < ?1 ORDER BY m.id DESC LIMIT ?2""",
+            AND m.id < ?1 ORDER BY m.id DESC LIMIT ?2""",  # noqa: S608
             (one, count),
         ).fetchall()
         new = [row for row in reversed(earlier) if row[0] not in shown]

@@ -120,9 +120,9 @@ class MessageData(WhereData):
 class MessagesData(WhereData):
     """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing.
 
-    With `unread_by_chat` they stand chat by chat, and it counts all that is unread of each. `left` counts what
-    comes after the page, or more do where `left_at_least` stands. A search with few hits tells chats that have
-    a word of it in their names.
+    With `unread_by_chat` they stand chat by chat, and it counts all that is unread of each. `left` counts
+    what comes after the page, or more do where `left_at_least` stands. A search with few hits tells chats
+    that have a word of it in their names.
     """
 
     messages: list[MessageData]
