@@ -102,13 +102,13 @@ def tool(
     *,
     reads: bool = False,
     destructive: bool = False,
-    idempotent: bool | None = None,
+    idempotent: bool = False,
     open_world: bool = True,
     effect: Effect | None = None,
     name: str | None = None,
     result: type | None = None,
 ) -> Callable[[ToolFunction], ToolFunction]:
-    """Mark a function as a tool of this toolset; reading tools are idempotent unless said otherwise."""
+    """Mark a function as a tool of this toolset; `destructive` and `idempotent` are of acts."""
 
     def mark(function: ToolFunction) -> ToolFunction:
         spec = ToolSpec(
@@ -118,7 +118,7 @@ def tool(
             function=function,
             reads=reads,
             destructive=destructive,
-            idempotent=reads if idempotent is None else idempotent,
+            idempotent=idempotent,
             open_world=open_world,
             effect=effect or (Effect.READ if reads else Effect.ACT),
             result=result,

@@ -77,7 +77,7 @@ def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
     return f"{called(delivery.contact, delivery.stranger)}: {how}"
 
 
-@tool("core", reads=True, idempotent=False, open_world=False, result=MessagesData)
+@tool("core", reads=True, open_world=False, result=MessagesData)
 async def wait_for_messages(
     call: Call,
     chat: ChatArg | None = None,
