@@ -16,7 +16,7 @@ from mcp import Client
 from mcp.types import Tool
 
 from tests.server import conftest
-from tests.server.fakes import FakeSource, text_of
+from tests.server.fakes import CODE, FakeSource, text_of
 from tests.server.strict import filled
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create
@@ -69,7 +69,7 @@ def convert(request: pytest.FixtureRequest) -> Converter:
 @pytest.fixture
 async def client(source: FakeSource) -> AsyncIterator[Client]:
     """A client of the core tools."""
-    async with Client(create(source, "core")) as connected:
+    async with Client(create(source, "core", new_code=lambda: CODE)) as connected:
         yield connected
 
 

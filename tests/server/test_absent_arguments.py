@@ -10,7 +10,7 @@ from mcp.server.mcpserver.tools import Tool
 from pydantic import BaseModel
 
 from tests.server.conftest import CLUB
-from tests.server.fakes import FakeDevice, FakeSource, text_of
+from tests.server.fakes import CODE, FakeDevice, FakeSource, text_of
 from tests.server.strict import filled
 from whatsapp_mcp.directory import GroupChange
 from whatsapp_mcp.server import toolsets
@@ -83,7 +83,7 @@ def test_each_argument_has_a_value_that_leaves_it_as_it_is(name: str) -> None:
 async def test_a_call_with_every_argument_is_answered_like_one_with_the_few_that_are_meant(
     source: FakeSource, tool: str, given: dict[str, Any]
 ) -> None:
-    async with Client(create(source, "core")) as client:
+    async with Client(create(source, "core", new_code=lambda: CODE)) as client:
         schemas = {each.name: each.input_schema for each in (await client.list_tools()).tools}
         few = await client.call_tool(tool, given)
         full = await client.call_tool(tool, filled(schemas[tool], given))
@@ -95,7 +95,7 @@ async def test_a_call_with_every_argument_is_answered_like_one_with_the_few_that
 async def test_a_choice_between_two_sides_is_taken_as_a_word_and_as_a_boolean(
     source: FakeSource, value: object
 ) -> None:
-    async with Client(create(source, "core")) as client:
+    async with Client(create(source, "core", new_code=lambda: CODE)) as client:
         mine = await client.call_tool("list_messages", {"from_me": value})
     assert "Yes, at eight" in text_of(mine.content)
     assert "Who has the keys?" not in text_of(mine.content)

@@ -139,13 +139,9 @@ class Neutral:
     """Marks an optional choice or boolean: it is a choice from a list in which this word leaves it open.
 
     A word, since Gemini refuses an empty string in such a list.
-
-    Attributes:
-        choices: The other words, where the type does not say them.
     """
 
     word: str
-    choices: tuple[str, ...] = ()
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Take the word for None."""
@@ -158,8 +154,7 @@ class Neutral:
     ) -> dict[str, Any]:
         """A list of strings with the word in front."""
         (choice, _null) = handler(schema)["anyOf"]
-        choices = self.choices or choice.get("enum", ("true", "false"))
-        return {**choice, "type": "string", "enum": [self.word, *choices]}
+        return {**choice, "type": "string", "enum": [self.word, *choice.get("enum", ("true", "false"))]}
 
 
 class EmptyRemoves:
