@@ -54,7 +54,7 @@ async def test_json_lines_text_and_page_hold_every_message(
     lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [line["message_id"] for line in lines] == ["A1", "A2"]
     await export(archive, tmp_path / "out.txt", "text", where)
-    assert (tmp_path / "out.txt").read_text().splitlines()[0] == "[2023-11-14, 22:13:20] Ana: hello"
+    assert (tmp_path / "out.txt").read_text().splitlines()[0] == "[2023-11-14, 22:13:20] ~Ana: hello"
     await export(archive, tmp_path / "out.html", "html", where, media=folder.media)
     page = (tmp_path / "out.html").read_text()
     assert "&lt;b&gt;not bold&lt;/b&gt;" in page

@@ -116,7 +116,7 @@ async def test_system_messages_missed_calls_and_undecryptable_ones_have_words(ar
     ]
     await archive.ingest(journal([ev.history(ev.conversation(stubs, chat=GROUP))]))
     page = await archive.messages(oldest_first=True)
-    assert [m.text for m in page.items] == [
+    assert [m.spoken for m in page.items] == [
         "changed the group's name to New Name",
         "added @+15550000002",
         "Missed video call",

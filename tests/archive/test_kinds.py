@@ -276,7 +276,7 @@ async def test_group_changes_are_told_and_taken_over(archive: Archive) -> None:
     chat = await archive.chat(GROUP)
     assert chat is not None
     assert (chat.name, chat.unread) == ("New", 0)
-    texts = [m.text for m in (await archive.messages(oldest_first=True)).items]
+    texts = [m.spoken for m in (await archive.messages(oldest_first=True)).items]
     assert texts == ["changed the group's name to New", "added @+15550000002"]
     assert len(await archive.members(GROUP)) == 1
 
