@@ -39,8 +39,8 @@ _SAID: Final = {
     "model_type": "it is a section, not a value",
     "path_type": "it is not a path",
     "int_parsing": "it is not a whole number",
-    "bool_parsing": "it is neither true nor false",
-    "bool_type": "it is neither true nor false",
+    "bool_parsing": "it must be true or false",
+    "bool_type": "it must be true or false",
 }
 """What pydantic's types of error are called here."""
 
