@@ -131,7 +131,7 @@ async def test_a_call_is_told_in_words_and_hides_no_words(client: Client, archiv
     )
     assert lines == [
         f"Bob +15550000002, {DATE}: Missed voice call",
-        f"Ana Lee +15550000001, 1 unread, {DATE} Missed voice call, before that Ana Lee: Bring the box",
+        f"Ana Lee +15550000001, 1 unread, {DATE} “Missed voice call”, before that Ana Lee: Bring the box",
     ]
 
 
@@ -182,7 +182,9 @@ async def test_a_place_says_where_it_is_and_a_card_its_number(client: Client, ar
 
 async def test_an_edited_message_says_in_full_what_it_said_before(client: Client, archive: Archive) -> None:
     told = [ev.message("1", "at ten"), ev.edit("1", "at eleven"), ev.edit("1", "at noon", at=NOON + 70)]
-    assert await messages(client, *told, archive=archive) == ["Ana Lee (edited): at noon"]
+    assert await messages(client, *told, archive=archive) == [
+        "Ana Lee (edited; detail=full shows the earlier text): at noon"
+    ]
     (line,) = await messages(client, archive=archive, detail="full")
     assert line.endswith("(edited): at noon (was: at ten, was: at eleven)")
 

@@ -16,8 +16,8 @@ from whatsapp_mcp.server.render.sanitise import TAG, without_tags
 
 LIMIT: Final = 40_000
 """Characters of an answer's text, about 10,000 tokens; applications cut or refuse what is much longer."""
-_NOTE: Final = 80
-"""Room for the note that lines were left out."""
+_AROUND: Final = 120
+"""Room for the tags, and the note that lines were left out."""
 
 
 def new_code() -> str:
@@ -52,11 +52,12 @@ class Text:
         inside, notes = "\n".join(self.lines), self.notes
         if not inside:
             return cut("\n".join([self.head, *notes]))
-        room = LIMIT - length([self.head, *notes]) - _NOTE
+        room = LIMIT - length([self.head, *notes]) - _AROUND
         if len(inside) > room:
             kept = _fitting(self.lines, room)
             inside, left_out = "\n".join(kept), len(self.lines) - len(kept)
-            notes = [f"({left_out} more lines do not fit: ask for fewer at a time.)", *notes]
+            if left_out:
+                notes = [f"({left_out} more lines do not fit: ask for fewer at a time.)", *notes]
         tag = f"{TAG} {code}"
         return "\n".join([self.head, f"<{tag}>", without_tags(inside), f"</{tag}>", *notes])
 

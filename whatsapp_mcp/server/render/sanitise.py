@@ -163,8 +163,11 @@ def titled(name: str) -> str:
 
 
 def in_quotes(text: str, limit: int) -> str:
-    """Somebody's words within a line of other things: on one line, in quotes that they cannot close."""
-    return f"“{clean_line(text, limit).translate(_ENDS_A_QUOTE)}”"
+    """Somebody's words within a line of other things: on one line, in quotes that they cannot close.
+
+    Nor do they hold the `: ` behind which a line's own words begin.
+    """
+    return f"“{clean_line(text, limit).translate(_ENDS_A_QUOTE).replace(': ', '꞉ ')}”"
 
 
 def identifier(text: str) -> str:

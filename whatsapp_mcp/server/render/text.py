@@ -47,7 +47,7 @@ CONCISE_TEXT: Final = 400
 FULL_TEXT: Final = 4000
 FULL_PAGE: Final = 38_000
 """Characters that the texts of a page may have in full, where 4,000 each are fewer."""
-SHORTEST_TEXT: Final = 60
+SHORTEST_TEXT: Final = 30
 """Characters that every message of a page keeps, however long the others are."""
 CHAT_TEXT: Final = 40
 QUESTION_TEXT: Final = 100
@@ -56,7 +56,8 @@ FULL_CHAT_TEXT: Final = 200
 OPTION: Final = 80
 OPTIONS_SHOWN: Final = 12
 """Options of a poll in a line of a list: as many as WhatsApp's apps allow."""
-REACTIONS_SHOWN: Final = 20
+REACTIONS_SHOWN: Final = 12
+EARLIER_SHOWN: Final = 5
 CONTEXT: Final = "· "
 """Stands before a message that passes no filter and came before one that does."""
 THAT_IS_ALL: Final = "That is all in the archive."
@@ -135,17 +136,15 @@ def _body(message: MessageData, where: WhereData, view: _View) -> str:
     elif text:
         parts.append(_told(text, view.limit, view.more))
     if poll := message.get("poll"):
-        parts.append(_options(poll))
+        parts.append(_options(poll, min(OPTION, view.limit)))
     if left_out := message.get("details", {}).get("left_out"):
         parts.append(f"(left out: {', '.join(f'{count} {what}' for what, count in left_out.items())})")
     return " ".join(parts)
 
 
-def _options(poll: Sequence[Mapping[str, Any]]) -> str:
+def _options(poll: Sequence[Mapping[str, Any]], width: int) -> str:
     """`“Pizza” 2; “Pasta” 1`."""
-    shown = [
-        f"{in_quotes(option['name'], OPTION)} {len(option['voters'])}" for option in poll[:OPTIONS_SHOWN]
-    ]
+    shown = [f"{in_quotes(option['name'], width)} {len(option['voters'])}" for option in poll[:OPTIONS_SHOWN]]
     rest = f" (+{len(poll) - OPTIONS_SHOWN} options)" if len(poll) > OPTIONS_SHOWN else ""
     return "; ".join(shown) + rest
 
@@ -156,7 +155,7 @@ def _answers(quote: Mapping[str, Any]) -> str:
         return f"re {quote['ref']}"
     if not quote["text"]:
         return "reply"
-    return f"re {in_quotes(quote['text'], 40).replace(':', '꞉')}, author unknown"
+    return f"re {in_quotes(quote['text'], 40)}, author unknown"
 
 
 def _notes(message: MessageData, view: _View) -> str:
@@ -194,12 +193,15 @@ def _reactions(reactions: Sequence[Mapping[str, Any]], view: _View) -> str:
     return " ".join(emoji if count == 1 else f"{emoji}{count}" for emoji, count in counted)
 
 
-def _was(message: MessageData) -> str:
+def _was(message: MessageData, view: _View) -> str:
     """What an edited message said before."""
-    earlier = message.get("earlier", ())
+    earlier = message.get("earlier", [])
     if "revoked_at" in message or not earlier:
         return ""
-    return f" ({', '.join(f'was: {_told(text, CONCISE_TEXT)}' for text in earlier)})"
+    told = [f"was: {_told(text, min(view.limit, CONCISE_TEXT))}" for text in earlier[-EARLIER_SHOWN:]]
+    if len(earlier) > EARLIER_SHOWN:
+        told.insert(0, f"{len(earlier) - EARLIER_SHOWN} more before")
+    return f" ({', '.join(told)})"
 
 
 def _sender(message: MessageData, where: WhereData) -> tuple[str, str]:
@@ -236,7 +238,7 @@ def _message_line(message: MessageData, page: MessagesData, view: _View) -> str:
             place = f" in {name}"
     if view.full:
         identity = f" [{message['message_id']}{f' from {jid}' if jid else ''}]"
-        was = _was(message)
+        was = _was(message, view)
     mark = CONTEXT if "context" in message else ""
     return (
         f"{mark}{message['ref']} {message['timestamp'][TIME]} {who}{place}{identity}"
@@ -338,7 +340,7 @@ def _last_words(chat: ChatData, width: int) -> str:
         who += FORWARDED
     last = one_line(chat.get("last_message", ""), width)
     if words := chat.get("last_words"):
-        return f"{who} {last.replace(':', '꞉')}, before that {one_line(words, width)}"
+        return f"{who} {in_quotes(last, width)}, before that {one_line(words, width)}"
     return f"{who}: {last}" if last else who
 
 

@@ -82,7 +82,7 @@ def _data(channel: Channel) -> dict[str, Any]:
         "name": full_name(channel.name),
         "description": clean(channel.description),
         "followers": channel.followers,
-        "role": channel.role,
+        "role": identifier(channel.role),
         "muted": channel.muted,
         "verified": channel.verified,
         "link": channel.invite and identifier(channel.invite),

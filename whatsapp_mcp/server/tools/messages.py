@@ -205,7 +205,7 @@ def _option(poll: Message, text: str) -> str:
         if len(found) == 1:
             return found[0]
     raise InvalidArgument(
-        f"The poll has no option {text!r}.",
+        "The poll has no such option.",
         "Give one of its options.",
         candidates=[Candidate(name) for name in known[:_MAX_OPTIONS]],
     )

@@ -1,0 +1,162 @@
+"""No word of anybody else stands outside the fence, but in a short name that is marked as one.
+
+Every tool is called in worlds in which each field that others fill is hostile (`hostile.py`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from mcp import Client
+from mcp.types import CallToolResult
+
+from tests.server.everything import GOOD, Everything
+from tests.server.fakes import CODE, FENCE, FakeSource, text_of
+from tests.server.hostile import CHANNEL, WORDS, Hostile, HostileArchive, HostileDevice, evil
+from tests.server.test_refusals import TOOLS
+from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.render.fence import LIMIT
+from whatsapp_mcp.server.render.sanitise import NAME, chosen_name, clean
+from whatsapp_mcp.server.results import DATA_LIMIT
+from whatsapp_mcp.settings import Settings
+
+pytestmark = pytest.mark.anyio
+VARIANTS = range(18)
+NEEDS_MORE = {"lharries.send_audio_message"}
+"""What only answers when a file is decoded; `send_file` answers as it does."""
+ARGUMENTS: Mapping[str, Any] = {
+    "chat": "person", "contact": "person", "sender": "person", "recipient": "person", "chat_jid": "person",
+    "sender_phone_number": "person", "jid": "person", "members": ["person"], "channel": CHANNEL,
+    "community": "community", "parent": "community", "message": "#1", "message_id": "#1",
+    "wait": 0,
+}  # fmt: skip
+"""Values by a parameter's name; what is not here is as in `GOOD`."""
+A_NAME = re.compile(rf"[^\n:;,()\[\]{{}}<>#\"“”]{{0,{NAME}}}")
+AN_ID = re.compile(r"[\w.@:+=/?-]{1,64}")
+QUOTED = re.compile("“[^”]*”")
+
+
+class World:
+    """What `GOOD` asks for."""
+
+    def __init__(self, file: str) -> None:
+        self.refs = defaultdict[str, str](lambda: "#1")
+        self.links = defaultdict[str, str](lambda: "https://chat.whatsapp.com/AAAABBBBCCCCDDDDEEEEFF")
+        self.links["news"] = "https://whatsapp.com/channel/0029VaAAAAAAAAAAAAAA"
+        self._file = file
+
+    def file(self, _name: str, _content: bytes) -> str:
+        """The one file there is."""
+        return self._file
+
+
+def arguments(tool: str, file: str, variant: int) -> dict[str, Any]:
+    """Arguments with which the tool does its work."""
+    good = GOOD[tool]
+    values = dict(good(cast("Everything", World(file))) if callable(good) else good)
+    values |= {name: value for name, value in ARGUMENTS.items() if name in values}
+    if tool == "send_file":
+        values = dict[str, Any](chat="person", path=file)
+    if tool == "vote_poll":
+        values["options"] = [chosen_name(evil(variant))]
+    if TOOLS[tool].toolset == "groups" and "chat" in values and "link" not in tool:
+        values["chat"] = "group"
+    return values
+
+
+def file_of(home: Path) -> Path:
+    """A file that may be sent."""
+    folder = Settings(home=home).account_folder().media
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "plan.txt"
+    file.write_bytes(b"x")
+    return file
+
+
+def parted(text: str) -> tuple[list[str], list[str]]:
+    """The lines outside and inside the fence, which opens and closes once at most."""
+    lines = text.splitlines()
+    assert lines.count(FENCE[0]) == lines.count(FENCE[1]) <= 1
+    if FENCE[0] not in lines:
+        return lines, []
+    begin, end = lines.index(FENCE[0]), lines.index(FENCE[1])
+    return [*lines[:begin], *lines[end + 1 :]], lines[begin + 1 : end]
+
+
+def seems_a_tag(text: str) -> bool:
+    """Whether a reader may take something in it for the fence."""
+    return (
+        re.search("</?messages", unicodedata.normalize("NFKC", text).casefold().replace(" ", "")) is not None
+    )
+
+
+def leaked(text: str, *, marked: bool) -> list[str]:
+    """What of the hostile text stands in words of ours, other than as a name or an id.
+
+    Args:
+        text: Ours.
+        marked: Whether a name needs a mark before it.
+    """
+    found: list[str] = []
+    for begin in (each.start() for each in re.finditer(r"zq0(?!\d)", text)):
+        last, end, limit = 0, begin + 3, (text + "zq0").find("zq0", begin + 3)
+        while last < WORDS and (place := text.find(f"zq{last + 1}", end, min(end + 60, limit))) >= 0:
+            last, end = last + 1, place + len(f"zq{last + 1}")
+        a_name = A_NAME.fullmatch(text[begin:end]) and (not marked or text[begin - 1] in "~“")
+        if not (a_name or AN_ID.fullmatch(text[begin:end])):
+            found.append(text[begin - 1 : end])
+        text = f"{text[:begin]}{'.' * (end - begin)}{text[end:]}"
+    return found + re.findall(r"zq\d+", text)
+
+
+def strings(value: Any) -> Iterator[str]:
+    """All texts in structured content, keys too."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from (key, *strings(inner))
+    elif isinstance(value, list):
+        for inner in value:
+            yield from strings(inner)
+
+
+async def answers(tool: str, home: Path) -> list[CallToolResult]:
+    """What the tool answers in each hostile world."""
+    file = str(file_of(home))
+    hostile = Hostile(0, file)
+    source = FakeSource(HostileDevice(hostile), HostileArchive(hostile), home)  # pyright: ignore[reportArgumentType]
+    served = create(source, functions=[TOOLS[tool].function], structured=True, new_code=lambda: CODE)
+    told: list[CallToolResult] = []
+    async with Client(served) as client:
+        for hostile.variant in VARIANTS:
+            answer = await client.call_tool(TOOLS[tool].name, arguments(tool, file, hostile.variant))
+            assert isinstance(answer, CallToolResult)
+            told.append(answer)
+    return told
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
+async def test_nobody_elses_words_pass_for_ours(tool: str, tmp_path: Path) -> None:
+    told = await answers(tool, tmp_path)
+    assert tool in NEEDS_MORE or not all(answer.is_error for answer in told), text_of(told[0].content)
+    for answer in told:
+        text, data = text_of(answer.content), answer.structured_content or {}
+        assert "Something in this server failed" not in text
+        assert len(text) <= LIMIT
+        outside, inside = parted(re.sub(rf"{re.escape(str(tmp_path))}[\w./-]{{1,160}}", "PATH", text))
+        assert not seems_a_tag("\n".join(outside + inside))
+        assert leaked("\n".join(outside), marked=True) == []
+        heads = [QUOTED.sub("", line.partition(": ")[0]) for line in inside]
+        assert [found for head in heads for found in leaked(head, marked=False)] == []
+        others = [each.model_dump(mode="json") for each in answer.content if each.type != "text"]
+        assert leaked(json.dumps(others), marked=True) == []
+        assert len(json.dumps(data, ensure_ascii=False)) <= DATA_LIMIT
+        assert [each for each in strings(data) if clean(each) != each] == []
