@@ -102,11 +102,11 @@ async def test_when_the_server_that_hosts_is_killed_another_goes_on(whatsapp: Wh
             await until_said(client, ["before"])
             os.kill(host, signal.SIGKILL)
             await ann.says("while nobody hosts")
-            await insist(client, chat="Ann", text="are you there?", idempotency_key="1")
+            await insist(client, chat=ann.number, text="are you there?", idempotency_key="1")
             await until_said(client, ["before", "while nobody hosts", "are you there?"])
             assert (await ann.receives(HEALED)).text == "are you there?"
             await until_online(client)
-            await insist(client, chat="Ann", text="are you there?", idempotency_key="1")
+            await insist(client, chat=ann.number, text="are you there?", idempotency_key="1")
         assert [received.text for received in ann.inbox] == ["are you there?"]
 
 
@@ -246,7 +246,9 @@ async def test_servers_of_two_homes_never_mix(whatsapp: WhatsApp, home: Path, tm
                 assert (await call(client, "connection_status"))["number"] == phone.number
                 await until_said(client, [f"to {phone.name}"])
                 assert len((await call(client, "list_messages"))["messages"]) == number + 1
-                await insist(client, chat="Ann", text=f"{phone.name} {number}", idempotency_key=str(number))
+                await insist(
+                    client, chat=ann.number, text=f"{phone.name} {number}", idempotency_key=str(number)
+                )
     got = {received.text: received.sender for received in ann.inbox}
     assert got == {f"{phone.name} {number}": phone.lid for phone in phones.values() for number in range(2)}
 
@@ -259,7 +261,7 @@ async def waiting_send(
 
     WhatsApp is back at the end.
     """
-    arguments = {"chat": "Ann", "text": "hello", "idempotency_key": "key"}
+    arguments = {"chat": whatsapp.person("Ann").number, "text": "hello", "idempotency_key": "key"}
     asked = anyio.CancelScope()
 
     async def ask() -> None:

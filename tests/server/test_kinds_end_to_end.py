@@ -31,7 +31,7 @@ async def test_every_kind_arrives_and_stands_in_the_archive(whatsapp: WhatsApp, 
             await call(client, "react", message=asked, emoji="👍")
             assert (await ann.receives()).message.reactionMessage.text == "👍"
 
-            sent = await call(client, "send_message", chat="Ann", text="Yes", reply_to=asked)
+            sent = await call(client, "send_message", chat=ann.number, text="Yes", reply_to=asked)
             answered = (await ann.receives()).message.extendedTextMessage
             assert answered.contextInfo.quotedMessage.conversation == "Pizza on Friday?"
 
@@ -39,11 +39,11 @@ async def test_every_kind_arrives_and_stands_in_the_archive(whatsapp: WhatsApp, 
             edit = (await ann.receives()).message.editedMessage.message.protocolMessage
             assert edit.editedMessage.conversation == "Yes!"
 
-            await call(client, "send_location", chat="Ann", latitude=52.5, longitude=13.4, name="Oven")
+            await call(client, "send_location", chat=ann.number, latitude=52.5, longitude=13.4, name="Oven")
             assert (await ann.receives()).message.locationMessage.name == "Oven"
 
             poll = await call(
-                client, "send_poll", chat="Ann", question="Which?", options=["Funghi", "Diavola"]
+                client, "send_poll", chat=ann.number, question="Which?", options=["Funghi", "Diavola"]
             )
             made = (await ann.receives()).message
             assert [o.optionName for o in made.pollCreationMessage.options] == ["Funghi", "Diavola"]
@@ -54,16 +54,16 @@ async def test_every_kind_arrives_and_stands_in_the_archive(whatsapp: WhatsApp, 
                 == (await ann.receives()).message.pollUpdateMessage.pollCreationMessageKey.ID
             )
 
-            await call(client, "forward_message", message=asked, chat="Ann")
+            await call(client, "forward_message", message=asked, chat=ann.number)
             assert (await ann.receives()).message.extendedTextMessage.contextInfo.isForwarded
 
             await call(client, "delete_message", message=sent["ref"])
             assert sent["message_id"] == (await ann.receives()).message.protocolMessage.key.ID
 
-            read = await call(client, "mark_read", chat="Ann")
+            read = await call(client, "mark_read", chat=ann.number)
             assert read["marked"] == 1
             await whatsapp.network.until(lambda: "read" in [each.kind for each in ann.receipts], LIMIT)
-            listed = await call(client, "list_messages", chat="Ann", detail="full")
+            listed = await call(client, "list_messages", chat=ann.number, detail="full")
             by_ref: dict[str, Any] = {message["ref"]: message for message in listed["messages"]}
             assert by_ref[asked]["reactions"][0]["emoji"] == "👍"
             assert by_ref[sent["ref"]]["revoked_at"]
@@ -97,10 +97,12 @@ async def test_files_go_out_and_come_in(whatsapp: WhatsApp, home: Path) -> None:
             for kind, data in (("image", PNG), ("voice", sound()), ("document", PNG)):
                 encoded = base64.b64encode(data).decode()
                 caption = "" if kind == "voice" else "Mine"
-                sent = await call(client, "send_file", chat="Ann", data=encoded, kind=kind, caption=caption)
+                sent = await call(
+                    client, "send_file", chat=ann.number, data=encoded, kind=kind, caption=caption
+                )
                 got = await ann.receives()
                 assert got.id == sent["message_id"]
                 assert kind != "document" or whatsapp.media.open(got.message) == data
-            listed = await call(client, "list_messages", chat="Ann", from_me=True)
+            listed = await call(client, "list_messages", chat=ann.number, from_me=True)
             assert [message["kind"] for message in listed["messages"]] == ["image", "voice", "document"]
             assert listed["messages"][0]["text"] == "Mine"

@@ -31,8 +31,10 @@ async def test_an_agent_links_reads_and_answers(
             )
             read = await call(client, "list_messages", chat="Ann")
             assert [message["text"] for message in read["messages"]] == ["Are you coming?"]
-            sent = await call(client, "send_message", chat="Ann", text="On my way", idempotency_key="k1")
-            again = await call(client, "send_message", chat="Ann", text="On my way", idempotency_key="k1")
+            sent = await call(client, "send_message", chat=ann.number, text="On my way", idempotency_key="k1")
+            again = await call(
+                client, "send_message", chat=ann.number, text="On my way", idempotency_key="k1"
+            )
             assert sent["message_id"] == again["message_id"]
             got = await ann.receives()
             assert (got.id, got.text) == (sent["message_id"], "On my way")
