@@ -255,13 +255,13 @@ async def test_servers_of_two_homes_never_mix(whatsapp: WhatsApp, home: Path, tm
 
 @contextlib.asynccontextmanager
 async def waiting_send(
-    client: Client, whatsapp: WhatsApp, other: Client
+    client: Client, whatsapp: WhatsApp, other: Client, number: str
 ) -> AsyncGenerator[tuple[anyio.CancelScope, dict[str, str]]]:
     """A send that `client` asks for while WhatsApp cannot be reached: its call, and its arguments.
 
     WhatsApp is back at the end.
     """
-    arguments = {"chat": whatsapp.person("Ann").number, "text": "hello", "idempotency_key": "key"}
+    arguments = {"chat": number, "text": "hello", "idempotency_key": "key"}
     asked = anyio.CancelScope()
 
     async def ask() -> None:
@@ -287,7 +287,7 @@ async def test_a_call_that_is_cancelled_takes_its_waiting_send_back(whatsapp: Wh
         await until_online(client)
         await ann.says("hi")
         await until_said(client, ["hi"])
-        async with waiting_send(client, whatsapp, host) as (asked, arguments):
+        async with waiting_send(client, whatsapp, host, ann.number) as (asked, arguments):
             asked.cancel()
             await until(host, lambda send: send["status"] == "failed", "message_status", send_id=1)
         assert ann.inbox == []
@@ -307,7 +307,7 @@ async def test_a_waiting_send_outlives_any_server(whatsapp: WhatsApp, home: Path
             await until_online(second)
             (attached,) = set(processes(home, "whatsapp_mcp")) - {host}
             lives = second if killed == "the server that hosts" else first
-            async with waiting_send(second, whatsapp, lives) as (asked, arguments):
+            async with waiting_send(second, whatsapp, lives, ann.number) as (asked, arguments):
                 if lives is first:
                     os.kill(attached, signal.SIGKILL)
                     asked.cancel()

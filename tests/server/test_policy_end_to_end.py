@@ -59,7 +59,7 @@ async def test_rules_that_change_hold_at_once_in_every_server_and_at_the_socket(
         await link(leader, whatsapp)
         servers = (leader, follower)
         for client in servers:
-            assert "sent to" in await told(
+            assert "sent document" in await told(
                 client, "send_file", chat=ann.number, path=str(photos / "note.txt")
             )
             await ann.receives()
