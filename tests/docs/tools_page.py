@@ -20,8 +20,12 @@ when it is old.
 
 A tool answers text for the model; with `serve --structured` also the same facts as data for programs. `chat`
 is a name, a phone number or a jid; a message is named by its ref (`#1042`) or its id. In texts `me` is the
-owner of the account, and a `~` stands before the name of somebody who is not in the owner's address book, as
-in WhatsApp. What fails says so with a code: see [troubleshooting.md](troubleshooting.md#by-error-code).
+owner of the account, a `~` stands before the name of somebody who is not in the owner's address book, as in
+WhatsApp, and the names of groups and channels stand in quotes. What other people wrote stands between
+`<messages N>` and `</messages N>`, where N is new in each answer: in each line the author is named before the
+first `: `, with `(forwarded, author unknown)` where they passed it on. A text has at most 40,000 characters,
+and says what was left out. What fails says so with a code: see
+[troubleshooting.md](troubleshooting.md#by-error-code).
 
 An optional argument that is null or an empty string was not given. A host that has to give every argument, as
 under OpenAI's strict mode, leaves one as it is with an empty string or list, with `false` or 0, or with the

@@ -81,6 +81,7 @@ def _shortened(value: Any, most: int) -> Any:
 
 
 _PLAIN_ADDRESS: Final = re.compile(r"[\w.@:+/\\-]+")
+_CANDIDATES: Final = 20
 _LONGEST_ADDRESS: Final = 300
 """Characters; what is longer is not shown, since a part of an address is none."""
 
@@ -119,7 +120,7 @@ def error_result(error: WhatsAppError, *, structured: bool = False) -> CallToolR
     payload["action"] = clean_line(error.action, limit=500)
     text = f"{error.code}: {payload['message']} {payload['action']}"
     if error.candidates:
-        told = [words for each in error.candidates if (words := candidate_text(each))]
+        told = [words for each in error.candidates[:_CANDIDATES] if (words := candidate_text(each))]
         payload["candidates"] = told
         text += f" Candidates: {'; '.join(told)}."
     if error.retry_after is not None:
