@@ -124,13 +124,13 @@ async def test_a_page_that_cannot_be_read_gives_no_preview(answer: bytes, worker
 
 
 @pytest.mark.parametrize(
-    "image", ["http://10.0.0.1/a.png", "http://[", "/none.png", "/words.png", "/logo.svg"]
+    "image", ["http://10.0.0.1/a.png", "http://[", "/none.png", "/words.png", "/logo.svg", "/list.png"]
 )
 async def test_a_picture_that_cannot_be_had_is_left_out(image: str, worker: Worker) -> None:
     body = f'<title>Boats</title><meta property="og:image" content="{image}">'.encode()
-    async with served(
-        {"/": page(body), "/words.png": page(b"words"), "/logo.svg": page(SVG, "image/svg+xml")}
-    ) as place:
+    answers = {"/": page(body), "/words.png": page(b"words"), "/logo.svg": page(SVG, "image/svg+xml")}
+    answers["/list.png"] = page(b"ffconcat version 1.0\nfile secret.png\n", "image/png")
+    async with served(answers) as place:
         found = await preview_of(f"{place}/", worker)
     assert found is not None
     assert (found.title, found.thumbnail) == ("Boats", b"")

@@ -14,8 +14,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.types import ImageContent
 
 from tests.media.footage import RED, gif, is_jpeg, png, size, video
@@ -27,6 +29,7 @@ from whatsapp_mcp import media
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.models import FileContent
 from whatsapp_mcp.protobufs import Neonize
+from whatsapp_mcp.server.application import create
 
 pytestmark = pytest.mark.anyio
 PNG = base64.b64decode(
@@ -101,7 +104,8 @@ async def test_without_pyav_pictures_are_read_and_what_moves_is_a_document(
     animation = encoded(read(str(tmp_path / "a.gif")))
     monkeypatch.setitem(sys.modules, "av", None)
     async with kept(WITHOUT_PYAV) as source.worker:
-        await answer(client, "send_file", chat="Bob", data=animation)
+        text, _ = await answer(client, "send_file", chat="Bob", data=animation)
+        assert text.endswith("To play as a GIF it needs the extra `media` of this server.")
         await answer(client, "send_file", chat="Bob", data=animation, kind="image")
         await answer(client, "send_file", chat="Bob", data=animation, kind="sticker")
         await answer(client, "send_file", chat="Bob", data=encoded(PNG))
@@ -155,6 +159,24 @@ async def test_a_picture_is_shown_fitted_to_a_limit(
     shown = (await client.call_tool("download_media", {"message": ref})).content[0]
     assert isinstance(shown, ImageContent)
     assert size(base64.b64decode(shown.data)) == (1024, 512)
+
+
+async def test_over_http_it_is_said_that_no_other_computer_can_open_the_file(
+    client: Client, source: FakeSource, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    (tmp_path / "got.png").write_bytes(png(8, 8, RED))
+    ref = await received_image(client, archive)
+    device.file = str(tmp_path / "got.png")
+    here = text_of((await client.call_tool("download_media", {"message": ref})).content)
+    application = create(source)
+    app = application.streamable_http_app(stateless_http=True)
+    async with (
+        application.session_manager.run(),
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http,
+        Client(streamable_http_client("http://127.0.0.1:8808/mcp", http_client=http)) as remote,
+    ):
+        there = text_of((await remote.call_tool("download_media", {"message": ref})).content)
+    assert there == f"{here} That is a file of the computer that runs this server: no other one can open it."
 
 
 async def received_image(client: Client, archive: Archive) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from base64 import b64encode
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -132,10 +133,11 @@ def _fitted(file: BinaryIO, largest: int) -> Image.Image:
     """The first frame, upright and no larger, RGB or RGBA."""
     with _opened(file) as image:
         # A JPEG can be decoded at a half, a quarter or an eighth of its size; others stay as they are.
-        image.draft("RGB", (largest, largest))
+        scale = min(1.0, largest / max(image.size))
+        image.draft("RGB", (math.ceil(image.width * scale), math.ceil(image.height * scale)))
         require_pixels(image.width * image.height, MAX_PIXELS)
         plain = _plain(image)
-        plain.thumbnail((largest, largest), Image.Resampling.LANCZOS)
+        plain.thumbnail((largest, largest))
         turned = ImageOps.exif_transpose(plain)
     # What a file says beside its pixels would be written again.
     turned.info.clear()

@@ -36,6 +36,12 @@ _GIF: Final = "image/gif"
 _VIDEOS: Final = frozenset({"video/mp4", "video/quicktime"})
 _WITHOUT_CAPTION: Final = frozenset({"audio", "voice", "sticker"})
 _ONCE: Final = frozenset({"image", "video", "voice"})
+_WITHOUT_EXTRA: Final[dict[FileKind, str]] = {
+    "document": "To play as a GIF it needs the extra `media` of this server.",
+    "video": "Its preview and length need the extra `media` of this server.",
+    "audio": "Its length needs the extra `media` of this server.",
+    "voice": "Its waveform and length need the extra `media` of this server.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,15 @@ async def prepare(worker: media.Worker, taken: Taken, wish: Wish) -> FileContent
     """
     async with await anyio.open_file(taken.path, "rb") as opened:
         return await _prepared(worker, opened.wrapped, taken, wish)
+
+
+def what_the_extra_adds(content: FileContent, wish: Wish) -> str | None:
+    """A sentence on what is left out because PyAV is missing; None where nothing is."""
+    if media.reads_recordings() or wish.kind == "document":
+        return None
+    if content.kind == "document" and content.mime_type != _GIF:
+        return None
+    return _WITHOUT_EXTRA.get(content.kind)
 
 
 async def _prepared(worker: media.Worker, file: IO[bytes], taken: Taken, wish: Wish) -> FileContent:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -16,7 +17,7 @@ from whatsapp_mcp import media
 from whatsapp_mcp.errors import TooLong, WhatsAppError
 from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, find_chat
-from whatsapp_mcp.server.attachments import FileKind, Wish, prepare
+from whatsapp_mcp.server.attachments import FileKind, Wish, prepare, what_the_extra_adds
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.intake import take
 from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
@@ -65,7 +66,9 @@ async def send_file(
         reply_chat=reply.chat,
         idempotency_key=idempotency_key,
     )
-    return sent(await send(services, request), target, services, reply, what=_file_told(content))
+    told = sent(await send(services, request), target, services, reply, what=_file_told(content))
+    missing = what_the_extra_adds(content, wish)
+    return replace(told, text=f"{told.text} {missing}") if missing else told
 
 
 def _file_told(content: FileContent) -> str:
