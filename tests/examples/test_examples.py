@@ -75,7 +75,7 @@ async def test_an_agent_says_who_waits_and_sends_once(
     for _ in range(2):
         words = ("Tell", "Ann", "Byrne:", "Yes", "please.")
         said = await run(script, *words, variables=variables)
-        assert re.search(r"'Yes please\.': \w+ to ~?Ann Byrne as #\d+", said)
+        assert re.search(r"'Yes please\.': \w+ to Ann Byrne \+\d+ as #\d+", said)
     assert (await ann.receives()).text == "Yes please."
     assert len(ann.inbox) == 1
 
