@@ -252,7 +252,7 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
     data: MessageData = {
         "ref": f"#{message.ref}",
         "message_id": identifier(message.message_id),
-        "kind": str(message.kind),
+        "kind": message.kind.value,
         "text": _spoken(message.text, message.mentions) if message.mentions else clean(message.text),
         "timestamp": stamp(message.timestamp, zone),
     }
@@ -273,7 +273,8 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
             data["snippet_of"] = message.snippet_of
     if message.media:
         data["media"] = media_data(message.media)
-    _add_relations(data, message)
+    if message.quote or message.reactions or message.poll:
+        _add_relations(data, message)
     if message.edited_at:
         data["edited_at"] = rfc3339(message.edited_at, zone)
         if message.earlier:

@@ -65,6 +65,10 @@ GROUPS_SHOWN: Final = 10
 _ROOM: Final = LIMIT - 1000
 _ADDRESSES: Final = 512
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
+_NOTED: Final = frozenset(
+    ("reply_to", "edited_at", "imported", "starred", "status", "forwarded", "reactions")
+)
+"""What `_notes` tells of; most messages have none of it."""
 
 
 def quoted(text: str, limit: int) -> str:
@@ -240,9 +244,10 @@ def _message_line(message: MessageData, page: MessagesData, view: _View) -> str:
         identity = f" [{message['message_id']}{f' from {jid}' if jid else ''}]"
         was = _was(message, view)
     mark = CONTEXT if "context" in message else ""
+    notes = "" if _NOTED.isdisjoint(message) else _notes(message, view)
     return (
         f"{mark}{message['ref']} {message['timestamp'][TIME]} {who}{place}{identity}"
-        f"{_notes(message, view)}: {_body(message, where, view)}{was}"
+        f"{notes}: {_body(message, where, view)}{was}"
     )
 
 
