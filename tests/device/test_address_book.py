@@ -14,7 +14,9 @@ import anyio
 import pytest
 
 from benchmarks.soak.linking import interrupted_link
+from tests.device.conftest import Host
 from tests.device.fake_clock import FakeClock
+from whatsapp_mcp.device import keys
 from whatsapp_mcp.device.address_book import (
     FETCH_LIMIT,
     LINKING_LIMIT,
@@ -23,7 +25,10 @@ from whatsapp_mcp.device.address_book import (
     AddressBook,
     until_fetched,
 )
+from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus
+from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio
 
@@ -41,13 +46,17 @@ class Subject:
     def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
         self.arrivals = 0
-        self._path = folder / "client.db"
+        self.path = folder / "client.db"
         self.tell(TABLES)
-        self.book = AddressBook(self._path, self.clock, self._count)
+        self.book = AddressBook(self.path, self.clock, self._count)
 
     def tell(self, sql: str) -> None:
-        with closing(sqlite3.connect(self._path)) as db:
+        with closing(sqlite3.connect(self.path)) as db:
             db.executescript(sql)
+
+    def count(self, table: str) -> int:
+        with closing(sqlite3.connect(self.path)) as db:
+            return db.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
 
     def _count(self) -> None:
         self.arrivals += 1
@@ -118,6 +127,54 @@ async def test_another_phone_that_is_linked_has_another_one(subject: Subject) ->
     assert await subject.book.state() is AddressBookState.HERE
     subject.book.forget()
     assert await subject.book.state() is None
+
+
+@pytest.mark.parametrize(
+    ("stored", "lost"),
+    [("", False), (KEY, False), (KEY + VERSION, True), (KEY + VERSION + CONTACT, False)],
+    ids=["nothing", "key", "version without contacts", "all of it"],
+)
+def test_only_a_version_without_contacts_is_reset(subject: Subject, stored: str, lost: bool) -> None:
+    subject.tell(stored)
+    assert keys.reset_address_book(subject.path) is lost
+    assert subject.count("whatsmeow_app_state_version") == (VERSION in stored and not lost)
+
+
+def test_before_the_first_linking_there_is_nothing_to_reset(tmp_path: Path) -> None:
+    assert not keys.reset_address_book(tmp_path / "client.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_an_address_book_stored_without_its_contacts_comes_whole_with_the_next_change(
+    wa: WhatsApp, host: Host, folder: AccountFolder
+) -> None:
+    """As a client leaves it that is killed after the library committed the version, before the contacts."""
+    wa.me.app_state.name_contact(wa.person("Ann"), "Ann Byrne")
+    wa.me.app_state.name_contact(wa.person("Cleo"), "Cleo Roth")
+    async with host() as first:
+        shown = await first.device.link()
+        assert shown.qr is not None
+        await wa.me.scan(shown.qr.text)
+        await first.until(ConnectionState.ONLINE)
+        await wa.me.online()
+        await wa.me.hand_over()
+        await until_here(first.device)
+    with closing(sqlite3.connect(folder.client_db)) as db, db:
+        db.execute("UPDATE whatsmeow_contacts SET full_name = NULL, first_name = NULL")
+    async with host() as second:
+        await second.until(ConnectionState.ONLINE)
+        assert (await second.device.status()).address_book is not AddressBookState.HERE
+        wa.me.app_state.name_contact(wa.person("Ben"), "Ben Adeyemi")
+        await until_here(second.device)
+    with closing(sqlite3.connect(folder.client_db)) as db:
+        rows = db.execute("SELECT full_name FROM whatsmeow_contacts WHERE full_name > '' ORDER BY full_name")
+        assert [name for (name,) in rows] == ["Ann Byrne", "Ben Adeyemi", "Cleo Roth"]
+
+
+async def until_here(device: LocalDevice) -> None:
+    with anyio.fail_after(20):
+        while (await device.status()).address_book is not AddressBookState.HERE:  # noqa: ASYNC110
+            await anyio.sleep(0.02)
 
 
 class Telling:

@@ -2,7 +2,8 @@
 
 After linking a phone shares the key of its app state, and only then the library fetches every collection
 (whatsmeow, `handleAppStateSyncKeyShare`); later it fetches only what a notification of the phone names. A
-client that ends in between never fetches the address book by itself, and no event tells of it.
+client that ends in between never fetches the address book by itself, and no event tells of it. Nothing that
+neonize 0.5.2 exports makes the library fetch it; a change of any contact on the phone does.
 """
 
 from __future__ import annotations
@@ -67,6 +68,14 @@ class AddressBook:
     def forget(self) -> None:
         """The device was unlinked."""
         self._is_here, self._due_at = False, None
+
+    async def reset_if_lost(self) -> None:
+        """Have the library fetch all of it at the next change, if it was lost; no client may run."""
+        try:
+            if await anyio.to_thread.run_sync(keys.reset_address_book, self._client_db):
+                logger.warning("the address book was lost: its client ended before it was stored")
+        except sqlite3.Error as error:
+            logger.warning("the library's database cannot be written now: %s", error)
 
     async def state(self) -> AddressBookState | None:
         """How far it is; None while nothing can be said."""

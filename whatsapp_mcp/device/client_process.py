@@ -41,7 +41,8 @@ class Client:
         folder: The account's files; the process works in it.
         account: How the companion introduces itself.
         report: Takes what this client means for the state of the link; the last report is `Ended`.
-        notice: Takes each notification as it comes, before its report.
+        notice: Takes each notification as it comes, before its report. `READY` comes when no other client
+            runs any more; this one opens `client.db` after `notice` has returned.
         program: The command to run, for tests; the arguments are appended.
     """
 
@@ -146,9 +147,9 @@ class Client:
         ]
 
     async def _notified(self, method: str, params: Params) -> None:
+        await self._notice(method, params, self.generation)
         if method == protocol.READY:
             self._ready.set()
-        await self._notice(method, params, self.generation)
         event = events_of(method, params, self.generation)
         if event is not None:
             self._report(event)

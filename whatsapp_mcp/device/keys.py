@@ -1,7 +1,8 @@
 """The keys of the linked device: `client.db`, which belongs to the client library.
 
-The host only reads it, and deletes it after a logout. It opens the file for writing all the same: what a
-killed client left half done has to be rolled back before it can be read.
+The leader reads it, deletes it after a logout, and writes to it only while no client runs
+(`reset_address_book`). It always opens the file for writing: what a killed client left half done has to be
+rolled back before it can be read.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ _QUERY: Final = "SELECT jid, lid, push_name, registration_id FROM whatsmeow_devi
 _LID_QUERY: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
 _APP_STATE_QUERY: Final = """SELECT
     EXISTS (SELECT 1 FROM whatsmeow_app_state_sync_keys),
-    -- The version is stored before the contacts: a client that was killed in between has only that.
-    EXISTS (SELECT 1 FROM whatsmeow_app_state_version WHERE name = 'critical_unblock_low')
-        AND EXISTS (SELECT 1 FROM whatsmeow_contacts WHERE full_name > '')"""
+    -- Only the address book gives full names, and all of its first ones in one transaction.
+    EXISTS (SELECT 1 FROM whatsmeow_contacts WHERE full_name > '')"""
+_RESET_QUERY: Final = """DELETE FROM whatsmeow_app_state_version
+WHERE name = 'critical_unblock_low'
+    -- With names in place it is up to date; to fetch all of it again would only cost time.
+    AND NOT EXISTS (SELECT 1 FROM whatsmeow_contacts WHERE full_name > '')"""
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
@@ -129,6 +133,27 @@ def app_state(path: Path) -> AppState:
     with opened(path) as db:
         has_key, has_contacts = db.execute(_APP_STATE_QUERY).fetchone()
     return AppState(bool(has_key), bool(has_contacts))
+
+
+def reset_address_book(path: Path) -> bool:
+    """Forget the version of an address book whose contacts were never stored; whether there was one.
+
+    The library commits the version of a collection before its contents (whatsmeow, `storeMACs`, then
+    `PutAllContactNames`). A client that is killed in between would fetch only later changes from then on.
+    Without the version the library fetches the whole collection the next time it fetches it at all.
+
+    Only for the moment in which no client runs: one that does could be between the two commits.
+
+    Raises:
+        sqlite3.Error: The file cannot be written now.
+    """
+    if not path.exists():
+        return False
+    with opened(path) as db:
+        # What belongs to the version (`whatsmeow_app_state_mutation_macs`) goes with it.
+        db.execute("PRAGMA foreign_keys = ON")
+        with db:
+            return db.execute(_RESET_QUERY).rowcount > 0
 
 
 def forget(path: Path) -> None:

@@ -255,6 +255,7 @@ class LocalDevice(Acts, Topics):
             return
         if method == protocol.READY:
             self._client_pid = int(params["pid"])
+            await self._address_book.reset_if_lost()
         elif method == protocol.QR and self._loop.link.state is ConnectionState.LINKING:
             self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
         elif method in {protocol.JOURNALED, protocol.STATE}:

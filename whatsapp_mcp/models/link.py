@@ -37,7 +37,7 @@ class AddressBookState(StrEnum):
 
 ADDRESS_BOOK_MISSING: Final = (
     "The phone's address book has not come, so people are shown without the names it gives them. Adding or "
-    "changing any contact on the phone makes it come; else unlink and link again. (An empty one never comes.)"
+    "changing any contact on the phone makes all of it come. (An empty one never comes.)"
 )
 
 
