@@ -44,11 +44,19 @@ GROUP = "120363000000000001@g.us"
 TABLES = """
 CREATE TABLE IF NOT EXISTS whatsmeow_message_secrets (message_id TEXT, key BLOB);
 CREATE TABLE IF NOT EXISTS whatsmeow_lid_map (lid TEXT PRIMARY KEY, pn TEXT);
-CREATE TABLE IF NOT EXISTS whatsmeow_sessions (their_id TEXT PRIMARY KEY, session BLOB);
-CREATE TABLE IF NOT EXISTS whatsmeow_sender_keys (chat_id TEXT, sender_id TEXT PRIMARY KEY, sender_key BLOB);
+CREATE TABLE IF NOT EXISTS whatsmeow_device (jid TEXT PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS whatsmeow_sessions (
+    our_jid TEXT, their_id TEXT, session BLOB, PRIMARY KEY (our_jid, their_id)
+);
+CREATE TABLE IF NOT EXISTS whatsmeow_sender_keys (
+    our_jid TEXT, chat_id TEXT, sender_id TEXT, sender_key BLOB, PRIMARY KEY (our_jid, chat_id, sender_id)
+);
+INSERT OR IGNORE INTO whatsmeow_device VALUES ('15550001111:1@s.whatsapp.net');
 INSERT OR IGNORE INTO whatsmeow_lid_map VALUES ('91', '15550001111'), ('92', '15550002222');
-INSERT OR IGNORE INTO whatsmeow_sessions VALUES ('92_1:0', x'61'), ('93_1:0', x'62');
-INSERT OR IGNORE INTO whatsmeow_sender_keys VALUES ('120363000000000001@g.us', '91_1:1', x'6b');
+INSERT OR IGNORE INTO whatsmeow_sessions VALUES
+    ('15550001111:1@s.whatsapp.net', '92_1:0', x'61'), ('15550001111:1@s.whatsapp.net', '93_1:0', x'62');
+INSERT OR IGNORE INTO whatsmeow_sender_keys VALUES
+    ('15550001111:1@s.whatsapp.net', '120363000000000001@g.us', '91_1:1', x'6b');
 """
 
 

@@ -8,14 +8,22 @@ from contextlib import contextmanager
 
 import anyio
 
+from whatsapp_mcp.archive import OutboxEntry
 from whatsapp_mcp.errors import WhatsAppError
 
 
 class Caller:
-    """One that waits: `settled` is set with the outcome, `refusal` says why it was not sent."""
+    """One that waits.
+
+    Attributes:
+        settled: Set with the outcome.
+        settled_as: The entry as it was written down then; None where the archive has to be asked.
+        refusal: Why it was not sent.
+    """
 
     def __init__(self) -> None:
         self.settled = anyio.Event()
+        self.settled_as: OutboxEntry | None = None
         self.refusal: WhatsAppError | None = None
 
 
@@ -37,8 +45,10 @@ class Callers:
             if not self._waiting[send_id]:
                 del self._waiting[send_id]
 
-    def settle(self, send_id: int, refusal: WhatsAppError | None = None) -> None:
+    def settle(
+        self, send_id: int, entry: OutboxEntry | None = None, refusal: WhatsAppError | None = None
+    ) -> None:
         """The outcome of a send is known."""
         for caller in self._waiting.get(send_id, ()):
-            caller.refusal = refusal
+            caller.settled_as, caller.refusal = entry, refusal
             caller.settled.set()

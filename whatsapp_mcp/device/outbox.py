@@ -15,7 +15,7 @@ import logging
 import sqlite3
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -119,7 +119,6 @@ class Outbox:
         self._handed_over: set[int] = set()
         self._ended: Counter[int] = Counter()
         self._preparing: dict[int, str] = {}
-        self._slots = anyio.Semaphore(_LINES)
         self._outcomes = Outcomes(archive, clock, traces)
 
     @property
@@ -157,7 +156,7 @@ class Outbox:
                 raise
         if is_new and caller.refusal is not None:
             raise caller.refusal
-        return (await self._archive.outbox_get(entry.send_id)).result
+        return (caller.settled_as or await self._archive.outbox_get(entry.send_id)).result
 
     def _obstacle(self, request: SendRequest) -> WhatsAppError | None:
         """Why a new send cannot be accepted; what the host before had accepted is on its way all the same."""
@@ -206,12 +205,13 @@ class Outbox:
                 self._wake = anyio.Event()
                 while self._given_up:
                     tasks.start_soon(self._withdraw, *self._given_up.pop())
-                await self._look_for_unknown()
-                await self._dispatch(tasks)
+                entries = await self._archive.outbox_unsettled()
+                if await self._look_for_unknown(entries):
+                    entries = await self._archive.outbox_unsettled()
+                await self._dispatch(entries, tasks)
                 await within(self._clock, _LOOK_AGAIN, lambda: _wait(self._wake))
 
-    async def _dispatch(self, tasks: TaskGroup) -> None:
-        entries = await self._archive.outbox_unsettled()
+    async def _dispatch(self, entries: Collection[OutboxEntry], tasks: TaskGroup) -> None:
         self._keep_counts_of({entry.send_id for entry in entries})
         for entry in entries:
             if entry.status is not SendStatus.QUEUED:
@@ -222,9 +222,16 @@ class Outbox:
             elif self._is_late(entry):
                 await self._give_up(entry, NotConnected("It expired before the link to WhatsApp came back."))
         if self._online():
-            for chat in self._heads(entries).keys() - self._lines:
-                self._lines.add(chat)
-                tasks.start_soon(self._serve, chat, tasks)
+            for chat, entry in self._heads(entries).items():
+                if self._claim(chat):
+                    tasks.start_soon(self._serve, entry, tasks)
+
+    def _claim(self, chat: str) -> bool:
+        """Begin a chat's line; False if it is served already, or no more can be now."""
+        if chat in self._lines or len(self._lines) >= _LINES:
+            return False
+        self._lines.add(chat)
+        return True
 
     def _keep_counts_of(self, unsettled: set[int]) -> None:
         """Forget about clients that ended over sends which are settled by now, however that came."""
@@ -238,12 +245,13 @@ class Outbox:
         except InvalidArgument:
             logger.info("send %d went on its way at the last moment", entry.send_id)
 
-    async def _serve(self, chat: str, tasks: TaskGroup) -> None:
-        """Hand over what is queued for one chat, in order."""
+    async def _serve(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
+        """Hand over what is queued for one chat, in order, from this one on."""
+        chat, following = entry.request.chat, entry
         try:
-            async with self._slots:
-                while self._online() and (entry := await self._next(chat)) is not None:
-                    await self._deliver(entry, tasks)
+            while following is not None and self._online():
+                await self._deliver(following, tasks)
+                following = await self._next(chat)
         finally:
             self._lines.discard(chat)
         # Something may have been queued between the last look and now.
@@ -264,21 +272,22 @@ class Outbox:
     def _is_late(self, entry: OutboxEntry) -> bool:
         return entry.expires_at is not None and entry.expires_at <= self._clock.now()
 
-    async def _look_for_unknown(self) -> None:
-        """Find out what became of sends without an answer, as far as that can be known now."""
+    async def _look_for_unknown(self, entries: Iterable[OutboxEntry]) -> bool:
+        """Find out what became of sends without an answer, as far as that can be known; whether any was."""
         if not self._linked():
-            return  # the keys are gone
-        for entry in await self._archive.outbox_unsettled():
-            if _is_open(entry) and entry.send_id not in self._handed_over:
-                look = partial(self._look_for, entry, entry.handed_to or "")
-                try:
-                    await contained(f"looking for send {entry.send_id}", look, _NOT_FOUND_OUT)
-                except InvalidArgument:
-                    logger.info("send %d was settled while it was looked for", entry.send_id)
-                    self._outcomes.callers.settle(entry.send_id)
-                except SendUnknown as error:  # it would fail at every look
-                    await self._archive.outbox_unknown(entry.send_id, error.message, traceable=False)
-                    self._outcomes.callers.settle(entry.send_id)
+            return False  # the keys are gone
+        unknown = [one for one in entries if _is_open(one) and one.send_id not in self._handed_over]
+        for entry in unknown:
+            look = partial(self._look_for, entry, entry.handed_to or "")
+            try:
+                await contained(f"looking for send {entry.send_id}", look, _NOT_FOUND_OUT)
+            except InvalidArgument:
+                logger.info("send %d was settled while it was looked for", entry.send_id)
+                self._outcomes.callers.settle(entry.send_id)
+            except SendUnknown as error:  # it would fail at every look
+                await self._archive.outbox_unknown(entry.send_id, error.message, traceable=False)
+                self._outcomes.callers.settle(entry.send_id)
+        return bool(unknown)
 
     async def _look_for(self, entry: OutboxEntry, handed_to: str) -> None:
         try:
@@ -332,8 +341,9 @@ class Outbox:
         composed, handed_to = prepared
         try:
             await self._archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=composed.secret)
-        except InvalidArgument:
-            logger.info("send %d was withdrawn", entry.send_id)
+        except (InvalidArgument, MessageNotFound) as error:
+            # It was withdrawn, or its row is damaged by now.
+            logger.info("send %d goes out no more: %s", entry.send_id, error.code)
             return
         except WhatsAppError as error:
             await self._outcomes.refused(entry, error)

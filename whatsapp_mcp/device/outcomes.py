@@ -44,22 +44,21 @@ class Outcomes:
         if await self._traces.was_not_encrypted(handed_to, entry.request.chat):
             await self.refused(entry, Rejected(_FOR_NOBODY, "Try again later."))
             return
-        await self._keep_sent(entry.send_id, answer, message)
+        sent = await self._keep_sent(entry.send_id, answer, message)
         self.last_sent_at = self._clock.now()
-        self.callers.settle(entry.send_id)
+        self.callers.settle(entry.send_id, sent)
 
-    async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> None:
-        """Write it down, however long the disk takes to have room."""
+    async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> OutboxEntry | None:
+        """Write it down, however long the disk takes to have room; None if it never had."""
         told = int(answer["timestamp"])
         timestamp = datetime.fromtimestamp(told, UTC) if told > 0 else self._clock.now()
         for attempt in range(1, _KEEP_ATTEMPTS + 1):
             try:
-                await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)
+                return await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)
             except sqlite3.Error:
                 logger.exception("send %d is sent, which cannot be written down yet", send_id)
                 await self._clock.sleep(backoff(attempt, 0.5, base=0.2, cap=30.0))
-            else:
-                return
+        return None
 
     async def unanswered(self, entry: OutboxEntry, secret: bytes | None, reason: str) -> None:
         """No answer came from a client that lives: what it has noted so far is told to who waits."""
@@ -69,11 +68,13 @@ class Outcomes:
         except sqlite3.Error as error:
             logger.warning("the id of send %d cannot be looked up: %s", send_id, error)
         try:
-            await self._archive.outbox_unknown(send_id, entry.reason or reason, message_id=message_id)
+            settled = await self._archive.outbox_unknown(
+                send_id, entry.reason or reason, message_id=message_id
+            )
         except InvalidArgument:
             logger.info("send %d was settled meanwhile", send_id)
         else:
-            self.callers.settle(send_id)
+            self.callers.settle(send_id, settled)
 
     async def refused(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """It has not gone out this time."""
@@ -91,4 +92,4 @@ class Outcomes:
 
     def _tell_ended(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """Whether it went out an earlier time is unknown, if anything is."""
-        self.callers.settle(entry.send_id, error if entry.status is SendStatus.FAILED else None)
+        self.callers.settle(entry.send_id, entry, error if entry.status is SendStatus.FAILED else None)

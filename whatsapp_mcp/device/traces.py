@@ -31,10 +31,12 @@ from whatsapp_mcp.device.keys import StoredDevice, opened
 from whatsapp_mcp.jid import STATUS_JID, Jid
 
 _ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
-_FORMS: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE ? IN (lid, pn)"
-_SESSIONS: Final = "SELECT their_id, session FROM whatsmeow_sessions WHERE their_id GLOB ? ORDER BY their_id"
+_FORMS: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE lid = ?1 OR pn = ?1"
+# Their indexes begin with the own device: without it, the keys of everybody would be read for one person's.
+_SESSIONS: Final = """SELECT their_id, session FROM whatsmeow_sessions
+WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND their_id GLOB ? ORDER BY their_id"""
 _OWN_KEYS: Final = """SELECT sender_id, sender_key FROM whatsmeow_sender_keys
-WHERE chat_id = ? AND sender_id GLOB ? ORDER BY sender_id"""
+WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND chat_id = ? AND sender_id GLOB ? ORDER BY sender_id"""
 _ANY_DEVICE: Final = "[_:.]*"
 """What follows the user in the library's address of a device."""
 _BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
