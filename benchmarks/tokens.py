@@ -18,6 +18,7 @@ import anyio
 from mcp import Client
 from mcp.types import CallToolResult
 
+from benchmarks import busy_day
 from benchmarks.calls import fill
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.hosts import HOSTS
@@ -107,9 +108,22 @@ async def print_answers() -> None:
         print(f"{name:18}{''.join(f'{cell:>16}' for cell in cells)}")
 
 
+def print_days() -> None:
+    """Print what a day of a busy chat costs."""
+    print(f"{busy_day.MESSAGES} messages of a day, with whole heads / compact:")
+    for what, people in (("group", len(busy_day.PEOPLE)), ("direct chat", 2)):
+        messages = busy_day.day(people)
+        costs = (
+            f"{len(pages)} pages, {sum(map(len, pages)) // 4} tokens"
+            for pages in (busy_day.whole(messages), busy_day.compacted(messages))
+        )
+        print(f"  {what:12} {' / '.join(costs)}")
+
+
 def main() -> None:
-    """Print both."""
+    """Print all."""
     print_tools()
+    print_days()
     anyio.run(print_answers)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -26,14 +27,19 @@ _RARELY_WANTED: Final = frozenset(
 _KINDS_NAMED: Final = [str(kind) for kind in MessageKind if kind not in _RARELY_WANTED]
 _REF: Final = re.compile(r"#\d{1,15}")
 MAX_LIMIT: Final = 200
+LONG_LIMIT: Final = 500
+"""As `MAX_LIMIT`, of a list whose pages may also end where the answer is full."""
 MAX_WAIT: Final = 50.0
 """Seconds; applications give up on a call after 60."""
 
 
-def _check_limit(value: int) -> int:
-    if not 1 <= value <= MAX_LIMIT:
-        raise ValueError(f"must be between 1 and {MAX_LIMIT}")
-    return value
+def _at_most(most: int) -> Callable[[int], int]:
+    def check(value: int) -> int:
+        if not 1 <= value <= most:
+            raise ValueError(f"must be between 1 and {most}")
+        return value
+
+    return check
 
 
 def _from_json(value: Any) -> Any:
@@ -71,7 +77,10 @@ def _check_wait(value: float) -> float:
 ChatArg = Annotated[str, Field(description="Number, jid or name")]
 MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
 ReplyArg = Annotated[str, Field(description="Ref, of this chat, or of a group if this is its author's chat")]
-Limit = Annotated[int, AfterValidator(_check_limit), Field(json_schema_extra={"maximum": MAX_LIMIT})]
+Limit = Annotated[int, AfterValidator(_at_most(MAX_LIMIT)), Field(json_schema_extra={"maximum": MAX_LIMIT})]
+LongLimit = Annotated[
+    int, AfterValidator(_at_most(LONG_LIMIT)), Field(json_schema_extra={"maximum": LONG_LIMIT})
+]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Kinds = Annotated[
     list[str],

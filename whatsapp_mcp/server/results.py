@@ -53,7 +53,7 @@ class Result:
 
 
 DATA_LIMIT: Final = 400_000
-"""Characters of structured content as JSON: a page of 200 messages has a quarter of it."""
+"""Characters of structured content as JSON: a page of 500 messages has two thirds of it."""
 _SHORTEST: Final = 64
 """Characters of a text that are always left: ids, jids and cursors are no longer."""
 

@@ -9,13 +9,14 @@ What stands behind it is the words of whoever is named there, and of nobody else
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import GROUP_SERVER, is_person, number_of
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendStatus, Voter
+from whatsapp_mcp.server.render import compact
 from whatsapp_mcp.server.render.data import (
     FORWARDED,
     ChatData,
@@ -63,6 +64,8 @@ CONTEXT: Final = "· "
 THAT_IS_ALL: Final = "That is all in the archive."
 GROUPS_SHOWN: Final = 10
 _ROOM: Final = LIMIT - 1000
+_HEAD: Final = 24
+"""Characters of a line before its text, and of what others did to the message, in a long list."""
 _ADDRESSES: Final = 512
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
 _NOTED: Final = frozenset(
@@ -251,18 +254,30 @@ def _message_line(message: MessageData, page: MessagesData, view: _View) -> str:
     )
 
 
-def _message_lines(page: MessagesData, detail: Detail) -> list[str]:
+def _message_lines(page: MessagesData, detail: Detail, *, short: bool) -> list[str]:
     """The lines of a list, each day said once; where they do not fit, all long texts are cut alike."""
     messages = page["messages"]
     limit = CONCISE_TEXT if detail == "concise" else max(FULL_TEXT, FULL_PAGE // max(1, len(messages)))
-    lines = _lines(page, _view(detail, limit))
+    lines = _lines(page, _view(detail, limit), short=short)
     while length(lines) > _ROOM and limit > SHORTEST_TEXT:
         limit //= 2
-        lines = _lines(page, _view(detail, limit))
+        lines = _lines(page, _view(detail, limit), short=short)
     return lines
 
 
-def _lines(page: MessagesData, view: _View) -> list[str]:
+def fitting_texts(texts: Iterable[str]) -> int:
+    """How many of these messages a concise list has room for without cutting their texts further."""
+    room, count = _ROOM, 0
+    for text in texts:
+        room -= min(len(text), CONCISE_TEXT) + _HEAD
+        if room < 0:
+            break
+        count += 1
+    return count
+
+
+def _lines(page: MessagesData, view: _View, *, short: bool) -> list[str]:
+    heads = compact.Heads() if short else None
     lines: list[str] = []
     last_day = last_chat = None
     counts = page.get("unread_by_chat", {})
@@ -273,7 +288,8 @@ def _lines(page: MessagesData, view: _View) -> list[str]:
         if (today := message["timestamp"][DAY]) != last_day:
             lines.append(day_of(today))
             last_day = today
-        lines.append(_message_line(message, page, view))
+        line = _message_line(message, page, view)
+        lines.append(heads.shortened(line, message, _sender(message, page)) if heads else line)
     return lines
 
 
@@ -296,7 +312,9 @@ def messages_text(
         following = [f"{page['left']}{'+' if 'left_at_least' in page else ''} older. {following[0]}"]
     elif not following and to_the_end:
         following = [THAT_IS_ALL]
-    return Text(f"{header}:", _message_lines(page, detail), [*notes, *following])
+    short = detail == "concise" and compact.suits(page)
+    head = f"{header}{compact.EXPLAINED if short else ''}:"
+    return Text(head, _message_lines(page, detail, short=short), [*notes, *following])
 
 
 def more(cursor: str | None) -> list[str]:

@@ -13,11 +13,13 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import ChatKind, MessageKind
 from whatsapp_mcp.server.arguments import (
+    MAX_LIMIT,
     ChatArg,
     Detail,
     Either,
     Kinds,
     Limit,
+    LongLimit,
     Since,
     Until,
     find_known_chat,
@@ -32,6 +34,7 @@ from whatsapp_mcp.server.render.text import (
     CONTEXT,
     QUESTION_TEXT,
     chats_text,
+    fitting_texts,
     messages_text,
     named,
     place_of,
@@ -42,6 +45,7 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from whatsapp_mcp.archive import MessageFilter
     from whatsapp_mcp.models import Message, Page
 
 MOST_CONTEXT: Final = 10
@@ -85,7 +89,7 @@ async def list_messages(
     from_me: Either = None,
     mentions_me: bool = False,
     context: Annotated[int, Field(description="Messages before each, up to 10")] = 0,
-    limit: Limit = 20,
+    limit: LongLimit = 20,
     cursor: str | None = None,
     detail: Detail = "concise",
 ) -> Result:
@@ -107,7 +111,7 @@ async def list_messages(
         from_me=from_me,
         mentions_me=mentions_me or None,
     )
-    page = await services.archive.messages(where, limit=limit, cursor=cursor)
+    page = await _page(services, where, limit, cursor)
     by_chat = unread is True and jid is None
     shown = replace(page, items=_by_chat(page.items) if by_chat else page.items[::-1])
     hits = {message.ref for message in shown.items}
@@ -124,6 +128,15 @@ async def list_messages(
     if by_chat and page.items:
         data["unread_by_chat"] = await _unread(services, page.items)
     return Result(messages_text(data, header=header, detail=detail, to_the_end=True), data)
+
+
+async def _page(services: Services, where: MessageFilter, limit: int, cursor: str | None) -> Page[Message]:
+    """As many messages as were asked for; of more than `MAX_LIMIT` as many as an answer has room for."""
+    page = await services.archive.messages(where, limit=limit, cursor=cursor)
+    fitting = fitting_texts(message.text for message in page.items)
+    if limit <= MAX_LIMIT or fitting == len(page.items):
+        return page
+    return await services.archive.messages(where, limit=fitting, cursor=cursor)
 
 
 def _by_chat(newest_first: Sequence[Message]) -> tuple[Message, ...]:
