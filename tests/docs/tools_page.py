@@ -27,11 +27,11 @@ first `: `, with `(forwarded, author unknown)` where they passed it on. A text h
 and says what was left out. What fails says so with a code: see
 [troubleshooting.md](troubleshooting.md#by-error-code).
 
-A page of more than 40 messages of one chat is written shorter. In it a line without a name is of the sender of
-the line above, one without a time of the same minute (`:05` is in the same hour), and one without a ref has the
-next number; after three such lines the ref is told again. Words that could pass for such a line, because they
-hold a `: ` or a ref, have everything before them. A list of messages may be of up to 500 at a time: one of more
-than 200 ends where the answer is full, and `cursor` goes on from there.
+A page of more than 40 messages of one chat is written shorter. In it a line without a name is of the sender
+of the line above, one without a time of the same minute (`:05` is in the same hour), and one without a ref
+has the next number; after three such lines the ref is told again. Words that could pass for such a line,
+because they hold a `: ` or a ref, have everything before them. `list_messages` takes a `limit` of up to 500:
+a page of more than 200 ends where the answer is full, and `cursor` goes on from there.
 
 An optional argument that is null or an empty string was not given. A host that has to give every argument, as
 under OpenAI's strict mode, leaves one as it is with an empty string or list, with `false` or 0, or with the
