@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, BOB, GROUP, journal
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate
+from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
+from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
 
@@ -17,11 +19,16 @@ LATER = pytest.mark.parametrize("later", [0, -3600])
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The machine's clock, in one cell."""
-    now = [time.time()]
-    monkeypatch.setattr("whatsapp_mcp.archive.sqlite.time.time", lambda: now[0])
-    return now
+def clock() -> list[float]:
+    """The archive's clock, in one cell."""
+    return [NOON + 1_000.0]
+
+
+@pytest.fixture
+async def archive(folder: AccountFolder, clock: list[float]) -> AsyncIterator[Archive]:
+    """An empty archive with that clock."""
+    async with open_archive(folder, write=True, now=lambda: datetime.fromtimestamp(clock[0], UTC)) as opened:
+        yield opened
 
 
 @LATER

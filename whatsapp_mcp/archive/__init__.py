@@ -27,6 +27,7 @@ from whatsapp_mcp.archive.records import (
     meant,
 )
 from whatsapp_mcp.archive.sqlite import open_archive
+from whatsapp_mcp.archive.write_operations import WriteOperation
 
 __all__ = [
     "CALL_KEY",
@@ -48,6 +49,7 @@ __all__ = [
     "OutboxEntry",
     "ReadingArchive",
     "Statistics",
+    "WriteOperation",
     "export",
     "meant",
     "open_archive",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from typing import Final
 
 KEPT_DAYS: Final = 30
+_NOW: Final = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'operation_at'"
 
 
 def tell(
@@ -19,10 +19,11 @@ def tell(
     actor: int | None = None,
     detail: str | None = None,
 ) -> None:
-    """Add an entry to the feed."""
+    """Add an entry to the feed, with the time of the operation that is being applied (`applying.begin`)."""
     db.execute(
-        "INSERT INTO events (at, kind, chat_id, wa_id, ref, actor_id, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (time.time_ns() // 1_000_000, kind, chat, wa_id, ref, actor, detail),
+        f"""INSERT INTO events (at, kind, chat_id, wa_id, ref, actor_id, detail)
+        VALUES (({_NOW}), ?, ?, ?, ?, ?, ?)""",  # noqa: S608
+        (kind, chat, wa_id, ref, actor, detail),
     )
 
 
@@ -33,9 +34,9 @@ def last(db: sqlite3.Connection) -> int:
 
 
 def prune(db: sqlite3.Connection) -> None:
-    """Drop entries older than thirty days, the oldest thousand of them."""
-    oldest = (time.time_ns() // 1_000_000) - KEPT_DAYS * 86_400_000
+    """Drop entries thirty days older than the operation that is being applied, a thousand at most."""
     db.execute(
-        "DELETE FROM events WHERE at < ? AND seq IN (SELECT seq FROM events ORDER BY seq LIMIT 1000)",
-        (oldest,),
+        f"""DELETE FROM events WHERE at < ({_NOW}) - ?
+        AND seq IN (SELECT seq FROM events ORDER BY seq LIMIT 1000)""",  # noqa: S608
+        (KEPT_DAYS * 86_400_000,),
     )

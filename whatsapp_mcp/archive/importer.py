@@ -10,40 +10,35 @@ second import adds nothing.
 from __future__ import annotations
 
 import hashlib
-import mimetypes
 import re
 import sqlite3
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta, tzinfo
 from functools import lru_cache
-from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.archive import limits, receipts
+from whatsapp_mcp.archive.applying import Applying
 from whatsapp_mcp.archive.facts import ChatFact, Content, Fact, Flag, MediaFact, MessageFact, NameFact
 from whatsapp_mcp.archive.identity import Identities, chat_kind
-from whatsapp_mcp.archive.ingest import Ingest
+from whatsapp_mcp.archive.imported import MADE, DatedMessage, DatedRow
+from whatsapp_mcp.archive.ingest import Ingest, write
 from whatsapp_mcp.archive.merge import refresh_chat
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import ImportedChat, ImportResult
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_number, parse_number
-from whatsapp_mcp.models import BridgeMessage, BridgePage, ChatKind, ExportedMessage, MessageKind
-from whatsapp_mcp.private_file import replaced
+from whatsapp_mcp.models import ChatKind, ExportedMessage, MessageKind
 
 _NEAR: Final = 61
 """Seconds within which an exported message may be one that is here: Android writes whole minutes."""
 _FIRST: Final = 1_230_768_000
 """The first second of 2009, when WhatsApp began: nothing was said before."""
-_AHEAD: Final = timedelta(days=1)
-"""How far ahead a message may be: clocks and zones differ."""
+_AHEAD: Final = 86_400
+"""Seconds. How far ahead a message may be: clocks and zones differ."""
 _MENTION: Final = re.compile(r"@?\u2068[^\u2069]*\u2069|@\d{5,}")
-_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
 _ID: Final = re.compile(r"[\x21-\x7e]+")
 _SENDER: Final = re.compile(r"[0-9A-Za-z_.-]+(?:@[a-z.]+)?")
-_MADE: Final = "IMP-"
-"""Begins the id of a message that had none."""
 _KINDS: Final = {
     "image": (MessageKind.IMAGE, "image"),
     "video": (MessageKind.VIDEO, "video"),
@@ -51,51 +46,28 @@ _KINDS: Final = {
 }
 
 
-class _Times:
-    """Which times a message may have.
-
-    Args:
-        now: The end of them.
-        zone: The zone of times that do not tell one.
-    """
-
-    def __init__(self, now: datetime, zone: tzinfo) -> None:
-        self._last = int((now + _AHEAD).timestamp())
-        self._zone = zone
-
-    def seconds(self, at: datetime) -> int | None:
-        """Seconds since 1970; None for what no message can have."""
-        aware = at if at.tzinfo is not None else at.replace(tzinfo=self._zone)
-        try:
-            found = int(aware.timestamp())
-        except (OverflowError, ValueError):
-            return None
-        return found if _FIRST <= found <= self._last else None
+def _possible(on: Applying, at: int | None) -> bool:
+    """Whether a message may have this time."""
+    return at is not None and _FIRST <= at <= on.seconds + _AHEAD
 
 
-def chat_export(
-    db: sqlite3.Connection,
-    messages: Sequence[ExportedMessage],
-    chat: str,
-    title: str,
-    me: str | None,
-    zone: tzinfo,
-    now: datetime,
+def import_chat_export(
+    on: Applying, messages: Sequence[DatedMessage], chat: str, *, title: str, me: str | None
 ) -> ImportedChat:
     """See `Archive.import_chat_export`."""
+    db = on.db
     jid = str(Jid.parse(chat).bare)
-    people = _people(db, jid, messages, me, title)
+    people = _people(on, jid, [one.message for one in messages], me, title)
     identities = Identities(db)
     number = identities.chat(jid)
-    times = _Times(now, zone)
     new = duplicates = skipped = 0
     seen: dict[str, int] = {}
     taken: set[int] = set()
     facts: list[Fact] = []
     files: dict[str, str] = {}
-    for message in messages:
-        at = times.seconds(message.at)
-        if at is None:
+    for one in messages:
+        message, at = one.message, one.at
+        if at is None or not _possible(on, at):
             skipped += 1
             continue
         sender = people.get(message.name, jid) if message.name else jid
@@ -106,41 +78,19 @@ def chat_export(
         new += 1
         if message.file and message.packed:
             files[wa_id] = message.file
-        facts.append(MessageFact(jid, sender, wa_id, at, _content(message), live=False))
-    Ingest(db).apply(facts)
+        facts.append(MessageFact(jid, sender, wa_id, at, _content(message, one.mime_type), live=False))
+    write(on, facts)
     _mark_read(db, jid)
     return ImportedChat(ImportResult(new, duplicates, skipped), files)
 
 
-def file_path(media: Path, wa_id: str, name: str) -> Path:
-    """Where the file of an imported message goes: of its name counts what says which kind it is."""
-    suffix = Path(name).suffix
-    return media / f"{wa_id}{suffix if _SUFFIX.fullmatch(suffix) else '.bin'}"
-
-
-def store_file(db: sqlite3.Connection, media: Path, chat: str, wa_id: str, name: str, content: bytes) -> None:
-    """See `Archive.store_imported_file`."""
-    if not wa_id.startswith(_MADE):
-        raise InvalidArgument("Only a message that was imported gets a file so.")
-    media.mkdir(mode=0o700, exist_ok=True)
-    target = file_path(media, wa_id, name)
-    with replaced(target) as part:
-        part.write_bytes(content)
-    db.execute(
-        """UPDATE media SET path = ?, size = ? WHERE message_id =
-        (SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?)""",
-        (target.name, len(content), Identities(db).chat(chat), wa_id),
-    )
-
-
-def _content(message: ExportedMessage) -> Content:
+def _content(message: ExportedMessage, mime_type: str | None) -> Content:
     text = _clean(message.text)
     flags = int(Flag.IMPORTED)
     if message.name is None:
         return Content(MessageKind.SYSTEM, text, flags=flags)
-    if message.file is None:
+    if message.file is None or mime_type is None:
         return Content(MessageKind.TEXT, text, flags=flags)
-    mime_type = mimetypes.guess_type(message.file)[0] or "application/octet-stream"
     kind, media_type = _KINDS.get(mime_type.partition("/")[0], (MessageKind.DOCUMENT, "document"))
     if message.file.endswith(".webp"):
         kind, media_type = MessageKind.STICKER, "sticker"
@@ -157,7 +107,7 @@ def _clean(text: str) -> str:
 def _made_id(chat: str, message: ExportedMessage, at: int, seen: dict[str, int]) -> str:
     text = f"{chat}\0{at}\0{message.name}\0{message.text}\0{message.file}"
     turn = seen[text] = seen.get(text, -1) + 1
-    return _MADE + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
+    return MADE + hashlib.sha256(f"{text}\0{turn}".encode()).hexdigest()[:24].upper()
 
 
 def _is_here(
@@ -192,13 +142,14 @@ def _comparable(text: str) -> str:
 
 
 def _people(
-    db: sqlite3.Connection, chat: str, found: Sequence[ExportedMessage], me: str | None, title: str
+    on: Applying, chat: str, found: Sequence[ExportedMessage], me: str | None, title: str
 ) -> dict[str, str | None]:
     """Names of the export to jids; None is the owner.
 
     Raises:
         InvalidArgument: It cannot be told who of two is the owner.
     """
+    db = on.db
     names = list(dict.fromkeys(message.name for message in found if message.name))
     row = db.execute("SELECT name_norm FROM contacts WHERE id = 0").fetchone()
     ours = {fold(me)} if me else {*row[0].split("\n"), "you"}
@@ -212,7 +163,7 @@ def _people(
                 "Give your own name in the export with --me.",
             )
         return people | {name: chat if name in (theirs or others) else None for name in others}
-    return people | {name: _number(name) or _by_name(db, name) for name in others}
+    return people | {name: _number(name) or _by_name(on, name) for name in others}
 
 
 def _theirs(db: sqlite3.Connection, chat: str, names: list[str], title: str) -> list[str]:
@@ -232,11 +183,11 @@ def _number(name: str) -> str | None:
         return None
 
 
-def _by_name(db: sqlite3.Connection, name: str) -> str:
+def _by_name(on: Applying, name: str) -> str:
     """The jid of the one person with this name, else an address that stands for the name alone."""
     found = [
         row[0]
-        for row in db.execute(
+        for row in on.db.execute(
             "SELECT coalesce(pn, lid), name_norm FROM contacts WHERE id != 0 AND name_norm LIKE ?",
             (f"%{fold(name)}%",),
         ).fetchall()
@@ -245,8 +196,8 @@ def _by_name(db: sqlite3.Connection, name: str) -> str:
     if len(found) == 1:
         return found[0]
     made = f"{hashlib.sha256(fold(name).encode()).hexdigest()[:16]}@import"
-    if db.execute("SELECT 1 FROM addresses WHERE jid = ?", (made,)).fetchone() is None:
-        Ingest(db).apply([NameFact(made, push_name=name)])
+    if on.db.execute("SELECT 1 FROM addresses WHERE jid = ?", (made,)).fetchone() is None:
+        write(on, [NameFact(made, push_name=name)])
     return made
 
 
@@ -259,25 +210,36 @@ def _mark_read(db: sqlite3.Connection, chat: str) -> None:
     refresh_chat(db, number)
 
 
-def bridge(
-    db: sqlite3.Connection, page: BridgePage, chats: Collection[str], zone: tzinfo, now: datetime
+def import_bridge(
+    on: Applying,
+    named: Sequence[tuple[str, str | None]],
+    rows: Sequence[DatedRow],
+    skipped: int,
+    chats: Sequence[str],
 ) -> ImportResult:
-    """See `Archive.import_bridge`."""
-    known = {*chats, *(jid for (jid,) in db.execute("SELECT jid FROM addresses"))}
-    times = _Times(now, zone)
+    """See `Archive.import_bridge`.
+
+    Args:
+        on: The operation.
+        named: (jid, name) of chats.
+        rows: The messages.
+        skipped: Rows that could not be read.
+        chats: Jids of all chats of the bridge.
+    """
+    known = {*chats, *(jid for (jid,) in on.db.execute("SELECT jid FROM addresses"))}
     facts: list[Fact] = [
         ChatFact(jid, name=name)
-        for text, name in page.chats
+        for text, name in named
         if name and (jid := _jid(text)) is not None and chat_kind(jid) is not ChatKind.DIRECT
     ]
-    messages = [_bridge_message(row, known, times) for row in page.messages]
+    messages = [_bridge_message(on, row, known) for row in rows]
     taken_over = [message for message in messages if message is not None]
-    batch = Ingest(db)
+    batch = Ingest(on)
     batch.apply([*facts, *taken_over])
-    for chat in {message.chat for message in taken_over}:
-        _mark_read(db, chat)
-    skipped = page.skipped + len(messages) - len(taken_over)
-    return ImportResult(batch.new, batch.duplicates, skipped)
+    batch.finish()
+    for chat in dict.fromkeys(message.chat for message in taken_over):
+        _mark_read(on.db, chat)
+    return ImportResult(batch.new, batch.duplicates, skipped + len(messages) - len(taken_over))
 
 
 def _jid(text: str) -> str | None:
@@ -304,14 +266,13 @@ def _may_be_number(user: str) -> bool:
     return _number(f"+{user}") == f"{user}@s.whatsapp.net" or (user.startswith("521") and len(user) == 13)
 
 
-def _bridge_message(row: BridgeMessage, known: Collection[str], times: _Times) -> MessageFact | None:
+def _bridge_message(on: Applying, dated_row: DatedRow, known: Collection[str]) -> MessageFact | None:
     """One row; None when it has no id, chat, sender or time that WhatsApp can have told."""
+    row, at = dated_row.message, dated_row.at
     jid = _jid(row.chat_jid)
-    try:
-        at = times.seconds(datetime.fromisoformat(row.timestamp))
-    except ValueError:
+    if jid is None or at is None or not _possible(on, at):
         return None
-    if jid is None or at is None or len(row.id) > limits.ID or not _ID.fullmatch(row.id):
+    if len(row.id) > limits.ID or not _ID.fullmatch(row.id):
         return None
     user, _, server = row.sender.partition("@")
     if row.from_me:

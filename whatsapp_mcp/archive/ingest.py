@@ -1,4 +1,4 @@
-"""A batch of journal events into the archive: facts are written, what cannot be read is kept aside.
+"""Decoded events into the archive: facts are written, what cannot be read is kept aside.
 
 One event stands in one savepoint. When writing it fails, its facts are tried one by one, so that a poisoned
 part costs only itself.
@@ -12,14 +12,19 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from whatsapp_mcp.archive import feed, outbox
-from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event
-from whatsapp_mcp.archive.facts import Fact, UndecodedFact
-from whatsapp_mcp.archive.identity import Lookups
-from whatsapp_mcp.archive.records import IngestResult, JournalEvent
+from whatsapp_mcp.archive.applying import Applying, begin_raw
+from whatsapp_mcp.archive.decoded import DecodedEvent, Recovered
+from whatsapp_mcp.archive.facts import UNKNOWN, Fact, UndecodedFact
+from whatsapp_mcp.archive.records import IngestResult
+from whatsapp_mcp.archive.store import transaction
 from whatsapp_mcp.archive.write_facts import FactWriter, in_order
 
 POISON: Final = (
-    *UNDECODABLE,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
     sqlite3.IntegrityError,
     sqlite3.DataError,
     sqlite3.InterfaceError,
@@ -38,51 +43,78 @@ def position(db: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-class Ingest:
-    """One batch, inside a write transaction; `raw` and `raw_changes` go to `raw.db` before it commits.
+def ingest(on: Applying, events: Sequence[DecodedEvent]) -> IngestResult:
+    """Archive the events after the archive's position, and the position."""
+    batch = Ingest(on)
+    result = batch.run(events)
+    batch.finish()
+    on.keeps_lookups = True
+    return result
+
+
+def write(on: Applying, facts: Sequence[Fact]) -> None:
+    """Archive what the device has looked up."""
+    batch = Ingest(on)
+    batch.apply(facts)
+    batch.finish()
+    on.keeps_lookups = True
+
+
+def open_addons(on: Applying, opened: Sequence[Recovered]) -> None:
+    """Archive what add-ons say that were sealed; what cannot be written goes on waiting."""
+    batch = Ingest(on)
+    for one in opened:
+        with suppress(*POISON), batch.savepoint():
+            batch.write(one.updates, 0)
+            on.db.execute("DELETE FROM sealed WHERE rowid = ?", (one.row,))
+    batch.finish()
+    on.keeps_lookups = True
+
+
+def redecode(on: Applying, events: Sequence[Recovered], messages: Sequence[Recovered]) -> int:
+    """Archive what a newer version has decoded.
 
     Args:
-        lookups: What the batch before has looked up, if nothing was written since.
+        on: The operation.
+        events: Of rows of `undecoded`.
+        messages: Of messages of unknown kind.
+
+    Returns:
+        How many became known.
     """
+    known = 0
+    for one in events:
+        if _write_again(on, one):
+            on.db.execute("DELETE FROM undecoded WHERE seq = ?", (one.row,))
+            known += 1
+    for one in messages:
+        if _write_again(on, one):
+            kind = on.db.execute("SELECT kind FROM messages WHERE id = ?", (one.row,)).fetchone()
+            known += kind is not None and kind[0] != UNKNOWN
+    return known
 
-    def __init__(self, db: sqlite3.Connection, lookups: Lookups | None = None) -> None:
-        self._db = db
-        self._facts = FactWriter(db, lookups)
+
+def _write_again(on: Applying, one: Recovered) -> bool:
+    """Write what an event says now; whether it could be written."""
+    batch = Ingest(on)
+    try:
+        with batch.savepoint():
+            batch.apply(one.updates, one.received_at)
+    except POISON:
+        return False
+    batch.finish()
+    return True
+
+
+class Ingest:
+    """What one operation writes of events, inside its transaction."""
+
+    def __init__(self, on: Applying) -> None:
+        self._on = on
+        self._db = on.db
+        self._facts = FactWriter(on.db, on.lookups)
         self._undecoded = 0
-        self._unknown = outbox.unknown_ids(db)
-
-    @property
-    def raw(self) -> dict[int, tuple[int, bytes]]:
-        """Raw protobufs of new messages: message id to (event code, payload)."""
-        return self._facts.messages.raw
-
-    def raw_changes(self) -> list[tuple[int, str | None, int | None]]:
-        """Messages whose raw protobuf must go, with their downloaded files, or gets an earlier id.
-
-        Asked once, at the end; what is in `raw` then is of messages that keep it.
-        """
-        found = self._db.execute(
-            "SELECT message_id, path, becomes FROM raw_gone ORDER BY message_id DESC"
-        ).fetchall()
-        if found:
-            self._db.execute("DELETE FROM raw_gone")
-        for message, _, becomes in found:
-            kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
-            if message in self.raw and self._db.execute(kept, (message,)).fetchone() is None:
-                raw = self.raw.pop(message)
-                if becomes is not None:
-                    self.raw[becomes] = raw
-        return found
-
-    @property
-    def unknown(self) -> bool:
-        """Whether a raw protobuf is all that there is of a message."""
-        return self._facts.messages.unknown
-
-    @property
-    def opens_sealed(self) -> bool:
-        """Whether a sealed add-on and the message it belongs to may have come together."""
-        return self._facts.messages.opens_sealed or self._facts.identities.merged
+        self._unknown = outbox.unknown_ids(on.db)
 
     @property
     def new(self) -> int:
@@ -94,14 +126,65 @@ class Ingest:
         """Messages that were there already."""
         return self._facts.messages.duplicates
 
-    def run(self, events: Sequence[JournalEvent]) -> IngestResult:
+    def finish(self) -> None:
+        """Bring what is derived up to date, and `raw.db` in line with what was written."""
+        self._facts.finish()
+        self._keep_raw()
+        self._on.opens_addons |= self._facts.messages.opens_sealed or self._facts.identities.merged
+
+    def _keep_raw(self) -> None:
+        """Store and delete raw protobufs, before the archive's own transaction commits.
+
+        Only what is nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the
+        disk; the raw form of a decoded message may be lost with the power, the message itself is not.
+        """
+        raw, changes = self._on.raw, self._raw_changes()
+        stored = self._facts.messages.raw
+        if not stored and not changes:
+            return
+        wait = bool(changes) or self._facts.messages.unknown
+        raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
+        with transaction(raw):
+            begin_raw(self._on)
+            for message, _, becomes in changes:
+                if becomes is None:
+                    raw.execute("DELETE FROM raw WHERE message_id = ?", (message,))
+                else:
+                    raw.execute(
+                        "UPDATE OR REPLACE raw SET message_id = ? WHERE message_id = ?", (becomes, message)
+                    )
+            raw.executemany(
+                "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
+                [(message, code, payload) for message, (code, payload) in sorted(stored.items())],
+            )
+        self._on.files += [path for _, path, _ in changes if path is not None]
+
+    def _raw_changes(self) -> list[tuple[int, str | None, int | None]]:
+        """Messages whose raw protobuf must go, with their downloaded files, or gets an earlier id.
+
+        Asked once, at the end; what is to be stored then is of messages that keep it.
+        """
+        found = self._db.execute(
+            "SELECT message_id, path, becomes FROM raw_gone ORDER BY message_id DESC"
+        ).fetchall()
+        if found:
+            self._db.execute("DELETE FROM raw_gone")
+        fresh = self._facts.messages.raw
+        for message, _, becomes in found:
+            kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
+            if message in fresh and self._db.execute(kept, (message,)).fetchone() is None:
+                raw = fresh.pop(message)
+                if becomes is not None:
+                    fresh[becomes] = raw
+        return found
+
+    def run(self, events: Sequence[DecodedEvent]) -> IngestResult:
         """Archive the events after the archive's position, and the position."""
         done = before = position(self._db)
         for event in events:
             if event.seq > done:
                 self._event(event)
                 done = event.seq
-        self._facts.finish()
         if done // _PRUNE_EVERY != before // _PRUNE_EVERY:
             feed.prune(self._db)
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
@@ -115,50 +198,38 @@ class Ingest:
 
     def apply(self, facts: Sequence[Fact], received_at: int = 0) -> None:
         """Write facts that come from elsewhere than the journal."""
-        self._write(facts, received_at)
+        self.write(facts, received_at)
         self._facts.finish()
 
-    def apply_opened(self, opened: Sequence[tuple[int, Sequence[Fact]]]) -> None:
-        """Write what opened add-ons say; what cannot be written goes on waiting.
-
-        Args:
-            opened: Row of `sealed`, and its facts.
-        """
-        for row, facts in opened:
-            with suppress(*POISON), self._savepoint():
-                self._write(facts, 0)
-                self._db.execute("DELETE FROM sealed WHERE rowid = ?", (row,))
-        self._facts.finish()
-
-    def _event(self, event: JournalEvent) -> None:
-        try:
-            facts = decode_event(event.code, event.payload, event.received_at)
-        except UNDECODABLE as error:
-            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, type(error).__name__)
+    def _event(self, event: DecodedEvent) -> None:
+        if event.error is not None:
+            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, event.error)
             return
         try:
-            with self._savepoint():
-                self._write(facts, event.received_at)
+            with self.savepoint():
+                self.write(event.updates, event.received_at)
         except POISON:
-            self._one_by_one(event, facts)
-        unreadable = [fact for fact in facts if isinstance(fact, UndecodedFact)]
-        for part, fact in enumerate(unreadable, 1):
-            self._set_aside(event.seq, part, fact.code, event.received_at, fact.payload, fact.error)
+            self._one_by_one(event)
+        unreadable = [update for update in event.updates if isinstance(update, UndecodedFact)]
+        for part, update in enumerate(unreadable, 1):
+            self._set_aside(event.seq, part, update.code, event.received_at, update.payload, update.error)
 
-    def _one_by_one(self, event: JournalEvent, facts: Sequence[Fact]) -> None:
+    def _one_by_one(self, event: DecodedEvent) -> None:
         failed = ""
-        for fact in in_order(facts):
+        for fact in in_order(event.updates):
             try:
-                with self._savepoint():
-                    self._write([fact], event.received_at)
+                with self.savepoint():
+                    self.write([fact], event.received_at)
             except POISON as error:
                 failed = f"{type(fact).__name__}: {type(error).__name__}"
         if failed:
             self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, failed)
 
     @contextmanager
-    def _savepoint(self) -> Iterator[None]:
-        raw, counts = len(self.raw), (self._facts.messages.new, self._facts.messages.duplicates)
+    def savepoint(self) -> Iterator[None]:
+        """All of it or nothing; what a malformed fact raises is raised on."""
+        messages = self._facts.messages
+        raw, new, duplicates = len(messages.raw), messages.new, messages.duplicates
         self._db.execute("SAVEPOINT event")
         try:
             yield
@@ -166,9 +237,9 @@ class Ingest:
             self._db.execute("ROLLBACK TO event")
             self._db.execute("RELEASE event")
             self._facts.forget()
-            while len(self.raw) > raw:
-                self.raw.popitem()
-            self._facts.messages.new, self._facts.messages.duplicates = counts
+            while len(messages.raw) > raw:
+                messages.raw.popitem()
+            messages.new, messages.duplicates = new, duplicates
             raise
         self._db.execute("RELEASE event")
 
@@ -179,7 +250,8 @@ class Ingest:
             ((seq << _PART_BITS) | part, code, at, payload, error),
         )
 
-    def _write(self, facts: Sequence[Fact], received_at: int) -> None:
+    def write(self, facts: Sequence[Fact], received_at: int) -> None:
+        """Write what one event says."""
         self._facts.write(facts, received_at)
         if self._unknown:
             for fact in facts:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from whatsapp_mcp.archive.records import (
     EVERYTHING,
@@ -34,6 +34,7 @@ from whatsapp_mcp.archive.records import (
     Statistics,
 )
 from whatsapp_mcp.archive.sends import Outbox
+from whatsapp_mcp.archive.write_operations import WriteOperation
 from whatsapp_mcp.models import (
     BridgePage,
     Chat,
@@ -279,7 +280,17 @@ class ReadingArchive(Protocol):
 
 
 class Archive(ReadingArchive, Outbox, Protocol):
-    """What only the account's host may do. Every method is one committed, durable transaction."""
+    """What only the account's leader may do. Every method is one committed, durable transaction.
+
+    What changes an answer is an operation (`write_operations.py`), with the time of the archive's clock.
+    """
+
+    async def apply(self, operation: WriteOperation) -> Any:
+        """Apply an operation that was made elsewhere; answers, or raises, what it did there.
+
+        It and those before it must come in the order in which they were applied there.
+        """
+        ...
 
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
         """Archive a batch of journal events and their position; events up to `position()` are skipped.

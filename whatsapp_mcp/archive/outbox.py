@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
 from whatsapp_mcp.archive import feed, receipts
+from whatsapp_mcp.archive.applying import Applying
+from whatsapp_mcp.archive.decoded import Update
 from whatsapp_mcp.archive.facts import (
     OWNER,
     EditFact,
@@ -32,9 +34,21 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_facts import FactWriter
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError, from_payload
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import FileContent, SendRequest, SendStatus
+
+
+def _error_to_json(error: WhatsAppError | None) -> dict[str, Any] | None:
+    return None if error is None else error.to_payload()
+
+
+def _error_of(value: Any) -> WhatsAppError | None:
+    return value if value is None or isinstance(value, WhatsAppError) else from_payload(value)
+
+
+Obstacle = Annotated[WhatsAppError | None, PlainValidator(_error_of), PlainSerializer(_error_to_json)]
+"""An error, or none, as an operation carries it."""
 
 _REQUEST: Final = TypeAdapter(SendRequest)
 _COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
@@ -49,13 +63,15 @@ _PLACES: Final = """SELECT ? UNION SELECT c.id FROM holders AS h JOIN addresses 
 """Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
 
 
-def add(
-    db: sqlite3.Connection,
+def outbox_add(
+    on: Applying,
     request: SendRequest,
-    expires_at: datetime | None,
-    obstacle: WhatsAppError | None = None,
+    *,
+    expires_at: datetime | None = None,
+    obstacle: Obstacle = None,
 ) -> tuple[OutboxEntry, bool]:
-    """Accept a send; see `Archive.outbox_add`."""
+    """See `Outbox.outbox_add`."""
+    db = on.db
     Jid.parse(request.chat)
     chat = Identities(db).chat(request.chat)
     body = _REQUEST.dump_json(_bare(request)).decode()
@@ -83,7 +99,7 @@ def add(
             request.chat,
             chat,
             body,
-            time.time_ns() // 1_000_000,
+            on.at,
             _milliseconds(expires_at),
         ),
     )
@@ -107,7 +123,7 @@ def _accept_again(
         return entry, False
     if obstacle is not None:
         raise obstacle
-    return move(db, entry.send_id, SendStatus.QUEUED), True
+    return _move(db, entry.send_id, SendStatus.QUEUED), True
 
 
 def _milliseconds(at: datetime | None) -> int | None:
@@ -221,22 +237,28 @@ def unsettled(db: sqlite3.Connection, chat: str | None = None, limit: int = -1) 
     return tuple(entries)
 
 
-def quarantine(db: sqlite3.Connection) -> tuple[int, ...]:
-    """Settle unsettled rows that are damaged; see `Archive.outbox_quarantine`."""
+def damaged(db: sqlite3.Connection) -> tuple[int, ...]:
+    """Numbers of the unsettled rows that cannot be read."""
     rows = db.execute(f"SELECT {_COLUMNS} FROM outbox AS o WHERE status IN {_UNSETTLED}").fetchall()  # noqa: S608
-    damaged: list[int] = []
+    found: list[int] = []
     for row in rows:
         try:
             _entry(db, row)
         except MessageNotFound:
-            damaged.append(row[0])
+            found.append(row[0])
+    return tuple(found)
+
+
+def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
+    """Settle rows that are damaged (`damaged`); see `Outbox.outbox_quarantine`."""
     # What waited has not gone out; of the others nothing can be found out any more.
-    db.executemany(
-        """UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
-        reason = ?, message_id = NULL, secret = NULL, handed_to = NULL WHERE id = ?""",
-        [(f"{_DAMAGED}.", send_id) for send_id in damaged],
+    on.db.executemany(
+        f"""UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
+        reason = ?, message_id = NULL, secret = NULL, handed_to = NULL
+        WHERE id = ? AND status IN {_UNSETTLED}""",  # noqa: S608
+        [(f"{_DAMAGED}.", send_id) for send_id in send_ids],
     )
-    return tuple(damaged)
+    return tuple(send_ids)
 
 
 def files(db: sqlite3.Connection) -> frozenset[str]:
@@ -256,7 +278,7 @@ _LEADS_TO: Final = {
 """From which states each state is entered; `sent` is from any: WhatsApp has said it."""
 
 
-def move(
+def _move(
     db: sqlite3.Connection,
     send_id: int,
     to: SendStatus,
@@ -291,44 +313,55 @@ def move(
     return entry
 
 
-def withdraw(db: sqlite3.Connection, send_id: int, reason: str) -> OutboxEntry:
-    """It shall not go out; see `Archive.outbox_withdrawn`."""
-    entry = get(db, send_id)
+def outbox_withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+    """See `Outbox.outbox_withdrawn`."""
+    entry = get(on.db, send_id)
     if entry.status is not SendStatus.QUEUED:
         raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
-    return fail(db, send_id, reason)
+    return outbox_failed(on, send_id, reason)
 
 
-def fail(db: sqlite3.Connection, send_id: int, reason: str) -> OutboxEntry:
-    """It has not gone out this time; see `Archive.outbox_failed`."""
-    entry = get(db, send_id)
+def outbox_failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+    """See `Outbox.outbox_failed`."""
+    entry = get(on.db, send_id)
     if entry.reason is None or entry.status is SendStatus.UNKNOWN:
-        return move(db, send_id, SendStatus.FAILED, reason)
+        return _move(on.db, send_id, SendStatus.FAILED, reason)
     if entry.status is SendStatus.QUEUED:
-        sending(db, send_id, None, None)
-    return unknown(db, send_id, f"{entry.reason} {reason}", None, traceable=False)
+        outbox_sending(on, send_id)
+    return outbox_unknown(on, send_id, f"{entry.reason} {reason}", traceable=False)
 
 
-def sending(db: sqlite3.Connection, send_id: int, handed_to: str | None, secret: bytes | None) -> OutboxEntry:
-    """About to be handed over; see `Archive.outbox_sending`."""
-    now, kept = time.time_ns() // 1_000_000, get(db, send_id).reason
-    return move(db, send_id, SendStatus.SENDING, kept, handed_at=now, handed_to=handed_to, secret=secret)
+def outbox_queued(
+    on: Applying, send_id: int, reason: str | None = None, *, handed_to: str | None = None
+) -> OutboxEntry:
+    """See `Outbox.outbox_queued`."""
+    return _move(on.db, send_id, SendStatus.QUEUED, reason, handed_to)
 
 
-def unknown(
-    db: sqlite3.Connection,
+def outbox_sending(
+    on: Applying, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
+) -> OutboxEntry:
+    """See `Outbox.outbox_sending`."""
+    kept = get(on.db, send_id).reason
+    handed: dict[str, Any] = {"handed_at": on.at, "handed_to": handed_to, "secret": secret}
+    return _move(on.db, send_id, SendStatus.SENDING, kept, **handed)
+
+
+def outbox_unknown(
+    on: Applying,
     send_id: int,
     reason: str,
-    message_id: str | None,
-    traceable: bool,
-    handed_over: str | None = None,
+    *,
+    message_id: str | None = None,
+    traceable: bool = True,
+    handed_to: str | None = None,
 ) -> OutboxEntry:
-    """Handed over without an answer; see `Archive.outbox_unknown`."""
+    """See `Outbox.outbox_unknown`."""
     found = {} if message_id is None else {"message_id": message_id}
     gone = {} if traceable else {"handed_to": None, "secret": None}
-    entry = move(db, send_id, SendStatus.UNKNOWN, reason, handed_over, **found, **gone)
-    if message_id is not None and _is_named(db, send_id):
-        return _settle(db, send_id, message_id)
+    entry = _move(on.db, send_id, SendStatus.UNKNOWN, reason, handed_to, **found, **gone)
+    if message_id is not None and _is_named(on.db, send_id):
+        return _settle(on.db, send_id, message_id)
     return entry
 
 
@@ -349,45 +382,45 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
     return bool(row[0])
 
 
-def sent(
-    db: sqlite3.Connection,
+def outbox_sent(
+    on: Applying,
     send_id: int,
     message_id: str,
     timestamp: datetime,
-    message: bytes | None = None,
+    *,
+    updates: Sequence[Update] | None = None,
 ) -> OutboxEntry:
-    """WhatsApp took it; the own message is stored with it."""
+    """WhatsApp took it; the own message is stored with it. See `Outbox.outbox_sent`.
+
+    Args:
+        on: The operation.
+        send_id: Which.
+        message_id: WhatsApp's id.
+        timestamp: WhatsApp's time.
+        updates: What the message says that was sent; None: as it was asked for.
+    """
+    return _sent(on.db, send_id, message_id, int(timestamp.timestamp()), updates)
+
+
+def _sent(
+    db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Fact] | None = None
+) -> OutboxEntry:
     entry = get(db, send_id)
-    at = int(timestamp.timestamp())
     db.execute(
         """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
         secret = NULL, handed_to = NULL WHERE id = ?""",
         (message_id, at, send_id),
     )
-    store_own(db, entry.request, message_id, at, message, entry.secret)
+    if updates is None:
+        updates = facts_of_request(entry.request, message_id, at, entry.secret)
+    if updates:
+        receipts.unreceipted(db, Identities(db).chat(entry.request.chat))
+        writer = FactWriter(db)
+        writer.write(updates)
+        writer.finish()
     entry = get(db, send_id)
     _tell(db, entry, Identities(db).chat(entry.request.chat))
     return entry
-
-
-def store_own(
-    db: sqlite3.Connection,
-    request: SendRequest,
-    message_id: str,
-    at: int,
-    message: bytes | None = None,
-    secret: bytes | None = None,
-) -> None:
-    """Store a message that we sent."""
-    owner = db.execute("SELECT coalesce(pn, lid) FROM contacts WHERE id = 0").fetchone()
-    facts = facts_of_request(
-        request, message_id, at, message, owner=owner[0] if owner else None, secret=secret
-    )
-    if facts:
-        receipts.unreceipted(db, Identities(db).chat(request.chat))
-        writer = FactWriter(db)
-        writer.write(facts)
-        writer.finish()
 
 
 def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
@@ -425,7 +458,7 @@ def settle_by(db: sqlite3.Connection, fact: Fact) -> None:
 
 def _settle(db: sqlite3.Connection, send_id: int, wa_id: str) -> OutboxEntry:
     (handed_at,) = db.execute("SELECT handed_at FROM outbox WHERE id = ?", (send_id,)).fetchone()
-    return sent(db, send_id, wa_id, _time(handed_at / 1000))
+    return _sent(db, send_id, wa_id, handed_at // 1000)
 
 
 def _tell(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:

@@ -1,13 +1,10 @@
-"""What we sent, as the archive stores it."""
+"""What we sent, as it was asked for: stored so where the client library does not tell what it sent."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive.decode.addons import Origin, addon
-from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.facts import Content, Fact, Flag, MediaFact, MessageFact
 from whatsapp_mcp.models import (
     ADDON_KINDS,
@@ -24,60 +21,36 @@ _KINDS = {kind.value: kind for kind in MessageKind}
 _MEDIA_TYPES = {"gif": "video", "voice": "audio"}
 
 
-def content_of_request(
-    request: SendRequest, message: bytes | None = None, secret: bytes | None = None
-) -> Content | None:
-    """The content of a sent message; None when it was no message (a reaction, an edit).
+def facts_of_request(
+    request: SendRequest, message_id: str, at: int, secret: bytes | None = None
+) -> list[Fact]:
+    """What a sent request leaves in the archive: its message; nothing of a reaction or an edit.
 
     Its secret stands in the details: it opens sealed answers to it, and no raw form of what we sent is kept.
 
     Args:
         request: What was asked for.
-        message: The `E2E.Message` that the client library sent, where it tells.
-        secret: The secret that was given to it, where the message does not tell.
-    """
-    if message:
-        found, flags, told = parts(protobufs.E2E.Message.FromString(message))
-        content, secret = content_of(found, flags, told), told or secret
-    else:
-        content = _from_request(request.content)
-    if content is not None and secret:
-        content.details["secret"] = secret.hex()
-    if content is not None and request.reply_to and not content.reply_to:
-        content.reply_to = request.reply_to
-    return content
-
-
-def facts_of_request(
-    request: SendRequest,
-    message_id: str,
-    at: int,
-    message: bytes | None = None,
-    *,
-    owner: str | None = None,
-    secret: bytes | None = None,
-) -> list[Fact]:
-    """What a sent request leaves in the archive: a message, or a change of one.
-
-    Args:
-        request: What was asked for.
         message_id: WhatsApp's id of it.
         at: Seconds since 1970.
-        message: The `E2E.Message` that was sent, where it is known.
-        owner: The account's own jid.
-        secret: The secret that was given to the message, where the message does not tell.
+        secret: The secret that was given to the message.
     """
-    if message:
-        found, _, _ = parts(protobufs.E2E.Message.FromString(message))
-        origin = Origin(request.chat, None, owner, message_id, at, live=True)
-        changes = [fact for name, value in found if name in ADDONS for fact in addon(name, value, origin)]
-        if changes:
-            return changes
-    content = content_of_request(request, message, secret)
-    return [] if content is None else [MessageFact(request.chat, None, message_id, at, content, live=True)]
+    return message_of(request, _content(request.content), message_id, at, secret)
 
 
-def _from_request(content: Any) -> Content | None:
+def message_of(
+    request: SendRequest, content: Content | None, message_id: str, at: int, secret: bytes | None
+) -> list[Fact]:
+    """The message that a request became, with its secret and what it answers."""
+    if content is None:
+        return []
+    if secret:
+        content.details["secret"] = secret.hex()
+    if request.reply_to and not content.reply_to:
+        content.reply_to = request.reply_to
+    return [MessageFact(request.chat, None, message_id, at, content, live=True)]
+
+
+def _content(content: Any) -> Content | None:
     if content.kind in ADDON_KINDS or isinstance(content, ForwardContent):
         return None
     kind = _KINDS.get(content.kind, MessageKind.UNKNOWN)

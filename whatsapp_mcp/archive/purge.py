@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Collection, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.archive import copies, merge, outbox, queries, store
+from whatsapp_mcp.archive.applying import Applying, begin_raw
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import AccountFolder
@@ -63,27 +65,58 @@ def span_of(db: sqlite3.Connection, chat: str | None, before: datetime | None) -
     return Span(number, None if before is None else int(before.timestamp()))
 
 
-def messages(db: sqlite3.Connection, raw: sqlite3.Connection, folder: AccountFolder, span: Span) -> int:
-    """Delete some of the messages, oldest first, and all that hangs on them; answers how many."""
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a step has deleted, and what has to go with it outside of the databases.
+
+    Attributes:
+        rows: How many; 0 when nothing is left to delete.
+        files: Downloaded files.
+        unrecorded: Refs of messages with a file that is not known to be downloaded.
+        requests: JSON of the settled sends, which name the copies of their files.
+    """
+
+    rows: int
+    files: tuple[str, ...] = ()
+    unrecorded: frozenset[str] = frozenset()
+    requests: tuple[str, ...] = ()
+
+
+_NOTHING: Final = Purged(0)
+
+
+def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
+    """Delete some of the messages, oldest first, and all that hangs on them."""
+    db, span = on.db, span_of(on.db, chat, before)
+    if span is None:
+        return _NOTHING
     where, values = span.where("chat_id", "id", 1 << ID_BITS)
     found = db.execute(
         f"SELECT id FROM messages WHERE {where} ORDER BY id LIMIT ?",  # noqa: S608
         [*values, _MESSAGES],
     ).fetchall()
     if not found:
-        return 0
+        return _NOTHING
+    db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
+    files, unrecorded, requests = _delete(db, found)
+    db.execute("DROP TABLE gone")
+    with store.transaction(on.raw):
+        begin_raw(on)
+        on.raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
+    return Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests))
+
+
+def overwrite(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+    """Overwrite what is deleted from now on, until `finish`."""
     for one in (db, raw):
-        one.execute("PRAGMA secure_delete = ON")
-    with store.transaction(db):
-        db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
-        files, unrecorded, requests = _delete(db, found)
-        db.execute("DROP TABLE gone")
-        with store.transaction(raw):
-            raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
-    unlink(folder.media, files)
-    _unlink_unrecorded(folder.media, unrecorded)
-    _unlink_sent(db, folder, requests)
-    return len(found)
+        one.execute("PRAGMA secure_delete = ON").fetchall()
+
+
+def unlink_purged(db: sqlite3.Connection, folder: AccountFolder, purged: Purged) -> None:
+    """Delete the files that a step left without a message."""
+    unlink(folder.media, purged.files)
+    _unlink_unrecorded(folder.media, purged.unrecorded)
+    _unlink_sent(db, folder, purged.requests)
 
 
 def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], set[str], list[str]]:
@@ -124,36 +157,35 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
     return files, unrecorded, [row[0] for row in sends]
 
 
-def rest(db: sqlite3.Connection, raw: sqlite3.Connection, folder: AccountFolder, span: Span) -> int:
+def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
     """Delete what hangs on messages that never came, settled sends, and events that could not be decoded."""
-    before = db.total_changes
-    for one in (db, raw):
-        one.execute("PRAGMA secure_delete = ON")
-    with store.transaction(db):
-        for table, unit in _HANGING.items():
-            column = "target" if table == "sealed" else "wa_id"
-            where, values = span.where("chat_id", "at", unit)
-            db.execute(
-                f"""DELETE FROM {table} AS t WHERE {where} AND NOT EXISTS (SELECT 1 FROM messages AS m
-                WHERE m.chat_id = t.chat_id AND m.wa_id = t.{column})""",  # noqa: S608
-                values,
-            )
+    db, span = on.db, span_of(on.db, chat, before)
+    if span is None:
+        return _NOTHING
+    changes = db.total_changes
+    for table, unit in _HANGING.items():
+        column = "target" if table == "sealed" else "wa_id"
+        where, values = span.where("chat_id", "at", unit)
         db.execute(
-            """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
-            AND at < ?""",
-            (span.chat, 1000 * (span.before if span.before is not None else 1 << 40)),
-        )
-        where, values = span.where("chat_id", "created_at", 1000)
-        sends = db.execute(
-            f"""DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')
-            RETURNING request""",  # noqa: S608
+            f"""DELETE FROM {table} AS t WHERE {where} AND NOT EXISTS (SELECT 1 FROM messages AS m
+            WHERE m.chat_id = t.chat_id AND m.wa_id = t.{column})""",  # noqa: S608
             values,
-        ).fetchall()
-        _undecoded(db, span)
-        if span.before is None:
-            _raw_of_nothing(db, raw)
-    _unlink_sent(db, folder, [row[0] for row in sends])
-    return db.total_changes - before
+        )
+    db.execute(
+        """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
+        AND at < ?""",
+        (span.chat, 1000 * (span.before if span.before is not None else 1 << 40)),
+    )
+    where, values = span.where("chat_id", "created_at", 1000)
+    sends = db.execute(
+        f"""DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')
+        RETURNING request""",  # noqa: S608
+        values,
+    ).fetchall()
+    _undecoded(db, span)
+    if span.before is None:
+        _raw_of_nothing(on)
+    return Purged(db.total_changes - changes, requests=tuple(row[0] for row in sends))
 
 
 def _undecoded(db: sqlite3.Connection, span: Span) -> None:
@@ -179,12 +211,15 @@ def _addresses(db: sqlite3.Connection, chat: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def _raw_of_nothing(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+def _raw_of_nothing(on: Applying) -> None:
     """Delete the raw protobufs of messages that are no more."""
-    kept = {row[0] for row in db.execute("SELECT id FROM messages")}
-    stored = raw.execute("SELECT message_id FROM raw").fetchall()
-    with store.transaction(raw):
-        raw.executemany("DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept])
+    kept = {row[0] for row in on.db.execute("SELECT id FROM messages")}
+    stored = on.raw.execute("SELECT message_id FROM raw").fetchall()
+    with store.transaction(on.raw):
+        begin_raw(on)
+        on.raw.executemany(
+            "DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept]
+        )
 
 
 def give_back(db: sqlite3.Connection, raw: sqlite3.Connection) -> bool:
@@ -253,7 +288,7 @@ def _scrub(path: Path) -> None:
         _empty_log(db)
 
 
-def unlink(media: Path, paths: list[str]) -> None:
+def unlink(media: Path, paths: Iterable[str]) -> None:
     """Delete downloaded files, those that lie where downloads go."""
     for path in map(Path, paths):
         target = path if path.is_absolute() else media / path
@@ -261,7 +296,7 @@ def unlink(media: Path, paths: list[str]) -> None:
             target.unlink(missing_ok=True)
 
 
-def _unlink_unrecorded(media: Path, refs: set[str] | None) -> None:
+def _unlink_unrecorded(media: Path, refs: Collection[str] | None) -> None:
     """Delete files that were downloaded and not recorded as such: of these refs, or all."""
     if refs is None or refs:
         for path in media.iterdir():
@@ -269,7 +304,7 @@ def _unlink_unrecorded(media: Path, refs: set[str] | None) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _unlink_sent(db: sqlite3.Connection, folder: AccountFolder, requests: list[str]) -> None:
+def _unlink_sent(db: sqlite3.Connection, folder: AccountFolder, requests: Iterable[str]) -> None:
     """Delete the copies of files that these requests sent, and no other send needs."""
     named = [path for request in requests if (path := json.loads(request)["content"].get("path"))]
     if named:

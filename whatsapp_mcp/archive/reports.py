@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from datetime import datetime
 from typing import Final
 
-from whatsapp_mcp.archive import coverage, gaps, merge, outbox, queries, receipts, rows
+from whatsapp_mcp.archive import coverage, outbox, queries, receipts, rows
 from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL
 from whatsapp_mcp.archive.progress import progress
 from whatsapp_mcp.archive.records import (
@@ -15,7 +14,7 @@ from whatsapp_mcp.archive.records import (
     MessageKey,
     Statistics,
 )
-from whatsapp_mcp.errors import ChatNotFound, MessageNotFound
+from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import Delivery, SendReport, SendResult
 
 _NAMED: Final = f"""SELECT {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
@@ -27,14 +26,6 @@ def meta(db: sqlite3.Connection, key: str) -> str | None:
     """A kept value."""
     row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     return row[0] if row else None
-
-
-def set_meta(db: sqlite3.Connection, key: str, value: str | None) -> None:
-    """Keep or forget a value."""
-    if value is None:
-        db.execute("DELETE FROM meta WHERE key = ?", (key,))
-    else:
-        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
 
 
 def own(db: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:
@@ -76,27 +67,6 @@ def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
 def coverage_of(db: sqlite3.Connection, chat: str) -> Coverage:
     """See `ReadingArchive.coverage`."""
     return coverage.of_chat(db, queries.chat_id(db, chat), chat)
-
-
-def record_read(db: sqlite3.Connection, chat: str, up_to: MessageKey) -> None:
-    """See `Archive.record_read`."""
-    number = queries.chat_id(db, chat)
-    if number is None:
-        raise ChatNotFound("There is no such chat.")
-    message = queries.find(db, up_to, chat)
-    receipts.seen(db, number, None, message, int(time.time()))
-    receipts.receipted(db, number)
-    merge.refresh_chat(db, number)
-
-
-def record_gap(db: sqlite3.Connection, since: datetime, until: datetime | None, reason: str) -> None:
-    """See `Archive.record_gap`."""
-    gaps.record(db, int(since.timestamp()), None if until is None else int(until.timestamp()), reason)
-
-
-def record_media_path(db: sqlite3.Connection, key: MessageKey, path: str) -> None:
-    """See `Archive.record_media_path`."""
-    db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, queries.find(db, key)))
 
 
 def _number(key: MessageKey) -> int:

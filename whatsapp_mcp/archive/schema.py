@@ -10,7 +10,7 @@ from whatsapp_mcp.archive import index, tables
 from whatsapp_mcp.errors import Unsupported
 
 SCHEMA_VERSION: Final = 6
-RAW_VERSION: Final = 1
+RAW_VERSION: Final = 2
 ID_BITS: Final = 20
 """Bits of a message's id below the seconds."""
 
@@ -228,9 +228,12 @@ def migrate(db: sqlite3.Connection) -> None:
 def migrate_raw(db: sqlite3.Connection) -> None:
     """Bring `raw.db` to the current schema."""
     refuse_newer(db, RAW_VERSION)
-    if version(db) == 0:
+    found = version(db)
+    if found < RAW_VERSION:
         db.execute("BEGIN IMMEDIATE")
-        _run(db, tables.RAW)
+        if found == 0:
+            _run(db, tables.RAW)
+        _run(db, tables.APPLIED)
         db.execute(f"PRAGMA user_version = {RAW_VERSION}")
         db.execute("COMMIT")
 

@@ -6,7 +6,7 @@ Keys are made as for poll votes (`votes.py`), with another use in the derivation
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from contextlib import suppress
 from itertools import product
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from whatsapp_mcp.archive.decode.addresses import millis
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.history import HISTORY_CODE
 from whatsapp_mcp.archive.decode.legible import make_legible
+from whatsapp_mcp.archive.decoded import Recovered
 from whatsapp_mcp.archive.facts import EditFact, Fact, MessageFact, ReactionFact
 from whatsapp_mcp.archive.votes import addresses, secret_key
 
@@ -43,23 +44,17 @@ _WAITING: Final = """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.se
 """What waits for a message that is here; the last two are chat and sender, by the addresses as they came."""
 
 
-def open_waiting(
-    db: sqlite3.Connection, raw: sqlite3.Connection, fresh: Mapping[int, tuple[int, bytes]]
-) -> list[tuple[int, list[Fact]]]:
+def open_waiting(db: sqlite3.Connection, raw: sqlite3.Connection) -> list[Recovered]:
     """Open what waits for messages that are here; what cannot be read goes on waiting.
 
     Args:
-        db: The archive, in a write transaction.
+        db: The archive.
         raw: Raw protobufs, which hold the secrets.
-        fresh: Raw protobufs that are not stored yet.
-
-    Returns:
-        Row of each opened add-on, and what it says.
     """
-    opened: list[tuple[int, list[Fact]]] = []
+    opened: list[Recovered] = []
     for row in db.execute(_WAITING).fetchall():
         rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, target, author, chat, who = row
-        secret = _secret_of(db, raw, fresh, message)
+        secret = _secret_of(db, raw, message)
         if secret is None:
             continue
         told: list[str] = [sender_jid] if sender_jid else []
@@ -68,29 +63,19 @@ def open_waiting(
         if plain is None:
             continue
         origin = Origin(chat, who, sender_jid, wa_id, at, live=True)
-        try:
-            opened.append((rowid, _facts(name, plain, origin, target)))
-        except UNDECODABLE:
-            continue
+        with suppress(*UNDECODABLE):
+            opened.append(Recovered(rowid, tuple(_facts(name, plain, origin, target))))
     return opened
 
 
-def _secret_of(
-    db: sqlite3.Connection, raw: sqlite3.Connection, fresh: Mapping[int, tuple[int, bytes]], message: int
-) -> bytes | None:
+def _secret_of(db: sqlite3.Connection, raw: sqlite3.Connection, message: int) -> bytes | None:
     """The secret of a message: of what we sent it stands in the details, of others in the raw protobuf."""
     row = db.execute(
         "SELECT details ->> 'secret' FROM messages WHERE id = ? AND details IS NOT NULL", (message,)
     ).fetchone()
     if row is not None and row[0]:
         return bytes.fromhex(row[0])
-    if message in fresh:
-        return _secret(*fresh[message])
-    stored, former = message, "SELECT message_id FROM raw_gone WHERE becomes = ?"
-    while (before := db.execute(former, (stored,)).fetchone()) is not None:
-        (stored,) = before
-    row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (stored,)).fetchone()
-    found: tuple[int, bytes] | None = row or fresh.get(stored)
+    found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
     return _secret(*found) if found else None
 
 

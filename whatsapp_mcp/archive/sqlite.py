@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeVar, overload
+from typing import Any, Final, Literal, cast, overload
 
 import anyio
+import anyio.to_thread
 
 from whatsapp_mcp.archive import (
+    applying,
     copies,
     damage,
-    importer,
+    imported,
     ingest,
     outbox,
     purge,
@@ -25,40 +27,65 @@ from whatsapp_mcp.archive import (
     sealed,
     upkeep,
 )
+from whatsapp_mcp.archive.applying import Applying
 from whatsapp_mcp.archive.decode.history import HISTORY_CODE
-from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
+from whatsapp_mcp.archive.decode.journal import decode_events
+from whatsapp_mcp.archive.decode.sent import sent_message
 from whatsapp_mcp.archive.identity import Lookups
 from whatsapp_mcp.archive.interface import Archive, ReadingArchive
 from whatsapp_mcp.archive.reading import SqliteReadingArchive
 from whatsapp_mcp.archive.records import (
-    ContactUpdate,
-    GroupUpdate,
     ImportedChat,
     ImportResult,
     IngestResult,
     JournalEvent,
-    MessageKey,
     OutboxEntry,
 )
 from whatsapp_mcp.archive.store import Writer, connect_writer, transaction
+from whatsapp_mcp.archive.write_operations import OPERATIONS, WriteOperation
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import BridgePage, ExportedMessage, SendRequest, SendStatus
+from whatsapp_mcp.models import BridgePage, ExportedMessage
 from whatsapp_mcp.settings import AccountFolder
 
-T = TypeVar("T")
-
 _MOST_LOOKUPS: Final = 50_000
-"""Addresses that are remembered from batch to batch; a few hundred bytes each."""
+"""Addresses that are remembered from operation to operation; a few hundred bytes each."""
+
+Recorder = Callable[[int, bytes], None]
+"""Gets each operation that was applied: its number, and it as JSON."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class SqliteArchive(SqliteReadingArchive):
-    """What only the host may do as well."""
+    """What only the leader may do as well.
 
-    def __init__(self, folder: AccountFolder, db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+    Each operation that `Archive` names has a method here, made from the protocol (`_operation`). Those with
+    something to do outside of the operation (decoding, files) are written out.
+
+    Args:
+        folder: The account's files.
+        db: `archive.db`.
+        raw: `raw.db`.
+        now: The wall time, of which each operation gets its own.
+        recorder: Told of each operation after its commit.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        db: sqlite3.Connection,
+        raw: sqlite3.Connection,
+        now: Callable[[], datetime],
+        recorder: Recorder | None = None,
+    ) -> None:
         super().__init__(folder)
         self._db = db
         self._writer = Writer(db)
         self._raw = raw
+        self._now = now
+        self._recorder = recorder
         self._merging = False
         self._lookups = Lookups()
         self._changes: int | None = None
@@ -69,38 +96,87 @@ class SqliteArchive(SqliteReadingArchive):
         self._db.close()
         self._raw.close()
 
-    async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
-        """See `Archive.ingest`."""
-        bulk = any(event.code == HISTORY_CODE for event in events)
-        return await self._batch(lambda batch: batch.run(events), bulk=bulk)
+    # Operations.
 
-    async def _apply(self, facts: Sequence[Fact]) -> None:
-        await self._batch(lambda batch: batch.apply(facts))
+    async def apply(self, operation: WriteOperation) -> Any:
+        """See `Archive.apply`."""
+        return await self._turn(lambda: self._commit(operation))
 
-    async def _batch(self, write: Callable[[ingest.Ingest], T], *, bulk: bool = False) -> T:
-        """One batch and what it opens in one transaction; files left without a message go afterwards."""
+    async def _write(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
+        """Make an operation of now, and apply it."""
+        return await self._write_of(name, lambda _: values, bulk=bulk)
 
-        def in_thread(db: sqlite3.Connection) -> tuple[T, list[str]]:
-            if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
-                self._lookups.forget()
-            self._changes = None
+    async def _write_of(
+        self, name: str, values: Callable[[sqlite3.Connection], Mapping[str, Any]], *, bulk: bool = False
+    ) -> Any:
+        """As `_write`, with values that are worked out in the writer's turn, before the operation."""
+
+        def in_thread() -> tuple[Any, list[str]]:
+            at = int(self._now().timestamp() * 1000)
+            return self._commit(WriteOperation(name, at, values(self._db)), opens_addons=True)
+
+        return await self._turn(in_thread, bulk=bulk)
+
+    async def _turn(self, commit: Callable[[], tuple[Any, list[str]]], *, bulk: bool = False) -> Any:
+        """Take the writer's turn; files left without a message go afterwards."""
+
+        def in_thread(_: sqlite3.Connection) -> tuple[Any, list[str]]:
             try:
-                with transaction(db):
-                    batch = ingest.Ingest(db, self._lookups)
-                    result = write(batch)
-                    if batch.opens_sealed:
-                        batch.apply_opened(sealed.open_waiting(db, self._raw, batch.raw))
-                    files = upkeep.keep_raw(self._raw, batch)
+                return commit()
             except sqlite3.DatabaseError as error:
                 self._look_at_raw(error)
                 raise
-            self._changes = db.total_changes
-            return result, files
 
         result, files = await self._writer.run_bare(in_thread, bulk=bulk)
         if files:
             await anyio.to_thread.run_sync(purge.unlink, self._folder.media, files)
         return result
+
+    def _commit(self, operation: WriteOperation, *, opens_addons: bool = False) -> tuple[Any, list[str]]:
+        """Apply an operation in a transaction of its own.
+
+        Args:
+            operation: Which.
+            opens_addons: Whether add-ons that can be opened now are, by an operation that is part of the same
+                transaction. Operations from a log are followed there by what opened them.
+        """
+        db, recorded = self._db, list[tuple[int, bytes]]()
+        if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
+            self._lookups.forget()
+        self._changes = None
+        refusal: WhatsAppError | None = None
+        result: Any = None
+        try:
+            with transaction(db):
+                result, on = self._apply(operation, recorded)
+                if opens_addons and on.opens_addons and (opened := sealed.open_waiting(db, self._raw)):
+                    following = WriteOperation("open_addons", operation.at, {"opened": opened})
+                    _, after = self._apply(following, recorded)
+                    on.files += after.files
+        except WhatsAppError as error:
+            # A refusal is an outcome: it leaves nothing but its number.
+            refusal = error
+            with transaction(db):
+                on = self._applying(operation)
+                applying.begin(on)
+        if on.keeps_lookups:
+            self._changes = db.total_changes
+        if self._recorder is not None:
+            for number, text in recorded:
+                self._recorder(number, text)
+        if refusal is not None:
+            raise refusal
+        return result, on.files
+
+    def _apply(self, operation: WriteOperation, recorded: list[tuple[int, bytes]]) -> tuple[Any, Applying]:
+        on = self._applying(operation)
+        if self._recorder is not None:  # before it is applied, which may bring its values into bounds
+            recorded.append((on.number, operation.to_json()))
+        applying.begin(on)
+        return OPERATIONS[operation.name](on, **operation.values), on
+
+    def _applying(self, operation: WriteOperation) -> Applying:
+        return Applying(self._db, self._raw, applying.last(self._db) + 1, operation.at, self._lookups)
 
     def _look_at_raw(self, error: sqlite3.DatabaseError) -> None:
         """Begin `raw.db` anew if it is what an error speaks of; whoever archives tries again."""
@@ -109,112 +185,29 @@ class SqliteArchive(SqliteReadingArchive):
             damage.put_aside(self._folder.raw_db, error)
             self._raw = _connect_raw(self._folder.raw_db)
 
-    async def meta_set(self, key: str, value: str | None) -> None:
-        """See `Archive.meta_set`."""
-        await self._writer.run(reports.set_meta, f"user.{key}", value)
+    async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
+        """See `Archive.ingest`."""
 
-    async def set_own(self, jid: str | None, lid: str | None, name: str | None) -> None:
-        """See `Archive.set_own`."""
-        facts: list[Fact] = [OwnFact(own) for own in (jid, lid) if own]
-        if jid and lid:
-            facts.append(IdentityFact(jid, lid, int(time.time())))
-        if jid and name:
-            facts.append(NameFact(jid, push_name=name, at=int(time.time())))
-        await self._apply(facts)
+        def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
+            return {"events": decode_events(events, after=ingest.position(db))}
 
-    async def record_contacts(self, contacts: Sequence[ContactUpdate]) -> None:
-        """See `Archive.record_contacts`."""
-        await self._apply(
-            [
-                NameFact(
-                    one.jid,
-                    one.push_name,
-                    one.business_name,
-                    one.saved_name,
-                    at=int(time.time()),
-                    looked_up=True,
-                )
-                for one in contacts
-            ]
-        )
+        bulk = any(event.code == HISTORY_CODE for event in events)
+        return await self._write_of("ingest", decoded, bulk=bulk)
 
-    async def record_identities(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """See `Archive.record_identities`."""
-        await self._apply([IdentityFact(pn, lid, int(time.time())) for pn, lid in pairs])
+    async def redecode(self) -> int:
+        """See `Archive.redecode`."""
 
-    async def record_groups(self, groups: Sequence[GroupUpdate]) -> None:
-        """See `Archive.record_groups`."""
-        facts: list[Fact] = []
-        now = int(time.time())
-        for group in groups:
-            facts.append(
-                ChatFact(group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True)
-            )
-            members: list[tuple[str, int | None]] = []
-            for jid, other, admin, superadmin in group.participants:
-                if other:
-                    pn, lid = (other, jid) if jid.endswith("@lid") else (jid, other)
-                    facts.append(IdentityFact(pn, lid, now))
-                members.append((jid, 2 if superadmin else int(admin)))
-            facts.append(MembersFact(group.jid, tuple(members), now, whole=True, looked_up=True))
-        await self._apply(facts)
+        def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
+            events, messages = upkeep.decode_again(db, self._raw)
+            return {"events": events, "messages": messages}
 
-    async def record_departure(self, group: str) -> None:
-        """See `Archive.record_departure`."""
-        pn, lid, _ = await self.own()
-        own = pn or lid
-        if own is not None:
-            gone = MembersFact(group, ((own, None),), int(time.time()), looked_up=True)
-            await self._apply([gone])
+        return await self._write_of("redecode", decoded, bulk=True)
 
-    async def record_channels(self, names: Mapping[str, str]) -> None:
-        """See `Archive.record_channels`."""
-        now = int(time.time())
-        await self._apply([ChatFact(jid, now, name=name, looked_up=True) for jid, name in names.items()])
-
-    async def record_chat_settings(
-        self, chat: str, *, archived: bool, pinned: bool, muted_until: datetime | None
-    ) -> None:
-        """See `Archive.record_chat_settings`."""
-        muted = int(muted_until.timestamp()) if muted_until else 0
-        now = int(time.time())
-        await self._apply(
-            [ChatFact(chat, now, archived=archived, pinned=pinned, muted_until=muted, looked_up=True)]
-        )
-
-    async def record_timer(self, chat: str, seconds: int) -> None:
-        """See `Archive.record_timer`."""
-        await self._apply([ChatFact(chat, int(time.time()), expires_in=seconds, looked_up=True)])
-
-    async def record_read(self, chat: str, up_to: MessageKey) -> None:
-        """See `Archive.record_read`."""
-        await self._writer.run(reports.record_read, chat, up_to)
-
-    async def record_gap(self, since: datetime, until: datetime | None, reason: str) -> None:
-        """See `Archive.record_gap`."""
-        await self._writer.run(reports.record_gap, since, until, reason)
-
-    async def record_media_path(self, key: MessageKey, path: str) -> None:
-        """See `Archive.record_media_path`."""
-        await self._writer.run(reports.record_media_path, key, path)
-
-    async def outbox_add(
-        self,
-        request: SendRequest,
-        *,
-        expires_at: datetime | None = None,
-        obstacle: WhatsAppError | None = None,
-    ) -> tuple[OutboxEntry, bool]:
-        """See `Outbox.outbox_add`."""
-        return await self._writer.run(outbox.add, request, expires_at, obstacle)
+    # Sends.
 
     async def outbox_get(self, send_id: int) -> OutboxEntry:
         """See `Outbox.outbox_get`."""
         return await self._readers.run(outbox.get, send_id)
-
-    async def outbox_quarantine(self) -> tuple[int, ...]:
-        """See `Outbox.outbox_quarantine`."""
-        return await self._writer.run(outbox.quarantine)
 
     async def outbox_last_sent(self) -> datetime | None:
         """See `Outbox.outbox_last_sent`."""
@@ -224,47 +217,29 @@ class SqliteArchive(SqliteReadingArchive):
         """See `Outbox.outbox_unsettled`."""
         return await self._readers.run(outbox.unsettled, chat, limit)
 
-    async def outbox_sending(
-        self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
-    ) -> OutboxEntry:
-        """See `Outbox.outbox_sending`."""
-        return await self._writer.run(outbox.sending, send_id, handed_to, secret)
-
-    async def outbox_queued(
-        self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
-    ) -> OutboxEntry:
-        """See `Outbox.outbox_queued`."""
-        return await self._writer.run(outbox.move, send_id, SendStatus.QUEUED, reason, handed_to)
-
-    async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
-        """See `Outbox.outbox_withdrawn`."""
-        return await self._writer.run(outbox.withdraw, send_id, reason)
-
-    async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        """See `Outbox.outbox_failed`."""
-        return await self._writer.run(outbox.fail, send_id, reason)
-
-    async def outbox_unknown(
-        self,
-        send_id: int,
-        reason: str,
-        *,
-        message_id: str | None = None,
-        traceable: bool = True,
-        handed_to: str | None = None,
-    ) -> OutboxEntry:
-        """See `Outbox.outbox_unknown`."""
-        return await self._writer.run(outbox.unknown, send_id, reason, message_id, traceable, handed_to)
+    async def outbox_quarantine(self) -> tuple[int, ...]:
+        """See `Outbox.outbox_quarantine`."""
+        return await self._write_of("outbox_quarantine", lambda db: {"send_ids": outbox.damaged(db)})
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
     ) -> OutboxEntry:
         """See `Outbox.outbox_sent`."""
-        return await self._writer.run(outbox.sent, send_id, message_id, timestamp, message)
 
-    async def redecode(self) -> int:
-        """See `Archive.redecode`."""
-        return await self._writer.run(upkeep.redecode, self._raw, bulk=True)
+        def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
+            updates = None
+            if message:
+                entry, (pn, lid, _) = outbox.get(db, send_id), reports.own(db)
+                at = int(timestamp.timestamp())
+                updates = sent_message(
+                    entry.request, message_id, at, message, owner=pn or lid, secret=entry.secret
+                )
+            values = {"send_id": send_id, "message_id": message_id, "timestamp": timestamp}
+            return {**values, "updates": updates}
+
+        return await self._write_of("outbox_sent", decoded)
+
+    # Care of the files, which is no operation.
 
     async def check(self) -> tuple[str, ...]:
         """See `Archive.check`."""
@@ -291,18 +266,25 @@ class SqliteArchive(SqliteReadingArchive):
         span = await self._writer.run_bare(purge.span_of, chat, before)
         if span is None:
             return 0
+        await self._writer.run_bare(purge.overwrite, raw)
         total = 0
-        while deleted := await self._writer.run_bare(purge.messages, raw, folder, span):
+        while deleted := await self._purge("purge_messages", chat, before):
             total += deleted
-        if await self._writer.run_bare(purge.rest, raw, folder, span) or total:
+        if await self._purge("purge_rest", chat, before) or total:
             begin = True
             while await self._writer.run(upkeep.merge_index, begin):
                 begin = False
             while await self._writer.run_bare(purge.give_back, raw):
                 pass
         finish = partial(purge.finish, keep_quarantined=keep_quarantined)
-        await self._writer.run_bare(finish, raw, folder, span, time.time())
+        await self._writer.run_bare(finish, raw, folder, span, self._now().timestamp())
         return total
+
+    async def _purge(self, step: str, chat: str | None, before: datetime | None) -> int:
+        """One step of a purge, and the files that go with it; answers how many rows it deleted."""
+        purged: purge.Purged = await self._write(step, {"chat": chat, "before": before})
+        await self._writer.run_bare(purge.unlink_purged, self._folder, purged)
+        return purged.rows
 
     async def clear_sent_files(self, now: datetime) -> int:
         """See `Archive.clear_sent_files`."""
@@ -310,6 +292,8 @@ class SqliteArchive(SqliteReadingArchive):
         needed = await self._readers.run(outbox.files)
         clear = partial(copies.purge_sent, self._folder, needed, made_before=made_before)
         return await anyio.to_thread.run_sync(clear)
+
+    # Imports.
 
     async def import_chat_export(
         self,
@@ -321,18 +305,44 @@ class SqliteArchive(SqliteReadingArchive):
         zone: tzinfo = UTC,
     ) -> ImportedChat:
         """See `Archive.import_chat_export`."""
-        now = datetime.now(UTC)
-        return await self._writer.run(importer.chat_export, messages, chat, title, me, zone, now, bulk=True)
+        values = {"messages": imported.dated(messages, zone), "chat": chat, "title": title, "me": me}
+        return await self._write("import_chat_export", values, bulk=True)
 
     async def store_imported_file(self, chat: str, message_id: str, name: str, content: bytes) -> None:
         """See `Archive.store_imported_file`."""
-        await self._writer.run(importer.store_file, self._folder.media, chat, message_id, name, content)
+        path = await anyio.to_thread.run_sync(
+            imported.store_file, self._folder.media, message_id, name, content
+        )
+        values = {"chat": chat, "message_id": message_id, "path": path, "size": len(content)}
+        await self._write("record_imported_file", values)
 
     async def import_bridge(
         self, page: BridgePage, *, chats: Collection[str] = (), zone: tzinfo = UTC
     ) -> ImportResult:
         """See `Archive.import_bridge`."""
-        return await self._writer.run(importer.bridge, page, chats, zone, datetime.now(UTC), bulk=True)
+        rows = imported.dated_rows(page.messages, zone)
+        values = {"named": page.chats, "rows": rows, "skipped": page.skipped, "chats": sorted(chats)}
+        return await self._write("import_bridge", values, bulk=True)
+
+
+def _operation(name: str) -> Callable[..., Awaitable[Any]]:
+    """The method of an operation whose values are the arguments of the method."""
+    signature = inspect.signature(getattr(Archive, name))
+
+    async def method(*args: Any, **kwargs: Any) -> Any:
+        bound = signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        archive, values = bound.arguments.pop("self"), bound.arguments
+        return await archive._write(name, values)
+
+    method.__name__ = name
+    method.__doc__ = f"See `Archive.{name}`."
+    return method
+
+
+for _name in OPERATIONS:
+    if hasattr(Archive, _name) and not hasattr(SqliteArchive, _name):
+        setattr(SqliteArchive, _name, _operation(_name))
 
 
 @overload
@@ -340,20 +350,32 @@ def open_archive(
     folder: AccountFolder, *, write: Literal[False] = False
 ) -> AbstractAsyncContextManager[ReadingArchive]: ...
 @overload
-def open_archive(folder: AccountFolder, *, write: Literal[True]) -> AbstractAsyncContextManager[Archive]: ...
 def open_archive(
-    folder: AccountFolder, *, write: bool = False
+    folder: AccountFolder,
+    *,
+    write: Literal[True],
+    now: Callable[[], datetime] = ...,
+    recorder: Recorder | None = ...,
+) -> AbstractAsyncContextManager[Archive]: ...
+def open_archive(
+    folder: AccountFolder,
+    *,
+    write: bool = False,
+    now: Callable[[], datetime] = _now,
+    recorder: Recorder | None = None,
 ) -> AbstractAsyncContextManager[ReadingArchive] | AbstractAsyncContextManager[Archive]:
     """Open an account's archive.
 
     Args:
         folder: The account's files.
-        write: Whether to write; only the account's host may. A reader needs no file to be there yet.
+        write: Whether to write; only the account's leader may. A reader needs no file to be there yet.
+        now: The wall time, of which each operation gets its own.
+        recorder: Told of each operation after its commit, in order, in the thread that writes.
 
     Raises:
         Unsupported: The file was written by a newer version.
     """
-    return _open_writer(folder) if write else _open_reader(folder)
+    return _open_writer(folder, now, recorder) if write else _open_reader(folder)
 
 
 @asynccontextmanager
@@ -366,12 +388,14 @@ async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
 
 
 @asynccontextmanager
-async def _open_writer(folder: AccountFolder) -> AsyncIterator[Archive]:
+async def _open_writer(
+    folder: AccountFolder, now: Callable[[], datetime], recorder: Recorder | None
+) -> AsyncIterator[Archive]:
     folder.create()
     db, raw = await anyio.to_thread.run_sync(_connect, folder)
-    archive = SqliteArchive(folder, db, raw)
+    archive = SqliteArchive(folder, db, raw, now, recorder)
     try:
-        yield archive
+        yield cast("Archive", archive)
     finally:
         archive.close()
 

@@ -347,6 +347,14 @@ CREATE TABLE raw (
 );
 """
 
+APPLIED: Final = """
+-- The last operation that wrote here, by its number; `meta` of `archive.db` has the last of all.
+CREATE TABLE applied (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    number INTEGER NOT NULL
+);
+"""
+
 INDEX: Final = """
 -- The search index: words and no text; a row's number is the message's id. `body` holds the normalised words
 -- of the text, the file's name and the options (`normalise.py`), `scope` where and who: `c<chat> s<sender>`.

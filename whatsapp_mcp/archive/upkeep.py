@@ -1,17 +1,18 @@
-"""Care of the files: raw protobufs, integrity, a fresh index, decoding again, deleting for good."""
+"""Care of the files: integrity, a fresh index, packing; none of it changes an answer. And decoding again."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 
-from whatsapp_mcp.archive import feed, index, ingest, schema
+from whatsapp_mcp.archive import index, schema
 from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event, history
+from whatsapp_mcp.archive.decoded import Recovered
 from whatsapp_mcp.archive.facts import UNKNOWN, Fact, MessageFact
-from whatsapp_mcp.archive.store import connect_reader, transaction
+from whatsapp_mcp.archive.store import connect_reader
 
 _PART_BITS = 20
 _CHECKS_INDEX = (3, 44, 0)
@@ -22,67 +23,19 @@ _MERGE_PAGES = 2_000
 """Pages of the search index written in one step of a merge: a few tens of milliseconds."""
 
 
-def keep_raw(raw: sqlite3.Connection, batch: ingest.Ingest) -> list[str]:
-    """Store and delete a batch's raw protobufs, before the archive's own transaction commits.
-
-    It can be repeated: when the archive's commit fails, the same rows are written again. Only what is
-    nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the disk; the raw form
-    of a decoded message may be lost with the power, the message itself is not.
-
-    Returns:
-        Downloaded files that must go once the archive has committed.
-    """
-    changes = batch.raw_changes()
-    if not batch.raw and not changes:
-        return []
-    wait = bool(changes) or batch.unknown
-    raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
-    with transaction(raw):
-        for message, _, becomes in changes:
-            if becomes is None:
-                raw.execute("DELETE FROM raw WHERE message_id = ?", (message,))
-            else:
-                raw.execute(
-                    "UPDATE OR REPLACE raw SET message_id = ? WHERE message_id = ?", (becomes, message)
-                )
-        raw.executemany(
-            "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
-            [(message, code, payload) for message, (code, payload) in sorted(batch.raw.items())],
-        )
-    return [path for _, path, _ in changes if path is not None]
-
-
-def redecode(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
-    """See `Archive.redecode`."""
-    known = 0
+def decode_again(
+    db: sqlite3.Connection, raw: sqlite3.Connection
+) -> tuple[tuple[Recovered, ...], tuple[Recovered, ...]]:
+    """What this version makes of the events that could not be decoded, and of messages of unknown kind."""
+    events: list[Recovered] = []
     for seq, code, received_at, payload in db.execute(
         "SELECT seq, code, received_at, payload FROM undecoded ORDER BY seq"
     ).fetchall():
-        try:
+        with suppress(*UNDECODABLE):
             facts = _facts(code, payload, received_at, part=seq & ((1 << _PART_BITS) - 1))
-        except UNDECODABLE:
-            continue
-        if facts and _write(db, raw, facts, received_at):
-            db.execute("DELETE FROM undecoded WHERE seq = ?", (seq,))
-            known += 1
-    return known + _unknown_again(db, raw)
-
-
-def _write(
-    db: sqlite3.Connection, raw: sqlite3.Connection, facts: Sequence[Fact], received_at: int = 0
-) -> bool:
-    """Write what an event says now; whether it could be written."""
-    db.execute("SAVEPOINT again")
-    try:
-        batch = ingest.Ingest(db)
-        batch.apply(facts, received_at)
-        keep_raw(raw, batch)
-    except ingest.POISON:
-        db.execute("ROLLBACK TO again")
-        return False
-    finally:
-        db.execute("RELEASE again")
-    return True
+            if facts:
+                events.append(Recovered(seq, tuple(facts), received_at))
+    return tuple(events), tuple(_unknown_again(db, raw))
 
 
 def _facts(code: int, payload: bytes, received_at: int, *, part: int) -> list[Fact]:
@@ -91,9 +44,8 @@ def _facts(code: int, payload: bytes, received_at: int, *, part: int) -> list[Fa
     return decode_event(code, payload, received_at)
 
 
-def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
-    """Decode messages of unknown kind anew from their raw protobufs."""
-    known = 0
+def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[Recovered]:
+    """Messages of unknown kind, decoded anew from their raw protobufs."""
     for message, chat in db.execute(
         "SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = ?",
         (UNKNOWN,),
@@ -101,17 +53,12 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> int:
         row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
         if row is None:
             continue
-        try:
+        with suppress(*UNDECODABLE):
             if row[0] == history.HISTORY_CODE:
                 facts = history.one_message(row[1], chat, message >> schema.ID_BITS)
             else:
                 facts = decode_event(row[0], row[1], (message >> schema.ID_BITS) * 1000)
-        except UNDECODABLE:
-            continue
-        if _write(db, raw, [fact for fact in facts if isinstance(fact, MessageFact)]):
-            kind = db.execute("SELECT kind FROM messages WHERE id = ?", (message,)).fetchone()
-            known += kind is not None and kind[0] != UNKNOWN
-    return known
+            yield Recovered(message, tuple(fact for fact in facts if isinstance(fact, MessageFact)))
 
 
 def check(db: sqlite3.Connection) -> tuple[str, ...]:
@@ -160,8 +107,6 @@ def check_file(path: Path) -> tuple[str, ...]:
 def optimize(db: sqlite3.Connection) -> None:
     """See `Archive.optimize`."""
     db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
-    with transaction(db):
-        feed.prune(db)
     db.execute("PRAGMA optimize")
     free, pages = db.execute(
         "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count"

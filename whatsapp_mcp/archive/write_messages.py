@@ -95,8 +95,10 @@ class MessageWriter:
         """
         if self._identities.is_moved(chat, sender):
             self.opens_sealed = True
-            for jid in {chat, sender} - {None}:
-                self.touched |= moved.place(self._db, moved.numbers_of(self._db, str(jid)), message)
+            # In this order; that of a set is another in each process.
+            for jid in dict.fromkeys((chat, sender)):
+                if jid is not None:
+                    self.touched |= moved.place(self._db, moved.numbers_of(self._db, jid), message)
 
     def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
         db = self._db

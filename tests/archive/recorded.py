@@ -1,0 +1,200 @@
+"""A run that makes every operation there is: what came, what was sent, imported, looked up and deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from tests.archive import events as ev
+from tests.archive import shared_number, world
+from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, MY_LID, NOON, journal
+from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
+from whatsapp_mcp.archive.decode import content
+from whatsapp_mcp.errors import Busy, WhatsAppError
+from whatsapp_mcp.models import (
+    BridgeMessage,
+    BridgePage,
+    ExportedMessage,
+    MessageKind,
+    SendRequest,
+    TextContent,
+)
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.settings import AccountFolder
+
+CHANNEL = "120363000000000009@newsletter"
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")
+
+
+class Recording:
+    """Operations as JSON, in order."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.lines: list[bytes] = []
+
+    def __call__(self, number: int, operation: bytes) -> None:
+        self.numbers.append(number)
+        self.lines.append(operation)
+
+
+@asynccontextmanager
+async def recording(folder: AccountFolder, recorder: Recording) -> AsyncIterator[Archive]:
+    """An archive whose operations are recorded, with a clock that goes on a second each time it is asked."""
+    seconds = iter(range(NOON + 50_000, NOON + 1_000_000))
+    async with open_archive(
+        folder, write=True, now=lambda: datetime.fromtimestamp(next(seconds), UTC), recorder=recorder
+    ) as archive:
+        yield archive
+
+
+async def run(archive: Archive, folder: AccountFolder) -> None:
+    """Make every operation."""
+    await _events(archive, _world())
+    await _looked_up(archive)
+    await _events(archive, shared_number.everything())
+    await _sends(archive)
+    await _imports(archive)
+    await _decoded_again(archive)
+    await _deleted(archive, folder)
+
+
+def _world() -> list[ev.Raw]:
+    return [
+        *world.direct(ANA, ANA_LID, "A"),
+        *world.group(),
+        *world.moved(),
+        *world.mappings(),
+        *world.other_things(),
+        *world.ourselves(),
+    ]
+
+
+async def _events(archive: Archive, events: Iterable[ev.Raw]) -> None:
+    """All of them in small batches, and some of them again."""
+    every = [*events]
+    broken = ev.Raw(ev.EventCode.MESSAGE, b"\xff\xff")
+    for start in range(0, len(every), 7):
+        batch = [*every[start : start + 7], broken, *every[start // 2 : start // 2 + 2]]
+        await archive.ingest(journal(batch, after=await archive.position()))
+
+
+async def _looked_up(archive: Archive) -> None:
+    await archive.set_own(ME, MY_LID, "Me")
+    await archive.record_contacts(
+        [ContactUpdate(ANA, saved_name="Ana Silva"), ContactUpdate(BOB, push_name="B")]
+    )
+    await archive.record_identities([(ANA, ANA_LID)])
+    members = ((ANA_LID, ANA, True, False), (BOB, None, False, True), (ME, None, False, False))
+    await archive.record_groups([GroupUpdate(GROUP, "Club", members, 86_400)])
+    await archive.record_departure(GROUP)
+    await archive.record_channels({CHANNEL: "News"})
+    muted = datetime(2027, 1, 1, tzinfo=UTC)
+    await archive.record_chat_settings(ANA, archived=True, pinned=False, muted_until=muted)
+    await archive.record_timer(BOB, 3_600)
+    await archive.record_gap(datetime.fromtimestamp(NOON, UTC), None, "The disk was full.")
+    newest = (await archive.messages(limit=1)).items[0]
+    await archive.record_read(newest.chat, newest.ref)
+    await archive.meta_set("kept", "this")
+    await archive.meta_set("gone", "that")
+    await archive.meta_set("gone", None)
+    with suppress(WhatsAppError):
+        await archive.record_read("15559999999@s.whatsapp.net", newest.ref)
+
+
+async def _sends(archive: Archive) -> None:
+    at = datetime.fromtimestamp(NOON + 70_000, UTC)
+
+    def request(text: str, key: str | None = None) -> SendRequest:
+        return SendRequest(ANA, TextContent(text), idempotency_key=key)
+
+    for number, text in enumerate(("one", "two", "three", "four", "five")):
+        entry, _ = await archive.outbox_add(
+            request(text, f"key {number}"), expires_at=at + timedelta(hours=1)
+        )
+        with suppress(WhatsAppError):
+            await archive.outbox_add(request("another text", f"key {number}"))
+        with suppress(WhatsAppError):
+            await archive.outbox_add(request(f"not now {number}"), obstacle=Busy("Not now.", retry_after=1.0))
+        if number == 0:
+            await archive.outbox_withdrawn(entry.send_id, "Given up.")
+            await archive.outbox_add(request(text, f"key {number}"))
+            continue
+        await archive.outbox_sending(entry.send_id, handed_to="1", secret=bytes(range(32)))
+        if number == 1:
+            message: Any = E2E.Message(conversation=text)
+            await archive.outbox_sent(entry.send_id, "3EB0S1", at, message=message.SerializeToString())
+        elif number == 2:
+            await archive.outbox_unknown(entry.send_id, "No answer.", message_id="3EB0S2")
+            settling = ev.receipt("3EB0S2", kind="DELIVERED", at=NOON + 70_001)
+            await archive.ingest(journal([settling], after=await archive.position()))
+        elif number == 3:
+            await archive.outbox_queued(entry.send_id, "It may have gone out.")
+            await archive.outbox_failed(entry.send_id, "Refused.")
+        else:
+            await archive.outbox_sent(entry.send_id, "3EB0S4", at)
+            with suppress(WhatsAppError):
+                await archive.outbox_withdrawn(entry.send_id, "Too late.")
+    await archive.outbox_quarantine()
+
+
+async def _imports(archive: Archive) -> None:
+    exported = [
+        ExportedMessage(datetime(2020, 1, 1, 12, minute), name, f"said {minute}", file, file is not None)
+        for minute, (name, file) in enumerate(
+            [
+                ("Ana Silva", None),
+                ("Me", None),
+                ("Ana Silva", "photo.jpg"),
+                ("Me", "notes.docx"),
+                (None, None),
+            ]
+        )
+    ]
+    done = await archive.import_chat_export(exported, ANA, title="Ana", me="Me", zone=SAO_PAULO)
+    for message_id, name in done.files.items():
+        await archive.store_imported_file(ANA, message_id, name, b"content")
+    rows = (
+        BridgeMessage("B1", ANA, "2021-05-01 10:00:00", True, text="without a zone"),
+        BridgeMessage(
+            "B2", GROUP, "2021-05-01 10:00:00+00:00", False, "15550000007", "hello", "image", "x.jpg"
+        ),
+        BridgeMessage("B3", BOB, "soon", False, text="never"),
+    )
+    page = BridgePage(((GROUP, "Old club"), (BOB, "Bob")), rows, 1, None)
+    await archive.import_bridge(page, chats={ANA, BOB, GROUP}, zone=SAO_PAULO)
+
+
+async def _decoded_again(archive: Archive) -> None:
+    """Something of which a later version knows what it is."""
+    card: Any = E2E.Message()
+    card.paymentInviteMessage.expiryTimestamp = 7
+    await archive.ingest(journal([ev.message("PAY", card, chat=BOB)], after=await archive.position()))
+
+    def invite(_: object) -> content.Content:
+        return content.Content(MessageKind.TEXT, "an invitation")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(content.HANDLERS, "paymentInviteMessage", invite)
+        assert await archive.redecode() > 0
+
+
+async def _deleted(archive: Archive, folder: AccountFolder) -> None:
+    picture = next(m for m in (await archive.messages(limit=500)).items if m.media is not None)
+    (folder.media / "picture.jpg").write_bytes(b"jpg")
+    await archive.record_media_path(picture.ref, "picture.jpg")
+    assert await archive.purge(before=datetime(2020, 1, 1, 15, 2, tzinfo=UTC)) > 0
+    assert await archive.purge(chat=BOB) > 0
+    await archive.optimize()
+    await archive.ingest(journal([ev.message("LAST", "after all")], after=await archive.position()))
+
+
+def path_of(tmp_path: Path, name: str) -> AccountFolder:
+    """The files of an account of a test."""
+    return AccountFolder("default", tmp_path / name / "accounts" / "default")

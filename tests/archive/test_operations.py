@@ -1,0 +1,214 @@
+"""Every write is an operation, and the same operations in the same order give the same archive."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.archive import events as ev
+from tests.archive.events import ANA, journal
+from tests.archive.recorded import Recording, path_of, recording, run
+from tests.archive.replaying import contents, digests, replay
+from whatsapp_mcp import archive as room
+from whatsapp_mcp.archive import Archive, ReadingArchive, WriteOperation, open_archive
+from whatsapp_mcp.archive.sqlite import SqliteArchive
+from whatsapp_mcp.archive.write_operations import OPERATIONS
+from whatsapp_mcp.errors import SendUnknown
+from whatsapp_mcp.models import SendRequest, TextContent
+from whatsapp_mcp.settings import AccountFolder
+
+ROOM = Path(room.__file__).parent
+OUTSIDE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files"}
+"""Methods that look after the files, and change no answer."""
+STEPS = {"apply", "purge", "store_imported_file"}
+"""Methods that make operations of other names."""
+
+
+@pytest.mark.anyio
+async def test_the_same_operations_give_the_same_archive_elsewhere_and_at_another_time(
+    tmp_path: Path,
+) -> None:
+    there, recorder = path_of(tmp_path, "there"), Recording()
+    async with recording(there, recorder) as archive:
+        await run(archive, there)
+    names = {WriteOperation.from_json(line).name for line in recorder.lines}
+    assert names == OPERATIONS.keys()
+    assert recorder.numbers == [*range(1, len(recorder.numbers) + 1)]
+    here = path_of(tmp_path, "here")
+    other = {**os.environ, "PYTHONHASHSEED": "7", "TZ": "Asia/Kathmandu"}
+    command = [sys.executable, "-m", "tests.archive.replaying", str(here.path)]
+    with anyio.fail_after(120):
+        done = await anyio.run_process(command, input=b"\n".join(recorder.lines), env=other)
+    assert json.loads(done.stdout) == digests(there)
+
+
+@pytest.mark.anyio
+async def test_a_refusal_is_an_outcome_that_leaves_nothing_but_its_number(tmp_path: Path) -> None:
+    there, recorder = path_of(tmp_path, "there"), Recording()
+    request = SendRequest(ANA, TextContent("hi"))
+    async with recording(there, recorder) as archive:
+        await archive.outbox_add(request)
+        before = contents(there)
+        with pytest.raises(SendUnknown):
+            await archive.outbox_add(request)
+    after = contents(there)
+    assert dict(after.pop("meta"))["operation"] == "2"
+    del before["meta"]
+    assert after == before
+    here = path_of(tmp_path, "here")
+    await replay(here, recorder.lines)
+    assert digests(here) == digests(there)
+
+
+@pytest.mark.anyio
+async def test_both_files_tell_the_last_operation_that_wrote_to_them(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    await archive.ingest(journal([ev.message("A1")]))
+    await archive.record_timer(ANA, 60)
+    found = contents(folder)
+    assert (dict(found["meta"])["operation"], found["applied"]) == ("2", [(0, 1)])
+    await archive.ingest(journal([ev.message("A2")], after=1))
+    assert contents(folder)["applied"] == [(0, 3)]
+
+
+@pytest.mark.anyio
+async def test_what_could_not_be_committed_was_not_applied(archive: Archive, folder: AccountFolder) -> None:
+    await archive.record_timer(ANA, 60)
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        db.execute("CREATE TRIGGER full BEFORE UPDATE ON chats BEGIN SELECT raise(ABORT, 'full'); END")
+        before = contents(folder)
+        with pytest.raises(sqlite3.IntegrityError):
+            await archive.record_timer(ANA, 120)
+        assert contents(folder) == before
+        db.execute("DROP TRIGGER full")
+    await archive.record_timer(ANA, 120)
+    assert dict(contents(folder)["meta"])["operation"] == "2"
+
+
+@pytest.mark.anyio
+async def test_the_feed_has_the_time_of_the_operation(folder: AccountFolder) -> None:
+    at = datetime(2024, 5, 1, tzinfo=UTC)
+    async with open_archive(folder, write=True, now=lambda: at) as archive:
+        await archive.ingest(journal([ev.message("A1")]))
+        await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+        assert {change.at for change in await archive.changes(0)} == {at}
+        assert (await archive.outbox_get(1)).created_at == at
+
+
+def test_an_operation_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="no operation"):
+        WriteOperation.from_json(b'["drop_everything", 1, "{}"]')
+    with pytest.raises(ValueError, match="send_id"):
+        WriteOperation.from_json(b'["outbox_failed", 1, "{\\"reason\\": \\"?\\"}"]')
+
+
+def methods(protocol: type) -> set[str]:
+    return {name for name, _ in inspect.getmembers(protocol, inspect.isfunction) if not name.startswith("_")}
+
+
+READS = methods(ReadingArchive) | {"outbox_get", "outbox_last_sent", "outbox_unsettled"}
+WRITES = sorted(methods(Archive) - READS)
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_what_may_be_written_is_an_operation(name: str) -> None:
+    assert name in OPERATIONS or name in OUTSIDE | STEPS
+
+
+MADE = [name for name in WRITES if getattr(SqliteArchive, name).__qualname__.startswith("_operation")]
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_an_operation_takes_the_arguments_of_its_method(name: str) -> None:
+    told, taken = inspect.signature(getattr(Archive, name)), inspect.signature(OPERATIONS[name])
+    assert [*taken.parameters][1:] == [*told.parameters][1:]
+
+
+# Nothing else is written, and nothing else is read.
+
+
+@pytest.mark.anyio
+async def test_what_is_written_outside_of_an_operation_is_the_search_index_alone(tmp_path: Path) -> None:
+    folder, said = path_of(tmp_path, "there"), list[str]()
+    async with recording(folder, Recording()) as archive:
+        connection: sqlite3.Connection = vars(archive)["_db"]
+        connection.set_trace_callback(said.append)
+        await run(archive, folder)
+        await archive.rebuild()
+        connection.set_trace_callback(None)
+    written = [*outside(said)]
+    assert len(said) > 1_000
+    assert {statement for statement in written if " fts" not in statement.replace("'", " ")} == set()
+
+
+WRITING = {"INSERT", "UPDATE", "DELETE", "REPLACE", "CREATE", "DROP", "ALTER"}
+
+
+def outside(said: list[str]) -> Iterator[str]:
+    """Statements that write to the archive in a transaction that does not begin with an operation."""
+    inside = False
+    for statement in said:
+        first = " ".join(statement.split())
+        if first.startswith("--"):
+            continue  # of a trigger, or of the index itself
+        if first.startswith(("BEGIN", "COMMIT", "ROLLBACK TRANSACTION")) or first == "ROLLBACK":
+            inside = False
+        elif first.startswith("INSERT OR REPLACE INTO meta VALUES ('operation'"):
+            inside = True
+        elif not inside and first.split()[0] in WRITING:
+            yield first
+
+
+HIDDEN = {"time", "random", "secrets", "uuid", "os", "mimetypes", "tempfile", "shutil", "platform", "socket"}
+CALLS = {
+    "open",
+    "now",
+    "today",
+    "utcnow",
+    "read_bytes",
+    "read_text",
+    "write_bytes",
+    "stat",
+    "exists",
+    "iterdir",
+}
+EDGES = {
+    "store.py": "deadlines of reads, and the files themselves",
+    "search.py": "how long a scan may take",
+    "query.py": "a read's moment, unless it is given",
+    "copies.py": "files beside the databases",
+    "damage.py": "files that are quarantined",
+    "export.py": "files that are written",
+    "imported.py": "files and times of other archives, before the operation",
+    "retention.py": "the loops that purge",
+    "sqlite.py": "the clock that gives operations their time",
+    "purge.py": "files that go with messages, after the operation",
+}
+"""Modules that may read a clock or a file, and why: none of it while an operation is applied."""
+APPLIED = sorted(path for path in ROOM.glob("*.py") if path.name not in EDGES and path.name != "__init__.py")
+
+
+@pytest.mark.parametrize("path", [*APPLIED, *ROOM.glob("decode/*.py")], ids=lambda path: path.name)
+def test_no_clock_no_chance_and_no_file_is_read(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    found = [node for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom | ast.Call)]
+    for node in found:
+        if isinstance(node, ast.Import):
+            assert not {name.name.partition(".")[0] for name in node.names} & HIDDEN
+        elif isinstance(node, ast.ImportFrom):
+            assert str(node.module).partition(".")[0] not in HIDDEN
+        else:
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            assert called not in CALLS

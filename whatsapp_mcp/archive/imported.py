@@ -1,0 +1,100 @@
+"""What was read from another program's archive, made ready for the operation that takes it over.
+
+Here stands what depends on more than the archive: the person's zone, this machine's MIME types, files.
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import BridgeMessage, ExportedMessage
+from whatsapp_mcp.private_file import replaced
+
+MADE: Final = "IMP-"
+"""Begins the id of a message that had none."""
+_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,8}")
+
+
+@dataclass(frozen=True, slots=True)
+class DatedMessage:
+    """A message of an exported chat, with what depends on the person's zone and this machine.
+
+    Attributes:
+        message: As it was read.
+        at: Seconds since 1970; None for what is no time.
+        mime_type: Of its file, by the file's name.
+    """
+
+    message: ExportedMessage
+    at: int | None
+    mime_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatedRow:
+    """A row of the bridge's messages.
+
+    Attributes:
+        message: As it was read.
+        at: Seconds since 1970; None for what is no time.
+    """
+
+    message: BridgeMessage
+    at: int | None
+
+
+def dated(messages: Iterable[ExportedMessage], zone: tzinfo) -> tuple[DatedMessage, ...]:
+    """The messages of an exported chat, whose times are of this zone."""
+    return tuple(DatedMessage(each, _seconds(each.at, zone), _mime_type(each.file)) for each in messages)
+
+
+def dated_rows(rows: Iterable[BridgeMessage], zone: tzinfo) -> tuple[DatedRow, ...]:
+    """Rows of the bridge, whose times are of this zone where they tell none."""
+    found: list[DatedRow] = []
+    for row in rows:
+        try:
+            at = _seconds(datetime.fromisoformat(row.timestamp), zone)
+        except ValueError:
+            at = None
+        found.append(DatedRow(row, at))
+    return tuple(found)
+
+
+def _mime_type(file: str | None) -> str | None:
+    return None if file is None else mimetypes.guess_type(file)[0] or "application/octet-stream"
+
+
+def _seconds(at: datetime, zone: tzinfo) -> int | None:
+    """Seconds since 1970; None for what no clock shows."""
+    try:
+        return int((at if at.tzinfo is not None else at.replace(tzinfo=zone)).timestamp())
+    except (OverflowError, ValueError):
+        return None
+
+
+def file_path(media: Path, wa_id: str, name: str) -> Path:
+    """Where the file of an imported message goes: of its name counts what says which kind it is."""
+    suffix = Path(name).suffix
+    return media / f"{wa_id}{suffix if _SUFFIX.fullmatch(suffix) else '.bin'}"
+
+
+def store_file(media: Path, wa_id: str, name: str, content: bytes) -> str:
+    """Write the file of an imported message; answers its name under `media`.
+
+    Raises:
+        InvalidArgument: The message was not imported.
+    """
+    if not wa_id.startswith(MADE):
+        raise InvalidArgument("Only a message that was imported gets a file so.")
+    media.mkdir(mode=0o700, exist_ok=True)
+    target = file_path(media, wa_id, name)
+    with replaced(target) as part:
+        part.write_bytes(content)
+    return target.name

@@ -1,0 +1,132 @@
+"""What the device has looked up or done, written down: names, groups, settings, gaps, files, small values.
+
+Each function applies the operation of its name and takes its values; see the same method of `Archive`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from whatsapp_mcp.archive import gaps, merge, queries, receipts, reports
+from whatsapp_mcp.archive.applying import Applying
+from whatsapp_mcp.archive.facts import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
+from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.ingest import write
+from whatsapp_mcp.archive.records import ContactUpdate, GroupUpdate, MessageKey
+from whatsapp_mcp.errors import ChatNotFound
+
+
+def meta_set(on: Applying, key: str, value: str | None) -> None:
+    """See `Archive.meta_set`."""
+    if value is None:
+        on.db.execute("DELETE FROM meta WHERE key = ?", (f"user.{key}",))
+    else:
+        on.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"user.{key}", value))
+
+
+def set_own(on: Applying, jid: str | None, lid: str | None, name: str | None) -> None:
+    """See `Archive.set_own`."""
+    facts: list[Fact] = [OwnFact(own) for own in (jid, lid) if own]
+    if jid and lid:
+        facts.append(IdentityFact(jid, lid, on.seconds))
+    if jid and name:
+        facts.append(NameFact(jid, push_name=name, at=on.seconds))
+    write(on, facts)
+
+
+def record_contacts(on: Applying, contacts: Sequence[ContactUpdate]) -> None:
+    """See `Archive.record_contacts`."""
+    facts = [
+        NameFact(one.jid, one.push_name, one.business_name, one.saved_name, at=on.seconds, looked_up=True)
+        for one in contacts
+    ]
+    write(on, facts)
+
+
+def record_identities(on: Applying, pairs: Sequence[tuple[str, str]]) -> None:
+    """See `Archive.record_identities`."""
+    write(on, [IdentityFact(pn, lid, on.seconds) for pn, lid in pairs])
+
+
+def record_groups(on: Applying, groups: Sequence[GroupUpdate]) -> None:
+    """See `Archive.record_groups`."""
+    facts: list[Fact] = []
+    now = on.seconds
+    for group in groups:
+        facts.append(
+            ChatFact(group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True)
+        )
+        members: list[tuple[str, int | None]] = []
+        for jid, other, admin, superadmin in group.participants:
+            if other:
+                pn, lid = (other, jid) if jid.endswith("@lid") else (jid, other)
+                facts.append(IdentityFact(pn, lid, now))
+            members.append((jid, 2 if superadmin else int(admin)))
+        facts.append(MembersFact(group.jid, tuple(members), now, whole=True, looked_up=True))
+    write(on, facts)
+
+
+def record_departure(on: Applying, group: str) -> None:
+    """See `Archive.record_departure`."""
+    pn, lid, _ = reports.own(on.db)
+    own = pn or lid
+    if own is not None:
+        write(on, [MembersFact(group, ((own, None),), on.seconds, looked_up=True)])
+
+
+def record_channels(on: Applying, names: Mapping[str, str]) -> None:
+    """See `Archive.record_channels`."""
+    write(on, [ChatFact(jid, on.seconds, name=name, looked_up=True) for jid, name in names.items()])
+
+
+def record_chat_settings(
+    on: Applying, chat: str, *, archived: bool, pinned: bool, muted_until: datetime | None
+) -> None:
+    """See `Archive.record_chat_settings`."""
+    muted = int(muted_until.timestamp()) if muted_until else 0
+    settings = ChatFact(chat, on.seconds, archived=archived, pinned=pinned, muted_until=muted, looked_up=True)
+    write(on, [settings])
+
+
+def record_timer(on: Applying, chat: str, seconds: int) -> None:
+    """See `Archive.record_timer`."""
+    write(on, [ChatFact(chat, on.seconds, expires_in=seconds, looked_up=True)])
+
+
+def record_read(on: Applying, chat: str, up_to: MessageKey) -> None:
+    """See `Archive.record_read`."""
+    number = queries.chat_id(on.db, chat)
+    if number is None:
+        raise ChatNotFound("There is no such chat.")
+    message = queries.find(on.db, up_to, chat)
+    receipts.seen(on.db, number, None, message, on.seconds)
+    receipts.receipted(on.db, number)
+    merge.refresh_chat(on.db, number)
+
+
+def record_gap(on: Applying, since: datetime, until: datetime | None, reason: str) -> None:
+    """See `Archive.record_gap`."""
+    gaps.record(on.db, int(since.timestamp()), None if until is None else int(until.timestamp()), reason)
+
+
+def record_media_path(on: Applying, key: MessageKey, path: str) -> None:
+    """See `Archive.record_media_path`."""
+    on.db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, queries.find(on.db, key)))
+
+
+def record_imported_file(on: Applying, chat: str, message_id: str, path: str, size: int) -> None:
+    """Note where the file of an imported message lies.
+
+    Args:
+        on: The operation.
+        chat: Jid of the chat.
+        message_id: Id of the message.
+        path: Under `media`.
+        size: Bytes.
+    """
+    on.db.execute(
+        """UPDATE media SET path = ?, size = ? WHERE message_id =
+        (SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?)""",
+        (path, size, Identities(on.db).chat(chat), message_id),
+    )
