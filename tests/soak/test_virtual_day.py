@@ -20,7 +20,10 @@ import anyio.lowlevel
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive, OutboxEntry, outbox, schema
+from whatsapp_mcp.archive import Archive, OutboxEntry, applying, outbox, schema
+from whatsapp_mcp.archive.applying import Applying
+from whatsapp_mcp.archive.identity import Lookups
+from whatsapp_mcp.archive.write_operations import OPERATIONS
 from whatsapp_mcp.device import state
 from whatsapp_mcp.device.accessor import Accessor
 from whatsapp_mcp.device.background import background_tasks
@@ -57,9 +60,16 @@ class JumpyClock(FakeClock):
 class Sends:
     """The archive's outbox on a database in memory, without threads: nothing waits but on the clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: JumpyClock) -> None:
+        self._clock = clock
         self._db = sqlite3.connect(":memory:", isolation_level=None)
         schema.migrate(self._db)
+
+    def _apply(self, name: str, **values: Any) -> Any:
+        at = int(self._clock.now().timestamp() * 1000)
+        on = Applying(self._db, self._db, applying.last(self._db) + 1, at, Lookups())
+        applying.begin(on)
+        return OPERATIONS[name](on, **values)
 
     async def outbox_add(
         self,
@@ -68,7 +78,7 @@ class Sends:
         expires_at: datetime | None = None,
         obstacle: WhatsAppError | None = None,
     ) -> tuple[OutboxEntry, bool]:
-        return outbox.add(self._db, request, expires_at, obstacle)
+        return self._apply("outbox_add", request=request, expires_at=expires_at, obstacle=obstacle)
 
     def everything(self) -> list[OutboxEntry]:
         return [outbox.get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")]
@@ -88,18 +98,18 @@ class Sends:
     async def outbox_sending(
         self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
     ) -> OutboxEntry:
-        return outbox.sending(self._db, send_id, handed_to, secret)
+        return self._apply("outbox_sending", send_id=send_id, handed_to=handed_to, secret=secret)
 
     async def outbox_queued(
         self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
     ) -> OutboxEntry:
-        return outbox.move(self._db, send_id, SendStatus.QUEUED, reason, handed_to)
+        return self._apply("outbox_queued", send_id=send_id, reason=reason, handed_to=handed_to)
 
     async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
-        return outbox.withdraw(self._db, send_id, reason)
+        return self._apply("outbox_withdrawn", send_id=send_id, reason=reason)
 
     async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        return outbox.move(self._db, send_id, SendStatus.FAILED, reason)
+        return self._apply("outbox_failed", send_id=send_id, reason=reason)
 
     async def outbox_unknown(
         self,
@@ -110,12 +120,13 @@ class Sends:
         traceable: bool = True,
         handed_to: str | None = None,
     ) -> OutboxEntry:
-        return outbox.unknown(self._db, send_id, reason, message_id, traceable, handed_to)
+        named = {"message_id": message_id, "traceable": traceable, "handed_to": handed_to}
+        return self._apply("outbox_unknown", send_id=send_id, reason=reason, **named)
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
     ) -> OutboxEntry:
-        return outbox.sent(self._db, send_id, message_id, timestamp, message)
+        return self._apply("outbox_sent", send_id=send_id, message_id=message_id, timestamp=timestamp)
 
 
 @dataclass
@@ -228,7 +239,7 @@ class Day:
         self.clients: Accessor[Client] = Accessor(
             lambda: NotConnected("None."), end=lambda client: client.end()
         )
-        self.sends = Sends()
+        self.sends = Sends(self.clock)
         self.asked = 0
         self.loop = ReconnectLoop(
             self.clients,
