@@ -33,9 +33,8 @@ WORDS: Final = 100
 """Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
 COUNTED: Final = 200
 """Messages after a page that are counted."""
-_SCANNED: Final = 1_000
+_SCANNED: Final = 400
 """Messages among which those that pass a filter are counted, where no index leads to them."""
-_JOINS: Final = "JOIN chats AS c ON c.id = m.chat_id LEFT JOIN media AS d ON d.message_id = m.id"
 _NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
  OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
 _LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
@@ -230,7 +229,9 @@ def _left(db: sqlite3.Connection, where: MessageFilter, last: int, *, oldest_fir
     limit = _SCANNED if rest else COUNTED + 1
     passing = "scanned"
     if rest:
-        passing = f"scanned JOIN messages AS m USING (id) {_JOINS} WHERE {' AND '.join(rest)}"
+        # CROSS JOIN keeps this order: else SQLite may walk through all messages and look each up here.
+        passing = f"""scanned CROSS JOIN messages AS m USING (id) CROSS JOIN chats AS c ON c.id = m.chat_id
+        LEFT JOIN media AS d ON d.message_id = m.id WHERE {" AND ".join(rest)}"""
     scanned, count = db.execute(
         f"""WITH scanned AS MATERIALIZED (SELECT m.id FROM messages AS m WHERE {" AND ".join(indexed)}
         ORDER BY m.id {"ASC" if oldest_first else "DESC"} LIMIT {limit})
