@@ -309,11 +309,21 @@ async def test_a_limit_out_of_range_is_refused(archive: Archive, limit: int) -> 
             await call(limit=limit)
 
 
-def test_names_are_ranked_exact_words_beginning_inside_typo() -> None:
+def test_names_are_ranked_exact_words_beginning_inside() -> None:
     names = "ana muller\nmaria"
-    texts = ("ana muller", "maria", "muller", "ana m", "mull", "ulle", "mulelr", "xyz")
-    assert [rank_name(text, names, saved=True) for text in texts] == [0, 1, 2, 3, 4, 5, 6, None]
-    assert [rank_name(text, names, saved=False) for text in texts] == [1, 1, 2, 3, 4, 5, 6, None]
+    texts = ("ana muller", "maria", "muller", "ana m", "mull", "ulle", "xyz")
+    assert [rank_name(text, names, saved=True) for text in texts] == [0, 1, 2, 3, 4, 5, None]
+    assert [rank_name(text, names, saved=False) for text in texts] == [1, 1, 2, 3, 4, 5, None]
+
+
+async def test_a_name_cannot_be_written_so_that_it_counts_as_somebody_elses(archive: Archive) -> None:
+    forged = "x\x1e012\x1fann lee\x1e"
+    await archive.record_contacts(
+        [ContactUpdate(ANA, saved_name="Tim"), ContactUpdate(BOB, push_name=forged)]
+    )
+
+    assert [one.chat.jid for one in await archive.resolve_chat("ann lee")] == [BOB]
+    assert [one.chat.jid for one in await archive.resolve_chat("tim")] == [ANA]
 
 
 @pytest.mark.parametrize(("typed", "found"), [("Ann", ["Ann Lee"]), ("tim", ["Tim"]), ("anne", ["Hannes"])])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sqlite3
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive import cursor, limits, queries, rows
 from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, OWNER
@@ -21,15 +23,34 @@ _UNSURE: Final = _RANKS.index("contains")
 """From this rank on, names with a slip in them may be meant as well."""
 _INSIDE: Final = _UNSURE + 1
 """From this rank on, what was typed stands only within a word of the name, as `ann` in Hannes."""
+_SIMILAR: Final = _INSIDE + 1
 _OWNER_WORDS: Final = frozenset({"me", "myself"})
 _LAST_LETTER: Final = "\U0010ffff"
 """Sorts after whatever may follow a name's first letter."""
 _WORDS: Final = re.compile(r"[\w'’]+")
+_BEGIN: Final = r"(?<![\w'’])"
+"""Where a word may begin."""
 _TOO_SHORT: Final = 3
 """Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
-_NAMED: Final = """SELECT 0, s.id, s.name_norm, coalesce(c.last_id, 0), s.saved_name IS NOT NULL
- FROM contacts AS s LEFT JOIN chats AS c ON c.contact_id = s.id WHERE s.id != 0 {people}
- UNION ALL SELECT 1, c.id, c.name_norm, c.last_id, 1 FROM chats AS c WHERE c.contact_id IS NULL {chats}"""
+_ENTRY: Final = "\x1e"
+_HEAD: Final = "\x1f"
+_EVERYBODY: Final = """SELECT coalesce(group_concat(entry, '') || char(30), '') FROM (
+ SELECT char(30) || 0 || (saved_name IS NOT NULL) || id || char(31)
+ || replace(name_norm, char(30), ' ') AS entry FROM contacts WHERE id != 0
+ UNION ALL SELECT char(30) || 11 || id || char(31) || replace(name_norm, char(30), ' ')
+ FROM chats WHERE contact_id IS NULL)"""
+"""Every name: for each person or chat its head (table, whether saved, number) and its names. What begins an
+entry must not stand in a name, which others choose."""
+_NEWEST: Final = """SELECT 0, contact_id, last_id FROM chats
+ WHERE contact_id IN (SELECT value FROM json_each(?))
+ UNION ALL SELECT 1, id, last_id FROM chats WHERE id IN (SELECT value FROM json_each(?))"""
+_ALIKE: Final = """SELECT 0, id, name_norm FROM contacts WHERE id != 0 AND name_norm >= ?1 AND name_norm < ?2
+ UNION ALL SELECT 1, id, name_norm FROM chats
+ WHERE contact_id IS NULL AND name_norm >= ?1 AND name_norm < ?2"""
+_OF_ANY: Final = f"""SELECT c.contact_id IS NULL, coalesce(c.contact_id, c.id),
+ {rows.CHAT_SELECT.removeprefix("SELECT ")} WHERE c.contact_id IN (SELECT value FROM json_each(?))
+ OR (c.contact_id IS NULL AND c.id IN (SELECT value FROM json_each(?)))"""  # noqa: S608
+_THESE: Final = f"{rows.CONTACT_SELECT} WHERE s.id IN (SELECT value FROM json_each(?))"  # noqa: S608
 
 _SHOWN: Final = f"""{rows.CHAT_SELECT} WHERE c.id IN (
  SELECT id FROM chats INDEXED BY chats_name WHERE name_norm = ?1 AND contact_id IS NULL
@@ -40,7 +61,7 @@ _SHOWN: Final = f"""{rows.CHAT_SELECT} WHERE c.id IN (
 
 
 def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
-    """How well a folded text meets names, as an index of the ways to match from `name` on.
+    """How well a folded text meets names, as an index of the ways to match from `name` to `contains`.
 
     Args:
         wanted: The text.
@@ -51,16 +72,16 @@ def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
     if wanted in lines:
         return 0 if saved and wanted == lines[0] else 1
     words = wanted.split()
-    if words and any(set(words) <= set(_WORDS.findall(line)) for line in lines):
+    if not words:
+        return None
+    if any(all(word in line for word in words) and set(words) <= set(_WORDS.findall(line)) for line in lines):
         return 2
     if any(line.startswith(wanted) for line in lines):
         return 3
-    if words and all(any(f" {word}" in f" {line}" for line in lines) for word in words):
+    if all(any(f" {word}" in f" {line}" for line in lines) for word in words):
         return _UNSURE
-    if words and all(any(_is_part(word, line) for line in lines) for word in words):
+    if all(any(_is_part(word, line) for line in lines) for word in words):
         return _INSIDE
-    if words and all(any(_close(word, other) for line in lines for other in line.split()) for word in words):
-        return _INSIDE + 1
     return None
 
 
@@ -104,14 +125,12 @@ def alike(db: sqlite3.Connection, jid: str, limit: int) -> tuple[Chat, ...]:
         return ()
     # Only names with the same first letter: so the index is asked, and not every name there is.
     span = (wanted[0], wanted[0] + _LAST_LETTER)
-    starts = "AND {names} >= ? AND {names} < ?"
-    sql = _NAMED.format(people=starts.format(names="s.name_norm"), chats=starts.format(names="c.name_norm"))
     found = [
-        _chat_of_contact(db, number) if table == 0 else _chat_row(db, number)
-        for table, number, names, *_ in db.execute(sql, span * 2).fetchall()
+        (table, number)
+        for table, number, names in db.execute(_ALIKE, span).fetchall()
         if _is_alike(wanted.split(), names.split("\n")[0].split())
     ]
-    return tuple([one for one in found if one.jid != chat.jid][:limit])
+    return tuple([one for one in _chats_of(db, found[: limit + 1]) if one.jid != chat.jid][:limit])
 
 
 def _is_alike(words: list[str], others: list[str]) -> bool:
@@ -128,27 +147,75 @@ def _wanted(text: str) -> str:
     return " ".join(fold(text).split())
 
 
+class _Named(NamedTuple):
+    """Whom a name may mean: a contact (table 0) or another chat (1), and whether the owner gave the name."""
+
+    table: int
+    number: int
+    saved: bool
+    names: str
+
+
+class _Names:
+    """All names in one text, which is searched as one: far cheaper than a row for each.
+
+    It is read anew each time: with ten thousand names that takes no longer than to find out what has changed.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        (self._text,) = db.execute(_EVERYBODY).fetchone()
+
+    def holding(self, words: Sequence[str], *, inside: bool = False) -> Iterator[_Named]:
+        """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
+        text, rarest = self._text, min(words, key=self._text.count)
+        begins = [] if inside else [re.compile(f"{_BEGIN}{re.escape(word)}").search for word in words]
+        at = text.find(rarest)
+        while at >= 0:
+            if not inside and text[at - 1].isalnum():
+                at = text.find(rarest, at + 1)
+                continue
+            end = text.find(_ENTRY, at)
+            head, _, names = text[text.rfind(_ENTRY, 0, at) + 1 : end].partition(_HEAD)
+            if all(word in names for word in words) and all(begin(names) for begin in begins):
+                yield _Named(int(head[0]), int(head[2:]), head[1] == "1", names)
+            at = text.find(rarest, end)
+
+    def similar(self, words: Sequence[str]) -> Iterator[_Named]:
+        """Those in whose names something close to each of these words stands."""
+        there = set(self._text.split())
+        near = [{other for other in there if _close(word, other)} for word in words]
+        for rarest in min(near, key=len):
+            for one in self.holding([rarest]):
+                if all(not others.isdisjoint(one.names.split()) for others in near):
+                    yield one
+
+
 def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int]]:
     """(rank, newest message negated, 0 contact or 1 chat, number), best first."""
     wanted = _wanted(text)
-    if not wanted or len(text) > limits.NAME:
+    words = wanted.split()[: queries.WORDS]
+    if not words or len(text) > limits.NAME:
         return []
-    words = [f"%{queries.like(word)}%" for word in wanted.split()[: queries.WORDS]]
-    narrow = " ".join(["AND {names} LIKE ? ESCAPE '\\'"] * len(words))
-    sql = _NAMED.format(people=narrow.format(names="s.name_norm"), chats=narrow.format(names="c.name_norm"))
-    found = _ranked(wanted, db.execute(sql, words * 2).fetchall())
-    if all(rank >= _UNSURE for rank, *_ in found):
-        found = _ranked(wanted, db.execute(_NAMED.format(people="", chats="")).fetchall())
-    best = min(found, default=(0,))[0]
-    return sorted(one for one in found if one[0] < _INSIDE or best >= _INSIDE)
+    names = _Names(db)
+    found = _ranked(wanted, names.holding(words))
+    if not found:
+        found = {(one.table, one.number): _SIMILAR for one in names.similar(words)}
+        found |= _ranked(wanted, names.holding(words, inside=True))
+    newest = _newest(db, found)
+    return sorted((rank, -newest.get(one, 0), *one) for one, rank in found.items())
 
 
-def _ranked(wanted: str, candidates: list[Any]) -> list[tuple[int, int, int, int]]:
-    return [
-        (rank, -last_id, table, number)
-        for table, number, names, last_id, saved in candidates
-        if (rank := rank_name(wanted, names, saved=bool(saved))) is not None
-    ]
+def _ranked(wanted: str, candidates: Iterable[_Named]) -> dict[tuple[int, int], int]:
+    """The rank of each that the text may mean, by table and number; only the best ones have one."""
+    ranks = ((one, rank_name(wanted, one.names, saved=one.saved)) for one in candidates)
+    found = {(one.table, one.number): rank for one, rank in ranks if rank is not None}
+    best = min(found.values(), default=0)
+    return {one: rank for one, rank in found.items() if rank < _INSIDE or best >= _INSIDE}
+
+
+def _newest(db: sqlite3.Connection, who: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The newest message of each, by table and number."""
+    return {(table, number): last for table, number, last in db.execute(_NEWEST, _by_table(who))}
 
 
 def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
@@ -172,8 +239,9 @@ def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidat
         found = _by_number(db, text)
         if found and found[0].matched == "number":
             return tuple(found)
-    for rank, _, table, number in _by_name(db, text)[:limit]:
-        chat = _chat_of_contact(db, number) if table == 0 else _chat_row(db, number)
+    named = _by_name(db, text)[:limit]
+    chats = _chats_of(db, [(table, number) for _, _, table, number in named])
+    for (rank, *_), chat in zip(named, chats, strict=True):
         if all(chat.jid != other.chat.jid for other in found):
             found.append(ChatCandidate(chat, _RANKS[rank]))
     return tuple(found[:limit])
@@ -217,8 +285,21 @@ def _chat_of_contact(db: sqlite3.Connection, contact: int) -> Chat:
     return rows.empty_chat(person.jid, person.name, stranger=person.stranger)
 
 
-def _chat_row(db: sqlite3.Connection, chat: int) -> Chat:
-    return rows.chat(db, db.execute(f"{rows.CHAT_SELECT} WHERE c.id = ?", (chat,)).fetchone())
+def _chats_of(db: sqlite3.Connection, who: Sequence[tuple[int, int]]) -> list[Chat]:
+    """The chats of contacts and of other chats, by table and number, in this order."""
+    numbers = _by_table(who)
+    found = db.execute(_OF_ANY, numbers).fetchall()
+    chats = rows.chats(db, [row[2:] for row in found])
+    there = {row[:2]: chat for row, chat in zip(found, chats, strict=True)}
+    return [there.get(one) or _chat_of_contact(db, one[1]) for one in who]
+
+
+def _by_table(who: Iterable[tuple[int, int]]) -> list[str]:
+    """The numbers of contacts, and those of chats, as JSON."""
+    numbers: tuple[list[int], list[int]] = ([], [])
+    for table, number in who:
+        numbers[table].append(number)
+    return [json.dumps(each) for each in numbers]
 
 
 def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str | None) -> Page[Contact]:
@@ -237,8 +318,8 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
         found += [row[0] for row in ending.fetchall() if row[0] not in found]
     page = found[start : start + limit]
     following = cursor.encode(mark, start + limit) if len(found) > start + limit else None
-    people = [db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (number,)).fetchone() for number in page]
-    return Page(tuple(rows.contact(row) for row in people), following)
+    people = {row[0]: row for row in db.execute(_THESE, (json.dumps(page),))}
+    return Page(tuple(rows.contact(people[number]) for number in page), following)
 
 
 def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | None) -> Page[Contact]:
