@@ -1,9 +1,8 @@
-"""Links many times and ends the client at a random moment while the phone hands over its address book.
+"""Links many times and ends a process at a random moment while the phone hands over its address book.
 
-A client that has the key of the app state and was ended before it fetched the address book never fetches it
-by itself. Afterwards either the names are there or the status says that they are missing; and the next change
-of a contact on the phone brings them, unless the client was killed after the library had stored the version
-of the address book and before its contacts. `python -m benchmarks.soak.linking --links 200 --seed 1`
+The library fetches the address book once, when the phone shares its key. Whichever process ends meanwhile,
+the next server either has all the names or says that they are missing; and then the next change of a contact
+on the phone brings all of them. `python -m benchmarks.soak.linking --links 200 --seed 1`
 """
 
 from __future__ import annotations
@@ -12,99 +11,154 @@ import argparse
 import os
 import random
 import signal
+import statistics
 import sys
 import tempfile
-from collections import Counter
-from collections.abc import AsyncGenerator, Generator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, NamedTuple
 
 import anyio
+from mcp import Client
+from mcp.client.stdio import StdioServerParameters
 
+from benchmarks.soak.fleet import GONE
+from benchmarks.soak.watch import children
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.keys import stored_device
 from whatsapp_mcp.device.local import LocalDevice
 from whatsapp_mcp.models import AddressBookState, ConnectionState
-from whatsapp_mcp.settings import AccountFolder, Settings
+from whatsapp_mcp.settings import HOME_VARIABLE, AccountFolder, Settings
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.phone import Phone
 
-Outcome = Literal["names at once", "missing, then names", "missing for good"]
-
-ANN: Final = "Ann Byrne"
-BEN: Final = "Ben Adeyemi"
+CONTACTS: Final = 10
 LATEST_END: Final = 0.2
-"""Seconds after the phone's first message within which the client is ended."""
+"""Seconds after the phone's first message within which the process is ended, on a line without latency."""
+ROUND_TRIPS: Final = 15
+"""How many of them the library needs at most until it has stored the address book."""
 LIMIT: Final = 90.0
+_FIRST_NUMBER: Final = 15_557_000_000
+# The shell notes the process id and becomes the server.
+_NOTE_PID: Final = 'echo $$ > "$0"; exec "$@"'
 
 
-async def interrupted_link(home: Path, chance: random.Random) -> Outcome:
-    """Link, end the client at a random moment, and start again.
+class End(StrEnum):
+    """Which process ends while the address book is fetched, and how."""
+
+    CLIENT = "client killed"
+    SERVER = "server killed"
+    APPLICATION = "application closed"
+
+
+class Outcome(NamedTuple):
+    """What came of one link.
+
+    Attributes:
+        end: Which process was ended.
+        missing: Whether the next server lacked the names, and said so, until a contact was changed.
+        seconds: From the next server's start, or from that change, until all the names were there.
+    """
+
+    end: End
+    missing: bool
+    seconds: float
+
+
+async def interrupted_link(
+    wa: WhatsApp, phone: Phone, home: Path, end: End, chance: random.Random
+) -> Outcome:
+    """Link a server, end a process at a random moment, and start the next server.
 
     Raises:
-        AssertionError: The names are not there, and the status does not say so; or a change brings nothing.
+        AssertionError: Names are missing and the status does not say so, or a change does not bring them.
     """
-    folder = Settings(home=home).account_folder()
-    folder.create()
-    async with WhatsApp(seed=chance.randrange(2**32)) as wa:
-        with _environment(wa.environment()):
-            ann = wa.person("Ann")
-            wa.me.app_state.name_contact(ann, ANN)
-            async with _leading(folder, home) as (device, _), anyio.create_task_group() as tasks:
-                shown = await device.link()
-                assert shown.qr is not None
-                await wa.me.scan(shown.qr.text)
-                await _until_online(device)
-                await wa.me.online()
-                pid = device.client_pid
-                assert pid is not None
-                tasks.start_soon(wa.me.hand_over)
-                await anyio.sleep(chance.uniform(0, LATEST_END))
-                with suppress(ProcessLookupError):
+    names: dict[str, str] = {}
+
+    def name_somebody() -> None:
+        person = wa.person("Ann")
+        names[str(person.pn)] = f"Ann {len(names)}"
+        phone.app_state.name_contact(person, names[str(person.pn)])
+
+    for _ in range(CONTACTS):
+        name_somebody()
+    await _link_and_end(phone, home, end, chance.uniform(0, LATEST_END + ROUND_TRIPS * wa.faults.latency))
+    begun = anyio.current_time()
+    async with _leading(home) as (device, archive):
+        missing = not await _named_or_missing(device, archive, names)
+        if missing:
+            name_somebody()
+            begun = anyio.current_time()
+            with _limit("A changed contact did not bring all the names."):
+                while not await _are_named(archive, names):  # noqa: ASYNC110  nothing tells of it
+                    await anyio.sleep(0.05)
+    return Outcome(end, missing, anyio.current_time() - begun)
+
+
+async def _link_and_end(phone: Phone, home: Path, end: End, after: float) -> None:
+    with suppress(*GONE):
+        async with _server(home) as (client, pid), anyio.create_task_group() as tasks:
+            shown = (await client.call_tool("link_device", {})).structured_content
+            assert shown is not None
+            await phone.scan(shown["qr"]["text"])
+            await phone.online()
+            tasks.start_soon(phone.hand_over)
+            await anyio.sleep(after)
+            with suppress(ProcessLookupError):
+                if end is End.CLIENT:
+                    os.kill(max(children(pid)), signal.SIGKILL)
+                elif end is End.SERVER:
                     os.kill(pid, signal.SIGKILL)
-                tasks.cancel_scope.cancel()
-            async with _leading(folder, home) as (device, archive):
-                await _until_online(device)
-                if await _named_or_missing(device, archive, str(ann.pn)):
-                    return "names at once"
-                ben = wa.person("Ben")
-                wa.me.app_state.name_contact(ben, BEN)
-                with _limit("A change of a contact brought nothing."):
-                    while not await _is_named(archive, str(ben.pn), BEN):  # noqa: ASYNC110
-                        await anyio.sleep(0.1)
-                # Both come at once, or the client was killed between the library's two commits.
-                return "missing, then names" if await _is_named(archive, str(ann.pn)) else "missing for good"
+            tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager
-async def _leading(folder: AccountFolder, home: Path) -> AsyncGenerator[tuple[LocalDevice, Archive]]:
+async def _server(home: Path) -> AsyncGenerator[tuple[Client, int]]:
+    """A server as an application starts and closes it, and its process id."""
+    note = home / "server.pid"
+    serve = [sys.executable, "-m", "whatsapp_mcp", "serve", "--structured"]
+    environment = {**os.environ, HOME_VARIABLE: str(home)}
+    parameters = StdioServerParameters(
+        command="/bin/sh", args=["-c", _NOTE_PID, str(note), *serve], env=environment
+    )
+    async with Client(parameters, read_timeout_seconds=LIMIT) as client:
+        yield client, int(note.read_text())
+
+
+@asynccontextmanager
+async def _leading(home: Path) -> AsyncGenerator[tuple[LocalDevice, Archive]]:
+    folder: AccountFolder = Settings(home=home).account_folder()
     async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
         owner = stored_device(folder.client_db)
         device = LocalDevice(folder, CurrentSettings(Settings(home=home)), archive, tasks, owner=owner)
         await device.start()
+        with _limit("The device is not online."):
+            await device.wait_for(lambda link: link.state is ConnectionState.ONLINE)
         yield device, archive
 
 
-async def _until_online(device: LocalDevice) -> None:
-    with _limit("The device is not online."):
-        await device.wait_for(lambda link: link.state is ConnectionState.ONLINE)
-
-
-async def _named_or_missing(device: LocalDevice, archive: Archive, jid: str) -> bool:
-    """Whether the names came; False once the status says that they are missing."""
-    with _limit("The names are missing, and nothing says so."):
-        while not await _is_named(archive, jid):
+async def _named_or_missing(device: LocalDevice, archive: Archive, names: Mapping[str, str]) -> bool:
+    """Whether all the names came; False once the status says that they are missing."""
+    with _limit("Names are missing, and the status does not say so."):
+        while not await _are_named(archive, names):
             if (await device.status()).address_book is AddressBookState.MISSING:
                 return False
-            await anyio.sleep(0.1)
+            await anyio.sleep(0.05)
     return True
 
 
-async def _is_named(archive: Archive, jid: str, name: str = ANN) -> bool:
-    person = await archive.contact(jid)
-    return person is not None and person.name == name
+async def _are_named(archive: Archive, names: Mapping[str, str]) -> bool:
+    for jid, name in names.items():
+        person = await archive.contact(jid)
+        if person is None or person.name != name:
+            return False
+    return True
 
 
 @contextmanager
@@ -116,27 +170,39 @@ def _limit(failure: str) -> Generator[None]:
         raise AssertionError(failure) from None
 
 
-@contextmanager
-def _environment(variables: dict[str, str]) -> Generator[None]:
-    """These variables, for the client process; what was there before comes back."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+async def _run(links: int, seed: int, at_once: int, latency: float) -> list[Outcome]:
+    outcomes: list[Outcome] = []
+    numbers = iter(range(links))
 
+    async def work(wa: WhatsApp) -> None:
+        for number in numbers:
+            phone = wa.account(f"+{_FIRST_NUMBER + number}", f"Me {number}")
+            chance = random.Random(f"{seed}/{number}")
+            end = chance.choice(list(End))
+            with tempfile.TemporaryDirectory() as home:
+                outcomes.append(await interrupted_link(wa, phone, Path(home), end, chance))
+            print(f"{len(outcomes)}: {outcomes[-1]}", file=sys.stderr)
 
-async def _run(links: int, seed: int) -> Counter[Outcome]:
-    outcomes: Counter[Outcome] = Counter()
-    for number in range(links):
-        with tempfile.TemporaryDirectory() as home:
-            outcomes[await interrupted_link(Path(home), random.Random(f"{seed}/{number}"))] += 1
+    async with WhatsApp(seed=seed) as wa:
+        wa.slow(latency)
+        os.environ.update(wa.environment())
+        async with anyio.create_task_group() as tasks:
+            for _ in range(at_once):
+                tasks.start_soon(work, wa)
     return outcomes
+
+
+def report(outcomes: Sequence[Outcome]) -> str:
+    """A line for each way of ending: how many had all the names, when, and within how many seconds."""
+    groups: dict[tuple[End, bool], list[float]] = defaultdict(list)
+    for each in outcomes:
+        groups[each.end, each.missing].append(each.seconds)
+    lines = [f"{len(outcomes)} links, all the names in each of them at the end:"]
+    for (end, missing), seconds in sorted(groups.items()):
+        when = "after a contact was changed" if missing else "by themselves"
+        times = f"median {statistics.median(seconds):.1f} s, longest {max(seconds):.1f} s"
+        lines.append(f"  {end}, names {when}: {len(seconds)} ({times})")
+    return "\n".join(lines)
 
 
 def main() -> int:
@@ -144,9 +210,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak.linking", description=__doc__)
     parser.add_argument("--links", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
-    arguments = parser.parse_args()
-    outcomes = anyio.run(_run, arguments.links, arguments.seed)
-    print(", ".join(f"{name}: {count}" for name, count in outcomes.items()))
+    parser.add_argument("--at-once", type=int, default=4)
+    parser.add_argument("--latency", type=float, default=0.05, help="seconds that everything takes to arrive")
+    options = parser.parse_args()
+    run = partial(_run, options.links, options.seed, options.at_once, options.latency)
+    print(report(anyio.run(run)))
     return 0
 
 

@@ -13,10 +13,10 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from benchmarks.soak.linking import interrupted_link
+from benchmarks.soak.linking import End, interrupted_link
 from tests.device.conftest import Host
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.device import keys
+from whatsapp_mcp.device import address_book, keys
 from whatsapp_mcp.device.address_book import (
     FETCH_LIMIT,
     LINKING_LIMIT,
@@ -211,8 +211,10 @@ async def test_a_follower_that_ends_waits_for_nothing() -> None:
     assert telling.asked == 1
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-async def test_a_link_that_is_interrupted_has_names_or_says_that_they_are_missing(
-    tmp_path: Path, seed: int
+@pytest.mark.parametrize("end", list(End))
+async def test_a_link_that_is_interrupted_gets_all_the_names_or_says_that_they_are_missing(
+    wa: WhatsApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: End
 ) -> None:
-    await interrupted_link(tmp_path, random.Random(seed))
+    monkeypatch.setattr(address_book, "LOGIN_LIMIT", 3.0)
+    monkeypatch.setattr(address_book, "LOOK_LATER", 0.2)
+    await interrupted_link(wa, wa.me, tmp_path, end, random.Random(1))

@@ -32,7 +32,7 @@ LINKING_LIMIT: Final = 120.0
 LOGIN_LIMIT: Final = 15.0
 """Seconds after a login in which a notification that waited for this device has been followed."""
 LOOK_SOON: Final = 1.0
-LOOK_LATER: Final = 30.0
+LOOK_LATER: Final = 5.0
 """Seconds between two looks while it is expected, and once it is missing."""
 
 _SETTLE_POLL: Final = 0.1
