@@ -14,6 +14,7 @@ import pytest
 
 from tests.client.client_process import NOWHERE, ClientUnderTest, client_process
 from whatsapp_mcp.client.journal import Journal, JournalEvent
+from whatsapp_mcp.client.pipes import HostSendStream
 from whatsapp_mcp.client.protocol import (
     ENDED,
     EXIT_BAD_ARGUMENTS,
@@ -94,6 +95,15 @@ async def test_it_ends_when_told_during_a_dial_that_hangs(wa: WhatsApp, client: 
     with pytest.raises(NotConnected):
         await client.call("exit", drain=0.2)
     assert await client.ended(SOON) == EXIT_DONE
+
+
+async def test_telling_a_host_that_is_gone_does_not_end_it_before_all_is_journaled() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with anyio.move_on_after(0.1) as scope:
+        await HostSendStream(writing).send(b"news")
+    os.close(writing)
+    assert scope.cancelled_caught
 
 
 async def test_the_terminals_interrupt_does_not_end_it(linked: ClientUnderTest) -> None:

@@ -70,6 +70,7 @@ async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> N
     def host_gone() -> None:
         loop.call_soon_threadsafe(end_softly)
         time.sleep(HOST_GONE_SECONDS)
+        time.sleep(process.seconds_to_stay)
         os._exit(0)
 
     async with Peer(

@@ -1,7 +1,8 @@
 """One client of an account at a time: each holds a lock until its process is gone.
 
 A client whose host was killed ends within moments. One that was stopped or is stuck cannot, and when it goes
-on it takes the session away from its successor. So the successor waits for it, then kills it.
+on it takes the session away from its successor. So the successor waits for it, then kills it. The file holds
+the number of the process, and how many seconds it has asked its successor to wait if it has.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ if sys.platform != "win32":
 FILE_NAME: Final = "client.lock"
 PATIENCE: Final = HOST_GONE_SECONDS + 0.3
 """Seconds that a former client has to end by itself."""
+_LONGEST_PATIENCE: Final = 12.0
+"""Seconds that it may have asked for beyond that."""
 _GONE_LIMIT: Final = 2.0
 _LOOK_AGAIN: Final = 0.02
 
@@ -37,17 +40,42 @@ def claim(path: Path) -> None:
     if sys.platform == "win32":
         return
     fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
-    if not _locked_within(fd, PATIENCE):
+    if not _locked_within(fd, PATIENCE) and not _locked_within(fd, _asked_patience(fd)):
         _kill_holder(fd)
         if not _locked_within(fd, _GONE_LIMIT):
             logger.error("the former client cannot be ended")
             return
+    _write(fd, path, str(os.getpid()))
+
+
+def ask_for_patience(path: Path, seconds: int) -> None:
+    """Ask the successor of this client, which holds the claim, to wait so much longer before it kills it."""
+    if sys.platform == "win32":
+        return
+    # Closing another handle of the file does not give an flock up.
+    fd = os.open(path, os.O_RDWR)
+    try:
+        _write(fd, path, f"{os.getpid()} {seconds}")
+    finally:
+        os.close(fd)
+
+
+def _write(fd: int, path: Path, text: str) -> None:
     try:
         # Emptied first: with no room for the new number the old one must not stand there.
         os.ftruncate(fd, 0)
-        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        os.pwrite(fd, text.encode(), 0)
     except OSError as error:
         logger.warning("%s cannot be written: %s", path.name, error)
+
+
+def _held_by(fd: int) -> list[str]:
+    return os.pread(fd, 32, 0).decode("ascii", errors="replace").split()
+
+
+def _asked_patience(fd: int) -> float:
+    asked = _held_by(fd)[1:]
+    return min(int(asked[0]), _LONGEST_PATIENCE) if asked and asked[0].isdecimal() else 0.0
 
 
 def _locked_within(fd: int, seconds: float) -> bool:
@@ -64,7 +92,7 @@ def _locked_within(fd: int, seconds: float) -> bool:
 
 
 def _kill_holder(fd: int) -> None:
-    number = os.pread(fd, 32, 0).decode("ascii", errors="replace").strip()
+    number = next(iter(_held_by(fd)), "")
     if not number.isdecimal():
         return
     logger.warning("the former client (process %s) has not ended and is killed", number)

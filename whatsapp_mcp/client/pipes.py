@@ -90,14 +90,21 @@ class HostReceiveStream(ByteReceiveStream):
 
 
 class HostSendStream(ByteSendStream):
-    """What the host reads."""
+    """What the host reads.
+
+    A host that is gone is seen by `HostReceiveStream`, which lets the process end in order: what is still on
+    its way is journaled. An error here would end it at once.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
 
     async def send(self, item: bytes) -> None:
-        """Write all of it; waits while the host does not read."""
-        await anyio.to_thread.run_sync(self._write, item)
+        """Write all of it; waits while the host does not read, and for ever once it is gone."""
+        try:
+            await anyio.to_thread.run_sync(self._write, item)
+        except OSError:
+            await anyio.sleep_forever()
 
     def _write(self, item: bytes) -> None:
         rest = memoryview(item)

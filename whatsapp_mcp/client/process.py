@@ -6,6 +6,7 @@ import asyncio
 import logging
 import math
 import os
+import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -18,7 +19,9 @@ import anyio
 
 from whatsapp_mcp.client import calls
 from whatsapp_mcp.client.arguments import Arguments
+from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
 from whatsapp_mcp.client.failures import meaning
+from whatsapp_mcp.client.fetching import Fetching
 from whatsapp_mcp.client.intake import Intake
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
@@ -107,6 +110,9 @@ class ClientProcess:
             device_name, history, on_event=self._on_event, on_qr=self._on_qr, on_ended=self._on_ended
         )
         listen_to_library(self._on_login_event)
+        self._fetching = Fetching(self._has_names)
+        self._host = os.getppid()
+        self._stays_until = 0.0
         self._qr_count = 0
         self._logged_in = False
         self._logged_out = False
@@ -148,6 +154,7 @@ class ClientProcess:
             self._logged_in, self._logged_out = True, False
         elif code == EventCode.LOGGED_OUT:
             self._logged_in, self._logged_out = False, True
+        self._fetching.hear(code, payload)
         self._intake.take(code, payload)
 
     def _announce_event(self, seq: int, code: int, payload: bytes) -> None:
@@ -224,6 +231,20 @@ class ClientProcess:
     async def _exit(self, arguments: Arguments) -> NoReturn:
         await self.end(arguments.number("drain", 0.0))
 
+    async def _has_names(self) -> bool:
+        if not self._logged_in:
+            return False
+        try:
+            contacts = await self._library.client.contact.get_all_contacts()
+        except NeonizeError:
+            return False
+        return any(each.Info.FullName for each in contacts)
+
+    @property
+    def seconds_to_stay(self) -> float:
+        """How much longer this process may outlive its host, beyond `HOST_GONE_SECONDS`."""
+        return max(0.0, self._stays_until - time.monotonic())
+
     async def end(self, drain: float = 0.0) -> NoReturn:
         """End the process at once, or when the events on their way have been journaled.
 
@@ -231,9 +252,15 @@ class ClientProcess:
             drain: Seconds that may be taken to disconnect and wait for them.
         """
         if drain > 0 and self._library.running:
-            with anyio.move_on_after(drain):
-                # The library drops what it is handling when it is told to leave, and cannot read it again.
-                await anyio.sleep(drain * _HANDLED_FIRST)
+            # The library drops what it is handling when it is told to leave, and cannot read it again.
+            await anyio.sleep(drain * _HANDLED_FIRST)
+            # A host that ends in order has waited for the address book already.
+            if os.getppid() != self._host and self._fetching.seconds_left:
+                seconds = self._fetching.seconds_left + drain
+                self._stays_until = time.monotonic() + seconds
+                ask_for_patience(Path(FILE_NAME), math.ceil(seconds))
+                await self._fetching.finish()
+            with anyio.move_on_after(drain * (1 - _HANDLED_FIRST)):
                 await self._library.client.disconnect()
                 await anyio.to_thread.run_sync(self._intake.wait_quiet, abandon_on_cancel=True)
         os._exit(EXIT_DONE)

@@ -21,7 +21,8 @@ its text, a protobuf is its base64, a list is a list of these, all else is plain
 logged in they answer `NotConnected` or `NotLinked`.
 
 When the host closes the pipe or dies, the process closes the link, journals what is on its way and ends,
-within `HOST_GONE_SECONDS`, whatever state the library is in.
+within `HOST_GONE_SECONDS`, whatever state the library is in. Only a host that dies while the library fetches
+the phone's address book is outlived until that is stored (`fetching.FETCH_LIMIT` at most).
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ ENVIRONMENT: Final = {"NEONIZE_BOT_TAG": "off"}
 The Go side sees only what was set when the process started, so the client cannot do it itself.
 """
 HOST_GONE_SECONDS: Final = 1.0
-"""How long a client process may outlive its host; a busy machine needs it for what has come already."""
+"""How long a client process may outlive its host; a busy machine needs it for what has come already.
+
+A little longer while the library fetches the address book: see above.
+"""
 EXIT_DONE: Final = 0
 """Exit code: told to end, or the host is gone."""
 EXIT_BAD_ARGUMENTS: Final = 2

@@ -62,6 +62,14 @@ class AppState:
         self._told[companion.number, name] = version
         self._phone.network.notify()
 
+    async def fetched(self, name: CollectionName, timeout: float = 10.0) -> None:
+        """Return once a companion has been given a version of that collection.
+
+        Raises:
+            TimeoutError: None was.
+        """
+        await self._phone.network.until(lambda: any(told == name for _, told in self._told), timeout)
+
     async def synced(self, timeout: float = 10.0) -> None:
         """Return once every companion has been given the current version of every collection.
 

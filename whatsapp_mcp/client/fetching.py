@@ -1,0 +1,60 @@
+"""Whether the library is fetching the phone's address book, so that its process does not end in between.
+
+It begins when the phone shares the key of its app state, and it is never begun again by itself (whatsmeow,
+`handleAppStateSyncKeyShare`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+
+from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.protobufs import Neonize
+
+FETCH_LIMIT: Final = 10.0
+"""Seconds from the key in which the library has stored the address book, or the phone has none."""
+_PEER: Final = b"peer"
+"""The category of what the phone tells its companions; few messages of people hold the word."""
+_LOOK_AGAIN: Final = 0.1
+
+
+class Fetching:
+    """Whether it goes on now.
+
+    Args:
+        has_names: Asks the library whether it has stored names of the address book.
+        monotonic: Seconds.
+    """
+
+    def __init__(
+        self, has_names: Callable[[], Awaitable[bool]], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._has_names = has_names
+        self._monotonic = monotonic
+        self._ends_at = 0.0
+
+    def hear(self, code: int, payload: bytes) -> None:
+        """Take an event of the library."""
+        if code == EventCode.MESSAGE and _PEER in payload and _shares_key(payload):
+            self._ends_at = self._monotonic() + FETCH_LIMIT
+
+    @property
+    def seconds_left(self) -> float:
+        """How long it may still take; 0 when it does not go on."""
+        return max(0.0, self._ends_at - self._monotonic())
+
+    async def finish(self) -> None:
+        """Return once the names are there, or `seconds_left` are over."""
+        with anyio.move_on_after(self.seconds_left):
+            while self.seconds_left and not await self._has_names():  # noqa: ASYNC110  nothing tells of it
+                await anyio.sleep(_LOOK_AGAIN)
+        self._ends_at = 0.0
+
+
+def _shares_key(payload: bytes) -> bool:
+    message = Neonize.Message.FromString(payload)
+    return message.Message.protocolMessage.HasField("appStateSyncKeyShare")
