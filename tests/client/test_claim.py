@@ -13,26 +13,27 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.client.claim import PATIENCE, claim
+from whatsapp_mcp.client.claim import PATIENCE, claim, patience_for
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is claimed there")
 
 _HOLD = """
 import sys
 from pathlib import Path
-from whatsapp_mcp.client.claim import claim
+from whatsapp_mcp.client.claim import ask_for_patience, claim
 claim(Path(sys.argv[1]))
+if len(sys.argv) > 2:
+    ask_for_patience(Path(sys.argv[1]), int(sys.argv[2]))
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
+def holder(path: Path, *, patience: int | None = None) -> Iterator[subprocess.Popen[str]]:
     """A process that has claimed it, and ends when its standard input is closed."""
-    with subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    command = [sys.executable, "-c", _HOLD, str(path), *([str(patience)] if patience is not None else [])]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
         try:
@@ -58,6 +59,41 @@ def test_a_former_client_that_is_stopped_is_killed(tmp_path: Path) -> None:
         begun = time.monotonic()
         claim(path)
         assert time.monotonic() - begun >= PATIENCE
+        assert former.wait(5) == -signal.SIGKILL
+
+
+def test_a_former_client_that_asked_for_patience_gets_it(tmp_path: Path) -> None:
+    path = tmp_path / "client.lock"
+    with holder(path, patience=1) as former:
+        os.kill(former.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        claim(path)
+        assert time.monotonic() - begun >= PATIENCE + 1
+        assert former.wait(5) == -signal.SIGKILL
+    assert path.read_text() == str(os.getpid())
+
+
+def test_only_the_process_that_asked_for_patience_gets_it_from_its_host(tmp_path: Path) -> None:
+    path = tmp_path / "client.lock"
+    assert patience_for(path, 1) == 0
+    with holder(path) as process:
+        assert patience_for(path, process.pid) == 0
+    with holder(path, patience=7) as process:
+        assert patience_for(path, process.pid) == 7
+        assert patience_for(path, process.pid + 1) == 0
+
+
+@pytest.mark.parametrize("asked", ["", " ", " nan", " -5", " 1e9"])
+def test_patience_that_makes_no_sense_is_not_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    path = tmp_path / "client.lock"
+    monkeypatch.setattr("whatsapp_mcp.client.claim.PATIENCE", 0.1)
+    with holder(path) as former:
+        path.write_text(f"{former.pid}{asked}")
+        begun = time.monotonic()
+        claim(path)
+        assert time.monotonic() - begun < PATIENCE
         assert former.wait(5) == -signal.SIGKILL
 
 

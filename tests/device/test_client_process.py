@@ -74,6 +74,22 @@ async def test_one_that_ignores_its_closed_pipe_is_killed_within_a_second(folder
     assert len(reports) == 1
 
 
+async def test_one_that_has_asked_for_patience_may_finish(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("whatsapp_mcp.client.protocol.HOST_GONE_SECONDS", 0.1)
+    finishing = python(
+        "import os, pathlib, sys, time\n"
+        "sys.stdout.close()\n"
+        "pathlib.Path('client.lock').write_text(f'{os.getpid()} 8')\n"
+        "time.sleep(1)\n"
+        "pathlib.Path('finished').touch()"
+    )
+    with anyio.fail_after(10):
+        await client(folder, finishing, []).run()
+    assert (folder.path / "finished").exists()
+
+
 async def test_one_that_is_ended_before_it_runs_never_starts(folder: AccountFolder) -> None:
     reports: list[state.ClientEvent] = []
     it = client(folder, ("/no/such/program",), reports)

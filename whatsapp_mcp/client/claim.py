@@ -2,7 +2,7 @@
 
 A client whose host was killed ends within moments. One that was stopped or is stuck cannot, and when it goes
 on it takes the session away from its successor. So the successor waits for it, then kills it. The file holds
-the number of the process, and how many seconds it has asked its successor to wait if it has.
+the number of the process, and for how many seconds more it has asked its host and its successor to wait.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if sys.platform != "win32":
 FILE_NAME: Final = "client.lock"
 PATIENCE: Final = HOST_GONE_SECONDS + 0.3
 """Seconds that a former client has to end by itself."""
-_LONGEST_PATIENCE: Final = 12.0
+_LONGEST_PATIENCE: Final = 12
 """Seconds that it may have asked for beyond that."""
 _GONE_LIMIT: Final = 2.0
 _LOOK_AGAIN: Final = 0.02
@@ -49,7 +49,7 @@ def claim(path: Path) -> None:
 
 
 def ask_for_patience(path: Path, seconds: int) -> None:
-    """Ask the successor of this client, which holds the claim, to wait so much longer before it kills it."""
+    """Ask for so much more time to end than every client has, for the client that holds the claim."""
     if sys.platform == "win32":
         return
     # Closing another handle of the file does not give an flock up.
@@ -69,13 +69,25 @@ def _write(fd: int, path: Path, text: str) -> None:
         logger.warning("%s cannot be written: %s", path.name, error)
 
 
+def patience_for(path: Path, pid: int) -> int:
+    """How many seconds more that process has asked for, if it holds the claim."""
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except OSError:
+        return 0
+    try:
+        return _asked_patience(fd) if _held_by(fd)[:1] == [str(pid)] else 0
+    finally:
+        os.close(fd)
+
+
 def _held_by(fd: int) -> list[str]:
     return os.pread(fd, 32, 0).decode("ascii", errors="replace").split()
 
 
-def _asked_patience(fd: int) -> float:
+def _asked_patience(fd: int) -> int:
     asked = _held_by(fd)[1:]
-    return min(int(asked[0]), _LONGEST_PATIENCE) if asked and asked[0].isdecimal() else 0.0
+    return min(int(asked[0]), _LONGEST_PATIENCE) if asked and asked[0].isdecimal() else 0
 
 
 def _locked_within(fd: int, seconds: float) -> bool:

@@ -111,7 +111,6 @@ class ClientProcess:
         )
         listen_to_library(self._on_login_event)
         self._fetching = Fetching(self._has_names)
-        self._host = os.getppid()
         self._stays_until = 0.0
         self._qr_count = 0
         self._logged_in = False
@@ -254,8 +253,7 @@ class ClientProcess:
         if drain > 0 and self._library.running:
             # The library drops what it is handling when it is told to leave, and cannot read it again.
             await anyio.sleep(drain * _HANDLED_FIRST)
-            # A host that ends in order has waited for the address book already.
-            if os.getppid() != self._host and self._fetching.seconds_left:
+            if self._fetching.seconds_left:
                 seconds = self._fetching.seconds_left + drain
                 self._stays_until = time.monotonic() + seconds
                 ask_for_patience(Path(FILE_NAME), math.ceil(seconds))

@@ -21,8 +21,8 @@ its text, a protobuf is its base64, a list is a list of these, all else is plain
 logged in they answer `NotConnected` or `NotLinked`.
 
 When the host closes the pipe or dies, the process closes the link, journals what is on its way and ends,
-within `HOST_GONE_SECONDS`, whatever state the library is in. Only a host that dies while the library fetches
-the phone's address book is outlived until that is stored (`fetching.FETCH_LIMIT` at most).
+within `HOST_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the phone's
+address book it stays until that is stored, `fetching.FETCH_LIMIT` at most, and says so (`claim.py`).
 """
 
 from __future__ import annotations

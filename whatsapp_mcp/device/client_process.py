@@ -14,6 +14,7 @@ from anyio.abc import Process
 
 from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.client import protocol
+from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.device import state
 from whatsapp_mcp.device.reports import events_of
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
@@ -70,7 +71,7 @@ class Client:
         """Take its pipes away now; `run` sees to it that the process is gone half a second later.
 
         A process whose pipe closes leaves WhatsApp and journals what the library had acknowledged and not yet
-        handed over; one that does not obey is killed.
+        handed over; one that does not obey is killed, a while later if it still fetches the address book.
         """
         self._ending.set()
 
@@ -174,6 +175,9 @@ class Client:
         with anyio.CancelScope(shield=True):
             with anyio.move_on_after(protocol.HOST_GONE_SECONDS + 0.1):
                 await process.wait()
+            if process.returncode is None:
+                with anyio.move_on_after(patience_for(self._folder.path / FILE_NAME, process.pid)):
+                    await process.wait()
             if process.returncode is None:
                 self._ending.set()
                 with suppress(ProcessLookupError):
