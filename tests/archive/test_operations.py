@@ -165,7 +165,7 @@ def outside(said: list[str]) -> Iterator[str]:
             continue  # of a trigger, or of the index itself
         if first.startswith(("BEGIN", "COMMIT", "ROLLBACK TRANSACTION")) or first == "ROLLBACK":
             inside = False
-        elif first.startswith("INSERT OR REPLACE INTO meta VALUES ('operation'"):
+        elif first.startswith("INSERT INTO meta VALUES ('operation', 1)"):
             inside = True
         elif not inside and first.split()[0] in WRITING:
             yield first

@@ -67,9 +67,8 @@ class Sends:
 
     def _apply(self, name: str, **values: Any) -> Any:
         at = int(self._clock.now().timestamp() * 1000)
-        on = Applying(self._db, self._db, applying.last(self._db) + 1, at, Lookups())
-        applying.begin(on)
-        return OPERATIONS[name](on, **values)
+        number = applying.begin(self._db, at)
+        return OPERATIONS[name](Applying(self._db, self._db, number, at, Lookups()), **values)
 
     async def outbox_add(
         self,

@@ -38,19 +38,21 @@ class Applying:
         return self.at // 1000
 
 
-def begin(on: Applying) -> None:
-    """Note the operation in `archive.db`: the entries that it adds to the change feed have its time."""
-    on.db.execute(
-        "INSERT OR REPLACE INTO meta VALUES ('operation', ?1), ('operation_at', ?2)", (on.number, on.at)
-    )
+def begin(db: sqlite3.Connection, at: int) -> int:
+    """Note an operation in `archive.db`, before anything that it writes; answers its number.
+
+    What it adds to the change feed has the time that is noted here.
+    """
+    # One statement: it is part of every write.
+    noted = db.execute(
+        """INSERT INTO meta VALUES ('operation', 1), ('operation_at', ?)
+        ON CONFLICT DO UPDATE SET value = iif(key = 'operation', value + 1, excluded.value)
+        RETURNING key, value""",
+        (at,),
+    ).fetchall()
+    return int(dict(noted)["operation"])
 
 
 def begin_raw(on: Applying) -> None:
     """Note the operation in `raw.db`, in the transaction there, if it writes anything there."""
     on.raw.execute("INSERT OR REPLACE INTO applied VALUES (0, ?)", (on.number,))
-
-
-def last(db: sqlite3.Connection) -> int:
-    """Number of the last operation that was applied; 0 when there was none."""
-    row = db.execute("SELECT value FROM meta WHERE key = 'operation'").fetchone()
-    return int(row[0]) if row else 0

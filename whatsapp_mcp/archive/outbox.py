@@ -91,19 +91,20 @@ def outbox_add(
         _refuse_twin(db, chat, request.chat, body)
     if obstacle is not None:
         raise obstacle
+    expires = _milliseconds(expires_at)
     cursor = db.execute(
         """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at)
         VALUES (?, ?, ?, ?, 'queued', ?, ?)""",
-        (
-            request.idempotency_key,
-            request.chat,
-            chat,
-            body,
-            on.at,
-            _milliseconds(expires_at),
-        ),
+        (request.idempotency_key, request.chat, chat, body, on.at, expires),
     )
-    entry = get(db, int(cursor.lastrowid or 0))
+    # As `get` would read it; a send waits for this.
+    entry = OutboxEntry(
+        int(cursor.lastrowid or 0),
+        replace(_bare(request), chat=request.chat),
+        SendStatus.QUEUED,
+        _time(on.at / 1000),
+        None if expires is None else _time(expires / 1000),
+    )
     _tell(db, entry, chat)
     return entry, True
 
@@ -123,7 +124,7 @@ def _accept_again(
         return entry, False
     if obstacle is not None:
         raise obstacle
-    return _move(db, entry.send_id, SendStatus.QUEUED), True
+    return _move(db, entry, SendStatus.QUEUED), True
 
 
 def _milliseconds(at: datetime | None) -> int | None:
@@ -280,7 +281,7 @@ _LEADS_TO: Final = {
 
 def _move(
     db: sqlite3.Connection,
-    send_id: int,
+    entry: OutboxEntry,
     to: SendStatus,
     reason: str | None = None,
     handed_over: str | None = None,
@@ -294,9 +295,8 @@ def _move(
 
     Raises:
         InvalidArgument: It is in a state from which there is no way there, or was handed over anew.
-        MessageNotFound: No such send.
     """
-    entry = get(db, send_id)
+    send_id = entry.send_id
     if handed_over is not None and entry.handed_to != handed_over:
         raise InvalidArgument(f"Send {send_id} was handed over anew.", "Look at message_status.")
     if entry.status not in _LEADS_TO[to]:
@@ -325,7 +325,7 @@ def outbox_failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
     """See `Outbox.outbox_failed`."""
     entry = get(on.db, send_id)
     if entry.reason is None or entry.status is SendStatus.UNKNOWN:
-        return _move(on.db, send_id, SendStatus.FAILED, reason)
+        return _move(on.db, entry, SendStatus.FAILED, reason)
     if entry.status is SendStatus.QUEUED:
         outbox_sending(on, send_id)
     return outbox_unknown(on, send_id, f"{entry.reason} {reason}", traceable=False)
@@ -335,16 +335,16 @@ def outbox_queued(
     on: Applying, send_id: int, reason: str | None = None, *, handed_to: str | None = None
 ) -> OutboxEntry:
     """See `Outbox.outbox_queued`."""
-    return _move(on.db, send_id, SendStatus.QUEUED, reason, handed_to)
+    return _move(on.db, get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
 
 
 def outbox_sending(
     on: Applying, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
 ) -> OutboxEntry:
     """See `Outbox.outbox_sending`."""
-    kept = get(on.db, send_id).reason
+    entry = get(on.db, send_id)
     handed: dict[str, Any] = {"handed_at": on.at, "handed_to": handed_to, "secret": secret}
-    return _move(on.db, send_id, SendStatus.SENDING, kept, **handed)
+    return _move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
 
 
 def outbox_unknown(
@@ -359,7 +359,7 @@ def outbox_unknown(
     """See `Outbox.outbox_unknown`."""
     found = {} if message_id is None else {"message_id": message_id}
     gone = {} if traceable else {"handed_to": None, "secret": None}
-    entry = _move(on.db, send_id, SendStatus.UNKNOWN, reason, handed_to, **found, **gone)
+    entry = _move(on.db, get(on.db, send_id), SendStatus.UNKNOWN, reason, handed_to, **found, **gone)
     if message_id is not None and _is_named(on.db, send_id):
         return _settle(on.db, send_id, message_id)
     return entry

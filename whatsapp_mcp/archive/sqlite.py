@@ -146,37 +146,35 @@ class SqliteArchive(SqliteReadingArchive):
         self._changes = None
         refusal: WhatsAppError | None = None
         result: Any = None
+        files: list[str] = []
         try:
             with transaction(db):
                 result, on = self._apply(operation, recorded)
+                files += on.files
                 if opens_addons and on.opens_addons and (opened := sealed.open_waiting(db, self._raw)):
                     following = WriteOperation("open_addons", operation.at, {"opened": opened})
                     _, after = self._apply(following, recorded)
-                    on.files += after.files
+                    files += after.files
+            if on.keeps_lookups:
+                self._changes = db.total_changes
         except WhatsAppError as error:
             # A refusal is an outcome: it leaves nothing but its number.
             refusal = error
             with transaction(db):
-                on = self._applying(operation)
-                applying.begin(on)
-        if on.keeps_lookups:
-            self._changes = db.total_changes
+                applying.begin(db, operation.at)
         if self._recorder is not None:
             for number, text in recorded:
                 self._recorder(number, text)
         if refusal is not None:
             raise refusal
-        return result, on.files
+        return result, files
 
     def _apply(self, operation: WriteOperation, recorded: list[tuple[int, bytes]]) -> tuple[Any, Applying]:
-        on = self._applying(operation)
+        number = applying.begin(self._db, operation.at)
         if self._recorder is not None:  # before it is applied, which may bring its values into bounds
-            recorded.append((on.number, operation.to_json()))
-        applying.begin(on)
+            recorded.append((number, operation.to_json()))
+        on = Applying(self._db, self._raw, number, operation.at, self._lookups)
         return OPERATIONS[operation.name](on, **operation.values), on
-
-    def _applying(self, operation: WriteOperation) -> Applying:
-        return Applying(self._db, self._raw, applying.last(self._db) + 1, operation.at, self._lookups)
 
     def _look_at_raw(self, error: sqlite3.DatabaseError) -> None:
         """Begin `raw.db` anew if it is what an error speaks of; whoever archives tries again."""
@@ -327,13 +325,13 @@ class SqliteArchive(SqliteReadingArchive):
 
 def _operation(name: str) -> Callable[..., Awaitable[Any]]:
     """The method of an operation whose values are the arguments of the method."""
-    signature = inspect.signature(getattr(Archive, name))
+    _, *parameters = inspect.signature(getattr(Archive, name)).parameters.values()
+    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
 
-    async def method(*args: Any, **kwargs: Any) -> Any:
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        archive, values = bound.arguments.pop("self"), bound.arguments
-        return await archive._write(name, values)
+    async def method(self: SqliteArchive, *args: Any, **kwargs: Any) -> Any:
+        # Not `Signature.bind`, which costs as much as applying a small operation.
+        return await self._write(name, {**defaults, **dict(zip(names, args, strict=False)), **kwargs})  # pyright: ignore[reportPrivateUsage]
 
     method.__name__ = name
     method.__doc__ = f"See `Archive.{name}`."

@@ -248,6 +248,7 @@ class Writer:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+        self._cache = 0
         self._turn = anyio.CapacityLimiter(1)
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False) -> T:
@@ -265,7 +266,10 @@ class Writer:
         """Run a call that manages its own transactions."""
 
         def in_thread() -> T:
-            self._db.execute(f"PRAGMA cache_size = {-(_BULK_CACHE if bulk else _LIVE_CACHE)}")
+            cache = _BULK_CACHE if bulk else _LIVE_CACHE
+            if cache != self._cache:
+                self._db.execute(f"PRAGMA cache_size = {-cache}")
+                self._cache = cache
             return call(self._db, *args)
 
         return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)
