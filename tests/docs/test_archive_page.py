@@ -21,6 +21,7 @@ from tests.archive.events import GROUP, NOON, journal
 from whatsapp_mcp import settings, time_grammar
 from whatsapp_mcp.archive import Archive, GroupUpdate, open_archive
 from whatsapp_mcp.archive.query import HAS, IS
+from whatsapp_mcp.archive.write_operations import OPERATIONS
 from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
@@ -126,3 +127,8 @@ def test_every_archive_command_on_the_page_works(tmp_path: Path, monkeypatch: py
         assert done.exit_code == 0, (line, done.output)
     named = re.findall(r"\| `whatsapp-mcp archive (\w+)", PAGE)
     assert set(named) == set(typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def test_the_page_names_every_operation() -> None:
+    _, _, section = PAGE.partition("## Operations")
+    assert {name for name in OPERATIONS if f"`{name}`" not in section} == set()
