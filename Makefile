@@ -3,11 +3,12 @@
 #   make demo   the main job on an embedded WhatsApp      make lint   ruff, pyright, import rules
 #   make test   every test but those of test-hosts        make lock   compile requirements/ anew (needs uv)
 #   make bench  the benchmarks                            make soak   faults and traffic: SECONDS=600 SEED=1
-#   make clean  remove .venv and caches                   make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
+#   make worlds random worlds: COUNT=20000 SEED=1         make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
+#   make clean  remove .venv and caches
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-hosts hosts-figures lint format bench soak lock clean
+.PHONY: help demo test test-hosts hosts-figures lint format bench soak worlds lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,6 +18,7 @@ JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
 # The slow group waits for clocks, not for cores: its tests run side by side.
 SLOW_JOBS ?= 8
 SECONDS ?= 60
+COUNT ?= 20000
 SEED ?= 1
 # make lock LOCK=--upgrade takes the newest versions; without it pins stay where they can.
 LOCK ?=
@@ -39,7 +41,7 @@ MAKE_VENV := -m venv
 endif
 
 help:
-	@sed -n '3,6s/^# *//p' Makefile
+	@sed -n '3,7s/^# *//p' Makefile
 
 $(BIN)/python:
 	@python=$$($(FIND_PYTHON)) && echo "Making $(VENV) with $$python" && \
@@ -94,6 +96,10 @@ bench: $(VENV)/.dev-installed
 
 soak: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --seed $(SEED) $(ARGS)
+
+# Random worlds of events: any order, cut and repetition of each gives the same archive.
+worlds: $(VENV)/.dev-installed
+	$(BIN)/python -m tests.archive.worlds --count $(COUNT) --seed $(SEED) $(ARGS)
 
 COMPILE := uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet $(LOCK) pyproject.toml
 

@@ -13,6 +13,9 @@ from typing import Final
 
 from benchmarks.soak import words
 from benchmarks.soak.traffic import Sent, Spoken
+from whatsapp_mcp.archive import addons
+from whatsapp_mcp.archive.addons import Target
+from whatsapp_mcp.archive.facts import OWNER
 from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp
@@ -98,8 +101,10 @@ def kept_in(home: Path) -> Kept:
             "SELECT text, wa_id, sender_id, revoked_at FROM messages"
         ):
             kept.messages[wa_id].append(Message(text, sender == 0, revoked is not None))
-        for wa_id, sender, emoji in db.execute("SELECT wa_id, sender_id, emoji FROM current_reactions"):
-            kept.reactions[wa_id][sender == 0] = emoji
+        targets = [Target(*row) for row in db.execute("SELECT chat_id, wa_id, sender_id FROM messages")]
+        for target, reactions in addons.current(db, addons.REACTIONS, targets).items():
+            for one in reactions:
+                kept.reactions[target.wa_id][one.person == OWNER] = one.says[0]
         for send_id, request, status, message_id, reason in db.execute(
             "SELECT id, request, status, message_id, reason FROM outbox"
         ):

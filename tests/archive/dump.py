@@ -9,9 +9,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from whatsapp_mcp.archive import members
+from whatsapp_mcp.archive.addons import ADDONS, AddOn, Target, read
 from whatsapp_mcp.archive.facts import Flag
 from whatsapp_mcp.archive.receipts import marks
 
+DUMPED = {"messages", "contacts", "chats", "media", "members", "gaps"}
+"""Tables that are dumped, beside those of add-ons."""
 SECOND = 20
 """Bits of a message's id below the second: the order of arrival within it."""
 
@@ -19,8 +23,13 @@ SECOND = 20
 def dump(path: Path) -> dict[str, Any]:
     """Every table of `archive.db` in names that any order of the same events gives."""
     with closing(sqlite3.connect(path)) as db:
-        db.row_factory = sqlite3.Row
-        return _Dump(db).whole()
+        return dump_of(db)
+
+
+def dump_of(db: sqlite3.Connection) -> dict[str, Any]:
+    """Every table of an open archive."""
+    db.row_factory = sqlite3.Row
+    return _Dump(db).whole()
 
 
 class _Dump:
@@ -52,23 +61,55 @@ class _Dump:
                 """id, kind, contact_id, name, last_id, read_id, unread, marked_unread, archived,
                 pinned, muted_until, expires_in, complete""",
             ),
-            ("current_members", "chat_id, contact_id, role"),
             ("media", "message_id, media_type, mime_type, direct_path, media_key"),
-            ("current_reactions", "chat_id, wa_id, sender_id, emoji, at"),
-            ("edits", "chat_id, wa_id, sender_id, at, text"),
-            ("revokes", "chat_id, wa_id, sender_id, at"),
-            ("current_votes", "chat_id, wa_id, voter_id, at, hex(options), payload IS NULL"),
-            ("calls", "chat_id, wa_id, step, at, reason"),
-            ("sealed", "chat_id, target, wa_id, sender_id, at, name"),
-            ("early_receipts", "chat_id, wa_id, kind, at"),
         ):
             rows = self._db.execute(f"SELECT {columns} FROM {table}").fetchall()
             found[table] = sorted((self._named(table, row) for row in rows), key=repr)
         found["contacts"] = [row for row in found["contacts"] if row]
         found["marks"] = self._marks()
+        found["members"] = [
+            (self._chats[group], self._who(person), role)
+            for group, roles in members.current(self._db, [*self._chats]).items()
+            for person, role in sorted(roles.items(), key=lambda one: self._who(one[0]))
+        ]
+        found["members"].sort()
+        for kind in ADDONS:
+            found[kind.table] = self._as_told(kind)
+            found[f"{kind.table} of messages"] = self._hanging(kind)
         found["undecoded"] = self._db.execute("SELECT count(*) FROM undecoded").fetchone()[0]
         found["gaps"] = [tuple(row) for row in self._db.execute("SELECT since, until, reason FROM gaps")]
         return found
+
+    def _as_told(self, kind: AddOn) -> list[tuple[Any, ...]]:
+        """The rows of a table; whether a vote is open is no part of what was told."""
+        jids = {row["id"]: row["jid"] for row in self._db.execute("SELECT id, jid FROM addresses")}
+        rows = self._db.execute(f"SELECT * FROM {kind.table}").fetchall()
+        return sorted(
+            (
+                (row["wa_id"], jids[row["chat_address"]], jids.get(row["sender_address"]), *row[3:])
+                for row in rows
+            ),
+            key=repr,
+        )
+
+    def _hanging(self, kind: AddOn) -> list[tuple[Any, ...]]:
+        """What hangs on each message, and whose it is."""
+        targets = [Target(*row) for row in self._db.execute("SELECT chat_id, wa_id, sender_id FROM messages")]
+        return sorted(
+            (
+                (
+                    self._chats[target.chat],
+                    target.wa_id,
+                    self._who(target.sender),
+                    self._who(person),
+                    at,
+                    says,
+                )
+                for target, hanging in read(self._db, kind, targets).items()
+                for person, at, says in hanging
+            ),
+            key=repr,
+        )
 
     def _marks(self) -> list[tuple[Any, ...]]:
         return sorted(
@@ -83,7 +124,7 @@ class _Dump:
     def _value(self, table: str, name: str, value: Any) -> Any:
         if value is None:
             return None
-        if name in ("contact_id", "sender_id", "voter_id") or (table, name) == ("contacts", "id"):
+        if name in ("contact_id", "sender_id") or (table, name) == ("contacts", "id"):
             return self._who(value)
         if name == "chat_id" or (table, name) == ("chats", "id"):
             return self._chats.get(value, f"no chat {value}")

@@ -31,19 +31,23 @@ INSERT INTO fts (rowid, body, scope) VALUES ({NOON << 20}, 'hello', 'c1 s1');
 
 
 def _shape(path: Path) -> Any:
-    """Each table's columns, keys and indexes, whatever their order."""
+    """Each table's columns and keys, whatever their order, and every view and index as it was made."""
     with closing(sqlite3.connect(path)) as db:
         tables = [
             row[0] for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
         ]
+        made = db.execute(
+            "SELECT type, name, sql FROM sqlite_master WHERE type IN ('view', 'index') AND sql IS NOT NULL"
+        )
         return {
             table: (
                 sorted(row[1:] for row in db.execute("SELECT * FROM pragma_table_info(?)", (table,))),
-                sorted(row[1:4] for row in db.execute("SELECT * FROM pragma_index_list(?)", (table,))),
+                sorted(row[2:4] for row in db.execute("SELECT * FROM pragma_index_list(?)", (table,))),
+                db.execute("SELECT wr, strict FROM pragma_table_list WHERE name = ?", (table,)).fetchone(),
             )
             for table in tables
             if not table.startswith(("fts_", "sqlite_"))
-        }
+        } | {(kind, name): sql for kind, name, sql in made}
 
 
 async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
@@ -67,6 +71,10 @@ async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
         assert person is not None
         assert (person.saved_name, person.push_name) == ("Ana Silva", "anna")
         assert await archive.check() == ()
+    await _has_the_shape_of_a_new_one(folder, tmp_path)
+
+
+async def _has_the_shape_of_a_new_one(folder: AccountFolder, tmp_path: Path) -> None:
     fresh = AccountFolder("fresh", tmp_path / "accounts" / "fresh")
     async with open_archive(fresh, write=True):
         pass
@@ -109,7 +117,9 @@ INSERT INTO early_receipts VALUES (1, 'LATE', 1, 2, {READ}), (2, 'LATE', 2, 2, {
 """
 
 
-async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(folder: AccountFolder) -> None:
+async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(
+    folder: AccountFolder, tmp_path: Path
+) -> None:
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
         db.executescript(VERSION_4 + FILLED_4)
@@ -147,3 +157,4 @@ async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(folder:
         assert (await archive.chats()).items[1].unread == 0
         assert (await archive.message("GONE")).revoked_at is not None
         assert await archive.check() == ()
+    await _has_the_shape_of_a_new_one(folder, tmp_path)

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.archive import events as ev
-from tests.archive import shared_number, world
-from tests.archive.dump import differences, dump
-from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, Raw, journal
+from tests.archive.dump import differences
+from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, Raw, journal
+from tests.archive.worlds import PLACES, SETTINGS, whole
 from whatsapp_mcp.archive import Archive, MessageFilter, open_archive
 from whatsapp_mcp.models import Message, Quote
 from whatsapp_mcp.settings import AccountFolder
@@ -142,62 +142,9 @@ def test_any_order_and_repetition_gives_the_same_archive(data: st.DataObject, ev
     assert second == first
 
 
-PLACES = {
-    "a chat with one person": world.direct(ANA, ANA_LID, "A") + world.mappings(),
-    "a group": world.group() + world.mappings(),
-    "a number that moved": world.moved() + world.mappings(),
-    "a number of three people": shared_number.everything(),
-    "the chats of a number of three people": shared_number.people() * 2 + shared_number.chats(),
-    "a group with a number of three people": shared_number.people() * 2 + shared_number.group(),
-    "calls, settings, names and the past": world.other_things() + world.mappings(),
-    "what is ours": world.ourselves() + world.mappings(),
-    "everything": [
-        *world.direct(ANA, ANA_LID, "A"),
-        *world.group(),
-        *world.moved(),
-        *world.mappings(),
-        *world.other_things(),
-    ],
-}
-STRANGERS = [place for place in PLACES if place != "what is ours"]
-"""Where it need not be known who is who; what is said by us and twice by a stranger is of one second."""
-
-
-async def whole(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
-    """All that an archive holds after these batches, closed and opened again after each."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = AccountFolder("default", Path(name) / "accounts" / "default")
-        told: list[Raw] = []
-        for batch in batches:
-            told += batch
-            async with open_archive(folder, write=True) as archive:
-                result = await archive.ingest(journal(told))
-                assert result.undecoded == 0
-        async with open_archive(folder, write=True) as archive:
-            if introduced:
-                await archive.set_own(ME, MY_LID, "Max")
-                await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
-            assert await archive.check() == ()
-            await search_agrees(archive)
-        return dump(folder.archive_db)
-
-
-async def search_agrees(archive: Archive) -> None:
-    """Within a chat or of a sender, the index finds what the list has."""
-    every = (await archive.messages(limit=500)).items
-    places = [MessageFilter(chat=jid) for jid in {message.chat for message in every}]
-    people = [MessageFilter(sender=jid) for jid in {message.sender for message in every} if jid]
-    for where in places + people:
-        found = {message.ref for message in (await archive.search("text", where, limit=500)).items}
-        listed = (await archive.messages(where, limit=500)).items
-        assert found == {message.ref for message in listed if "text" in message.text}
-
-
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
-@pytest.mark.parametrize(
-    ("place", "introduced"), [*((place, True) for place in PLACES), *((place, False) for place in STRANGERS)]
-)
+@pytest.mark.parametrize(("place", "introduced"), SETTINGS)
 def test_every_row_is_the_same_whatever_came_first(place: str, introduced: bool, data: st.DataObject) -> None:
     chosen = st.lists(st.sampled_from(PLACES[place]), min_size=1, max_size=20)
     events = data.draw(chosen, label="events")

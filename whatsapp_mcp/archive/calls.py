@@ -5,6 +5,10 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
+from whatsapp_mcp.archive import addons
+from whatsapp_mcp.archive.addons import Target
+from whatsapp_mcp.archive.facts import OWNER
+
 _OUTCOMES = {
     "missed": "Missed {}",
     "rejected": "Declined {}",
@@ -29,11 +33,8 @@ def call_text(
     what = "video call" if details.get("video") else "voice call"
     outcome = details.get("outcome")
     if outcome is None:
-        steps = dict(
-            db.execute(
-                "SELECT step, reason FROM calls WHERE chat_id = ? AND wa_id = ?", (chat, call)
-            ).fetchall()
-        )
+        target = Target(chat, call, OWNER)  # Whoever called: a step of a call is not of its author alone.
+        steps = dict(one.says for one in addons.read(db, addons.CALLS, [target]).get(target, []))
         if "accept" in steps or steps.get("terminate") == "accepted_elsewhere":
             outcome = "accepted_elsewhere"
         elif "terminate" in steps and not from_me:

@@ -91,10 +91,16 @@ def _content(path: Path | str) -> str:
 
 
 def purge_quarantined(folder: AccountFolder, before: datetime | None) -> None:
-    """Delete damaged databases that were set aside, those last written before a time (None: all)."""
+    """Delete damaged databases that were set aside and backups of before a migration.
+
+    Args:
+        folder: The account's files.
+        before: Those last written before; None: all.
+    """
     for path in _entries(folder.path):
         with suppress(FileNotFoundError):
-            if ".db.damaged" in path.name and (before is None or path.stat().st_mtime < before.timestamp()):
+            kept = ".db.damaged" in path.name or ".db.version-" in path.name
+            if kept and (before is None or path.stat().st_mtime < before.timestamp()):
                 _delete(path)
 
 

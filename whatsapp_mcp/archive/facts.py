@@ -95,7 +95,7 @@ class NameKind(IntEnum):
 
 
 MEMBERS = "members"
-"""Field of `chat_words` that tells when a group's whole list of members was last seen."""
+"""Field of `chat_settings` that tells when a group's whole list of members was last seen."""
 
 
 class Mark(IntEnum):
@@ -207,7 +207,7 @@ class SealedFact:
     sender: str | None
     wa_id: str
     at: int
-    target: str
+    own_id: str
     name: str
     payload: bytes
     iv: bytes
@@ -220,7 +220,7 @@ class CallFact:
 
     chat: str
     sender: str | None
-    call_id: str
+    wa_id: str
     at: int
     step: str
     video: bool = False

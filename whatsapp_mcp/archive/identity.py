@@ -1,11 +1,11 @@
 """People and their addresses: one contact and one chat a person, whenever it is learned who is who.
 
-A person has a hidden jid (LID), for ever, and a phone-number jid (PN), which may change or pass to somebody
-else. Either may be seen first, in a chat, a group or a receipt. When a pair becomes known, the two contacts
-become one, their chats too, and whatever pointed at the one that goes is led to the one that stays.
+A person has a LID, for ever, and a phone number (PN), which may change or pass to somebody else. Either may
+be seen first, in a chat, a group or a receipt. When a pair becomes known, the two contacts become one, their
+chats too (`merge.py`).
 
-A number that was two people's is told apart by time (`holders`): what came under the number alone belongs to
-the person who held it then, whatever was learned first (`moved.py`).
+A number that was two people's is told apart by time: what came under the number alone belongs to the person
+who held it then, whatever was learned first (`number_history.py`, `placing.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple
 
-from whatsapp_mcp.archive import merge, moved, receipts, versions
+from whatsapp_mcp.archive import chat_settings, merge, placing, receipts, versions
 from whatsapp_mcp.archive.facts import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag, NameKind
-from whatsapp_mcp.archive.holders import Tenures
 from whatsapp_mcp.archive.merge import merge_chats, merge_contacts
 from whatsapp_mcp.archive.names import searchable
+from whatsapp_mcp.archive.number_history import OWNER_ADDRESS, Address, NumberHistory
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import ChatKind
 
@@ -37,14 +36,6 @@ def chat_kind(jid: str) -> ChatKind:
     return ChatKind.BROADCAST if server == "broadcast" else ChatKind.DIRECT
 
 
-class Address(NamedTuple):
-    """A row of `addresses`; `moved`: it is of somebody who had a number that was somebody else's too."""
-
-    id: int
-    contact: int
-    moved: bool
-
-
 @dataclass(slots=True)
 class Lookups:
     """What was looked up of people, chats and names; it holds until somebody else writes.
@@ -52,7 +43,7 @@ class Lookups:
     Attributes:
         addresses: By jid.
         chats: Their numbers by jid.
-        since: Since when a number and a hidden jid were seen together.
+        since: Since when a number and a LID were seen together.
         names: The newest name of each kind by jid, with its time.
     """
 
@@ -93,11 +84,11 @@ class Identities:
         found = self._addresses.get(jid)
         if found is None:
             row = self._db.execute(
-                "SELECT id, contact_id, moved FROM addresses WHERE jid = ?", (jid,)
+                "SELECT id, contact_id, reassigned FROM addresses WHERE jid = ?", (jid,)
             ).fetchone()
             if row is None:
                 return None
-            found = self._addresses[jid] = Address(row[0], row[1], bool(row[2]))
+            found = self._addresses[jid] = Address(row[0], jid, row[1], bool(row[2]))
         return found
 
     def known_contact(self, jid: str) -> int | None:
@@ -105,13 +96,18 @@ class Identities:
         found = self.known(jid)
         return found.contact if found else None
 
-    def address(self, jid: str) -> Address:
-        """The address, made at first sight."""
+    def address(self, jid: str | None) -> Address:
+        """The address, made at first sight; None is the owner's."""
+        if jid is None:
+            return OWNER_ADDRESS
         found = self._addresses.get(jid) or self.known(jid)
         if found is None:
-            contact = moved.free_number(self._db, "contacts", "contact_aliases")
-            self._db.execute("INSERT INTO contacts (id) VALUES (?)", (contact,))
-            self._attach(contact, jid)
+            if chat_kind(jid) is ChatKind.DIRECT:
+                contact = placing.free_number(self._db, "contacts", "contact_aliases")
+                self._db.execute("INSERT INTO contacts (id) VALUES (?)", (contact,))
+                self._attach(contact, jid)
+            else:
+                self._db.execute("INSERT INTO addresses (jid, contact_id) VALUES (?, ?)", (jid, CHAT_ITSELF))
             found = self.known(jid)
             assert found is not None
         return found
@@ -119,17 +115,9 @@ class Identities:
     def contact(self, jid: str, at: int | None = None) -> int:
         """The contact with this address: now, or the one who held the number at a time."""
         found = self.address(jid)
-        if found.moved and at is not None and not jid.endswith("@lid"):
-            return Tenures(self._db, jid).at(at)
+        if found.reassigned and at is not None and found.is_number:
+            return NumberHistory(self._db, jid).at(at)
         return found.contact
-
-    def act(self, chat: str, sender: str | None, at: int, message: str) -> tuple[int, int]:
-        """The chat and the person of what somebody did to a message (its WhatsApp id) at a time."""
-        where = self.chat(chat, at, message)
-        if sender == chat and self.is_moved(chat, None):
-            row = self._db.execute("SELECT contact_id FROM chats WHERE id = ?", (where,)).fetchone()
-            return where, int(row[0])
-        return where, self.sender(sender, at)
 
     def sender(self, jid: str | None, at: int | None = None) -> int:
         """The number that stands for a sender: None is the owner, a group or channel speaks for itself."""
@@ -137,14 +125,8 @@ class Identities:
             return OWNER
         return self.contact(jid, at) if chat_kind(jid) is ChatKind.DIRECT else CHAT_ITSELF
 
-    def chat(self, jid: str, at: int | None = None, message: str | None = None) -> int:
-        """The chat with this jid, in either form of a person's.
-
-        Args:
-            jid: Its address.
-            at: When, for a number that was two people's.
-            message: WhatsApp's id of the message that it is about, which then decides.
-        """
+    def chat(self, jid: str, at: int | None = None) -> int:
+        """The chat with this jid, in either form; `at` is for a number that was two people's."""
         found = self._chats.get(jid)
         if found is not None:
             return found
@@ -152,41 +134,32 @@ class Identities:
             found = self._chats[jid] = self._find_chat(jid)
             return found
         address = self.address(jid)
-        if address.moved and at is not None and not jid.endswith("@lid"):
-            held = Tenures(self._db, jid)
-            where = moved.chat_with(self._db, [*moved.chats_of(self._db, held)], message) if message else None
-            return where if where is not None else moved.chat_of(self._db, held.at(at))
-        found = moved.chat_of(self._db, address.contact)
-        if not address.moved:
+        if address.reassigned and address.is_number:
+            # Each of them has a chat, whatever was learned first.
+            history = NumberHistory(self._db, jid)
+            placing.chats_of(self._db, history)
+            return placing.chat_of(self._db, address.contact if at is None else history.at(at))
+        found = placing.chat_of(self._db, address.contact)
+        if not address.reassigned:
             self._chats[jid] = found
         return found
 
     def via(self, chat: str, sender: str | None) -> int | None:
-        """The number of the address under which a message came, when it is a phone number alone."""
-        return self.number(sender if sender is not None and chat_kind(chat) is not ChatKind.DIRECT else chat)
+        """The id of the address under which a message came, when it is a phone number alone."""
+        found = self.address(
+            sender if sender is not None and chat_kind(chat) is not ChatKind.DIRECT else chat
+        )
+        return found.id if found.is_number else None
 
-    def number(self, jid: str | None) -> int | None:
-        """The number of an address that is a phone number; None for another, and for the owner."""
-        return self.address(jid).id if jid is not None and jid.endswith("@s.whatsapp.net") else None
-
-    def is_moved(self, chat: str, sender: str | None) -> bool:
-        """Whether what came under these addresses may have to find its place among several people's.
-
-        Args:
-            chat: An address that was just looked up.
-            sender: Another one.
-        """
-        for jid in (chat, sender):
-            found = self._addresses.get(jid) if jid is not None else None
-            if found is not None and found.moved:
-                return True
-        return False
+    def is_reassigned(self, chat: str, sender: str | None) -> bool:
+        """Whether what came under these addresses may have to find its place among several people's."""
+        return self.address(chat).reassigned or self.address(sender).reassigned
 
     def _find_chat(self, jid: str) -> int:
         row = self._db.execute("SELECT id FROM chats WHERE jid = ?", (jid,)).fetchone()
         if row is not None:
             return int(row[0])
-        number = moved.free_number(self._db, "chats", "chat_aliases")
+        number = placing.free_number(self._db, "chats", "chat_aliases")
         kind = CHAT_KIND_NUMBER[chat_kind(jid)]
         self._db.execute("INSERT INTO chats (id, jid, kind) VALUES (?, ?, ?)", (number, jid, kind))
         return number
@@ -195,7 +168,7 @@ class Identities:
         """Bring what is derived from a contact's addresses and names up to date."""
         db = self._db
         pn, lid = db.execute(
-            """SELECT (SELECT a.jid FROM addresses AS a LEFT JOIN holders AS h
+            """SELECT (SELECT a.jid FROM addresses AS a LEFT JOIN number_history AS h
                 ON h.pn = a.jid AND h.lid IN (SELECT jid FROM addresses WHERE contact_id = ?1)
                 WHERE a.contact_id = ?1 AND a.jid NOT LIKE '%@lid' AND a.jid NOT LIKE '%@import'
                 ORDER BY h.since DESC, a.jid DESC LIMIT 1),
@@ -224,7 +197,7 @@ class Identities:
         """Learn an address of the account's owner.
 
         A number of somebody who is known not to be the owner was theirs before. It becomes the owner's when
-        it is seen with the owner's hidden jid (`learn`), and what they said stays theirs.
+        it is seen with the owner's LID (`learn`), and what they said stays theirs.
         """
         found = self.known_contact(jid)
         if found is None:
@@ -251,18 +224,20 @@ class Identities:
 
         Args:
             pn: The number, which may have been somebody else's before or be later.
-            lid: The hidden address, which belongs to one account for ever.
+            lid: The LID, which belongs to one account for ever.
             at: Seconds since 1970; when they were seen together.
         """
         known = self._since.get((pn, lid))
         if known is None:
-            row = self._db.execute("SELECT since FROM holders WHERE (pn, lid) = (?, ?)", (pn, lid)).fetchone()
+            row = self._db.execute(
+                "SELECT since FROM number_history WHERE (pn, lid) = (?, ?)", (pn, lid)
+            ).fetchone()
             known = row[0] if row else None
         self._since[pn, lid] = at if known is None else min(at, known)
         if (known is not None and known <= at) or self._is_foreign(pn, lid):
             return
         self._db.execute(
-            "INSERT INTO holders VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since",
+            "INSERT INTO number_history VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET since = excluded.since",
             (pn, lid, at),
         )
         if self._is_contested(pn):
@@ -279,7 +254,7 @@ class Identities:
         return self._lid(OWNER) is not None
 
     def _is_contested(self, pn: str) -> bool:
-        held = self._db.execute("SELECT count(*) FROM holders WHERE pn = ?", (pn,)).fetchone()[0]
+        held = self._db.execute("SELECT count(*) FROM number_history WHERE pn = ?", (pn,)).fetchone()[0]
         return bool(held > 1)
 
     def _join(self, pn: str, lid: str) -> None:
@@ -292,38 +267,39 @@ class Identities:
             keep, lose = (by_lid, by_pn) if by_lid == OWNER else (by_pn, by_lid)
             self._merge(keep, lose)
         person = self.contact(lid)
-        if self._db.execute("SELECT 1 FROM addresses WHERE contact_id = ? AND moved", (person,)).fetchone():
-            self._mark_moved(person)
+        if self._db.execute(
+            "SELECT 1 FROM addresses WHERE contact_id = ? AND reassigned", (person,)
+        ).fetchone():
+            self._mark_reassigned(person)
             self.forget()
             self._place_all(lid)
 
     def _settle(self, pn: str) -> None:
         """Give everything that came under a number alone to the person who held it then."""
         db = self._db
-        for (lid,) in db.execute("SELECT lid FROM holders WHERE pn = ?", (pn,)).fetchall():
+        for (lid,) in db.execute("SELECT lid FROM number_history WHERE pn = ?", (pn,)).fetchall():
             self.address(lid)
-        persons = Tenures(db, pn).persons
-        db.execute("UPDATE addresses SET contact_id = ?, moved = 1 WHERE jid = ?", (persons[-1], pn))
+        persons = NumberHistory(db, pn).people
+        db.execute("UPDATE addresses SET contact_id = ?, reassigned = 1 WHERE jid = ?", (persons[-1], pn))
         for person in persons:
-            self._mark_moved(person)
+            self._mark_reassigned(person)
         self.forget()
         for person in persons:
             self.refresh(person)
         self._place_all(pn)
 
-    def _mark_moved(self, person: int) -> None:
+    def _mark_reassigned(self, person: int) -> None:
         """Mark every address of one who had a number that was somebody else's too."""
         self._db.execute(
-            """UPDATE addresses SET moved = 1
-            WHERE contact_id = ? AND (jid LIKE '%@lid' OR jid IN (SELECT pn FROM holders))""",
+            """UPDATE addresses SET reassigned = 1
+            WHERE contact_id = ? AND (jid LIKE '%@lid' OR jid IN (SELECT pn FROM number_history))""",
             (person,),
         )
 
     def _place_all(self, jid: str) -> None:
         """Put what came under any number that somebody with this address had where it belongs."""
         db = self._db
-        for chat in moved.place_all(db, moved.numbers_of(db, jid)):
-            receipts.apply_early(db, chat)
+        for chat in placing.place_all(db, placing.numbers_of(db, jid)):
             merge.refresh_chat(db, chat)
         self.merged = True
 
@@ -360,9 +336,9 @@ class Identities:
     def _catch_up(self, contact: int) -> None:
         """Take what had waited because it was under the other address."""
         db = self._db
-        versions.settle_where(db, "sender_id", contact)
+        versions.settle_people(db, [contact])
         chat = db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchone()
         if chat is not None:
-            versions.settle_where(db, "chat_id", chat[0])
+            chat_settings.refresh(db, chat[0])
             receipts.apply_early(db, chat[0])
             merge.refresh_chat(db, chat[0])

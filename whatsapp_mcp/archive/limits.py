@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import sqlite3
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -139,8 +138,8 @@ _FIELDS: Final[dict[type, tuple[Cut, ...]]] = {
         ("options", 32 * OPTIONS, _blob),
         _IV,
     ),
-    SealedFact: (_CHAT, _SENDER, _WA_ID, ("sender_jid", JID, address), ("target", ID, identifier), _IV),
-    CallFact: (_CHAT, _SENDER, ("call_id", ID, identifier), ("reason", NAME, text)),
+    SealedFact: (_CHAT, _SENDER, _WA_ID, ("sender_jid", JID, address), ("own_id", ID, identifier), _IV),
+    CallFact: (_CHAT, _SENDER, _WA_ID, ("reason", NAME, text)),
     ReceiptFact: (_CHAT, ("contact", JID, address)),
     IdentityFact: (("pn", JID, address), ("lid", JID, address)),
     OwnFact: (("jid", JID, address),),
@@ -247,30 +246,3 @@ class _Details:
         if len(values) > limit:
             self._left_out[key] = self._left_out.get(key, 0) + len(values) - limit
         return values[:limit]
-
-
-def keep_newest(db: sqlite3.Connection, table: str, who: str, chat: int, wa_id: str, most: int) -> None:
-    """Delete what hangs on a message beyond so many rows: first what is not somebody's newest, then the old.
-
-    Args:
-        db: The archive, in a write transaction.
-        table: `reactions`, `votes` or `edits`, whose row of time 0 (the first text) always stays.
-        who: Its column of people.
-        chat: Number of the chat.
-        wa_id: WhatsApp's id of the message.
-        most: How many rows stay.
-    """
-    (found,) = db.execute(
-        f"SELECT count(*) FROM {table} WHERE chat_id = ? AND wa_id = ? AND at > 0",  # noqa: S608
-        (chat, wa_id),
-    ).fetchone()
-    if found > most:
-        db.execute(
-            f"""DELETE FROM {table} WHERE (chat_id, wa_id, {who}, at) IN (
-                SELECT chat_id, wa_id, {who}, at FROM (
-                    SELECT chat_id, wa_id, {who}, at,
-                        row_number() OVER (PARTITION BY {who} ORDER BY at DESC) AS turn
-                    FROM {table} WHERE chat_id = ? AND wa_id = ? AND at > 0)
-                ORDER BY turn DESC, at LIMIT ?)""",  # noqa: S608
-            (chat, wa_id, found - most),
-        )

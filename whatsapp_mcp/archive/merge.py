@@ -1,69 +1,17 @@
-"""Making two contacts or two chats one: every row that names the one that goes is led to the one that stays.
+"""Making two contacts or two chats one: the messages of the one that goes are led to the one that stays.
 
-Refs stay alive: two messages that turn out to be one keep both numbers. Search scopes in the index and the
-change feed still hold the old numbers; the alias tables translate.
+What hangs on them, and whatever else is stored by address, needs no moving. Refs stay alive: two messages
+that turn out to be one keep both numbers. Search scopes in the index and the change feed still hold the old
+numbers; the alias tables translate.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Mapping
-from typing import Final
 
-from whatsapp_mcp.archive import index, receipts
-from whatsapp_mcp.archive.facts import MEMBERS, PLACEHOLDERS, UNREAD_SQL, Flag
-from whatsapp_mcp.archive.names import searchable
+from whatsapp_mcp.archive import chat_settings, index, receipts
+from whatsapp_mcp.archive.facts import PLACEHOLDERS, UNREAD_SQL, Flag
 from whatsapp_mcp.archive.schema import ID_BITS
-
-_BETTER = {
-    "reactions": "(o.via IS NULL, o.emoji) > (k.via IS NULL, k.emoji)",
-    "votes": "(o.via IS NULL, o.options IS NOT NULL) > (k.via IS NULL, k.options IS NOT NULL)",
-    "read_marks": "o.up_to > k.up_to",
-    "members": "(o.via IS NULL, ifnull(o.role, -1)) > (k.via IS NULL, ifnull(k.role, -1))",
-    "chat_words": "o.value > k.value",
-    "edits": "(o.at = 0 OR o.via IS NULL, o.text) > (k.at = 0 OR k.via IS NULL, k.text)",
-    "sealed": "o.via IS NULL AND k.via IS NOT NULL",
-    "early_receipts": "0",
-    "revokes": "o.via IS NULL AND k.via IS NOT NULL",
-    "calls": "o.via IS NULL AND k.via IS NOT NULL",
-}
-"""Of two rows of small states that become one, `o` stays rather than `k` when this holds."""
-
-_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
-    "sender_id": {
-        "reactions": ("chat_id", "wa_id", "at"),
-        "revokes": ("chat_id", "wa_id", "at"),
-        "edits": ("chat_id", "wa_id", "at"),
-        "sealed": ("chat_id", "target", "wa_id"),
-    },
-    "voter_id": {"votes": ("chat_id", "wa_id", "at")},
-    "contact_id": {"members": ("chat_id", "at")},
-    "chat_id": {
-        "reactions": ("wa_id", "sender_id", "at"),
-        "votes": ("wa_id", "voter_id", "at"),
-        "revokes": ("wa_id", "sender_id", "at"),
-        "edits": ("wa_id", "sender_id", "at"),
-        "sealed": ("target", "wa_id", "sender_id"),
-        "early_receipts": ("wa_id", "address_id", "kind", "at"),
-        "calls": ("wa_id", "step", "at"),
-        "read_marks": ("address_id", "kind"),
-        "members": ("contact_id", "at"),
-        "chat_words": ("field", "via", "at"),
-    },
-}
-"""Column that is led elsewhere: each table that has it, with the rest of its key."""
-
-MARKED_UNREAD = "marked_unread"
-SETTINGS: Final[dict[str, object]] = {
-    "name": None,
-    "archived": 0,
-    "pinned": 0,
-    "muted_until": 0,
-    MARKED_UNREAD: 0,
-    "expires_in": 0,
-    "complete": 0,
-}
-"""What is told of chats in `chat_words`, and what holds until it is."""
 
 _COUNT_UNREAD = f"""SELECT count(*) FROM (
     SELECT 1 FROM messages AS m WHERE m.chat_id = c.id AND {UNREAD_SQL} LIMIT 999)"""  # noqa: S608
@@ -71,95 +19,23 @@ _COUNT_UNREAD = f"""SELECT count(*) FROM (
 
 
 def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
-    """Lead everything of contact `lose` to contact `keep`, except its direct chat."""
+    """Lead the addresses and messages of contact `lose` to contact `keep`; its direct chat stays."""
     db.execute("UPDATE addresses SET contact_id = ? WHERE contact_id = ?", (keep, lose))
     db.execute("DELETE FROM contacts WHERE id = ?", (lose,))
     db.execute("UPDATE contact_aliases SET contact_id = ? WHERE contact_id = ?", (keep, lose))
     db.execute("INSERT OR REPLACE INTO contact_aliases (old_id, contact_id) VALUES (?, ?)", (lose, keep))
     _move_messages(db, "sender_id", keep, lose)
-    for column in ("sender_id", "voter_id", "contact_id"):
-        _move_states(db, column, keep, lose)
 
 
 def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
-    """Lead everything of chat `lose` to chat `keep` and delete it."""
+    """Lead the messages and sends of chat `lose` to chat `keep` and delete it."""
     old = db.execute("DELETE FROM chats WHERE id = ? RETURNING read_id", (lose,)).fetchall()[0]
     db.execute("UPDATE chats SET read_id = max(read_id, ?) WHERE id = ?", (*old, keep))
     db.execute("UPDATE chat_aliases SET chat_id = ? WHERE chat_id = ?", (keep, lose))
     db.execute("INSERT OR REPLACE INTO chat_aliases (old_id, chat_id) VALUES (?, ?)", (lose, keep))
     _move_messages(db, "chat_id", keep, lose)
-    _move_states(db, "chat_id", keep, lose)
     db.execute("UPDATE outbox SET chat_id = ? WHERE chat_id = ?", (keep, lose))
-    refresh_words(db, keep)
-    refresh_chat(db, keep)
-
-
-def refresh_words(db: sqlite3.Connection, chat: int) -> None:
-    """Bring a chat's columns in line with the newest word on each."""
-    for field in SETTINGS:
-        _show_word(db, chat, field)
-
-
-def tell_word(
-    db: sqlite3.Connection,
-    chat: int,
-    field: str,
-    value: object,
-    at: int,
-    via: int | None = None,
-    *,
-    looked_up: bool = False,
-) -> None:
-    """Take over a word on a property of a chat; the newest counts.
-
-    Args:
-        db: The archive, in a write transaction.
-        chat: Which chat.
-        field: A column of `chats`, or `MEMBERS`.
-        value: What it is.
-        at: When it was told.
-        via: The number alone under which it was told.
-        looked_up: Read from the device just now, so the newest whatever the clocks say, of this very chat.
-    """
-    if looked_up:
-        newest = "SELECT max(at) FROM chat_words WHERE chat_id = ? AND field = ?"
-        at, via = max(at, 1 + (db.execute(newest, (chat, field)).fetchone()[0] or 0)), None
-    changed = db.execute(
-        """INSERT INTO chat_words VALUES (?, ?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET value = excluded.value WHERE excluded.value > value""",
-        (chat, field, via or 0, at, value),
-    ).rowcount
-    if changed > 0:
-        drop_older_words(db, chat, field)
-        _show_word(db, chat, field)
-
-
-def drop_older_words(db: sqlite3.Connection, chat: int, field: str) -> None:
-    """Drop all but the newest word of those on a property that did not come under a number alone."""
-    db.execute(
-        """DELETE FROM chat_words AS k WHERE (chat_id, field, via) = (?, ?, 0) AND EXISTS (
-        SELECT 1 FROM chat_words AS o WHERE (o.chat_id, o.field, o.via) = (k.chat_id, k.field, 0)
-        AND o.at > k.at)""",
-        (chat, field),
-    )
-
-
-def _show_word(db: sqlite3.Connection, chat: int, field: str) -> None:
-    """Set what is known of a chat, in the column of the same name."""
-    if field == MEMBERS:
-        return
-    row = db.execute(
-        """SELECT value, at FROM chat_words WHERE (chat_id, field) = (?, ?)
-        ORDER BY at DESC, value DESC LIMIT 1""",
-        (chat, field),
-    ).fetchone()
-    value, at = row or (SETTINGS[field], 0)
-    if field == MARKED_UNREAD and value and receipts.is_seen_since(db, chat, at):
-        value = 0
-    db.execute(f"UPDATE chats SET {field} = ? WHERE id = ?", (value, chat))  # noqa: S608
-    if field == "name":
-        folded = searchable(str(value) if value else None)
-        db.execute("UPDATE chats SET name_norm = ? WHERE id = ?", (folded, chat))
+    receipts.move_unreceipted(db, keep, lose)
 
 
 def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
@@ -169,9 +45,7 @@ def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
         f"UPDATE chats AS c SET last_id = ({newest}), unread = ({_COUNT_UNREAD}) WHERE id = ?1",  # noqa: S608
         (chat,),
     )
-    marked = "SELECT 1 FROM chat_words WHERE (chat_id, field) = (?, ?) AND value"
-    if db.execute(marked, (chat, MARKED_UNREAD)).fetchone():
-        _show_word(db, chat, MARKED_UNREAD)
+    chat_settings.refresh_mark(db, chat)
 
 
 def spoken_in(db: sqlite3.Connection, contact: int) -> list[int]:
@@ -195,45 +69,6 @@ def read_own(db: sqlite3.Connection, chat: int) -> None:
 def recount_unread(db: sqlite3.Connection, chat: int) -> None:
     """Count a chat's unread messages anew."""
     db.execute(f"UPDATE chats AS c SET unread = ({_COUNT_UNREAD}) WHERE id = ?", (chat,))  # noqa: S608
-
-
-def _move_states(
-    db: sqlite3.Connection,
-    column: str,
-    keep: int,
-    lose: int,
-    tables: Collection[str] = tuple(_BETTER),
-    **only: object,
-) -> None:
-    """Lead rows of small states from one chat or person to another; of two that become one the better stays.
-
-    Args:
-        db: The archive, in a write transaction.
-        column: What is changed.
-        keep: Whereto.
-        lose: Wherefrom.
-        tables: Of which states.
-        only: Values of other columns that the rows must have.
-    """
-    for table, rest in _KEYS[column].items():
-        if table not in tables:
-            continue
-        same = " AND ".join(f"o.{name} = k.{name}" for name in rest)
-        chosen = "".join(f" AND {{0}}.{name} = ?" for name in only)
-        db.execute(
-            f"""DELETE FROM {table} AS k WHERE k.{column} = ? AND EXISTS (SELECT 1 FROM {table} AS o
-            WHERE o.{column} = ?{chosen.format("o")} AND {same} AND {_BETTER[table]})""",  # noqa: S608
-            (keep, lose, *only.values()),
-        )
-        db.execute(
-            f"""DELETE FROM {table} AS k WHERE k.{column} = ?{chosen.format("k")} AND EXISTS
-            (SELECT 1 FROM {table} AS o WHERE o.{column} = ? AND {same})""",  # noqa: S608
-            (lose, *only.values(), keep),
-        )
-        db.execute(
-            f"UPDATE {table} AS k SET {column} = ? WHERE k.{column} = ?{chosen.format('k')}",  # noqa: S608
-            (keep, lose, *only.values()),
-        )
 
 
 def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) -> None:
@@ -340,10 +175,3 @@ def _lead_marks(db: sqlite3.Connection, old: int, new: int) -> None:
     db.execute("UPDATE read_marks SET up_to = ? WHERE up_to = ?", (new, old))
     db.execute("UPDATE chats SET read_id = ? WHERE read_id = ?", (new, old))
     db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (new, old))
-
-
-def lead_state(
-    db: sqlite3.Connection, table: str, column: str, old: int, new: int, where: Mapping[str, object]
-) -> None:
-    """Lead rows of small states from one person or chat to another; `where` is of the rest of their key."""
-    _move_states(db, column, new, old, (table,), **where)

@@ -11,19 +11,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 
-from whatsapp_mcp.archive import feed, receipts
+from whatsapp_mcp.archive import addons, feed, receipts
 from whatsapp_mcp.archive.applying import Applying
 from whatsapp_mcp.archive.decoded import Update
 from whatsapp_mcp.archive.facts import (
     OWNER,
-    EditFact,
     Fact,
     MessageFact,
-    ReactionFact,
     ReceiptFact,
-    RevokeFact,
-    SealedFact,
-    VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.outgoing import facts_of_request
@@ -58,7 +53,7 @@ _TYPES_OF_HAND_OVER: Final = (bytes | None, str | None)
 """What the columns hold; SQLite itself takes any value into any column."""
 _DAMAGED: Final = "The stored send is damaged"
 _UNSETTLED: Final = "('queued', 'sending', 'unknown')"
-_PLACES: Final = """SELECT ? UNION SELECT c.id FROM holders AS h JOIN addresses AS a ON a.jid = h.lid
+_PLACES: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h JOIN addresses AS a ON a.jid = h.lid
  JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
 """Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
 
@@ -372,14 +367,11 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
     ).fetchone()
     row = db.execute(
         f"""WITH places AS ({_PLACES})
-        SELECT EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?3 AND kind != 0)
-        OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND wa_id = ?3 AND sender_id = ?4)
-        OR EXISTS (SELECT 1 FROM reactions WHERE chat_id IN places AND wa_id = ?3)
-        OR EXISTS (SELECT 1 FROM votes WHERE chat_id IN places AND wa_id = ?3)
+        SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND wa_id = ?3 AND sender_id = ?4)
         OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND reply_wa_id = ?3 AND id >= ?5)""",  # noqa: S608
         (chat, jid, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
     ).fetchone()
-    return bool(row[0])
+    return bool(row[0]) or addons.names_send(db, wa_id)
 
 
 def outbox_sent(
@@ -441,12 +433,12 @@ def settle_by(db: sqlite3.Connection, fact: Fact) -> None:
             named = (fact.wa_id,)
         case MessageFact() if fact.content.reply_to:
             named = (fact.content.reply_to,)
-        case ReactionFact() | VoteFact() | RevokeFact() | EditFact():
-            named = (fact.wa_id,)
-        case SealedFact():
-            named = (fact.target,)
         case _:
-            return
+            kind = addons.OF_UPDATE.get(type(fact))
+            if isinstance(fact, ReceiptFact) or kind is None or kind.names_send is None:
+                return
+            update: Any = fact
+            named = (update.wa_id,)
     for wa_id in named:
         row = db.execute(
             "SELECT id FROM outbox WHERE message_id = ? AND status = 'unknown'", (wa_id,)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from bisect import bisect_left
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
-from whatsapp_mcp.archive import receipts
-from whatsapp_mcp.archive.facts import Mark
+from whatsapp_mcp.archive import members, receipts
+from whatsapp_mcp.archive.facts import OWNER, Mark
 from whatsapp_mcp.models import SendStatus
 
 
@@ -50,14 +50,7 @@ def progress(db: sqlite3.Connection, chats: Iterable[int]) -> dict[int, ChatProg
         chat: [(contact, kind, up_to) for (contact, kind), (up_to, _) in told.items()]
         for chat, told in receipts.marks(db, [*chats]).items()
     }
-    members = _members(db, [chat for chat, marks in found.items() if marks])
-    return {chat: ChatProgress(marks, members.get(chat, 0)) for chat, marks in found.items()}
-
-
-def _members(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, int]:
-    """How many members each of these chats has, the owner aside."""
-    if not chats:
-        return {}
-    sql = f"""SELECT chat_id, sum(role IS NOT NULL) FROM current_members
-        WHERE chat_id IN ({", ".join("?" * len(chats))}) AND contact_id != 0 GROUP BY chat_id"""  # noqa: S608
-    return dict(db.execute(sql, list(chats)).fetchall())
+    roles = members.current(db, [chat for chat, marks in found.items() if marks])
+    return {
+        chat: ChatProgress(marks, len(roles.get(chat, {}).keys() - {OWNER})) for chat, marks in found.items()
+    }

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.archive import copies, merge, outbox, queries, store
+from whatsapp_mcp.archive import addons, copies, merge, outbox, queries, store
 from whatsapp_mcp.archive.applying import Applying, begin_raw
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import Busy
@@ -25,17 +25,6 @@ _MESSAGES: Final = 2_000
 """Messages deleted in one step."""
 _PAGES: Final = 2_000
 """Free pages given back in one step."""
-_HANGING: Final = {
-    "reactions": 1000,
-    "edits": 1000,
-    "votes": 1000,
-    "revokes": 1,
-    "calls": 1,
-    "early_receipts": 1,
-    "sealed": 1,
-    "events": 1000,
-}
-"""Tables of what hangs on messages; units of their `at` in a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +132,8 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
     db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
     db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
     db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
-    for table in _HANGING:
-        column = "target" if table == "sealed" else "wa_id"
-        db.execute(f"DELETE FROM {table} WHERE (chat_id, {column}) IN (SELECT chat_id, wa_id FROM gone)")  # noqa: S608
+    addons.purge(db)
+    db.execute("DELETE FROM events WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")
     sends = db.execute(
         """DELETE FROM outbox WHERE status NOT IN ('queued', 'sending', 'unknown')
         AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone) RETURNING request"""
@@ -162,15 +150,14 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
     db, span = on.db, span_of(on.db, chat, before)
     if span is None:
         return _NOTHING
+    stray = addons.purge_stray(db, span.chat, span.before)
     changes = db.total_changes
-    for table, unit in _HANGING.items():
-        column = "target" if table == "sealed" else "wa_id"
-        where, values = span.where("chat_id", "at", unit)
-        db.execute(
-            f"""DELETE FROM {table} AS t WHERE {where} AND NOT EXISTS (SELECT 1 FROM messages AS m
-            WHERE m.chat_id = t.chat_id AND m.wa_id = t.{column})""",  # noqa: S608
-            values,
-        )
+    where, values = span.where("chat_id", "at", 1000)
+    db.execute(
+        f"""DELETE FROM events AS t WHERE {where} AND NOT EXISTS (SELECT 1 FROM messages AS m
+        WHERE m.chat_id = t.chat_id AND m.wa_id = t.wa_id)""",  # noqa: S608
+        values,
+    )
     db.execute(
         """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
         AND at < ?""",
@@ -185,7 +172,7 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
     _undecoded(db, span)
     if span.before is None:
         _raw_of_nothing(on)
-    return Purged(db.total_changes - changes, requests=tuple(row[0] for row in sends))
+    return Purged(stray + db.total_changes - changes, requests=tuple(row[0] for row in sends))
 
 
 def _undecoded(db: sqlite3.Connection, span: Span) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from whatsapp_mcp.archive import coverage, cursor, limits, rows
+from whatsapp_mcp.archive import addons, coverage, cursor, limits, rows
 from whatsapp_mcp.archive.facts import (
     CHAT_KIND_NUMBER,
     KIND_NUMBER,
@@ -18,6 +18,7 @@ from whatsapp_mcp.archive.facts import (
     UNRECEIPTED_SQL,
     Flag,
 )
+from whatsapp_mcp.archive.members import current as current_members
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     GroupMember,
@@ -54,7 +55,7 @@ def chat_id(db: sqlite3.Connection, jid: str) -> int | None:
 
 def contact_id(db: sqlite3.Connection, jid: str) -> int | None:
     """The number of a contact, by either form of their jid."""
-    row = db.execute("SELECT contact_id FROM addresses WHERE jid = ?", (jid,)).fetchone()
+    row = db.execute("SELECT contact_id FROM addresses WHERE jid = ? AND contact_id >= 0", (jid,)).fetchone()
     return int(row[0]) if row else None
 
 
@@ -321,17 +322,11 @@ def preceding(
 def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
     """See `ReadingArchive.edits`."""
     found = find(db, key)
-    versions = db.execute(
-        """SELECT e.at, e.text FROM messages AS m
-        JOIN edits AS e ON (e.chat_id, e.wa_id, e.sender_id) = (m.chat_id, m.wa_id, m.sender_id)
-        WHERE m.id = ? ORDER BY e.at""",
-        (found,),
-    ).fetchall()
-    return tuple(
-        (rows.time_of(found) if at == 0 else rows.moment(at // 1000) or rows.time_of(found), text)
-        for at, text in versions[:-1]
-        if at or text
-    )
+    target = addons.target_of(db, found)
+    (original,) = db.execute("SELECT original FROM messages WHERE id = ?", (found,)).fetchone()
+    first = ((rows.time_of(found), str(original)),) if original else ()
+    later = addons.read(db, addons.EDITS, [target]).get(target, [])
+    return first + tuple((datetime.fromtimestamp(at // 1000, UTC), text) for _, at, (text,) in later[:-1])
 
 
 def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
@@ -353,38 +348,46 @@ def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
 
 def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
     """See `ReadingArchive.members`."""
-    found = db.execute(
-        f"""{rows.CONTACT_SELECT.replace(" FROM contacts AS s", ", g.role FROM contacts AS s")}
-        JOIN current_members AS g ON g.contact_id = s.id WHERE g.chat_id = ? AND g.role IS NOT NULL
-        ORDER BY g.role DESC, 3""",
-        (chat_id(db, group),),
+    number = chat_id(db, group)
+    roles = {} if number is None else current_members(db, [number])[number]
+    found = sorted(_contacts(db, roles), key=lambda row: (-roles[row[0]], row[2]))
+    return tuple(GroupMember(rows.contact(row), roles[row[0]] > 0, roles[row[0]] == 2) for row in found)
+
+
+def _contacts(db: sqlite3.Connection, contacts: Collection[int]) -> list[Any]:
+    """Rows of `CONTACT_SELECT`, by their names."""
+    return db.execute(
+        f"{rows.CONTACT_SELECT} WHERE s.id IN ({', '.join('?' * len(contacts))}) ORDER BY 3", [*contacts]
     ).fetchall()
-    return tuple(GroupMember(rows.contact(row), row[8] > 0, row[8] == 2) for row in found)
 
 
 def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Voter, ...]:
     """See `ReadingArchive.without_vote`."""
-    found = db.execute(
-        f"""{rows.CONTACT_SELECT} JOIN current_members AS g ON g.contact_id = s.id AND g.role IS NOT NULL
-        JOIN messages AS m ON m.id = ? AND m.chat_id = g.chat_id
-        WHERE NOT EXISTS (SELECT 1 FROM current_votes AS v WHERE v.chat_id = m.chat_id AND v.wa_id = m.wa_id
-            AND v.voter_id = s.id AND v.options IS NOT x'') ORDER BY 3""",  # noqa: S608
-        (find(db, poll),),
-    ).fetchall()
-    people = ((row[0] == OWNER, rows.contact(row)) for row in found)
+    target = addons.target_of(db, find(db, poll))
+    votes = addons.current(db, addons.VOTES, [target]).get(target, [])
+    voted = {one.person for one in votes if one.says[-1] != b""}
+    missing = current_members(db, [target.chat])[target.chat].keys() - voted
+    people = ((row[0] == OWNER, rows.contact(row)) for row in _contacts(db, missing))
     return tuple(Voter(person.name, own, not own and person.stranger) for own, person in people)
 
 
 def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
     """See `ReadingArchive.common_groups`."""
+    person = contact_id(db, jid)
+    groups = [
+        row[0]
+        for row in db.execute(
+            """SELECT id FROM chats AS c WHERE kind = ? AND EXISTS (SELECT 1 FROM members AS m
+            JOIN addresses AS a ON a.id = m.address_id WHERE m.chat_id = c.id
+            AND (a.contact_id = ? OR a.reassigned))""",
+            (CHAT_KIND_NUMBER[ChatKind.GROUP], person),
+        ).fetchall()
+    ]
+    both = [group for group, roles in current_members(db, groups).items() if {OWNER, person} <= roles.keys()]
     found = db.execute(
-        f"""{rows.CHAT_SELECT} WHERE c.kind = {CHAT_KIND_NUMBER[ChatKind.GROUP]}
-        AND EXISTS (SELECT 1 FROM current_members
-            WHERE chat_id = c.id AND contact_id = 0 AND role IS NOT NULL)
-        AND EXISTS (SELECT 1 FROM current_members
-            WHERE chat_id = c.id AND contact_id = ? AND role IS NOT NULL)
-        ORDER BY c.last_id DESC, c.id DESC""",  # noqa: S608
-        (contact_id(db, jid),),
+        f"""{rows.CHAT_SELECT} WHERE c.id IN ({", ".join("?" * len(both))})
+        ORDER BY c.last_id DESC, c.id DESC""",
+        both,
     ).fetchall()
     return rows.chats(db, found)
 

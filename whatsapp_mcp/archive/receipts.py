@@ -10,8 +10,9 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-from whatsapp_mcp.archive.facts import Mark
-from whatsapp_mcp.archive.holders import Tenures
+from whatsapp_mcp.archive import addons
+from whatsapp_mcp.archive.facts import OWNER, Mark
+from whatsapp_mcp.archive.number_history import NumberHistory
 from whatsapp_mcp.archive.schema import ID_BITS
 
 Marks = dict[tuple[int, int], tuple[int, int]]
@@ -19,15 +20,15 @@ Marks = dict[tuple[int, int], tuple[int, int]]
 EVERYONE: Final = -1
 """Stands for all members of a group together, where the phone tells no more."""
 _OWNER_ADDRESS: Final = 0
-_TOLD: Final = """SELECT c.id, c.contact_id, a.jid, a.contact_id, a.moved AND a.jid NOT LIKE '%@lid',
+_TOLD: Final = """SELECT c.id, c.contact_id, a.jid, a.contact_id, a.reassigned AND a.jid NOT LIKE '%@lid',
  r.kind, r.up_to, r.at"""
 _MARKS: Final = f"""
 {_TOLD} FROM chats AS c CROSS JOIN read_marks AS r ON r.chat_id = c.id
  LEFT JOIN addresses AS a ON a.id = r.address_id WHERE c.id IN ({{chats}}) AND {{kinds}}
 UNION ALL {_TOLD} FROM chats AS c CROSS JOIN addresses AS a ON a.contact_id = c.contact_id
  CROSS JOIN read_marks AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
-UNION {_TOLD} FROM chats AS c CROSS JOIN addresses AS l ON l.contact_id = c.contact_id AND l.moved
- CROSS JOIN holders AS h ON h.lid = l.jid CROSS JOIN addresses AS a ON a.jid = h.pn
+UNION {_TOLD} FROM chats AS c CROSS JOIN addresses AS l ON l.contact_id = c.contact_id AND l.reassigned
+ CROSS JOIN number_history AS h ON h.lid = l.jid CROSS JOIN addresses AS a ON a.jid = h.pn
  CROSS JOIN read_marks AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
 """
 """(chat, with whom, jid, whose it is, whether several people had it, kind, up to, when) of chats' marks.
@@ -35,39 +36,43 @@ UNION {_TOLD} FROM chats AS c CROSS JOIN addresses AS l ON l.contact_id = c.cont
 Those of the chat, of the addresses of its person, and of numbers that they had."""
 
 
-def record(db: sqlite3.Connection, chat: int, address: int, wa_id: str, mark: Mark, at: int) -> bool:
+def record(db: sqlite3.Connection, chat_address: int, address: int, wa_id: str, mark: Mark, at: int) -> bool:
     """Take a receipt for one message, or let it wait for its message; whether it said anything new.
 
     Args:
         db: The archive, in a write transaction.
-        chat: Where the message is.
+        chat_address: Address of the chat, as it was told.
         address: Of the one who tells it; in a chat with one person, of the chat.
         wa_id: WhatsApp's id of the message.
         mark: What became of it.
         at: When.
     """
-    side = "!=" if mark is Mark.SEEN else "="
-    person, message, via = db.execute(
-        f"""SELECT c.contact_id, max(m.id), m.via FROM chats AS c LEFT JOIN messages AS m
-        ON m.chat_id = c.id AND m.wa_id = ? AND m.sender_id {side} 0 WHERE c.id = ?""",  # noqa: S608
-        (wa_id, chat),
-    ).fetchone()
-    if message is None:
-        db.execute(
-            "INSERT OR IGNORE INTO early_receipts VALUES (?, ?, ?, ?, ?)",
-            (chat, wa_id, address, int(mark), at),
-        )
-    elif mark is Mark.SEEN:
-        receipted(db, chat)
-    if message is not None and via is not None and person is not None:
-        _tell_whose(db, message, address)
-    if mark is Mark.SEEN:
-        return seen(db, chat, address, message or 0, at)
-    return message is not None and _advance(db, chat if person is None else 0, address, mark, message, at)
+    found = [
+        one
+        for one in addons.messages(db, wa_id, chat_address)
+        if (one.target.sender == OWNER) != (mark is Mark.SEEN)
+    ]
+    if not found:
+        addons.insert(db, addons.EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(mark)))
+        if mark is not Mark.SEEN:
+            return False
+        moved = [seen(db, chat, address, 0, at) for chat in addons.chats(db, chat_address)]
+        return any(moved)
+    changed = False
+    for message, target, _, via, _ in sorted(found):
+        (person,) = db.execute("SELECT contact_id FROM chats WHERE id = ?", (target.chat,)).fetchone()
+        if via is not None and person is not None:
+            _tell_whose(db, message, address)
+        if mark is Mark.SEEN:
+            receipted(db, target.chat)
+            changed |= seen(db, target.chat, address, message, at)
+        else:
+            changed |= _advance(db, target.chat if person is None else 0, address, mark, message, at)
+    return changed
 
 
 def _tell_whose(db: sqlite3.Connection, message: int, address: int) -> None:
-    """A receipt in the chat with one person tells of a message whose it is, if it is under a hidden jid."""
+    """A receipt in the chat with one person tells of a message whose it is, if it is under a LID."""
     db.execute(
         """UPDATE messages SET via = NULL WHERE id = ?
         AND EXISTS (SELECT 1 FROM addresses WHERE id = ? AND jid LIKE '%@lid')""",
@@ -139,7 +144,7 @@ def _of_others(db: sqlite3.Connection, chats: Collection[int]) -> Iterator[tuple
         if not shared:
             yield chat, EVERYONE if contact is None else contact, kind, up_to, at
             continue
-        for holder, since, until in Tenures(db, jid).spans():
+        for holder, since, until in NumberHistory(db, jid).spans():
             if person is None or holder == person:
                 newest = _newest(db, chat, up_to, since, until, exactly=person is not None, mine=True)
                 if newest:
@@ -183,7 +188,7 @@ def reread(db: sqlite3.Connection, chat: int) -> None:
         if not shared:
             read = max(read, up_to)
             continue
-        for holder, since, until in Tenures(db, jid).spans():
+        for holder, since, until in NumberHistory(db, jid).spans():
             if holder == person:
                 read = max(read, _newest(db, chat, up_to, since, until, exactly=True, mine=False))
     db.execute("UPDATE chats SET read_id = ? WHERE id = ?", (read, chat))
@@ -218,16 +223,28 @@ def receipted(db: sqlite3.Connection, chat: int) -> None:
     )
 
 
+def move_unreceipted(db: sqlite3.Connection, keep: int, lose: int) -> None:
+    """Lead what `unreceipted` remembers of a chat to the one that it became."""
+    db.execute(
+        """INSERT INTO read_marks SELECT ?, address_id, kind, up_to, at FROM read_marks WHERE chat_id = ?
+        ON CONFLICT DO UPDATE SET up_to = max(up_to, excluded.up_to)""",
+        (keep, lose),
+    )
+    db.execute("DELETE FROM read_marks WHERE chat_id = ?", (lose,))
+
+
 def apply_early(db: sqlite3.Connection, chat: int, wa_id: str | None = None) -> None:
     """Take the waiting receipts of a chat (or of one message in it) that can be taken now."""
     rows = db.execute(
-        """SELECT wa_id, address_id, kind, at FROM early_receipts
-        WHERE chat_id = ?1 AND (?2 IS NULL OR wa_id = ?2)""",
-        (chat, wa_id),
+        f"""SELECT * FROM early_receipts WHERE {"1" if wa_id is None else "wa_id = ?2"}
+        AND chat_address IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?1)""",  # noqa: S608
+        (chat,) if wa_id is None else (chat, wa_id),
     ).fetchall()
-    for waiting, address, kind, at in rows:
+    for row in rows:
+        waiting, chat_address, address, at, kind = row
         db.execute(
-            "DELETE FROM early_receipts WHERE (chat_id, wa_id, address_id, kind, at) = (?, ?, ?, ?, ?)",
-            (chat, waiting, address, kind, at),
+            """DELETE FROM early_receipts
+            WHERE (wa_id, chat_address, sender_address, at, kind) = (?, ?, ?, ?, ?)""",
+            row,
         )
-        record(db, chat, address, waiting, Mark(kind), at)
+        record(db, chat_address, address, waiting, Mark(kind), at)

@@ -6,7 +6,8 @@ import sqlite3
 from datetime import datetime
 from typing import Final
 
-from whatsapp_mcp.archive import coverage, outbox, queries, receipts, rows
+from whatsapp_mcp.archive import coverage, members, outbox, queries, receipts, rows
+from whatsapp_mcp.archive.facts import OWNER
 from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL
 from whatsapp_mcp.archive.progress import progress
 from whatsapp_mcp.archive.records import (
@@ -114,11 +115,7 @@ def _deliveries(db: sqlite3.Connection, message: int) -> tuple[Delivery, ...]:
     for (contact, kind), (up_to, at) in sorted(receipts.marks(db, [chat])[chat].items()):
         if up_to >= message and contact != receipts.EVERYONE:
             people.setdefault(contact, {})[kind] = at
-    for (member,) in db.execute(
-        """SELECT contact_id FROM current_members
-        WHERE chat_id = ? AND contact_id != 0 AND role IS NOT NULL ORDER BY contact_id""",
-        (chat,),
-    ).fetchall():
+    for member in sorted(members.current(db, [chat])[chat].keys() - {OWNER}):
         people.setdefault(member, {})
     return tuple(_delivery(db, contact, marks) for contact, marks in people.items())
 

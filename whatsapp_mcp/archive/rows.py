@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from whatsapp_mcp.archive import limits, votes
+from whatsapp_mcp.archive import addons, limits, votes
+from whatsapp_mcp.archive.addons import Target
 from whatsapp_mcp.archive.calls import call_text
 from whatsapp_mcp.archive.facts import (
     CALL,
@@ -105,10 +106,10 @@ def messages(
     details = {row[0]: json.loads(row[11]) for row in rows if row[11]}
     names = _names(db, {jid for found in details.values() for jid in _named(found)})
     hanging = _Hanging(
-        _reactions(db, list({(row[2], row[4]) for row in rows})),
+        _reactions(db, [Target(row[2], row[4], row[3]) for row in rows if row[10] is None]),
         _quotes(db, list({(row[2], row[8]) for row in rows if row[8]})),
         names,
-        _earlier(db, [(row[2], row[4], row[3]) for row in rows if row[9]]),
+        _earlier(db, {row[0]: Target(row[2], row[4], row[3]) for row in rows if row[9]}),
         progress(db, {row[2] for row in rows if row[3] == OWNER}),
         snippets or {},
     )
@@ -117,15 +118,12 @@ def messages(
 
 @dataclass(frozen=True, slots=True)
 class _Hanging:
-    """What hangs on the messages of a page: by (chat, WhatsApp id), by jid, by chat, by message.
+    """What hangs on the messages of a page: by message, by (chat, WhatsApp id), by jid, by chat."""
 
-    `earlier` is by (chat, WhatsApp id, sender).
-    """
-
-    reactions: dict[tuple[int, str], list[Reaction]]
+    reactions: dict[Target, list[Reaction]]
     quotes: dict[tuple[int, str], Quote]
     names: dict[str, Mention]
-    earlier: dict[tuple[int, str, int], list[str]]
+    earlier: dict[int, list[str]]
     progress: dict[int, ChatProgress]
     snippets: dict[int, Snippet]
 
@@ -154,18 +152,18 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
         said.media = _media(row, flags)
     if reply:
         said.quote = _quote(chat, reply, details, hanging)
-    if reactions := hanging.reactions.get((chat, wa_id)):
+    if reactions := hanging.reactions.get(Target(chat, wa_id, sender)):
         said.reactions = tuple(reactions)
     if flags:
         said.forwarded, said.mentions_me = bool(flags & _FORWARDED), bool(flags & _MENTIONS_ME)
         said.starred, said.imported = bool(flags & _STARRED), bool(flags & _IMPORTED)
     if edited_at is not None:
         said.edited_at = moment(edited_at)
-        said.earlier = tuple(hanging.earlier.get((chat, wa_id, sender), ()))
+        said.earlier = tuple(hanging.earlier.get(message, ()))
     if revoked_at is not None:
         said.revoked_at = moment(revoked_at)
     if kind in (POLL, EVENT):
-        said.poll = _poll(db, chat, wa_id, kind, details)
+        said.poll = _poll(db, Target(chat, wa_id, sender), kind, details)
     if details:
         said.details = _public(details)
         said.mentions = _mentions(details, hanging.names)
@@ -206,21 +204,29 @@ def _pairs(keys: Sequence[tuple[int, str]]) -> tuple[str, list[Any]]:
     return ", ".join(["(?, ?)"] * len(keys)), [value for key in keys for value in key]
 
 
-def _reactions(
-    db: sqlite3.Connection, keys: Sequence[tuple[int, str]]
-) -> dict[tuple[int, str], list[Reaction]]:
-    places, values = _pairs(keys)
-    found: dict[tuple[int, str], list[Reaction]] = {}
-    for chat, wa_id, emoji, sender, name, stranger in db.execute(
-        f"""WITH k (chat_id, wa_id) AS (VALUES {places})
-        SELECT r.chat_id, r.wa_id, r.emoji, r.sender_id, {NAME_SQL.format(c="s")},
-            {STRANGER_SQL.format(c="s")} FROM k
-        CROSS JOIN current_reactions AS r ON r.chat_id = k.chat_id AND r.wa_id = k.wa_id
-        LEFT JOIN contacts AS s ON s.id = r.sender_id WHERE r.emoji != '' ORDER BY r.at, r.sender_id""",  # noqa: S608
-        values,
-    ).fetchall():
-        found.setdefault((chat, wa_id), []).append(Reaction(emoji, name, sender == OWNER, bool(stranger)))
-    return found
+def _reactions(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, list[Reaction]]:
+    found = addons.current(db, addons.REACTIONS, targets)
+    people = _people(db, {one.person for each in found.values() for one in each})
+    return {
+        target: [
+            Reaction(emoji, *people[person]) for person, _, (emoji,) in hanging if emoji and person in people
+        ]
+        for target, hanging in found.items()
+    }
+
+
+def _people(db: sqlite3.Connection, contacts: Collection[int]) -> dict[int, tuple[str, bool, bool]]:
+    """Of contacts: their names, whether it is the owner, and whether the name is of their own choice."""
+    if not contacts:
+        return {}
+    return {
+        contact: (name, contact == OWNER, bool(stranger))
+        for contact, name, stranger in db.execute(
+            f"""SELECT s.id, {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")} FROM contacts AS s
+            WHERE s.id IN ({", ".join("?" * len(contacts))})""",  # noqa: S608
+            [*contacts],
+        ).fetchall()
+    }
 
 
 def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Quote]:
@@ -253,21 +259,24 @@ def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, Mention]:
     return {jid: Mention(name, contact == OWNER, bool(stranger)) for jid, name, contact, stranger in rows}
 
 
-def _earlier(
-    db: sqlite3.Connection, keys: Sequence[tuple[int, str, int]]
-) -> dict[tuple[int, str, int], list[str]]:
+def _earlier(db: sqlite3.Connection, edited: dict[int, Target]) -> dict[int, list[str]]:
     """What edited messages said before, oldest first."""
-    found: dict[tuple[int, str, int], list[str]] = {}
-    if not keys:
-        return found
-    for chat, wa_id, sender, at, text in db.execute(
-        f"""WITH k (chat_id, wa_id, sender_id) AS (VALUES {", ".join(["(?, ?, ?)"] * len(keys))})
-        SELECT e.chat_id, e.wa_id, e.sender_id, e.at, e.text FROM k CROSS JOIN edits AS e
-        ON e.chat_id = k.chat_id AND e.wa_id = k.wa_id AND e.sender_id = k.sender_id ORDER BY e.at""",  # noqa: S608
-        [value for key in keys for value in key],
-    ).fetchall():
-        found.setdefault((chat, wa_id, sender), []).extend([text] if at or text else [])
-    return {key: _newest(texts[:-1]) for key, texts in found.items()}
+    if not edited:
+        return {}
+    edits = addons.read(db, addons.EDITS, edited.values())
+    originals = dict(
+        db.execute(
+            f"SELECT id, original FROM messages WHERE id IN ({', '.join('?' * len(edited))})",  # noqa: S608
+            [*edited],
+        ).fetchall()
+    )
+    return {
+        message: _newest(
+            [one for one in (originals[message],) if one]
+            + [text for _, _, (text,) in edits.get(target, [])[:-1]]
+        )
+        for message, target in edited.items()
+    }
 
 
 def _newest(texts: list[str]) -> list[str]:
@@ -281,20 +290,16 @@ def _newest(texts: list[str]) -> list[str]:
     return kept[::-1]
 
 
-def _poll(
-    db: sqlite3.Connection, chat: int, wa_id: str, kind: int, details: dict[str, Any]
-) -> tuple[PollOption, ...]:
+def _poll(db: sqlite3.Connection, poll: Target, kind: int, details: dict[str, Any]) -> tuple[PollOption, ...]:
     """The options of a poll, or the answers to an invitation once there are any, with who chose them."""
     options: list[str] = list(EVENT_ANSWERS) if kind == EVENT else details.get("options", [])
     voters: dict[str, list[Voter]] = {option: [] for option in options}
-    for voter, name, stranger, chosen in db.execute(
-        f"""SELECT v.voter_id, {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}, v.options
-        FROM current_votes AS v JOIN contacts AS s ON s.id = v.voter_id
-        WHERE v.chat_id = ? AND v.wa_id = ? AND v.options IS NOT NULL ORDER BY v.at, v.voter_id""",  # noqa: S608
-        (chat, wa_id),
-    ).fetchall():
-        for option in votes.chosen(options, chosen):
-            voters[option].append(Voter(name, voter == OWNER, bool(stranger)))
+    found = addons.current(db, addons.VOTES, [poll]).get(poll, [])
+    people = _people(db, {one.person for one in found})
+    for person, _, (*_, chosen) in found:
+        if chosen is not None and person in people:
+            for option in votes.chosen(options, chosen):
+                voters[option].append(Voter(*people[person]))
     if kind == EVENT and not any(voters.values()):
         return ()
     return tuple(PollOption(option, tuple(voters[option])) for option in options)

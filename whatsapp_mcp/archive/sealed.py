@@ -22,7 +22,7 @@ from whatsapp_mcp.archive.decode.history import HISTORY_CODE
 from whatsapp_mcp.archive.decode.legible import make_legible
 from whatsapp_mcp.archive.decoded import Recovered
 from whatsapp_mcp.archive.facts import EditFact, Fact, MessageFact, ReactionFact
-from whatsapp_mcp.archive.votes import addresses, secret_key
+from whatsapp_mcp.archive.votes import addresses, forms, secret_key
 
 _USES: Final = {
     "encReactionMessage": ("Enc Reaction",),
@@ -34,13 +34,11 @@ _USES: Final = {
 _PLAIN: Final = {"encReactionMessage": "ReactionMessage", "encEventResponseMessage": "EventResponseMessage"}
 """Field of `E2E.Message` to the protobuf sealed in it, where that is not a whole `Message`."""
 
-_WAITING: Final = """SELECT s.rowid, s.name, s.payload, s.iv, s.sender_jid, s.sender_id, s.at, s.wa_id,
- m.id, m.wa_id, m.sender_id,
- CASE WHEN c.contact_id IS NULL THEN c.jid ELSE coalesce(v.jid, cc.lid, c.jid) END,
- CASE WHEN s.sender_id != 0 THEN coalesce(v.jid, p.lid, p.pn) END
- FROM sealed AS s JOIN messages AS m ON m.chat_id = s.chat_id AND m.wa_id = s.target
- JOIN chats AS c ON c.id = s.chat_id LEFT JOIN contacts AS cc ON cc.id = c.contact_id
- LEFT JOIN contacts AS p ON p.id = s.sender_id LEFT JOIN addresses AS v ON v.id = s.via"""
+_WAITING: Final = """SELECT s.rowid, s.wa_id, s.sender_address, s.at, s.own_id, s.name, s.payload, s.iv,
+ s.sender_jid, m.id, m.sender_id, c.jid, p.jid
+ FROM sealed AS s JOIN chat_addresses AS v ON v.address_id = s.chat_address
+ JOIN messages AS m ON m.chat_id = v.chat_id AND m.wa_id = s.wa_id
+ JOIN addresses AS c ON c.id = s.chat_address LEFT JOIN addresses AS p ON p.id = s.sender_address"""
 """What waits for a message that is here; the last two are chat and sender, by the addresses as they came."""
 
 
@@ -53,16 +51,16 @@ def open_waiting(db: sqlite3.Connection, raw: sqlite3.Connection) -> list[Recove
     """
     opened: list[Recovered] = []
     for row in db.execute(_WAITING).fetchall():
-        rowid, name, payload, iv, sender_jid, sender, at, wa_id, message, target, author, chat, who = row
+        rowid, target, sender, at, own_id, name, payload, iv, sender_jid, message, author, chat, who = row
         secret = _secret_of(db, raw, message)
         if secret is None:
             continue
         told: list[str] = [sender_jid] if sender_jid else []
-        senders = list(dict.fromkeys(told + addresses(db, sender)))
+        senders = list(dict.fromkeys(told + forms(db, sender)))
         plain = _open(secret, target, addresses(db, author), senders, _USES[name], payload, iv)
         if plain is None:
             continue
-        origin = Origin(chat, who, sender_jid, wa_id, at, live=True)
+        origin = Origin(chat, who, sender_jid, own_id, at, live=True)
         with suppress(*UNDECODABLE):
             opened.append(Recovered(rowid, tuple(_facts(name, plain, origin, target))))
     return opened

@@ -400,7 +400,7 @@ async def _open_writer(
 
 def _connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     db = connect_writer(folder.archive_db)
-    schema.migrate(db)
+    schema.migrate(db, folder.archive_db)
     return db, _connect_raw(folder.raw_db)
 
 

@@ -7,12 +7,14 @@ How to read them:
   for the time.
 * **People and chats are small numbers** (`contacts.id`, `chats.id`). Contact 0 is the account's owner; a
   sender of -1 is a group or channel that speaks for itself.
-* **What hangs on a message names it by chat and WhatsApp id** (`chat_id`, `wa_id`), not by its number: a
-  reaction, an edit or a receipt may come before the message does, or without it.
+* **Add-ons stand as they were told, and never move**: a reaction, an edit or a vote names its message by
+  WhatsApp's id (`wa_id`), because it may come first, and chat and person by the address under which it came.
+  Whose it is, is resolved when it is read (`addons.py`). So are members of groups and settings of chats.
+  Only `messages` holds resolved chats and people.
 * **Kinds are numbers**: those of `MESSAGE_KINDS`, `CHAT_KINDS`, `Flag`, `Mark` and `NameKind` in `facts.py`.
 * **Times** are seconds since 1970 unless a comment says milliseconds.
-* **A phone number may pass to somebody else.** What came under a number alone says so (`via`) and is kept
-  with its time, so that it can be led to who had the number then; a `current_…` view shows what counts.
+* **A phone number may pass to somebody else.** What came under a number alone is of whoever had it then
+  (`number_history.py`).
 * **What can be derived is marked so**: it stands there because a list has to be quick, and is brought up to
   date in the transaction that changes what it comes from.
 * No foreign keys are declared: things come in any order. `archive check` looks for what leads nowhere.
@@ -34,11 +36,11 @@ CREATE TABLE meta (
 -- People and chats --------------------------------------------------------------------------------
 
 -- A person, whatever their addresses. Row 0 is the account's owner. All but the id is derived, from
--- `addresses`, `holders` and `names`.
+-- `addresses`, `number_history` and `names`.
 CREATE TABLE contacts (
     id INTEGER PRIMARY KEY,
     pn TEXT,                            -- jid with the phone number they have now
-    lid TEXT,                           -- hidden jid
+    lid TEXT,                           -- LID, the hidden form of their address
     saved_name TEXT,                    -- what the owner's address book calls them
     business_name TEXT,                 -- what WhatsApp has verified
     push_name TEXT,                     -- what they call themselves
@@ -47,22 +49,24 @@ CREATE TABLE contacts (
 CREATE INDEX contacts_name ON contacts (name_norm);
 INSERT INTO contacts (id) VALUES (0);
 
--- Every jid under which a person was ever seen, and whose it is now.
+-- Every jid that a person or a chat was ever told by, and whose it is now. What is told without one of the
+-- owner, who needs none, has address 0.
 CREATE TABLE addresses (
     id INTEGER PRIMARY KEY,
     jid TEXT NOT NULL UNIQUE,
-    contact_id INTEGER NOT NULL,
-    moved INTEGER NOT NULL DEFAULT 0    -- 1: of a number that was two people's, or of one of these people
+    contact_id INTEGER NOT NULL,            -- -1: of a group, a channel, … as such
+    reassigned INTEGER NOT NULL DEFAULT 0   -- 1: a number that was two people's, or of one of these people
 );
 CREATE INDEX addresses_contact ON addresses (contact_id);
 
--- Since when a number was seen with a hidden jid. A number may pass to somebody else, a hidden jid never.
-CREATE TABLE holders (
+-- Since when a number was seen with a LID. A number may pass to somebody else, a LID never.
+CREATE TABLE number_history (
     pn TEXT NOT NULL,
     lid TEXT NOT NULL,
     since INTEGER NOT NULL,
     PRIMARY KEY (pn, lid)
 ) WITHOUT ROWID;
+CREATE INDEX number_history_lid ON number_history (lid);
 
 -- What was last told of the name behind each jid; a contact shows the newest of each kind over all its jids.
 CREATE TABLE names (
@@ -76,7 +80,7 @@ CREATE TABLE names (
 -- A conversation.
 CREATE TABLE chats (
     id INTEGER PRIMARY KEY,
-    jid TEXT NOT NULL UNIQUE,                   -- direct: the contact's number if known, else the hidden jid
+    jid TEXT NOT NULL UNIQUE,                   -- direct: the contact's number if known, else the LID
     kind INTEGER NOT NULL,                      -- 0 direct, 1 group, 2 channel, 3 status, 4 broadcast
     contact_id INTEGER UNIQUE,                  -- direct: with whom
     name TEXT,                                  -- not direct: its name (a direct chat has its contact's)
@@ -95,28 +99,33 @@ CREATE TABLE chats (
 CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
 CREATE INDEX chats_recent ON chats (last_id DESC);
 
--- What was told of each property of a chat, and when; `chats` shows the newest. Of what did not come under a
--- number alone only the newest is kept.
-CREATE TABLE chat_words (
-    chat_id INTEGER NOT NULL,
+-- Under which addresses a chat was ever told: those of its person, with the numbers that they had.
+CREATE VIEW chat_addresses AS
+SELECT c.id AS chat_id, a.id AS address_id FROM chats AS c JOIN addresses AS a ON a.contact_id = c.contact_id
+UNION ALL SELECT c.id, a.id FROM chats AS c JOIN addresses AS a ON a.jid = c.jid WHERE c.contact_id IS NULL
+UNION ALL SELECT c.id, n.id FROM chats AS c
+    JOIN addresses AS l ON l.contact_id = c.contact_id AND l.reassigned
+    JOIN number_history AS h ON h.lid = l.jid
+    JOIN addresses AS n ON n.jid = h.pn AND n.contact_id != c.contact_id;
+
+-- What was told of each property of a chat, and when; `chats` shows the newest. Under an address that can be
+-- nobody else's only the newest is kept.
+CREATE TABLE chat_settings (
+    address_id INTEGER NOT NULL,
     field TEXT NOT NULL,                -- a column of `chats`, or `members` for the whole list of them
-    via INTEGER NOT NULL,               -- as in `messages`; 0: a jid that is nobody else's
     at INTEGER NOT NULL,
-    value,
-    PRIMARY KEY (chat_id, field, via, at)
+    value NOT NULL,
+    PRIMARY KEY (address_id, field, at, value)
 ) WITHOUT ROWID;
 
 -- Who is, or was, in a group: all that was told since the newest whole list.
 CREATE TABLE members (
-    chat_id INTEGER NOT NULL,
-    contact_id INTEGER NOT NULL,
+    chat_id INTEGER NOT NULL,           -- a group, which has one address
+    address_id INTEGER NOT NULL,
     at INTEGER NOT NULL,                -- when it was told
-    role INTEGER,                       -- 0 member, 1 admin, 2 superadmin; NULL: left
-    via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, contact_id, at)
+    role INTEGER NOT NULL,              -- 0 member, 1 admin, 2 superadmin; -1: left
+    PRIMARY KEY (chat_id, address_id, at, role)
 ) WITHOUT ROWID;
-CREATE VIEW current_members AS SELECT * FROM members AS m WHERE at = (
-    SELECT max(at) FROM members AS n WHERE n.chat_id = m.chat_id AND n.contact_id = m.contact_id);
 
 -- Numbers of chats and contacts that turned out to be others: the search index still holds the old number.
 CREATE TABLE chat_aliases (
@@ -141,11 +150,12 @@ CREATE TABLE messages (
     kind INTEGER NOT NULL,              -- 0 text, 1 image, …
     flags INTEGER NOT NULL DEFAULT 0,   -- bits of `facts.Flag`: forwarded, starred, view-once, …
     text TEXT NOT NULL DEFAULT '',      -- the text or caption; for other kinds what can be read of them
+    original TEXT,                      -- the text before its first edit; NULL: it was not edited
     reply_wa_id TEXT,                   -- WhatsApp's id of the message that this one answers
     edited_at INTEGER,
     revoked_at INTEGER,                 -- deleted for everyone
     details TEXT,                       -- JSON: what only this kind has (a place, poll options, mentions, …)
-    via INTEGER                         -- address of the number it came under, where no hidden jid was told
+    via INTEGER                         -- address of the number it came under, where no LID was told
 );
 -- Every entry of an index ends with the row's id: within a chat, sender or kind they stand in order of time.
 CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
@@ -177,82 +187,86 @@ CREATE TABLE media (
     path TEXT                           -- downloaded to; NULL: not downloaded
 );
 
+-- Add-ons -----------------------------------------------------------------------------------------
+-- Each table begins with the same four columns: the message's id on WhatsApp, the addresses of chat and
+-- person as they were told, and when. `addons.py` says of each what counts and when it goes.
+
 -- A person's emojis under a message, of which the newest counts.
 CREATE TABLE reactions (
-    chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,
-    sender_id INTEGER NOT NULL,         -- who reacted
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,
     at INTEGER NOT NULL,                -- milliseconds
     emoji TEXT NOT NULL,                -- empty: taken back
-    via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, wa_id, sender_id, at)
+    PRIMARY KEY (wa_id, chat_address, sender_address, at, emoji)
 ) WITHOUT ROWID;
-CREATE INDEX reactions_sender ON reactions (sender_id);
-CREATE VIEW current_reactions AS SELECT * FROM reactions AS r WHERE at = (SELECT max(at) FROM reactions AS n
-    WHERE n.chat_id = r.chat_id AND n.wa_id = r.wa_id AND n.sender_id = r.sender_id);
 
--- Every text that an edited message ever had.
+-- Texts that a message got later; the newest is in `messages.text`, the first one in `messages.original`.
 CREATE TABLE edits (
-    chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,
-    sender_id INTEGER NOT NULL,
-    at INTEGER NOT NULL,                -- milliseconds; 0: the original text
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,
+    at INTEGER NOT NULL,                -- milliseconds
     text TEXT NOT NULL,
-    via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, wa_id, sender_id, at)
+    PRIMARY KEY (wa_id, chat_address, sender_address, at, text)
 ) WITHOUT ROWID;
 
 -- Messages that were deleted for everyone, also those that have not come yet.
 CREATE TABLE revokes (
-    chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,
-    sender_id INTEGER NOT NULL,         -- of the deleted message
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,    -- of the deleted message's sender, whoever deleted it
     at INTEGER NOT NULL,
-    via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, wa_id, sender_id, at)
+    PRIMARY KEY (wa_id, chat_address, sender_address, at)
 ) WITHOUT ROWID;
 
 -- A person's choices in a poll, of which the newest counts. They come sealed with the poll's secret.
 CREATE TABLE votes (
-    chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,                -- of the poll
-    voter_id INTEGER NOT NULL,
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,
     at INTEGER NOT NULL,                -- milliseconds
-    options BLOB,                       -- SHA-256 of each chosen option, joined; NULL: still sealed
-    payload BLOB,                       -- the sealed vote,
+    payload BLOB NOT NULL,              -- the sealed vote; empty: it came open
     iv BLOB,                            -- its initialisation vector,
     voter_jid TEXT,                     -- and the address that it was sealed under
-    via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, wa_id, voter_id, at)
+    options BLOB,                       -- SHA-256 of each chosen option, joined; NULL: still sealed
+    PRIMARY KEY (wa_id, chat_address, sender_address, at, payload)
 ) WITHOUT ROWID;
-CREATE VIEW current_votes AS SELECT * FROM votes AS v WHERE at = (SELECT max(at) FROM votes AS n
-    WHERE n.chat_id = v.chat_id AND n.wa_id = v.wa_id AND n.voter_id = v.voter_id);
 
 -- Steps of calls. The call's row in `messages` comes with the offer.
 CREATE TABLE calls (
-    chat_id INTEGER NOT NULL,
     wa_id TEXT NOT NULL,                -- id of the call
-    step TEXT NOT NULL,                 -- offer, accept, terminate
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,
     at INTEGER NOT NULL,
+    step TEXT NOT NULL,                 -- offer, accept, terminate
     reason TEXT NOT NULL,               -- why it ended
-    via INTEGER,                        -- as in `messages`
-    PRIMARY KEY (chat_id, wa_id, step, at)
+    PRIMARY KEY (wa_id, chat_address, sender_address, at, step, reason)
 ) WITHOUT ROWID;
 
 -- Edits, reactions and comments of newer clients, sealed with the secret of a message that is not here yet.
 CREATE TABLE sealed (
-    chat_id INTEGER NOT NULL,
-    target TEXT NOT NULL,               -- WhatsApp's id of the message they belong to
-    wa_id TEXT NOT NULL,                -- their own
-    sender_id INTEGER NOT NULL,
-    sender_jid TEXT,                    -- address that it was sealed under
+    wa_id TEXT NOT NULL,                -- of the message that they belong to
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,
     at INTEGER NOT NULL,
+    own_id TEXT NOT NULL,               -- WhatsApp's id of the add-on itself
     name TEXT NOT NULL,                 -- what it is: a field of `E2E.Message`
+    sender_jid TEXT,                    -- address that it was sealed under
     payload BLOB NOT NULL,
     iv BLOB NOT NULL,
-    via INTEGER                         -- as in `messages`
+    PRIMARY KEY (wa_id, chat_address, sender_address, at, own_id)
 );
-CREATE UNIQUE INDEX sealed_key ON sealed (chat_id, target, wa_id, sender_id);
+
+-- Receipts that came before their message; they wait for it.
+CREATE TABLE early_receipts (
+    wa_id TEXT NOT NULL,
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,    -- whose mark it moves: see `read_marks`
+    at INTEGER NOT NULL,
+    kind INTEGER NOT NULL,              -- as in `read_marks`
+    PRIMARY KEY (wa_id, chat_address, sender_address, at, kind)
+) WITHOUT ROWID;
 
 
 -- Receipts ----------------------------------------------------------------------------------------
@@ -269,16 +283,6 @@ CREATE TABLE read_marks (
     up_to INTEGER NOT NULL,             -- newest such message
     at INTEGER NOT NULL,                -- when it was so; of kind 0: when the owner last read
     PRIMARY KEY (chat_id, address_id, kind)
-) WITHOUT ROWID;
-
--- Receipts that came before their message; they wait for it.
-CREATE TABLE early_receipts (
-    chat_id INTEGER NOT NULL,
-    wa_id TEXT NOT NULL,
-    address_id INTEGER NOT NULL,        -- as in `read_marks`; in a chat with one person, theirs
-    kind INTEGER NOT NULL,              -- as in `read_marks`
-    at INTEGER NOT NULL,
-    PRIMARY KEY (chat_id, wa_id, address_id, kind, at)
 ) WITHOUT ROWID;
 
 

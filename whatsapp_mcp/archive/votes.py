@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.facts import POLL
+from whatsapp_mcp.archive.number_history import People
 
 POLL_VOTE = "Poll Vote"
 
@@ -46,9 +47,10 @@ def open_vote(
 def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     """Open the sealed votes of a poll that can be opened now; whether all are open."""
     sealed = db.execute(
-        """SELECT voter_id, at, payload, iv, voter_jid FROM votes
-        WHERE chat_id = ? AND wa_id = ? AND options IS NULL AND payload IS NOT NULL""",
-        (chat, poll),
+        """SELECT chat_address, sender_address, at, payload, iv, voter_jid FROM votes
+        WHERE wa_id = ? AND options IS NULL
+        AND chat_address IN (SELECT address_id FROM chat_addresses WHERE chat_id = ?)""",
+        (poll, chat),
     ).fetchall()
     if not sealed:
         return True
@@ -62,17 +64,17 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
         return False
     authors = [jid for sender, _ in copies for jid in addresses(db, sender)]
     done = True
-    for voter, at, payload, iv, voter_jid in sealed:
+    for chat_address, voter, at, payload, iv, voter_jid in sealed:
         told: list[str] = [voter_jid] if voter_jid else []
-        voters = list(dict.fromkeys(told + addresses(db, voter)))
+        voters = list(dict.fromkeys(told + forms(db, voter)))
         options = open_vote(bytes.fromhex(secret), poll, authors, voters, payload, iv)
         if options is None:
             done = False
             continue
         db.execute(
-            """UPDATE votes SET options = ?, payload = NULL, iv = NULL
-            WHERE chat_id = ? AND wa_id = ? AND voter_id = ? AND at = ?""",
-            (options, chat, poll, voter, at),
+            """UPDATE votes SET options = ?
+            WHERE (wa_id, chat_address, sender_address, at, payload) = (?, ?, ?, ?, ?)""",
+            (options, poll, chat_address, voter, at, payload),
         )
     return done
 
@@ -80,7 +82,8 @@ def open_sealed(db: sqlite3.Connection, chat: int, poll: str) -> bool:
 def open_waiting(db: sqlite3.Connection) -> None:
     """Open every vote that can be opened now that more is known of who is who."""
     for chat, poll in db.execute(
-        "SELECT DISTINCT chat_id, wa_id FROM votes WHERE options IS NULL"
+        """SELECT DISTINCT v.chat_id, t.wa_id FROM votes AS t
+        JOIN chat_addresses AS v ON v.address_id = t.chat_address WHERE t.options IS NULL"""
     ).fetchall():
         open_sealed(db, chat, poll)
 
@@ -88,11 +91,19 @@ def open_waiting(db: sqlite3.Connection) -> None:
 def addresses(db: sqlite3.Connection, contact: int) -> list[str]:
     """Every address that a contact has or had."""
     rows = db.execute(
-        """SELECT jid FROM addresses WHERE contact_id = ?1 UNION SELECT h.pn FROM holders AS h
+        """SELECT jid FROM addresses WHERE contact_id = ?1 UNION SELECT h.pn FROM number_history AS h
         JOIN addresses AS a ON a.jid = h.lid WHERE a.contact_id = ?1""",
         (contact,),
     ).fetchall()
     return [row[0] for row in rows]
+
+
+def forms(db: sqlite3.Connection, address: int) -> list[str]:
+    """Every address of those who have, or had, an address; 0 is the owner's."""
+    people = People(db)
+    found = people.address(address)
+    having = people.history(found.jid).people if found.reassigned and found.is_number else [found.contact]
+    return [jid for contact in having for jid in addresses(db, contact)]
 
 
 def chosen(options: list[str], votes: bytes) -> list[str]:

@@ -6,11 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
-from whatsapp_mcp.archive import feed, limits, merge, votes
+from whatsapp_mcp.archive import addons, feed, limits, merge, votes
 from whatsapp_mcp.archive.facts import (
-    CallFact,
     ChatFact,
-    EditFact,
     Fact,
     HistoryFact,
     IdentityFact,
@@ -19,21 +17,18 @@ from whatsapp_mcp.archive.facts import (
     MessageFact,
     NameFact,
     OwnFact,
-    ReactionFact,
     ReceiptFact,
-    RevokeFact,
-    SealedFact,
     UndecodedFact,
     UnreadFact,
-    VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities, Lookups
 from whatsapp_mcp.archive.schema import RAW_GONE
+from whatsapp_mcp.archive.write_addons import AddOnWriter
 from whatsapp_mcp.archive.write_messages import MessageWriter
 from whatsapp_mcp.archive.write_states import StateWriter
 from whatsapp_mcp.models import MessageKind
 
-_LAST: Final = (UnreadFact, ReceiptFact, ReactionFact, VoteFact, EditFact, RevokeFact)
+_LAST: Final = (UnreadFact, *addons.OF_UPDATE)
 
 
 class FactWriter:
@@ -48,6 +43,7 @@ class FactWriter:
         db.execute(RAW_GONE)
         self.identities = Identities(db, lookups)
         self.messages = MessageWriter(db, self.identities)
+        self._addons = AddOnWriter(db, self.identities, self.messages)
         self._states = StateWriter(db, self.identities, self.messages)
 
     def write(self, facts: Sequence[Fact], received_at: int = 0) -> None:
@@ -82,39 +78,22 @@ class FactWriter:
                     self._states.history(fact, received_at)
                 case ReceiptFact():
                     self._states.receipt(fact)
+                case ChatFact():
+                    self._states.chat(fact)
+                case MembersFact():
+                    self._states.members(fact)
                 case UndecodedFact():
                     pass
                 case _:
-                    self._state(fact)
+                    self._addons.write(fact)
         if history:
             feed.tell(self._db, "history")
 
     def _message(self, fact: MessageFact, newest: bool) -> None:
         self.messages.message(fact, newest=newest)
         if fact.content.kind is MessageKind.POLL:
-            chat = self.identities.chat(fact.chat, fact.at, fact.wa_id)
-            votes.open_sealed(self._db, chat, fact.wa_id)
-
-    def _state(self, fact: Fact) -> None:
-        match fact:
-            case EditFact():
-                self.messages.edit(fact)
-            case RevokeFact():
-                self.messages.revoke(fact)
-            case ReactionFact():
-                self._states.reaction(fact)
-            case VoteFact():
-                self._states.vote(fact)
-            case SealedFact():
-                self._states.sealed(fact)
-            case CallFact():
-                self._states.call(fact)
-            case ChatFact():
-                self._states.chat(fact)
-            case MembersFact():
-                self._states.members(fact)
-            case _:
-                raise TypeError(f"no writer for {type(fact).__name__}")
+            for chat in addons.chats(self._db, self.identities.address(fact.chat).id):
+                votes.open_sealed(self._db, chat, fact.wa_id)
 
     def forget(self) -> None:
         """What was looked up may have been rolled back."""

@@ -6,16 +6,14 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, index, limits, merge, moved, receipts, versions
+from whatsapp_mcp.archive import feed, index, merge, placing, receipts, versions
 from whatsapp_mcp.archive.facts import (
     KIND_NUMBER,
     OWNER,
     Content,
-    EditFact,
     Flag,
     MediaFact,
     MessageFact,
-    RevokeFact,
 )
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.schema import ID_BITS
@@ -24,10 +22,8 @@ from whatsapp_mcp.models import MessageKind
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
  reply_wa_id, details, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
 _LOOK_UP = """SELECT m.id, m.kind, m.flags, m.revoked_at, m.via,
- EXISTS (SELECT 1 FROM revokes WHERE chat_id = ?1 AND wa_id = ?2)
- OR EXISTS (SELECT 1 FROM edits WHERE chat_id = ?1 AND wa_id = ?2),
- EXISTS (SELECT 1 FROM early_receipts WHERE chat_id = ?1 AND wa_id = ?2),
- EXISTS (SELECT 1 FROM sealed WHERE chat_id = ?1 AND target = ?2)
+ EXISTS (SELECT 1 FROM revokes WHERE wa_id = ?2) OR EXISTS (SELECT 1 FROM edits WHERE wa_id = ?2),
+ EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?2), EXISTS (SELECT 1 FROM sealed WHERE wa_id = ?2)
  FROM (SELECT 1) LEFT JOIN messages AS m ON m.chat_id = ?1 AND m.wa_id = ?2 AND m.sender_id = ?3"""
 """A message, if it is there, and whether a change, a receipt or an add-on of it has come before."""
 
@@ -93,12 +89,12 @@ class MessageWriter:
             sender: The other address that was told, if there is one.
             message: WhatsApp's id of the message that it is about.
         """
-        if self._identities.is_moved(chat, sender):
+        if self._identities.is_reassigned(chat, sender):
             self.opens_sealed = True
             # In this order; that of a set is another in each process.
             for jid in dict.fromkeys((chat, sender)):
                 if jid is not None:
-                    self.touched |= moved.place(self._db, moved.numbers_of(self._db, jid), message)
+                    self.touched |= placing.place(self._db, placing.numbers_of(self._db, jid), message)
 
     def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
         db = self._db
@@ -159,7 +155,7 @@ class MessageWriter:
         details = self._details(content, chat, self._identities.via(fact.chat, fact.sender))
         self._db.execute(
             """UPDATE messages SET kind = ?, flags = ? | (flags & ?), text = ?, reply_wa_id = ?, details = ?,
-            edited_at = NULL WHERE id = ?""",
+            original = NULL, edited_at = NULL WHERE id = ?""",
             (
                 KIND_NUMBER[content.kind],
                 content.flags,
@@ -230,41 +226,6 @@ class MessageWriter:
         ):
             details = {key: value for key, value in details.items() if key != "quote"}
         return details
-
-    def edit(self, fact: EditFact) -> None:
-        """Keep a new text for a message of the same sender, and show it."""
-        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
-        via = self._identities.via(fact.chat, fact.sender)
-        self._db.execute(
-            """INSERT INTO edits VALUES (?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET text = excluded.text, via = excluded.via
-            WHERE (excluded.via IS NULL, excluded.text) > (via IS NULL, text)""",
-            (chat, fact.wa_id, sender, max(fact.at_ms, 1), fact.content.text, via),
-        )
-        limits.keep_newest(self._db, "edits", "sender_id", chat, fact.wa_id, limits.EDITS)
-        self.place(fact.chat, fact.sender, fact.wa_id)
-        self._settle(chat, fact.wa_id, sender, "edit")
-
-    def revoke(self, fact: RevokeFact) -> None:
-        """Take the content out of a message, now or when it comes."""
-        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at, fact.wa_id)
-        via = self._identities.via(fact.chat, fact.sender)
-        self._db.execute(
-            """INSERT INTO revokes VALUES (?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET via = NULL WHERE excluded.via IS NULL""",
-            (chat, fact.wa_id, sender, fact.at, via),
-        )
-        self.place(fact.chat, fact.sender, fact.wa_id)
-        self._settle(chat, fact.wa_id, sender, "revoke")
-
-    def _settle(self, chat: int, wa_id: str, sender: int, kind: str) -> None:
-        row = self._db.execute(
-            "SELECT id, ref FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ?",
-            (chat, wa_id, sender),
-        ).fetchone()
-        if row is not None and versions.settle(self._db, row[0]):
-            feed.tell(self._db, kind, chat=chat, wa_id=wa_id, ref=row[1], actor=sender)
-            self.touched.add(chat)
 
 
 def _columns(media: MediaFact) -> tuple[Any, ...]:

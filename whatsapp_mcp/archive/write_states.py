@@ -1,4 +1,4 @@
-"""Writing everything that is not a message: reactions, votes, receipts, calls, names, chats, members."""
+"""Writing receipts, names, settings of chats, members of groups, and how far the past has come."""
 
 from __future__ import annotations
 
@@ -6,30 +6,24 @@ import json
 import sqlite3
 from typing import Any
 
-from whatsapp_mcp.archive import feed, gaps, limits, merge, moved, receipts, versions, votes
+from whatsapp_mcp.archive import addons, chat_settings, feed, gaps, members, receipts
 from whatsapp_mcp.archive.facts import (
-    MEMBERS,
     NEVER_UNREAD,
     OWNER,
-    CallFact,
     ChatFact,
-    Content,
     HistoryFact,
     Mark,
     MembersFact,
     MessageFact,
     NameFact,
     NameKind,
-    ReactionFact,
     ReceiptFact,
-    SealedFact,
     UnreadFact,
-    VoteFact,
 )
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_messages import MessageWriter
-from whatsapp_mcp.models import ChatKind, MessageKind
+from whatsapp_mcp.models import ChatKind
 
 _SHOWN = {NameKind.SAVED: "saved_name", NameKind.BUSINESS: "business_name", NameKind.PUSH: "push_name"}
 
@@ -42,105 +36,35 @@ class StateWriter:
         self._identities = identities
         self._messages = messages
 
-    def reaction(self, fact: ReactionFact) -> None:
-        """A person's newest emoji under a message counts."""
-        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
-        via = self._identities.via(fact.chat, fact.sender)
-        if versions.is_revoked(self._db, chat, fact.wa_id, via):
-            return
-        changed = self._db.execute(
-            """INSERT INTO reactions VALUES (?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET emoji = excluded.emoji, via = excluded.via
-            WHERE (excluded.via IS NULL, excluded.emoji) > (via IS NULL, emoji)""",
-            (chat, fact.wa_id, sender, fact.at_ms, fact.emoji, via),
-        ).rowcount
-        limits.keep_newest(self._db, "reactions", "sender_id", chat, fact.wa_id, limits.ADDONS)
-        self._messages.place(fact.chat, fact.sender, fact.wa_id)
-        if changed > 0 and fact.live:
-            self._tell("reaction", chat, fact.wa_id, sender, fact.emoji)
-
-    def vote(self, fact: VoteFact) -> None:
-        """A person's newest choice in a poll counts; a sealed one is opened as soon as the poll is there."""
-        chat, voter = self._identities.act(fact.chat, fact.sender, fact.at_ms // 1000, fact.wa_id)
-        via = self._identities.via(fact.chat, fact.sender)
-        if versions.is_revoked(self._db, chat, fact.wa_id, via):
-            return
-        changed = self._db.execute(
-            """INSERT INTO votes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET options = excluded.options, via = excluded.via,
-                payload = excluded.payload, iv = excluded.iv, voter_jid = excluded.voter_jid
-            WHERE (excluded.via IS NULL, excluded.options IS NOT NULL)
-                > (via IS NULL, options IS NOT NULL)""",
-            (chat, fact.wa_id, voter, fact.at_ms, fact.options, fact.payload, fact.iv, fact.voter_jid, via),
-        ).rowcount
-        limits.keep_newest(self._db, "votes", "voter_id", chat, fact.wa_id, limits.ADDONS)
-        self._messages.place(fact.chat, fact.sender, fact.wa_id)
-        if changed > 0:
-            votes.open_sealed(self._db, chat, fact.wa_id)
-            self._tell("vote", chat, fact.wa_id, voter, None)
-
-    def sealed(self, fact: SealedFact) -> None:
-        """Keep an add-on that only the secret of its message opens."""
-        self._messages.opens_sealed = True
-        chat, sender = self._identities.act(fact.chat, fact.sender, fact.at, fact.target)
-        via = self._identities.via(fact.chat, fact.sender)
-        if versions.is_revoked(self._db, chat, fact.target, via):
-            return
-        self._db.execute(
-            """INSERT INTO sealed VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET via = NULL WHERE excluded.via IS NULL""",
-            (
-                chat,
-                fact.target,
-                fact.wa_id,
-                sender,
-                fact.sender_jid,
-                fact.at,
-                fact.name,
-                fact.payload,
-                fact.iv,
-                via,
-            ),
-        )
-        self._messages.place(fact.chat, fact.sender, fact.target)
-
     def receipt(self, fact: ReceiptFact) -> None:
         """Move the marks of a person (or of ourselves) forward."""
+        db = self._db
         mark = Mark.SEEN if fact.contact is None else fact.mark
         teller = receipts.EVERYONE if fact.everyone else self._teller(fact.chat, fact.contact)
+        chat, address = self._identities.chat(fact.chat, fact.at), self._identities.address(fact.chat).id
         changed = False
-        chat = 0
         for wa_id in fact.wa_ids:
-            chat = self._identities.chat(fact.chat, fact.at, wa_id)
-            changed |= receipts.record(self._db, chat, teller, wa_id, mark, fact.at)
+            changed |= receipts.record(db, address, teller, wa_id, mark, fact.at)
             self._messages.place(fact.chat, None, wa_id)
         if changed or (fact.contact is None and fact.wa_ids):
-            self._messages.touched.add(chat)
+            self._messages.touched.update(addons.chats(db, address))
         if changed and not fact.everyone:
             contact = OWNER if fact.contact is None else self._identities.contact(fact.contact, fact.at)
-            self._tell("receipt", chat, fact.wa_ids[-1], contact, fact.mark.name.lower())
+            found = addons.messages(db, fact.wa_ids[-1], address)
+            feed.tell(
+                db, "receipt",
+                chat=found[0].target.chat if found else chat,
+                wa_id=fact.wa_ids[-1],
+                ref=found[0].ref if found else None,
+                actor=contact,
+                detail=fact.mark.name.lower(),
+            )  # fmt: skip
 
     def _teller(self, chat: str, contact: str | None) -> int:
         """The number of the address whose mark it is: in a chat with one person, of the chat's."""
         if chat_kind(chat) is ChatKind.DIRECT:
             return self._identities.address(chat).id
         return 0 if contact is None else self._identities.address(contact).id
-
-    def call(self, fact: CallFact) -> None:
-        """Keep a step of a call; the offer also makes its message."""
-        chat = self._identities.chat(fact.chat, fact.at, fact.call_id)
-        via = self._identities.via(fact.chat, fact.sender)
-        self._db.execute(
-            """INSERT INTO calls VALUES (?, ?, ?, ?, ?, ?)
-            ON CONFLICT DO UPDATE SET via = NULL WHERE excluded.via IS NULL""",
-            (chat, fact.call_id, fact.step, fact.at, fact.reason, via),
-        )
-        self._messages.place(fact.chat, fact.sender, fact.call_id)
-        if fact.step == "offer":
-            content = Content(MessageKind.CALL, details={"call": {"video": fact.video}})
-            self._messages.message(
-                MessageFact(fact.chat, fact.sender, fact.call_id, fact.at, content, live=True)
-            )
 
     def name(self, fact: NameFact) -> None:
         """Take over names of a person, as they are told of one address; of each kind the newest."""
@@ -176,37 +100,18 @@ class StateWriter:
 
     def chat(self, fact: ChatFact) -> None:
         """Take over what is said of a chat; of each property the newest word counts."""
-        chat = self._identities.chat(fact.jid, fact.at)
-        via = self._identities.number(fact.jid)
-        for field in merge.SETTINGS:
+        self._identities.chat(fact.jid, fact.at)
+        address = self._identities.address(fact.jid)
+        for field in chat_settings.SETTINGS:
             value = getattr(fact, field)
             if value is not None:
-                merge.tell_word(self._db, chat, field, value, fact.at, via, looked_up=fact.looked_up)
+                chat_settings.tell(self._db, address, field, value, fact.at, looked_up=fact.looked_up)
 
     def members(self, fact: MembersFact) -> None:
-        """Take over who is in a group: what is older than the newest whole list says nothing."""
-        chat = self._identities.chat(fact.chat)
-        row = self._db.execute(
-            "SELECT max(at) FROM chat_words WHERE chat_id = ? AND field = ?", (chat, MEMBERS)
-        ).fetchone()
-        persons = [(self._identities.contact(jid, fact.at), jid, role) for jid, role in fact.members]
-        listed = row[0] or 0
-        at = max(fact.at, listed + 1) if fact.looked_up else fact.at
-        if at < listed:
-            return
-        if fact.whole:
-            merge.tell_word(self._db, chat, MEMBERS, 1, at)
-            self._db.execute("DELETE FROM members WHERE chat_id = ? AND at < ?", (chat, at))
-        for person, jid, role in persons:
-            self._db.execute(
-                """INSERT INTO members VALUES (?, ?, ?, ?, ?)
-                ON CONFLICT DO UPDATE SET role = excluded.role, via = excluded.via
-                WHERE (excluded.via IS NULL, ifnull(excluded.role, -1)) > (via IS NULL, ifnull(role, -1))""",
-                (chat, person, at, role, self._identities.number(jid)),
-            )
-            if self._identities.is_moved(jid, None):
-                for pn in moved.numbers_of(self._db, jid):
-                    moved.place_members(self._db, pn)
+        """Take over who is in a group."""
+        group, address = self._identities.chat(fact.chat), self._identities.address(fact.chat)
+        told = [(self._identities.address(jid), role) for jid, role in fact.members]
+        members.tell(self._db, group, address, told, fact.at, whole=fact.whole, looked_up=fact.looked_up)
 
     def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:
         """Set the read mark so that the phone's own count comes out.
@@ -224,16 +129,18 @@ class StateWriter:
         if fact.count >= len(incoming):
             return
         read = incoming[fact.count] if fact.count else newest_first[0]
-        chat, sender = self._identities.act(fact.chat, read.sender, read.at, read.wa_id)
-        row = self._db.execute(
-            """SELECT id FROM messages WHERE (chat_id, wa_id) = (?1, ?2) AND (sender_id = 0) = (?3 = 0)
-            ORDER BY sender_id != ?3 LIMIT 1""",
-            (chat, read.wa_id, sender),
-        ).fetchone()
-        if row is not None:
-            receipts.seen(self._db, chat, self._teller(fact.chat, None), row[0], 0)
+        chat = self._identities.address(fact.chat)
+        sender = self._identities.sender(read.sender, read.at)
+        found = [
+            one
+            for one in addons.messages(self._db, read.wa_id, chat.id)
+            if (one.target.sender == OWNER) == (sender == OWNER)
+        ]
+        if found:
+            message = min(found, key=lambda one: one.target.sender != sender)
+            receipts.seen(self._db, message.target.chat, self._teller(fact.chat, None), message.id, 0)
             self._messages.place(fact.chat, None, read.wa_id)
-        self._messages.touched.add(chat)
+        self._messages.touched.update(addons.chats(self._db, chat.id))
 
     def linked(self, received_at: int) -> None:
         """Begin a transfer of the past; since the newest message of an earlier link some may be missing."""
@@ -254,11 +161,3 @@ class StateWriter:
             seen["chunks"] += 1
         state["at"] = received_at
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('history', ?)", (json.dumps(state),))
-
-    def _tell(self, kind: str, chat: int, wa_id: str, actor: int, detail: str | None) -> None:
-        row = self._db.execute(
-            "SELECT ref FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, wa_id)
-        ).fetchone()
-        feed.tell(
-            self._db, kind, chat=chat, wa_id=wa_id, ref=row[0] if row else None, actor=actor, detail=detail
-        )

@@ -88,9 +88,9 @@ def _sealed(name: str, value: Any, key: Any, origin: Origin) -> SealedFact:
     return SealedFact(
         origin.chat,
         origin.author,
-        origin.wa_id,
-        origin.at,
         key.ID,
+        origin.at,
+        origin.wa_id,
         name,
         value.encPayload,
         value.encIV,
