@@ -23,7 +23,7 @@ from typing import Any
 from tests.archive import shared_number, world
 from tests.archive.dump import differences, dump, dump_of
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, Raw, journal
-from whatsapp_mcp.archive import Archive, MessageFilter, ingest, open_archive, schema, sealed, tables
+from whatsapp_mcp.archive import Archive, MessageFilter, ingest, open_archive, schema, sealed
 from whatsapp_mcp.archive.applying import Applying
 from whatsapp_mcp.archive.decode.journal import decode_events
 from whatsapp_mcp.archive.facts import IdentityFact, OwnFact
@@ -89,8 +89,9 @@ async def search_agrees(archive: Archive) -> None:
 
 def in_memory(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
     """The same without files and threads; nothing is remembered between the batches."""
-    with closing(_connect(tables.ARCHIVE)) as db, closing(_connect(tables.RAW)) as raw:
-        schema.create_index(db)
+    with closing(_connect()) as db, closing(_connect()) as raw:
+        schema.migrate(db)
+        schema.migrate_raw(raw)
 
         def write(operation: Callable[[Applying], object]) -> None:
             with transaction(db):
@@ -111,10 +112,8 @@ def in_memory(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
         return dump_of(db)
 
 
-def _connect(script: str) -> sqlite3.Connection:
-    db = sqlite3.connect(":memory:", isolation_level=None)
-    db.executescript(script)
-    return db
+def _connect() -> sqlite3.Connection:
+    return sqlite3.connect(":memory:", isolation_level=None)
 
 
 def disagreement(seed: int) -> dict[str, Any]:
