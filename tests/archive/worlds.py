@@ -24,7 +24,7 @@ from tests.archive import shared_number, world
 from tests.archive.dump import differences, dump, dump_of
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, Raw, journal
 from whatsapp_mcp.archive import Archive, MessageFilter, ingest, open_archive, schema, sealed
-from whatsapp_mcp.archive.applying import Applying
+from whatsapp_mcp.archive.applying import Applying, begin
 from whatsapp_mcp.archive.decode.journal import decode_events
 from whatsapp_mcp.archive.facts import IdentityFact, OwnFact
 from whatsapp_mcp.archive.identity import Lookups
@@ -96,6 +96,7 @@ def in_memory(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
         def write(operation: Callable[[Applying], object]) -> None:
             with transaction(db):
                 on = Applying(db, raw, 1, LATER * 1000, Lookups())
+                begin(on)
                 operation(on)
                 if on.opens_addons:
                     ingest.open_addons(on, sealed.open_waiting(db, raw))
@@ -109,6 +110,7 @@ def in_memory(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
             )
             pairs = [IdentityFact(ANA, ANA_LID, LATER), IdentityFact(BOB, BOB_LID, LATER)]
             write(partial(ingest.write, facts=pairs))
+        assert db.execute("SELECT count(*) FROM undecoded").fetchone()[0] == 0
         return dump_of(db)
 
 
