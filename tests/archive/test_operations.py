@@ -185,6 +185,7 @@ CALLS = {
     "iterdir",
 }
 EDGES = {
+    "backup.py": "the copy that is made before the tables are upgraded",
     "store.py": "deadlines of reads, and the files themselves",
     "search.py": "how long a scan may take",
     "query.py": "a read's moment, unless it is given",

@@ -8,6 +8,7 @@ they came alone (`via`), else the person's present address; `docs/archive.md` sa
 
 from __future__ import annotations
 
+import logging
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ from whatsapp_mcp.archive import index, tables
 _MADE: Final = re.compile(
     r"^CREATE (?P<what>TABLE|VIEW|INDEX|UNIQUE INDEX) (?P<name>\w+)(?: ON (?P<table>\w+))?", re.MULTILINE
 )
+
+logger = logging.getLogger(__name__)
 
 
 def statements(script: str) -> Iterable[str]:
@@ -41,26 +44,18 @@ def current(what: str) -> dict[str, str]:
     return found
 
 
-def upgrade(db: sqlite3.Connection, version: int, tell: Callable[[str], None]) -> None:
-    """Bring the file from an older version to the current one, inside the open transaction.
-
-    Args:
-        db: The archive.
-        version: What it has.
-        tell: Is told what is being done.
-    """
+def upgrade(db: sqlite3.Connection, version: int) -> None:
+    """Bring the file from an older version to the current one, inside the open transaction."""
     for name in _names(db, "view"):
         db.execute(f"DROP VIEW {name}")
     for name in _names(db, "index") - current("INDEX").keys():
         db.execute(f"DROP INDEX {name}")
-    tell("people")
     _people(db, version)
-    tell("tables")
     former = _make_anew(db)
     _lasting_addresses(db)
     for table, fill in _FILL.items():
         if table in former:
-            tell(table)
+            logger.info("archive: upgrade: %s", table.replace("_", " "))
             db.execute(fill(db, table))
     _former_chats(db, version)
     for table in sorted(former):
@@ -72,7 +67,7 @@ def upgrade(db: sqlite3.Connection, version: int, tell: Callable[[str], None]) -
     if version < 2:
         db.execute("INSERT INTO fts (fts, rank) VALUES ('pgsz', 490)")
     if version < 6:
-        tell("digits")
+        logger.info("archive: upgrade: search index")
         index.refold_digits(db)
 
 

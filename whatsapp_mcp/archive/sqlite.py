@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.archive import (
     applying,
+    backup,
     copies,
     damage,
     imported,
@@ -400,7 +401,8 @@ async def _open_writer(
 
 def _connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connection]:
     db = connect_writer(folder.archive_db)
-    schema.migrate(db, folder.archive_db)
+    backup.before_upgrade(db, folder.archive_db)
+    schema.migrate(db)
     return db, _connect_raw(folder.raw_db)
 
 
