@@ -95,8 +95,7 @@ def in_memory(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
 
         def write(operation: Callable[[Applying], object]) -> None:
             with transaction(db):
-                on = Applying(db, raw, 1, LATER * 1000, Lookups())
-                begin(on)
+                on = Applying(db, raw, begin(db, LATER * 1000), LATER * 1000, Lookups())
                 operation(on)
                 if on.opens_addons:
                     ingest.open_addons(on, sealed.open_waiting(db, raw))
