@@ -10,7 +10,7 @@ from mcp import Client
 from tests.archive import events as ev
 from tests.server.conftest import BOB, CLUB, incoming
 from tests.server.fakes import NOON
-from tests.server.test_core_tools import answer
+from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.render.text import THAT_IS_ALL
@@ -168,3 +168,31 @@ async def test_each_message_comes_with_those_before_it_marked_and_told_once(
     refs = [message["ref"] for message in data["messages"]]
     assert len(set(refs)) == len(refs) == 5
     assert [message.get("context", False) for message in data["messages"]] == [True] * 3 + [False] * 2
+
+
+async def test_a_hit_comes_with_what_was_said_before_it(client: Client, archive: Archive) -> None:
+    await archive.ingest(
+        [
+            incoming(100 + n, CLUB, BOB, text, NOON + timedelta(minutes=n))
+            for n, text in enumerate(("Who brings the ladder?", "nobody?", "yes, gladly", "gladly, too"))
+        ]
+    )
+    text, data = await answer(client, "search_messages", query="gladly", context=2)
+    assert text.startswith("Messages with “gladly”, newest first, each after up to 2 before it (·):")
+    assert [(m["text"], m.get("context", False)) for m in data["messages"]] == [
+        ("gladly, too", False),
+        ("Who brings the ladder?", True),
+        ("nobody?", True),
+        ("yes, gladly", False),
+    ]
+    assert "· " + data["messages"][1]["ref"] in text
+    text, _ = await answer(client, "search_messages", query="gladly")
+    assert "ladder" not in text
+
+
+@pytest.mark.parametrize("tool", ["list_messages", "search_messages"])
+async def test_no_more_than_ten_messages_of_context_are_shown(client: Client, tool: str) -> None:
+    query = {"query": "paint"} if tool == "search_messages" else {}
+    error = await refusal(client, tool, **query, context=11)
+    assert error["code"] == "INVALID_ARGUMENT"
+    assert "'context' must be between 0 and 10" in error["message"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
@@ -33,13 +32,13 @@ MAX_WAIT: Final = 50.0
 """Seconds; applications give up on a call after 60."""
 
 
-def _at_most(most: int) -> Callable[[int], int]:
+def _between(least: int, most: int) -> AfterValidator:
     def check(value: int) -> int:
-        if not 1 <= value <= most:
-            raise ValueError(f"must be between 1 and {most}")
+        if not least <= value <= most:
+            raise ValueError(f"must be between {least} and {most}")
         return value
 
-    return check
+    return AfterValidator(check)
 
 
 def _from_json(value: Any) -> Any:
@@ -77,10 +76,9 @@ def _check_wait(value: float) -> float:
 ChatArg = Annotated[str, Field(description="Number, jid or name")]
 MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
 ReplyArg = Annotated[str, Field(description="Ref, of this chat, or of a group if this is its author's chat")]
-Limit = Annotated[int, AfterValidator(_at_most(MAX_LIMIT)), Field(json_schema_extra={"maximum": MAX_LIMIT})]
-LongLimit = Annotated[
-    int, AfterValidator(_at_most(LONG_LIMIT)), Field(json_schema_extra={"maximum": LONG_LIMIT})
-]
+Limit = Annotated[int, _between(1, MAX_LIMIT), Field(json_schema_extra={"maximum": MAX_LIMIT})]
+LongLimit = Annotated[int, _between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]
+Context = Annotated[int, _between(0, 10), Field(description="Messages before each, up to 10")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Kinds = Annotated[
     list[str],

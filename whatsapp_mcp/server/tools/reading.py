@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,7 @@ from whatsapp_mcp.models import ChatKind, MessageKind
 from whatsapp_mcp.server.arguments import (
     MAX_LIMIT,
     ChatArg,
+    Context,
     Detail,
     Either,
     Kinds,
@@ -25,13 +26,13 @@ from whatsapp_mcp.server.arguments import (
     find_known_chat,
 )
 from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.context import after_context, with_context
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
-from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data, messages_data
+from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.text import (
     CHAT_TEXT,
-    CONTEXT,
     QUESTION_TEXT,
     chats_text,
     fitting_texts,
@@ -47,8 +48,6 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.archive import MessageFilter
     from whatsapp_mcp.models import Message, Page
-
-MOST_CONTEXT: Final = 10
 
 
 @tool("core", reads=True, open_world=False, result=ChatsData)
@@ -88,7 +87,7 @@ async def list_messages(
     unread: Either = None,
     from_me: Either = None,
     mentions_me: bool = False,
-    context: Annotated[int, Field(description="Messages before each, up to 10")] = 0,
+    context: Context = 0,
     limit: LongLimit = 20,
     cursor: str | None = None,
     detail: Detail = "concise",
@@ -96,8 +95,6 @@ async def list_messages(
     """The newest messages of a chat, or of all chats; shown oldest first. Never marks anything read."""
     from whatsapp_mcp.archive import MessageFilter
 
-    if not 0 <= context <= MOST_CONTEXT:
-        raise InvalidArgument(f"context must be between 0 and {MOST_CONTEXT}.")
     services = await call.services()
     jid = await _jid_of(services, chat) if chat is not None else None
     who = await find_person(services, sender, reading=True) if sender else None
@@ -114,17 +111,10 @@ async def list_messages(
     page = await _page(services, where, limit, cursor)
     by_chat = unread is True and jid is None
     shown = replace(page, items=_by_chat(page.items) if by_chat else page.items[::-1])
-    hits = {message.ref for message in shown.items}
-    if context:
-        before = await services.archive.preceding([f"#{ref}" for ref in hits], context)
-        shown = replace(shown, items=tuple(one for hit in shown.items for one in (*before[hit.ref], hit)))
     of = "all chats" if jid is None else await _name_of(services, jid, page)
     header = f"Messages of {of}{narrowed(where, services.zone, sender=named(who) if who else None)}"
-    header += f", each after up to {context} before it ({CONTEXT.strip()})" if context else ""
-    data = messages_data(shown, services.zone, of_one_chat=jid is not None)
-    for message, one in zip(shown.items, data["messages"], strict=True):
-        if message.ref not in hits:
-            one["context"] = True
+    header += after_context(context)
+    data = await with_context(services, shown, context, of_one_chat=jid is not None)
     if by_chat and page.items:
         data["unread_by_chat"] = await _unread(services, page.items)
     return Result(messages_text(data, header=header, detail=detail, to_the_end=True), data)

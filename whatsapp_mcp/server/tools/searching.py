@@ -13,6 +13,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
 from whatsapp_mcp.server.arguments import (
     ChatArg,
+    Context,
     Detail,
     Limit,
     MessageArg,
@@ -22,6 +23,7 @@ from whatsapp_mcp.server.arguments import (
     is_ref,
 )
 from whatsapp_mcp.server.call import Call, Services
+from whatsapp_mcp.server.context import after_context, with_context
 from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import (
@@ -71,6 +73,7 @@ async def search_messages(
     until: Until | None = None,
     order: Literal["newest", "relevance"] = "newest",
     substring: Annotated[bool, Field(description="Also inside words; slower")] = False,
+    context: Context = 0,
     limit: Limit = 20,
     cursor: str | None = None,
     detail: Detail = "concise",
@@ -92,7 +95,8 @@ async def search_messages(
     sought = f"{in_quotes(query, _QUERY)}{f' in {named(place)}' if place else ''}"
     sought += narrowed(where, services.zone, sender=named(who) if who else None)
     header, page = await _found(services, query, where, order, limit, cursor, sought, substring=substring)
-    data = messages_data(page, services.zone, of_one_chat=chat is not None)
+    data = await with_context(services, page, context, of_one_chat=chat is not None)
+    header += after_context(context)
     text = messages_text(data, header=header, detail=detail, to_the_end=order == "newest")
     if len(page.items) <= CLOSEST and not (chat or sender or cursor):
         found = await _chats_named(services, query)

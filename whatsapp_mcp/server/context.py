@@ -1,0 +1,37 @@
+"""Lists in which each message stands behind what was said before it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.server.render.data import MessagesData, messages_data
+from whatsapp_mcp.server.render.text import CONTEXT
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.models import Message, Page
+    from whatsapp_mcp.server.call import Services
+
+
+async def with_context(
+    services: Services, page: Page[Message], count: int, *, of_one_chat: bool
+) -> MessagesData:
+    """A page as structured content, with up to `count` messages before each that are not on it themselves.
+
+    What stands before more than one is told once, before the oldest of these; each is marked as context.
+    """
+    if not count:
+        return messages_data(page, services.zone, of_one_chat=of_one_chat)
+    before = await services.archive.preceding([f"#{hit.ref}" for hit in page.items], count)
+    shown = replace(page, items=tuple(one for hit in page.items for one in (*before[hit.ref], hit)))
+    data = messages_data(shown, services.zone, of_one_chat=of_one_chat)
+    hits = {hit.ref for hit in page.items}
+    for message, one in zip(shown.items, data["messages"], strict=True):
+        if message.ref not in hits:
+            one["context"] = True
+    return data
+
+
+def after_context(count: int) -> str:
+    """What the heading of such a list says of it; nothing where there is no context."""
+    return f", each after up to {count} before it ({CONTEXT.strip()})" if count else ""
