@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.archive import events as ev
@@ -180,15 +181,15 @@ async def test_the_change_feed_tells_each_thing_once_in_order(archive: Archive) 
     assert await archive.last_change() == changes[-1].seq
 
 
-async def test_waiting_for_a_change_ends_with_it(folder: AccountFolder) -> None:
-    import anyio
-
+@pytest.mark.parametrize("by_whom", ["the writer", "a reader"])
+async def test_waiting_for_a_change_ends_with_it(folder: AccountFolder, by_whom: str) -> None:
     async with open_archive(folder, write=True) as writer, open_archive(folder) as reader:
-        assert await reader.wait_change(0, timeout=0) == 0
+        archive = writer if by_whom == "the writer" else reader
+        assert await archive.wait_change(0, timeout=0) == 0
         with anyio.fail_after(5):
             async with anyio.create_task_group() as group:
                 group.start_soon(writer.ingest, journal([ev.message("A1")]))
-                assert await reader.wait_change(0, timeout=5) == 1
+                assert await archive.wait_change(0, timeout=5) == 1
 
 
 async def test_an_identity_in_a_message_reaches_contact_and_chat(archive: Archive) -> None:

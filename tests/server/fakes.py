@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
+    Activity,
     ConnectionState,
     ConnectionStatus,
     ContactDetails,
@@ -52,6 +53,14 @@ class FakeDevice:
     result: SendResult | None = None
     file: str = ""
     qr_file: str | None = None
+    typing_in: tuple[str, ...] = ()
+
+    async def activity(self, after: int, wait: float = 0.0) -> Activity:
+        """Somebody writes for as long as `typing_in` says so; else it cannot be told."""
+        if not self.typing_in:
+            raise Busy("No server leads.")
+        await anyio.sleep(0.01)
+        return Activity(after, self.typing_in)
 
     async def status(self) -> ConnectionStatus:
         """As the fields say."""

@@ -92,6 +92,21 @@ async def does_send(pair: Pair) -> None:
     assert (got.id, got.text) == (answer["message_id"], "hello")
 
 
+async def does_activity(pair: Pair) -> None:
+    ann = pair.wa.person("Ann")
+    async with anyio.create_task_group() as tasks:
+
+        async def answer_once_waited_for() -> None:
+            while "activity" not in pair.asked:  # noqa: ASYNC110
+                await anyio.sleep(0.01)
+            await ann.says("are you there?")
+
+        tasks.start_soon(answer_once_waited_for)
+        with anyio.fail_after(LIMIT):
+            _, heard = await pair.told(pair.attached, "wait_for_messages", {"wait": 50})
+        assert [each["text"] for each in heard["messages"]] == ["are you there?"]
+
+
 async def does_resolve_number(pair: Pair) -> None:
     nobody = {"chat": "+1 555 999 9999", "text": "hi"}
     for client in (pair.attached, pair.host):

@@ -229,6 +229,36 @@ async def test_what_is_not_waited_for_does_not_prolong_a_burst(
         tasks.cancel_scope.cancel()
 
 
+async def test_a_burst_goes_on_while_its_sender_is_seen_writing(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    _, begin = await answer(client, "wait_for_messages", wait=0)
+    await archive.ingest([incoming(20, BOB, BOB, "one moment", NOON)])
+    device.typing_in = (BOB,)
+    async with anyio.create_task_group() as tasks:
+
+        async def write_on() -> None:
+            await anyio.sleep(2.5 * waiting.SETTLE)
+            await archive.ingest([incoming(21, BOB, BOB, "here it is", NOON)])
+            device.typing_in = (ANN_LEE,)
+
+        tasks.start_soon(write_on)
+        with anyio.fail_after(15):
+            _, data = await answer(client, "wait_for_messages", cursor=begin["next_cursor"], wait=40)
+        assert [message["text"] for message in data["messages"]] == ["one moment", "here it is"]
+
+
+async def test_a_wait_is_over_in_time_although_somebody_writes_on(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    _, begin = await answer(client, "wait_for_messages", wait=0)
+    await archive.ingest([incoming(20, BOB, BOB, "one moment", NOON)])
+    device.typing_in = (BOB,)
+    with anyio.fail_after(15):
+        _, data = await answer(client, "wait_for_messages", cursor=begin["next_cursor"], wait=0.6)
+    assert [message["text"] for message in data["messages"]] == ["one moment"]
+
+
 async def test_a_wait_says_for_whom_it_waited_and_what_else_came(client: Client, archive: Archive) -> None:
     _, begin = await answer(client, "wait_for_messages", wait=0)
     at = NOON + timedelta(hours=1)

@@ -244,12 +244,16 @@ class Writer:
 
     A call that is `bulk` writes much at once: it gets a large page cache, which the next one that is not
     gives back.
+
+    Attributes:
+        wrote: Set after the next call; whoever waits looks at it anew each time.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._cache = 0
         self._turn = anyio.CapacityLimiter(1)
+        self.wrote = anyio.Event()
 
     async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False) -> T:
         """Run `call(connection, *args)` in one transaction, durable when this returns."""
@@ -272,4 +276,8 @@ class Writer:
                 self._cache = cache
             return call(self._db, *args)
 
-        return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)
+        try:
+            return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)
+        finally:
+            wrote, self.wrote = self.wrote, anyio.Event()
+            wrote.set()

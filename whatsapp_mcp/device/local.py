@@ -40,6 +40,7 @@ from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.tally import Tally
 from whatsapp_mcp.device.topics import Topics
 from whatsapp_mcp.device.traces import Traces
+from whatsapp_mcp.device.typing_people import TypingPeople
 from whatsapp_mcp.device.unnamed import Unnamed
 from whatsapp_mcp.device.watch import watch
 from whatsapp_mcp.errors import (
@@ -52,7 +53,14 @@ from whatsapp_mcp.errors import (
 )
 from whatsapp_mcp.jid import Jid, parse_number
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState, SendRequest, SendResult
+from whatsapp_mcp.models import (
+    Activity,
+    ConnectionState,
+    ConnectionStatus,
+    LinkState,
+    SendRequest,
+    SendResult,
+)
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
@@ -131,6 +139,7 @@ class LocalDevice(Acts, Topics):
             archived=lambda: self._unnamed.look(),
             seen=self._saw,
         )
+        self._typing_people = TypingPeople(self._clock)
         self._traces = self._make_traces()
         self._worker = Worker()
         self._outbox = self._make_outbox()
@@ -248,6 +257,7 @@ class LocalDevice(Acts, Topics):
     def _saw(self, event: JournalEvent) -> None:
         if is_from_phone(event.code, event.payload):
             self._tally.phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
+        self._typing_people.hear(event)
         self.hear(event)
 
     async def _notice(self, method: str, params: Params, generation: int) -> None:
@@ -447,6 +457,13 @@ class LocalDevice(Acts, Topics):
     async def send_for(self, request: SendRequest, has_ended: Callable[[], bool]) -> SendResult:
         """`send` for another process, which may end meanwhile (`has_ended`) without taking it back."""
         return await self._outbox.send(request, has_ended=has_ended)
+
+    async def activity(self, after: int, wait: float = 0.0) -> Activity:
+        """See `Device.activity`."""
+        last = await self._archive.wait_change(after, wait)
+        chats = self._typing_people.chats()
+        known = [await self._archive.contact(chat) for chat in chats]
+        return Activity(last, tuple(one.jid if one else chat for chat, one in zip(chats, known, strict=True)))
 
     async def resolve_number(self, number: str) -> str | None:
         """See `Device.resolve_number`."""

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics import TopicOperations
-from whatsapp_mcp.models import ConnectionStatus, ContactDetails, LinkState, SendRequest, SendResult
+from whatsapp_mcp.models import Activity, ConnectionStatus, ContactDetails, LinkState, SendRequest, SendResult
 from whatsapp_mcp.policy import Effect
 
 
@@ -77,6 +77,11 @@ class Device(TopicOperations, Protocol):
             SendUnknown: An earlier send of the same content to the same chat is unsettled.
             Rejected, NotOnWhatsApp, RateLimited: WhatsApp refused.
         """
+        ...
+
+    @has_effect(Effect.READ)
+    async def activity(self, after: int, wait: float = 0.0) -> Activity:
+        """What goes on: answers once the archive's change feed is beyond `after`, or in `wait` seconds."""
         ...
 
     @has_effect(Effect.READ)

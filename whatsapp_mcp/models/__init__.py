@@ -5,6 +5,7 @@ durations seconds. Every class can be built from and turned into JSON by a pydan
 what the pipes and the socket do.
 """
 
+from whatsapp_mcp.models.activity import Activity
 from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage
 from whatsapp_mcp.models.link import (
     ADDRESS_BOOK_MISSING,
@@ -56,6 +57,7 @@ from whatsapp_mcp.models.sends import (
 __all__ = [
     "ADDON_KINDS",
     "ADDRESS_BOOK_MISSING",
+    "Activity",
     "AddressBookState",
     "BridgeMessage",
     "BridgePage",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import anyio
 from pydantic import Field
 
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat
 from whatsapp_mcp.server.call import Call, Services
@@ -31,13 +31,16 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import Change
 
 _PREFIX: Final = "w"
-SETTLE: Final = 2.0
-"""Seconds of quiet after which a burst of messages counts as over."""
+SETTLE: Final = 0.3
+"""Seconds of quiet after which a burst of messages counts as over, unless its sender is seen writing on."""
 MOST: Final = 50
 """Messages in one answer; the cursor goes on from there."""
 ANSWERING: Final = timedelta(minutes=5)
 """Time after a send within which what came since then is waited for: answers may be quicker than a model."""
-_SLICE: Final = 10.0
+_SLICE: Final = 5.0
+"""Seconds after which the archive is looked at although nobody told of a change."""
+_LATE: Final = 0.5
+"""Seconds by which a leader may be late to say that nothing changed."""
 _BATCH: Final = 200
 _NAMED: Final = 5
 """Chats that are named of those in which something else came."""
@@ -159,11 +162,12 @@ async def _collect(
 ) -> _Heard:
     """What comes in after a change.
 
-    A burst is over when no wanted message came for a while; what is not wanted does not prolong it.
+    A burst is over when no wanted message came for a while and nobody is seen writing in its chats; what is
+    not wanted does not prolong it.
     """
     begin = anyio.current_time()
-    end = begin + min(wait, MAX_WAIT)
-    heard = _Heard(after)
+    limit = end = begin + min(wait, MAX_WAIT)
+    heard, typing = _Heard(after), frozenset[str]()
     while True:
         changes = await services.archive.changes(heard.after, limit=_BATCH)
         for change in changes:
@@ -175,16 +179,29 @@ async def _collect(
                 heard.others[message.ref] = message
                 continue
             heard.found[message.ref] = message
-            end = min(begin + min(wait, MAX_WAIT), anyio.current_time() + SETTLE)
+            end = min(limit, anyio.current_time() + SETTLE)
             if len(heard.found) == MOST:
                 return heard
         if len(changes) == _BATCH:
             continue
-        left = end - anyio.current_time()
-        if left <= 0:
-            return heard
-        await services.archive.wait_change(heard.after, min(_SLICE, left))
+        if (now := anyio.current_time()) >= end:
+            if now >= limit or typing.isdisjoint(message.chat for message in heard.found.values()):
+                return heard
+            end = min(limit, now + SETTLE)
+        typing = await _next_change(services, heard.after, min(_SLICE, end - now))
         await call.progress(min(wait, anyio.current_time() - begin), wait, "waiting")
+
+
+async def _next_change(services: Services, after: int, wait: float) -> frozenset[str]:
+    """Wait for a change, of which the leader tells; answers the chats in which somebody is writing."""
+    with anyio.move_on_after(wait + _LATE):
+        try:
+            async with services.devices.use() as device:
+                return frozenset((await device.activity(after, wait)).typing)
+        except WhatsAppError:
+            # No server leads, or it is of a version that cannot tell: the file says it as well, if later.
+            await services.archive.wait_change(after, wait)
+    return frozenset()
 
 
 async def _message_of(change: Change, services: Services) -> Message | None:

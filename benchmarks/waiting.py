@@ -1,0 +1,78 @@
+"""From a message to the end of `wait_for_messages`, in the leader and in a follower.
+
+Somebody writes one message on the simulated WhatsApp while a server waits. What is told is the time from then
+to the end of the wait: the quiet after which a burst counts as over is part of it, the rest is the way of the
+message through library, journal and archive to whoever waits.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Final
+
+import anyio
+from mcp import Client
+
+from benchmarks.calls import Taken
+from benchmarks.sends import link, online, served, simulator
+from whatsapp_mcp.server.tools.waiting import SETTLE
+from whatsapp_mcp.settings import HOME_VARIABLE
+
+ROUNDS: Final = 20
+LIMIT: Final = 0.5
+"""Seconds from a lone message to the end of the wait, at the median."""
+_BEGUN: Final = 0.3
+"""Seconds in which a wait has begun."""
+
+
+async def measure(home: Path) -> dict[str, list[float]]:
+    """Seconds of each wait's end after the message, the servers taking turns."""
+    taken: dict[str, list[float]] = {"leader": [], "follower": []}
+    async with simulator() as (whatsapp, variables):
+        await whatsapp("person", name="Ann")
+        environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}
+        await link(whatsapp, environment)
+        serve = ("-m", "whatsapp_mcp", "serve")
+        async with served(environment, *serve) as leader, served(environment, *serve) as follower:
+            await online(leader)
+            await online(follower)
+
+            async def wait(client: Client, times: list[float]) -> None:
+                result = await client.call_tool("wait_for_messages", {"wait": 20})
+                times.append(time.perf_counter())
+                assert not result.is_error
+
+            said = 0.0
+            for _ in range(ROUNDS):
+                for name, client in (("leader", leader), ("follower", follower)):
+                    async with anyio.create_task_group() as tasks:
+                        tasks.start_soon(wait, client, taken[name])
+                        await anyio.sleep(_BEGUN)
+                        await whatsapp("says", who="Ann", text="Are you there?")
+                        said = time.perf_counter()
+                    taken[name][-1] -= said
+    return taken
+
+
+async def run() -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as folder:
+        taken = await measure(Path(folder))
+    print(f"{'':12}median, of which the quiet takes {SETTLE:g} s")
+    for name, times in taken.items():
+        one = Taken.of(times)
+        print(
+            f"{name:12}{one.median:6.3f} s, without it {(one.median - SETTLE) * 1000:5.1f} ms"
+            f"  {'PASS' if one.median <= LIMIT else 'FAIL'}"
+        )
+
+
+def main() -> None:
+    """Run it."""
+    anyio.run(run)
+
+
+if __name__ == "__main__":
+    main()
