@@ -64,6 +64,18 @@ async def test_a_receipt_that_overtakes_the_answer_counts(archive: Archive) -> N
     assert sent.status is SendStatus.READ
 
 
+async def test_what_is_about_to_be_handed_over_is_accepted_as_sending_unless_another_is_ahead(
+    archive: Archive,
+) -> None:
+    first, _ = await archive.outbox_add(request("one"), handed_to="a b 1 c", secret=b"s")
+    second, _ = await archive.outbox_add(request("two"), handed_to="a b 1 c", secret=b"t")
+    assert (first.status, first.handed_to, first.secret) == (SendStatus.SENDING, "a b 1 c", b"s")
+    assert (second.status, second.handed_to, second.secret) == (SendStatus.QUEUED, None, None)
+
+    again, is_new = await archive.outbox_add(request("three", key="k"), handed_to="a b 1 c", obstacle=None)
+    assert (again.status, is_new) == (SendStatus.QUEUED, True)
+
+
 async def test_the_same_key_is_the_same_send(archive: Archive) -> None:
     first, _ = await archive.outbox_add(request(key="k"))
     again, new = await archive.outbox_add(request(key="k"))

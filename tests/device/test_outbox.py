@@ -213,6 +213,26 @@ async def test_a_send_for_which_whatsapp_tells_no_time_is_of_now(
         assert result.timestamp == it.clock.now()
 
 
+async def test_what_can_go_out_at_once_is_on_the_disk_as_sending_before_it_does(
+    folder: AccountFolder,
+) -> None:
+    async with rig(folder) as it, anyio.create_task_group() as tasks:
+        it.wire.gate = anyio.Event()
+        tasks.start_soon(it.outbox.send, text("one"))
+        with anyio.fail_after(5):
+            await it.wire.begun.wait()
+        changes = [change.detail for change in await it.archive.changes(0) if change.kind == "send"]
+        assert changes == ["1 queued", "1 sending"]
+        tasks.start_soon(it.outbox.send, text("two"))
+        await it.until(1, SendStatus.SENDING)
+        with anyio.fail_after(5):
+            while len(await it.archive.outbox_unsettled()) < 2:  # noqa: ASYNC110
+                await anyio.sleep(0.005)
+        assert await it.status(2) is SendStatus.QUEUED
+        it.wire.gate.set()
+        await it.until(2, SendStatus.SENT)
+
+
 async def test_the_same_key_never_sends_twice(folder: AccountFolder) -> None:
     async with rig(folder) as it:
         first = await it.outbox.send(text("hello", key="k"))

@@ -76,8 +76,17 @@ class Sends:
         *,
         expires_at: datetime | None = None,
         obstacle: WhatsAppError | None = None,
+        handed_to: str | None = None,
+        secret: bytes | None = None,
     ) -> tuple[OutboxEntry, bool]:
-        return self._apply("outbox_add", request=request, expires_at=expires_at, obstacle=obstacle)
+        return self._apply(
+            "outbox_add",
+            request=request,
+            expires_at=expires_at,
+            obstacle=obstacle,
+            handed_to=handed_to,
+            secret=secret,
+        )
 
     def everything(self) -> list[OutboxEntry]:
         return [outbox.get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")]

@@ -64,6 +64,8 @@ def outbox_add(
     *,
     expires_at: datetime | None = None,
     obstacle: Obstacle = None,
+    handed_to: str | None = None,
+    secret: bytes | None = None,
 ) -> tuple[OutboxEntry, bool]:
     """See `Outbox.outbox_add`."""
     db = on.db
@@ -101,7 +103,19 @@ def outbox_add(
         None if expires is None else _time(expires / 1000),
     )
     _tell(db, entry, chat)
+    if handed_to is not None and not _has_one_ahead(db, entry):
+        return outbox_sending(on, entry.send_id, handed_to=handed_to, secret=secret), True
     return entry, True
+
+
+def _has_one_ahead(db: sqlite3.Connection, entry: OutboxEntry) -> bool:
+    """Whether an earlier send to the same chat is on its way, or may yet be."""
+    row = db.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {_UNSETTLED}
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ? AND id < ?)""",  # noqa: S608
+        (entry.request.chat, entry.send_id),
+    ).fetchone()
+    return bool(row[0])
 
 
 def _accept_again(

@@ -22,6 +22,7 @@ from whatsapp_mcp.archive.records import (
     Statistics,
 )
 from whatsapp_mcp.archive.store import Readers
+from whatsapp_mcp.jid import looks_like_jid, looks_like_number
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, Voter
 from whatsapp_mcp.settings import AccountFolder
 
@@ -159,7 +160,10 @@ class SqliteReadingArchive:
 
     async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
         """See `ReadingArchive.resolve_chat`."""
-        return await self._readers.run(people.resolve, text, limit)
+        # A number is one look at an index, a name a search through all of them.
+        short = looks_like_jid(text) or looks_like_number(text)
+        run = self._readers.at_once if short else self._readers.run
+        return await run(people.resolve, text, limit)
 
     async def last_change(self) -> int:
         """See `ReadingArchive.last_change`."""

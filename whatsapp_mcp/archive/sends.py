@@ -23,6 +23,8 @@ class Outbox(Protocol):
         *,
         expires_at: datetime | None = None,
         obstacle: WhatsAppError | None = None,
+        handed_to: str | None = None,
+        secret: bytes | None = None,
     ) -> tuple[OutboxEntry, bool]:
         """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
 
@@ -30,6 +32,9 @@ class Outbox(Protocol):
 
         Args:
             obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
+            handed_to: To which client it is about to be handed over: it becomes `sending` in the same
+                transaction, unless an earlier send to its chat is not settled.
+            secret: As of `outbox_sending`.
 
         Returns:
             The entry, and whether it was accepted by this call.

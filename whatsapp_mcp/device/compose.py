@@ -62,6 +62,14 @@ class Composed:
     secret: bytes | None
 
 
+def needs_nobody(request: SendRequest) -> bool:
+    """Whether the message of a request is made without the client, a web page or the decoder being asked."""
+    content = request.content
+    if isinstance(content, TextContent):
+        return not content.link_preview
+    return not isinstance(content, FileContent | VoteContent)
+
+
 async def compose(
     request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient, worker: Worker
 ) -> Composed:

@@ -25,7 +25,7 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import CALL_KEY, Archive, OutboxEntry
 from whatsapp_mcp.device.clock import Clock, within
-from whatsapp_mcp.device.compose import Composed
+from whatsapp_mcp.device.compose import Composed, needs_nobody
 from whatsapp_mcp.device.outcomes import Outcomes
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.device.traces import Traces
@@ -114,6 +114,7 @@ class Outbox:
         self._traces = traces
         self._unanswered = unanswered
         self._wake = anyio.Event()
+        self._tasks: TaskGroup | None = None
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._lines: set[str] = set()
         self._handed_over: set[int] = set()
@@ -135,9 +136,7 @@ class Outbox:
         process nor the one for which it asks (`has_ended`).
         """
         try:
-            entry, is_new = await self._archive.outbox_add(
-                request, expires_at=self._expiry(request), obstacle=self._obstacle(request)
-            )
+            entry, is_new = await self._accept(request)
         except sqlite3.Error as error:
             raise Busy(
                 f"The send could not be accepted: the archive cannot be written ({cause(error)}).",
@@ -146,7 +145,6 @@ class Outbox:
         if _is_settled(entry):
             return entry.result
         with self._outcomes.callers.waiting(entry.send_id) as caller:
-            self._wake.set()
             try:
                 await within(self._clock, max(0.0, request.wait), lambda: _wait(caller.settled))
             except BaseException:
@@ -157,6 +155,52 @@ class Outbox:
         if is_new and caller.refusal is not None:
             raise caller.refusal
         return (caller.settled_as or await self._archive.outbox_get(entry.send_id)).result
+
+    async def _accept(self, request: SendRequest) -> tuple[OutboxEntry, bool]:
+        """Accept a send, and begin to hand it over if nothing is ahead of it; else the next look finds it.
+
+        What can go out at once is accepted as on its way, with the message made before: one commit, not two.
+        """
+        tasks, chat = self._tasks, request.chat
+        if tasks is None or not self._online() or not needs_nobody(request) or not self._claim(chat):
+            accepted = await self._add(request)
+            self._wake.set()
+            return accepted
+        is_served = False
+        try:
+            prepared = await self._prepared_at_once(request)
+            with anyio.CancelScope(shield=True):  # what is accepted as on its way has to go there
+                entry, is_new = await self._add(request, prepared)
+                if is_new and entry.status is SendStatus.SENDING and prepared is not None:
+                    if tasks is self._tasks:
+                        tasks.start_soon(self._serve, entry, tasks, prepared)
+                        is_served = True
+                    else:
+                        entry = await self._archive.outbox_queued(entry.send_id)
+        finally:
+            if not is_served:
+                self._lines.discard(chat)
+                self._wake.set()
+        return entry, is_new  # pyright: ignore[reportPossiblyUnboundVariable]
+
+    async def _prepared_at_once(self, request: SendRequest) -> tuple[Composed, str] | None:
+        """The message and the name of its hand-over; None where the line has to find out why not."""
+        try:
+            return await contained("preparing a send", partial(self._prepare, request), _NOT_PREPARED)
+        except WhatsAppError:
+            return None
+
+    async def _add(
+        self, request: SendRequest, prepared: tuple[Composed, str] | None = None
+    ) -> tuple[OutboxEntry, bool]:
+        composed, handed_to = prepared or (None, None)
+        return await self._archive.outbox_add(
+            request,
+            expires_at=self._expiry(request),
+            obstacle=self._obstacle(request),
+            handed_to=handed_to,
+            secret=composed.secret if composed else None,
+        )
 
     def _obstacle(self, request: SendRequest) -> WhatsAppError | None:
         """Why a new send cannot be accepted; what the host before had accepted is on its way all the same."""
@@ -201,15 +245,22 @@ class Outbox:
         """Serve the chats' lines until cancelled."""
         await self.recover()
         async with anyio.create_task_group() as tasks:
-            while True:
-                self._wake = anyio.Event()
-                while self._given_up:
-                    tasks.start_soon(self._withdraw, *self._given_up.pop())
+            self._tasks = tasks
+            try:
+                await self._keep_looking(tasks)
+            finally:
+                self._tasks = None
+
+    async def _keep_looking(self, tasks: TaskGroup) -> None:
+        while True:
+            self._wake = anyio.Event()
+            while self._given_up:
+                tasks.start_soon(self._withdraw, *self._given_up.pop())
+            entries = await self._archive.outbox_unsettled()
+            if await self._look_for_unknown(entries):
                 entries = await self._archive.outbox_unsettled()
-                if await self._look_for_unknown(entries):
-                    entries = await self._archive.outbox_unsettled()
-                await self._dispatch(entries, tasks)
-                await within(self._clock, _LOOK_AGAIN, lambda: _wait(self._wake))
+            await self._dispatch(entries, tasks)
+            await within(self._clock, _LOOK_AGAIN, lambda: _wait(self._wake))
 
     async def _dispatch(self, entries: Collection[OutboxEntry], tasks: TaskGroup) -> None:
         self._keep_counts_of({entry.send_id for entry in entries})
@@ -245,10 +296,21 @@ class Outbox:
         except InvalidArgument:
             logger.info("send %d went on its way at the last moment", entry.send_id)
 
-    async def _serve(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
-        """Hand over what is queued for one chat, in order, from this one on."""
+    async def _serve(
+        self, entry: OutboxEntry, tasks: TaskGroup, prepared: tuple[Composed, str] | None = None
+    ) -> None:
+        """Hand over what is queued for one chat, in order, from this one on; it may be `sending` already.
+
+        Args:
+            entry: The first.
+            tasks: Where hand-overs run that take longer than the line waits for them.
+            prepared: The message of the first and the name of its hand-over, if it is `sending`.
+        """
         chat, following = entry.request.chat, entry
         try:
+            if prepared is not None:
+                await self._wait_for_outcome(entry, *prepared, tasks)
+                following = await self._next(chat)
             while following is not None and self._online():
                 await self._deliver(following, tasks)
                 following = await self._next(chat)
@@ -348,6 +410,11 @@ class Outbox:
         except WhatsAppError as error:
             await self._outcomes.refused(entry, error)
             return
+        await self._wait_for_outcome(entry, composed, handed_to, tasks)
+
+    async def _wait_for_outcome(
+        self, entry: OutboxEntry, composed: Composed, handed_to: str, tasks: TaskGroup
+    ) -> None:
         kept = anyio.Event()
         tasks.start_soon(self._hand_over_and_keep, entry, composed, handed_to, kept)
         if await within(self._clock, SEND_DEADLINE, lambda: _wait(kept)) is None:
