@@ -11,7 +11,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, journal
 from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
-from whatsapp_mcp.models import ForwardContent, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import ForwardContent, LocationContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -74,6 +74,13 @@ async def test_what_is_about_to_be_handed_over_is_accepted_as_sending_unless_ano
 
     again, is_new = await archive.outbox_add(request("three", key="k"), handed_to="a b 1 c", obstacle=None)
     assert (again.status, is_new) == (SendStatus.QUEUED, True)
+
+
+async def test_what_could_not_be_read_again_is_not_accepted(archive: Archive) -> None:
+    with pytest.raises(InvalidArgument):
+        await archive.outbox_add(SendRequest(ANA, LocationContent(float("nan"), float("inf"))))
+    with pytest.raises(MessageNotFound):
+        await archive.outbox_get(1)
 
 
 async def test_the_same_key_is_the_same_send(archive: Archive) -> None:

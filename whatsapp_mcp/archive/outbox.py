@@ -94,10 +94,14 @@ def outbox_add(
         VALUES (?, ?, ?, ?, 'queued', ?, ?)""",
         (request.idempotency_key, request.chat, chat, body, on.at, expires),
     )
+    try:
+        stored = _REQUEST.validate_json(body)
+    except ValueError as error:  # a number that JSON does not have
+        raise InvalidArgument("The message holds a value that cannot be stored.") from error
     # As `get` would read it; a send waits for this.
     entry = OutboxEntry(
         int(cursor.lastrowid or 0),
-        replace(_bare(request), chat=request.chat),
+        replace(stored, chat=request.chat),
         SendStatus.QUEUED,
         _time(on.at / 1000),
         None if expires is None else _time(expires / 1000),
