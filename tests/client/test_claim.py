@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.client.claim import PATIENCE, claim, patience_for
+from whatsapp_mcp.client.claim import PATIENCE, ask_for_patience, claim, patience_for
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nothing is claimed there")
 
@@ -71,6 +71,11 @@ def test_a_former_client_that_asked_for_patience_gets_it(tmp_path: Path) -> None
         assert time.monotonic() - begun >= PATIENCE + 1
         assert former.wait(5) == -signal.SIGKILL
     assert path.read_text() == str(os.getpid())
+
+
+def test_asking_for_patience_where_the_file_is_gone_is_no_error(tmp_path: Path) -> None:
+    ask_for_patience(tmp_path / "client.lock", 5)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_only_the_process_that_asked_for_patience_gets_it_from_its_host(tmp_path: Path) -> None:

@@ -52,12 +52,14 @@ def ask_for_patience(path: Path, seconds: int) -> None:
     """Ask for so much more time to end than every client has, for the client that holds the claim."""
     if sys.platform == "win32":
         return
-    # Closing another handle of the file does not give an flock up.
-    fd = os.open(path, os.O_RDWR)
     try:
-        _write(fd, path, f"{os.getpid()} {seconds}")
-    finally:
-        os.close(fd)
+        fd = os.open(path, os.O_RDWR)
+    except OSError as error:
+        logger.warning("%s cannot be written: %s", path.name, error)
+        return
+    _write(fd, path, f"{os.getpid()} {seconds}")
+    # Closing another handle of the file does not give an flock up.
+    os.close(fd)
 
 
 def _write(fd: int, path: Path, text: str) -> None:
