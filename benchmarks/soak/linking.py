@@ -28,13 +28,11 @@ from mcp.client.stdio import StdioServerParameters
 
 from benchmarks.soak.fleet import GONE
 from benchmarks.soak.watch import children
-from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.current_settings import CurrentSettings
-from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.keys import stored_device
-from whatsapp_mcp.device.local import LocalDevice
-from whatsapp_mcp.models import AddressBookState, ConnectionState
-from whatsapp_mcp.settings import HOME_VARIABLE, AccountFolder, Settings
+from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.models import AddressBookState
+from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.phone import Phone
 
@@ -90,8 +88,8 @@ async def interrupted_link(
         name_somebody()
     await _link_and_end(phone, home, end, chance.uniform(0, LATEST_END + ROUND_TRIPS * wa.faults.latency))
     begun = anyio.current_time()
-    async with _leading(home) as (device, archive):
-        missing = not await _named_or_missing(device, archive, names)
+    async with open_device(Settings(home=home)) as (devices, archive):
+        missing = not await _named_or_missing(devices, archive, names)
         if missing:
             name_somebody()
             begun = anyio.current_time()
@@ -131,29 +129,19 @@ async def _server(home: Path) -> AsyncGenerator[tuple[Client, int]]:
         yield client, int(note.read_text())
 
 
-@asynccontextmanager
-async def _leading(home: Path) -> AsyncGenerator[tuple[LocalDevice, Archive]]:
-    folder: AccountFolder = Settings(home=home).account_folder()
-    async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
-        owner = stored_device(folder.client_db)
-        device = LocalDevice(folder, CurrentSettings(Settings(home=home)), archive, tasks, owner=owner)
-        await device.start()
-        with _limit("The device is not online."):
-            await device.wait_for(lambda link: link.state is ConnectionState.ONLINE)
-        yield device, archive
-
-
-async def _named_or_missing(device: LocalDevice, archive: Archive, names: Mapping[str, str]) -> bool:
+async def _named_or_missing(devices: Devices, archive: ReadingArchive, names: Mapping[str, str]) -> bool:
     """Whether all the names came; False once the status says that they are missing."""
     with _limit("Names are missing, and the status does not say so."):
         while not await _are_named(archive, names):
-            if (await device.status()).address_book is AddressBookState.MISSING:
+            async with devices.use() as device:
+                status = await device.status()
+            if status.address_book is AddressBookState.MISSING:
                 return False
             await anyio.sleep(0.05)
     return True
 
 
-async def _are_named(archive: Archive, names: Mapping[str, str]) -> bool:
+async def _are_named(archive: ReadingArchive, names: Mapping[str, str]) -> bool:
     for jid, name in names.items():
         person = await archive.contact(jid)
         if person is None or person.name != name:
