@@ -37,7 +37,6 @@ async def test_a_server_that_ends_while_it_fetches_the_address_book_leaves_all_o
     whatsapp: WhatsApp, home: Path, killed: bool
 ) -> None:
     whatsapp.me.app_state.name_contact(whatsapp.person("Ann"), "Ann Byrne")
-    whatsapp.slow(LATENCY)
     with suppress(*GONE):
         async with mcp_client(whatsapp, home) as first:
             await link(first, whatsapp)
@@ -45,6 +44,7 @@ async def test_a_server_that_ends_while_it_fetches_the_address_book_leaves_all_o
             await until_in_the_middle(whatsapp)
             if killed:
                 os.kill(pid, signal.SIGKILL)
+    whatsapp.recover()
     async with mcp_client(whatsapp, home) as second:
         with anyio.fail_after(30):
             while "Ann Byrne" not in await said(second, "search_contacts", query="Ann"):
@@ -60,7 +60,6 @@ async def test_the_status_says_that_names_are_missing_until_a_changed_contact_br
     for name, value in whatsapp.environment().items():
         monkeypatch.setenv(name, value)
     whatsapp.me.app_state.name_contact(whatsapp.person("Ann"), "Ann Byrne")
-    whatsapp.slow(LATENCY)
     folder = Settings(home=home).account_folder()
     with suppress(*GONE):
         async with mcp_client(whatsapp, home) as first:
@@ -90,6 +89,7 @@ async def test_the_status_says_that_names_are_missing_until_a_changed_contact_br
 
 
 async def until_in_the_middle(whatsapp: WhatsApp) -> None:
-    """Return once a companion has the key and has asked for the first of its collections."""
+    """Return once a companion has the key and has asked for the first of its collections, over a slow line."""
+    whatsapp.slow(LATENCY)
     whatsapp.me.app_state.share_key()
     await whatsapp.me.app_state.fetched("critical_block")
