@@ -89,7 +89,7 @@ async def test_the_status_says_that_names_are_missing_until_a_changed_contact_br
 
 
 async def until_in_the_middle(whatsapp: WhatsApp) -> None:
-    """Return once a companion has the key and has asked for the first of its collections, over a slow line."""
+    """Return once a companion has asked for the first of its collections, over a slow line."""
     whatsapp.slow(LATENCY)
     whatsapp.me.app_state.share_key()
     await whatsapp.me.app_state.fetched("critical_block")
