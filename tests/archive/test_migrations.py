@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import MessageFilter, open_archive, schema
+from whatsapp_mcp.archive import MessageFilter, backup, open_archive, schema
+from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -158,3 +162,79 @@ async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(
         assert (await archive.message("GONE")).revoked_at is not None
         assert await archive.check() == ()
     await _has_the_shape_of_a_new_one(folder, tmp_path)
+
+
+def _fourth_version(folder: AccountFolder) -> None:
+    folder.create()
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        db.executescript(VERSION_4 + FILLED_4)
+
+
+async def test_the_former_file_is_kept_until_a_purge(folder: AccountFolder) -> None:
+    _fourth_version(folder)
+    kept = folder.archive_db.with_name("archive.db.version-4")
+    async with open_archive(folder, write=True) as archive:
+        with closing(sqlite3.connect(kept)) as db:
+            assert schema.version(db) == 4
+            assert db.execute("SELECT emoji FROM reactions").fetchall() == [("👍",)]
+        assert kept.stat().st_mode & 0o077 == 0
+        await archive.purge()
+    assert not kept.exists()
+
+
+async def test_nothing_is_begun_without_room_for_the_copy_and_the_upgrade(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _fourth_version(folder)
+    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 10))
+    with pytest.raises(Busy, match="free space"):
+        async with open_archive(folder, write=True):
+            pass
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        assert schema.version(db) == 4
+    assert not [path for path in folder.path.iterdir() if ".version-" in path.name]
+
+
+KILLED = """
+import logging, os, sqlite3, sys
+from pathlib import Path
+from whatsapp_mcp.archive import backup, schema
+
+class Killer(logging.Handler):
+    left = int(sys.argv[2])
+    def emit(self, record):
+        self.left -= 1
+        if self.left < 0:
+            os._exit(9)
+
+logging.basicConfig(level=logging.INFO, handlers=[Killer()])
+path = Path(sys.argv[1])
+db = sqlite3.connect(path, isolation_level=None)
+db.execute("PRAGMA journal_mode = WAL")
+backup.before_upgrade(db, path)
+schema.migrate(db)
+"""
+
+
+def _upgrade_and_kill(path: Path, word: int) -> int:
+    """The exit code of a process that upgrades a file and dies when it has said so many words."""
+    return subprocess.run(
+        [sys.executable, "-c", KILLED, str(path), str(word)], timeout=60, check=False
+    ).returncode
+
+
+@pytest.mark.parametrize("word", range(0, 14, 3))
+async def test_an_upgrade_that_is_killed_leaves_the_former_file_and_is_begun_again(
+    folder: AccountFolder, word: int
+) -> None:
+    """It is killed when it tells how far it is: within the copy, or after some of the tables."""
+    _fourth_version(folder)
+    code = _upgrade_and_kill(folder.archive_db, word)
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        assert (code, schema.version(db)) in ((9, 4), (0, schema.SCHEMA_VERSION))
+        assert code == 9 or word > 9
+    async with open_archive(folder, write=True) as archive:
+        mine = await archive.message("M1")
+        assert (mine.status, [one.emoji for one in mine.reactions]) == ("read", ["👍"])
+        assert await archive.check() == ()
+    assert not [path for path in folder.path.iterdir() if path.name.endswith(".part")]
