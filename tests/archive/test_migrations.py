@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -186,7 +187,8 @@ async def test_nothing_is_begun_without_room_for_the_copy_and_the_upgrade(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _fourth_version(folder)
-    monkeypatch.setattr(backup.shutil, "disk_usage", lambda _: SimpleNamespace(free=1 << 10))
+    free = SimpleNamespace(free=1 << 10)
+    monkeypatch.setattr(backup.shutil, "disk_usage", Mock(return_value=free))
     with pytest.raises(Busy, match="free space"):
         async with open_archive(folder, write=True):
             pass

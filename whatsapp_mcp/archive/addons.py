@@ -16,6 +16,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive import limits
@@ -149,8 +150,8 @@ class Hanging(NamedTuple):
 
 
 _ROWS: Final = "SELECT t.wa_id, t.chat_address, t.sender_address, t.at, {worth}, {columns} FROM {table} AS t"
-
-
+_MOMENT: Final = itemgetter(1, 0)
+"""The order of what hangs on a message: by time, then by person."""
 _CHATS: Final = "SELECT chat_id FROM chat_addresses WHERE address_id = ?"
 
 
@@ -203,18 +204,19 @@ def read(db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]) -> di
     if not rows:
         return {}
     people = People(db)
-    people.look_up({address for row in rows for address in row[1:3]})
+    people.look_up({row[2] for row in rows})
     places = _places(db, {target.chat for row in rows for target in by_id[row[0]]})
-    told: dict[Target, list[tuple[Told, Any]]] = {}
-    for wa_id, chat, sender, at, worth, *says in rows:
-        address = people.address(sender)
-        for target in by_id[wa_id]:
-            theirs = not kind.by_author or people.may_be(address, target.sender)
-            if chat in places[target.chat][1] and theirs:
-                told.setdefault(target, []).append((Told(address, at, tuple(says)), worth))
+    found: dict[Target, list[tuple[Address, Any]]] = {}
+    for row in rows:
+        address = people.address(row[2])
+        for target in by_id[row[0]]:
+            if row[1] not in places[target.chat][1]:
+                continue
+            if not kind.by_author or people.may_be(address, target.sender):
+                found.setdefault(target, []).append((address, row))
     return {
-        target: _that_count(kind, people, target, places[target.chat][0], found)
-        for target, found in told.items()
+        target: _that_count(kind, people, target, places[target.chat][0], told)
+        for target, told in found.items()
     }
 
 
@@ -236,32 +238,42 @@ def _places(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, tuple[i
 
 
 def _that_count(
-    kind: AddOn, people: People, target: Target, chat_with: int | None, found: list[tuple[Told, Any]]
+    kind: AddOn, people: People, target: Target, chat_with: int | None, told: list[tuple[Address, Any]]
 ) -> list[Hanging]:
-    told = [one for one, _ in found]
     if kind.by_author:
         persons = [target.sender] * len(told)
+    elif any(address.reassigned for address, _ in told):
+        rows = [Told(address, row[3], ()) for address, row in told]
+        persons = people.persons(rows, unit=kind.unit, chat_with=chat_with)
     else:
-        persons = people.persons(told, unit=kind.unit, chat_with=chat_with)
+        persons = [address.contact for address, _ in told]
+    hanging = [Hanging(person, row[3], row[5:]) for person, (_, row) in zip(persons, told, strict=True)]
+    if len(hanging) > 1:
+        if len({one[:2] for one in hanging}) < len(hanging):
+            hanging = _once_a_moment(kind, told, hanging)
+        hanging.sort(key=_MOMENT)
+    return hanging
+
+
+def _once_a_moment(kind: AddOn, told: list[tuple[Address, Any]], hanging: list[Hanging]) -> list[Hanging]:
+    """Of what one person told at one moment, what counts."""
     key = [kind.columns.index(column) for column in kind.key]
     best: dict[tuple[Any, ...], tuple[tuple[Any, ...], Hanging]] = {}
-    for person, (one, worth) in zip(persons, found, strict=True):
-        rank = (not one.address.is_number, worth is not None, worth)
-        moment = (person, one.at, *(one.what[n] for n in key))
+    for (address, row), one in zip(told, hanging, strict=True):
+        rank = (not address.is_number, row[4] is not None, row[4])
+        moment = (one.person, one.at, *[one.says[n] for n in key])
         if moment not in best or rank > best[moment][0]:
-            best[moment] = (rank, Hanging(person, one.at, one.what))
-    return sorted((hanging for _, hanging in best.values()), key=lambda one: (one.at, one.person))
+            best[moment] = (rank, one)
+    return [one for _, one in best.values()]
 
 
 def current(db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]) -> dict[Target, list[Hanging]]:
     """The newest of each person, oldest first."""
-    newest = {
-        target: {one.person: one for one in hanging}.values()
-        for target, hanging in read(db, kind, targets).items()
-    }
-    return {
-        target: sorted(hanging, key=lambda one: (one.at, one.person)) for target, hanging in newest.items()
-    }
+    found = read(db, kind, targets)
+    for target, hanging in found.items():
+        if len(hanging) > 1:
+            found[target] = sorted({one.person: one for one in hanging}.values(), key=_MOMENT)
+    return found
 
 
 def chats(db: sqlite3.Connection, address: int) -> list[int]:
