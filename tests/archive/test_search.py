@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -232,6 +233,20 @@ async def test_a_cursor_that_is_not_ours_says_what_to_do(archive: Archive) -> No
         await archive.search("other words", cursor=page.next_cursor)
     with pytest.raises(InvalidArgument):
         await archive.search("is", limit=0)
+
+
+async def test_a_cursor_goes_on_though_an_age_is_another_moment_on_each_page(archive: Archive) -> None:
+    await fill(archive)
+    start = datetime.fromtimestamp(NOON, UTC)
+    first, second = (
+        MessageFilter(since=start - age, until=start + timedelta(days=1) - age)
+        for age in (timedelta(hours=1), timedelta(hours=1, seconds=-5))
+    )
+    page = await archive.messages(first, limit=5)
+    following = await archive.messages(second, limit=5, cursor=page.next_cursor)
+    assert [message.text for message in following.items] == TEXTS[-6:-11:-1]
+    hits = await archive.search("is", first, limit=1)
+    assert (await archive.search("is", second, limit=1, cursor=hits.next_cursor)).items
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

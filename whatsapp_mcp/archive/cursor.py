@@ -16,7 +16,10 @@ _NUMBER: Final = re.compile(r"-?[0-9a-z]{1,13}")
 
 
 def fingerprint(*parts: object) -> str:
-    """A mark of what a list was asked for, so that a cursor cannot be used with another question."""
+    """A mark of what a list was asked for, so that a cursor cannot be used with another question.
+
+    Times stay out of it: `since=3d` is another moment on each page, and the cursor says where to go on.
+    """
     return repr(parts)
 
 

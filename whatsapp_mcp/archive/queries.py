@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -191,7 +192,7 @@ def messages(
     db: sqlite3.Connection, where: MessageFilter, oldest_first: bool, limit: int, after: str | None
 ) -> Page[Message]:
     """See `ReadingArchive.messages`."""
-    mark = cursor.fingerprint("messages", where, oldest_first)
+    mark = cursor.fingerprint("messages", replace(where, since=None, until=None), oldest_first)
     cursor.check_limit(limit)
     last = cursor.decode_id(after, mark)
     built = conditions(db, where)

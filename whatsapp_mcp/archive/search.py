@@ -53,7 +53,7 @@ def search(
 ) -> Page[Message]:
     """See `ReadingArchive.search`."""
     cursor.check_limit(limit)
-    mark = cursor.fingerprint("search", text, where, order, mode)
+    mark = cursor.fingerprint("search", text, replace(where, since=None, until=None), order, mode)
     last = cursor.decode_id(after, mark)
     query = parse(text, zone, now)
     if mode == "any":
