@@ -8,10 +8,11 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter, meant
+from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter, meant, open_archive
 from whatsapp_mcp.archive.people import distance, rank_name
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import ChatKind, MessageKind
+from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
 
@@ -314,6 +315,16 @@ def test_names_are_ranked_exact_words_beginning_inside() -> None:
     texts = ("ana muller", "maria", "muller", "ana m", "mull", "ulle", "xyz")
     assert [rank_name(text, names, saved=True) for text in texts] == [0, 1, 2, 3, 4, 5, None]
     assert [rank_name(text, names, saved=False) for text in texts] == [1, 1, 2, 3, 4, 5, None]
+
+
+async def test_a_reader_finds_names_that_were_given_after_its_last_search(folder: AccountFolder) -> None:
+    async with open_archive(folder, write=True) as writer, open_archive(folder) as reader:
+        await writer.record_contacts([ContactUpdate(ANA, saved_name="Tim")])
+        for _ in range(5):  # each connection has kept the names
+            assert [one.chat.jid for one in await reader.resolve_chat("tim")] == [ANA]
+        await writer.record_contacts([ContactUpdate(BOB, saved_name="Tom")])
+        for _ in range(5):
+            assert [one.chat.jid for one in await reader.resolve_chat("tom")] == [BOB]
 
 
 async def test_a_name_cannot_be_written_so_that_it_counts_as_somebody_elses(archive: Archive) -> None:

@@ -14,6 +14,7 @@ from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     ChatCandidate,
 )
+from whatsapp_mcp.archive.store import kept
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Page
@@ -34,13 +35,13 @@ _TOO_SHORT: Final = 3
 """Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
 _ENTRY: Final = "\x1e"
 _HEAD: Final = "\x1f"
-_EVERYBODY: Final = """SELECT coalesce(group_concat(entry, '') || char(30), '') FROM (
- SELECT char(30) || 0 || (saved_name IS NOT NULL) || id || char(31)
+_EVERYBODY: Final = """SELECT coalesce(group_concat(entry, char(30)), '') FROM (
+ SELECT 0 || (saved_name IS NOT NULL) || id || char(31)
  || replace(name_norm, char(30), ' ') AS entry FROM contacts WHERE id != 0
- UNION ALL SELECT char(30) || 11 || id || char(31) || replace(name_norm, char(30), ' ')
+ UNION ALL SELECT 11 || id || char(31) || replace(name_norm, char(30), ' ')
  FROM chats WHERE contact_id IS NULL)"""
-"""Every name: for each person or chat its head (table, whether saved, number) and its names. What begins an
-entry must not stand in a name, which others choose."""
+"""Every name: for each person or chat its head (table, whether saved, number) and its names. What stands
+between entries must not stand in a name, which others choose."""
 _NEWEST: Final = """SELECT 0, contact_id, last_id FROM chats
  WHERE contact_id IN (SELECT value FROM json_each(?))
  UNION ALL SELECT 1, id, last_id FROM chats WHERE id IN (SELECT value FROM json_each(?))"""
@@ -157,28 +158,21 @@ class _Named(NamedTuple):
 
 
 class _Names:
-    """All names in one text, which is searched as one: far cheaper than a row for each.
-
-    It is read anew each time: with ten thousand names that takes no longer than to find out what has changed.
-    """
+    """All names as one text, which is far cheaper than a row for each; kept until the archive changes."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        (self._text,) = db.execute(_EVERYBODY).fetchone()
+        self._text = kept(db, lambda: db.execute(_EVERYBODY).fetchone()[0])
 
     def holding(self, words: Sequence[str], *, inside: bool = False) -> Iterator[_Named]:
         """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
-        text, rarest = self._text, min(words, key=self._text.count)
+        entries = self._text.split(_ENTRY)
+        for word in words:
+            entries = [entry for entry in entries if word in entry]
         begins = [] if inside else [re.compile(f"{_BEGIN}{re.escape(word)}").search for word in words]
-        at = text.find(rarest)
-        while at >= 0:
-            if not inside and text[at - 1].isalnum():
-                at = text.find(rarest, at + 1)
-                continue
-            end = text.find(_ENTRY, at)
-            head, _, names = text[text.rfind(_ENTRY, 0, at) + 1 : end].partition(_HEAD)
-            if all(word in names for word in words) and all(begin(names) for begin in begins):
+        for entry in entries:
+            head, _, names = entry.partition(_HEAD)
+            if all(begin(names) for begin in begins):
                 yield _Named(int(head[0]), int(head[2:]), head[1] == "1", names)
-            at = text.find(rarest, end)
 
     def similar(self, words: Sequence[str]) -> Iterator[_Named]:
         """Those in whose names something close to each of these words stands."""
