@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.time_grammar import read, since, until
+from whatsapp_mcp.time_grammar import ahead, read, since, until
 
 NOW = datetime(2026, 11, 26, 19, 45, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -81,3 +81,32 @@ def test_nothing_written_bounds_nothing() -> None:
 def test_whatever_is_written_is_a_span_or_no_time(text: str) -> None:
     span = read(text, BERLIN, NOW)
     assert span is None or span.start.astimezone(UTC) <= span.end.astimezone(UTC)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("30m", NOW + timedelta(minutes=30)),
+        (" 2H ", NOW + timedelta(hours=2)),
+        ("3d", NOW + timedelta(days=3)),
+        ("2w", NOW + timedelta(weeks=2)),
+        ("3mo", datetime(2027, 2, 26, 19, 45, tzinfo=UTC)),
+        ("1y", datetime(2027, 11, 26, 19, 45, tzinfo=UTC)),
+    ],
+)
+def test_a_length_of_time_counts_from_now_on(written: str, expected: datetime) -> None:
+    assert ahead(written, UTC, NOW) == expected
+
+
+@pytest.mark.parametrize("written", ["", "2", "h", "0m", "-2h", "1.5h", "tomorrow", "2026-12-01", "99999y"])
+def test_what_is_no_length_of_time_is_refused_with_the_forms(written: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        ahead(written, UTC, NOW)
+    assert "2w" in refused.value.action
+
+
+@given(st.integers(1, 999), st.sampled_from(["m", "h", "d", "w"]))
+def test_ahead_and_ago_are_equally_far(count: int, unit: str) -> None:
+    ago = since(f"{count}{unit}", UTC, NOW)
+    assert ago is not None
+    assert ahead(f"{count}{unit}", UTC, NOW) - NOW == NOW - ago

@@ -134,10 +134,10 @@ class NotLinked(WhatsAppError):
 
 
 class NotConnected(WhatsAppError):
-    """The link to WhatsApp is down; the message says in which state it is."""
+    """There is no connection to WhatsApp; what to do depends on its state."""
 
     code = "NOT_CONNECTED"
-    default_action = "Wait: the link heals by itself. connection_status tells when it is back."
+    default_action = "Look at connection_status: it tells the state and what to do."
 
 
 class ChatNotFound(WhatsAppError):

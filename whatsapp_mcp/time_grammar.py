@@ -10,6 +10,8 @@
 
 What is written names a span of time. `since` and `after` begin where it begins, `before` ends where it
 begins, and `until` ends where it ends, so it includes the day or month that it names.
+
+Where something is to last (`pause --for 2h`), the forms of the last row count from now on.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ FORMS: Final = (
     "a date (2026-11-24, 2026-11), a time (2026-11-24T14:03), an age (30m, 6h, 3d, 2w, 5mo, 1y) or a weekday"
 )
 """What may be written, for descriptions and errors."""
+LENGTHS: Final = "a length of time (30m, 6h, 3d, 2w, 5mo, 1y)"
+"""What may be written where something is to last."""
 WEEKDAYS: Final = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _DATE: Final = re.compile(r"(\d{4})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
 _TIME: Final = re.compile(
@@ -77,6 +81,21 @@ def until(text: str | None, zone: tzinfo, now: datetime) -> datetime | None:
     return _required(text, zone, now).end if text else None
 
 
+def ahead(text: str, zone: tzinfo, now: datetime) -> datetime:
+    """The moment at which a written length of time from now on is over.
+
+    Raises:
+        InvalidArgument: It is no length of time, or no time at all.
+    """
+    try:
+        moment = _moved(text.strip().casefold(), zone, now, 1)
+    except (ValueError, OverflowError):
+        moment = None
+    if moment is None or moment <= now:
+        raise InvalidArgument(f"{text[:40]!r} is not a length of time.", f"Give {LENGTHS}.")
+    return moment
+
+
 def _required(text: str, zone: tzinfo, now: datetime) -> Span:
     found = read(text, zone, now)
     if found is None:
@@ -85,20 +104,24 @@ def _required(text: str, zone: tzinfo, now: datetime) -> Span:
 
 
 def _age(given: str, zone: tzinfo, now: datetime) -> Span | None:
+    moment = _moved(given, zone, now, -1)
+    return None if moment is None else Span(moment, moment)
+
+
+def _moved(given: str, zone: tzinfo, now: datetime, sign: int) -> datetime | None:
+    """The moment that many units before now (`sign` -1) or after it (1)."""
     found = _AGE.fullmatch(given)
     if found is None:
         return None
-    count, unit = int(found[1]), found[2]
+    count, unit = sign * int(found[1]), found[2]
     if unit in _SECONDS:
-        moment = now - timedelta(seconds=count * _SECONDS[unit])
-    else:
-        moment = _months_before(local(now, zone).replace(tzinfo=zone), count * _MONTHS[unit])
-    return Span(moment, moment)
+        return now + timedelta(seconds=count * _SECONDS[unit])
+    return _months_later(local(now, zone).replace(tzinfo=zone), count * _MONTHS[unit])
 
 
-def _months_before(moment: datetime, count: int) -> datetime:
-    """The same day of an earlier month, or its last day where the month is shorter."""
-    year, month = divmod(moment.year * 12 + moment.month - 1 - count, 12)
+def _months_later(moment: datetime, count: int) -> datetime:
+    """The same day of another month, or its last day where the month is shorter; before, if negative."""
+    year, month = divmod(moment.year * 12 + moment.month - 1 + count, 12)
     for day in range(moment.day, 27, -1):
         try:
             return moment.replace(year=year, month=month + 1, day=day)

@@ -7,7 +7,6 @@ import pytest
 from whatsapp_mcp import errors
 from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
-from whatsapp_mcp.device import state
 from whatsapp_mcp.errors import Candidate, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server import toolsets
@@ -19,7 +18,12 @@ ERRORS = [
     for each in vars(errors).values()
     if isinstance(each, type) and issubclass(each, WhatsAppError) and each is not WhatsAppError
 ]
-STATES = [(kind.value, action) for kind, action in state._ACTIONS.items()]
+STATES = [
+    (state.value, action)
+    for state in ConnectionState
+    for action in (state.traits.action, state.traits.action_until)
+    if action is not None
+]
 
 
 def tools_in(text: str) -> set[str]:

@@ -81,6 +81,9 @@ def test_the_other_name_of_the_command_is_completed_too(
         ("whatsapp-mcp serve --transport h", "http"),
         ("whatsapp-mcp client-config claude-d", "claude-desktop"),
         ("whatsapp-mcp archive exp", "export"),
+        ("whatsapp-mcp pau", "pause"),
+        ("whatsapp-mcp pause --f", "--for"),
+        ("whatsapp-mcp resu", "resume"),
     ],
 )
 def test_options_choices_and_subcommands_are_completed(

@@ -130,7 +130,18 @@ def test_version_is_printed_on_stdout(option: str):
     assert invoke(option).stdout == f"whatsapp-mcp {__version__}\n"
 
 
-COMMANDS = ["serve", "link", "unlink", "status", "reconnect", "doctor", "demo", "client-config"]
+COMMANDS = [
+    "serve",
+    "link",
+    "unlink",
+    "status",
+    "reconnect",
+    "pause",
+    "resume",
+    "doctor",
+    "demo",
+    "client-config",
+]
 GROUPS = ["service", "archive"]
 
 

@@ -26,6 +26,8 @@ INNARDS = {
     "status": "whatsapp_mcp.device.observer.observed_status",
     "status --wait": "whatsapp_mcp.cli.status.with_device",
     "reconnect": "whatsapp_mcp.cli.device.with_device",
+    "pause --for 2h": "whatsapp_mcp.device.pausing.pause",
+    "resume": "whatsapp_mcp.device.pausing.resume",
     "doctor": "whatsapp_mcp.cli.doctor.examine",
     "demo": "whatsapp_mcp.cli.demo._run",
     "client-config cursor": "whatsapp_mcp.cli.client_config.snippet",
@@ -128,3 +130,24 @@ def test_what_is_done_ends_with_0(home: Path) -> None:
     assert code_of("archive stats") == ExitCode.OK
     with closing(sqlite3.connect(settings.load().account_folder().archive_db)) as db:
         assert db.execute("PRAGMA quick_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize("line", ["pause --for 2h", "resume"])
+def test_a_pause_that_began_or_ended_is_told_with_0(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told(*_: object, **__: object) -> ConnectionStatus:
+        return ConnectionStatus(ConnectionState.PAUSED, NOON, "default")
+
+    monkeypatch.setattr(INNARDS[line], told)
+
+    assert code_of(line) == ExitCode.OK
+
+
+@pytest.mark.parametrize("length", ["soon", "2", "0h", "-2h", "2026-12-01"])
+def test_a_bad_length_of_a_pause_is_a_usage_error(length: str) -> None:
+    done = CliRunner().invoke(app, ["pause", f"--for={length}"])
+
+    assert done.exit_code == ExitCode.USAGE
+    assert "Usage: " in done.output
+    assert "is not a length of time. Give a length of time (30m, 6h, 3d, 2w, 5mo, 1y)." in " ".join(
+        done.output.split()
+    )

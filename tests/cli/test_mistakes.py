@@ -62,6 +62,8 @@ def test_a_home_that_cannot_be_made_is_told_in_one_line(tmp_path: Path, argument
         ["unlink", "--yes"],
         ["status"],
         ["reconnect"],
+        ["pause"],
+        ["resume"],
         ["client-config", "cursor"],
         *ARCHIVE_COMMANDS,
     ],
@@ -108,7 +110,7 @@ def test_the_status_before_anything_was_linked_leaves_no_files(tmp_path: Path):
     assert not (tmp_path / "home").exists()
 
 
-@pytest.mark.parametrize("command", [["unlink"], ["reconnect"], *ARCHIVE_COMMANDS])
+@pytest.mark.parametrize("command", [["unlink"], ["reconnect"], ["pause"], ["resume"], *ARCHIVE_COMMANDS])
 def test_an_account_that_is_not_here_is_told_and_not_made(tmp_path: Path, command: list[str]):
     answer = run(tmp_path / "home", *command, "--account", "work")
 

@@ -78,6 +78,10 @@ class Wire:
     registration: int = 7
     database: Path | None = None
 
+    def unavailable(self) -> NotConnected | NotLinked:
+        """Why nothing can be sent."""
+        return NotConnected("It is down.", "Mend it.") if self.linked else NotLinked("No phone is linked.")
+
     async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         self.begun.set()
         if self.notes:
@@ -176,6 +180,7 @@ async def rig(
             or partial(compose, archive=archive, addresses=addresses, call=never_called, worker=Worker()),
             online=lambda: wire.online,
             linked=lambda: wire.linked,
+            unavailable=wire.unavailable,
             traces=wire.open(folder),
             unanswered=nothing,
         )

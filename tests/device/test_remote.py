@@ -162,6 +162,18 @@ async def test_an_offline_device_answers_its_status_and_refuses_the_rest() -> No
         await device.reconnect()
 
 
+async def test_a_state_that_a_follower_does_not_know_is_shown_with_what_the_leader_advises() -> None:
+    told = ConnectionStatus(ConnectionState.ONLINE, datetime(2026, 1, 1, tzinfo=UTC), "default")
+
+    async def answer(method: str, params: dict[str, Any]) -> Any:
+        known = OPERATIONS[method].result.dump_python(told, mode="json")
+        return {**known, "state": "hibernating", "action": "Wait until spring."}
+
+    async with connected(answer) as (device, _):
+        status = await device.status()
+    assert (status.state.value, status.action) == ("hibernating", "Wait until spring.")
+
+
 def test_an_unknown_or_malformed_argument_is_refused() -> None:
     with pytest.raises(InvalidArgument):
         OPERATIONS["link"].load({"telephone": "1"})

@@ -61,6 +61,8 @@ OUTSIDE = st.one_of(
     st.just(m.LinkAsked()),
     st.just(m.Unlinked("by us")),
     st.just(m.ReconnectAsked()),
+    st.builds(m.PauseAsked, st.none() | st.floats(1, 1e5).map(lambda ahead: T0 + timedelta(seconds=ahead))),
+    st.just(m.ResumeAsked()),
     st.just(m.KeysLost()),
 )
 
@@ -98,9 +100,9 @@ def test_no_sequence_of_events_leaves_the_table_or_gives_two_clients(
         assert link.generation >= before.generation
         assert len(alive) <= 1
         assert link.running == bool(alive)
-        if link.state in m.RESTING:
+        if link.state.traits.rests:
             assert not alive
-        if link.state in {S.UNLINKED, S.REPLACED, S.OUTDATED}:
+        if link.state.traits.needs_person and link.until is None:
             assert link.timer is None
         elif link.state is not S.ONLINE and link.stuck is None:
             assert link.timer is not None, "every wait has a limit"
@@ -122,7 +124,7 @@ def test_events_of_an_old_generation_change_nothing(event: m.Event, state: S) ->
     assert step(link, event, at(1)) == (link, ())
 
 
-@pytest.mark.parametrize("state", sorted(m.RESTING))
+@pytest.mark.parametrize("state", [each for each in S if each.traits.rests])
 @given(event=client_events(st.just(7)))
 def test_events_of_a_stopped_client_change_nothing(state: S, event: m.Event) -> None:
     link = replace(online(), state=state, running=False, online_at=None)
@@ -165,7 +167,7 @@ def test_a_ban_waits_until_its_expiry_and_then_tries_once() -> None:
     assert after(link, m.Tick(), seconds=661.0)[1] == [Effect.START]
 
 
-@given(st.floats(1, 10 * m.BAN_CHECK), st.floats(1, 1e6))
+@given(st.floats(1, 10 * m.WALL_CLOCK_CHECK), st.floats(1, 1e6))
 def test_a_clock_that_is_set_back_makes_a_ban_at_most_twice_as_long(length: float, back: float) -> None:
     link, _ = step(online(), m.Banned(7, "banned", length), at())
     effects: tuple[Effect, ...] = ()
@@ -300,3 +302,79 @@ def test_linking_that_times_out_says_whether_there_was_a_code() -> None:
     assert shown.reason is None
     expired, _ = after(shown, m.Tick(), seconds=1000)
     assert (expired.state, expired.reason) == (S.UNLINKED, "The code expired before a phone took it.")
+
+
+def test_a_pause_ends_the_client_and_lasts_until_a_person_ends_it() -> None:
+    link, effects = after(online(), m.PauseAsked(None))
+    assert (link.state, link.until, effects) == (S.PAUSED, None, [Effect.STOP])
+    assert "`whatsapp-mcp resume`" in (m.action(link) or "")
+    later = (m.Tick(), m.ReconnectAsked(), m.Online(7), m.Opened(linked=True), m.Tick())
+    assert after(link, *later, seconds=1e8) == (link, [])
+    link, effects = after(link, m.ResumeAsked())
+    assert (link.state, link.reason, effects) == (S.CONNECTING, None, [Effect.START])
+
+
+def test_a_pause_with_an_end_ends_by_itself_and_not_before() -> None:
+    link, _ = after(online(), m.PauseAsked(T0 + timedelta(hours=2)), seconds=0)
+    assert "2026-01-01 " in (m.action(link) or "")
+    now = 0.0
+    while link.state is S.PAUSED:
+        assert now < 7200
+        assert link.timer is not None
+        now = link.timer
+        link, _ = step(link, m.Tick(), at(now))
+    assert (link.state, link.reason, link.until, now) == (S.CONNECTING, None, None, 7200)
+
+
+def test_a_pause_ends_while_the_machine_sleeps() -> None:
+    link, _ = after(online(), m.PauseAsked(T0 + timedelta(hours=2)), seconds=0)
+    # The monotonic clock stood still: it tells a minute, the wall clock three hours.
+    awake = Moment(T0 + timedelta(hours=3), m.WALL_CLOCK_CHECK)
+    assert step(link, m.Tick(), awake)[1] == (Effect.START,)
+
+
+def test_a_pause_outlives_its_leader_and_ends_under_the_next() -> None:
+    link, _ = after(online(), m.PauseAsked(T0 + timedelta(seconds=600)), seconds=0)
+    kept, effects = after(link, m.Opened(linked=True), m.Tick(), seconds=10)
+    assert (kept.state, effects) == (S.PAUSED, [])
+    assert after(link, m.Opened(linked=True), m.Tick(), seconds=601)[1] == [Effect.START]
+
+
+def test_another_pause_sets_another_end() -> None:
+    link, _ = after(online(), m.PauseAsked(T0 + timedelta(hours=1)), seconds=0)
+    longer, _ = after(link, m.PauseAsked(T0 + timedelta(hours=2)))
+    assert (longer.until, longer.since) == (T0 + timedelta(hours=2), link.since)
+    endless, _ = after(longer, m.PauseAsked(None))
+    assert (endless.until, endless.timer) == (None, None)
+
+
+@pytest.mark.parametrize("event", [m.Replaced(7), m.Banned(7, "too many messages", 600.0)])
+def test_a_pause_never_forgets_a_replaced_session_or_a_ban(event: m.ClientEvent) -> None:
+    closed, _ = after(online(), event)
+    assert after(closed, m.PauseAsked(None), m.ResumeAsked()) == (closed, [])
+
+
+def test_a_paused_account_whose_keys_are_gone_is_unlinked() -> None:
+    link, _ = after(online(), m.PauseAsked(T0 + timedelta(hours=1)))
+    link, effects = after(link, m.Opened(linked=False), m.Tick(), seconds=1e6)
+    assert (link.state, link.until, effects) == (S.UNLINKED, None, [])
+
+
+def test_every_state_but_online_says_what_to_do_and_ends_somehow() -> None:
+    for state in S:
+        if state is not S.ONLINE:
+            assert state.traits.action
+            assert state.traits.ends or state.traits.needs_person
+
+
+def test_a_state_of_a_later_version_is_kept_by_name_and_is_none_of_ours() -> None:
+    assert S("hibernating").value == "hibernating"
+    assert S("hibernating") == S("hibernating")
+    assert S("hibernating") not in list(S)
+    assert not S("hibernating").traits.rests
+
+
+@pytest.mark.parametrize("name", ["", "two words", "<b>", "x" * 40, 7])
+def test_what_cannot_be_the_name_of_a_state_is_refused(name: object) -> None:
+    with pytest.raises(ValueError, match="is not a valid ConnectionState"):
+        S(name)

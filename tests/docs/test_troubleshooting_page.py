@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.docs import states_table
 from whatsapp_mcp import errors
-from whatsapp_mcp.models import ConnectionState
 
 PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
 
@@ -30,8 +30,8 @@ def codes() -> set[str]:
     }
 
 
-def test_every_connection_state_is_explained_and_no_other() -> None:
-    assert set(rows("By connection state")) == {state.value for state in ConnectionState}
+def test_the_table_of_states_is_that_of_the_code() -> None:
+    assert states_table.table(PAGE) == states_table.render(), "run: python -m tests.docs.states_table"
 
 
 def test_every_error_code_is_explained_and_no_other() -> None:

@@ -16,6 +16,7 @@ from mcp import Client
 from tests.fixtures import said, until
 from tests.server.linked import LIMIT, png
 from tests.server.pair import Pair, Source, link, pair_of_servers
+from whatsapp_mcp.device import pausing
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.runtime import open_device
 from whatsapp_mcp.server.application import create
@@ -80,6 +81,25 @@ async def does_unlink(pair: Pair) -> None:
         for client in (fresh.attached, fresh.host):
             await until(client, lambda status: status["state"] == "unlinked", "connection_status")
         pair.asked.extend(fresh.asked)
+
+
+async def does_pause(pair: Pair) -> None:
+    # A person pauses at the command line, which asks the leader as an attached server does.
+    await pausing.pause(Settings(home=pair.home).account_folder())
+    for client in (pair.attached, pair.host):
+        text, told = await pair.told(client, "connection_status", {})
+        assert (told["state"], told["until"]) == ("paused", None)
+        assert "`whatsapp-mcp resume`" in text
+        refused = (await pair.told(client, "reconnect", {}))[1]["error"]
+        assert (refused["code"], "resume" in refused["action"]) == ("NOT_CONNECTED", True)
+    await does_resume(pair)
+
+
+async def does_resume(pair: Pair) -> None:
+    await pausing.resume(Settings(home=pair.home).account_folder())
+    for client in (pair.attached, pair.host):
+        await until(client, lambda status: status["state"] == "online", "connection_status")
+    await pair.wa.me.online()
 
 
 # Messages and people.

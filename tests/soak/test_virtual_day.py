@@ -268,6 +268,7 @@ class Day:
             compose=self._compose,
             online=lambda: self.loop.link.state is S.ONLINE,
             linked=lambda: self.loop.link.linked,
+            unavailable=lambda: state.unavailable(self.loop.link),
             traces=self.notes,
             unanswered=self._unanswered,
         )

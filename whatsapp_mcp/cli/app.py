@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import datetime
 from typing import Annotated, Literal
 
 import typer
@@ -12,7 +13,7 @@ from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli import service as service_commands
 from whatsapp_mcp.cli.client_config import Application
 from whatsapp_mcp.cli.command_line import App, CommandLine
-from whatsapp_mcp.cli.options import Account, AsJson, known_account, port_number
+from whatsapp_mcp.cli.options import Account, AsJson, end_of_length, known_account, port_number
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code
 from whatsapp_mcp.errors import WhatsAppError
 
@@ -161,6 +162,42 @@ def reconnect(account: Account = "default") -> None:
     from whatsapp_mcp.cli.status import print_status
 
     raise typer.Exit(print_status(with_known_device(account, reconnected)))
+
+
+@app.command()
+def pause(
+    until: Annotated[
+        datetime | None,
+        typer.Option(
+            "--for",
+            parser=end_of_length,
+            metavar="LENGTH",
+            help="Resume by itself after 30m, 2h, 3d … (default: not before `resume`).",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+    account: Account = "default",
+) -> None:
+    """Close the connection for a while.
+
+    Messages to send are queued meanwhile. Servers that are started during the pause keep it.
+    """
+    from whatsapp_mcp.cli.pausing import paused
+    from whatsapp_mcp.cli.status import print_status
+
+    print_status(paused(account, until), as_json=as_json)
+
+
+@app.command()
+def resume(as_json: AsJson = False, account: Account = "default") -> None:
+    """End a pause.
+
+    A running server connects at once, else the next one does.
+    """
+    from whatsapp_mcp.cli.pausing import resumed
+    from whatsapp_mcp.cli.status import print_status
+
+    print_status(resumed(account), as_json=as_json)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.device.protocol import Devices
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.models import ConnectionStatus
 from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
 
 T = TypeVar("T")
@@ -25,7 +25,6 @@ SETTLE_LIMIT: Final = 15.0
 SETTLE_POLL: Final = 0.1
 RECONNECT_LIMIT: Final = 5.0
 """Seconds in which `reconnect` finds a device, and again in which the link is up or is told as it is."""
-_UNSETTLED = {ConnectionState.OFFLINE, ConnectionState.CONNECTING, ConnectionState.RECONNECTING}
 
 
 class BriefFormatter(logging.Formatter):
@@ -98,7 +97,7 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
     while True:
         async with devices.use() as device:
             status = await device.status()
-        if status.state not in _UNSETTLED or anyio.current_time() >= deadline:
+        if not status.state.traits.connecting or anyio.current_time() >= deadline:
             return status
         await anyio.sleep(SETTLE_POLL)
 

@@ -23,14 +23,6 @@ HISTORY_POLL: Final = 0.25
 HISTORY_GRACE: Final = 10.0
 """Seconds without a sign of history after which there is none to wait for."""
 
-_FAILED = {
-    ConnectionState.UNLINKED,
-    ConnectionState.BANNED,
-    ConnectionState.OUTDATED,
-    ConnectionState.REFUSED,
-    ConnectionState.REPLACED,
-}
-
 
 class HistorySource(Protocol):
     """Of the archive, what `link` needs."""
@@ -129,7 +121,7 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
             report.qr(state.qr)
         state = await _next(devices, state)
     while state.state is not ConnectionState.ONLINE:
-        if state.state in _FAILED:
+        if state.state.traits.rests:
             raise NotLinked(state.reason or "No phone was linked.", "Run `whatsapp-mcp link` again.")
         state = await _next(devices, state)
     report.linked(await _status(devices))
@@ -139,7 +131,7 @@ async def _pair(devices: Devices, phone: str | None, report: LinkReport) -> bool
 def _unreached(status: ConnectionStatus) -> NotConnected:
     """A phone was linked before, and its connection is not up."""
     who = f"{status.name} ({status.number})" if status.name else status.number
-    what = f"the connection is {status.state}" if status.state in _FAILED else "WhatsApp was not reached"
+    what = f"the connection is {status.state}" if status.state.traits.rests else "WhatsApp was not reached"
     reason = f" {status.reason}" if status.reason else ""
     return NotConnected(
         f"Linked as {who}, but {what}.{reason}", status.action or "See `whatsapp-mcp status --wait`."

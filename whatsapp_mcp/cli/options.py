@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
-from whatsapp_mcp import settings
-from whatsapp_mcp.errors import NotLinked
+from whatsapp_mcp import settings, time_grammar
+from whatsapp_mcp.errors import InvalidArgument, NotLinked
 from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.zone import SystemZone
 
 Account = Annotated[str, typer.Option(metavar="NAME", help="Local name of the WhatsApp account.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a program.")]
@@ -23,6 +25,18 @@ def port_number(text: str) -> int:
     if text.isdecimal() and int(text) <= 65535:
         return int(text)
     raise typer.BadParameter(f"{text!r} is not a port number from 0 to 65535.")
+
+
+def end_of_length(text: str) -> datetime:
+    """The moment at which a length of time from the command line is over.
+
+    Raises:
+        typer.BadParameter: It is none.
+    """
+    try:
+        return time_grammar.ahead(text, SystemZone(), datetime.now(UTC)).astimezone(UTC)
+    except InvalidArgument as error:
+        raise typer.BadParameter(f"{error.message} {error.action}") from error
 
 
 def known_account(name: str) -> AccountFolder:

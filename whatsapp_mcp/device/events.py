@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 # Events from outside the client.
 
@@ -39,6 +40,18 @@ class KeysLost:
 @dataclass(frozen=True, slots=True)
 class ReconnectAsked:
     """Somebody wants a new client now."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAsked:
+    """A person wants the connection closed: until then, or until `ResumeAsked` when None."""
+
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeAsked:
+    """A person ends the pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,4 +169,15 @@ class Ended(ClientEvent):
     reason: str
 
 
-Event = Opened | Tick | LinkAsked | Unlinked | KeysLost | ReconnectAsked | Started | ClientEvent
+Event = (
+    Opened
+    | Tick
+    | LinkAsked
+    | Unlinked
+    | KeysLost
+    | ReconnectAsked
+    | PauseAsked
+    | ResumeAsked
+    | Started
+    | ClientEvent
+)

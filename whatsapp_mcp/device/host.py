@@ -17,6 +17,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
+from typing_extensions import TypedDict
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
@@ -40,8 +41,9 @@ from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder
 
-PROTOCOL: Final = 1
-"""Number of the socket's protocol; grows when an older server would misunderstand it."""
+PROTOCOL: Final = 2
+"""Number of the socket's protocol, raised by one with every change of the types that cross the socket.
+Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO: Final = "hello"
 _HELLO_DEADLINE: Final = 3.0
 _RETRY: Final = 0.1
@@ -54,6 +56,22 @@ _START_LIMIT: Final = 10.0
 logger = logging.getLogger(__name__)
 
 Program = tuple[str, ...] | None
+
+
+class Hello(TypedDict):
+    """How a follower introduces itself; `secret` as `endpoint.connect` told it."""
+
+    protocol: int
+    version: str
+    secret: str
+
+
+class Welcome(TypedDict):
+    """How the leader answers it; every version must be able to read it."""
+
+    protocol: int
+    version: str
+    pid: int
 
 
 class Host:
@@ -145,7 +163,7 @@ class Host:
             nonlocal greeted
             if method == _HELLO:
                 greeted = params.get("secret", "") == secret
-                return {"protocol": PROTOCOL, "version": __version__, "pid": os.getpid()}
+                return Welcome(protocol=PROTOCOL, version=__version__, pid=os.getpid())
             if not greeted:
                 raise Denied("The other side has not shown that it may use this device.")
             if method == PING:
@@ -233,12 +251,12 @@ async def greet(peer: Peer, secret: str) -> int:
     return int(leader["pid"])
 
 
-async def _say_hello(peer: Peer, secret: str) -> dict[str, Any]:
-    hello = {"protocol": PROTOCOL, "version": __version__, "secret": secret}
-    return await peer.call(_HELLO, hello, deadline=_HELLO_DEADLINE)
+async def _say_hello(peer: Peer, secret: str) -> Welcome:
+    hello = Hello(protocol=PROTOCOL, version=__version__, secret=secret)
+    return await peer.call(_HELLO, dict(hello), deadline=_HELLO_DEADLINE)
 
 
-def _refusal(host: dict[str, Any]) -> Busy | None:
+def _refusal(host: Welcome) -> Busy | None:
     """Why a host of another protocol cannot be used."""
     theirs, version = int(host["protocol"]), host["version"]
     if theirs == PROTOCOL:

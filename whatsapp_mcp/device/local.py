@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -23,8 +23,9 @@ from whatsapp_mcp.device.acts import Acts
 from whatsapp_mcp.device.address_book import AddressBook
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.client_process import Client
-from whatsapp_mcp.device.clock import Clock, SystemClock, within
+from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.device.compose import Composed, compose
+from whatsapp_mcp.device.connection import CALL_DEADLINE, ConnectionOperations
 from whatsapp_mcp.device.ingest import Ingest
 from whatsapp_mcp.device.link_picture import LinkPicture
 from whatsapp_mcp.device.linking import Linking
@@ -45,10 +46,8 @@ from whatsapp_mcp.device.unnamed import Unnamed
 from whatsapp_mcp.device.watch import watch
 from whatsapp_mcp.errors import (
     DeadlineExceeded,
-    InvalidArgument,
     NotConnected,
     NotLinked,
-    WhatsAppError,
     cause,
 )
 from whatsapp_mcp.jid import Jid, parse_number
@@ -57,21 +56,16 @@ from whatsapp_mcp.models import (
     Activity,
     ConnectionState,
     ConnectionStatus,
-    LinkState,
     SendRequest,
     SendResult,
+    SendStatus,
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 
-CALL_DEADLINE: Final = 20.0
 UPLOAD_DEADLINE: Final = 180.0
 """Seconds for a file: WhatsApp takes large ones, and lines are slow."""
-_FIRST_CODE: Final = 40.0
-_PAIR_CODE_LIFETIME: Final = 160.0
-_LOGOUT_DEADLINE: Final = 10.0
-_SETTLE: Final = 5.0
 _LOOK_AT_DISK: Final = (
     "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
     "moved away); it is tried again by itself."
@@ -80,7 +74,7 @@ _LOOK_AT_DISK: Final = (
 logger = logging.getLogger(__name__)
 
 
-class LocalDevice(Acts, Topics):
+class LocalDevice(ConnectionOperations, Acts, Topics):
     """The linked device of an account whose lock this server holds.
 
     Args:
@@ -112,7 +106,7 @@ class LocalDevice(Acts, Topics):
         self._owner = Owner(folder.client_db, archive, owner)
         link = replace(record.load(self._clock.now()), linked=owner is not None)
         self._linking = Linking(self._clock, LinkPicture(folder.path))
-        self._clients: Accessor[Client] = Accessor(self._absent, record, end=Client.end)
+        self._clients: Accessor[Client] = Accessor(self._unavailable, record, end=Client.end)
         self._tally = Tally(archive, self._clock)
         self._client_pid: int | None = None
         self._obstacle: str | None = None
@@ -181,6 +175,7 @@ class LocalDevice(Acts, Topics):
             compose=partial(self._compose, Addresses(self._folder.client_db)),
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
+            unavailable=self._unavailable,
             traces=self._traces,
             unanswered=self._send_unanswered,
         )
@@ -308,12 +303,8 @@ class LocalDevice(Acts, Topics):
 
     # The link.
 
-    def _absent(self) -> WhatsAppError:
-        link = self._loop.link
-        if not link.linked:
-            return NotLinked("No phone is linked to this account.")
-        reason = f" ({link.reason})" if link.reason else ""
-        return NotConnected(f"The link to WhatsApp is {link.state.value}{reason}.", state.action(link))
+    def _unavailable(self) -> NotLinked | NotConnected:
+        return state.unavailable(self._loop.link)
 
     def _is_online(self) -> bool:
         link = self._loop.link
@@ -334,6 +325,9 @@ class LocalDevice(Acts, Topics):
         except DeadlineExceeded:
             self._doubt(generation)
             raise
+        except NotConnected as error:
+            # The client process does not know what the connection's state advises.
+            raise NotConnected(error.message, state.action(self._loop.link)) from error
 
     def _doubt(self, generation: int) -> None:
         self._loop.post(state.Doubtful(generation, "WhatsApp did not answer a call in time."))
@@ -402,61 +396,19 @@ class LocalDevice(Acts, Topics):
             settings_error=self._settings.fault,
         )
 
-    async def link(self, phone: str | None = None) -> LinkState:
-        """See `Device.link`."""
-        number = parse_number(phone) if phone is not None else None
-        if self._loop.link.linked:
-            raise InvalidArgument("A phone is linked already.", "Unlink it first with unlink_device.")
-        await self._ask(state.LinkAsked())
-        shown = await self._within(
-            _FIRST_CODE,
-            lambda: self._linking.wait_for(
-                lambda now: now.qr is not None or now.state is not ConnectionState.LINKING
-            ),
-        )
-        if shown.state is not ConnectionState.LINKING:
-            raise NotConnected(shown.reason or "Linking was given up.", "Try again.")
-        if number is not None and shown.code is None:
-            code = await self.call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
-            self._linking.show_code(str(code), _PAIR_CODE_LIFETIME)
-        return self._linking.now
-
-    async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
-        """See `Device.link_state`."""
-        if wait > 0:
-            await within(
-                self._clock, wait, lambda: self._linking.wait_for(lambda now: now.revision > after_revision)
-            )
-        return self._linking.now
-
-    async def unlink(self) -> None:
-        """See `Device.unlink`."""
-        if not self._loop.link.linked:
-            raise NotLinked("No phone is linked to this account.")
-        reason = "Unlinked here."
-        try:
-            await self.call("logout", deadline=_LOGOUT_DEADLINE)
-        except WhatsAppError as error:
-            logger.warning("WhatsApp could not be told of the logout: %s", error.code)
-            reason = (
-                "Unlinked here; WhatsApp could not be told, so remove it in the phone's linked devices too."
-            )
-        await self._ask(state.Unlinked(reason))
-
-    async def reconnect(self) -> ConnectionStatus:
-        """See `Device.reconnect`."""
-        if not self._loop.link.linked:
-            raise NotLinked("No phone is linked to this account.")
-        await self._ask(state.ReconnectAsked())
-        return await self.status()
-
     async def send(self, request: SendRequest) -> SendResult:
         """See `Device.send`."""
-        return await self._outbox.send(request)
+        return await self.send_for(request, lambda: False)
 
     async def send_for(self, request: SendRequest, has_ended: Callable[[], bool]) -> SendResult:
         """`send` for another process, which may end meanwhile (`has_ended`) without taking it back."""
-        return await self._outbox.send(request, has_ended=has_ended)
+        if self._loop.link.state.traits.rests:  # nothing will come of it in the time that a caller waits
+            request = replace(request, wait=0.0)
+        result = await self._outbox.send(request, has_ended=has_ended)
+        if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:
+            why = self._unavailable()
+            result = replace(result, reason=f"{why.message} {why.action}")
+        return result
 
     async def activity(self, after: int, wait: float = 0.0) -> Activity:
         """See `Device.activity`."""
@@ -477,12 +429,3 @@ class LocalDevice(Acts, Topics):
             if found.IsIn:
                 return f"{found.JID.User}@{found.JID.Server}"
         return None
-
-    async def _ask(self, event: state.Event) -> None:
-        await self._within(_SETTLE, lambda: self._loop.ask(event))
-
-    async def _within(self, seconds: float, wait: Callable[[], Awaitable[Any]]) -> Any:
-        outcome = await within(self._clock, seconds, wait)
-        if outcome is None:
-            raise DeadlineExceeded(f"It took longer than {seconds:g} seconds.")
-        return outcome

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
@@ -13,9 +15,11 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device import endpoint, state
+from whatsapp_mcp.device.generated import as_device
 from whatsapp_mcp.device.host import greet
 from whatsapp_mcp.device.keys import stored_device
 from whatsapp_mcp.device.lock import HostLock
+from whatsapp_mcp.device.protocol import Device
 from whatsapp_mcp.device.record import LinkRecord
 from whatsapp_mcp.device.remote import RemoteDevice
 from whatsapp_mcp.errors import WhatsAppError
@@ -34,7 +38,8 @@ async def observed_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) ->
     """What the leader says, or what is on the disk when there is none; never takes the leader's lock."""
     try:
         with anyio.move_on_after(limit):
-            return await _told_by_leader(folder)
+            async with leading_device(folder) as device:
+                return await device.status()
     except OSError:
         return await anyio.to_thread.run_sync(_on_disk, folder)
     except WhatsAppError as error:
@@ -42,8 +47,9 @@ async def observed_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) ->
     return _offline(folder, "The server that leads this account does not answer.", "Resume or end it.")
 
 
-async def _told_by_leader(folder: AccountFolder) -> ConnectionStatus:
-    """What the leader says.
+@asynccontextmanager
+async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
+    """The device of the account's leader, for as long as the body runs.
 
     Raises:
         OSError: Nobody listens.
@@ -52,7 +58,7 @@ async def _told_by_leader(folder: AccountFolder) -> ConnectionStatus:
     stream, secret = await endpoint.connect(folder)
     async with stream, Peer(stream, stream) as peer:
         pid = await greet(peer, secret)
-        return await RemoteDevice(folder.name, peer, pid).status()
+        yield as_device(RemoteDevice(folder.name, peer, pid))
 
 
 def _on_disk(folder: AccountFolder) -> ConnectionStatus:
@@ -68,10 +74,12 @@ def _on_disk(folder: AccountFolder) -> ConnectionStatus:
         owner = stored_device(folder.client_db)
     except sqlite3.OperationalError as error:
         return _offline(folder, f"No server is running, and the keys cannot be read: {error}.", _START)
-    left = LinkRecord(folder.path).load(datetime.now(UTC))
-    if owner is not None and left.state is ConnectionState.UNLINKED:  # the keys know better
-        left = replace(left, state=ConnectionState.OFFLINE)
-    rests = left.state in state.RESTING
+    now = datetime.now(UTC)
+    left = LinkRecord(folder.path).load(now)
+    has_ended = left.until is not None and left.until <= now  # the next leader connects
+    if has_ended or (owner is not None and left.state is ConnectionState.UNLINKED):  # the keys know better
+        left = replace(left, state=ConnectionState.OFFLINE, until=None)
+    rests = left.state.traits.rests
     why = f" {left.reason}" if left.reason and rests else ""
     if owner is None:
         left = replace(left, state=ConnectionState.UNLINKED)

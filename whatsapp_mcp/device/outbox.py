@@ -89,6 +89,7 @@ class Outbox:
         compose: Makes the message of a request; what it needs of the current client it asks for.
         online: Whether the link is up.
         linked: Whether a phone is linked.
+        unavailable: Why the link is down, and what to do.
         traces: What the client library knows of earlier messages.
         unanswered: Told the chat when a hand-over is not answered in time.
     """
@@ -102,6 +103,7 @@ class Outbox:
         compose: Compose,
         online: Callable[[], bool],
         linked: Callable[[], bool],
+        unavailable: Callable[[], WhatsAppError],
         traces: Traces,
         unanswered: Callable[[str], Awaitable[None]],
     ) -> None:
@@ -111,6 +113,7 @@ class Outbox:
         self._clock = clock
         self._online = online
         self._linked = linked
+        self._unavailable = unavailable
         self._traces = traces
         self._unanswered = unanswered
         self._wake = anyio.Event()
@@ -204,11 +207,8 @@ class Outbox:
 
     def _obstacle(self, request: SendRequest) -> WhatsAppError | None:
         """Why a new send cannot be accepted; what the host before had accepted is on its way all the same."""
-        if not self._linked():
-            return NotLinked("No phone is linked to this account.")
-        if not request.queue and not self._online():
-            return NotConnected("The link to WhatsApp is down and the send may not wait for it.")
-        return None
+        accepted = self._linked() and (request.queue or self._online())
+        return None if accepted else self._unavailable()
 
     def _expiry(self, request: SendRequest) -> datetime:
         longest = KEPT_FOR.total_seconds()
@@ -271,7 +271,9 @@ class Outbox:
                 # The next phone may be another person's.
                 await self._give_up(entry, NotLinked("The phone was unlinked before it went out."))
             elif self._is_late(entry):
-                await self._give_up(entry, NotConnected("It expired before the link to WhatsApp came back."))
+                what_to_do = None if self._online() else self._unavailable().action
+                late = NotConnected("It expired before the link to WhatsApp came back.", what_to_do)
+                await self._give_up(entry, late)
         if self._online():
             for chat, entry in self._heads(entries).items():
                 if self._claim(chat):

@@ -12,6 +12,7 @@ Reading what was said is not here: every server reads the archive itself.
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Literal, Protocol
 
 from whatsapp_mcp.device.effects import has_effect
@@ -55,12 +56,36 @@ class Device(TopicOperations, Protocol):
 
         Raises:
             NotLinked: No phone is linked.
+            NotConnected: The connection is paused, so WhatsApp cannot be told.
         """
         ...
 
     @has_effect(Effect.LINK)
     async def reconnect(self) -> ConnectionStatus:
-        """Start a new client now, whatever state the link is in; the way out of `replaced`.
+        """Start a new client now, whatever state the connection is in; the way out of `replaced`.
+
+        Raises:
+            NotLinked: No phone is linked.
+            NotConnected: It is paused: what a person paused, `resume` alone ends.
+        """
+        ...
+
+    @has_effect(Effect.LINK)
+    async def pause(self, until: datetime | None = None) -> ConnectionStatus:
+        """Close the connection until then, or until `resume`; a pause that lasts already gets this end.
+
+        Sends are queued meanwhile. Later leaders keep the pause.
+
+        Raises:
+            InvalidArgument: That time has passed.
+            NotLinked: No phone is linked.
+            NotConnected: It is closed already, by WhatsApp or by another client.
+        """
+        ...
+
+    @has_effect(Effect.LINK)
+    async def resume(self) -> ConnectionStatus:
+        """End a pause and connect; without a pause nothing changes.
 
         Raises:
             NotLinked: No phone is linked.

@@ -1,7 +1,8 @@
 """What must outlive a host about the link: `link.json` in the account's folder.
 
-Generation numbers, so that they only grow; the resting states, so that the next host fights no replaced
-session and waits out a ban; the count of failures, so that ten servers in turn do not each try anew.
+Generation numbers, so that they only grow; the resting states, so that the next leader fights no replaced
+session, waits out a ban and keeps a pause; the count of failures, so that ten servers in turn do not each try
+anew.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.device.state import RESTING, Link
+from whatsapp_mcp.device.state import Link
 from whatsapp_mcp.models import ConnectionState
 
 FILE_NAME: Final = "link.json"
@@ -53,7 +54,7 @@ class LinkRecord:
             # Seconds since 1970: above every number that was counted up by ones.
             link = Link(ConnectionState.OFFLINE, now, generation=int(now.timestamp()))
         self._kept = _kept(link)
-        if link.state not in RESTING:
+        if not link.state.traits.rests:
             link = replace(link, state=ConnectionState.OFFLINE, since=now)
         return link
 

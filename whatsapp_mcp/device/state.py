@@ -31,10 +31,12 @@ from whatsapp_mcp.device.events import (
     Opened,
     Outdated,
     Paired,
+    PauseAsked,
     ProbeFailed,
     ReconnectAsked,
     Refused,
     Replaced,
+    ResumeAsked,
     Started,
     Stuck,
     Tick,
@@ -42,6 +44,7 @@ from whatsapp_mcp.device.events import (
     Unstuck,
 )
 from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.models import ConnectionState as S
 
 CONNECT_LIMIT: Final = 30.0
@@ -66,8 +69,10 @@ REFUSED_CAP: Final = 900.0
 _NO_CODE: Final = "WhatsApp has not given a code yet."
 _NO_KEYS: Final = "The last linking was not finished, or its keys were lost or damaged."
 _CODE_EXPIRED: Final = "The code expired before a phone took it."
-BAN_CHECK: Final = 60.0
-"""Seconds between looks at the wall clock while banned: it may be set."""
+_PAUSED: Final = "Paused with `whatsapp-mcp pause`; a queued send waits for a day at most."
+WALL_CLOCK_CHECK: Final = 60.0
+"""Seconds between looks at the wall clock in a state that ends at a time of day: it may be set, and the
+monotonic clock stands still while the machine sleeps."""
 
 
 class Effect(Enum):
@@ -100,7 +105,7 @@ class Link:
         running: Whether the client `generation` was started and not yet killed.
         linked: Whether keys of a linked device are stored.
         timer: Monotonic time at which `Tick` matters; None when nothing is awaited.
-        until: Wall time at which a ban ends.
+        until: Wall time at which a ban or a pause ends.
         failures: Ends of a client in a row before it was online.
         flaps: Ends of a client in a row soon after it was online.
         online_at: Monotonic time of the running client's login; None before it.
@@ -125,8 +130,8 @@ class Link:
 
 Step = tuple[Link, tuple[Effect, ...]]
 
-RESTING: Final = frozenset({S.UNLINKED, S.REPLACED, S.BANNED, S.OUTDATED, S.REFUSED})
-"""States without a client."""
+_KEPT: Final = frozenset({S.REPLACED, S.BANNED, S.PAUSED})
+"""States that a new leader goes on with: only a person, or their own end, leads out of them."""
 
 
 def step(link: Link, event: Event, moment: Moment) -> Step:
@@ -149,7 +154,11 @@ def step(link: Link, event: Event, moment: Moment) -> Step:
         case KeysLost() if link.linked and link.online_at is None:
             # Not deleted: what cannot be read may be readable tomorrow.
             return _rest(replace(link, linked=False, failures=0), S.UNLINKED, _NO_KEYS, moment)
-        case ReconnectAsked() if link.linked:
+        case ReconnectAsked() if link.linked and link.state is not S.PAUSED:
+            return _start(replace(link, failures=0, flaps=0), S.CONNECTING, None, moment)
+        case PauseAsked(until) if _may_pause(link):
+            return _paused(link, until, moment)
+        case ResumeAsked() if link.state is S.PAUSED:
             return _start(replace(link, failures=0, flaps=0), S.CONNECTING, None, moment)
         case _:
             return link, ()
@@ -164,7 +173,7 @@ def _reported(link: Link, event: ClientEvent, moment: Moment) -> Step:
             return _rest(link, S.REPLACED, "Another client took over this session.", moment)
         case Banned(_, reason, seconds) if seconds > 0:
             until = moment.now + timedelta(seconds=seconds)
-            return _rest(link, S.BANNED, reason, moment, until=until, wait=min(seconds, BAN_CHECK))
+            return _rest(link, S.BANNED, reason, moment, until=until, wait=min(seconds, WALL_CLOCK_CHECK))
         case Outdated():
             return _rest(link, S.OUTDATED, "WhatsApp no longer accepts this client version.", moment)
         case Refused(_, reason) | Banned(_, reason) if link.linked:
@@ -220,17 +229,15 @@ def _while_online(link: Link, event: ClientEvent, moment: Moment) -> Step:
 
 
 def _opened(link: Link, moment: Moment) -> Step:
-    """A host takes over what the one before left: its resting states and its count of failures stay."""
+    """A leader takes over what the one before left: what it must not end, and its count of failures."""
     if not link.linked:
         reason = link.reason if link.state is S.UNLINKED else _NO_KEYS
-        return _enter(link, S.UNLINKED, reason, moment), ()
-    if link.state is S.REPLACED:
-        return replace(link, timer=None), ()
-    if link.state is S.BANNED and link.until is not None:
-        return replace(link, timer=moment.monotonic), ()
+        return _enter(replace(link, until=None), S.UNLINKED, reason, moment), ()
+    if link.state in _KEPT:
+        return replace(link, timer=None if link.until is None else moment.monotonic), ()
     if link.failures == 0 or link.state in {S.UNLINKED, S.OUTDATED}:
         return _start(link, S.CONNECTING, None, moment)
-    wait = _pause(link, moment)
+    wait = _backoff(link, moment)
     if link.state is S.REFUSED:
         return replace(link, timer=moment.monotonic + wait), ()
     return _enter(link, S.OFFLINE, link.reason, moment, wait=wait), ()
@@ -242,6 +249,30 @@ def _link_asked(link: Link, moment: Moment) -> Step:
     asked, effects = _start(replace(link, failures=0, flaps=0), S.LINKING, _NO_CODE, moment)
     # Damaged keys would keep the client from beginning.
     return asked, (Effect.FORGET, *effects)
+
+
+def check_may_pause(link: Link, event: PauseAsked | ResumeAsked, now: datetime) -> None:
+    """Refuse what would change nothing.
+
+    Raises:
+        InvalidArgument: The end of the pause has passed.
+        NotLinked: No phone is linked.
+        NotConnected: The connection is closed already, and a pause would forget why.
+    """
+    if not link.linked or (isinstance(event, PauseAsked) and not _may_pause(link)):
+        raise unavailable(link)
+    if isinstance(event, PauseAsked) and event.until is not None and event.until <= now:
+        raise InvalidArgument("The end of the pause has passed already.", "Give a time to come.")
+
+
+def _may_pause(link: Link) -> bool:
+    # At the end of a pause, a replaced session would be fought, and a ban not waited out.
+    return link.linked and link.state not in {S.REPLACED, S.BANNED}
+
+
+def _paused(link: Link, until: datetime | None, moment: Moment) -> Step:
+    wait = None if until is None else min((until - moment.now).total_seconds(), WALL_CLOCK_CHECK)
+    return _rest(link, S.PAUSED, _PAUSED, moment, until=until, wait=wait)
 
 
 def _is_due(link: Link, moment: Moment) -> bool:
@@ -260,19 +291,21 @@ def _passed(link: Link, moment: Moment) -> Step:
             return _ended(link, "WhatsApp could not be reached in time.", moment)
         case S.RECONNECTING | S.DEGRADED:
             return _start(link, S.RECONNECTING, link.reason, moment)
-        case S.BANNED if link.until is not None and moment.now < link.until:
+        case S.BANNED | S.PAUSED if link.until is not None and moment.now < link.until:
             return _wait_for(link, link.until, moment), ()
+        case S.PAUSED:
+            return _start(link, S.CONNECTING, None, moment)
         case _:
             return _start(link, S.CONNECTING, link.reason, moment)
 
 
 def _wait_for(link: Link, until: datetime, moment: Moment) -> Link:
-    """The ban goes on; on a clock that was set back to before it began, once more for its whole length."""
+    """The state goes on; on a clock that was set back to before it began, once more for its whole length."""
     if moment.now < link.since:
         until = moment.now + (until - link.since)
         link = replace(link, since=moment.now, until=until)
     left = (until - moment.now).total_seconds()
-    return replace(link, timer=moment.monotonic + min(left, BAN_CHECK))
+    return replace(link, timer=moment.monotonic + min(left, WALL_CLOCK_CHECK))
 
 
 def _ended(link: Link, reason: str, moment: Moment) -> Step:
@@ -285,13 +318,13 @@ def _ended(link: Link, reason: str, moment: Moment) -> Step:
         link = replace(link, flaps=link.flaps + 1)
     else:
         link = replace(link, flaps=0)
-    wait = _pause(link, moment)
+    wait = _backoff(link, moment)
     stopped = replace(link, running=False, online_at=None, stuck=None, probing=False)
     state = S.RECONNECTING if link.state is S.RECONNECTING else S.OFFLINE
     return _enter(stopped, state, reason, moment, wait=wait), (Effect.STOP,)
 
 
-def _pause(link: Link, moment: Moment) -> float:
+def _backoff(link: Link, moment: Moment) -> float:
     return max(
         backoff(link.failures, moment.chance, cap=RETRY_CAP),
         backoff(link.flaps - FREE_FLAPS, moment.chance, cap=RETRY_CAP),
@@ -341,23 +374,16 @@ def _enter(link: Link, state: S, reason: str | None, moment: Moment, *, wait: fl
     return replace(link, state=state, since=since, reason=reason, timer=timer)
 
 
-_ACTIONS: Final = {
-    S.UNLINKED: "Link a phone with link_device, or run `whatsapp-mcp link`.",
-    S.LINKING: "Scan the code with the phone: WhatsApp, Linked devices, Link a device.",
-    S.CONNECTING: "Wait: it connects by itself.",
-    S.DEGRADED: "Wait: the link is checked and renewed by itself.",
-    S.RECONNECTING: "Wait: the link heals by itself.",
-    S.REPLACED: "Close the other client of the session, then call reconnect or run `whatsapp-mcp reconnect`.",
-    S.OUTDATED: "Upgrade the whatsapp-mcp package, then restart it.",
-    S.REFUSED: "Wait: it is tried again slowly. If it stays so, look at the phone's linked devices.",
-    S.OFFLINE: "Wait: a new client is being started.",
-}
-
-
 def action(link: Link) -> str | None:
-    """What a person or an agent should do in this state."""
+    """What a person or an agent should do now; None when nothing is to be done."""
     if link.stuck is not None:
         return "Free some disk space: nothing new is acknowledged to WhatsApp until then."
-    if link.state is S.BANNED and link.until is not None:
-        return f"Wait until {link.until.isoformat(timespec='minutes')}; then it tries again once."
-    return _ACTIONS.get(link.state)
+    return link.state.traits.what_to_do(link.until)
+
+
+def unavailable(link: Link) -> NotLinked | NotConnected:
+    """Why nothing can be asked of WhatsApp now, and what to do."""
+    if not link.linked:
+        return NotLinked("No phone is linked to this account.")
+    reason = f": {link.reason}" if link.reason else "."
+    return NotConnected(f"The connection to WhatsApp is {link.state.value}{reason}", action(link))

@@ -6,11 +6,11 @@ what the pipes and the socket do.
 """
 
 from whatsapp_mcp.models.activity import Activity
+from whatsapp_mcp.models.connection_states import ConnectionState
 from whatsapp_mcp.models.imports import BridgeMessage, BridgePage, ExportedMessage
 from whatsapp_mcp.models.link import (
     ADDRESS_BOOK_MISSING,
     AddressBookState,
-    ConnectionState,
     ConnectionStatus,
     LinkState,
     QrCode,

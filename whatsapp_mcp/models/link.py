@@ -7,21 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-
-class ConnectionState(StrEnum):
-    """The states of the link to WhatsApp; `device/state.py` holds the transitions."""
-
-    UNLINKED = "unlinked"
-    LINKING = "linking"
-    CONNECTING = "connecting"
-    ONLINE = "online"
-    DEGRADED = "degraded"
-    RECONNECTING = "reconnecting"
-    REPLACED = "replaced"
-    BANNED = "banned"
-    OUTDATED = "outdated"
-    REFUSED = "refused"
-    OFFLINE = "offline"
+from whatsapp_mcp.models.connection_states import ConnectionState
 
 
 class AddressBookState(StrEnum):
@@ -54,7 +40,7 @@ class ConnectionStatus:
         last_event_at: When WhatsApp last delivered anything.
         last_sent_at: When a send was last accepted by WhatsApp.
         phone_seen_at: When the phone itself last wrote to us.
-        until: When the state ends by itself (a ban's expiry).
+        until: When the state ends by itself (the expiry of a ban, the end of a pause).
         journal_waiting: Events received and not yet in the archive.
         events_lost: Upper bound of events that WhatsApp holds for delivered and that never reached us.
         undecoded: Events kept that this version cannot decode.

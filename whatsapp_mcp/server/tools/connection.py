@@ -41,11 +41,10 @@ _EXPIRY_SLACK: Final = timedelta(seconds=1)
 """How early the library may take its last code back."""
 FIRST_ANSWER_LIMIT: Final = 2.0
 """Seconds that the status waits for a server that has just started: some hosts start one for every call."""
-_UNSETTLED: Final = frozenset({ConnectionState.OFFLINE, ConnectionState.CONNECTING})
-"""States that a start passes through."""
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
 _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONLINE})
 """States that follow a scan at once; the number may not be known yet."""
+_LINKED_ALREADY: Final = "Linked already; unlink_device first to change."
 _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 
@@ -67,7 +66,7 @@ async def connection_status(call: Call) -> Result:
                 status = await device.status()
         except WhatsAppError as error:  # the device was swapped at this moment
             status = _offline(call, error.message, error.action)
-        if status.state not in _UNSETTLED or anyio.current_time() >= end:
+        if not status.state.traits.connecting or anyio.current_time() >= end:
             break
         await anyio.sleep(_POLL)
     status = await _named(status, services)
@@ -130,7 +129,7 @@ async def link_device(
         status = await device.status()
     if (status.number and status.state not in _UNLINKED) or status.state in _JUST_LINKED:
         waited_for = wait and status.state in _JUST_LINKED
-        note = _NOW_LINKED if waited_for else "Linked already; unlink_device first to change."
+        note = _NOW_LINKED if waited_for else f"{_LINKED_ALREADY} {status.action or ''}".rstrip()
         return _linked(LinkState(status.state, 0, number=status.number), services, note)
     async with services.device() as device:
         link = await device.link(phone)
@@ -238,7 +237,7 @@ async def unlink_device(call: Call) -> Result:
 
 @tool("core", effect=Effect.LINK, idempotent=True, result=StatusData)
 async def reconnect(call: Call) -> Result:
-    """Start a new connection, also when another client replaced this one. Otherwise the link heals itself."""
+    """Connect anew after another client replaced this one; else it reconnects by itself. Ends no pause."""
     services = await call.services()
     async with services.device() as device:
         status = await device.reconnect()

@@ -206,7 +206,7 @@ async def require_on_whatsapp(services: Services, chat: Chat) -> None:
 
 
 def _reason(result: SendResult) -> str:
-    """Why it failed, as an error said it then."""
+    """Why it failed or waits, as an error said it then."""
     return clean_line(result.reason or "", 300)
 
 
@@ -233,6 +233,7 @@ def sent(
     match result.status:
         case SendStatus.QUEUED | SendStatus.SENDING:
             text = f"queued to {name}{ref}: it goes out when the link is up. Do not send it again."
+            text += f" {_reason(result)}" if result.reason else ""
         case SendStatus.UNKNOWN:
             text = f"unknown: it may have reached {name}{ref}. Do not send it again; look at message_status."
         case SendStatus.FAILED:

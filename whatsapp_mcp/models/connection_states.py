@@ -1,0 +1,195 @@
+"""The table of connection states: what each means, how it ends, and what to do.
+
+Everything that is said or decided by state alone derives from it: what `status` and refusals advise, which
+states have no client, when a command stops waiting, and the table in docs/troubleshooting.md. The transitions
+are in `device/state.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Self
+
+from whatsapp_mcp.zone import SystemZone, local
+
+_NAME: Final = re.compile(r"[a-z][a-z_]{0,30}")
+
+
+@dataclass(frozen=True, slots=True)
+class StateTraits:
+    """One row of the table.
+
+    Attributes:
+        meaning: What has happened.
+        action: What an agent or a person should do, told with every status; None for nothing.
+        action_until: The same where the time is known at which the state ends: it stands for `{until}`.
+        ends: How the state ends by itself; None if it does not.
+        note: More about what to do, for the documentation alone.
+        rests: Whether no client runs, so that waiting a few seconds for the connection is of no use.
+        needs_person: Whether it may last until somebody acts.
+        connecting: Whether a connection is being made, so that the next state is a few seconds away.
+    """
+
+    meaning: str
+    action: str | None = None
+    action_until: str | None = None
+    ends: str | None = None
+    note: str | None = None
+    rests: bool = False
+    needs_person: bool = False
+    connecting: bool = False
+
+    def what_to_do(self, until: datetime | None = None) -> str | None:
+        """The action; `until` is when the state ends, told in this machine's time zone."""
+        if until is None or self.action_until is None:
+            return self.action
+        told = local(until, SystemZone()).isoformat(sep=" ", timespec="minutes")
+        return self.action_until.format(until=told)
+
+
+class ConnectionState(StrEnum):
+    """The states of the connection to WhatsApp, with their traits.
+
+    A leader of a later version may be in a state that this version does not know. Such a name makes a member
+    that equals no other and has neutral traits: a follower shows it, with what the leader advises.
+    """
+
+    traits: StateTraits
+    _value_: str
+
+    UNLINKED = (
+        "unlinked",
+        StateTraits(
+            "no phone is linked, or it was logged out; the reason says which",
+            "Link a phone with link_device, or run `whatsapp-mcp link`.",
+            rests=True,
+            needs_person=True,
+        ),
+    )
+    LINKING = (
+        "linking",
+        StateTraits(
+            "a QR or pairing code is out",
+            "Scan the code with the phone: WhatsApp, Linked devices, Link a device.",
+            ends="when a phone takes the code; back to `unlinked` when it expires",
+            note="A pairing code is typed on the phone instead.",
+        ),
+    )
+    CONNECTING = (
+        "connecting",
+        StateTraits(
+            "the first connection of a new client",
+            "Wait: it connects by itself.",
+            ends="yes",
+            connecting=True,
+        ),
+    )
+    ONLINE = ("online", StateTraits("all is well"))
+    DEGRADED = (
+        "degraded",
+        StateTraits(
+            "something that WhatsApp should have answered was not, or the disk is full. A probe is out; if "
+            "that fails too, a new client takes over",
+            "Wait: the connection is checked and renewed by itself.",
+            ends="within a minute",
+            note="If the reason speaks of the disk, free some space.",
+        ),
+    )
+    RECONNECTING = (
+        "reconnecting",
+        StateTraits(
+            "the connection was lost",
+            "Wait: it reconnects by itself.",
+            ends="with growing pauses, never more than a minute",
+            note="Check the network if it lasts.",
+            connecting=True,
+        ),
+    )
+    REPLACED = (
+        "replaced",
+        StateTraits(
+            "another program uses the same session, most likely a copy of the home folder on another "
+            "machine; connecting again by itself would only make both flap",
+            "Close the other client of the session, then call reconnect or run `whatsapp-mcp reconnect`.",
+            rests=True,
+            needs_person=True,
+        ),
+    )
+    BANNED = (
+        "banned",
+        StateTraits(
+            "WhatsApp banned the number for a while; it says until when",
+            "Wait until WhatsApp lifts the ban.",
+            "Wait until {until}; then it tries again once.",
+            ends="at that time, once",
+            note="Do less of what led to it. Restarting does not help.",
+            rests=True,
+        ),
+    )
+    OUTDATED = (
+        "outdated",
+        StateTraits(
+            "WhatsApp no longer takes this version of the client library",
+            "Upgrade the whatsapp-mcp package, then restart it.",
+            rests=True,
+            needs_person=True,
+        ),
+    )
+    REFUSED = (
+        "refused",
+        StateTraits(
+            "WhatsApp refused for another reason; its code is told",
+            "Wait: it is tried again slowly. If it stays so, look at the phone's linked devices.",
+            ends="slowly",
+            note="Report it with the code.",
+            rests=True,
+        ),
+    )
+    PAUSED = (
+        "paused",
+        StateTraits(
+            "`whatsapp-mcp pause` closed the connection; sends are queued",
+            "Run `whatsapp-mcp resume` to connect again; nothing else ends this pause.",
+            "Wait until {until}, when it connects by itself, or run `whatsapp-mcp resume`.",
+            ends="at the time given with `--for`; without one, no",
+            rests=True,
+            needs_person=True,
+        ),
+    )
+    OFFLINE = (
+        "offline",
+        StateTraits(
+            "the client process has ended and a new one is being started, or no server holds the connection",
+            "Wait: a new client is being started.",
+            ends="usually within a second",
+            note="When `whatsapp-mcp status` says that no server is running, open an application that uses "
+            "it, or [keep one running](service.md).",
+            connecting=True,
+        ),
+    )
+
+    def __new__(cls, name: str, traits: StateTraits) -> Self:
+        """A member of this name."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.traits = traits
+        return member
+
+    @classmethod
+    def _missing_(cls, value: object) -> ConnectionState | None:
+        """A state of another version; None for what cannot be the name of a state."""
+        if not isinstance(value, str) or _NAME.fullmatch(value) is None:
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = value.upper()
+        member._value_ = value
+        member.traits = _UNKNOWN
+        return member
+
+
+_UNKNOWN: Final = StateTraits(
+    "a state of a later version", "Upgrade whatsapp-mcp here to the version of the server that leads."
+)
