@@ -66,7 +66,9 @@ async def connection_status(call: Call) -> Result:
                 status = await device.status()
         except WhatsAppError as error:  # the device was swapped at this moment
             status = _offline(call, error.message, error.action)
-        if not status.state.traits.connecting or anyio.current_time() >= end:
+        # A start is over in a moment; a connection that was lost may be away for long.
+        is_starting = status.state.traits.connecting and status.state is not ConnectionState.RECONNECTING
+        if not is_starting or anyio.current_time() >= end:
             break
         await anyio.sleep(_POLL)
     status = await _named(status, services)
