@@ -108,7 +108,7 @@ WRONG: dict[str, tuple[tuple[Any, str], ...]] = {
     "message": MESSAGE,
     "reply_to": MESSAGE,
     "channel": CHANNEL,
-    "limit": ((0, INVALID), (201, INVALID)),
+    "limit": ((0, INVALID), (501, INVALID)),
     "cursor": (("junk", INVALID),),
     "since": (("soon", INVALID),),
     "until": (("soon", INVALID),),

@@ -233,6 +233,7 @@ def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidat
         found = _by_number(db, text)
         if found and found[0].matched == "number":
             return tuple(found)
+    text.encode()  # half of a character is refused, as where SQLite takes the text
     named = _by_name(db, text)[:limit]
     chats = _chats_of(db, [(table, number) for _, _, table, number in named])
     for (rank, *_), chat in zip(named, chats, strict=True):
@@ -302,6 +303,7 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
     cursor.check_limit(limit)
     if query is None or not query.strip():
         return _all_contacts(db, mark, limit, after)
+    query.encode()  # as in `resolve_chat`
     start = max(0, cursor.decode_id(after, mark) or 0)
     found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):

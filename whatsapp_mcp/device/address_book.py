@@ -79,14 +79,17 @@ class AddressBook:
 
     async def state(self) -> AddressBookState | None:
         """How far it is; None while nothing can be said."""
-        if self._due_at is None:
+        due_at = self._due_at
+        if due_at is None:
             return None
         has_key = False
         if not self._is_here:
             has_key = await self._look()
         if self._is_here:
             return AddressBookState.HERE
-        if self._clock.monotonic() >= self._due_at:
+        if self._due_at is None:  # the device was unlinked while this looked
+            return None
+        if self._clock.monotonic() >= due_at:
             return AddressBookState.MISSING
         return AddressBookState.COMING if has_key and self._just_linked else None
 

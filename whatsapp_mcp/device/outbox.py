@@ -29,6 +29,7 @@ from whatsapp_mcp.device.compose import Composed, needs_nobody
 from whatsapp_mcp.device.outcomes import Outcomes
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.device.traces import Traces
+from whatsapp_mcp.device.unknown_sends import ENDED, UnknownSends, is_open
 from whatsapp_mcp.errors import (
     Busy,
     DeadlineExceeded,
@@ -59,22 +60,17 @@ _RETRY_PAUSE: Final = 1.0
 
 logger = logging.getLogger(__name__)
 
-_REPEATABLE: Final = frozenset({"reaction", "edit", "revoke", "vote"})
-"""Contents that say what a message shall be like: said twice, it is no different."""
 _ENDING: Final = 1.0
 """Seconds in which a process that cancels its calls is gone."""
 _RETURNS: Final = 5
 """How often a send is tried again because the client ended."""
-_MAYBE_MADE: Final = "A client ended before WhatsApp answered, so it may have been made already."
 _POISON: Final = "The client ended each time that this was handed to it."
-_ENDED: Final = "The server ended between handing over and the answer."
 _NOT_PREPARED: Final = partial(
     Unsupported,
     "This server failed while it prepared the message, which was not sent.",
     "Tell the user that the server's log says where; send it in another form.",
 )
 _NOT_FOLLOWED: Final = partial(SendUnknown, "This server failed while it handed the message over.")
-_NOT_FOUND_OUT: Final = partial(SendUnknown, "This server failed while it looked for what became of it.")
 
 Compose = Callable[[SendRequest], Awaitable[Composed]]
 HandOver = Callable[[str, str, str, float], Awaitable[dict[str, Any]]]
@@ -124,6 +120,7 @@ class Outbox:
         self._ended: Counter[int] = Counter()
         self._preparing: dict[int, str] = {}
         self._outcomes = Outcomes(archive, clock, traces)
+        self._unknown_sends = UnknownSends(archive, traces, self._outcomes, self._take_back)
 
     @property
     def last_sent_at(self) -> datetime | None:
@@ -235,7 +232,7 @@ class Outbox:
         self._outcomes.last_sent_at = await self._archive.outbox_last_sent()
         for entry in await self._archive.outbox_unsettled():
             if entry.status is SendStatus.SENDING:
-                await self._archive.outbox_unknown(entry.send_id, entry.reason or _ENDED)
+                await self._archive.outbox_unknown(entry.send_id, entry.reason or ENDED)
 
     def poke(self) -> None:
         """Look at the outbox again: the link is up, or something was accepted."""
@@ -328,7 +325,7 @@ class Outbox:
         """By chat, what goes out next: nothing while an earlier send may yet come back to the queue."""
         first: dict[str, OutboxEntry] = {}
         for entry in entries:
-            may_come_back = _is_open(entry) and not self._traces.is_here(entry.handed_to or "")
+            may_come_back = is_open(entry) and not self._traces.is_here(entry.handed_to or "")
             if may_come_back or (entry.status is SendStatus.QUEUED and not self._is_late(entry)):
                 first.setdefault(entry.request.chat, entry)
         return {chat: entry for chat, entry in first.items() if entry.status is SendStatus.QUEUED}
@@ -340,50 +337,10 @@ class Outbox:
         """Find out what became of sends without an answer, as far as that can be known; whether any was."""
         if not self._linked():
             return False  # the keys are gone
-        unknown = [one for one in entries if _is_open(one) and one.send_id not in self._handed_over]
+        unknown = [one for one in entries if is_open(one) and one.send_id not in self._handed_over]
         for entry in unknown:
-            look = partial(self._look_for, entry, entry.handed_to or "")
-            try:
-                await contained(f"looking for send {entry.send_id}", look, _NOT_FOUND_OUT)
-            except InvalidArgument:
-                logger.info("send %d was settled while it was looked for", entry.send_id)
-                self._outcomes.callers.settle(entry.send_id)
-            except SendUnknown as error:  # it would fail at every look
-                await self._archive.outbox_unknown(entry.send_id, error.message, traceable=False)
-                self._outcomes.callers.settle(entry.send_id)
+            await self._unknown_sends.look_for(entry)
         return bool(unknown)
-
-    async def _look_for(self, entry: OutboxEntry, handed_to: str) -> None:
-        try:
-            await self._find_out(entry, handed_to)
-        except sqlite3.Error as error:
-            logger.warning("what became of send %d cannot be looked up: %s", entry.send_id, error)
-
-    async def _find_out(self, entry: OutboxEntry, handed_to: str) -> None:
-        # Asked first: what is not found afterwards will not be there later either.
-        is_over = self._traces.is_over(handed_to)
-        found = entry.message_id
-        if found is None and entry.secret is not None:
-            found = await self._traces.message_id(entry.secret)
-        if not is_over:
-            if found != entry.message_id:
-                await self._note_unknown(entry, found)
-        elif await self._traces.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
-            await self._take_back(entry, _MAYBE_MADE if entry.reason == _MAYBE_MADE else None)
-        elif self._may_repeat(entry, handed_to):
-            await self._take_back(entry, _MAYBE_MADE)
-        else:
-            await self._note_unknown(entry, found, traceable=False)
-            self._outcomes.callers.settle(entry.send_id)
-
-    async def _note_unknown(self, entry: OutboxEntry, found: str | None, *, traceable: bool = True) -> None:
-        reason, handed_to = entry.reason or _ENDED, entry.handed_to
-        await self._archive.outbox_unknown(
-            entry.send_id, reason, message_id=found, traceable=traceable, handed_to=handed_to
-        )
-
-    def _may_repeat(self, entry: OutboxEntry, handed_to: str) -> bool:
-        return entry.request.content.kind in _REPEATABLE and self._traces.is_of_this_device(handed_to)
 
     async def _take_back(self, entry: OutboxEntry, reason: str | None = None) -> None:
         """It has not gone out, or may once more: it is next, unless it ends every client it is given to."""
@@ -482,7 +439,7 @@ class Outbox:
             await self._outcomes.refused(entry, error)
         except BaseException:
             with anyio.CancelScope(shield=True):
-                await self._archive.outbox_unknown(send_id, entry.reason or _ENDED)
+                await self._archive.outbox_unknown(send_id, entry.reason or ENDED)
             raise
         else:
             with anyio.CancelScope(shield=True):
@@ -510,10 +467,5 @@ async def _wait(event: anyio.Event) -> bool:
     return True
 
 
-def _is_open(entry: OutboxEntry) -> bool:
-    """Whether something may yet be found out about a send without an answer."""
-    return entry.status is SendStatus.UNKNOWN and entry.handed_to is not None
-
-
 def _is_settled(entry: OutboxEntry) -> bool:
-    return entry.status not in {SendStatus.QUEUED, SendStatus.SENDING} and not _is_open(entry)
+    return entry.status not in {SendStatus.QUEUED, SendStatus.SENDING} and not is_open(entry)
