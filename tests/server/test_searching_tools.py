@@ -123,6 +123,17 @@ async def test_of_a_message_in_a_group_it_is_told_who_read_it_who_got_it_and_of_
     }
 
 
+async def test_of_a_message_from_before_linking_it_is_said_that_nobodys_receipt_is_known(
+    client: Client, archive: Archive
+) -> None:
+    members = tuple((jid, None, False, False) for jid in (ME, ANN_LEE))
+    await archive.record_groups([GroupUpdate(CLUB, "Boat club", members)])
+    past = ev.web_message("G2", "Regatta?", chat=CLUB, sender=None, at=int(NOON.timestamp()), status=3)
+    await archive.ingest(ev.journal([ev.history(ev.conversation([past], chat=CLUB))], after=100))
+    text, _ = await answer(client, "message_status", message="G2")
+    assert text.splitlines()[-1] == "(delivered: as the phone told it; by whom and when is not known)"
+
+
 async def test_waiting_answers_when_a_message_comes(client: Client, archive: Archive) -> None:
     async with anyio.create_task_group() as tasks:
 

@@ -11,7 +11,7 @@ import anyio
 from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport
+from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat
 from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.finding import find_person
@@ -42,6 +42,7 @@ _SLICE: Final = 5.0
 _LATE: Final = 0.5
 """Seconds by which a leader may be late to say that nothing changed."""
 _BATCH: Final = 200
+_RECEIVED: Final = (SendStatus.DELIVERED, SendStatus.READ)
 _NAMED: Final = 5
 """Chats that are named of those in which something else came."""
 
@@ -67,6 +68,9 @@ def _report_text(report: SendReport, services: Services) -> Text:
     lines = [_delivery_line(delivery, services.zone) for delivery in report.deliveries]
     unread = any(one.delivered_at is not None and one.read_at is None for one in report.deliveries)
     notes = ["(delivered: not read, or read receipts are off)"] if unread else []
+    if result.status in _RECEIVED and not any(one.delivered_at or one.read_at for one in report.deliveries):
+        # Of a message from before linking the phone tells this much, and none of the receipts.
+        notes = [f"({result.status.value}: as the phone told it; by whom and when is not known)"]
     return Text(f"{ref}{result.status.value}{reason}", lines, notes)
 
 
