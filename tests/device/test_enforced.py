@@ -59,7 +59,8 @@ def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
 def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:
     effects = {name: operation.effect for name, operation in OPERATIONS.items()}
     assert {name for name, effect in effects.items() if effect is Effect.ACT} == set(ACTS.split())
-    assert {name for name, effect in effects.items() if effect is Effect.LINK} == {"link", "reconnect"}
+    links = {name for name, effect in effects.items() if effect is Effect.LINK}
+    assert links == {"link", "reconnect", "pause", "resume"}
 
 
 def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -243,6 +243,7 @@ async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: What
             await look()
     await told_library(linked, wa, str(ann.lid), archived=True)
     await linked.device.reconnect()
+    await linked.until(ConnectionState.ONLINE)
     async with looking() as look:
         while not (chat := (await linked.archive.chats()).items[0]).archived:
             await look()
@@ -252,6 +253,7 @@ async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: What
     state.archive(ann, archived=False)
     await told_library(linked, wa, str(ann.lid), archived=False)
     await linked.device.reconnect()
+    await linked.until(ConnectionState.ONLINE)
     async with looking() as look:
         while (chat := (await linked.archive.chats()).items[0]).archived:
             await look()

@@ -56,7 +56,7 @@ class DecodedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What decoding says anew of a row of the archive.
+    """What decoding a row of the archive again says.
 
     Attributes:
         row: Its number: of a sealed add-on, an event that could not be decoded, or a message of unknown kind.

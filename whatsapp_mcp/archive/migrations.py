@@ -1,4 +1,4 @@
-"""How an older `archive.db` becomes a current one: tables of another shape are made anew and filled.
+"""How an older `archive.db` becomes a current one: tables of another shape are recreated and filled.
 
 The statements are those of `tables.py`, which has each once; here stands only what a former version's rows
 say in the current tables. All of it is one transaction, so a process that is killed leaves the file as it
@@ -51,7 +51,7 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
     for name in _names(db, "index") - current("INDEX").keys():
         db.execute(f"DROP INDEX {name}")
     _people(db, version)
-    former = _make_anew(db)
+    former = _recreate(db)
     _lasting_addresses(db)
     for table, fill in _FILL.items():
         if table in former:
@@ -103,7 +103,7 @@ def _people(db: sqlite3.Connection, version: int) -> None:
     db.execute("ALTER TABLE contacts DROP COLUMN push_at")
 
 
-def _make_anew(db: sqlite3.Connection) -> set[str]:
+def _recreate(db: sqlite3.Connection) -> set[str]:
     """Give every table its current shape; those that cannot be altered are `old_…` and empty ones now."""
     former: set[str] = set()
     there = _names(db, "table")
@@ -224,7 +224,7 @@ _FILL: Final[dict[str, Callable[[sqlite3.Connection, str], str]]] = {
     "chat_settings": _settings,
     "read_marks": _read_marks,
 }
-"""How each table is filled that was made anew; `t` is a row of the former one."""
+"""How each recreated table is filled; `t` is a row of the former one."""
 
 
 def _former_chats(db: sqlite3.Connection, version: int) -> None:

@@ -270,7 +270,7 @@ class Writer:
     gives back.
 
     Attributes:
-        wrote: Set after the next call; whoever waits looks at it anew each time.
+        wrote: Set after the next call; whoever waits reads this attribute again each time.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:

@@ -239,7 +239,7 @@ async def unlink_device(call: Call) -> Result:
 
 @tool("core", effect=Effect.LINK, idempotent=True, result=StatusData)
 async def reconnect(call: Call) -> Result:
-    """Connect anew after another client replaced this one; else it reconnects by itself. Ends no pause."""
+    """Connect again after another client replaced this one; else it reconnects by itself. Ends no pause."""
     services = await call.services()
     async with services.device() as device:
         status = await device.reconnect()
