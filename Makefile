@@ -81,11 +81,15 @@ test-hosts: $(VENV)/.hosts-installed $(HOSTS)
 hosts-figures: $(VENV)/.dev-installed $(HOSTS)
 	@$(OFFLINE) timeout --kill-after 10 10m $(BIN)/python -m tests.hosts.figures $(ARGS)
 
+# Every tool runs, whatever the others found; the last lines name those that failed.
 lint: $(VENV)/.dev-installed
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
-	$(BIN)/lint-imports
+	@failed=; \
+	run() { echo "$$*"; "$$@" || failed="$$failed\n  $$*"; }; \
+	run $(BIN)/ruff check .; \
+	run $(BIN)/ruff format --check .; \
+	run $(BIN)/pyright --pythonpath $(BIN)/python; \
+	run $(BIN)/lint-imports; \
+	[ -z "$$failed" ] || { printf "Failed:$$failed\n" >&2; exit 1; }
 
 format: $(VENV)/.dev-installed
 	$(BIN)/ruff check --fix .

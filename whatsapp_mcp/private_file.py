@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,20 +24,50 @@ def make_private_file(path: Path) -> None:
 
 
 @contextmanager
+def draft_of(path: Path) -> Generator[Path]:
+    """An empty file, private to its owner, in the folder of `path`; deleted at the end if it is still there.
+
+    Its name is its own, so two writers of one file do not write into each other's draft.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", suffix=".part", dir=path.parent)
+    os.close(descriptor)
+    draft = Path(name)
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+@contextmanager
 def replaced(path: Path) -> Generator[Path]:
-    """An empty file, private to its owner, that takes the place of `path` once the body has filled it.
+    """A draft (`draft_of`) that takes the place of `path` once the body has filled it.
 
     Who may read the former file, or has it open, sees nothing of the new one; and it is whole or not there.
 
     Raises:
         OSError: It cannot be made.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    part.unlink(missing_ok=True)
-    os.close(os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    try:
-        yield part
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    with draft_of(path) as draft:
+        yield draft
+        draft.replace(path)
+
+
+def write_private(path: Path, content: bytes, *, synced: bool = False) -> None:
+    """Write a file that only its owner may read, whole or not at all; one of this name is replaced.
+
+    Args:
+        path: The file.
+        content: All of it.
+        synced: Whether it must be on the disk before it takes the name: after a power cut it is else empty.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with replaced(path) as draft, draft.open("wb") as file:
+        file.write(content)
+        if synced:
+            file.flush()
+            os.fsync(file.fileno())

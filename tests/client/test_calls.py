@@ -196,7 +196,6 @@ async def test_a_file_goes_up_and_comes_down_again(
     size = await linked.call("download", message=message, path=str(target))
     assert size == {"size": source.stat().st_size}
     assert target.read_bytes() == source.read_bytes()
-    assert not (tmp_path / "down.bin.part").exists()
 
 
 async def test_a_file_that_is_not_there_is_told(linked: ClientUnderTest, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.server.intake import write_private
+from whatsapp_mcp.server.intake import store_file
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
@@ -19,7 +19,7 @@ def test_a_file_for_which_there_is_no_room_is_told_and_leaves_nothing(tmp_path: 
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
         with pytest.raises(Busy, match="could not be stored") as told:
-            write_private(tmp_path / "picture.jpg", b"picture")
+            store_file(tmp_path / "picture.jpg", b"picture")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "free space" in told.value.action

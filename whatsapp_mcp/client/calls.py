@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any, Final
 
 from whatsapp_mcp.client.arguments import Arguments, to_json
@@ -34,6 +32,7 @@ from whatsapp_mcp.errors import (
     Rejected,
     Unsupported,
 )
+from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.protobufs import E2E, Neonize
 
 logger = logging.getLogger(__name__)
@@ -107,16 +106,8 @@ async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
 async def _download(client: Any, arguments: Arguments) -> dict[str, int]:
     path = arguments.path("path")
     data = await client.download_any(arguments.proto("message", E2E.Message))
-    await asyncio.to_thread(_write, path, data)
+    await asyncio.to_thread(write_private, path, data)
     return {"size": len(data)}
-
-
-def _write(path: Path, data: bytes) -> None:
-    """All of the file under its name, or nothing."""
-    part = path.with_name(path.name + ".part")
-    with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-    part.replace(path)
 
 
 async def _read(arguments: Arguments) -> bytes:

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import anyio
 from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup
@@ -21,6 +21,7 @@ from anyio.abc import ByteStream, Listener, SocketAttribute, TaskGroup
 from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.lock import identity
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.settings import AccountFolder
 
 _LOOK_AGAIN: Final = 2.0
@@ -120,7 +121,7 @@ async def _open(place: Path, secret: str) -> Listener[ByteStream]:
         return await anyio.create_unix_listener(place, mode=0o600)
     listener = await anyio.create_tcp_listener(local_host=_LOOPBACK)
     port = listener.listeners[0].extra(SocketAttribute.local_port)  # noqa: S610
-    _write_private(place, {"port": port, "secret": secret})
+    write_private(place, json.dumps({"port": port, "secret": secret}).encode())
     return listener
 
 
@@ -142,11 +143,6 @@ async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
 def _place(folder: AccountFolder) -> Path:
     """The socket, or the file that tells the port and the secret."""
     return folder.socket if _HAS_UNIX_SOCKETS else folder.path / "host.json"
-
-
-def _write_private(path: Path, content: dict[str, Any]) -> None:
-    with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-        json.dump(content, file)
 
 
 def _is_same_user(stream: ByteStream) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.device.state import Link
 from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.private_file import write_private
 
 FILE_NAME: Final = "link.json"
 
@@ -72,13 +72,8 @@ class LinkRecord:
         return self._kept["generation"]
 
     def _write(self) -> None:
-        part = self._path.with_suffix(".part")
         try:
-            with os.fdopen(os.open(part, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(self._kept, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(self._path)
+            write_private(self._path, json.dumps(self._kept).encode(), synced=True)
         except OSError:
             logger.exception("%s cannot be written", FILE_NAME)
 

@@ -21,7 +21,7 @@ import anyio.to_thread
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import FileContent
-from whatsapp_mcp.server.intake import write_private
+from whatsapp_mcp.server.intake import store_file
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.intake import Taken
@@ -157,7 +157,7 @@ async def _stored(content: FileContent, made: media.Made, suffix: str, mime_type
     """With what was made of the file in its place."""
     path = Path(content.path)
     target = path.with_name(f"{path.stem}.{suffix}")
-    await anyio.to_thread.run_sync(write_private, target, made.content)
+    await anyio.to_thread.run_sync(store_file, target, made.content)
     return _looking(replace(content, path=str(target), mime_type=mime_type), made.looks)
 
 

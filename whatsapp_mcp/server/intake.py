@@ -23,6 +23,7 @@ import anyio.to_thread
 from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.device.web import fetch
 from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument, TooLong
+from whatsapp_mcp.private_file import write_private
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.call import Services
@@ -66,23 +67,19 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if not content:
         raise InvalidArgument("The file is empty.")
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
-    await anyio.to_thread.run_sync(write_private, target, content)
+    await anyio.to_thread.run_sync(store_file, target, content)
     return Taken(target, _SAFE.sub("_", name))
 
 
-def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only the account's owner may read, whole or not at all.
+def store_file(path: Path, content: bytes) -> None:
+    """As `write_private`, with an error that a tool can answer.
 
     Raises:
         Busy: It cannot be written now.
     """
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(content)
-        part.replace(path)
+        write_private(path, content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise Busy(
             f"The file could not be stored: {error.strerror}.",
             "Tell the user to look at the disk's free space.",

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.server.intake import take, write_private
+from whatsapp_mcp.server.intake import store_file, take
 
 if TYPE_CHECKING:
     from whatsapp_mcp.server.call import Services
@@ -37,5 +37,5 @@ async def photo_of(services: Services, given: str) -> str:
                 "The photo is no picture that can be read.", "Give a JPEG or a PNG."
             ) from error
     target = taken.path.with_suffix(".photo.jpg")
-    await anyio.to_thread.run_sync(write_private, target, made.content)
+    await anyio.to_thread.run_sync(store_file, target, made.content)
     return str(target)

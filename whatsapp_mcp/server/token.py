@@ -7,9 +7,11 @@ import os
 import secrets
 import stat
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.private_file import draft_of
 from whatsapp_mcp.settings import make_private
 
 if TYPE_CHECKING:
@@ -32,17 +34,11 @@ def load_or_make(home: Path) -> str:
     """
     make_private(home)
     path = home / FILE_NAME
-    draft = home / f".{FILE_NAME}.{os.getpid()}.{secrets.token_hex(4)}"
     if not path.exists():
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-        try:
-            os.link(draft, path)  # whole or not at all, and the first of two servers wins
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        with draft_of(path) as draft:
+            draft.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
+            with suppress(FileExistsError):
+                os.link(draft, path)  # whole or not at all, and the first of two servers wins
     _make_private(path)
     try:
         token = path.read_text(encoding="ascii").strip()
