@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive import cursor, limits, queries, rows
@@ -14,7 +14,6 @@ from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
     ChatCandidate,
 )
-from whatsapp_mcp.archive.store import kept
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
 from whatsapp_mcp.models import Chat, ChatKind, Contact, Page
@@ -29,19 +28,12 @@ _OWNER_WORDS: Final = frozenset({"me", "myself"})
 _LAST_LETTER: Final = "\U0010ffff"
 """Sorts after whatever may follow a name's first letter."""
 _WORDS: Final = re.compile(r"[\w'’]+")
-_BEGIN: Final = r"(?<![\w'’])"
-"""Where a word may begin."""
 _TOO_SHORT: Final = 3
 """Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
-_ENTRY: Final = "\x1e"
-_HEAD: Final = "\x1f"
-_EVERYBODY: Final = """SELECT coalesce(group_concat(entry, char(30)), '') FROM (
- SELECT 0 || (saved_name IS NOT NULL) || id || char(31)
- || replace(name_norm, char(30), ' ') AS entry FROM contacts WHERE id != 0
- UNION ALL SELECT 11 || id || char(31) || replace(name_norm, char(30), ' ')
- FROM chats WHERE contact_id IS NULL)"""
-"""Every name: for each person or chat its head (table, whether saved, number) and its names. What stands
-between entries must not stand in a name, which others choose."""
+_EVERYBODY: Final = """SELECT 0, id, saved_name IS NOT NULL, name_norm FROM contacts WHERE id != 0 AND {0}
+ UNION ALL SELECT 1, id, 1, name_norm FROM chats INDEXED BY chats_name
+ WHERE contact_id IS NULL AND {0}"""
+"""Everybody whose names meet a condition, as `_Named`."""
 _NEWEST: Final = """SELECT 0, contact_id, last_id FROM chats
  WHERE contact_id IN (SELECT value FROM json_each(?))
  UNION ALL SELECT 1, id, last_id FROM chats WHERE id IN (SELECT value FROM json_each(?))"""
@@ -91,9 +83,14 @@ def _is_part(word: str, line: str) -> bool:
     return f" {word}" in f" {line}" or (word in line and (len(word) >= _TOO_SHORT or not word.isascii()))
 
 
+def _slips(word: str) -> int:
+    """How many letters of a word may be wrong."""
+    return 2 if len(word) >= 8 else 1 if len(word) >= 4 else 0
+
+
 def _close(wanted: str, found: str) -> bool:
-    """Whether two words differ by one slip (two in words of eight letters or more)."""
-    allowed = 2 if len(wanted) >= 8 else 1 if len(wanted) >= 4 else 0
+    """Whether two words differ by no more letters than may be wrong."""
+    allowed = _slips(wanted)
     if abs(len(wanted) - len(found)) > allowed:
         return False
     if not allowed:
@@ -157,31 +154,35 @@ class _Named(NamedTuple):
     names: str
 
 
-class _Names:
-    """All names as one text, which is far cheaper than a row for each; kept until the archive changes."""
+def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = False) -> list[_Named]:
+    """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
+    condition = " AND ".join(f"instr(name_norm, ?{at})" for at in range(1, len(words) + 1))
+    found = db.execute(_EVERYBODY.format(condition), words).fetchall()
+    for word in () if inside else words:
+        letters = re.escape(word)
+        # The look back follows the letters, so that those are looked for first.
+        begins = re.compile(f"{letters}(?<![\\w'’]{letters})").search
+        found = [row for row in found if begins(row[3])]
+    return [_Named(*row) for row in found]
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._text = kept(db, lambda: db.execute(_EVERYBODY).fetchone()[0])
 
-    def holding(self, words: Sequence[str], *, inside: bool = False) -> Iterator[_Named]:
-        """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
-        entries = self._text.split(_ENTRY)
-        for word in words:
-            entries = [entry for entry in entries if word in entry]
-        begins = [] if inside else [re.compile(f"{_BEGIN}{re.escape(word)}").search for word in words]
-        for entry in entries:
-            head, _, names = entry.partition(_HEAD)
-            if all(begin(names) for begin in begins):
-                yield _Named(int(head[0]), int(head[2:]), head[1] == "1", names)
+def _similar(db: sqlite3.Connection, words: Sequence[str]) -> list[_Named]:
+    """Those in whose names something close to each of these words stands."""
+    everybody = db.execute(_EVERYBODY.format("1")).fetchall()
+    there = set("\n".join([row[3] for row in everybody]).split())
+    near = [_near(word, there) for word in words]
+    if not all(near):
+        return []
+    return [
+        _Named(*row) for row in everybody if all(not others.isdisjoint(row[3].split()) for others in near)
+    ]
 
-    def similar(self, words: Sequence[str]) -> Iterator[_Named]:
-        """Those in whose names something close to each of these words stands."""
-        there = set(self._text.split())
-        near = [{other for other in there if _close(word, other)} for word in words]
-        for rarest in min(near, key=len):
-            for one in self.holding([rarest]):
-                if all(not others.isdisjoint(one.names.split()) for others in near):
-                    yield one
+
+def _near(word: str, there: Iterable[str]) -> set[str]:
+    """Which words are close to one; most differ in length, which costs little to see."""
+    allowed = _slips(word)
+    lengths = range(len(word) - allowed, len(word) + allowed + 1)
+    return {other for other in there if len(other) in lengths and _close(word, other)}
 
 
 def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int]]:
@@ -190,11 +191,10 @@ def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int
     words = wanted.split()[: queries.WORDS]
     if not words or len(text) > limits.NAME:
         return []
-    names = _Names(db)
-    found = _ranked(wanted, names.holding(words))
+    found = _ranked(wanted, _holding(db, words))
     if not found:
-        found = {(one.table, one.number): _SIMILAR for one in names.similar(words)}
-        found |= _ranked(wanted, names.holding(words, inside=True))
+        found = {(one.table, one.number): _SIMILAR for one in _similar(db, words)}
+        found |= _ranked(wanted, _holding(db, words, inside=True))
     newest = _newest(db, found)
     return sorted((rank, -newest.get(one, 0), *one) for one, rank in found.items())
 
@@ -233,7 +233,6 @@ def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidat
         found = _by_number(db, text)
         if found and found[0].matched == "number":
             return tuple(found)
-    text.encode()  # half of a character is refused, as where SQLite takes the text
     named = _by_name(db, text)[:limit]
     chats = _chats_of(db, [(table, number) for _, _, table, number in named])
     for (rank, *_), chat in zip(named, chats, strict=True):
@@ -303,7 +302,6 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
     cursor.check_limit(limit)
     if query is None or not query.strip():
         return _all_contacts(db, mark, limit, after)
-    query.encode()  # as in `resolve_chat`
     start = max(0, cursor.decode_id(after, mark) or 0)
     found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):

@@ -128,7 +128,9 @@ class SqliteReadingArchive:
         self, query: str | None = None, *, limit: int = 20, cursor: str | None = None
     ) -> Page[Contact]:
         """See `ReadingArchive.contacts`."""
-        return await self._readers.run(people.contacts, query, limit, cursor)
+        # A page of all is read from an index, a name is looked for in all of them.
+        run = self._readers.run if query and query.strip() else self._readers.at_once
+        return await run(people.contacts, query, limit, cursor)
 
     async def contact(self, jid: str) -> Contact | None:
         """See `ReadingArchive.contact`."""

@@ -63,25 +63,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return db
 
 
-class _ReadingConnection(sqlite3.Connection):
-    """One that only reads; `kept` is a text made of what it read, with the version of the file."""
-
-    kept: tuple[int, str] | None = None
-
-
-def kept(db: sqlite3.Connection, make: Callable[[], str]) -> str:
-    """A text that is made of the archive: as it was made before, where nothing was committed since.
-
-    Only one is kept for each connection, and none for one that writes: its own commits do not count.
-    """
-    if not isinstance(db, _ReadingConnection):
-        return make()
-    (version,) = db.execute("PRAGMA data_version").fetchone()
-    if db.kept is None or db.kept[0] != version:
-        db.kept = version, make()
-    return db.kept[1]
-
-
 def connect_reader(path: Path, patience: float = READ_DEADLINE) -> tuple[sqlite3.Connection, bool]:
     """Open the archive for reading, and say whether the connection is worth keeping.
 
@@ -91,12 +72,7 @@ def connect_reader(path: Path, patience: float = READ_DEADLINE) -> tuple[sqlite3
     """
     if path.exists():
         db = sqlite3.connect(
-            path,
-            timeout=patience,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=512,
-            factory=_ReadingConnection,
+            path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         try:
             db.execute("PRAGMA query_only = ON")
