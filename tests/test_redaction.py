@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from whatsapp_mcp.redaction import RedactingFormatter
 
+FORMATTER = RedactingFormatter("%(message)s")
 SECRET = "Meet me at eight"
 
 
@@ -17,7 +18,13 @@ def written(error: BaseException) -> str:
     """The log's entry about an exception."""
     record = logging.LogRecord("any", logging.ERROR, __file__, 1, "it failed", None, None)
     record.exc_info = (type(error), error, error.__traceback__)
-    return RedactingFormatter("%(message)s").format(record)
+    return FORMATTER.format(record)
+
+
+def test_no_entry_holds_the_credentials_of_a_url() -> None:
+    words = "dial socks5://me:hunter2@proxy:1080 for http://word@host/a@b: refused"
+    record = logging.LogRecord("any", logging.WARNING, __file__, 1, words, None, None)
+    assert FORMATTER.format(record) == "dial socks5://proxy:1080 for http://host/a@b: refused"
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> BaseException:

@@ -29,6 +29,41 @@ def test_everything_has_a_default(tmp_path: Path) -> None:
     assert (loaded.policy.mode, loaded.server.port, loaded.account.history) == ("standard", 8808, "recent")
 
 
+@pytest.mark.parametrize(
+    "url", ["socks5://127.0.0.1:1080", "http://proxy.example.org", "https://me:p%40ss@[::1]:3128/"]
+)
+def test_a_proxy_is_taken_from_the_file_or_the_environment(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_text(tmp_path, f'[network]\nproxy = "{url}"\n').network.proxy_url == url
+    monkeypatch.setenv("WHATSAPP_MCP_NETWORK__PROXY", "http://other:1")
+    assert settings.load(tmp_path).network.proxy_url == "http://other:1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "me:hunter2@proxy:1080",
+        "socks4://me:hunter2@proxy:1080",
+        "http://me:hunter2@proxy:99999",
+        "http://me:hunter2@proxy:0",
+        "http://me:hunter2@",
+        "http://me:hunter2@proxy/path",
+        "http://me:hunter2@proxy:3128?a=b",
+        "http://me:hunter2@pro xy:3128",
+        "http://me:hunter2@[::1",
+        "http://me:hunter2@prüfer:3128",
+        "",
+    ],
+)
+def test_what_is_no_proxy_stops_the_start_without_its_password_being_told(url: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        InvalidArgument, match=r"network\.proxy: it is not .*config\.toml, line 3\)"
+    ) as caught:
+        load_text(tmp_path, f"log_level = 'info'\n[network]\nproxy = '{url}'\n")
+    assert "hunter2" not in f"{caught.value.message} {caught.value.action}"
+
+
 def test_the_home_is_named_by_its_variable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
     assert settings.load().home == tmp_path

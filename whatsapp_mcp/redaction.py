@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sqlite3
 import traceback
 from types import TracebackType
@@ -12,6 +13,7 @@ _PACKAGE: Final = __name__.partition(".")[0]
 _WITHOUT_CONTENT: Final = (OSError, sqlite3.Error)
 """Exceptions that speak of files and databases only; the text of any other may quote a message."""
 _CHAIN_LIMIT: Final = 10
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^\s/@]*@")
 
 _ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -32,8 +34,17 @@ def describe(error: BaseException) -> str:
     return f"{name}: {error}" if isinstance(error, _WITHOUT_CONTENT) else name
 
 
+def without_credentials(text: str) -> str:
+    """The text with what stands before the `@` of its URLs left out: a proxy's user name and password."""
+    return _CREDENTIALS.sub("", text)
+
+
 class RedactingFormatter(logging.Formatter):
-    """Writes tracebacks without the texts of exceptions."""
+    """Writes tracebacks without the texts of exceptions, and URLs without credentials."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The entry."""
+        return without_credentials(super().format(record))
 
     def formatException(self, ei: _ExceptionInfo) -> str:  # noqa: N802  the name is logging's
         """Where it was raised and its type, causes first."""

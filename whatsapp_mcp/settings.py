@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from whatsapp_mcp.allowed_files import MEDIA, overlap
 from whatsapp_mcp.errors import InvalidArgument
@@ -30,6 +31,7 @@ ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
+_PROXY_SCHEMES: Final = ("socks5", "http", "https")
 _FILE_ONLY: Final = ("account", "policy")
 _SOCKET_PATH_LIMIT: Final = 103
 """Bytes of a unix socket's path on macOS; Linux allows 107."""
@@ -112,6 +114,34 @@ class MediaSettings(_Section):
         return value.split(os.pathsep) if isinstance(value, str) else value
 
 
+def _proxy_url(value: SecretStr) -> SecretStr:
+    """The URL of a proxy. What is wrong is said without its words: it may hold a password."""
+    text = value.get_secret_value()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    else:
+        usable = usable and not parts.query and not parts.fragment and parts.path in ("", "/")
+    if not usable or not text.isascii() or re.search(r"[\x00-\x20\x7f]", text):
+        raise ValueError(
+            "it is not a proxy's URL such as socks5://127.0.0.1:1080 or http://user:word@host:3128"
+        )
+    return value
+
+
+class NetworkSettings(_Section):
+    """`[network]`: `proxy` is the URL of the proxy to WhatsApp and the web; it may hold a password."""
+
+    proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
+
+    @property
+    def proxy_url(self) -> str | None:
+        """The URL with its password, for whoever opens a connection."""
+        return self.proxy.get_secret_value() if self.proxy else None
+
+
 class RetentionSettings(_Section):
     """`[retention]`: messages older than `days` are purged; 0 keeps everything."""
 
@@ -131,6 +161,7 @@ class Settings(_Section):
     policy: PolicySettings = PolicySettings()
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
+    network: NetworkSettings = NetworkSettings()
     retention: RetentionSettings = RetentionSettings()
 
     @field_validator("timezone")

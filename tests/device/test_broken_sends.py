@@ -16,12 +16,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.device.test_outbox import ANN, BOB, Rig, Wire, rig, text
+from tests.device.test_outbox import ANN, BOB, Rig, Wire, no_preview, rig, text
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.compose import Composed, compose
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
-from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     Content,
     EditContent,
@@ -184,7 +183,11 @@ async def test_strange_contents_fail_alone(folder: AccountFolder, content: Conte
 
     async with rig(folder, wire := Wire()) as it:
         composing: Callable[[SendRequest], Awaitable[Composed]] = partial(
-            compose, archive=it.archive, addresses=Addresses(folder.client_db), call=client, worker=Worker()
+            compose,
+            archive=it.archive,
+            addresses=Addresses(folder.client_db),
+            call=client,
+            preview=no_preview,
         )
         it.outbox._compose = composing
         try:

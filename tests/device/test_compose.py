@@ -12,7 +12,6 @@ from tests.archive.events import journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.addresses import Addresses
 from whatsapp_mcp.device.compose import Composed, compose
-from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     ContactCardContent,
     Content,
@@ -38,9 +37,13 @@ async def no_calls(method: str, params: dict[str, Any]) -> Any:
     raise AssertionError(method)
 
 
+async def no_preview(text: str) -> None:
+    raise AssertionError(text)
+
+
 async def composed(archive: Archive, content: Content, chat: str = ANN) -> Composed:
     nowhere = Addresses(Path("client.db"))
-    return await compose(SendRequest(chat, content), archive, nowhere, no_calls, Worker())
+    return await compose(SendRequest(chat, content), archive, nowhere, no_calls, no_preview)
 
 
 @pytest.mark.parametrize("chat", [ANN, GROUP, STATUS])

@@ -25,7 +25,6 @@ from whatsapp_mcp.device.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Out
 from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, Rejected, SendUnknown
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     PinContent,
     ReactionContent,
@@ -158,6 +157,10 @@ async def never_called(method: str, params: dict[str, Any]) -> Any:
     raise AssertionError(method)
 
 
+async def no_preview(text: str) -> None:
+    raise AssertionError(text)
+
+
 async def nothing(chat: str) -> None:
     """What the device does about a hand-over that is not answered."""
 
@@ -177,7 +180,7 @@ async def rig(
             wire.hand_over,
             clock,
             compose=composing
-            or partial(compose, archive=archive, addresses=addresses, call=never_called, worker=Worker()),
+            or partial(compose, archive=archive, addresses=addresses, call=never_called, preview=no_preview),
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             unavailable=wire.unavailable,

@@ -27,7 +27,7 @@ RECONNECT_LIMIT: Final = 5.0
 """Seconds in which `reconnect` finds a device, and again in which the link is up or is told as it is."""
 
 
-class BriefFormatter(logging.Formatter):
+class BriefFormatter(RedactingFormatter):
     """A log for a person at a terminal: what an exception is, without the way to it."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  the name is logging's

@@ -27,6 +27,7 @@ from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.cli.installation import DISTRIBUTION, owners
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.redaction import without_credentials
 
 _PICTURE: Final = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 """A GIF of one pixel."""
@@ -93,8 +94,9 @@ def _settings() -> Finding:
         toolsets.parse(loaded.server.toolsets)
     except WhatsAppError as error:
         return Finding("settings", False, error.message, error.action)
-    offered = f"toolsets {loaded.server.toolsets}, policy {loaded.policy.mode}"
-    return Finding("settings", True, f"home {loaded.home}, {offered}")
+    said = f"home {loaded.home}, toolsets {loaded.server.toolsets}, policy {loaded.policy.mode}"
+    proxy = loaded.network.proxy_url
+    return Finding("settings", True, f"{said}, proxy {without_credentials(proxy)}" if proxy else said)
 
 
 def _home() -> Finding:

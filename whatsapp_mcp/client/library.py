@@ -20,7 +20,7 @@ if sys.platform != "win32":
     import pylibmagic  # pyright: ignore[reportUnusedImport] # noqa: F401
 
 try:
-    from neonize._binder import gocode
+    from neonize._binder import ProxySettings, gocode
 except RuntimeError as error:  # what its loader makes of `unneeded.py` refusing to fetch another
     raise ImportError(
         "neonize's shared library is not of the version that its modules need: install whatsapp-mcp again"
@@ -43,6 +43,7 @@ from neonize.utils.enum import (
 
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
+from whatsapp_mcp.redaction import without_credentials
 
 __all__ = [
     "VERSION",
@@ -146,16 +147,23 @@ class Library:
         """Whether a connect was started and its pump has not ended."""
         return self._task is not None and not self._task.done()
 
-    async def connect(self) -> None:
-        """Start connecting and return; the outcome comes as events, QR texts or `on_ended`."""
-        task: asyncio.Task[None] = await self.client.connect()
+    async def connect(self, proxy: str | None = None) -> None:
+        """Start connecting and return; the outcome comes as events, QR texts or `on_ended`.
+
+        Args:
+            proxy: URL of the proxy for the connection and for files, else that of the environment
+                (`HTTPS_PROXY`, `NO_PROXY`).
+        """
+        task: asyncio.Task[None] = await self.client.connect(ProxySettings(proxy) if proxy else None)
         task.add_done_callback(self._ended)
         self._task = task
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
             error = task.exception()
-            self._on_ended(str(error) if error else "the client library stopped its event pump")
+            self._on_ended(
+                without_credentials(str(error)) if error else "the client library stopped its event pump"
+            )
 
     async def pair_phone(self, digits: str) -> str:
         """A pairing code for the phone of this number; only while QR texts are shown."""

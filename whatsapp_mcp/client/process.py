@@ -203,7 +203,7 @@ class ClientProcess:
         if self._library.running:
             raise Busy("The client is connecting or connected already.")
         self._qr_count = 0
-        await self._library.connect()
+        await self._library.connect(arguments.text("proxy", "") or None)
 
     async def _pair_phone(self, arguments: Arguments) -> str:
         digits = arguments.text("number").lstrip("+")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import subprocess
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -26,6 +27,7 @@ LOG_LIMIT: Final = 2 * 1024 * 1024
 _START_LIMIT: Final = 20.0
 _CONNECT_CALL: Final = 10.0
 _REAP_LIMIT: Final = 2.0
+_PROXY: Final = re.compile(r"(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +47,7 @@ class Client:
         notice: Takes each notification as it comes, before its report. `READY` comes when no other client
             runs any more; this one opens `client.db` after `notice` has returned.
         program: The command to run, for tests; the arguments are appended.
+        proxy: URL of the proxy for everything that it opens.
     """
 
     def __init__(
@@ -55,10 +58,12 @@ class Client:
         report: Report,
         notice: Notice,
         program: tuple[str, ...] = module_command("whatsapp_mcp.client"),
+        proxy: str | None = None,
     ) -> None:
         self.generation = generation
         self._folder = folder
         self._account = account
+        self._proxy = proxy
         self._report = report
         self._notice = notice
         self._program = program
@@ -119,7 +124,7 @@ class Client:
                 stderr=log,
                 cwd=self._folder.path,
                 start_new_session=True,
-                env={**os.environ, **protocol.ENVIRONMENT},
+                env=self._environment(),
             )
         process = self._process
         assert process.stdout is not None
@@ -131,9 +136,21 @@ class Client:
             if starting.cancelled_caught:
                 return f"The client process did not start within {_START_LIMIT:g} seconds."
             if not peer.closed and not self._ending.is_set():
-                await peer.call("connect", deadline=_CONNECT_CALL)
+                # Not among the arguments of the process, which other users of the machine can read.
+                await peer.call(
+                    "connect", {"proxy": self._proxy} if self._proxy else None, deadline=_CONNECT_CALL
+                )
             await _first(peer.wait_closed, self._ending.wait)
         return "The client process ended."
+
+    def _environment(self) -> dict[str, str]:
+        """The variables of this process, and the library's own.
+
+        Those that name proxies are left out if a proxy is set: the library would ask the one for the other.
+        """
+        inherited = os.environ.items()
+        kept = {name: value for name, value in inherited if not (self._proxy and _PROXY.fullmatch(name))}
+        return kept | protocol.ENVIRONMENT
 
     def _arguments(self) -> list[str]:
         return [

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.device.files import file_message
 from whatsapp_mcp.device.forwards import forward
-from whatsapp_mcp.device.previews import preview_of
 from whatsapp_mcp.errors import MessageNotFound, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
@@ -44,7 +43,8 @@ if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.addresses import Addresses
     from whatsapp_mcp.device.previews import Preview
-    from whatsapp_mcp.media import Worker
+
+    PreviewOf = Callable[[str], Awaitable[Preview | None]]
     from whatsapp_mcp.protobufs import E2E, Common
 
 CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
@@ -71,15 +71,22 @@ def needs_nobody(request: SendRequest) -> bool:
 
 
 async def compose(
-    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient, worker: Worker
+    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient, preview: PreviewOf
 ) -> Composed:
     """The E2E message of a request, with a new secret if it is one that has a secret.
+
+    Args:
+        request: What is sent, and to whom.
+        archive: Where the messages are that it names.
+        addresses: Under which addresses people are named in a chat.
+        call: Calls the client.
+        preview: Makes the preview of a text that asks for one (`previews.preview_of`).
 
     Raises:
         MessageNotFound: The message that is answered or changed is not in the archive.
         WhatsAppError: A file could not be uploaded, a vote not be encrypted.
     """
-    message = await _message(request, archive, addresses, call, worker)
+    message = await _message(request, archive, addresses, call, preview)
     if request.content.kind not in ADDON_KINDS:
         let_disappear(message, await archive.expires_in(request.chat))
     secret = None
@@ -90,7 +97,7 @@ async def compose(
 
 
 async def _message(
-    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient, worker: Worker
+    request: SendRequest, archive: ReadingArchive, addresses: Addresses, call: CallClient, preview: PreviewOf
 ) -> E2E.Message:
     from whatsapp_mcp.protobufs import E2E
 
@@ -107,7 +114,7 @@ async def _message(
         case FileContent():
             message = await file_message(request.content, call)
         case TextContent(text, link_preview=True):
-            message = message_of(request, await preview_of(text, worker))
+            message = message_of(request, await preview(text))
         case _:
             message = message_of(request)
     if request.reply_to is not None:

@@ -33,6 +33,7 @@ from whatsapp_mcp.device.names import Names
 from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox import Outbox
 from whatsapp_mcp.device.owner import Owner
+from whatsapp_mcp.device.previews import preview_of
 from whatsapp_mcp.device.reconnect import ReconnectLoop
 from whatsapp_mcp.device.record import LinkRecord
 from whatsapp_mcp.device.reports import is_from_phone
@@ -146,9 +147,13 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
 
     def _client_maker(
         self, account: AccountSettings, program: tuple[str, ...] | None
-    ) -> Callable[[int], Client]:
+    ) -> Callable[..., Client]:
         make = partial(Client, folder=self._folder, account=account, report=self._report, notice=self._notice)
         return partial(make, program=program) if program else make
+
+    def _proxy(self) -> str | None:
+        """`network.proxy` as `config.toml` says it now."""
+        return self._settings.now().network.proxy_url
 
     def _make_traces(self) -> Traces:
         return Traces(
@@ -227,7 +232,7 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
     def _launch(self, generation: int) -> Client:
         self._running.add(generation)
         self._client_pid = None
-        return self._make_client(generation)
+        return self._make_client(generation, proxy=self._proxy())
 
     def _has_ended(self, generation: int) -> bool:
         """Whether that client is gone, and a later one has taken its place at WhatsApp."""
@@ -346,7 +351,8 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
 
     async def _compose(self, addresses: Addresses, request: SendRequest) -> Composed:
         self._require_allowed()
-        return await compose(request, self._archive, addresses, self._prepare, self._worker)
+        preview = partial(preview_of, worker=self._worker, proxy=self._proxy())
+        return await compose(request, self._archive, addresses, self._prepare, preview)
 
     async def _prepare(self, method: str, params: Params) -> Any:
         """A call that a message needs before it can be handed over."""

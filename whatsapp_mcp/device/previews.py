@@ -60,16 +60,16 @@ def first_link(text: str) -> str | None:
     return link
 
 
-async def preview_of(text: str, worker: Worker) -> Preview | None:
+async def preview_of(text: str, worker: Worker, proxy: str | None = None) -> Preview | None:
     """The preview of the first link in a text; None when there is no link, or its page cannot be read.
 
-    Its picture is left out when it cannot be read.
+    Its picture is left out when it cannot be read. Both are fetched through `proxy`, if there is one.
     """
     link = first_link(text)
     if link is None:
         return None
     try:
-        page = await fetch(link, _PAGE_BYTES, within=LIMIT, cut=True)
+        page = await fetch(link, _PAGE_BYTES, within=LIMIT, cut=True, proxy=proxy)
     except WhatsAppError:
         return None
     if page.media_type not in {"text/html", "application/xhtml+xml"}:
@@ -80,13 +80,13 @@ async def preview_of(text: str, worker: Worker) -> Preview | None:
         return None
     description = facts.get("og:description") or facts.get("description") or ""
     image = facts.get("og:image") or facts.get("twitter:image")
-    thumbnail = await _thumbnail(page.url, image, worker) if image else b""
+    thumbnail = await _thumbnail(page.url, image, worker, proxy) if image else b""
     return Preview(link, title[:_MAX_TITLE], description[:_MAX_DESCRIPTION], thumbnail)
 
 
-async def _thumbnail(page: str, image: str, worker: Worker) -> bytes:
+async def _thumbnail(page: str, image: str, worker: Worker, proxy: str | None) -> bytes:
     try:
-        fetched = await fetch(urljoin(page, image), _PICTURE_BYTES, within=LIMIT)
+        fetched = await fetch(urljoin(page, image), _PICTURE_BYTES, within=LIMIT, proxy=proxy)
         return (await picture(worker, fetched.content, _PICTURE_PIXELS)).content
     except (WhatsAppError, ValueError):
         return b""

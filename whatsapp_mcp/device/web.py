@@ -1,7 +1,8 @@
 """Fetching from the public web, with no way into private networks (SSRF).
 
 A name is resolved once, every address it has must be public, and the address that was looked at is the one
-that is asked; so after each redirect. Neither proxies nor cookies nor credentials are used.
+that is asked; so after each redirect. Neither cookies nor credentials are used, and no proxy but one that is
+given, which is asked for that address, too.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class Fetched:
         return unquote(Path(urlsplit(self.url).path).name)
 
 
-async def fetch(url: str, size: int, *, within: float = LIMIT, cut: bool = False) -> Fetched:
+async def fetch(
+    url: str, size: int, *, within: float = LIMIT, cut: bool = False, proxy: str | None = None
+) -> Fetched:
     """Fetch what an http(s) address of the public internet answers.
 
     Args:
@@ -59,6 +62,7 @@ async def fetch(url: str, size: int, *, within: float = LIMIT, cut: bool = False
         size: Bytes at most.
         within: Seconds at most.
         cut: Whether of more bytes the first are the answer, rather than none.
+        proxy: URL of the proxy to go through; names are still looked up here.
 
     Raises:
         InvalidArgument: It is no web address.
@@ -72,7 +76,9 @@ async def fetch(url: str, size: int, *, within: float = LIMIT, cut: bool = False
         with anyio.fail_after(within):
             for _ in range(_REDIRECTS + 1):
                 # A client of its own for each hop: connections to one address must not serve two names.
-                async with httpx2.AsyncClient(trust_env=False, timeout=within, headers=_HEADERS) as http:
+                async with httpx2.AsyncClient(
+                    trust_env=False, timeout=within, headers=_HEADERS, proxy=proxy
+                ) as http:
                     found = await _ask(http, url, size, cut)
                 if isinstance(found, Fetched):
                     return found

@@ -59,7 +59,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if path is not None:
         content, name = await anyio.to_thread.run_sync(_read, services, path, limit)
     elif url is not None:
-        fetched = await fetch(url, limit)
+        fetched = await fetch(url, limit, proxy=services.settings.network.proxy_url)
         content, name = fetched.content, fetched.name
     else:
         content, name = _decoded(data or ""), ""
