@@ -82,7 +82,7 @@ def test_a_terminal_without_escape_codes_gets_the_light_modules_drawn(monkeypatc
 
     assert "\x1b" not in screen.getvalue()
     dark: list[list[bool]] = []
-    for line in screen.getvalue().splitlines()[: (len(real) + 1) // 2]:
+    for line in screen.getvalue().splitlines()[-(len(real) + 1) // 2 - 1 : -1]:
         dark.append([character not in "▀█" for character in line])
         dark.append([character not in "▄█" for character in line])
     assert dark[: len(real)] == real
@@ -96,6 +96,59 @@ def test_a_rotated_qr_code_replaces_the_one_before():
     report.qr(QrCode(QR.text + "2", NOON))
 
     assert "\x1b[2J" in screen.getvalue()[before:]
+
+
+def plain(is_terminal: bool) -> tuple[TerminalReport, io.StringIO]:
+    """A report to what cannot be redrawn: a dumb terminal, or none."""
+    screen = io.StringIO()
+    return TerminalReport(
+        Console(file=screen, force_terminal=is_terminal, width=100, highlight=False)
+    ), screen
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_where_nothing_can_be_redrawn_lines_only_follow_lines(
+    is_terminal: bool, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TERM", "dumb")
+    report, screen = plain(is_terminal)
+
+    with report:
+        report.begin()
+        report.qr(QR)
+        report.qr(QrCode(QR.text + "2", NOON))
+        report.linked(STATUS)
+        report.history(30)
+        report.synced()
+
+    said = screen.getvalue()
+    assert [char for char in said if not (char.isprintable() or char == "\n")] == []
+    assert said.count("no longer valid") == 1
+    assert said.index("Linked: Ada") < said.index("Waiting for your history.") < said.index("Ready.")
+
+
+def test_stopping_where_nothing_can_be_redrawn_says_that_the_phone_is_linked():
+    report, screen = plain(is_terminal=False)
+
+    with report:
+        report.linked(STATUS)
+        report.interrupted()
+
+    assert "The phone is linked" in screen.getvalue()
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_who_listens_to_a_screen_reader_is_told_of_the_other_way_before_each_picture(
+    term: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TERM", term)
+    report, screen = terminal()
+
+    for text in (QR.text, QR.text + "2"):
+        before = screen.tell()
+        report.qr(QrCode(text, NOON))
+        said = screen.getvalue()[before:]
+        assert said.index("link --phone NUMBER") < said.index("█")
 
 
 def test_a_window_too_low_for_the_qr_code_is_told_about_the_other_way():

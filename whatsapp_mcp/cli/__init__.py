@@ -12,7 +12,9 @@ import sys
 def main() -> None:
     """Run `whatsapp-mcp` with the process's arguments; without a command it serves over stdio."""
     from whatsapp_mcp.cli.outcome import ExitCode
+    from whatsapp_mcp.cli.terminal import write_utf8
 
+    write_utf8()
     try:
         _run(sys.argv[1:])
     except KeyboardInterrupt:  # while it was still importing

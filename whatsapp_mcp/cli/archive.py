@@ -38,6 +38,7 @@ from whatsapp_mcp.archive.export import printable
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
+from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.zone import local
 
@@ -141,7 +142,7 @@ def _to_stdout(path: Path) -> None:
     """Copy a file to stdout; to a terminal without what steers it, which others may have written."""
     if sys.stdout.isatty():
         with path.open(encoding="utf-8") as lines:
-            sys.stdout.writelines(map(printable, lines))
+            sys.stdout.writelines(isolated(printable(line)) for line in lines)
     else:
         with path.open("rb") as source:
             shutil.copyfileobj(source, sys.stdout.buffer)
@@ -238,7 +239,7 @@ def _confirm(question: str) -> None:
     # asyncio's own handler would keep Ctrl-C back until the question is answered.
     kept = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        typer.confirm(question, abort=True, err=True)
+        typer.confirm(shown(question, sys.stderr), abort=True, err=True)
     finally:
         signal.signal(signal.SIGINT, kept)
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from whatsapp_mcp.cli.advice import advice
+from whatsapp_mcp.cli.terminal import shown
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 
 
@@ -35,7 +36,8 @@ def print_error(error: WhatsAppError, account: str = "default") -> None:
 
         offered = [text for each in error.candidates if (text := candidate_text(each))]
         said = f"{said.removesuffix('.')}: {'; '.join(offered)}."
-    sys.stderr.write(f"Error: {said} {advice(error.code, error.action, account)}\n")
+    line = f"Error: {said} {advice(error.code, error.action, account)}\n"
+    sys.stderr.write(shown(line, sys.stderr))
 
 
 def rfc3339(moment: datetime) -> str:

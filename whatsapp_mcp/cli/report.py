@@ -13,12 +13,17 @@ from rich.text import Text
 
 from whatsapp_mcp.cli.advice import advice, for_account
 from whatsapp_mcp.cli.outcome import print_error, rfc3339
+from whatsapp_mcp.cli.terminal import shown
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionStatus, QrCode
 
 RISK = (
     "This links an unofficial client. WhatsApp may limit or ban accounts that use one, above all for "
     "writing to many strangers. Use it for your own conversations, at a human pace."
+)
+PICTURE_FOLLOWS = (
+    "What follows is a picture made of characters, for the phone's camera. "
+    "With a screen reader, stop here and use `whatsapp-mcp link --phone NUMBER`: it gives a code to type."
 )
 _QUIET_ZONE = 2
 """Light modules around a QR code; phones read fewer than the standard's four, and terminals are small."""
@@ -74,11 +79,15 @@ class JsonReport:
 
 
 class TerminalReport:
-    """A QR code that is redrawn as it rotates, then a progress bar."""
+    """A QR code that is redrawn as it rotates, then a progress bar.
+
+    Where the output is no terminal, or a dumb one, nothing is cleared, redrawn or moved: lines follow lines.
+    """
 
     def __init__(self, console: Console, account: str = "default") -> None:
         self._console = console
         self._account = account
+        self._is_screen = console.is_terminal and not console.is_dumb_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -88,6 +97,7 @@ class TerminalReport:
         )
         self._task: TaskID | None = None
         self._drawn = False
+        self._linked = False
 
     def __enter__(self) -> Self:
         return self
@@ -104,23 +114,25 @@ class TerminalReport:
             self._progress.stop()
 
     def qr(self, qr: QrCode) -> None:
-        """Draw it in place of the one before."""
+        """Draw it in place of the one before, or below it with a line that says so."""
         # Without escape codes a terminal is taken for a dark one: there the light modules are drawn.
-        has_escapes = self._console.is_terminal and not self._console.is_dumb_terminal
-        picture = draw_qr(qr.text, dark_terminal=not has_escapes)
-        if self._drawn and self._console.is_terminal:
+        picture = draw_qr(qr.text, dark_terminal=not self._is_screen)
+        if self._drawn and self._is_screen:
             self._console.clear()
+        elif self._drawn:
+            self._console.print("The code above is no longer valid; here is the next one.")
         self._drawn = True
+        self._console.print(for_account(PICTURE_FOLLOWS, self._account), markup=False)
         # Black on white is what a phone can read, no decoration: it stays under NO_COLOR too.
         screen = Console(
             file=self._console.file,
-            force_terminal=has_escapes,
-            color_system="standard" if has_escapes else None,
-            no_color=not has_escapes,
+            force_terminal=self._is_screen,
+            color_system="standard" if self._is_screen else None,
+            no_color=not self._is_screen,
         )
         screen.print(picture, no_wrap=True, crop=False, overflow="ignore")
         self._console.print("On the phone: Settings → Linked devices → Link a device, then scan this code.")
-        rows = len(picture.plain.splitlines()) + 4
+        rows = len(picture.plain.splitlines()) + 6
         if self._console.is_terminal and self._console.height < rows:
             self._console.print(
                 f"It needs {rows} lines: make the window taller, or use --phone NUMBER for a code to type.",
@@ -136,8 +148,13 @@ class TerminalReport:
 
     def linked(self, status: ConnectionStatus) -> None:
         """Name the account, start the progress bar."""
+        self._linked = True
         who = " ".join(part for part in (status.name, status.number) if part)
-        self._console.print(f"Linked: {who or status.account}.", style="green", markup=False)
+        linked = shown(f"Linked: {who or status.account}.", self._console.file)
+        self._console.print(linked, style="green", markup=False)
+        if not self._is_screen:
+            self._console.print("Waiting for your history.")
+            return
         self._progress.start()
         self._task = self._progress.add_task("Waiting for your history", total=None)
 
@@ -160,7 +177,7 @@ class TerminalReport:
     def interrupted(self) -> None:
         """Say what became of it."""
         self._stop_progress()
-        if self._task is None:
+        if not self._linked:
             self._console.print("Stopped; no phone was linked.")
         else:
             self._console.print("Stopped. The phone is linked; more history comes when a server runs.")

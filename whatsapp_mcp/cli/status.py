@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +17,7 @@ from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.device import log_to_stderr, settled_status, with_device
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
+from whatsapp_mcp.cli.terminal import aligned, shown
 from whatsapp_mcp.errors import NotLinked
 from whatsapp_mcp.models import ADDRESS_BOOK_MISSING, AddressBookState, ConnectionState, ConnectionStatus
 
@@ -46,7 +48,7 @@ def find(account: str, *, wait: bool) -> ConnectionStatus:
 def print_status(status: ConnectionStatus, *, as_json: bool = False) -> ExitCode:
     """Print it on stdout; a program or a person gets the same facts and exit code."""
     home = str(settings.load().home)
-    typer.echo(to_json(status, home) if as_json else to_text(status, home))
+    typer.echo(to_json(status, home) if as_json else shown(to_text(status, home), sys.stdout))
     return ExitCode.OK if status.state is ConnectionState.ONLINE else ExitCode.FAILED
 
 
@@ -62,9 +64,7 @@ def to_text(status: ConnectionStatus, home: str) -> str:
     lines = [f"{status.state.value}: {status.reason}" if status.reason else status.state.value]
     if action := _action(status):
         lines.append(f"What to do: {action}")
-    rows = _rows(status, home)
-    width = max(len(name) for name, _ in rows)
-    return "\n".join([*lines, *(f"{name:{width}}  {value}" for name, value in rows)])
+    return "\n".join([*lines, aligned(_rows(status, home))])
 
 
 def _action(status: ConnectionStatus) -> str | None:
