@@ -86,7 +86,7 @@ def chunks(messages: int) -> list[HistorySync.HistorySync]:
 
 async def hand_over(wa: WhatsApp, companion: Companion, parts: list[HistorySync.HistorySync]) -> None:
     """Send all chunks, as fast as they can be packed."""
-    history = History(wa.me)
+    history = History(wa.network, wa.me)
     for part in parts:
         history.deliver(companion, part)
         await anyio.lowlevel.checkpoint()

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from benchmarks.soak.chaos import Fault, Healing, Impossible, Stage, client_of, signal_process
+from whatsapp_mcp.simulator import devices
 
 
 class Relinked(Fault):
@@ -67,7 +68,7 @@ async def _unlink_while_away(stage: Stage) -> None:
     companion = stage.wa.me.companion
     if companion is None:
         raise Impossible("no companion is linked")
-    stage.wa.me.unlink(companion)
+    devices.unlink(stage.wa.me, companion)
     await stage.wa.cut()
 
 

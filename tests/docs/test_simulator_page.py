@@ -14,18 +14,18 @@ from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.channels import Channel
 from whatsapp_mcp.simulator.control import Control
+from whatsapp_mcp.simulator.fault_injection import FaultInjection
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.history import History
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
-from whatsapp_mcp.simulator.trouble import Trouble
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "simulator.md").read_text(encoding="utf-8")
 
 
 def test_every_call_of_the_simulator_is_on_the_page_and_no_other() -> None:
-    public = {name for name in (*vars(WhatsApp), *vars(Trouble)) if not name.startswith("_")}
+    public = {name for name in (*vars(WhatsApp), *vars(FaultInjection)) if not name.startswith("_")}
     named = set(re.findall(r"\bwa\.(\w+)", PAGE))
     assert named == public
 

@@ -10,6 +10,7 @@ from typing import cast
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, CompanionReg
 from whatsapp_mcp.simulator import WhatsApp, login
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import SERVER, Node, decode, encode
 from whatsapp_mcp.simulator.companion import Companion, Registration
 from whatsapp_mcp.simulator.connection import Connection
@@ -58,18 +59,17 @@ def bare_companion(wa: WhatsApp, keys: Keys | None = None) -> Companion:
         signed_prekey_signature=sign(keys.identity.private, b"\5" + signed),
         device_props=CompanionReg.DeviceProps(),
     )
-    wa.me.last_companion += 1
-    companion = Companion(wa.me, wa.me.last_companion, registration)
+    companion = wa.me.new_companion(registration)
     wa.me.companions[companion.number] = companion
     return companion
 
 
-def logged_in(wa: WhatsApp, keys: Keys | None = None) -> tuple[Companion, Link]:
+def logged_in(wa: WhatsApp, keys: Keys | None = None) -> tuple[Client, Link]:
     """Such a companion, logged in over such a link."""
     companion, link = bare_companion(wa, keys), Link()
     companion.connection = cast("Connection", link)
     companion.active = True
-    return companion, link
+    return Client(wa.me, companion), link
 
 
 class BareClient:
@@ -82,21 +82,22 @@ class BareClient:
     def __init__(self, wa: WhatsApp, keys: Keys | None = None) -> None:
         self.wa = wa
         self._keys = keys or Keys()
-        self.companion, self._link = logged_in(wa, self._keys)
+        self._client, self._link = logged_in(wa, self._keys)
+        self.companion = self._client.companion
         self._session: Session | None = None
 
     def query(self, xmlns: str, kind: str, *content: Node, to: Jid = SERVER) -> Node:
         """The one answer to a query."""
         self._link.sent.clear()
         attrs = {"id": "1", "xmlns": xmlns, "type": kind, "to": to}
-        login.accept(self.companion, Node("iq", attrs, content or None))
+        login.accept(self._client, Node("iq", attrs, content or None))
         (answer,) = (each for each in self._link.sent if each.tag == "iq")
         assert answer.get("id") == "1"
         return answer
 
     def sends(self, node: Node) -> None:
         """Send a stanza that is no query."""
-        login.accept(self.companion, node)
+        login.accept(self._client, node)
 
     @property
     def sent(self) -> list[Node]:

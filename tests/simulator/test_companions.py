@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulator.faultless import settled
 from tests.simulator.neonize_client import NeonizeClient, linked, neonize_client
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator import WhatsApp, devices
 
 pytestmark = pytest.mark.anyio
 
@@ -36,7 +36,7 @@ async def another(wa: WhatsApp, database: Path) -> AsyncIterator[NeonizeClient]:
         companion = wa.me.companion
         assert companion is not None
         yield client
-        wa.me.unlink(companion)
+        devices.unlink(wa.me, companion)
     await wa.network.until(lambda: companion.connection is None, 10)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.simulator.trouble import Trouble
+from whatsapp_mcp.simulator.fault_injection import FaultInjection
 
 TESTS = Path(__file__).parents[1]
 
@@ -87,7 +87,8 @@ def _method(call: str) -> str:
 
 def test_every_fault_has_its_row() -> None:
     called = {_method(call) for _, call, _ in ROWS}
-    assert {name for name in vars(Trouble) if not name.startswith("_")} - _NO_FAULTS == called - {"expire"}
+    offered = {name for name in vars(FaultInjection) if not name.startswith("_")}
+    assert offered - _NO_FAULTS == called - {"expire"}
 
 
 @pytest.mark.parametrize(("row", "call", "proof"), ROWS)

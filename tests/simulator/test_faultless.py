@@ -70,8 +70,8 @@ async def test_what_a_client_has_not_acknowledged_is_found(
 )
 def test_what_the_servers_cannot_answer_or_read_is_noted(stanza: Node, kind: str) -> None:
     wa = WhatsApp(seed=1)
-    companion, _ = logged_in(wa)
+    client, _ = logged_in(wa)
     assert_faultless(wa, [])
-    login.accept(companion, stanza)
+    login.accept(client, stanza)
     with pytest.raises(AssertionError, match=f"^{kind}: "):
         assert_faultless(wa, [])

@@ -145,12 +145,12 @@ async def test_the_client_joins_by_link_and_asks_where_approval_is_needed(
     wa: WhatsApp, client: NeonizeClient
 ) -> None:
     ann = wa.person("Ann")
-    group = Group(wa.network, "Open", ann, [])
+    group = wa.network.create_group("Open", ann, [])
     await client.call(f"client.join_group_with_link('https://chat.whatsapp.com/{group.invite_code}')")
     assert wa.me.lid in group.members
     event = await client.wait("JoinedGroup", lambda event: event.GroupInfo.JID.User == group.jid.user)
     assert event.GroupInfo.GroupName.Name == "Open"
-    closed = Group(wa.network, "Closed", ann, [])
+    closed = wa.network.create_group("Closed", ann, [])
     closed.switch("membership_approval_mode", True)
     await client.call(f"client.join_group_with_link('https://chat.whatsapp.com/{closed.invite_code}')")
     assert wa.me.lid in closed.requests
@@ -193,7 +193,7 @@ async def test_changes_by_others_reach_the_client(wa: WhatsApp, client: NeonizeC
     assert [each.User for each in (await changed()).Demote] == [wa.me.lid.user]
     group.remove(bob)
     assert [each.User for each in (await changed()).Leave] == [bob.lid.user]
-    other = Group(wa.network, "Surprise", bob, [ann])
+    other = wa.network.create_group("Surprise", bob, [ann])
     other.add(wa.me)
     assert (
         await client.wait("JoinedGroup", lambda event: event.GroupInfo.JID.User == other.jid.user)
@@ -204,7 +204,7 @@ async def test_changes_by_others_reach_the_client(wa: WhatsApp, client: NeonizeC
 async def test_the_picture_of_a_group_is_set_by_either_side(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
     group = wa.group("Boat", [ann])
-    pictures.change(group, b"jpeg", ann)
+    pictures.change(wa.network, group, b"jpeg", ann)
     event = await client.wait("Picture")
     assert (event.JID.User, event.Author.User, event.Remove) == (group.jid.user, ann.lid.user, False)
     await client.call(f"client.set_group_photo({_address(group)}, b'another jpeg')")
@@ -230,7 +230,7 @@ async def test_after_somebody_left_the_others_write_with_new_keys(
 
 async def test_an_invitation_by_card_is_accepted(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
-    group = Group(wa.network, "By card", ann, [])
+    group = wa.network.create_group("By card", ann, [])
     await ann.says(kinds.group_invite(group.jid, group.name, group.invite_code, 1_900_000_000))
     event = await client.wait("Message", lambda event: event.Message.HasField("groupInviteMessage"))
     code = event.Message.groupInviteMessage.inviteCode

@@ -37,7 +37,7 @@ async def test_what_was_said_before_linking_arrives_field_by_field(
     shared_wa: WhatsApp, shared_client: NeonizeClient, inline: bool
 ) -> None:
     ann, ben = shared_wa.person("Ann"), shared_wa.person("Ben")
-    history = History(shared_wa.me)
+    history = History(shared_wa.network, shared_wa.me)
     question = history.add(ann, "Dinner?", at=NOW)
     answer = history.add(ann, "Yes!", shared_wa.me, at=NOW + 60, starred=True)
     history.add(ben, shared_wa.media.attach("image", b"a picture", caption="look"), at=NOW + 30)
@@ -64,7 +64,7 @@ async def test_what_was_said_before_linking_arrives_field_by_field(
 async def test_the_client_deletes_a_blob_that_it_has_read(
     shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
-    history = History(shared_wa.me)
+    history = History(shared_wa.network, shared_wa.me)
     history.add(shared_wa.person("Ann"), "Hello", at=NOW)
     kept = set(shared_wa.media.blobs)
     await history.send("initial")
@@ -76,7 +76,7 @@ async def test_the_client_deletes_a_blob_that_it_has_read(
 
 async def test_push_names_of_everybody_arrive(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
     ann = shared_wa.person("Ann")
-    await History(shared_wa.me).send("push_names")
+    await History(shared_wa.network, shared_wa.me).send("push_names")
     (chunk,) = await received(shared_client)
     assert (str(ann.pn), "Ann") in [(each.ID, each.pushname) for each in chunk.pushnames]
     source = f"client.contact.get_contact(jid('{ann.pn.user}'))"
@@ -106,7 +106,7 @@ async def test_a_full_history_comes_in_chunks_newest_first(
     shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
     ann, ben = shared_wa.person("Ann"), shared_wa.person("Ben")
-    history = History(shared_wa.me)
+    history = History(shared_wa.network, shared_wa.me)
     history.fill([ann, ben], 95, until=NOW)
     await history.send("full", size=20)
     chunks = await received(shared_client, 5)
@@ -118,7 +118,7 @@ async def test_a_full_history_comes_in_chunks_newest_first(
 
 
 async def test_chunks_can_be_sent_in_any_order(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
-    history = History(shared_wa.me)
+    history = History(shared_wa.network, shared_wa.me)
     history.fill([shared_wa.person("Ann")], 40, until=NOW)
     chunks = history.chunks("recent", size=10)
     random.Random(1).shuffle(chunks)
@@ -133,7 +133,7 @@ async def test_chunks_can_be_sent_in_any_order(shared_wa: WhatsApp, shared_clien
 
 async def test_a_hundred_thousand_messages_arrive(shared_wa: WhatsApp, shared_client: NeonizeClient) -> None:
     people = [shared_wa.person(f"Person {number}") for number in range(20)]
-    history = History(shared_wa.me)
+    history = History(shared_wa.network, shared_wa.me)
     history.fill(people, 100_000, until=NOW)
     ids = await history.send("full", size=25_000)
     for notification in ids:

@@ -12,8 +12,8 @@ from tests.simulator.bare_companion import Link, bare_companion, logged_in
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import Wa6
 from whatsapp_mcp.simulator import WhatsApp, login
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import SERVER, Node
-from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 
 _people = [
@@ -70,7 +70,7 @@ _queries = st.builds(_query, st.sampled_from(_keys), _attrs, _inner, st.lists(_i
 
 
 @pytest.fixture
-def linked() -> tuple[Companion, Link]:
+def linked() -> tuple[Client, Link]:
     wa = WhatsApp(seed=1)
     wa.person("Ann", "+15550002222")
     return logged_in(wa)
@@ -82,15 +82,15 @@ def linked() -> tuple[Companion, Link]:
     deadline=None,
     max_examples=300,
 )
-def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Companion, Link], node: Node) -> None:
-    companion, link = linked
+def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Client, Link], node: Node) -> None:
+    client, link = linked
     link.sent.clear()
-    login.accept(companion, node)
+    login.accept(client, node)
     if node.tag == "iq" and node.get("type") in ("get", "set"):
         assert [(each.tag, each.get("id")) for each in link.sent if each.tag == "iq"] == [
             ("iq", node.get("id"))
         ]
-    companion.connection, companion.active = cast("Connection", link), True
+    client.companion.connection, client.companion.active = cast("Connection", link), True
 
 
 class _LoggingIn(Link):
@@ -122,33 +122,33 @@ async def test_a_passive_login_gets_nothing_before_it_is_active(passive: bool) -
 
 
 def test_a_companion_that_goes_passive_gets_nothing_until_it_is_active_again(
-    linked: tuple[Companion, Link],
+    linked: tuple[Client, Link],
 ) -> None:
-    companion, link = linked
+    client, link = linked
     for content in ("passive", "active", "active"):
         link.sent.clear()
         node = Node("iq", {"id": "1", "xmlns": "passive", "type": "set"}, [Node(content)])
-        login.accept(companion, node)
-        assert companion.active == (content == "active")
+        login.accept(client, node)
+        assert client.companion.active == (content == "active")
     assert [each.tag for each in link.sent] == ["iq"], "what was delivered is not delivered again"
 
 
-def test_a_companion_is_told_when_few_prekeys_are_left(linked: tuple[Companion, Link]) -> None:
-    companion, link = linked
-    companion.prekeys = dict.fromkeys(range(6), bytes(32))
+def test_a_companion_is_told_when_few_prekeys_are_left(linked: tuple[Client, Link]) -> None:
+    client, link = linked
+    client.companion.prekeys = dict.fromkeys(range(6), bytes(32))
     for _ in range(3):
-        companion.take_bundle()
+        client.companion.take_bundle()
     (told,) = link.sent
     assert (told.get("type"), told.jid("from")) == ("encrypt", SERVER)
     assert told.children[0].get("value") == "4"
 
 
-def test_a_session_begun_without_proof_of_the_account_is_noted(linked: tuple[Companion, Link]) -> None:
-    companion, _ = linked
-    ann = next(each for each in companion.network.parties.values() if each.name == "Ann")
+def test_a_session_begun_without_proof_of_the_account_is_noted(linked: tuple[Client, Link]) -> None:
+    client, _ = linked
+    ann = next(each for each in client.network.parties.values() if each.name == "Ann")
     to = Node("to", {"jid": ann.lid}, [Node("enc", {"v": 2, "type": "pkmsg"}, b"x")])
-    login.accept(companion, Node("message", {"id": "1", "to": ann.lid}, [Node("participants", {}, [to])]))
-    assert "no valid device-identity in 1" in [each.detail for each in companion.network.log]
+    login.accept(client, Node("message", {"id": "1", "to": ann.lid}, [Node("participants", {}, [to])]))
+    assert "no valid device-identity in 1" in [each.detail for each in client.network.log]
 
 
 @pytest.mark.anyio

@@ -175,7 +175,9 @@ def test_what_a_client_took_along_is_acknowledged_by_its_successor() -> None:
 def test_what_a_reader_could_not_decrypt_is_sent_again_by_the_same_client_only() -> None:
     world = World()
     world.ann.inbox.clear()
-    world.wa.network.remark("undecryptable", f"OUT2 from {world.wa.me.lid} at {world.ann.lid}: no session")
+    world.wa.network.log_anomaly(
+        "undecryptable", f"OUT2 from {world.wa.me.lid} at {world.ann.lid}: no session"
+    )
     assert len(world.verdict.unexplained) == 1, "its client lives on"
     world.client_ends = [12.0]
     assert (world.verdict.unexplained, world.verdict.missing) == ([], 1)

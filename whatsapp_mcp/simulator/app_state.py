@@ -7,7 +7,7 @@ collection has changed; they fetch what they lack, and upload patches of their o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from whatsapp_mcp.protobufs import E2E, SyncAction
 from whatsapp_mcp.simulator import peer
@@ -19,14 +19,11 @@ from whatsapp_mcp.simulator.app_state_crypto import (
     SyncKey,
 )
 from whatsapp_mcp.simulator.binary import SERVER, Node
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.party import Party
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.companion import Companion
-    from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.party import Party
-    from whatsapp_mcp.simulator.phone import Phone
-
-    Chat = Party | Group
+Chat = Party | Group
 
 COLLECTIONS: tuple[CollectionName, ...] = (
     "critical_block",
@@ -47,9 +44,9 @@ class AppState:
         collections: All five, by name.
     """
 
-    def __init__(self, phone: Phone) -> None:
+    def __init__(self, phone: Party) -> None:
         self._phone = phone
-        self._random = randomness = phone.network.random(f"app state {phone.pn.user}")
+        self._random = randomness = phone.simulation.random(f"app state {phone.pn.user}")
         self._epoch = 0
         self._keys = Keyring(self._new_key())
         self._told: dict[tuple[int, CollectionName], int] = {}
@@ -60,7 +57,7 @@ class AppState:
     def told(self, companion: Companion, name: CollectionName, version: int) -> None:
         """Note that a companion has been given that version."""
         self._told[companion.number, name] = version
-        self._phone.network.notify()
+        self._phone.simulation.notify()
 
     async def fetched(self, name: CollectionName, timeout: float = 10.0) -> None:
         """Return once a companion has been given a version of that collection.
@@ -68,7 +65,7 @@ class AppState:
         Raises:
             TimeoutError: None was.
         """
-        await self._phone.network.until(lambda: any(told == name for _, told in self._told), timeout)
+        await self._phone.simulation.until(lambda: any(told == name for _, told in self._told), timeout)
 
     async def synced(self, timeout: float = 10.0) -> None:
         """Return once every companion has been given the current version of every collection.
@@ -84,7 +81,7 @@ class AppState:
                 for name, collection in self.collections.items()
             )
 
-        await self._phone.network.until(done, timeout)
+        await self._phone.simulation.until(done, timeout)
 
     def share_key(self, companion: Companion | None = None) -> list[str]:
         """Send the keys to a companion, or to all; they fetch every collection then. The message ids."""
@@ -93,7 +90,7 @@ class AppState:
             appStateSyncKeyShare=E2E.AppStateSyncKeyShare(keys=map(self._shared, self._keys)),
         )
         chosen = [companion] if companion else list(self._phone.companions.values())
-        return [peer.send(each, message) for each in chosen]
+        return [peer.send(self._phone, each, message) for each in chosen]
 
     def rotate_key(self) -> list[str]:
         """Begin to use another key, as a phone does when a device was unlinked; the message ids."""
@@ -200,7 +197,7 @@ class AppState:
         if push_name is not None:
             self._phone.name = push_name.pushNameSetting.name
         self._announce([name], but=companion)
-        self._phone.network.notify()
+        self._phone.simulation.notify()
 
     def _new_key(self) -> SyncKey:
         """The key of the next epoch."""
@@ -227,7 +224,7 @@ class AppState:
 
     def _announce(self, names: Sequence[CollectionName], but: Companion | None = None) -> None:
         """Tell companions which collections have changed."""
-        network = self._phone.network
+        simulation = self._phone.simulation
         children = [
             Node("collection", {"name": name, "version": self.collections[name].version}) for name in names
         ]
@@ -236,13 +233,13 @@ class AppState:
                 attrs = {
                     "from": SERVER,
                     "type": "server_sync",
-                    "id": network.new_id(),
-                    "t": network.timestamp(),
+                    "id": simulation.new_id(),
+                    "t": simulation.timestamp(),
                 }
                 companion.deliver(Node("notification", attrs, children))
 
     def _milliseconds(self) -> int:
-        return int(self._phone.network.now() * 1000)
+        return int(self._phone.simulation.now() * 1000)
 
     def _range(self) -> SyncAction.SyncActionMessageRange:
-        return SyncAction.SyncActionMessageRange(lastMessageTimestamp=self._phone.network.timestamp())
+        return SyncAction.SyncActionMessageRange(lastMessageTimestamp=self._phone.simulation.timestamp())

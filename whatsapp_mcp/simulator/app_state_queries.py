@@ -9,53 +9,53 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from whatsapp_mcp.protobufs import ServerSync
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.app_state_crypto import AppStateCollection, AppStateConflict, AppStateError
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.queries import QueryError, Table
 
 _INLINE_MUTATIONS = 100
 _PATCHES_AT_ONCE = 50
 
 
-def _sync(companion: Companion, iq: Node) -> Sequence[Node]:
-    return [Node("sync", {}, [_answer(companion, each) for each in iq.children[0].all("collection")])]
+def _sync(client: Client, iq: Node) -> Sequence[Node]:
+    return [Node("sync", {}, [_answer(client, each) for each in iq.children[0].all("collection")])]
 
 
-def _answer(companion: Companion, asked: Node) -> Node:
+def _answer(client: Client, asked: Node) -> Node:
     """What is told of one collection: whether a patch was taken, or else what the companion lacks."""
-    collections = {str(name): each for name, each in companion.phone.app_state.collections.items()}
+    collections = {str(name): each for name, each in client.account.app_state.collections.items()}
     collection = collections.get(asked.get("name"))
     if collection is None:
-        companion.network.remark("app state", f"no collection {asked!r}")
+        client.network.log_anomaly("app state", f"no collection {asked!r}")
         raise QueryError(404, "item-not-found")
     patch = asked.child("patch")
     if patch is None:
-        return _missing(companion, collection, asked)
+        return _missing(client, collection, asked)
     try:
-        companion.phone.app_state.take_patch(companion, collection.name, patch.data, _version(asked))
+        client.account.app_state.take_patch(client.companion, collection.name, patch.data, _version(asked))
     except AppStateConflict:
-        return _missing(companion, collection, asked, _error(409, "conflict"))
+        return _missing(client, collection, asked, _error(409, "conflict"))
     except AppStateError as error:
-        companion.network.remark("app state", f"{collection.name} by {companion.lid}: {error}")
+        client.network.log_anomaly("app state", f"{collection.name} by {client.companion.lid}: {error}")
         return Node("collection", {"name": collection.name, "type": "error"}, [_error(400, "bad-request")])
-    return _told(companion, collection, collection.version)
+    return _told(client, collection, collection.version)
 
 
-def _missing(companion: Companion, collection: AppStateCollection, asked: Node, *error: Node) -> Node:
+def _missing(client: Client, collection: AppStateCollection, asked: Node, *error: Node) -> Node:
     """The snapshot that was asked for, or the patches since the companion's version."""
     if asked.get("return_snapshot") == "true" and collection.version:
-        blob = _external(companion, collection.snapshot().SerializeToString())
+        blob = _external(client, collection.snapshot().SerializeToString())
         snapshot = Node("snapshot", {}, blob.SerializeToString())
-        return _told(companion, collection, collection.version, *error, snapshot)
+        return _told(client, collection, collection.version, *error, snapshot)
     since = _version(asked)
     page = collection.patches[since : since + _PATCHES_AT_ONCE]
-    patches = Node("patches", {}, [Node("patch", {}, _served(companion, each)) for each in page])
-    return _told(companion, collection, since + len(page), *error, patches)
+    patches = Node("patches", {}, [Node("patch", {}, _served(client, each)) for each in page])
+    return _told(client, collection, since + len(page), *error, patches)
 
 
-def _told(companion: Companion, collection: AppStateCollection, version: int, *content: Node) -> Node:
-    companion.phone.app_state.told(companion, collection.name, version)
+def _told(client: Client, collection: AppStateCollection, version: int, *content: Node) -> Node:
+    client.account.app_state.told(client.companion, collection.name, version)
     attrs = {
         "name": collection.name,
         "version": version,
@@ -73,19 +73,19 @@ def _error(code: int, text: str) -> Node:
     return Node("error", {"code": code, "text": text})
 
 
-def _served(companion: Companion, patch: ServerSync.SyncdPatch) -> bytes:
+def _served(client: Client, patch: ServerSync.SyncdPatch) -> bytes:
     """A patch as companions get it: many mutations come as a blob."""
     if len(patch.mutations) <= _INLINE_MUTATIONS:
         return patch.SerializeToString()
     mutations = ServerSync.SyncdMutations(mutations=patch.mutations).SerializeToString()
-    served = ServerSync.SyncdPatch(externalMutations=_external(companion, mutations))
+    served = ServerSync.SyncdPatch(externalMutations=_external(client, mutations))
     served.MergeFrom(patch)
     served.ClearField("mutations")
     return served.SerializeToString()
 
 
-def _external(companion: Companion, blob: bytes) -> ServerSync.ExternalBlobReference:
-    upload = companion.network.media.put("WhatsApp App State Keys", blob)
+def _external(client: Client, blob: bytes) -> ServerSync.ExternalBlobReference:
+    upload = client.network.media.put("WhatsApp App State Keys", blob)
     return ServerSync.ExternalBlobReference(
         mediaKey=upload.media.media_key,
         directPath=upload.direct_path,

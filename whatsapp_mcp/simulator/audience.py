@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Protocol
+from collections.abc import Iterable
+from typing import Literal, Protocol
 
 from whatsapp_mcp.jid import STATUS_JID, Jid
 from whatsapp_mcp.simulator.binary import Value
 from whatsapp_mcp.simulator.group_keys import GroupKeys
-from whatsapp_mcp.simulator.network import Network
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.party import Party
 
 
 class Audience(Protocol):
     """What a message with sender keys needs to know of those it is for."""
 
-    network: Network
     jid: Jid
     keys: GroupKeys
     addressing: Literal["lid", "pn"]
@@ -28,21 +25,13 @@ class Audience(Protocol):
 
 
 class StatusFeed:
-    """Those who see somebody's status posts: the accounts, or for an account's own posts everybody."""
+    """The poster of a status and those who see it; `Network.status_feed` says who they are."""
 
-    def __init__(self, poster: Party) -> None:
-        self.network = poster.network
-        self.poster = poster
+    def __init__(self, poster: Party, viewers: Iterable[Party]) -> None:
         self.jid = Jid.parse(STATUS_JID)
-        self.keys = GroupKeys(self.network.random(f"status {poster.pn.user}").randbytes)
+        self.keys = poster.status_keys
         self.addressing: Literal["lid", "pn"] = "lid"
-
-    @property
-    def parties(self) -> list[Party]:
-        """The poster and everybody who sees the posts."""
-        own = self.poster in self.network.accounts
-        viewers = self.network.parties.values() if own else self.network.accounts
-        return list(dict.fromkeys([self.poster, *viewers]))
+        self.parties = list(dict.fromkeys([poster, *viewers]))
 
 
 def author(audience: Audience, party: Party, device: int = 0) -> dict[str, Value]:

@@ -8,14 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from typing import TypedDict
 
 from whatsapp_mcp.protobufs import VnameCert
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.signal.xeddsa import sign
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.signal.xeddsa import Random, sign
 
 _ISSUER = "smb:wa"  # the small-business app; `ent:wa` signs for enterprises
 _VERSION = "1"
@@ -48,22 +45,15 @@ class Business:
     profile: Profile
 
 
-def certificate(party: Party, business: Business) -> bytes:
-    """The verified name, signed by the account."""
+def verified_name(business: Business, signer: bytes, random: Random) -> Node:
+    """The child of a message or a usync answer that names a business; `signer` is its private key."""
     details = VnameCert.VerifiedNameCertificate.Details(
         serial=business.serial, issuer=_ISSUER, verifiedName=business.name
     ).SerializeToString()
-    signature = sign(party.identity.private, details, party.network.random(f"name {business.name}").randbytes)
-    return VnameCert.VerifiedNameCertificate(details=details, signature=signature).SerializeToString()
-
-
-def verified_name(party: Party) -> Node | None:
-    """The child of a message or a usync answer that names a business; None for everybody else."""
-    business = party.business
-    if business is None:
-        return None
+    signature = sign(signer, details, random)
+    certificate = VnameCert.VerifiedNameCertificate(details=details, signature=signature)
     attrs = {"v": _VERSION, "level": "unknown", "serial": business.serial}
-    return Node("verified_name", attrs, certificate(party, business))
+    return Node("verified_name", attrs, certificate.SerializeToString())
 
 
 def profile(business: Business) -> list[Node]:

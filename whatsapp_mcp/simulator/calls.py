@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.companion import Companion
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
-    from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_mcp.simulator.party import Party
 
 
-def offer(caller: Party, to: Phone, call_id: str, *, video: bool) -> None:
+def offer(caller: Party, to: Party, call_id: str, *, video: bool) -> None:
     """Let the phone and its companions ring."""
     media = [Node("audio", {"enc": "opus", "rate": 16000})]
     if video:
@@ -20,18 +15,18 @@ def offer(caller: Party, to: Phone, call_id: str, *, video: bool) -> None:
     _tell(caller, to, Node("offer", {"call-id": call_id, "call-creator": caller.address}, media))
 
 
-def terminate(caller: Party, to: Phone, call_id: str, reason: str) -> None:
+def terminate(caller: Party, to: Party, call_id: str, reason: str) -> None:
     """End a call; `reason` is such as `timeout`, `rejected_elsewhere` or empty."""
     attrs = {"call-id": call_id, "call-creator": caller.address, "reason": reason or None}
     _tell(caller, to, Node("terminate", attrs))
 
 
-def _tell(caller: Party, to: Phone, body: Node) -> None:
-    network = caller.network
+def _tell(caller: Party, to: Party, body: Node) -> None:
+    simulation = caller.simulation
     attrs = {
         "from": caller.address,
-        "id": network.new_id(),
-        "t": network.timestamp(),
+        "id": simulation.new_id(),
+        "t": simulation.timestamp(),
         "platform": "android",
         "version": "2.25.1",
         "notify": caller.name,
@@ -40,16 +35,16 @@ def _tell(caller: Party, to: Phone, body: Node) -> None:
         companion.deliver(Node("call", attrs, [body]))
 
 
-def accept(companion: Companion, node: Node) -> None:
+def accept(client: Client, node: Node) -> None:
     """A companion rejects a call: the caller's phone stops ringing."""
-    network, to = companion.network, node.jid("to")
+    network, to = client.network, node.jid("to")
     party = network.party(to) if to else None
     body = next(iter(node.children), None)
     if party is None or body is None:
-        network.remark("unanswered", repr(node))
+        network.log_anomaly("unanswered", repr(node))
         return
     party.ended_calls[body.get("call-id")] = body.tag
-    if companion.connection is not None:
+    if client.companion.connection is not None:
         ack = {"class": "call", "id": node.get("id"), "from": to, "type": body.tag}
-        companion.connection.send(Node("ack", ack))
+        client.companion.connection.send(Node("ack", ack))
     network.notify()

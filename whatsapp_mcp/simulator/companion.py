@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import CompanionReg
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.signal.session import PreKeyBundle
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_mcp.simulator.simulation import Simulation
 
 _REMEMBERED_SENDS = 10_000
 _FEW_PREKEYS = 4
@@ -47,6 +45,21 @@ class Registration:
         )
 
 
+@dataclass(slots=True)
+class CodeRequest:
+    """A companion that waits for a person to type its pairing code.
+
+    Attributes:
+        wrapped_ephemeral: The companion's key, stretched over the code.
+        finish: The `companion_finish` that follows when the phone has answered.
+    """
+
+    registration: Registration
+    ref: bytes
+    wrapped_ephemeral: bytes
+    finish: Node | None = None
+
+
 class Companion:
     """A linked device: what the servers know of it and keep for it.
 
@@ -54,6 +67,8 @@ class Companion:
 
     Attributes:
         number: Its device number, from 1, never used again.
+        pn: Its address by the account's number.
+        lid: Its address by the account's LID.
         prekeys: Its unused one-time prekeys, public, by id.
         connection: The link it has now, or None.
         active: Whether stanzas are delivered to it (it is logged in and has said so).
@@ -61,12 +76,11 @@ class Companion:
         subscriptions: Whose presence it wants to know, by LID: under which address it asked.
     """
 
-    def __init__(self, phone: Phone, number: int, registration: Registration) -> None:
-        self.phone = phone
-        self.network = phone.network
-        self.number = number
-        self.pn = Jid(phone.pn.user, phone.pn.server, number)
-        self.lid = Jid(phone.lid.user, phone.lid.server, number)
+    def __init__(self, simulation: Simulation, pn: Jid, lid: Jid, registration: Registration) -> None:
+        self._simulation = simulation
+        self.number = lid.device
+        self.pn = pn
+        self.lid = lid
         self.noise_public = registration.noise_public
         self.identity = registration.identity
         self.registration_id = registration.registration_id
@@ -109,17 +123,17 @@ class Companion:
         return replace(self.bundle(), prekey_id=number, prekey=prekey)
 
     def _ask_for_prekeys(self) -> None:
-        network = self.network
-        attrs = {"from": SERVER, "type": "encrypt", "id": network.new_id(), "t": network.timestamp()}
+        simulation = self._simulation
+        attrs = {"from": SERVER, "type": "encrypt", "id": simulation.new_id(), "t": simulation.timestamp()}
         self.deliver(Node("notification", attrs, [Node("count", {"value": len(self.prekeys)})]))
 
     def deliver(self, node: Node) -> None:
         """Send a stanza that the client must acknowledge; it is kept and repeated until it does."""
         self._pending[_key(node)] = node
         if self.active and self.connection is not None:
-            for seconds, each in self.network.faults.disturb(node):
+            for seconds, each in self._simulation.faults.disturb(node):
                 if seconds:
-                    self.network.later(seconds, self.pass_on, each)
+                    self._simulation.later(seconds, self.pass_on, each)
                 else:
                     self.connection.send(each)
 
@@ -131,7 +145,7 @@ class Companion:
     def settle(self, tag: str, id: str, kind: str = "") -> None:
         """The client has acknowledged a stanza."""
         self._pending.pop((tag, id, kind), None)
-        self.network.notify()
+        self._simulation.notify()
 
     def activate(self) -> None:
         """Deliver what is pending, as offline messages, and from now on at once."""
@@ -149,14 +163,14 @@ class Companion:
         for node in pending:
             self.connection.send(node.with_attrs(offline=0))
         self.connection.send(Node("ib", {"from": SERVER}, [Node("offline", {"count": len(pending)})]))
-        self.network.notify()
+        self._simulation.notify()
 
     def disconnected(self) -> None:
         """The link is gone; what comes now waits."""
         self.connection = None
         self.active = self.available = False
         self.subscriptions.clear()
-        self.network.notify()
+        self._simulation.notify()
 
     def first_time(self, message_id: str) -> bool:
         """Whether this is the first stanza with that message id from the client."""

@@ -6,10 +6,10 @@ from typing import Any
 
 import anyio
 
+from whatsapp_mcp.simulator.anomaly import Anomaly
 from whatsapp_mcp.simulator.binary import SERVER, MalformedStanza, Node, decode, encode
 from whatsapp_mcp.simulator.http import BROKEN
 from whatsapp_mcp.simulator.noise import NoiseError, NoiseStream
-from whatsapp_mcp.simulator.remark import Remark
 
 _QUERY_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
@@ -24,7 +24,7 @@ class Connection:
         client_payload: What it said of itself (`Wa6.ClientPayload`).
     """
 
-    def __init__(self, stream: NoiseStream, log: list[Remark]) -> None:
+    def __init__(self, stream: NoiseStream, log: list[Anomaly]) -> None:
         self._stream = stream
         self._log = log
         self._outgoing = bytearray()
@@ -120,7 +120,7 @@ class Connection:
                 try:
                     node = decode(stanza)
                 except MalformedStanza as error:
-                    self._log.append(Remark("malformed", str(error)))
+                    self._log.append(Anomaly("malformed", str(error)))
                     continue
                 answer = self._answers.get(node.get("id")) if node.tag == "iq" else None
                 if answer is not None and node.get("type") in ("result", "error"):
@@ -129,7 +129,7 @@ class Connection:
                 else:
                     await handle(node)
         except NoiseError as error:
-            self._log.append(Remark("malformed", str(error)))
+            self._log.append(Anomaly("malformed", str(error)))
         except BROKEN:
             return
 

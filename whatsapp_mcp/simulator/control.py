@@ -18,14 +18,14 @@ from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, Rejected
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.adv import LinkingError
 from whatsapp_mcp.simulator.envelope import Received
+from whatsapp_mcp.simulator.fault_injection import FaultInjection
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
-from whatsapp_mcp.simulator.trouble import Trouble
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
 
-_FAULTS = frozenset(name for name in vars(Trouble) if not name.startswith("_")) - {"send", "send_raw"}
+_FAULTS = frozenset(name for name in vars(FaultInjection) if not name.startswith("_")) - {"send", "send_raw"}
 """What `fault` may name."""
 
 _PARTS = {"app_state", "history"}

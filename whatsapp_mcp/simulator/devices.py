@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from base64 import b64encode
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import adv
 from whatsapp_mcp.simulator.binary import Node
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.companion import Companion
-    from whatsapp_mcp.simulator.party import Party
-    from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.party import Party
 
 
 def list_hash(address: Jid, numbers: list[int]) -> str:
@@ -27,35 +23,41 @@ def listed(party: Party, address: Jid) -> Node:
     numbers = [0, *party.companions]
     attrs = {"hash": list_hash(address, numbers)}
     content = [Node("device-list", attrs, [_device(number) for number in numbers])]
-    companion = next(iter(party.companions.values()), None)
-    if companion is not None:
-        content.append(_key_indexes(companion.phone))
+    if party.companions:
+        content.append(_key_indexes(party))
     return Node("devices", {}, content)
 
 
-def announce(phone: Phone, but: Companion | None = None) -> None:
+def announce(party: Party, but: Companion | None = None) -> None:
     """Tell an account's companions which they are now."""
-    network, numbers = phone.network, [0, *phone.companions]
+    simulation, numbers = party.simulation, [0, *party.companions]
     devices = [
-        Node("device", {"jid": Jid(phone.pn.user, phone.pn.server, number), "key-index": number or None})
+        Node("device", {"jid": Jid(party.pn.user, party.pn.server, number), "key-index": number or None})
         for number in numbers
     ]
-    body = Node("devices", {"dhash": list_hash(phone.pn, numbers)}, devices)
-    attrs = {"from": phone.pn, "type": "account_sync", "t": network.timestamp()}
-    for companion in phone.companions.values():
+    body = Node("devices", {"dhash": list_hash(party.pn, numbers)}, devices)
+    attrs = {"from": party.pn, "type": "account_sync", "t": simulation.timestamp()}
+    for companion in party.companions.values():
         if companion is not but:
-            companion.deliver(Node("notification", {**attrs, "id": network.new_id()}, [body]))
+            companion.deliver(Node("notification", {**attrs, "id": simulation.new_id()}, [body]))
+
+
+def unlink(party: Party, companion: Companion) -> None:
+    """Forget a companion: its next login fails with 401."""
+    if party.companions.pop(companion.number, None) is not None:
+        announce(party)
+    party.simulation.notify()
 
 
 def _device(number: int) -> Node:
     return Node("device", {"id": number, "key-index": number or None})
 
 
-def _key_indexes(phone: Phone) -> Node:
+def _key_indexes(party: Party) -> Node:
     """The phone's word for which companions are its own."""
-    now = phone.network.timestamp()
-    random = phone.network.random(f"key indexes {phone.pn.user} {now}").randbytes
+    now = party.simulation.timestamp()
+    random = party.simulation.random(f"key indexes {party.pn.user} {now}").randbytes
     signed = adv.sign_key_indexes(
-        phone.identity, list(phone.companions), raw_id=phone.raw_id, timestamp=now, random=random
+        party.identity, list(party.companions), raw_id=party.raw_id, timestamp=now, random=random
     )
     return Node("key-index-list", {"ts": now}, signed)

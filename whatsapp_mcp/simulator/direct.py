@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import adv, bundles, business
+from whatsapp_mcp.simulator import adv, bundles
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
+from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.signal.wire import SignalError
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
 
 
 def post(sender: Party, to: Party, outgoing: Outgoing) -> None:
@@ -29,7 +26,7 @@ def post(sender: Party, to: Party, outgoing: Outgoing) -> None:
 
 def encrypted(sender: Party, companion: Companion, to: Party, outgoing: Outgoing) -> Node:
     """The stanza that one companion gets."""
-    own = companion.phone is sender
+    own = sender.companions.get(companion.number) is companion
     message = outgoing.message
     if own:
         copy = E2E.DeviceSentMessage(destinationJID=str(to.jid), message=message)
@@ -51,22 +48,22 @@ def encrypted(sender: Party, companion: Companion, to: Party, outgoing: Outgoing
         "verified_name": sender.business.serial if sender.business else None,
     }
     enc = Node("enc", {"v": 2, "type": kind, "mediatype": media}, ciphertext)
-    name = business.verified_name(sender)
+    name = sender.verified_name
     return Node("message", attrs, [name, enc] if name else [enc])
 
 
-def accept(companion: Companion, node: Node, to: Jid) -> None:
+def accept(client: Client, node: Node, to: Jid) -> None:
     """Give each device what a companion encrypted for it."""
-    check_identity(companion, node, to)
+    check_identity(client, node, to)
     for device, encs in addressed(node, to):
-        party = companion.network.party(device)
+        party = client.network.party(device)
         if party is None:
-            companion.network.remark("unknown recipient", str(device))
+            client.network.log_anomaly("unknown recipient", str(device))
         elif device.device == 0:
             for enc in encs:
-                _to_phone(companion, party, node, to, enc)
+                _to_phone(client, party, node, to, enc)
         elif device.device in party.companions:
-            party.companions[device.device].deliver(_relayed(companion, node, to, encs, party))
+            party.companions[device.device].deliver(_relayed(client, node, to, encs, party))
 
 
 def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
@@ -77,31 +74,31 @@ def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
     return [(jid, list(each.all("enc"))) for each in participants.all("to") if (jid := each.jid("jid"))]
 
 
-def check_identity(companion: Companion, node: Node, to: Jid) -> None:
+def check_identity(client: Client, node: Node, to: Jid) -> None:
     """Note a message that begins a session without the proof that its sender belongs to the account."""
     encs = [enc for _, each in addressed(node, to) for enc in each]
     if not any(enc.get("type") == "pkmsg" for enc in encs):
         return
-    identity, phone = node.child("device-identity"), companion.phone
+    identity, phone = node.child("device-identity"), client.account
     if identity is None or not adv.verify_companion_signature(
-        identity.data, companion.identity, phone.identity.public
+        identity.data, client.companion.identity, phone.identity.public
     ):
-        companion.network.remark("malformed", f"no valid device-identity in {node.get('id')}")
+        client.network.log_anomaly("malformed", f"no valid device-identity in {node.get('id')}")
 
 
-def decrypted(companion: Companion, party: Party, node: Node, enc: Node) -> E2E.Message | None:
+def decrypted(client: Client, party: Party, node: Node, enc: Node) -> E2E.Message | None:
     """What a companion encrypted for a phone; None when it cannot be decrypted, and is asked for again."""
     try:
-        return E2E.Message.FromString(party.decrypt(companion.lid, enc.get("type"), enc.data))
+        return E2E.Message.FromString(party.decrypt(client.companion.lid, enc.get("type"), enc.data))
     except (SignalError, DecodeError) as error:
-        ask_again(companion, party, node, str(error))
+        ask_again(client, party, node, str(error))
         return None
 
 
-def ask_again(companion: Companion, party: Party, node: Node, why: str) -> None:
+def ask_again(client: Client, party: Party, node: Node, why: str) -> None:
     """Note that a phone cannot decrypt a message, and send the companion fresh keys to encrypt it for."""
-    network, message_id = companion.network, node.get("id")
-    network.remark("undecryptable", f"{message_id} from {companion.lid} at {party.lid}: {why}")
+    network, message_id = client.network, node.get("id")
+    network.log_anomaly("undecryptable", f"{message_id} from {client.companion.lid} at {party.lid}: {why}")
     to = node.jid("to")
     group = network.groups.get(to) if to else None
     bundle = party.bundle()
@@ -118,34 +115,34 @@ def ask_again(companion: Companion, party: Party, node: Node, why: str) -> None:
         "type": "retry",
         "t": network.timestamp(),
     }
-    companion.deliver(Node("receipt", attrs, content))
+    client.companion.deliver(Node("receipt", attrs, content))
 
 
-def _to_phone(companion: Companion, party: Party, node: Node, to: Jid, enc: Node) -> None:
-    message = decrypted(companion, party, node, enc)
+def _to_phone(client: Client, party: Party, node: Node, to: Jid, enc: Node) -> None:
+    message = decrypted(client, party, node, enc)
     if message is None:
         return
     if message.HasField("deviceSentMessage"):
         message = message.deviceSentMessage.message
-    sender = companion.phone.lid
-    chat = to if party is companion.phone else sender
-    now, device = companion.network.timestamp(), companion.number
+    sender = client.account.lid
+    chat = to if party is client.account else sender
+    now, device = client.network.timestamp(), client.companion.number
     party.take_in(Received(node.get("id"), message, sender, chat, now, node, device))
 
 
-def _relayed(companion: Companion, node: Node, to: Jid, encs: list[Node], party: Party) -> Node:
-    own = party is companion.phone
-    addressee = companion.network.party(to)
+def _relayed(client: Client, node: Node, to: Jid, encs: list[Node], party: Party) -> Node:
+    own = party is client.account
+    addressee = client.network.party(to)
     attrs = {
-        "from": companion.lid,
+        "from": client.companion.lid,
         "recipient": to if own else None,
         "peer_recipient_pn": addressee.pn if own and addressee else None,
-        "sender_pn": None if own else companion.pn,
+        "sender_pn": None if own else client.companion.pn,
         "id": node.get("id"),
-        "t": companion.network.timestamp(),
+        "t": client.network.timestamp(),
         "type": node.get("type"),
         "edit": node.attrs.get("edit"),
-        "notify": companion.phone.name,
+        "notify": client.account.name,
     }
     identity = node.child("device-identity")
     return Node("message", attrs, [*encs, *([identity] if identity else [])])

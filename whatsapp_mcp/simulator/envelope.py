@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.binary import Node
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.audience import StatusFeed
-    from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.party import Party
 
 _MEDIA = {
     "imageMessage": "image",
@@ -40,11 +34,11 @@ _EDIT, _PIN, _REVOKE, _ADMIN_REVOKE = "1", "2", "7", "8"
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What somebody sent, kept so that it can be encrypted anew for a companion that asks."""
+    """What somebody sent to an address, kept so that it can be encrypted anew for a companion that asks."""
 
     id: str
     message: E2E.Message
-    to: Party | Group | StatusFeed
+    to: Jid
     timestamp: int
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import business, direct
+from whatsapp_mcp.simulator import direct
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.audience import Audience, StatusFeed, author
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
+from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.signal.session import pad, unpad
 from whatsapp_mcp.simulator.signal.wire import SignalError
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
 
 
 def post(sender: Party, group: Audience, outgoing: Outgoing) -> None:
@@ -45,39 +42,39 @@ def resend(sender: Party, group: Audience, companion: Companion, outgoing: Outgo
     companion.deliver(_stanza(sender, group, outgoing, distribution, ciphertext))
 
 
-def accept(companion: Companion, node: Node, group: Audience) -> None:
+def accept(client: Client, node: Node, group: Audience) -> None:
     """Give each reader what a companion has written, or the one that asked again what is meant for it."""
-    direct.check_identity(companion, node, group.jid)
+    direct.check_identity(client, node, group.jid)
     asked = node.jid("participant")
     if asked is not None:
-        _accept_again(companion, node, group, asked)
+        _accept_again(client, node, group, asked)
         return
     encs = dict(direct.addressed(node, group.jid)) if node.child("participants") else {}
     message = node.child("enc")
     for party in group.parties:
-        _to_phone(companion, group, party, node, encs.get(party.lid) or encs.get(party.pn) or [], message)
+        _to_phone(client, group, party, node, encs.get(party.lid) or encs.get(party.pn) or [], message)
         for other in party.companions.values():
-            if other is not companion:
+            if other is not client.companion:
                 own = encs.get(other.lid) or encs.get(other.pn) or []
-                other.deliver(_relayed(companion, group, node, own, message))
+                other.deliver(_relayed(client, group, node, own, message))
 
 
-def _accept_again(companion: Companion, node: Node, group: Audience, asked: Jid) -> None:
+def _accept_again(client: Client, node: Node, group: Audience, asked: Jid) -> None:
     """Take a message that was encrypted anew, with the sender's key in it, for one device alone."""
-    party = companion.network.party(asked)
+    party = client.network.party(asked)
     if party is None or party not in group.parties:
-        companion.network.remark("unknown recipient", str(asked))
+        client.network.log_anomaly("unknown recipient", str(asked))
         return
     if asked.device:
         if asked.device in party.companions:
             own = list(node.all("enc"))
-            party.companions[asked.device].deliver(_relayed(companion, group, node, own, None))
+            party.companions[asked.device].deliver(_relayed(client, group, node, own, None))
         return
     for enc in node.all("enc"):
-        said = direct.decrypted(companion, party, node, enc)
+        said = direct.decrypted(client, party, node, enc)
         if said is not None:
-            _learn(companion, group, party, said)
-            _take_in(companion, group, party, node, said)
+            _learn(client, group, party, said)
+            _take_in(client, group, party, node, said)
 
 
 def _distribution(sender: Party, group: Audience, companion: Companion) -> list[Node]:
@@ -107,21 +104,21 @@ def _stanza(
         "verified_name": sender.business.serial if sender.business else None,
     }
     enc = Node("enc", {"v": 2, "type": "skmsg", "mediatype": media}, ciphertext)
-    name = business.verified_name(sender)
+    name = sender.verified_name
     return Node("message", attrs, [*([name] if name else []), *distribution, enc])
 
 
 def _to_phone(
-    companion: Companion, group: Audience, party: Party, node: Node, own: list[Node], message: Node | None
+    client: Client, group: Audience, party: Party, node: Node, own: list[Node], message: Node | None
 ) -> None:
     for enc in own:
-        handed = direct.decrypted(companion, party, node, enc)
+        handed = direct.decrypted(client, party, node, enc)
         if handed is None:
             return
-        _learn(companion, group, party, handed)
+        _learn(client, group, party, handed)
     if message is None:
         return
-    receiver = group.keys.receiver(party.lid, companion.lid)
+    receiver = group.keys.receiver(party.lid, client.companion.lid)
     if receiver is None and isinstance(group, StatusFeed):
         return  # whoever posts decides who sees it
     try:
@@ -129,34 +126,32 @@ def _to_phone(
             raise SignalError("no sender key")
         said = E2E.Message.FromString(unpad(receiver.decrypt(message.data)))
     except (SignalError, DecodeError) as error:
-        direct.ask_again(companion, party, node, str(error))
+        direct.ask_again(client, party, node, str(error))
         return
-    _take_in(companion, group, party, node, said)
+    _take_in(client, group, party, node, said)
 
 
-def _learn(companion: Companion, group: Audience, party: Party, handed: E2E.Message) -> None:
+def _learn(client: Client, group: Audience, party: Party, handed: E2E.Message) -> None:
     """Keep the sender's key, if a message holds one."""
     if handed.HasField("senderKeyDistributionMessage"):
         distribution = handed.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
-        group.keys.learn(party.lid, companion.lid, distribution)
+        group.keys.learn(party.lid, client.companion.lid, distribution)
 
 
-def _take_in(companion: Companion, group: Audience, party: Party, node: Node, said: E2E.Message) -> None:
-    now, device = companion.network.timestamp(), companion.number
-    party.take_in(Received(node.get("id"), said, companion.phone.lid, group.jid, now, node, device))
+def _take_in(client: Client, group: Audience, party: Party, node: Node, said: E2E.Message) -> None:
+    now, device = client.network.timestamp(), client.companion.number
+    party.take_in(Received(node.get("id"), said, client.account.lid, group.jid, now, node, device))
 
 
-def _relayed(
-    companion: Companion, group: Audience, node: Node, own: list[Node], message: Node | None
-) -> Node:
+def _relayed(client: Client, group: Audience, node: Node, own: list[Node], message: Node | None) -> Node:
     attrs = {
         "from": group.jid,
-        **author(group, companion.phone, companion.number),
+        **author(group, client.account, client.companion.number),
         "id": node.get("id"),
-        "t": companion.network.timestamp(),
+        "t": client.network.timestamp(),
         "type": node.get("type"),
         "edit": node.attrs.get("edit"),
-        "notify": companion.phone.name,
+        "notify": client.account.name,
     }
     identity = node.child("device-identity")
     extra = [each for each in (message, identity) if each is not None]

@@ -4,44 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import QueryError, Table
 
-_Change = Callable[[Group, Companion, Node], None]
+_Change = Callable[[Group, Client, Node], None]
 
 
-def _group(companion: Companion, iq: Node) -> Group:
+def _group(client: Client, iq: Node) -> Group:
     jid = iq.jid("to")
-    group = companion.network.groups.get(jid) if jid else None
+    group = client.network.groups.get(jid) if jid else None
     if group is None:
         raise QueryError(404, "item-not-found")
-    if companion.phone.lid not in group.members:
+    if client.account.lid not in group.members:
         raise QueryError(403, "forbidden")
     return group
 
 
-def _parties(companion: Companion, node: Node) -> list[Party]:
+def _parties(client: Client, node: Node) -> list[Party]:
     jids = (each.jid("jid") for each in node.all("participant"))
-    parties = [companion.network.party(jid) if jid else None for jid in jids]
+    parties = [client.network.party(jid) if jid else None for jid in jids]
     return [party for party in parties if party is not None]
 
 
-def _participating(companion: Companion, iq: Node) -> Sequence[Node]:
+def _participating(client: Client, iq: Node) -> Sequence[Node]:
     del iq
-    groups = companion.network.groups.values()
-    return [Node("groups", {}, [each.info() for each in groups if companion.phone.lid in each.members])]
+    groups = client.network.groups.values()
+    return [Node("groups", {}, [each.info() for each in groups if client.account.lid in each.members])]
 
 
-def _info(companion: Companion, iq: Node) -> Sequence[Node]:
-    return [_group(companion, iq).info()]
+def _info(client: Client, iq: Node) -> Sequence[Node]:
+    return [_group(client, iq).info()]
 
 
-def _create(companion: Companion, iq: Node) -> Sequence[Node]:
+def _create(client: Client, iq: Node) -> Sequence[Node]:
     node = iq.children[0]
-    group = Group(companion.network, node.get("subject"), companion.phone, _parties(companion, node))
+    group = client.network.create_group(node.get("subject"), client.account, _parties(client, node))
     group.is_community = node.child("parent") is not None
     parent = node.child("linked_parent")
     group.parent = parent.jid("jid") if parent else None
@@ -49,22 +49,22 @@ def _create(companion: Companion, iq: Node) -> Sequence[Node]:
     return [group.info()]
 
 
-def _changed(change: _Change) -> Callable[[Companion, Node], Sequence[Node]]:
+def _changed(change: _Change) -> Callable[[Client, Node], Sequence[Node]]:
     """A handler that applies a change for those who may make it."""
 
-    def handle(companion: Companion, iq: Node) -> Sequence[Node]:
-        group = _group(companion, iq)
-        if not _may(group, companion, iq.children[0].tag):
+    def handle(client: Client, iq: Node) -> Sequence[Node]:
+        group = _group(client, iq)
+        if not _may(group, client, iq.children[0].tag):
             raise QueryError(403, "forbidden")
-        change(group, companion, iq.children[0])
+        change(group, client, iq.children[0])
         return [iq.children[0]]
 
     return handle
 
 
-def _may(group: Group, companion: Companion, change: str) -> bool:
+def _may(group: Group, client: Client, change: str) -> bool:
     """Whether its account may make that change: admins may all, members what the settings leave them."""
-    if group.members[companion.phone.lid].role != "member":
+    if group.members[client.account.lid].role != "member":
         return True
     if change == "add":
         return group.member_add_mode == "all_member_add"
@@ -86,104 +86,104 @@ _ADMIN_ONLY = {
 }
 
 
-def _add(group: Group, companion: Companion, node: Node) -> None:
-    group.add(*_parties(companion, node), by=companion.phone)
+def _add(group: Group, client: Client, node: Node) -> None:
+    group.add(*_parties(client, node), by=client.account)
 
 
-def _remove(group: Group, companion: Companion, node: Node) -> None:
-    group.remove(*_parties(companion, node), by=companion.phone)
+def _remove(group: Group, client: Client, node: Node) -> None:
+    group.remove(*_parties(client, node), by=client.account)
 
 
-def _promote(group: Group, companion: Companion, node: Node) -> None:
-    group.promote(*_parties(companion, node), by=companion.phone)
+def _promote(group: Group, client: Client, node: Node) -> None:
+    group.promote(*_parties(client, node), by=client.account)
 
 
-def _demote(group: Group, companion: Companion, node: Node) -> None:
-    group.demote(*_parties(companion, node), by=companion.phone)
+def _demote(group: Group, client: Client, node: Node) -> None:
+    group.demote(*_parties(client, node), by=client.account)
 
 
-def _rename(group: Group, companion: Companion, node: Node) -> None:
-    group.rename(node.data.decode(), by=companion.phone)
+def _rename(group: Group, client: Client, node: Node) -> None:
+    group.rename(node.data.decode(), by=client.account)
 
 
-def _describe(group: Group, companion: Companion, node: Node) -> None:
+def _describe(group: Group, client: Client, node: Node) -> None:
     body = node.child("body")
     text = body.data.decode() if body else ""
-    group.describe(text, by=companion.phone, topic_id=node.get("id") or None)
+    group.describe(text, by=client.account, topic_id=node.get("id") or None)
 
 
-def _announcement(group: Group, companion: Companion, node: Node) -> None:
-    group.switch("announcement", node.tag == "announcement", by=companion.phone)
+def _announcement(group: Group, client: Client, node: Node) -> None:
+    group.switch("announcement", node.tag == "announcement", by=client.account)
 
 
-def _locked(group: Group, companion: Companion, node: Node) -> None:
-    group.switch("locked", node.tag == "locked", by=companion.phone)
+def _locked(group: Group, client: Client, node: Node) -> None:
+    group.switch("locked", node.tag == "locked", by=client.account)
 
 
-def _approval(group: Group, companion: Companion, node: Node) -> None:
+def _approval(group: Group, client: Client, node: Node) -> None:
     join = node.child("group_join")
-    group.switch("membership_approval_mode", join is not None and join.get("state") == "on", companion.phone)
+    group.switch("membership_approval_mode", join is not None and join.get("state") == "on", client.account)
 
 
-def _ephemeral(group: Group, companion: Companion, node: Node) -> None:
+def _ephemeral(group: Group, client: Client, node: Node) -> None:
     seconds = int(node.get("expiration", "0"))
     if seconds not in _TIMERS:
         raise QueryError(400, "bad-request")
-    group.disappear(seconds, by=companion.phone)
+    group.disappear(seconds, by=client.account)
 
 
-def _member_add_mode(group: Group, companion: Companion, node: Node) -> None:
-    group.let_members_add(node.data == b"all_member_add", by=companion.phone)
+def _member_add_mode(group: Group, client: Client, node: Node) -> None:
+    group.let_members_add(node.data == b"all_member_add", by=client.account)
 
 
-def _leave(companion: Companion, iq: Node) -> Sequence[Node]:
+def _leave(client: Client, iq: Node) -> Sequence[Node]:
     asked = [each.jid("id") or each.jid("jid") for each in iq.children[0].children]
-    groups = [companion.network.groups[jid] for jid in asked if jid in companion.network.groups]
+    groups = [client.network.groups[jid] for jid in asked if jid in client.network.groups]
     for group in groups:
-        group.remove(companion.phone, by=companion.phone)
+        group.remove(client.account, by=client.account)
     return [Node("leave", {}, [Node("group", {"id": group.jid}) for group in groups])]
 
 
-def _invite(companion: Companion, iq: Node) -> Sequence[Node]:
+def _invite(client: Client, iq: Node) -> Sequence[Node]:
     if iq.children[0].get("code"):
-        return [_by_code(companion, iq).info()]
-    return [Node("invite", {"code": _group(companion, iq).invite_code})]
+        return [_by_code(client, iq).info()]
+    return [Node("invite", {"code": _group(client, iq).invite_code})]
 
 
-def _join_or_renew(companion: Companion, iq: Node) -> Sequence[Node]:
+def _join_or_renew(client: Client, iq: Node) -> Sequence[Node]:
     if not iq.children[0].get("code"):
-        group = _group(companion, iq)
-        group.renew_invite(by=companion.phone)
+        group = _group(client, iq)
+        group.renew_invite(by=client.account)
         return [Node("invite", {"code": group.invite_code})]
-    group = _by_code(companion, iq)
+    group = _by_code(client, iq)
     if "membership_approval_mode" in group.switches:
-        group.requests_to_join(companion.phone)
+        group.requests_to_join(client.account)
         return [Node("membership_approval_request", {"jid": group.jid})]
-    group.add(companion.phone, by=companion.phone, reason="invite")
+    group.add(client.account, by=client.account, reason="invite")
     return [Node("group", {"jid": group.jid})]
 
 
-def _by_code(companion: Companion, iq: Node) -> Group:
+def _by_code(client: Client, iq: Node) -> Group:
     code = iq.children[0].get("code")
-    group = next((each for each in companion.network.groups.values() if each.invite_code == code), None)
+    group = next((each for each in client.network.groups.values() if each.invite_code == code), None)
     if group is None:
         raise QueryError(406, "not-acceptable")
     return group
 
 
-def _accept_invite(companion: Companion, iq: Node) -> Sequence[Node]:
+def _accept_invite(client: Client, iq: Node) -> Sequence[Node]:
     """Join by an invitation that a member has sent as a message."""
     jid = iq.jid("to")
-    group = companion.network.groups.get(jid) if jid else None
+    group = client.network.groups.get(jid) if jid else None
     if group is None or iq.children[0].get("code") != group.invite_code:
         raise QueryError(406, "not-acceptable")
-    group.add(companion.phone, by=companion.phone, reason="invite")
+    group.add(client.account, by=client.account, reason="invite")
     return [Node("group", {"jid": group.jid})]
 
 
-def _requests(companion: Companion, iq: Node) -> Sequence[Node]:
-    group = _group(companion, iq)
-    now = companion.network.timestamp()
+def _requests(client: Client, iq: Node) -> Sequence[Node]:
+    group = _group(client, iq)
+    now = client.network.timestamp()
     asking = [
         Node("membership_approval_request", {"jid": group.address(party), "request_time": now})
         for party in group.requests.values()
@@ -191,49 +191,49 @@ def _requests(companion: Companion, iq: Node) -> Sequence[Node]:
     return [Node("membership_approval_requests", {}, asking)]
 
 
-def _decide(companion: Companion, iq: Node) -> Sequence[Node]:
-    group = _group(companion, iq)
+def _decide(client: Client, iq: Node) -> Sequence[Node]:
+    group = _group(client, iq)
     for verdict in iq.children[0].children:
-        parties = _parties(companion, verdict)
+        parties = _parties(client, verdict)
         if verdict.tag == "approve":
-            group.add(*parties, by=companion.phone)
+            group.add(*parties, by=client.account)
         for party in parties:
             group.requests.pop(party.lid, None)
     return [iq.children[0]]
 
 
-def _sub_groups(companion: Companion, iq: Node) -> Sequence[Node]:
-    community = _group(companion, iq)
-    groups = [each.info() for each in companion.network.groups.values() if each.parent == community.jid]
+def _sub_groups(client: Client, iq: Node) -> Sequence[Node]:
+    community = _group(client, iq)
+    groups = [each.info() for each in client.network.groups.values() if each.parent == community.jid]
     return [Node("sub_groups", {}, groups)]
 
 
-def _linked_participants(companion: Companion, iq: Node) -> Sequence[Node]:
-    community = _group(companion, iq)
-    linked = [each for each in companion.network.groups.values() if each.parent == community.jid]
+def _linked_participants(client: Client, iq: Node) -> Sequence[Node]:
+    community = _group(client, iq)
+    linked = [each for each in client.network.groups.values() if each.parent == community.jid]
     parties = dict.fromkeys(party for group in [community, *linked] for party in group.parties)
     return [
         Node("linked_groups_participants", {}, [Node("participant", {"jid": each.lid}) for each in parties])
     ]
 
 
-def _link(companion: Companion, iq: Node) -> Sequence[Node]:
+def _link(client: Client, iq: Node) -> Sequence[Node]:
     """Put groups into a community."""
-    community = _group(companion, iq)
+    community = _group(client, iq)
     for each in iq.children[0].children:
         for node in each.children:
             jid = node.jid("jid")
-            if jid in companion.network.groups:
-                companion.network.groups[jid].parent = community.jid
+            if jid in client.network.groups:
+                client.network.groups[jid].parent = community.jid
     return [iq.children[0]]
 
 
-def _unlink(companion: Companion, iq: Node) -> Sequence[Node]:
+def _unlink(client: Client, iq: Node) -> Sequence[Node]:
     """Take groups out of a community."""
     for node in iq.children[0].children:
         jid = node.jid("jid")
-        if jid in companion.network.groups:
-            companion.network.groups[jid].parent = None
+        if jid in client.network.groups:
+            client.network.groups[jid].parent = None
     return [iq.children[0]]
 
 

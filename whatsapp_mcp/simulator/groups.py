@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from whatsapp_mcp.jid import GROUP_SERVER, Jid
 from whatsapp_mcp.simulator import audience
 from whatsapp_mcp.simulator.binary import Node, Value
 from whatsapp_mcp.simulator.group_keys import GroupKeys
-from whatsapp_mcp.simulator.network import Network
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
-    from whatsapp_mcp.simulator.pictures import Picture
+from whatsapp_mcp.simulator.media import Picture
+from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.simulation import Simulation
 
 Role = Literal["member", "admin", "superadmin"]
 
@@ -51,24 +50,27 @@ class Group:
         ephemeral: Seconds after which messages disappear; 0 is never.
         requests: Who asked to join, by LID.
         keys: The members' sender keys.
+
+    Args:
+        source: Its address, invite codes and keys come from there.
     """
 
     def __init__(
         self,
-        network: Network,
+        simulation: Simulation,
+        source: random.Random,
         name: str,
         founder: Party,
         members: Iterable[Party],
         addressing: Literal["lid", "pn"] = "lid",
     ) -> None:
-        self.network = network
-        source = network.random(f"group {len(network.groups)} {name}")
+        self._simulation = simulation
         self._random = source
         self.jid = Jid(f"1203634{source.randrange(10**10, 10**11)}", GROUP_SERVER)
         self.name = name
-        self.name_set = (founder, network.timestamp())
+        self.name_set = (founder, simulation.timestamp())
         self.topic: Topic | None = None
-        self.created = network.timestamp()
+        self.created = simulation.timestamp()
         self.founder = founder
         self.members: dict[Jid, Member] = {each.lid: Member(each) for each in members}
         self.members[founder.lid] = Member(founder, "superadmin")
@@ -82,7 +84,6 @@ class Group:
         self.is_community = False
         self.picture: Picture | None = None
         self.keys = GroupKeys(source.randbytes)
-        network.groups[self.jid] = self
 
     @property
     def parties(self) -> list[Party]:
@@ -130,15 +131,15 @@ class Group:
     def rename(self, name: str, by: Party | None = None) -> None:
         """Give it another name."""
         author = by or self.founder
-        self.name, self.name_set = name, (author, self.network.timestamp())
+        self.name, self.name_set = name, (author, self._simulation.timestamp())
         attrs = {"subject": name, "s_t": self.name_set[1], "s_o": self.address(author)}
         self._tell(author, Node("subject", attrs))
 
     def describe(self, text: str, by: Party | None = None, topic_id: str | None = None) -> None:
         """Set its topic (description); an empty text takes it away."""
         author = by or self.founder
-        number = topic_id or self.network.new_id()
-        self.topic = Topic(number, text, author, self.network.timestamp()) if text else None
+        number = topic_id or self._simulation.new_id()
+        self.topic = Topic(number, text, author, self._simulation.timestamp()) if text else None
         body = [Node("body", {}, text)] if text else [Node("delete")]
         self._tell(author, Node("description", {"id": number}, body))
 
@@ -205,9 +206,9 @@ class Group:
         attrs: dict[str, Value | int | None] = {
             "from": self.jid,
             "type": "w:gp2",
-            "id": self.network.new_id(),
+            "id": self._simulation.new_id(),
             **audience.author(self, author),
-            "t": self.network.timestamp(),
+            "t": self._simulation.timestamp(),
             "notify": author.name,
         }
         for party in self.parties if parties is None else parties:

@@ -9,22 +9,19 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import cycle, islice
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from anyio.lowlevel import checkpoint
 
-from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.jid import BROADCAST_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E, Common, HistorySync, Web
 from whatsapp_mcp.simulator import peer
-from whatsapp_mcp.simulator.audience import StatusFeed
+from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.party import Party
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.companion import Companion
-    from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.party import Party
-    from whatsapp_mcp.simulator.phone import Phone
-
-    Chat = Party | Group
+Chat = Party | Group
 
 Kind = Literal["initial", "full", "recent", "push_names", "on_demand"]
 
@@ -43,7 +40,8 @@ _COMPLETE = HistorySync.Conversation.COMPLETE_AND_NO_MORE_MESSAGE_REMAIN_ON_PRIM
 class History:
     """What a phone has kept of its chats: all that was said so far, and all that is added here."""
 
-    def __init__(self, phone: Phone) -> None:
+    def __init__(self, network: Network, phone: Party) -> None:
+        self._network = network
         self._phone = phone
         self._added: list[Web.WebMessageInfo] = []
         self._conversations: dict[str, HistorySync.Conversation] = {}
@@ -71,12 +69,12 @@ class History:
         Raises:
             ValueError: A message in a group without a sender.
         """
-        by = sender or self._phone.network.party(chat.jid)
+        by = sender or self._network.party(chat.jid)
         if by is None:
             raise ValueError("who sent it?")
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
-        message_id = id or self._phone.network.new_id()
-        info = self._info(message_id, chat, by, whole, at)
+        message_id = id or self._network.new_id()
+        info = self._info(message_id, chat.jid, by, whole, at)
         if starred:
             info.starred = True
         self._added.append(info)
@@ -158,7 +156,7 @@ class History:
         if inline:
             notification.initialHistBootstrapInlinePayload = packed
         else:
-            upload = self._phone.network.media.put("WhatsApp History Keys", packed)
+            upload = self._network.media.put("WhatsApp History Keys", packed)
             notification.directPath = upload.direct_path
             notification.mediaKey = upload.media.media_key
             notification.fileSHA256 = upload.media.file_sha256
@@ -167,29 +165,28 @@ class History:
         content = E2E.ProtocolMessage(
             type=E2E.ProtocolMessage.HISTORY_SYNC_NOTIFICATION, historySyncNotification=notification
         )
-        return peer.send(companion, content)
+        return peer.send(self._phone, companion, content)
 
     def _all(self) -> Iterator[Web.WebMessageInfo]:
         """What was added, and what the phone has sent and received."""
         yield from self._added
-        network = self._phone.network
         for sent in self._phone.sent.values():
-            if isinstance(sent.to, StatusFeed):
+            if sent.to.server == BROADCAST_SERVER:
                 continue
             yield self._info(sent.id, sent.to, self._phone, sent.message, sent.timestamp)
         for received in self._phone.inbox:
-            chat = network.party(received.chat) or network.groups.get(received.chat)
-            sender = network.party(received.sender)
+            chat = self._network.party(received.chat) or self._network.groups.get(received.chat)
+            sender = self._network.party(received.sender)
             if chat is not None and sender is not None and not received.message.HasField("protocolMessage"):
-                yield self._info(received.id, chat, sender, received.message, received.timestamp)
+                yield self._info(received.id, chat.jid, sender, received.message, received.timestamp)
 
-    def _info(self, id: str, chat: Chat, sender: Party, message: E2E.Message, at: int) -> Web.WebMessageInfo:
+    def _info(self, id: str, chat: Jid, sender: Party, message: E2E.Message, at: int) -> Web.WebMessageInfo:
         mine = sender is self._phone
-        group = self._phone.network.groups.get(chat.jid)
+        group = self._network.groups.get(chat)
         participant = None if group is None or mine else str(group.address(sender))
         return Web.WebMessageInfo(
             key=Common.MessageKey(
-                remoteJID=str(chat.jid),
+                remoteJID=str(chat),
                 fromMe=mine,
                 ID=id,
                 participant=participant,
@@ -204,10 +201,10 @@ class History:
         )
 
     def _members(self, chat: Chat) -> list[Party]:
-        other = self._phone.network.party(chat.jid)
+        other = self._network.party(chat.jid)
         if other is not None:
             return [other, self._phone]
-        return self._phone.network.groups[chat.jid].parties
+        return self._network.groups[chat.jid].parties
 
     def _chunk(
         self, kind: Kind, messages: list[Web.WebMessageInfo], order: int, progress: int
@@ -233,7 +230,7 @@ class History:
         return chunk
 
     def _everybody(self) -> Iterable[Party]:
-        return dict.fromkeys(self._phone.network.parties.values())
+        return dict.fromkeys(self._network.parties.values())
 
     def _conversation(
         self, chat: str, messages: list[HistorySync.HistorySyncMsg]
@@ -246,8 +243,7 @@ class History:
         return conversation
 
     def _described(self, chat: Jid) -> HistorySync.Conversation:
-        network = self._phone.network
-        party, group = network.party(chat), network.groups.get(chat)
+        party, group = self._network.party(chat), self._network.groups.get(chat)
         told = HistorySync.Conversation(ID=str(chat), endOfHistoryTransfer=True)
         if party is not None:
             told.pnJID, told.lidJID = str(party.pn), str(party.lid)

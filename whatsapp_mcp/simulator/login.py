@@ -4,9 +4,9 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import (
     app_state_queries,
     calls,
-    channels,
+    channel_queries,
+    devices,
     group_queries,
-    media,
     messages,
     pictures,
     prekeys,
@@ -16,8 +16,8 @@ from whatsapp_mcp.simulator import (
     receipts,
     usync,
 )
+from whatsapp_mcp.simulator.account import Account, Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.network import Network
 
@@ -27,9 +27,8 @@ HANDLERS: queries.Table = {
     **usync.TABLE,
     **profiles.TABLE,
     **pictures.TABLE,
-    **media.TABLE,
     **group_queries.TABLE,
-    **channels.TABLE,
+    **channel_queries.TABLE,
     **app_state_queries.TABLE,
 }
 """Who answers which of a companion's queries."""
@@ -41,24 +40,27 @@ _UNLINKING = frozenset({"401", "403", "406"})
 
 async def serve(network: Network, connection: Connection) -> None:
     """Log a client in and serve it until the link ends; a stranger gets `<failure reason=401>`."""
-    companion = _companion_of(network, connection)
+    client = _client_of(network, connection)
     failure = network.faults.login_failure
-    if companion is None:
+    if client is None:
         await _refuse(network, connection, failure or _STRANGER)
     elif failure is not None:
         if failure["reason"] in _UNLINKING:
-            companion.phone.unlink(companion)
+            devices.unlink(client.account, client.companion)
         await _refuse(network, connection, failure)
     else:
-        await _log_in(companion, connection)
+        await _log_in(client, connection)
 
 
-def _companion_of(network: Network, connection: Connection) -> Companion | None:
+def _client_of(network: Network, connection: Connection) -> Client | None:
     payload = connection.client_payload
-    party = network.party(Jid.phone(str(payload.username)))
-    companion = party.companions.get(payload.device) if party else None
-    known = companion is not None and companion.noise_public == connection.client_static
-    return companion if known else None
+    account = network.party(Jid.phone(str(payload.username)))
+    if not isinstance(account, Account):
+        return None
+    companion = account.companions.get(payload.device)
+    if companion is None or companion.noise_public != connection.client_static:
+        return None
+    return Client(account, companion)
 
 
 async def _refuse(network: Network, connection: Connection, failure: dict[str, str]) -> None:
@@ -70,9 +72,9 @@ async def _refuse(network: Network, connection: Connection, failure: dict[str, s
     await connection.serve(ignore)
 
 
-async def _log_in(companion: Companion, connection: Connection) -> None:
+async def _log_in(client: Client, connection: Connection) -> None:
     """Serve a client as that companion until the link ends; one that is logged in already is replaced."""
-    network = companion.network
+    network, companion = client.network, client.companion
     if companion.connection is not None:
         conflict = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
         companion.connection.send(conflict)
@@ -85,7 +87,7 @@ async def _log_in(companion: Companion, connection: Connection) -> None:
     network.notify()
 
     async def handle(node: Node) -> None:
-        accept(companion, node)
+        accept(client, node)
 
     try:
         await connection.serve(handle)
@@ -94,32 +96,34 @@ async def _log_in(companion: Companion, connection: Connection) -> None:
             companion.disconnected()
 
 
-def accept(companion: Companion, node: Node) -> None:
+def accept(client: Client, node: Node) -> None:
     """Take one stanza of a client; a malformed one is noted."""
     try:
-        _stanza(companion, node)
+        _stanza(client, node)
     except queries.MALFORMED as error:
-        companion.network.remark("malformed", f"{node!r}: {error!r}")
+        client.network.log_anomaly("malformed", f"{node!r}: {error!r}")
 
 
-def _stanza(companion: Companion, node: Node) -> None:
+def _stanza(client: Client, node: Node) -> None:
     match node.tag:
         case "iq":
-            queries.answer(companion, node, HANDLERS)
+            queries.answer(client, node, HANDLERS)
         case "message":
-            messages.accept(companion, node)
+            messages.accept(client, node)
         case "receipt":
-            receipts.accept(companion, node)
+            receipts.accept(client, node)
         case "ack":
             kept_by_type = node.get("class") in ("receipt", "notification")
-            companion.settle(node.get("class"), node.get("id"), node.get("type") if kept_by_type else "")
+            client.companion.settle(
+                node.get("class"), node.get("id"), node.get("type") if kept_by_type else ""
+            )
         case "presence":
-            presence.accept_presence(companion, node)
+            presence.accept_presence(client, node)
         case "chatstate":
-            presence.accept_chatstate(companion, node)
+            presence.accept_chatstate(client, node)
         case "call":
-            calls.accept(companion, node)
+            calls.accept(client, node)
         case "ib":
             pass
         case _:
-            companion.network.remark("unknown", repr(node))
+            client.network.log_anomaly("unknown", repr(node))

@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 from urllib.parse import parse_qs, urlsplit
 
+import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import media_crypto
-from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.envelope import unwrapped
 from whatsapp_mcp.simulator.http import MalformedRequest, Request, read_body, read_request, response
 from whatsapp_mcp.simulator.media_crypto import EncryptedMedia, KindInfo
-from whatsapp_mcp.simulator.queries import Table
-
-if TYPE_CHECKING:
-    import anyio.abc
-
-    from whatsapp_mcp.simulator.companion import Companion
-    from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.simulation import Simulation
 
 DOMAIN = "cdn.whatsapp.net"
 HOSTS = (f"media-sim1-1.{DOMAIN}", f"media-sim2-1.{DOMAIN}")
@@ -37,8 +30,6 @@ FALLBACK_HOST = "mmg.whatsapp.net"
 """Where clients look for a direct path when `media_conn` has named no host to them."""
 
 Kind = Literal["image", "video", "gif", "video_note", "audio", "voice", "document", "sticker"]
-
-_CONNECTION_SECONDS = 6 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +60,19 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A profile picture, and its id: another one for each change."""
+
+    id: str
+    data: bytes
+
+    @property
+    def name(self) -> str:
+        """Under what name the media hosts keep it, unencrypted."""
+        return f"{self.id}.jpg"
+
+
+@dataclass(frozen=True, slots=True)
 class Upload:
     """A blob that was encrypted and put on the hosts."""
 
@@ -93,10 +97,10 @@ class MediaHosts:
         auth: What `media_conn` gives out and uploads must show.
     """
 
-    def __init__(self, network: Network) -> None:
-        self._network = network
-        self._faults = network.faults
-        self._random = network.random("media")
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._faults = simulation.faults
+        self._random = simulation.random("media")
         self.auth = self._random.randbytes(16).hex()
         self.blobs: dict[str, Blob] = {}
         self.requests: list[tuple[str, str]] = []
@@ -178,13 +182,13 @@ class MediaHosts:
             try:
                 request = await read_request(buffered)
             except MalformedRequest as error:
-                self._network.remark("malformed", str(error))
+                self._simulation.log_anomaly("malformed", str(error))
                 await stream.send(response(400))
                 return
             body = await read_body(buffered, request)
             await self._faults.silence.passed()
             await stream.send(self._answer(request, body))
-            self._network.notify()
+            self._simulation.notify()
 
     def _answer(self, request: Request, body: bytes) -> bytes:
         target = urlsplit(request.target)
@@ -196,13 +200,13 @@ class MediaHosts:
         if request.method == "GET":
             return self._download(target.path)
         if query.get("auth") != [self.auth]:
-            self._network.remark("media", f"{request.method} {target.path} without the right auth")
+            self._simulation.log_anomaly("media", f"{request.method} {target.path} without the right auth")
             return response(401)
         if request.method == "POST":
             return self._take(target.path, body)
         if request.method == "DELETE":
             return response(200 if self.blobs.pop(_name(target.path), None) else 404)
-        self._network.remark("media", f"{request.method} {target.path}")
+        self._simulation.log_anomaly("media", f"{request.method} {target.path}")
         return response(405)
 
     def _download(self, path: str) -> bytes:
@@ -218,7 +222,7 @@ class MediaHosts:
     def _take(self, path: str, body: bytes) -> bytes:
         token = _name(path)
         if token != _base64(sha256(body).digest()):
-            self._network.remark("media", f"POST {path} is not named by the hash of its body")
+            self._simulation.log_anomaly("media", f"POST {path} is not named by the hash of its body")
             return response(400)
         direct_path = self._keep(body)
         answer = {
@@ -249,18 +253,3 @@ def _name(path: str) -> str:
 
 def _base64(data: bytes) -> str:
     return urlsafe_b64encode(data).decode().rstrip("=")
-
-
-def _media_conn(companion: Companion, iq: Node) -> Sequence[Node]:
-    del iq
-    attrs = {
-        "auth": companion.network.media.auth,
-        "ttl": _CONNECTION_SECONDS,
-        "auth_ttl": _CONNECTION_SECONDS,
-        "max_buckets": 12,
-    }
-    return [Node("media_conn", attrs, [Node("host", {"hostname": host}) for host in HOSTS])]
-
-
-TABLE: Table = {("w:m", "set", "media_conn"): _media_conn}
-"""Handlers for `queries.answer`."""

@@ -6,19 +6,15 @@ that names the new path. Both are encrypted under a key made from the file's med
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from whatsapp_mcp.protobufs import MmsRetry
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.media import Renewed
 from whatsapp_mcp.simulator.media_crypto import MediaError
 from whatsapp_mcp.simulator.signal.primitives import hkdf
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.companion import Companion
-    from whatsapp_mcp.simulator.media import Renewed
 
 _INFO = b"WhatsApp Media Retry Notification"
 _NOT_FOUND = 2
@@ -26,15 +22,15 @@ _NOT_FOUND = 2
 _Notification = MmsRetry.MediaRetryNotification
 
 
-def accept(companion: Companion, receipt: Node) -> None:
+def accept(client: Client, receipt: Node) -> None:
     """Put the file of a message up again, if the phone has it, and tell the companion where."""
-    network, message_id = companion.network, receipt.get("id")
+    network, message_id = client.network, receipt.get("id")
     place = receipt.child("rmr")
     payload, iv = receipt.child("encrypt", "enc_p"), receipt.child("encrypt", "enc_iv")
     if place is None or payload is None or iv is None:
-        network.remark("malformed", repr(receipt))
+        network.log_anomaly("malformed", repr(receipt))
         return
-    renewed = _renewed(companion, message_id)
+    renewed = _renewed(client, message_id)
     if renewed is None:
         outcome = Node("error", {"code": _NOT_FOUND})
     else:
@@ -42,7 +38,7 @@ def accept(companion: Companion, receipt: Node) -> None:
         try:
             cipher.decrypt(iv.data, payload.data, bound)
         except InvalidTag:
-            network.remark("undecryptable", f"media retry for {message_id} by {companion.lid}")
+            network.log_anomaly("undecryptable", f"media retry for {message_id} by {client.companion.lid}")
             return
         told = _Notification(
             stanzaID=message_id, directPath=renewed.direct_path, result=_Notification.SUCCESS
@@ -50,16 +46,16 @@ def accept(companion: Companion, receipt: Node) -> None:
         nonce = network.random(f"media retry {message_id}").randbytes(len(iv.data))
         sealed = cipher.encrypt(nonce, told.SerializeToString(), bound)
         outcome = Node("encrypt", {}, [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)])
-    attrs = {"from": companion.phone.pn, "type": "mediaretry", "id": message_id, "t": network.timestamp()}
-    companion.deliver(Node("notification", attrs, [place, outcome]))
+    attrs = {"from": client.account.pn, "type": "mediaretry", "id": message_id, "t": network.timestamp()}
+    client.companion.deliver(Node("notification", attrs, [place, outcome]))
 
 
-def _renewed(companion: Companion, message_id: str) -> Renewed | None:
+def _renewed(client: Client, message_id: str) -> Renewed | None:
     """The file of a message, put up again; None when the phone has no such message, or not its file."""
-    info = companion.phone.history.find(message_id)
+    info = client.account.history.find(message_id)
     if info is None:
         return None
     try:
-        return companion.network.media.renew(info.message)
+        return client.network.media.renew(info.message)
     except MediaError:
         return None

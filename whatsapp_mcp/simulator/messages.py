@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import anyio.lowlevel
 
 from whatsapp_mcp.jid import BROADCAST_SERVER, CHANNEL_SERVER, GROUP_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import channels, direct, group_messages
+from whatsapp_mcp.simulator import channel_queries, direct, group_messages
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing
 from whatsapp_mcp.simulator.groups import Group
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.party import Party
 
 
 async def post(
@@ -28,8 +24,10 @@ async def post(
     at: int | None = None,
 ) -> str:
     """Send a message to everybody it is for and to the sender's own companions; the id of it."""
-    network = sender.network
-    outgoing = Outgoing(id or network.new_id(), message, to, network.timestamp() if at is None else at)
+    simulation = sender.simulation
+    outgoing = Outgoing(
+        id or simulation.new_id(), message, to.jid, simulation.timestamp() if at is None else at
+    )
     sender.sent[outgoing.id] = outgoing
     if isinstance(to, Group | StatusFeed):
         group_messages.post(sender, to, outgoing)
@@ -39,29 +37,29 @@ async def post(
     return outgoing.id
 
 
-def accept(companion: Companion, node: Node) -> None:
+def accept(client: Client, node: Node) -> None:
     """Deliver what a companion sends to each device it is encrypted for, once, and acknowledge it."""
-    network = companion.network
+    network = client.network
     faults = network.faults
     to = node.jid("to")
     if to is None:
-        network.remark("malformed", repr(node))
+        network.log_anomaly("malformed", repr(node))
         return
-    if faults.ack_error is None and companion.first_time(_try(node)):
+    if faults.ack_error is None and client.companion.first_time(_try(node)):
         if to.server in (GROUP_SERVER, BROADCAST_SERVER):
-            _accept_for_many(companion, node, to)
+            _accept_for_many(client, node, to)
         elif to.server == CHANNEL_SERVER:
-            channels.accept(companion, node, to)
+            channel_queries.accept(client, node, to)
         else:
-            direct.accept(companion, node, to)
-    if companion.connection is None or faults.no_acks:
+            direct.accept(client, node, to)
+    if client.companion.connection is None or faults.no_acks:
         return
     if faults.cut_before_ack:
         faults.cut_before_ack -= 1
-        companion.connection.abort()
+        client.companion.connection.abort()
     else:
         attrs = {"class": "message", "id": node.get("id"), "from": to, "t": network.timestamp()}
-        companion.connection.send(Node("ack", {**attrs, "error": faults.ack_error}))
+        client.companion.connection.send(Node("ack", {**attrs, "error": faults.ack_error}))
 
 
 def _try(node: Node) -> str:
@@ -70,10 +68,9 @@ def _try(node: Node) -> str:
     return f"{node.get('id')} {enc.get('count') if enc else ''}"
 
 
-def _accept_for_many(companion: Companion, node: Node, to: Jid) -> None:
-    phone = companion.phone
-    readers = phone.status_feed if to.server == BROADCAST_SERVER else companion.network.groups.get(to)
-    if readers is None or phone not in readers.parties:
-        companion.network.remark("unknown recipient", str(to))
+def _accept_for_many(client: Client, node: Node, to: Jid) -> None:
+    readers = client.network.chat(to, client.account)
+    if isinstance(readers, Group | StatusFeed) and client.account in readers.parties:
+        group_messages.accept(client, node, readers)
     else:
-        group_messages.accept(companion, node, readers)
+        client.network.log_anomaly("unknown recipient", str(to))

@@ -4,35 +4,16 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from whatsapp_mcp.simulator import adv, devices
+from whatsapp_mcp.simulator.account import Account
 from whatsapp_mcp.simulator.adv import LinkingError
 from whatsapp_mcp.simulator.binary import SERVER, Node
-from whatsapp_mcp.simulator.companion import Companion, Registration
+from whatsapp_mcp.simulator.companion import CodeRequest, Companion, Registration
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.network import Network
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.phone import Phone
-
 _RESTART = Node("stream:error", {"code": "515"})
-
-
-@dataclass(slots=True)
-class CodeRequest:
-    """A companion that waits for a person to type its pairing code.
-
-    Attributes:
-        wrapped_ephemeral: The companion's key, stretched over the code.
-        finish: The `companion_finish` that follows when the phone has answered.
-    """
-
-    registration: Registration
-    ref: bytes
-    wrapped_ephemeral: bytes
-    finish: Node | None = None
 
 
 async def serve(network: Network, connection: Connection) -> None:
@@ -65,10 +46,10 @@ async def _offer(network: Network, connection: Connection, offer: Node) -> None:
         answer = await connection.query([offer], xmlns="md")
     except TimeoutError:
         if connection.is_open:
-            network.remark("unanswered", repr(offer))
+            network.log_anomaly("unanswered", repr(offer))
     else:
         if answer.get("type") != "result":
-            network.remark("malformed", repr(answer))
+            network.log_anomaly("malformed", repr(answer))
 
 
 def _answer(network: Network, registration: Registration, iq: Node) -> None:
@@ -94,20 +75,20 @@ def _answer(network: Network, registration: Registration, iq: Node) -> None:
     network.notify()
 
 
-async def enter_code(phone: Phone, code: str, timeout: float) -> Companion:
+async def enter_code(account: Account, code: str, timeout: float) -> Companion:
     """Link the companion that shows this pairing code for the phone's number, once it asks.
 
     Raises:
         TimeoutError: No companion asked, or it did not go on.
         LinkingError: The code is wrong, or the companion refused.
     """
-    network = phone.network
-    await network.until(lambda: phone.pn in network.code_requests, timeout)
-    request = network.code_requests[phone.pn]
-    half = adv.LinkCodePhone(phone.identity, code, network.random(f"pairing code {code}").randbytes)
+    network = account.network
+    await network.until(lambda: account.pn in network.code_requests, timeout)
+    request = network.code_requests[account.pn]
+    half = adv.LinkCodePhone(account.identity, code, network.random(f"pairing code {code}").randbytes)
     children = [
         Node("link_code_pairing_wrapped_primary_ephemeral_pub", {}, half.hello(request.wrapped_ephemeral)),
-        Node("primary_identity_pub", {}, phone.identity.public),
+        Node("primary_identity_pub", {}, account.identity.public),
         Node("link_code_pairing_ref", {}, request.ref),
     ]
     attrs = {
@@ -121,43 +102,42 @@ async def enter_code(phone: Phone, code: str, timeout: float) -> Companion:
     await network.until(lambda: request.finish is not None, timeout)
     bundle = request.finish.child("link_code_pairing_wrapped_key_bundle") if request.finish else None
     secret = half.finish(bundle.data if bundle else b"", request.registration.identity)
-    return await link(phone, request.registration, secret)
+    return await link(account, request.registration, secret)
 
 
-async def scan(phone: Phone, qr_text: str) -> Companion:
-    """Link the companion that shows `qr_text` to `phone`.
+async def scan(account: Account, qr_text: str) -> Companion:
+    """Link the companion that shows `qr_text` to `account`.
 
     Raises:
         LinkingError: The code is not shown now, is unreadable, or the companion refused.
     """
     code = adv.parse_qr(qr_text)
-    registration = phone.network.registrations.get(code.ref)
+    registration = account.network.registrations.get(code.ref)
     if registration is None:
         raise LinkingError("no companion shows this code (any more)")
     if (registration.noise_public, registration.identity) != (code.noise_public, code.identity_public):
         raise LinkingError("the code names other keys than the companion does")
-    return await link(phone, registration, code.adv_secret)
+    return await link(account, registration, code.adv_secret)
 
 
-async def link(phone: Phone, registration: Registration, adv_secret: bytes) -> Companion:
+async def link(account: Account, registration: Registration, adv_secret: bytes) -> Companion:
     """Vouch for a companion and let it log in.
 
     Raises:
         LinkingError: The companion refused.
     """
-    network, connection = phone.network, registration.connection
+    network, connection = account.network, registration.connection
     if network.faults.passkey:
         connection.send(_passkey_request(network))
         raise LinkingError("the server asks for a passkey")
     if network.faults.wrong_adv:
         adv_secret = bytes(len(adv_secret))
-    phone.last_companion += 1
-    companion = Companion(phone, phone.last_companion, registration)
-    answer = await connection.query([_success(companion, adv_secret)], t=network.timestamp())
-    _check_signature(companion, answer)
-    phone.companions[companion.number] = companion
+    companion = account.new_companion(registration)
+    answer = await connection.query([_success(account, companion, adv_secret)], t=network.timestamp())
+    _check_signature(account, companion, answer)
+    account.companions[companion.number] = companion
     connection.send(_RESTART)
-    devices.announce(phone, but=companion)
+    devices.announce(account, but=companion)
     network.notify()
     return companion
 
@@ -183,17 +163,17 @@ def _passkey_request(network: Network) -> Node:
     return Node("notification", attrs, [body])
 
 
-def _success(companion: Companion, adv_secret: bytes) -> Node:
+def _success(account: Account, companion: Companion, adv_secret: bytes) -> Node:
     """The phone's word for a companion, and the addresses that it has from now on."""
-    phone, network = companion.phone, companion.network
+    network = account.network
     identity = adv.sign_companion(
-        phone.identity,
+        account.identity,
         companion.identity,
         adv_secret,
-        raw_id=phone.raw_id,
+        raw_id=account.raw_id,
         timestamp=network.timestamp(),
         key_index=companion.number,
-        random=network.random(f"companion {phone.pn.user} {companion.number}").randbytes,
+        random=network.random(f"companion {account.pn.user} {companion.number}").randbytes,
     )
     content = [
         Node("device-identity", {}, identity),
@@ -203,7 +183,7 @@ def _success(companion: Companion, adv_secret: bytes) -> Node:
     return Node("pair-success", {}, content)
 
 
-def _check_signature(companion: Companion, answer: Node) -> None:
+def _check_signature(account: Account, companion: Companion, answer: Node) -> None:
     """Check that a companion has signed in its turn.
 
     Raises:
@@ -214,5 +194,5 @@ def _check_signature(companion: Companion, answer: Node) -> None:
         raise LinkingError(f"the companion refused: {answer!r}")
     if signed.get("key-index") != str(companion.number):
         raise LinkingError("the companion signed for another key index")
-    if not adv.verify_companion_signature(signed.data, companion.identity, companion.phone.identity.public):
+    if not adv.verify_companion_signature(signed.data, companion.identity, account.identity.public):
         raise LinkingError("the companion's own signature is wrong")

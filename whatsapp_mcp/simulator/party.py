@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from whatsapp_mcp.jid import BROADCAST_SERVER, GROUP_SERVER, Jid
-from whatsapp_mcp.protobufs import E2E, Common
-from whatsapp_mcp.simulator import pictures
-from whatsapp_mcp.simulator.audience import StatusFeed
-from whatsapp_mcp.simulator.business import Business
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.simulator.binary import Node
+from whatsapp_mcp.simulator.business import Business, verified_name
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Receipt, Received
-from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.presence import Activity
+from whatsapp_mcp.simulator.group_keys import GroupKeys
+from whatsapp_mcp.simulator.media import Picture
 from whatsapp_mcp.simulator.signal.session import (
     IdentityKeyPair,
     PreKeyBundle,
@@ -26,59 +24,50 @@ from whatsapp_mcp.simulator.signal.session import (
 )
 from whatsapp_mcp.simulator.signal.wire import PreKeyMessage, SignalError
 from whatsapp_mcp.simulator.signal.xeddsa import sign
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.simulation import Simulation
 
 _SIGNED_PREKEY_ID = 1
 
 
+State = Literal["composing", "recording", "paused"]
+
+
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A message to refer to.
+class Activity:
+    """What somebody's companion showed of what they do in a chat."""
 
-    Attributes:
-        message: What it says.
-        author: Who wrote it.
-        chat: Whom or what to answer to.
-        key: How its chat names it, seen from whoever refers to it.
-    """
-
-    message: E2E.Message
-    author: Party
-    chat: Party | Group | StatusFeed
-    key: Common.MessageKey
-
-
-def _key(
-    message_id: str, author: Party, chat: Party | Group | StatusFeed, *, from_me: bool
-) -> Common.MessageKey:
-    participant = str(author.jid) if chat.jid.server in (GROUP_SERVER, BROADCAST_SERVER) else None
-    return Common.MessageKey(remoteJID=str(chat.jid), fromMe=from_me, ID=message_id, participant=participant)
+    sender: Jid
+    chat: Jid
+    state: State
 
 
 class Party:
-    """A number, its hidden address and its phone's Signal keys. Keys are made when first needed.
+    """A number, its LID and its phone's Signal keys. Keys are made when first needed.
 
     Attributes:
         addressing: Whether its direct chats go by LID, or by number as they did before there were LIDs.
+        raw_id: What its word for its companions is numbered by (ADV).
+        companions: The devices linked to it now, by number.
         inbox: Every message it got.
+        sent: Every message it sent, by id.
         receipts: What became of the messages it sent.
         activities: Who was seen typing in its chats.
         ended_calls: How companions ended its calls, by call id.
         business: What it shows if it does business; None for everybody else.
         last_seen: When it was online last, seconds since 1970; None is told to nobody.
+        status_keys: The sender keys of its status posts.
     """
 
-    def __init__(self, network: Network, number: str, name: str) -> None:
-        self.network = network
+    def __init__(self, simulation: Simulation, number: str, name: str) -> None:
+        self.simulation = simulation
         self.name = name
         self.about = "Hey there! I am using WhatsApp."
         self.pn = Jid.phone(number)
-        self.lid = network.lid_for(self.pn)
+        self.lid = simulation.lid_for(self.pn)
         self.addressing: Literal["lid", "pn"] = "lid"
-        self._random = network.random(f"party {self.pn.user}")
+        self._random = simulation.random(f"party {self.pn.user}")
         self.registration_id = self._random.randrange(1, 16380)
+        self.raw_id = simulation.random(f"raw id {self.pn.user}").randrange(1, 1 << 31)
         self.companions: dict[int, Companion] = {}
         self.inbox: list[Received] = []
         self.receipts: list[Receipt] = []
@@ -86,7 +75,7 @@ class Party:
         self.ended_calls: dict[str, str] = {}
         self.is_online = False
         self.last_seen: int | None = None
-        self.picture: pictures.Picture | None = None
+        self.picture: Picture | None = None
         self.business: Business | None = None
         self._unread: deque[Received] = deque()
         self._identity: IdentityKeyPair | None = None
@@ -95,8 +84,7 @@ class Party:
         self._next_prekey = 1
         self._sessions: dict[Jid, Session] = {}
         self.sent: dict[str, Outgoing] = {}
-        self.status_feed = StatusFeed(self)
-        network.add(self)
+        self.status_keys = GroupKeys(simulation.random(f"status {self.pn.user}").randbytes)
 
     @property
     def jid(self) -> Jid:
@@ -112,6 +100,14 @@ class Party:
     def number(self) -> str:
         """The number with its `+`."""
         return f"+{self.pn.user}"
+
+    @property
+    def verified_name(self) -> Node | None:
+        """What names a business in its messages and in what is told of it; None for everybody else."""
+        if self.business is None:
+            return None
+        random = self.simulation.random(f"name {self.business.name}").randbytes
+        return verified_name(self.business, self.identity.private, random)
 
     @property
     def identity(self) -> IdentityKeyPair:
@@ -201,7 +197,7 @@ class Party:
         """Put a decrypted message into the inbox."""
         self.inbox.append(received)
         self._unread.append(received)
-        self.network.notify()
+        self.simulation.notify()
 
     async def receives(self, timeout: float = 20.0) -> Received:
         """The next message in the inbox that was not returned before.
@@ -209,7 +205,7 @@ class Party:
         Raises:
             TimeoutError: None came.
         """
-        await self.network.until(lambda: bool(self._unread), timeout)
+        await self.simulation.until(lambda: bool(self._unread), timeout)
         return self._unread.popleft()
 
     def got(self, message_id: str) -> Received:
@@ -223,21 +219,6 @@ class Party:
                 return received
         raise KeyError(message_id)
 
-    def said(self, message_id: str) -> Said:
-        """A message that this party sent or got, ready to be referred to.
-
-        Raises:
-            KeyError: There is none with that id.
-        """
-        own = self.sent.get(message_id)
-        if own is not None:
-            return Said(own.message, self, own.to, _key(own.id, self, own.to, from_me=True))
-        got = self.got(message_id)
-        author = self.network.party(got.sender)
-        assert author is not None
-        chat = self.network.groups.get(got.chat, author)
-        return Said(got.message, author, chat, _key(got.id, author, chat, from_me=False))
-
     async def receipt(self, message_id: str, kind: str, timeout: float = 20.0) -> Receipt:
         """The receipt of that kind for that message, once it is there.
 
@@ -248,7 +229,7 @@ class Party:
         def found() -> Receipt | None:
             return next((each for each in self.receipts if (each.id, each.kind) == (message_id, kind)), None)
 
-        await self.network.until(lambda: found() is not None, timeout)
+        await self.simulation.until(lambda: found() is not None, timeout)
         receipt = found()
         assert receipt is not None
         return receipt

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator import peer
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.companion import Companion
-    from whatsapp_mcp.simulator.envelope import Received
+from whatsapp_mcp.simulator.account import Client
+from whatsapp_mcp.simulator.envelope import Received
 
 
-def answer(companion: Companion, received: Received) -> None:
+def answer(client: Client, received: Received) -> None:
     """Do what a companion asks; a request that the phone does not know is noted."""
     request = received.message.protocolMessage
     match request.type:
         case E2E.ProtocolMessage.APP_STATE_SYNC_KEY_REQUEST:
-            companion.phone.app_state.share_key(companion)
+            client.account.app_state.share_key(client.companion)
         case E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_MESSAGE:
-            _operate(companion, request.peerDataOperationRequestMessage, received.id)
+            _operate(client, request.peerDataOperationRequestMessage, received.id)
         case _:
-            companion.network.remark("unanswered", f"peer message {request!r}")
+            client.network.log_anomaly("unanswered", f"peer message {request!r}")
 
 
-def _operate(companion: Companion, request: Any, request_id: str) -> None:
+def _operate(client: Client, request: Any, request_id: str) -> None:
     match request.peerDataOperationRequestType:
         case E2E.PLACEHOLDER_MESSAGE_RESEND:
-            _resend(companion, request, request_id)
+            _resend(client, request, request_id)
         case E2E.HISTORY_SYNC_ON_DEMAND:
-            _hand_over(companion, request.historySyncOnDemandRequest, request_id)
+            _hand_over(client, request.historySyncOnDemandRequest, request_id)
         case _:
-            companion.network.remark("unanswered", f"peer data operation {request!r}")
+            client.network.log_anomaly("unanswered", f"peer data operation {request!r}")
 
 
-def _resend(companion: Companion, request: Any, request_id: str) -> None:
+def _resend(client: Client, request: Any, request_id: str) -> None:
     """Send messages again that came without their ciphertext; those that the phone lacks are left out."""
     keys = [each.messageKey for each in request.placeholderMessageResendRequest]
-    infos = [companion.phone.history.find(key.ID) for key in keys]
+    infos = [client.account.history.find(key.ID) for key in keys]
     response = E2E.PeerDataOperationRequestResponseMessage(
         peerDataOperationRequestType=E2E.PLACEHOLDER_MESSAGE_RESEND, stanzaID=request_id
     )
@@ -47,7 +45,8 @@ def _resend(companion: Companion, request: Any, request_id: str) -> None:
             result = response.peerDataOperationResult.add()
             result.placeholderMessageResendResponse.webMessageInfoBytes = info.SerializeToString()
     peer.send(
-        companion,
+        client.account,
+        client.companion,
         E2E.ProtocolMessage(
             type=E2E.ProtocolMessage.PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE,
             peerDataOperationRequestResponseMessage=response,
@@ -55,8 +54,8 @@ def _resend(companion: Companion, request: Any, request_id: str) -> None:
     )
 
 
-def _hand_over(companion: Companion, request: Any, request_id: str) -> None:
+def _hand_over(client: Client, request: Any, request_id: str) -> None:
     """Hand over what was said in a chat before the oldest message that the companion has."""
-    history = companion.phone.history
+    history = client.account.history
     chunk = history.before(Jid.parse(request.chatJID), request.oldestMsgID, request.onDemandMsgCount)
-    history.deliver(companion, chunk, request_id=request_id)
+    history.deliver(client.companion, chunk, request_id=request_id)

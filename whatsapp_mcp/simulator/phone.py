@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import devices, messages, pairing, peer_requests, receipts
-from whatsapp_mcp.simulator.app_state import AppState
+from whatsapp_mcp.simulator import messages, pairing, peer_requests, receipts
+from whatsapp_mcp.simulator.account import Account, Client
 from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.history import History
-from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.envelope import Received
+from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.party import Party
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.envelope import Received
-    from whatsapp_mcp.simulator.groups import Group
 
-
-_PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "calladd", "messages")
-
-
-class Phone(Party):
-    """The phone of an account that clients are linked to.
-
-    Attributes:
-        companions: The devices linked now, by number.
-        app_state: What it knows of its chats and contacts, shared with them.
-        history: What it has kept of its chats, for companions that are linked later.
-    """
-
-    def __init__(self, network: Network, number: str, name: str) -> None:
-        super().__init__(network, number, name)
-        self.last_companion = 0
-        self.privacy = dict.fromkeys(_PRIVACY, "all") | {"defense": "off", "stickers": "contacts"}
-        self.blocked: dict[Jid, None] = {}
-        self.default_disappearing = 0
-        self.raw_id = self._random.randrange(1, 1 << 31)
-        self.app_state = AppState(self)
-        self.history = History(self)
+class Phone(Account):
+    """The phone of an account, in the hand of its owner."""
 
     @property
     def companion(self) -> Companion | None:
@@ -51,7 +25,7 @@ class Phone(Party):
         if received.stanza.get("category") != "peer":
             super().take_in(received)
         elif companion is not None:
-            peer_requests.answer(companion, received)
+            peer_requests.answer(Client(self, companion), received)
 
     async def scan(self, qr_text: str) -> Companion:
         """Link the companion that shows this QR text.
@@ -78,12 +52,6 @@ class Phone(Party):
         self.app_state.share_key()
         await self.history.send("push_names")
         await self.history.send("initial")
-
-    def unlink(self, companion: Companion) -> None:
-        """Forget a companion: its next login fails with 401."""
-        if self.companions.pop(companion.number, None) is not None:
-            devices.announce(self)
-        self.network.notify()
 
     async def online(self, timeout: float = 20.0) -> Companion:
         """A companion that is logged in and takes messages, once there is one.

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node, Value
-from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.media import HOSTS, Blob
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.media import HOSTS, Blob, Picture
+from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import QueryError, Table
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.party import Party
 
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A picture, and its id: another one for each change."""
-
-    id: str
-    data: bytes
-
-    @property
-    def name(self) -> str:
-        """Under what name the media hosts keep it, unencrypted."""
-        return f"{self.id}.jpg"
-
-
-def change(owner: Party | Group, data: bytes | None, author: Party | None = None) -> Picture | None:
+def change(
+    network: Network, owner: Party | Group, data: bytes | None, author: Party | None = None
+) -> Picture | None:
     """Give `owner` another picture, or none, and tell every companion that may see it."""
-    network = owner.network
     picture = None if data is None else Picture(str(network.next_number()), data)
     owner.picture = picture
     if picture is not None:
@@ -53,18 +38,18 @@ def change(owner: Party | Group, data: bytes | None, author: Party | None = None
     return picture
 
 
-def _owner(companion: Companion, iq: Node) -> Party | Group:
+def _owner(client: Client, iq: Node) -> Party | Group:
     jid = iq.jid("target") or iq.jid("to")
     if jid is None or not jid.user:
-        return companion.phone
-    owner = companion.network.groups.get(jid) or companion.network.party(jid)
+        return client.account
+    owner = client.network.groups.get(jid) or client.network.party(jid)
     if owner is None:
         raise QueryError(404, "item-not-found")
     return owner
 
 
-def _look(companion: Companion, iq: Node) -> Sequence[Node]:
-    picture = _owner(companion, iq).picture
+def _look(client: Client, iq: Node) -> Sequence[Node]:
+    picture = _owner(client, iq).picture
     asked = iq.child("picture")
     if picture is None or asked is None:
         raise QueryError(404, "item-not-found")
@@ -80,9 +65,9 @@ def _look(companion: Companion, iq: Node) -> Sequence[Node]:
     return [Node("picture", attrs)]
 
 
-def _set(companion: Companion, iq: Node) -> Sequence[Node]:
+def _set(client: Client, iq: Node) -> Sequence[Node]:
     body = iq.child("picture")
-    picture = change(_owner(companion, iq), body.data if body else None, companion.phone)
+    picture = change(client.network, _owner(client, iq), body.data if body else None, client.account)
     return [Node("picture", {"id": picture.id})] if picture else []
 
 

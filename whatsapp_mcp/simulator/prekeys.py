@@ -7,24 +7,25 @@ from hashlib import sha1
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import bundles
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.queries import Table
 from whatsapp_mcp.simulator.signal.session import PreKeyBundle
 
 
-def _count(companion: Companion, iq: Node) -> Sequence[Node]:
+def _count(client: Client, iq: Node) -> Sequence[Node]:
     del iq
-    return [Node("count", {"value": len(companion.prekeys)})]
+    return [Node("count", {"value": len(client.companion.prekeys)})]
 
 
-def _upload(companion: Companion, iq: Node) -> Sequence[Node]:
+def _upload(client: Client, iq: Node) -> Sequence[Node]:
     keys = iq.child("list")
     for key in keys.children if keys else ():
         number, value = key.child("id"), key.child("value")
         if number is not None and value is not None:
-            companion.prekeys[int.from_bytes(number.data, "big")] = value.data
-    _take_signed_prekey(companion, iq)
+            client.companion.prekeys[int.from_bytes(number.data, "big")] = value.data
+    _take_signed_prekey(client.companion, iq)
     return ()
 
 
@@ -34,13 +35,21 @@ def _take_signed_prekey(companion: Companion, parent: Node) -> None:
         number, value, signature = (signed.child(tag) for tag in ("id", "value", "signature"))
         if number and value and signature:
             companion.signed_prekey_id = int.from_bytes(number.data, "big")
-            companion.signed_prekey, companion.signed_prekey_signature = value.data, signature.data
+            companion.signed_prekey, companion.signed_prekey_signature = (
+                value.data,
+                signature.data,
+            )
 
 
-def _digest(companion: Companion, iq: Node) -> Sequence[Node]:
+def _digest(client: Client, iq: Node) -> Sequence[Node]:
     """What the servers hold of a companion's keys, for it to compare with its own."""
     del iq
-    held = [companion.identity, companion.signed_prekey, companion.signed_prekey_signature]
+    companion = client.companion
+    held = [
+        companion.identity,
+        companion.signed_prekey,
+        companion.signed_prekey_signature,
+    ]
     digest = sha1(b"".join([*held, *companion.prekeys.values()])).digest()  # noqa: S324
     bundle = companion.bundle()
     children = [
@@ -52,10 +61,10 @@ def _digest(companion: Companion, iq: Node) -> Sequence[Node]:
     return [Node("digest", {}, children)]
 
 
-def _rotate(companion: Companion, iq: Node) -> Sequence[Node]:
+def _rotate(client: Client, iq: Node) -> Sequence[Node]:
     """Take a companion's new signed prekey."""
     rotated = iq.children[0]
-    _take_signed_prekey(companion, rotated)
+    _take_signed_prekey(client.companion, rotated)
     return ()
 
 
@@ -63,12 +72,12 @@ def _user(jid: Jid, bundle: PreKeyBundle) -> Node:
     return Node("user", {"jid": jid}, [bundles.registration(bundle), *bundles.keys(bundle)])
 
 
-def _bundles(companion: Companion, iq: Node) -> Sequence[Node]:
+def _bundles(client: Client, iq: Node) -> Sequence[Node]:
     asked = iq.child("key")
     users: list[Node] = []
     for each in asked.children if asked else ():
         jid = each.jid("jid")
-        party = companion.network.party(jid) if jid else None
+        party = client.network.party(jid) if jid else None
         if jid is None:
             continue
         if party is not None and jid.device == 0:

@@ -3,27 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
-from whatsapp_mcp.jid import GROUP_SERVER, Jid
+from whatsapp_mcp.jid import GROUP_SERVER
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node, Value
 from whatsapp_mcp.simulator.companion import Companion
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.groups import Group
-    from whatsapp_mcp.simulator.party import Party
-
-State = Literal["composing", "recording", "paused"]
-
-
-@dataclass(frozen=True, slots=True)
-class Activity:
-    """What somebody's companion showed of what they do in a chat."""
-
-    sender: Jid
-    chat: Jid
-    state: State
+from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.party import Activity, Party, State
 
 
 def _chatstate(attrs: dict[str, Value], state: State) -> Node:
@@ -42,19 +28,19 @@ def show(party: Party, to: Sequence[Party], state: State, group: Group | None = 
             companion.pass_on(_chatstate(attrs, state))
 
 
-def accept_chatstate(companion: Companion, node: Node) -> None:
+def accept_chatstate(client: Client, node: Node) -> None:
     """A companion shows that its owner types, records or has stopped."""
-    network, to = companion.network, node.jid("to")
+    network, to = client.network, node.jid("to")
     child = next(iter(node.children), None)
     if to is None or child is None:
-        network.remark("malformed", repr(node))
+        network.log_anomaly("malformed", repr(node))
         return
     state: State = "paused" if child.tag == "paused" else "composing"
     if child.get("media") == "audio":
         state = "recording"
     group = network.groups.get(to) if to.server == GROUP_SERVER else None
     party = network.party(to)
-    sender = companion.phone
+    sender = client.account
     others = [each for each in (group.parties if group else [party]) if each and each is not sender]
     for each in others:
         each.activities.append(Activity(sender.lid, group.jid if group else sender.lid, state))
@@ -62,24 +48,24 @@ def accept_chatstate(companion: Companion, node: Node) -> None:
     network.notify()
 
 
-def accept_presence(companion: Companion, node: Node) -> None:
+def accept_presence(client: Client, node: Node) -> None:
     """A companion says that it is available or not, or wants to know whether somebody is online."""
     kind = node.get("type")
     if kind == "subscribe":
         jid = node.jid("to")
-        party = companion.network.party(jid) if jid else None
+        party = client.network.party(jid) if jid else None
         if party is not None and jid is not None:
-            companion.subscriptions[party.lid] = jid
-            _tell(companion, party)
+            client.companion.subscriptions[party.lid] = jid
+            _tell(client.companion, party)
         return
-    companion.available = kind == "available"
-    companion.network.notify()
+    client.companion.available = kind == "available"
+    client.network.notify()
 
 
-def announce(party: Party) -> None:
+def announce(party: Party, accounts: Sequence[Party]) -> None:
     """Tell every companion that has asked whether `party` is online."""
-    for phone in party.network.accounts:
-        for companion in phone.companions.values():
+    for account in accounts:
+        for companion in account.companions.values():
             if party.lid in companion.subscriptions:
                 _tell(companion, party)
 

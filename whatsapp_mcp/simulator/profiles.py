@@ -3,79 +3,76 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from whatsapp_mcp.simulator import business
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import QueryError, Table, nothing
 
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
 
-
-def _privacy(companion: Companion, iq: Node) -> Sequence[Node]:
+def _privacy(client: Client, iq: Node) -> Sequence[Node]:
     del iq
-    settings = companion.phone.privacy.items()
+    settings = client.account.privacy.items()
     return [
         Node("privacy", {}, [Node("category", {"name": name, "value": value}) for name, value in settings])
     ]
 
 
-def _set_privacy(companion: Companion, iq: Node) -> Sequence[Node]:
+def _set_privacy(client: Client, iq: Node) -> Sequence[Node]:
     privacy = iq.child("privacy")
     for category in privacy.children if privacy else ():
-        companion.phone.privacy[category.get("name")] = category.get("value")
+        client.account.privacy[category.get("name")] = category.get("value")
     return [privacy] if privacy else []
 
 
-def _blocklist(companion: Companion, iq: Node) -> Sequence[Node]:
+def _blocklist(client: Client, iq: Node) -> Sequence[Node]:
     del iq
-    items = [Node("item", {"jid": jid}) for jid in companion.phone.blocked]
+    items = [Node("item", {"jid": jid}) for jid in client.account.blocked]
     return [Node("list", {"dhash": f"2:{len(items)}"}, items)]
 
 
-def _change_blocklist(companion: Companion, iq: Node) -> Sequence[Node]:
+def _change_blocklist(client: Client, iq: Node) -> Sequence[Node]:
     for item in iq.children:
         jid = item.jid("jid")
         if jid is None:
             raise QueryError(400, "bad-request")
         if item.get("action") == "block":
-            companion.phone.blocked[jid] = None
+            client.account.blocked[jid] = None
         else:
-            companion.phone.blocked.pop(jid, None)
-    return _blocklist(companion, iq)
+            client.account.blocked.pop(jid, None)
+    return _blocklist(client, iq)
 
 
-def _set_about(companion: Companion, iq: Node) -> Sequence[Node]:
+def _set_about(client: Client, iq: Node) -> Sequence[Node]:
     status = iq.child("status")
-    companion.phone.about = status.data.decode() if status else ""
+    client.account.about = status.data.decode() if status else ""
     return ()
 
 
-def _status_privacy(companion: Companion, iq: Node) -> Sequence[Node]:
-    del companion, iq
+def _status_privacy(client: Client, iq: Node) -> Sequence[Node]:
+    del client, iq
     return [Node("privacy", {}, [Node("list", {"type": "contacts", "default": "true"})])]
 
 
-def _disappearing(companion: Companion, iq: Node) -> Sequence[Node]:
-    companion.phone.default_disappearing = int(iq.children[0].get("duration", "0"))
+def _disappearing(client: Client, iq: Node) -> Sequence[Node]:
+    client.account.default_disappearing = int(iq.children[0].get("duration", "0"))
     return ()
 
 
 def contact_code(party: Party) -> str:
     """What the link or QR code of somebody's contact says behind `https://wa.me/qr/`."""
-    return party.network.random(f"qr {party.pn.user}").randbytes(9).hex().upper()
+    return party.simulation.random(f"qr {party.pn.user}").randbytes(9).hex().upper()
 
 
-def _contact_code(companion: Companion, iq: Node) -> Sequence[Node]:
+def _contact_code(client: Client, iq: Node) -> Sequence[Node]:
     del iq
-    return [Node("qr", {"code": contact_code(companion.phone)})]
+    return [Node("qr", {"code": contact_code(client.account)})]
 
 
-def _resolve_code(companion: Companion, iq: Node) -> Sequence[Node]:
+def _resolve_code(client: Client, iq: Node) -> Sequence[Node]:
     code = iq.children[0].get("code")
-    party = next((each for each in companion.network.parties.values() if contact_code(each) == code), None)
+    party = next((each for each in client.network.parties.values() if contact_code(each) == code), None)
     if party is None:
         raise QueryError(404, "item-not-found")
     name = party.business.name if party.business else None
@@ -84,13 +81,13 @@ def _resolve_code(companion: Companion, iq: Node) -> Sequence[Node]:
     return [Node("qr", {"type": "contact", "jid": party.pn, "notify": party.name}, about)]
 
 
-def _business_profile(companion: Companion, iq: Node) -> Sequence[Node]:
+def _business_profile(client: Client, iq: Node) -> Sequence[Node]:
     """The profile of a business; for everybody else an answer without one."""
     asked = iq.child("business_profile", "profile")
     jid = asked.jid("jid") if asked else None
     if jid is None:
         raise QueryError(400, "bad-request")
-    party = companion.network.party(jid)
+    party = client.network.party(jid)
     shown = party.business if party else None
     profiles = [Node("profile", {"jid": jid}, business.profile(shown))] if shown else None
     return [Node("business_profile", {"v": iq.children[0].get("v")}, profiles)]

@@ -17,10 +17,10 @@ import anyio.abc
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSStream
 
+from whatsapp_mcp.simulator.anomaly import Anomaly
 from whatsapp_mcp.simulator.certificates import Authority
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.http import BROKEN, MalformedRequest, read_request, response
-from whatsapp_mcp.simulator.remark import Remark
 
 Handler = Callable[[anyio.abc.ByteStream], Awaitable[None]]
 """Serves one TLS stream until it ends."""
@@ -36,7 +36,7 @@ class Proxy:
         self,
         authority: Authority,
         faults: Faults,
-        log: list[Remark],
+        log: list[Anomaly],
         route: Callable[[str], Handler | None],
         address: str = "127.0.0.1",
     ) -> None:
@@ -112,7 +112,7 @@ class Proxy:
         host = request.target.rpartition(":")[0]
         handler = self._route(host) if request.method == "CONNECT" else None
         if handler is None:
-            self._log.append(Remark("refused host", request.target))
+            self._log.append(Anomaly("refused host", request.target))
             await stream.send(response(403))
         elif self._faults.proxy_status is not None:
             await stream.send(response(self._faults.proxy_status))

@@ -12,10 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.simulator import devices
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import SERVER, Node
-from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.media import HOSTS
 
-Handler = Callable[[Companion, Node], Sequence[Node]]
+_CONNECTION_SECONDS = 6 * 3600
+
+Handler = Callable[[Client, Node], Sequence[Node]]
 """Answers one query of one companion."""
 
 Table = Mapping[tuple[str, str, str], Handler]
@@ -35,35 +39,47 @@ class QueryError(Exception):
         self.text = text
 
 
-def nothing(companion: Companion, iq: Node) -> Sequence[Node]:
+def nothing(client: Client, iq: Node) -> Sequence[Node]:
     """An empty result."""
-    del companion, iq
+    del client, iq
     return ()
 
 
-def _rest(companion: Companion, iq: Node) -> Sequence[Node]:
+def _rest(client: Client, iq: Node) -> Sequence[Node]:
     """Deliver nothing more to a companion until it is active again."""
     del iq
-    companion.active = False
-    companion.network.notify()
+    client.companion.active = False
+    client.network.notify()
     return ()
 
 
-def _props(companion: Companion, iq: Node) -> Sequence[Node]:
+def _props(client: Client, iq: Node) -> Sequence[Node]:
     """The switches of experiments (AB props): none."""
-    del companion, iq
+    del client, iq
     return [Node("props", {"protocol": 1, "hash": "sim", "refresh": 86400, "refresh_id": 0})]
 
 
-def _bots(companion: Companion, iq: Node) -> Sequence[Node]:
+def _bots(client: Client, iq: Node) -> Sequence[Node]:
     """The list of bots: there are none."""
-    del companion
+    del client
     return [Node("bot", {"v": iq.children[0].get("v")}, [Node("section", {"type": "all", "name": "All"})])]
 
 
-def _log_out(companion: Companion, iq: Node) -> Sequence[Node]:
+def _media_conn(client: Client, iq: Node) -> Sequence[Node]:
+    """The media hosts, and what uploads to them must show."""
     del iq
-    companion.phone.unlink(companion)
+    attrs = {
+        "auth": client.network.media.auth,
+        "ttl": _CONNECTION_SECONDS,
+        "auth_ttl": _CONNECTION_SECONDS,
+        "max_buckets": 12,
+    }
+    return [Node("media_conn", attrs, [Node("host", {"hostname": host}) for host in HOSTS])]
+
+
+def _log_out(client: Client, iq: Node) -> Sequence[Node]:
+    del iq
+    devices.unlink(client.account, client.companion)
     return ()
 
 
@@ -78,37 +94,38 @@ TABLE: Table = {
     ("passive", "set", "passive"): _rest,
     ("w:p", "get", ""): nothing,
     ("w:p", "get", "ping"): nothing,
+    ("w:m", "set", "media_conn"): _media_conn,
     ("md", "set", "remove-companion-device"): _log_out,
 }
 """Handlers of what every client asks in the background."""
 
 
-def answer(companion: Companion, iq: Node, handlers: Table) -> None:
+def answer(client: Client, iq: Node, handlers: Table) -> None:
     """Answer a query by whoever handles it; what nobody handles is refused and noted."""
-    network, connection = companion.network, companion.connection
+    network, connection = client.network, client.companion.connection
     xmlns, kind = iq.get("xmlns"), iq.get("type")
     if connection is None or kind in ("result", "error") or network.faults.ignores(xmlns):
         return
     key = xmlns, kind, iq.children[0].tag if iq.children else ""
     try:
-        outcome, content = "result", _handled(handlers.get(key), companion, iq)
+        outcome, content = "result", _handled(handlers.get(key), client, iq)
     except QueryError as error:
         outcome, content = "error", [Node("error", {"code": error.code, "text": error.text})]
     attrs = {"from": iq.jid("to") or SERVER, "id": iq.get("id"), "type": outcome}
     connection.send(Node("iq", attrs, list(content) or None))
     if outcome == "result" and key == ("passive", "set", "active"):
-        companion.activate()
+        client.companion.activate()
 
 
-def _handled(handler: Handler | None, companion: Companion, iq: Node) -> Sequence[Node]:
+def _handled(handler: Handler | None, client: Client, iq: Node) -> Sequence[Node]:
     if handler is None:
-        companion.network.remark("unanswered", repr(iq))
+        client.network.log_anomaly("unanswered", repr(iq))
         raise QueryError(501, "feature-not-implemented")
-    refusal = companion.network.faults.refuse_queries.get(iq.get("xmlns"))
+    refusal = client.network.faults.refuse_queries.get(iq.get("xmlns"))
     if refusal is not None:
         raise QueryError(refusal, "refused")
     try:
-        return handler(companion, iq)
+        return handler(client, iq)
     except MALFORMED as error:
-        companion.network.remark("malformed", f"{iq!r}: {error!r}")
+        client.network.log_anomaly("malformed", f"{iq!r}: {error!r}")
         raise QueryError(400, "bad-request") from error

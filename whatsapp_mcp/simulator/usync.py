@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from whatsapp_mcp.jid import LID_SERVER, USER_SERVER, Jid
-from whatsapp_mcp.simulator import business, devices
+from whatsapp_mcp.simulator import devices
+from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.companion import Companion
+from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import Table
-
-if TYPE_CHECKING:
-    from whatsapp_mcp.simulator.party import Party
 
 _ECHOED = ("sid", "mode", "context", "index", "last")
 
 
-def _usync(companion: Companion, iq: Node) -> Sequence[Node]:
+def _usync(client: Client, iq: Node) -> Sequence[Node]:
     usync = iq.children[0]
     query, asked = usync.child("query"), usync.child("list")
     fields = query.children if query else ()
-    users = [_user(companion, each, fields) for each in (asked.children if asked else ())]
+    users = [_user(client, each, fields) for each in (asked.children if asked else ())]
     result = Node("result", {}, [Node(field.tag) for field in fields])
     attrs = {name: usync.attrs[name] for name in _ECHOED if name in usync.attrs}
     return [Node("usync", attrs, [result, Node("list", {}, users)])]
 
 
-def _user(companion: Companion, user: Node, fields: Sequence[Node]) -> Node:
+def _user(client: Client, user: Node, fields: Sequence[Node]) -> Node:
     contact = user.child("contact")
     jid = user.jid("jid")
     if contact is not None:
         jid = Jid(contact.data.decode().partition("@")[0].lstrip("+"), USER_SERVER)
-    party = companion.network.party(jid) if jid else None
+    party = client.network.party(jid) if jid else None
     if party is None or jid is None:
         answers = [Node("contact", {"type": "out"}, contact.data)] if contact else []
         return Node("user", {"jid": jid}, answers)
@@ -57,11 +54,11 @@ def _told(party: Party, jid: Jid, field: str) -> list[Node]:
         case "lid":
             return [Node("lid", {"val": party.lid})] if jid.server != LID_SERVER else []
         case "status":
-            return [Node("status", {"t": party.network.timestamp()}, party.about)]
+            return [Node("status", {"t": party.simulation.timestamp()}, party.about)]
         case "picture":
             return [Node("picture", {"id": party.picture.id})] if party.picture else []
         case "business":
-            name = business.verified_name(party)
+            name = party.verified_name
             return [Node("business", {}, [name])] if name else []
         case "disappearing_mode":
             return [Node("disappearing_mode", {"duration": 0, "t": 0})]

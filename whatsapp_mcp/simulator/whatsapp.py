@@ -11,9 +11,11 @@ import anyio
 import anyio.abc
 
 from whatsapp_mcp.simulator import launcher, login, media, pairing
+from whatsapp_mcp.simulator.anomaly import Anomaly
 from whatsapp_mcp.simulator.certificates import Authority
 from whatsapp_mcp.simulator.channels import Channel
 from whatsapp_mcp.simulator.connection import Connection
+from whatsapp_mcp.simulator.fault_injection import FaultInjection
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
@@ -22,14 +24,12 @@ from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
 from whatsapp_mcp.simulator.proxy import Handler, Proxy
-from whatsapp_mcp.simulator.remark import Remark
-from whatsapp_mcp.simulator.trouble import Trouble
 from whatsapp_mcp.simulator.websocket import WebSocket
 
 _CHAT_HOST = "web.whatsapp.com"
 
 
-class WhatsApp(Trouble):
+class WhatsApp(FaultInjection):
     """WhatsApp on loopback: `async with WhatsApp() as wa:`.
 
     State (linked companions, sessions, queues) lives as long as this object does, whatever becomes of
@@ -38,7 +38,7 @@ class WhatsApp(Trouble):
 
     def __init__(self, seed: int = 1, *, address: str = "127.0.0.1") -> None:
         self.faults = Faults()
-        self.network = Network(seed, self.faults, Phone)
+        self.network = Network(seed, self.faults)
         self._authority = Authority([_CHAT_HOST, f"*.{media.DOMAIN}", media.FALLBACK_HOST])
         self._noise = Server(self.network.random("noise").randbytes)
         self._proxy = Proxy(self._authority, self.faults, self.network.log, self._route, address)
@@ -78,7 +78,7 @@ class WhatsApp(Trouble):
         return launcher.trusting(program, self._folder, self._noise.root_public)
 
     @property
-    def log(self) -> list[Remark]:
+    def log(self) -> list[Anomaly]:
         """What clients did that a faultless one would not: a test's last look."""
         return self.network.log
 
@@ -90,11 +90,12 @@ class WhatsApp(Trouble):
     @property
     def me(self) -> Phone:
         """The first account; made when first asked for."""
-        return self.network.first_account
+        made = (each for each in self.network.accounts if isinstance(each, Phone))
+        return next(made, None) or self.account("+15550001111")
 
     def account(self, number: str, name: str = "Me") -> Phone:
         """A phone with WhatsApp that companions can be linked to."""
-        return self.network.add_account(number, name)
+        return Phone(self.network, number, name)
 
     def person(self, name: str, number: str | None = None) -> Person:
         """Somebody with WhatsApp; without `number` one is made up."""
@@ -112,11 +113,11 @@ class WhatsApp(Trouble):
             by_pn: Address members by number, as old groups do, rather than by LID.
         """
         everybody = [self.me, *members]
-        return Group(self.network, name, founder or self.me, everybody, "pn" if by_pn else "lid")
+        return self.network.create_group(name, founder or self.me, everybody, "pn" if by_pn else "lid")
 
     def channel(self, name: str, description: str = "") -> Channel:
         """A channel (newsletter) that nobody follows yet."""
-        return Channel(self.network, name, description)
+        return self.network.create_channel(name, description)
 
     def _reset_links(self) -> None:
         self._proxy.cut()
@@ -133,7 +134,7 @@ class WhatsApp(Trouble):
         try:
             connection = Connection(await self._noise.accept(socket, self.faults), self.network.log)
         except NoiseError as error:
-            self.network.remark("malformed", str(error))
+            self.network.log_anomaly("malformed", str(error))
             return
         self._connections.add(connection)
         try:

@@ -1,10 +1,10 @@
-"""What the simulated WhatsApp notes of its clients."""
+"""What the simulated WhatsApp logs of its clients."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class Anomaly:
     """Something that a faultless client would not have done: `kind` is a word, `detail` says what."""
 
     kind: str

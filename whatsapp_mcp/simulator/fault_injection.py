@@ -9,17 +9,19 @@ from collections.abc import Iterator
 
 import anyio
 
+from whatsapp_mcp.simulator import devices
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.faults import Disturbance, Faults, Harm
 from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.party import Party
 
 _BANNED = 402
 _CUT_SECONDS = 5.0
 
 
-class Trouble(ABC):
+class FaultInjection(ABC):
     """The faults of a simulated WhatsApp.
 
     Attributes:
@@ -128,7 +130,7 @@ class Trouble(ABC):
 
     async def stream_error(self, code: str | int | None, *content: Node, close: bool = True) -> None:
         """Send `<stream:error>` to every client that is logged in, then close the link."""
-        for companion in self._online():
+        for _, companion in self._online():
             await self._end(companion, Node("stream:error", {"code": code}, content or None), close)
 
     async def replaced(self) -> None:
@@ -138,8 +140,8 @@ class Trouble(ABC):
     async def device_removed(self) -> None:
         """Unlink every companion that is online, as from the phone's list of linked devices."""
         removed = Node("stream:error", {"code": 401}, [Node("conflict", {"type": "device_removed"})])
-        for companion in self._online():
-            companion.phone.unlink(companion)
+        for account, companion in self._online():
+            devices.unlink(account, companion)
             await self._end(companion, removed, close=True)
 
     def skew_clock(self, seconds: float) -> None:
@@ -242,16 +244,18 @@ class Trouble(ABC):
 
     def _from_the_phone(self, tag: str, attrs: dict[str, str], content: list[Node] | None) -> None:
         network = self.network
-        for companion in self._online():
-            address = {"from": companion.phone.lid, "id": network.new_id(), "t": network.timestamp()}
+        for account, companion in self._online():
+            address = {"from": account.lid, "id": network.new_id(), "t": network.timestamp()}
             companion.pass_on(Node(tag, {**address, **attrs}, content))
 
-    def _online(self) -> list[Companion]:
-        companions = (each for phone in self.network.accounts for each in phone.companions.values())
-        return [each for each in companions if each.active]
+    def _online(self) -> list[tuple[Party, Companion]]:
+        """Every companion that is logged in, with its account."""
+        accounts = self.network.accounts
+        companions = ((account, each) for account in accounts for each in account.companions.values())
+        return [(account, each) for account, each in companions if each.active]
 
     def _links(self) -> Iterator[Connection]:
-        return (each.connection for each in self._online() if each.connection is not None)
+        return (each.connection for _, each in self._online() if each.connection is not None)
 
     async def _end(self, companion: Companion, node: Node, close: bool) -> None:
         connection = companion.connection

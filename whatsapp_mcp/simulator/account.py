@@ -1,0 +1,57 @@
+"""The account that clients are linked to: what its phone and the servers keep for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.simulator.app_state import AppState
+from whatsapp_mcp.simulator.companion import Companion, Registration
+from whatsapp_mcp.simulator.history import History
+from whatsapp_mcp.simulator.network import Network
+from whatsapp_mcp.simulator.party import Party
+
+_PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "calladd", "messages")
+
+
+class Account(Party):
+    """Somebody with an account that companions are linked to; `Phone` adds what the owner does.
+
+    Attributes:
+        network: Where it is.
+        last_companion: The highest device number that was given out; none is used again.
+        blocked: Who is blocked.
+        app_state: What the phone knows of its chats and contacts, shared with the companions.
+        history: What the phone has kept of its chats, for companions that are linked later.
+    """
+
+    def __init__(self, network: Network, number: str, name: str) -> None:
+        super().__init__(network, number, name)
+        self.network = network
+        self.last_companion = 0
+        self.privacy = dict.fromkeys(_PRIVACY, "all") | {"defense": "off", "stickers": "contacts"}
+        self.blocked: dict[Jid, None] = {}
+        self.default_disappearing = 0
+        self.app_state = AppState(self)
+        self.history = History(network, self)
+        network.add(self)
+        network.accounts.append(self)
+
+    def new_companion(self, registration: Registration) -> Companion:
+        """The companion that a client becomes once it is linked."""
+        self.last_companion += 1
+        pn, lid = (Jid(each.user, each.server, self.last_companion) for each in (self.pn, self.lid))
+        return Companion(self.network, pn, lid, registration)
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client that is logged in: which companion of which account it is."""
+
+    account: Account
+    companion: Companion
+
+    @property
+    def network(self) -> Network:
+        """Where its account is."""
+        return self.account.network
