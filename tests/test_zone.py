@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.zone import SystemZone
+from whatsapp_mcp.zone import SystemZone, SystemZoneFile
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -35,6 +36,41 @@ def test_every_moment_is_what_the_zone_of_that_name_says_and_comes_back(moment: 
         moment.astimezone(BERLIN).utcoffset(),
         moment.astimezone(BERLIN).tzname(),
     )
+
+
+def test_the_zone_that_a_traveller_sets_is_seen_without_a_restart(tmp_path: Path) -> None:
+    file = tmp_path / "localtime"
+    moment = datetime(2026, 7, 1, 12, tzinfo=UTC)
+
+    with pytest.MonkeyPatch.context() as environment:
+
+        def reread() -> None:
+            environment.setenv("TZ", file.readlink().as_posix().removeprefix("/zones/"))
+            time.tzset()
+
+        file.symlink_to("/zones/Europe/Berlin")
+        zone_file = SystemZoneFile(file, reread)
+        zone_file.refresh()
+        assert moment.astimezone(SystemZone()).hour == 14
+        file.unlink()
+        file.symlink_to("/zones/Asia/Tokyo")
+        zone_file.refresh()
+        assert moment.astimezone(SystemZone()).hour == 21
+    time.tzset()
+
+
+@pytest.mark.parametrize("change", ["written", "gone", "unchanged"])
+def test_the_zone_is_read_again_only_when_its_file_has_changed(change: str, tmp_path: Path) -> None:
+    file, times = tmp_path / "localtime", list[str]()
+    file.write_bytes(b"TZif2")
+    zone_file = SystemZoneFile(file, lambda: times.append("read"))
+    if change == "written":
+        file.write_bytes(b"TZif2 of another zone")
+    if change == "gone":
+        file.unlink()
+    zone_file.refresh()
+    zone_file.refresh()
+    assert times == ([] if change == "unchanged" else ["read"])
 
 
 def test_a_day_begins_at_midnight_in_summer_and_in_winter():

@@ -2,7 +2,50 @@
 
 from __future__ import annotations
 
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+
+_reread: Callable[[], None] = getattr(time, "tzset", lambda: None)
+
+
+class SystemZoneFile:
+    """The file that says in which zone the machine is; who travels changes it.
+
+    The C library reads it once: its `localtime_r`, which Python uses, never looks again by itself. Where
+    the variable `TZ` names the zone, and on Windows, nothing is read again.
+
+    Args:
+        path: The file, which may be a link.
+        reread: Lets this process read it again.
+    """
+
+    def __init__(
+        self,
+        path: Path = Path("/etc/localtime"),
+        reread: Callable[[], None] = _reread,
+    ) -> None:
+        self._path = path
+        self._reread = reread
+        self._seen = self._look()
+
+    def refresh(self) -> None:
+        """Read it again if it has changed; takes microseconds."""
+        seen = self._look()
+        if seen != self._seen:
+            self._seen = seen
+            self._reread()
+
+    def _look(self) -> tuple[int, ...]:
+        seen: list[int] = []
+        for look in (os.lstat, os.stat):
+            with suppress(OSError):
+                found = look(self._path)
+                seen += [found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size]
+        return tuple(seen)
 
 
 class SystemZone(tzinfo):

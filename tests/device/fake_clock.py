@@ -70,6 +70,11 @@ class FakeClock:
         """How many alarms are set, those that nobody awaits any more included."""
         return len(self._alarms)
 
+    async def suspend(self, seconds: float) -> None:
+        """Let the wall clock alone go on, as while a machine with Linux or macOS is asleep."""
+        await settle()
+        self._start += timedelta(seconds=seconds)
+
     async def jump(self, seconds: float) -> None:
         """Let time pass at once, as when a machine was asleep."""
         await settle()

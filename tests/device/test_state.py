@@ -58,6 +58,7 @@ def client_events(generation: st.SearchStrategy[int]) -> st.SearchStrategy[m.Eve
 
 OUTSIDE = st.one_of(
     st.just(m.Tick()),
+    st.just(m.Woken()),
     st.just(m.LinkAsked()),
     st.just(m.Unlinked("by us")),
     st.just(m.ReconnectAsked()),
@@ -149,6 +150,33 @@ def test_a_cut_on_the_way_back_is_not_left_to_the_library_which_would_pause() ->
     assert (link.state, effects) == (S.RECONNECTING, [Effect.START])
     link, effects = after(link, m.Started(8), m.Disconnected(8), m.Disconnected(8))
     assert (link.state, effects) == (S.RECONNECTING, [])
+
+
+def test_after_sleep_a_client_that_is_online_is_asked_at_once_and_once() -> None:
+    link, effects = after(online(), m.Woken(), m.Woken())
+    assert (link.state, effects) == (S.DEGRADED, [Effect.PROBE])
+    assert "slept" in (link.reason or "")
+    link, effects = after(link, m.ProbeFailed(7))
+    assert (link.state, effects) == (S.RECONNECTING, [Effect.START])
+
+
+def test_after_sleep_the_wait_for_the_next_attempt_is_over() -> None:
+    waiting = Link(S.OFFLINE, T0, linked=True, failures=5, timer=60.0)
+    link, effects = after(waiting, m.Woken(), m.Tick())
+    assert (link.state, effects) == (S.CONNECTING, [Effect.START])
+
+
+@pytest.mark.parametrize("state", [S.BANNED, S.PAUSED])
+def test_after_sleep_a_ban_and_a_pause_go_on_to_their_end(state: S) -> None:
+    resting = Link(state, T0, linked=True, until=T0 + timedelta(hours=1), timer=60.0)
+    for seconds, ended in ((1800.0, False), (3600.0, True)):
+        _, effects = after(resting, m.Woken(), m.Tick(), seconds=seconds)
+        assert (effects == [Effect.START]) is ended
+
+
+def test_after_sleep_a_login_that_whatsapp_has_refused_still_waits() -> None:
+    refused = Link(S.REFUSED, T0, linked=True, failures=3, timer=900.0)
+    assert after(refused, m.Woken(), m.Tick()) == (refused, [])
 
 
 def test_a_replaced_session_is_never_fought() -> None:

@@ -21,6 +21,11 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class Woken:
+    """The machine has slept: the connection may be dead without a word, and waits may be long over."""
+
+
+@dataclass(frozen=True, slots=True)
 class LinkAsked:
     """Somebody wants to link a phone."""
 
@@ -172,6 +177,7 @@ class Ended(ClientEvent):
 Event = (
     Opened
     | Tick
+    | Woken
     | LinkAsked
     | Unlinked
     | KeysLost

@@ -44,7 +44,7 @@ from whatsapp_mcp.device.topics import Topics
 from whatsapp_mcp.device.traces import Traces
 from whatsapp_mcp.device.typing_people import TypingPeople
 from whatsapp_mcp.device.unnamed import Unnamed
-from whatsapp_mcp.device.watch import watch
+from whatsapp_mcp.device.watch import notice_sleep, watch
 from whatsapp_mcp.errors import (
     DeadlineExceeded,
     NotConnected,
@@ -203,6 +203,7 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
             ("address book", self._address_book.run),
             ("unnamed", self._unnamed.run),
             ("watch", self._watch),
+            ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, state.Woken()))),
             ("tally", self._tally.run),
         ):
             self._tasks.start_soon(

@@ -42,6 +42,7 @@ from whatsapp_mcp.device.events import (
     Tick,
     Unlinked,
     Unstuck,
+    Woken,
 )
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
@@ -69,6 +70,7 @@ REFUSED_CAP: Final = 900.0
 _NO_CODE: Final = "WhatsApp has not given a code yet."
 _NO_KEYS: Final = "The last linking was not finished, or its keys were lost or damaged."
 _CODE_EXPIRED: Final = "The code expired before a phone took it."
+_WOKEN: Final = "The computer has slept; whether the connection has survived is being checked."
 _PAUSED: Final = "Paused with `whatsapp-mcp pause`; a queued send waits for a day at most."
 WALL_CLOCK_CHECK: Final = 60.0
 """Seconds between looks at the wall clock in a state that ends at a time of day: it may be set, and the
@@ -145,6 +147,8 @@ def step(link: Link, event: Event, moment: Moment) -> Step:
             return _opened(replace(link, running=False, linked=linked, online_at=None, stuck=None), moment)
         case Tick():
             return _passed(link, moment) if _is_due(link, moment) else (link, ())
+        case Woken():
+            return _woken(link, moment)
         case Started(generation):
             return _started(link, generation, moment), ()
         case LinkAsked():
@@ -210,8 +214,7 @@ def _while_online(link: Link, event: ClientEvent, moment: Moment) -> Step:
                 lost, S.RECONNECTING, "The connection was lost.", moment, wait=LIBRARY_RECONNECT
             ), ()
         case Doubtful(_, reason) if link.state in {S.ONLINE, S.DEGRADED} and not link.probing:
-            doubtful = replace(link, probing=True)
-            return _enter(doubtful, S.DEGRADED, reason, moment, wait=PROBE_LIMIT), (Effect.PROBE,)
+            return _doubt(link, reason, moment)
         case Answered() if link.state is S.DEGRADED:
             return _settle(link, moment), ()
         case ProbeFailed() if link.probing:
@@ -277,6 +280,20 @@ def _paused(link: Link, until: datetime | None, moment: Moment) -> Step:
 
 def _is_due(link: Link, moment: Moment) -> bool:
     return link.timer is not None and moment.monotonic >= link.timer
+
+
+def _woken(link: Link, moment: Moment) -> Step:
+    """A client that is online is asked at once, and a wait is over unless WhatsApp has imposed it."""
+    if link.online_at is not None and link.state in {S.ONLINE, S.DEGRADED} and not link.probing:
+        return _doubt(link, _WOKEN, moment)
+    if not link.running and link.timer is not None and link.state is not S.REFUSED:
+        return replace(link, timer=moment.monotonic), ()
+    return link, ()
+
+
+def _doubt(link: Link, reason: str, moment: Moment) -> Step:
+    """Let a probe decide about the client."""
+    return _enter(replace(link, probing=True), S.DEGRADED, reason, moment, wait=PROBE_LIMIT), (Effect.PROBE,)
 
 
 def _passed(link: Link, moment: Moment) -> Step:

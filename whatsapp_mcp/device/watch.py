@@ -1,4 +1,4 @@
-"""Asking the client process itself whether it is of any use, without WhatsApp."""
+"""What no event tells: a client process that is of no more use, and a machine that has slept."""
 
 from __future__ import annotations
 
@@ -15,8 +15,28 @@ from whatsapp_mcp.errors import DeadlineExceeded, WhatsAppError
 INTERVAL: Final = 15.0
 """Seconds between two questions."""
 _DEADLINE: Final = 5.0
+LOOK: Final = 2.0
+"""Seconds between two looks at the clocks."""
+ASLEEP: Final = 10.0
+"""Seconds that a wait may take too long; more is sleep, and the least after which connections break."""
 
 logger = logging.getLogger(__name__)
+
+
+async def notice_sleep(clock: Clock, woken: Callable[[], None]) -> None:
+    """Call `woken` within `LOOK` seconds after the machine has slept, until cancelled.
+
+    While it sleeps the monotonic clock stands still on Linux and macOS, and the wall clock does not; on
+    Windows both go on. A process that was stopped, and a wall clock that is set forward, look the same: the
+    connection is then checked once for nothing.
+    """
+    while True:
+        wall, steady = clock.now(), clock.monotonic()
+        await clock.sleep(LOOK)
+        passed = max((clock.now() - wall).total_seconds(), clock.monotonic() - steady)
+        if passed > LOOK + ASLEEP:
+            logger.info("the machine has slept for about %.0f s", passed)
+            woken()
 
 
 async def watch(

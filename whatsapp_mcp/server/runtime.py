@@ -18,6 +18,7 @@ from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.call import Services
+from whatsapp_mcp.zone import SystemZoneFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ class Runtime:
         self.account = account
         self.page: str | None = None
         self._current = CurrentSettings(settings)
+        self._zone_file = SystemZoneFile()
         self._opener = opener
         self._open: tuple[Devices, ReadingArchive, Worker] | None = None
         self._opened = anyio.Event()
@@ -79,6 +81,7 @@ class Runtime:
         if self._open is None:
             raise self._failure or Busy("The server is still starting.")
         settings = self._current.now()
+        self._zone_file.refresh()
         return Services(
             self.account, settings, *self._open, Policy.of(settings), self.settings.zone, page=self.page
         )
