@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp.device import keys
-from whatsapp_mcp.device.keys import stored_device
+from whatsapp_mcp.device.keys import KeptOpen, stored_device
 
 
 def killed_in_a_transaction(path: Path, mode: str) -> None:
@@ -63,3 +63,62 @@ def test_a_file_that_is_no_database_holds_no_device(tmp_path: Path) -> None:
 def test_looking_makes_no_file(tmp_path: Path) -> None:
     assert stored_device(tmp_path / "client.db") is None
     assert not list(tmp_path.iterdir())
+
+
+def holding(path: Path, value: int) -> None:
+    """Put a database with one number in the place of whatever has that name."""
+    new = path.with_name("new.db")
+    with closing(sqlite3.connect(new)) as db, db:
+        db.execute("CREATE TABLE numbers AS SELECT ? AS value", (value,))
+    new.replace(path)
+
+
+def number(database: KeptOpen) -> int:
+    with database.opened() as db:
+        ((value,),) = db.execute("SELECT value FROM numbers").fetchall()
+    return value
+
+
+def test_what_is_kept_open_sees_each_commit_of_another_connection(tmp_path: Path) -> None:
+    path = tmp_path / "client.db"
+    holding(path, 1)
+    with closing(KeptOpen(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        assert number(database) == 1
+        other.execute("UPDATE numbers SET value = 2")
+        assert number(database) == 2
+
+
+def test_what_is_kept_open_is_opened_again_when_another_file_has_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "client.db"
+    holding(path, 1)
+    with closing(KeptOpen(path)) as database:
+        assert number(database) == 1
+        holding(path, 2)
+        assert number(database) == 2
+        keys.forget(path)
+        with pytest.raises(sqlite3.OperationalError):
+            number(database)
+        holding(path, 3)
+        assert number(database) == 3
+
+
+def test_what_is_kept_open_holds_no_lock_between_readings(tmp_path: Path) -> None:
+    path = tmp_path / "client.db"
+    holding(path, 1)
+    with closing(KeptOpen(path)) as database, closing(sqlite3.connect(path, timeout=0)) as other:
+        number(database)
+        other.execute("BEGIN EXCLUSIVE")
+
+
+def test_what_is_kept_open_is_opened_again_after_it_could_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "client.db"
+    holding(path, 1)
+    monkeypatch.setattr(keys, "_LOCK_LIMIT", 0.01)
+    with closing(KeptOpen(path)) as database:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(sqlite3.OperationalError):
+                number(database)
+        assert number(database) == 1

@@ -628,6 +628,37 @@ async def test_one_chat_that_hangs_does_not_hold_another(folder: AccountFolder) 
         gate.set()
 
 
+async def test_more_chats_than_are_served_at_once_all_get_their_turn(folder: AccountFolder) -> None:
+    gate = anyio.Event()
+    async with rig(folder, Wire(gate=gate)) as it, anyio.create_task_group() as tasks:
+        for number in range(12):
+            tasks.start_soon(it.outbox.send, text("hello", f"1555000{number:04}@s.whatsapp.net"))
+        with anyio.fail_after(5):
+            while len(await it.archive.outbox_unsettled()) < 12:  # noqa: ASYNC110
+                await anyio.sleep(0.005)
+        gate.set()
+        for send_id in range(1, 13):
+            await it.until(send_id, SendStatus.SENT)
+
+
+async def test_after_a_send_with_nothing_behind_it_the_outbox_is_not_read_again(
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig(folder) as it:
+        await it.outbox.send(text("one"))
+        await anyio.wait_all_tasks_blocked()
+
+        async def read_again(**_: Any) -> tuple[OutboxEntry, ...]:
+            reads.append(1)
+            return ()
+
+        reads: list[int] = []
+        monkeypatch.setattr(it.archive, "outbox_unsettled", read_again)
+        await it.outbox.send(text("two"))
+        await anyio.wait_all_tasks_blocked()
+        assert not reads
+
+
 async def test_a_send_that_may_not_wait_is_refused_without_a_link(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as it:
         with pytest.raises(NotConnected):

@@ -8,7 +8,9 @@ rolled back before it can be read.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -71,8 +73,66 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         sqlite3.Error: It cannot be read now, or is not there.
     """
-    with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT)) as db:
+    with closing(_connect(path)) as db:
         yield db
+
+
+class KeptOpen:
+    """`client.db`, kept open between two readings: opening it costs several times what reading does.
+
+    Another file that takes its name is noticed, and opened: the number of the former is not given away while
+    that is open.
+
+    Args:
+        path: `client.db`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._turn = threading.Lock()
+        self._db: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
+
+    @contextmanager
+    def opened(self) -> Iterator[sqlite3.Connection]:
+        """For one thread at a time. Results are read whole: half read, they keep the library from writing.
+
+        Raises:
+            sqlite3.Error: It cannot be read now, or is not there.
+        """
+        with self._turn:
+            try:
+                yield self._current()
+            except sqlite3.Error:
+                self._close()
+                raise
+
+    def close(self) -> None:
+        """Close it, until it is read again."""
+        with self._turn:
+            self._close()
+
+    def _current(self) -> sqlite3.Connection:
+        try:
+            found = os.stat(self._path)
+        except OSError as error:
+            raise sqlite3.OperationalError("client.db is not there") from error
+        file = found.st_dev, found.st_ino
+        if self._db is None or file != self._file:
+            self._close()
+            self._db, self._file = _connect(self._path, check_same_thread=False), file
+        return self._db
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+def _connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{path.as_uri()}?mode=rw", uri=True, timeout=_LOCK_LIMIT, check_same_thread=check_same_thread
+    )
 
 
 def stored_device(path: Path) -> StoredDevice | None:

@@ -118,7 +118,7 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
             self._clients,
             self._launch,
             tasks,
-            partial(keys.forget, folder.client_db),
+            self._forget_keys,
             record,
             link=link,
             clock=self._clock,
@@ -154,6 +154,10 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
     def _proxy(self) -> str | None:
         """`network.proxy` as `config.toml` says it now."""
         return self._settings.now().network.proxy_url
+
+    def _forget_keys(self) -> None:
+        self._traces.close()  # or some systems would not delete it
+        keys.forget(self._folder.client_db)
 
     def _make_traces(self) -> Traces:
         return Traces(

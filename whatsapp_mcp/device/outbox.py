@@ -116,6 +116,7 @@ class Outbox:
         self._tasks: TaskGroup | None = None
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._lines: set[str] = set()
+        self._line_refused = False
         self._handed_over: set[int] = set()
         self._ended: Counter[int] = Counter()
         self._preparing: dict[int, str] = {}
@@ -241,12 +242,15 @@ class Outbox:
     async def run(self) -> None:
         """Serve the chats' lines until cancelled."""
         await self.recover()
-        async with anyio.create_task_group() as tasks:
-            self._tasks = tasks
-            try:
-                await self._keep_looking(tasks)
-            finally:
-                self._tasks = None
+        try:
+            async with anyio.create_task_group() as tasks:
+                self._tasks = tasks
+                try:
+                    await self._keep_looking(tasks)
+                finally:
+                    self._tasks = None
+        finally:
+            self._traces.close()
 
     async def _keep_looking(self, tasks: TaskGroup) -> None:
         while True:
@@ -277,8 +281,12 @@ class Outbox:
                     tasks.start_soon(self._serve, entry, tasks)
 
     def _claim(self, chat: str) -> bool:
-        """Begin a chat's line; False if it is served already, or no more can be now."""
+        """Begin a chat's line; False if it is served already, or no more can be now.
+
+        Then the next line to end has the outbox looked at again.
+        """
         if chat in self._lines or len(self._lines) >= _LINES:
+            self._line_refused = True
             return False
         self._lines.add(chat)
         return True
@@ -309,14 +317,17 @@ class Outbox:
         try:
             if prepared is not None:
                 await self._wait_for_outcome(entry, *prepared, tasks)
-                following = await self._next(chat)
+                # Nothing was ahead of it; what is behind it was refused a line.
+                following = await self._next(chat) if self._line_refused else None
             while following is not None and self._online():
                 await self._deliver(following, tasks)
                 following = await self._next(chat)
         finally:
             self._lines.discard(chat)
-        # Something may have been queued between the last look and now.
-        self._wake.set()
+        if self._line_refused:
+            # It may have been queued between the last look and now.
+            self._line_refused = False
+            self._wake.set()
 
     async def _next(self, chat: str) -> OutboxEntry | None:
         return self._heads(await self._archive.outbox_unsettled(chat=chat, limit=_AHEAD)).get(chat)

@@ -27,7 +27,7 @@ from typing import Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.device.keys import StoredDevice, opened
+from whatsapp_mcp.device.keys import KeptOpen, StoredDevice
 from whatsapp_mcp.jid import STATUS_JID, Jid
 
 _ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
@@ -79,10 +79,14 @@ class Traces:
         generation: Callable[[], int],
         ended: Callable[[int], bool],
     ) -> None:
-        self._path = path
+        self._database = KeptOpen(path)
         self._device = device
         self._generation = generation
         self._ended = ended
+
+    def close(self) -> None:
+        """Close the database, as before it is deleted; what is asked afterwards opens it again."""
+        self._database.close()
 
     async def hand_over(self, chat: str) -> str:
         """Name the hand-over of a message for this chat to the current client."""
@@ -138,9 +142,9 @@ class Traces:
         return f"{boot()} {device.registration if device else _NOT_TOLD} {self._generation()}"
 
     def _message_id(self, secret: bytes) -> str | None:
-        with opened(self._path) as db:
-            row = db.execute(_ID, (secret,)).fetchone()
-        return str(row[0]) if row else None
+        with self._database.opened() as db:
+            rows = db.execute(_ID, (secret,)).fetchall()
+        return str(rows[0][0]) if rows else None
 
     def _keys(self, chat: str, surely: bool) -> str:
         """A digest of what must change when a message to this chat is encrypted.
@@ -155,7 +159,7 @@ class Traces:
         if device is None or not (jid.is_person or jid.is_group or chat == STATUS_JID):
             return _NOT_TOLD
         try:
-            with opened(self._path) as db:
+            with self._database.opened() as db:
                 if jid.is_person:
                     users = _users(db, jid)
                     rows = [row for user in users for row in db.execute(_SESSIONS, (user,))]
