@@ -87,7 +87,7 @@ class Everything:
                 each.activities,
                 each.ended_calls,
             )
-            for each in _parties(wa)
+            for each in _users(wa)
         ]
         groups = [
             (each.info(), each.invite_code, each.picture, each.parent) for each in wa.network.groups.values()
@@ -101,10 +101,10 @@ class Everything:
         return repr((people, groups, channels, profile, available))
 
 
-def _parties(wa: WhatsApp) -> list[Person]:
+def _users(wa: WhatsApp) -> list[Person]:
     """Everybody but the account, once each."""
-    once = {id(party): party for party in wa.network.parties.values()}
-    return [party for party in once.values() if isinstance(party, Person)]
+    once = {id(user): user for user in wa.network.users.values()}
+    return [user for user in once.values() if isinstance(user, Person)]
 
 
 @asynccontextmanager
@@ -177,7 +177,7 @@ async def _messages(world: Everything) -> None:
         "to edit": await wa.me.says(ann, "tomorow"),
         "to delete": await wa.me.says(ann, "oops"),
         "cleo": await world.linked.cleo.says("bye"),
-        "eve": await next(each for each in _parties(wa) if each.name == "Eve").says("bye"),
+        "eve": await next(each for each in _users(wa) if each.name == "Eve").says("bye"),
     }
     ann.calls()
     words = {message: word for word, message in said.items()}

@@ -160,3 +160,13 @@ async def test_an_error_in_a_test_leaves_as_itself() -> None:
     with pytest.raises(ZeroDivisionError):
         async with WhatsApp():
             raise ZeroDivisionError
+
+
+async def test_a_person_who_writes_to_nobody_named_needs_an_account_to_write_to() -> None:
+    async with WhatsApp(seed=1) as wa:
+        ann = wa.person("Ann")
+        with pytest.raises(LookupError, match="no account yet"):
+            await ann.says("is anybody there?")
+        assert wa.account("+4915550001", "Jonas") is wa.me
+        await ann.says("hello")
+        assert [each.text for each in wa.me.inbox] == ["hello"]

@@ -11,7 +11,7 @@ from tests.simulator.neonize_client import CallError, NeonizeClient, linked
 from whatsapp_mcp.protobufs import SyncAction
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.app_state_crypto import Mutation
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +24,7 @@ async def synced(shared_wa: WhatsApp, shared_client: NeonizeClient) -> NeonizeCl
     return shared_client
 
 
-async def settings(client: NeonizeClient, chat: Party, fits: Callable[[Any], bool]) -> Any:
+async def settings(client: NeonizeClient, chat: User, fits: Callable[[Any], bool]) -> Any:
     source = f"client.chat_settings.get_chat_settings(jid('{chat.jid.user}', 'lid'))"
     return await client.eventually(source, fits)
 

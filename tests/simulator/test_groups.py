@@ -111,8 +111,8 @@ async def test_the_client_creates_and_changes_a_group(wa: WhatsApp, client: Neon
     assert set(group.members) == {wa.me.lid, ann.lid}
     address = _address(group)
     change = "__import__('neonize.utils.enum', fromlist=['x']).ParticipantChange"
-    for action, party in (("ADD", bob), ("PROMOTE", bob), ("DEMOTE", bob), ("REMOVE", ann)):
-        who = f"[jid('{party.lid.user}', 'lid')]"
+    for action, user in (("ADD", bob), ("PROMOTE", bob), ("DEMOTE", bob), ("REMOVE", ann)):
+        who = f"[jid('{user.lid.user}', 'lid')]"
         await client.call(f"client.update_group_participants({address}, {who}, {change}.{action})")
     assert {lid: each.role for lid, each in group.members.items()} == {
         wa.me.lid: "superadmin",

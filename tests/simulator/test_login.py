@@ -145,7 +145,7 @@ def test_a_companion_is_told_when_few_prekeys_are_left(linked: tuple[Client, Lin
 
 def test_a_session_begun_without_proof_of_the_account_is_noted(linked: tuple[Client, Link]) -> None:
     client, _ = linked
-    ann = next(each for each in client.network.parties.values() if each.name == "Ann")
+    ann = next(each for each in client.network.users.values() if each.name == "Ann")
     to = Node("to", {"jid": ann.lid}, [Node("enc", {"v": 2, "type": "pkmsg"}, b"x")])
     login.accept(client, Node("message", {"id": "1", "to": ann.lid}, [Node("participants", {}, [to])]))
     assert "no valid device-identity in 1" in [each.detail for each in client.network.log]

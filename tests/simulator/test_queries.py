@@ -117,8 +117,8 @@ def test_who_asks_to_join_is_taken_in_or_not(asked: BareClient) -> None:
     group.requests_to_join(ann)
     group.requests_to_join(ben)
     verdicts = [
-        Node(verdict, {}, [Node("participant", {"jid": party.lid})])
-        for verdict, party in (("approve", ann), ("reject", ben))
+        Node(verdict, {}, [Node("participant", {"jid": user.lid})])
+        for verdict, user in (("approve", ann), ("reject", ben))
     ]
     asked.query("w:g2", "set", Node("membership_requests_action", {}, verdicts), to=group.jid)
     assert set(group.members) == {asked.wa.me.lid, ann.lid}

@@ -81,7 +81,7 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool, done: any
     from whatsapp_mcp.cli import demo_server
     from whatsapp_mcp.cli.demo_agent import SERVER_GONE, DemoFailed, over_http, over_stdio, show
     from whatsapp_mcp.server.token import load_or_make
-    from whatsapp_mcp.simulator.story import Story
+    from whatsapp_mcp.simulator.scenario import Scenario
     from whatsapp_mcp.simulator.whatsapp import WhatsApp
     from whatsapp_mcp.simulator.world import World
 
@@ -93,13 +93,13 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool, done: any
     url = f"http://{demo_server.HOST}:{port}/mcp"
     shown = False
     async with WhatsApp() as whatsapp, anyio.create_task_group() as tasks:
-        story = Story(whatsapp, World.load())
+        scenario = Scenario(whatsapp, World.load())
         variables = demo_server.environment(whatsapp, home)
         async with demo_server.running(variables, port, log) as server:
             tasks.start_soon(_end_with, server, tasks.cancel_scope)
             try:
                 async with over_stdio(variables) if stdio else over_http(url, token) as client:
-                    shown = await show(client, story, tasks, console)
+                    shown = await show(client, scenario, tasks, console)
             except* DemoFailed as failed:
                 console.print(str(failed.exceptions[0]), style="red", markup=False)
             except* SERVER_GONE:

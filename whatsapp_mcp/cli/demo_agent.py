@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp.types import CallToolResult
     from rich.console import Console
 
-    from whatsapp_mcp.simulator.story import Story
+    from whatsapp_mcp.simulator.scenario import Scenario
 
 START_LIMIT: Final = 60.0
 LINK_LIMIT: Final = 60.0
@@ -123,14 +123,14 @@ class _Agent:
                 await anyio.sleep(0.1)
 
 
-async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console: Console) -> bool:
-    """Link, read, send and read the answer; then `story` goes on in `tasks`. Whether all of it worked."""
+async def show(client: Client, scenario: Scenario, tasks: anyio.abc.TaskGroup, console: Console) -> bool:
+    """Link, read, send and read the answer; then `scenario` goes on in `tasks`. Whether all of it worked."""
     agent = _Agent(client, console)
     console.rule("A WhatsApp on this machine, invented people, real tool calls")
     try:
-        await _link(agent, story)
-        await _fill(agent, story)
-        tasks.start_soon(story.go_on)
+        await _link(agent, scenario)
+        await _fill(agent, scenario)
+        tasks.start_soon(scenario.go_on)
         await _read(agent)
         await _write(agent, console)
     except DemoFailed as failed:
@@ -142,25 +142,25 @@ async def show(client: Client, story: Story, tasks: anyio.abc.TaskGroup, console
     return True
 
 
-async def _link(agent: _Agent, story: Story) -> None:
+async def _link(agent: _Agent, scenario: Scenario) -> None:
     await agent.awaits(_is_state("unlinked"), "connection_status")
     agent.thinks("Is WhatsApp there?")
     await agent.calls("connection_status")
-    agent.thinks(f"No phone is linked. I ask for a code; {story.phone.name} types it.")
-    shown = await agent.calls("link_device", phone=story.phone.pn.number)
+    agent.thinks(f"No phone is linked. I ask for a code; {scenario.phone.name} types it.")
+    shown = await agent.calls("link_device", phone=scenario.phone.pn.number)
     code = _PAIRING_CODE.search(shown)
     if code is None:
         raise DemoFailed("There was no pairing code.")
     with anyio.fail_after(LINK_LIMIT):
-        await story.phone.enter_code(code.group())
-        await story.phone.online()
+        await scenario.phone.enter_code(code.group())
+        await scenario.phone.online()
     await agent.awaits(_is_state("online"), "connection_status")
     await agent.calls("connection_status")
 
 
-async def _fill(agent: _Agent, story: Story) -> None:
-    told = story.remember()
-    await story.phone.hand_over()
+async def _fill(agent: _Agent, scenario: Scenario) -> None:
+    told = scenario.remember()
+    await scenario.phone.hand_over()
     agent.thinks(f"The phone sends {told} messages of the last days and its address book.")
     await agent.awaits(lambda text: len(_MESSAGE.findall(text)) >= told, "list_messages", limit=100)
     with anyio.move_on_after(BOOK_LIMIT):  # no harm without it: names then stand with a ~

@@ -9,12 +9,12 @@ from whatsapp_mcp.simulator.app_state import AppState
 from whatsapp_mcp.simulator.companion import Companion, Registration
 from whatsapp_mcp.simulator.history import History
 from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 _PRIVACY = ("groupadd", "last", "status", "profile", "readreceipts", "online", "calladd", "messages")
 
 
-class Account(Party):
+class Account(User):
     """Somebody with an account that companions are linked to; `Phone` adds what the owner does.
 
     Attributes:

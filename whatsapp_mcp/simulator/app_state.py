@@ -21,9 +21,9 @@ from whatsapp_mcp.simulator.app_state_crypto import (
 from whatsapp_mcp.simulator.binary import SERVER, Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
-Chat = Party | Group
+Chat = User | Group
 
 COLLECTIONS: tuple[CollectionName, ...] = (
     "critical_block",
@@ -44,7 +44,7 @@ class AppState:
         collections: All five, by name.
     """
 
-    def __init__(self, phone: Party) -> None:
+    def __init__(self, phone: User) -> None:
         self._phone = phone
         self._random = randomness = phone.simulation.random(f"app state {phone.pn.user}")
         self._epoch = 0
@@ -133,12 +133,12 @@ class AppState:
         action = SyncAction.MarkChatAsReadAction(read=read, messageRange=self._range())
         self._set("regular_low", ("markChatAsRead", str(chat.jid)), 3, markChatAsReadAction=action)
 
-    def star(self, chat: Chat, message_id: str, sender: Party | None = None, starred: bool = True) -> None:
+    def star(self, chat: Chat, message_id: str, sender: User | None = None, starred: bool = True) -> None:
         """Star a message; `sender` is left out for an own message and in a direct chat."""
         action = SyncAction.StarAction(starred=starred)
         self._set("regular_high", ("star", *self._message(chat, message_id, sender)), 2, starAction=action)
 
-    def name_contact(self, person: Party, full_name: str, first_name: str | None = None) -> None:
+    def name_contact(self, person: User, full_name: str, first_name: str | None = None) -> None:
         """Enter somebody into the phone's address book."""
         action = SyncAction.ContactAction(
             fullName=full_name,
@@ -148,7 +148,7 @@ class AppState:
         )
         self._set("critical_unblock_low", ("contact", str(person.pn)), 2, contactAction=action)
 
-    def remove_contact(self, person: Party) -> None:
+    def remove_contact(self, person: User) -> None:
         """Take somebody out of the address book."""
         value = SyncAction.SyncActionValue(timestamp=self._milliseconds())
         self.change("critical_unblock_low", Mutation(("contact", str(person.pn)), value, 2, remove=True))
@@ -169,7 +169,7 @@ class AppState:
         action = SyncAction.LabelAssociationAction(labeled=labeled)
         self._set("regular", ("label_jid", label_id, str(chat.jid)), 3, labelAssociationAction=action)
 
-    def delete_for_me(self, chat: Chat, message_id: str, sender: Party | None = None) -> None:
+    def delete_for_me(self, chat: Chat, message_id: str, sender: User | None = None) -> None:
         """Delete a message on the own devices; `sender` as in `star`."""
         action = SyncAction.DeleteMessageForMeAction(deleteMedia=False)
         index = ("deleteMessageForMe", *self._message(chat, message_id, sender))
@@ -212,7 +212,7 @@ class AppState:
         data = E2E.AppStateSyncKeyData(keyData=key.data, fingerprint=fingerprint, timestamp=key.made_at)
         return E2E.AppStateSyncKey(keyID=E2E.AppStateSyncKeyId(keyID=key.id), keyData=data)
 
-    def _message(self, chat: Chat, message_id: str, sender: Party | None) -> tuple[str, str, str, str]:
+    def _message(self, chat: Chat, message_id: str, sender: User | None) -> tuple[str, str, str, str]:
         """How an index names a message: chat, id, whether it is our own, who else wrote it (in a group)."""
         own = sender is self._phone
         by = "0" if own or sender is None else str(sender.lid)

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 from whatsapp_mcp.jid import STATUS_JID, Jid
 from whatsapp_mcp.simulator.binary import Value
 from whatsapp_mcp.simulator.group_keys import GroupKeys
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 
 class Audience(Protocol):
@@ -19,7 +19,7 @@ class Audience(Protocol):
     addressing: Literal["lid", "pn"]
 
     @property
-    def parties(self) -> list[Party]:
+    def users(self) -> list[User]:
         """Everybody in it, with whoever writes."""
         ...
 
@@ -27,16 +27,16 @@ class Audience(Protocol):
 class StatusFeed:
     """The poster of a status and those who see it; `Network.status_feed` says who they are."""
 
-    def __init__(self, poster: Party, viewers: Iterable[Party]) -> None:
+    def __init__(self, poster: User, viewers: Iterable[User]) -> None:
         self.jid = Jid.parse(STATUS_JID)
         self.keys = poster.status_keys
         self.addressing: Literal["lid", "pn"] = "lid"
-        self.parties = list(dict.fromkeys([poster, *viewers]))
+        self.users = list(dict.fromkeys([poster, *viewers]))
 
 
-def author(audience: Audience, party: Party, device: int = 0) -> dict[str, Value]:
+def author(audience: Audience, user: User, device: int = 0) -> dict[str, Value]:
     """The attributes that name somebody as the author of a stanza, in the audience's way of addressing."""
-    pn, lid = (Jid(jid.user, jid.server, device) for jid in (party.pn, party.lid))
+    pn, lid = (Jid(jid.user, jid.server, device) for jid in (user.pn, user.lid))
     if audience.addressing == "pn":
         return {"participant": pn, "participant_lid": lid, "addressing_mode": "pn"}
     return {"participant": lid, "participant_pn": pn, "addressing_mode": "lid"}

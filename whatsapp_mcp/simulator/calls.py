@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 
-def offer(caller: Party, to: Party, call_id: str, *, video: bool) -> None:
+def offer(caller: User, to: User, call_id: str, *, video: bool) -> None:
     """Let the phone and its companions ring."""
     media = [Node("audio", {"enc": "opus", "rate": 16000})]
     if video:
@@ -15,13 +15,13 @@ def offer(caller: Party, to: Party, call_id: str, *, video: bool) -> None:
     _tell(caller, to, Node("offer", {"call-id": call_id, "call-creator": caller.address}, media))
 
 
-def terminate(caller: Party, to: Party, call_id: str, reason: str) -> None:
+def terminate(caller: User, to: User, call_id: str, reason: str) -> None:
     """End a call; `reason` is such as `timeout`, `rejected_elsewhere` or empty."""
     attrs = {"call-id": call_id, "call-creator": caller.address, "reason": reason or None}
     _tell(caller, to, Node("terminate", attrs))
 
 
-def _tell(caller: Party, to: Party, body: Node) -> None:
+def _tell(caller: User, to: User, body: Node) -> None:
     simulation = caller.simulation
     attrs = {
         "from": caller.address,
@@ -38,12 +38,12 @@ def _tell(caller: Party, to: Party, body: Node) -> None:
 def accept(client: Client, node: Node) -> None:
     """A companion rejects a call: the caller's phone stops ringing."""
     network, to = client.network, node.jid("to")
-    party = network.party(to) if to else None
+    user = network.user(to) if to else None
     body = next(iter(node.children), None)
-    if party is None or body is None:
+    if user is None or body is None:
         network.log_anomaly("unanswered", repr(node))
         return
-    party.ended_calls[body.get("call-id")] = body.tag
+    user.ended_calls[body.get("call-id")] = body.tag
     if client.companion.connection is not None:
         ack = {"class": "call", "id": node.get("id"), "from": to, "type": body.tag}
         client.companion.connection.send(Node("ack", ack))

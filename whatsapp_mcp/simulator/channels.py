@@ -11,8 +11,8 @@ from whatsapp_mcp.jid import CHANNEL_SERVER, Jid
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.binary import Node, Value
 from whatsapp_mcp.simulator.envelope import stanza_type
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.simulation import Simulation
+from whatsapp_mcp.simulator.user import User
 
 Role = Literal["subscriber", "admin", "owner"]
 
@@ -39,19 +39,19 @@ class Channel:
 
     Args:
         source: Its address and its invite code come from there.
-        parties: Everybody by LID, to find the followers' companions.
+        users: Everybody by LID, to find the followers' companions.
     """
 
     def __init__(
         self,
         simulation: Simulation,
         source: random.Random,
-        parties: Mapping[Jid, Party],
+        users: Mapping[Jid, User],
         name: str,
         description: str = "",
     ) -> None:
         self._simulation = simulation
-        self._parties = parties
+        self._users = users
         self.jid = Jid(f"1203633{source.randrange(10**10, 10**11)}", CHANNEL_SERVER)
         self.name = name
         self.description = description
@@ -77,7 +77,7 @@ class Channel:
         }
         body = Node("plaintext", {"mediatype": media}, whole.SerializeToString())
         for lid in self.followers:
-            for companion in self._parties[lid].companions.values():
+            for companion in self._users[lid].companions.values():
                 companion.deliver(Node("message", attrs, [body]))
         return post
 

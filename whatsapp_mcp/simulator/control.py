@@ -20,9 +20,9 @@ from whatsapp_mcp.simulator.adv import LinkingError
 from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.fault_injection import FaultInjection
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
+from whatsapp_mcp.simulator.user import User
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
 
 _FAULTS = frozenset(name for name in vars(FaultInjection) if not name.startswith("_")) - {"send", "send_raw"}
@@ -39,7 +39,7 @@ class Control:
 
     def __init__(self, whatsapp: WhatsApp) -> None:
         self._whatsapp = whatsapp
-        self._named: dict[str, Party | Group] = {}
+        self._named: dict[str, User | Group] = {}
 
     @property
     def methods(self) -> dict[str, Method]:
@@ -75,7 +75,7 @@ class Control:
 
     async def group(self, name: str, members: list[str]) -> dict[str, str]:
         """A group of the first account and others: its address."""
-        group = self._whatsapp.group(name, [self._party(each) for each in members])
+        group = self._whatsapp.group(name, [self._user(each) for each in members])
         self._named[name] = group
         return {"name": name, "jid": str(group.jid)}
 
@@ -107,7 +107,7 @@ class Control:
 
         In place of a text it may be any `message` (`E2E.Message` in the JSON form of protobuf).
         """
-        sender, target = self._party(who), self._chat(to)
+        sender, target = self._user(who), self._chat(to)
         content = text if message is None else _parsed(message)
         if isinstance(sender, Phone):
             return await sender.says(target, content, at=at)
@@ -116,7 +116,7 @@ class Control:
 
     async def receives(self, who: str, timeout: float = 10.0) -> dict[str, Any]:
         """The next message that somebody gets, decrypted."""
-        return _told(await self._party(who).receives(timeout))
+        return _told(await self._user(who).receives(timeout))
 
     async def received(self, who: str, id: str) -> None:
         """Let somebody's phone say that a message arrived."""
@@ -128,11 +128,11 @@ class Control:
 
     async def receipt(self, who: str, id: str, kind: str, timeout: float = 10.0) -> None:
         """Wait for a receipt of that kind for somebody's message."""
-        await self._party(who).receipt(id, kind, timeout)
+        await self._user(who).receipt(id, kind, timeout)
 
     async def inbox(self, who: str) -> list[dict[str, Any]]:
         """Every message that somebody got, decrypted."""
-        return [_told(each) for each in self._party(who).inbox]
+        return [_told(each) for each in self._user(who).inbox]
 
     async def act(self, who: str, what: str, arguments: Sequence[Any] = ()) -> Any:
         """Call a method of a person, group or account by its name (`reacts`, `rename`, `app_state.pin` ...).
@@ -177,34 +177,34 @@ class Control:
         named = isinstance(argument, str) and argument.startswith("@")
         return self._chat(argument.removeprefix("@")) if named else argument
 
-    def _entered(self, name: str, party: Party) -> dict[str, str]:
-        self._named[name] = self._named[party.number] = party
-        return {"name": name, "number": party.number, "pn": str(party.pn), "lid": str(party.lid)}
+    def _entered(self, name: str, user: User) -> dict[str, str]:
+        self._named[name] = self._named[user.number] = user
+        return {"name": name, "number": user.number, "pn": str(user.pn), "lid": str(user.lid)}
 
-    def _chat(self, name: str) -> Party | Group:
+    def _chat(self, name: str) -> User | Group:
         if name == "me":
             return self._whatsapp.me
         if name not in self._named:
             raise InvalidArgument(f"There is no {name!r}.", "Make it with account, person or group.")
         return self._named[name]
 
-    def _party(self, name: str) -> Party:
+    def _user(self, name: str) -> User:
         chat = self._chat(name)
-        if not isinstance(chat, Party):
+        if not isinstance(chat, User):
             raise InvalidArgument(f"{name!r} is a group.", "Name a person or an account.")
         return chat
 
     def _person(self, name: str) -> Person:
-        party = self._party(name)
-        if not isinstance(party, Person):
+        user = self._user(name)
+        if not isinstance(user, Person):
             raise InvalidArgument(f"{name!r} is an account.", "Name a person.")
-        return party
+        return user
 
     def _phone(self, name: str) -> Phone:
-        party = self._party(name)
-        if not isinstance(party, Phone):
+        user = self._user(name)
+        if not isinstance(user, Phone):
             raise InvalidArgument(f"{name!r} is no account.", "Make one with account.")
-        return party
+        return user
 
 
 def _told(received: Received) -> dict[str, Any]:

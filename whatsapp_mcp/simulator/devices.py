@@ -9,7 +9,7 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import adv
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 
 def list_hash(address: Jid, numbers: list[int]) -> str:
@@ -18,46 +18,46 @@ def list_hash(address: Jid, numbers: list[int]) -> str:
     return "2:" + b64encode(sha256("".join(names).encode()).digest()[:6]).decode().rstrip("=")
 
 
-def listed(party: Party, address: Jid) -> Node:
+def listed(user: User, address: Jid) -> Node:
     """The `<devices>` of a usync answer, for the address that was asked for."""
-    numbers = [0, *party.companions]
+    numbers = [0, *user.companions]
     attrs = {"hash": list_hash(address, numbers)}
     content = [Node("device-list", attrs, [_device(number) for number in numbers])]
-    if party.companions:
-        content.append(_key_indexes(party))
+    if user.companions:
+        content.append(_key_indexes(user))
     return Node("devices", {}, content)
 
 
-def announce(party: Party, but: Companion | None = None) -> None:
+def announce(user: User, but: Companion | None = None) -> None:
     """Tell an account's companions which they are now."""
-    simulation, numbers = party.simulation, [0, *party.companions]
+    simulation, numbers = user.simulation, [0, *user.companions]
     devices = [
-        Node("device", {"jid": Jid(party.pn.user, party.pn.server, number), "key-index": number or None})
+        Node("device", {"jid": Jid(user.pn.user, user.pn.server, number), "key-index": number or None})
         for number in numbers
     ]
-    body = Node("devices", {"dhash": list_hash(party.pn, numbers)}, devices)
-    attrs = {"from": party.pn, "type": "account_sync", "t": simulation.timestamp()}
-    for companion in party.companions.values():
+    body = Node("devices", {"dhash": list_hash(user.pn, numbers)}, devices)
+    attrs = {"from": user.pn, "type": "account_sync", "t": simulation.timestamp()}
+    for companion in user.companions.values():
         if companion is not but:
             companion.deliver(Node("notification", {**attrs, "id": simulation.new_id()}, [body]))
 
 
-def unlink(party: Party, companion: Companion) -> None:
+def unlink(user: User, companion: Companion) -> None:
     """Forget a companion: its next login fails with 401."""
-    if party.companions.pop(companion.number, None) is not None:
-        announce(party)
-    party.simulation.notify()
+    if user.companions.pop(companion.number, None) is not None:
+        announce(user)
+    user.simulation.notify()
 
 
 def _device(number: int) -> Node:
     return Node("device", {"id": number, "key-index": number or None})
 
 
-def _key_indexes(party: Party) -> Node:
+def _key_indexes(user: User) -> Node:
     """The phone's word for which companions are its own."""
-    now = party.simulation.timestamp()
-    random = party.simulation.random(f"key indexes {party.pn.user} {now}").randbytes
+    now = user.simulation.timestamp()
+    random = user.simulation.random(f"key indexes {user.pn.user} {now}").randbytes
     signed = adv.sign_key_indexes(
-        party.identity, list(party.companions), raw_id=party.raw_id, timestamp=now, random=random
+        user.identity, list(user.companions), raw_id=user.raw_id, timestamp=now, random=random
     )
     return Node("key-index-list", {"ts": now}, signed)

@@ -11,20 +11,20 @@ from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.signal.wire import SignalError
+from whatsapp_mcp.simulator.user import User
 
 
-def post(sender: Party, to: Party, outgoing: Outgoing) -> None:
+def post(sender: User, to: User, outgoing: Outgoing) -> None:
     """Deliver to the phone and the companions of `to`, and to the sender's own companions."""
-    for party in dict.fromkeys((to, sender)):
-        for companion in list(party.companions.values()):
+    for user in dict.fromkeys((to, sender)):
+        for companion in list(user.companions.values()):
             companion.deliver(encrypted(sender, companion, to, outgoing))
     stanza = Node("message", {"from": sender.lid, "id": outgoing.id})
     to.take_in(Received(outgoing.id, outgoing.message, sender.lid, sender.lid, outgoing.timestamp, stanza))
 
 
-def encrypted(sender: Party, companion: Companion, to: Party, outgoing: Outgoing) -> Node:
+def encrypted(sender: User, companion: Companion, to: User, outgoing: Outgoing) -> Node:
     """The stanza that one companion gets."""
     own = sender.companions.get(companion.number) is companion
     message = outgoing.message
@@ -56,14 +56,14 @@ def accept(client: Client, node: Node, to: Jid) -> None:
     """Give each device what a companion encrypted for it."""
     check_identity(client, node, to)
     for device, encs in addressed(node, to):
-        party = client.network.party(device)
-        if party is None:
+        user = client.network.user(device)
+        if user is None:
             client.network.log_anomaly("unknown recipient", str(device))
         elif device.device == 0:
             for enc in encs:
-                _to_phone(client, party, node, to, enc)
-        elif device.device in party.companions:
-            party.companions[device.device].deliver(_relayed(client, node, to, encs, party))
+                _to_phone(client, user, node, to, enc)
+        elif device.device in user.companions:
+            user.companions[device.device].deliver(_relayed(client, node, to, encs, user))
 
 
 def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
@@ -86,22 +86,22 @@ def check_identity(client: Client, node: Node, to: Jid) -> None:
         client.network.log_anomaly("malformed", f"no valid device-identity in {node.get('id')}")
 
 
-def decrypted(client: Client, party: Party, node: Node, enc: Node) -> E2E.Message | None:
+def decrypted(client: Client, user: User, node: Node, enc: Node) -> E2E.Message | None:
     """What a companion encrypted for a phone; None when it cannot be decrypted, and is asked for again."""
     try:
-        return E2E.Message.FromString(party.decrypt(client.companion.lid, enc.get("type"), enc.data))
+        return E2E.Message.FromString(user.decrypt(client.companion.lid, enc.get("type"), enc.data))
     except (SignalError, DecodeError) as error:
-        ask_again(client, party, node, str(error))
+        ask_again(client, user, node, str(error))
         return None
 
 
-def ask_again(client: Client, party: Party, node: Node, why: str) -> None:
+def ask_again(client: Client, user: User, node: Node, why: str) -> None:
     """Note that a phone cannot decrypt a message, and send the companion fresh keys to encrypt it for."""
     network, message_id = client.network, node.get("id")
-    network.log_anomaly("undecryptable", f"{message_id} from {client.companion.lid} at {party.lid}: {why}")
+    network.log_anomaly("undecryptable", f"{message_id} from {client.companion.lid} at {user.lid}: {why}")
     to = node.jid("to")
     group = network.groups.get(to) if to else None
-    bundle = party.bundle()
+    bundle = user.bundle()
     retry = {"count": 1, "id": message_id, "t": node.get("t") or network.timestamp(), "v": 1}
     content = [
         Node("retry", retry),
@@ -109,8 +109,8 @@ def ask_again(client: Client, party: Party, node: Node, why: str) -> None:
         Node("keys", {}, bundles.keys(bundle)),
     ]
     attrs = {
-        "from": group.jid if group else party.lid,
-        "participant": group.address(party) if group else None,
+        "from": group.jid if group else user.lid,
+        "participant": group.address(user) if group else None,
         "id": message_id,
         "type": "retry",
         "t": network.timestamp(),
@@ -118,21 +118,21 @@ def ask_again(client: Client, party: Party, node: Node, why: str) -> None:
     client.companion.deliver(Node("receipt", attrs, content))
 
 
-def _to_phone(client: Client, party: Party, node: Node, to: Jid, enc: Node) -> None:
-    message = decrypted(client, party, node, enc)
+def _to_phone(client: Client, user: User, node: Node, to: Jid, enc: Node) -> None:
+    message = decrypted(client, user, node, enc)
     if message is None:
         return
     if message.HasField("deviceSentMessage"):
         message = message.deviceSentMessage.message
     sender = client.account.lid
-    chat = to if party is client.account else sender
+    chat = to if user is client.account else sender
     now, device = client.network.timestamp(), client.companion.number
-    party.take_in(Received(node.get("id"), message, sender, chat, now, node, device))
+    user.take_in(Received(node.get("id"), message, sender, chat, now, node, device))
 
 
-def _relayed(client: Client, node: Node, to: Jid, encs: list[Node], party: Party) -> Node:
-    own = party is client.account
-    addressee = client.network.party(to)
+def _relayed(client: Client, node: Node, to: Jid, encs: list[Node], user: User) -> Node:
+    own = user is client.account
+    addressee = client.network.user(to)
     attrs = {
         "from": client.companion.lid,
         "recipient": to if own else None,

@@ -15,7 +15,7 @@ from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.connection import Connection
 from whatsapp_mcp.simulator.faults import Disturbance, Faults, Harm
 from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 _BANNED = 402
 _CUT_SECONDS = 5.0
@@ -248,7 +248,7 @@ class FaultInjection(ABC):
             address = {"from": account.lid, "id": network.new_id(), "t": network.timestamp()}
             companion.pass_on(Node(tag, {**address, **attrs}, content))
 
-    def _online(self) -> list[tuple[Party, Companion]]:
+    def _online(self) -> list[tuple[User, Companion]]:
         """Every companion that is logged in, with its account."""
         accounts = self.network.accounts
         companions = ((account, each) for account in accounts for each in account.companions.values())

@@ -12,14 +12,14 @@ from whatsapp_mcp.simulator.audience import Audience, StatusFeed, author
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Outgoing, Received, edit_attribute, stanza_type
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.signal.session import pad, unpad
 from whatsapp_mcp.simulator.signal.wire import SignalError
+from whatsapp_mcp.simulator.user import User
 
 
-def post(sender: Party, group: Audience, outgoing: Outgoing) -> None:
+def post(sender: User, group: Audience, outgoing: Outgoing) -> None:
     """Deliver a member's message to every other member and to the sender's own companions."""
-    companions = [each for party in group.parties for each in party.companions.values()]
+    companions = [each for user in group.users for each in user.companions.values()]
     if companions:
         key = group.keys.sender(sender.lid)
         distributions = {each.lid: _distribution(sender, group, each) for each in companions}
@@ -28,12 +28,12 @@ def post(sender: Party, group: Audience, outgoing: Outgoing) -> None:
             companion.deliver(_stanza(sender, group, outgoing, distributions[companion.lid], ciphertext))
     stanza = Node("message", {"from": group.jid, "participant": sender.lid, "id": outgoing.id})
     received = Received(outgoing.id, outgoing.message, sender.lid, group.jid, outgoing.timestamp, stanza)
-    for party in group.parties:
-        if party is not sender:
-            party.take_in(received)
+    for user in group.users:
+        if user is not sender:
+            user.take_in(received)
 
 
-def resend(sender: Party, group: Audience, companion: Companion, outgoing: Outgoing) -> None:
+def resend(sender: User, group: Audience, companion: Companion, outgoing: Outgoing) -> None:
     """Encrypt a message anew for a companion, with the sender's key."""
     group.keys.forget(companion.lid)
     distribution = _distribution(sender, group, companion)
@@ -51,9 +51,9 @@ def accept(client: Client, node: Node, group: Audience) -> None:
         return
     encs = dict(direct.addressed(node, group.jid)) if node.child("participants") else {}
     message = node.child("enc")
-    for party in group.parties:
-        _to_phone(client, group, party, node, encs.get(party.lid) or encs.get(party.pn) or [], message)
-        for other in party.companions.values():
+    for user in group.users:
+        _to_phone(client, group, user, node, encs.get(user.lid) or encs.get(user.pn) or [], message)
+        for other in user.companions.values():
             if other is not client.companion:
                 own = encs.get(other.lid) or encs.get(other.pn) or []
                 other.deliver(_relayed(client, group, node, own, message))
@@ -61,23 +61,23 @@ def accept(client: Client, node: Node, group: Audience) -> None:
 
 def _accept_again(client: Client, node: Node, group: Audience, asked: Jid) -> None:
     """Take a message that was encrypted anew, with the sender's key in it, for one device alone."""
-    party = client.network.party(asked)
-    if party is None or party not in group.parties:
+    user = client.network.user(asked)
+    if user is None or user not in group.users:
         client.network.log_anomaly("unknown recipient", str(asked))
         return
     if asked.device:
-        if asked.device in party.companions:
+        if asked.device in user.companions:
             own = list(node.all("enc"))
-            party.companions[asked.device].deliver(_relayed(client, group, node, own, None))
+            user.companions[asked.device].deliver(_relayed(client, group, node, own, None))
         return
     for enc in node.all("enc"):
-        said = direct.decrypted(client, party, node, enc)
+        said = direct.decrypted(client, user, node, enc)
         if said is not None:
-            _learn(client, group, party, said)
-            _take_in(client, group, party, node, said)
+            _learn(client, group, user, said)
+            _take_in(client, group, user, node, said)
 
 
-def _distribution(sender: Party, group: Audience, companion: Companion) -> list[Node]:
+def _distribution(sender: User, group: Audience, companion: Companion) -> list[Node]:
     """The sender's key, encrypted for a companion; nothing when it has it."""
     distribution = group.keys.distribution(sender.lid, companion.lid)
     if distribution is None:
@@ -90,7 +90,7 @@ def _distribution(sender: Party, group: Audience, companion: Companion) -> list[
 
 
 def _stanza(
-    sender: Party, group: Audience, outgoing: Outgoing, distribution: list[Node], ciphertext: bytes
+    sender: User, group: Audience, outgoing: Outgoing, distribution: list[Node], ciphertext: bytes
 ) -> Node:
     kind, media = stanza_type(outgoing.message)
     attrs = {
@@ -109,16 +109,16 @@ def _stanza(
 
 
 def _to_phone(
-    client: Client, group: Audience, party: Party, node: Node, own: list[Node], message: Node | None
+    client: Client, group: Audience, user: User, node: Node, own: list[Node], message: Node | None
 ) -> None:
     for enc in own:
-        handed = direct.decrypted(client, party, node, enc)
+        handed = direct.decrypted(client, user, node, enc)
         if handed is None:
             return
-        _learn(client, group, party, handed)
+        _learn(client, group, user, handed)
     if message is None:
         return
-    receiver = group.keys.receiver(party.lid, client.companion.lid)
+    receiver = group.keys.receiver(user.lid, client.companion.lid)
     if receiver is None and isinstance(group, StatusFeed):
         return  # whoever posts decides who sees it
     try:
@@ -126,21 +126,21 @@ def _to_phone(
             raise SignalError("no sender key")
         said = E2E.Message.FromString(unpad(receiver.decrypt(message.data)))
     except (SignalError, DecodeError) as error:
-        direct.ask_again(client, party, node, str(error))
+        direct.ask_again(client, user, node, str(error))
         return
-    _take_in(client, group, party, node, said)
+    _take_in(client, group, user, node, said)
 
 
-def _learn(client: Client, group: Audience, party: Party, handed: E2E.Message) -> None:
+def _learn(client: Client, group: Audience, user: User, handed: E2E.Message) -> None:
     """Keep the sender's key, if a message holds one."""
     if handed.HasField("senderKeyDistributionMessage"):
         distribution = handed.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
-        group.keys.learn(party.lid, client.companion.lid, distribution)
+        group.keys.learn(user.lid, client.companion.lid, distribution)
 
 
-def _take_in(client: Client, group: Audience, party: Party, node: Node, said: E2E.Message) -> None:
+def _take_in(client: Client, group: Audience, user: User, node: Node, said: E2E.Message) -> None:
     now, device = client.network.timestamp(), client.companion.number
-    party.take_in(Received(node.get("id"), said, client.account.lid, group.jid, now, node, device))
+    user.take_in(Received(node.get("id"), said, client.account.lid, group.jid, now, node, device))
 
 
 def _relayed(client: Client, group: Audience, node: Node, own: list[Node], message: Node | None) -> Node:

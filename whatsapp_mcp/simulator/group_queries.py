@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import QueryError, Table
+from whatsapp_mcp.simulator.user import User
 
 _Change = Callable[[Group, Client, Node], None]
 
@@ -23,10 +23,10 @@ def _group(client: Client, iq: Node) -> Group:
     return group
 
 
-def _parties(client: Client, node: Node) -> list[Party]:
+def _users(client: Client, node: Node) -> list[User]:
     jids = (each.jid("jid") for each in node.all("participant"))
-    parties = [client.network.party(jid) if jid else None for jid in jids]
-    return [party for party in parties if party is not None]
+    users = [client.network.user(jid) if jid else None for jid in jids]
+    return [user for user in users if user is not None]
 
 
 def _participating(client: Client, iq: Node) -> Sequence[Node]:
@@ -41,7 +41,7 @@ def _info(client: Client, iq: Node) -> Sequence[Node]:
 
 def _create(client: Client, iq: Node) -> Sequence[Node]:
     node = iq.children[0]
-    group = client.network.create_group(node.get("subject"), client.account, _parties(client, node))
+    group = client.network.create_group(node.get("subject"), client.account, _users(client, node))
     group.is_community = node.child("parent") is not None
     parent = node.child("linked_parent")
     group.parent = parent.jid("jid") if parent else None
@@ -87,19 +87,19 @@ _ADMIN_ONLY = {
 
 
 def _add(group: Group, client: Client, node: Node) -> None:
-    group.add(*_parties(client, node), by=client.account)
+    group.add(*_users(client, node), by=client.account)
 
 
 def _remove(group: Group, client: Client, node: Node) -> None:
-    group.remove(*_parties(client, node), by=client.account)
+    group.remove(*_users(client, node), by=client.account)
 
 
 def _promote(group: Group, client: Client, node: Node) -> None:
-    group.promote(*_parties(client, node), by=client.account)
+    group.promote(*_users(client, node), by=client.account)
 
 
 def _demote(group: Group, client: Client, node: Node) -> None:
-    group.demote(*_parties(client, node), by=client.account)
+    group.demote(*_users(client, node), by=client.account)
 
 
 def _rename(group: Group, client: Client, node: Node) -> None:
@@ -185,8 +185,8 @@ def _requests(client: Client, iq: Node) -> Sequence[Node]:
     group = _group(client, iq)
     now = client.network.timestamp()
     asking = [
-        Node("membership_approval_request", {"jid": group.address(party), "request_time": now})
-        for party in group.requests.values()
+        Node("membership_approval_request", {"jid": group.address(user), "request_time": now})
+        for user in group.requests.values()
     ]
     return [Node("membership_approval_requests", {}, asking)]
 
@@ -194,11 +194,11 @@ def _requests(client: Client, iq: Node) -> Sequence[Node]:
 def _decide(client: Client, iq: Node) -> Sequence[Node]:
     group = _group(client, iq)
     for verdict in iq.children[0].children:
-        parties = _parties(client, verdict)
+        users = _users(client, verdict)
         if verdict.tag == "approve":
-            group.add(*parties, by=client.account)
-        for party in parties:
-            group.requests.pop(party.lid, None)
+            group.add(*users, by=client.account)
+        for user in users:
+            group.requests.pop(user.lid, None)
     return [iq.children[0]]
 
 
@@ -211,9 +211,9 @@ def _sub_groups(client: Client, iq: Node) -> Sequence[Node]:
 def _linked_participants(client: Client, iq: Node) -> Sequence[Node]:
     community = _group(client, iq)
     linked = [each for each in client.network.groups.values() if each.parent == community.jid]
-    parties = dict.fromkeys(party for group in [community, *linked] for party in group.parties)
+    users = dict.fromkeys(user for group in [community, *linked] for user in group.users)
     return [
-        Node("linked_groups_participants", {}, [Node("participant", {"jid": each.lid}) for each in parties])
+        Node("linked_groups_participants", {}, [Node("participant", {"jid": each.lid}) for each in users])
     ]
 
 

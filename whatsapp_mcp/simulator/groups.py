@@ -12,8 +12,8 @@ from whatsapp_mcp.simulator import audience
 from whatsapp_mcp.simulator.binary import Node, Value
 from whatsapp_mcp.simulator.group_keys import GroupKeys
 from whatsapp_mcp.simulator.media import Picture
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.simulation import Simulation
+from whatsapp_mcp.simulator.user import User
 
 Role = Literal["member", "admin", "superadmin"]
 
@@ -25,7 +25,7 @@ _VERSIONS = {"prev_v_id": "1", "v_id": "2"}
 class Member:
     """Somebody in a group."""
 
-    party: Party
+    user: User
     role: Role = "member"
 
 
@@ -34,7 +34,7 @@ class Topic(NamedTuple):
 
     id: str
     text: str
-    author: Party
+    author: User
     set_at: int
 
 
@@ -60,8 +60,8 @@ class Group:
         simulation: Simulation,
         source: random.Random,
         name: str,
-        founder: Party,
-        members: Iterable[Party],
+        founder: User,
+        members: Iterable[User],
         addressing: Literal["lid", "pn"] = "lid",
     ) -> None:
         self._simulation = simulation
@@ -78,7 +78,7 @@ class Group:
         self.switches: set[str] = set()
         self.member_add_mode = "all_member_add"
         self.ephemeral = 0
-        self.requests: dict[Jid, Party] = {}
+        self.requests: dict[Jid, User] = {}
         self.invite_code = self._new_code()
         self.parent: Jid | None = None
         self.is_community = False
@@ -86,56 +86,56 @@ class Group:
         self.keys = GroupKeys(source.randbytes)
 
     @property
-    def parties(self) -> list[Party]:
+    def users(self) -> list[User]:
         """Everybody in it."""
-        return [each.party for each in self.members.values()]
+        return [each.user for each in self.members.values()]
 
-    def address(self, party: Party) -> Jid:
+    def address(self, user: User) -> Jid:
         """How stanzas name a member here."""
-        return party.pn if self.addressing == "pn" else party.lid
+        return user.pn if self.addressing == "pn" else user.lid
 
-    def renew_invite(self, by: Party | None = None) -> None:
+    def renew_invite(self, by: User | None = None) -> None:
         """Make a new invite code; the old one is dead."""
         self.invite_code = self._new_code()
         self._tell(by or self.founder, Node("invite", {"code": self.invite_code}))
 
-    def add(self, *parties: Party, by: Party | None = None, reason: str | None = None) -> None:
+    def add(self, *users: User, by: User | None = None, reason: str | None = None) -> None:
         """Take people in; `by` is the founder when left out, `reason` `invite` for who came by link."""
         author = by or self.founder
-        new = [party for party in parties if party.lid not in self.members]
-        before = self.parties
-        for party in new:
-            self.requests.pop(party.lid, None)
-            self.members[party.lid] = Member(party)
-        added = [self._participant(self.members[party.lid]) for party in new]
+        new = [user for user in users if user.lid not in self.members]
+        before = self.users
+        for user in new:
+            self.requests.pop(user.lid, None)
+            self.members[user.lid] = Member(user)
+        added = [self._participant(self.members[user.lid]) for user in new]
         self._tell(author, Node("add", {**_VERSIONS, "reason": reason}, added), before)
         self._tell(author, Node("create", {"reason": reason}, [self.info()]), new)
 
-    def remove(self, *parties: Party, by: Party | None = None) -> None:
+    def remove(self, *users: User, by: User | None = None) -> None:
         """Put people out, or let them leave when `by` is the one who goes."""
-        everybody = self.parties
-        gone = [self._participant(self.members[each.lid]) for each in parties if each.lid in self.members]
-        for party in parties:
-            self.members.pop(party.lid, None)
+        everybody = self.users
+        gone = [self._participant(self.members[each.lid]) for each in users if each.lid in self.members]
+        for user in users:
+            self.members.pop(user.lid, None)
         self.keys.rotate()
         self._tell(by or self.founder, Node("remove", _VERSIONS, gone), everybody)
 
-    def promote(self, *parties: Party, by: Party | None = None) -> None:
+    def promote(self, *users: User, by: User | None = None) -> None:
         """Make members admins."""
-        self._set_roles("promote", "admin", parties, by)
+        self._set_roles("promote", "admin", users, by)
 
-    def demote(self, *parties: Party, by: Party | None = None) -> None:
+    def demote(self, *users: User, by: User | None = None) -> None:
         """Make admins members."""
-        self._set_roles("demote", "member", parties, by)
+        self._set_roles("demote", "member", users, by)
 
-    def rename(self, name: str, by: Party | None = None) -> None:
+    def rename(self, name: str, by: User | None = None) -> None:
         """Give it another name."""
         author = by or self.founder
         self.name, self.name_set = name, (author, self._simulation.timestamp())
         attrs = {"subject": name, "s_t": self.name_set[1], "s_o": self.address(author)}
         self._tell(author, Node("subject", attrs))
 
-    def describe(self, text: str, by: Party | None = None, topic_id: str | None = None) -> None:
+    def describe(self, text: str, by: User | None = None, topic_id: str | None = None) -> None:
         """Set its topic (description); an empty text takes it away."""
         author = by or self.founder
         number = topic_id or self._simulation.new_id()
@@ -143,7 +143,7 @@ class Group:
         body = [Node("body", {}, text)] if text else [Node("delete")]
         self._tell(author, Node("description", {"id": number}, body))
 
-    def switch(self, name: str, on: bool, by: Party | None = None) -> None:
+    def switch(self, name: str, on: bool, by: User | None = None) -> None:
         """Set `announcement`, `locked` or `membership_approval_mode`."""
         (self.switches.add if on else self.switches.discard)(name)
         off = {"announcement": "not_announcement", "locked": "unlocked"}
@@ -153,20 +153,20 @@ class Group:
             node = Node(name, {}, [Node("group_join", {"state": "on" if on else "off"})])
         self._tell(by or self.founder, node)
 
-    def disappear(self, seconds: int, by: Party | None = None) -> None:
+    def disappear(self, seconds: int, by: User | None = None) -> None:
         """Let new messages disappear after so many seconds; 0 is never."""
         self.ephemeral = seconds
         node = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
         self._tell(by or self.founder, node)
 
-    def let_members_add(self, allowed: bool, by: Party | None = None) -> None:
+    def let_members_add(self, allowed: bool, by: User | None = None) -> None:
         """Let everybody add members, or admins alone."""
         self.member_add_mode = "all_member_add" if allowed else "admin_add"
         self._tell(by or self.founder, Node("member_add_mode", {}, self.member_add_mode))
 
-    def requests_to_join(self, party: Party) -> None:
+    def requests_to_join(self, user: User) -> None:
         """Let somebody ask to be taken in."""
-        self.requests[party.lid] = party
+        self.requests[user.lid] = user
 
     def info(self) -> Node:
         """The `<group>` of an answer."""
@@ -188,21 +188,21 @@ class Group:
 
     def announce(self) -> None:
         """Tell the other members that they are in a new group."""
-        members = [party for party in self.parties if party is not self.founder]
+        members = [user for user in self.users if user is not self.founder]
         self._tell(self.founder, Node("create", {}, [self.info()]), members)
 
     def _new_code(self) -> str:
         alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
         return "".join(self._random.choices(alphabet, k=22))
 
-    def _set_roles(self, tag: str, role: Role, parties: Iterable[Party], by: Party | None) -> None:
-        changed = [self.members[each.lid] for each in parties if each.lid in self.members]
+    def _set_roles(self, tag: str, role: Role, users: Iterable[User], by: User | None) -> None:
+        changed = [self.members[each.lid] for each in users if each.lid in self.members]
         for member in changed:
             member.role = role
         self._tell(by or self.founder, Node(tag, _VERSIONS, [self._participant(each) for each in changed]))
 
-    def _tell(self, author: Party, change: Node, parties: Iterable[Party] | None = None) -> None:
-        """Notify the companions of `parties` (every member when left out) of a change."""
+    def _tell(self, author: User, change: Node, users: Iterable[User] | None = None) -> None:
+        """Notify the companions of `users` (every member when left out) of a change."""
         attrs: dict[str, Value | int | None] = {
             "from": self.jid,
             "type": "w:gp2",
@@ -211,17 +211,17 @@ class Group:
             "t": self._simulation.timestamp(),
             "notify": author.name,
         }
-        for party in self.parties if parties is None else parties:
-            for companion in party.companions.values():
+        for user in self.users if users is None else users:
+            for companion in user.companions.values():
                 companion.deliver(Node("notification", attrs, [change]))
 
     def _participant(self, member: Member) -> Node:
-        party = member.party
+        user = member.user
         attrs: dict[str, Value | int | None] = {"type": member.role if member.role != "member" else None}
         if self.addressing == "pn":
-            attrs |= {"jid": party.pn, "lid": party.lid}
+            attrs |= {"jid": user.pn, "lid": user.lid}
         else:
-            attrs |= {"jid": party.lid, "phone_number": party.pn}
+            attrs |= {"jid": user.lid, "phone_number": user.pn}
         return Node("participant", attrs)
 
     def _settings(self) -> list[Node]:

@@ -19,9 +19,9 @@ from whatsapp_mcp.simulator import peer
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
-Chat = Party | Group
+Chat = User | Group
 
 Kind = Literal["initial", "full", "recent", "push_names", "on_demand"]
 
@@ -40,7 +40,7 @@ _COMPLETE = HistorySync.Conversation.COMPLETE_AND_NO_MORE_MESSAGE_REMAIN_ON_PRIM
 class History:
     """What a phone has kept of its chats: all that was said so far, and all that is added here."""
 
-    def __init__(self, network: Network, phone: Party) -> None:
+    def __init__(self, network: Network, phone: User) -> None:
         self._network = network
         self._phone = phone
         self._added: list[Web.WebMessageInfo] = []
@@ -50,7 +50,7 @@ class History:
         self,
         chat: Chat,
         message: str | E2E.Message,
-        sender: Party | None = None,
+        sender: User | None = None,
         *,
         at: int,
         id: str | None = None,
@@ -69,7 +69,7 @@ class History:
         Raises:
             ValueError: A message in a group without a sender.
         """
-        by = sender or self._network.party(chat.jid)
+        by = sender or self._network.user(chat.jid)
         if by is None:
             raise ValueError("who sent it?")
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
@@ -175,12 +175,12 @@ class History:
                 continue
             yield self._info(sent.id, sent.to, self._phone, sent.message, sent.timestamp)
         for received in self._phone.inbox:
-            chat = self._network.party(received.chat) or self._network.groups.get(received.chat)
-            sender = self._network.party(received.sender)
+            chat = self._network.user(received.chat) or self._network.groups.get(received.chat)
+            sender = self._network.user(received.sender)
             if chat is not None and sender is not None and not received.message.HasField("protocolMessage"):
                 yield self._info(received.id, chat.jid, sender, received.message, received.timestamp)
 
-    def _info(self, id: str, chat: Jid, sender: Party, message: E2E.Message, at: int) -> Web.WebMessageInfo:
+    def _info(self, id: str, chat: Jid, sender: User, message: E2E.Message, at: int) -> Web.WebMessageInfo:
         mine = sender is self._phone
         group = self._network.groups.get(chat)
         participant = None if group is None or mine else str(group.address(sender))
@@ -200,19 +200,19 @@ class History:
             pushName=None if mine else sender.name,
         )
 
-    def _members(self, chat: Chat) -> list[Party]:
-        other = self._network.party(chat.jid)
+    def _members(self, chat: Chat) -> list[User]:
+        other = self._network.user(chat.jid)
         if other is not None:
             return [other, self._phone]
-        return self._network.groups[chat.jid].parties
+        return self._network.groups[chat.jid].users
 
     def _chunk(
         self, kind: Kind, messages: list[Web.WebMessageInfo], order: int, progress: int
     ) -> HistorySync.HistorySync:
         chunk = _empty(kind, order, progress)
         if order == 1:
-            for party in self._everybody():
-                chunk.phoneNumberToLidMappings.add(pnJID=str(party.pn), lidJID=str(party.lid))
+            for user in self._everybody():
+                chunk.phoneNumberToLidMappings.add(pnJID=str(user.pn), lidJID=str(user.lid))
         by_chat: dict[str, list[HistorySync.HistorySyncMsg]] = {}
         for number, info in enumerate(messages):
             of_chat = by_chat.setdefault(info.key.remoteJID, [])
@@ -224,13 +224,13 @@ class History:
 
     def _push_names(self) -> HistorySync.HistorySync:
         chunk = _empty("push_names", 1, 100)
-        for party in self._everybody():
-            if party is not self._phone:
-                chunk.pushnames.add(ID=str(party.pn), pushname=party.name)
+        for user in self._everybody():
+            if user is not self._phone:
+                chunk.pushnames.add(ID=str(user.pn), pushname=user.name)
         return chunk
 
-    def _everybody(self) -> Iterable[Party]:
-        return dict.fromkeys(self._network.parties.values())
+    def _everybody(self) -> Iterable[User]:
+        return dict.fromkeys(self._network.users.values())
 
     def _conversation(
         self, chat: str, messages: list[HistorySync.HistorySyncMsg]
@@ -243,13 +243,13 @@ class History:
         return conversation
 
     def _described(self, chat: Jid) -> HistorySync.Conversation:
-        party, group = self._network.party(chat), self._network.groups.get(chat)
+        user, group = self._network.user(chat), self._network.groups.get(chat)
         told = HistorySync.Conversation(ID=str(chat), endOfHistoryTransfer=True)
-        if party is not None:
-            told.pnJID, told.lidJID = str(party.pn), str(party.lid)
+        if user is not None:
+            told.pnJID, told.lidJID = str(user.pn), str(user.lid)
         if group is not None:
             told.name, told.createdAt = group.name, group.created
-            for member in group.parties:
+            for member in group.users:
                 told.participant.add(userJID=str(member.jid))
         return told
 

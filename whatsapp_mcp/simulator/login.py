@@ -54,7 +54,7 @@ async def serve(network: Network, connection: Connection) -> None:
 
 def _client_of(network: Network, connection: Connection) -> Client | None:
     payload = connection.client_payload
-    account = network.party(Jid.phone(str(payload.username)))
+    account = network.user(Jid.phone(str(payload.username)))
     if not isinstance(account, Account):
         return None
     companion = account.companions.get(payload.device)

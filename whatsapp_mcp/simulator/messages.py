@@ -12,13 +12,13 @@ from whatsapp_mcp.simulator.audience import StatusFeed
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.envelope import Outgoing
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 
 async def post(
-    sender: Party,
+    sender: User,
     message: E2E.Message,
-    to: Party | Group | StatusFeed,
+    to: User | Group | StatusFeed,
     *,
     id: str | None = None,
     at: int | None = None,
@@ -70,7 +70,7 @@ def _try(node: Node) -> str:
 
 def _accept_for_many(client: Client, node: Node, to: Jid) -> None:
     readers = client.network.chat(to, client.account)
-    if isinstance(readers, Group | StatusFeed) and client.account in readers.parties:
+    if isinstance(readers, Group | StatusFeed) and client.account in readers.users:
         group_messages.accept(client, node, readers)
     else:
         client.network.log_anomaly("unknown recipient", str(to))

@@ -15,15 +15,15 @@ from whatsapp_mcp.simulator.companion import CodeRequest, Registration
 from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.media import MediaHosts
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.simulation import Simulation
+from whatsapp_mcp.simulator.user import User
 
 
 class Network(Simulation):
     """A simulation, and who takes part in it.
 
     Attributes:
-        parties: Everybody by each of their two addresses.
+        users: Everybody by each of their two addresses.
         accounts: Those of them that clients can be linked to, in the order in which they were made.
         groups: Every group by its address.
         channels: Every channel by its address.
@@ -34,8 +34,8 @@ class Network(Simulation):
 
     def __init__(self, seed: int, faults: Faults) -> None:
         super().__init__(seed, faults)
-        self.parties: dict[Jid, Party] = {}
-        self.accounts: list[Party] = []
+        self.users: dict[Jid, User] = {}
+        self.accounts: list[User] = []
         self.groups: dict[Jid, Group] = {}
         self.channels: dict[Jid, Channel] = {}
         self.registrations: dict[str, Registration] = {}
@@ -43,12 +43,12 @@ class Network(Simulation):
         self.media = MediaHosts(self)
         self._last_number = 15550100000
 
-    def party(self, jid: Jid) -> Party | None:
+    def user(self, jid: Jid) -> User | None:
         """Whoever has this address, with or without device number."""
-        return self.parties.get(Jid(jid.user, jid.server))
+        return self.users.get(Jid(jid.user, jid.server))
 
     @property
-    def first_account(self) -> Party:
+    def first_account(self) -> User:
         """The account that was made first.
 
         Raises:
@@ -58,52 +58,52 @@ class Network(Simulation):
             raise LookupError("there is no account yet: begin with wa.me or wa.account")
         return self.accounts[0]
 
-    def chat(self, jid: Jid, writer: Party) -> Party | Group | StatusFeed | None:
+    def chat(self, jid: Jid, writer: User) -> User | Group | StatusFeed | None:
         """Where what `writer` sends to an address arrives."""
         if jid.server == BROADCAST_SERVER:
             return self.status_feed(writer)
-        return self.groups.get(jid) or self.party(jid)
+        return self.groups.get(jid) or self.user(jid)
 
-    def status_feed(self, poster: Party) -> StatusFeed:
+    def status_feed(self, poster: User) -> StatusFeed:
         """Those who see somebody's status posts: the accounts, or for an account's own posts everybody."""
-        viewers = self.parties.values() if poster in self.accounts else self.accounts
+        viewers = self.users.values() if poster in self.accounts else self.accounts
         return StatusFeed(poster, viewers)
 
-    def add(self, party: Party) -> None:
+    def add(self, user: User) -> None:
         """Enter somebody under both addresses.
 
         Raises:
             ValueError: The number is taken.
         """
-        if party.pn in self.parties:
-            raise ValueError(f"{party.pn.user} is taken")
-        self.parties[party.pn] = self.parties[party.lid] = party
+        if user.pn in self.users:
+            raise ValueError(f"{user.pn.user} is taken")
+        self.users[user.pn] = self.users[user.lid] = user
 
-    def renumber(self, party: Party, number: str) -> None:
+    def renumber(self, user: User, number: str) -> None:
         """Give somebody another number.
 
         Raises:
             ValueError: The number is taken.
         """
         pn = Jid.phone(number)
-        if pn in self.parties:
+        if pn in self.users:
             raise ValueError(f"{number} is taken")
-        del self.parties[party.pn]
-        party.pn = pn
-        self.parties[pn] = party
+        del self.users[user.pn]
+        user.pn = pn
+        self.users[pn] = user
 
     def spare_number(self) -> str:
         """A number that nobody has."""
         while True:
             self._last_number += 1
-            if Jid.phone(str(self._last_number)) not in self.parties:
+            if Jid.phone(str(self._last_number)) not in self.users:
                 return f"+{self._last_number}"
 
     def create_group(
         self,
         name: str,
-        founder: Party,
-        members: Iterable[Party],
+        founder: User,
+        members: Iterable[User],
         addressing: Literal["lid", "pn"] = "lid",
     ) -> Group:
         """A new group; nobody is told."""
@@ -115,6 +115,6 @@ class Network(Simulation):
     def create_channel(self, name: str, description: str = "") -> Channel:
         """A new channel that nobody follows yet."""
         source = self.random(f"channel {len(self.channels)} {name}")
-        channel = Channel(self, source, self.parties, name, description)
+        channel = Channel(self, source, self.users, name, description)
         self.channels[channel.jid] = channel
         return channel

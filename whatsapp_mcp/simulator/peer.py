@@ -7,10 +7,10 @@ from typing import Any
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.companion import Companion
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 
-def send(phone: Party, companion: Companion, content: Any) -> str:
+def send(phone: User, companion: Companion, content: Any) -> str:
     """Send an `E2E.ProtocolMessage` from the phone to one of its companions; the message's id."""
     simulation = phone.simulation
     message_id = simulation.new_id()

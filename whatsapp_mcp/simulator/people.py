@@ -14,9 +14,9 @@ from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.business import Business, Profile
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.party import Party, State
+from whatsapp_mcp.simulator.user import State, User
 
-Chat = Party | Group | StatusFeed
+Chat = User | Group | StatusFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +31,17 @@ class _Said:
     """
 
     message: E2E.Message
-    author: Party
+    author: User
     chat: Chat
     key: Common.MessageKey
 
 
-def _key(message_id: str, author: Party, chat: Chat, *, from_me: bool) -> Common.MessageKey:
+def _key(message_id: str, author: User, chat: Chat, *, from_me: bool) -> Common.MessageKey:
     participant = str(author.jid) if chat.jid.server in (GROUP_SERVER, BROADCAST_SERVER) else None
     return Common.MessageKey(remoteJID=str(chat.jid), fromMe=from_me, ID=message_id, participant=participant)
 
 
-class Person(Party):
+class Person(User):
     """Somebody who has WhatsApp on a phone, and talks.
 
     Whatever names nobody is for the network's first account.
@@ -76,7 +76,7 @@ class Person(Party):
         return await self.says(message, self.network.status_feed(self))
 
     def _said(self, message_id: str) -> _Said:
-        """A message that this party sent or got, ready to be referred to.
+        """A message that this user sent or got, ready to be referred to.
 
         Raises:
             KeyError: There is none with that id.
@@ -87,7 +87,7 @@ class Person(Party):
             assert chat is not None
             return _Said(own.message, self, chat, _key(own.id, self, chat, from_me=True))
         got = self.got(message_id)
-        author = self.network.party(got.sender)
+        author = self.network.user(got.sender)
         assert author is not None
         chat = self.network.groups.get(got.chat, author)
         return _Said(got.message, author, chat, _key(got.id, author, chat, from_me=False))
@@ -121,13 +121,13 @@ class Person(Party):
         vote = kinds.vote(said.key, said.author.jid, secret, self.jid, options, now, random)
         return await self.says(vote, said.chat)
 
-    def shows(self, state: State, to: Party | Group | None = None) -> None:
+    def shows(self, state: State, to: User | Group | None = None) -> None:
         """Be seen `composing`, `recording` or `paused` by a phone (the first account) or in a group."""
         chat = to or self.network.first_account
-        if isinstance(chat, Party):
+        if isinstance(chat, User):
             presence.show(self, [chat], state)
         else:
-            presence.show(self, chat.parties, state, chat)
+            presence.show(self, chat.users, state, chat)
 
     def goes_online(self) -> None:
         """Be seen online by whoever has asked to know."""
@@ -139,13 +139,13 @@ class Person(Party):
         self.is_online, self.last_seen = False, last_seen
         presence.announce(self, self.network.accounts)
 
-    def calls(self, to: Party | None = None, *, video: bool = False) -> str:
+    def calls(self, to: User | None = None, *, video: bool = False) -> str:
         """Ring a phone (the first account when left out); the call id."""
         call_id = self.network.new_id()
         calls.offer(self, to or self.network.first_account, call_id, video=video)
         return call_id
 
-    def hangs_up(self, call_id: str, to: Party | None = None, reason: str = "") -> None:
+    def hangs_up(self, call_id: str, to: User | None = None, reason: str = "") -> None:
         """End a call."""
         calls.terminate(self, to or self.network.first_account, call_id, reason)
 

@@ -8,7 +8,7 @@ from whatsapp_mcp.simulator.account import Account, Client
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 
 class Phone(Account):
@@ -80,7 +80,7 @@ class Phone(Account):
 
     async def says(
         self,
-        to: Party | Group,
+        to: User | Group,
         message: str | E2E.Message,
         *,
         id: str | None = None,

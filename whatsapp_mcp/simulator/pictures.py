@@ -9,12 +9,12 @@ from whatsapp_mcp.simulator.binary import Node, Value
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.media import HOSTS, Blob, Picture
 from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import QueryError, Table
+from whatsapp_mcp.simulator.user import User
 
 
 def change(
-    network: Network, owner: Party | Group, data: bytes | None, author: Party | None = None
+    network: Network, owner: User | Group, data: bytes | None, author: User | None = None
 ) -> Picture | None:
     """Give `owner` another picture, or none, and tell every companion that may see it."""
     picture = None if data is None else Picture(str(network.next_number()), data)
@@ -38,11 +38,11 @@ def change(
     return picture
 
 
-def _owner(client: Client, iq: Node) -> Party | Group:
+def _owner(client: Client, iq: Node) -> User | Group:
     jid = iq.jid("target") or iq.jid("to")
     if jid is None or not jid.user:
         return client.account
-    owner = client.network.groups.get(jid) or client.network.party(jid)
+    owner = client.network.groups.get(jid) or client.network.user(jid)
     if owner is None:
         raise QueryError(404, "item-not-found")
     return owner

@@ -77,13 +77,13 @@ def _bundles(client: Client, iq: Node) -> Sequence[Node]:
     users: list[Node] = []
     for each in asked.children if asked else ():
         jid = each.jid("jid")
-        party = client.network.party(jid) if jid else None
+        user = client.network.user(jid) if jid else None
         if jid is None:
             continue
-        if party is not None and jid.device == 0:
-            users.append(_user(jid, party.bundle()))
-        elif party is not None and jid.device in party.companions:
-            users.append(_user(jid, party.companions[jid.device].take_bundle()))
+        if user is not None and jid.device == 0:
+            users.append(_user(jid, user.bundle()))
+        elif user is not None and jid.device in user.companions:
+            users.append(_user(jid, user.companions[jid.device].take_bundle()))
         else:
             users.append(Node("user", {"jid": jid}, [Node("error", {"code": 404, "text": "item-not-found"})]))
     return [Node("list", {}, users)]

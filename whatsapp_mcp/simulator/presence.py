@@ -9,7 +9,7 @@ from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node, Value
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.groups import Group
-from whatsapp_mcp.simulator.party import Activity, Party, State
+from whatsapp_mcp.simulator.user import Activity, State, User
 
 
 def _chatstate(attrs: dict[str, Value], state: State) -> Node:
@@ -18,11 +18,11 @@ def _chatstate(attrs: dict[str, Value], state: State) -> Node:
     return Node("chatstate", attrs, [Node(state)])
 
 
-def show(party: Party, to: Sequence[Party], state: State, group: Group | None = None) -> None:
-    """Let `party` be seen typing, recording or stopping by everybody's companions."""
-    attrs: dict[str, Value] = {"from": party.address}
+def show(user: User, to: Sequence[User], state: State, group: Group | None = None) -> None:
+    """Let `user` be seen typing, recording or stopping by everybody's companions."""
+    attrs: dict[str, Value] = {"from": user.address}
     if group is not None:
-        attrs = {"from": group.jid, "participant": group.address(party)}
+        attrs = {"from": group.jid, "participant": group.address(user)}
     for each in to:
         for companion in each.companions.values():
             companion.pass_on(_chatstate(attrs, state))
@@ -39,9 +39,9 @@ def accept_chatstate(client: Client, node: Node) -> None:
     if child.get("media") == "audio":
         state = "recording"
     group = network.groups.get(to) if to.server == GROUP_SERVER else None
-    party = network.party(to)
+    user = network.user(to)
     sender = client.account
-    others = [each for each in (group.parties if group else [party]) if each and each is not sender]
+    others = [each for each in (group.users if group else [user]) if each and each is not sender]
     for each in others:
         each.activities.append(Activity(sender.lid, group.jid if group else sender.lid, state))
     show(sender, others, state, group)
@@ -53,25 +53,25 @@ def accept_presence(client: Client, node: Node) -> None:
     kind = node.get("type")
     if kind == "subscribe":
         jid = node.jid("to")
-        party = client.network.party(jid) if jid else None
-        if party is not None and jid is not None:
-            client.companion.subscriptions[party.lid] = jid
-            _tell(client.companion, party)
+        user = client.network.user(jid) if jid else None
+        if user is not None and jid is not None:
+            client.companion.subscriptions[user.lid] = jid
+            _tell(client.companion, user)
         return
     client.companion.available = kind == "available"
     client.network.notify()
 
 
-def announce(party: Party, accounts: Sequence[Party]) -> None:
-    """Tell every companion that has asked whether `party` is online."""
+def announce(user: User, accounts: Sequence[User]) -> None:
+    """Tell every companion that has asked whether `user` is online."""
     for account in accounts:
         for companion in account.companions.values():
-            if party.lid in companion.subscriptions:
-                _tell(companion, party)
+            if user.lid in companion.subscriptions:
+                _tell(companion, user)
 
 
-def _tell(companion: Companion, party: Party) -> None:
-    attrs: dict[str, Value | int | None] = {"from": companion.subscriptions[party.lid]}
-    if not party.is_online:
-        attrs |= {"type": "unavailable", "last": party.last_seen or "deny"}
+def _tell(companion: Companion, user: User) -> None:
+    attrs: dict[str, Value | int | None] = {"from": companion.subscriptions[user.lid]}
+    if not user.is_online:
+        attrs |= {"type": "unavailable", "last": user.last_seen or "deny"}
     companion.pass_on(Node("presence", attrs))

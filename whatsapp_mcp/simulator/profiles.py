@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from whatsapp_mcp.simulator import business
 from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import QueryError, Table, nothing
+from whatsapp_mcp.simulator.user import User
 
 
 def _privacy(client: Client, iq: Node) -> Sequence[Node]:
@@ -60,9 +60,9 @@ def _disappearing(client: Client, iq: Node) -> Sequence[Node]:
     return ()
 
 
-def contact_code(party: Party) -> str:
+def contact_code(user: User) -> str:
     """What the link or QR code of somebody's contact says behind `https://wa.me/qr/`."""
-    return party.simulation.random(f"qr {party.pn.user}").randbytes(9).hex().upper()
+    return user.simulation.random(f"qr {user.pn.user}").randbytes(9).hex().upper()
 
 
 def _contact_code(client: Client, iq: Node) -> Sequence[Node]:
@@ -72,13 +72,13 @@ def _contact_code(client: Client, iq: Node) -> Sequence[Node]:
 
 def _resolve_code(client: Client, iq: Node) -> Sequence[Node]:
     code = iq.children[0].get("code")
-    party = next((each for each in client.network.parties.values() if contact_code(each) == code), None)
-    if party is None:
+    user = next((each for each in client.network.users.values() if contact_code(each) == code), None)
+    if user is None:
         raise QueryError(404, "item-not-found")
-    name = party.business.name if party.business else None
+    name = user.business.name if user.business else None
     signed = {"is_signed": "true", "verified_name": name, "verified_level": "unknown"}
     about = [Node("business", signed)] if name else None
-    return [Node("qr", {"type": "contact", "jid": party.pn, "notify": party.name}, about)]
+    return [Node("qr", {"type": "contact", "jid": user.pn, "notify": user.name}, about)]
 
 
 def _business_profile(client: Client, iq: Node) -> Sequence[Node]:
@@ -87,8 +87,8 @@ def _business_profile(client: Client, iq: Node) -> Sequence[Node]:
     jid = asked.jid("jid") if asked else None
     if jid is None:
         raise QueryError(400, "bad-request")
-    party = client.network.party(jid)
-    shown = party.business if party else None
+    user = client.network.user(jid)
+    shown = user.business if user else None
     profiles = [Node("profile", {"jid": jid}, business.profile(shown))] if shown else None
     return [Node("business_profile", {"v": iq.children[0].get("v")}, profiles)]
 

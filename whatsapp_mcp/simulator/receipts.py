@@ -10,22 +10,22 @@ from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Receipt, Received
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
-from whatsapp_mcp.simulator.party import Party
+from whatsapp_mcp.simulator.user import User
 
 _READ = {"read", "read-self", "played", "played-self"}
 _SHOWN = {"delivered", "read", "played"}
 
 
-def tell_author(network: Network, reader: Party, received: Received, kind: str) -> None:
+def tell_author(network: Network, reader: User, received: Received, kind: str) -> None:
     """Tell the companions of whoever wrote a message that it arrived (no kind) or was read."""
-    author = network.party(received.sender)
+    author = network.user(received.sender)
     if author is not None:
         _receipt(reader, received.id, kind, author, network.groups.get(received.chat))
 
 
 def read_on_phone(account: Account, received: Received) -> None:
     """Tell the sender of a message, and the phone's own companions, that the phone has read it."""
-    network, sender = account.network, account.network.party(received.sender)
+    network, sender = account.network, account.network.user(received.sender)
     group = network.groups.get(received.chat)
     shown = account.privacy["readreceipts"] == "all"
     if shown and sender is not None:
@@ -52,17 +52,17 @@ def accept(client: Client, node: Node) -> None:
     if to is not None and kind in _READ:
         _tell_own(client.account, ids, kind, to, node.jid("participant"), but=client.companion)
     author = node.jid("participant") or to
-    party = network.party(author) if author else None
-    if party is not None:
-        party.receipts += [Receipt(message_id, kind, client.companion.lid) for message_id in ids]
-    if party is not None and kind in _SHOWN:
+    user = network.user(author) if author else None
+    if user is not None:
+        user.receipts += [Receipt(message_id, kind, client.companion.lid) for message_id in ids]
+    if user is not None and kind in _SHOWN:
         group = network.groups.get(to) if to else None
         for message_id in ids:
-            _receipt(client.account, message_id, node.get("type"), party, group)
+            _receipt(client.account, message_id, node.get("type"), user, group)
     if kind == "retry":
         network.log_anomaly("undecryptable", f"{node.get('id')} by {client.companion.lid}")
-        if party is not None:
-            _resend(network, party, client.companion, node.get("id"))
+        if user is not None:
+            _resend(network, user, client.companion, node.get("id"))
     network.notify()
 
 
@@ -73,7 +73,7 @@ def _acknowledge(client: Client, node: Node) -> None:
         client.companion.connection.send(Node("ack", attrs))
 
 
-def _receipt(sender: Party, message_id: str, kind: str, to: Party, group: Group | None) -> None:
+def _receipt(sender: User, message_id: str, kind: str, to: User, group: Group | None) -> None:
     """Tell every companion of `to` what became of its message; no kind means delivered."""
     attrs = {
         "from": group.jid if group else sender.address,
@@ -105,14 +105,14 @@ def _tell_own(
             companion.deliver(Node("receipt", attrs))
 
 
-def _resend(network: Network, sender: Party, companion: Companion, message_id: str) -> None:
+def _resend(network: Network, sender: User, companion: Companion, message_id: str) -> None:
     """Encrypt a message anew, in a new session, for a companion that could not decrypt it."""
     outgoing = sender.sent.get(message_id)
     if outgoing is None:
         return
     sender.begin_session(companion.lid, companion.take_bundle())
     chat = network.chat(outgoing.to, sender)
-    if isinstance(chat, Party):
+    if isinstance(chat, User):
         companion.deliver(direct.encrypted(sender, companion, chat, outgoing))
     elif chat is not None:
         group_messages.resend(sender, chat, companion, outgoing)

@@ -8,8 +8,8 @@ from whatsapp_mcp.jid import LID_SERVER, USER_SERVER, Jid
 from whatsapp_mcp.simulator import devices
 from whatsapp_mcp.simulator.account import Client
 from whatsapp_mcp.simulator.binary import Node
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.queries import Table
+from whatsapp_mcp.simulator.user import User
 
 _ECHOED = ("sid", "mode", "context", "index", "last")
 
@@ -24,13 +24,13 @@ def _usync(client: Client, iq: Node) -> Sequence[Node]:
     return [Node("usync", attrs, [result, Node("list", {}, users)])]
 
 
-def _user(client: Client, user: Node, fields: Sequence[Node]) -> Node:
-    contact = user.child("contact")
-    jid = user.jid("jid")
+def _user(client: Client, asked: Node, fields: Sequence[Node]) -> Node:
+    contact = asked.child("contact")
+    jid = asked.jid("jid")
     if contact is not None:
         jid = Jid(contact.data.decode().partition("@")[0].lstrip("+"), USER_SERVER)
-    party = client.network.party(jid) if jid else None
-    if party is None or jid is None:
+    user = client.network.user(jid) if jid else None
+    if user is None or jid is None:
         answers = [Node("contact", {"type": "out"}, contact.data)] if contact else []
         return Node("user", {"jid": jid}, answers)
     answers: list[Node] = []
@@ -40,25 +40,25 @@ def _user(client: Client, user: Node, fields: Sequence[Node]) -> Node:
             by_lid = field.get("addressing_mode") == "lid"
             answers.append(Node("contact", {"type": "in"}, contact.data if contact else None))
         else:
-            answers.extend(_told(party, jid, field.tag))
+            answers.extend(_told(user, jid, field.tag))
     if by_lid:
-        return Node("user", {"jid": party.lid, "pn_jid": party.pn}, answers)
+        return Node("user", {"jid": user.lid, "pn_jid": user.pn}, answers)
     return Node("user", {"jid": jid}, answers)
 
 
-def _told(party: Party, jid: Jid, field: str) -> list[Node]:
+def _told(user: User, jid: Jid, field: str) -> list[Node]:
     """What is told of somebody under one heading, if there is anything."""
     match field:
         case "devices":
-            return [devices.listed(party, jid)]
+            return [devices.listed(user, jid)]
         case "lid":
-            return [Node("lid", {"val": party.lid})] if jid.server != LID_SERVER else []
+            return [Node("lid", {"val": user.lid})] if jid.server != LID_SERVER else []
         case "status":
-            return [Node("status", {"t": party.simulation.timestamp()}, party.about)]
+            return [Node("status", {"t": user.simulation.timestamp()}, user.about)]
         case "picture":
-            return [Node("picture", {"id": party.picture.id})] if party.picture else []
+            return [Node("picture", {"id": user.picture.id})] if user.picture else []
         case "business":
-            name = party.verified_name
+            name = user.verified_name
             return [Node("business", {}, [name])] if name else []
         case "disappearing_mode":
             return [Node("disappearing_mode", {"duration": 0, "t": 0})]

@@ -20,10 +20,10 @@ from whatsapp_mcp.simulator.faults import Faults
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
 from whatsapp_mcp.simulator.noise import NoiseError, Server
-from whatsapp_mcp.simulator.party import Party
 from whatsapp_mcp.simulator.people import Person
 from whatsapp_mcp.simulator.phone import Phone
 from whatsapp_mcp.simulator.proxy import Handler, Proxy
+from whatsapp_mcp.simulator.user import User
 from whatsapp_mcp.simulator.websocket import WebSocket
 
 _CHAT_HOST = "web.whatsapp.com"
@@ -102,7 +102,7 @@ class WhatsApp(FaultInjection):
         return Person(self.network, number or self.network.spare_number(), name)
 
     def group(
-        self, name: str, members: Iterable[Party], *, founder: Party | None = None, by_pn: bool = False
+        self, name: str, members: Iterable[User], *, founder: User | None = None, by_pn: bool = False
     ) -> Group:
         """A group of the first account and `members`; its founder is the account when left out.
 

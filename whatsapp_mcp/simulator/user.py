@@ -41,7 +41,7 @@ class Activity:
     state: State
 
 
-class Party:
+class User:
     """A number, its LID and its phone's Signal keys. Keys are made when first needed.
 
     Attributes:
@@ -65,7 +65,7 @@ class Party:
         self.pn = Jid.phone(number)
         self.lid = simulation.lid_for(self.pn)
         self.addressing: Literal["lid", "pn"] = "lid"
-        self._random = simulation.random(f"party {self.pn.user}")
+        self._random = simulation.random(f"user {self.pn.user}")
         self.registration_id = self._random.randrange(1, 16380)
         self.raw_id = simulation.random(f"raw id {self.pn.user}").randrange(1, 1 << 31)
         self.companions: dict[int, Companion] = {}

@@ -29,7 +29,7 @@ _FILES: Final[dict[str, tuple[Kind, dict[str, Any]]]] = {
 """What the message with each file says of it."""
 
 
-class Story:
+class Scenario:
     """A world on stage.
 
     Attributes:

@@ -16,9 +16,9 @@ from tests.simulator.neonize_client import linked, neonize_client
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.protobufs import E2E, HistorySync
 from whatsapp_mcp.simulator import WhatsApp
-from whatsapp_mcp.simulator import story as story_module
+from whatsapp_mcp.simulator import scenario as scenario_module
 from whatsapp_mcp.simulator.envelope import text_of
-from whatsapp_mcp.simulator.story import Story
+from whatsapp_mcp.simulator.scenario import Scenario
 from whatsapp_mcp.simulator.world import FILE, OWNER, REACTION, REPLY, World
 
 pytestmark = pytest.mark.anyio
@@ -54,13 +54,13 @@ def as_written(message: E2E.Message) -> str:
 
 async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path: Path) -> None:
     world = World.load()
-    story = Story(wa, world)
+    scenario = Scenario(wa, world)
     now = datetime.now().astimezone()
     past = world.past(now, 1)
-    assert story.remember() == len(past)
+    assert scenario.remember() == len(past)
     async with neonize_client(wa, tmp_path / "client.db") as client:
         await linked(wa, client)
-        await story.phone.hand_over()
+        await scenario.phone.hand_over()
         is_initial = HistorySync.HistorySync.INITIAL_BOOTSTRAP
         event = await client.wait("HistorySync", lambda event: event.Data.syncType == is_initial)
 
@@ -73,7 +73,7 @@ async def test_the_owners_device_gets_the_past_as_history(wa: WhatsApp, tmp_path
     assert (unread["Möwe ⛵"], unread["Saturday dinner"], unread["Klasse 3b Eltern"]) == (10, 5, 1)
     assert not wa.log
     files = [each.message for each in got if as_written(each.message).startswith(FILE)]
-    folder = Path(story_module.__file__).parent / "files"
+    folder = Path(scenario_module.__file__).parent / "files"
     assert {wa.media.open(message) for message in files} == {each.read_bytes() for each in folder.iterdir()}
 
 
@@ -81,10 +81,10 @@ async def test_people_go_on_talking_at_their_pace() -> None:
     told = list(islice(World.load().live(1), 12))
     async with WhatsApp(seed=7) as wa:
         clock = Clock(turns=len(told))
-        story = Story(wa, World.load(), sleep=clock.sleep)
-        phone = story.phone
+        scenario = Scenario(wa, World.load(), sleep=clock.sleep)
+        phone = scenario.phone
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(story.talk)
+            tasks.start_soon(scenario.talk)
             await wa.network.until(lambda: len(phone.inbox) + len(phone.sent) == len(told), 10)
             tasks.cancel_scope.cancel()
     heard, said = ([line.text for line in told if (line.who == OWNER) == own] for own in (False, True))
@@ -96,17 +96,17 @@ async def test_people_go_on_talking_at_their_pace() -> None:
 async def test_whoever_gets_a_message_of_the_owner_reads_and_answers_it() -> None:
     world = World.load()
     async with WhatsApp(seed=7) as wa:
-        story = Story(wa, world, sleep=Clock(turns=2).sleep)
-        phone = story.phone
+        scenario = Scenario(wa, world, sleep=Clock(turns=2).sleep)
+        phone = scenario.phone
         ann = next(person for person in world.people if person.name == "Ann Byrne")
-        party = wa.network.party(Jid.phone(ann.number))
-        assert party is not None
+        user = wa.network.user(Jid.phone(ann.number))
+        assert user is not None
         client = BareClient(wa)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(story.answer)
-            sent = await phone.says(party, "Both tins, please.")
+            tasks.start_soon(scenario.answer)
+            sent = await phone.says(user, "Both tins, please.")
             answer = await phone.receives()
-            assert (answer.sender, answer.text in ann.answers) == (party.lid, True)
+            assert (answer.sender, answer.text in ann.answers) == (user.lid, True)
             receipts = [(each.get("id"), each.get("type")) for each in client.sent if each.tag == "receipt"]
             assert receipts == [(sent, ""), (sent, "read")]
             tasks.cancel_scope.cancel()
