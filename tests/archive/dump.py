@@ -12,6 +12,7 @@ from typing import Any
 from whatsapp_mcp.archive import members
 from whatsapp_mcp.archive.addons import ADDONS, AddOn, Target, read
 from whatsapp_mcp.archive.facts import Flag
+from whatsapp_mcp.archive.query import IS
 from whatsapp_mcp.archive.receipts import marks
 
 DUMPED = {"messages", "contacts", "chats", "media", "members", "gaps"}
@@ -76,6 +77,9 @@ class _Dump:
         for kind in ADDONS:
             found[kind.table] = self._as_told(kind)
             found[f"{kind.table} of messages"] = self._hanging(kind)
+            if kind.word is not None:
+                sql = f"SELECT m.id FROM messages AS m WHERE {IS[kind.word]}"
+                found[f"is:{kind.word}"] = sorted(self._messages[row[0]] for row in self._db.execute(sql))
         found["undecoded"] = self._db.execute("SELECT count(*) FROM undecoded").fetchone()[0]
         found["gaps"] = [tuple(row) for row in self._db.execute("SELECT since, until, reason FROM gaps")]
         return found

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -294,6 +296,26 @@ async def test_a_hit_at_the_end_of_a_long_text_is_found(archive: Archive, mode: 
     (found,) = (await archive.search("nadel", mode=mode)).items
     assert found.message_id == "A1"
     assert found.snippet is None or "**Nädel**" in found.snippet
+
+
+UNBOUNDED = {  # and why
+    "raw": "its event",
+    "payload": "what is sealed, or an event as it came",
+    "step": "one of three",
+    "sync_type": "the name of an enum's value",
+    "error": "of our own",
+}
+
+
+def test_every_text_of_an_update_has_a_bound() -> None:
+    texts = {
+        (kind, one.name)
+        for kind in limits.FIELDS
+        for one in fields(kind)
+        if re.search(r"\b(str|bytes)\b", str(one.type)) and not str(one.type).startswith("tuple")
+    }
+    bounded = {(kind, name) for kind, found in limits.FIELDS.items() for name, *_ in found}
+    assert {name for _, name in texts - bounded} == UNBOUNDED.keys()
 
 
 def test_lists_of_members_receipts_and_cards_have_a_bound() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import MessageFilter, backup, open_archive, schema
+from whatsapp_mcp.archive import MessageFilter, backup, migrations, open_archive, schema, tables
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import AccountFolder
 
@@ -52,7 +53,7 @@ def _shape(path: Path) -> Any:
             )
             for table in tables
             if not table.startswith(("fts_", "sqlite_"))
-        } | {(kind, name): sql for kind, name, sql in made}
+        } | {(kind, name): " ".join(sql.split()) for kind, name, sql in made}
 
 
 async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
@@ -76,6 +77,38 @@ async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
         assert person is not None
         assert (person.saved_name, person.push_name) == ("Ana Silva", "anna")
         assert await archive.check() == ()
+    await _has_the_shape_of_a_new_one(folder, tmp_path)
+
+
+def _as_made() -> str:
+    """The current tables, one statement a line."""
+    script = tables.ARCHIVE + tables.INDEX.format(content=", content='', contentless_delete=1")
+    made = (" ".join(re.sub("--.*", "", one).split()) for one in migrations.statements(script))
+    head = f"-- The tables of version {tables.VERSION}, as a newly made file has them."
+    return "\n".join((head, *made, f"PRAGMA user_version = {tables.VERSION};", ""))
+
+
+CURRENT = Path(__file__).with_name(f"version_{tables.VERSION}.sql")
+FORMER = sorted(CURRENT.parent.glob("version_*.sql"))
+
+
+def test_the_tables_of_this_version_do_not_change() -> None:
+    """Whoever changes them raises `tables.VERSION`, then runs `python -m tests.archive.test_migrations`."""
+    assert CURRENT.read_text(encoding="utf-8") == _as_made()
+
+
+@pytest.mark.parametrize(
+    "made", [one.read_text(encoding="utf-8") for one in FORMER], ids=[one.stem for one in FORMER]
+)
+async def test_an_empty_file_of_any_version_becomes_a_current_one(
+    folder: AccountFolder, tmp_path: Path, made: str
+) -> None:
+    folder.create()
+    with closing(sqlite3.connect(folder.archive_db)) as db:
+        db.executescript(made)
+    async with open_archive(folder, write=True) as archive:
+        await archive.ingest(journal([ev.message("A1", "hello")]))
+        assert len((await archive.search("hello")).items) == 1
     await _has_the_shape_of_a_new_one(folder, tmp_path)
 
 
@@ -240,3 +273,8 @@ async def test_an_upgrade_that_is_killed_leaves_the_former_file_and_is_begun_aga
         assert (mine.status, [one.emoji for one in mine.reactions]) == ("read", ["👍"])
         assert await archive.check() == ()
     assert not [path for path in folder.path.iterdir() if path.name.endswith(".part")]
+
+
+if __name__ == "__main__":
+    with CURRENT.open("x", encoding="utf-8") as written:
+        written.write(_as_made())

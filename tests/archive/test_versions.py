@@ -16,7 +16,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
 from whatsapp_mcp.archive import Archive, MessageFilter
 from whatsapp_mcp.archive.votes import secret_key
-from whatsapp_mcp.models import Message, MessageKind, PollOption, Reaction, SendRequest, TextContent, Voter
+from whatsapp_mcp.models import Actor, Message, MessageKind, PollOption, Reaction, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -142,8 +142,8 @@ async def test_poll_votes_are_decrypted_and_a_persons_newest_counts(
     message = await archive.message("P1")
     assert message.poll == (
         PollOption("Pizza"),
-        PollOption("Sushi", (Voter("Bob", stranger=True), Voter("Ana", stranger=True))),
-        PollOption("Salad", (Voter("You", from_me=True),)),
+        PollOption("Sushi", (Actor("Bob", stranger=True), Actor("Ana", stranger=True))),
+        PollOption("Salad", (Actor("You", from_me=True),)),
     )
     assert [hit.message_id for hit in (await archive.search("sushi")).items] == ["P1"]
     assert message.details == {"choose": 1}
@@ -159,7 +159,7 @@ async def test_votes_sealed_under_the_hidden_addresses_are_opened(archive: Archi
             ]
         )
     )
-    assert (await archive.message("P1")).poll[0].voters == (Voter("+15550000002"),)
+    assert (await archive.message("P1")).poll[0].voters == (Actor("+15550000002"),)
 
 
 @pytest.mark.parametrize("hidden_first", [False, True])
@@ -169,7 +169,7 @@ async def test_a_vote_is_opened_by_any_copy_of_its_poll(archive: Archive, hidden
     sealed = vote("Pizza", voter=BOB, author=ANA, at=NOON + 1)
     await archive.ingest(journal([*(copies[::-1] if hidden_first else copies), sealed]))
     found = (await archive.messages(MessageFilter(kinds=(MessageKind.POLL,)))).items
-    assert [message.poll[0].voters for message in found] == [(Voter("+15550000002"),)] * 2
+    assert [message.poll[0].voters for message in found] == [(Actor("+15550000002"),)] * 2
 
 
 async def test_a_vote_that_is_forged_stays_sealed(archive: Archive) -> None:
@@ -242,8 +242,8 @@ async def test_a_sealed_answer_to_an_invitation_is_counted_like_a_vote(archive: 
     await archive.ingest(journal(events[::-1]))
     message = await archive.message("P1")
     assert message.poll == (
-        PollOption("Going", (Voter("+15550000002"),)),
-        PollOption("Not going", (Voter("+15550000001"),)),
+        PollOption("Going", (Actor("+15550000002"),)),
+        PollOption("Not going", (Actor("+15550000001"),)),
         PollOption("Maybe"),
     )
     assert (await archive.search("going")).items == ()
@@ -259,7 +259,7 @@ async def test_answers_to_an_invitation_come_with_the_past(archive: Archive) -> 
     answer.eventResponseMessage.timestampMS = NOON * 1000
     await archive.ingest(journal([ev.history(ev.conversation([value]))]))
     assert [option.voters for option in (await archive.message("P1")).poll] == [
-        (Voter("+15550000001"),),
+        (Actor("+15550000001"),),
         (),
         (),
     ]

@@ -13,9 +13,9 @@ import random
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,13 @@ async def search_agrees(archive: Archive) -> None:
 
 def in_memory(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
     """The same without files and threads; nothing is remembered between the batches."""
+    with archived(batches, introduced=introduced) as db:
+        return dump_of(db)
+
+
+@contextmanager
+def archived(batches: list[list[Raw]], *, introduced: bool) -> Iterator[sqlite3.Connection]:
+    """An archive in memory with these batches."""
     with closing(_connect()) as db, closing(_connect()) as raw:
         schema.migrate(db)
         schema.migrate_raw(raw)
@@ -110,7 +117,7 @@ def in_memory(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]:
             pairs = [IdentityFact(ANA, ANA_LID, LATER), IdentityFact(BOB, BOB_LID, LATER)]
             write(partial(ingest.write, facts=pairs))
         assert db.execute("SELECT count(*) FROM undecoded").fetchone()[0] == 0
-        return dump_of(db)
+        yield db
 
 
 def _connect() -> sqlite3.Connection:

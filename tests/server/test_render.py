@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.server.fakes import CODE, FENCE
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.models import (
+    Actor,
     Chat,
     ChatKind,
     LastMessage,
@@ -24,7 +25,6 @@ from whatsapp_mcp.models import (
     Quote,
     Reaction,
     SendStatus,
-    Voter,
 )
 from whatsapp_mcp.server.render.data import chats_data, messages_data
 from whatsapp_mcp.server.render.fence import LIMIT
@@ -67,7 +67,7 @@ def message(ref: int, text: str, name: str) -> Message:
         media=Media(file_name=text, size=2_000_000),
         quote=Quote("X", text=text, sender_name=name),
         reactions=(Reaction(text, name),),
-        poll=(PollOption(text, (Voter(name),)),),
+        poll=(PollOption(text, (Actor(name),)),),
         snippet=text,
         details={"starts_at": 1_700_000_000, "ends_at": 10**20, "expires_at": text, "place": text},
         edited_at=NOW,

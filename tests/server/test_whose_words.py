@@ -16,7 +16,7 @@ from tests.archive.events import ANA, BOB, GROUP, ME, NOON, Raw, journal
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.test_core_tools import answer
 from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
-from whatsapp_mcp.models import Media, Mention, Message, MessageKind, Page, PollOption, Reaction, Voter
+from whatsapp_mcp.models import Actor, Media, Mention, Message, MessageKind, Page, PollOption, Reaction
 from whatsapp_mcp.models.said import NAMES_ROOM
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.render.data import messages_data
@@ -188,7 +188,7 @@ def test_a_long_name_that_is_mentioned_often_does_not_multiply() -> None:
 
 def test_a_page_of_the_longest_messages_is_bounded_and_keeps_every_message() -> None:
     at = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-    poll = tuple(PollOption("x" * 256, (Voter("x" * 256),) * 100) for _ in range(64))
+    poll = tuple(PollOption("x" * 256, (Actor("x" * 256),) * 100) for _ in range(64))
     message = Message(
         1, "x" * 128, GROUP, "x" * 256, ANA, "x" * 256, False, MessageKind.POLL, "x" * 65_536, at,
         media=Media(file_name="x" * 255), reactions=(Reaction("👍", "x" * 256),) * 1024, poll=poll,

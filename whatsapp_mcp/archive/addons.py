@@ -6,9 +6,8 @@ so it does not matter what comes first, or twice. Whose it is, is resolved when 
 message with its id in the chat that has, or had, its chat's address, and it is of the person who had the
 address then (`number_history.py`).
 
-To add a kind: its update in `facts.py`, what decodes it in `decode/`, its table in `tables.py`, its
-declaration here, and what shows it in `rows.py`. It is then written, purged with its message, deleted with
-what was deleted for everyone, and settles a send that it names.
+`docs/architecture.md` has the steps by which a kind is added. It is then written, purged with its message,
+deleted with what was deleted for everyone, and settles a send that it names.
 """
 
 from __future__ import annotations
@@ -49,6 +48,7 @@ class AddOn:
         erased: It goes when its message is deleted for everyone, and does not come back.
         kept: How many of a message are kept, the newest first; 0: all.
         names_send: SQL for those that show that WhatsApp has the message, if the owner sent it.
+        word: What stands after `is:` in a search for the messages of which the newest one has a `worth`.
     """
 
     update: type[Fact]
@@ -62,6 +62,7 @@ class AddOn:
     erased: bool = True
     kept: int = 0
     names_send: str | None = None
+    word: str | None = None
 
     @property
     def unit(self) -> int:

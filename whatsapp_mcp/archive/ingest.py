@@ -100,6 +100,7 @@ def _write_again(on: Applying, one: Recovered) -> bool:
     try:
         with batch.savepoint():
             batch.apply(one.updates, one.received_at)
+            batch.set_parts_aside(one.row >> _PART_BITS, one.received_at, one.updates)
     except POISON:
         return False
     batch.finish()
@@ -210,9 +211,13 @@ class Ingest:
                 self.write(event.updates, event.received_at)
         except POISON:
             self._one_by_one(event)
-        unreadable = [update for update in event.updates if isinstance(update, UndecodedFact)]
-        for part, update in enumerate(unreadable, 1):
-            self._set_aside(event.seq, part, update.code, event.received_at, update.payload, update.error)
+        self.set_parts_aside(event.seq, event.received_at, event.updates)
+
+    def set_parts_aside(self, seq: int, received_at: int, facts: Sequence[Fact]) -> None:
+        """Keep the parts of an event of the journal that this version cannot read."""
+        unreadable = [fact for fact in facts if isinstance(fact, UndecodedFact)]
+        for part, fact in enumerate(unreadable, 1):
+            self._set_aside(seq, part, fact.code, received_at, fact.payload, fact.error)
 
     def _one_by_one(self, event: DecodedEvent) -> None:
         failed = ""

@@ -36,6 +36,7 @@ from whatsapp_mcp.archive.records import (
 from whatsapp_mcp.archive.sends import Outbox
 from whatsapp_mcp.archive.write_operations import WriteOperation
 from whatsapp_mcp.models import (
+    Actor,
     BridgePage,
     Chat,
     ChatKind,
@@ -44,7 +45,6 @@ from whatsapp_mcp.models import (
     Message,
     Page,
     SendReport,
-    Voter,
 )
 
 
@@ -193,7 +193,7 @@ class ReadingArchive(Protocol):
         """The participants of a group as far as they are known."""
         ...
 
-    async def without_vote(self, poll: MessageKey) -> tuple[Voter, ...]:
+    async def without_vote(self, poll: MessageKey) -> tuple[Actor, ...]:
         """Members of the poll's group, as far as they are known, who have not voted or took their vote back.
 
         Raises:

@@ -11,26 +11,17 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import fields
+from typing import Any, Final, get_args
 
 from whatsapp_mcp.archive.facts import (
-    CallFact,
-    ChatFact,
     Content,
     EditFact,
     Fact,
-    IdentityFact,
     MediaFact,
     MembersFact,
     MessageFact,
-    NameFact,
-    OwnFact,
-    ReactionFact,
     ReceiptFact,
-    RevokeFact,
-    SealedFact,
-    UnreadFact,
-    VoteFact,
 )
 
 TEXT: Final = 65_536
@@ -91,7 +82,7 @@ _LIST_LIMITS: Final = {"options": OPTIONS, "mentions": MENTIONS, "contacts": CAR
 _TEXT_LIMITS: Final = {"vcard": VCARD, "options": OPTION, "choices": OPTION, "name": NAME}
 _DEPTH: Final = 4
 
-Cut = tuple[str, int, Callable[[Any, int], Any]]
+Cut = tuple[int, Callable[[Any, int], Any]]
 
 
 def text(value: str, limit: int) -> str:
@@ -121,47 +112,24 @@ def _blob(value: bytes, limit: int) -> bytes:
     return value[:limit]
 
 
-_CHAT: Final[Cut] = ("chat", JID, address)
-_SENDER: Final[Cut] = ("sender", JID, address)
-_WA_ID: Final[Cut] = ("wa_id", ID, identifier)
-_IV: Final[Cut] = ("iv", KEY, _blob)
-_FIELDS: Final[dict[type, tuple[Cut, ...]]] = {
-    MessageFact: (_CHAT, _SENDER, _WA_ID),
-    EditFact: (_CHAT, _SENDER, _WA_ID),
-    RevokeFact: (_CHAT, _SENDER, _WA_ID),
-    ReactionFact: (_CHAT, _SENDER, _WA_ID, ("emoji", EMOJI, text)),
-    VoteFact: (
-        _CHAT,
-        _SENDER,
-        _WA_ID,
-        ("voter_jid", JID, address),
-        ("options", 32 * OPTIONS, _blob),
-        _IV,
-    ),
-    SealedFact: (_CHAT, _SENDER, _WA_ID, ("sender_jid", JID, address), ("own_id", ID, identifier), _IV),
-    CallFact: (_CHAT, _SENDER, _WA_ID, ("reason", NAME, text)),
-    ReceiptFact: (_CHAT, ("contact", JID, address)),
-    IdentityFact: (("pn", JID, address), ("lid", JID, address)),
-    OwnFact: (("jid", JID, address),),
-    NameFact: (
-        ("jid", JID, address),
-        ("push_name", NAME, text),
-        ("business_name", NAME, text),
-        ("saved_name", NAME, text),
-    ),
-    ChatFact: (("jid", JID, address), ("name", NAME, text)),
-    UnreadFact: (_CHAT,),
-    MembersFact: (_CHAT,),
-    MediaFact: (
-        ("media_type", ID, text),
-        ("mime_type", MIME_TYPE, text),
-        ("file_name", FILE_NAME, _file_name),
-        ("direct_path", URL, text),
-        ("url", URL, text),
-        ("media_key", KEY, _blob),
-        ("sha256", KEY, _blob),
-        ("enc_sha256", KEY, _blob),
-    ),
+_BY_NAME: Final[dict[str, Cut]] = {
+    **dict.fromkeys(("chat", "sender", "contact", "jid", "pn", "lid"), (JID, address)),
+    **dict.fromkeys(("voter_jid", "sender_jid"), (JID, address)),
+    **dict.fromkeys(("wa_id", "own_id"), (ID, identifier)),
+    **dict.fromkeys(("name", "push_name", "business_name", "saved_name", "reason"), (NAME, text)),
+    "emoji": (EMOJI, text),
+    "options": (32 * OPTIONS, _blob),
+    "iv": (KEY, _blob),
+    "media_type": (ID, text),
+    "mime_type": (MIME_TYPE, text),
+    "file_name": (FILE_NAME, _file_name),
+    **dict.fromkeys(("direct_path", "url"), (URL, text)),
+    **dict.fromkeys(("media_key", "sha256", "enc_sha256"), (KEY, _blob)),
+}
+"""How much of a field is taken in, by its name, in every kind of update."""
+FIELDS: Final[dict[type, tuple[tuple[str, int, Callable[[Any, int], Any]], ...]]] = {
+    kind: tuple((one.name, *_BY_NAME[one.name]) for one in fields(kind) if one.name in _BY_NAME)
+    for kind in (*get_args(Fact), MediaFact)
 }
 """Fields that others fill, with their limits."""
 
@@ -199,7 +167,7 @@ def _bound_media(media: MediaFact) -> None:
 
 
 def _bound_fields(value: Any) -> None:
-    for name, limit, cut in _FIELDS.get(type(value), ()):
+    for name, limit, cut in FIELDS[type(value)]:
         found = getattr(value, name)
         if found is not None and len(found) > limit:
             setattr(value, name, cut(found, limit))

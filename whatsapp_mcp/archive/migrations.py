@@ -21,6 +21,9 @@ _MADE: Final = re.compile(
     r"^CREATE (?P<what>TABLE|VIEW|INDEX|UNIQUE INDEX) (?P<name>\w+)(?: ON (?P<table>\w+))?", re.MULTILINE
 )
 
+_BY_ADDRESS: Final = 7
+"""The version that stores add-ons, members and settings by address."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -46,6 +49,15 @@ def current(what: str) -> dict[str, str]:
 
 def upgrade(db: sqlite3.Connection, version: int) -> None:
     """Bring the file from an older version to the current one, inside the open transaction."""
+    if version < _BY_ADDRESS:
+        _store_by_address(db, version)
+    for what in ("TABLE", "INDEX"):
+        for name in current(what).keys() - _names(db, what.lower()):
+            db.execute(current(what)[name])
+
+
+def _store_by_address(db: sqlite3.Connection, version: int) -> None:
+    """What version 7 changed, and those before it."""
     for name in _names(db, "view"):
         db.execute(f"DROP VIEW {name}")
     for name in _names(db, "index") - current("INDEX").keys():

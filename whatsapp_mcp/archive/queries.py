@@ -29,7 +29,7 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Left, Message, MessageKind, Page, Voter
+from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, Left, Message, MessageKind, Page
 
 WORDS: Final = 100
 """Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
@@ -362,14 +362,14 @@ def _contacts(db: sqlite3.Connection, contacts: Collection[int]) -> list[Any]:
     ).fetchall()
 
 
-def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Voter, ...]:
+def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Actor, ...]:
     """See `ReadingArchive.without_vote`."""
     target = addons.target_of(db, find(db, poll))
     votes = addons.current(db, addons.VOTES, [target]).get(target, [])
     voted = {one.person for one in votes if one.says[-1] != b""}
     missing = current_members(db, [target.chat])[target.chat].keys() - voted
     people = ((row[0] == OWNER, rows.contact(row)) for row in _contacts(db, missing))
-    return tuple(Voter(person.name, own, not own and person.stranger) for own, person in people)
+    return tuple(Actor(person.name, own, not own and person.stranger) for own, person in people)
 
 
 def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:

@@ -14,6 +14,8 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from whatsapp_mcp import time_grammar
+from whatsapp_mcp.archive.addons import ADDONS, AddOn
+from whatsapp_mcp.archive.facts import UNREAD_SQL, Flag
 from whatsapp_mcp.archive.normalise import tokens, tokens_text
 from whatsapp_mcp.models import MessageKind
 
@@ -47,8 +49,32 @@ HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
     "call": (MessageKind.CALL,),
 }
 """What may stand after `has:`, beside `media` and `link`."""
-IS: Final = {"unread", "starred", "mine", "forwarded", "edited", "reply", "mention"}
-"""What may stand after `is:`."""
+
+
+def _found_by(kind: AddOn) -> str:
+    """SQL for the messages (`m`) that a kind's `word` finds.
+
+    Of several at the newest moment, whosever they are, the one counts that is worth most. All of a kind are
+    looked at once for a search, not all messages: they are few.
+    """
+    return f"""m.id IN (SELECT id FROM (SELECT w.id, {kind.worth} AS worth,
+        row_number() OVER (PARTITION BY w.id ORDER BY t.at DESC, {kind.worth} DESC) AS turn
+        FROM {kind.table} AS t JOIN chat_addresses AS v ON v.address_id = t.chat_address
+        JOIN messages AS w ON w.chat_id = v.chat_id AND w.wa_id = t.wa_id AND w.revoked_at IS NULL)
+        WHERE turn = 1 AND worth)"""  # noqa: S608
+
+
+IS: Final[dict[str, str]] = {
+    "unread": UNREAD_SQL,
+    "starred": f"m.flags & {int(Flag.STARRED)} != 0",
+    "mine": "m.sender_id = 0",
+    "forwarded": f"m.flags & {int(Flag.FORWARDED)} != 0",
+    "mention": f"m.flags & {int(Flag.MENTIONS_ME)} != 0",
+    "edited": "m.edited_at IS NOT NULL",
+    "reply": "m.reply_wa_id IS NOT NULL",
+    **{kind.word: _found_by(kind) for kind in ADDONS if kind.word},
+}
+"""What may stand after `is:`, and SQL for the messages (`m`) of which it is true."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from whatsapp_mcp.archive.records import (
 )
 from whatsapp_mcp.archive.store import Readers
 from whatsapp_mcp.jid import looks_like_jid, looks_like_number
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendReport, Voter
+from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, Message, Page, SendReport
 from whatsapp_mcp.settings import AccountFolder
 
 _POLL_SECONDS = 0.05
@@ -140,7 +140,7 @@ class SqliteReadingArchive:
         """See `ReadingArchive.members`."""
         return await self._readers.run(queries.members, group)
 
-    async def without_vote(self, poll: MessageKey) -> tuple[Voter, ...]:
+    async def without_vote(self, poll: MessageKey) -> tuple[Actor, ...]:
         """See `ReadingArchive.without_vote`."""
         return await self._readers.run(queries.without_vote, poll)
 

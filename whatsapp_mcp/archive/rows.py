@@ -30,6 +30,7 @@ from whatsapp_mcp.archive.progress import ChatProgress, progress
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import (
+    Actor,
     Chat,
     Contact,
     LastMessage,
@@ -40,7 +41,6 @@ from whatsapp_mcp.models import (
     PollOption,
     Quote,
     Reaction,
-    Voter,
 )
 
 CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
@@ -293,13 +293,13 @@ def _newest(texts: list[str]) -> list[str]:
 def _poll(db: sqlite3.Connection, poll: Target, kind: int, details: dict[str, Any]) -> tuple[PollOption, ...]:
     """The options of a poll, or the answers to an invitation once there are any, with who chose them."""
     options: list[str] = list(EVENT_ANSWERS) if kind == EVENT else details.get("options", [])
-    voters: dict[str, list[Voter]] = {option: [] for option in options}
+    voters: dict[str, list[Actor]] = {option: [] for option in options}
     found = addons.current(db, addons.VOTES, [poll]).get(poll, [])
     people = _people(db, {one.person for one in found})
     for person, _, (*_, chosen) in found:
         if chosen is not None and person in people:
             for option in votes.chosen(options, chosen):
-                voters[option].append(Voter(*people[person]))
+                voters[option].append(Actor(*people[person]))
     if kind == EVENT and not any(voters.values()):
         return ()
     return tuple(PollOption(option, tuple(voters[option])) for option in options)

@@ -8,7 +8,7 @@ from typing import Final
 from whatsapp_mcp.archive import migrations, tables
 from whatsapp_mcp.errors import Unsupported
 
-SCHEMA_VERSION: Final = 7
+SCHEMA_VERSION: Final = tables.VERSION
 RAW_VERSION: Final = 2
 ID_BITS: Final = 20
 """Bits of a message's id below the seconds."""

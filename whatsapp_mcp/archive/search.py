@@ -12,9 +12,9 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
-from whatsapp_mcp.archive.facts import UNREAD_SQL, Flag
+from whatsapp_mcp.archive.facts import Flag
 from whatsapp_mcp.archive.normalise import fold
-from whatsapp_mcp.archive.query import HAS, Query, Term, any_of, parse
+from whatsapp_mcp.archive.query import HAS, IS, Query, Term, any_of, parse
 from whatsapp_mcp.archive.records import MessageFilter, meant
 from whatsapp_mcp.models import Message, Page
 
@@ -25,15 +25,6 @@ _FEW: Final = 5
 _SCAN_SECONDS: Final = 1.2
 _SCAN_ROWS: Final = 200
 _LONG: Final = "More were found than a page holds: the messages are long."
-_STATES: Final = {
-    "unread": UNREAD_SQL,
-    "starred": f"m.flags & {int(Flag.STARRED)} != 0",
-    "mine": "m.sender_id = 0",
-    "forwarded": f"m.flags & {int(Flag.FORWARDED)} != 0",
-    "mention": f"m.flags & {int(Flag.MENTIONS_ME)} != 0",
-    "edited": "m.edited_at IS NOT NULL",
-    "reply": "m.reply_wa_id IS NOT NULL",
-}
 _SCOPED: Final = ("m.chat_id = ?", "m.sender_id = ?", "m.chat_id IN", "m.sender_id IN")
 """Conditions that the scopes of the index stand for."""
 _FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
@@ -104,7 +95,7 @@ def _conditions(
         alone = not (conditions or excluded or query.wanted)
         conditions.append(("NOT " if excluded else "") + f"({_has(what, alone=alone)})")
     for state, excluded in query.states:
-        conditions.append(("NOT " if excluded else "") + f"({_STATES[state]})")
+        conditions.append(("NOT " if excluded else "") + f"({IS[state]})")
     return conditions, values, scopes
 
 

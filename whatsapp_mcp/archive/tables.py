@@ -24,6 +24,10 @@ from __future__ import annotations
 
 from typing import Final
 
+VERSION: Final = 7
+"""Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
+needs nothing for tables that are only new."""
+
 ARCHIVE: Final = """
 -- Small values by name: how far the journal is archived (`position`), how far the phone's history sync has
 -- come (`history`), and what the rest of the program keeps for the account (`user.…`).

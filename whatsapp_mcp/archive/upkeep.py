@@ -11,7 +11,7 @@ from pathlib import Path
 from whatsapp_mcp.archive import index, schema
 from whatsapp_mcp.archive.decode import UNDECODABLE, decode_event, history
 from whatsapp_mcp.archive.decoded import Recovered
-from whatsapp_mcp.archive.facts import UNKNOWN, Fact, MessageFact
+from whatsapp_mcp.archive.facts import UNKNOWN, Fact, MessageFact, UndecodedFact
 from whatsapp_mcp.archive.store import connect_reader
 
 _PART_BITS = 20
@@ -31,9 +31,11 @@ def decode_again(
     for seq, code, received_at, payload in db.execute(
         "SELECT seq, code, received_at, payload FROM undecoded ORDER BY seq"
     ).fetchall():
+        part = seq & ((1 << _PART_BITS) - 1)
         with suppress(*UNDECODABLE):
-            facts = _facts(code, payload, received_at, part=seq & ((1 << _PART_BITS) - 1))
-            if facts:
+            facts = _facts(code, payload, received_at, part=part)
+            still = part and any(isinstance(fact, UndecodedFact) for fact in facts)
+            if facts and not still:
                 events.append(Recovered(seq, tuple(facts), received_at))
     return tuple(events), tuple(_unknown_again(db, raw))
 

@@ -16,6 +16,7 @@ from whatsapp_mcp.models.link import (
     QrCode,
 )
 from whatsapp_mcp.models.said import (
+    Actor,
     Chat,
     ChatKind,
     Contact,
@@ -31,7 +32,6 @@ from whatsapp_mcp.models.said import (
     Quote,
     Reaction,
     SendStatus,
-    Voter,
     with_names,
 )
 from whatsapp_mcp.models.sends import (
@@ -58,6 +58,7 @@ __all__ = [
     "ADDON_KINDS",
     "ADDRESS_BOOK_MISSING",
     "Activity",
+    "Actor",
     "AddressBookState",
     "BridgeMessage",
     "BridgePage",
@@ -97,6 +98,5 @@ __all__ = [
     "SendStatus",
     "TextContent",
     "VoteContent",
-    "Voter",
     "with_names",
 ]

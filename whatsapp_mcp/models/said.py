@@ -201,8 +201,8 @@ class Reaction:
 
 
 @dataclass(frozen=True, slots=True)
-class Voter:
-    """Somebody who chose an option of a poll."""
+class Actor:
+    """Somebody who did something to a message: chose an option of a poll."""
 
     name: str
     from_me: bool = False
@@ -214,7 +214,7 @@ class PollOption:
     """One choice of a poll and who took it."""
 
     name: str
-    voters: tuple[Voter, ...] = ()
+    voters: tuple[Actor, ...] = ()
 
 
 @dataclass(slots=True)  # as LastMessage

@@ -1,8 +1,14 @@
-"""Messages that change other messages: edits, revokes, reactions, votes, settings of the chat."""
+"""Messages that change other messages: edits, revokes, reactions, votes, settings of the chat.
+
+Each name of `content.ADDONS` stands in `HANDLERS`, or in `IGNORED` with the reason; a type of
+`protocolMessage` in `PROTOCOL` or `IGNORED_PROTOCOL`. What stands in neither raises `Unhandled`: the event is
+then kept as it came (`undecoded`), and a later version that handles it decodes it again.
+"""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,10 +29,9 @@ from whatsapp_mcp.archive.facts import (
 )
 from whatsapp_mcp.models import MessageKind
 
-_REVOKE: Final = 0
-_EPHEMERAL_SETTING: Final = 3
-_EDIT: Final = 14
-_LID_MAPPING: Final = 22
+
+class Unhandled(ValueError):
+    """An add-on that this version knows by its name and does not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,49 +58,56 @@ class Origin:
 
 
 def addon(name: str, value: Any, origin: Origin) -> list[Fact]:
-    """The facts in one add-on; an empty list for what says nothing."""
-    match name:
-        case "protocolMessage":
-            return _protocol(value, origin)
-        case "reactionMessage":
-            at_ms = millis(value.senderTimestampMS, origin.at)
-            return [ReactionFact(origin.chat, origin.author, value.key.ID, value.text, at_ms, origin.live)]
-        case "pollUpdateMessage":
-            return [
-                VoteFact(
-                    origin.chat,
-                    origin.author,
-                    value.pollCreationMessageKey.ID,
-                    millis(value.senderTimestampMS, origin.at),
-                    payload=value.vote.encPayload,
-                    iv=value.vote.encIV,
-                    voter_jid=origin.author_jid,
-                )
-            ]
-        case "encReactionMessage" | "encCommentMessage" | "secretEncryptedMessage":
-            return [_sealed(name, value, value.targetMessageKey, origin)]
-        case "encEventResponseMessage":
-            return [_sealed(name, value, value.eventCreationMessageKey, origin)]
-        case "pinInChatMessage":
-            text = "pinned a message" if value.type == 1 else "unpinned a message"
-            content = Content(MessageKind.SYSTEM, text, reply_to=value.key.ID or None)
-            return [MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live)]
-        case _:
-            return []
+    """The facts in one add-on; an empty list for what says nothing.
+
+    Raises:
+        Unhandled: It is nowhere said how to read it, nor that it is ignored.
+    """
+    if name in IGNORED:
+        return []
+    if name not in HANDLERS:
+        raise Unhandled(name)
+    return HANDLERS[name](value, origin)
 
 
-def _sealed(name: str, value: Any, key: Any, origin: Origin) -> SealedFact:
-    return SealedFact(
-        origin.chat,
-        origin.author,
-        key.ID,
-        origin.at,
-        origin.wa_id,
-        name,
-        value.encPayload,
-        value.encIV,
-        origin.author_jid,
-    )
+def _reaction(value: Any, origin: Origin) -> list[Fact]:
+    at_ms = millis(value.senderTimestampMS, origin.at)
+    return [ReactionFact(origin.chat, origin.author, value.key.ID, value.text, at_ms, origin.live)]
+
+
+def _vote(value: Any, origin: Origin) -> list[Fact]:
+    return [
+        VoteFact(
+            origin.chat,
+            origin.author,
+            value.pollCreationMessageKey.ID,
+            millis(value.senderTimestampMS, origin.at),
+            payload=value.vote.encPayload,
+            iv=value.vote.encIV,
+            voter_jid=origin.author_jid,
+        )
+    ]
+
+
+def _pin(value: Any, origin: Origin) -> list[Fact]:
+    text = "pinned a message" if value.type == 1 else "unpinned a message"
+    content = Content(MessageKind.SYSTEM, text, reply_to=value.key.ID or None)
+    return [MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live)]
+
+
+def _sealed(name: str, target: str = "targetMessageKey") -> Callable[[Any, Origin], list[Fact]]:
+    """What reads an add-on that is sealed with the secret of the message in its field `target`."""
+
+    def read(value: Any, origin: Origin) -> list[Fact]:
+        key, author = getattr(value, target), origin.author
+        sealed, iv = value.encPayload, value.encIV
+        return [
+            SealedFact(
+                origin.chat, author, key.ID, origin.at, origin.wa_id, name, sealed, iv, origin.author_jid
+            )
+        ]
+
+    return read
 
 
 def event_answer(value: Any, chat: str, who: str | None, wa_id: str, at: int) -> list[Fact]:
@@ -107,27 +119,43 @@ def event_answer(value: Any, chat: str, who: str | None, wa_id: str, at: int) ->
 
 
 def _protocol(value: Any, origin: Origin) -> list[Fact]:
-    if value.type == _REVOKE and value.key.ID:
-        return [RevokeFact(origin.chat, _revoked_sender(value.key, origin), value.key.ID, origin.at)]
-    if value.type == _EDIT and value.key.ID:
-        found, flags, secret = parts(value.editedMessage)
-        content = content_of(found, flags, secret)
-        if content is None:
-            return []
-        at_ms = millis(value.timestampMS, origin.at)
-        return [EditFact(origin.chat, origin.author, value.key.ID, at_ms, content)]
-    if value.type == _EPHEMERAL_SETTING:
-        text = "turned off disappearing messages"
-        if value.ephemeralExpiration:
-            text = f"set messages to disappear after {_duration(value.ephemeralExpiration)}"
-        content = Content(MessageKind.SYSTEM, text)
-        return [
-            ChatFact(origin.chat, origin.at, expires_in=value.ephemeralExpiration),
-            MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live),
-        ]
-    if value.type == _LID_MAPPING and origin.author is None:  # from anybody else it would forge who is who
-        return lid_mappings(value.lidMigrationMappingSyncMessage.encodedMappingPayload, origin.at)
-    return []
+    if value.type in IGNORED_PROTOCOL:
+        return []
+    # A type that the protobufs do not know is left out by them, and must not be read as their first one.
+    if value.type not in PROTOCOL or not value.HasField("type"):
+        raise Unhandled(f"protocolMessage {value.type}")
+    return PROTOCOL[value.type](value, origin)
+
+
+def _revoke(value: Any, origin: Origin) -> list[Fact]:
+    if not value.key.ID:
+        return []
+    return [RevokeFact(origin.chat, _revoked_sender(value.key, origin), value.key.ID, origin.at)]
+
+
+def _edit(value: Any, origin: Origin) -> list[Fact]:
+    content = content_of(*parts(value.editedMessage))
+    if not value.key.ID or content is None:
+        return []
+    at_ms = millis(value.timestampMS, origin.at)
+    return [EditFact(origin.chat, origin.author, value.key.ID, at_ms, content)]
+
+
+def _timer(value: Any, origin: Origin) -> list[Fact]:
+    text = "turned off disappearing messages"
+    if value.ephemeralExpiration:
+        text = f"set messages to disappear after {_duration(value.ephemeralExpiration)}"
+    content = Content(MessageKind.SYSTEM, text)
+    return [
+        ChatFact(origin.chat, origin.at, expires_in=value.ephemeralExpiration),
+        MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live),
+    ]
+
+
+def _mappings(value: Any, origin: Origin) -> list[Fact]:
+    if origin.author is not None:  # from anybody else it would forge who is who
+        return []
+    return lid_mappings(value.lidMigrationMappingSyncMessage.encodedMappingPayload, origin.at)
 
 
 def _revoked_sender(key: Any, origin: Origin) -> str | None:
@@ -153,3 +181,75 @@ def lid_mappings(payload: bytes, at: int) -> list[Fact]:
 def _duration(value: int) -> str:
     days, rest = divmod(value, 86400)
     return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{value // 3600} hours"
+
+
+def told_with(value: Any, chat: str, at: int) -> list[Fact]:
+    """The add-ons that a phone stored with their message, a `WebMessageInfo`.
+
+    Args:
+        value: The message.
+        chat: Its chat.
+        at: Its time, which stands in where an add-on tells none.
+    """
+    facts: list[Fact] = []
+    wa_id = value.key.ID
+    for reaction in value.reactions:
+        who, at_ms = _key_author(reaction.key, chat), millis(reaction.senderTimestampMS, at)
+        facts.append(ReactionFact(chat, who, wa_id, reaction.text, at_ms, live=False))
+    for update in value.pollUpdates:
+        who = _key_author(update.pollUpdateMessageKey, chat)
+        chosen = b"".join(update.vote.selectedOptions)
+        facts.append(VoteFact(chat, who, wa_id, millis(update.senderTimestampMS, at), options=chosen))
+    for answer in value.eventResponses:
+        who = _key_author(answer.eventResponseMessageKey, chat)
+        facts += event_answer(answer.eventResponseMessage, chat, who, wa_id, at)
+    return facts
+
+
+def _key_author(key: Any, chat: str) -> str | None:
+    return None if key.fromMe else bare(key.participant) or chat
+
+
+HANDLERS: Final[dict[str, Callable[[Any, Origin], list[Fact]]]] = {
+    "protocolMessage": _protocol,
+    "reactionMessage": _reaction,
+    "pollUpdateMessage": _vote,
+    "pinInChatMessage": _pin,
+    "encReactionMessage": _sealed("encReactionMessage"),
+    "encCommentMessage": _sealed("encCommentMessage"),
+    "secretEncryptedMessage": _sealed("secretEncryptedMessage"),
+    "encEventResponseMessage": _sealed("encEventResponseMessage", "eventCreationMessageKey"),
+}
+"""Field of `E2E.Message` to what reads it."""
+IGNORED: Final[dict[str, str]] = {}
+"""Add-ons that are dropped, and why."""
+PROTOCOL: Final[dict[int, Callable[[Any, Origin], list[Fact]]]] = {
+    0: _revoke,
+    3: _timer,
+    14: _edit,
+    22: _mappings,
+}
+"""`ProtocolMessage.Type` to what reads it."""
+_OF_DEVICES: Final = "between the devices of one account, for the client library alone; it may hold keys"
+_OF_BOTS: Final = "steers a bot of WhatsApp; what it and a person say comes as messages"
+IGNORED_PROTOCOL: Final[dict[int, str]] = {
+    4: _OF_DEVICES,
+    5: "the client library fetches the history that it announces, and hands that over",
+    6: _OF_DEVICES,
+    7: _OF_DEVICES,
+    8: _OF_DEVICES,
+    9: _OF_DEVICES,
+    10: _OF_DEVICES,
+    11: "the sender's number, which comes with every message of theirs",
+    16: _OF_DEVICES,
+    17: _OF_DEVICES,
+    18: _OF_BOTS,
+    19: _OF_BOTS,
+    20: _OF_DEVICES,
+    24: _OF_BOTS,
+    26: _OF_BOTS,
+    37: _OF_DEVICES,
+    40: _OF_DEVICES,
+    41: _OF_DEVICES,
+}
+"""Types of `protocolMessage` that are dropped, and why."""

@@ -44,7 +44,7 @@ ADDONS: Final = {
     "encCommentMessage",
     "secretEncryptedMessage",
 }
-"""Parts that change another message rather than being one."""
+"""Parts that change another message rather than being one; `addons.py` says of each how it is read."""
 
 Handler = Callable[[Any], Content]
 

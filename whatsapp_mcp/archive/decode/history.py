@@ -8,8 +8,8 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive.decode.addons import Origin, addon, event_answer
-from whatsapp_mcp.archive.decode.addresses import identity, is_person, lasting, millis, seconds
+from whatsapp_mcp.archive.decode.addons import Origin, addon, told_with
+from whatsapp_mcp.archive.decode.addresses import identity, is_person, lasting, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.decode.kinds import bare
 from whatsapp_mcp.archive.decode.legible import make_legible
@@ -25,12 +25,10 @@ from whatsapp_mcp.archive.facts import (
     MembersFact,
     MessageFact,
     NameFact,
-    ReactionFact,
     ReceiptFact,
     RevokeFact,
     UndecodedFact,
     UnreadFact,
-    VoteFact,
 )
 from whatsapp_mcp.models import MessageKind
 
@@ -180,20 +178,8 @@ def _author(value: Any, chat: str) -> str | None:
 
 
 def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Fact]:
-    """Reactions, votes and receipts that the phone stored with the message."""
-    facts: list[Fact] = []
-    wa_id = value.key.ID
-    for reaction in value.reactions:
-        who = _key_author(reaction.key, chat)
-        at_ms = millis(reaction.senderTimestampMS, at)
-        facts.append(ReactionFact(chat, who, wa_id, reaction.text, at_ms, live=False))
-    for update in value.pollUpdates:
-        who = _key_author(update.pollUpdateMessageKey, chat)
-        chosen = b"".join(update.vote.selectedOptions)
-        facts.append(VoteFact(chat, who, wa_id, millis(update.senderTimestampMS, at), options=chosen))
-    for answer in value.eventResponses:
-        who = _key_author(answer.eventResponseMessageKey, chat)
-        facts += event_answer(answer.eventResponseMessage, chat, who, wa_id, at)
+    """Add-ons and receipts that the phone stored with the message."""
+    facts, wa_id = told_with(value, chat, at), value.key.ID
     if author is not None:
         return facts
     told = False
@@ -211,10 +197,6 @@ def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Fact]:
     if mark is not None and not told:
         facts.append(ReceiptFact(chat, chat, (wa_id,), mark, at, everyone=not is_person(chat)))
     return facts
-
-
-def _key_author(key: Any, chat: str) -> str | None:
-    return None if key.fromMe else bare(key.participant) or chat
 
 
 def _call(record: Any, received_at: int) -> list[Fact]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.archive.decode.addons import Origin, addon
+from whatsapp_mcp.archive.decode.addons import Origin, Unhandled, addon
 from whatsapp_mcp.archive.decode.addresses import identity, is_person, jid, lasting, millis, seconds
 from whatsapp_mcp.archive.decode.content import ADDONS, content_of, parts
 from whatsapp_mcp.archive.facts import (
@@ -18,6 +18,7 @@ from whatsapp_mcp.archive.facts import (
     NameFact,
     OwnFact,
     ReceiptFact,
+    UndecodedFact,
 )
 from whatsapp_mcp.models import MessageKind
 
@@ -29,6 +30,8 @@ UNDECRYPTABLE_CODE: Final = 44
 _ADMIN_EDIT: Final = "3"
 _ADMIN_REVOKE: Final = "8"
 _FAIL_HIDE: Final = 2
+_PEER: Final = "peer"
+"""Category of what one device of the account sends to another."""
 _MARKS: Final = {
     1: Mark.DELIVERED,
     4: Mark.READ,
@@ -55,8 +58,8 @@ def message(event: Any, received_at: int) -> list[Fact]:
     flags |= _flags(event)
     for name, value in found:
         if name in ADDONS:
-            return facts + addon(name, value, origin)
-    if info.Category == "peer":
+            return facts + _addon(name, value, origin, event)
+    if info.Category == _PEER:
         return facts
     content = content_of(found, flags, secret)
     if content is None:
@@ -70,12 +73,25 @@ def message(event: Any, received_at: int) -> list[Fact]:
     return [*facts, MessageFact(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, raw)]
 
 
+def _addon(name: str, value: Any, origin: Origin, event: Any) -> list[Fact]:
+    """What an add-on says; one that is not handled is kept with its event.
+
+    What is only between the devices of the account is not kept, since it may hold keys.
+    """
+    try:
+        return addon(name, value, origin)
+    except Unhandled as error:
+        if event.Info.Category == _PEER:
+            return []
+        return [UndecodedFact(MESSAGE_CODE, event.SerializePartialToString(), type(error).__name__)]
+
+
 def undecryptable(event: Any, received_at: int) -> list[Fact]:
     """A `neonize.UndecryptableMessage` event: a place is kept for the message, which may still come."""
     at = seconds(event.Info.Timestamp, received_at)
     facts = _who(event.Info, at)
     origin = _origin(event.Info, at)
-    if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == "peer":
+    if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == _PEER:
         return facts
     content = Content(MessageKind.UNDECRYPTABLE, details={"unavailable": True} if event.IsUnavailable else {})
     raw, wa_id = event.SerializePartialToString(), event.Info.ID

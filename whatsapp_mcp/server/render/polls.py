@@ -7,7 +7,7 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.models import Message, Voter
+from whatsapp_mcp.models import Actor, Message
 from whatsapp_mcp.server.render.sanitise import clean, full_name, spoken_of
 
 
@@ -20,12 +20,12 @@ class PollData(TypedDict):
     missing: list[str]
 
 
-def voters_data(voters: Sequence[Voter]) -> list[str]:
+def voters_data(voters: Sequence[Actor]) -> list[str]:
     """`me` and what others are called."""
     return [spoken_of(voter.name, voter.from_me, voter.stranger) for voter in voters]
 
 
-def poll_data(message: Message, missing: Sequence[Voter]) -> PollData:
+def poll_data(message: Message, missing: Sequence[Actor]) -> PollData:
     """Votes of a poll, and who of its group has not voted."""
     options = [
         {

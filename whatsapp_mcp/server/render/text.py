@@ -9,13 +9,13 @@ What stands behind it is the words of whoever is named there, and of nobody else
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import GROUP_SERVER, is_person, number_of
-from whatsapp_mcp.models import Chat, ChatKind, Contact, Message, Page, SendStatus, Voter
+from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, Message, Page, SendStatus
 from whatsapp_mcp.server.render import compact
 from whatsapp_mcp.server.render.data import (
     FORWARDED,
@@ -68,10 +68,6 @@ _HEAD: Final = 24
 """Characters of a line before its text, and of what others did to the message, in a long list."""
 _ADDRESSES: Final = 512
 _SETTLED: Final = frozenset(map(str, (SendStatus.SENT, SendStatus.DELIVERED, SendStatus.READ)))
-_NOTED: Final = frozenset(
-    ("reply_to", "edited_at", "imported", "starred", "status", "forwarded", "reactions")
-)
-"""What `_notes` tells of; most messages have none of it."""
 
 
 def quoted(text: str, limit: int) -> str:
@@ -165,21 +161,47 @@ def _answers(quote: Mapping[str, Any]) -> str:
     return f"re {in_quotes(quote['text'], 40)}, author unknown"
 
 
+_Note = Callable[[Mapping[str, Any], _View], str]
+
+
+def _edited(message: Mapping[str, Any], view: _View) -> str:
+    if "revoked_at" in message:
+        return ""
+    shown = view.full or not message.get("earlier")
+    return "edited" if shown else "edited; detail=full shows the earlier text"
+
+
+def _replies(message: Mapping[str, Any], _: _View) -> str:
+    return _answers(message["reply_to"])
+
+
+def _imported(_: Mapping[str, Any], __: _View) -> str:
+    return "imported"
+
+
+def _starred(_: Mapping[str, Any], view: _View) -> str:
+    return "starred" if view.full else ""
+
+
+def _status(message: Mapping[str, Any], view: _View) -> str:
+    return message["status"] if view.full or message["status"] not in _SETTLED else ""
+
+
+_NOTES: Final[dict[str, _Note]] = {
+    "reply_to": _replies,
+    "edited_at": _edited,
+    "imported": _imported,
+    "starred": _starred,
+    "status": _status,
+}
+"""What of a message stands in brackets before its words, in this order; an empty note is left out."""
+_NOTED: Final = frozenset((*_NOTES, "forwarded", "reactions"))
+"""What `_notes` tells of; most messages have none of it."""
+
+
 def _notes(message: MessageData, view: _View) -> str:
     """What is to be known of a message before its words: ` (re #12, edited) {👍2}`."""
-    notes: list[str] = []
-    if quote := message.get("reply_to"):
-        notes.append(_answers(quote))
-    if "edited_at" in message and "revoked_at" not in message:
-        shown = view.full or not message.get("earlier")
-        notes.append("edited" if shown else "edited; detail=full shows the earlier text")
-    if "imported" in message:
-        notes.append("imported")
-    if "starred" in message and view.full:
-        notes.append("starred")
-    status = message.get("status")
-    if status and (view.full or status not in _SETTLED):
-        notes.append(status)
+    notes = [note for key, told in _NOTES.items() if key in message and (note := told(message, view))]
     text = f" ({', '.join(notes)})" if notes else ""
     if "forwarded" in message:
         text = f"{FORWARDED}{text}"
@@ -409,7 +431,7 @@ def contacts_text(page: Page[Contact]) -> Text:
     return Text("Contacts:", [contact_line(each) for each in page.items], more(page.next_cursor))
 
 
-def poll_text(message: Message, missing: Sequence[Voter]) -> Text:
+def poll_text(message: Message, missing: Sequence[Actor]) -> Text:
     """`“Pizza” 2: Ann, Bob`, one line an option; then who of a group has not voted."""
     who = spoken_of(message.sender_name, message.from_me, message.sender_stranger)
     lines = [f"{who} asks {in_quotes(message.spoken, CONCISE_TEXT)}"]
