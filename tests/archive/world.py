@@ -77,6 +77,22 @@ def vote(option: str, wa_id: str, target: str, author: str, voter: str, at: int,
     return ev.message(wa_id, body, at=at, **where)
 
 
+def keep(wa_id: str, at: int, *, kept: bool = True, **where: Any) -> Raw:
+    body: Any = E2E.Message()
+    part = body.keepInChatMessage
+    part.key.ID, part.keepType, part.timestampMS = wa_id, 1 if kept else 2, at * 1000
+    return ev.message(f"K-{wa_id}-{kept}-{at}-{where.get('sender', '')}", body, at=at, **where)
+
+
+def kept(value: Any, at: int, by: str | None) -> Any:
+    """A `WebMessageInfo` with which the phone tells who keeps it."""
+    value.keepInChat.keepType, value.keepInChat.clientTimestampMS = 1, at * 1000
+    value.keepInChat.key.fromMe = by is None
+    if by is not None:
+        value.keepInChat.key.participant = by
+    return value
+
+
 def sealed_reaction(emoji: str, target: str, author: str, who: str, at: int, **where: Any) -> Raw:
     plain = E2E.ReactionMessage(text=emoji, senderTimestampMS=at * 1000)
     body: Any = E2E.Message()
@@ -114,11 +130,15 @@ def direct(pn: str, lid: str, tag: str) -> list[Raw]:
                 ev.receipt(mine, kind="READ", chat=chat, at=NOON + 31, alt=alt),
                 ev.edit(theirs, f"text edited {tag}", chat=chat, alt=alt, own_id=f"{tag}E"),
                 ev.reaction(mine, "👍", chat=chat, alt=alt, at=NOON + 35),
+                keep(mine, NOON + 38, chat=chat, alt=alt),
             ]
         found += [
             ev.undecryptable(f"{tag}3", chat=chat, at=NOON + 25),
             ev.message(mine, f"text mine {tag}", chat=chat, sender=None, at=NOON + 11),
             ev.reaction(mine, "", chat=chat, at=NOON + 36),
+            keep(mine, NOON + 38, kept=False, chat=chat, sender=None),
+            keep(theirs, NOON + 39, chat=chat, sender=None),
+            keep(theirs, NOON + 40, kept=False, chat=chat),
             ev.reaction(theirs, "❤️", chat=chat, sender=None, at=NOON + 37),
             ev.receipt(mine, kind="DELIVERED", chat=chat, at=NOON + 30),
             ev.receipt(theirs, kind="READ_SELF", chat=chat, sender=None, at=NOON + 32),
@@ -132,7 +152,11 @@ def direct(pn: str, lid: str, tag: str) -> list[Raw]:
                         ev.web_message(
                             mine, f"text mine {tag}", chat=chat, sender=None, at=NOON + 10, status=4
                         ),
-                        ev.web_message(theirs, text(f"text {tag}", secret=True), chat=chat, name=tag),
+                        kept(
+                            ev.web_message(theirs, text(f"text {tag}", secret=True), chat=chat, name=tag),
+                            NOON + 41,
+                            None,
+                        ),
                         ev.web_message(f"{tag}0", "text old", chat=chat, at=NOON - 50),
                     ],
                     chat=chat,
@@ -162,6 +186,7 @@ def group() -> list[Raw]:
                 ev.message(f"{tag}2", reply("text re", "GA1", "x", ANA, MY_LID), at=at + 11, **where),
                 ev.reaction("GM", "👍", at=NOON + 40, **where),
                 ev.reaction("GM", "😂", at=NOON + 41, **where),
+                keep("GM", NOON + 44, **where),
                 ev.edit(f"{tag}1", f"text edited {tag}", own_id=f"{tag}E", **where),
                 ev.receipt("GM", chat=GROUP, sender=sender, alt=alt, at=NOON + 50),
             ]
@@ -169,6 +194,8 @@ def group() -> list[Raw]:
         found += [
             ev.undecryptable(f"{tag}1", at=at, **bare),
             ev.revoke(f"{tag}2", at=NOON + 90, **bare),
+            keep("GM", NOON + 45, kept=tag == "GA", **bare),
+            keep(f"{tag}2", NOON + 46, **bare),
             vote("Pizza", f"V1{tag}", "GP", ANA, sender, NOON + 60, **bare),
             vote("Sushi", f"V2{tag}", "GP", ANA_LID, sender, NOON + 61, **bare),
             sealed_reaction("🎉", "GP", ANA, sender, NOON + 62, **bare),
@@ -183,7 +210,13 @@ def group() -> list[Raw]:
             ev.conversation(
                 [
                     ev.web_message("GA1", image("text GA"), chat=GROUP, sender=ANA_LID, name="GA"),
-                    ev.web_message("GM", text("text by me"), chat=GROUP, sender=None, at=NOON + 5, status=3),
+                    kept(
+                        ev.web_message(
+                            "GM", text("text by me"), chat=GROUP, sender=None, at=NOON + 5, status=3
+                        ),
+                        NOON + 44,
+                        BOB,
+                    ),
                     ev.web_message("GP", poll(), chat=GROUP, sender=ANA, at=NOON + 25),
                 ],
                 chat=GROUP,
@@ -333,6 +366,7 @@ def ourselves() -> list[Raw]:
                 ev.message("ME2", "text by us", chat=GROUP, sender=own, alt=alt, at=NOON + 501),
                 ev.edit("ME2", "text by us, edited", chat=GROUP, sender=own, alt=alt, own_id="MEE"),
                 ev.reaction("GM", "👀", chat=GROUP, sender=own, alt=alt, at=NOON + 502),
+                keep("GM", NOON + 502, kept=own == ME, chat=GROUP, sender=own, alt=alt),
                 ev.message("ME3", reply("text to us", "ME2", "x", ME, MY_LID), sender=ANA, at=NOON + 503),
             ]
         found += [

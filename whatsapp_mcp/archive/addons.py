@@ -23,6 +23,7 @@ from whatsapp_mcp.archive.facts import (
     CallFact,
     EditFact,
     Fact,
+    KeepFact,
     ReactionFact,
     ReceiptFact,
     RevokeFact,
@@ -80,6 +81,18 @@ REACTIONS: Final = AddOn(
     kept=limits.ADDONS,
     names_send="1",
 )
+KEEPS: Final = AddOn(
+    KeepFact,
+    "keeps",
+    ("kept",),
+    lambda update: (update.at_ms, update.kept),
+    key=("kept",),
+    worth="kept",
+    milliseconds=True,
+    kept=limits.ADDONS,
+    names_send="1",
+    word="kept",
+)
 VOTES: Final = AddOn(
     VoteFact,
     "votes",
@@ -130,7 +143,7 @@ EARLY_RECEIPTS: Final = AddOn(
     erased=False,
     names_send="kind != 0",
 )
-ADDONS: Final = (REACTIONS, VOTES, EDITS, REVOKES, SEALED, CALLS, EARLY_RECEIPTS)
+ADDONS: Final = (REACTIONS, KEEPS, VOTES, EDITS, REVOKES, SEALED, CALLS, EARLY_RECEIPTS)
 OF_UPDATE: Final = {kind.update: kind for kind in ADDONS}
 
 

@@ -186,6 +186,17 @@ class ReactionFact:
 
 
 @dataclass(slots=True)
+class KeepFact:
+    """One person keeps a message in a chat where messages disappear, or (`kept` False) does so no more."""
+
+    chat: str
+    sender: str | None
+    wa_id: str
+    at_ms: int
+    kept: bool
+
+
+@dataclass(slots=True)
 class VoteFact:
     """One person's current choice in a poll: SHA-256 of each option, or still sealed."""
 
@@ -344,6 +355,7 @@ Fact = (
     | EditFact
     | RevokeFact
     | ReactionFact
+    | KeepFact
     | VoteFact
     | SealedFact
     | CallFact

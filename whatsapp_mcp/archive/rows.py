@@ -105,8 +105,10 @@ def messages(
         return ()
     details = {row[0]: json.loads(row[11]) for row in rows if row[11]}
     names = _names(db, {jid for found in details.values() for jid in _named(found)})
+    targets = [Target(row[2], row[4], row[3]) for row in rows if row[10] is None]
     hanging = _Hanging(
-        _reactions(db, [Target(row[2], row[4], row[3]) for row in rows if row[10] is None]),
+        _reactions(db, targets),
+        _keepers(db, targets),
         _quotes(db, list({(row[2], row[8]) for row in rows if row[8]})),
         names,
         _earlier(db, {row[0]: Target(row[2], row[4], row[3]) for row in rows if row[9]}),
@@ -121,6 +123,7 @@ class _Hanging:
     """What hangs on the messages of a page: by message, by (chat, WhatsApp id), by jid, by chat."""
 
     reactions: dict[Target, list[Reaction]]
+    keepers: dict[Target, Actor]
     quotes: dict[tuple[int, str], Quote]
     names: dict[str, Mention]
     earlier: dict[int, list[str]]
@@ -154,6 +157,7 @@ def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging:
         said.quote = _quote(chat, reply, details, hanging)
     if reactions := hanging.reactions.get(Target(chat, wa_id, sender)):
         said.reactions = tuple(reactions)
+    said.kept_by = hanging.keepers.get(Target(chat, wa_id, sender))
     if flags:
         said.forwarded, said.mentions_me = bool(flags & _FORWARDED), bool(flags & _MENTIONS_ME)
         said.starred, said.imported = bool(flags & _STARRED), bool(flags & _IMPORTED)
@@ -213,6 +217,17 @@ def _reactions(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target
         ]
         for target, hanging in found.items()
     }
+
+
+def _keepers(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, Actor]:
+    """Who keeps messages; of two at one moment who keeps, then by name."""
+    found = addons.read(db, addons.KEEPS, targets)
+    people = _people(db, {one.person for each in found.values() for one in each})
+    newest = {
+        target: max((one.at, *one.says, people.get(one.person, ("", False, False))) for one in hanging)
+        for target, hanging in found.items()
+    }
+    return {target: Actor(*who) for target, (_, kept, who) in newest.items() if kept}
 
 
 def _people(db: sqlite3.Connection, contacts: Collection[int]) -> dict[int, tuple[str, bool, bool]]:

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 7
+VERSION: Final = 8
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 
@@ -203,6 +203,16 @@ CREATE TABLE reactions (
     at INTEGER NOT NULL,                -- milliseconds
     emoji TEXT NOT NULL,                -- empty: taken back
     PRIMARY KEY (wa_id, chat_address, sender_address, at, emoji)
+) WITHOUT ROWID;
+
+-- Who keeps a message in a chat where messages disappear, or no more; of everybody's the newest counts.
+CREATE TABLE keeps (
+    wa_id TEXT NOT NULL,
+    chat_address INTEGER NOT NULL,
+    sender_address INTEGER NOT NULL,
+    at INTEGER NOT NULL,                -- milliseconds
+    kept INTEGER NOT NULL,              -- 0: no more
+    PRIMARY KEY (wa_id, chat_address, sender_address, at, kept)
 ) WITHOUT ROWID;
 
 -- Texts that a message got later; the newest is in `messages.text`, the first one in `messages.original`.

@@ -227,6 +227,7 @@ class Message:
         earlier: What an edited one said before, oldest first.
         chat_stranger: As `Chat.stranger`.
         sender_stranger: The same of who wrote it.
+        kept_by: Who keeps it in a chat where messages disappear; their name is empty where that is not told.
         imported: It was read in a file, so who said it, and that they did, is as good as the file.
         snippet: In a search result, the words around the hit, which stands between `**`.
         snippet_of: Where the snippet is from.
@@ -261,6 +262,7 @@ class Message:
     chat_stranger: bool = False
     sender_stranger: bool = False
     imported: bool = False
+    kept_by: Actor | None = None
 
     @property
     def spoken(self) -> str:

@@ -86,6 +86,14 @@ def pin(key: Common.MessageKey, at: float, *, unpin: bool = False) -> E2E.Messag
     )
 
 
+def keep(key: Common.MessageKey, at: float, *, undo: bool = False) -> E2E.Message:
+    """Keep a message in a chat where messages disappear. `at` is in seconds."""
+    kind = E2E.KeepType.UNDO_KEEP_FOR_ALL if undo else E2E.KeepType.KEEP_FOR_ALL
+    return E2E.Message(
+        keepInChatMessage=E2E.KeepInChatMessage(key=key, keepType=kind, timestampMS=int(at * 1000))
+    )
+
+
 def poll(question: str, options: Sequence[str], secret: bytes, selectable: int = 0) -> E2E.Message:
     """A poll; `secret` (32 bytes) encrypts its votes, `selectable` 0 is any number of options."""
     message = E2E.Message(

@@ -21,6 +21,7 @@ from whatsapp_mcp.archive.facts import (
     Content,
     EditFact,
     Fact,
+    KeepFact,
     MessageFact,
     ReactionFact,
     RevokeFact,
@@ -28,6 +29,9 @@ from whatsapp_mcp.archive.facts import (
     VoteFact,
 )
 from whatsapp_mcp.models import MessageKind
+
+_KEEP_TYPES: Final = {1: True, 2: False}
+"""`KeepType` to whether the message is kept; 0 is unknown."""
 
 
 class Unhandled(ValueError):
@@ -87,6 +91,13 @@ def _vote(value: Any, origin: Origin) -> list[Fact]:
             voter_jid=origin.author_jid,
         )
     ]
+
+
+def _keep(value: Any, origin: Origin) -> list[Fact]:
+    if value.keepType not in _KEEP_TYPES:
+        raise Unhandled(f"keepInChatMessage {value.keepType}")
+    at_ms, kept = millis(value.timestampMS, origin.at), _KEEP_TYPES[value.keepType]
+    return [KeepFact(origin.chat, origin.author, value.key.ID, at_ms, kept)]
 
 
 def _pin(value: Any, origin: Origin) -> list[Fact]:
@@ -203,17 +214,23 @@ def told_with(value: Any, chat: str, at: int) -> list[Fact]:
     for answer in value.eventResponses:
         who = _key_author(answer.eventResponseMessageKey, chat)
         facts += event_answer(answer.eventResponseMessage, chat, who, wa_id, at)
+    keep = value.keepInChat
+    if keep.keepType in _KEEP_TYPES:
+        who = _key_author(keep.key, chat, bare(keep.deviceJID))
+        at_ms = millis(keep.clientTimestampMS or keep.serverTimestampMS, at)
+        facts.append(KeepFact(chat, who, wa_id, at_ms, _KEEP_TYPES[keep.keepType]))
     return facts
 
 
-def _key_author(key: Any, chat: str) -> str | None:
-    return None if key.fromMe else bare(key.participant) or chat
+def _key_author(key: Any, chat: str, otherwise: str | None = None) -> str | None:
+    return None if key.fromMe else bare(key.participant) or otherwise or chat
 
 
 HANDLERS: Final[dict[str, Callable[[Any, Origin], list[Fact]]]] = {
     "protocolMessage": _protocol,
     "reactionMessage": _reaction,
     "pollUpdateMessage": _vote,
+    "keepInChatMessage": _keep,
     "pinInChatMessage": _pin,
     "encReactionMessage": _sealed("encReactionMessage"),
     "encCommentMessage": _sealed("encCommentMessage"),

@@ -87,7 +87,8 @@ class MessageData(WhereData):
     The chat is named here, unless the list is of one chat. `from_me` is of the owner; what has no `sender`
     either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
     is what an edited message said before, oldest first. `snippet_of` says where a snippet is from if not from
-    the text: `file_name` or `options`. `context` marks what passes no filter and came before what does.
+    the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is told.
+    `context` marks what passes no filter and came before what does.
     """
 
     ref: str
@@ -113,6 +114,7 @@ class MessageData(WhereData):
     imported: NotRequired[bool]
     mentions_me: NotRequired[bool]
     starred: NotRequired[bool]
+    kept_by: NotRequired[str]
     details: NotRequired[dict[str, Any]]
     context: NotRequired[bool]
 
@@ -289,6 +291,8 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
         data["mentions_me"] = True
     if message.starred:
         data["starred"] = True
+    if keeper := message.kept_by:
+        data["kept_by"] = spoken_of(keeper.name, keeper.from_me, keeper.stranger) if keeper.name else ""
     if message.details:
         data["details"] = _details(message.details, zone)
     return data

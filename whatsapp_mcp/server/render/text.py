@@ -183,6 +183,10 @@ def _starred(_: Mapping[str, Any], view: _View) -> str:
     return "starred" if view.full else ""
 
 
+def _kept(message: Mapping[str, Any], _: _View) -> str:
+    return f"kept by {message['kept_by']}" if message["kept_by"] else "kept"
+
+
 def _status(message: Mapping[str, Any], view: _View) -> str:
     return message["status"] if view.full or message["status"] not in _SETTLED else ""
 
@@ -192,6 +196,7 @@ _NOTES: Final[dict[str, _Note]] = {
     "edited_at": _edited,
     "imported": _imported,
     "starred": _starred,
+    "kept_by": _kept,
     "status": _status,
 }
 """What of a message stands in brackets before its words, in this order; an empty note is left out."""
