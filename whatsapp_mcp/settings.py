@@ -25,6 +25,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, Va
 
 from whatsapp_mcp.allowed_files import MEDIA, overlap
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.shared_folders import sharing_of
 from whatsapp_mcp.zone import SystemZone
 
 ENV_PREFIX: Final = "WHATSAPP_MCP_"
@@ -152,11 +153,13 @@ class Settings(_Section):
     """Everything that can be set.
 
     `home` holds every file; `timezone` is an IANA name, the system's zone when left out.
+    `allow_network_home` lets the home be where SQLite's locks are not known to hold (`shared_folders`).
     """
 
     home: Path
     log_level: Literal["debug", "info", "warning", "error"] = "warning"
     timezone: str | None = None
+    allow_network_home: bool = False
     account: AccountSettings = AccountSettings()
     policy: PolicySettings = PolicySettings()
     server: ServerSettings = ServerSettings()
@@ -337,11 +340,19 @@ def load(home: Path | None = None) -> Settings:
         home: The home folder; else `WHATSAPP_MCP_HOME`, else the platform's user data folder.
 
     Raises:
-        InvalidArgument: A key is unknown or a value bad; the message names the line to mend.
+        InvalidArgument: A key is unknown or a value bad, and the message names the line; or the home folder
+            is on a network file system or synchronised.
     """
     folder = home or Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp"))
     folder = folder.expanduser().absolute()
-    return parse(folder, config_text(folder))
+    settings = parse(folder, config_text(folder))
+    if not settings.allow_network_home and (what := sharing_of(folder)) is not None:
+        raise InvalidArgument(
+            f"The home folder {folder} {what}: SQLite's locks do not hold there, and its files get damaged.",
+            f"Set {HOME_VARIABLE} to a folder on a disk of this computer. If you know that the locks hold "
+            f"there, write `allow_network_home = true` into {folder / 'config.toml'}.",
+        )
+    return settings
 
 
 def parse(home: Path, text: str) -> Settings:
