@@ -41,6 +41,7 @@ JIDS = {"jid", "chat", "sender", "lid", "owner", "parent", "other", "actor", "to
 """Fields that hold an address, whatever class they are in."""
 OURS: Mapping[str, Any] = {
     "Page.next_cursor": "C1",
+    "SendReport.next_cursor": "C1",
     "Page.notes": ("Messages may be missing.",),
     "Coverage.gaps": (),
     "SendResult.reason": "REJECTED: WhatsApp refused it.",

@@ -123,6 +123,44 @@ async def test_of_a_message_in_a_group_it_is_told_who_read_it_who_got_it_and_of_
     }
 
 
+async def test_in_a_group_of_1024_counts_come_first_and_every_member_on_one_of_the_pages(
+    client: Client, archive: Archive
+) -> None:
+    people = [f"1555{number:07}@s.whatsapp.net" for number in range(1023)]
+    await archive.record_groups(
+        [GroupUpdate(CLUB, "Boat club", tuple((jid, None, False, False) for jid in (ME, *people)))]
+    )
+    at = int(NOON.timestamp())
+    told = [ev.message("G1", "Regatta?", chat=CLUB, sender=None, at=at)]
+    told += [ev.receipt("G1", chat=CLUB, sender=jid, at=at + 60) for jid in people[:3]]
+    told += [ev.receipt("G1", kind="DELIVERED", chat=CLUB, sender=jid, at=at + 5) for jid in people[3:10]]
+    await archive.ingest(ev.journal(told, after=100))
+    text, data = await answer(client, "message_status", message="G1")
+    assert text.splitlines()[0].endswith(" sent; read 3, delivered 7, no receipt 1013")
+    assert len(text) < 5000
+    named = [one["contact"] for one in data["deliveries"]]
+    assert len(named) == 100
+    while (cursor := data["next_cursor"]) is not None:
+        assert text.splitlines()[-1] == f"More: cursor={cursor}"
+        text, data = await answer(client, "message_status", message="G1", cursor=cursor)
+        assert data["counts"] == {"read": 3, "delivered": 7, "without": 1013}
+        named += [one["contact"] for one in data["deliveries"]]
+    assert "More" not in text
+    assert (len(named), len(set(named))) == (1023, 1023)
+
+
+async def test_a_cursor_of_another_messages_receipts_is_refused(client: Client, archive: Archive) -> None:
+    members = tuple((f"1555{number:07}@s.whatsapp.net", None, False, False) for number in range(120))
+    await archive.record_groups([GroupUpdate(CLUB, "Boat club", members)])
+    told = [
+        ev.message(wa_id, "Hi", chat=CLUB, sender=None, at=int(NOON.timestamp())) for wa_id in ("G1", "G2")
+    ]
+    await archive.ingest(ev.journal(told, after=100))
+    _, data = await answer(client, "message_status", message="G1")
+    refused = await refusal(client, "message_status", message="G2", cursor=data["next_cursor"])
+    assert refused["code"] == "INVALID_ARGUMENT"
+
+
 async def test_of_a_message_from_before_linking_it_is_said_that_nobodys_receipt_is_known(
     client: Client, archive: Archive
 ) -> None:

@@ -267,14 +267,20 @@ class ReadingArchive(Protocol):
         """How far the phone's transfer of the past has come."""
         ...
 
-    async def send_report(self, key: MessageKey, *, send_id: bool = False) -> SendReport:
+    async def send_report(
+        self, key: MessageKey, *, send_id: bool = False, cursor: str | None = None, limit: int = 100
+    ) -> SendReport:
         """What is known of a sent message, person by person.
 
         Args:
             key: Ref or WhatsApp's id; the outbox number when `send_id` is true.
+            send_id: See `key`.
+            cursor: `next_cursor` of the page before.
+            limit: People on a page, 1 to 500.
 
         Raises:
             MessageNotFound: No such send.
+            InvalidArgument: The cursor is not one of this message.
         """
         ...
 

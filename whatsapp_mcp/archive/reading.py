@@ -204,6 +204,8 @@ class SqliteReadingArchive:
         """See `ReadingArchive.history_progress`."""
         return await self._readers.run(coverage.history_progress)
 
-    async def send_report(self, key: MessageKey, *, send_id: bool = False) -> SendReport:
+    async def send_report(
+        self, key: MessageKey, *, send_id: bool = False, cursor: str | None = None, limit: int = 100
+    ) -> SendReport:
         """See `ReadingArchive.send_report`."""
-        return await self._readers.run(reports.send_report, key, send_id)
+        return await self._readers.run(reports.send_report, key, send_id, cursor, limit)

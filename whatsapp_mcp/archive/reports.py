@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.archive import coverage, members, outbox, queries, receipts, rows
+from whatsapp_mcp.archive.cursor import check_limit, decode_id, encode, fingerprint
 from whatsapp_mcp.archive.facts import OWNER
 from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL
 from whatsapp_mcp.archive.progress import progress
@@ -16,7 +17,7 @@ from whatsapp_mcp.archive.records import (
     Statistics,
 )
 from whatsapp_mcp.errors import MessageNotFound
-from whatsapp_mcp.models import Delivery, SendReport, SendResult
+from whatsapp_mcp.models import Delivery, ReceiptCounts, SendReport, SendResult
 
 _NAMED: Final = f"""SELECT {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
  FROM contacts AS s WHERE s.id = ?"""  # noqa: S608
@@ -76,13 +77,15 @@ def _number(key: MessageKey) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
-def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendReport:
+def send_report(
+    db: sqlite3.Connection, key: MessageKey, send_id: bool, cursor: str | None, limit: int
+) -> SendReport:
     """See `ReadingArchive.send_report`."""
     if send_id:
         entry = outbox.get(db, _number(key))
         if entry.ref is None:
             return SendReport(entry.result)
-        return SendReport(entry.result, _deliveries(db, queries.find(db, entry.ref)))
+        return _with_receipts(db, entry.result, queries.find(db, entry.ref), cursor, limit)
     message = queries.find(db, key)
     chat, chat_jid, wa_id, ref, sender = db.execute(
         """SELECT m.chat_id, c.jid, m.wa_id, m.ref, m.sender_id FROM messages AS m
@@ -102,22 +105,41 @@ def send_report(db: sqlite3.Connection, key: MessageKey, send_id: bool) -> SendR
         ref=ref,
         timestamp=rows.time_of(message),
     )
-    return SendReport(result, _deliveries(db, message))
+    return _with_receipts(db, result, message, cursor, limit)
 
 
-def _deliveries(db: sqlite3.Connection, message: int) -> tuple[Delivery, ...]:
-    """Person by person; a mark tells the time of the newest message it covers: older ones came no later.
+def _with_receipts(
+    db: sqlite3.Connection, result: SendResult, message: int, cursor: str | None, limit: int
+) -> SendReport:
+    mark = fingerprint("receipts", message)
+    after = decode_id(cursor, mark)
+    people = sorted(_people(db, message).items())
+    rest = [person for person in people if after is None or person[0] > after]
+    page = rest[: check_limit(limit)]
+    reached = [max(marks, default=0) for _, marks in people]
+    read, nothing = sum(kind > 1 for kind in reached), reached.count(0)
+    return SendReport(
+        result,
+        tuple(_delivery(db, contact, marks) for contact, marks in page),
+        ReceiptCounts(read, len(people) - read - nothing, nothing),
+        encode(mark, page[-1][0]) if len(rest) > len(page) else None,
+    )
 
-    Of a group everybody who is in it now stands there, with or without a receipt.
+
+def _people(db: sqlite3.Connection, message: int) -> dict[int, dict[int, int]]:
+    """When a message came how far with whom, by contact and kind of mark.
+
+    A mark tells the time of the newest message it covers: older ones came no later. Of a group everybody who
+    is in it now stands there, with or without a receipt.
     """
     (chat,) = db.execute("SELECT chat_id FROM messages WHERE id = ?", (message,)).fetchone()
     people: dict[int, dict[int, int]] = {}
-    for (contact, kind), (up_to, at) in sorted(receipts.marks(db, [chat])[chat].items()):
+    for (contact, kind), (up_to, at) in receipts.marks(db, [chat])[chat].items():
         if up_to >= message and contact != receipts.EVERYONE:
             people.setdefault(contact, {})[kind] = at
-    for member in sorted(members.current(db, [chat])[chat].keys() - {OWNER}):
+    for member in members.current(db, [chat])[chat].keys() - {OWNER}:
         people.setdefault(member, {})
-    return tuple(_delivery(db, contact, marks) for contact, marks in people.items())
+    return people
 
 
 def _delivery(db: sqlite3.Connection, contact: int, marks: dict[int, int]) -> Delivery:

@@ -203,8 +203,30 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptCounts:
+    """Of how many people a sent message is read, only delivered, or nothing is known."""
+
+    read: int = 0
+    delivered: int = 0
+    without: int = 0
+
+    @property
+    def people(self) -> int:
+        """All of them."""
+        return self.read + self.delivered + self.without
+
+
+@dataclass(frozen=True, slots=True)
 class SendReport:
-    """A send and its receipts, person by person."""
+    """A send and its receipts, person by person; a group of 1,024 takes several pages.
+
+    Attributes:
+        counts: Of everybody.
+        deliveries: Those of one page.
+        next_cursor: Leads to the next page; None on the last one.
+    """
 
     result: SendResult
     deliveries: tuple[Delivery, ...] = field(default=())
+    counts: ReceiptCounts = ReceiptCounts()
+    next_cursor: str | None = None

@@ -34,10 +34,20 @@ class DeliveryData(TypedDict):
     stranger: NotRequired[bool]
 
 
+class CountsData(TypedDict):
+    """Of how many people it is read, only delivered, or nothing is known."""
+
+    read: int
+    delivered: int
+    without: int
+
+
 class ReportData(SentData):
     """A send and its receipts."""
 
+    counts: CountsData
     deliveries: list[DeliveryData]
+    next_cursor: str | None
 
 
 def sent_data(result: SendResult, zone: tzinfo) -> SentData:
@@ -66,4 +76,10 @@ def report_data(report: SendReport, zone: tzinfo) -> ReportData:
         )
         for delivery in report.deliveries
     ]
-    return ReportData(**sent_data(report.result, zone), deliveries=deliveries)
+    counts = report.counts
+    return ReportData(
+        **sent_data(report.result, zone),
+        counts=CountsData(read=counts.read, delivered=counts.delivered, without=counts.without),
+        deliveries=deliveries,
+        next_cursor=report.next_cursor,
+    )

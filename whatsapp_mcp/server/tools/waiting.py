@@ -52,12 +52,13 @@ async def message_status(
     call: Call,
     message: MessageArg | None = None,
     send_id: Annotated[int, Field(description="Of a send without ref, else 0")] = 0,
+    cursor: str | None = None,
 ) -> Result:
     """What became of a sent message: queued, sent, failed, unknown; who got and read it, who not yet."""
     if (message is None) == (not send_id):
         raise InvalidArgument("Give message or send_id, one of them.")
     services = await call.services()
-    report = await services.archive.send_report(message or send_id, send_id=message is None)
+    report = await services.archive.send_report(message or send_id, send_id=message is None, cursor=cursor)
     return Result(_report_text(report, services), report_data(report, services.zone))
 
 
@@ -66,12 +67,15 @@ def _report_text(report: SendReport, services: Services) -> Text:
     ref = f"#{result.ref} " if result.ref is not None else ""
     reason = f": {clean_line(result.reason, 300)}" if result.reason else ""
     lines = [_delivery_line(delivery, services.zone) for delivery in report.deliveries]
-    unread = any(one.delivered_at is not None and one.read_at is None for one in report.deliveries)
-    notes = ["(delivered: not read, or read receipts are off)"] if unread else []
-    if result.status in _RECEIVED and not any(one.delivered_at or one.read_at for one in report.deliveries):
+    counts = report.counts
+    notes = ["(delivered: not read, or read receipts are off)"] if counts.delivered else []
+    if result.status in _RECEIVED and counts.people == counts.without:
         # Of a message from before linking the phone tells this much, and none of the receipts.
         notes = [f"({result.status.value}: as the phone told it; by whom and when is not known)"]
-    return Text(f"{ref}{result.status.value}{reason}", lines, notes)
+    head = f"{ref}{result.status.value}{reason}"
+    if counts.people > 1:
+        head += f"; read {counts.read}, delivered {counts.delivered}, no receipt {counts.without}"
+    return Text(head, lines, [*notes, *more(report.next_cursor)])
 
 
 def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
