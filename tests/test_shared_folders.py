@@ -114,6 +114,14 @@ def test_this_machine_tells_where_its_file_systems_are(tmp_path: Path) -> None:
     assert PurePath("/") in {mount.point for mount in mounts_here(tmp_path)}
 
 
+def test_a_user_whom_no_file_names_can_have_a_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: str) -> str:
+        return path
+
+    monkeypatch.setattr("os.path.expanduser", unknown)
+    assert settings.load(tmp_path).home == tmp_path
+
+
 def test_a_home_on_a_network_is_refused_unless_the_person_knows_better(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -118,4 +118,6 @@ def mounts_here(folder: Path) -> list[Mount]:
 def sharing_of(folder: Path) -> str | None:
     """As `sharing`, of a folder of this machine; it need not be there yet."""
     resolved = folder.resolve()
-    return sharing(resolved, mounts_here(resolved), os.environ, Path.home().resolve())
+    # Not `Path.home()`: in a container the user may be one whom no file names.
+    user_home = Path(os.path.expanduser("~")).resolve()
+    return sharing(resolved, mounts_here(resolved), os.environ, user_home)
