@@ -63,6 +63,14 @@ def test_a_toolset_that_does_not_exist_is_told_with_those_that_do(
     assert "groups" in (found.action or "")
 
 
+def test_a_proxy_is_told_without_its_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    (tmp_path / "config.toml").write_text('[network]\nproxy = "socks5://me:hunter2@nas:1080"\n')
+    found = doctor._settings()
+    assert found.ok
+    assert found.detail.endswith("proxy socks5://nas:1080")
+
+
 def test_a_home_below_a_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path / "file" / "home"))
