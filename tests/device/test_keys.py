@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
 
+import anyio
 import pytest
 
 from whatsapp_mcp.device import keys
@@ -73,44 +75,49 @@ def holding(path: Path, value: int) -> None:
     new.replace(path)
 
 
-def number(database: KeptOpen) -> int:
-    with database.opened() as db:
-        ((value,),) = db.execute("SELECT value FROM numbers").fetchall()
-    return value
+async def number(database: KeptOpen) -> int:
+    rows: list[tuple[int]] = await database.read(
+        lambda db: db.execute("SELECT value FROM numbers").fetchall()
+    )
+    return rows[0][0]
 
 
-def test_what_is_kept_open_sees_each_commit_of_another_connection(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_what_is_kept_open_sees_each_commit_of_another_connection(tmp_path: Path) -> None:
     path = tmp_path / "client.db"
     holding(path, 1)
     with closing(KeptOpen(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
-        assert number(database) == 1
+        assert await number(database) == 1
         other.execute("UPDATE numbers SET value = 2")
-        assert number(database) == 2
+        assert await number(database) == 2
 
 
-def test_what_is_kept_open_is_opened_again_when_another_file_has_its_name(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_what_is_kept_open_is_opened_again_when_another_file_has_its_name(tmp_path: Path) -> None:
     path = tmp_path / "client.db"
     holding(path, 1)
     with closing(KeptOpen(path)) as database:
-        assert number(database) == 1
+        assert await number(database) == 1
         holding(path, 2)
-        assert number(database) == 2
+        assert await number(database) == 2
         keys.forget(path)
         with pytest.raises(sqlite3.OperationalError):
-            number(database)
+            await number(database)
         holding(path, 3)
-        assert number(database) == 3
+        assert await number(database) == 3
 
 
-def test_what_is_kept_open_holds_no_lock_between_readings(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_what_is_kept_open_holds_no_lock_between_readings(tmp_path: Path) -> None:
     path = tmp_path / "client.db"
     holding(path, 1)
     with closing(KeptOpen(path)) as database, closing(sqlite3.connect(path, timeout=0)) as other:
-        number(database)
+        await number(database)
         other.execute("BEGIN EXCLUSIVE")
 
 
-def test_what_is_kept_open_is_opened_again_after_it_could_not_be_read(
+@pytest.mark.anyio
+async def test_what_is_kept_open_is_opened_again_after_it_could_not_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "client.db"
@@ -120,5 +127,43 @@ def test_what_is_kept_open_is_opened_again_after_it_could_not_be_read(
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")
             with pytest.raises(sqlite3.OperationalError):
-                number(database)
-        assert number(database) == 1
+                await number(database)
+        assert await number(database) == 1
+
+
+@pytest.mark.anyio
+async def test_what_is_locked_for_a_moment_is_read_all_the_same(tmp_path: Path) -> None:
+    path = tmp_path / "client.db"
+    holding(path, 1)
+    with closing(KeptOpen(path)) as database, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("UPDATE numbers SET value = 2")
+        found: list[int] = []
+
+        async def read() -> None:
+            found.append(await number(database))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(read)
+            await anyio.wait_all_tasks_blocked()
+            other.execute("COMMIT")
+        assert found == [2]
+
+
+@pytest.mark.anyio
+async def test_what_takes_long_to_read_does_not_hold_the_event_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "client.db"
+    holding(path, 1)
+    monkeypatch.setattr(keys, "_AT_ONCE", -1.0)
+    threads: list[int] = []
+
+    def long(db: sqlite3.Connection) -> int:
+        threads.append(threading.get_ident())
+        count = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 20000) SELECT max(i)"
+        return db.execute(f"{count} FROM n").fetchall()[0][0]
+
+    with closing(KeptOpen(path)) as database:
+        assert await database.read(long) == 20000
+    assert len(set(threads)) == 2

@@ -8,14 +8,18 @@ rolled back before it can be read.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
+
+import anyio.to_thread
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import LID_SERVER, Jid
@@ -33,6 +37,11 @@ WHERE name = 'critical_unblock_low'
 _SUFFIXES: Final = ("", "-wal", "-shm", "-journal")
 _LOCK_LIMIT: Final = 2.0
 """Seconds to wait for a client process that is ending."""
+_AT_ONCE: Final = 0.003
+"""Seconds that a reading may hold the event loop."""
+_STEPS_BETWEEN_CHECKS: Final = 2_000
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -93,19 +102,37 @@ class KeptOpen:
         self._db: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
 
-    @contextmanager
-    def opened(self) -> Iterator[sqlite3.Connection]:
-        """For one thread at a time. Results are read whole: half read, they keep the library from writing.
+    async def read(self, call: Callable[[sqlite3.Connection], T]) -> T:
+        """What a call reads: whole results, as one that is half read keeps the library from writing.
+
+        It is tried in this thread, which takes less time than a worker thread does to begin. What finds a
+        lock, or is not over after a few milliseconds, begins again in a worker thread.
 
         Raises:
             sqlite3.Error: It cannot be read now, or is not there.
         """
+        if self._turn.acquire(blocking=False):
+            try:
+                return self._read(call, lock_limit=0, until=time.monotonic() + _AT_ONCE)
+            except sqlite3.OperationalError:  # a worker thread meets it again, unless it was the hurry
+                pass
+            finally:
+                self._turn.release()
+        return await anyio.to_thread.run_sync(self._read_patiently, call)
+
+    def _read_patiently(self, call: Callable[[sqlite3.Connection], T]) -> T:
         with self._turn:
             try:
-                yield self._current()
+                return self._read(call, lock_limit=_LOCK_LIMIT, until=math.inf)
             except sqlite3.Error:
                 self._close()
                 raise
+
+    def _read(self, call: Callable[[sqlite3.Connection], T], *, lock_limit: float, until: float) -> T:
+        db = self._current()
+        db.execute(f"PRAGMA busy_timeout = {int(lock_limit * 1000)}")
+        db.set_progress_handler(lambda: time.monotonic() > until, _STEPS_BETWEEN_CHECKS)
+        return call(db)
 
     def close(self) -> None:
         """Close it, until it is read again."""

@@ -21,11 +21,9 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Final
-
-import anyio.to_thread
 
 from whatsapp_mcp.device.keys import KeptOpen, StoredDevice
 from whatsapp_mcp.jid import STATUS_JID, Jid
@@ -91,7 +89,7 @@ class Traces:
     async def hand_over(self, chat: str) -> str:
         """Name the hand-over of a message for this chat to the current client."""
         here = self.here()
-        return f"{here} {await anyio.to_thread.run_sync(self._keys, chat, False)}"
+        return f"{here} {await self._keys(chat, surely=False)}"
 
     def is_here(self, handed_to: str) -> bool:
         """Whether the client of then is still the current one."""
@@ -111,7 +109,8 @@ class Traces:
         Raises:
             sqlite3.Error: The database cannot be read, or is not there.
         """
-        return await anyio.to_thread.run_sync(self._message_id, secret)
+        rows = await self._database.read(lambda db: db.execute(_ID, (secret,)).fetchall())
+        return str(rows[0][0]) if rows else None
 
     async def was_not_sent(self, handed_to: str, chat: str, secret: bytes | None, found: str | None) -> bool:
         """Whether it is proved that a message did not go out, once its hand-over is over.
@@ -134,19 +133,14 @@ class Traces:
         the own account alone (whatsmeow, `encryptMessageForDevices`).
         """
         keys = handed_to.split()[3]
-        return keys != _NOT_TOLD and keys == await anyio.to_thread.run_sync(self._keys, chat, True)
+        return keys != _NOT_TOLD and keys == await self._keys(chat, surely=True)
 
     def here(self) -> str:
         """The current client, as the first three words of a hand-over to it."""
         device = self._device()
         return f"{boot()} {device.registration if device else _NOT_TOLD} {self._generation()}"
 
-    def _message_id(self, secret: bytes) -> str | None:
-        with self._database.opened() as db:
-            rows = db.execute(_ID, (secret,)).fetchall()
-        return str(rows[0][0]) if rows else None
-
-    def _keys(self, chat: str, surely: bool) -> str:
+    async def _keys(self, chat: str, *, surely: bool) -> str:
         """A digest of what must change when a message to this chat is encrypted.
 
         Args:
@@ -158,14 +152,11 @@ class Traces:
         jid, device = Jid.parse(chat), self._device()
         if device is None or not (jid.is_person or jid.is_group or chat == STATUS_JID):
             return _NOT_TOLD
+        read = (
+            partial(_sessions, person=jid) if jid.is_person else partial(_own_keys, chat=chat, own=device.jid)
+        )
         try:
-            with self._database.opened() as db:
-                if jid.is_person:
-                    users = _users(db, jid)
-                    rows = [row for user in users for row in db.execute(_SESSIONS, (user,))]
-                else:
-                    users = _users(db, device.jid)
-                    rows = [row for user in users for row in db.execute(_OWN_KEYS, (chat, user))]
+            users, rows = await self._database.read(read)
         except sqlite3.Error as error:
             logger.warning("the keys of a chat cannot be read: %s", error)
             return _NOT_TOLD
@@ -175,6 +166,22 @@ class Traces:
         for address, key in rows:
             digest.update(str(address).encode() + bytes(key))
         return digest.hexdigest()
+
+
+_Keys = tuple[list[str], list[tuple[str, bytes]]]
+"""Patterns of users, and the keys of each of their devices."""
+
+
+def _sessions(db: sqlite3.Connection, *, person: Jid) -> _Keys:
+    """The sessions with a person."""
+    users = _users(db, person)
+    return users, [row for user in users for row in db.execute(_SESSIONS, (user,))]
+
+
+def _own_keys(db: sqlite3.Connection, *, chat: str, own: Jid) -> _Keys:
+    """The own keys to a group or to status posts."""
+    users = _users(db, own)
+    return users, [row for user in users for row in db.execute(_OWN_KEYS, (chat, user))]
 
 
 def _users(db: sqlite3.Connection, jid: Jid) -> list[str]:
