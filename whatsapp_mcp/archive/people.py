@@ -67,10 +67,15 @@ def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
     words = wanted.split()
     if not words:
         return None
-    if any(all(word in line for word in words) and set(words) <= set(_WORDS.findall(line)) for line in lines):
-        return 2
-    if any(line.startswith(wanted) for line in lines):
-        return 3
+    longest = max(words, key=len)
+    whole = set(words)
+    for line in lines:
+        # The longest word tells most lines apart, and costs far less than to find the words of a line.
+        if longest in line and whole.issubset(_WORDS.findall(line)):
+            return 2
+    for line in lines:
+        if line.startswith(wanted):
+            return 3
     if all(any(f" {word}" in f" {line}" for line in lines) for word in words):
         return _UNSURE
     if all(any(_is_part(word, line) for line in lines) for word in words):
