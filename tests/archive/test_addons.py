@@ -19,6 +19,7 @@ from whatsapp_mcp.archive import Archive, addons, migrations, schema
 from whatsapp_mcp.archive.addons import ADDONS, AddOn, Target
 from whatsapp_mcp.archive.decode import decode_event
 from whatsapp_mcp.archive.facts import Fact, LinkedFact, MessageFact, UndecodedFact
+from whatsapp_mcp.archive.query import IS
 from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
@@ -85,6 +86,17 @@ def test_worlds_hold_every_kind_of_update_and_every_table() -> None:
 
 def test_every_table_is_compared_or_it_is_said_why_not(db: sqlite3.Connection) -> None:
     assert {*migrations.current("TABLE")} == DUMPED | {kind.table for kind in ADDONS} | NOT_DUMPED.keys()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ADDONS if kind.word], ids=lambda kind: kind.table)
+def test_what_a_word_finds_is_found_without_a_walk_through_messages_or_chats(
+    db: sqlite3.Connection, kind: AddOn
+) -> None:
+    plan = db.execute(f"EXPLAIN QUERY PLAN SELECT m.id FROM messages AS m WHERE {IS[str(kind.word)]}")
+    steps = [row[3] for row in plan]
+    assert "SCAN t" in steps
+    assert {step for step in steps if step.startswith("SCAN ") and "(subquery" not in step} == {"SCAN t"}
+    assert not [step for step in steps if "AUTOMATIC" in step or "messages_chat" in step]
 
 
 def rows_of(db: sqlite3.Connection, kind: AddOn) -> int:
