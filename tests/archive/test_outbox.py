@@ -70,6 +70,7 @@ async def test_what_is_about_to_be_handed_over_is_accepted_as_sending_unless_ano
     first, _ = await archive.outbox_add(request("one"), handed_to="a b 1 c", secret=b"s")
     second, _ = await archive.outbox_add(request("two"), handed_to="a b 1 c", secret=b"t")
     assert (first.status, first.handed_to, first.secret) == (SendStatus.SENDING, "a b 1 c", b"s")
+    assert first == await archive.outbox_get(first.send_id)
     assert (second.status, second.handed_to, second.secret) == (SendStatus.QUEUED, None, None)
 
     again, is_new = await archive.outbox_add(request("three", key="k"), handed_to="a b 1 c", obstacle=None)

@@ -14,19 +14,11 @@ from pydantic import PlainSerializer, PlainValidator, TypeAdapter
 from whatsapp_mcp.archive import addons, feed, receipts
 from whatsapp_mcp.archive.applying import Applying
 from whatsapp_mcp.archive.decoded import Update
-from whatsapp_mcp.archive.facts import (
-    OWNER,
-    Fact,
-    MessageFact,
-    ReceiptFact,
-)
+from whatsapp_mcp.archive.facts import OWNER, Fact, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.outgoing import facts_of_request
 from whatsapp_mcp.archive.progress import progress
-from whatsapp_mcp.archive.records import (
-    CALL_KEY,
-    OutboxEntry,
-)
+from whatsapp_mcp.archive.records import CALL_KEY, OutboxEntry
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_facts import FactWriter
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError, from_payload
@@ -88,36 +80,58 @@ def outbox_add(
         _refuse_twin(db, chat, request.chat, body)
     if obstacle is not None:
         raise obstacle
-    expires = _milliseconds(expires_at)
-    cursor = db.execute(
-        """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at)
-        VALUES (?, ?, ?, ?, 'queued', ?, ?)""",
-        (request.idempotency_key, request.chat, chat, body, on.at, expires),
-    )
     try:
-        stored = _REQUEST.validate_json(body)
+        stored = replace(_REQUEST.validate_json(body), chat=request.chat)
     except ValueError as error:  # a number that JSON does not have
         raise InvalidArgument("The message holds a value that cannot be stored.") from error
+    if handed_to is not None and _is_one_unsettled(db, request.chat):
+        handed_to = None
+    return _insert(on, request.idempotency_key, stored, chat, body, expires_at, handed_to, secret), True
+
+
+def _insert(
+    on: Applying,
+    key: str | None,
+    request: SendRequest,
+    chat: int,
+    body: str,
+    expires_at: datetime | None,
+    handed_to: str | None,
+    secret: bytes | None,
+) -> OutboxEntry:
+    """A new row: queued, or on its way at once to the client that is named."""
+    expires = _milliseconds(expires_at)
+    queued = SendStatus.QUEUED
+    status, secret, handed_at = (
+        (queued, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
+    )
+    cursor = on.db.execute(
+        """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at,
+        handed_at, handed_to, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (key, request.chat, chat, body, status.value, on.at, expires, handed_at, handed_to, secret),
+    )
     # As `get` would read it; a send waits for this.
     entry = OutboxEntry(
         int(cursor.lastrowid or 0),
-        replace(stored, chat=request.chat),
-        SendStatus.QUEUED,
+        request,
+        status,
         _time(on.at / 1000),
         None if expires is None else _time(expires / 1000),
+        secret=secret,
+        handed_to=handed_to,
     )
-    _tell(db, entry, chat)
-    if handed_to is not None and not _has_one_ahead(db, entry):
-        return outbox_sending(on, entry.send_id, handed_to=handed_to, secret=secret), True
-    return entry, True
+    _tell(on.db, replace(entry, status=queued), chat)
+    if status is not queued:
+        _tell(on.db, entry, chat)
+    return entry
 
 
-def _has_one_ahead(db: sqlite3.Connection, entry: OutboxEntry) -> bool:
-    """Whether an earlier send to the same chat is on its way, or may yet be."""
+def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
+    """Whether a send to this chat is on its way, or may yet be."""
     row = db.execute(
         f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {_UNSETTLED}
-        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ? AND id < ?)""",  # noqa: S608
-        (entry.request.chat, entry.send_id),
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)""",  # noqa: S608
+        (chat,),
     ).fetchone()
     return bool(row[0])
 
@@ -415,16 +429,16 @@ def outbox_sent(
 def _sent(
     db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Fact] | None = None
 ) -> OutboxEntry:
-    entry = get(db, send_id)
-    db.execute(
-        """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
-        secret = NULL, handed_to = NULL WHERE id = ?""",
-        (message_id, at, send_id),
-    )
     if updates is None:
-        updates = facts_of_request(entry.request, message_id, at, entry.secret)
-    if updates:
-        receipts.unreceipted(db, Identities(db).chat(entry.request.chat))
+        asked = get(db, send_id)
+        updates = facts_of_request(asked.request, message_id, at, asked.secret)
+    chats = db.execute(
+        """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
+        secret = NULL, handed_to = NULL WHERE id = ? RETURNING chat""",
+        (message_id, at, send_id),
+    ).fetchall()
+    if chats and updates:
+        receipts.unreceipted(db, Identities(db).chat(chats[0][0]))
         writer = FactWriter(db)
         writer.write(updates)
         writer.finish()
