@@ -6,32 +6,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.archive import cursor
+from whatsapp_mcp.archive import cursors
 from whatsapp_mcp.errors import InvalidArgument
 
-MARK = cursor.fingerprint("messages", "chat")
+MARK = cursors.fingerprint("messages", "chat")
 keys = st.lists(st.integers(-(2**63), 2**63 - 1) | st.text(max_size=40), min_size=1, max_size=3)
 
 
 @given(keys)
 def test_the_keys_of_a_cursor_come_back_as_they_were(given_keys: list[int | str]) -> None:
-    assert cursor.decode(cursor.encode(MARK, *given_keys), MARK) == given_keys
+    assert cursors.decode(cursors.encode(MARK, *given_keys), MARK) == given_keys
 
 
 def test_a_cursor_after_a_message_costs_few_tokens() -> None:
-    assert len(cursor.encode(MARK, 1_795_000_000 << 20)) <= 16
-    assert len(cursor.encode(MARK, 1_795_000_000 << 20, 40_000)) <= 20
+    assert len(cursors.encode(MARK, 1_795_000_000 << 20)) <= 16
+    assert len(cursors.encode(MARK, 1_795_000_000 << 20, 40_000)) <= 20
 
 
 @given(st.text(max_size=40))
 def test_what_is_no_cursor_is_refused_whatever_it_is(text: str) -> None:
     with pytest.raises(InvalidArgument):
-        cursor.decode(text, MARK)
+        cursors.decode(text, MARK)
 
 
 def test_a_cursor_of_another_list_or_one_with_a_slip_is_refused() -> None:
-    ours = cursor.encode(MARK, 1_795_000_000 << 20)
-    other = cursor.encode(cursor.fingerprint("messages", "other chat"), 1_795_000_000 << 20)
+    ours = cursors.encode(MARK, 1_795_000_000 << 20)
+    other = cursors.encode(cursors.fingerprint("messages", "other chat"), 1_795_000_000 << 20)
     for wrong in (other, ours[1:], ours[:-1], ours.replace(".", "0."), ours.replace(".", ".0.")):
         with pytest.raises(InvalidArgument, match="not one of this list"):
-            cursor.decode(wrong, MARK)
+            cursors.decode(wrong, MARK)

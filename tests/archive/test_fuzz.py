@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter, cursor, open_archive
+from whatsapp_mcp.archive import Archive, MessageFilter, cursors, open_archive
 from whatsapp_mcp.archive.query import parse
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import ChatKind, MessageKind
@@ -59,7 +59,7 @@ ABOUT = [
 
 
 def signed(keys: list[int | str] | None, *parts: object) -> str | None:
-    return None if keys is None else cursor.encode(cursor.fingerprint(*parts), *keys)
+    return None if keys is None else cursors.encode(cursors.fingerprint(*parts), *keys)
 
 
 async def fill(archive: Archive) -> None:

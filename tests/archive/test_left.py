@@ -34,7 +34,7 @@ def steps(db: sqlite3.Connection, where: MessageFilter) -> int:
         return 0
 
     db.set_progress_handler(tick, 100)
-    page = queries.messages(db, where, False, 5, None)
+    page = queries.messages(db, where, limit=5)
     db.set_progress_handler(None, 0)
     assert page.left, where
     return taken

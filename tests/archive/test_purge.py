@@ -18,7 +18,6 @@ from whatsapp_mcp.archive import Archive, MessageFilter, copies, export, open_ar
 from whatsapp_mcp.archive.copies import export_path
 from whatsapp_mcp.archive.export import Format
 from whatsapp_mcp.archive.retention import SENT_PAUSE, clear_sent_files
-from whatsapp_mcp.archive.sqlite import SqliteArchive
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import FileContent, SendRequest, TextContent
@@ -306,7 +305,7 @@ async def test_a_download_that_was_not_recorded_goes_with_its_message(
 
 
 async def test_a_purge_says_when_a_reader_that_stands_still_keeps_old_pages(
-    archive: SqliteArchive, folder: AccountFolder
+    archive: Archive, folder: AccountFolder
 ) -> None:
     await archive.ingest(journal([ev.message("A1", "purplemonkey")]))
     archive._db.execute("PRAGMA busy_timeout = 10")  # pyright: ignore[reportPrivateUsage]

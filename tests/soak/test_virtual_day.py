@@ -20,7 +20,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive, OutboxEntry, applying, outbox, schema
+from whatsapp_mcp.archive import Archive, OutboxEntry, applying, schema, sends
 from whatsapp_mcp.archive.applying import Applying
 from whatsapp_mcp.archive.identity import Lookups
 from whatsapp_mcp.archive.write_operations import OPERATIONS
@@ -89,19 +89,19 @@ class Sends:
         )
 
     def everything(self) -> list[OutboxEntry]:
-        return [outbox.get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")]
+        return [sends.outbox_get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")]
 
     async def outbox_get(self, send_id: int) -> OutboxEntry:
-        return outbox.get(self._db, send_id)
+        return sends.outbox_get(self._db, send_id)
 
     async def outbox_quarantine(self) -> tuple[int, ...]:
         return ()
 
     async def outbox_last_sent(self) -> datetime | None:
-        return outbox.last_sent(self._db)
+        return sends.outbox_last_sent(self._db)
 
     async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
-        return outbox.unsettled(self._db, chat, limit)
+        return sends.outbox_unsettled(self._db, chat=chat, limit=limit)
 
     async def outbox_sending(
         self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None

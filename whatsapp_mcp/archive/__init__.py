@@ -1,11 +1,10 @@
 """Everything that was said: messages, chats, contacts, receipts and sends of one account.
 
-`open_archive` gives the one interface (`interface.py`); the device's host opens it for writing, every
-server for reading.
+`open_archive` opens it: the account's leader for writing, every server for reading.
 """
 
 from whatsapp_mcp.archive.export import export
-from whatsapp_mcp.archive.interface import Archive, ReadingArchive
+from whatsapp_mcp.archive.reading import ReadingArchive
 from whatsapp_mcp.archive.records import (
     CALL_KEY,
     Change,
@@ -26,7 +25,7 @@ from whatsapp_mcp.archive.records import (
     Statistics,
     meant,
 )
-from whatsapp_mcp.archive.sqlite import open_archive
+from whatsapp_mcp.archive.sqlite import Archive, open_archive
 from whatsapp_mcp.archive.write_operations import WriteOperation
 
 __all__ = [

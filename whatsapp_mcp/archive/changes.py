@@ -15,8 +15,8 @@ _RECENT: Final = 10_000
 """Entries, counted from the newest, among which a recent one is looked for."""
 
 
-def last_send(db: sqlite3.Connection, since: datetime, chat: str | None) -> int | None:
-    """See `ReadingArchive.last_send`."""
+def last_send(db: sqlite3.Connection, since: datetime, *, chat: str | None = None) -> int | None:
+    """The change that accepted the newest send since a time, to this chat if one is given; else None."""
     row = db.execute(
         """SELECT max(e.seq) FROM events AS e LEFT JOIN chat_aliases AS ca ON ca.old_id = e.chat_id
         LEFT JOIN chats AS c ON c.id = coalesce(ca.chat_id, e.chat_id)
@@ -27,8 +27,8 @@ def last_send(db: sqlite3.Connection, since: datetime, chat: str | None) -> int 
     return row[0]
 
 
-def after(db: sqlite3.Connection, seq: int, limit: int) -> tuple[Change, ...]:
-    """Entries after a number, oldest first."""
+def changes(db: sqlite3.Connection, after: int, *, limit: int = 100) -> tuple[Change, ...]:
+    """The change feed after a number, oldest first. Old entries are dropped after some weeks."""
     found = db.execute(
         """SELECT e.seq, e.at, e.kind, c.jid, e.ref, e.wa_id, coalesce(s.pn, s.lid), e.detail FROM events AS e
         LEFT JOIN chat_aliases AS ca ON ca.old_id = e.chat_id
@@ -36,7 +36,7 @@ def after(db: sqlite3.Connection, seq: int, limit: int) -> tuple[Change, ...]:
         LEFT JOIN chats AS c ON c.id = coalesce(ca.chat_id, e.chat_id)
         LEFT JOIN contacts AS s ON s.id = coalesce(sa.contact_id, e.actor_id)
         WHERE e.seq > ? ORDER BY e.seq LIMIT ?""",
-        (seq, limit),
+        (after, limit),
     ).fetchall()
     return tuple(
         Change(number, when, kind, chat, ref, wa_id, actor, detail)

@@ -85,7 +85,7 @@ def notes(
 
 
 def history_progress(db: sqlite3.Connection) -> HistoryProgress:
-    """How far the phone's transfer of the past is."""
+    """How far the phone's transfer of the past has come."""
     row = db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
     count = db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]
     if row is None:

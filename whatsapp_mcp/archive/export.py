@@ -12,7 +12,7 @@ from typing import Final, Literal
 import anyio
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.archive.interface import ReadingArchive
+from whatsapp_mcp.archive.reading import ReadingArchive
 from whatsapp_mcp.archive.records import (
     EVERYTHING,
     MessageFilter,

@@ -27,8 +27,8 @@ def tell(
     )
 
 
-def last(db: sqlite3.Connection) -> int:
-    """Newest number of the feed; pruning does not set it back."""
+def last_change(db: sqlite3.Connection) -> int:
+    """Newest number of the change feed; 0 when nothing ever changed."""
     row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
     return int(row[0]) if row else 0
 

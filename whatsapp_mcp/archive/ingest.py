@@ -38,7 +38,7 @@ _PRUNE_EVERY: Final = 500
 
 
 def position(db: sqlite3.Connection) -> int:
-    """Journal sequence number up to which everything is archived."""
+    """Journal sequence number up to which everything is archived; 0 for a new archive."""
     row = db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
     return int(row[0]) if row else 0
 
@@ -194,7 +194,7 @@ class Ingest:
             messages=self._facts.messages.new,
             duplicates=self._facts.messages.duplicates,
             undecoded=self._undecoded,
-            last_change=feed.last(self._db),
+            last_change=feed.last_change(self._db),
         )
 
     def apply(self, facts: Sequence[Fact], received_at: int = 0) -> None:

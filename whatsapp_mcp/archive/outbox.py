@@ -6,24 +6,23 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import PlainSerializer, PlainValidator, TypeAdapter
+from pydantic import PlainSerializer, PlainValidator
 
-from whatsapp_mcp.archive import addons, feed, receipts
+from whatsapp_mcp.archive import addons, feed, receipts, sends
 from whatsapp_mcp.archive.applying import Applying
 from whatsapp_mcp.archive.decoded import Update
 from whatsapp_mcp.archive.facts import OWNER, Fact, MessageFact, ReceiptFact
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.outgoing import facts_of_request
-from whatsapp_mcp.archive.progress import progress
 from whatsapp_mcp.archive.records import CALL_KEY, OutboxEntry
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.archive.write_facts import FactWriter
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown, WhatsAppError, from_payload
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import FileContent, SendRequest, SendStatus
+from whatsapp_mcp.models import SendRequest, SendStatus
 
 
 def _error_to_json(error: WhatsAppError | None) -> dict[str, Any] | None:
@@ -37,18 +36,6 @@ def _error_of(value: Any) -> WhatsAppError | None:
 Obstacle = Annotated[WhatsAppError | None, PlainValidator(_error_of), PlainSerializer(_error_to_json)]
 """An error, or none, as an operation carries it."""
 
-_REQUEST: Final = TypeAdapter(SendRequest)
-_COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
- o.chat_id, o.chat, o.secret, o.handed_to"""
-_TYPES: Final = (int, str, str, int, int | None, str | None, int | None, str | None, int, str)
-_TYPES_OF_HAND_OVER: Final = (bytes | None, str | None)
-"""What the columns hold; SQLite itself takes any value into any column."""
-_DAMAGED: Final = "The stored send is damaged"
-_UNSETTLED: Final = "('queued', 'sending', 'unknown')"
-_PLACES: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h JOIN addresses AS a ON a.jid = h.lid
- JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
-"""Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
-
 
 def outbox_add(
     on: Applying,
@@ -59,14 +46,30 @@ def outbox_add(
     handed_to: str | None = None,
     secret: bytes | None = None,
 ) -> tuple[OutboxEntry, bool]:
-    """See `Outbox.outbox_add`."""
+    """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
+
+    What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
+
+    Args:
+        obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
+        handed_to: To which client it is about to be handed over: it becomes `sending` in the same
+            transaction, unless an earlier send to its chat is not settled.
+        secret: As of `outbox_sending`.
+
+    Returns:
+        The entry, and whether it was accepted by this call.
+
+    Raises:
+        InvalidArgument: The key was used for another content or chat, or the chat is no address.
+        SendUnknown: No key, and the same content to the same chat is unsettled.
+    """
     db = on.db
     Jid.parse(request.chat)
     chat = Identities(db).chat(request.chat)
-    body = _REQUEST.dump_json(_bare(request)).decode()
+    body = sends.REQUEST.dump_json(_bare(request)).decode()
     if request.idempotency_key is not None:
         row = db.execute(
-            f"SELECT {_COLUMNS} FROM outbox AS o WHERE idempotency_key = ?",  # noqa: S608
+            f"SELECT {sends.COLUMNS} FROM outbox AS o WHERE idempotency_key = ?",  # noqa: S608
             (request.idempotency_key,),
         ).fetchone()
         if row is not None:
@@ -75,13 +78,13 @@ def outbox_add(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
                 )
-            return _accept_again(db, _entry(db, row), expires_at, obstacle)
+            return _accept_again(db, sends.entry_of(db, row), expires_at, obstacle)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
     if obstacle is not None:
         raise obstacle
     try:
-        stored = replace(_REQUEST.validate_json(body), chat=request.chat)
+        stored = replace(sends.REQUEST.validate_json(body), chat=request.chat)
     except ValueError as error:  # a number that JSON does not have
         raise InvalidArgument("The message holds a value that cannot be stored.") from error
     if handed_to is not None and _is_one_unsettled(db, request.chat):
@@ -115,8 +118,8 @@ def _insert(
         int(cursor.lastrowid or 0),
         request,
         status,
-        _time(on.at / 1000),
-        None if expires is None else _time(expires / 1000),
+        sends.time_of(on.at / 1000),
+        None if expires is None else sends.time_of(expires / 1000),
         secret=secret,
         handed_to=handed_to,
     )
@@ -129,7 +132,7 @@ def _insert(
 def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
     """Whether a send to this chat is on its way, or may yet be."""
     row = db.execute(
-        f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {_UNSETTLED}
+        f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {sends.UNSETTLED}
         AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)""",  # noqa: S608
         (chat,),
     ).fetchone()
@@ -161,7 +164,7 @@ def _milliseconds(at: datetime | None) -> int | None:
 def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None:
     twin = db.execute(
         f"""SELECT id, status FROM outbox WHERE (chat_id = ? OR chat = ?) AND request = ?
-        AND status IN {_UNSETTLED} ORDER BY id DESC LIMIT 1""",  # noqa: S608
+        AND status IN {sends.UNSETTLED} ORDER BY id DESC LIMIT 1""",  # noqa: S608
         (chat, jid, body),
     ).fetchone()
     if twin is not None:
@@ -176,123 +179,16 @@ def _bare(request: SendRequest) -> SendRequest:
     return SendRequest("", request.content, request.reply_to, request.reply_chat)
 
 
-def _request_of(row: Any) -> SendRequest:
-    return replace(_REQUEST.validate_json(row[1]), chat=row[9])
-
-
-def _entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
-    """The entry of a row.
-
-    Raises:
-        MessageNotFound: The row is damaged.
-    """
-    try:
-        return _read(db, row)
-    # Out of range, of another type, no JSON of a request, or no address.
-    except (ValueError, TypeError, OverflowError, OSError, InvalidArgument) as error:
-        action = "Look at the chat before you send it again."
-        raise MessageNotFound(f"{_DAMAGED} ({row[0]}).", action) from error
-
-
-def _read(db: sqlite3.Connection, row: Any) -> OutboxEntry:
-    if not all(map(isinstance, row, _TYPES + _TYPES_OF_HAND_OVER)):
-        raise TypeError("a column holds another type")
-    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, *where, secret, handed_to = row
-    Jid.parse(row[9])
-    ref = None
-    if message_id is not None:
-        found = db.execute(
-            f"""SELECT id, ref, chat_id FROM messages
-            WHERE chat_id IN ({_PLACES}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
-            (*where, message_id),
-        ).fetchone()
-        if found is not None:
-            message, ref, chat = found
-            if status == "sent":
-                status = progress(db, [chat])[chat].status(message)
-    return OutboxEntry(
-        send_id,
-        _request_of(row),
-        SendStatus(status),
-        _time(created_at / 1000),
-        None if expires_at is None else _time(expires_at / 1000),
-        message_id,
-        None if sent_at is None else _time(sent_at),
-        reason,
-        ref,
-        secret,
-        handed_to,
-    )
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
-    """One entry.
-
-    Raises:
-        MessageNotFound: No such send.
-    """
-    row = db.execute(f"SELECT {_COLUMNS} FROM outbox AS o WHERE id = ?", (send_id,)).fetchone()  # noqa: S608
-    if row is None:
-        raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
-    return _entry(db, row)
-
-
-def last_sent(db: sqlite3.Connection) -> datetime | None:
-    """When WhatsApp last took a send."""
-    (at,) = db.execute("SELECT max(sent_at) FROM outbox WHERE status = 'sent'").fetchone()
-    return None if at is None else _time(at)
-
-
-def unsettled(db: sqlite3.Connection, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
-    """What may yet change by itself, in the order of acceptance; see `Archive.outbox_unsettled`.
-
-    Damaged rows are left out.
-    """
-    rows = db.execute(
-        f"""SELECT {_COLUMNS} FROM outbox AS o WHERE status IN {_UNSETTLED}
-        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND (?1 IS NULL OR chat = ?1)
-        ORDER BY id LIMIT ?2""",  # noqa: S608
-        (chat, limit),
-    ).fetchall()
-    entries: list[OutboxEntry] = []
-    for row in rows:
-        with suppress(MessageNotFound):
-            entries.append(_entry(db, row))
-    return tuple(entries)
-
-
-def damaged(db: sqlite3.Connection) -> tuple[int, ...]:
-    """Numbers of the unsettled rows that cannot be read."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM outbox AS o WHERE status IN {_UNSETTLED}").fetchall()  # noqa: S608
-    found: list[int] = []
-    for row in rows:
-        try:
-            _entry(db, row)
-        except MessageNotFound:
-            found.append(row[0])
-    return tuple(found)
-
-
 def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
     """Settle rows that are damaged (`damaged`); see `Outbox.outbox_quarantine`."""
     # What waited has not gone out; of the others nothing can be found out any more.
     on.db.executemany(
         f"""UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
         reason = ?, message_id = NULL, secret = NULL, handed_to = NULL
-        WHERE id = ? AND status IN {_UNSETTLED}""",  # noqa: S608
-        [(f"{_DAMAGED}.", send_id) for send_id in send_ids],
+        WHERE id = ? AND status IN {sends.UNSETTLED}""",  # noqa: S608
+        [(f"{sends.DAMAGED}.", send_id) for send_id in send_ids],
     )
     return tuple(send_ids)
-
-
-def files(db: sqlite3.Connection) -> frozenset[str]:
-    """Paths of the files of sends that may still go out."""
-    contents = (entry.request.content for entry in unsettled(db))
-    return frozenset(content.path for content in contents if isinstance(content, FileContent))
 
 
 _CLOCKS_APART: Final = 600
@@ -335,22 +231,26 @@ def _move(
         columns |= {"message_id": None, "secret": None, "handed_to": None, "handed_at": None}
     changes = ", ".join(f"{column} = :{column}" for column in columns)
     db.execute(f"UPDATE outbox SET {changes} WHERE id = :id", {**columns, "id": send_id})  # noqa: S608
-    entry = get(db, send_id)
+    entry = sends.outbox_get(db, send_id)
     _tell(db, entry, Identities(db).chat(entry.request.chat))
     return entry
 
 
 def outbox_withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
-    """See `Outbox.outbox_withdrawn`."""
-    entry = get(on.db, send_id)
+    """Expired or given up while it was queued: it never goes out, and ends as with `outbox_failed`.
+
+    Raises:
+        InvalidArgument: It is not queued (any more): it may be on its way.
+    """
+    entry = sends.outbox_get(on.db, send_id)
     if entry.status is not SendStatus.QUEUED:
         raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
     return outbox_failed(on, send_id, reason)
 
 
 def outbox_failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
-    """See `Outbox.outbox_failed`."""
-    entry = get(on.db, send_id)
+    """Refused: `failed`, for it has not gone out; `unknown` if it may have gone out an earlier time."""
+    entry = sends.outbox_get(on.db, send_id)
     if entry.reason is None or entry.status is SendStatus.UNKNOWN:
         return _move(on.db, entry, SendStatus.FAILED, reason)
     if entry.status is SendStatus.QUEUED:
@@ -361,15 +261,31 @@ def outbox_failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
 def outbox_queued(
     on: Applying, send_id: int, reason: str | None = None, *, handed_to: str | None = None
 ) -> OutboxEntry:
-    """See `Outbox.outbox_queued`."""
-    return _move(on.db, get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
+    """It goes back to `queued`: it has not gone out, or a second time would change nothing.
+
+    Args:
+        reason: Why it may have gone out already; stays with it while it is handed over again.
+        handed_to: The hand-over that this is known of.
+
+    Raises:
+        InvalidArgument: It is settled, or was handed over anew.
+    """
+    return _move(on.db, sends.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
 
 
 def outbox_sending(
     on: Applying, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
 ) -> OutboxEntry:
-    """See `Outbox.outbox_sending`."""
-    entry = get(on.db, send_id)
+    """`queued` becomes `sending`: about to be handed over.
+
+    Args:
+        handed_to: To which client.
+        secret: The message's own secret, under which the client's database knows its id.
+
+    Raises:
+        InvalidArgument: It is in another state.
+    """
+    entry = sends.outbox_get(on.db, send_id)
     handed: dict[str, Any] = {"handed_at": on.at, "handed_to": handed_to, "secret": secret}
     return _move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
 
@@ -383,10 +299,21 @@ def outbox_unknown(
     traceable: bool = True,
     handed_to: str | None = None,
 ) -> OutboxEntry:
-    """See `Outbox.outbox_unknown`."""
+    """Handed over, and no answer came.
+
+    Args:
+        message_id: The id that it got, as soon as that is known: whatever names it settles the send.
+        traceable: False when nothing more can be found out about it.
+        handed_to: The hand-over that this is known of.
+
+    Raises:
+        InvalidArgument: It is settled, or was handed over anew.
+    """
     found = {} if message_id is None else {"message_id": message_id}
     gone = {} if traceable else {"handed_to": None, "secret": None}
-    entry = _move(on.db, get(on.db, send_id), SendStatus.UNKNOWN, reason, handed_to, **found, **gone)
+    entry = _move(
+        on.db, sends.outbox_get(on.db, send_id), SendStatus.UNKNOWN, reason, handed_to, **found, **gone
+    )
     if message_id is not None and _is_named(on.db, send_id):
         return _settle(on.db, send_id, message_id)
     return entry
@@ -398,7 +325,7 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
         "SELECT chat_id, chat, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
     ).fetchone()
     row = db.execute(
-        f"""WITH places AS ({_PLACES})
+        f"""WITH places AS ({sends.PLACES})
         SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND wa_id = ?3 AND sender_id = ?4)
         OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND reply_wa_id = ?3 AND id >= ?5)""",  # noqa: S608
         (chat, jid, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
@@ -430,7 +357,7 @@ def _sent(
     db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Fact] | None = None
 ) -> OutboxEntry:
     if updates is None:
-        asked = get(db, send_id)
+        asked = sends.outbox_get(db, send_id)
         updates = facts_of_request(asked.request, message_id, at, asked.secret)
     chats = db.execute(
         """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
@@ -442,7 +369,7 @@ def _sent(
         writer = FactWriter(db)
         writer.write(updates)
         writer.finish()
-    entry = get(db, send_id)
+    entry = sends.outbox_get(db, send_id)
     _tell(db, entry, Identities(db).chat(entry.request.chat))
     return entry
 

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-from whatsapp_mcp.archive import cursor, limits, queries, rows
+from whatsapp_mcp.archive import cursors, limits, queries, rows
 from whatsapp_mcp.archive.facts import CHAT_KIND_NUMBER, OWNER
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
@@ -120,8 +120,11 @@ def distance(one: str, other: str) -> int:
     return previous[-1]
 
 
-def alike(db: sqlite3.Connection, jid: str, limit: int) -> tuple[Chat, ...]:
-    """See `ReadingArchive.chats_named_alike`."""
+def chats_named_alike(db: sqlite3.Connection, jid: str, *, limit: int = 3) -> tuple[Chat, ...]:
+    """Other people and groups whose shown name is that of a chat, or differs by a letter or two.
+
+    Names that differ in the first letter are not looked at.
+    """
     chat = _chat_of(db, jid)
     wanted = _wanted(chat.name)
     if not wanted or not wanted[0].isalpha():
@@ -217,17 +220,24 @@ def _newest(db: sqlite3.Connection, who: Iterable[tuple[int, int]]) -> dict[tupl
     return {(table, number): last for table, number, last in db.execute(_NEWEST, _by_table(who))}
 
 
-def shown_as(db: sqlite3.Connection, text: str) -> Chat | None:
-    """See `ReadingArchive.chat_shown_as`."""
-    wanted = _wanted(_bare(text))
-    if not wanted or looks_like_number(text):
+def chat_shown_as(db: sqlite3.Connection, name: str) -> Chat | None:
+    """The only chat that lists show under this name, whatever its case and accents, if there is one.
+
+    A number is no name. Unlike `resolve_chat` it does not ask what else may be meant.
+    """
+    wanted = _wanted(_bare(name))
+    if not wanted or looks_like_number(name):
         return None
     found = db.execute(_SHOWN, (wanted,)).fetchall()
     return rows.chat(db, found[0]) if len(found) == 1 else None
 
 
-def resolve(db: sqlite3.Connection, text: str, limit: int) -> tuple[ChatCandidate, ...]:
-    """See `ReadingArchive.resolve_chat`."""
+def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
+    """What a text (jid, number or name) may mean, best first.
+
+    A jid or number that was never seen gives one candidate without messages. When the first candidate
+    matched by `jid`, `number` or as the only one by `name`, it is the answer. `me` is the owner.
+    """
     text = _bare(text)
     if text.casefold() in _OWNER_WORDS and (own := _chat_of_contact(db, OWNER)).jid:
         return (ChatCandidate(own, "jid"),)
@@ -301,13 +311,15 @@ def _by_table(who: Iterable[tuple[int, int]]) -> list[str]:
     return [json.dumps(each) for each in numbers]
 
 
-def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str | None) -> Page[Contact]:
-    """See `ReadingArchive.contacts`."""
-    mark = cursor.fingerprint("contacts", query)
-    cursor.check_limit(limit)
+def contacts(
+    db: sqlite3.Connection, query: str | None = None, *, limit: int = 20, cursor: str | None = None
+) -> Page[Contact]:
+    """People by name or number: exact, beginning, anywhere, with a typo; without a query all by name."""
+    mark = cursors.fingerprint("contacts", query)
+    cursors.check_limit(limit)
     if query is None or not query.strip():
-        return _all_contacts(db, mark, limit, after)
-    start = max(0, cursor.decode_id(after, mark) or 0)
+        return _all_contacts(db, mark, limit, cursor)
+    start = max(0, cursors.decode_id(cursor, mark) or 0)
     found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):
         digits = "".join(char for char in fold(query) if char.isdigit()).lstrip("0")
@@ -316,7 +328,7 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
         )
         found += [row[0] for row in ending.fetchall() if row[0] not in found]
     page = found[start : start + limit]
-    following = cursor.encode(mark, start + limit) if len(found) > start + limit else None
+    following = cursors.encode(mark, start + limit) if len(found) > start + limit else None
     people = {row[0]: row for row in db.execute(_THESE, (json.dumps(page),))}
     return Page(tuple(rows.contact(people[number]) for number in page), following)
 
@@ -324,7 +336,7 @@ def contacts(db: sqlite3.Connection, query: str | None, limit: int, after: str |
 def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | None) -> Page[Contact]:
     condition, values = "s.id != 0", list[Any]()
     if after is not None:
-        keys = cursor.decode(after, mark)
+        keys = cursors.decode(after, mark)
         if len(keys) != 2 or not isinstance(keys[0], str) or not isinstance(keys[1], int):
             raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
         condition += " AND (s.name_norm, s.id) > (?, ?)"
@@ -335,12 +347,12 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
         [*values, limit + 1],
     ).fetchall()
     page = found[:limit]
-    following = cursor.encode(mark, page[-1][8], page[-1][0]) if len(found) > limit else None
+    following = cursors.encode(mark, page[-1][8], page[-1][0]) if len(found) > limit else None
     return Page(tuple(rows.contact(row) for row in page), following)
 
 
-def unnamed(db: sqlite3.Connection) -> tuple[str, ...]:
-    """See `ReadingArchive.unnamed_chats`."""
+def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:
+    """Jids of groups and people without a known name, of the 200 newest chats, newest first."""
     # Only the newest: this is asked after every batch, and the whole list is thousands of rows.
     found = db.execute(
         """SELECT c.jid FROM (SELECT * FROM chats WHERE last_id > 0 ORDER BY last_id DESC LIMIT 200) AS c

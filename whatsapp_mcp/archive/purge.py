@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.archive import addons, copies, merge, outbox, queries, store
+from whatsapp_mcp.archive import addons, copies, merge, queries, sends, store
 from whatsapp_mcp.archive.applying import Applying, begin_raw
 from whatsapp_mcp.archive.schema import ID_BITS
 from whatsapp_mcp.errors import Busy
@@ -254,7 +254,7 @@ def finish(
     copies.purge_exports(folder, None if span.chat is None else _addresses(db, span.chat), before)
     everything = span.chat is None and before is None
     made_before = None if everything else now - copies.SENT_KEPT
-    copies.purge_sent(folder, outbox.files(db), made_before=made_before)
+    copies.purge_sent(folder, sends.files(db), made_before=made_before)
     copies.purge_quarantined(folder, before if keep_quarantined else None)
     if everything:
         _unlink_unrecorded(folder.media, None)
@@ -295,4 +295,4 @@ def _unlink_sent(db: sqlite3.Connection, folder: AccountFolder, requests: Iterab
     """Delete the copies of files that these requests sent, and no other send needs."""
     named = [path for request in requests if (path := json.loads(request)["content"].get("path"))]
     if named:
-        copies.purge_sent(folder, outbox.files(db), made_before=0.0, named=named)
+        copies.purge_sent(folder, sends.files(db), made_before=0.0, named=named)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from whatsapp_mcp.archive import addons, coverage, cursor, limits, rows
+from whatsapp_mcp.archive import addons, coverage, cursors, limits, rows
 from whatsapp_mcp.archive.facts import (
     CHAT_KIND_NUMBER,
     KIND_NUMBER,
@@ -22,6 +22,7 @@ from whatsapp_mcp.archive.facts import (
 from whatsapp_mcp.archive.members import current as current_members
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.records import (
+    EVERYTHING,
     GroupMember,
     MediaSource,
     MessageFilter,
@@ -62,21 +63,33 @@ def contact_id(db: sqlite3.Connection, jid: str) -> int | None:
 
 def chats(
     db: sqlite3.Connection,
-    query: str | None,
-    kind: ChatKind | None,
-    unread: bool | None,
-    unanswered: bool | None,
-    archived: bool | None,
-    limit: int,
-    after: str | None,
+    *,
+    query: str | None = None,
+    kind: ChatKind | None = None,
+    unread: bool | None = None,
+    unanswered: bool | None = None,
+    archived: bool | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
 ) -> Page[Chat]:
-    """See `ReadingArchive.chats`."""
-    mark = cursor.fingerprint("chats", query, kind, unread, unanswered, archived)
-    cursor.check_limit(limit)
+    """Chats, the one with the newest message first.
+
+    Args:
+        query: Beginnings of words of the name or number, accents and case aside; where no chat has them,
+            parts of words.
+        unread: Only chats with (or without) unread messages.
+        unanswered: Only direct chats and groups in which somebody else had the last word (or all where we
+            had it).
+
+    Raises:
+        InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
+    """
+    mark = cursors.fingerprint("chats", query, kind, unread, unanswered, archived)
+    cursors.check_limit(limit)
     where, values = ["c.last_id > 0"], list[Any]()
     start: Sequence[int] = ()
-    if after is not None:
-        where, start = ["(c.last_id, c.id) < (?, ?)"], cursor.decode_pair(after, mark)
+    if cursor is not None:
+        where, start = ["(c.last_id, c.id) < (?, ?)"], cursors.decode_pair(cursor, mark)
     if query is not None and len(query) > limits.NAME:
         return Page(())
     words = [like(word.lstrip("+") or word) for word in fold(query or "").split()[:WORDS]]
@@ -97,7 +110,7 @@ def chats(
     if archived is not None:
         where.append("c.archived = ?")
         values.append(int(archived))
-    if after is None:
+    if cursor is None:
         where[0] = "1"
     sql = f"{rows.CHAT_SELECT} WHERE {' AND '.join(where)} ORDER BY c.last_id DESC, c.id DESC LIMIT ?"
     found: list[Any] = []
@@ -108,7 +121,7 @@ def chats(
             break
     more = len(found) > limit
     page = found[:limit]
-    following = cursor.encode(mark, page[-1][5], page[-1][9]) if more else None
+    following = cursors.encode(mark, page[-1][5], page[-1][9]) if more else None
     return Page(rows.chats(db, page), following)
 
 
@@ -118,14 +131,14 @@ def like(text: str) -> str:
 
 
 def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
-    """One chat."""
+    """One chat by jid."""
     number = chat_id(db, jid)
     row = db.execute(f"{rows.CHAT_SELECT} WHERE c.id = ?", (number,)).fetchone()
     return rows.chat(db, row) if row else None
 
 
 def expires_in(db: sqlite3.Connection, chat: str) -> int:
-    """See `ReadingArchive.expires_in`."""
+    """Seconds after which new messages of a chat disappear; 0: never, or it was never told."""
     row = db.execute("SELECT expires_in FROM chats WHERE id = ?", (chat_id(db, chat),)).fetchone()
     return int(row[0]) if row else 0
 
@@ -189,12 +202,21 @@ def _first_id(when: datetime) -> int:
 
 
 def messages(
-    db: sqlite3.Connection, where: MessageFilter, oldest_first: bool, limit: int, after: str | None
+    db: sqlite3.Connection,
+    where: MessageFilter = EVERYTHING,
+    *,
+    oldest_first: bool = False,
+    limit: int = 20,
+    cursor: str | None = None,
 ) -> Page[Message]:
-    """See `ReadingArchive.messages`."""
-    mark = cursor.fingerprint("messages", replace(where, since=None, until=None), oldest_first)
-    cursor.check_limit(limit)
-    last = cursor.decode_id(after, mark)
+    """Messages, newest first; the notes tell of gaps that the page touches.
+
+    Raises:
+        InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
+    """
+    mark = cursors.fingerprint("messages", replace(where, since=None, until=None), oldest_first)
+    cursors.check_limit(limit)
+    last = cursors.decode_id(cursor, mark)
     built = conditions(db, where)
     if built is None:
         return Page(())
@@ -208,7 +230,7 @@ def messages(
     )
     with closing(db.execute(select, [*values, limit + 1])) as found_rows:
         page, more = rows.fitting(found_rows, limit)
-    following = cursor.encode(mark, page[-1][0]) if more else None
+    following = cursors.encode(mark, page[-1][0]) if more else None
     notes = coverage.notes(db, page, where, last_page=following is None and not oldest_first)
     left = _left(db, where, page[-1][0], oldest_first=oldest_first) if following else None
     return Page(rows.messages(db, page), following, notes, left)
@@ -277,14 +299,22 @@ def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> in
     return int(row[0])
 
 
-def message(db: sqlite3.Connection, key: MessageKey, chat: str | None) -> Message:
-    """See `ReadingArchive.message`."""
+def message(db: sqlite3.Connection, key: MessageKey, *, chat: str | None = None) -> Message:
+    """One message; `chat` narrows a WhatsApp id.
+
+    Raises:
+        MessageNotFound: No such message.
+    """
     found = find(db, key, chat)
     return rows.messages(db, db.execute(f"{rows.MESSAGE_SELECT} WHERE m.id = ?", (found,)).fetchall())[0]
 
 
-def context(db: sqlite3.Connection, key: MessageKey, before: int, after: int) -> Page[Message]:
-    """See `ReadingArchive.context`."""
+def context(db: sqlite3.Connection, key: MessageKey, *, before: int = 5, after: int = 5) -> Page[Message]:
+    """A message and its neighbours in the chat, oldest first.
+
+    Raises:
+        MessageNotFound: No such message.
+    """
     found = find(db, key)
     chat = db.execute("SELECT chat_id FROM messages WHERE id = ?", (found,)).fetchone()[0]
     earlier = db.execute(
@@ -302,7 +332,13 @@ def context(db: sqlite3.Connection, key: MessageKey, before: int, after: int) ->
 def preceding(
     db: sqlite3.Connection, keys: Sequence[MessageKey], count: int
 ) -> dict[int, tuple[Message, ...]]:
-    """See `ReadingArchive.preceding`."""
+    """By ref, up to `count` messages before each in its chat, oldest first; each message once.
+
+    Those before the last messages are left out where they would be too much for a page.
+
+    Raises:
+        MessageNotFound: One of the messages is not there.
+    """
     shown, room = {find(db, key) for key in keys}, limits.PAGE
     found: dict[int, list[Any]] = {}
     for one in sorted(shown):
@@ -321,7 +357,7 @@ def preceding(
 
 
 def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str], ...]:
-    """See `ReadingArchive.edits`."""
+    """The earlier texts of an edited message, oldest first, each with the time it was written."""
     found = find(db, key)
     target = addons.target_of(db, found)
     (original,) = db.execute("SELECT original FROM messages WHERE id = ?", (found,)).fetchone()
@@ -331,7 +367,12 @@ def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str]
 
 
 def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
-    """See `ReadingArchive.media_source`."""
+    """What a download needs.
+
+    Raises:
+        MessageNotFound: No such message.
+        MediaUnavailable: It carries no file, or its keys were never received.
+    """
     found = find(db, key)
     row = db.execute(
         """SELECT m.ref, d.media_type, d.mime_type, d.file_name, d.size, d.direct_path, d.url, d.media_key,
@@ -348,7 +389,7 @@ def media_source(db: sqlite3.Connection, key: MessageKey) -> MediaSource:
 
 
 def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
-    """See `ReadingArchive.members`."""
+    """The participants of a group as far as they are known."""
     number = chat_id(db, group)
     roles = {} if number is None else current_members(db, [number])[number]
     found = sorted(_contacts(db, roles), key=lambda row: (-roles[row[0]], row[2]))
@@ -363,7 +404,11 @@ def _contacts(db: sqlite3.Connection, contacts: Collection[int]) -> list[Any]:
 
 
 def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Actor, ...]:
-    """See `ReadingArchive.without_vote`."""
+    """Members of the poll's group, as far as they are known, who have not voted or took their vote back.
+
+    Raises:
+        MessageNotFound: No such message.
+    """
     target = addons.target_of(db, find(db, poll))
     votes = addons.current(db, addons.VOTES, [target]).get(target, [])
     voted = {one.person for one in votes if one.says[-1] != b""}
@@ -373,7 +418,7 @@ def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Actor, ...]:
 
 
 def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
-    """See `ReadingArchive.common_groups`."""
+    """The groups that the account's owner and this person are both in, the most recently used first."""
     person = contact_id(db, jid)
     groups = [
         row[0]
@@ -394,6 +439,6 @@ def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
 
 
 def contact(db: sqlite3.Connection, jid: str) -> Contact | None:
-    """See `ReadingArchive.contact`."""
+    """One person by either form of their jid."""
     row = db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (contact_id(db, jid),)).fetchone()
     return rows.contact(row) if row else None

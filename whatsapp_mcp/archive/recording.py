@@ -18,7 +18,7 @@ from whatsapp_mcp.errors import ChatNotFound
 
 
 def meta_set(on: Applying, key: str, value: str | None) -> None:
-    """See `Archive.meta_set`."""
+    """Keep a small value for the account; None forgets it."""
     if value is None:
         on.db.execute("DELETE FROM meta WHERE key = ?", (f"user.{key}",))
     else:
@@ -26,7 +26,7 @@ def meta_set(on: Applying, key: str, value: str | None) -> None:
 
 
 def set_own(on: Applying, jid: str | None, lid: str | None, name: str | None) -> None:
-    """See `Archive.set_own`."""
+    """Say who the account's owner is."""
     facts: list[Fact] = [OwnFact(own) for own in (jid, lid) if own]
     if jid and lid:
         facts.append(IdentityFact(jid, lid, on.seconds))
@@ -36,7 +36,7 @@ def set_own(on: Applying, jid: str | None, lid: str | None, name: str | None) ->
 
 
 def record_contacts(on: Applying, contacts: Sequence[ContactUpdate]) -> None:
-    """See `Archive.record_contacts`."""
+    """Take over names from the device's contact store."""
     facts = [
         NameFact(one.jid, one.push_name, one.business_name, one.saved_name, at=on.seconds, looked_up=True)
         for one in contacts
@@ -45,12 +45,12 @@ def record_contacts(on: Applying, contacts: Sequence[ContactUpdate]) -> None:
 
 
 def record_identities(on: Applying, pairs: Sequence[tuple[str, str]]) -> None:
-    """See `Archive.record_identities`."""
+    """Learn that a PN jid and a LID jid are one person; what was two chats becomes one."""
     write(on, [IdentityFact(pn, lid, on.seconds) for pn, lid in pairs])
 
 
 def record_groups(on: Applying, groups: Sequence[GroupUpdate]) -> None:
-    """See `Archive.record_groups`."""
+    """Take over names and participants of groups."""
     facts: list[Fact] = []
     now = on.seconds
     for group in groups:
@@ -68,7 +68,7 @@ def record_groups(on: Applying, groups: Sequence[GroupUpdate]) -> None:
 
 
 def record_departure(on: Applying, group: str) -> None:
-    """See `Archive.record_departure`."""
+    """Learn that the account's owner has left a group."""
     pn, lid, _ = reports.own(on.db)
     own = pn or lid
     if own is not None:
@@ -76,26 +76,26 @@ def record_departure(on: Applying, group: str) -> None:
 
 
 def record_channels(on: Applying, names: Mapping[str, str]) -> None:
-    """See `Archive.record_channels`."""
+    """Take over names of channels, by jid."""
     write(on, [ChatFact(jid, on.seconds, name=name, looked_up=True) for jid, name in names.items()])
 
 
 def record_chat_settings(
     on: Applying, chat: str, *, archived: bool, pinned: bool, muted_until: datetime | None
 ) -> None:
-    """See `Archive.record_chat_settings`."""
+    """Take over a chat's settings from the device."""
     muted = int(muted_until.timestamp()) if muted_until else 0
     settings = ChatFact(chat, on.seconds, archived=archived, pinned=pinned, muted_until=muted, looked_up=True)
     write(on, [settings])
 
 
 def record_timer(on: Applying, chat: str, seconds: int) -> None:
-    """See `Archive.record_timer`."""
+    """Take over after how many seconds new messages of a chat disappear; 0: never."""
     write(on, [ChatFact(chat, on.seconds, expires_in=seconds, looked_up=True)])
 
 
 def record_read(on: Applying, chat: str, up_to: MessageKey) -> None:
-    """See `Archive.record_read`."""
+    """Remember that the chat was read up to a message."""
     number = queries.chat_id(on.db, chat)
     if number is None:
         raise ChatNotFound("There is no such chat.")
@@ -106,12 +106,12 @@ def record_read(on: Applying, chat: str, up_to: MessageKey) -> None:
 
 
 def record_gap(on: Applying, since: datetime, until: datetime | None, reason: str) -> None:
-    """See `Archive.record_gap`."""
+    """Remember a stretch in which messages may be missing from every chat."""
     gaps.record(on.db, int(since.timestamp()), None if until is None else int(until.timestamp()), reason)
 
 
 def record_media_path(on: Applying, key: MessageKey, path: str) -> None:
-    """See `Archive.record_media_path`."""
+    """Remember where a file was downloaded to."""
     on.db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, queries.find(on.db, key)))
 
 

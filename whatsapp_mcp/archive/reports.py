@@ -6,8 +6,9 @@ import sqlite3
 from datetime import datetime
 from typing import Final
 
-from whatsapp_mcp.archive import coverage, members, outbox, queries, receipts, rows
-from whatsapp_mcp.archive.cursor import check_limit, decode_id, encode, fingerprint
+from whatsapp_mcp.archive import members, queries, receipts, rows, sends
+from whatsapp_mcp.archive.coverage import of_chat
+from whatsapp_mcp.archive.cursors import check_limit, decode_id, encode, fingerprint
 from whatsapp_mcp.archive.facts import OWNER
 from whatsapp_mcp.archive.names import NAME_SQL, STRANGER_SQL
 from whatsapp_mcp.archive.progress import progress
@@ -24,19 +25,19 @@ _NAMED: Final = f"""SELECT {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")
 """What a person is called, and whether that is of their own choice."""
 
 
-def meta(db: sqlite3.Connection, key: str) -> str | None:
-    """A kept value."""
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+def meta_get(db: sqlite3.Connection, key: str) -> str | None:
+    """A small value kept for the account (`Archive.meta_set`)."""
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (f"user.{key}",)).fetchone()
     return row[0] if row else None
 
 
 def own(db: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:
-    """See `ReadingArchive.own`."""
+    """The account's own PN jid, LID jid and name, as far as they are known."""
     return db.execute("SELECT pn, lid, push_name FROM contacts WHERE id = 0").fetchone()
 
 
 def statistics(db: sqlite3.Connection) -> Statistics:
-    """See `ReadingArchive.statistics`."""
+    """How much is archived; of a big archive on a slow disk it takes longer than other reads."""
     count, first, last = db.execute("SELECT count(*), min(id), max(id) FROM messages").fetchone()
     chats, contacts, media, unread, undecoded = db.execute(
         """SELECT (SELECT count(*) FROM chats WHERE last_id > 0),
@@ -59,16 +60,20 @@ def statistics(db: sqlite3.Connection) -> Statistics:
 
 
 def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
-    """See `ReadingArchive.arrived`."""
+    """When the newest message was sent, and how many events this version cannot decode."""
     newest, undecoded = db.execute(
         "SELECT (SELECT max(id) FROM messages), (SELECT count(*) FROM undecoded)"
     ).fetchone()
     return None if newest is None else rows.time_of(newest), undecoded
 
 
-def coverage_of(db: sqlite3.Connection, chat: str) -> Coverage:
-    """See `ReadingArchive.coverage`."""
-    return coverage.of_chat(db, queries.chat_id(db, chat), chat)
+def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
+    """From when to when a chat is archived, and where messages may be missing.
+
+    Raises:
+        ChatNotFound: No such chat.
+    """
+    return of_chat(db, queries.chat_id(db, chat), chat)
 
 
 def _number(key: MessageKey) -> int:
@@ -78,11 +83,25 @@ def _number(key: MessageKey) -> int:
 
 
 def send_report(
-    db: sqlite3.Connection, key: MessageKey, send_id: bool, cursor: str | None, limit: int
+    db: sqlite3.Connection,
+    key: MessageKey,
+    *,
+    send_id: bool = False,
+    cursor: str | None = None,
+    limit: int = 100,
 ) -> SendReport:
-    """See `ReadingArchive.send_report`."""
+    """What is known of a sent message, person by person.
+
+    Args:
+        key: Ref or WhatsApp's id; the outbox number when `send_id` is true.
+        limit: How many people a page names.
+
+    Raises:
+        MessageNotFound: No such send.
+        InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
+    """
     if send_id:
-        entry = outbox.get(db, _number(key))
+        entry = sends.outbox_get(db, _number(key))
         if entry.ref is None:
             return SendReport(entry.result)
         return _with_receipts(db, entry.result, queries.find(db, entry.ref), cursor, limit)

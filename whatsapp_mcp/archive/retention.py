@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from whatsapp_mcp.archive.interface import Archive
+from whatsapp_mcp.archive.sqlite import Archive
 
 PAUSE: Final = 86_400.0
 SENT_PAUSE: Final = 3600.0

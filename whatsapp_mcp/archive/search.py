@@ -11,11 +11,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
-from whatsapp_mcp.archive import cursor, people, queries, rows, snippets
+from whatsapp_mcp.archive import cursors, people, queries, rows, snippets
 from whatsapp_mcp.archive.facts import Flag
 from whatsapp_mcp.archive.normalise import fold
 from whatsapp_mcp.archive.query import HAS, IS, Query, Term, any_of, parse
-from whatsapp_mcp.archive.records import MessageFilter, meant
+from whatsapp_mcp.archive.records import EVERYTHING, MessageFilter, meant
 from whatsapp_mcp.models import Message, Page
 
 RELEVANCE_CANDIDATES: Final = 5_000
@@ -33,34 +33,49 @@ _FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
 
 def search(
     db: sqlite3.Connection,
-    text: str,
-    where: MessageFilter,
-    order: Literal["newest", "relevance"],
-    mode: Literal["words", "any", "substring"],
-    limit: int,
-    after: str | None,
+    query: str,
+    where: MessageFilter = EVERYTHING,
+    *,
+    order: Literal["newest", "relevance"] = "newest",
+    mode: Literal["words", "any", "substring"] = "words",
     zone: tzinfo = UTC,
     now: datetime | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
 ) -> Page[Message]:
-    """See `ReadingArchive.search`."""
-    cursor.check_limit(limit)
-    mark = cursor.fingerprint("search", text, replace(where, since=None, until=None), order, mode)
-    last = cursor.decode_id(after, mark)
-    query = parse(text, zone, now)
+    """Messages that match, each with a `snippet`; the hit stands between `**`.
+
+    The query knows words, `"phrases"`, `prefix*`, `-exclusion`, `from:`, `in:`, `has:`, `is:`, `before:`,
+    `until:` and `after:`. What cannot be read as syntax is searched as text; no query is an error.
+
+    Args:
+        order: By time, or by relevance among the newest matches (no cursor then).
+        zone: In which zone the times of `before:`, `until:` and `after:` are meant.
+        now: The moment from which ages and weekdays in the query count; else the clock's.
+        mode: `any` takes one of the words, or what begins so, for all; `substring` also finds the inside
+            of words, slower.
+
+    Raises:
+        InvalidArgument: The cursor is not one of this search, or the limit is not 1–500.
+    """
+    cursors.check_limit(limit)
+    mark = cursors.fingerprint("search", query, replace(where, since=None, until=None), order, mode)
+    last = cursors.decode_id(cursor, mark)
+    parsed = parse(query, zone, now)
     if mode == "any":
-        query.wanted = any_of(query.wanted)
-    built = _conditions(db, query, where)
+        parsed.wanted = any_of(parsed.wanted)
+    built = _conditions(db, parsed, where)
     if built is None:
         return Page(())
     conditions, values, scope = built
     if mode == "substring":
-        page = _substring(db, query, conditions, values, limit, last, mark)
-    elif not query.wanted:
-        page = _without_words(db, query, conditions, values, limit, last, mark)
+        page = _substring(db, parsed, conditions, values, limit, last, mark)
+    elif not parsed.wanted:
+        page = _without_words(db, parsed, conditions, values, limit, last, mark)
     else:
-        page = _words(db, query, conditions, values, scope, order, limit, last, mark)
-    if query.apart:
-        told = f"OR joins words only: {', '.join(query.apart)} narrows the whole search."
+        page = _words(db, parsed, conditions, values, scope, order, limit, last, mark)
+    if parsed.apart:
+        told = f"OR joins words only: {', '.join(parsed.apart)} narrows the whole search."
         return replace(page, notes=(*page.notes, told))
     return page
 
@@ -119,7 +134,7 @@ def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:
 def _senders(db: sqlite3.Connection, name: str) -> list[int]:
     if fold(name) in ("me", "myself"):
         return [0]
-    found = people.contacts(db, name, 20, None).items
+    found = people.contacts(db, name).items
     if not found and "@" in name:
         number = queries.contact_id(db, name)
         return [] if number is None else [number]
@@ -128,7 +143,7 @@ def _senders(db: sqlite3.Connection, name: str) -> list[int]:
 
 
 def _chats(db: sqlite3.Connection, name: str) -> list[int]:
-    best = meant(people.resolve(db, name, 8))
+    best = meant(people.resolve_chat(db, name))
     return [number for one in best if (number := queries.chat_id(db, one.chat.jid)) is not None]
 
 
@@ -253,7 +268,7 @@ def _substring(
     if stopped_at is None or page.next_cursor is not None:
         return page
     note = f"Searched back to {rows.time_of(stopped_at):%Y-%m-%d}; go on with the cursor."
-    return replace(page, next_cursor=cursor.encode(mark, stopped_at), notes=(note,))
+    return replace(page, next_cursor=cursors.encode(mark, stopped_at), notes=(note,))
 
 
 def _read(reading: sqlite3.Cursor, wanted: list[list[str]], limit: int) -> tuple[list[int], int | None]:
@@ -285,7 +300,7 @@ def _page(
 ) -> Page[Message]:
     """A page of the first of these, newest first; there is one more than the limit if there are more."""
     shown = _load(db, ids[:limit], query, substrings)
-    following = cursor.encode(mark, ids[len(shown) - 1]) if shown and len(shown) < len(ids) else None
+    following = cursors.encode(mark, ids[len(shown) - 1]) if shown and len(shown) < len(ids) else None
     return Page(shown, following)
 
 

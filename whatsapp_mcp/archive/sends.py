@@ -1,145 +1,142 @@
-"""The outbox as the host's other rooms see it: sends that were accepted, until they are settled.
-
-The states are `queued`, `sending`, `sent`, `failed` and `unknown`; what receipts add to `sent` is read with
-the message. Every method is one committed, durable transaction.
-"""
+"""Sends as they are written down: the rows of `outbox`, read with what receipts say."""
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Protocol
+import sqlite3
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
 
+from pydantic import TypeAdapter
+
+from whatsapp_mcp.archive.progress import progress
 from whatsapp_mcp.archive.records import OutboxEntry
-from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import SendRequest
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import FileContent, SendRequest, SendStatus
+
+REQUEST: Final = TypeAdapter(SendRequest)
+COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at, o.reason,
+ o.chat_id, o.chat, o.secret, o.handed_to"""
+_TYPES: Final = (int, str, str, int, int | None, str | None, int | None, str | None, int, str)
+_TYPES_OF_HAND_OVER: Final = (bytes | None, str | None)
+"""What the columns hold; SQLite itself takes any value into any column."""
+DAMAGED: Final = "The stored send is damaged"
+UNSETTLED: Final = "('queued', 'sending', 'unknown')"
+PLACES: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h JOIN addresses AS a ON a.jid = h.lid
+ JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
+"""Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
 
 
-class Outbox(Protocol):
-    """What may be done with sends; only the account's host may."""
+def request_of(row: Any) -> SendRequest:
+    """The request of a row."""
+    return replace(REQUEST.validate_json(row[1]), chat=row[9])
 
-    async def outbox_add(
-        self,
-        request: SendRequest,
-        *,
-        expires_at: datetime | None = None,
-        obstacle: WhatsAppError | None = None,
-        handed_to: str | None = None,
-        secret: bytes | None = None,
-    ) -> tuple[OutboxEntry, bool]:
-        """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
 
-        What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
+def entry_of(db: sqlite3.Connection, row: Any) -> OutboxEntry:
+    """The entry of a row.
 
-        Args:
-            obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
-            handed_to: To which client it is about to be handed over: it becomes `sending` in the same
-                transaction, unless an earlier send to its chat is not settled.
-            secret: As of `outbox_sending`.
+    Raises:
+        MessageNotFound: The row is damaged.
+    """
+    try:
+        return _read(db, row)
+    # Out of range, of another type, no JSON of a request, or no address.
+    except (ValueError, TypeError, OverflowError, OSError, InvalidArgument) as error:
+        action = "Look at the chat before you send it again."
+        raise MessageNotFound(f"{DAMAGED} ({row[0]}).", action) from error
 
-        Returns:
-            The entry, and whether it was accepted by this call.
 
-        Raises:
-            InvalidArgument: The key was used for another content or chat, or the chat is no address.
-            SendUnknown: No key, and the same content to the same chat is unsettled.
-        """
-        ...
+def _read(db: sqlite3.Connection, row: Any) -> OutboxEntry:
+    if not all(map(isinstance, row, _TYPES + _TYPES_OF_HAND_OVER)):
+        raise TypeError("a column holds another type")
+    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, *where, secret, handed_to = row
+    Jid.parse(row[9])
+    ref = None
+    if message_id is not None:
+        found = db.execute(
+            f"""SELECT id, ref, chat_id FROM messages
+            WHERE chat_id IN ({PLACES}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
+            (*where, message_id),
+        ).fetchone()
+        if found is not None:
+            message, ref, chat = found
+            if status == "sent":
+                status = progress(db, [chat])[chat].status(message)
+    return OutboxEntry(
+        send_id,
+        request_of(row),
+        SendStatus(status),
+        time_of(created_at / 1000),
+        None if expires_at is None else time_of(expires_at / 1000),
+        message_id,
+        None if sent_at is None else time_of(sent_at),
+        reason,
+        ref,
+        secret,
+        handed_to,
+    )
 
-    async def outbox_get(self, send_id: int) -> OutboxEntry:
-        """One entry, its status with what receipts say.
 
-        Raises:
-            MessageNotFound: No such send.
-        """
-        ...
+def time_of(seconds: float) -> datetime:
+    """A moment, from seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
 
-    async def outbox_quarantine(self) -> tuple[int, ...]:
-        """Settle the entries that cannot be read, so that nobody meets them again; answers their numbers.
 
-        What was `queued` becomes `failed`, what was under way `unknown`. The rows stay.
-        """
-        ...
+def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
+    """One entry, its status with what receipts say.
 
-    async def outbox_last_sent(self) -> datetime | None:
-        """When WhatsApp last took a send; None when it never has."""
-        ...
+    Raises:
+        MessageNotFound: No such send.
+    """
+    row = db.execute(f"SELECT {COLUMNS} FROM outbox AS o WHERE id = ?", (send_id,)).fetchone()  # noqa: S608
+    if row is None:
+        raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
+    return entry_of(db, row)
 
-    async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
-        """Entries that are `queued`, `sending`, or `unknown` and traceable, in the order of acceptance.
 
-        Args:
-            chat: Those to this chat alone, as the requests name it.
-            limit: The oldest so many; below zero, all.
-        """
-        ...
+def outbox_last_sent(db: sqlite3.Connection) -> datetime | None:
+    """When WhatsApp last took a send; None when it never has."""
+    (at,) = db.execute("SELECT max(sent_at) FROM outbox WHERE status = 'sent'").fetchone()
+    return None if at is None else time_of(at)
 
-    async def outbox_sending(
-        self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
-    ) -> OutboxEntry:
-        """`queued` becomes `sending`: about to be handed over.
 
-        Args:
-            handed_to: To which client.
-            secret: The message's own secret, under which the client's database knows its id.
+def outbox_unsettled(
+    db: sqlite3.Connection, *, chat: str | None = None, limit: int = -1
+) -> tuple[OutboxEntry, ...]:
+    """Entries that are `queued`, `sending`, or `unknown` and traceable, in the order of acceptance.
 
-        Raises:
-            InvalidArgument: It is in another state.
-        """
-        ...
+    Args:
+        chat: Those to this chat alone, as the requests name it.
+        limit: The oldest so many; below zero, all.
+    """
+    rows = db.execute(
+        f"""SELECT {COLUMNS} FROM outbox AS o WHERE status IN {UNSETTLED}
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND (?1 IS NULL OR chat = ?1)
+        ORDER BY id LIMIT ?2""",  # noqa: S608
+        (chat, limit),
+    ).fetchall()
+    entries: list[OutboxEntry] = []
+    for row in rows:
+        with suppress(MessageNotFound):
+            entries.append(entry_of(db, row))
+    return tuple(entries)
 
-    async def outbox_sent(
-        self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
-    ) -> OutboxEntry:
-        """WhatsApp took it: `sent`, and the own message is stored in the same transaction.
 
-        Args:
-            message: The `E2E.Message` that was sent, where the client library tells it.
-        """
-        ...
+def damaged(db: sqlite3.Connection) -> tuple[int, ...]:
+    """Numbers of the unsettled rows that cannot be read."""
+    rows = db.execute(f"SELECT {COLUMNS} FROM outbox AS o WHERE status IN {UNSETTLED}").fetchall()  # noqa: S608
+    found: list[int] = []
+    for row in rows:
+        try:
+            entry_of(db, row)
+        except MessageNotFound:
+            found.append(row[0])
+    return tuple(found)
 
-    async def outbox_queued(
-        self, send_id: int, reason: str | None = None, *, handed_to: str | None = None
-    ) -> OutboxEntry:
-        """It goes back to `queued`: it has not gone out, or a second time would change nothing.
 
-        Args:
-            reason: Why it may have gone out already; stays with it while it is handed over again.
-            handed_to: The hand-over that this is known of.
-
-        Raises:
-            InvalidArgument: It is settled, or was handed over anew.
-        """
-        ...
-
-    async def outbox_withdrawn(self, send_id: int, reason: str) -> OutboxEntry:
-        """Expired or given up while it was queued: it never goes out, and ends as with `outbox_failed`.
-
-        Raises:
-            InvalidArgument: It is not queued (any more): it may be on its way.
-        """
-        ...
-
-    async def outbox_failed(self, send_id: int, reason: str) -> OutboxEntry:
-        """Refused: `failed`, for it has not gone out; `unknown` if it may have gone out an earlier time."""
-        ...
-
-    async def outbox_unknown(
-        self,
-        send_id: int,
-        reason: str,
-        *,
-        message_id: str | None = None,
-        traceable: bool = True,
-        handed_to: str | None = None,
-    ) -> OutboxEntry:
-        """Handed over, and no answer came.
-
-        Args:
-            message_id: The id that it got, as soon as that is known: whatever names it settles the send.
-            traceable: False when nothing more can be found out about it.
-            handed_to: The hand-over that this is known of.
-
-        Raises:
-            InvalidArgument: It is settled, or was handed over anew.
-        """
-        ...
+def files(db: sqlite3.Connection) -> frozenset[str]:
+    """Paths of the files of sends that may still go out."""
+    contents = (entry.request.content for entry in outbox_unsettled(db))
+    return frozenset(content.path for content in contents if isinstance(content, FileContent))

@@ -1,31 +1,31 @@
-"""The archive in SQLite: `interface.py` over the functions of this folder, run as `store.py` says."""
+"""The archive as the leader holds it: everything written goes through here, one operation at a time."""
 
 from __future__ import annotations
 
 import inspect
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime, tzinfo
-from functools import partial
-from pathlib import Path
-from typing import Any, Final, Literal, cast, overload
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
 
 import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.archive import (
     applying,
-    backup,
     copies,
     damage,
     imported,
     ingest,
+    opening,
     outbox,
     purge,
+    recording,
     reports,
-    schema,
     sealed,
+    sends,
     upkeep,
 )
 from whatsapp_mcp.archive.applying import Applying
@@ -33,8 +33,7 @@ from whatsapp_mcp.archive.decode.history import HISTORY_CODE
 from whatsapp_mcp.archive.decode.journal import decode_events
 from whatsapp_mcp.archive.decode.sent import sent_message
 from whatsapp_mcp.archive.identity import Lookups
-from whatsapp_mcp.archive.interface import Archive, ReadingArchive
-from whatsapp_mcp.archive.reading import SqliteReadingArchive
+from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.records import (
     ImportedChat,
     ImportResult,
@@ -42,7 +41,7 @@ from whatsapp_mcp.archive.records import (
     JournalEvent,
     OutboxEntry,
 )
-from whatsapp_mcp.archive.store import Writer, connect_writer, transaction
+from whatsapp_mcp.archive.store import Writer, transaction
 from whatsapp_mcp.archive.write_operations import OPERATIONS, WriteOperation
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import BridgePage, ExportedMessage
@@ -59,11 +58,37 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class SqliteArchive(SqliteReadingArchive):
-    """What only the leader may do as well.
+P = ParamSpec("P")
+R = TypeVar("R")
+if TYPE_CHECKING:
+    from types import CoroutineType
 
-    Each operation that `Archive` names has a method here, made from the protocol (`_operation`). Those with
-    something to do outside of the operation (decoding, files) are written out.
+    _Apply = Callable[Concatenate[Applying, P], R]
+    _Method = Callable[Concatenate["Archive", P], CoroutineType[Any, Any, R]]
+
+
+def operation(apply: _Apply[P, R]) -> _Method[P, R]:
+    """The method that makes an operation of its arguments and of the time, and commits it."""
+    _, *parameters = inspect.signature(apply).parameters.values()
+    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+
+    @wraps(apply)
+    async def method(self: Archive, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        # Not `Signature.bind`, which costs as much as applying a small operation.
+        return await self.write(
+            apply.__name__, {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+        )
+
+    return method
+
+
+class Archive(ReadingArchive):
+    """What only the account's leader may do as well. Every method is one committed, durable transaction.
+
+    What changes an answer is an operation (`write_operations.py`), with the time of the archive's clock. An
+    operation's method has its arguments, its answer and its errors; those with something to do outside of the
+    operation (decoding, files) are written out.
 
     Args:
         folder: The account's files.
@@ -100,10 +125,13 @@ class SqliteArchive(SqliteReadingArchive):
     # Operations.
 
     async def apply(self, operation: WriteOperation) -> Any:
-        """See `Archive.apply`."""
+        """Apply an operation that was made elsewhere; answers, or raises, what it did there.
+
+        It and those before it must come in the order in which they were applied there.
+        """
         return await self._turn(lambda: self._commit(operation))
 
-    async def _write(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
+    async def write(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
         """Make an operation of now, and apply it."""
         return await self._write_of(name, lambda _: values, bulk=bulk)
 
@@ -130,7 +158,7 @@ class SqliteArchive(SqliteReadingArchive):
 
         result, files = await self._writer.run_bare(in_thread, bulk=bulk)
         if files:
-            await anyio.to_thread.run_sync(purge.unlink, self._folder.media, files)
+            await anyio.to_thread.run_sync(purge.unlink, self.folder.media, files)
         return result
 
     def _commit(self, operation: WriteOperation, *, opens_addons: bool = False) -> tuple[Any, list[str]]:
@@ -181,11 +209,11 @@ class SqliteArchive(SqliteReadingArchive):
         """Begin `raw.db` anew if it is what an error speaks of; whoever archives tries again."""
         if damage.is_damage(error) and not damage.is_whole(self._raw):
             self._raw.close()
-            damage.put_aside(self._folder.raw_db, error)
-            self._raw = _connect_raw(self._folder.raw_db)
+            damage.put_aside(self.folder.raw_db, error)
+            self._raw = opening.connect_raw(self.folder.raw_db)
 
     async def wait_change(self, after: int, timeout: float) -> int:
-        """See `ReadingArchive.wait_change`: every change is made here, so none has to be looked for."""
+        """As a reader does; but every change is made here, so none has to be looked for."""
         with anyio.move_on_after(timeout):
             while True:
                 wrote = self._writer.wrote
@@ -195,7 +223,10 @@ class SqliteArchive(SqliteReadingArchive):
         return await self.last_change()
 
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
-        """See `Archive.ingest`."""
+        """Archive a batch of journal events and their position; events up to `position()` are skipped.
+
+        An event that cannot be decoded is kept aside and counted; it never stops the others.
+        """
 
         def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
             return {"events": decode_events(events, after=ingest.position(db))}
@@ -204,7 +235,7 @@ class SqliteArchive(SqliteReadingArchive):
         return await self._write_of("ingest", decoded, bulk=bulk)
 
     async def redecode(self) -> int:
-        """See `Archive.redecode`."""
+        """Decode again what was put aside or unknown; answers how many became known."""
 
         def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
             events, messages = upkeep.decode_again(db, self._raw)
@@ -212,33 +243,52 @@ class SqliteArchive(SqliteReadingArchive):
 
         return await self._write_of("redecode", decoded, bulk=True)
 
-    # Sends.
+    # What the device has looked up or done.
+    meta_set = operation(recording.meta_set)
+    set_own = operation(recording.set_own)
+    record_contacts = operation(recording.record_contacts)
+    record_identities = operation(recording.record_identities)
+    record_groups = operation(recording.record_groups)
+    record_departure = operation(recording.record_departure)
+    record_channels = operation(recording.record_channels)
+    record_chat_settings = operation(recording.record_chat_settings)
+    record_timer = operation(recording.record_timer)
+    record_read = operation(recording.record_read)
+    record_gap = operation(recording.record_gap)
+    record_media_path = operation(recording.record_media_path)
 
-    async def outbox_get(self, send_id: int) -> OutboxEntry:
-        """See `Outbox.outbox_get`."""
-        return await self._readers.run(outbox.get, send_id)
-
-    async def outbox_last_sent(self) -> datetime | None:
-        """See `Outbox.outbox_last_sent`."""
-        return await self._readers.run(outbox.last_sent)
-
-    async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
-        """See `Outbox.outbox_unsettled`."""
-        return await self._readers.run(outbox.unsettled, chat, limit)
+    # Sends that were accepted, until they are settled: `queued`, `sending`, `sent`, `failed` or `unknown`.
+    # What receipts add to `sent` is read with the message.
+    outbox_get = in_thread(sends.outbox_get)
+    outbox_last_sent = in_thread(sends.outbox_last_sent)
+    outbox_unsettled = in_thread(sends.outbox_unsettled)
+    outbox_add = operation(outbox.outbox_add)
+    outbox_sending = operation(outbox.outbox_sending)
+    outbox_queued = operation(outbox.outbox_queued)
+    outbox_withdrawn = operation(outbox.outbox_withdrawn)
+    outbox_failed = operation(outbox.outbox_failed)
+    outbox_unknown = operation(outbox.outbox_unknown)
 
     async def outbox_quarantine(self) -> tuple[int, ...]:
-        """See `Outbox.outbox_quarantine`."""
-        return await self._write_of("outbox_quarantine", lambda db: {"send_ids": outbox.damaged(db)})
+        """Settle the entries that cannot be read, so that nobody meets them again; answers their numbers.
+
+        What was `queued` becomes `failed`, what was under way `unknown`. The rows stay.
+        """
+        return await self._write_of("outbox_quarantine", lambda db: {"send_ids": sends.damaged(db)})
 
     async def outbox_sent(
         self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
     ) -> OutboxEntry:
-        """See `Outbox.outbox_sent`."""
+        """WhatsApp took it: `sent`, and the own message is stored in the same transaction.
+
+        Args:
+            message: The `E2E.Message` that was sent, where the client library tells it.
+        """
 
         def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
             updates = None
             if message:
-                entry, (pn, lid, _) = outbox.get(db, send_id), reports.own(db)
+                entry, (pn, lid, _) = sends.outbox_get(db, send_id), reports.own(db)
                 at = int(timestamp.timestamp())
                 updates = sent_message(
                     entry.request, message_id, at, message, owner=pn or lid, secret=entry.secret
@@ -251,27 +301,43 @@ class SqliteArchive(SqliteReadingArchive):
     # Care of the files, which is no operation.
 
     async def check(self) -> tuple[str, ...]:
-        """See `Archive.check`."""
+        """Integrity of file and index; empty when all is well."""
         return await self._writer.run_bare(upkeep.check)
 
     async def optimize(self) -> None:
-        """See `Archive.optimize`."""
+        """Merge the index, give free pages back, shrink the write-ahead log (seconds for a million)."""
         await self._writer.run_bare(upkeep.optimize)
 
     async def merge_index(self) -> bool:
-        """See `Archive.merge_index`."""
+        """One short step of merging the search index into one piece; False when it is done.
+
+        Writing and reading go on between two steps.
+        """
         self._merging = await self._writer.run(upkeep.merge_index, not self._merging)
         return self._merging
 
     async def rebuild(self) -> None:
-        """See `Archive.rebuild`."""
+        """Build the search index anew from the messages."""
         await self._writer.run(upkeep.rebuild, bulk=True)
 
     async def purge(
         self, *, chat: str | None = None, before: datetime | None = None, keep_quarantined: bool = False
     ) -> int:
-        """See `Archive.purge`."""
-        raw, folder = self._raw, self._folder
+        """Delete messages for good (a chat's, those before a time, both together, or all); answers how many.
+
+        Nothing of them stays in any file of the account's folder: not in the index, in free pages or in the
+        journal, nor in downloaded media, copies of sent files, exports or quarantined databases.
+
+        Args:
+            chat: Jid of the chat.
+            before: Only what is older.
+            keep_quarantined: Whether a damaged database that was last written after `before` stays: it holds
+                older messages too, and younger ones that may be nowhere else.
+
+        Raises:
+            Busy: They are deleted, but a process that stands still in a read keeps old pages in a log.
+        """
+        raw, folder = self._raw, self.folder
         span = await self._writer.run_bare(purge.span_of, chat, before)
         if span is None:
             return 0
@@ -291,15 +357,15 @@ class SqliteArchive(SqliteReadingArchive):
 
     async def _purge(self, step: str, chat: str | None, before: datetime | None) -> int:
         """One step of a purge, and the files that go with it; answers how many rows it deleted."""
-        purged: purge.Purged = await self._write(step, {"chat": chat, "before": before})
-        await self._writer.run_bare(purge.unlink_purged, self._folder, purged)
+        purged: purge.Purged = await self.write(step, {"chat": chat, "before": before})
+        await self._writer.run_bare(purge.unlink_purged, self.folder, purged)
         return purged.rows
 
     async def clear_sent_files(self, now: datetime) -> int:
-        """See `Archive.clear_sent_files`."""
+        """Delete copies of files that no send needs, an hour after they were made; answers how many."""
         made_before = now.timestamp() - copies.SENT_KEPT
-        needed = await self._readers.run(outbox.files)
-        clear = partial(copies.purge_sent, self._folder, needed, made_before=made_before)
+        needed = await self.readers.run(sends.files)
+        clear = partial(copies.purge_sent, self.folder, needed, made_before=made_before)
         return await anyio.to_thread.run_sync(clear)
 
     # Imports.
@@ -313,45 +379,49 @@ class SqliteArchive(SqliteReadingArchive):
         me: str | None = None,
         zone: tzinfo = UTC,
     ) -> ImportedChat:
-        """See `Archive.import_chat_export`."""
+        """Take over a chat that WhatsApp exported.
+
+        Args:
+            messages: What it says.
+            chat: Jid of the chat it is.
+            title: What its file is called, which may tell who the other one is.
+            me: Our own name in the export, where it is not the name on WhatsApp.
+            zone: The zone of its times.
+
+        Raises:
+            InvalidArgument: It cannot be told who of two is the owner.
+        """
         values = {"messages": imported.dated(messages, zone), "chat": chat, "title": title, "me": me}
-        return await self._write("import_chat_export", values, bulk=True)
+        return await self.write("import_chat_export", values, bulk=True)
 
     async def store_imported_file(self, chat: str, message_id: str, name: str, content: bytes) -> None:
-        """See `Archive.store_imported_file`."""
+        """Keep the file of an imported message.
+
+        Args:
+            chat: Jid of the chat.
+            message_id: Id of the message, one of `ImportedChat.files`.
+            name: What the file is called there.
+            content: The file.
+        """
         path = await anyio.to_thread.run_sync(
-            imported.store_file, self._folder.media, message_id, name, content
+            imported.store_file, self.folder.media, message_id, name, content
         )
         values = {"chat": chat, "message_id": message_id, "path": path, "size": len(content)}
-        await self._write("record_imported_file", values)
+        await self.write("record_imported_file", values)
 
     async def import_bridge(
         self, page: BridgePage, *, chats: Collection[str] = (), zone: tzinfo = UTC
     ) -> ImportResult:
-        """See `Archive.import_bridge`."""
+        """Take over rows of the `messages.db` of the bridge of lharries/whatsapp-mcp.
+
+        Args:
+            page: The rows.
+            chats: Jids of all its chats, which tell numbers from LIDs.
+            zone: The zone of times that tell none.
+        """
         rows = imported.dated_rows(page.messages, zone)
         values = {"named": page.chats, "rows": rows, "skipped": page.skipped, "chats": sorted(chats)}
-        return await self._write("import_bridge", values, bulk=True)
-
-
-def _operation(name: str) -> Callable[..., Awaitable[Any]]:
-    """The method of an operation whose values are the arguments of the method."""
-    _, *parameters = inspect.signature(getattr(Archive, name)).parameters.values()
-    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
-    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
-
-    async def method(self: SqliteArchive, *args: Any, **kwargs: Any) -> Any:
-        # Not `Signature.bind`, which costs as much as applying a small operation.
-        return await self._write(name, {**defaults, **dict(zip(names, args, strict=False)), **kwargs})  # pyright: ignore[reportPrivateUsage]
-
-    method.__name__ = name
-    method.__doc__ = f"See `Archive.{name}`."
-    return method
-
-
-for _name in OPERATIONS:
-    if hasattr(Archive, _name) and not hasattr(SqliteArchive, _name):
-        setattr(SqliteArchive, _name, _operation(_name))
+        return await self.write("import_bridge", values, bulk=True)
 
 
 @overload
@@ -389,7 +459,7 @@ def open_archive(
 
 @asynccontextmanager
 async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
-    archive = SqliteReadingArchive(folder)
+    archive = ReadingArchive(folder)
     try:
         yield archive
     finally:
@@ -401,33 +471,9 @@ async def _open_writer(
     folder: AccountFolder, now: Callable[[], datetime], recorder: Recorder | None
 ) -> AsyncIterator[Archive]:
     folder.create()
-    db, raw = await anyio.to_thread.run_sync(_connect, folder)
-    archive = SqliteArchive(folder, db, raw, now, recorder)
+    db, raw = await anyio.to_thread.run_sync(opening.connect, folder)
+    archive = Archive(folder, db, raw, now, recorder)
     try:
-        yield cast("Archive", archive)
+        yield archive
     finally:
         archive.close()
-
-
-def _connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connection]:
-    db = connect_writer(folder.archive_db)
-    backup.before_upgrade(db, folder.archive_db)
-    schema.migrate(db)
-    return db, _connect_raw(folder.raw_db)
-
-
-def _connect_raw(path: Path) -> sqlite3.Connection:
-    """Open `raw.db`; messages are here without it, so a damaged one is no reason to stop."""
-    try:
-        return _migrated_raw(path)
-    except sqlite3.DatabaseError as error:
-        if not damage.is_damage(error):
-            raise
-        damage.put_aside(path, error)
-        return _migrated_raw(path)
-
-
-def _migrated_raw(path: Path) -> sqlite3.Connection:
-    raw = connect_writer(path)
-    schema.migrate_raw(raw)
-    return raw

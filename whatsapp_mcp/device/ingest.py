@@ -18,9 +18,8 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive import Archive, JournalEvent
 from whatsapp_mcp.archive.damage import is_damage, put_aside
-from whatsapp_mcp.archive.interface import JournalEvent
 from whatsapp_mcp.archive.records import HistoryProgress
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import EventCode

@@ -10,8 +10,7 @@ from typing import Any, Final
 import anyio
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.archive.interface import ContactUpdate
+from whatsapp_mcp.archive import Archive, ContactUpdate
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.topics.base import jid_text, moment
 from whatsapp_mcp.device.topics.channels import read_channel

@@ -13,7 +13,7 @@ import anyio
 from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.archive.interface import ReadingArchive
+    from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.protocol import Device, Devices
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.policy import Policy

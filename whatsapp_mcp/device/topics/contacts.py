@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from whatsapp_mcp.archive.interface import ContactUpdate
+from whatsapp_mcp.archive import ContactUpdate
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.effects import has_effect
 from whatsapp_mcp.device.topics.base import Topic, jid_text, moment, read
@@ -18,7 +18,7 @@ from whatsapp_mcp.policy import Effect
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
 
-    from whatsapp_mcp.archive.interface import JournalEvent
+    from whatsapp_mcp.archive import JournalEvent
 
 _HEARD: Final = 100
 
