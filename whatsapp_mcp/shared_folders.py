@@ -105,7 +105,7 @@ def mounts_here(folder: Path) -> list[Mount]:
                 ["/sbin/mount"], capture_output=True, text=True, timeout=_LIMIT, check=True
             )
             return read_mount_list(listed.stdout)
-        if sys.platform == "win32":
+        if sys.platform == "win32" and os.name == "nt":
             import ctypes
 
             is_remote = ctypes.windll.kernel32.GetDriveTypeW(folder.anchor) == _DRIVE_REMOTE
