@@ -28,11 +28,12 @@ import anyio
 
 from benchmarks.corpus import Corpus, Told
 from benchmarks.durability import Row, rows, start_writer
-from whatsapp_mcp.archive import Archive, MessageFilter, ReadingArchive, open_archive
-from whatsapp_mcp.archive.normalise import fold
+from whatsapp_mcp.archive import Archive, ReadingArchive, open_archive
+from whatsapp_mcp.archive.database.normalise import fold
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.device.archiving import Ingest
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.ingest import Ingest
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder
 
 QUERIES: Final = {

@@ -20,7 +20,8 @@ from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
 from benchmarks.corpus import Corpus
-from whatsapp_mcp.archive import JournalEvent, open_archive
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.models import JournalEvent
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 
 ROUNDS: Final = 300

@@ -30,9 +30,9 @@ from benchmarks.corpus import Corpus
 from tests.client.client_process import client_process
 from tests.device.server_process import server_process
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.protocol import Device
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.connection.accessor import Accessor
+from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.protobufs import HistorySync, Neonize
 from whatsapp_mcp.settings import Settings

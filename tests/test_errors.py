@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp import errors
-from whatsapp_mcp.errors import AmbiguousChat, Busy, Candidate, RateLimited, WhatsAppError, from_payload
+from whatsapp_mcp.errors import (
+    AmbiguousChat,
+    Busy,
+    Candidate,
+    RateLimited,
+    WhatsAppError,
+    from_payload,
+)
 
 CODES = {
     "INVALID_ARGUMENT",

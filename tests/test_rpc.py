@@ -23,7 +23,15 @@ from whatsapp_mcp.errors import (
     Unsupported,
     WhatsAppError,
 )
-from whatsapp_mcp.rpc import CANCEL, Handler, NotificationHandler, Params, Peer, _LineBuffer, by_name
+from whatsapp_mcp.rpc import (
+    CANCEL,
+    Handler,
+    NotificationHandler,
+    Params,
+    Peer,
+    _LineBuffer,
+    by_name,
+)
 
 pytestmark = pytest.mark.anyio
 

@@ -29,8 +29,8 @@ from mcp.client.stdio import StdioServerParameters
 from benchmarks.soak.fleet import GONE
 from benchmarks.soak.watch import children
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.device.protocol import Devices
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.models import AddressBookState
 from whatsapp_mcp.settings import HOME_VARIABLE, Settings
 from whatsapp_mcp.simulator import WhatsApp

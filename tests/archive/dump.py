@@ -9,11 +9,11 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from whatsapp_mcp.archive import members
-from whatsapp_mcp.archive.addons import ADDONS, AddOn, Target, read
-from whatsapp_mcp.archive.facts import Flag
-from whatsapp_mcp.archive.query import IS
-from whatsapp_mcp.archive.receipts import marks
+from whatsapp_mcp.archive.read.search_query import IS
+from whatsapp_mcp.archive.state import members
+from whatsapp_mcp.archive.state.addons import ADDONS, AddOn, Target, read_addons
+from whatsapp_mcp.archive.state.receipts import watermarks
+from whatsapp_mcp.decoding.updates import Flag
 
 DUMPED = {"messages", "contacts", "chats", "media", "members", "gaps"}
 """Tables that are dumped, beside those of add-ons."""
@@ -70,7 +70,7 @@ class _Dump:
         found["marks"] = self._marks()
         found["members"] = [
             (self._chats[group], self._who(person), role)
-            for group, roles in members.current(self._db, [*self._chats]).items()
+            for group, roles in members.current_members(self._db, [*self._chats]).items()
             for person, role in sorted(roles.items(), key=lambda one: self._who(one[0]))
         ]
         found["members"].sort()
@@ -109,7 +109,7 @@ class _Dump:
                     at,
                     says,
                 )
-                for target, hanging in read(self._db, kind, targets).items()
+                for target, hanging in read_addons(self._db, kind, targets).items()
                 for person, at, says in hanging
             ),
             key=repr,
@@ -118,7 +118,7 @@ class _Dump:
     def _marks(self) -> list[tuple[Any, ...]]:
         return sorted(
             (self._chats[chat], self._who(contact), kind, up_to >> SECOND, at)
-            for chat, found in marks(self._db, [*self._chats]).items()
+            for chat, found in watermarks(self._db, [*self._chats]).items()
             for (contact, kind), (up_to, at) in found.items()
         )
 

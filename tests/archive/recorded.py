@@ -14,13 +14,15 @@ import pytest
 from tests.archive import events as ev
 from tests.archive import shared_number, world
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, ME, MY_LID, NOON, journal
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
-from whatsapp_mcp.archive.decode import content
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.decoding import content
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.models import (
     BridgeMessage,
     BridgePage,
+    ContactUpdate,
     ExportedMessage,
+    GroupUpdate,
     MessageKind,
     SendRequest,
     TextContent,

@@ -16,7 +16,8 @@ from typing import Any
 
 import anyio
 
-from whatsapp_mcp.archive import WriteOperation, decode, open_archive
+from whatsapp_mcp.archive import WriteOperation, open_archive
+from whatsapp_mcp.decoding import events
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.settings import AccountFolder
 
@@ -56,7 +57,7 @@ async def replay(folder: AccountFolder, operations: Iterable[bytes]) -> None:
 
 def main() -> None:
     """Replay without a decoder: an operation has been decoded."""
-    decode._DECODERS.clear()  # pyright: ignore[reportPrivateUsage]
+    events._DECODERS.clear()  # pyright: ignore[reportPrivateUsage]
     folder = AccountFolder("default", Path(sys.argv[1]))
     anyio.run(replay, folder, sys.stdin.buffer.read().splitlines())
     print(json.dumps(digests(folder)))

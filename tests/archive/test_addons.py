@@ -15,11 +15,13 @@ from tests.archive import events as ev
 from tests.archive.dump import DUMPED
 from tests.archive.events import ANA, NOON, journal
 from tests.archive.worlds import PLACES, in_memory
-from whatsapp_mcp.archive import Archive, addons, migrations, schema
-from whatsapp_mcp.archive.addons import ADDONS, AddOn, Target
-from whatsapp_mcp.archive.decode import decode_event
-from whatsapp_mcp.archive.facts import Fact, LinkedFact, MessageFact, UndecodedFact
-from whatsapp_mcp.archive.query import IS
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.database import migrations, schema
+from whatsapp_mcp.archive.read.search_query import IS
+from whatsapp_mcp.archive.state import addons
+from whatsapp_mcp.archive.state.addons import ADDONS, AddOn, Target
+from whatsapp_mcp.decoding.events import decode_event
+from whatsapp_mcp.decoding.updates import Fact, LinkedFact, MessageFact, UndecodedFact
 from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
@@ -108,7 +110,7 @@ def add_one_of_each(db: sqlite3.Connection, wa_id: str) -> None:
     chat = db.execute("SELECT id FROM addresses WHERE jid = ?", (ANA,)).fetchone()[0]
     for kind in ADDONS:
         more = ["1" if name == "kind" else b"x" for name in kind.columns]
-        assert addons.insert(db, kind, (wa_id, chat, chat, (NOON + 5) * kind.unit, *more))
+        assert addons.insert_addon(db, kind, (wa_id, chat, chat, (NOON + 5) * kind.unit, *more))
 
 
 @pytest.mark.anyio
@@ -148,7 +150,7 @@ async def test_an_add_on_that_names_a_send_settles_it(
     with closing(sqlite3.connect(folder.archive_db)) as db, db:
         chat = db.execute("SELECT id FROM addresses WHERE jid = ?", (ANA,)).fetchone()[0]
         more = [2 if name == "kind" else b"x" for name in kind.columns]
-        addons.insert(db, kind, ("S1", chat, chat, NOON * kind.unit, *more))
+        addons.insert_addon(db, kind, ("S1", chat, chat, NOON * kind.unit, *more))
     entry = await archive.outbox_unknown(entry.send_id, "no answer", message_id="S1")
     assert (entry.status == "unknown") == (kind.names_send is None)
 
@@ -161,10 +163,10 @@ def test_a_kind_that_is_added_is_written_read_and_purged_by_its_declaration(db: 
     )
     db.execute("INSERT INTO addresses (id, jid, contact_id) VALUES (7, ?, 3)", (ANA,))
     db.execute("INSERT INTO chats (id, jid, kind, contact_id) VALUES (4, ?, 0, 3)", (ANA,))
-    assert addons.insert(db, pins, ("A1", 7, 7, NOON * 1000, 1))
-    assert not addons.insert(db, pins, ("A1", 7, 7, NOON * 1000, 1))
-    assert addons.insert(db, pins, ("A1", 7, 0, NOON * 1000 + 1, 0))
+    assert addons.insert_addon(db, pins, ("A1", 7, 7, NOON * 1000, 1))
+    assert not addons.insert_addon(db, pins, ("A1", 7, 7, NOON * 1000, 1))
+    assert addons.insert_addon(db, pins, ("A1", 7, 0, NOON * 1000 + 1, 0))
     target = Target(4, "A1", 3)
-    assert addons.current(db, pins, [target]) == {
+    assert addons.current_addons(db, pins, [target]) == {
         target: [addons.Hanging(3, NOON * 1000, (1,)), addons.Hanging(0, NOON * 1000 + 1, (0,))]
     }

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.archive import cursors
+from whatsapp_mcp.archive.read import cursors
 from whatsapp_mcp.errors import InvalidArgument
 
 MARK = cursors.fingerprint("messages", "chat")

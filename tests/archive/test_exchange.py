@@ -15,10 +15,10 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from tests.archive.importing import import_bridge, import_chat
-from whatsapp_mcp.archive import Archive, MessageFilter, export
+from whatsapp_mcp.archive import Archive, export
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -238,7 +238,7 @@ async def test_a_rebuilt_index_finds_the_same(archive: Archive) -> None:
 async def test_a_newer_version_decodes_what_was_put_aside(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whatsapp_mcp.archive.decode import content
+    from whatsapp_mcp.decoding import content
 
     card = E2E.Message()
     card.paymentInviteMessage.expiryTimestamp = 7
@@ -257,14 +257,14 @@ async def test_a_newer_version_decodes_what_was_put_aside(
 async def test_an_event_that_was_put_aside_is_decoded_once_it_can_be_and_its_raw_form_kept(
     archive: Archive, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whatsapp_mcp.archive import decode
+    from whatsapp_mcp.decoding import events
 
     def broken(payload: bytes, received_at: int) -> list[object]:
         raise ValueError
 
     event, still = ev.message("A1", "in the end"), ev.Raw(EventCode.MESSAGE, b"\xff\xff")
     with monkeypatch.context() as patch:
-        patch.setitem(decode._DECODERS, int(event.code), broken)  # pyright: ignore[reportPrivateUsage]
+        patch.setitem(events._DECODERS, int(event.code), broken)  # pyright: ignore[reportPrivateUsage]
         assert (await archive.ingest(journal([still, event]))).undecoded == 2
         assert await archive.redecode() == 0
     assert await archive.redecode() == 1

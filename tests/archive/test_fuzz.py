@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter, cursors, open_archive
-from whatsapp_mcp.archive.query import parse
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive.read import cursors
+from whatsapp_mcp.archive.read.search_query import parse
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
-from whatsapp_mcp.models import ChatKind, MessageKind
+from whatsapp_mcp.models import ChatKind, MessageFilter, MessageKind
 from whatsapp_mcp.settings import AccountFolder
 
 BITS = [

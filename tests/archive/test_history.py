@@ -10,10 +10,10 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import ChatNotFound
-from whatsapp_mcp.models import MessageKind, SendStatus
+from whatsapp_mcp.models import MessageFilter, MessageKind, SendStatus
 from whatsapp_mcp.protobufs import HistorySync, Neonize
 
 pytestmark = pytest.mark.anyio

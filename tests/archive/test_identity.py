@@ -11,9 +11,9 @@ import pytest
 from tests.archive import events as ev
 from tests.archive import world
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, ME, MY_LID, NOON, journal
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, MessageFilter
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.models import SendStatus
+from whatsapp_mcp.models import ContactUpdate, GroupUpdate, MessageFilter, SendStatus
 from whatsapp_mcp.protobufs import HistorySync, Neonize
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,9 @@ from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from tests.archive.importing import import_bridge, import_chat
 from tests.archive.test_exchange import bridge_database
 from tests.archive.test_hostile import everything_reads
-from whatsapp_mcp.archive import Archive, MessageFilter
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

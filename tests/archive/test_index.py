@@ -9,7 +9,8 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import NOON, journal
-from whatsapp_mcp.archive import Archive, upkeep
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.care import maintenance
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 async def test_merging_the_index_in_steps_leaves_one_piece_and_every_hit(
     archive: Archive, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "_MERGE_PAGES", 1)
+    monkeypatch.setattr(maintenance, "_MERGE_PAGES", 1)
     for number in range(30):
         texts = " ".join(f"word{number}x{n}" for n in range(100))
         await archive.ingest(journal([ev.message(f"M{number}", texts, at=NOON + number)], after=number))

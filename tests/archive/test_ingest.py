@@ -12,10 +12,11 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter, open_archive, store
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive.database import connections
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.errors import DeadlineExceeded
-from whatsapp_mcp.models import MessageKind, SendStatus
+from whatsapp_mcp.models import MessageFilter, MessageKind, SendStatus
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -203,7 +204,7 @@ async def test_an_identity_in_a_message_reaches_contact_and_chat(archive: Archiv
 async def test_what_cannot_be_written_costs_only_itself(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from whatsapp_mcp.archive.decode import content, kinds
+    from whatsapp_mcp.decoding import content, kinds
 
     def too_big(value: Any) -> Any:
         poison = content.Content(MessageKind.STICKER, "poison", kinds.media_of(value, "sticker"))
@@ -265,7 +266,7 @@ async def test_what_looks_at_everything_may_take_longer_than_other_reads(
     archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await archive.ingest(journal([ev.message(f"A{n}", at=NOON + n) for n in range(3_000)]))
-    monkeypatch.setattr(store, "READ_DEADLINE", 0.0)
+    monkeypatch.setattr(connections, "READ_DEADLINE", 0.0)
     with pytest.raises(DeadlineExceeded):
         await archive.search("nothing", mode="substring")
     assert (await archive.statistics()).messages == 3_000

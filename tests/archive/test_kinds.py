@@ -9,11 +9,11 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter
-from whatsapp_mcp.archive.decode import content
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.decoding import content
 from whatsapp_mcp.errors import MediaUnavailable
-from whatsapp_mcp.models import Media, MessageKind
+from whatsapp_mcp.models import Media, MessageFilter, MessageKind
 from whatsapp_mcp.protobufs import E2E, Neonize
 
 pytestmark = pytest.mark.anyio

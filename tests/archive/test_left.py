@@ -8,9 +8,10 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, journal
-from whatsapp_mcp.archive import MessageFilter, open_archive, queries
-from whatsapp_mcp.archive.store import connect_writer
-from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive.database.connections import connect_writer
+from whatsapp_mcp.archive.read import queries
+from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

@@ -16,9 +16,10 @@ from google.protobuf.message import Message as Proto
 from tests.archive import events as ev
 from tests.archive.events import ANA, GROUP, NOON, journal
 from tests.archive.world import reply, text
-from whatsapp_mcp.archive import Archive, limits
-from whatsapp_mcp.archive.decode.content import HANDLERS
-from whatsapp_mcp.archive.facts import Content, Mark, MembersFact, MessageFact, ReceiptFact
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.decoding import limits
+from whatsapp_mcp.decoding.content import HANDLERS
+from whatsapp_mcp.decoding.updates import Content, Mark, MembersFact, MessageFact, ReceiptFact
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Message, MessageKind, Page
 from whatsapp_mcp.models.said import NAMES_ROOM
@@ -104,7 +105,7 @@ async def test_no_field_of_any_kind_of_message_is_larger_than_its_limit(
     result = await archive.ingest(journal(events))
     assert (result.messages, result.undecoded) == (2, 0)
     sizes = longest(folder)
-    assert sizes.pop("messages.text") <= limits.TEXT
+    assert sizes.pop("messages.text") <= limits.MAX_TEXT
     assert sizes.pop("messages.details") <= 2 * limits.DETAILS
     assert max(sizes.values()) <= limits.URL
 
@@ -129,7 +130,7 @@ async def test_names_ids_and_addresses_have_a_bound_and_still_meet(
             ]
         )
     )
-    assert max(longest(folder).values()) <= 2 * limits.NAME
+    assert max(longest(folder).values()) <= 2 * limits.MAX_NAME
     page = await archive.messages(oldest_first=True)
     first, second, third = (m for m in page.items if m.message_id != "H1" and m.chat == GROUP)
     assert (first.text, first.sender_name[-1]) == ("first", "…")
@@ -195,7 +196,7 @@ async def test_a_mention_is_the_whole_of_its_number(archive: Archive, mention: s
 async def test_who_changes_a_reaction_without_end_keeps_the_newest_and_costs_nobody_else_theirs(
     archive: Archive, folder: AccountFolder
 ) -> None:
-    most = limits.ADDONS + 20
+    most = limits.MAX_ADDONS + 20
     where: dict[str, Any] = {"chat": GROUP, "sender": "80001@lid"}
     await archive.ingest(
         journal(
@@ -209,7 +210,7 @@ async def test_who_changes_a_reaction_without_end_keeps_the_newest_and_costs_nob
     (message,) = (await archive.messages()).items
     assert [one.emoji for one in message.reactions] == ["🎉", chr(0x1F600 + most - 1)]
     with closing(sqlite3.connect(folder.archive_db)) as db:
-        assert db.execute("SELECT count(*) FROM reactions").fetchone() == (limits.ADDONS,)
+        assert db.execute("SELECT count(*) FROM reactions").fetchone() == (limits.MAX_ADDONS,)
 
 
 async def test_of_a_message_that_is_edited_without_end_the_first_and_the_newest_texts_stay(
@@ -219,7 +220,7 @@ async def test_of_a_message_that_is_edited_without_end_the_first_and_the_newest_
     await archive.ingest(journal([ev.message("A1", "text"), *edits]))
     message = await archive.message("A1")
     assert message.text == "text 49"
-    assert message.earlier == ("text", *(f"text {n}" for n in range(49 - limits.EDITS + 1, 49)))
+    assert message.earlier == ("text", *(f"text {n}" for n in range(49 - limits.MAX_EDITS + 1, 49)))
 
 
 async def test_a_contact_card_without_colons_is_read_in_one_go(archive: Archive) -> None:
@@ -264,7 +265,7 @@ async def test_a_page_of_long_messages_ends_before_its_limit_and_the_cursor_goes
         after: str | None = None
         while True:
             page = await ask(after)
-            assert sum(len(message.text) for message in page.items) <= limits.PAGE
+            assert sum(len(message.text) for message in page.items) <= limits.MAX_PAGE
             found += [message.message_id for message in page.items]
             after = page.next_cursor
             if after is None:
@@ -284,7 +285,7 @@ async def test_a_list_shows_the_newest_of_long_earlier_texts(archive: Archive) -
     await archive.ingest(journal([ev.message("A1", "first"), *edits]))
     earlier = (await archive.message("A1")).earlier
     assert [text[0] for text in earlier] == ["2", "3"]
-    assert sum(map(len, earlier)) <= limits.EARLIER
+    assert sum(map(len, earlier)) <= limits.MAX_EARLIER
     assert len(await archive.edits("A1")) == 4
 
 
@@ -326,7 +327,7 @@ def test_lists_of_members_receipts_and_cards_have_a_bound() -> None:
         GROUP, ANA, "C1", NOON, Content(MessageKind.CONTACT, details={"contacts": cards}), True
     )
     for fact in (members, receipt, message):
-        limits.bound(fact)
+        limits.bound_update(fact)
     assert len(members.members) == limits.MEMBERS
     assert len(receipt.wa_ids) == limits.RECEIPTS
     details = message.content.details

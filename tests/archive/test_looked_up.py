@@ -9,7 +9,8 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

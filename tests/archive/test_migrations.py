@@ -16,8 +16,10 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import MessageFilter, backup, migrations, open_archive, schema, tables
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.archive.database import backup, migrations, schema, tables
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

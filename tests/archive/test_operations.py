@@ -22,7 +22,7 @@ from tests.archive.recorded import Recording, path_of, recording, run
 from tests.archive.replaying import contents, digests, replay
 from whatsapp_mcp import archive as room
 from whatsapp_mcp.archive import Archive, ReadingArchive, WriteOperation, open_archive
-from whatsapp_mcp.archive.write_operations import OPERATIONS
+from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.errors import SendUnknown
 from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -30,7 +30,7 @@ from whatsapp_mcp.settings import AccountFolder
 ROOM = Path(room.__file__).parent
 OUTSIDE = {"check", "optimize", "merge_index", "rebuild", "clear_sent_files"}
 """Methods that look after the files, and change no answer."""
-STEPS = {"apply", "write", "purge", "store_imported_file"}
+STEPS = {"apply", "submit", "purge", "store_imported_file"}
 """Methods that make operations of other names."""
 
 
@@ -104,6 +104,12 @@ async def test_the_feed_has_the_time_of_the_operation(folder: AccountFolder) -> 
         await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
         assert {change.at for change in await archive.changes(0)} == {at}
         assert (await archive.outbox_get(1)).created_at == at
+
+
+@pytest.mark.parametrize("module", sorted({call.__module__ for call in OPERATIONS.values()}))
+def test_what_applies_an_operation_decodes_nothing(module: str) -> None:
+    names = vars(sys.modules[module])
+    assert {name for name in names if "decode_event" in name} == set()
 
 
 def test_an_operation_that_is_none_is_refused() -> None:

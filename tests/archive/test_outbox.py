@@ -9,9 +9,16 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, journal
-from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
+from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, SendUnknown
-from whatsapp_mcp.models import ForwardContent, LocationContent, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import (
+    ForwardContent,
+    LocationContent,
+    OutboxEntry,
+    SendRequest,
+    SendStatus,
+    TextContent,
+)
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 

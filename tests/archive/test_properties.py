@@ -16,8 +16,8 @@ from tests.archive import events as ev
 from tests.archive.dump import differences
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, Raw, journal
 from tests.archive.worlds import PLACES, SETTINGS, whole
-from whatsapp_mcp.archive import Archive, MessageFilter, open_archive
-from whatsapp_mcp.models import Message, Quote
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.models import Message, MessageFilter, Quote
 from whatsapp_mcp.settings import AccountFolder
 
 CHATS = st.sampled_from([ANA, BOB, GROUP])

@@ -14,13 +14,14 @@ import pytest
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter, copies, export, open_archive, purge
-from whatsapp_mcp.archive.copies import export_path
-from whatsapp_mcp.archive.export import Format
-from whatsapp_mcp.archive.retention import SENT_PAUSE, clear_sent_files
+from whatsapp_mcp.archive import Archive, export, open_archive
+from whatsapp_mcp.archive.care import file_copies, purge
+from whatsapp_mcp.archive.care.file_copies import export_path
+from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.device.retention import SENT_PAUSE, clear_sent_files
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import FileContent, SendRequest, TextContent
+from whatsapp_mcp.models import FileContent, MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -178,7 +179,7 @@ async def test_a_path_outside_the_media_folder_is_never_deleted(
 
 
 async def test_retention_purges_what_is_too_old_and_then_every_day(archive: Archive) -> None:
-    from whatsapp_mcp.archive.retention import PAUSE, keep_only
+    from whatsapp_mcp.device.retention import PAUSE, keep_only
 
     await archive.ingest(journal([ev.message(f"A{day}", at=NOON + day * 86_400) for day in range(4)]))
     today = datetime.fromtimestamp(NOON + 2 * 86_400 + 10, UTC)
@@ -242,7 +243,7 @@ async def test_a_purge_spares_what_a_send_still_needs_and_what_is_being_made(
     waiting, fresh, old = (folder.outgoing / name for name in ("aa.png", "bb.png", "cc.png"))
     for path in (waiting, fresh, old):
         path.write_bytes(b"png")
-    os.utime(old, (0, datetime.now(UTC).timestamp() - copies.SENT_KEPT - 1))
+    os.utime(old, (0, datetime.now(UTC).timestamp() - file_copies.SENT_FILES_KEPT - 1))
     os.utime(waiting, (0, 0))
     picture = FileContent("image", str(folder.outgoing / "aa.1600.jpg"), "image/jpeg")
     await archive.outbox_add(SendRequest(ANA, picture))
@@ -275,7 +276,7 @@ async def test_copies_of_sent_files_are_cleared_by_time_alone(
     with pytest.raises(EndOfTestError):
         await clear_sent_files(archive, now=lambda: now, sleep=sleep)
     assert there == [True, False]
-    assert SENT_PAUSE <= copies.SENT_KEPT
+    assert SENT_PAUSE <= file_copies.SENT_FILES_KEPT
 
 
 async def test_retention_spares_a_damaged_database_that_is_young(

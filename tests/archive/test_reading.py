@@ -14,7 +14,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.archive.store import Readers, connect_writer
+from whatsapp_mcp.archive.database.connections import Readers, connect_writer
 from whatsapp_mcp.errors import DeadlineExceeded
 from whatsapp_mcp.settings import AccountFolder
 
@@ -71,7 +71,7 @@ async def test_a_connection_is_opened_in_a_worker_thread_only(folder: AccountFol
 async def test_a_read_that_never_ends_is_interrupted(
     readers: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.archive.store.READ_DEADLINE", 0.01)
+    monkeypatch.setattr("whatsapp_mcp.archive.database.connections.READ_DEADLINE", 0.01)
     with pytest.raises(DeadlineExceeded):
         await readers.at_once(counting_to(10**12, []))
     assert await readers.at_once(count) == 1
@@ -136,7 +136,7 @@ async def test_a_read_that_ends_after_closing_leaves_nothing_open(folder: Accoun
 async def test_a_read_that_ran_out_of_time_takes_no_connection_with_it(
     readers: Readers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.archive.store.AT_ONCE", 0.0)
+    monkeypatch.setattr("whatsapp_mcp.archive.database.connections.AT_ONCE", 0.0)
     for _ in range(4_000):  # by then each connection has met it in the statement that ends its transaction
         assert await readers.at_once(count) == 1
 

@@ -10,8 +10,8 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from tests.archive.world import call, reply
-from whatsapp_mcp.archive import Archive, GroupUpdate, MessageFilter
-from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.models import GroupUpdate, MessageFilter, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E, HistorySync
 
 pytestmark = pytest.mark.anyio

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
-from whatsapp_mcp.archive import Archive, GroupUpdate, MessageFilter
-from whatsapp_mcp.archive.normalise import tokens
-from whatsapp_mcp.archive.query import parse
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.database.normalise import tokens
+from whatsapp_mcp.archive.read.search_query import parse
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import GroupUpdate, MessageFilter
 from whatsapp_mcp.protobufs import E2E
 
 pytestmark = pytest.mark.anyio

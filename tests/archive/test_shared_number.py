@@ -14,7 +14,8 @@ from tests.archive import events as ev
 from tests.archive.events import GROUP, ME, NOON, Raw, journal
 from tests.archive.shared_number import CY, DAN, NUMBER, members, timer
 from tests.archive.world import poll, vote
-from whatsapp_mcp.archive import Archive, MessageFilter, open_archive
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.protobufs import HistorySync
 from whatsapp_mcp.settings import AccountFolder
 

@@ -9,10 +9,10 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, NOON, journal
 from tests.archive.world import sealed_edit, sealed_reaction, text
-from whatsapp_mcp.archive import Archive, decode
-from whatsapp_mcp.archive.decode import addons
-from whatsapp_mcp.archive.decode.content import ADDONS
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.decoding import addons, events
+from whatsapp_mcp.decoding.content import ADDONS
 from whatsapp_mcp.protobufs import E2E, Neonize
 
 pytestmark = pytest.mark.anyio
@@ -111,7 +111,7 @@ async def test_parts_of_an_event_that_is_decoded_later_are_kept_if_they_are_not_
     body.reactionMessage.key.ID, body.reactionMessage.text = "A1", "👍"
     past = ev.history(ev.conversation([ev.web_message("X1", body, at=NOON + 1), ev.web_message("A1")]))
     with monkeypatch.context() as patch:
-        patch.setitem(decode._DECODERS, int(past.code), broken)  # pyright: ignore[reportPrivateUsage]
+        patch.setitem(events._DECODERS, int(past.code), broken)  # pyright: ignore[reportPrivateUsage]
         assert (await archive.ingest(journal([past]))).undecoded == 1
     with monkeypatch.context() as patch:
         patch.delitem(addons.HANDLERS, "reactionMessage")

@@ -14,9 +14,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, journal
-from whatsapp_mcp.archive import Archive, MessageFilter
-from whatsapp_mcp.archive.votes import secret_key
-from whatsapp_mcp.models import Actor, Message, MessageKind, PollOption, Reaction, SendRequest, TextContent
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.state.votes import secret_key
+from whatsapp_mcp.models import (
+    Actor,
+    Message,
+    MessageFilter,
+    MessageKind,
+    PollOption,
+    Reaction,
+    SendRequest,
+    TextContent,
+)
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 

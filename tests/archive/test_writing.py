@@ -12,7 +12,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.archive.store import Writer, connect_writer
+from whatsapp_mcp.archive.database.connections import Writer, connect_writer
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

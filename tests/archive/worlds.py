@@ -23,12 +23,15 @@ from typing import Any
 from tests.archive import shared_number, world
 from tests.archive.dump import differences, dump, dump_of
 from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, Raw, journal
-from whatsapp_mcp.archive import Archive, MessageFilter, ingest, open_archive, schema, sealed
-from whatsapp_mcp.archive.applying import Applying, begin
-from whatsapp_mcp.archive.decode.journal import decode_events
-from whatsapp_mcp.archive.facts import IdentityFact, OwnFact
-from whatsapp_mcp.archive.identity import Lookups
-from whatsapp_mcp.archive.store import transaction
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive.database import schema
+from whatsapp_mcp.archive.database.connections import transaction
+from whatsapp_mcp.archive.identity.identity import Lookups
+from whatsapp_mcp.archive.write import ingestion, sealed_addons
+from whatsapp_mcp.archive.write.applying import Applying, begin_operation
+from whatsapp_mcp.decoding.journal import decode_events
+from whatsapp_mcp.decoding.updates import IdentityFact, OwnFact
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder
 
 PLACES = {
@@ -102,20 +105,23 @@ def archived(batches: list[list[Raw]], *, introduced: bool) -> Iterator[sqlite3.
 
         def write(operation: Callable[[Applying], object]) -> None:
             with transaction(db):
-                on = Applying(db, raw, begin(db, LATER * 1000), LATER * 1000, Lookups())
+                on = Applying(db, raw, begin_operation(db, LATER * 1000), LATER * 1000, Lookups())
                 operation(on)
                 if on.opens_addons:
-                    ingest.open_addons(on, sealed.open_waiting(db, raw))
+                    ingestion.open_addons(on, sealed_addons.open_waiting_addons(db, raw))
 
         for number in range(len(batches)):
             events = [event for batch in batches[: number + 1] for event in batch]
-            write(partial(ingest.ingest, events=decode_events(journal(events), ingest.position(db))))
+            write(partial(ingestion.ingest, events=decode_events(journal(events), ingestion.position(db))))
         if introduced:
             write(
-                partial(ingest.write, facts=[OwnFact(ME), OwnFact(MY_LID), IdentityFact(ME, MY_LID, LATER)])
+                partial(
+                    ingestion.write_updates,
+                    facts=[OwnFact(ME), OwnFact(MY_LID), IdentityFact(ME, MY_LID, LATER)],
+                )
             )
             pairs = [IdentityFact(ANA, ANA_LID, LATER), IdentityFact(BOB, BOB_LID, LATER)]
-            write(partial(ingest.write, facts=pairs))
+            write(partial(ingestion.write_updates, facts=pairs))
         assert db.execute("SELECT count(*) FROM undecoded").fetchone()[0] == 0
         yield db
 

@@ -19,10 +19,11 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, NOON, journal
 from tests.fixtures import command
 from whatsapp_mcp import settings
-from whatsapp_mcp.archive import ContactUpdate, open_archive
+from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.device.lock import HostLock
+from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.models import ContactUpdate
 
 
 @pytest.fixture

@@ -13,16 +13,15 @@ import pytest
 from anyio.abc import TaskGroup
 
 from tests.cli.fakes import NOON, ScriptedDevice, status_of
-from whatsapp_mcp.archive import HistoryProgress
 from whatsapp_mcp.cli import link as link_module
 from whatsapp_mcp.cli.device import reconnected, settled_status
 from whatsapp_mcp.cli.link import link
 from whatsapp_mcp.cli.report import JsonReport
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.protocol import Devices
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.connection.accessor import Accessor
+from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
-from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
+from whatsapp_mcp.models import ConnectionState, HistoryProgress, LinkState, QrCode
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 

@@ -19,8 +19,8 @@ import anyio.abc
 import anyio.to_thread
 
 import whatsapp_mcp
-from whatsapp_mcp.device import host
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.leader import leader
+from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.settings import Settings
 
 
@@ -48,12 +48,12 @@ def another_version(folder: Path, version: str, protocol: int) -> Path:
     (folder / "tests" / "device").mkdir(parents=True)
     (folder / "tests" / "__init__.py").touch()
     shutil.copy(__file__, folder / "tests" / "device")
-    for name, line in (("__init__.py", "__version__ ="), ("device/host.py", "PROTOCOL: Final =")):
+    for name, line in (("__init__.py", "__version__ ="), ("device/leader/leader.py", "PROTOCOL: Final =")):
         file = folder / "whatsapp_mcp" / name
         value = f'"{version}"' if name == "__init__.py" else str(protocol)
         text = file.read_text(encoding="utf-8")
         changed = re.sub(rf"^{re.escape(line)} .*$", f"{line} {value}", text, flags=re.MULTILINE)
-        assert changed != text or str(host.PROTOCOL) == value, name
+        assert changed != text or str(leader.PROTOCOL) == value, name
         file.write_text(changed, encoding="utf-8")
     return folder
 

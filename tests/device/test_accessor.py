@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 import whatsapp_mcp
-from whatsapp_mcp.device.accessor import Accessor
+from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.errors import Busy, DeadlineExceeded
 
 pytestmark = pytest.mark.anyio
@@ -202,7 +202,7 @@ def test_nothing_but_the_accessor_stores_a_device_or_a_client() -> None:
         for name in [*_stored(tree), *_parameters_kept(tree)]
     }
     # The door around the leader's device is the device that the accessor holds: both are replaced as one.
-    assert stored == {"device/enforced.py: self._device"}
+    assert stored == {"device/leader/enforced.py: self._device"}
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ import pytest
 from benchmarks.soak.linking import End, interrupted_link
 from tests.device.conftest import Host
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.device import address_book, keys
-from whatsapp_mcp.device.address_book import (
+from whatsapp_mcp.device.connection import address_book, keys
+from whatsapp_mcp.device.connection.address_book import (
     FETCH_LIMIT,
     LINKING_LIMIT,
     LOGIN_LIMIT,
@@ -25,7 +25,7 @@ from whatsapp_mcp.device.address_book import (
     AddressBook,
     until_fetched,
 )
-from whatsapp_mcp.device.local import LocalDevice
+from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import whatsapp_mcp
-from whatsapp_mcp.device.addresses import Addresses
+from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import Message, MessageKind
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from tests.device.test_outbox import ANN, BOB, Rig, Wire, no_preview, rig, text
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device.addresses import Addresses
-from whatsapp_mcp.device.compose import Composed, compose
+from whatsapp_mcp.device.outbox.addresses import Addresses
+from whatsapp_mcp.device.outbox.composing import Composed, compose
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
 from whatsapp_mcp.models import (
     Content,

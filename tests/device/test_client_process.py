@@ -8,8 +8,8 @@ import anyio
 import pytest
 
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY
-from whatsapp_mcp.device import client_process, state
-from whatsapp_mcp.device.client_process import LOG_LIMIT, Client, open_log
+from whatsapp_mcp.device.connection import client_process, state
+from whatsapp_mcp.device.connection.client_process import LOG_LIMIT, Client, open_log
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings

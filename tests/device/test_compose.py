@@ -10,8 +10,8 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.addresses import Addresses
-from whatsapp_mcp.device.compose import Composed, compose
+from whatsapp_mcp.device.outbox.addresses import Addresses
+from whatsapp_mcp.device.outbox.composing import Composed, compose
 from whatsapp_mcp.models import (
     ContactCardContent,
     Content,

@@ -10,12 +10,12 @@ import pytest
 
 from tests.device.conftest import Hosted
 from whatsapp_mcp.current_settings import CurrentSettings
-from whatsapp_mcp.device import operations
-from whatsapp_mcp.device.enforced import EnforcedDevice
-from whatsapp_mcp.device.generated import as_device
-from whatsapp_mcp.device.local import LocalDevice
-from whatsapp_mcp.device.operations import OPERATIONS
-from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.leader.enforced import EnforcedDevice
+from whatsapp_mcp.device.leader.generated import as_device
+from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import registry
+from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import FileContent, SendRequest, TextContent
 from whatsapp_mcp.policy import Effect
@@ -69,7 +69,7 @@ def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.
 
     monkeypatch.setattr(Device, "status", status)
     with pytest.raises(TypeError, match=r"Device\.status does not declare"):
-        operations._operation("status")
+        registry._operation("status")
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

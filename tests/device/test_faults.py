@@ -17,11 +17,12 @@ import pytest
 
 from tests.device.conftest import Host, Hosted, settings_of
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device import outbox, tally
-from whatsapp_mcp.device.background import background_tasks
+from whatsapp_mcp.device import counters
+from whatsapp_mcp.device.archiving import Ingest
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.ingest import Ingest
-from whatsapp_mcp.device.local import CALL_DEADLINE, LocalDevice
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.local_device import CALL_DEADLINE, LocalDevice
+from whatsapp_mcp.device.outbox import outbox
 from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.rpc import Params
@@ -107,7 +108,7 @@ async def test_a_device_that_cannot_begin_says_why(
 async def test_a_clock_that_is_set_hides_no_loss(
     wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tally, "_BUSY_SECONDS", 60.0)
+    monkeypatch.setattr(counters, "_BUSY_SECONDS", 60.0)
     await wa.person("Ann").says("hello")
     await texts(linked, 1)
 
@@ -118,7 +119,7 @@ async def test_a_clock_that_is_set_hides_no_loss(
     os.kill(client_pid(linked), signal.SIGKILL)
     with anyio.fail_after(20):
         await linked.device.wait_for(lambda link: link.generation == 2)
-    assert (await linked.device.status()).events_lost == tally.LOST_AT_MOST
+    assert (await linked.device.status()).events_lost == counters.LOST_AT_MOST
 
 
 async def ended(pid: int) -> None:
@@ -484,7 +485,7 @@ async def test_the_calls_that_abort_the_library_end_in_errors_in_every_state(
 async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_nor_hides_it(
     wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.device.state.FREE_FLAPS", 1000)
+    monkeypatch.setattr("whatsapp_mcp.device.connection.state.FREE_FLAPS", 1000)
     ann = wa.person("Ann")
     texts = [f"{turn}.{number}" for turn in range(8) for number in range(2)]
     results: dict[str, int] = {}

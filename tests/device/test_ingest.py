@@ -15,10 +15,10 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import NOON
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive, JournalEvent, open_archive
-from whatsapp_mcp.archive.records import IngestResult
+from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.device.ingest import BATCH_BYTES, Ingest
+from whatsapp_mcp.device.archiving import BATCH_BYTES, Ingest
+from whatsapp_mcp.models import IngestResult, JournalEvent
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from whatsapp_mcp.device import keys
-from whatsapp_mcp.device.keys import KeptOpen, stored_device
+from whatsapp_mcp.device.connection import keys
+from whatsapp_mcp.device.connection.keys import KeptOpen, stored_device
 
 
 def killed_in_a_transaction(path: Path, mode: str) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.device.conftest import Host, Hosted
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
-from whatsapp_mcp.device.events import ClientEvent, LinkingFailed, Outdated
-from whatsapp_mcp.device.reports import events_of
+from whatsapp_mcp.device.connection.client_reports import events_of
+from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
 from whatsapp_mcp.models import ConnectionState, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.adv import LinkingError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.device.lock import HostLock
+from whatsapp_mcp.device.leader.lock import HostLock
 
 
 @pytest.fixture

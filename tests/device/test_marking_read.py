@@ -11,7 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.acts import Acts
+from whatsapp_mcp.device.outbox.acts import Acts
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
 

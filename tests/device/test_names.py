@@ -13,10 +13,10 @@ import pytest
 from tests.device.conftest import Hosted
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate
-from whatsapp_mcp.device.names import AFTER_LOGIN, REFRESH, Names
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.name_lookups import AFTER_LOGIN, REFRESH, Names
 from whatsapp_mcp.errors import NotConnected, Rejected
-from whatsapp_mcp.models import Chat, ConnectionState, Page
+from whatsapp_mcp.models import Chat, ConnectionState, ContactUpdate, GroupUpdate, Page
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.simulator import WhatsApp
 

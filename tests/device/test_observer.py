@@ -14,11 +14,11 @@ import anyio
 import pytest
 from anyio.abc import ByteStream
 
-from whatsapp_mcp.device import endpoint
-from whatsapp_mcp.device.lock import HostLock
-from whatsapp_mcp.device.observer import observed_status
-from whatsapp_mcp.device.record import LinkRecord
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.connection.link_record import LinkRecord
+from whatsapp_mcp.device.leader import endpoint
+from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.observer import observed_status
+from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder, Settings
 

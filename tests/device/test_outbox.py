@@ -16,22 +16,23 @@ import anyio
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive, OutboxEntry, open_archive
-from whatsapp_mcp.device.addresses import Addresses
-from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.compose import Composed, compose
-from whatsapp_mcp.device.keys import StoredDevice
-from whatsapp_mcp.device.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
-from whatsapp_mcp.device.traces import Traces
-from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked, Rejected, SendUnknown
-from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import (
-    PinContent,
-    ReactionContent,
-    SendRequest,
-    SendStatus,
-    TextContent,
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.connection.keys import StoredDevice
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.outbox.addresses import Addresses
+from whatsapp_mcp.device.outbox.composing import Composed, compose
+from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.outbox.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
+from whatsapp_mcp.errors import (
+    Busy,
+    InvalidArgument,
+    NotConnected,
+    NotLinked,
+    Rejected,
+    SendUnknown,
 )
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import OutboxEntry, PinContent, ReactionContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -385,7 +386,7 @@ async def test_nothing_follows_from_what_is_not_noted_after_a_restart_or_a_new_l
         result = await it.outbox.send(text("hello", wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         if change == "restart":
-            monkeypatch.setattr("whatsapp_mcp.device.traces.boot", lambda: "another boot")
+            monkeypatch.setattr("whatsapp_mcp.device.outbox.delivery_evidence.boot", lambda: "another boot")
         else:
             it.wire.registration += 1
         it.wire.renew()

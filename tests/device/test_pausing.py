@@ -13,12 +13,13 @@ from tests.device.conftest import Hosted
 from tests.device.server_process import server_process
 from tests.device.test_reconnect import rig
 from tests.device.test_servers import TAKEOVER, Open, linked, status_of, until
-from whatsapp_mcp.device import pausing, state
-from whatsapp_mcp.device.lock import HostLock
-from whatsapp_mcp.device.observer import observed_status
-from whatsapp_mcp.device.record import FILE_NAME, LinkRecord
-from whatsapp_mcp.device.runtime import open_device
-from whatsapp_mcp.device.state import Link
+from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection.link_record import FILE_NAME, LinkRecord
+from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.leader import pausing
+from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.observer import observed_status
+from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.models import (
     ConnectionState,

@@ -15,10 +15,10 @@ from tests.device.website import page, served
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.current_settings import CurrentSettings
-from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.keys import stored_device
-from whatsapp_mcp.device.local import LocalDevice
-from whatsapp_mcp.device.web import fetch
+from whatsapp_mcp.device.connection.keys import stored_device
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.outbox.web import fetch
 from whatsapp_mcp.errors import MediaUnavailable, NotConnected
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder

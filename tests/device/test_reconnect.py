@@ -12,12 +12,12 @@ import anyio
 import pytest
 
 from tests.device.fake_clock import FakeClock, settle
-from whatsapp_mcp.device import state
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.client_process import Client
-from whatsapp_mcp.device.reconnect import PROBE_DEADLINE, ReconnectLoop
-from whatsapp_mcp.device.state import Link
+from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection.accessor import Accessor
+from whatsapp_mcp.device.connection.client_process import Client
+from whatsapp_mcp.device.connection.reconnect import PROBE_DEADLINE, ReconnectLoop
+from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.errors import NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState as S
 

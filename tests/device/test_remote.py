@@ -12,11 +12,11 @@ import anyio
 import anyio.abc
 import pytest
 
-from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.generated import as_device
-from whatsapp_mcp.device.operations import OPERATIONS
-from whatsapp_mcp.device.protocol import Device
-from whatsapp_mcp.device.remote import PING, OfflineDevice, RemoteDevice
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.leader.generated import as_device
+from whatsapp_mcp.device.leader.remote import PING, OfflineDevice, RemoteDevice
+from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, InvalidArgument, Rejected
 from whatsapp_mcp.models import (
     ConnectionState,

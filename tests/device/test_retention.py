@@ -12,7 +12,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import NOON, journal
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.settings import RetentionSettings, Settings
 
 pytestmark = pytest.mark.anyio

@@ -20,15 +20,15 @@ from anyio.abc import ByteStream
 from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.device import endpoint, host
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.enforced import EnforcedDevice
-from whatsapp_mcp.device.host import PROTOCOL
-from whatsapp_mcp.device.lock import HostLock
-from whatsapp_mcp.device.operations import OPERATIONS
-from whatsapp_mcp.device.protocol import Device
-from whatsapp_mcp.device.runtime import open_device
-from whatsapp_mcp.device.sending import send
+from whatsapp_mcp.device.connection.accessor import Accessor
+from whatsapp_mcp.device.leader import endpoint, leader
+from whatsapp_mcp.device.leader.enforced import EnforcedDevice
+from whatsapp_mcp.device.leader.leader import PROTOCOL
+from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations.registry import OPERATIONS
+from whatsapp_mcp.device.outbox.sending import send
 from whatsapp_mcp.errors import Busy, Denied, NotConnected, Unsupported
 from whatsapp_mcp.models import (
     ConnectionState,
@@ -376,7 +376,7 @@ async def test_a_host_that_cannot_be_reached_is_named(
     folder.create()
     lock = HostLock(folder.host_lock)
     assert lock.acquire()
-    monkeypatch.setattr(host, "_START_LIMIT", 0.3)
+    monkeypatch.setattr(leader, "_START_LIMIT", 0.3)
     async with server() as (devices, _):
         with anyio.fail_after(5):
             while "cannot be reached" not in ((status := await status_of(devices)).reason or ""):  # noqa: ASYNC110

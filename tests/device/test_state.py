@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.device import state as m
-from whatsapp_mcp.device.state import Effect, Link, Moment, step
+from whatsapp_mcp.device.connection import state as m
+from whatsapp_mcp.device.connection.state import Effect, Link, Moment, step
 from whatsapp_mcp.models import ConnectionState as S
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device.tally import Tally
+from whatsapp_mcp.device.counters import Tally
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.archive import Archive, ContactUpdate, open_archive
-from whatsapp_mcp.device.operations import OPERATIONS
-from whatsapp_mcp.device.topics.base import Topic, partly
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.operations.base import Topic, partly
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.directory import (
     Channel,
     ChannelPost,
@@ -29,6 +29,7 @@ from whatsapp_mcp.directory import (
     SubGroup,
 )
 from whatsapp_mcp.errors import RateLimited, Rejected
+from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

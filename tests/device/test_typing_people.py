@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import JournalEvent
 from whatsapp_mcp.client.journal import JournalEvent as Row
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.typing_people import LASTS, TypingPeople
+from whatsapp_mcp.models import JournalEvent
 from whatsapp_mcp.protobufs import Neonize
 
 COMPOSING, PAUSED = Neonize.ChatPresence.COMPOSING, Neonize.ChatPresence.PAUSED

@@ -12,11 +12,11 @@ import pytest
 from tests.device.conftest import settings_of
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device.background import background_tasks
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.local import LocalDevice
-from whatsapp_mcp.device.state import Link
-from whatsapp_mcp.device.watch import ASLEEP, LOOK, notice_sleep
+from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.connection.watchdog import ASLEEP, LOOK, notice_sleep
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp

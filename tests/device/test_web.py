@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import SocketAttribute
 
 from tests.device.website import leading_to, page, served
-from whatsapp_mcp.device.web import fetch, is_public
+from whatsapp_mcp.device.outbox.web import fetch, is_public
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
 
 pytestmark = pytest.mark.anyio

@@ -15,8 +15,8 @@ from benchmarks.soak.disk import small_disk
 from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device import write_ahead
-from whatsapp_mcp.device.write_ahead import fold_large_logs, keep_logs_small
+from whatsapp_mcp.device.leader import checkpoints
+from whatsapp_mcp.device.leader.checkpoints import fold_large_logs, keep_logs_small
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -66,7 +66,7 @@ def no_file_above(size: int) -> Iterator[None]:
 async def test_a_log_that_took_the_last_room_while_somebody_read_is_folded_back_afterwards(
     folder: AccountFolder, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write_ahead, "LIMIT", ROOM // 2)
+    monkeypatch.setattr(checkpoints, "LIMIT", ROOM // 2)
     with no_file_above(ROOM):
         with reading(folder), pytest.raises(sqlite3.Error):
             await write(archive, 100)
@@ -80,7 +80,7 @@ async def test_a_log_that_took_the_last_room_while_somebody_read_is_folded_back_
 async def test_a_log_that_took_the_last_block_is_folded_back_into_the_reserve(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(write_ahead, "LOW", ROOM)
+    monkeypatch.setattr(checkpoints, "LOW", ROOM)
     with small_disk(tmp_path / "default", 24) as disk:
         if disk.missing:
             pytest.skip(disk.missing)
@@ -105,7 +105,7 @@ async def test_a_log_that_is_still_read_is_told_once_and_folded_back_later(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(write_ahead, "LIMIT", ROOM)
+    monkeypatch.setattr(checkpoints, "LIMIT", ROOM)
     looks = 0
 
     async def sleep(_: float) -> None:
@@ -139,7 +139,7 @@ async def test_a_log_of_usual_size_is_folded_back_where_there_is_little_room(
     folder: AccountFolder, archive: Archive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await write(archive, 3)
-    monkeypatch.setattr(write_ahead, "LOW", 1 << 62)
+    monkeypatch.setattr(checkpoints, "LOW", 1 << 62)
     assert fold_large_logs(folder) == []
     assert log_size(folder) == 0
 
@@ -150,13 +150,13 @@ def test_a_reserve_that_could_not_be_written_is_written_later(folder: AccountFol
         fold_large_logs(folder)
     assert folder.reserve.stat().st_size <= 100
     fold_large_logs(folder)
-    assert folder.reserve.stat().st_size == write_ahead.RESERVE
+    assert folder.reserve.stat().st_size == checkpoints.RESERVE
     assert folder.reserve.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_log_without_its_file_makes_no_file(folder: AccountFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.archive_db.with_name("archive.db-wal").write_bytes(b"left over")
-    monkeypatch.setattr(write_ahead, "LIMIT", 0)
+    monkeypatch.setattr(checkpoints, "LIMIT", 0)
     assert fold_large_logs(folder) == ["archive.db-wal"]
     assert not folder.archive_db.exists()
 

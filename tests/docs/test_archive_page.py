@@ -19,10 +19,11 @@ from typer.testing import CliRunner
 from tests.archive import events as ev
 from tests.archive.events import GROUP, NOON, journal
 from whatsapp_mcp import settings, time_grammar
-from whatsapp_mcp.archive import Archive, GroupUpdate, open_archive
-from whatsapp_mcp.archive.query import HAS, IS
-from whatsapp_mcp.archive.write_operations import OPERATIONS
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.archive.operations import OPERATIONS
+from whatsapp_mcp.archive.read.search_query import HAS, IS
 from whatsapp_mcp.cli.archive import app
+from whatsapp_mcp.models import GroupUpdate
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 

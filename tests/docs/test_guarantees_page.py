@@ -4,7 +4,9 @@ import re
 from datetime import timedelta
 from pathlib import Path
 
-from whatsapp_mcp.device import outbox, state, tally
+from whatsapp_mcp.device import counters
+from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.outbox import outbox
 from whatsapp_mcp.models import ConnectionState
 
 PAGE = " ".join((Path(__file__).parents[2] / "docs" / "guarantees.md").read_text(encoding="utf-8").split())
@@ -25,7 +27,7 @@ def test_a_queued_send_waits_as_long_as_the_page_says() -> None:
 
 
 def test_the_upper_bound_of_a_loss_is_the_one_that_is_counted() -> None:
-    assert f"at most {tally.LOST_AT_MOST}" in PAGE
+    assert f"at most {counters.LOST_AT_MOST}" in PAGE
 
 
 def test_the_states_that_need_a_person_are_those_without_a_way_out() -> None:

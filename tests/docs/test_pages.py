@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from whatsapp_mcp.archive.write_operations import OPERATIONS
+from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.cli.app import app
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.registry import spec_of

@@ -13,8 +13,9 @@ from mcp import Client
 
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked, linked_account
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
+from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.media import Worker
+from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings

@@ -16,8 +16,7 @@ from mcp import Client
 from tests.server.fakes import FakeSource
 from tests.server.linked import LIMIT, Linked, linked_account, png
 from tests.server.test_file_tools import sound
-from whatsapp_mcp.archive import ContactUpdate
-from whatsapp_mcp.models import ConnectionState
+from whatsapp_mcp.models import ConnectionState, ContactUpdate
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings

@@ -30,7 +30,7 @@ from whatsapp_mcp.settings import Settings
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
-    from whatsapp_mcp.device.protocol import Device
+    from whatsapp_mcp.device.operations.protocol import Device
 
 CODE = "482913"
 FENCE = (f"<messages {CODE}>", f"</messages {CODE}>")

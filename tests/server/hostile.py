@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from tests.server.fakes import CODE, NOON
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.device.protocol import Device
+from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.models import Chat, ChatKind, ConnectionState, Mention
 
 WORDS = 60

@@ -19,11 +19,11 @@ from tests.fixtures import until
 from tests.server.fakes import CODE, text_of
 from tests.server.linked import LIMIT
 from whatsapp_mcp.archive import ReadingArchive
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.operations import Operation
-from whatsapp_mcp.device.protocol import Device
-from whatsapp_mcp.device.remote import RemoteDevice
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.connection.accessor import Accessor
+from whatsapp_mcp.device.leader.remote import RemoteDevice
+from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations.protocol import Device
+from whatsapp_mcp.device.operations.registry import Operation
 from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create

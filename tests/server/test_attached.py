@@ -16,9 +16,9 @@ from mcp import Client
 from tests.fixtures import said, until
 from tests.server.linked import LIMIT, png
 from tests.server.pair import Pair, Source, link, pair_of_servers
-from whatsapp_mcp.device import pausing
-from whatsapp_mcp.device.operations import OPERATIONS
-from whatsapp_mcp.device.runtime import open_device
+from whatsapp_mcp.device.leader import pausing
+from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator.groups import Group

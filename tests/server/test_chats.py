@@ -15,7 +15,8 @@ from tests.server.conftest import CLUB, incoming
 from tests.server.fakes import NOON, FakeDevice, FakeSource
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import Archive, MessageFilter
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 

@@ -13,12 +13,13 @@ from mcp.types import CallToolResult
 
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, text_of
-from whatsapp_mcp.archive import Archive, ContactUpdate
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, Rejected
 from whatsapp_mcp.models import (
     AddressBookState,
     ConnectionState,
     ConnectionStatus,
+    ContactUpdate,
     LinkState,
     MessageKind,
     QrCode,

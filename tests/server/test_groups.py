@@ -13,8 +13,8 @@ from tests.server.conftest import ANN_LEE, CLUB
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import ContactUpdate
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create

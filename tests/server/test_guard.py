@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices
-from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create

@@ -12,11 +12,11 @@ import pytest
 from mcp import Client
 
 from tests.fixtures import link, mcp_client, said
-from whatsapp_mcp.device import endpoint
-from whatsapp_mcp.device.generated import as_device
-from whatsapp_mcp.device.host import greet
-from whatsapp_mcp.device.protocol import Device
-from whatsapp_mcp.device.remote import RemoteDevice
+from whatsapp_mcp.device.leader import endpoint
+from whatsapp_mcp.device.leader.generated import as_device
+from whatsapp_mcp.device.leader.leader import greet
+from whatsapp_mcp.device.leader.remote import RemoteDevice
+from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.directory import GroupChange, ProfileChange
 from whatsapp_mcp.errors import Denied, FileNotAllowed
 from whatsapp_mcp.models import FileContent, SendRequest, TextContent

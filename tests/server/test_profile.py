@@ -11,8 +11,7 @@ from mcp import Client
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import LIMIT, Linked, png
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import MessageFilter
-from whatsapp_mcp.models import MessageKind
+from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create

@@ -13,9 +13,9 @@ from tests.archive import events as ev
 from tests.server.conftest import ANN_LEE, ANN_MAY, BOB, CLUB, ME, incoming
 from tests.server.fakes import FENCE, NOON, FakeDevice
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import Archive, GroupUpdate
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import NotConnected
-from whatsapp_mcp.models import SendRequest, TextContent
+from whatsapp_mcp.models import GroupUpdate, SendRequest, TextContent
 from whatsapp_mcp.server.tools import waiting
 from whatsapp_mcp.server.tools.searching import OTHERWISE
 

@@ -14,8 +14,9 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, Raw, journal
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
+from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.models import ContactUpdate, GroupUpdate
 from whatsapp_mcp.protobufs import E2E, Neonize
 from whatsapp_mcp.settings import Settings
 

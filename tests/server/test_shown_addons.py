@@ -8,8 +8,9 @@ from datetime import UTC
 import pytest
 
 from tests.archive.worlds import PLACES, archived
-from whatsapp_mcp.archive import addons, rows
-from whatsapp_mcp.archive.addons import ADDONS, AddOn
+from whatsapp_mcp.archive.read import rows
+from whatsapp_mcp.archive.state import addons
+from whatsapp_mcp.archive.state.addons import ADDONS, AddOn
 from whatsapp_mcp.models import Page
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.text import messages_text

@@ -15,8 +15,19 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, ME, NOON, Raw, journal
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.test_core_tools import answer
-from whatsapp_mcp.archive import Archive, ContactUpdate, GroupUpdate, open_archive
-from whatsapp_mcp.models import Actor, Media, Mention, Message, MessageKind, Page, PollOption, Reaction
+from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.models import (
+    Actor,
+    ContactUpdate,
+    GroupUpdate,
+    Media,
+    Mention,
+    Message,
+    MessageKind,
+    Page,
+    PollOption,
+    Reaction,
+)
 from whatsapp_mcp.models.said import NAMES_ROOM
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.render.data import messages_data

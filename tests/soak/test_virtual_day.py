@@ -20,24 +20,27 @@ import anyio.lowlevel
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive, OutboxEntry, applying, schema, sends
-from whatsapp_mcp.archive.applying import Applying
-from whatsapp_mcp.archive.identity import Lookups
-from whatsapp_mcp.archive.write_operations import OPERATIONS
-from whatsapp_mcp.device import state
-from whatsapp_mcp.device.accessor import Accessor
-from whatsapp_mcp.device.background import background_tasks
-from whatsapp_mcp.device.client_process import Client
-from whatsapp_mcp.device.compose import Composed, message_of
-from whatsapp_mcp.device.keys import StoredDevice
-from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.device.reconnect import ReconnectLoop
-from whatsapp_mcp.device.state import Link
-from whatsapp_mcp.device.traces import Traces
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.database import schema
+from whatsapp_mcp.archive.identity.identity import Lookups
+from whatsapp_mcp.archive.operations import OPERATIONS
+from whatsapp_mcp.archive.read import sends
+from whatsapp_mcp.archive.write import applying
+from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection.accessor import Accessor
+from whatsapp_mcp.device.connection.client_process import Client
+from whatsapp_mcp.device.connection.keys import StoredDevice
+from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
+from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.outbox.composing import Composed, message_of
+from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.outbox.outbox import Outbox
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, SendUnknown, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import ConnectionState as S
-from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import OutboxEntry, SendRequest, SendStatus, TextContent
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +70,7 @@ class Sends:
 
     def _apply(self, name: str, **values: Any) -> Any:
         at = int(self._clock.now().timestamp() * 1000)
-        number = applying.begin(self._db, at)
+        number = applying.begin_operation(self._db, at)
         return OPERATIONS[name](Applying(self._db, self._db, number, at, Lookups()), **values)
 
     async def outbox_add(

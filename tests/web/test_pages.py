@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from tests.server.fakes import FakeDevice, FakeDevices
-from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
 from whatsapp_mcp.web.pages import link_html, page_routes

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
 
-from whatsapp_mcp.archive import changes, feed, ingest, people, queries, reports, search
-from whatsapp_mcp.archive.coverage import history_progress
-from whatsapp_mcp.archive.records import Statistics
-from whatsapp_mcp.archive.store import Readers
+from whatsapp_mcp.archive import read, state, write
+from whatsapp_mcp.archive.database import Readers
+from whatsapp_mcp.archive.read import history_progress
+from whatsapp_mcp.models import Statistics
 from whatsapp_mcp.settings import AccountFolder
 
 P = ParamSpec("P")
@@ -70,45 +70,45 @@ class ReadingArchive:
         self.readers.close()
 
     # Messages and chats.
-    chats = at_once(queries.chats)
-    chat = at_once(queries.chat)
-    expires_in = at_once(queries.expires_in)
-    messages = at_once(queries.messages)
-    message = at_once(queries.message)
-    context = at_once(queries.context)
-    preceding = at_once(queries.preceding)
-    edits = in_thread(queries.edits)
-    media_source = in_thread(queries.media_source)
-    search = at_once(search.search)
+    chats = at_once(read.chats)
+    chat = at_once(read.chat)
+    expires_in = at_once(read.expires_in)
+    messages = at_once(read.messages)
+    message = at_once(read.message)
+    context = at_once(read.context)
+    preceding = at_once(read.preceding)
+    edits = in_thread(read.edits)
+    media_source = in_thread(read.media_source)
+    search = at_once(read.search)
 
     # People.
-    contacts = at_once(people.contacts)
-    contact = at_once(queries.contact)
-    members = in_thread(queries.members)
-    without_vote = in_thread(queries.without_vote)
-    common_groups = in_thread(queries.common_groups)
-    chats_named_alike = at_once(people.chats_named_alike)
-    unnamed_chats = at_once(people.unnamed_chats)
-    chat_shown_as = at_once(people.chat_shown_as)
-    resolve_chat = at_once(people.resolve_chat)
+    contacts = at_once(read.contacts)
+    contact = at_once(read.contact)
+    members = in_thread(read.members)
+    without_vote = in_thread(read.without_vote)
+    common_groups = in_thread(read.common_groups)
+    chats_named_alike = at_once(read.chats_named_alike)
+    unnamed_chats = at_once(read.unnamed_chats)
+    chat_shown_as = at_once(read.chat_shown_as)
+    resolve_chat = at_once(read.resolve_chat)
 
     # What is known of sends, of the account and of the archive itself.
-    send_report = in_thread(reports.send_report)
-    own = in_thread(reports.own)
-    meta_get = in_thread(reports.meta_get)
-    position = in_thread(ingest.position)
-    arrived = in_thread(reports.arrived)
-    coverage = in_thread(reports.coverage)
+    send_report = in_thread(read.send_report)
+    own = in_thread(read.own)
+    meta_get = in_thread(read.meta_get)
+    position = in_thread(write.position)
+    arrived = in_thread(read.arrived)
+    coverage = in_thread(read.coverage)
     history_progress = in_thread(history_progress)
 
     # The change feed.
-    last_change = at_once(feed.last_change)
-    last_send = in_thread(changes.last_send)
-    changes = in_thread(changes.changes)
+    last_change = at_once(state.last_change)
+    last_send = in_thread(read.last_send)
+    changes = in_thread(read.changes)
 
     async def statistics(self) -> Statistics:
         """How much is archived; of a big archive on a slow disk it takes longer than other reads."""
-        return await self.readers.whole(reports.statistics)
+        return await self.readers.whole(read.statistics)
 
     async def wait_change(self, after: int, timeout: float) -> int:
         """Wait until the feed goes beyond `after` or `timeout` seconds are over; answers `last_change`."""

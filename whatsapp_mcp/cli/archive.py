@@ -25,21 +25,14 @@ import anyio.to_thread
 import typer
 
 from whatsapp_mcp import settings, time_grammar
-from whatsapp_mcp.archive import (
-    Archive,
-    ImportResult,
-    MessageFilter,
-    ReadingArchive,
-    export,
-    open_archive,
-    upkeep,
-)
-from whatsapp_mcp.archive.export import printable
+from whatsapp_mcp.archive import Archive, ReadingArchive, care, export, open_archive
+from whatsapp_mcp.archive.exporting import printable
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.models import ImportResult, MessageFilter
 from whatsapp_mcp.zone import local
 
 T = TypeVar("T")
@@ -79,7 +72,7 @@ def check(as_json: AsJson = False, account: Account = "default") -> None:
     """Check files and search index."""
 
     async def run() -> tuple[str, ...]:
-        return await anyio.to_thread.run_sync(upkeep.check_file, known_account(account).archive_db)
+        return await anyio.to_thread.run_sync(care.check_file, known_account(account).archive_db)
 
     faults = _run(run)
     _tell("\n".join(faults) or "The archive is whole.", as_json, faults=faults)
@@ -295,7 +288,7 @@ def _write(account: str, use: Callable[[Archive], Awaitable[T]], *, new: bool = 
 
 @asynccontextmanager
 async def _alone(account: str) -> AsyncIterator[Archive]:
-    from whatsapp_mcp.device.lock import HostLock
+    from whatsapp_mcp.device.leader import HostLock
 
     folder = settings.load().account_folder(account)
     folder.create()

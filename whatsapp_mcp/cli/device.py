@@ -13,7 +13,7 @@ import anyio
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
-from whatsapp_mcp.device.protocol import Devices
+from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import ConnectionStatus
 from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
@@ -62,8 +62,7 @@ def with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable
         KeyboardInterrupt: Ctrl-C came first.
         WhatsAppError: What `use` raised.
     """
-    from whatsapp_mcp.device.background import background_tasks
-    from whatsapp_mcp.device.runtime import open_device
+    from whatsapp_mcp.device.leader import background_tasks, open_device
 
     loaded = settings.load()
     log_to_stderr(loaded.log_level)

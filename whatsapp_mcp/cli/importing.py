@@ -12,9 +12,10 @@ from typing import BinaryIO
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.archive import Archive, ImportResult
+from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import Busy, InvalidArgument, MediaUnavailable, TooLong, Unsupported
 from whatsapp_mcp.media import Worker, bridge_pages, read_chat_export, read_exported_file
+from whatsapp_mcp.models import ImportResult
 
 logger = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ import anyio
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.device import RECONNECT_LIMIT, SETTLE_POLL, log_to_stderr
 from whatsapp_mcp.cli.options import known_account
-from whatsapp_mcp.device import pausing
-from whatsapp_mcp.device.observer import observed_status
+from whatsapp_mcp.device import leader
+from whatsapp_mcp.device.leader import observed_status
 from whatsapp_mcp.models import ConnectionStatus
 from whatsapp_mcp.settings import AccountFolder
 
@@ -24,7 +24,7 @@ def paused(account: str, until: datetime | None) -> ConnectionStatus:
         WhatsAppError: See `device.pausing.pause`.
         NotLinked: The account is not here.
     """
-    return _run(account, partial(pausing.pause, until=until))
+    return _run(account, partial(leader.pause, until=until))
 
 
 def resumed(account: str, limit: float = RECONNECT_LIMIT) -> ConnectionStatus:
@@ -36,7 +36,7 @@ def resumed(account: str, limit: float = RECONNECT_LIMIT) -> ConnectionStatus:
     """
 
     async def resume_and_wait(folder: AccountFolder) -> ConnectionStatus:
-        status = await pausing.resume(folder)
+        status = await leader.resume(folder)
         deadline = anyio.current_time() + limit
         while status.hosted_by and status.state.traits.connecting and anyio.current_time() < deadline:
             await anyio.sleep(SETTLE_POLL)

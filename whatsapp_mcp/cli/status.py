@@ -19,7 +19,12 @@ from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.cli.terminal import aligned, shown
 from whatsapp_mcp.errors import NotLinked
-from whatsapp_mcp.models import ADDRESS_BOOK_MISSING, AddressBookState, ConnectionState, ConnectionStatus
+from whatsapp_mcp.models import (
+    ADDRESS_BOOK_MISSING,
+    AddressBookState,
+    ConnectionState,
+    ConnectionStatus,
+)
 
 
 def find(account: str, *, wait: bool) -> ConnectionStatus:
@@ -39,7 +44,7 @@ def find(account: str, *, wait: bool) -> ConnectionStatus:
         return ConnectionStatus(
             ConnectionState.UNLINKED, datetime.now(UTC), account, reason=error.message, action=error.action
         )
-    from whatsapp_mcp.device.observer import observed_status
+    from whatsapp_mcp.device.leader import observed_status
 
     log_to_stderr(settings.load().log_level)
     return anyio.run(observed_status, folder)

@@ -26,12 +26,7 @@ from whatsapp_mcp.client.library import (
     ReceiptType,
     set_privacy_setting,
 )
-from whatsapp_mcp.errors import (
-    FileNotAllowed,
-    InvalidArgument,
-    Rejected,
-    Unsupported,
-)
+from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, Rejected, Unsupported
 from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.protobufs import E2E, Neonize
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio.to_thread
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device import keys
+from whatsapp_mcp.device import connection
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.jid import Jid
 
@@ -27,7 +27,7 @@ class Owner:
         device: The same, as of the last look; None when nobody is linked.
     """
 
-    def __init__(self, client_db: Path, archive: Archive, device: keys.StoredDevice | None) -> None:
+    def __init__(self, client_db: Path, archive: Archive, device: connection.StoredDevice | None) -> None:
         self._client_db = client_db
         self._archive = archive
         self._lids_known: set[Jid] = set()
@@ -36,7 +36,7 @@ class Owner:
     async def look_up(self) -> None:
         """See who is linked now."""
         try:
-            self.device = await anyio.to_thread.run_sync(keys.stored_device, self._client_db)
+            self.device = await anyio.to_thread.run_sync(connection.stored_device, self._client_db)
         except sqlite3.OperationalError as error:
             logger.warning("the keys cannot be read now; the owner known so far stays: %s", error)
 
@@ -57,7 +57,7 @@ class Owner:
         """
         if not chat.is_person or chat.is_lid or chat in self._lids_known:
             return
-        lid = await anyio.to_thread.run_sync(keys.lid_of, self._client_db, chat)
+        lid = await anyio.to_thread.run_sync(connection.lid_of, self._client_db, chat)
         if lid is None:
             return
         try:

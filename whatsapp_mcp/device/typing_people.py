@@ -10,10 +10,10 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from whatsapp_mcp.archive import JournalEvent
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.clock import Clock
-from whatsapp_mcp.device.topics.base import jid_text
+from whatsapp_mcp.device.operations import jid_text
+from whatsapp_mcp.models import JournalEvent
 
 LASTS: Final = 15.0
 """Seconds after which somebody who was writing no longer counts: WhatsApp repeats it every ten."""

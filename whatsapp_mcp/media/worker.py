@@ -24,7 +24,14 @@ from anyio.abc import Process, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from whatsapp_mcp.child_process import module_command
-from whatsapp_mcp.errors import Busy, MediaUnavailable, TooLong, Unsupported, WhatsAppError, from_payload
+from whatsapp_mcp.errors import (
+    Busy,
+    MediaUnavailable,
+    TooLong,
+    Unsupported,
+    WhatsAppError,
+    from_payload,
+)
 from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
 
 Source = bytes | IO[bytes]

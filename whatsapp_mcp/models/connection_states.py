@@ -2,7 +2,7 @@
 
 Everything that is said or decided by state alone derives from it: what `status` and refusals advise, which
 states have no client, when a command stops waiting, and the table in docs/troubleshooting.md. The transitions
-are in `device/state.py`.
+are in `device/connection/state.py`.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ from whatsapp_mcp.server.registry import Neutral
 from whatsapp_mcp.server.render.sanitise import chosen_name
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.archive import ChatCandidate
-    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.models import Chat, ChatCandidate
     from whatsapp_mcp.server.call import Services
 
 _RARELY_WANTED: Final = frozenset(
@@ -136,7 +135,7 @@ def choose(
         ChatNotFound: Nothing matches; what is similar is offered.
         AmbiguousChat: More than one may be meant, or a part of one name.
     """
-    from whatsapp_mcp.archive import meant
+    from whatsapp_mcp.models import meant
 
     near = meant(candidates)
     if all(one.matched == "similar" for one in near):
@@ -216,7 +215,7 @@ async def find_known_chat(services: Services, text: str, *, reading: bool = Fals
 
 async def _nothing_said(services: Services, chat: Chat) -> ChatNotFound:
     """Why there is nothing to show of a person: who that is, and in which groups they wrote."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     written = await services.archive.messages(MessageFilter(sender=chat.jid), limit=_LOOKED_AT)
     groups = {one.chat: one.chat_name for one in written.items if Jid.parse(one.chat).is_group}

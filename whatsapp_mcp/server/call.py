@@ -14,7 +14,7 @@ from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
-    from whatsapp_mcp.device.protocol import Device, Devices
+    from whatsapp_mcp.device.operations import Device, Devices
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.policy import Policy
     from whatsapp_mcp.settings import Settings

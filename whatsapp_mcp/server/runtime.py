@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
     from whatsapp_mcp.archive import ReadingArchive
-    from whatsapp_mcp.device.protocol import Devices
+    from whatsapp_mcp.device.operations import Devices
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.settings import Settings
 
@@ -133,7 +133,7 @@ class Runtime:
         """Wait while ending now would lose the address book of a phone that was just linked."""
         devices = self.devices()
         if devices is not None:
-            from whatsapp_mcp.device.address_book import until_fetched
+            from whatsapp_mcp.device.connection import until_fetched
 
             await until_fetched(devices)
 
@@ -145,6 +145,6 @@ class Runtime:
 
 
 def _load_opener() -> Opener:
-    from whatsapp_mcp.device.runtime import open_device
+    from whatsapp_mcp.device.leader import open_device
 
     return open_device

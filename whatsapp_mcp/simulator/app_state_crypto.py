@@ -19,7 +19,13 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp.protobufs import ServerSync, SyncAction
 from whatsapp_mcp.simulator import lthash
-from whatsapp_mcp.simulator.signal.primitives import decrypt_cbc, encrypt_cbc, equal, hkdf, hmac_sha256
+from whatsapp_mcp.simulator.signal.primitives import (
+    decrypt_cbc,
+    encrypt_cbc,
+    equal,
+    hkdf,
+    hmac_sha256,
+)
 from whatsapp_mcp.simulator.signal.xeddsa import Random
 
 CollectionName = Literal["critical_block", "critical_unblock_low", "regular_high", "regular", "regular_low"]

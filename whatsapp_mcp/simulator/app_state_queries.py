@@ -10,7 +10,11 @@ from collections.abc import Sequence
 
 from whatsapp_mcp.protobufs import ServerSync
 from whatsapp_mcp.simulator.account import Client
-from whatsapp_mcp.simulator.app_state_crypto import AppStateCollection, AppStateConflict, AppStateError
+from whatsapp_mcp.simulator.app_state_crypto import (
+    AppStateCollection,
+    AppStateConflict,
+    AppStateError,
+)
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.queries import QueryError, Table
 

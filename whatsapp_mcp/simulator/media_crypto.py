@@ -11,7 +11,13 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-from whatsapp_mcp.simulator.signal.primitives import decrypt_cbc, encrypt_cbc, equal, hkdf, hmac_sha256
+from whatsapp_mcp.simulator.signal.primitives import (
+    decrypt_cbc,
+    encrypt_cbc,
+    equal,
+    hkdf,
+    hmac_sha256,
+)
 from whatsapp_mcp.simulator.signal.xeddsa import Random
 
 KindInfo = Literal[

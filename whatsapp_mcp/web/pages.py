@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from whatsapp_mcp.device.protocol import Devices
+    from whatsapp_mcp.device.operations import Devices
 
 HOME: Final = "/"
 LINK: Final = "/link"

@@ -1,7 +1,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.simulator.signal.xeddsa import diffie_hellman, generate_private, public_key, sign, verify
+from whatsapp_mcp.simulator.signal.xeddsa import (
+    diffie_hellman,
+    generate_private,
+    public_key,
+    sign,
+    verify,
+)
 
 # Curve25519 vectors published with libsignal.
 PRIVATE = bytes.fromhex("c097248412e58bf05df487968205132794178e367637f5818f81e0e6ce73e865")

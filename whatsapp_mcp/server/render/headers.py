@@ -9,7 +9,7 @@ from whatsapp_mcp.server.render.times import day_of, stamp, time_of_day
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
 
 def narrowed(where: MessageFilter, zone: tzinfo, *, sender: str | None = None) -> str:

@@ -30,7 +30,7 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsapp_mcp.device.protocol import Device
+    from whatsapp_mcp.device.operations import Device
 
 MAX_NAME: Final = 100
 MAX_DESCRIPTION: Final = 2048

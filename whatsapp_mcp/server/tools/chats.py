@@ -9,7 +9,15 @@ from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server.arguments import TIMERS, ChatArg, Since, Timer, Until, find_chat, find_known_chat
+from whatsapp_mcp.server.arguments import (
+    TIMERS,
+    ChatArg,
+    Since,
+    Timer,
+    Until,
+    find_chat,
+    find_known_chat,
+)
 from whatsapp_mcp.server.call import Call
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.text import named
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
-    from whatsapp_mcp.archive import Coverage
+    from whatsapp_mcp.models import Coverage
 
 _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _GAPS_TOLD: Final = 3
@@ -61,9 +69,9 @@ async def export_chat(
     until: Until | None = None,
 ) -> Result:
     """Write a chat into a file of this machine for the user; answers its path."""
-    from whatsapp_mcp.archive import MessageFilter
-    from whatsapp_mcp.archive.copies import export_path
-    from whatsapp_mcp.archive.export import export
+    from whatsapp_mcp.archive.care import export_path
+    from whatsapp_mcp.archive.exporting import export
+    from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
     found = await find_known_chat(services, chat, reading=True)

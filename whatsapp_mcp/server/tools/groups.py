@@ -32,8 +32,7 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set
 
-    from whatsapp_mcp.archive import GroupMember
-    from whatsapp_mcp.models import Chat
+    from whatsapp_mcp.models import Chat, GroupMember
 
 MAX_NAME: Final = 100
 MAX_TOPIC: Final = 2048

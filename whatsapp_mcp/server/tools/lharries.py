@@ -87,7 +87,7 @@ async def list_messages(
     context_after: int = 1,
 ) -> Result:
     """Messages that match, newest first."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
     where = MessageFilter(
@@ -164,7 +164,7 @@ async def get_direct_chat_by_contact(call: Call, sender_phone_number: str) -> Re
 @tool("lharries", name="get_contact_chats", reads=True, open_world=False, result=ChatsData)
 async def get_contact_chats(call: Call, jid: str, limit: DeepLimit = 20, page: int = 0) -> Result:
     """The chats in which a person has written."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     _reach(limit, page)
     services = await call.services()
@@ -180,7 +180,7 @@ async def get_contact_chats(call: Call, jid: str, limit: DeepLimit = 20, page: i
 @tool("lharries", name="get_last_interaction", reads=True, open_world=False, result=MessagesData)
 async def get_last_interaction(call: Call, jid: str) -> Result:
     """The newest message with or of a person, in groups too."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
     chat = await find_person(services, jid, reading=True)

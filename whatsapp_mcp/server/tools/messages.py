@@ -41,7 +41,14 @@ from whatsapp_mcp.server.render.sanitise import chosen_name, in_quotes, titled
 from whatsapp_mcp.server.render.sends import SentData
 from whatsapp_mcp.server.render.text import named, place_of, poll_text
 from whatsapp_mcp.server.results import Result
-from whatsapp_mcp.server.tools.sending import MAX_TEXT, change, of_whom, require_on_whatsapp, send, sent
+from whatsapp_mcp.server.tools.sending import (
+    MAX_TEXT,
+    change,
+    of_whom,
+    require_on_whatsapp,
+    send,
+    sent,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

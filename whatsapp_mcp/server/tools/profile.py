@@ -121,7 +121,7 @@ async def post_status(
 @tool("profile", reads=True, open_world=False, result=MessagesData)
 async def list_calls(call: Call, limit: Limit = 20, cursor: str | None = None) -> Result:
     """Calls, newest last."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
     page = await services.archive.messages(

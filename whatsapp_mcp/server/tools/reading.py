@@ -46,8 +46,7 @@ from whatsapp_mcp.server.results import Result
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsapp_mcp.archive import MessageFilter
-    from whatsapp_mcp.models import Message, Page
+    from whatsapp_mcp.models import Message, MessageFilter, Page
 
 
 @tool("core", reads=True, open_world=False, result=ChatsData)
@@ -93,7 +92,7 @@ async def list_messages(
     detail: Detail = "concise",
 ) -> Result:
     """The newest messages of a chat, or of all chats; shown oldest first. Never marks anything read."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
     jid = await _jid_of(services, chat) if chat is not None else None

@@ -36,15 +36,20 @@ from whatsapp_mcp.server.render.data import (
 )
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.sanitise import full_name, identifier, in_quotes
-from whatsapp_mcp.server.render.text import contacts_text, messages_text, named, place_of, profile_text
+from whatsapp_mcp.server.render.text import (
+    contacts_text,
+    messages_text,
+    named,
+    place_of,
+    profile_text,
+)
 from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsapp_mcp.archive import MessageFilter
-    from whatsapp_mcp.models import Chat, Message, Page
+    from whatsapp_mcp.models import Chat, Message, MessageFilter, Page
 
 CLOSEST: Final = 5
 """Messages shown with some of the words when none has all of them; so few hits may not be what is sought."""
@@ -79,7 +84,7 @@ async def search_messages(
     detail: Detail = "concise",
 ) -> Result:
     """Search all messages; a hit stands between **. Accents and case do not matter."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     if not query.strip():
         raise InvalidArgument("query is empty.", "Give words to search, or use list_messages.")
@@ -179,7 +184,7 @@ async def get_contact(
     call: Call, contact: Annotated[str, Field(description="Number, jid or name")]
 ) -> Result:
     """One person: numbers, names, about, picture, business, groups in common, last message."""
-    from whatsapp_mcp.archive import MessageFilter
+    from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
     jid = (await find_person(services, contact, reading=True)).jid

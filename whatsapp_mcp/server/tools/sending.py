@@ -132,9 +132,9 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
 
 async def send(services: Services, request: SendRequest) -> SendResult:
     """Send through whoever hosts; see `device.sending.send`, which loads only when it is needed."""
-    from whatsapp_mcp.device import sending
+    from whatsapp_mcp.device import outbox
 
-    return await sending.send(services.devices, request)
+    return await outbox.send(services.devices, request)
 
 
 @tool("core", idempotent=True, result=SentData)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from datetime import tzinfo
 
-    from whatsapp_mcp.archive import Change
+    from whatsapp_mcp.models import Change
 
 _PREFIX: Final = "w"
 SETTLE: Final = 0.3

@@ -14,7 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from whatsapp_mcp.simulator.signal.chain import Chain, DuplicateMessage
-from whatsapp_mcp.simulator.signal.primitives import decrypt_cbc, encrypt_cbc, equal, hkdf, hmac_sha256
+from whatsapp_mcp.simulator.signal.primitives import (
+    decrypt_cbc,
+    encrypt_cbc,
+    equal,
+    hkdf,
+    hmac_sha256,
+)
 from whatsapp_mcp.simulator.signal.wire import (
     KEY_TYPE,
     VERSION,
@@ -28,7 +34,13 @@ from whatsapp_mcp.simulator.signal.wire import (
     take_number,
     versioned,
 )
-from whatsapp_mcp.simulator.signal.xeddsa import Random, diffie_hellman, generate_private, public_key, verify
+from whatsapp_mcp.simulator.signal.xeddsa import (
+    Random,
+    diffie_hellman,
+    generate_private,
+    public_key,
+    verify,
+)
 
 __all__ = [
     "DuplicateMessage",

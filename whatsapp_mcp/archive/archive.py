@@ -1,0 +1,464 @@
+"""The archive as the leader holds it: everything written goes through here, one operation at a time."""
+
+from __future__ import annotations
+
+import inspect
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import UTC, datetime, tzinfo
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.archive import care, database, exchange, read, write
+from whatsapp_mcp.archive.database import Writer, transaction
+from whatsapp_mcp.archive.identity import Lookups
+from whatsapp_mcp.archive.operations import OPERATIONS, WriteOperation
+from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
+from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import (
+    BridgePage,
+    ExportedMessage,
+    ImportedChat,
+    ImportResult,
+    IngestResult,
+    JournalEvent,
+    OutboxEntry,
+)
+from whatsapp_mcp.settings import AccountFolder
+
+_MOST_LOOKUPS: Final = 50_000
+"""Addresses that are remembered from operation to operation; a few hundred bytes each."""
+
+Recorder = Callable[[int, bytes], None]
+"""Gets each operation that was applied: its number, and it as JSON."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+if TYPE_CHECKING:
+    from types import CoroutineType
+
+    _Apply = Callable[Concatenate[Applying, P], R]
+    _Method = Callable[Concatenate["Archive", P], CoroutineType[Any, Any, R]]
+
+
+def operation(apply: _Apply[P, R]) -> _Method[P, R]:
+    """The method that makes an operation of its arguments and of the time, and commits it."""
+    _, *parameters = inspect.signature(apply).parameters.values()
+    names = [one.name for one in parameters if one.kind is one.POSITIONAL_OR_KEYWORD]
+    defaults = {one.name: one.default for one in parameters if one.default is not one.empty}
+
+    @wraps(apply)
+    async def method(self: Archive, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        # Not `Signature.bind`, which costs as much as applying a small operation.
+        return await self.submit(
+            apply.__name__, {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+        )
+
+    return method
+
+
+class Archive(ReadingArchive):
+    """What only the account's leader may do as well. Every method is one committed, durable transaction.
+
+    What changes an answer is an operation (`write_operations.py`), with the time of the archive's clock. An
+    operation's method has its arguments, its answer and its errors; those with something to do outside of the
+    operation (decoding, files) are written out.
+
+    Args:
+        folder: The account's files.
+        db: `archive.db`.
+        raw: `raw.db`.
+        now: The wall time, of which each operation gets its own.
+        recorder: Told of each operation after its commit.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        db: sqlite3.Connection,
+        raw: sqlite3.Connection,
+        now: Callable[[], datetime],
+        recorder: Recorder | None = None,
+    ) -> None:
+        super().__init__(folder)
+        self._db = db
+        self._writer = Writer(db)
+        self._raw = raw
+        self._now = now
+        self._recorder = recorder
+        self._merging = False
+        self._lookups = Lookups()
+        self._changes: int | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        super().close()
+        self._db.close()
+        self._raw.close()
+
+    # Operations.
+
+    async def apply(self, operation: WriteOperation) -> Any:
+        """Apply an operation that was made elsewhere; answers, or raises, what it did there.
+
+        It and those before it must come in the order in which they were applied there.
+        """
+        return await self._turn(lambda: self._commit(operation))
+
+    async def submit(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
+        """Make an operation of now, and apply it."""
+        return await self._write_of(name, lambda _: values, bulk=bulk)
+
+    async def _write_of(
+        self, name: str, values: Callable[[sqlite3.Connection], Mapping[str, Any]], *, bulk: bool = False
+    ) -> Any:
+        """As `_write`, with values that are worked out in the writer's turn, before the operation."""
+
+        def in_thread() -> tuple[Any, list[str]]:
+            at = int(self._now().timestamp() * 1000)
+            return self._commit(WriteOperation(name, at, values(self._db)), opens_addons=True)
+
+        return await self._turn(in_thread, bulk=bulk)
+
+    async def _turn(self, commit: Callable[[], tuple[Any, list[str]]], *, bulk: bool = False) -> Any:
+        """Take the writer's turn; files left without a message go afterwards."""
+
+        def in_thread(_: sqlite3.Connection) -> tuple[Any, list[str]]:
+            try:
+                return commit()
+            except sqlite3.DatabaseError as error:
+                self._look_at_raw(error)
+                raise
+
+        result, files = await self._writer.run_bare(in_thread, bulk=bulk)
+        if files:
+            await anyio.to_thread.run_sync(care.unlink_media, self.folder.media, files)
+        return result
+
+    def _commit(self, operation: WriteOperation, *, opens_addons: bool = False) -> tuple[Any, list[str]]:
+        """Apply an operation in a transaction of its own.
+
+        Args:
+            operation: Which.
+            opens_addons: Whether add-ons that can be opened now are, by an operation that is part of the same
+                transaction. Operations from a log are followed there by what opened them.
+        """
+        db, recorded = self._db, list[tuple[int, bytes]]()
+        if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
+            self._lookups.forget()
+        self._changes = None
+        refusal: WhatsAppError | None = None
+        result: Any = None
+        files: list[str] = []
+        try:
+            with transaction(db):
+                result, on = self._apply(operation, recorded)
+                files += on.files
+                if opens_addons and on.opens_addons and (opened := write.open_waiting_addons(db, self._raw)):
+                    following = WriteOperation("open_addons", operation.at, {"opened": opened})
+                    _, after = self._apply(following, recorded)
+                    files += after.files
+            if on.keeps_lookups:
+                self._changes = db.total_changes
+        except WhatsAppError as error:
+            # A refusal is an outcome: it leaves nothing but its number.
+            refusal = error
+            with transaction(db):
+                write.begin_operation(db, operation.at)
+        if self._recorder is not None:
+            for number, text in recorded:
+                self._recorder(number, text)
+        if refusal is not None:
+            raise refusal
+        return result, files
+
+    def _apply(self, operation: WriteOperation, recorded: list[tuple[int, bytes]]) -> tuple[Any, Applying]:
+        number = write.begin_operation(self._db, operation.at)
+        if self._recorder is not None:  # before it is applied, which may bring its values into bounds
+            recorded.append((number, operation.to_json()))
+        on = Applying(self._db, self._raw, number, operation.at, self._lookups)
+        return OPERATIONS[operation.name](on, **operation.values), on
+
+    def _look_at_raw(self, error: sqlite3.DatabaseError) -> None:
+        """Begin `raw.db` anew if it is what an error speaks of; whoever archives tries again."""
+        if database.is_damage(error) and not database.is_whole(self._raw):
+            self._raw.close()
+            database.quarantine(self.folder.raw_db, error)
+            self._raw = database.connect_raw(self.folder.raw_db)
+
+    async def wait_change(self, after: int, timeout: float) -> int:
+        """As a reader does; but every change is made here, so none has to be looked for."""
+        with anyio.move_on_after(timeout):
+            while True:
+                wrote = self._writer.wrote
+                if (last := await self.last_change()) > after:
+                    return last
+                await wrote.wait()
+        return await self.last_change()
+
+    async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
+        """Archive a batch of journal events and their position; events up to `position()` are skipped.
+
+        An event that cannot be decoded is kept aside and counted; it never stops the others.
+        """
+
+        def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
+            return {"events": decode_events(events, after=write.position(db))}
+
+        bulk = any(event.code == HISTORY_CODE for event in events)
+        return await self._write_of("ingest", decoded, bulk=bulk)
+
+    async def redecode(self) -> int:
+        """Decode again what was put aside or unknown; answers how many became known."""
+
+        def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
+            events, messages = care.decode_again(db, self._raw)
+            return {"events": events, "messages": messages}
+
+        return await self._write_of("redecode", decoded, bulk=True)
+
+    # What the device has looked up or done.
+    meta_set = operation(write.meta_set)
+    set_own = operation(write.set_own)
+    record_contacts = operation(write.record_contacts)
+    record_identities = operation(write.record_identities)
+    record_groups = operation(write.record_groups)
+    record_departure = operation(write.record_departure)
+    record_channels = operation(write.record_channels)
+    record_chat_settings = operation(write.record_chat_settings)
+    record_timer = operation(write.record_timer)
+    record_read = operation(write.record_read)
+    record_gap = operation(write.record_gap)
+    record_media_path = operation(write.record_media_path)
+
+    # Sends that were accepted, until they are settled: `queued`, `sending`, `sent`, `failed` or `unknown`.
+    # What receipts add to `sent` is read with the message.
+    outbox_get = in_thread(read.outbox_get)
+    outbox_last_sent = in_thread(read.outbox_last_sent)
+    outbox_unsettled = in_thread(read.outbox_unsettled)
+    outbox_add = operation(write.outbox_add)
+    outbox_sending = operation(write.outbox_sending)
+    outbox_queued = operation(write.outbox_queued)
+    outbox_withdrawn = operation(write.outbox_withdrawn)
+    outbox_failed = operation(write.outbox_failed)
+    outbox_unknown = operation(write.outbox_unknown)
+
+    async def outbox_quarantine(self) -> tuple[int, ...]:
+        """Settle the entries that cannot be read, so that nobody meets them again; answers their numbers.
+
+        What was `queued` becomes `failed`, what was under way `unknown`. The rows stay.
+        """
+        return await self._write_of("outbox_quarantine", lambda db: {"send_ids": read.damaged_sends(db)})
+
+    async def outbox_sent(
+        self, send_id: int, message_id: str, timestamp: datetime, *, message: bytes | None = None
+    ) -> OutboxEntry:
+        """WhatsApp took it: `sent`, and the own message is stored in the same transaction.
+
+        Args:
+            message: The `E2E.Message` that was sent, where the client library tells it.
+        """
+
+        def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
+            updates = None
+            if message:
+                entry, (pn, lid, _) = read.outbox_get(db, send_id), read.own(db)
+                at = int(timestamp.timestamp())
+                updates = sent_message(
+                    entry.request, message_id, at, message, owner=pn or lid, secret=entry.secret
+                )
+            values = {"send_id": send_id, "message_id": message_id, "timestamp": timestamp}
+            return {**values, "updates": updates}
+
+        return await self._write_of("outbox_sent", decoded)
+
+    # Care of the files, which is no operation.
+
+    async def check(self) -> tuple[str, ...]:
+        """Integrity of file and index; empty when all is well."""
+        return await self._writer.run_bare(care.check)
+
+    async def optimize(self) -> None:
+        """Merge the index, give free pages back, shrink the write-ahead log (seconds for a million)."""
+        await self._writer.run_bare(care.optimize)
+
+    async def merge_index(self) -> bool:
+        """One short step of merging the search index into one piece; False when it is done.
+
+        Writing and reading go on between two steps.
+        """
+        self._merging = await self._writer.run(care.merge_index, not self._merging)
+        return self._merging
+
+    async def rebuild(self) -> None:
+        """Build the search index anew from the messages."""
+        await self._writer.run(care.rebuild, bulk=True)
+
+    async def purge(
+        self, *, chat: str | None = None, before: datetime | None = None, keep_quarantined: bool = False
+    ) -> int:
+        """Delete messages for good (a chat's, those before a time, both together, or all); answers how many.
+
+        Nothing of them stays in any file of the account's folder: not in the index, in free pages or in the
+        journal, nor in downloaded media, copies of sent files, exports or quarantined databases.
+
+        Args:
+            chat: Jid of the chat.
+            before: Only what is older.
+            keep_quarantined: Whether a damaged database that was last written after `before` stays: it holds
+                older messages too, and younger ones that may be nowhere else.
+
+        Raises:
+            Busy: They are deleted, but a process that stands still in a read keeps old pages in a log.
+        """
+        raw, folder = self._raw, self.folder
+        span = await self._writer.run_bare(care.purge_span, chat, before)
+        if span is None:
+            return 0
+        await self._writer.run_bare(care.overwrite_deleted, raw)
+        total = 0
+        while deleted := await self._purge("purge_messages", chat, before):
+            total += deleted
+        if await self._purge("purge_rest", chat, before) or total:
+            begin = True
+            while await self._writer.run(care.merge_index, begin):
+                begin = False
+            while await self._writer.run_bare(care.give_back_pages, raw):
+                pass
+        finish = partial(care.finish_purge, keep_quarantined=keep_quarantined)
+        await self._writer.run_bare(finish, raw, folder, span, self._now().timestamp())
+        return total
+
+    async def _purge(self, step: str, chat: str | None, before: datetime | None) -> int:
+        """One step of a purge, and the files that go with it; answers how many rows it deleted."""
+        purged: care.Purged = await self.submit(step, {"chat": chat, "before": before})
+        await self._writer.run_bare(care.unlink_purged, self.folder, purged)
+        return purged.rows
+
+    async def clear_sent_files(self, now: datetime) -> int:
+        """Delete copies of files that no send needs, an hour after they were made; answers how many."""
+        made_before = now.timestamp() - care.SENT_FILES_KEPT
+        needed = await self.readers.run(read.send_files)
+        clear = partial(care.purge_sent_files, self.folder, needed, made_before=made_before)
+        return await anyio.to_thread.run_sync(clear)
+
+    # Imports.
+
+    async def import_chat_export(
+        self,
+        messages: Sequence[ExportedMessage],
+        chat: str,
+        *,
+        title: str = "",
+        me: str | None = None,
+        zone: tzinfo = UTC,
+    ) -> ImportedChat:
+        """Take over a chat that WhatsApp exported.
+
+        Args:
+            messages: What it says.
+            chat: Jid of the chat it is.
+            title: What its file is called, which may tell who the other one is.
+            me: Our own name in the export, where it is not the name on WhatsApp.
+            zone: The zone of its times.
+
+        Raises:
+            InvalidArgument: It cannot be told who of two is the owner.
+        """
+        values = {"messages": exchange.dated(messages, zone), "chat": chat, "title": title, "me": me}
+        return await self.submit("import_chat_export", values, bulk=True)
+
+    async def store_imported_file(self, chat: str, message_id: str, name: str, content: bytes) -> None:
+        """Keep the file of an imported message.
+
+        Args:
+            chat: Jid of the chat.
+            message_id: Id of the message, one of `ImportedChat.files`.
+            name: What the file is called there.
+            content: The file.
+        """
+        path = await anyio.to_thread.run_sync(
+            exchange.store_file, self.folder.media, message_id, name, content
+        )
+        values = {"chat": chat, "message_id": message_id, "path": path, "size": len(content)}
+        await self.submit("record_imported_file", values)
+
+    async def import_bridge(
+        self, page: BridgePage, *, chats: Collection[str] = (), zone: tzinfo = UTC
+    ) -> ImportResult:
+        """Take over rows of the `messages.db` of the bridge of lharries/whatsapp-mcp.
+
+        Args:
+            page: The rows.
+            chats: Jids of all its chats, which tell numbers from LIDs.
+            zone: The zone of times that tell none.
+        """
+        rows = exchange.dated_rows(page.messages, zone)
+        values = {"named": page.chats, "rows": rows, "skipped": page.skipped, "chats": sorted(chats)}
+        return await self.submit("import_bridge", values, bulk=True)
+
+
+@overload
+def open_archive(
+    folder: AccountFolder, *, write: Literal[False] = False
+) -> AbstractAsyncContextManager[ReadingArchive]: ...
+@overload
+def open_archive(
+    folder: AccountFolder,
+    *,
+    write: Literal[True],
+    now: Callable[[], datetime] = ...,
+    recorder: Recorder | None = ...,
+) -> AbstractAsyncContextManager[Archive]: ...
+def open_archive(
+    folder: AccountFolder,
+    *,
+    write: bool = False,
+    now: Callable[[], datetime] = _now,
+    recorder: Recorder | None = None,
+) -> AbstractAsyncContextManager[ReadingArchive] | AbstractAsyncContextManager[Archive]:
+    """Open an account's archive.
+
+    Args:
+        folder: The account's files.
+        write: Whether to write; only the account's leader may. A reader needs no file to be there yet.
+        now: The wall time, of which each operation gets its own.
+        recorder: Told of each operation after its commit, in order, in the thread that writes.
+
+    Raises:
+        Unsupported: The file was written by a newer version.
+    """
+    return _open_writer(folder, now, recorder) if write else _open_reader(folder)
+
+
+@asynccontextmanager
+async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
+    archive = ReadingArchive(folder)
+    try:
+        yield archive
+    finally:
+        archive.close()
+
+
+@asynccontextmanager
+async def _open_writer(
+    folder: AccountFolder, now: Callable[[], datetime], recorder: Recorder | None
+) -> AsyncIterator[Archive]:
+    folder.create()
+    db, raw = await anyio.to_thread.run_sync(database.connect, folder)
+    archive = Archive(folder, db, raw, now, recorder)
+    try:
+        yield archive
+    finally:
+        archive.close()

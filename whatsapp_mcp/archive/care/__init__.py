@@ -1,0 +1,47 @@
+"""Care of the files: deleting for good, checks, the index, copies of files."""
+
+from whatsapp_mcp.archive.care.file_copies import (
+    SENT_FILES_KEPT,
+    export_path,
+    purge_sent_files,
+)
+from whatsapp_mcp.archive.care.maintenance import (
+    check,
+    check_file,
+    decode_again,
+    merge_index,
+    optimize,
+    rebuild,
+)
+from whatsapp_mcp.archive.care.purge import (
+    Purged,
+    finish_purge,
+    give_back_pages,
+    overwrite_deleted,
+    purge_messages,
+    purge_rest,
+    purge_span,
+    unlink_media,
+    unlink_purged,
+)
+
+__all__ = [
+    "SENT_FILES_KEPT",
+    "Purged",
+    "check",
+    "check_file",
+    "decode_again",
+    "export_path",
+    "finish_purge",
+    "give_back_pages",
+    "merge_index",
+    "optimize",
+    "overwrite_deleted",
+    "purge_messages",
+    "purge_rest",
+    "purge_sent_files",
+    "purge_span",
+    "rebuild",
+    "unlink_media",
+    "unlink_purged",
+]

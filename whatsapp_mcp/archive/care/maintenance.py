@@ -1,0 +1,148 @@
+"""Care of the files: integrity, a fresh index, packing; none of it changes an answer. And decoding again."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+from whatsapp_mcp import decoding
+from whatsapp_mcp.archive import database
+from whatsapp_mcp.archive.database import connect_reader
+from whatsapp_mcp.decoding import (
+    UNDECODABLE,
+    UNKNOWN,
+    Fact,
+    MessageFact,
+    Recovered,
+    UndecodedFact,
+    decode_event,
+)
+
+_PART_BITS = 20
+_CHECKS_INDEX = (3, 44, 0)
+"""The SQLite whose `integrity_check` looks into the search index by itself, without writing."""
+_FREE_SHARE = 0.1
+"""Share of free pages from which the file is packed."""
+_MERGE_PAGES = 2_000
+"""Pages of the search index written in one step of a merge: a few tens of milliseconds."""
+
+
+def decode_again(
+    db: sqlite3.Connection, raw: sqlite3.Connection
+) -> tuple[tuple[Recovered, ...], tuple[Recovered, ...]]:
+    """What this version makes of the events that could not be decoded, and of messages of unknown kind."""
+    events: list[Recovered] = []
+    for seq, code, received_at, payload in db.execute(
+        "SELECT seq, code, received_at, payload FROM undecoded ORDER BY seq"
+    ).fetchall():
+        part = seq & ((1 << _PART_BITS) - 1)
+        with suppress(*UNDECODABLE):
+            facts = _facts(code, payload, received_at, part=part)
+            still = part and any(isinstance(fact, UndecodedFact) for fact in facts)
+            if facts and not still:
+                events.append(Recovered(seq, tuple(facts), received_at))
+    return tuple(events), tuple(_unknown_again(db, raw))
+
+
+def _facts(code: int, payload: bytes, received_at: int, *, part: int) -> list[Fact]:
+    if code == decoding.HISTORY_CODE and part:
+        return decoding.one_message(payload, None, received_at // 1000)
+    return decode_event(code, payload, received_at)
+
+
+def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[Recovered]:
+    """Messages of unknown kind, decoded anew from their raw protobufs."""
+    for message, chat in db.execute(
+        "SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = ?",
+        (UNKNOWN,),
+    ).fetchall():
+        row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
+        if row is None:
+            continue
+        with suppress(*UNDECODABLE):
+            if row[0] == decoding.HISTORY_CODE:
+                facts = decoding.one_message(row[1], chat, message >> database.ID_BITS)
+            else:
+                facts = decode_event(row[0], row[1], (message >> database.ID_BITS) * 1000)
+            yield Recovered(message, tuple(fact for fact in facts if isinstance(fact, MessageFact)))
+
+
+def check(db: sqlite3.Connection) -> tuple[str, ...]:
+    """See `Archive.check`."""
+    found = [row[0] for row in db.execute("PRAGMA integrity_check(20)").fetchall() if row[0] != "ok"]
+    if sqlite3.sqlite_version_info < _CHECKS_INDEX and not db.execute("PRAGMA query_only").fetchone()[0]:
+        try:
+            db.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
+        except sqlite3.DatabaseError as error:
+            found.append(f"search index: {error}")
+    for what, sql in (
+        (
+            "messages without a chat",
+            "SELECT count(*) FROM messages WHERE chat_id NOT IN (SELECT id FROM chats)",
+        ),
+        (
+            "messages without a sender",
+            """SELECT count(*) FROM messages
+            WHERE sender_id > 0 AND sender_id NOT IN (SELECT id FROM contacts)""",
+        ),
+        (
+            "refs that lead nowhere",
+            "SELECT count(*) FROM refs WHERE message_id NOT IN (SELECT id FROM messages)",
+        ),
+        (
+            "files without a message",
+            "SELECT count(*) FROM media WHERE message_id NOT IN (SELECT id FROM messages)",
+        ),
+    ):
+        count = db.execute(sql).fetchone()[0]
+        if count:
+            found.append(f"{count} {what}")
+    return tuple(found)
+
+
+def check_file(path: Path) -> tuple[str, ...]:
+    """See `Archive.check`; without writing, so beside the server that hosts the account."""
+    try:
+        db, _ = connect_reader(path)
+        with closing(db):
+            return check(db)
+    except sqlite3.DatabaseError as error:
+        return (str(error),)
+
+
+def optimize(db: sqlite3.Connection) -> None:
+    """See `Archive.optimize`."""
+    db.execute("INSERT INTO fts (fts) VALUES ('optimize')")
+    db.execute("PRAGMA optimize")
+    free, pages = db.execute(
+        "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count"
+    ).fetchone()
+    if free > pages * _FREE_SHARE:
+        db.execute("VACUUM")
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def merge_index(db: sqlite3.Connection, begin: bool) -> bool:
+    """One step of merging the parts of the search index, the first one if `begin`; whether more are to come.
+
+    See https://sqlite.org/fts5.html, "The 'merge' command".
+    """
+    before = db.total_changes
+    pages = -_MERGE_PAGES if begin else _MERGE_PAGES
+    db.execute("INSERT INTO fts (fts, rank) VALUES ('merge', ?)", (pages,))
+    return db.total_changes - before > 1
+
+
+def rebuild(db: sqlite3.Connection) -> None:
+    """See `Archive.rebuild`."""
+    db.execute("DROP TABLE fts")
+    database.create_index(db)
+    for message, text, file_name, details, chat, sender in db.execute(
+        """SELECT m.id, m.text, d.file_name, m.details, m.chat_id, m.sender_id FROM messages AS m
+        LEFT JOIN media AS d ON d.message_id = m.id ORDER BY m.id"""
+    ):
+        body = database.indexed_body(text, file_name, json.loads(details) if details else None)
+        database.index_message(db, message, body, chat, sender)

@@ -1,0 +1,299 @@
+"""Deleting for good, step by step, so that what comes in need not wait for long.
+
+What is deleted is overwritten with zeros (`secure_delete`), the search index is merged until nothing deleted
+is left in it, and free pages are cut off the end of the files.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.archive import database, identity, read, state
+from whatsapp_mcp.archive.care import file_copies
+from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.write import Applying, begin_raw_operation
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.settings import AccountFolder
+
+_MESSAGES: Final = 2_000
+"""Messages deleted in one step."""
+_PAGES: Final = 2_000
+"""Free pages given back in one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What to delete: of one chat (its number) or of all, before a time (seconds since 1970) or all."""
+
+    chat: int | None
+    before: int | None
+
+    def where(self, chat: str, before: str, unit: int = 1) -> tuple[str, list[int]]:
+        """The span as SQL over a column of chats and one of times, which count `unit` a second."""
+        found, values = ["1"], list[int]()
+        if self.chat is not None:
+            found.append(f"{chat} = ?")
+            values.append(self.chat)
+        if self.before is not None:
+            found.append(f"{before} < ?")
+            values.append(self.before * unit)
+        return " AND ".join(found), values
+
+
+def purge_span(db: sqlite3.Connection, chat: str | None, before: datetime | None) -> Span | None:
+    """What a purge means; None when there is no such chat."""
+    number = read.chat_id(db, chat) if chat is not None else None
+    if chat is not None and number is None:
+        return None
+    return Span(number, None if before is None else int(before.timestamp()))
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What a step has deleted, and what has to go with it outside of the databases.
+
+    Attributes:
+        rows: How many; 0 when nothing is left to delete.
+        files: Downloaded files.
+        unrecorded: Refs of messages with a file that is not known to be downloaded.
+        requests: JSON of the settled sends, which name the copies of their files.
+    """
+
+    rows: int
+    files: tuple[str, ...] = ()
+    unrecorded: frozenset[str] = frozenset()
+    requests: tuple[str, ...] = ()
+
+
+_NOTHING: Final = Purged(0)
+
+
+def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
+    """Delete some of the messages, oldest first, and all that hangs on them."""
+    db, span = on.db, purge_span(on.db, chat, before)
+    if span is None:
+        return _NOTHING
+    where, values = span.where("chat_id", "id", 1 << ID_BITS)
+    found = db.execute(
+        f"SELECT id FROM messages WHERE {where} ORDER BY id LIMIT ?",  # noqa: S608
+        [*values, _MESSAGES],
+    ).fetchall()
+    if not found:
+        return _NOTHING
+    db.execute("CREATE TEMP TABLE gone (id INTEGER PRIMARY KEY, chat_id INTEGER, wa_id TEXT)")
+    files, unrecorded, requests = _delete(db, found)
+    db.execute("DROP TABLE gone")
+    with database.transaction(on.raw):
+        begin_raw_operation(on)
+        on.raw.executemany("DELETE FROM raw WHERE message_id = ?", found)
+    return Purged(len(found), tuple(files), frozenset(unrecorded), tuple(requests))
+
+
+def overwrite_deleted(db: sqlite3.Connection, raw: sqlite3.Connection) -> None:
+    """Overwrite what is deleted from now on, until `finish`."""
+    for one in (db, raw):
+        one.execute("PRAGMA secure_delete = ON").fetchall()
+
+
+def unlink_purged(db: sqlite3.Connection, folder: AccountFolder, purged: Purged) -> None:
+    """Delete the files that a step left without a message."""
+    unlink_media(folder.media, purged.files)
+    _unlink_unrecorded(folder.media, purged.unrecorded)
+    _unlink_sent(db, folder, purged.requests)
+
+
+def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], set[str], list[str]]:
+    """Delete messages and all that hangs on them.
+
+    Returns:
+        Their downloaded files, the refs of those with a file that is not known to be downloaded, and the
+        requests of the settled sends.
+    """
+    db.executemany("INSERT INTO gone SELECT id, chat_id, wa_id FROM messages WHERE id = ?", gone)
+    files = [
+        row[0]
+        for row in db.execute(
+            "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL"
+        ).fetchall()
+    ]
+    unrecorded = {
+        str(row[0])
+        for row in db.execute(
+            """SELECT r.ref FROM gone JOIN media AS d ON d.message_id = gone.id AND d.path IS NULL
+            JOIN refs AS r ON r.message_id = gone.id"""
+        ).fetchall()
+    }
+    db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
+    db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
+    db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
+    state.purge_addons(db)
+    db.execute("DELETE FROM events WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")
+    sends = db.execute(
+        """DELETE FROM outbox WHERE status NOT IN ('queued', 'sending', 'unknown')
+        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone) RETURNING request"""
+    ).fetchall()
+    touched = db.execute("SELECT DISTINCT chat_id FROM gone").fetchall()
+    db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
+    for (chat,) in touched:
+        identity.refresh_chat(db, chat)
+    return files, unrecorded, [row[0] for row in sends]
+
+
+def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
+    """Delete what hangs on messages that never came, settled sends, and events that could not be decoded."""
+    db, span = on.db, purge_span(on.db, chat, before)
+    if span is None:
+        return _NOTHING
+    stray = state.purge_stray_addons(db, span.chat, span.before)
+    changes = db.total_changes
+    where, values = span.where("chat_id", "at", 1000)
+    db.execute(
+        f"""DELETE FROM events AS t WHERE {where} AND NOT EXISTS (SELECT 1 FROM messages AS m
+        WHERE m.chat_id = t.chat_id AND m.wa_id = t.wa_id)""",  # noqa: S608
+        values,
+    )
+    db.execute(
+        """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
+        AND at < ?""",
+        (span.chat, 1000 * (span.before if span.before is not None else 1 << 40)),
+    )
+    where, values = span.where("chat_id", "created_at", 1000)
+    sends = db.execute(
+        f"""DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')
+        RETURNING request""",  # noqa: S608
+        values,
+    ).fetchall()
+    _undecoded(db, span)
+    if span.before is None:
+        _raw_of_nothing(on)
+    return Purged(stray + db.total_changes - changes, requests=tuple(row[0] for row in sends))
+
+
+def _undecoded(db: sqlite3.Connection, span: Span) -> None:
+    """Delete events that could not be decoded: those received before, those that name the chat."""
+    before = span.before if span.before is not None else 1 << 40
+    if span.chat is None:
+        db.execute("DELETE FROM undecoded WHERE received_at < ?", (before * 1000,))
+        return
+    for jid in _addresses(db, span.chat):
+        db.execute(
+            "DELETE FROM undecoded WHERE received_at < ? AND instr(payload, ?)",
+            (before * 1000, jid.partition("@")[0].encode()),
+        )
+
+
+def _addresses(db: sqlite3.Connection, chat: int) -> list[str]:
+    """Every jid that a chat has or had."""
+    rows = db.execute(
+        """SELECT jid FROM chats WHERE id = ?1 UNION SELECT a.jid FROM chats AS c
+        JOIN addresses AS a USING (contact_id) WHERE c.id = ?1""",
+        (chat,),
+    ).fetchall()
+    return [row[0] for row in rows]
+
+
+def _raw_of_nothing(on: Applying) -> None:
+    """Delete the raw protobufs of messages that are no more."""
+    kept = {row[0] for row in on.db.execute("SELECT id FROM messages")}
+    stored = on.raw.execute("SELECT message_id FROM raw").fetchall()
+    with database.transaction(on.raw):
+        begin_raw_operation(on)
+        on.raw.executemany(
+            "DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept]
+        )
+
+
+def give_back_pages(db: sqlite3.Connection, raw: sqlite3.Connection) -> bool:
+    """Cut some free pages off the files; whether there are more."""
+    return sum(_give_back(one) for one in (db, raw)) > 0
+
+
+def _give_back(db: sqlite3.Connection) -> bool:
+    if db.execute("PRAGMA auto_vacuum").fetchone()[0] != database.INCREMENTAL:
+        db.execute(f"PRAGMA auto_vacuum = {database.INCREMENTAL}")
+        db.execute("VACUUM")
+    db.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+    return bool(db.execute("PRAGMA freelist_count").fetchone()[0])
+
+
+def _empty_log(db: sqlite3.Connection) -> None:
+    """Move the write-ahead log into the file and cut it to nothing: it repeats what was deleted."""
+    if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+        raise Busy(
+            "The messages are deleted, but a process that reads the archive keeps old pages in a log.",
+            "End the applications that use whatsapp-mcp, then purge again.",
+        )
+
+
+def finish_purge(
+    db: sqlite3.Connection,
+    raw: sqlite3.Connection,
+    folder: AccountFolder,
+    span: Span,
+    now: float,
+    *,
+    keep_quarantined: bool,
+) -> None:
+    """Delete what repeats messages outside of the databases, and leave nothing in their logs and the journal.
+
+    Args:
+        db: The archive.
+        raw: Its raw protobufs.
+        folder: The account's files.
+        span: What is purged.
+        now: Seconds since 1970.
+        keep_quarantined: Whether a damaged database that was last written after the span stays.
+    """
+    before = None if span.before is None else datetime.fromtimestamp(span.before, UTC)
+    file_copies.purge_exports(folder, None if span.chat is None else _addresses(db, span.chat), before)
+    everything = span.chat is None and before is None
+    made_before = None if everything else now - file_copies.SENT_FILES_KEPT
+    file_copies.purge_sent_files(folder, read.send_files(db), made_before=made_before)
+    file_copies.purge_quarantined(folder, before if keep_quarantined else None)
+    if everything:
+        _unlink_unrecorded(folder.media, None)
+    for one in (db, raw):
+        one.execute("PRAGMA secure_delete = FAST").fetchall()
+        _empty_log(one)
+    _scrub(folder.inbox_db)
+
+
+def _scrub(path: Path) -> None:
+    """Leave nothing of archived events in the journal, which holds no more than what waits."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA busy_timeout = 5000")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("VACUUM")
+        _empty_log(db)
+
+
+def unlink_media(media: Path, paths: Iterable[str]) -> None:
+    """Delete downloaded files, those that lie where downloads go."""
+    for path in map(Path, paths):
+        target = path if path.is_absolute() else media / path
+        if target.resolve().is_relative_to(media.resolve()):
+            target.unlink(missing_ok=True)
+
+
+def _unlink_unrecorded(media: Path, refs: Collection[str] | None) -> None:
+    """Delete files that were downloaded and not recorded as such: of these refs, or all."""
+    if refs is None or refs:
+        for path in media.iterdir():
+            if path.is_file() and (refs is None or path.name.partition(".")[0] in refs):
+                path.unlink(missing_ok=True)
+
+
+def _unlink_sent(db: sqlite3.Connection, folder: AccountFolder, requests: Iterable[str]) -> None:
+    """Delete the copies of files that these requests sent, and no other send needs."""
+    named = [path for request in requests if (path := json.loads(request)["content"].get("path"))]
+    if named:
+        file_copies.purge_sent_files(folder, read.send_files(db), made_before=0.0, named=named)

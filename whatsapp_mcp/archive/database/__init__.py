@@ -1,0 +1,57 @@
+"""The files of the archive: connections, tables, migrations, the index of words, damage."""
+
+from whatsapp_mcp.archive.database.connections import (
+    INCREMENTAL,
+    Readers,
+    Writer,
+    connect_reader,
+    transaction,
+)
+from whatsapp_mcp.archive.database.damage import (
+    is_damage,
+    is_whole,
+    quarantine,
+)
+from whatsapp_mcp.archive.database.index import (
+    index_message,
+    indexed_body,
+    reindex_message,
+    unindex_message,
+)
+from whatsapp_mcp.archive.database.normalise import (
+    fold,
+    tokens,
+    tokens_text,
+)
+from whatsapp_mcp.archive.database.opening import (
+    connect,
+    connect_raw,
+)
+from whatsapp_mcp.archive.database.schema import (
+    ID_BITS,
+    RAW_GONE,
+    create_index,
+)
+
+__all__ = [
+    "ID_BITS",
+    "INCREMENTAL",
+    "RAW_GONE",
+    "Readers",
+    "Writer",
+    "connect",
+    "connect_raw",
+    "connect_reader",
+    "create_index",
+    "fold",
+    "index_message",
+    "indexed_body",
+    "is_damage",
+    "is_whole",
+    "quarantine",
+    "reindex_message",
+    "tokens",
+    "tokens_text",
+    "transaction",
+    "unindex_message",
+]

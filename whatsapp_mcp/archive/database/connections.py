@@ -1,0 +1,283 @@
+"""Connections to the archive's files: one writer and a few readers, in worker threads but for short reads."""
+
+from __future__ import annotations
+
+import math
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, TypeVar, TypeVarTuple
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.archive.database import schema
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, InvalidArgument
+from whatsapp_mcp.private_file import make_private_file
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+READ_DEADLINE: Final = 2.0
+"""Seconds after which a read is interrupted."""
+WHOLE_DEADLINE: Final = 60.0
+"""Seconds after which the reading of a whole table is interrupted."""
+AT_ONCE: Final = 0.003
+"""Seconds that a read may hold the event loop; to a worker thread and back takes a tenth of that."""
+_READERS: Final = 2
+"""Worker threads that read at once; the event loop's thread may read beside them."""
+_STEPS_BETWEEN_CHECKS: Final = 2_000
+_LIVE_CACHE: Final = 256
+"""KiB of pages that a writer keeps: live messages gain nothing by more, and would fill it over hours."""
+_BULK_CACHE: Final = 65_536
+"""The same while much is written at once, which gains a tenth."""
+_CHECKPOINT_PAGES: Final = 4_000
+"""Pages of the log at which a commit moves it into the file; a page that many commits change moves once."""
+
+
+INCREMENTAL: Final = 2
+"""`PRAGMA auto_vacuum`: free pages can be given back a few at a time. Only an empty file takes it over."""
+
+
+def connect_writer(path: Path) -> sqlite3.Connection:
+    """Open, and if need be make, a database file of ours for writing: private, WAL, every commit synced.
+
+    What is deleted is overwritten where that costs no page more; `purge.py` cares for the rest.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_file(path)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db.execute("PRAGMA busy_timeout = 5000")
+    db.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+    db.execute("PRAGMA secure_delete = FAST")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    db.execute(f"PRAGMA cache_size = {-_LIVE_CACHE}")
+    db.execute("PRAGMA temp_store = MEMORY")
+    return db
+
+
+def connect_reader(path: Path, patience: float = READ_DEADLINE) -> tuple[sqlite3.Connection, bool]:
+    """Open the archive for reading, and say whether the connection is worth keeping.
+
+    Each statement waits `patience` seconds for a lock.
+
+    A missing or still empty file gives an empty archive in memory, for one call.
+    """
+    if path.exists():
+        db = sqlite3.connect(
+            path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=512
+        )
+        try:
+            db.execute("PRAGMA query_only = ON")
+            db.execute("PRAGMA temp_store = MEMORY")
+            found = schema.version(db)
+            schema.refuse_newer(db, schema.SCHEMA_VERSION)
+        except BaseException:
+            db.close()
+            raise
+        if found == schema.SCHEMA_VERSION:
+            return db, True
+        db.close()
+        if found:
+            raise Busy("The archive was written by an older version of whatsapp-mcp.", "Restart its host.")
+    db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    schema.migrate(db)
+    return db, False
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Generator[None]:
+    """One write transaction: committed at the end, rolled back on any error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+
+
+_File = tuple[int, int]
+"""What tells a file from another of its name."""
+
+
+def _file_at(path: Path) -> _File | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@dataclass(slots=True)
+class _Reader:
+    """A connection for reading.
+
+    Attributes:
+        file: What it is open on; None for an empty archive in memory, which is not kept.
+        until: When what runs on it is interrupted, in monotonic seconds.
+    """
+
+    db: sqlite3.Connection
+    file: _File | None
+    until: float = math.inf
+
+    @classmethod
+    def open(cls, path: Path, file: _File | None, patience: float) -> _Reader:
+        """Open the archive; `patience` is how many seconds a read waits for a lock."""
+        db, keep = connect_reader(path, patience)
+        reader = cls(db, file if keep else None)
+        db.set_progress_handler(reader._is_late, _STEPS_BETWEEN_CHECKS)
+        return reader
+
+    def _is_late(self) -> bool:
+        return time.monotonic() > self.until
+
+    def read(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
+        """One read transaction, for so long at most."""
+        self.until = time.monotonic() + seconds
+        try:
+            self.db.execute("BEGIN")  # everything of one moment, and the lock taken once
+            return call(self.db, *args)
+        except UnicodeEncodeError as error:
+            raise InvalidArgument("A text holds half of a character.", "Give whole characters.") from error
+        finally:
+            self.until = math.inf  # SQLite interrupts even the statement that ends a transaction
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+
+
+class Readers:
+    """A few connections for reading, opened together; each call takes one for its length.
+
+    All are there from the first read on, so that what a process holds does not depend on how many ever met.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._slots = anyio.CapacityLimiter(_READERS)
+        self._taking = threading.Lock()
+        self._file: _File | None = None
+        self._here: _Reader | None = None
+        self._reading_here = threading.Lock()
+        self._idle: list[_Reader] = []
+
+    async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """Run `call(connection, *args)` in a worker thread.
+
+        Raises:
+            DeadlineExceeded: It took longer than two seconds.
+        """
+        return await anyio.to_thread.run_sync(self._in_thread, READ_DEADLINE, call, args, limiter=self._slots)
+
+    async def whole(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """As `run`, for what reads a whole table: it may take a minute, where the disk is slow."""
+        return await anyio.to_thread.run_sync(
+            self._in_thread, WHOLE_DEADLINE, call, args, limiter=self._slots
+        )
+
+    async def at_once(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts) -> T:
+        """As `run`, for what is short: most pages take no longer than a change of threads and back.
+
+        It is tried in this thread. What takes more than three milliseconds, or finds a lock or no connection,
+        begins again in a worker thread.
+        """
+        with self._reading_here:
+            here = self._here
+            if here is not None and here.file == _file_at(self._path):
+                try:
+                    return here.read(AT_ONCE, call, args)
+                except sqlite3.OperationalError:  # the worker thread meets it again, unless it was the hurry
+                    pass
+        return await self.run(call, *args)
+
+    def _in_thread(self, seconds: float, call: Callable[[sqlite3.Connection, *Ts], T], args: tuple[*Ts]) -> T:
+        reader = self._take()
+        try:
+            return reader.read(seconds, call, args)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                raise DeadlineExceeded(
+                    f"The archive did not answer within {seconds:g} seconds.",
+                    "Narrow it to a chat, a sender or a time.",
+                ) from error
+            raise
+        finally:
+            if reader.file is not None and reader.file == self._file:
+                self._idle.append(reader)
+            else:
+                reader.db.close()
+
+    def _take(self) -> _Reader:
+        with self._taking:
+            now = _file_at(self._path)
+            if now is None or now != self._file:
+                self.close()  # not there before, or deleted or put aside meanwhile
+                self._idle.append(_Reader.open(self._path, now, READ_DEADLINE))
+                if self._idle[0].file is not None:
+                    self._idle += [_Reader.open(self._path, now, READ_DEADLINE) for _ in range(_READERS - 1)]
+                    self._here = _Reader.open(self._path, now, AT_ONCE)
+                    self._file = now
+            return self._idle.pop()
+
+    def close(self) -> None:
+        """Close the connections: the idle ones now, the others when their calls end."""
+        self._file = None
+        while self._idle:
+            self._idle.pop().db.close()
+        with self._reading_here:
+            if self._here is not None:
+                self._here.db.close()
+                self._here = None
+
+
+class Writer:
+    """The one connection that writes; calls queue up and run one at a time.
+
+    A call that is `bulk` writes much at once: it gets a large page cache, which the next one that is not
+    gives back.
+
+    Attributes:
+        wrote: Set after the next call; whoever waits reads this attribute again each time.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._cache = 0
+        self._turn = anyio.CapacityLimiter(1)
+        self.wrote = anyio.Event()
+
+    async def run(self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False) -> T:
+        """Run `call(connection, *args)` in one transaction, durable when this returns."""
+
+        def in_transaction(db: sqlite3.Connection) -> T:
+            with transaction(db):
+                return call(db, *args)
+
+        return await self.run_bare(in_transaction, bulk=bulk)
+
+    async def run_bare(
+        self, call: Callable[[sqlite3.Connection, *Ts], T], *args: *Ts, bulk: bool = False
+    ) -> T:
+        """Run a call that manages its own transactions."""
+
+        def in_thread() -> T:
+            cache = _BULK_CACHE if bulk else _LIVE_CACHE
+            if cache != self._cache:
+                self._db.execute(f"PRAGMA cache_size = {-cache}")
+                self._cache = cache
+            return call(self._db, *args)
+
+        try:
+            return await anyio.to_thread.run_sync(in_thread, limiter=self._turn)
+        finally:
+            wrote, self.wrote = self.wrote, anyio.Event()
+            wrote.set()

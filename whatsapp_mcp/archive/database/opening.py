@@ -1,0 +1,39 @@
+"""Opening the files of an archive for writing: a new or an older one is brought to this version's schema."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from whatsapp_mcp.archive.database import backup, damage, schema
+from whatsapp_mcp.archive.database.connections import connect_writer
+from whatsapp_mcp.settings import AccountFolder
+
+
+def connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connection]:
+    """Open `archive.db` and `raw.db`.
+
+    Raises:
+        Unsupported: One was written by a newer version.
+    """
+    db = connect_writer(folder.archive_db)
+    backup.back_up_before_upgrade(db, folder.archive_db)
+    schema.migrate(db)
+    return db, connect_raw(folder.raw_db)
+
+
+def connect_raw(path: Path) -> sqlite3.Connection:
+    """Open `raw.db`; messages are here without it, so a damaged one is no reason to stop."""
+    try:
+        return _migrated_raw(path)
+    except sqlite3.DatabaseError as error:
+        if not damage.is_damage(error):
+            raise
+        damage.quarantine(path, error)
+        return _migrated_raw(path)
+
+
+def _migrated_raw(path: Path) -> sqlite3.Connection:
+    raw = connect_writer(path)
+    schema.migrate_raw(raw)
+    return raw

@@ -1,0 +1,181 @@
+"""Writing messages out: JSON lines for programs, text and a HTML page for people."""
+
+from __future__ import annotations
+
+import html
+import shutil
+from collections.abc import AsyncIterator
+from datetime import UTC, tzinfo
+from pathlib import Path
+from typing import Final, Literal
+
+import anyio
+from pydantic import TypeAdapter
+
+from whatsapp_mcp.archive.reading import ReadingArchive
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter
+from whatsapp_mcp.private_file import replaced
+
+Format = Literal["jsonl", "text", "html"]
+_MESSAGE: Final = TypeAdapter(Message)
+_PAGE: Final = 500
+_STEERING: Final = dict.fromkeys(
+    [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F)], "\ufffd"
+)
+"""Control characters but tab and line break, and those that override the direction of text."""
+_HEAD: Final = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; media-src 'self';
+ style-src 'unsafe-inline'">
+<style>body{{font:16px/1.4 sans-serif;max-width:48em;margin:2em auto;padding:0 1em}}
+.m{{margin:.6em 0;padding:.5em .8em;border-radius:.6em;background:#f0f0f0;
+white-space:pre-wrap;overflow-wrap:anywhere}}
+.me{{background:#d9fdd3;margin-left:3em}}.h{{color:#555;font-size:.8em}}q{{color:#555;display:block}}
+img,video{{max-width:100%}}</style></head><body><h1>{title}</h1>
+"""
+
+
+async def export(
+    archive: ReadingArchive,
+    target: Path,
+    form: Format,
+    where: MessageFilter = EVERYTHING,
+    *,
+    media: Path | None = None,
+    zone: tzinfo = UTC,
+) -> int:
+    """Write messages to a file, oldest first; answers how many.
+
+    Args:
+        archive: Where they are.
+        target: The file, private to its owner; a former one of this name is replaced once all is written. A
+            HTML page gets a folder `NAME_files` beside it for its media.
+        form: `jsonl` (one `models.Message` a line), `text`, or `html`.
+        where: Which messages.
+        media: Folder of downloaded files, for the page.
+        zone: In which zone people read the times.
+
+    Raises:
+        InvalidArgument: There is something else than a file in that place.
+    """
+    there = anyio.Path(target)
+    if await there.exists() and not await there.is_file():
+        raise InvalidArgument(f"{target} is not a file.", "Name a file, or - for stdout.")
+    with replaced(target) as part:
+        return await _write(archive, part, form, where, media, target.with_name(f"{target.stem}_files"), zone)
+
+
+async def _write(
+    archive: ReadingArchive,
+    target: Path,
+    form: Format,
+    where: MessageFilter,
+    media: Path | None,
+    files: Path,
+    zone: tzinfo,
+) -> int:
+    count = 0
+    async with await anyio.open_file(target, "w", encoding="utf-8") as out:
+        if form == "html":
+            await out.write(_HEAD.format(title=html.escape(await _title(archive, where))))
+        async for message in _every(archive, where):
+            count += 1
+            if form == "jsonl":
+                await out.write(_MESSAGE.dump_json(message, exclude_none=True).decode() + "\n")
+            elif form == "text":
+                await out.write(text_line(message, zone) + "\n")
+            else:
+                name = await anyio.to_thread.run_sync(_copy, message, media, files)
+                await out.write(html_block(message, zone, name and f"{files.name}/{name}"))
+        if form == "html":
+            await out.write("</body></html>\n")
+    return count
+
+
+def printable(text: str) -> str:
+    """The text with U+FFFD for what steers a terminal or turns the direction of a line."""
+    return text.translate(_STEERING)
+
+
+async def _every(archive: ReadingArchive, where: MessageFilter) -> AsyncIterator[Message]:
+    cursor = None
+    while True:
+        page = await archive.messages(where, oldest_first=True, limit=_PAGE, cursor=cursor)
+        for message in page.items:
+            yield message
+        cursor = page.next_cursor
+        if cursor is None:
+            return
+
+
+async def _title(archive: ReadingArchive, where: MessageFilter) -> str:
+    chat = await archive.chat(where.chat) if where.chat else None
+    return chat.name if chat else "Messages"
+
+
+def text_line(message: Message, zone: tzinfo) -> str:
+    """One message as WhatsApp's own export writes it; further lines of its text follow."""
+    stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d, %H:%M:%S")
+    # A line that looks like the next message is set in, so that no text can forge one.
+    words = said(message).replace("\n[", "\n [")
+    return printable(f"[{stamp}] {_sender(message)}: {words}")
+
+
+def _sender(message: Message) -> str:
+    """Who wrote it; `~` stands before a name that is of their own choice, as in lists."""
+    return f"{'~' if message.sender_stranger else ''}{' '.join(message.sender_name.split())}"
+
+
+def said(message: Message) -> str:
+    """The text of a message, its kind in brackets where it has no text."""
+    if message.revoked_at is not None:
+        return "[deleted]"
+    parts = [message.spoken] if message.text else []
+    if message.media is not None:
+        parts.insert(
+            0, f"[{message.kind}{': ' + message.media.file_name if message.media.file_name else ''}]"
+        )
+    elif not parts:
+        parts.append(f"[{message.kind}]")
+    parts += [f"- {option.name} ({len(option.voters)})" for option in message.poll]
+    return "\n".join(parts)
+
+
+def html_block(message: Message, zone: tzinfo, file: str | None) -> str:
+    """One message of the page; everything that people wrote is escaped."""
+    stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    head = f"{_sender(message)} · {stamp}" + (" · edited" if message.edited_at else "")
+    lines = [f'<div class="m{" me" if message.from_me else ""}"><div class="h">{html.escape(head)}</div>']
+    if message.quote is not None and message.quote.text:
+        lines.append(f"<q>{html.escape(message.quote.text)}</q>")
+    if file is not None:
+        lines.append(_embed(message, html.escape(file, quote=True)))
+    lines.append(html.escape(said(message)))
+    if message.reactions:
+        lines.append(f'<div class="h">{html.escape(" ".join(one.emoji for one in message.reactions))}</div>')
+    return "".join(lines) + "</div>\n"
+
+
+def _embed(message: Message, source: str) -> str:
+    kind = (message.media.mime_type or "").partition("/")[0] if message.media else ""
+    if kind == "image":
+        return f'<img src="{source}" alt="">'
+    if kind in ("audio", "video"):
+        return f'<{kind} controls src="{source}"></{kind}>'
+    return f'<a href="{source}">{source}</a> '
+
+
+def _copy(message: Message, media: Path | None, files: Path) -> str | None:
+    """Copy a downloaded file beside the page; answers its name there."""
+    if message.media is None or message.media.path is None or media is None:
+        return None
+    source = Path(message.media.path)
+    source = source if source.is_absolute() else media / source
+    if not source.is_file():
+        return None
+    files.mkdir(mode=0o700, exist_ok=True)
+    name = f"{message.ref}{source.suffix}"
+    with replaced(files / name) as part, source.open("rb") as found, part.open("wb") as copy:
+        shutil.copyfileobj(found, copy)
+    return name

@@ -1,0 +1,209 @@
+"""Where a message is that came under a number alone, when several people had the number.
+
+Messages are all that holds resolved chats and people, so that lists and searches are quick. One that was seen
+under a LID, or something about it was, belongs there; else it belongs to the one who had the number when it
+was said (`number_history.py`). What hangs on it finds it by its id, wherever it is.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from whatsapp_mcp.archive import database, state
+from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.identity import merge
+from whatsapp_mcp.archive.state import NumberHistory
+from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
+from whatsapp_mcp.models import ChatKind
+
+_ALWAYS: Final = 1 << 40
+
+
+def chat_of(db: sqlite3.Connection, contact: int) -> int:
+    """The direct chat with a contact, made when there is none."""
+    row = db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchone()
+    if row is None:
+        number = free_number(db, "chats", "chat_aliases")
+        db.execute(
+            """INSERT INTO chats (id, jid, kind, contact_id)
+            SELECT ?, coalesce(pn, lid), ?, id FROM contacts WHERE id = ?""",
+            (number, CHAT_KIND_NUMBER[ChatKind.DIRECT], contact),
+        )
+        return number
+    return int(row[0])
+
+
+def free_number(db: sqlite3.Connection, table: str, aliases: str) -> int:
+    """A number that no contact or chat ever had: the search index and the feed still hold the old ones."""
+    row = db.execute(
+        f"""SELECT 1 + max(coalesce((SELECT max(id) FROM {table}), 0),
+        coalesce((SELECT max(old_id) FROM {aliases}), 0))"""  # noqa: S608
+    ).fetchone()
+    return int(row[0])
+
+
+def chats_of(db: sqlite3.Connection, history: NumberHistory) -> dict[int, int]:
+    """The direct chats with those who had a number, and with whom each is; the first one first."""
+    return {chat_of(db, person): person for person in history.people}
+
+
+def numbers_of(db: sqlite3.Connection, jid: str) -> list[str]:
+    """The reassigned numbers of whoever has an address or, if it is a number, had it."""
+    return [
+        row[0]
+        for row in db.execute(
+            """WITH persons AS (SELECT contact_id FROM addresses WHERE jid = ?1
+            UNION SELECT a.contact_id FROM number_history AS h JOIN addresses AS a ON a.jid = h.lid
+            WHERE h.pn = ?1)
+            SELECT DISTINCT h.pn FROM number_history AS h
+            WHERE h.lid IN (SELECT jid FROM persons JOIN addresses USING (contact_id))
+            AND EXISTS (SELECT 1 FROM number_history AS o WHERE o.pn = h.pn AND o.lid != h.lid)""",
+            (jid,),
+        ).fetchall()
+    ]
+
+
+def place_all(db: sqlite3.Connection, numbers: Collection[str]) -> set[int]:
+    """Put all messages that came under numbers alone where they belong, when more is known of the numbers.
+
+    Returns:
+        The chats that may have changed.
+    """
+    changed = place_messages(db, numbers, None)
+    state.apply_versions_of(db, {one for pn in numbers for one in NumberHistory(db, pn).people})
+    for chat in changed:
+        state.refresh_chat_settings(db, chat)
+        state.apply_early(db, chat)
+    return changed
+
+
+def place_messages(db: sqlite3.Connection, numbers: Collection[str], wa_id: str | None) -> set[int]:
+    """Put messages that came under numbers alone where they belong.
+
+    Args:
+        db: The archive, in a write transaction.
+        numbers: The numbers.
+        wa_id: WhatsApp's id of the messages; None: all.
+
+    Returns:
+        The chats that may have changed.
+    """
+    histories = [NumberHistory(db, pn) for pn in numbers]
+    chats = {chat for history in histories for chat in chats_of(db, history)}
+    moved = set[tuple[int, str]]()
+    for history in histories:
+        moved |= _place_messages(db, history, wa_id)
+    for chat, name in moved:
+        _catch_up(db, chat, name)
+    for chat in chats:
+        state.reread(db, chat)
+    return {*chats, *(chat for chat, _ in moved)}
+
+
+def _place_messages(
+    db: sqlite3.Connection, history: NumberHistory, wa_id: str | None
+) -> set[tuple[int, str]]:
+    """Put messages that came under a number alone where they belong.
+
+    Of copies of one message that tell different times the earliest decides. Where something was seen under a
+    LID, the message counts as seen under it too: it stays so when that is deleted with its content.
+
+    Returns:
+        (chat, WhatsApp's id) of what was moved, both where it was and where it is.
+    """
+    chats, moved = chats_of(db, history), set[tuple[int, str]]()
+    holders: dict[tuple[int | None, str, bool], int] = {}
+    for message, chat, sender, name in db.execute(
+        f"""SELECT id, chat_id, sender_id, wa_id FROM messages
+        WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND ifnull(? = wa_id, 1)
+        AND (chat_id IN ({_places(chats)}) OR sender_id IN ({_places(chats)})) ORDER BY id""",  # noqa: S608
+        [history.pn, wa_id, *chats, *chats.values()],
+    ).fetchall():
+        group = None if chat in chats else chat
+        person = holders.setdefault((group, name, sender == OWNER), history.at(message >> ID_BITS))
+        target = chat
+        if group is None:
+            told = _chat_told(db, [*chats], name)
+            target = chat_of(db, person) if told is None else told
+            person = chats[target]
+        else:
+            told = _author_told(db, chat, name, history.people)
+            person = person if told is None else told
+        if told is not None:
+            db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
+        if _move(db, message, target, OWNER if sender == OWNER else person):
+            moved |= {(chat, name), (target, name)}
+    return moved
+
+
+def _chat_told(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int | None:
+    """Among direct chats, the one where a message, or something about it, was seen under a LID."""
+    found: list[tuple[int, int]] = db.execute(
+        f"""SELECT id >> {ID_BITS}, chat_id FROM messages
+        WHERE wa_id = ? AND chat_id IN ({_places(chats)}) AND via IS NULL"""  # noqa: S608
+        + "".join(
+            f""" UNION ALL SELECT {_ALWAYS}, c.id FROM {kind.table} AS t
+            JOIN addresses AS a ON a.id = t.chat_address AND a.jid LIKE '%@lid'
+            JOIN chats AS c ON c.contact_id = a.contact_id
+            WHERE t.wa_id = ? AND c.id IN ({_places(chats)})"""  # noqa: S608
+            for kind in state.ADDONS
+        ),
+        [wa_id, *chats] * (1 + len(state.ADDONS)),
+    ).fetchall()
+    ranked = [(at, chats.index(chat)) for at, chat in found]
+    return chats[min(ranked)[1]] if ranked else None
+
+
+def _author_told(db: sqlite3.Connection, group: int, wa_id: str, people: Sequence[int]) -> int | None:
+    """Who of several people was seen under a LID as the author of a group's message, or of a change of it."""
+    found: list[tuple[int, int]] = db.execute(
+        f"""SELECT id >> {ID_BITS}, sender_id FROM messages
+        WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL"""  # noqa: S608
+        + "".join(
+            f""" UNION ALL SELECT {_ALWAYS}, a.contact_id FROM {kind.table} AS t
+            JOIN addresses AS a ON a.id = t.sender_address AND a.jid LIKE '%@lid'
+            WHERE t.wa_id = ?2 AND t.chat_address IN
+            (SELECT address_id FROM chat_addresses WHERE chat_id = ?1)"""  # noqa: S608
+            for kind in state.ADDONS
+            if kind.by_author
+        ),
+        (group, wa_id),
+    ).fetchall()
+    ranked = [(at, people.index(one)) for at, one in found if one in people]
+    return people[min(ranked)[1]] if ranked else None
+
+
+def _places(values: Collection[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _move(db: sqlite3.Connection, message: int, chat: int, sender: int) -> bool:
+    """Lead a message to a chat and a sender, where a copy of it may be already; whether anything changed."""
+    row = db.execute("SELECT wa_id FROM messages WHERE id = ?", (message,)).fetchone()
+    if row is None:  # An earlier copy was made one with it, at that one's time and place.
+        return False
+    twin = db.execute(
+        "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ? AND id != ?",
+        (chat, row[0], sender, message),
+    ).fetchone()
+    if twin is not None:
+        message = merge.merge_messages(db, twin[0], message)
+    changed = db.execute(
+        "UPDATE messages SET chat_id = ?1, sender_id = ?2 WHERE id = ?3 AND (chat_id, sender_id) != (?1, ?2)",
+        (chat, sender, message),
+    ).rowcount
+    if changed > 0:
+        database.reindex_message(db, message)
+    return changed > 0 or twin is not None
+
+
+def _catch_up(db: sqlite3.Connection, chat: int, wa_id: str) -> None:
+    """Bring what is derived of a message in line with what hangs on it where it is now."""
+    for (message,) in db.execute(
+        "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, wa_id)
+    ).fetchall():
+        state.apply_versions(db, message)
+    state.apply_early(db, chat, wa_id)
+    state.open_sealed_votes(db, chat, wa_id)

@@ -1,0 +1,103 @@
+"""Every question to the archive: a function of a connection that reads."""
+
+from whatsapp_mcp.archive.read.change_feed import (
+    changes,
+    last_send,
+)
+from whatsapp_mcp.archive.read.completeness import (
+    history_progress,
+)
+from whatsapp_mcp.archive.read.full_text import (
+    search,
+)
+from whatsapp_mcp.archive.read.people import (
+    chat_shown_as,
+    chats_named_alike,
+    contacts,
+    resolve_chat,
+    unnamed_chats,
+)
+from whatsapp_mcp.archive.read.queries import (
+    chat,
+    chat_id,
+    chats,
+    common_groups,
+    contact,
+    context,
+    edits,
+    expires_in,
+    find,
+    media_source,
+    members,
+    message,
+    messages,
+    preceding,
+    without_vote,
+)
+from whatsapp_mcp.archive.read.reports import (
+    arrived,
+    coverage,
+    meta_get,
+    own,
+    send_report,
+    statistics,
+)
+from whatsapp_mcp.archive.read.sends import (
+    DAMAGED_SEND,
+    SEND_COLUMNS,
+    SEND_PLACES,
+    SEND_REQUEST,
+    UNSETTLED_SENDS,
+    damaged_sends,
+    outbox_get,
+    outbox_last_sent,
+    outbox_unsettled,
+    send_entry,
+    send_files,
+    send_time,
+)
+
+__all__ = [
+    "DAMAGED_SEND",
+    "SEND_COLUMNS",
+    "SEND_PLACES",
+    "SEND_REQUEST",
+    "UNSETTLED_SENDS",
+    "arrived",
+    "changes",
+    "chat",
+    "chat_id",
+    "chat_shown_as",
+    "chats",
+    "chats_named_alike",
+    "common_groups",
+    "contact",
+    "contacts",
+    "context",
+    "coverage",
+    "damaged_sends",
+    "edits",
+    "expires_in",
+    "find",
+    "history_progress",
+    "last_send",
+    "media_source",
+    "members",
+    "message",
+    "messages",
+    "meta_get",
+    "outbox_get",
+    "outbox_last_sent",
+    "outbox_unsettled",
+    "own",
+    "preceding",
+    "resolve_chat",
+    "search",
+    "send_entry",
+    "send_files",
+    "send_report",
+    "send_time",
+    "statistics",
+    "unnamed_chats",
+    "without_vote",
+]

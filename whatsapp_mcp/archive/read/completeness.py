@@ -1,0 +1,89 @@
+"""From when to when there are messages, and where some may be missing."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.read import rows
+from whatsapp_mcp.decoding import UNDECRYPTABLE
+from whatsapp_mcp.errors import ChatNotFound
+from whatsapp_mcp.models import Coverage, Gap, HistoryProgress, MessageFilter
+
+
+def coverage_of(db: sqlite3.Connection, chat: int | None, jid: str) -> Coverage:
+    """The coverage of one chat.
+
+    Raises:
+        ChatNotFound: No such chat.
+    """
+    row = db.execute("SELECT jid, complete FROM chats WHERE id = ?", (chat,)).fetchone()
+    if row is None:
+        raise ChatNotFound("There is no such chat.")
+    count, first, last = db.execute(
+        "SELECT count(*), min(id), max(id) FROM messages WHERE chat_id = ?", (chat,)
+    ).fetchone()
+    gaps = [] if first is None else _gaps(db, first >> ID_BITS, 1 << 40)
+    lost = db.execute(
+        "SELECT min(id), max(id), count(*) FROM messages WHERE chat_id = ? AND kind = ?",
+        (chat, UNDECRYPTABLE),
+    ).fetchone()
+    if lost[2]:
+        reason = f"{lost[2]} message(s) could not be decrypted"
+        gaps.append(Gap(rows.time_of(lost[0]), rows.time_of(lost[1]), reason))
+    return Coverage(
+        row[0],
+        count,
+        None if first is None else rows.time_of(first),
+        None if last is None else rows.time_of(last),
+        bool(row[1]),
+        tuple(gaps),
+    )
+
+
+def _gaps(db: sqlite3.Connection, since: int, until: int) -> list[Gap]:
+    found = db.execute(
+        "SELECT since, until, reason FROM gaps WHERE since < ? AND ifnull(until, 1 << 40) > ? ORDER BY since",
+        (until, since),
+    ).fetchall()
+    return [
+        Gap(start, rows.moment(end), reason)
+        for begin, end, reason in found
+        if (start := rows.moment(begin)) is not None
+    ]
+
+
+def notes(
+    db: sqlite3.Connection, page: Sequence[Any], where: MessageFilter, *, last_page: bool
+) -> tuple[str, ...]:
+    """What a reader of these messages must be told about what may be missing."""
+    told: list[str] = []
+    if page:
+        ids = [row[0] for row in page]
+        for gap in _gaps(db, min(ids) >> ID_BITS, (max(ids) >> ID_BITS) + 1):
+            end = f"{gap.until:%Y-%m-%d %H:%M}" if gap.until else "now"
+            span = f"{gap.since:%Y-%m-%d %H:%M} to {end} UTC"
+            told.append(f"Messages may be missing from {span}: {gap.reason.rstrip('.')}.")
+        lost = sum(1 for row in page if row[5] == UNDECRYPTABLE)
+        if lost:
+            told.append(f"{lost} message(s) here could not be decrypted; the phone may have them.")
+    whole = where == MessageFilter(chat=where.chat, until=where.until)
+    if last_page and page and where.chat is not None and whole:
+        chat = page[-1][2]
+        complete = db.execute("SELECT complete FROM chats WHERE id = ?", (chat,)).fetchone()[0]
+        if not complete:
+            told.append("The archive of this chat begins here; older messages may be on the phone only.")
+    return tuple(told)
+
+
+def history_progress(db: sqlite3.Connection) -> HistoryProgress:
+    """How far the phone's transfer of the past has come."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
+    count = db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]
+    if row is None:
+        return HistoryProgress(None, count, False)
+    state = json.loads(row[0])
+    return HistoryProgress(state["percent"], count, state["percent"] == 100, rows.moment(state["at"] // 1000))

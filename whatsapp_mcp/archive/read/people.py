@@ -1,0 +1,363 @@
+"""Finding contacts and chats by what a person types: jid, number, name, part of a name, name with a typo."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+from whatsapp_mcp import decoding
+from whatsapp_mcp.archive.database import fold
+from whatsapp_mcp.archive.read import cursors, queries, rows
+from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
+from whatsapp_mcp.models import Chat, ChatCandidate, ChatKind, Contact, Page
+
+_RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "contains", "similar")
+_UNSURE: Final = _RANKS.index("contains")
+"""From this rank on, names with a slip in them may be meant as well."""
+_INSIDE: Final = _UNSURE + 1
+"""From this rank on, what was typed stands only within a word of the name, as `ann` in Hannes."""
+_SIMILAR: Final = _INSIDE + 1
+_OWNER_WORDS: Final = frozenset({"me", "myself"})
+_LAST_LETTER: Final = "\U0010ffff"
+"""Sorts after whatever may follow a name's first letter."""
+_WORDS: Final = re.compile(r"[\w'’]+")
+_TOO_SHORT: Final = 3
+"""Letters that a Latin text needs to be looked for inside words: `me` is no part of Gómez."""
+_EVERYBODY: Final = """SELECT 0, id, saved_name IS NOT NULL, name_norm FROM contacts WHERE id != 0 AND {0}
+ UNION ALL SELECT 1, id, 1, name_norm FROM chats INDEXED BY chats_name
+ WHERE contact_id IS NULL AND {0}"""
+"""Everybody whose names meet a condition, as `_Named`."""
+_NEWEST: Final = """SELECT 0, contact_id, last_id FROM chats
+ WHERE contact_id IN (SELECT value FROM json_each(?))
+ UNION ALL SELECT 1, id, last_id FROM chats WHERE id IN (SELECT value FROM json_each(?))"""
+_ALIKE: Final = """SELECT 0, id, name_norm FROM contacts WHERE id != 0 AND name_norm >= ?1 AND name_norm < ?2
+ UNION ALL SELECT 1, id, name_norm FROM chats
+ WHERE contact_id IS NULL AND name_norm >= ?1 AND name_norm < ?2"""
+_OF_ANY: Final = f"""SELECT c.contact_id IS NULL, coalesce(c.contact_id, c.id),
+ {rows.CHAT_SELECT.removeprefix("SELECT ")} WHERE c.contact_id IN (SELECT value FROM json_each(?))
+ OR (c.contact_id IS NULL AND c.id IN (SELECT value FROM json_each(?)))"""  # noqa: S608
+_THESE: Final = f"{rows.CONTACT_SELECT} WHERE s.id IN (SELECT value FROM json_each(?))"  # noqa: S608
+
+_SHOWN: Final = f"""{rows.CHAT_SELECT} WHERE c.id IN (
+ SELECT id FROM chats INDEXED BY chats_name WHERE name_norm = ?1 AND contact_id IS NULL
+ UNION ALL SELECT d.id FROM contacts AS s JOIN chats AS d ON d.contact_id = s.id WHERE s.id != 0
+ AND s.saved_name IS NOT NULL
+ AND (s.name_norm = ?1 OR s.name_norm >= ?1 || char(10) AND s.name_norm < ?1 || char(11))) LIMIT 2"""  # noqa: S608
+"""Chats that the owner knows under a folded name, which is the first line of a contact's names."""
+
+
+def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
+    """How well a folded text meets names, as an index of the ways to match from `name` to `contains`.
+
+    Args:
+        wanted: The text.
+        names: One a line.
+        saved: Whether the owner gave the first of them; else all are what people call themselves.
+    """
+    lines = names.split("\n")
+    if wanted in lines:
+        return 0 if saved and wanted == lines[0] else 1
+    words = wanted.split()
+    if not words:
+        return None
+    longest = max(words, key=len)
+    whole = set(words)
+    for line in lines:
+        # The longest word tells most lines apart, and costs far less than to find the words of a line.
+        if longest in line and whole.issubset(_WORDS.findall(line)):
+            return 2
+    for line in lines:
+        if line.startswith(wanted):
+            return 3
+    if all(any(f" {word}" in f" {line}" for line in lines) for word in words):
+        return _UNSURE
+    if all(any(_is_part(word, line) for line in lines) for word in words):
+        return _INSIDE
+    return None
+
+
+def _is_part(word: str, line: str) -> bool:
+    """Whether a word begins one of the line's, or stands anywhere in it if it is long enough to tell."""
+    return f" {word}" in f" {line}" or (word in line and (len(word) >= _TOO_SHORT or not word.isascii()))
+
+
+def _slips(word: str) -> int:
+    """How many letters of a word may be wrong."""
+    return 2 if len(word) >= 8 else 1 if len(word) >= 4 else 0
+
+
+def _close(wanted: str, found: str) -> bool:
+    """Whether two words differ by no more letters than may be wrong."""
+    allowed = _slips(wanted)
+    if abs(len(wanted) - len(found)) > allowed:
+        return False
+    if not allowed:
+        return wanted == found
+    if len(set(wanted) - set(found)) > allowed:
+        return False
+    return distance(wanted, found) <= allowed
+
+
+def distance(one: str, other: str) -> int:
+    """Letters to insert, delete, replace or swap with a neighbour to make one word the other."""
+    before: list[int] = []
+    previous = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        current = [i]
+        for j, b in enumerate(other, 1):
+            cost = min(previous[j] + 1, current[j - 1] + 1, previous[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                cost = min(cost, before[j - 2] + 1)
+            current.append(cost)
+        before, previous = previous, current
+    return previous[-1]
+
+
+def chats_named_alike(db: sqlite3.Connection, jid: str, *, limit: int = 3) -> tuple[Chat, ...]:
+    """Other people and groups whose shown name is that of a chat, or differs by a letter or two.
+
+    Names that differ in the first letter are not looked at.
+    """
+    chat = _chat_of(db, jid)
+    wanted = _wanted(chat.name)
+    if not wanted or not wanted[0].isalpha():
+        return ()
+    # Only names with the same first letter: so the index is asked, and not every name there is.
+    span = (wanted[0], wanted[0] + _LAST_LETTER)
+    found = [
+        (table, number)
+        for table, number, names in db.execute(_ALIKE, span).fetchall()
+        if _is_alike(wanted.split(), names.split("\n")[0].split())
+    ]
+    return tuple([one for one in _chats_of(db, found[: limit + 1]) if one.jid != chat.jid][:limit])
+
+
+def _is_alike(words: list[str], others: list[str]) -> bool:
+    """Whether two names are the same, or every word of one is within a slip of the other's."""
+    return len(words) == len(others) and all(map(_close, words, others))
+
+
+def _bare(text: str) -> str:
+    """A name without the marks with which answers show it: `@`, `~`, quotes."""
+    return text.strip().lstrip("@~").strip("“”")
+
+
+def _wanted(text: str) -> str:
+    return " ".join(fold(text).split())
+
+
+class _Named(NamedTuple):
+    """Whom a name may mean: a contact (table 0) or another chat (1), and whether the owner gave the name."""
+
+    table: int
+    number: int
+    saved: bool
+    names: str
+
+
+def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = False) -> list[_Named]:
+    """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
+    condition = " AND ".join(f"instr(name_norm, ?{at})" for at in range(1, len(words) + 1))
+    found = db.execute(_EVERYBODY.format(condition), words).fetchall()
+    for word in () if inside else words:
+        letters = re.escape(word)
+        # The look back follows the letters, so that those are looked for first.
+        begins = re.compile(f"{letters}(?<![\\w'’]{letters})").search
+        found = [row for row in found if begins(row[3])]
+    return [_Named(*row) for row in found]
+
+
+def _similar(db: sqlite3.Connection, words: Sequence[str]) -> list[_Named]:
+    """Those in whose names something close to each of these words stands."""
+    everybody = db.execute(_EVERYBODY.format("1")).fetchall()
+    there = set("\n".join([row[3] for row in everybody]).split())
+    near = [_near(word, there) for word in words]
+    if not all(near):
+        return []
+    return [
+        _Named(*row) for row in everybody if all(not others.isdisjoint(row[3].split()) for others in near)
+    ]
+
+
+def _near(word: str, there: Iterable[str]) -> set[str]:
+    """Which words are close to one; most differ in length, which costs little to see."""
+    allowed = _slips(word)
+    lengths = range(len(word) - allowed, len(word) + allowed + 1)
+    return {other for other in there if len(other) in lengths and _close(word, other)}
+
+
+def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int]]:
+    """(rank, newest message negated, 0 contact or 1 chat, number), best first."""
+    wanted = _wanted(text)
+    words = wanted.split()[: queries.WORDS]
+    if not words or len(text) > decoding.MAX_NAME:
+        return []
+    found = _ranked(wanted, _holding(db, words))
+    if not found:
+        found = {(one.table, one.number): _SIMILAR for one in _similar(db, words)}
+        found |= _ranked(wanted, _holding(db, words, inside=True))
+    newest = _newest(db, found)
+    return sorted((rank, -newest.get(one, 0), *one) for one, rank in found.items())
+
+
+def _ranked(wanted: str, candidates: Iterable[_Named]) -> dict[tuple[int, int], int]:
+    """The rank of each that the text may mean, by table and number; only the best ones have one."""
+    ranks = ((one, rank_name(wanted, one.names, saved=one.saved)) for one in candidates)
+    found = {(one.table, one.number): rank for one, rank in ranks if rank is not None}
+    best = min(found.values(), default=0)
+    return {one: rank for one, rank in found.items() if rank < _INSIDE or best >= _INSIDE}
+
+
+def _newest(db: sqlite3.Connection, who: Iterable[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """The newest message of each, by table and number."""
+    return {(table, number): last for table, number, last in db.execute(_NEWEST, _by_table(who))}
+
+
+def chat_shown_as(db: sqlite3.Connection, name: str) -> Chat | None:
+    """The only chat that lists show under this name, whatever its case and accents, if there is one.
+
+    A number is no name. Unlike `resolve_chat` it does not ask what else may be meant.
+    """
+    wanted = _wanted(_bare(name))
+    if not wanted or looks_like_number(name):
+        return None
+    found = db.execute(_SHOWN, (wanted,)).fetchall()
+    return rows.chat(db, found[0]) if len(found) == 1 else None
+
+
+def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
+    """What a text (jid, number or name) may mean, best first.
+
+    A jid or number that was never seen gives one candidate without messages. When the first candidate
+    matched by `jid`, `number` or as the only one by `name`, it is the answer. `me` is the owner.
+    """
+    text = _bare(text)
+    if text.casefold() in _OWNER_WORDS and (own := _chat_of_contact(db, OWNER)).jid:
+        return (ChatCandidate(own, "jid"),)
+    if looks_like_jid(text):
+        return (ChatCandidate(_chat_of(db, str(Jid.parse(text).bare)), "jid"),)
+    found: list[ChatCandidate] = []
+    if looks_like_number(text):
+        found = _by_number(db, text)
+        if found and found[0].matched == "number":
+            return tuple(found)
+    named = _by_name(db, text)[:limit]
+    chats = _chats_of(db, [(table, number) for _, _, table, number in named])
+    for (rank, *_), chat in zip(named, chats, strict=True):
+        if all(chat.jid != other.chat.jid for other in found):
+            found.append(ChatCandidate(chat, _RANKS[rank]))
+    return tuple(found[:limit])
+
+
+def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
+    """The number as it stands; else contacts whose number ends with these digits."""
+    digits = "".join(char for char in fold(text) if char.isdigit())
+    try:
+        jid = str(parse_number(text))
+    except InvalidArgument:
+        jid = None
+    if jid is not None and (text.startswith(("+", "00")) or queries.contact_id(db, jid) is not None):
+        return [ChatCandidate(_chat_of(db, jid), "number")]
+    national = digits.lstrip("0")
+    ending = db.execute(
+        "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0 LIMIT 9", (f"%{national}@s.whatsapp.net",)
+    ).fetchall()
+    if len(national) >= 6 and ending:
+        return [ChatCandidate(_chat_of_contact(db, row[0]), "contains") for row in ending]
+    return [ChatCandidate(_chat_of(db, jid), "number")] if jid is not None else []
+
+
+def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
+    """The chat with this jid, or an empty one."""
+    found = queries.chat(db, jid)
+    if found is not None:
+        return found
+    person = queries.contact(db, jid)
+    if person is not None:
+        return rows.empty_chat(person.jid, person.name, stranger=person.stranger)
+    parsed = Jid.parse(jid)
+    return rows.empty_chat(jid, parsed.number or jid)
+
+
+def _chat_of_contact(db: sqlite3.Connection, contact: int) -> Chat:
+    row = db.execute(f"{rows.CHAT_SELECT} WHERE c.contact_id = ?", (contact,)).fetchone()
+    if row is not None:
+        return rows.chat(db, row)
+    person = rows.contact(db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (contact,)).fetchone())
+    return rows.empty_chat(person.jid, person.name, stranger=person.stranger)
+
+
+def _chats_of(db: sqlite3.Connection, who: Sequence[tuple[int, int]]) -> list[Chat]:
+    """The chats of contacts and of other chats, by table and number, in this order."""
+    numbers = _by_table(who)
+    found = db.execute(_OF_ANY, numbers).fetchall()
+    chats = rows.chats(db, [row[2:] for row in found])
+    there = {row[:2]: chat for row, chat in zip(found, chats, strict=True)}
+    return [there.get(one) or _chat_of_contact(db, one[1]) for one in who]
+
+
+def _by_table(who: Iterable[tuple[int, int]]) -> list[str]:
+    """The numbers of contacts, and those of chats, as JSON."""
+    numbers: tuple[list[int], list[int]] = ([], [])
+    for table, number in who:
+        numbers[table].append(number)
+    return [json.dumps(each) for each in numbers]
+
+
+def contacts(
+    db: sqlite3.Connection, query: str | None = None, *, limit: int = 20, cursor: str | None = None
+) -> Page[Contact]:
+    """People by name or number: exact, beginning, anywhere, with a typo; without a query all by name."""
+    mark = cursors.fingerprint("contacts", query)
+    cursors.check_limit(limit)
+    if query is None or not query.strip():
+        return _all_contacts(db, mark, limit, cursor)
+    start = max(0, cursors.decode_id(cursor, mark) or 0)
+    found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
+    if looks_like_number(query):
+        digits = "".join(char for char in fold(query) if char.isdigit()).lstrip("0")
+        ending = db.execute(
+            "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0", (f"%{digits}%@s.whatsapp.net",)
+        )
+        found += [row[0] for row in ending.fetchall() if row[0] not in found]
+    page = found[start : start + limit]
+    following = cursors.encode(mark, start + limit) if len(found) > start + limit else None
+    people = {row[0]: row for row in db.execute(_THESE, (json.dumps(page),))}
+    return Page(tuple(rows.contact(people[number]) for number in page), following)
+
+
+def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | None) -> Page[Contact]:
+    condition, values = "s.id != 0", list[Any]()
+    if after is not None:
+        keys = cursors.decode(after, mark)
+        if len(keys) != 2 or not isinstance(keys[0], str) or not isinstance(keys[1], int):
+            raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
+        condition += " AND (s.name_norm, s.id) > (?, ?)"
+        values = [*keys]
+    found = db.execute(
+        f"{rows.CONTACT_SELECT.replace(' FROM contacts', ', s.name_norm FROM contacts')} "
+        f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?",
+        [*values, limit + 1],
+    ).fetchall()
+    page = found[:limit]
+    following = cursors.encode(mark, page[-1][8], page[-1][0]) if len(found) > limit else None
+    return Page(tuple(rows.contact(row) for row in page), following)
+
+
+def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:
+    """Jids of groups and people without a known name, of the 200 newest chats, newest first."""
+    # Only the newest: this is asked after every batch, and the whole list is thousands of rows.
+    found = db.execute(
+        """SELECT c.jid FROM (SELECT * FROM chats WHERE last_id > 0 ORDER BY last_id DESC LIMIT 200) AS c
+        LEFT JOIN contacts AS p ON p.id = c.contact_id
+        WHERE (c.kind = ?1 AND c.name IS NULL)
+        OR (p.id > 0 AND coalesce(p.saved_name, p.business_name, p.push_name) IS NULL)
+        ORDER BY c.last_id DESC""",
+        (CHAT_KIND_NUMBER[ChatKind.GROUP],),
+    ).fetchall()
+    return tuple(jid for (jid,) in found)

@@ -1,0 +1,141 @@
+"""Sends as they are written down: the rows of `outbox`, read with what receipts say."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from whatsapp_mcp.archive.state import send_progress
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import FileContent, OutboxEntry, SendRequest, SendStatus
+
+SEND_REQUEST: Final = TypeAdapter(SendRequest)
+SEND_COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at,
+ o.reason, o.chat_id, o.chat, o.secret, o.handed_to"""
+_TYPES: Final = (int, str, str, int, int | None, str | None, int | None, str | None, int, str)
+_TYPES_OF_HAND_OVER: Final = (bytes | None, str | None)
+"""What the columns hold; SQLite itself takes any value into any column."""
+DAMAGED_SEND: Final = "The stored send is damaged"
+UNSETTLED_SENDS: Final = "('queued', 'sending', 'unknown')"
+SEND_PLACES: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h
+ JOIN addresses AS a ON a.jid = h.lid JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
+"""Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
+
+
+def request_of(row: Any) -> SendRequest:
+    """The request of a row."""
+    return replace(SEND_REQUEST.validate_json(row[1]), chat=row[9])
+
+
+def send_entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
+    """The entry of a row.
+
+    Raises:
+        MessageNotFound: The row is damaged.
+    """
+    try:
+        return _read(db, row)
+    # Out of range, of another type, no JSON of a request, or no address.
+    except (ValueError, TypeError, OverflowError, OSError, InvalidArgument) as error:
+        action = "Look at the chat before you send it again."
+        raise MessageNotFound(f"{DAMAGED_SEND} ({row[0]}).", action) from error
+
+
+def _read(db: sqlite3.Connection, row: Any) -> OutboxEntry:
+    if not all(map(isinstance, row, _TYPES + _TYPES_OF_HAND_OVER)):
+        raise TypeError("a column holds another type")
+    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, *where, secret, handed_to = row
+    Jid.parse(row[9])
+    ref = None
+    if message_id is not None:
+        found = db.execute(
+            f"""SELECT id, ref, chat_id FROM messages
+            WHERE chat_id IN ({SEND_PLACES}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
+            (*where, message_id),
+        ).fetchone()
+        if found is not None:
+            message, ref, chat = found
+            if status == "sent":
+                status = send_progress(db, [chat])[chat].status(message)
+    return OutboxEntry(
+        send_id,
+        request_of(row),
+        SendStatus(status),
+        send_time(created_at / 1000),
+        None if expires_at is None else send_time(expires_at / 1000),
+        message_id,
+        None if sent_at is None else send_time(sent_at),
+        reason,
+        ref,
+        secret,
+        handed_to,
+    )
+
+
+def send_time(seconds: float) -> datetime:
+    """A moment, from seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
+    """One entry, its status with what receipts say.
+
+    Raises:
+        MessageNotFound: No such send.
+    """
+    row = db.execute(f"SELECT {SEND_COLUMNS} FROM outbox AS o WHERE id = ?", (send_id,)).fetchone()  # noqa: S608
+    if row is None:
+        raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
+    return send_entry(db, row)
+
+
+def outbox_last_sent(db: sqlite3.Connection) -> datetime | None:
+    """When WhatsApp last took a send; None when it never has."""
+    (at,) = db.execute("SELECT max(sent_at) FROM outbox WHERE status = 'sent'").fetchone()
+    return None if at is None else send_time(at)
+
+
+def outbox_unsettled(
+    db: sqlite3.Connection, *, chat: str | None = None, limit: int = -1
+) -> tuple[OutboxEntry, ...]:
+    """Entries that are `queued`, `sending`, or `unknown` and traceable, in the order of acceptance.
+
+    Args:
+        chat: Those to this chat alone, as the requests name it.
+        limit: The oldest so many; below zero, all.
+    """
+    rows = db.execute(
+        f"""SELECT {SEND_COLUMNS} FROM outbox AS o WHERE status IN {UNSETTLED_SENDS}
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND (?1 IS NULL OR chat = ?1)
+        ORDER BY id LIMIT ?2""",  # noqa: S608
+        (chat, limit),
+    ).fetchall()
+    entries: list[OutboxEntry] = []
+    for row in rows:
+        with suppress(MessageNotFound):
+            entries.append(send_entry(db, row))
+    return tuple(entries)
+
+
+def damaged_sends(db: sqlite3.Connection) -> tuple[int, ...]:
+    """Numbers of the unsettled rows that cannot be read."""
+    rows = db.execute(f"SELECT {SEND_COLUMNS} FROM outbox AS o WHERE status IN {UNSETTLED_SENDS}").fetchall()  # noqa: S608
+    found: list[int] = []
+    for row in rows:
+        try:
+            send_entry(db, row)
+        except MessageNotFound:
+            found.append(row[0])
+    return tuple(found)
+
+
+def send_files(db: sqlite3.Connection) -> frozenset[str]:
+    """Paths of the files of sends that may still go out."""
+    contents = (entry.request.content for entry in outbox_unsettled(db))
+    return frozenset(content.path for content in contents if isinstance(content, FileContent))

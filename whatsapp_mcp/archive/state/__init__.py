@@ -1,0 +1,150 @@
+"""What people did, stored as it was told, and resolved when it is read.
+
+Add-ons, receipts, members, settings of chats, names; and the change feed.
+"""
+
+from whatsapp_mcp.archive.state.addons import (
+    ADDONS,
+    CALLS,
+    EDITS,
+    KEEPS,
+    OF_UPDATE,
+    REACTIONS,
+    REVOKES,
+    SEALED,
+    VOTES,
+    AddOn,
+    AddOnMessage,
+    Target,
+    addon_chats,
+    addon_messages,
+    current_addons,
+    names_person,
+    names_send,
+    purge_addons,
+    purge_stray_addons,
+    read_addons,
+    store_addon,
+    target_of,
+)
+from whatsapp_mcp.archive.state.calls import (
+    call_text,
+)
+from whatsapp_mcp.archive.state.chat_settings import (
+    CHAT_SETTINGS,
+    refresh_chat_settings,
+    refresh_unread_mark,
+    tell_chat_setting,
+)
+from whatsapp_mcp.archive.state.feed import (
+    add_change,
+    last_change,
+    prune_changes,
+)
+from whatsapp_mcp.archive.state.gaps import (
+    store_gap,
+)
+from whatsapp_mcp.archive.state.members import (
+    current_members,
+    tell_members,
+)
+from whatsapp_mcp.archive.state.names import (
+    NAME_SQL,
+    STRANGER_SQL,
+    searchable,
+)
+from whatsapp_mcp.archive.state.number_history import (
+    OWNER_ADDRESS,
+    Address,
+    NumberHistory,
+    People,
+)
+from whatsapp_mcp.archive.state.progress import (
+    ChatProgress,
+    send_progress,
+)
+from whatsapp_mcp.archive.state.receipts import (
+    EVERYONE,
+    apply_early,
+    move_unreceipted,
+    receipted,
+    reread,
+    seen,
+    store_receipt,
+    unreceipted,
+    watermarks,
+)
+from whatsapp_mcp.archive.state.versions import (
+    apply_versions,
+    apply_versions_of,
+)
+from whatsapp_mcp.archive.state.votes import (
+    address_forms,
+    chosen_options,
+    contact_addresses,
+    open_sealed_votes,
+    open_waiting_votes,
+    secret_key,
+)
+
+__all__ = [
+    "ADDONS",
+    "CALLS",
+    "CHAT_SETTINGS",
+    "EDITS",
+    "EVERYONE",
+    "KEEPS",
+    "NAME_SQL",
+    "OF_UPDATE",
+    "OWNER_ADDRESS",
+    "REACTIONS",
+    "REVOKES",
+    "SEALED",
+    "STRANGER_SQL",
+    "VOTES",
+    "AddOn",
+    "AddOnMessage",
+    "Address",
+    "ChatProgress",
+    "NumberHistory",
+    "People",
+    "Target",
+    "add_change",
+    "addon_chats",
+    "addon_messages",
+    "address_forms",
+    "apply_early",
+    "apply_versions",
+    "apply_versions_of",
+    "call_text",
+    "chosen_options",
+    "contact_addresses",
+    "current_addons",
+    "current_members",
+    "last_change",
+    "move_unreceipted",
+    "names_person",
+    "names_send",
+    "open_sealed_votes",
+    "open_waiting_votes",
+    "prune_changes",
+    "purge_addons",
+    "purge_stray_addons",
+    "read_addons",
+    "receipted",
+    "refresh_chat_settings",
+    "refresh_unread_mark",
+    "reread",
+    "searchable",
+    "secret_key",
+    "seen",
+    "send_progress",
+    "store_addon",
+    "store_gap",
+    "store_receipt",
+    "target_of",
+    "tell_chat_setting",
+    "tell_members",
+    "unreceipted",
+    "watermarks",
+]

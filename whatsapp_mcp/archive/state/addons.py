@@ -1,0 +1,398 @@
+"""Add-ons: what hangs on a message. Each kind is declared once, in `ADDONS`; everything else follows from it.
+
+An add-on (a reaction, a vote, an edit, …) is stored exactly as it was told: under WhatsApp's id of its
+message, by the addresses (LID or number) of chat and person, with its time. The row never changes its place,
+so it does not matter what comes first, or twice. Whose it is, is resolved when it is read: it hangs on the
+message with its id in the chat that has, or had, its chat's address, and it is of the person who had the
+address then (`number_history.py`).
+
+`docs/architecture.md` has the steps by which a kind is added. It is then written, purged with its message,
+deleted with what was deleted for everyone, and settles a send that it names.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from whatsapp_mcp import decoding
+from whatsapp_mcp.archive.state.number_history import Address, People, Told
+from whatsapp_mcp.decoding import (
+    CallFact,
+    EditFact,
+    Fact,
+    KeepFact,
+    ReactionFact,
+    ReceiptFact,
+    RevokeFact,
+    SealedFact,
+    VoteFact,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class AddOn:
+    """A kind of add-on.
+
+    Attributes:
+        update: What tells it.
+        table: Its table: `wa_id`, `chat_address`, `sender_address`, `at`, and `columns`.
+        columns: What it says.
+        values: The values of `at` and of `columns` in an update.
+        key: Those of the columns that tell apart what one person did at one moment.
+        worth: SQL by which, of what one person told at one moment, the greatest counts.
+        milliseconds: Whether `at` counts those, and not seconds.
+        by_author: Only the author of a message can have done it.
+        erased: It goes when its message is deleted for everyone, and does not come back.
+        kept: How many of a message are kept, the newest first; 0: all.
+        names_send: SQL for those that show that WhatsApp has the message, if the owner sent it.
+        word: What stands after `is:` in a search for the messages of which the newest one has a `worth`.
+    """
+
+    update: type[Fact]
+    table: str
+    columns: tuple[str, ...]
+    values: Callable[[Any], tuple[Any, ...]]
+    key: tuple[str, ...] = ()
+    worth: str = "0"
+    milliseconds: bool = False
+    by_author: bool = False
+    erased: bool = True
+    kept: int = 0
+    names_send: str | None = None
+    word: str | None = None
+
+    @property
+    def unit(self) -> int:
+        """How many of its `at` are a second."""
+        return 1000 if self.milliseconds else 1
+
+
+REACTIONS: Final = AddOn(
+    ReactionFact,
+    "reactions",
+    ("emoji",),
+    lambda update: (update.at_ms, update.emoji),
+    worth="emoji",
+    milliseconds=True,
+    kept=decoding.MAX_ADDONS,
+    names_send="1",
+)
+KEEPS: Final = AddOn(
+    KeepFact,
+    "keeps",
+    ("kept",),
+    lambda update: (update.at_ms, update.kept),
+    key=("kept",),
+    worth="kept",
+    milliseconds=True,
+    kept=decoding.MAX_ADDONS,
+    names_send="1",
+    word="kept",
+)
+VOTES: Final = AddOn(
+    VoteFact,
+    "votes",
+    ("payload", "iv", "voter_jid", "options"),
+    lambda update: (update.at_ms, update.payload or b"", update.iv, update.voter_jid, update.options),
+    worth="options",
+    milliseconds=True,
+    kept=decoding.MAX_ADDONS,
+    names_send="1",
+)
+EDITS: Final = AddOn(
+    EditFact,
+    "edits",
+    ("text",),
+    lambda update: (update.at_ms, update.content.text),
+    worth="text",
+    milliseconds=True,
+    by_author=True,
+    kept=decoding.MAX_EDITS,
+    names_send="1",
+)
+REVOKES: Final = AddOn(
+    RevokeFact, "revokes", (), lambda update: (update.at,), by_author=True, erased=False, names_send="1"
+)
+SEALED: Final = AddOn(
+    SealedFact,
+    "sealed",
+    ("own_id", "name", "sender_jid", "payload", "iv"),
+    lambda update: (update.at, update.own_id, update.name, update.sender_jid, update.payload, update.iv),
+    key=("own_id",),
+    names_send="1",
+)
+CALLS: Final = AddOn(
+    CallFact,
+    "calls",
+    ("step", "reason"),
+    lambda update: (update.at, update.step, update.reason),
+    key=("step",),
+    worth="reason",
+    erased=False,
+)
+EARLY_RECEIPTS: Final = AddOn(
+    ReceiptFact,
+    "early_receipts",
+    ("kind",),
+    lambda update: (update.at, int(update.mark)),
+    key=("kind",),
+    erased=False,
+    names_send="kind != 0",
+)
+ADDONS: Final = (REACTIONS, KEEPS, VOTES, EDITS, REVOKES, SEALED, CALLS, EARLY_RECEIPTS)
+OF_UPDATE: Final = {kind.update: kind for kind in ADDONS}
+
+
+class Target(NamedTuple):
+    """A message on which something may hang, whether it is here or not."""
+
+    chat: int
+    wa_id: str
+    sender: int
+
+
+class Hanging(NamedTuple):
+    """What hangs on a message: of whom, when, and what it says (`AddOn.columns`)."""
+
+    person: int
+    at: int
+    says: tuple[Any, ...]
+
+
+_ROWS: Final = "SELECT t.wa_id, t.chat_address, t.sender_address, t.at, {worth}, {columns} FROM {table} AS t"
+_MOMENT: Final = itemgetter(1, 0)
+"""The order of what hangs on a message: by time, then by person."""
+_CHATS: Final = "SELECT chat_id FROM chat_addresses WHERE address_id = ?"
+
+
+def store_addon(db: sqlite3.Connection, kind: AddOn, chat: int, sender: int, update: Any) -> bool:
+    """Store an add-on as it was told; whether it was not told so before.
+
+    Args:
+        db: The archive, in a write transaction.
+        kind: What it is.
+        chat: Address of the chat.
+        sender: Address of the person; 0: the owner.
+        update: What was told.
+    """
+    at, *values = kind.values(update)
+    return insert_addon(db, kind, (update.wa_id, chat, sender, at, *values))
+
+
+def insert_addon(db: sqlite3.Connection, kind: AddOn, row: Sequence[Any]) -> bool:
+    """Insert a row, and delete the oldest of its message beyond what is kept; whether it was new."""
+    places = ", ".join("?" * len(row))
+    new = db.execute(f"INSERT OR IGNORE INTO {kind.table} VALUES ({places})", row).rowcount > 0  # noqa: S608
+    if new and kind.kept:
+        _keep_newest(db, kind, *row[:2])
+    return new
+
+
+def _keep_newest(db: sqlite3.Connection, kind: AddOn, wa_id: str, chat: int) -> None:
+    """Delete rows of a message beyond so many: first what is not an address's newest, then the oldest."""
+    of_message = f"FROM {kind.table} WHERE (wa_id, chat_address) = (?, ?)"
+    (found,) = db.execute(f"SELECT count(*) {of_message}", (wa_id, chat)).fetchone()
+    if found > kind.kept:
+        key = "wa_id, chat_address, sender_address, at"
+        db.execute(
+            f"""DELETE FROM {kind.table} WHERE ({key}) IN (SELECT {key} FROM (SELECT {key}, row_number()
+            OVER (PARTITION BY sender_address ORDER BY at DESC) AS turn {of_message})
+            ORDER BY turn DESC, at LIMIT ?)""",  # noqa: S608
+            (wa_id, chat, found - kind.kept),
+        )
+
+
+def read_addons(
+    db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]
+) -> dict[Target, list[Hanging]]:
+    """What hangs on messages, oldest first; of what one person told at one moment, what counts.
+
+    That is what came under a LID rather than under a number alone, then what is worth more.
+    """
+    by_id: dict[str, list[Target]] = {}
+    for target in targets:
+        by_id.setdefault(target.wa_id, []).append(target)
+    rows = _rows(db, kind, [*by_id])
+    if not rows:
+        return {}
+    people = People(db)
+    people.look_up({row[2] for row in rows})
+    places = _places(db, {target.chat for row in rows for target in by_id[row[0]]})
+    found: dict[Target, list[tuple[Address, Any]]] = {}
+    for row in rows:
+        address = people.address(row[2])
+        for target in by_id[row[0]]:
+            if row[1] not in places[target.chat][1]:
+                continue
+            if not kind.by_author or people.may_be(address, target.sender):
+                found.setdefault(target, []).append((address, row))
+    return {
+        target: _that_count(kind, people, target, places[target.chat][0], told)
+        for target, told in found.items()
+    }
+
+
+def _rows(db: sqlite3.Connection, kind: AddOn, ids: Sequence[str]) -> list[Any]:
+    said = _ROWS.format(worth=kind.worth, columns=", ".join(kind.columns) or "NULL", table=kind.table)
+    return db.execute(f"{said} WHERE wa_id IN ({', '.join('?' * len(ids))})", ids).fetchall()
+
+
+def _places(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, tuple[int | None, set[int]]]:
+    """Of chats: with whom each is, and the addresses under which it was ever told."""
+    found: dict[int, tuple[int | None, set[int]]] = {chat: (None, set()) for chat in chats}
+    for chat, contact, address in db.execute(
+        f"""SELECT c.id, c.contact_id, v.address_id FROM chats AS c JOIN chat_addresses AS v
+        ON v.chat_id = c.id WHERE v.chat_id IN ({", ".join("?" * len(chats))})""",  # noqa: S608
+        [*chats],
+    ).fetchall():
+        found[chat] = (contact, found[chat][1] | {address})
+    return found
+
+
+def _that_count(
+    kind: AddOn, people: People, target: Target, chat_with: int | None, told: list[tuple[Address, Any]]
+) -> list[Hanging]:
+    if kind.by_author:
+        persons = [target.sender] * len(told)
+    elif any(address.reassigned for address, _ in told):
+        rows = [Told(address, row[3], ()) for address, row in told]
+        persons = people.persons(rows, unit=kind.unit, chat_with=chat_with)
+    else:
+        persons = [address.contact for address, _ in told]
+    hanging = [Hanging(person, row[3], row[5:]) for person, (_, row) in zip(persons, told, strict=True)]
+    if len(hanging) > 1:
+        if len({one[:2] for one in hanging}) < len(hanging):
+            hanging = _once_a_moment(kind, told, hanging)
+        hanging.sort(key=_MOMENT)
+    return hanging
+
+
+def _once_a_moment(kind: AddOn, told: list[tuple[Address, Any]], hanging: list[Hanging]) -> list[Hanging]:
+    """Of what one person told at one moment, what counts."""
+    key = [kind.columns.index(column) for column in kind.key]
+    best: dict[tuple[Any, ...], tuple[tuple[Any, ...], Hanging]] = {}
+    for (address, row), one in zip(told, hanging, strict=True):
+        rank = (not address.is_number, row[4] is not None, row[4])
+        moment = (one.person, one.at, *[one.says[n] for n in key])
+        if moment not in best or rank > best[moment][0]:
+            best[moment] = (rank, one)
+    return [one for _, one in best.values()]
+
+
+def current_addons(
+    db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]
+) -> dict[Target, list[Hanging]]:
+    """The newest of each person, oldest first."""
+    found = read_addons(db, kind, targets)
+    for target, hanging in found.items():
+        if len(hanging) > 1:
+            found[target] = sorted({one.person: one for one in hanging}.values(), key=_MOMENT)
+    return found
+
+
+def addon_chats(db: sqlite3.Connection, address: int) -> list[int]:
+    """The chats that have, or had, an address."""
+    return [row[0] for row in db.execute(_CHATS, (address,)).fetchall()]
+
+
+class AddOnMessage(NamedTuple):
+    """A message on which something hangs."""
+
+    id: int
+    target: Target
+    ref: int
+    via: int | None
+    revoked: bool
+
+
+def addon_messages(db: sqlite3.Connection, wa_id: str, chat_address: int) -> list[AddOnMessage]:
+    """The messages with an id in the chats that have, or had, an address; one, but for copies of it."""
+    return [
+        AddOnMessage(message, Target(chat, wa_id, sender), ref, via, revoked_at is not None)
+        for chat in addon_chats(db, chat_address)
+        for message, sender, ref, via, revoked_at in db.execute(
+            "SELECT id, sender_id, ref, via, revoked_at FROM messages WHERE (chat_id, wa_id) = (?, ?)",
+            (chat, wa_id),
+        ).fetchall()
+    ]
+
+
+def target_of(db: sqlite3.Connection, message: int) -> Target:
+    """A message as a target."""
+    row = db.execute("SELECT chat_id, wa_id, sender_id FROM messages WHERE id = ?", (message,)).fetchone()
+    return Target(*row)
+
+
+def erase_addons(db: sqlite3.Connection, target: Target) -> bool:
+    """Delete what hangs on a message that was deleted for everyone; whether some of it told whose it is."""
+    people, told = People(db), False
+    contact, addresses = _places(db, {target.chat})[target.chat]
+    for kind in ADDONS:
+        if not kind.erased:
+            continue
+        for row in _rows(db, kind, [target.wa_id]):
+            _, chat, sender, at = row[:4]
+            if chat not in addresses:
+                continue
+            if kind.by_author and not people.may_be(people.address(sender), target.sender):
+                continue
+            told |= names_person(
+                kind, people.address(chat), people.address(sender), direct=contact is not None
+            )
+            db.execute(
+                f"DELETE FROM {kind.table} WHERE (wa_id, chat_address, sender_address, at) = (?, ?, ?, ?)",  # noqa: S608
+                (target.wa_id, chat, sender, at),
+            )
+    return told
+
+
+def names_person(kind: AddOn, chat: Address, sender: Address, *, direct: bool) -> bool:
+    """Whether an add-on tells whose its message is, by a LID: of the chat, or of the author in a group."""
+    told = chat if direct else sender
+    return told.jid.endswith("@lid") and (direct or kind.by_author)
+
+
+def purge_addons(db: sqlite3.Connection) -> None:
+    """Delete all that hangs on the messages in the temporary table `gone` (chat_id, wa_id)."""
+    for kind in ADDONS:
+        db.execute(
+            f"""DELETE FROM {kind.table} WHERE (wa_id, chat_address) IN (
+            SELECT g.wa_id, v.address_id FROM gone AS g JOIN chat_addresses AS v USING (chat_id))"""  # noqa: S608
+        )
+
+
+def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | None) -> int:
+    """Delete what hangs on messages that are not here, of one chat or all, before a time or all.
+
+    Returns:
+        How many rows.
+    """
+    db.execute("CREATE TEMP TABLE place AS SELECT address_id, chat_id FROM chat_addresses")
+    db.execute("CREATE INDEX temp.place_address ON place (address_id)")
+    deleted = 0
+    for kind in ADDONS:
+        deleted += db.execute(
+            f"""DELETE FROM {kind.table} AS t WHERE (?1 IS NULL OR at < ?1)
+            AND (?2 IS NULL OR chat_address IN (SELECT address_id FROM place WHERE chat_id = ?2))
+            AND NOT EXISTS (SELECT 1 FROM place AS p JOIN messages AS m
+                ON m.chat_id = p.chat_id AND m.wa_id = t.wa_id WHERE p.address_id = t.chat_address)""",  # noqa: S608
+            (None if before is None else before * kind.unit, chat),
+        ).rowcount
+    db.execute("DROP TABLE place")
+    return deleted
+
+
+def names_send(db: sqlite3.Connection, wa_id: str) -> bool:
+    """Whether something hangs on a message that shows that WhatsApp has it."""
+    return any(
+        db.execute(
+            f"SELECT 1 FROM {kind.table} WHERE wa_id = ? AND {kind.names_send} LIMIT 1",  # noqa: S608
+            (wa_id,),
+        ).fetchone()
+        for kind in ADDONS
+        if kind.names_send
+    )

@@ -1,0 +1,74 @@
+"""Who is in a group: stored as it was told, by address; whose that was then is resolved when it is read."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from whatsapp_mcp.archive.state import chat_settings
+from whatsapp_mcp.archive.state.number_history import Address, People, Told
+from whatsapp_mcp.decoding import MEMBERS
+
+LEFT: Final = -1
+"""Role of somebody who is no member any more."""
+
+
+def tell_members(
+    db: sqlite3.Connection,
+    group: int,
+    address: Address,
+    members: Sequence[tuple[Address, int | None]],
+    at: int,
+    *,
+    whole: bool,
+    looked_up: bool,
+) -> None:
+    """Take over who is in a group: what is older than the newest whole list says nothing.
+
+    Args:
+        db: The archive, in a write transaction.
+        group: Number of its chat.
+        address: Its own.
+        members: Those of whom something is told, with their role; None: left.
+        at: When it was told, in seconds.
+        whole: These are all.
+        looked_up: Read from the device just now, so the newest whatever the clocks say.
+    """
+    row = db.execute(
+        "SELECT max(at) FROM chat_settings WHERE (address_id, field) = (?, ?)", (address.id, MEMBERS)
+    ).fetchone()
+    listed = row[0] or 0
+    at = max(at, listed + 1) if looked_up else at
+    if at < listed:
+        return
+    if whole:
+        chat_settings.tell_chat_setting(db, address, MEMBERS, 1, at)
+        db.execute("DELETE FROM members WHERE chat_id = ? AND at < ?", (group, at))
+    db.executemany(
+        "INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?)",
+        [(group, member.id, at, LEFT if role is None else role) for member, role in members],
+    )
+
+
+def current_members(db: sqlite3.Connection, groups: Collection[int]) -> dict[int, dict[int, int]]:
+    """The members of groups with their roles, by contact."""
+    told: dict[int, list[Told]] = {group: [] for group in groups}
+    for group, at, role, *address in db.execute(
+        f"""SELECT m.chat_id, m.at, m.role, a.id, a.jid, a.contact_id, a.reassigned FROM members AS m
+        JOIN addresses AS a ON a.id = m.address_id
+        WHERE m.chat_id IN ({", ".join("?" * len(groups))})""",  # noqa: S608
+        [*groups],
+    ).fetchall():
+        told[group].append(Told(Address(*address), at, (role,)))
+    people = People(db)
+    return {group: _of_group(people, found) for group, found in told.items()}
+
+
+def _of_group(people: People, told: list[Told]) -> dict[int, int]:
+    newest: dict[int, tuple[int, bool, Any]] = {}
+    for person, (address, at, (role,)) in zip(people.persons(told), told, strict=True):
+        rank = (at, not address.is_number, role)
+        if person not in newest or rank > newest[person]:
+            newest[person] = rank
+    return {person: role for person, (_, _, role) in newest.items() if role != LEFT}

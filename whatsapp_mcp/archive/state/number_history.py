@@ -1,0 +1,147 @@
+"""Whose an address was: a LID is one person's for ever, a number may pass to somebody else.
+
+A number is held by the person with whom it was first seen last, or by the first one for what is older than
+that. This module answers whose something is that came under an address. It is asked when add-ons, members and
+settings are read, which stay as they were told; messages are placed when they are written (`placing.py`).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final, NamedTuple
+
+from whatsapp_mcp.decoding import OWNER
+
+_ALWAYS: Final = 1 << 40
+
+
+class NumberHistory:
+    """Those who had a number one after the other.
+
+    Attributes:
+        pn: The number.
+        people: Their contacts, the first one first; a number that came back counts from its first time on.
+    """
+
+    def __init__(self, db: sqlite3.Connection, pn: str) -> None:
+        self.pn = pn
+        self._since: list[tuple[int, int]] = db.execute(
+            """SELECT h.since, a.contact_id FROM number_history AS h JOIN addresses AS a ON a.jid = h.lid
+            WHERE h.pn = ? ORDER BY h.since, h.lid""",
+            (pn,),
+        ).fetchall()
+        self.people = list(dict.fromkeys(contact for _, contact in self._since))
+
+    def at(self, at: int) -> int:
+        """The contact who had the number at a time, in seconds since 1970."""
+        held = self._since
+        return next((contact for since, contact in reversed(held) if since <= at), held[0][1])
+
+    def spans(self) -> list[tuple[int, int, int]]:
+        """(contact, since, until): each one's time, in seconds since 1970; it ends before `until`."""
+        starts = [0, *(since for since, _ in self._since[1:]), _ALWAYS]
+        return [
+            (contact, since, until)
+            for (_, contact), (since, until) in zip(self._since, pairwise(starts), strict=True)
+        ]
+
+
+class Address(NamedTuple):
+    """A row of `addresses`; `reassigned`: of a number that was two people's, or of one of these people."""
+
+    id: int
+    jid: str
+    contact: int
+    reassigned: bool
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a phone number: what came under it alone counts less than under a LID."""
+        return self.jid.endswith("@s.whatsapp.net")
+
+
+OWNER_ADDRESS: Final = Address(0, "", OWNER, reassigned=False)
+"""Stands for the owner where no address of theirs was told."""
+
+
+class Told(NamedTuple):
+    """Something that was told of a person: by which address, when, and what."""
+
+    address: Address
+    at: int
+    what: tuple[Any, ...]
+
+
+@dataclass(slots=True)
+class People:
+    """Whose addresses are, looked up once each; it holds as long as nobody writes."""
+
+    db: sqlite3.Connection
+    _addresses: dict[int, Address] = field(default_factory=lambda: {0: OWNER_ADDRESS})
+    _histories: dict[str, NumberHistory] = field(default_factory=dict[str, NumberHistory])
+
+    def look_up(self, addresses: Iterable[int]) -> None:
+        """Look up addresses together."""
+        missing = [*{one for one in addresses if one not in self._addresses}]
+        if missing:
+            for number, jid, contact, reassigned in self.db.execute(
+                f"""SELECT id, jid, contact_id, reassigned FROM addresses
+                WHERE id IN ({", ".join("?" * len(missing))})""",  # noqa: S608
+                missing,
+            ).fetchall():
+                self._addresses[number] = Address(number, jid, contact, bool(reassigned))
+
+    def address(self, number: int) -> Address:
+        """An address by its id."""
+        if number not in self._addresses:
+            self.look_up((number,))
+        return self._addresses[number]
+
+    def history(self, pn: str) -> NumberHistory:
+        """The history of a number."""
+        if pn not in self._histories:
+            self._histories[pn] = NumberHistory(self.db, pn)
+        return self._histories[pn]
+
+    def may_be(self, address: Address, contact: int) -> bool:
+        """Whether somebody has, or had, an address."""
+        if address.reassigned and address.is_number:
+            return contact in self.history(address.jid).people
+        return address.contact == contact
+
+    def had(self, address: Address, at: int) -> int:
+        """The contact who had an address at a time, in seconds since 1970."""
+        if address.reassigned and address.is_number:
+            return self.history(address.jid).at(at)
+        return address.contact
+
+    def persons(self, told: Collection[Told], *, unit: int = 1, chat_with: int | None = None) -> list[int]:
+        """Whose each of several things is that were told about one matter.
+
+        In the chat with one person it is that person's, if they ever had the number. Else what is told twice
+        at one moment, under the number and under a LID, is one thing, of the one with the LID; and what is
+        told under the number alone is of the one who had it then.
+
+        Args:
+            told: All that was told of the matter.
+            unit: How many of their `at` are a second.
+            chat_with: The person whose chat it is.
+        """
+        if not any(one.address.reassigned for one in told):
+            return [one.address.contact for one in told]
+        named = {(one.at, one.address.contact) for one in told if not one.address.is_number}
+        return [self._person(one, named, unit, chat_with) for one in told]
+
+    def _person(self, told: Told, named: set[tuple[int, int]], unit: int, chat_with: int | None) -> int:
+        address, at, _ = told
+        if address.reassigned and address.is_number:
+            people = self.history(address.jid).people
+            if chat_with is not None and chat_with in people:
+                return chat_with
+            for one in people:
+                if (at, one) in named:
+                    return one
+        return self.had(address, at // unit)

@@ -1,0 +1,77 @@
+"""What applies the operations: updates of WhatsApp, what the device looked up, sends."""
+
+from whatsapp_mcp.archive.write.applying import (
+    Applying,
+    begin_operation,
+    begin_raw_operation,
+)
+from whatsapp_mcp.archive.write.ingestion import (
+    Ingest,
+    ingest,
+    open_addons,
+    position,
+    redecode,
+    write_updates,
+)
+from whatsapp_mcp.archive.write.outbox import (
+    outbox_add,
+    outbox_failed,
+    outbox_quarantine,
+    outbox_queued,
+    outbox_sending,
+    outbox_sent,
+    outbox_unknown,
+    outbox_withdrawn,
+)
+from whatsapp_mcp.archive.write.recording import (
+    meta_set,
+    record_channels,
+    record_chat_settings,
+    record_contacts,
+    record_departure,
+    record_gap,
+    record_groups,
+    record_identities,
+    record_imported_file,
+    record_media_path,
+    record_read,
+    record_timer,
+    set_own,
+)
+from whatsapp_mcp.archive.write.sealed_addons import (
+    open_waiting_addons,
+)
+
+__all__ = [
+    "Applying",
+    "Ingest",
+    "begin_operation",
+    "begin_raw_operation",
+    "ingest",
+    "meta_set",
+    "open_addons",
+    "open_waiting_addons",
+    "outbox_add",
+    "outbox_failed",
+    "outbox_quarantine",
+    "outbox_queued",
+    "outbox_sending",
+    "outbox_sent",
+    "outbox_unknown",
+    "outbox_withdrawn",
+    "position",
+    "record_channels",
+    "record_chat_settings",
+    "record_contacts",
+    "record_departure",
+    "record_gap",
+    "record_groups",
+    "record_identities",
+    "record_imported_file",
+    "record_media_path",
+    "record_read",
+    "record_timer",
+    "redecode",
+    "set_own",
+    "write_updates",
+]

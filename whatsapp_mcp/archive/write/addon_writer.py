@@ -1,0 +1,116 @@
+"""Writing add-ons: each is stored as it was told, then what is derived of its message is refreshed."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from whatsapp_mcp.archive import state
+from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.state import (
+    CALLS,
+    EDITS,
+    REACTIONS,
+    REVOKES,
+    SEALED,
+    VOTES,
+    AddOn,
+    AddOnMessage,
+    Address,
+    People,
+)
+from whatsapp_mcp.archive.write.message_writer import MessageWriter
+from whatsapp_mcp.decoding import CallFact, Content, MessageFact
+from whatsapp_mcp.models import MessageKind
+
+
+class AddOnWriter:
+    """Writes the add-ons of one batch."""
+
+    def __init__(self, db: sqlite3.Connection, identities: Identities, messages: MessageWriter) -> None:
+        self._db = db
+        self._identities = identities
+        self._messages = messages
+
+    def write(self, update: Any) -> None:
+        """Store an add-on, unless its message was deleted for everyone: then it only tells whose that is."""
+        kind = state.OF_UPDATE[type(update)]
+        chat, sender = self._identities.address(update.chat), self._identities.address(update.sender)
+        at = kind.values(update)[0] // kind.unit
+        place = self._identities.chat(update.chat, at)
+        found = self._hangs_on(kind, update.wa_id, chat, sender)
+        if kind.erased and any(one.revoked for one in found):
+            self._tell_whose(kind, chat, sender, found)
+            self._messages.place(update.chat, update.sender, update.wa_id)
+            return
+        before = self._moments(kind, found)
+        if not state.store_addon(self._db, kind, chat.id, sender.id, update):
+            return
+        self._messages.place(update.chat, update.sender, update.wa_id)
+        found = self._hangs_on(kind, update.wa_id, chat, sender)
+        # The same may have been told under another address of the person.
+        retold = bool(found) and self._moments(kind, found) == before
+        self._follow(kind, update, found)
+        if kind in (REACTIONS, VOTES) and not retold and getattr(update, "live", True):
+            first = found[0] if found else None
+            where = place if first is None else first.target.chat
+            who = self._person(where, update, at)
+            detail = update.emoji if kind is REACTIONS else None
+            self._tell(kind, where, update.wa_id, first and first.ref, who, detail)
+
+    def _hangs_on(self, kind: AddOn, wa_id: str, chat: Address, sender: Address) -> list[AddOnMessage]:
+        found = state.addon_messages(self._db, wa_id, chat.id)
+        people = People(self._db)
+        return [one for one in found if not kind.by_author or people.may_be(sender, one.target.sender)]
+
+    def _moments(self, kind: AddOn, found: list[AddOnMessage]) -> set[tuple[int, int]]:
+        if kind not in (REACTIONS, VOTES):
+            return set()
+        hanging = state.read_addons(self._db, kind, [one.target for one in found])
+        return {(one.person, one.at) for each in hanging.values() for one in each}
+
+    def _tell_whose(self, kind: AddOn, chat: Address, sender: Address, found: list[AddOnMessage]) -> None:
+        """What came under a LID tells whose its message is, though it is not kept."""
+        for one in found:
+            (contact,) = self._db.execute(
+                "SELECT contact_id FROM chats WHERE id = ?", (one.target.chat,)
+            ).fetchone()
+            if state.names_person(kind, chat, sender, direct=contact is not None):
+                self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (one.id,))
+
+    def _follow(self, kind: AddOn, update: Any, found: list[AddOnMessage]) -> None:
+        """Bring what is derived up to date."""
+        if kind in (EDITS, REVOKES):
+            for message, target, ref, _, _ in found:
+                if changed := state.apply_versions(self._db, message):
+                    self._messages.touched.add(target.chat)
+                    state.add_change(
+                        self._db, changed, chat=target.chat, wa_id=target.wa_id, ref=ref, actor=target.sender
+                    )
+        elif kind is VOTES:
+            for chat in {one.target.chat for one in found}:
+                state.open_sealed_votes(self._db, chat, update.wa_id)
+        elif kind is SEALED:
+            self._messages.opens_sealed = True
+        elif kind is CALLS and update.step == "offer":
+            self._offer(update)
+
+    def _offer(self, update: CallFact) -> None:
+        """A call's offer is also its message."""
+        content = Content(MessageKind.CALL, details={"call": {"video": update.video}})
+        self._messages.message(
+            MessageFact(update.chat, update.sender, update.wa_id, update.at, content, live=True)
+        )
+
+    def _person(self, chat: int, update: Any, at: int) -> int:
+        """Who did it: in the chat with one person, that person or the owner."""
+        (contact,) = self._db.execute("SELECT contact_id FROM chats WHERE id = ?", (chat,)).fetchone()
+        if contact is not None and update.sender == update.chat:
+            return int(contact)
+        return self._identities.sender(update.sender, at)
+
+    def _tell(
+        self, kind: AddOn, chat: int, wa_id: str, ref: int | None, actor: int, detail: str | None
+    ) -> None:
+        word = "reaction" if kind is REACTIONS else "vote"
+        state.add_change(self._db, word, chat=chat, wa_id=wa_id, ref=ref, actor=actor, detail=detail)

@@ -1,0 +1,263 @@
+"""Decoded events into the archive: facts are written, what cannot be read is kept aside.
+
+One event stands in one savepoint. When writing it fails, its facts are tried one by one, so that a poisoned
+part costs only itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from whatsapp_mcp.archive import state
+from whatsapp_mcp.archive.database import transaction
+from whatsapp_mcp.archive.write import outbox
+from whatsapp_mcp.archive.write.applying import Applying, begin_raw_operation
+from whatsapp_mcp.archive.write.update_writer import FactWriter, in_order
+from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, Fact, Recovered, UndecodedFact
+from whatsapp_mcp.models import IngestResult
+
+POISON: Final = (
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    RecursionError,
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    OverflowError,
+)
+"""What writing a malformed fact may raise; a full disk or a lock is not among them."""
+
+_PART_BITS: Final = 20
+_PRUNE_EVERY: Final = 500
+"""Journal events between two looks at old entries of the change feed."""
+
+
+def position(db: sqlite3.Connection) -> int:
+    """Journal sequence number up to which everything is archived; 0 for a new archive."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
+    return int(row[0]) if row else 0
+
+
+def ingest(on: Applying, events: Sequence[DecodedEvent]) -> IngestResult:
+    """Archive the events after the archive's position, and the position."""
+    batch = Ingest(on)
+    result = batch.run(events)
+    batch.finish()
+    on.keeps_lookups = True
+    return result
+
+
+def write_updates(on: Applying, facts: Sequence[Fact]) -> None:
+    """Archive what the device has looked up."""
+    batch = Ingest(on)
+    batch.apply(facts)
+    batch.finish()
+    on.keeps_lookups = True
+
+
+def open_addons(on: Applying, opened: Sequence[Recovered]) -> None:
+    """Archive what add-ons say that were sealed; what cannot be written goes on waiting."""
+    batch = Ingest(on)
+    for one in opened:
+        with suppress(*POISON), batch.savepoint():
+            batch.write(one.updates, 0)
+            on.db.execute("DELETE FROM sealed WHERE rowid = ?", (one.row,))
+    batch.finish()
+    on.keeps_lookups = True
+
+
+def redecode(on: Applying, events: Sequence[Recovered], messages: Sequence[Recovered]) -> int:
+    """Archive what a newer version has decoded.
+
+    Args:
+        on: The operation.
+        events: Of rows of `undecoded`.
+        messages: Of messages of unknown kind.
+
+    Returns:
+        How many became known.
+    """
+    known = 0
+    for one in events:
+        if _write_again(on, one):
+            on.db.execute("DELETE FROM undecoded WHERE seq = ?", (one.row,))
+            known += 1
+    for one in messages:
+        if _write_again(on, one):
+            kind = on.db.execute("SELECT kind FROM messages WHERE id = ?", (one.row,)).fetchone()
+            known += kind is not None and kind[0] != UNKNOWN
+    return known
+
+
+def _write_again(on: Applying, one: Recovered) -> bool:
+    """Write what an event says now; whether it could be written."""
+    batch = Ingest(on)
+    try:
+        with batch.savepoint():
+            batch.apply(one.updates, one.received_at)
+            batch.set_parts_aside(one.row >> _PART_BITS, one.received_at, one.updates)
+    except POISON:
+        return False
+    batch.finish()
+    return True
+
+
+class Ingest:
+    """What one operation writes of events, inside its transaction."""
+
+    def __init__(self, on: Applying) -> None:
+        self._on = on
+        self._db = on.db
+        self._facts = FactWriter(on.db, on.lookups)
+        self._undecoded = 0
+        self._unknown = outbox.unknown_ids(on.db)
+
+    @property
+    def new(self) -> int:
+        """Messages that were new."""
+        return self._facts.messages.new
+
+    @property
+    def duplicates(self) -> int:
+        """Messages that were there already."""
+        return self._facts.messages.duplicates
+
+    def finish(self) -> None:
+        """Bring what is derived up to date, and `raw.db` in line with what was written."""
+        self._facts.finish()
+        self._keep_raw()
+        self._on.opens_addons |= self._facts.messages.opens_sealed or self._facts.identities.merged
+
+    def _keep_raw(self) -> None:
+        """Store and delete raw protobufs, before the archive's own transaction commits.
+
+        Only what is nowhere else (a message of unknown kind) or must be gone (a revoked one) waits for the
+        disk; the raw form of a decoded message may be lost with the power, the message itself is not.
+        """
+        raw, changes = self._on.raw, self._raw_changes()
+        stored = self._facts.messages.raw
+        if not stored and not changes:
+            return
+        wait = bool(changes) or self._facts.messages.unknown
+        raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
+        with transaction(raw):
+            begin_raw_operation(self._on)
+            for message, _, becomes in changes:
+                if becomes is None:
+                    raw.execute("DELETE FROM raw WHERE message_id = ?", (message,))
+                else:
+                    raw.execute(
+                        "UPDATE OR REPLACE raw SET message_id = ? WHERE message_id = ?", (becomes, message)
+                    )
+            raw.executemany(
+                "INSERT OR REPLACE INTO raw VALUES (?, ?, ?)",
+                [(message, code, payload) for message, (code, payload) in sorted(stored.items())],
+            )
+        self._on.files += [path for _, path, _ in changes if path is not None]
+
+    def _raw_changes(self) -> list[tuple[int, str | None, int | None]]:
+        """Messages whose raw protobuf must go, with their downloaded files, or gets an earlier id.
+
+        Asked once, at the end; what is to be stored then is of messages that keep it.
+        """
+        found = self._db.execute(
+            "SELECT message_id, path, becomes FROM raw_gone ORDER BY message_id DESC"
+        ).fetchall()
+        if found:
+            self._db.execute("DELETE FROM raw_gone")
+        fresh = self._facts.messages.raw
+        for message, _, becomes in found:
+            kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
+            if message in fresh and self._db.execute(kept, (message,)).fetchone() is None:
+                raw = fresh.pop(message)
+                if becomes is not None:
+                    fresh[becomes] = raw
+        return found
+
+    def run(self, events: Sequence[DecodedEvent]) -> IngestResult:
+        """Archive the events after the archive's position, and the position."""
+        done = before = position(self._db)
+        for event in events:
+            if event.seq > done:
+                self._event(event)
+                done = event.seq
+        if done // _PRUNE_EVERY != before // _PRUNE_EVERY:
+            state.prune_changes(self._db)
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
+        return IngestResult(
+            position=done,
+            messages=self._facts.messages.new,
+            duplicates=self._facts.messages.duplicates,
+            undecoded=self._undecoded,
+            last_change=state.last_change(self._db),
+        )
+
+    def apply(self, facts: Sequence[Fact], received_at: int = 0) -> None:
+        """Write facts that come from elsewhere than the journal."""
+        self.write(facts, received_at)
+        self._facts.finish()
+
+    def _event(self, event: DecodedEvent) -> None:
+        if event.error is not None:
+            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, event.error)
+            return
+        try:
+            with self.savepoint():
+                self.write(event.updates, event.received_at)
+        except POISON:
+            self._one_by_one(event)
+        self.set_parts_aside(event.seq, event.received_at, event.updates)
+
+    def set_parts_aside(self, seq: int, received_at: int, facts: Sequence[Fact]) -> None:
+        """Keep the parts of an event of the journal that this version cannot read."""
+        unreadable = [fact for fact in facts if isinstance(fact, UndecodedFact)]
+        for part, fact in enumerate(unreadable, 1):
+            self._set_aside(seq, part, fact.code, received_at, fact.payload, fact.error)
+
+    def _one_by_one(self, event: DecodedEvent) -> None:
+        failed = ""
+        for fact in in_order(event.updates):
+            try:
+                with self.savepoint():
+                    self.write([fact], event.received_at)
+            except POISON as error:
+                failed = f"{type(fact).__name__}: {type(error).__name__}"
+        if failed:
+            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, failed)
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """All of it or nothing; what a malformed fact raises is raised on."""
+        messages = self._facts.messages
+        raw, new, duplicates = len(messages.raw), messages.new, messages.duplicates
+        self._db.execute("SAVEPOINT event")
+        try:
+            yield
+        except POISON:
+            self._db.execute("ROLLBACK TO event")
+            self._db.execute("RELEASE event")
+            self._facts.forget()
+            while len(messages.raw) > raw:
+                messages.raw.popitem()
+            messages.new, messages.duplicates = new, duplicates
+            raise
+        self._db.execute("RELEASE event")
+
+    def _set_aside(self, seq: int, part: int, code: int, at: int, payload: bytes, error: str) -> None:
+        self._undecoded += 1
+        self._db.execute(
+            "INSERT OR REPLACE INTO undecoded VALUES (?, ?, ?, ?, ?)",
+            ((seq << _PART_BITS) | part, code, at, payload, error),
+        )
+
+    def write(self, facts: Sequence[Fact], received_at: int) -> None:
+        """Write what one event says."""
+        self._facts.write(facts, received_at)
+        if self._unknown:
+            for fact in facts:
+                outbox.settle_by(self._db, fact)

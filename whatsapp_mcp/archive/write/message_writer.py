@@ -1,0 +1,248 @@
+"""Writing messages: ids in the order of time, each stored once, placeholders replaced by what comes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from whatsapp_mcp.archive import database, identity, state
+from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MediaFact, MessageFact
+from whatsapp_mcp.models import MessageKind
+
+_INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
+ reply_wa_id, details, via) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING"""
+_LOOK_UP = """SELECT m.id, m.kind, m.flags, m.revoked_at, m.via,
+ EXISTS (SELECT 1 FROM revokes WHERE wa_id = ?2) OR EXISTS (SELECT 1 FROM edits WHERE wa_id = ?2),
+ EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?2), EXISTS (SELECT 1 FROM sealed WHERE wa_id = ?2)
+ FROM (SELECT 1) LEFT JOIN messages AS m ON m.chat_id = ?1 AND m.wa_id = ?2 AND m.sender_id = ?3"""
+"""A message, if it is there, and whether a change, a receipt or an add-on of it has come before."""
+
+
+class MessageWriter:
+    """Writes the messages of one batch and remembers which chats they touched."""
+
+    def __init__(self, db: sqlite3.Connection, identities: Identities) -> None:
+        self._db = db
+        self._identities = identities
+        self.touched: set[int] = set()
+        self.raw: dict[int, tuple[int, bytes]] = {}
+        self.unknown = False
+        self.opens_sealed = False
+        self.new = 0
+        self.duplicates = 0
+        self._last_id: dict[int, int] = {}
+        self._next_ref = self._first_free_ref()
+
+    def forget(self) -> None:
+        """Drop what is remembered of ids, after a roll-back."""
+        self._last_id.clear()
+        self._next_ref = self._first_free_ref()
+
+    def _first_free_ref(self) -> int:
+        return int(self._db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]) + 1
+
+    def message(self, fact: MessageFact, *, newest: bool = True) -> None:
+        """Store a message; one that is there already gives way only to one that tells more.
+
+        Args:
+            fact: The message.
+            newest: No newer one of ours in this chat follows, so that the chat is read up to here.
+        """
+        chat, sender = (
+            self._identities.chat(fact.chat, fact.at),
+            self._identities.sender(fact.sender, fact.at),
+        )
+        content = fact.content
+        message, kind, flags, revoked_at, via, *earlier = self._db.execute(
+            _LOOK_UP, (chat, fact.wa_id, sender)
+        ).fetchone()
+        if message is None:
+            message = self._insert(fact, chat, sender, earlier, newest)
+        else:
+            self.duplicates += 1
+            if not content.flags & Flag.IMPORTED:  # a file changes nothing of what came over the connection
+                if via is not None and self._identities.via(fact.chat, fact.sender) is None:
+                    self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
+                if fact.at < message >> ID_BITS:
+                    message = self._retime(message, fact.at, chat)
+            if identity.message_worth(KIND_NUMBER[content.kind], content.flags) > identity.message_worth(
+                kind, flags
+            ):
+                self._replace(message, fact, chat, sender)
+            elif content.flags & Flag.STARRED and not revoked_at:
+                self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
+        self.place(fact.chat, fact.sender, fact.wa_id)
+
+    def place(self, chat: str, sender: str | None, message: str) -> None:
+        """Put what may be of several people's where it belongs.
+
+        Args:
+            chat: The address of the chat.
+            sender: The other address that was told, if there is one.
+            message: WhatsApp's id of the message that it is about.
+        """
+        if self._identities.is_reassigned(chat, sender):
+            self.opens_sealed = True
+            # In this order; that of a set is another in each process.
+            for jid in dict.fromkeys((chat, sender)):
+                if jid is not None:
+                    self.touched |= identity.place_messages(
+                        self._db, identity.numbers_of(self._db, jid), message
+                    )
+
+    def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
+        db = self._db
+        content = fact.content
+        ref = self._next_ref
+        self._next_ref += 1
+        via = self._identities.via(fact.chat, fact.sender)
+        details = self._details(content, chat, via)
+        message = self._insert_row(
+            self._free_id(fact.at, live=fact.live),
+            fact.at,
+            (
+                ref,
+                chat,
+                sender,
+                fact.wa_id,
+                KIND_NUMBER[content.kind],
+                content.flags,
+                content.text,
+                content.reply_to,
+                _dump(details),
+                via,
+            ),
+        )
+        db.execute("INSERT INTO refs (ref, message_id) VALUES (?, ?)", (ref, message))
+        self._attach(message, content, details, chat, sender)
+        self._keep_raw(message, fact)
+        changed, receipted, sealed = earlier
+        if changed:
+            state.apply_versions(db, message)
+        self.opens_sealed |= bool(sealed)
+        if receipted:
+            state.apply_early(db, chat, fact.wa_id)
+        if sender == OWNER and (newest or fact.sender is not None):
+            db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (message, chat))
+        self.new += 1
+        self.touched.add(chat)
+        if fact.live:
+            state.add_change(db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
+        return message
+
+    def _keep_raw(self, message: int, fact: MessageFact) -> None:
+        if fact.raw:
+            self.raw[message] = (fact.raw_code, fact.raw)
+            self.unknown |= fact.content.kind is MessageKind.UNKNOWN
+
+    def _retime(self, message: int, at: int, chat: int) -> int:
+        self._last_id.clear()
+        new = identity.retime_message(self._db, message, at)
+        if message in self.raw:
+            self.raw[new] = self.raw.pop(message)
+        self.touched.add(chat)
+        return new
+
+    def _replace(self, message: int, fact: MessageFact, chat: int, sender: int) -> None:
+        """Put a message into the place that was kept for it."""
+        content = fact.content
+        details = self._details(content, chat, self._identities.via(fact.chat, fact.sender))
+        self._db.execute(
+            """UPDATE messages SET kind = ?, flags = ? | (flags & ?), text = ?, reply_wa_id = ?, details = ?,
+            original = NULL, edited_at = NULL WHERE id = ?""",
+            (
+                KIND_NUMBER[content.kind],
+                content.flags,
+                int(Flag.TWICE),
+                content.text,
+                content.reply_to,
+                _dump(details),
+                message,
+            ),
+        )
+        database.unindex_message(self._db, message)
+        self._db.execute("DELETE FROM media WHERE message_id = ?", (message,))
+        self._attach(message, content, details, chat, sender)
+        self._keep_raw(message, fact)
+        state.apply_versions(self._db, message)
+        self.opens_sealed = True
+        self.touched.add(chat)
+        ref = self._db.execute("SELECT ref FROM messages WHERE id = ?", (message,)).fetchone()[0]
+        state.add_change(self._db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
+
+    def _attach(
+        self, message: int, content: Content, details: dict[str, Any], chat: int, sender: int
+    ) -> None:
+        file_name = None
+        if content.media is not None:
+            file_name = content.media.file_name
+            self._db.execute(
+                "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+                (message, *_columns(content.media)),
+            )
+        database.index_message(
+            self._db, message, database.indexed_body(content.text, file_name, details), chat, sender
+        )
+
+    def _free_id(self, at: int, *, live: bool) -> int:
+        """An id of that second that is free; in the past, where few share one, the first id is just tried."""
+        last = self._last_id.get(at)
+        if last is not None:
+            return last + 1
+        return self._next_id(at) if live else at << ID_BITS
+
+    def _next_id(self, at: int) -> int:
+        first = at << ID_BITS
+        last = "SELECT coalesce(max(id), ?1 - 1) FROM messages WHERE id >= ?1 AND id < ?2"
+        return int(self._db.execute(last, (first, first + (1 << ID_BITS))).fetchone()[0]) + 1
+
+    def _insert_row(self, message: int, at: int, columns: tuple[Any, ...]) -> int:
+        """Insert a message under that id, or, if it is taken, under the next one of its second."""
+        if not self._db.execute(_INSERT, (message, *columns)).rowcount:
+            message = self._next_id(at)
+            self._db.execute(_INSERT, (message, *columns))
+        self._last_id[at] = message
+        return message
+
+    def _details(self, content: Content, chat: int, via: int | None) -> dict[str, Any]:
+        """The details as they are stored; a quote that the archive holds itself is left out.
+
+        Not so under a number alone: what is quoted may turn out to be of another chat than the reply.
+        """
+        details = content.details
+        mentions = details.get("mentions")
+        if mentions and any(self._identities.known_contact(jid) == OWNER for jid in mentions):
+            content.flags |= Flag.MENTIONS_ME
+        if (
+            "quote" in details
+            and via is None
+            and self._db.execute(
+                "SELECT 1 FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, content.reply_to)
+            ).fetchone()
+        ):
+            details = {key: value for key, value in details.items() if key != "quote"}
+        return details
+
+
+def _columns(media: MediaFact) -> tuple[Any, ...]:
+    return (
+        media.media_type,
+        media.mime_type,
+        media.file_name,
+        media.size,
+        media.duration,
+        media.width,
+        media.height,
+        media.direct_path,
+        media.url,
+        media.media_key,
+        media.sha256,
+        media.enc_sha256,
+    )
+
+
+def _dump(details: dict[str, Any]) -> str | None:
+    return json.dumps(details, ensure_ascii=False, separators=(",", ":")) if details else None

@@ -1,0 +1,427 @@
+"""Sends accepted and not yet settled, and the rule that the same key never sends twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from pydantic import PlainSerializer, PlainValidator
+
+from whatsapp_mcp.archive import read, state
+from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.update_writer import FactWriter
+from whatsapp_mcp.decoding import OWNER, Fact, MessageFact, ReceiptFact, Update, facts_of_request
+from whatsapp_mcp.errors import (
+    InvalidArgument,
+    MessageNotFound,
+    SendUnknown,
+    WhatsAppError,
+    from_payload,
+)
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import CALL_KEY, OutboxEntry, SendRequest, SendStatus
+
+
+def _error_to_json(error: WhatsAppError | None) -> dict[str, Any] | None:
+    return None if error is None else error.to_payload()
+
+
+def _error_of(value: Any) -> WhatsAppError | None:
+    return value if value is None or isinstance(value, WhatsAppError) else from_payload(value)
+
+
+Obstacle = Annotated[WhatsAppError | None, PlainValidator(_error_of), PlainSerializer(_error_to_json)]
+"""An error, or none, as an operation carries it."""
+
+
+def outbox_add(
+    on: Applying,
+    request: SendRequest,
+    *,
+    expires_at: datetime | None = None,
+    obstacle: Obstacle = None,
+    handed_to: str | None = None,
+    secret: bytes | None = None,
+) -> tuple[OutboxEntry, bool]:
+    """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
+
+    What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
+
+    Args:
+        obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
+        handed_to: To which client it is about to be handed over: it becomes `sending` in the same
+            transaction, unless an earlier send to its chat is not settled.
+        secret: As of `outbox_sending`.
+
+    Returns:
+        The entry, and whether it was accepted by this call.
+
+    Raises:
+        InvalidArgument: The key was used for another content or chat, or the chat is no address.
+        SendUnknown: No key, and the same content to the same chat is unsettled.
+    """
+    db = on.db
+    Jid.parse(request.chat)
+    chat = Identities(db).chat(request.chat)
+    body = read.SEND_REQUEST.dump_json(_bare(request)).decode()
+    if request.idempotency_key is not None:
+        row = db.execute(
+            f"SELECT {read.SEND_COLUMNS} FROM outbox AS o WHERE idempotency_key = ?",  # noqa: S608
+            (request.idempotency_key,),
+        ).fetchone()
+        if row is not None:
+            if (row[8] != chat and row[9] != request.chat) or row[1] != body:
+                raise InvalidArgument(
+                    "This idempotency key was already used for another message.",
+                    "Use a new key for a new message.",
+                )
+            return _accept_again(db, read.send_entry(db, row), expires_at, obstacle)
+    if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
+        _refuse_twin(db, chat, request.chat, body)
+    if obstacle is not None:
+        raise obstacle
+    try:
+        stored = replace(read.SEND_REQUEST.validate_json(body), chat=request.chat)
+    except ValueError as error:  # a number that JSON does not have
+        raise InvalidArgument("The message holds a value that cannot be stored.") from error
+    if handed_to is not None and _is_one_unsettled(db, request.chat):
+        handed_to = None
+    return _insert(on, request.idempotency_key, stored, chat, body, expires_at, handed_to, secret), True
+
+
+def _insert(
+    on: Applying,
+    key: str | None,
+    request: SendRequest,
+    chat: int,
+    body: str,
+    expires_at: datetime | None,
+    handed_to: str | None,
+    secret: bytes | None,
+) -> OutboxEntry:
+    """A new row: queued, or on its way at once to the client that is named."""
+    expires = _milliseconds(expires_at)
+    queued = SendStatus.QUEUED
+    status, secret, handed_at = (
+        (queued, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
+    )
+    cursor = on.db.execute(
+        """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at,
+        handed_at, handed_to, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (key, request.chat, chat, body, status.value, on.at, expires, handed_at, handed_to, secret),
+    )
+    # As `get` would read it; a send waits for this.
+    entry = OutboxEntry(
+        int(cursor.lastrowid or 0),
+        request,
+        status,
+        read.send_time(on.at / 1000),
+        None if expires is None else read.send_time(expires / 1000),
+        secret=secret,
+        handed_to=handed_to,
+    )
+    _tell(on.db, replace(entry, status=queued), chat)
+    if status is not queued:
+        _tell(on.db, entry, chat)
+    return entry
+
+
+def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
+    """Whether a send to this chat is on its way, or may yet be."""
+    row = db.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {read.UNSETTLED_SENDS}
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)""",  # noqa: S608
+        (chat,),
+    ).fetchone()
+    return bool(row[0])
+
+
+def _accept_again(
+    db: sqlite3.Connection,
+    entry: OutboxEntry,
+    expires_at: datetime | None,
+    obstacle: WhatsAppError | None,
+) -> tuple[OutboxEntry, bool]:
+    """The entry of a key that is used again: what failed before it was handed over gets another try."""
+    tried = db.execute(
+        "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
+        (_milliseconds(expires_at), entry.send_id),
+    )
+    if tried.rowcount == 0:
+        return entry, False
+    if obstacle is not None:
+        raise obstacle
+    return _move(db, entry, SendStatus.QUEUED), True
+
+
+def _milliseconds(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp() * 1000)
+
+
+def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None:
+    twin = db.execute(
+        f"""SELECT id, status FROM outbox WHERE (chat_id = ? OR chat = ?) AND request = ?
+        AND status IN {read.UNSETTLED_SENDS} ORDER BY id DESC LIMIT 1""",  # noqa: S608
+        (chat, jid, body),
+    ).fetchone()
+    if twin is not None:
+        raise SendUnknown(
+            f"The same message to this chat is still {twin[1]} (send {twin[0]}).",
+            "Look at message_status; to send it once more on purpose, give an idempotency key of its own.",
+        )
+
+
+def _bare(request: SendRequest) -> SendRequest:
+    """What makes a send the same send in its chat: neither its key nor how long the caller waits."""
+    return SendRequest("", request.content, request.reply_to, request.reply_chat)
+
+
+def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
+    """Settle rows that are damaged (`damaged`); see `Outbox.outbox_quarantine`."""
+    # What waited has not gone out; of the others nothing can be found out any more.
+    on.db.executemany(
+        f"""UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
+        reason = ?, message_id = NULL, secret = NULL, handed_to = NULL
+        WHERE id = ? AND status IN {read.UNSETTLED_SENDS}""",  # noqa: S608
+        [(f"{read.DAMAGED_SEND}.", send_id) for send_id in send_ids],
+    )
+    return tuple(send_ids)
+
+
+_CLOCKS_APART: Final = 600
+"""Seconds by which WhatsApp's clock may be behind ours."""
+_LEADS_TO: Final = {
+    SendStatus.SENDING: (SendStatus.QUEUED,),
+    SendStatus.QUEUED: (SendStatus.SENDING, SendStatus.UNKNOWN, SendStatus.FAILED),
+    SendStatus.UNKNOWN: (SendStatus.SENDING, SendStatus.UNKNOWN),
+    SendStatus.FAILED: (SendStatus.QUEUED, SendStatus.SENDING, SendStatus.UNKNOWN),
+}
+"""From which states each state is entered; `sent` is from any: WhatsApp has said it."""
+
+
+def _move(
+    db: sqlite3.Connection,
+    entry: OutboxEntry,
+    to: SendStatus,
+    reason: str | None = None,
+    handed_over: str | None = None,
+    **columns: Any,
+) -> OutboxEntry:
+    """Put an entry into another state.
+
+    Args:
+        handed_over: The hand-over that this is about, when it may be a former one.
+        columns: What else changes with it.
+
+    Raises:
+        InvalidArgument: It is in a state from which there is no way there, or was handed over anew.
+    """
+    send_id = entry.send_id
+    if handed_over is not None and entry.handed_to != handed_over:
+        raise InvalidArgument(f"Send {send_id} was handed over anew.", "Look at message_status.")
+    if entry.status not in _LEADS_TO[to]:
+        raise InvalidArgument(
+            f"Send {send_id} is {entry.status}, it cannot become {to}.", "Look at message_status."
+        )
+    columns |= {"status": to.value, "reason": reason}
+    if to is SendStatus.QUEUED:
+        columns |= {"message_id": None, "secret": None, "handed_to": None, "handed_at": None}
+    changes = ", ".join(f"{column} = :{column}" for column in columns)
+    db.execute(f"UPDATE outbox SET {changes} WHERE id = :id", {**columns, "id": send_id})  # noqa: S608
+    entry = read.outbox_get(db, send_id)
+    _tell(db, entry, Identities(db).chat(entry.request.chat))
+    return entry
+
+
+def outbox_withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+    """Expired or given up while it was queued: it never goes out, and ends as with `outbox_failed`.
+
+    Raises:
+        InvalidArgument: It is not queued (any more): it may be on its way.
+    """
+    entry = read.outbox_get(on.db, send_id)
+    if entry.status is not SendStatus.QUEUED:
+        raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
+    return outbox_failed(on, send_id, reason)
+
+
+def outbox_failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
+    """Refused: `failed`, for it has not gone out; `unknown` if it may have gone out an earlier time."""
+    entry = read.outbox_get(on.db, send_id)
+    if entry.reason is None or entry.status is SendStatus.UNKNOWN:
+        return _move(on.db, entry, SendStatus.FAILED, reason)
+    if entry.status is SendStatus.QUEUED:
+        outbox_sending(on, send_id)
+    return outbox_unknown(on, send_id, f"{entry.reason} {reason}", traceable=False)
+
+
+def outbox_queued(
+    on: Applying, send_id: int, reason: str | None = None, *, handed_to: str | None = None
+) -> OutboxEntry:
+    """It goes back to `queued`: it has not gone out, or a second time would change nothing.
+
+    Args:
+        reason: Why it may have gone out already; stays with it while it is handed over again.
+        handed_to: The hand-over that this is known of.
+
+    Raises:
+        InvalidArgument: It is settled, or was handed over anew.
+    """
+    return _move(on.db, read.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
+
+
+def outbox_sending(
+    on: Applying, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
+) -> OutboxEntry:
+    """`queued` becomes `sending`: about to be handed over.
+
+    Args:
+        handed_to: To which client.
+        secret: The message's own secret, under which the client's database knows its id.
+
+    Raises:
+        InvalidArgument: It is in another state.
+    """
+    entry = read.outbox_get(on.db, send_id)
+    handed: dict[str, Any] = {"handed_at": on.at, "handed_to": handed_to, "secret": secret}
+    return _move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
+
+
+def outbox_unknown(
+    on: Applying,
+    send_id: int,
+    reason: str,
+    *,
+    message_id: str | None = None,
+    traceable: bool = True,
+    handed_to: str | None = None,
+) -> OutboxEntry:
+    """Handed over, and no answer came.
+
+    Args:
+        message_id: The id that it got, as soon as that is known: whatever names it settles the send.
+        traceable: False when nothing more can be found out about it.
+        handed_to: The hand-over that this is known of.
+
+    Raises:
+        InvalidArgument: It is settled, or was handed over anew.
+    """
+    found = {} if message_id is None else {"message_id": message_id}
+    gone = {} if traceable else {"handed_to": None, "secret": None}
+    entry = _move(
+        on.db, read.outbox_get(on.db, send_id), SendStatus.UNKNOWN, reason, handed_to, **found, **gone
+    )
+    if message_id is not None and _is_named(on.db, send_id):
+        return _settle(on.db, send_id, message_id)
+    return entry
+
+
+def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
+    """Whether anything that has come in names the message of this send."""
+    chat, jid, wa_id, handed_at = db.execute(
+        "SELECT chat_id, chat, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
+    ).fetchone()
+    row = db.execute(
+        f"""WITH places AS ({read.SEND_PLACES})
+        SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND wa_id = ?3 AND sender_id = ?4)
+        OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND reply_wa_id = ?3 AND id >= ?5)""",  # noqa: S608
+        (chat, jid, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
+    ).fetchone()
+    return bool(row[0]) or state.names_send(db, wa_id)
+
+
+def outbox_sent(
+    on: Applying,
+    send_id: int,
+    message_id: str,
+    timestamp: datetime,
+    *,
+    updates: Sequence[Update] | None = None,
+) -> OutboxEntry:
+    """WhatsApp took it; the own message is stored with it. See `Outbox.outbox_sent`.
+
+    Args:
+        on: The operation.
+        send_id: Which.
+        message_id: WhatsApp's id.
+        timestamp: WhatsApp's time.
+        updates: What the message says that was sent; None: as it was asked for.
+    """
+    return _sent(on.db, send_id, message_id, int(timestamp.timestamp()), updates)
+
+
+def _sent(
+    db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Fact] | None = None
+) -> OutboxEntry:
+    if updates is None:
+        asked = read.outbox_get(db, send_id)
+        updates = facts_of_request(asked.request, message_id, at, asked.secret)
+    chats = db.execute(
+        """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
+        secret = NULL, handed_to = NULL WHERE id = ? RETURNING chat""",
+        (message_id, at, send_id),
+    ).fetchall()
+    if chats and updates:
+        state.unreceipted(db, Identities(db).chat(chats[0][0]))
+        writer = FactWriter(db)
+        writer.write(updates)
+        writer.finish()
+    entry = read.outbox_get(db, send_id)
+    _tell(db, entry, Identities(db).chat(entry.request.chat))
+    return entry
+
+
+def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
+    """WhatsApp's ids of the unknown sends that have one."""
+    rows = db.execute("SELECT message_id FROM outbox WHERE status = 'unknown' AND message_id IS NOT NULL")
+    return frozenset(row[0] for row in rows)
+
+
+def settle_by(db: sqlite3.Connection, fact: Fact) -> None:
+    """Something has come in: whatever names the message of an unknown send shows that WhatsApp has it.
+
+    In whatever chat: the id is random, and only who got the message can know it.
+    """
+    match fact:
+        case ReceiptFact(contact=str()):
+            named = fact.wa_ids
+        case MessageFact(sender=None):
+            named = (fact.wa_id,)
+        case MessageFact() if fact.content.reply_to:
+            named = (fact.content.reply_to,)
+        case _:
+            kind = state.OF_UPDATE.get(type(fact))
+            if isinstance(fact, ReceiptFact) or kind is None or kind.names_send is None:
+                return
+            update: Any = fact
+            named = (update.wa_id,)
+    for wa_id in named:
+        row = db.execute(
+            "SELECT id FROM outbox WHERE message_id = ? AND status = 'unknown'", (wa_id,)
+        ).fetchone()
+        if row is not None:
+            with suppress(MessageNotFound):  # it is damaged
+                _settle(db, row[0], wa_id)
+
+
+def _settle(db: sqlite3.Connection, send_id: int, wa_id: str) -> OutboxEntry:
+    (handed_at,) = db.execute("SELECT handed_at FROM outbox WHERE id = ?", (send_id,)).fetchone()
+    return _sent(db, send_id, wa_id, handed_at // 1000)
+
+
+def _tell(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:
+    state.add_change(
+        db,
+        "send",
+        chat=chat,
+        wa_id=entry.message_id,
+        ref=entry.ref,
+        actor=OWNER,
+        detail=f"{entry.send_id} {entry.status}",
+    )

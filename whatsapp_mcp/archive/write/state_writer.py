@@ -1,0 +1,165 @@
+"""Writing receipts, names, settings of chats, members of groups, and how far the past has come."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any
+
+from whatsapp_mcp.archive import state
+from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.identity import Identities, chat_kind
+from whatsapp_mcp.archive.write.message_writer import MessageWriter
+from whatsapp_mcp.decoding import (
+    NEVER_UNREAD,
+    OWNER,
+    ChatFact,
+    HistoryFact,
+    Mark,
+    MembersFact,
+    MessageFact,
+    NameFact,
+    NameKind,
+    ReceiptFact,
+    UnreadFact,
+)
+from whatsapp_mcp.models import ChatKind
+
+_SHOWN = {NameKind.SAVED: "saved_name", NameKind.BUSINESS: "business_name", NameKind.PUSH: "push_name"}
+
+
+class StateWriter:
+    """Writes the states of one batch."""
+
+    def __init__(self, db: sqlite3.Connection, identities: Identities, messages: MessageWriter) -> None:
+        self._db = db
+        self._identities = identities
+        self._messages = messages
+
+    def receipt(self, fact: ReceiptFact) -> None:
+        """Move the marks of a person (or of ourselves) forward."""
+        db = self._db
+        mark = Mark.SEEN if fact.contact is None else fact.mark
+        teller = state.EVERYONE if fact.everyone else self._teller(fact.chat, fact.contact)
+        chat, address = self._identities.chat(fact.chat, fact.at), self._identities.address(fact.chat).id
+        changed = False
+        for wa_id in fact.wa_ids:
+            changed |= state.store_receipt(db, address, teller, wa_id, mark, fact.at)
+            self._messages.place(fact.chat, None, wa_id)
+        if changed or (fact.contact is None and fact.wa_ids):
+            self._messages.touched.update(state.addon_chats(db, address))
+        if changed and not fact.everyone:
+            contact = OWNER if fact.contact is None else self._identities.contact(fact.contact, fact.at)
+            found = state.addon_messages(db, fact.wa_ids[-1], address)
+            state.add_change(
+                db, "receipt",
+                chat=found[0].target.chat if found else chat,
+                wa_id=fact.wa_ids[-1],
+                ref=found[0].ref if found else None,
+                actor=contact,
+                detail=fact.mark.name.lower(),
+            )  # fmt: skip
+
+    def _teller(self, chat: str, contact: str | None) -> int:
+        """The number of the address whose mark it is: in a chat with one person, of the chat's."""
+        if chat_kind(chat) is ChatKind.DIRECT:
+            return self._identities.address(chat).id
+        return 0 if contact is None else self._identities.address(contact).id
+
+    def name(self, fact: NameFact) -> None:
+        """Take over names of a person, as they are told of one address; of each kind the newest."""
+        for kind, name in (
+            (NameKind.SAVED, fact.saved_name),
+            (NameKind.BUSINESS, fact.business_name),
+            (NameKind.PUSH, fact.push_name),
+        ):
+            if name:
+                self._name(fact.jid, kind, name, fact.at, fact.looked_up)
+
+    def _name(self, jid: str, kind: NameKind, name: str, at: int, looked_up: bool) -> None:
+        known = self._identities.names.get((jid, kind))
+        if known is None:
+            row = self._db.execute(
+                "SELECT at, name FROM names WHERE (jid, kind) = (?, ?)", (jid, int(kind))
+            ).fetchone()
+            known = (row[0], row[1]) if row else (-1, "")
+        if looked_up and name != known[1]:
+            at = max(at, known[0] + 1)
+        self._identities.names[jid, kind] = max(known, (at, name))
+        if (at, name) <= known:
+            return
+        contact = self._identities.contact(jid)
+        self._db.execute(
+            """INSERT INTO names VALUES (?, ?, ?, ?)
+            ON CONFLICT DO UPDATE SET name = excluded.name, at = excluded.at""",
+            (jid, int(kind), name, at),
+        )
+        shown = f"SELECT {_SHOWN[kind]} FROM contacts WHERE id = ?"  # noqa: S608
+        if self._db.execute(shown, (contact,)).fetchone()[0] != name:
+            self._identities.refresh(contact)
+
+    def chat(self, fact: ChatFact) -> None:
+        """Take over what is said of a chat; of each property the newest word counts."""
+        self._identities.chat(fact.jid, fact.at)
+        address = self._identities.address(fact.jid)
+        for field in state.CHAT_SETTINGS:
+            value = getattr(fact, field)
+            if value is not None:
+                state.tell_chat_setting(self._db, address, field, value, fact.at, looked_up=fact.looked_up)
+
+    def members(self, fact: MembersFact) -> None:
+        """Take over who is in a group."""
+        group, address = self._identities.chat(fact.chat), self._identities.address(fact.chat)
+        told = [(self._identities.address(jid), role) for jid, role in fact.members]
+        state.tell_members(
+            self._db, group, address, told, fact.at, whole=fact.whole, looked_up=fact.looked_up
+        )
+
+    def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:
+        """Set the read mark so that the phone's own count comes out.
+
+        Args:
+            fact: The phone's count.
+            transferred: The messages of this chat that came with it, in any order.
+        """
+        newest_first = sorted(transferred, key=lambda message: message.at, reverse=True)
+        incoming = [
+            message
+            for message in newest_first
+            if message.sender is not None and message.content.kind not in NEVER_UNREAD
+        ]
+        if fact.count >= len(incoming):
+            return
+        read = incoming[fact.count] if fact.count else newest_first[0]
+        chat = self._identities.address(fact.chat)
+        sender = self._identities.sender(read.sender, read.at)
+        found = [
+            one
+            for one in state.addon_messages(self._db, read.wa_id, chat.id)
+            if (one.target.sender == OWNER) == (sender == OWNER)
+        ]
+        if found:
+            message = min(found, key=lambda one: one.target.sender != sender)
+            state.seen(self._db, message.target.chat, self._teller(fact.chat, None), message.id, 0)
+            self._messages.place(fact.chat, None, read.wa_id)
+        self._messages.touched.update(state.addon_chats(self._db, chat.id))
+
+    def linked(self, received_at: int) -> None:
+        """Begin a transfer of the past; since the newest message of an earlier link some may be missing."""
+        self._db.execute("DELETE FROM meta WHERE key = 'history'")
+        newest = self._db.execute("SELECT max(id) FROM messages").fetchone()[0]
+        until = received_at // 1000
+        if newest is not None and newest >> ID_BITS < until:
+            state.store_gap(self._db, newest >> ID_BITS, until, "this device was not linked")
+
+    def history(self, fact: HistoryFact, received_at: int) -> None:
+        """Remember how far the transfer of the past has come."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
+        state: dict[str, Any] = json.loads(row[0]) if row else {"percent": None, "types": {}}
+        if fact.sync_type in ("initial_bootstrap", "recent", "full"):
+            if fact.progress is not None:
+                state["percent"] = max(fact.progress, state["percent"] or 0)
+            seen = state["types"].setdefault(fact.sync_type, {"chunks": 0})
+            seen["chunks"] += 1
+        state["at"] = received_at
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('history', ?)", (json.dumps(state),))

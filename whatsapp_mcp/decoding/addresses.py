@@ -1,0 +1,58 @@
+"""Jids and times as the client library's protobufs carry them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from whatsapp_mcp.decoding.updates import Fact, IdentityFact
+
+_SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
+_LATEST: Final = 1 << 33
+
+
+def jid(value: Any) -> str | None:
+    """A `neonize.JID` as text without its device; None when it is empty."""
+    user = value.User
+    return user + "@" + _SERVERS.get(value.Server, value.Server) if user else None
+
+
+def seconds(stamp: int, fallback: int) -> int:
+    """A time that may be in seconds or milliseconds, in seconds; the fallback when it makes no sense."""
+    if stamp > 100_000_000_000:
+        stamp //= 1000
+    return stamp if 0 < stamp < _LATEST else fallback
+
+
+def millis(stamp: int, fallback: int) -> int:
+    """A time in milliseconds; the fallback, which is seconds, when it makes no sense."""
+    return stamp if 0 < stamp < _LATEST * 1000 else fallback * 1000
+
+
+def is_pn(address: str | None) -> bool:
+    """Whether it is the phone-number form."""
+    return address is not None and address.endswith("@s.whatsapp.net")
+
+
+def is_lid(address: str | None) -> bool:
+    """Whether it is the hidden form."""
+    return address is not None and address.endswith("@lid")
+
+
+def is_person(address: str | None) -> bool:
+    """Whether it is a person's address."""
+    return is_pn(address) or is_lid(address)
+
+
+def identity(one: str | None, other: str | None, at: int) -> list[Fact]:
+    """The fact that two addresses were one person at a time, when one is a PN and the other a LID."""
+    if one is not None and other is not None:
+        if is_pn(one) and is_lid(other):
+            return [IdentityFact(one, other, at)]
+        if is_lid(one) and is_pn(other):
+            return [IdentityFact(other, one, at)]
+    return []
+
+
+def lasting(one: str | None, other: str | None) -> str | None:
+    """Of a person's two addresses the hidden one, which never passes to somebody else; else the first."""
+    return other if is_pn(one) and is_lid(other) else one

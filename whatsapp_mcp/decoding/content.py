@@ -1,0 +1,150 @@
+"""One WhatsApp message (`E2E.Message`) to what it says: kind, text, file, quote, details.
+
+Wrappers (disappearing, view-once, captioned document, sent from another device …) are opened first. The field
+names are those of WhatsApp's published protobufs as the neonize wheel carries them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsapp_mcp.decoding import kinds, limits
+from whatsapp_mcp.decoding.updates import Content, Flag
+from whatsapp_mcp.models import MessageKind
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message as Proto
+
+MAX_DEPTH: Final = 12
+"""Wrappers opened at most; an honest message has two or three."""
+
+_VIEW_ONCE = {"viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension"}
+_SILENT = {
+    "senderKeyDistributionMessage",
+    "fastRatchetKeySenderKeyDistributionMessage",
+    "messageContextInfo",
+    "chat",
+    "groupRootKeyShare",
+    "rootSecretDistributeMessage",
+    "stickerSyncRmrMessage",
+    "statusLinkPreviewMetadata",
+}
+"""Parts that say nothing to a person."""
+
+ADDONS: Final = {
+    "protocolMessage",
+    "reactionMessage",
+    "encReactionMessage",
+    "pollUpdateMessage",
+    "pinInChatMessage",
+    "keepInChatMessage",
+    "encEventResponseMessage",
+    "encCommentMessage",
+    "secretEncryptedMessage",
+}
+"""Parts that change another message rather than being one; `addons.py` says of each how it is read."""
+
+Handler = Callable[[Any], Content]
+
+
+def message_parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | None]:
+    """Open all wrappers: the innermost (field, value) pairs, what the wrappers say, the message's secret."""
+    flags = 0
+    secret: bytes | None = None
+    for _ in range(MAX_DEPTH):
+        found: list[tuple[str, Any]] = []
+        inner = None
+        for field, value in message.ListFields():
+            name = field.name
+            if name == "messageContextInfo":
+                secret = value.messageSecret or secret
+            elif field.message_type is not None and name not in _SILENT:
+                kind = field.message_type.name
+                if kind in ("FutureProofMessage", "DeviceSentMessage"):
+                    if name in _VIEW_ONCE:
+                        flags |= Flag.VIEW_ONCE
+                    elif name == "ephemeralMessage":
+                        flags |= Flag.EPHEMERAL
+                    inner = value.message
+                else:
+                    found.append((name, value))
+            elif name not in _SILENT:
+                found.append((name, value))
+        if inner is None or found:
+            return found, flags, secret
+        message = inner
+    raise ValueError("wrapped too deeply")
+
+
+def content_of(found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None) -> Content | None:
+    """What the parts of a message say; None when they say nothing to a person."""
+    for name, value in found:
+        handler = HANDLERS.get(name)
+        if handler is not None:
+            content = handler(value)
+            content.flags |= flags
+            if not isinstance(value, str):
+                _add_context(content, value)
+            if content.kind in (MessageKind.POLL, MessageKind.EVENT) and secret:
+                content.details["secret"] = secret.hex()
+            if "://" in content.text or "www." in content.text:
+                content.flags |= Flag.LINK
+            return content
+    if not found:
+        return None
+    return Content(MessageKind.UNKNOWN, details={"type": found[0][0]}, flags=flags)
+
+
+def text_of(message: Proto) -> str:
+    """The text of a quoted message, or its kind in brackets."""
+    found, _, _ = message_parts(message)
+    for name, value in found:
+        handler = HANDLERS.get(name)
+        if handler is not None:
+            content = handler(value)
+            return content.text or f"[{content.kind}]"
+    return ""
+
+
+def _add_context(content: Content, value: Any) -> None:
+    """Take over quote, mentions, forwarding and expiry."""
+    if "contextInfo" not in value.DESCRIPTOR.fields_by_name or not value.HasField("contextInfo"):
+        return
+    context = value.contextInfo
+    if context.stanzaID:
+        content.reply_to = context.stanzaID
+        if context.HasField("quotedMessage"):
+            content.details["quote"] = {
+                "sender": kinds.bare(context.participant),
+                "text": text_of(context.quotedMessage)[: limits.MAX_QUOTE],
+            }
+    if context.mentionedJID:
+        content.details["mentions"] = [jid for raw in context.mentionedJID if (jid := kinds.bare(raw))]
+    if context.nonJIDMentions:
+        content.flags |= Flag.MENTIONS_ME
+    if context.isForwarded or context.forwardingScore:
+        content.flags |= Flag.FORWARDED
+    if context.expiration:
+        content.flags |= Flag.EPHEMERAL
+        content.details["expires_in"] = context.expiration
+
+
+def _payment(value: Any) -> Content:
+    note = text_of(value.noteMessage) if value.HasField("noteMessage") else ""
+    return Content(MessageKind.TEXT, kinds.lines("Payment", note), details={"payment": True})
+
+
+def _comment(value: Any) -> Content:
+    content = content_of(*message_parts(value.message)) or Content(MessageKind.TEXT)
+    content.reply_to = value.targetMessageKey.ID or None
+    return content
+
+
+HANDLERS: Final[dict[str, Handler]] = {
+    **kinds.HANDLERS,
+    "sendPaymentMessage": _payment,
+    "requestPaymentMessage": _payment,
+    "commentMessage": _comment,
+}
+"""Field of `E2E.Message` to its handler."""

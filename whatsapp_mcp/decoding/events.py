@@ -1,0 +1,59 @@
+"""From raw events of the client library to facts. Pure: no database, no clock.
+
+`decode_event` raises one of `UNDECODABLE` for what this version cannot read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from google.protobuf.message import DecodeError
+
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.decoding import calls, groups, history, live
+from whatsapp_mcp.decoding.legible import is_legible, make_legible
+from whatsapp_mcp.decoding.updates import Fact
+
+UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
+"""What decoding a broken or unknown event may raise."""
+
+_DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Fact]]]]] = {
+    0: ("Device", live.device),
+    2: ("PairStatus", live.pair_status),
+    13: ("HistorySync", history.history_sync),
+    17: ("Message", live.message),
+    18: ("Receipt", live.receipt),
+    21: ("JoinedGroup", groups.joined_group),
+    22: ("GroupInfoEvent", groups.group_info),
+    32: ("NewsletterJoin", groups.newsletter_join),
+    33: ("NewsletterLeave", groups.newsletter_leave),
+    36: ("CallOffer", calls.offer),
+    37: ("CallAccept", calls.accept),
+    40: ("CallOfferNotice", calls.offer_notice),
+    42: ("CallTerminate", calls.terminate),
+    44: ("UndecryptableMessage", live.undecryptable),
+}
+"""Code of the event (`client.protocol.EventCode`) to its protobuf and decoder; others say nothing for us."""
+
+
+def decode_event(code: int, payload: bytes, received_at: int) -> list[Fact]:
+    """The facts in an event.
+
+    Args:
+        code: Number of the event.
+        payload: Its protobuf, of the `neonize` package.
+        received_at: Milliseconds since 1970; stands in where the event tells no time.
+    """
+    if code not in _DECODERS:
+        return []
+    kind, decoder = _DECODERS[code]
+    event = getattr(protobufs.Neonize, kind).FromString(payload)
+    try:
+        facts = decoder(event, received_at // 1000)
+        if all(map(is_legible, facts)):
+            return facts
+    except (TypeError, AttributeError):
+        pass  # bytes stand where the decoder expects text
+    make_legible(event)
+    return decoder(event, received_at // 1000)

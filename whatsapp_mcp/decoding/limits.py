@@ -1,0 +1,216 @@
+"""How much of what others write the archive takes in: the one table of limits, and the cutting.
+
+Each limit is several times what WhatsApp's own apps let a person write, so nothing honest is cut. A text that
+is cut ends in `…`; of a list that is cut the details say how many are left out (`left_out`); an id or a jid
+that is cut becomes `CUT-` and a hash, so that two of them stay two and whatever names them still meets. The
+message itself always stays, and its raw form is in `raw.db`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any, Final, get_args
+
+from whatsapp_mcp.decoding.updates import (
+    Content,
+    EditFact,
+    Fact,
+    MediaFact,
+    MembersFact,
+    MessageFact,
+    ReceiptFact,
+)
+
+MAX_TEXT: Final = 65_536
+"""Characters of a message; the apps stop there too."""
+MAX_NAME: Final = 256
+"""Of a person, group or channel; the apps: 25 of a push name, 100 of a subject or channel."""
+OPTION: Final = 256
+"""Of a poll's option or a button; the apps: 100."""
+OPTIONS: Final = 64
+"""Options of a poll (the apps: 12), or rows of a business's list (10)."""
+MENTIONS: Final = 1_024
+"""People mentioned; a group has so many members at most."""
+CARDS: Final = 256
+"""Contacts in one message; the apps: 257 in all."""
+NUMBERS: Final = 32
+"""Numbers of one contact."""
+VCARD: Final = 8_000
+DETAIL: Final = 2_048
+"""Any other text of a message: a link, a place; descriptions have so many at most."""
+ENTRIES: Final = 64
+"""Any other list or table of a message."""
+DETAILS: Final = 131_072
+"""Characters of all details of a message together."""
+MAX_JID: Final = 128
+"""WhatsApp's own have 32 at most."""
+MAX_ID: Final = 128
+"""Of a message or call; WhatsApp's own have 32 at most."""
+FILE_NAME: Final = 255
+"""As file systems have it; a longer one keeps its end, which says what it is."""
+MIME_TYPE: Final = 255
+"""RFC 6838, 4.2: 127 on each side of the slash."""
+MAX_FILE_BYTES: Final = 1 << 53
+"""Of a file, which JSON's numbers still tell exactly."""
+URL: Final = 4_096
+KEY: Final = 64
+"""Bytes of a key, hash or initialisation vector, which have 32 at most."""
+EMOJI: Final = 32
+"""Code points; the longest emoji there is has 10."""
+MEMBERS: Final = 10_000
+"""Of one list; a community's announcements have 5,000 at most."""
+RECEIPTS: Final = 10_000
+"""Messages that one receipt names."""
+MAX_ADDONS: Final = 1_024
+"""Reactions, or votes, of one message: one each of a full group."""
+MAX_EDITS: Final = 16
+"""Texts of one message that are kept beside the first one."""
+MAX_PAGE: Final = 2_000_000
+"""Characters of texts and details on a page of messages: one that is full before its limit ends there."""
+MAX_EARLIER: Final = 8_192
+"""Characters of what an edited message said before, the newest of it, in a list; `edits` tells all."""
+MAX_QUOTE: Final = 500
+"""Characters of a quoted message that are shown with the reply."""
+
+_PATH: Final = re.compile(r"/[\x21-\x7e]*")
+_URL: Final = re.compile(rf"https://(?:[a-z0-9-]+\.)+whatsapp\.net{_PATH.pattern}")
+_END: Final = 20
+_LIST_LIMITS: Final = {"options": OPTIONS, "mentions": MENTIONS, "contacts": CARDS, "numbers": NUMBERS}
+_TEXT_LIMITS: Final = {"vcard": VCARD, "options": OPTION, "choices": OPTION, "name": MAX_NAME}
+_DEPTH: Final = 4
+
+Cut = tuple[int, Callable[[Any, int], Any]]
+
+
+def bounded_text(value: str, limit: int) -> str:
+    """A text of at most so many characters; `…` stands for the rest."""
+    return value if len(value) <= limit else f"{value[: limit - 1]}…"
+
+
+def identifier(value: str, limit: int = MAX_ID) -> str:
+    """An id; one that is too long becomes another that no other becomes."""
+    if len(value) <= limit:
+        return value
+    return f"CUT-{hashlib.sha256(value.encode('utf-8', 'surrogatepass')).hexdigest()[:32].upper()}"
+
+
+def address(value: str, limit: int = MAX_JID) -> str:
+    """A jid; one that is too long becomes another at the same server."""
+    if len(value) <= limit:
+        return value
+    return f"{identifier(value, limit)}@{value.rpartition('@')[2][:32]}"
+
+
+def _file_name(value: str, limit: int) -> str:
+    return f"{value[: limit - _END - 1]}…{value[-_END:]}"
+
+
+def _blob(value: bytes, limit: int) -> bytes:
+    return value[:limit]
+
+
+_BY_NAME: Final[dict[str, Cut]] = {
+    **dict.fromkeys(("chat", "sender", "contact", "jid", "pn", "lid"), (MAX_JID, address)),
+    **dict.fromkeys(("voter_jid", "sender_jid"), (MAX_JID, address)),
+    **dict.fromkeys(("wa_id", "own_id"), (MAX_ID, identifier)),
+    **dict.fromkeys(("name", "push_name", "business_name", "saved_name", "reason"), (MAX_NAME, bounded_text)),
+    "emoji": (EMOJI, bounded_text),
+    "options": (32 * OPTIONS, _blob),
+    "iv": (KEY, _blob),
+    "media_type": (MAX_ID, bounded_text),
+    "mime_type": (MIME_TYPE, bounded_text),
+    "file_name": (FILE_NAME, _file_name),
+    **dict.fromkeys(("direct_path", "url"), (URL, bounded_text)),
+    **dict.fromkeys(("media_key", "sha256", "enc_sha256"), (KEY, _blob)),
+}
+"""How much of a field is taken in, by its name, in every kind of update."""
+FIELDS: Final[dict[type, tuple[tuple[str, int, Callable[[Any, int], Any]], ...]]] = {
+    kind: tuple((one.name, *_BY_NAME[one.name]) for one in fields(kind) if one.name in _BY_NAME)
+    for kind in (*get_args(Fact), MediaFact)
+}
+"""Fields that others fill, with their limits."""
+
+
+def bound_update(fact: Fact) -> None:
+    """Cut a fact, in place, to what the archive takes in."""
+    _bound_fields(fact)
+    if isinstance(fact, MessageFact | EditFact):
+        bound_content(fact.content)
+    elif isinstance(fact, MembersFact):
+        fact.members = tuple([(address(jid), role) for jid, role in fact.members[:MEMBERS]])
+    elif isinstance(fact, ReceiptFact):
+        fact.wa_ids = tuple([identifier(one) for one in fact.wa_ids[:RECEIPTS]])
+
+
+def bound_content(content: Content) -> None:
+    """Cut what a message says, in place."""
+    if len(content.text) > MAX_TEXT:
+        content.text = bounded_text(content.text, MAX_TEXT)
+    if content.reply_to is not None:
+        content.reply_to = identifier(content.reply_to)
+    if content.media is not None:
+        _bound_media(content.media)
+    if content.details:
+        content.details = _Details().bounded(content.details)
+
+
+def _bound_media(media: MediaFact) -> None:
+    """Cut what a message says of its file; the places that it may be fetched from are WhatsApp's alone."""
+    _bound_fields(media)
+    if media.url is not None and not _URL.fullmatch(media.url):
+        media.url = None
+    if media.direct_path is not None and not _PATH.fullmatch(media.direct_path):
+        media.direct_path = None
+
+
+def _bound_fields(value: Any) -> None:
+    for name, limit, cut in FIELDS[type(value)]:
+        found = getattr(value, name)
+        if found is not None and len(found) > limit:
+            setattr(value, name, cut(found, limit))
+
+
+class _Details:
+    """Cuts the details of one message."""
+
+    def __init__(self) -> None:
+        self._room = DETAILS
+        self._left_out: dict[str, int] = {}
+
+    def bounded(self, details: dict[str, Any]) -> dict[str, Any]:
+        """The details, and how much of which list is left out."""
+        found = {key: self._value(key, value, 0) for key, value in details.items()}
+        return {**found, "left_out": self._left_out} if self._left_out else found
+
+    def _value(self, key: str, value: Any, depth: int) -> Any:
+        match value:
+            case str():
+                return self._text(key, value)
+            case list() if depth < _DEPTH:
+                return [self._value(key, one, depth + 1) for one in self._some(key, value)]
+            case dict() if depth < _DEPTH:
+                some = self._some(key, list(value.items()))
+                return {bounded_text(name, OPTION): self._value(name, one, depth + 1) for name, one in some}
+            case int() | float():
+                return value
+            case _:
+                return None
+
+    def _text(self, key: str, value: str) -> str:
+        if key == "mentions":
+            value = address(value)
+        elif key == "secret":
+            value = value[: 2 * KEY]
+        else:
+            value = bounded_text(value, min(_TEXT_LIMITS.get(key, DETAIL), max(self._room, 1)))
+        self._room -= len(value)
+        return value
+
+    def _some(self, key: str, values: list[Any]) -> list[Any]:
+        limit = _LIST_LIMITS.get(key, ENTRIES) if self._room > 0 else 0
+        if len(values) > limit:
+            self._left_out[key] = self._left_out.get(key, 0) + len(values) - limit
+        return values[:limit]

@@ -1,0 +1,191 @@
+"""Events that come one by one over the link: messages, receipts, who we are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsapp_mcp.decoding.addons import Origin, Unhandled, decode_addon
+from whatsapp_mcp.decoding.addresses import identity, is_person, jid, lasting, millis, seconds
+from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts
+from whatsapp_mcp.decoding.updates import (
+    Content,
+    EditFact,
+    Fact,
+    Flag,
+    LinkedFact,
+    Mark,
+    MessageFact,
+    NameFact,
+    OwnFact,
+    ReceiptFact,
+    UndecodedFact,
+)
+from whatsapp_mcp.models import MessageKind
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message as Proto
+
+MESSAGE_CODE: Final = 17
+UNDECRYPTABLE_CODE: Final = 44
+_ADMIN_EDIT: Final = "3"
+_ADMIN_REVOKE: Final = "8"
+_FAIL_HIDE: Final = 2
+_PEER: Final = "peer"
+"""Category of what one device of the account sends to another."""
+_MARKS: Final = {
+    1: Mark.DELIVERED,
+    4: Mark.READ,
+    5: Mark.READ,
+    6: Mark.PLAYED,
+    7: Mark.PLAYED,
+    9: Mark.DELIVERED,
+}
+_READ_SELF: Final = (5, 7)
+
+
+def message(event: Any, received_at: int) -> list[Fact]:
+    """A `neonize.Message` event."""
+    info = event.Info
+    at = seconds(info.Timestamp, received_at)
+    facts = _who(info, at)
+    origin = _origin(info, at)
+    if origin is None:
+        return facts
+    body = event.Message if event.Message.ByteSize() else event.Raw
+    found, flags, secret = message_parts(body)
+    if secret is None and event.HasField("Raw"):
+        secret = message_parts(event.Raw)[2]
+    flags |= _flags(event)
+    for name, value in found:
+        if name in ADDONS:
+            return facts + _addon(name, value, origin, event)
+    if info.Category == _PEER:
+        return facts
+    content = content_of(found, flags, secret)
+    if content is None:
+        return facts
+    if info.Edit == _ADMIN_EDIT:
+        edited = event.NewsLetterMeta.EditTS if event.HasField("NewsLetterMeta") else 0
+        return [*facts, EditFact(origin.chat, origin.author, info.ID, millis(edited, at), content)]
+    if info.ServerID:
+        content.details["server_id"] = info.ServerID
+    raw = event.SerializePartialToString()
+    return [*facts, MessageFact(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, raw)]
+
+
+def _addon(name: str, value: Any, origin: Origin, event: Any) -> list[Fact]:
+    """What an add-on says; one that is not handled is kept with its event.
+
+    What is only between the devices of the account is not kept, since it may hold keys.
+    """
+    try:
+        return decode_addon(name, value, origin)
+    except Unhandled as error:
+        if event.Info.Category == _PEER:
+            return []
+        return [UndecodedFact(MESSAGE_CODE, event.SerializePartialToString(), type(error).__name__)]
+
+
+def undecryptable(event: Any, received_at: int) -> list[Fact]:
+    """A `neonize.UndecryptableMessage` event: a place is kept for the message, which may still come."""
+    at = seconds(event.Info.Timestamp, received_at)
+    facts = _who(event.Info, at)
+    origin = _origin(event.Info, at)
+    if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == _PEER:
+        return facts
+    content = Content(MessageKind.UNDECRYPTABLE, details={"unavailable": True} if event.IsUnavailable else {})
+    raw, wa_id = event.SerializePartialToString(), event.Info.ID
+    return [
+        *facts,
+        MessageFact(origin.chat, origin.author, wa_id, at, content, True, UNDECRYPTABLE_CODE, raw),
+    ]
+
+
+def receipt(event: Any, received_at: int) -> list[Fact]:
+    """A `neonize.Receipt` event."""
+    source = event.MessageSource
+    chat, sender = jid(source.Chat), jid(source.Sender)
+    mark = _MARKS.get(event.Type)
+    if chat is None or mark is None:
+        return []
+    at = seconds(event.Timestamp, received_at)
+    alt = jid(source.SenderAlt)
+    facts = identity(sender, alt, at)
+    ours = source.IsFromMe or event.Type in _READ_SELF
+    if ours and mark is Mark.DELIVERED:
+        return facts
+    contact = None if ours else lasting(sender, alt) or chat
+    if contact is not None and not is_person(contact):
+        return facts
+    chat = lasting(chat, jid(source.RecipientAlt) if ours else alt if chat == sender else None) or chat
+    return [*facts, ReceiptFact(chat, contact, tuple(event.MessageIDs), mark, at)]
+
+
+def device(event: Any, received_at: int) -> list[Fact]:
+    """A `neonize.Device`: who we are."""
+    own = jid(event.JID)
+    facts: list[Fact] = [OwnFact(own)] if own else []
+    facts += identity(own, jid(event.LID), received_at)
+    if own and event.PushName:
+        facts.append(NameFact(own, push_name=event.PushName, at=received_at))
+    return facts
+
+
+def pair_status(event: Any, _received_at: int) -> list[Fact]:
+    """A `neonize.PairStatus`: the jid we were linked as; the phone will hand over its past anew."""
+    own = jid(event.ID)
+    return [OwnFact(own), LinkedFact()] if own and is_person(own) else []
+
+
+def _who(info: Any, at: int) -> list[Fact]:
+    """What a message tells of identities and names, beside what it says."""
+    source = info.MessageSource
+    chat, sender, alt = jid(source.Chat), jid(source.Sender), jid(source.SenderAlt)
+    facts: list[Fact] = []
+    if source.IsFromMe:
+        facts += [OwnFact(own) for own in (sender, alt) if own and is_person(own)]
+        if is_person(chat):
+            facts += identity(chat, jid(source.RecipientAlt), at)
+    facts += identity(sender, alt, at)
+    person = lasting(sender, alt)
+    if person and is_person(person):
+        if info.Pushname and info.Pushname != "-":
+            facts.append(NameFact(person, push_name=info.Pushname, at=at))
+        business = info.VerifiedName.Details.verifiedName if info.HasField("VerifiedName") else ""
+        if business and not source.IsFromMe:
+            facts.append(NameFact(person, business_name=business, at=at))
+    return facts
+
+
+def _origin(info: Any, at: int) -> Origin | None:
+    source = info.MessageSource
+    chat, sender = jid(source.Chat), jid(source.Sender)
+    if _came_by_list(source):
+        chat = jid(source.BroadcastListOwner) if source.IsFromMe else sender
+    if chat is None or not info.ID:
+        return None
+    alt = jid(source.RecipientAlt) if source.IsFromMe else jid(source.SenderAlt) if chat == sender else None
+    place = lasting(chat, alt) or chat
+    author = None if source.IsFromMe else lasting(sender, jid(source.SenderAlt)) or place
+    return Origin(place, author, sender, info.ID, at, live=True, as_admin=info.Edit == _ADMIN_REVOKE)
+
+
+def _came_by_list(source: Any) -> bool:
+    """Whether a message came through somebody's broadcast list, so that it is in the chat with them.
+
+    It is as whatsmeow has it (`MessageSource.IsIncomingBroadcast`).
+    """
+    by_list = source.Chat.Server == "broadcast" and source.Chat.User != "status"
+    return by_list and (not source.IsFromMe or bool(source.BroadcastListOwner.User))
+
+
+def _flags(event: Proto) -> int:
+    flags = 0
+    values: Any = event
+    if values.IsEphemeral:
+        flags |= Flag.EPHEMERAL
+    if values.IsViewOnce or values.IsViewOnceV2 or values.IsViewOnceV2Extension:
+        flags |= Flag.VIEW_ONCE
+    if _came_by_list(values.Info.MessageSource):
+        flags |= Flag.BROADCAST
+    return flags

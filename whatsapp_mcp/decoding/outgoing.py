@@ -1,0 +1,85 @@
+"""What we sent, as it was asked for: stored so where the client library does not tell what it sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from whatsapp_mcp.decoding.updates import Content, Fact, Flag, MediaFact, MessageFact
+from whatsapp_mcp.models import (
+    ADDON_KINDS,
+    ContactCardContent,
+    FileContent,
+    ForwardContent,
+    LocationContent,
+    MessageKind,
+    PollContent,
+    SendRequest,
+)
+
+_KINDS = {kind.value: kind for kind in MessageKind}
+_MEDIA_TYPES = {"gif": "video", "voice": "audio"}
+
+
+def facts_of_request(
+    request: SendRequest, message_id: str, at: int, secret: bytes | None = None
+) -> list[Fact]:
+    """What a sent request leaves in the archive: its message; nothing of a reaction or an edit.
+
+    Its secret stands in the details: it opens sealed answers to it, and no raw form of what we sent is kept.
+
+    Args:
+        request: What was asked for.
+        message_id: WhatsApp's id of it.
+        at: Seconds since 1970.
+        secret: The secret that was given to the message.
+    """
+    return message_of(request, _content(request.content), message_id, at, secret)
+
+
+def message_of(
+    request: SendRequest, content: Content | None, message_id: str, at: int, secret: bytes | None
+) -> list[Fact]:
+    """The message that a request became, with its secret and what it answers."""
+    if content is None:
+        return []
+    if secret:
+        content.details["secret"] = secret.hex()
+    if request.reply_to and not content.reply_to:
+        content.reply_to = request.reply_to
+    return [MessageFact(request.chat, None, message_id, at, content, live=True)]
+
+
+def _content(content: Any) -> Content | None:
+    if content.kind in ADDON_KINDS or isinstance(content, ForwardContent):
+        return None
+    kind = _KINDS.get(content.kind, MessageKind.UNKNOWN)
+    match content:
+        case FileContent():
+            media_type = _MEDIA_TYPES.get(content.kind, content.kind)
+            media = MediaFact(
+                media_type,
+                content.mime_type,
+                content.file_name,
+                duration=content.duration,
+                width=content.width,
+                height=content.height,
+            )
+            flags = int(Flag.VIEW_ONCE) if content.view_once else 0
+            return Content(kind, content.caption, media, flags, details=_mentions(content.mentions))
+        case LocationContent():
+            details: dict[str, Any] = {"latitude": content.latitude, "longitude": content.longitude}
+            return Content(kind, ", ".join(filter(None, (content.name, content.address))), details=details)
+        case ContactCardContent():
+            card = {"name": content.name, "numbers": [content.number]}
+            return Content(kind, f"{content.name} {content.number}", details={"contacts": [card]})
+        case PollContent():
+            return Content(kind, content.question, details={"options": list(content.options)})
+        case _:
+            text = str(content.text)
+            flags = int(Flag.LINK) if "://" in text else 0
+            return Content(kind, text, flags=flags, details=_mentions(content.mentions))
+
+
+def _mentions(jids: Iterable[str]) -> dict[str, Any]:
+    return {"mentions": list(jids)} if jids else {}

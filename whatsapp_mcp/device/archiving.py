@@ -1,0 +1,201 @@
+"""From the journal into the archive.
+
+The archive commits its position in the same transaction as the events, so whoever stops anywhere, the next
+one goes on where the archive ends. Only what is archived is pruned.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.archive.database import is_damage, quarantine
+from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.device.clock import Clock, within
+from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.errors import cause
+from whatsapp_mcp.models import HistoryProgress, JournalEvent
+
+BATCH: Final = 500
+BATCH_BYTES: Final = 1 << 20
+"""Payload after which a transaction takes no further event: a chunk of history or two."""
+_INDEX_MERGED: Final = "index_merged"
+"""Key of the archive's note that the search index was merged after the first history sync."""
+_DAMAGED: Final = "The journal was damaged: what had been received and not yet archived is missing."
+_LOOK_AGAIN: Final = 5.0
+"""Seconds after which the journal is looked at although nobody announced anything."""
+_RETRY_CAP: Final = 10.0
+_HISTORY_PAUSE: Final = timedelta(hours=1)
+"""Silence after which no more of the past is expected: a client may have ended over the rest of it."""
+
+logger = logging.getLogger(__name__)
+
+
+class Ingest:
+    """Archives events as they come.
+
+    Args:
+        trouble: Told why events cannot be archived, and None when they can again.
+        archived: Told after every batch.
+        seen: Told of every event, once it is archived.
+
+    Attributes:
+        waiting: Events in the journal that are not yet archived, as of the last look.
+        undecoded: Events put aside because this version cannot decode them.
+        last_event_at: When the newest event was received.
+        quiet_since: The same in monotonic seconds; None before the first event of this host.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        archive: Archive,
+        clock: Clock,
+        *,
+        trouble: Callable[[str | None], None] = lambda reason: None,
+        archived: Callable[[], None] = lambda: None,
+        seen: Callable[[JournalEvent], None] = lambda event: None,
+    ) -> None:
+        self._path = path
+        self._archive = archive
+        self._clock = clock
+        self._trouble = trouble
+        self._archived = archived
+        self._seen = seen
+        self._wake = anyio.Event()
+        self._announced = 0
+        self._position = 0
+        self._index_scattered = False
+        self._damage: str | None = None
+        self.waiting = 0
+        self.undecoded = 0
+        self.last_event_at: datetime | None = None
+        self.quiet_since: float | None = None
+        self._history = HistoryProgress(None, 0, False)
+
+    @property
+    def history_progress(self) -> int | None:
+        """Percent of the first history sync; None when none is running."""
+        at = self._history.last_chunk_at
+        if at is None or self._history.done or self._clock.now() - at > _HISTORY_PAUSE:
+            return None
+        return self._history.percent or 0
+
+    def announce(self, seq: int) -> None:
+        """The journal holds events up to `seq`."""
+        self._announced = max(self._announced, seq)
+        self.waiting = max(0, self._announced - self._position)
+        self.last_event_at = self._clock.now()
+        self.quiet_since = self._clock.monotonic()
+        self._wake.set()
+
+    def poke(self) -> None:
+        """Look at the journal now."""
+        self._wake.set()
+
+    def begin_anew(self, damage: str) -> None:
+        """Put the journal aside: the host sees that it is gone, and begins anew with another client."""
+        self._damage = damage
+        self._wake.set()
+
+    async def prepare(self) -> None:
+        """Bring journal and archive together before a client may append."""
+        self._position = await self._archive.position()
+        self.last_event_at, self.undecoded = await self._archive.arrived()
+        await self._look_at_history()
+        try:
+            await self._look_at_journal()
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            await self._put_aside(error)
+            await self._look_at_journal()
+
+    async def _put_aside(self, error: sqlite3.DatabaseError) -> None:
+        quarantine(self._path, error)
+        now = self._clock.now()
+        await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
+
+    async def _look_at_journal(self) -> None:
+        async with self._journal() as journal:
+            await anyio.to_thread.run_sync(self._align, journal)
+
+    def _align(self, journal: Journal) -> None:
+        if journal.last_seq() < self._position:
+            logger.warning("the journal was lost or replaced: its numbers go on after the archive's")
+            journal.continue_after(self._position)
+        self.waiting = journal.waiting(self._position)
+
+    async def run(self) -> None:
+        """Archive until cancelled; what fails is tried again, ever more slowly, and told."""
+        failures = 0
+        while True:
+            try:
+                if self._damage is not None:
+                    await self._put_aside(sqlite3.DatabaseError(self._damage))
+                    self._damage = None
+                async with self._journal() as journal:
+                    while self._damage is None:
+                        await self._drain(journal)
+                        if failures:
+                            failures = 0
+                            self._trouble(None)
+                        await self._merge_index()
+                        await within(self._clock, _LOOK_AGAIN, self._woken)
+            except sqlite3.Error as error:
+                failures += 1
+                logger.exception("the archive cannot be written")
+                self._trouble(f"Received events cannot be archived ({cause(error)}).")
+                await self._clock.sleep(backoff(failures, 0.5, base=0.1, cap=_RETRY_CAP))
+
+    async def _woken(self) -> None:
+        await self._wake.wait()
+
+    async def _drain(self, journal: Journal) -> None:
+        while True:
+            self._wake = anyio.Event()
+            events = await anyio.to_thread.run_sync(journal.read, self._position, BATCH, BATCH_BYTES)
+            if not events:
+                self.waiting = 0
+                return
+            result = await self._archive.ingest(events)
+            self._position = result.position
+            self.undecoded += result.undecoded
+            self.waiting = max(0, max(self._announced, events[-1].seq) - self._position)
+            if any(event.code == EventCode.HISTORY_SYNC for event in events):
+                await self._look_at_history()
+            self._archived()
+            for event in events:
+                self._seen(event)
+            await anyio.to_thread.run_sync(journal.prune, self._position)
+
+    async def _look_at_history(self) -> None:
+        self._history = await self._archive.history_progress()
+        if self._history.done:
+            self._index_scattered = await self._archive.meta_get(_INDEX_MERGED) is None
+
+    async def _merge_index(self) -> None:
+        """While nothing waits, merge the search index that the first history sync left in pieces."""
+        while self._index_scattered and not self._wake.is_set():
+            if not await self._archive.merge_index():
+                await self._archive.meta_set(_INDEX_MERGED, self._clock.now().isoformat())
+                self._index_scattered = False
+
+    @asynccontextmanager
+    async def _journal(self) -> AsyncIterator[Journal]:
+        journal = await anyio.to_thread.run_sync(partial(Journal, self._path, synced=False))
+        try:
+            yield journal
+        finally:
+            journal.close()

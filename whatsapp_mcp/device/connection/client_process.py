@@ -1,0 +1,224 @@
+"""One client: a child process that runs the client library, and the calls into it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import subprocess
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import IO, Any, Final
+
+import anyio
+from anyio.abc import Process
+
+from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.client import protocol
+from whatsapp_mcp.client.claim import FILE_NAME, patience_for
+from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.device.connection.client_reports import events_of
+from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
+from whatsapp_mcp.rpc import Params, Peer
+from whatsapp_mcp.settings import AccountFolder, AccountSettings
+
+LOG_LIMIT: Final = 2 * 1024 * 1024
+"""Bytes of client.log after which it becomes client.log.1."""
+_START_LIMIT: Final = 20.0
+_CONNECT_CALL: Final = 10.0
+_REAP_LIMIT: Final = 2.0
+_PROXY: Final = re.compile(r"(HTTPS?|ALL|NO)_PROXY", re.IGNORECASE)
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[state.ClientEvent], None]
+Notice = Callable[[str, Params, int], Awaitable[None]]
+"""Takes every notification: (method, parameters, generation)."""
+
+
+class Client:
+    """One generation. `run` starts the process and connects; `end` ends it, whatever it does.
+
+    Args:
+        generation: Its number.
+        folder: The account's files; the process works in it.
+        account: How the companion introduces itself.
+        report: Takes what this client means for the state of the link; the last report is `Ended`.
+        notice: Takes each notification as it comes, before its report. `READY` comes when no other client
+            runs any more; this one opens `client.db` after `notice` has returned.
+        program: The command to run, for tests; the arguments are appended.
+        proxy: URL of the proxy for everything that it opens.
+    """
+
+    def __init__(
+        self,
+        generation: int,
+        folder: AccountFolder,
+        account: AccountSettings,
+        report: Report,
+        notice: Notice,
+        program: tuple[str, ...] = module_command("whatsapp_mcp.client"),
+        proxy: str | None = None,
+    ) -> None:
+        self.generation = generation
+        self._folder = folder
+        self._account = account
+        self._proxy = proxy
+        self._report = report
+        self._notice = notice
+        self._program = program
+        self._process: Process | None = None
+        self._peer: Peer | None = None
+        self._ready = anyio.Event()
+        self._ending = anyio.Event()
+
+    def end(self) -> None:
+        """Take its pipes away now; `run` sees to it that the process is gone half a second later.
+
+        A process whose pipe closes leaves WhatsApp and journals what the library had acknowledged and not yet
+        handed over; one that does not obey is killed, a while later if it still fetches the address book.
+        """
+        self._ending.set()
+
+    async def run(self) -> None:
+        """Start the process, connect, and return when it has ended; never leaves it behind."""
+        reason = "The client was cancelled."
+        try:
+            reason = await self._live()
+        except OSError as error:
+            reason = f"The client process could not be started: {error.strerror}."
+        except WhatsAppError as error:
+            reason = error.message
+        finally:
+            await self._reap()
+            self._report(state.Ended(self.generation, self._why_it_ended() or reason))
+
+    async def call(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
+        """Call the library.
+
+        Raises:
+            Busy: The process ended during the call: what it had begun may have taken effect.
+            DeadlineExceeded: No answer in time; the same holds.
+            WhatsAppError: What the client process answered.
+        """
+        with anyio.move_on_after(deadline) as scope:
+            await self._ready.wait()
+        if scope.cancelled_caught or self._peer is None:
+            raise NotConnected("The client process is still starting.")
+        peer = self._peer
+        try:
+            return await peer.call(method, params, deadline=deadline)
+        except NotConnected as error:
+            if peer.closed:
+                raise Busy("The client process ended during the call.") from error
+            raise
+
+    async def _live(self) -> str:
+        if self._ending.is_set():
+            return "The client was replaced before it started."
+        with open_log(self._folder) as log:
+            self._process = await anyio.open_process(
+                [*self._program, *self._arguments()],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self._folder.path,
+                start_new_session=True,
+                env=self._environment(),
+            )
+        process = self._process
+        assert process.stdout is not None
+        assert process.stdin is not None
+        async with Peer(process.stdout, process.stdin, on_notification=self._notified) as peer:
+            self._peer = peer
+            with anyio.move_on_after(_START_LIMIT) as starting:
+                await _first(self._ready.wait, peer.wait_closed, self._ending.wait)
+            if starting.cancelled_caught:
+                return f"The client process did not start within {_START_LIMIT:g} seconds."
+            if not peer.closed and not self._ending.is_set():
+                # Not among the arguments of the process, which other users of the machine can read.
+                await peer.call(
+                    "connect", {"proxy": self._proxy} if self._proxy else None, deadline=_CONNECT_CALL
+                )
+            await _first(peer.wait_closed, self._ending.wait)
+        return "The client process ended."
+
+    def _environment(self) -> dict[str, str]:
+        """The variables of this process, and the library's own.
+
+        Those that name proxies are left out if a proxy is set: the library would ask the one for the other.
+        """
+        inherited = os.environ.items()
+        kept = {name: value for name, value in inherited if not (self._proxy and _PROXY.fullmatch(name))}
+        return kept | protocol.ENVIRONMENT
+
+    def _arguments(self) -> list[str]:
+        return [
+            "--folder",
+            str(self._folder.path),
+            "--generation",
+            str(self.generation),
+            "--device-name",
+            self._account.device_name,
+            "--history",
+            self._account.history,
+        ]
+
+    async def _notified(self, method: str, params: Params) -> None:
+        await self._notice(method, params, self.generation)
+        if method == protocol.READY:
+            self._ready.set()
+        event = events_of(method, params, self.generation)
+        if event is not None:
+            self._report(event)
+
+    def _why_it_ended(self) -> str | None:
+        """What its exit code says; None when that is nothing new."""
+        code = self._process.returncode if self._process else None
+        if code == protocol.EXIT_NO_LIBRARY:
+            return "The client library or the journal could not be opened; client.log says why."
+        if code == protocol.EXIT_NO_KEYS:
+            return "The client library could not write its keys to the disk."
+        if code is not None and code < 0 and not self._ending.is_set():
+            return f"The client process was killed by signal {-code}."
+        return None
+
+    async def _reap(self) -> None:
+        """See the process gone: by itself now that its pipes are closed, or killed."""
+        process = self._process
+        self._ready.set()
+        if process is None:
+            return
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(protocol.HOST_GONE_SECONDS + 0.1):
+                await process.wait()
+            if process.returncode is None:
+                with anyio.move_on_after(patience_for(self._folder.path / FILE_NAME, process.pid)):
+                    await process.wait()
+            if process.returncode is None:
+                self._ending.set()
+                with suppress(ProcessLookupError):
+                    process.kill()
+            with anyio.move_on_after(_REAP_LIMIT):
+                await process.wait()
+                await process.aclose()
+
+
+async def _first(*waits: Callable[[], Awaitable[None]]) -> None:
+    """Return when the first of them does."""
+
+    async def one(wait: Callable[[], Awaitable[None]]) -> None:
+        await wait()
+        tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for wait in waits:
+            tasks.start_soon(one, wait)
+
+
+def open_log(folder: AccountFolder) -> IO[bytes]:
+    """The client's log for appending, private; a full one is put aside first."""
+    path = folder.client_log
+    if path.exists() and path.stat().st_size > LOG_LIMIT:
+        path.replace(path.with_name(path.name + ".1"))
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab")

@@ -1,0 +1,122 @@
+"""What is done with the connection itself: linking and unlinking, a new client, pausing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from whatsapp_mcp.device.clock import Clock, within
+from whatsapp_mcp.device.connection import state
+from whatsapp_mcp.errors import DeadlineExceeded, InvalidArgument, NotConnected, WhatsAppError
+from whatsapp_mcp.jid import parse_number
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.device.connection.linking import Linking
+    from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
+    from whatsapp_mcp.rpc import Params
+
+CALL_DEADLINE: Final = 20.0
+_FIRST_CODE: Final = 40.0
+_PAIR_CODE_LIFETIME: Final = 160.0
+_LOGOUT_DEADLINE: Final = 10.0
+_SETTLE: Final = 5.0
+
+logger = logging.getLogger(__name__)
+
+
+class ConnectionOperations:
+    """Part of the local device, which brings the loop that owns the connection; see `Device` for each."""
+
+    _clock: Clock
+    _linking: Linking
+    _loop: ReconnectLoop
+
+    async def call(
+        self, method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE
+    ) -> Any:
+        """Call the current client; see `LocalDevice.call`."""
+        raise NotImplementedError
+
+    async def status(self) -> ConnectionStatus:
+        """See `Device.status`."""
+        raise NotImplementedError
+
+    async def link(self, phone: str | None = None) -> LinkState:
+        """See `Device.link`."""
+        number = parse_number(phone) if phone is not None else None
+        if self._loop.link.linked:
+            raise InvalidArgument("A phone is linked already.", "Unlink it first with unlink_device.")
+        await self._ask(state.LinkAsked())
+        shown = await self._within(
+            _FIRST_CODE,
+            lambda: self._linking.wait_for(
+                lambda now: now.qr is not None or now.state is not ConnectionState.LINKING
+            ),
+        )
+        if shown.state is not ConnectionState.LINKING:
+            raise NotConnected(shown.reason or "Linking was given up.", "Try again.")
+        if number is not None and shown.code is None:
+            code = await self.call("pair_phone", {"number": number.user}, deadline=CALL_DEADLINE)
+            self._linking.show_code(str(code), _PAIR_CODE_LIFETIME)
+        return self._linking.now
+
+    async def link_state(self, after_revision: int = -1, wait: float = 0.0) -> LinkState:
+        """See `Device.link_state`."""
+        if wait > 0:
+            await within(
+                self._clock, wait, lambda: self._linking.wait_for(lambda now: now.revision > after_revision)
+            )
+        return self._linking.now
+
+    async def unlink(self) -> None:
+        """See `Device.unlink`."""
+        self._require_open()
+        reason = "Unlinked here."
+        try:
+            await self.call("logout", deadline=_LOGOUT_DEADLINE)
+        except WhatsAppError as error:
+            logger.warning("WhatsApp could not be told of the logout: %s", error.code)
+            reason = (
+                "Unlinked here; WhatsApp could not be told, so remove it in the phone's linked devices too."
+            )
+        await self._ask(state.Unlinked(reason))
+
+    async def reconnect(self) -> ConnectionStatus:
+        """See `Device.reconnect`."""
+        self._require_open()
+        await self._ask(state.ReconnectAsked())
+        return await self.status()
+
+    async def pause(self, until: datetime | None = None) -> ConnectionStatus:
+        """See `Device.pause`."""
+        status = await self._pause_or_resume(state.PauseAsked(until))
+        if status.state is not ConnectionState.PAUSED:  # it was closed at this moment
+            raise state.unavailable(self._loop.link)
+        return status
+
+    async def resume(self) -> ConnectionStatus:
+        """See `Device.resume`."""
+        return await self._pause_or_resume(state.ResumeAsked())
+
+    async def _pause_or_resume(self, event: state.PauseAsked | state.ResumeAsked) -> ConnectionStatus:
+        state.check_may_pause(self._loop.link, event, self._clock.now())
+        await self._ask(event)
+        return await self.status()
+
+    def _require_open(self) -> None:
+        """What a person paused, `resume` alone ends; and WhatsApp could not be told of a logout."""
+        link = self._loop.link
+        if not link.linked or link.state is ConnectionState.PAUSED:
+            raise state.unavailable(link)
+
+    async def _ask(self, event: state.Event) -> None:
+        await self._within(_SETTLE, lambda: self._loop.ask(event))
+
+    async def _within(self, seconds: float, wait: Callable[[], Awaitable[Any]]) -> Any:
+        outcome = await within(self._clock, seconds, wait)
+        if outcome is None:
+            raise DeadlineExceeded(f"It took longer than {seconds:g} seconds.")
+        return outcome

@@ -1,0 +1,67 @@
+"""How far linking has come, for whoever waits for the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import anyio
+
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.connection.link_picture import LinkPicture
+from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
+
+
+class Linking:
+    """The current `LinkState`; every change gets a higher revision and wakes who waits.
+
+    Args:
+        picture: Where the current QR is drawn.
+    """
+
+    def __init__(self, clock: Clock, picture: LinkPicture) -> None:
+        self._clock = clock
+        self._picture = picture
+        self._now = LinkState(ConnectionState.UNLINKED, 0)
+        self._first_qr_at = clock.now()
+        self._news = anyio.Event()
+
+    @property
+    def now(self) -> LinkState:
+        """How far it has come."""
+        return self._now
+
+    def enter(self, state: ConnectionState, reason: str | None, number: str | None) -> None:
+        """What the link is now; in another state than before, codes are worthless."""
+        if (state, reason, number) == (self._now.state, self._now.reason, self._now.number):
+            return
+        known = self._now if state is self._now.state else LinkState(state, self._now.revision)
+        if known.qr is None:
+            self._picture.remove()
+        self._become(replace(known, revision=known.revision + 1, reason=reason, number=number))
+
+    def show_qr(self, text: str, lifetime: float) -> None:
+        """A QR text is out."""
+        now = self._clock.now()
+        if self._now.qr is None:
+            self._first_qr_at = now
+        expires = now + timedelta(seconds=lifetime)
+        qr = QrCode(text, expires, self._picture.draw(text))
+        self._become(replace(self._now, revision=self._now.revision + 1, qr=qr))
+
+    def show_code(self, code: str, lifetime: float) -> None:
+        """A pairing code is out; `lifetime` counts from the first QR: the library ends both together."""
+        expires = self._first_qr_at + timedelta(seconds=lifetime)
+        self._become(replace(self._now, revision=self._now.revision + 1, code=code, code_expires_at=expires))
+
+    def _become(self, state: LinkState) -> None:
+        self._now = state
+        self._news.set()
+        self._news = anyio.Event()
+
+    async def wait_for(self, met: Callable[[LinkState], bool]) -> LinkState:
+        """Wait until it is as asked; the caller sets the limit."""
+        while not met(self._now):
+            await self._news.wait()
+        return self._now

@@ -1,0 +1,108 @@
+"""What is counted of an account beyond the life of one host: kept as a small value in its archive."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sqlite3
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Final
+
+import anyio
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import Gap
+
+_KEY: Final = "tally"
+LOST_AT_MOST: Final = 101
+"""Events that the library has acknowledged and not handed over: 100 in its channel, one in hand."""
+_BUSY_SECONDS: Final = 1.0
+"""Nothing is in the library's channel when nothing has come for so long."""
+_PAUSE: Final = 2.0
+"""Seconds between two looks at whether something is to be kept."""
+
+logger = logging.getLogger(__name__)
+
+
+class Tally:
+    """Counts since the account was made.
+
+    Attributes:
+        events_lost: Upper bound of events that WhatsApp holds for delivered and that never reached us.
+        phone_seen_at: When the phone itself last wrote to us.
+        failures: How often each background task has failed and was started again.
+    """
+
+    def __init__(self, archive: Archive, clock: Clock) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._kept = ""
+        self.events_lost = 0
+        self.phone_seen_at: datetime | None = None
+        self.failures: Counter[str] = Counter()
+
+    async def load(self) -> None:
+        """Go on from what was kept, if anything was."""
+        kept = await self._archive.meta_get(_KEY)
+        if kept is None:
+            return
+        try:
+            values = json.loads(kept)
+            seen = values["phone_seen_at"]
+            self.phone_seen_at = datetime.fromisoformat(seen) if seen else None
+            self.events_lost = int(values["events_lost"])
+            self.failures.update({str(name): int(count) for name, count in values["failures"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            logger.exception("what was counted cannot be read and is counted anew")
+        self._kept = self._dumped()
+
+    def count_lost(self, heard: float | None) -> Gap | None:
+        """A client that was online has ended: what it had acknowledged and not handed over is lost.
+
+        Args:
+            heard: When an event came last, in monotonic seconds: the wall clock may have been set since.
+
+        Returns:
+            When it was lost; None when nothing was.
+        """
+        quiet = None if heard is None else self._clock.monotonic() - heard
+        if quiet is None or quiet >= _BUSY_SECONDS:
+            return None
+        self.events_lost += LOST_AT_MOST
+        until = self._clock.now()
+        reason = f"The client ended while events came in: up to {LOST_AT_MOST} of them may be missing."
+        return Gap(until - timedelta(seconds=quiet), until, reason)
+
+    async def keep_gap(self, gap: Gap) -> None:
+        """Archive a loss with its count."""
+        try:
+            await self._archive.record_gap(gap.since, gap.until, gap.reason)
+            await self.keep()
+        except (sqlite3.Error, WhatsAppError):
+            logger.exception("the gap cannot be archived")
+
+    async def run(self) -> None:
+        """Keep what changes, until cancelled, and what has changed by then."""
+        try:
+            while True:
+                await self._clock.sleep(_PAUSE)
+                await self.keep()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.keep()
+
+    async def keep(self) -> None:
+        """Keep the counts, if they have changed."""
+        now = self._dumped()
+        if now != self._kept:
+            await self._archive.meta_set(_KEY, now)
+            self._kept = now
+
+    def _dumped(self) -> str:
+        seen = self.phone_seen_at.isoformat() if self.phone_seen_at else None
+        return json.dumps(
+            {"events_lost": self.events_lost, "phone_seen_at": seen, "failures": dict(self.failures)}
+        )

@@ -1,0 +1,27 @@
+"""One leader for each account: the lock, the socket, and the device that followers use through it."""
+
+from whatsapp_mcp.device.leader.background import (
+    background_tasks,
+)
+from whatsapp_mcp.device.leader.lock import (
+    HostLock,
+)
+from whatsapp_mcp.device.leader.observer import (
+    observed_status,
+)
+from whatsapp_mcp.device.leader.pausing import (
+    pause,
+    resume,
+)
+from whatsapp_mcp.device.leader.runtime import (
+    open_device,
+)
+
+__all__ = [
+    "HostLock",
+    "background_tasks",
+    "observed_status",
+    "open_device",
+    "pause",
+    "resume",
+]

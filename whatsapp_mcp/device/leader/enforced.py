@@ -1,0 +1,54 @@
+"""`EnforcedDevice`: the one door to the leader's device, where the policy is enforced.
+
+A server checks the policy before it runs a tool, to answer early. That binds nobody: a server may be older,
+and other programs of this user can reach the leader's socket. What is decided here is final.
+
+Files are the other half: the client process, which opens them, opens nothing but what lies in the account's
+`media` folder (`client/calls.py`); servers copy into it what their allowed folders hold (`server/intake.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from whatsapp_mcp.current_settings import CurrentSettings
+from whatsapp_mcp.device.leader.generated import GeneratedDevice
+from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.device.operations import Operation
+from whatsapp_mcp.policy import Policy
+
+
+class EnforcedDevice(GeneratedDevice):
+    """The leader's device, as its own tools and its followers get it.
+
+    Args:
+        device: Does what is allowed.
+        settings: Name the policy; asked anew for every operation.
+    """
+
+    def __init__(self, device: LocalDevice, settings: CurrentSettings) -> None:
+        self._device = device
+        self._settings = settings
+
+    async def perform(
+        self,
+        operation: Operation,
+        arguments: dict[str, Any],
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> Any:
+        """Do an operation if the policy allows it.
+
+        Args:
+            operation: Which.
+            arguments: By name, defaults filled in.
+            has_ended: Whether the process that asks is gone; then a send stays accepted.
+
+        Raises:
+            Denied: The policy does not allow it.
+            WhatsAppError: What the operation raises.
+        """
+        Policy.of(self._settings.now()).check(operation.name, operation.effect)
+        if operation.name == "send":
+            return await self._device.send_for(arguments["request"], has_ended)
+        return await getattr(self._device, operation.name)(**arguments)

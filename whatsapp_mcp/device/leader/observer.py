@@ -1,0 +1,114 @@
+"""How an account's connection is, told by who neither leads it nor changes anything."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.device import connection
+from whatsapp_mcp.device.connection import LinkRecord, stored_device
+from whatsapp_mcp.device.leader import endpoint
+from whatsapp_mcp.device.leader.generated import as_device
+from whatsapp_mcp.device.leader.leader import greet
+from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.remote import RemoteDevice
+from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.rpc import Peer
+from whatsapp_mcp.settings import AccountFolder
+
+ANSWER_LIMIT: Final = 1.0
+"""Seconds that a leader has to answer."""
+_START: Final = (
+    "Open an application that uses it, or run `whatsapp-mcp status --wait` to connect for a moment."
+)
+
+
+async def observed_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) -> ConnectionStatus:
+    """What the leader says, or what is on the disk when there is none; never takes the leader's lock."""
+    try:
+        with anyio.move_on_after(limit):
+            async with leading_device(folder) as device:
+                return await device.status()
+    except OSError:
+        return await anyio.to_thread.run_sync(_on_disk, folder)
+    except WhatsAppError as error:
+        return _offline(folder, error.message, error.action)
+    return _offline(folder, "The server that leads this account does not answer.", "Resume or end it.")
+
+
+@asynccontextmanager
+async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
+    """The device of the account's leader, for as long as the body runs.
+
+    Raises:
+        OSError: Nobody listens.
+        WhatsAppError: The leader does not answer, or is of a version that cannot be asked.
+    """
+    stream, secret = await endpoint.connect(folder)
+    async with stream, Peer(stream, stream) as peer:
+        pid = await greet(peer, secret)
+        yield as_device(RemoteDevice(folder.name, peer, pid))
+
+
+def _on_disk(folder: AccountFolder) -> ConnectionStatus:
+    """What the last leader left."""
+    pid = HostLock(folder.host_lock).holder()
+    if pid is not None and _is_running(pid):
+        # A stale number may name a stranger by now, so nobody is told to end it.
+        reason = f"No server answers. Process {pid} led this account last and is running."
+        return _offline(
+            folder, reason, "If it is a whatsapp-mcp server, wait until it has started, or restart it."
+        )
+    try:
+        owner = stored_device(folder.client_db)
+    except sqlite3.OperationalError as error:
+        return _offline(folder, f"No server is running, and the keys cannot be read: {error}.", _START)
+    now = datetime.now(UTC)
+    left = LinkRecord(folder.path).load(now)
+    has_ended = left.until is not None and left.until <= now  # the next leader connects
+    if has_ended or (owner is not None and left.state is ConnectionState.UNLINKED):  # the keys know better
+        left = replace(left, state=ConnectionState.OFFLINE, until=None)
+    rests = left.state.traits.rests
+    why = f" {left.reason}" if left.reason and rests else ""
+    if owner is None:
+        left = replace(left, state=ConnectionState.UNLINKED)
+        reason = f"No server is running; no phone is linked.{why}"
+        return ConnectionStatus(left.state, left.since, folder.name, reason, connection.action(left))
+    who = f"{owner.name} ({owner.number})" if owner.name else str(owner.number)
+    return ConnectionStatus(
+        left.state,
+        left.since,
+        folder.name,
+        reason=f"No server is running; linked as {who}.{why}",
+        action=connection.action(left) if rests else _START,
+        device_id=str(owner.jid),
+        number=owner.number,
+        name=owner.name,
+        until=left.until,
+    )
+
+
+def _offline(folder: AccountFolder, reason: str, action: str) -> ConnectionStatus:
+    now = datetime.now(UTC)
+    return ConnectionStatus(ConnectionState.OFFLINE, now, folder.name, reason=reason, action=action)
+
+
+def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":  # there, signal 0 would end it
+        return False
+    try:
+        os.kill(pid, 0)
+    except OSError:  # none, or somebody else's
+        return False
+    return True

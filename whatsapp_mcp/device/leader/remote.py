@@ -1,0 +1,130 @@
+"""Devices that act elsewhere or not at all; both are generated from the `Device` protocol.
+
+`RemoteDevice` asks the server that hosts the link, `OfflineDevice` stands in while nobody does.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import anyio
+
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.leader.generated import GeneratedDevice
+from whatsapp_mcp.device.operations import OPERATIONS, Operation
+from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, WhatsAppError
+from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.rpc import Peer
+
+PING: Final = "ping"
+_PING_AFTER: Final = 2.0
+_PING_DEADLINE: Final = 3.0
+_OFFLINE_ACTION: Final = "Wait: a server takes over the link by itself."
+
+logger = logging.getLogger(__name__)
+
+
+class _Elsewhere(GeneratedDevice):
+    """What both have in common: the account and its leader, and a status where no operation succeeds."""
+
+    _account: str
+    _host_pid: int | None
+
+    def _offline(self, error: WhatsAppError, since: datetime) -> ConnectionStatus:
+        return ConnectionStatus(
+            ConnectionState.OFFLINE,
+            since,
+            self._account,
+            reason=error.message,
+            action=error.action,
+            hosted_by=self._host_pid,
+        )
+
+
+class RemoteDevice(_Elsewhere):
+    """The device through the server that hosts it.
+
+    Args:
+        peer: The connection to the host.
+        host_pid: The host's process id, for what is told when it does not answer.
+    """
+
+    def __init__(self, account: str, peer: Peer, host_pid: int) -> None:
+        self._account = account
+        self._peer = peer
+        self._host_pid = host_pid
+
+    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        """Ask the leader to do it."""
+        try:
+            answer = await self._watched(
+                operation.name, operation.dump(arguments), operation.patience(arguments)
+            )
+        except NotConnected as error:
+            if not self._peer.closed:
+                raise
+            raise Busy(
+                f"The server that hosts the link (process {self._host_pid}) ended during the call.",
+                "Another takes over; look at connection_status, then at what the call has done.",
+            ) from error
+        return operation.result.validate_python(answer)
+
+    async def _watched(self, method: str, params: dict[str, Any], patience: float) -> Any:
+        """Call, and while no answer comes make sure that the host still runs."""
+        answered = anyio.Event()
+
+        async def watch() -> None:
+            while not answered.is_set():
+                with anyio.move_on_after(_PING_AFTER):
+                    await answered.wait()
+                    return
+                try:
+                    await self._peer.call(PING, deadline=_PING_DEADLINE)
+                except (DeadlineExceeded, NotConnected):
+                    call.cancel()
+                    return
+                except WhatsAppError as error:
+                    logger.debug("the host lives, and answered %s", error.code)
+
+        async with background_tasks() as tasks:
+            call = anyio.CancelScope()
+            tasks.start_soon(watch)
+            with call:
+                answer = await self._peer.call(method, params, deadline=patience)
+                answered.set()
+                return answer
+        if self._peer.closed:
+            raise NotConnected("The host is gone.")
+        raise Busy(
+            f"The server that hosts the link (process {self._host_pid}) does not answer.",
+            f"Resume or end process {self._host_pid}; another server then takes over.",
+        )
+
+    async def status(self) -> ConnectionStatus:
+        """See `Device.status`: an unreachable host is a state too."""
+        try:
+            return await self.perform(OPERATIONS["status"], {})
+        except WhatsAppError as error:
+            return self._offline(error, datetime.now(UTC))
+
+
+class OfflineDevice(_Elsewhere):
+    """Stands in while no server hosts the link; every operation fails with the reason."""
+
+    def __init__(
+        self, account: str, reason: str, action: str | None = None, *, host_pid: int | None = None
+    ) -> None:
+        self._account = account
+        self._error = Busy(reason, action or _OFFLINE_ACTION, retry_after=1.0)
+        self._host_pid = host_pid
+        self._since = datetime.now(UTC)
+
+    async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
+        """Fail with the reason."""
+        raise Busy(self._error.message, self._error.action, retry_after=1.0)
+
+    async def status(self) -> ConnectionStatus:
+        """See `Device.status`."""
+        return self._offline(self._error, self._since)

@@ -1,0 +1,46 @@
+"""`open_device`: everything a server or a command needs of one account."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.current_settings import CurrentSettings
+from whatsapp_mcp.device.connection import Accessor
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.leader.generated import as_device
+from whatsapp_mcp.device.leader.leader import Host, Program
+from whatsapp_mcp.device.leader.remote import OfflineDevice
+from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.settings import Settings
+
+
+@asynccontextmanager
+async def open_device(
+    settings: Settings, account: str = "default", *, program: Program = None
+) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive]]:
+    """The device of an account and its archive, at once: the link comes up meanwhile.
+
+    Hosts the link if no other server does, else uses it there, until the body ends; then the client process
+    is ended and nothing is left behind.
+
+    Args:
+        program: The client process's command, for tests.
+
+    Raises:
+        InvalidArgument: The account's name cannot be one.
+    """
+    folder = settings.account_folder(account)
+    folder.create()
+    devices: Accessor[Device] = Accessor(lambda: Busy("The server is starting."))
+    starting = as_device(OfflineDevice(account, "The server is starting."))
+    await devices.replace(lambda _: starting)
+    current = CurrentSettings(settings)
+    host = Host(folder, current, devices, retention_days=settings.retention.days, program=program)
+    async with open_archive(folder) as archive, background_tasks() as tasks:
+        tasks.start_soon(partial(supervised, "host", host.run))
+        yield devices, archive

@@ -1,0 +1,436 @@
+"""`LocalDevice`: the device in the server that hosts its link."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from anyio.abc import TaskGroup
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.client import protocol
+from whatsapp_mcp.current_settings import CurrentSettings
+from whatsapp_mcp.device import connection
+from whatsapp_mcp.device.archiving import Ingest
+from whatsapp_mcp.device.clock import Clock, SystemClock
+from whatsapp_mcp.device.connection import (
+    CALL_DEADLINE,
+    Accessor,
+    AddressBook,
+    Client,
+    ConnectionOperations,
+    Link,
+    Linking,
+    LinkPicture,
+    LinkRecord,
+    ReconnectLoop,
+    is_from_phone,
+    notice_sleep,
+    watch,
+)
+from whatsapp_mcp.device.counters import Tally
+from whatsapp_mcp.device.name_lookups import Names
+from whatsapp_mcp.device.operations import OPERATIONS, Topics
+from whatsapp_mcp.device.outbox import Acts, Addresses, Composed, Outbox, Traces, compose, preview_of
+from whatsapp_mcp.device.owner import Owner
+from whatsapp_mcp.device.supervise import supervised
+from whatsapp_mcp.device.typing_people import TypingPeople
+from whatsapp_mcp.device.unnamed import Unnamed
+from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, NotLinked, cause
+from whatsapp_mcp.jid import Jid, parse_number
+from whatsapp_mcp.media import Worker
+from whatsapp_mcp.models import (
+    Activity,
+    ConnectionState,
+    ConnectionStatus,
+    JournalEvent,
+    SendRequest,
+    SendResult,
+    SendStatus,
+)
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.settings import AccountFolder, AccountSettings
+
+UPLOAD_DEADLINE: Final = 180.0
+"""Seconds for a file: WhatsApp takes large ones, and lines are slow."""
+_LOOK_AT_DISK: Final = (
+    "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
+    "moved away); it is tried again by itself."
+)
+
+logger = logging.getLogger(__name__)
+
+
+class LocalDevice(ConnectionOperations, Acts, Topics):
+    """The linked device of an account whose lock this server holds.
+
+    Args:
+        folder: The account's files.
+        settings: How the companion introduces itself, and what may be sent at the moment it would be.
+        archive: The account's archive, for writing.
+        tasks: Where its loops and clients run; the device ends with them.
+        owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
+        program: The client process's command, for tests.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        settings: CurrentSettings,
+        archive: Archive,
+        tasks: TaskGroup,
+        *,
+        owner: connection.StoredDevice | None,
+        clock: Clock | None = None,
+        program: tuple[str, ...] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._archive = archive
+        self._tasks = tasks
+        self._clock = clock or SystemClock()
+        record = LinkRecord(folder.path)
+        self._owner = Owner(folder.client_db, archive, owner)
+        link = replace(record.load(self._clock.now()), linked=owner is not None)
+        self._linking = Linking(self._clock, LinkPicture(folder.path))
+        self._clients: Accessor[Client] = Accessor(self._unavailable, record, end=Client.end)
+        self._tally = Tally(archive, self._clock)
+        self._client_pid: int | None = None
+        self._obstacle: str | None = None
+        self._trouble: str | None = None
+        self._running: set[int] = set()
+        self._make_client = self._client_maker(settings.now().account, program)
+        self._loop = ReconnectLoop(
+            self._clients,
+            self._launch,
+            tasks,
+            self._forget_keys,
+            record,
+            link=link,
+            clock=self._clock,
+            changed=self._changed,
+        )
+        # First of all events: what is asked of the device before it has started comes after.
+        self._loop.post(connection.Opened(owner is not None))
+        self._ingest = Ingest(
+            folder.inbox_db,
+            archive,
+            self._clock,
+            trouble=self._ingest_trouble,
+            archived=lambda: self._unnamed.look(),
+            seen=self._saw,
+        )
+        self._typing_people = TypingPeople(self._clock)
+        self._traces = self._make_traces()
+        self._worker = Worker()
+        self._outbox = self._make_outbox()
+        self._names = Names(archive, self.call, self._clock, online=self._is_online)
+        self._address_book = AddressBook(folder.client_db, self._clock, self._names.poke)
+        self._unnamed = self._make_unnamed()
+        self._watch = partial(
+            watch, self._clients, self._clock, online=self._is_online, report=self._loop.post
+        )
+
+    def _client_maker(
+        self, account: AccountSettings, program: tuple[str, ...] | None
+    ) -> Callable[..., Client]:
+        make = partial(Client, folder=self._folder, account=account, report=self._report, notice=self._notice)
+        return partial(make, program=program) if program else make
+
+    def _proxy(self) -> str | None:
+        """`network.proxy` as `config.toml` says it now."""
+        return self._settings.now().network.proxy_url
+
+    def _forget_keys(self) -> None:
+        self._traces.close()  # or some systems would not delete it
+        connection.forget(self._folder.client_db)
+
+    def _make_traces(self) -> Traces:
+        return Traces(
+            self._folder.client_db,
+            device=lambda: self._owner.device,
+            generation=lambda: self._clients.generation,
+            ended=self._has_ended,
+        )
+
+    def _make_unnamed(self) -> Unnamed:
+        return Unnamed(
+            self._archive,
+            self._clock,
+            look_up_group=self.group,
+            look_up_people=self._names.look_up_people,
+            online=self._is_online,
+        )
+
+    def _make_outbox(self) -> Outbox:
+        return Outbox(
+            self._archive,
+            self._hand_over,
+            self._clock,
+            compose=partial(self._compose, Addresses(self._folder.client_db)),
+            online=self._is_online,
+            linked=lambda: self._loop.link.linked,
+            unavailable=self._unavailable,
+            traces=self._traces,
+            unanswered=self._send_unanswered,
+        )
+
+    async def start(self) -> None:
+        """Begin: archive what the journal holds, then connect if a phone is linked."""
+        try:
+            await self._tally.load()
+            await self._ingest.prepare()
+        except (sqlite3.Error, OSError) as error:
+            self._obstacle = f"The account's files cannot be used yet ({cause(error)})."
+            raise
+        self._obstacle = None
+        for name, run in (
+            ("reconnect loop", self._loop.run),
+            ("ingest", self._ingest.run),
+            ("decoding", self._worker.keep),
+            ("outbox", self._outbox.run),
+            ("names", self._names.run),
+            ("address book", self._address_book.run),
+            ("unnamed", self._unnamed.run),
+            ("watch", self._watch),
+            ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, connection.Woken()))),
+            ("tally", self._tally.run),
+        ):
+            self._tasks.start_soon(
+                partial(supervised, name, run, clock=self._clock, failures=self._tally.failures)
+            )
+
+    @property
+    def failures(self) -> Counter[str]:
+        """How often each background task has failed and was started again."""
+        return self._tally.failures
+
+    async def wait_for(self, met: Callable[[Link], bool]) -> Link:
+        """Wait until the link is as asked; the caller sets the limit."""
+        return await self._loop.wait_for(met)
+
+    async def settled(self) -> None:
+        """Wait until everything that was reported so far is dealt with; the caller sets the limit."""
+        await self._loop.ask(connection.Tick())
+
+    @property
+    def client_pid(self) -> int | None:
+        """Process id of the client; None while none runs."""
+        return self._client_pid if self._loop.link.running else None
+
+    # What the client says.
+
+    def _launch(self, generation: int) -> Client:
+        self._running.add(generation)
+        self._client_pid = None
+        return self._make_client(generation, proxy=self._proxy())
+
+    def _has_ended(self, generation: int) -> bool:
+        """Whether that client is gone, and a later one has taken its place at WhatsApp."""
+        is_earlier = generation < self._loop.link.generation and generation not in self._running
+        return is_earlier and self._is_online()
+
+    def _report(self, event: connection.ClientEvent) -> None:
+        link = self._loop.link
+        if isinstance(event, connection.Stuck) and event.damaged:
+            self._ingest.begin_anew(event.reason)
+        if isinstance(event, connection.Ended):
+            self._running.discard(event.generation)
+            self._outbox.poke()
+            # It may have journaled what it could no longer announce.
+            self._ingest.poke()
+            if link.running and event.generation == link.generation and link.online_at is not None:
+                gap = self._tally.count_lost(self._ingest.quiet_since)
+                if gap is not None:
+                    self._tasks.start_soon(self._tally.keep_gap, gap)
+        self._loop.post(event)
+
+    def _saw(self, event: JournalEvent) -> None:
+        if is_from_phone(event.code, event.payload):
+            self._tally.phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
+        self._typing_people.hear(event)
+        self.hear(event)
+
+    async def _notice(self, method: str, params: Params, generation: int) -> None:
+        if generation != self._clients.generation:
+            return
+        if method == protocol.READY:
+            self._client_pid = int(params["pid"])
+            await self._address_book.reset_if_lost()
+        elif method == protocol.QR and self._loop.link.state is ConnectionState.LINKING:
+            self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
+        elif method in {protocol.JOURNALED, protocol.STATE}:
+            self._ingest.announce(int(params["seq"]))
+            if method == protocol.STATE and params["code"] == protocol.EventCode.CONNECTED:
+                await self._owner.look_up()
+
+    def _changed(self, before: Link, after: Link) -> None:
+        if after.linked and not before.linked:
+            self._address_book.expect(just_linked=True)
+        if after.online_at is not None and before.online_at != after.online_at:
+            self._address_book.expect(just_linked=False)
+            self._tasks.start_soon(self._owner.tell)
+            self._outbox.poke()
+            self._names.poke()
+            if self._trouble is not None:
+                self._ingest_trouble(self._trouble)
+        if after.failures > before.failures:
+            self._tasks.start_soon(self._look_for_keys)
+        if before.linked and not after.linked:
+            self._owner.device = None
+            self._address_book.forget()
+            self._outbox.poke()
+        owner = self._owner.device
+        # While a code is awaited or shown, its absence is told by its absence.
+        reason = None if after.state is ConnectionState.LINKING else after.reason
+        self._linking.enter(after.state, reason, owner.number if owner else None)
+
+    async def _look_for_keys(self) -> None:
+        """A client ended before it was logged in: find out whether there is something to log in with."""
+        await self._owner.look_up()
+        if self._owner.device is None:
+            self._loop.post(connection.KeysLost())
+
+    def _ingest_trouble(self, reason: str | None) -> None:
+        self._trouble = reason
+        generation = self._loop.link.generation
+        event = connection.Unstuck(generation) if reason is None else connection.Stuck(generation, reason)
+        self._loop.post(event)
+
+    # The link.
+
+    def _unavailable(self) -> NotLinked | NotConnected:
+        return connection.unavailable(self._loop.link)
+
+    def _is_online(self) -> bool:
+        link = self._loop.link
+        return link.state is ConnectionState.ONLINE
+
+    async def call(
+        self, method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE
+    ) -> Any:
+        """Call the current client; one that does not answer in time is probed.
+
+        Raises:
+            WhatsAppError: What the client answered, or why there is none to ask.
+        """
+        generation = self._clients.generation
+        try:
+            async with self._clients.use(deadline) as client:
+                return await client.call(method, params, deadline=deadline)
+        except DeadlineExceeded:
+            self._doubt(generation)
+            raise
+        except NotConnected as error:
+            # The client process does not know what the connection's state advises.
+            raise NotConnected(error.message, connection.action(self._loop.link)) from error
+
+    def _doubt(self, generation: int) -> None:
+        self._loop.post(connection.Doubtful(generation, "WhatsApp did not answer a call in time."))
+
+    async def _send_unanswered(self, chat: str) -> None:
+        self._doubt(self._clients.generation)
+        await self._owner.learn_lid(Jid.parse(chat))
+
+    def _require_allowed(self) -> None:
+        """The policy once more: a send may have waited in the outbox since it was accepted.
+
+        Raises:
+            Denied: It does not allow sending now.
+        """
+        Policy.of(self._settings.now()).check("send", OPERATIONS["send"].effect)
+
+    async def _compose(self, addresses: Addresses, request: SendRequest) -> Composed:
+        self._require_allowed()
+        preview = partial(preview_of, worker=self._worker, proxy=self._proxy())
+        return await compose(request, self._archive, addresses, self._prepare, preview)
+
+    async def _prepare(self, method: str, params: Params) -> Any:
+        """A call that a message needs before it can be handed over."""
+        return await self.call(
+            method, params, deadline=UPLOAD_DEADLINE if method == "upload" else CALL_DEADLINE
+        )
+
+    async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
+        self._require_allowed()
+        if not self._traces.is_here(handed_to):
+            raise NotConnected("The client was replaced before it got the message.")
+        try:
+            return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
+        finally:
+            await self._owner.learn_lid(Jid.parse(chat))
+
+    # The `Device` protocol.
+
+    async def status(self) -> ConnectionStatus:
+        """See `Device.status`."""
+        link = self._loop.link
+        owner = self._owner.device
+        return ConnectionStatus(
+            state=link.state,
+            since=link.since,
+            account=self._folder.name,
+            reason=self._obstacle or link.reason,
+            action=_LOOK_AT_DISK if self._obstacle else connection.action(link),
+            connected=link.state is ConnectionState.ONLINE,
+            logged_in=link.online_at is not None and link.running,
+            device_id=str(owner.jid) if owner else None,
+            number=owner.number if owner else None,
+            name=owner.name if owner else None,
+            generation=link.generation,
+            last_event_at=self._ingest.last_event_at,
+            last_sent_at=self._outbox.last_sent_at,
+            phone_seen_at=self._tally.phone_seen_at,
+            until=link.until,
+            journal_waiting=self._ingest.waiting,
+            events_lost=self._tally.events_lost,
+            undecoded=self._ingest.undecoded,
+            catching_up=self._ingest.waiting > 0 or self._ingest.history_progress is not None,
+            history_progress=self._ingest.history_progress,
+            hosted_by=os.getpid(),
+            address_book=await self._address_book.state(),
+            failures=dict(self._tally.failures),
+            settings_error=self._settings.fault,
+        )
+
+    async def send(self, request: SendRequest) -> SendResult:
+        """See `Device.send`."""
+        return await self.send_for(request, lambda: False)
+
+    async def send_for(self, request: SendRequest, has_ended: Callable[[], bool]) -> SendResult:
+        """`send` for another process, which may end meanwhile (`has_ended`) without taking it back."""
+        if self._loop.link.state.traits.rests:  # nothing will come of it in the time that a caller waits
+            request = replace(request, wait=0.0)
+        result = await self._outbox.send(request, has_ended=has_ended)
+        if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:
+            why = self._unavailable()
+            result = replace(result, reason=f"{why.message} {why.action}")
+        return result
+
+    async def activity(self, after: int, wait: float = 0.0) -> Activity:
+        """See `Device.activity`."""
+        last = await self._archive.wait_change(after, wait)
+        chats = self._typing_people.chats()
+        known = [await self._archive.contact(chat) for chat in chats]
+        return Activity(last, tuple(one.jid if one else chat for chat, one in zip(chats, known, strict=True)))
+
+    async def resolve_number(self, number: str) -> str | None:
+        """See `Device.resolve_number`."""
+        from base64 import b64decode
+
+        from whatsapp_mcp.protobufs import Neonize
+
+        jid = parse_number(number)
+        for answer in await self.call("is_on_whatsapp", {"numbers": [f"+{jid.user}"]}):
+            found = Neonize.IsOnWhatsAppResponse.FromString(b64decode(answer))
+            if found.IsIn:
+                return f"{found.JID.User}@{found.JID.Server}"
+        return None

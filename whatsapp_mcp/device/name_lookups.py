@@ -1,0 +1,134 @@
+"""What the library tells only when asked: names of groups, channels, contacts; how the phone lists chats."""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64decode
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import anyio
+
+from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock, within
+from whatsapp_mcp.device.operations import group_update, jid_text, moment, read_channel, read_group
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import Chat, ContactUpdate
+from whatsapp_mcp.rpc import Params
+
+REFRESH: Final = 3600.0
+"""Seconds between two rounds of questions; names change rarely."""
+AFTER_LOGIN: Final = (3.0, 10.0, 50.0, 240.0)
+"""Seconds before each further look at what the library knows: a phone hands its address book over some time
+after linking, and no event tells of it."""
+_CHATS: Final = 200
+"""Of how many chats, newest first, the settings are looked at."""
+_RETRY: Final = 30.0
+
+logger = logging.getLogger(__name__)
+
+
+class Names:
+    """Asks after every login, and then once an hour, and archives what it is told.
+
+    Args:
+        call: Calls the current client's method.
+        online: Whether there is a link to ask over.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        call: Callable[[str, Params], Awaitable[Any]],
+        clock: Clock,
+        *,
+        online: Callable[[], bool],
+    ) -> None:
+        self._archive = archive
+        self._call = call
+        self._clock = clock
+        self._online = online
+        self._wake = anyio.Event()
+
+    def poke(self) -> None:
+        """Ask now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Ask whenever it is time, for ever."""
+        pause = REFRESH
+        while True:
+            await within(self._clock, pause, self._wake.wait)
+            self._wake = anyio.Event()
+            pause = _RETRY
+            if self._online() and await self._answered(self._ask):
+                await self._answered(self._ask_channels)
+                await self._look_again()
+                pause = REFRESH - sum(AFTER_LOGIN)
+
+    async def _look_again(self) -> None:
+        for pause in AFTER_LOGIN:
+            await within(self._clock, pause, self._wake.wait)
+            if self._wake.is_set():
+                return
+            if self._online():
+                await self._answered(self._look)
+
+    async def _answered(self, question: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await question()
+        except WhatsAppError as error:
+            logger.warning("names could not be asked for: %s", error.code)
+            return False
+        return True
+
+    async def _ask(self) -> None:
+        """Groups are asked for over the link."""
+        groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups", {})]
+        await self._archive.record_groups(groups)
+        await self._look()
+
+    async def _ask_channels(self) -> None:
+        """Channels too; what goes wrong with them holds nothing else up."""
+        channels = map(read_channel, await self._call("get_subscribed_newsletters", {}))
+        await self._archive.record_channels({each.jid: each.name for each in channels if each.name})
+
+    async def look_up_people(self) -> None:
+        """Take over the names of people that the library knows.
+
+        Raises:
+            WhatsAppError: The client cannot be asked.
+        """
+        contacts = [_contact(each) for each in await self._call("get_all_contacts", {})]
+        await self._archive.record_contacts(contacts)
+
+    async def _look(self) -> None:
+        """Contacts and the list of chats are with the library."""
+        await self.look_up_people()
+        for chat in (await self._archive.chats(limit=_CHATS)).items:
+            await self._look_at(chat)
+
+    async def _look_at(self, chat: Chat) -> None:
+        """Take over how the phone lists a chat, under whichever form of its jid."""
+        person = await self._archive.contact(chat.jid)
+        for jid in dict.fromkeys((person.lid or chat.jid if person else chat.jid, chat.jid)):
+            answer = await self._call("get_chat_settings", {"chat": jid})
+            found: Any = protobufs.Neonize.LocalChatSettings.FromString(b64decode(answer))
+            if not found.Found:
+                continue
+            muted_until = moment(found.MutedUntil)
+            if (found.Archived, found.Pinned, muted_until) != (chat.archived, chat.pinned, chat.muted_until):
+                await self._archive.record_chat_settings(
+                    chat.jid, archived=found.Archived, pinned=found.Pinned, muted_until=muted_until
+                )
+            return
+
+
+def _contact(answer: str) -> ContactUpdate:
+    contact: Any = protobufs.Neonize.Contact.FromString(b64decode(answer))
+    info = contact.Info
+    saved = info.FullName or info.FirstName
+    return ContactUpdate(
+        jid_text(contact.JID), saved or None, info.PushName or None, info.BusinessName or None
+    )

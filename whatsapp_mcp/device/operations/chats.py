@@ -1,0 +1,40 @@
+"""Whole chats.
+
+Archiving, pinning, muting, marking unread and deleting on the phone are not here: they are app state, and the
+library sends it without the name of its collection (neonize 0.5.2), so WhatsApp refuses every such change.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from whatsapp_mcp.device.operations.base import Topic
+from whatsapp_mcp.device.operations.effects import has_effect
+from whatsapp_mcp.policy import Effect
+
+
+class ChatOperations(Protocol):
+    """What can be done to whole chats. Every method may raise the errors of `LocalDevice.call`."""
+
+    @has_effect(Effect.ACT)
+    async def set_timer(self, chat: str, seconds: int) -> None:
+        """Let new messages of a chat disappear after so many seconds; 0 is never."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def forget_chat(self, chat: str) -> int:
+        """Delete the messages of a chat from the archive, for good; answers how many."""
+        ...
+
+
+class Chats(Topic):
+    """`ChatOperations` through the client and the archive."""
+
+    async def set_timer(self, chat: str, seconds: int) -> None:
+        """See `ChatOperations.set_timer`."""
+        await self.call("set_disappearing_timer", {"chat": chat, "seconds": seconds})
+        await self._archive.record_timer(chat, seconds)
+
+    async def forget_chat(self, chat: str) -> int:
+        """See `ChatOperations.forget_chat`."""
+        return await self._archive.purge(chat=chat)

@@ -1,0 +1,124 @@
+"""People: who is on WhatsApp, who is blocked, what they are called, who is online."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Protocol
+
+import anyio
+
+from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, read
+from whatsapp_mcp.device.operations.effects import has_effect
+from whatsapp_mcp.directory import NumberCheck, Presence
+from whatsapp_mcp.models import ContactUpdate
+from whatsapp_mcp.policy import Effect
+
+if TYPE_CHECKING:
+    from anyio.streams.memory import MemoryObjectSendStream
+
+    from whatsapp_mcp.models import JournalEvent
+
+_HEARD: Final = 100
+
+
+class ContactOperations(Protocol):
+    """What can be asked of and done to people. Every method may raise the errors of `LocalDevice.call`."""
+
+    @has_effect(Effect.READ)
+    async def check_numbers(self, numbers: tuple[str, ...]) -> tuple[NumberCheck, ...]:
+        """Which E.164 numbers are on WhatsApp, in the order given."""
+        ...
+
+    @has_effect(Effect.READ)
+    async def blocked(self) -> tuple[str, ...]:
+        """Jids of the people that are blocked."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def block(self, jid: str, blocked: bool) -> None:
+        """Block somebody, or unblock."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def save_contact(self, jid: str, name: str) -> None:
+        """Give somebody a name, in this device's address book and in the archive; the phone's stays as it is.
+
+        The library cannot send app state (neonize 0.5.2 loses the name of the collection).
+        """
+        ...
+
+    @has_effect(Effect.READ)
+    async def presence(self, jid: str, wait: float = 5.0) -> Presence | None:
+        """Whether somebody is online, told within `wait` seconds; None when WhatsApp tells nothing."""
+        ...
+
+
+class Contacts(Topic):
+    """`ContactOperations` through the client."""
+
+    async def check_numbers(self, numbers: tuple[str, ...]) -> tuple[NumberCheck, ...]:
+        """See `ContactOperations.check_numbers`."""
+        from whatsapp_mcp.protobufs import Neonize
+
+        found: dict[str, NumberCheck] = {}
+        for answer in await self.call("is_on_whatsapp", {"numbers": list(numbers)}):
+            one = read(Neonize.IsOnWhatsAppResponse, answer)
+            number = f"+{one.Query.removeprefix('+')}"
+            business = one.VerifiedName.Details.verifiedName if one.HasField("VerifiedName") else ""
+            found[number] = NumberCheck(number, jid_text(one.JID) if one.IsIn else None, business or None)
+        return tuple(found.get(number, NumberCheck(number)) for number in numbers)
+
+    async def blocked(self) -> tuple[str, ...]:
+        """See `ContactOperations.blocked`."""
+        from whatsapp_mcp.protobufs import Neonize
+
+        answer = read(Neonize.Blocklist, await self.call("get_blocklist"))
+        return tuple([await self.visible(jid_text(jid)) for jid in answer.JIDs])
+
+    async def block(self, jid: str, blocked: bool) -> None:
+        """See `ContactOperations.block`."""
+        await self.call("block" if blocked else "unblock", {"jid": jid})
+
+    async def save_contact(self, jid: str, name: str) -> None:
+        """See `ContactOperations.save_contact`."""
+        await self.call("put_contact_name", {"jid": jid, "name": name})
+        await self._archive.record_contacts([ContactUpdate(jid, saved_name=name)])
+
+    async def presence(self, jid: str, wait: float = 5.0) -> Presence | None:
+        """See `ContactOperations.presence`."""
+        known = await self._archive.contact(jid)
+        forms = {jid, known.lid if known else None, known.jid if known else None}
+        tell, heard = anyio.create_memory_object_stream[Presence](_HEARD)
+        with tell, heard:
+            self._listeners.append(tell)
+            try:
+                await self.call("subscribe_presence", {"jid": jid})
+                with anyio.move_on_after(wait):
+                    async for presence in heard:
+                        if presence.jid in forms:
+                            return presence
+            finally:
+                self._listeners.remove(tell)
+        return None
+
+    def hear(self, event: JournalEvent) -> None:
+        """Tell whoever waits for it that somebody came or went."""
+        if event.code != EventCode.PRESENCE or not self._listeners:
+            return
+        presence = _read_presence(event.payload)
+        for listener in self._listeners:
+            with suppress(anyio.WouldBlock):
+                listener.send_nowait(presence)
+
+    @cached_property
+    def _listeners(self) -> list[MemoryObjectSendStream[Presence]]:
+        return []
+
+
+def _read_presence(payload: bytes) -> Presence:
+    from whatsapp_mcp.protobufs import Neonize
+
+    event = Neonize.Presence.FromString(payload)
+    return Presence(jid_text(event.From), not event.Unavailable, moment(event.LastSeen))

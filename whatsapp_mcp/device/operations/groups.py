@@ -1,0 +1,282 @@
+"""Groups and communities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, partly, read
+from whatsapp_mcp.device.operations.effects import has_effect
+from whatsapp_mcp.directory import (
+    Group,
+    GroupChange,
+    Joined,
+    JoinRequest,
+    MemberAction,
+    MemberChange,
+    Participant,
+    SubGroup,
+)
+from whatsapp_mcp.errors import Rejected, WhatsAppError
+from whatsapp_mcp.policy import Effect
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.models import GroupUpdate
+    from whatsapp_mcp.protobufs import Neonize
+
+_REFUSALS: Final = {
+    401: "has blocked this account",
+    403: "may only be invited (privacy settings): send them the invite link",
+    404: "is not on WhatsApp",
+    408: "has left not long ago: send them the invite link",
+    409: "is a member already",
+}
+"""Codes of single participants, as the library's own documentation names them."""
+
+
+_MICROSECONDS: Final = 1_000_000
+"""The library tells the time of a request in microseconds, all else in seconds (neonize 0.5.2)."""
+
+
+class GroupOperations(Protocol):
+    """What can be asked of and done to groups. Every method may raise the errors of `LocalDevice.call`."""
+
+    @has_effect(Effect.READ)
+    async def group(self, jid: str) -> Group:
+        """A group as WhatsApp knows it now; the archive learns of it.
+
+        Raises:
+            Rejected: There is none, or the account is not in it.
+        """
+        ...
+
+    @has_effect(Effect.READ)
+    async def group_by_invite(self, code: str) -> Group:
+        """The group that an invite code leads to.
+
+        Raises:
+            InvalidArgument: The code is not valid, or was reset.
+        """
+        ...
+
+    @has_effect(Effect.READ)
+    async def sub_groups(self, community: str) -> tuple[SubGroup, ...]:
+        """The groups of a community."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def create_group(
+        self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
+    ) -> Group:
+        """Make a group, or a community; `parent` is the community it shall belong to."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def change_group(self, jid: str, change: GroupChange) -> None:
+        """Change what is given, one after the other.
+
+        Raises:
+            WhatsAppError: The first that failed; the message says what was done before.
+            Unsupported: The library cannot do one of them; nothing was changed.
+        """
+        ...
+
+    @has_effect(Effect.ACT)
+    async def change_members(
+        self, jid: str, members: tuple[str, ...], action: MemberAction
+    ) -> tuple[MemberChange, ...]:
+        """Add, remove, promote or demote people; who was refused carries the reason."""
+        ...
+
+    @has_effect(Effect.READ)
+    async def group_invite(self, jid: str) -> str:
+        """The link to join a group."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def reset_group_invite(self, jid: str) -> str:
+        """A new link to join a group, which makes the old one invalid."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def join_group(self, code: str) -> Joined:
+        """Join by an invite code.
+
+        Raises:
+            InvalidArgument: The code is not valid, or was reset.
+        """
+        ...
+
+    @has_effect(Effect.ACT)
+    async def leave_group(self, jid: str) -> None:
+        """Leave a group."""
+        ...
+
+    @has_effect(Effect.READ)
+    async def join_requests(self, jid: str) -> tuple[JoinRequest, ...]:
+        """Who asks to be let in."""
+        ...
+
+    @has_effect(Effect.ACT)
+    async def link_group(self, community: str, group: str, linked: bool = True) -> None:
+        """Put a group into a community, or take it out."""
+        ...
+
+
+class Groups(Topic):
+    """`GroupOperations` through the client."""
+
+    async def group(self, jid: str) -> Group:
+        """See `GroupOperations.group`."""
+        return await self._remember(await self.call("get_group_info", {"group": jid}))
+
+    async def group_by_invite(self, code: str) -> Group:
+        """See `GroupOperations.group_by_invite`."""
+        return read_group(await self.call("get_group_info_from_link", {"code": code}))
+
+    async def sub_groups(self, community: str) -> tuple[SubGroup, ...]:
+        """See `GroupOperations.sub_groups`."""
+        from whatsapp_mcp.protobufs import Neonize
+
+        answers = await self.call("get_sub_groups", {"community": community})
+        found = (read(Neonize.GroupLinkTarget, answer) for answer in answers)
+        return tuple(
+            SubGroup(jid_text(each.JID), each.GroupName.Name, each.GroupIsDefaultSub.IsDefaultSubGroup)
+            for each in found
+        )
+
+    async def create_group(
+        self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
+    ) -> Group:
+        """See `GroupOperations.create_group`."""
+        params = {"name": name, "members": list(members), "community": community, "parent": parent or ""}
+        return await self._remember(await self.call("create_group", params))
+
+    async def change_group(self, jid: str, change: GroupChange) -> None:
+        """See `GroupOperations.change_group`."""
+        try:
+            await partly(self.call, _steps(jid, change))
+        finally:
+            await self._learn(jid)
+
+    async def change_members(
+        self, jid: str, members: tuple[str, ...], action: MemberAction
+    ) -> tuple[MemberChange, ...]:
+        """See `GroupOperations.change_members`."""
+        from whatsapp_mcp.protobufs import Neonize
+
+        params = {"group": jid, "members": list(members), "action": action}
+        answers = await self.call("update_group_participants", params)
+        await self._learn(jid)
+        return tuple(_member_change(read(Neonize.GroupParticipant, answer)) for answer in answers)
+
+    async def group_invite(self, jid: str) -> str:
+        """See `GroupOperations.group_invite`."""
+        return await self.call("get_group_invite_link", {"group": jid, "revoke": False})
+
+    async def reset_group_invite(self, jid: str) -> str:
+        """See `GroupOperations.reset_group_invite`."""
+        return await self.call("get_group_invite_link", {"group": jid, "revoke": True})
+
+    async def join_group(self, code: str) -> Joined:
+        """See `GroupOperations.join_group`."""
+        jid = str(await self.call("join_group_with_link", {"code": code}))
+        try:
+            await self.group(jid)
+        except Rejected:
+            return Joined(jid, joined=False)
+        return Joined(jid, joined=True)
+
+    async def leave_group(self, jid: str) -> None:
+        """See `GroupOperations.leave_group`."""
+        await self.call("leave_group", {"group": jid})
+        await self._archive.record_departure(jid)
+
+    async def join_requests(self, jid: str) -> tuple[JoinRequest, ...]:
+        """See `GroupOperations.join_requests`."""
+        from whatsapp_mcp.protobufs import Neonize
+
+        answers = await self.call("get_group_request_participants", {"group": jid})
+        asking = [read(Neonize.GroupParticipantRequest, answer) for answer in answers]
+        return tuple(
+            [
+                JoinRequest(
+                    await self.visible(jid_text(each.Participant)), moment(each.TimeAt / _MICROSECONDS)
+                )
+                for each in asking
+            ]
+        )
+
+    async def link_group(self, community: str, group: str, linked: bool = True) -> None:
+        """See `GroupOperations.link_group`."""
+        method = "link_group" if linked else "unlink_group"
+        await self.call(method, {"community": community, "group": group})
+
+    async def _learn(self, jid: str) -> None:
+        """Let the archive have a group as it is after a change of ours: of those no event need come."""
+        with suppress(WhatsAppError):  # what was changed is changed, and the next round of names brings it
+            await self.group(jid)
+
+    async def _remember(self, answer: str) -> Group:
+        group = read_group(answer)
+        await self._archive.record_groups([group_update(group)])
+        return group
+
+
+def _steps(jid: str, change: GroupChange) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """What is changed, by which call, with which parameters."""
+    if change.name is not None:
+        yield "name", "set_group_name", {"group": jid, "name": change.name}
+    if change.topic is not None:
+        yield "topic", "set_group_topic", {"group": jid, "topic": change.topic}
+    if change.photo is not None:
+        yield "photo", "set_group_photo", {"group": jid, "path": change.photo}
+    if change.announce is not None:
+        yield "announce", "set_group_announce", {"group": jid, "on": change.announce}
+    if change.locked is not None:
+        yield "locked", "set_group_locked", {"group": jid, "on": change.locked}
+    if change.timer is not None:
+        yield "timer", "set_disappearing_timer", {"chat": jid, "seconds": change.timer}
+
+
+def _member_change(person: Neonize.GroupParticipant) -> MemberChange:
+    jid = jid_text(person.PhoneNumber) or jid_text(person.JID)
+    reason = _REFUSALS.get(person.Error, f"was refused with code {person.Error}") if person.Error else None
+    return MemberChange(jid, reason)
+
+
+def read_group(answer: str) -> Group:
+    """The client's description of a group in our model."""
+    from whatsapp_mcp.protobufs import Neonize
+
+    info = read(Neonize.GroupInfo, answer)
+    return Group(
+        jid_text(info.JID),
+        info.GroupName.Name,
+        info.GroupTopic.Topic,
+        jid_text(info.OwnerPN) or jid_text(info.OwnerJID) or None,
+        moment(info.GroupCreated),
+        info.GroupAnnounce.IsAnnounce,
+        info.GroupLocked.isLocked,
+        info.GroupEphemeral.DisappearingTimer if info.GroupEphemeral.IsEphemeral else 0,
+        info.GroupParent.IsParent,
+        jid_text(info.GroupLinkedParent.LinkedParentJID) or None,
+        tuple(map(_participant, info.Participants)),
+        jid_text(info.GroupTopic.TopicSetBy) or None,
+    )
+
+
+def _participant(person: Neonize.GroupParticipant) -> Participant:
+    jid = jid_text(person.JID)
+    forms = (jid_text(person.PhoneNumber), jid_text(person.LID))
+    other = next((each for each in forms if each and each != jid), None)
+    return Participant(jid, other, person.IsAdmin, person.IsSuperAdmin)
+
+
+def group_update(group: Group) -> GroupUpdate:
+    """What the archive keeps of a group."""
+    from whatsapp_mcp.models import GroupUpdate
+
+    people = tuple((each.jid, each.other, each.admin, each.superadmin) for each in group.participants)
+    return GroupUpdate(group.jid, group.name, people, group.timer)

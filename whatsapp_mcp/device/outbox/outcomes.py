@@ -1,0 +1,95 @@
+"""What became of a hand-over: written down first, then told to who waits."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.outbox.callers import Callers
+from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.supervise import backoff
+from whatsapp_mcp.errors import InvalidArgument, Rejected, WhatsAppError
+from whatsapp_mcp.models import OutboxEntry, SendStatus
+
+_KEEP_ATTEMPTS: Final = 8
+"""Then it is left to the outbox's next start, which calls it unknown."""
+_FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so that none of them got the message."
+
+logger = logging.getLogger(__name__)
+
+
+class Outcomes:
+    """Ends sends.
+
+    Attributes:
+        callers: Who waits for which send.
+        last_sent_at: When WhatsApp last took one.
+    """
+
+    def __init__(self, archive: Archive, clock: Clock, traces: Traces) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._traces = traces
+        self.callers = Callers()
+        self.last_sent_at: datetime | None = None
+
+    async def answered(
+        self, entry: OutboxEntry, handed_to: str, answer: dict[str, Any], message: bytes
+    ) -> None:
+        """WhatsApp has it; whether the other person can have it, the keys tell."""
+        if await self._traces.was_not_encrypted(handed_to, entry.request.chat):
+            await self.refused(entry, Rejected(_FOR_NOBODY, "Try again later."))
+            return
+        sent = await self._keep_sent(entry.send_id, answer, message)
+        self.last_sent_at = self._clock.now()
+        self.callers.settle(entry.send_id, sent)
+
+    async def _keep_sent(self, send_id: int, answer: dict[str, Any], message: bytes) -> OutboxEntry | None:
+        """Write it down, however long the disk takes to have room; None if it never had."""
+        told = int(answer["timestamp"])
+        timestamp = datetime.fromtimestamp(told, UTC) if told > 0 else self._clock.now()
+        for attempt in range(1, _KEEP_ATTEMPTS + 1):
+            try:
+                return await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)
+            except sqlite3.Error:
+                logger.exception("send %d is sent, which cannot be written down yet", send_id)
+                await self._clock.sleep(backoff(attempt, 0.5, base=0.2, cap=30.0))
+        return None
+
+    async def unanswered(self, entry: OutboxEntry, secret: bytes | None, reason: str) -> None:
+        """No answer came from a client that lives: what it has noted so far is told to who waits."""
+        send_id, message_id = entry.send_id, None
+        try:
+            message_id = None if secret is None else await self._traces.message_id(secret)
+        except sqlite3.Error as error:
+            logger.warning("the id of send %d cannot be looked up: %s", send_id, error)
+        try:
+            settled = await self._archive.outbox_unknown(
+                send_id, entry.reason or reason, message_id=message_id
+            )
+        except InvalidArgument:
+            logger.info("send %d was settled meanwhile", send_id)
+        else:
+            self.callers.settle(send_id, settled)
+
+    async def refused(self, entry: OutboxEntry, error: WhatsAppError) -> None:
+        """It has not gone out this time."""
+        ended = await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
+        self._tell_ended(ended, error)
+
+    async def withdrawn(self, entry: OutboxEntry, error: WhatsAppError) -> None:
+        """It waits in the queue and shall not go out any more.
+
+        Raises:
+            InvalidArgument: It is on its way.
+        """
+        ended = await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
+        self._tell_ended(ended, error)
+
+    def _tell_ended(self, entry: OutboxEntry, error: WhatsAppError) -> None:
+        """Whether it went out an earlier time is unknown, if anything is."""
+        self.callers.settle(entry.send_id, entry, error if entry.status is SendStatus.FAILED else None)

@@ -1,0 +1,121 @@
+"""What WhatsApp shows below a message with a link: title, description and a small picture of the page.
+
+As in WhatsApp's own apps the sender fetches the page. Its owner then learns the sender's network address, so
+this is done only where a send asks for it. A page that cannot be read in time leaves the message without.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urljoin
+
+from whatsapp_mcp.device.outbox.web import Fetched, fetch
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.media import Worker, picture
+
+LIMIT: Final = 4.0
+"""Seconds for the page, and as many for its picture."""
+_PAGE_BYTES: Final = 256_000
+"""What is shown stands in the head of a page."""
+_PICTURE_BYTES: Final = 5_000_000
+_PICTURE_PIXELS: Final = 192
+_MAX_TITLE: Final = 200
+_MAX_DESCRIPTION: Final = 400
+_LINK: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_AFTER_A_LINK: Final = ".,;:!?'*_~)]}»”’"
+"""Signs that end a sentence rather than an address."""
+# Bounded patterns rather than a parser: whatever a page holds, reading it takes time in proportion.
+_META: Final = re.compile(r"<meta\s([^<>]{1,3000})>", re.IGNORECASE)
+_ATTRIBUTE: Final = re.compile(r"([a-zA-Z:-]{1,40})\s{0,9}=\s{0,9}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
+_TITLE: Final = re.compile(r"<title(?:\s[^<>]{0,200})?>([^<]{1,1000})", re.IGNORECASE)
+_CHARSET: Final = re.compile(
+    rb"charset\s{0,9}=\s{0,9}[\"']?(iso-8859-\d{1,2}|latin-?1|windows-125\d|koi8-[ru]|shift_jis|euc-(?:jp|kr)"
+    rb"|gb2312|gbk|gb18030|big5|tis-620)\b",
+    re.IGNORECASE,
+)
+"""What the web uses beside UTF-8; Python knows more, some of which are no character sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What is shown of a link; `link` stands in the message's text, `thumbnail` is a JPEG."""
+
+    link: str
+    title: str
+    description: str = ""
+    thumbnail: bytes = b""
+
+
+def first_link(text: str) -> str | None:
+    """The first web address in a text."""
+    found = _LINK.search(text)
+    if found is None:
+        return None
+    link = found[0]
+    while link[-1] in _AFTER_A_LINK and not (link[-1] == ")" and link.count("(") >= link.count(")")):
+        link = link[:-1]
+    return link
+
+
+async def preview_of(text: str, worker: Worker, proxy: str | None = None) -> Preview | None:
+    """The preview of the first link in a text; None when there is no link, or its page cannot be read.
+
+    Its picture is left out when it cannot be read. Both are fetched through `proxy`, if there is one.
+    """
+    link = first_link(text)
+    if link is None:
+        return None
+    try:
+        page = await fetch(link, _PAGE_BYTES, within=LIMIT, cut=True, proxy=proxy)
+    except WhatsAppError:
+        return None
+    if page.media_type not in {"text/html", "application/xhtml+xml"}:
+        return None
+    facts = page_facts(page)
+    title = facts.get("og:title") or facts.get("title")
+    if not title:
+        return None
+    description = facts.get("og:description") or facts.get("description") or ""
+    image = facts.get("og:image") or facts.get("twitter:image")
+    thumbnail = await _thumbnail(page.url, image, worker, proxy) if image else b""
+    return Preview(link, title[:_MAX_TITLE], description[:_MAX_DESCRIPTION], thumbnail)
+
+
+async def _thumbnail(page: str, image: str, worker: Worker, proxy: str | None) -> bytes:
+    try:
+        fetched = await fetch(urljoin(page, image), _PICTURE_BYTES, within=LIMIT, proxy=proxy)
+        return (await picture(worker, fetched.content, _PICTURE_PIXELS)).content
+    except (WhatsAppError, ValueError):
+        return b""
+
+
+def page_facts(page: Fetched) -> dict[str, str]:
+    """What the head of a page says about it, by the names that Open Graph and HTML give; each on one line."""
+    text = _text(page.content)
+    facts: dict[str, str] = {}
+    for tag in _META.finditer(text):
+        said = {name.lower(): a or b or c for name, a, b, c in _ATTRIBUTE.findall(tag[1])}
+        name = (said.get("property") or said.get("name") or "").lower()
+        if name and said.get("content"):
+            facts.setdefault(name, _line(said["content"]))
+    title = _TITLE.search(text)
+    if title:
+        facts["title"] = _line(title[1])
+    return facts
+
+
+def _text(content: bytes) -> str:
+    """The page in the character set that it names, else in UTF-8."""
+    named = _CHARSET.search(content[:4096])
+    try:
+        return content.decode(named[1].decode() if named else "utf-8", errors="replace")
+    except (LookupError, UnicodeError):
+        return content.decode(errors="replace")
+
+
+def _line(text: str) -> str:
+    shown = (char for char in html.unescape(text) if char.isprintable() or char.isspace())
+    return " ".join("".join(shown).split())

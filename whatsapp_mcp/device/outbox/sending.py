@@ -1,0 +1,40 @@
+"""Send through whoever hosts the link, however often that changes during the call."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+from uuid import uuid4
+
+import anyio
+
+from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.models import CALL_KEY, SendRequest, SendResult
+
+TAKEOVER_LIMIT: Final = 10.0
+"""Seconds in which another host must have taken over."""
+_PAUSE: Final = 0.1
+
+
+async def send(devices: Devices, request: SendRequest) -> SendResult:
+    """`Device.send`, asked again when the host ends during the call.
+
+    Without a key of the caller's the call gets one of its own, so that the next host finds what the one
+    before had accepted, and nothing is sent twice.
+
+    Raises:
+        Busy: No host could be reached for `TAKEOVER_LIMIT` seconds.
+        WhatsAppError: See `Device.send`.
+    """
+    if request.idempotency_key is None:
+        request = replace(request, idempotency_key=f"{CALL_KEY}{uuid4().hex}")
+    give_up = anyio.current_time() + TAKEOVER_LIMIT
+    while True:
+        try:
+            async with devices.use() as device:
+                return await device.send(request)
+        except Busy:
+            if anyio.current_time() >= give_up:
+                raise
+            await anyio.sleep(_PAUSE)

@@ -1,0 +1,48 @@
+"""What time clears: messages older than the owner wants to keep, and copies of files that were sent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import anyio
+
+from whatsapp_mcp.archive.archive import Archive
+
+PAUSE: Final = 86_400.0
+SENT_PAUSE: Final = 3600.0
+
+logger = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+async def keep_only(
+    archive: Archive,
+    days: int,
+    *,
+    now: Callable[[], datetime] = _now,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> None:
+    """Purge what is older than `days` days, at once and then every day, for ever; 0 keeps everything."""
+    while days > 0:
+        purged = await archive.purge(before=now() - timedelta(days=days), keep_quarantined=True)
+        if purged:
+            logger.info("%d messages older than %d days were purged", purged, days)
+        await sleep(PAUSE)
+
+
+async def clear_sent_files(
+    archive: Archive,
+    *,
+    now: Callable[[], datetime] = _now,
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+) -> None:
+    """Delete copies of files that no send needs any more, at once and then every hour, for ever."""
+    while True:
+        await archive.clear_sent_files(now())
+        await sleep(SENT_PAUSE)

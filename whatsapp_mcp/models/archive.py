@@ -1,0 +1,349 @@
+"""What goes into the archive and comes out of it, beside the models that all rooms share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+from whatsapp_mcp.models.said import (
+    Chat,
+    Contact,
+    MessageKind,
+    SendStatus,
+)
+from whatsapp_mcp.models.sends import (
+    SendRequest,
+    SendResult,
+)
+
+CALL_KEY: Final = "call:"
+"""Begins an idempotency key that names one call, not one message: twins are refused as without a key."""
+
+MessageKey = int | str
+"""A ref (`1042`, `"#1042"`, `"1042"`) or WhatsApp's id of a message."""
+
+
+class JournalEvent(Protocol):
+    """One row of the journal: an event of the client library as it came.
+
+    `received_at` is milliseconds since 1970, `code` one of `client.protocol.EventCode`, `payload` its
+    protobuf.
+    """
+
+    @property
+    def seq(self) -> int:
+        """Its number; only grows."""
+        ...
+
+    @property
+    def generation(self) -> int:
+        """Number of the client process it came through."""
+        ...
+
+    @property
+    def received_at(self) -> int:
+        """Milliseconds since 1970."""
+        ...
+
+    @property
+    def code(self) -> int:
+        """Number of the event."""
+        ...
+
+    @property
+    def payload(self) -> bytes:
+        """Its protobuf."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class IngestResult:
+    """What became of a batch of journal events.
+
+    Attributes:
+        position: Journal sequence number up to which everything is archived.
+        messages: Messages that were new.
+        duplicates: Messages that were there already.
+        undecoded: Events put aside because this version cannot decode them.
+        last_change: Newest number of the change feed.
+    """
+
+    position: int
+    messages: int = 0
+    duplicates: int = 0
+    undecoded: int = 0
+    last_change: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What an import brought.
+
+    Attributes:
+        messages: Those that are new.
+        duplicates: Those that were there.
+        skipped: Those that could not be read, or that WhatsApp cannot have told.
+        left_out: Files that could not be read, or are too large.
+    """
+
+    messages: int
+    duplicates: int = 0
+    skipped: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedChat:
+    """What the import of an exported chat brought.
+
+    Attributes:
+        files: WhatsApp ids of new messages to the names of their files, which are still to be stored.
+    """
+
+    result: ImportResult
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFilter:
+    """Which messages; everything that is given must hold.
+
+    Attributes:
+        chat: Jid of the chat.
+        sender: Jid of the sender.
+        kinds: Any of these kinds.
+        media: Whether a file is attached.
+        links: Whether the text holds a link.
+        since: At or after this time.
+        until: Before this time.
+        from_me: Sent by the account itself.
+        mentions_me: The account's owner is mentioned.
+        unread: Incoming and not yet read on any device.
+        unreceipted: As `unread`, also where a send from here made it count as read: no read receipt went out.
+        starred: Starred on the phone.
+    """
+
+    chat: str | None = None
+    sender: str | None = None
+    kinds: tuple[MessageKind, ...] = ()
+    media: bool | None = None
+    links: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    from_me: bool | None = None
+    mentions_me: bool | None = None
+    unread: bool | None = None
+    unreceipted: bool | None = None
+    starred: bool | None = None
+
+
+EVERYTHING: Final = MessageFilter()
+"""The filter that lets every message pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCandidate:
+    """A chat that a text may mean, and why.
+
+    `jid` and `number` are certain; `name` is the whole of the name that the owner gave, or that a group or
+    channel has; `own_name` the whole of one that people gave themselves, so anybody may take it; `words` are
+    whole words of any, `prefix` is its beginning, `contains` any part of it, `similar` has typing slips.
+    The chat of a known contact with whom nothing was said yet is a candidate too.
+    """
+
+    chat: Chat
+    matched: Literal["jid", "number", "name", "own_name", "words", "prefix", "contains", "similar"]
+
+
+_CERTAINTY: Final = {
+    "jid": 0,
+    "number": 0,
+    "name": 1,
+    "own_name": 2,
+    "words": 2,
+    "prefix": 3,
+    "contains": 4,
+    "similar": 4,
+}
+
+
+def meant(candidates: Iterable[ChatCandidate]) -> tuple[ChatCandidate, ...]:
+    """Those of the candidates for a text that it meets best; more than one when it is unclear.
+
+    A name that people gave themselves is worth no more than a word of one that the owner gave, letters from
+    within a name no more than a similar name.
+    """
+    found = tuple(candidates)
+    best = min((_CERTAINTY[one.matched] for one in found), default=None)
+    return tuple(one for one in found if _CERTAINTY[one.matched] == best)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One entry of the change feed.
+
+    Attributes:
+        kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`; or `history`, a chunk of the
+            phone's past, of which nothing more is told.
+        actor: Jid of who did it, where one is known.
+        detail: The emoji of a reaction, the state of a send; else None.
+    """
+
+    seq: int
+    at: datetime
+    kind: str
+    chat: str | None = None
+    ref: int | None = None
+    message_id: str | None = None
+    actor: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A stretch of time in which messages may be missing; `until` is None while it lasts."""
+
+    since: datetime
+    until: datetime | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """From when to when a chat is archived.
+
+    Attributes:
+        complete: The phone said that it has nothing older.
+    """
+
+    chat: str
+    messages: int
+    first: datetime | None
+    last: datetime | None
+    complete: bool
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryProgress:
+    """How far the first history sync is.
+
+    Attributes:
+        percent: As the phone reports it; None before its first word.
+        messages: The highest ref given out: how many messages have been stored so far.
+        done: Whether the phone has handed over everything it will hand over by itself.
+        last_chunk_at: When it last handed over anything.
+    """
+
+    percent: int | None
+    messages: int
+    done: bool
+    last_chunk_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Sizes of the archive; bytes are those of the file."""
+
+    messages: int
+    chats: int
+    contacts: int
+    media: int
+    unread_chats: int
+    undecoded: int
+    first: datetime | None
+    last: datetime | None
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSource:
+    """What a download of a message's file needs, as WhatsApp sent it.
+
+    Attributes:
+        media_type: `image`, `video`, `audio`, `document` or `sticker`: it is part of the key derivation.
+        path: Where the file was already downloaded to.
+    """
+
+    ref: int
+    media_type: str
+    mime_type: str | None
+    file_name: str | None
+    size: int | None
+    direct_path: str | None
+    url: str | None
+    media_key: bytes | None
+    sha256: bytes | None
+    enc_sha256: bytes | None
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One participant of a group."""
+
+    contact: Contact
+    admin: bool = False
+    superadmin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContactUpdate:
+    """Names of one person as the device's contact store knows them; None leaves what is known."""
+
+    jid: str
+    saved_name: str | None = None
+    push_name: str | None = None
+    business_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupUpdate:
+    """A group as WhatsApp describes it.
+
+    Attributes:
+        participants: (jid, other form or None, admin, superadmin) of each.
+        expires_in: Seconds after which new messages disappear, 0 for never; None leaves what is known.
+    """
+
+    jid: str
+    name: str
+    participants: tuple[tuple[str, str | None, bool, bool], ...] = ()
+    expires_in: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One accepted send.
+
+    Attributes:
+        secret: The `messageSecret` of the message that was handed over, if it carries one.
+        handed_to: The client that it was handed to; None before, and when nothing can be found out there.
+    """
+
+    send_id: int
+    request: SendRequest
+    status: SendStatus
+    created_at: datetime
+    expires_at: datetime | None
+    message_id: str | None = None
+    timestamp: datetime | None = None
+    reason: str | None = None
+    ref: int | None = None
+    secret: bytes | None = None
+    handed_to: str | None = None
+
+    @property
+    def result(self) -> SendResult:
+        """The entry as the sender is told."""
+        return SendResult(
+            self.send_id,
+            self.request.chat,
+            self.status,
+            self.message_id,
+            self.ref,
+            self.timestamp,
+            self.reason,
+        )
