@@ -65,7 +65,7 @@ from functools import partial
 from whatsapp_mcp.server import runtime
 
 def load_opener():
-    from whatsapp_mcp.device.runtime import open_device
+    from whatsapp_mcp.device.leader import open_device
 
     return partial(open_device, program=(sys.executable, "-P", "-c", {CLIENT!r}))
 

@@ -235,7 +235,7 @@ async def test_nothing_is_begun_without_room_for_the_copy_and_the_upgrade(
 KILLED = """
 import logging, os, sqlite3, sys
 from pathlib import Path
-from whatsapp_mcp.archive import backup, schema
+from whatsapp_mcp.archive.database import backup, schema
 
 class Killer(logging.Handler):
     left = int(sys.argv[2])
@@ -248,7 +248,7 @@ logging.basicConfig(level=logging.INFO, handlers=[Killer()])
 path = Path(sys.argv[1])
 db = sqlite3.connect(path, isolation_level=None)
 db.execute("PRAGMA journal_mode = WAL")
-backup.before_upgrade(db, path)
+backup.back_up_before_upgrade(db, path)
 schema.migrate(db)
 """
 
