@@ -182,7 +182,7 @@ async def _link(wa: WhatsApp, devices: Accessor[Device]) -> Companion:
     shown = None
     while shown is None:
         async with devices.use() as device:
-            if (await device.status()).hosted_by is not None:
+            if (await device.status()).leader_pid is not None:
                 shown = await device.link()
         await anyio.sleep(_LOOK_EACH)
     assert shown.qr is not None

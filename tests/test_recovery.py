@@ -161,7 +161,7 @@ async def test_ten_servers_started_at_once_share_one_link_and_outlive_two_of_the
         servers = set(processes(home, "whatsapp_mcp"))
         assert len(servers) == 10
         assert len(processes(home, "whatsapp_mcp.client")) == 1
-        host = (await call(client, "connection_status"))["hosted_by"]
+        host = (await call(client, "connection_status"))["leader_pid"]
         for server in (host, (servers - {host}).pop()):
             os.kill(server, signal.SIGKILL)
         killed.set()
@@ -213,7 +213,7 @@ async def test_a_server_that_leaves_takes_nothing_from_the_one_that_took_over(
         os.kill(host, signal.SIGKILL)
         await until_online(applications[0].client, generation)
         status = await call(applications[0].client, "connection_status")
-        stays, leaves = sorted(applications, key=lambda each: each.server != status["hosted_by"])
+        stays, leaves = sorted(applications, key=lambda each: each.server != status["leader_pid"])
         leaves.leaves.set()
         with anyio.fail_after(HEALED):
             while leaves.server in processes(home, "whatsapp_mcp"):  # noqa: ASYNC110  nothing tells of its end

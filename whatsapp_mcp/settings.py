@@ -1,7 +1,7 @@
 """Settings and the places of files.
 
 `config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
-(`[account]`, `[policy]`) is read from `config.toml` alone, since any server may come to host it.
+(`[account]`, `[policy]`) is read from `config.toml` alone, since any server may come to lead it.
 """
 
 from __future__ import annotations
@@ -256,8 +256,13 @@ class AccountFolder:
         return self.path / "exports"
 
     @property
-    def host_lock(self) -> Path:
-        """Locked by the server that hosts the link."""
+    def leader_lock(self) -> Path:
+        """Locked by the server that leads the account."""
+        return self.path / "leader.lock"
+
+    @property
+    def former_leader_lock(self) -> Path:
+        """Locked by the leader as well, for versions that know no other lock."""
         return self.path / "host.lock"
 
     @property
@@ -410,7 +415,7 @@ def _overlay_environment(values: dict[str, Any]) -> None:
         section, _, key = variable.removeprefix(ENV_PREFIX).lower().partition("__")
         if section in _FILE_ONLY:
             raise InvalidArgument(
-                f"{variable} cannot be set by environment: any server may host the account.",
+                f"{variable} cannot be set by environment: any server may lead the account.",
                 f"Write it into the [{section}] section of config.toml.",
             )
         if not key:

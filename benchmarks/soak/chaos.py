@@ -259,7 +259,7 @@ class Fault:
         raise NotImplementedError
 
 
-async def host_of(stage: Stage) -> Slot:
+async def leader_of(stage: Stage) -> Slot:
     """The server that hosts the link.
 
     Raises:
@@ -271,9 +271,9 @@ async def host_of(stage: Stage) -> Slot:
     return host
 
 
-async def host_pid(stage: Stage) -> int:
-    """Its process id; see `host_of`."""
-    return (await host_of(stage)).pid
+async def leader_pid(stage: Stage) -> int:
+    """Its process id; see `leader_of`."""
+    return (await leader_of(stage)).pid
 
 
 async def client_of(stage: Stage) -> int:
@@ -282,7 +282,7 @@ async def client_of(stage: Stage) -> int:
     Raises:
         Impossible: None runs just now.
     """
-    pid = stage.fleet.client_of(await host_of(stage))
+    pid = stage.fleet.client_of(await leader_of(stage))
     if pid is None:
         raise Impossible("no client process runs just now")
     return pid

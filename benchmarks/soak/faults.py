@@ -14,8 +14,8 @@ from benchmarks.soak.chaos import (
     Impossible,
     Stage,
     client_of,
-    host_of,
-    host_pid,
+    leader_of,
+    leader_pid,
     signal_process,
 )
 from benchmarks.soak.fleet import Fleet, Slot
@@ -164,7 +164,7 @@ class KillClient(Fault):
         return healing
 
 
-class EndHost(Fault):
+class EndLeader(Fault):
     """The server that hosts the link ends; another takes over."""
 
     ends = True
@@ -174,7 +174,7 @@ class EndHost(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await host_of(stage)
+        host = await leader_of(stage)
         if len(stage.fleet.ready()) < 2:
             raise Impossible("no other server is there to take over")
         healing = Healing()
@@ -182,7 +182,7 @@ class EndHost(Fault):
         return healing
 
 
-class EndAttached(Fault):
+class EndFollower(Fault):
     """A server that uses the host's link ends; its place is taken by a new one."""
 
     ends, relogin = True, False
@@ -192,7 +192,7 @@ class EndAttached(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await host_of(stage)
+        host = await leader_of(stage)
         others = [slot for slot in stage.fleet.ready() if slot is not host]
         if not others:
             raise Impossible("no other server is there")
@@ -317,11 +317,11 @@ QUICK: Final[tuple[Fault, ...]] = (
     Replaced(),
     Ban(),
     KillClient(),
-    EndHost("kill -9 of the host", Fleet.kill),
-    EndHost("the host's application closes", Fleet.leave),
-    EndAttached("kill -9 of an attached server", Fleet.kill),
-    EndAttached("an attached server's application closes", Fleet.leave),
-    Pause("stopped host", host_pid),
+    EndLeader("kill -9 of the host", Fleet.kill),
+    EndLeader("the host's application closes", Fleet.leave),
+    EndFollower("kill -9 of an attached server", Fleet.kill),
+    EndFollower("an attached server's application closes", Fleet.leave),
+    Pause("stopped host", leader_pid),
     Pause("stopped client", client_of),
     KillAll(),
     *LINKING,

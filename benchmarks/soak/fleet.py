@@ -188,7 +188,7 @@ class Fleet:
 
     async def host(self) -> Slot | None:
         """The server that hosts the link."""
-        pid = (await self.status()).get("hosted_by")
+        pid = (await self.status()).get("leader_pid")
         return next((slot for slot in self.ready() if slot.pid == pid), None)
 
     def client_of(self, slot: Slot) -> int | None:

@@ -14,8 +14,8 @@ from benchmarks.soak.chaos import (
     Impossible,
     Stage,
     client_of,
-    host_of,
-    host_pid,
+    leader_of,
+    leader_pid,
     signal_process,
 )
 from benchmarks.soak.watch import children
@@ -99,7 +99,7 @@ class FullDisk(Fault):
         """See `Fault.act`."""
         if stage.disk.missing is not None:
             raise Impossible(stage.disk.missing)
-        host = await host_of(stage) if self._kill else None
+        host = await leader_of(stage) if self._kill else None
         stage.disk.fill()
         try:
             await stage.some(0.5, 2.5)
@@ -133,7 +133,7 @@ class AddressTaken(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await host_of(stage)
+        host = await leader_of(stage)
         others = [slot for slot in stage.fleet.ready() if slot is not host]
         if not others:
             raise Impossible("no other server is there")
@@ -168,7 +168,7 @@ MACHINE: Final[tuple[Fault, ...]] = (
     ClockJump(),
     Suspend(),
     WriteLimit("no writes for the client (inbox.db, client.db)", client_of, ends=True),
-    WriteLimit("no writes for the host (archive.db)", host_pid),
+    WriteLimit("no writes for the host (archive.db)", leader_pid),
     FullDisk("disk full (ENOSPC)"),
     FullDisk("disk full (ENOSPC) and the host killed", kill=True),
     AddressTaken(),

@@ -21,8 +21,8 @@ class _InProcess:
         self, job: str, source: BinaryIO, options: dict[str, Any] | None = None, limits: Limits | None = None
     ) -> Answer:
         source.seek(0)
-        facts, content = JOBS[job](io.BufferedReader(io.BytesIO(source.read())), options or {})  # type: ignore[arg-type]
-        return Answer(facts, content)
+        updates, content = JOBS[job](io.BufferedReader(io.BytesIO(source.read())), options or {})  # type: ignore[arg-type]
+        return Answer(updates, content)
 
 
 WORKER = cast(Worker, _InProcess())

@@ -21,13 +21,13 @@ from whatsapp_mcp.archive.read.search_query import IS
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.addons import ADDONS, AddOn, Target
 from whatsapp_mcp.decoding.events import decode_event
-from whatsapp_mcp.decoding.updates import Fact, LinkedFact, MessageFact, UndecodedFact
+from whatsapp_mcp.decoding.updates import LinkedUpdate, MessageUpdate, UndecodedUpdate, Update
 from whatsapp_mcp.models import SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
 COMMON = ["wa_id", "chat_address", "sender_address", "at"]
 """The columns with which every table of add-ons begins."""
-NOT_IN_WORLDS = {LinkedFact, UndecodedFact}
+NOT_IN_WORLDS = {LinkedUpdate, UndecodedUpdate}
 """What has its place in the order of arrival: a new linking, and what cannot be read."""
 NOT_DUMPED = {
     "meta": "how far the journal is archived",
@@ -65,7 +65,7 @@ def test_every_table_of_add_ons_is_declared_and_every_declaration_has_its_table(
     hanging = {table: names for table, names in found.items() if names[:4] == COMMON}
     assert {kind.table: [*COMMON, *kind.columns] for kind in ADDONS} == hanging
     assert {table for table, names in found.items() if "wa_id" in names} == {*hanging, "messages", "events"}
-    assert {kind.update for kind in ADDONS} <= {*get_args(Fact)}
+    assert {kind.update for kind in ADDONS} <= {*get_args(Update)}
     assert all({*kind.key} <= {*kind.columns} for kind in ADDONS)
 
 
@@ -74,15 +74,15 @@ def test_worlds_hold_every_kind_of_update_and_every_table() -> None:
     filled: set[str] = set()
     for events in PLACES.values():
         told = [decode_event(event.code, event.payload, event.received_at * 1000) for event in events]
-        updates |= {type(fact) for facts in told for fact in facts}
+        updates |= {type(update) for updates in told for update in updates}
         stray = [
             event
-            for event, facts in zip(events, told, strict=True)
-            if not any(isinstance(fact, MessageFact) for fact in facts)
+            for event, updates in zip(events, told, strict=True)
+            if not any(isinstance(update, MessageUpdate) for update in updates)
         ]
         for some in (events, stray):  # Where its message is missing, an add-on waits.
             filled |= {table for table, rows in in_memory([some], introduced=True).items() if rows}
-    assert {*get_args(Fact)} - updates == NOT_IN_WORLDS
+    assert {*get_args(Update)} - updates == NOT_IN_WORLDS
     assert {kind.table for kind in ADDONS} | DUMPED - {"gaps"} <= filled
 
 
@@ -168,5 +168,5 @@ def test_a_kind_that_is_added_is_written_read_and_purged_by_its_declaration(db: 
     assert addons.insert_addon(db, pins, ("A1", 7, 0, NOON * 1000 + 1, 0))
     target = Target(4, "A1", 3)
     assert addons.current_addons(db, pins, [target]) == {
-        target: [addons.Hanging(3, NOON * 1000, (1,)), addons.Hanging(0, NOON * 1000 + 1, (0,))]
+        target: [addons.StoredAddOn(3, NOON * 1000, (1,)), addons.StoredAddOn(0, NOON * 1000 + 1, (0,))]
     }

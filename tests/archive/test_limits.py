@@ -19,10 +19,10 @@ from tests.archive.world import reply, text
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.decoding import limits
 from whatsapp_mcp.decoding.content import HANDLERS
-from whatsapp_mcp.decoding.updates import Content, Mark, MembersFact, MessageFact, ReceiptFact
+from whatsapp_mcp.decoding.updates import Content, MembersUpdate, MessageUpdate, ReceiptKind, ReceiptUpdate
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Message, MessageKind, Page
-from whatsapp_mcp.models.said import NAMES_ROOM
+from whatsapp_mcp.models.messages import NAMES_ROOM
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -320,14 +320,16 @@ def test_every_text_of_an_update_has_a_bound() -> None:
 
 
 def test_lists_of_members_receipts_and_cards_have_a_bound() -> None:
-    members = MembersFact(GROUP, tuple((f"{n}@lid", 0) for n in range(limits.MEMBERS + 5)))
-    receipt = ReceiptFact(GROUP, ANA, tuple(f"A{n}" for n in range(limits.RECEIPTS + 5)), Mark.READ, NOON)
+    members = MembersUpdate(GROUP, tuple((f"{n}@lid", 0) for n in range(limits.MEMBERS + 5)))
+    receipt = ReceiptUpdate(
+        GROUP, ANA, tuple(f"A{n}" for n in range(limits.RECEIPTS + 5)), ReceiptKind.READ, NOON
+    )
     cards = [{"name": "Ana", "numbers": ["1"] * 99} for _ in range(limits.CARDS + 5)]
-    message = MessageFact(
+    message = MessageUpdate(
         GROUP, ANA, "C1", NOON, Content(MessageKind.CONTACT, details={"contacts": cards}), True
     )
-    for fact in (members, receipt, message):
-        limits.bound_update(fact)
+    for update in (members, receipt, message):
+        limits.bound_update(update)
     assert len(members.members) == limits.MEMBERS
     assert len(receipt.wa_ids) == limits.RECEIPTS
     details = message.content.details

@@ -26,11 +26,11 @@ from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, R
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.archive.database.connections import transaction
-from whatsapp_mcp.archive.identity.identity import Lookups
+from whatsapp_mcp.archive.identity.identities import Lookups
 from whatsapp_mcp.archive.write import ingestion, sealed_addons
 from whatsapp_mcp.archive.write.applying import Applying, begin_operation
 from whatsapp_mcp.decoding.journal import decode_events
-from whatsapp_mcp.decoding.updates import IdentityFact, OwnFact
+from whatsapp_mcp.decoding.updates import IdentityUpdate, OwnUpdate
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder
 
@@ -117,11 +117,11 @@ def archived(batches: list[list[Raw]], *, introduced: bool) -> Iterator[sqlite3.
             write(
                 partial(
                     ingestion.write_updates,
-                    facts=[OwnFact(ME), OwnFact(MY_LID), IdentityFact(ME, MY_LID, LATER)],
+                    updates=[OwnUpdate(ME), OwnUpdate(MY_LID), IdentityUpdate(ME, MY_LID, LATER)],
                 )
             )
-            pairs = [IdentityFact(ANA, ANA_LID, LATER), IdentityFact(BOB, BOB_LID, LATER)]
-            write(partial(ingestion.write_updates, facts=pairs))
+            pairs = [IdentityUpdate(ANA, ANA_LID, LATER), IdentityUpdate(BOB, BOB_LID, LATER)]
+            write(partial(ingestion.write_updates, updates=pairs))
         assert db.execute("SELECT count(*) FROM undecoded").fetchone()[0] == 0
         yield db
 

@@ -22,7 +22,7 @@ from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.models import ContactUpdate
 
 
@@ -83,7 +83,7 @@ def test_it_purges_only_what_it_is_told(home: Path) -> None:
 
 
 def test_it_writes_nothing_while_a_server_holds_the_account(home: Path) -> None:
-    lock = HostLock(settings.load().account_folder().host_lock)
+    lock = LeaderLock(settings.load().account_folder())
     assert lock.acquire()
     try:
         code, said = run("purge", "--all")
@@ -144,7 +144,7 @@ def test_ctrl_c_at_the_question_of_a_purge_deletes_nothing(home: Path) -> None:
 
 
 def test_what_only_reads_works_beside_a_server(home: Path) -> None:
-    lock = HostLock(settings.load().account_folder().host_lock)
+    lock = LeaderLock(settings.load().account_folder())
     assert lock.acquire()
     try:
         for arguments in (["stats"], ["check"], ["export", str(home / "out")]):

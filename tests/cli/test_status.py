@@ -17,7 +17,7 @@ REPLACED = ConnectionStatus(
     reason="Another client took over this session.",
     action="Close the other client, then call reconnect.",
     generation=7,
-    hosted_by=4711,
+    leader_pid=4711,
 )
 
 

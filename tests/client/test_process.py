@@ -14,7 +14,7 @@ import pytest
 
 from tests.client.client_process import NOWHERE, ClientUnderTest, client_process
 from whatsapp_mcp.client.journal import Journal, JournalEvent
-from whatsapp_mcp.client.pipes import HostSendStream
+from whatsapp_mcp.client.pipes import LeaderSendStream
 from whatsapp_mcp.client.protocol import (
     ENDED,
     EXIT_BAD_ARGUMENTS,
@@ -101,7 +101,7 @@ async def test_telling_a_host_that_is_gone_does_not_end_it_before_all_is_journal
     reading, writing = os.pipe()
     os.close(reading)
     with anyio.move_on_after(0.1) as scope:
-        await HostSendStream(writing).send(b"news")
+        await LeaderSendStream(writing).send(b"news")
     os.close(writing)
     assert scope.cancelled_caught
 

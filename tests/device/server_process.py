@@ -19,7 +19,7 @@ import anyio.abc
 import anyio.to_thread
 
 import whatsapp_mcp
-from whatsapp_mcp.device.leader import leader
+from whatsapp_mcp.device.leader import election
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.settings import Settings
 
@@ -48,12 +48,12 @@ def another_version(folder: Path, version: str, protocol: int) -> Path:
     (folder / "tests" / "device").mkdir(parents=True)
     (folder / "tests" / "__init__.py").touch()
     shutil.copy(__file__, folder / "tests" / "device")
-    for name, line in (("__init__.py", "__version__ ="), ("device/leader/leader.py", "PROTOCOL: Final =")):
+    for name, line in (("__init__.py", "__version__ ="), ("device/leader/election.py", "PROTOCOL: Final =")):
         file = folder / "whatsapp_mcp" / name
         value = f'"{version}"' if name == "__init__.py" else str(protocol)
         text = file.read_text(encoding="utf-8")
         changed = re.sub(rf"^{re.escape(line)} .*$", f"{line} {value}", text, flags=re.MULTILINE)
-        assert changed != text or str(leader.PROTOCOL) == value, name
+        assert changed != text or str(election.PROTOCOL) == value, name
         file.write_text(changed, encoding="utf-8")
     return folder
 
@@ -61,10 +61,10 @@ def another_version(folder: Path, version: str, protocol: int) -> Path:
 async def main(home: Path) -> None:
     """Hold the device until standard input closes."""
     async with open_device(Settings(home=home)) as (devices, _):
-        hosted_by = None
-        while hosted_by != os.getpid():
+        leader_pid = None
+        while leader_pid != os.getpid():
             async with devices.use() as device:
-                hosted_by = (await device.status()).hosted_by
+                leader_pid = (await device.status()).leader_pid
             await anyio.sleep(0.01)
         sys.stdout.write(json.dumps({"pid": os.getpid()}) + "\n")
         sys.stdout.flush()

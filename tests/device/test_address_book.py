@@ -194,7 +194,7 @@ class Telling:
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
         since = FakeClock().now()
         return ConnectionStatus(
-            ConnectionState.ONLINE, since, "default", hosted_by=self.leader, address_book=state
+            ConnectionState.ONLINE, since, "default", leader_pid=self.leader, address_book=state
         )
 
 

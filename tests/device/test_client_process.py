@@ -77,7 +77,7 @@ async def test_one_that_ignores_its_closed_pipe_is_killed_within_a_second(folder
 async def test_one_that_has_asked_for_patience_may_finish(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("whatsapp_mcp.client.protocol.HOST_GONE_SECONDS", 0.1)
+    monkeypatch.setattr("whatsapp_mcp.client.protocol.LEADER_GONE_SECONDS", 0.1)
     finishing = python(
         "import os, pathlib, sys, time\n"
         "sys.stdout.close()\n"

@@ -8,16 +8,39 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.lock import LeaderLock, _LockFile  # pyright: ignore[reportPrivateUsage]
+from whatsapp_mcp.settings import AccountFolder
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "host.lock"
+def folder(tmp_path: Path) -> AccountFolder:
+    folder = AccountFolder("default", tmp_path / "accounts" / "default")
+    folder.create()
+    return folder
 
 
-def test_one_has_it_and_others_read_who_that_is(path: Path) -> None:
-    first, second = HostLock(path), HostLock(path)
+@pytest.fixture(params=["leader.lock", "host.lock"])
+def path(folder: AccountFolder, request: pytest.FixtureRequest) -> Path:
+    """Each of the two files that the lock consists of."""
+    return folder.path / request.param
+
+
+def test_a_version_that_knows_only_the_former_lock_never_leads_beside_this_one(folder: AccountFolder) -> None:
+    former, lock = _LockFile(folder.path / "host.lock"), LeaderLock(folder)
+    assert former.acquire()
+    assert not lock.acquire()
+    assert lock.holder() == os.getpid()
+    former.release()
+    assert lock.acquire()
+    assert not former.acquire()
+    assert former.holder() == os.getpid()
+    lock.release()
+    assert former.acquire()
+    former.release()
+
+
+def test_one_has_it_and_others_read_who_that_is(folder: AccountFolder) -> None:
+    first, second = LeaderLock(folder), LeaderLock(folder)
     assert first.acquire()
     assert not second.acquire()
     assert second.holder() == os.getpid()
@@ -28,13 +51,13 @@ def test_one_has_it_and_others_read_who_that_is(path: Path) -> None:
 
 
 def test_a_full_disk_neither_keeps_anybody_from_it_nor_keeps_it(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(fd: int, data: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", full)
-    first, second = HostLock(path), HostLock(path)
+    first, second = LeaderLock(folder), LeaderLock(folder)
     assert first.acquire()
     assert not second.acquire()
     first.release()
@@ -42,8 +65,8 @@ def test_a_full_disk_neither_keeps_anybody_from_it_nor_keeps_it(
     second.release()
 
 
-def test_a_lock_whose_file_was_deleted_or_replaced_is_lost(path: Path) -> None:
-    first, second = HostLock(path), HostLock(path)
+def test_a_lock_whose_file_was_deleted_or_replaced_is_lost(folder: AccountFolder, path: Path) -> None:
+    first, second = LeaderLock(folder), LeaderLock(folder)
     assert first.acquire()
     assert not first.lost
     path.unlink()
@@ -56,16 +79,16 @@ def test_a_lock_whose_file_was_deleted_or_replaced_is_lost(path: Path) -> None:
 
 
 def test_a_file_that_is_deleted_while_it_is_being_locked_is_not_the_lock(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    folder: AccountFolder, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened = os.open
 
     def open_and_delete(*args: int, **named: int) -> int:
         fd = opened(*args, **named)  # type: ignore[arg-type]
-        path.unlink()
+        path.unlink(missing_ok=True)
         return fd
 
-    lock = HostLock(path)
+    lock = LeaderLock(folder)
     with monkeypatch.context() as patch:
         patch.setattr(os, "open", open_and_delete)
         assert not lock.acquire()

@@ -11,7 +11,7 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.outbox.acts import Acts
+from whatsapp_mcp.device.outbox.message_actions import MessageActions
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 MANY = 205
 
 
-class Marking(Acts):
+class Marking(MessageActions):
     """What marks messages read, with a client that only notes what it is asked."""
 
     def __init__(self, archive: Archive) -> None:

@@ -16,7 +16,7 @@ from anyio.abc import ByteStream
 
 from whatsapp_mcp.device.connection.link_record import LinkRecord
 from whatsapp_mcp.device.leader import endpoint
-from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
@@ -33,10 +33,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AccountFolder:
     made = Settings(home=tmp_path / "home").account_folder()
     made.create()
 
-    def taken(_: HostLock) -> bool:
+    def taken(_: LeaderLock) -> bool:
         raise AssertionError("the leader's lock was taken")
 
-    monkeypatch.setattr(HostLock, "acquire", taken)
+    monkeypatch.setattr(LeaderLock, "acquire", taken)
     return made
 
 
@@ -123,7 +123,7 @@ async def test_the_leader_is_asked(tmp_path: Path):
     folder = loaded.account_folder()
     async with open_device(loaded):
         with anyio.fail_after(20):
-            while (await observed(folder)).hosted_by != os.getpid():  # noqa: ASYNC110
+            while (await observed(folder)).leader_pid != os.getpid():  # noqa: ASYNC110
                 await anyio.sleep(0.02)
 
         assert (await observed(folder)).state is ConnectionState.UNLINKED
@@ -142,7 +142,7 @@ async def test_a_leader_that_does_not_answer_is_told_in_time(folder: AccountFold
 
 async def test_a_leader_that_is_starting_is_not_taken_for_none(folder: AccountFolder):
     link(folder)
-    folder.host_lock.write_text(str(os.getpid()))
+    folder.leader_lock.write_text(str(os.getpid()))
 
     status = await observed(folder)
 
@@ -153,6 +153,6 @@ async def test_the_process_number_of_a_leader_that_was_killed_means_nothing(fold
     link(folder)
     async with await anyio.open_process([sys.executable, "-c", ""]) as ended:
         await ended.wait()
-    folder.host_lock.write_text(str(ended.pid))
+    folder.leader_lock.write_text(str(ended.pid))
 
     assert "linked as Ada" in ((await observed(folder)).reason or "")

@@ -21,7 +21,7 @@ from whatsapp_mcp.device.connection.keys import StoredDevice
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import Composed, compose
-from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
 from whatsapp_mcp.errors import (
     Busy,
@@ -95,12 +95,12 @@ class Wire:
         self.handed_over.append(chat)
         return {"id": f"3EB0{len(self.handed_over):012d}", "timestamp": self.timestamp}
 
-    def open(self, folder: AccountFolder) -> Traces:
+    def open(self, folder: AccountFolder) -> DeliveryEvidence:
         """What the library has noted, in a database of its own."""
         self.database = folder.client_db
         with closing(sqlite3.connect(self.database)) as db, db:
             db.executescript(TABLES)
-        return Traces(
+        return DeliveryEvidence(
             self.database,
             device=lambda: StoredDevice(
                 Jid.parse("15550001111:1@s.whatsapp.net"), None, None, self.registration
@@ -185,7 +185,7 @@ async def rig(
             online=lambda: wire.online,
             linked=lambda: wire.linked,
             unavailable=wire.unavailable,
-            traces=wire.open(folder),
+            evidence=wire.open(folder),
             unanswered=nothing,
         )
         tasks.start_soon(outbox.run)

@@ -17,7 +17,7 @@ from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.link_record import FILE_NAME, LinkRecord
 from whatsapp_mcp.device.connection.state import Link
 from whatsapp_mcp.device.leader import pausing
-from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.errors import Busy, InvalidArgument, NotConnected, NotLinked
@@ -135,7 +135,7 @@ async def test_without_a_server_the_next_one_starts_paused(
     for _ in range(2):
         async with server() as (devices, _):
             status = await until(devices, PAUSED)
-            assert (status.hosted_by, status.until, status.generation) == (os.getpid(), until_then, 1)
+            assert (status.leader_pid, status.until, status.generation) == (os.getpid(), until_then, 1)
             async with devices.use() as device:
                 with pytest.raises(NotConnected):
                     await device.reconnect()
@@ -158,7 +158,7 @@ async def test_when_the_leader_is_killed_in_a_pause_the_next_one_is_paused_and_h
         assert result.status is SendStatus.QUEUED
         leader.kill()
         with anyio.fail_after(TAKEOVER):
-            while (status := await until(devices, PAUSED)).hosted_by != os.getpid():  # noqa: ASYNC110
+            while (status := await until(devices, PAUSED)).leader_pid != os.getpid():  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         assert status.generation == 2, "no client was started"
 
@@ -267,7 +267,7 @@ async def test_a_pause_that_cannot_be_kept_is_not_called_one(
 
 async def test_a_process_that_holds_the_account_and_does_not_listen_is_named(account: AccountFolder) -> None:
     account.create()
-    lock = HostLock(account.host_lock)
+    lock = LeaderLock(account)
     assert lock.acquire()
     try:
         with pytest.raises(Busy, match=str(os.getpid())):

@@ -123,7 +123,7 @@ async def test_a_host_that_is_stopped_is_told_within_seconds() -> None:
         with anyio.fail_after(8):
             status = await device.status()
     assert status.state is ConnectionState.OFFLINE
-    assert status.hosted_by == 4711
+    assert status.leader_pid == 4711
     assert "4711" in (status.action or "")
 
 

@@ -21,10 +21,10 @@ from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection.accessor import Accessor
-from whatsapp_mcp.device.leader import endpoint, leader
+from whatsapp_mcp.device.leader import endpoint
+from whatsapp_mcp.device.leader.election import PROTOCOL
 from whatsapp_mcp.device.leader.enforced import EnforcedDevice
-from whatsapp_mcp.device.leader.leader import PROTOCOL
-from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
@@ -140,10 +140,10 @@ def home_of(tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
-async def hosted_by(devices: Accessor[Device], pid: int) -> ConnectionStatus:
+async def leader_pid(devices: Accessor[Device], pid: int) -> ConnectionStatus:
     """The status, once the server `pid` hosts and is online."""
     with anyio.fail_after(20):
-        while (status := await until(devices, ConnectionState.ONLINE)).hosted_by != pid:  # noqa: ASYNC110
+        while (status := await until(devices, ConnectionState.ONLINE)).leader_pid != pid:  # noqa: ASYNC110
             await anyio.sleep(0.02)
     return status
 
@@ -153,10 +153,10 @@ async def test_when_the_host_is_killed_another_takes_over(wa: WhatsApp, server: 
         pass
     ann = wa.person("Ann")
     async with server_process(home_of(tmp_path)) as host, server() as (devices, archive):
-        await hosted_by(devices, host.pid)
+        await leader_pid(devices, host.pid)
         host.kill()
         await ann.says("meanwhile")
-        await hosted_by(devices, os.getpid())
+        await leader_pid(devices, os.getpid())
         with anyio.fail_after(10):
             while not (await archive.search("meanwhile")).items:  # noqa: ASYNC110
                 await anyio.sleep(0.05)
@@ -179,25 +179,25 @@ async def test_a_stopped_host_is_told_as_such_and_can_go_on(
     async with linked(wa, server):
         pass
     async with server_process(home_of(tmp_path)) as host, server() as (devices, _):
-        await hosted_by(devices, host.pid)
+        await leader_pid(devices, host.pid)
         os.kill(host.pid, signal.SIGSTOP)
         try:
             with anyio.fail_after(8):
                 status = await status_of(devices)
             assert status.state is ConnectionState.OFFLINE
-            assert status.hosted_by == host.pid
+            assert status.leader_pid == host.pid
             assert str(host.pid) in (status.action or "")
             with anyio.fail_after(8), pytest.raises(Busy, match=str(host.pid)):
                 async with devices.use() as device:
                     await device.reconnect()
             async with server() as (newcomer, _):
                 with anyio.fail_after(8):
-                    while (status := await status_of(newcomer)).hosted_by != host.pid:  # noqa: ASYNC110
+                    while (status := await status_of(newcomer)).leader_pid != host.pid:  # noqa: ASYNC110
                         await anyio.sleep(0.05)
                 assert "does not answer" in (status.reason or "")
         finally:
             os.kill(host.pid, signal.SIGCONT)
-        await hosted_by(devices, host.pid)
+        await leader_pid(devices, host.pid)
 
 
 async def test_the_end_of_a_server_leaves_no_process_and_no_socket(
@@ -301,14 +301,14 @@ async def test_what_the_dead_left_at_the_address_is_no_obstacle(
 ) -> None:
     folder = Settings(home=home_of(tmp_path)).account_folder()
     folder.create()
-    folder.host_lock.write_text("1")
+    folder.leader_lock.write_text("1")
     if left == "a file":
         folder.socket.touch()
     else:
         with socket.socket(socket.AF_UNIX) as dead:
             dead.bind(str(folder.socket))
     async with server() as (devices, _), server() as (others, _):
-        assert (await until(devices, ConnectionState.UNLINKED)).hosted_by == os.getpid()
+        assert (await until(devices, ConnectionState.UNLINKED)).leader_pid == os.getpid()
         await until(others, ConnectionState.UNLINKED)
         assert folder.socket.is_socket()
 
@@ -318,10 +318,10 @@ async def test_newcomers_find_the_host_although_its_address_was_taken_away(
 ) -> None:
     address = Settings(home=home_of(tmp_path)).account_folder().socket
     async with linked(wa, server), server() as (early, _):
-        await hosted_by(early, os.getpid())
+        await leader_pid(early, os.getpid())
         address.unlink()
         async with server() as (late, _):
-            assert (await hosted_by(late, os.getpid())).generation == 1
+            assert (await leader_pid(late, os.getpid())).generation == 1
             assert (await status_of(early)).generation == 1
 
 
@@ -332,12 +332,12 @@ async def test_a_host_whose_lock_was_taken_away_leaves_the_account_to_another(
     async with linked(wa, server):
         pass
     async with server_process(home_of(tmp_path)) as former, server() as (devices, _):
-        await hosted_by(devices, former.pid)
-        folder.host_lock.unlink()
+        await leader_pid(devices, former.pid)
+        folder.leader_lock.unlink()
         with anyio.fail_after(20):
             while (status := await until(devices, ConnectionState.ONLINE)).generation == 2:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
-        assert HostLock(folder.host_lock).holder() == status.hosted_by
+        assert LeaderLock(folder).holder() == status.leader_pid
         assert len(wa.me.companions) == 1
 
 
@@ -374,14 +374,14 @@ async def test_a_host_that_cannot_be_reached_is_named(
 ) -> None:
     folder = Settings(home=home_of(tmp_path)).account_folder()
     folder.create()
-    lock = HostLock(folder.host_lock)
+    lock = LeaderLock(folder)
     assert lock.acquire()
-    monkeypatch.setattr(leader, "_START_LIMIT", 0.3)
+    monkeypatch.setattr(election, "_START_LIMIT", 0.3)
     async with server() as (devices, _):
         with anyio.fail_after(5):
             while "cannot be reached" not in ((status := await status_of(devices)).reason or ""):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
-        assert status.hosted_by == os.getpid()
+        assert status.leader_pid == os.getpid()
         assert str(os.getpid()) in (status.action or "")
     lock.release()
 
@@ -393,7 +393,7 @@ async def test_two_homes_never_mix(wa: WhatsApp, server: Open, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("theirs", "who"),
-    [(PROTOCOL + 1, f"this server (version {__version__})"), (PROTOCOL - 1, "that hosts (version 99.1)")],
+    [(PROTOCOL + 1, f"this server (version {__version__})"), (PROTOCOL - 1, "the leader (version 99.1)")],
 )
 async def test_a_server_of_another_protocol_is_told_who_must_upgrade(
     server: Open, tmp_path: Path, theirs: int, who: str
@@ -405,7 +405,7 @@ async def test_a_server_of_another_protocol_is_told_who_must_upgrade(
                 await anyio.sleep(0.02)
         assert who in (status.action or "")
         assert "99.1" in (status.reason or "")
-        assert status.hosted_by == hosting.pid
+        assert status.leader_pid == hosting.pid
 
 
 async def test_servers_of_two_versions_with_one_protocol_work_together(
@@ -416,11 +416,11 @@ async def test_servers_of_two_versions_with_one_protocol_work_together(
     ann = wa.person("Ann")
     other = another_version(tmp_path / "other", "99.1", PROTOCOL)
     async with server_process(home_of(tmp_path), other) as hosting, server() as (devices, _):
-        await hosted_by(devices, hosting.pid)
+        await leader_pid(devices, hosting.pid)
         result = await send(devices, SendRequest(str(ann.pn), TextContent("hello")))
         assert result.status is SendStatus.SENT
         hosting.kill()
-        await hosted_by(devices, os.getpid())
+        await leader_pid(devices, os.getpid())
 
 
 async def test_what_an_older_host_does_not_know_is_told_with_its_remedy(server: Open, tmp_path: Path) -> None:
@@ -445,7 +445,7 @@ async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
     ann = wa.person("Ann")
     chat = str(ann.pn)
     async with server_process(home_of(tmp_path)) as host, server() as (devices, _):
-        await hosted_by(devices, host.pid)
+        await leader_pid(devices, host.pid)
         results: list[SendResult] = []
 
         async def chatter() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device.counters import Tally
+from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -16,14 +16,14 @@ pytestmark = pytest.mark.anyio
 
 async def test_the_next_host_goes_on_counting(folder: AccountFolder) -> None:
     async with open_archive(folder, write=True) as archive:
-        first = Tally(archive, FakeClock())
+        first = Counters(archive, FakeClock())
         await first.load()
         first.events_lost += 101
         first.failures["ingest"] += 2
         first.phone_seen_at = datetime(2026, 11, 25, tzinfo=UTC)
         await first.keep()
     async with open_archive(folder, write=True) as archive:
-        second = Tally(archive, FakeClock())
+        second = Counters(archive, FakeClock())
         await second.load()
         assert (second.events_lost, second.phone_seen_at) == (101, first.phone_seen_at)
         second.failures["ingest"] += 1
@@ -33,7 +33,7 @@ async def test_the_next_host_goes_on_counting(folder: AccountFolder) -> None:
 @pytest.mark.parametrize("kept", ["", "[]", "{}", '{"events_lost": "many"}'])
 async def test_counts_that_cannot_be_read_begin_anew(folder: AccountFolder, kept: str) -> None:
     async with open_archive(folder, write=True) as archive:
-        await archive.meta_set("tally", kept)
-        tally = Tally(archive, FakeClock())
-        await tally.load()
-        assert (tally.events_lost, tally.phone_seen_at, dict(tally.failures)) == (0, None, {})
+        await archive.meta_set("counters", kept)
+        counters = Counters(archive, FakeClock())
+        await counters.load()
+        assert (counters.events_lost, counters.phone_seen_at, dict(counters.failures)) == (0, None, {})

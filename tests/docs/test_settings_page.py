@@ -74,7 +74,8 @@ def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
         folder.raw_db,
         folder.reserve,
         folder.media,
-        folder.host_lock,
+        folder.leader_lock,
+        folder.former_leader_lock,
         folder.client_log,
         folder.path / link_record.FILE_NAME,
     ]

@@ -53,7 +53,7 @@ OURS: Mapping[str, Any] = {
     "ConnectionStatus.account": "default",
     "ConnectionStatus.device_id": "1",
     "ConnectionStatus.failures": {},
-    "ConnectionStatus.hosted_by": 1,
+    "ConnectionStatus.leader_pid": 1,
     "ConnectionStatus.name": "Me",
     "LinkState.code": "ABCD-1234",
     "LinkState.reason": "linking has ended.",

@@ -108,10 +108,10 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], Re
     """One server of the account and a client of it, once somebody hosts the link."""
     async with open_device(settings) as (devices, archive), open_worker() as worker:
         with anyio.fail_after(LIMIT):
-            hosted_by = None
-            while hosted_by != os.getpid():
+            leader_pid = None
+            while leader_pid != os.getpid():
                 async with devices.use() as device:
-                    hosted_by = (await device.status()).hosted_by
+                    leader_pid = (await device.status()).leader_pid
                 await anyio.sleep(0.01)
         source = Source(devices, archive, settings.home, worker)
         async with Client(create(source, "all", structured=True, new_code=lambda: CODE)) as client:

@@ -40,7 +40,7 @@ async def test_a_server_that_ends_while_it_fetches_the_address_book_leaves_all_o
     with suppress(*GONE):
         async with mcp_client(whatsapp, home) as first:
             await link(first, whatsapp)
-            pid = (await call(first, "connection_status"))["hosted_by"]
+            pid = (await call(first, "connection_status"))["leader_pid"]
             await until_in_the_middle(whatsapp)
             if killed:
                 os.kill(pid, signal.SIGKILL)
@@ -64,7 +64,7 @@ async def test_the_status_says_that_names_are_missing_until_a_changed_contact_br
     with suppress(*GONE):
         async with mcp_client(whatsapp, home) as first:
             await link(first, whatsapp)
-            server = (await call(first, "connection_status"))["hosted_by"]
+            server = (await call(first, "connection_status"))["leader_pid"]
             client = int((folder.path / "client.lock").read_text())
             await until_in_the_middle(whatsapp)
             for pid in (client, server):

@@ -46,7 +46,7 @@ def pair(shared: Pair) -> Pair:
 
 async def does_status(pair: Pair) -> None:
     told = await pair.both("connection_status")
-    assert (told["state"], told["hosted_by"]) == ("online", os.getpid())
+    assert (told["state"], told["leader_pid"]) == ("online", os.getpid())
 
 
 async def does_reconnect(pair: Pair) -> None:

@@ -53,4 +53,4 @@ async def test_four_sse_clients_share_one_link(whatsapp: WhatsApp, home: Path) -
             ):
                 told = [await call(client, "connection_status") for client in (one, two, three, four)]
     assert {status["state"] for status in told} == {"online"}
-    assert len({(status["generation"], status["hosted_by"]) for status in told}) == 1
+    assert len({(status["generation"], status["leader_pid"]) for status in told}) == 1

@@ -28,7 +28,7 @@ from whatsapp_mcp.models import (
     PollOption,
     Reaction,
 )
-from whatsapp_mcp.models.said import NAMES_ROOM
+from whatsapp_mcp.models.messages import NAMES_ROOM
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.fence import LIMIT

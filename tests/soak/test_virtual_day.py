@@ -22,9 +22,9 @@ import pytest
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import schema
-from whatsapp_mcp.archive.identity.identity import Lookups
+from whatsapp_mcp.archive.identity.identities import Lookups
 from whatsapp_mcp.archive.operations import OPERATIONS
-from whatsapp_mcp.archive.read import sends
+from whatsapp_mcp.archive.read import outbox_entries
 from whatsapp_mcp.archive.write import applying
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.device.connection import state
@@ -35,7 +35,7 @@ from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
 from whatsapp_mcp.device.connection.state import Link
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.outbox.composing import Composed, message_of
-from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outbox import Outbox
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, SendUnknown, WhatsAppError
 from whatsapp_mcp.jid import Jid
@@ -92,19 +92,21 @@ class Sends:
         )
 
     def everything(self) -> list[OutboxEntry]:
-        return [sends.outbox_get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")]
+        return [
+            outbox_entries.outbox_get(self._db, row[0]) for row in self._db.execute("SELECT id FROM outbox")
+        ]
 
     async def outbox_get(self, send_id: int) -> OutboxEntry:
-        return sends.outbox_get(self._db, send_id)
+        return outbox_entries.outbox_get(self._db, send_id)
 
     async def outbox_quarantine(self) -> tuple[int, ...]:
         return ()
 
     async def outbox_last_sent(self) -> datetime | None:
-        return sends.outbox_last_sent(self._db)
+        return outbox_entries.outbox_last_sent(self._db)
 
     async def outbox_unsettled(self, *, chat: str | None = None, limit: int = -1) -> tuple[OutboxEntry, ...]:
-        return sends.outbox_unsettled(self._db, chat=chat, limit=limit)
+        return outbox_entries.outbox_unsettled(self._db, chat=chat, limit=limit)
 
     async def outbox_sending(
         self, send_id: int, *, handed_to: str | None = None, secret: bytes | None = None
@@ -217,7 +219,7 @@ class VirtualClient:
         raise DeadlineExceeded("No answer.")
 
 
-class Notes(Traces):
+class Notes(DeliveryEvidence):
     """What the clients have noted, kept in the world."""
 
     def __init__(self, world: World, generation: Callable[[], int], ended: Callable[[int], bool]) -> None:
@@ -272,7 +274,7 @@ class Day:
             online=lambda: self.loop.link.state is S.ONLINE,
             linked=lambda: self.loop.link.linked,
             unavailable=lambda: state.unavailable(self.loop.link),
-            traces=self.notes,
+            evidence=self.notes,
             unanswered=self._unanswered,
         )
         self.world.report = self.loop.post

@@ -288,11 +288,11 @@ def _write(account: str, use: Callable[[Archive], Awaitable[T]], *, new: bool = 
 
 @asynccontextmanager
 async def _alone(account: str) -> AsyncIterator[Archive]:
-    from whatsapp_mcp.device.leader import HostLock
+    from whatsapp_mcp.device.leader import LeaderLock
 
     folder = settings.load().account_folder(account)
     folder.create()
-    lock = HostLock(folder.host_lock)
+    lock = LeaderLock(folder)
     if not lock.acquire():
         raise Busy(
             f"A server of this account is running (process {lock.holder()}).",

@@ -38,7 +38,7 @@ def resumed(account: str, limit: float = RECONNECT_LIMIT) -> ConnectionStatus:
     async def resume_and_wait(folder: AccountFolder) -> ConnectionStatus:
         status = await leader.resume(folder)
         deadline = anyio.current_time() + limit
-        while status.hosted_by and status.state.traits.connecting and anyio.current_time() < deadline:
+        while status.leader_pid and status.state.traits.connecting and anyio.current_time() < deadline:
             await anyio.sleep(SETTLE_POLL)
             status = await observed_status(folder)
         return status

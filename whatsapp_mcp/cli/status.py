@@ -78,7 +78,7 @@ def _action(status: ConnectionStatus) -> str | None:
 
 def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
     # This command holds the link for as long as it runs if nobody else does.
-    host = str(status.hosted_by) if status.hosted_by not in (None, os.getpid()) else None
+    host = str(status.leader_pid) if status.leader_pid not in (None, os.getpid()) else None
     rows = [
         ("account", status.account),
         ("number", status.number),

@@ -16,10 +16,10 @@ from pathlib import Path
 import anyio
 
 from whatsapp_mcp.client.claim import FILE_NAME, claim
+from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.client.pipes import HostReceiveStream, HostSendStream, take_aside
-from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, HOST_GONE_SECONDS
-from whatsapp_mcp.client.unneeded import keep_out
+from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, take_aside
+from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS
 from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Peer
@@ -65,16 +65,16 @@ async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> N
     )
 
     def end_softly() -> None:
-        endings.add(loop.create_task(process.end(HOST_GONE_SECONDS)))
+        endings.add(loop.create_task(process.end(LEADER_GONE_SECONDS)))
 
-    def host_gone() -> None:
+    def leader_gone() -> None:
         loop.call_soon_threadsafe(end_softly)
-        time.sleep(HOST_GONE_SECONDS)
+        time.sleep(LEADER_GONE_SECONDS)
         time.sleep(process.seconds_to_stay)
         os._exit(0)
 
     async with Peer(
-        HostReceiveStream(incoming, host_gone), HostSendStream(outgoing), on_call=process.call
+        LeaderReceiveStream(incoming, leader_gone), LeaderSendStream(outgoing), on_call=process.call
     ) as peer:
         await process.serve(peer)
 

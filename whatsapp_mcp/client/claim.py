@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 from typing import Final
 
-from whatsapp_mcp.client.protocol import HOST_GONE_SECONDS
+from whatsapp_mcp.client.protocol import LEADER_GONE_SECONDS
 
 if sys.platform != "win32":
     import fcntl
 
 FILE_NAME: Final = "client.lock"
-PATIENCE: Final = HOST_GONE_SECONDS + 0.3
+PATIENCE: Final = LEADER_GONE_SECONDS + 0.3
 """Seconds that a former client has to end by itself."""
 _LONGEST_PATIENCE: Final = 12
 """Seconds that it may have asked for beyond that."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 
-from whatsapp_mcp.client.unneeded import keep_out
+from whatsapp_mcp.client.import_blocker import keep_out
 
 if __name__ == "__main__":
     keep_out()

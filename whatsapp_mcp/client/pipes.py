@@ -55,7 +55,7 @@ def listen_to_library(on_login_event: Callable[[str], None]) -> None:
     threading.Thread(target=pass_on, name="library output", daemon=True).start()
 
 
-class HostReceiveStream(ByteReceiveStream):
+class LeaderReceiveStream(ByteReceiveStream):
     """What the host writes, read by a thread, so that a closed pipe is seen even when the loop is stuck.
 
     Args:
@@ -89,11 +89,11 @@ class HostReceiveStream(ByteReceiveStream):
         """Nothing to do: the thread ends with the process."""
 
 
-class HostSendStream(ByteSendStream):
-    """What the host reads.
+class LeaderSendStream(ByteSendStream):
+    """What the leader reads.
 
-    A host that is gone is seen by `HostReceiveStream`, which lets the process end in order: what is still on
-    its way is journaled. An error here would end it at once.
+    A leader that is gone is seen by `LeaderReceiveStream`, which lets the process end in order: what is still
+    on its way is journaled. An error here would end it at once.
     """
 
     def __init__(self, fd: int) -> None:

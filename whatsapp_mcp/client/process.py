@@ -241,7 +241,7 @@ class ClientProcess:
 
     @property
     def seconds_to_stay(self) -> float:
-        """How much longer this process may outlive its host, beyond `HOST_GONE_SECONDS`."""
+        """How much longer this process may outlive its host, beyond `LEADER_GONE_SECONDS`."""
         return max(0.0, self._stays_until - time.monotonic())
 
     async def end(self, drain: float = 0.0) -> NoReturn:

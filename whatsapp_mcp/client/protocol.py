@@ -21,7 +21,7 @@ its text, a protobuf is its base64, a list is a list of these, all else is plain
 logged in they answer `NotConnected` or `NotLinked`.
 
 When the host closes the pipe or dies, the process closes the link, journals what is on its way and ends,
-within `HOST_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the phone's
+within `LEADER_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the phone's
 address book it stays until that is stored, `fetching.FETCH_LIMIT` at most, and says so (`claim.py`).
 """
 
@@ -52,7 +52,7 @@ ENVIRONMENT: Final = {"NEONIZE_BOT_TAG": "off"}
 
 The Go side sees only what was set when the process started, so the client cannot do it itself.
 """
-HOST_GONE_SECONDS: Final = 1.0
+LEADER_GONE_SECONDS: Final = 1.0
 """How long a client process may outlive its host; a busy machine needs it for what has come already.
 
 A little longer while the library fetches the address book: see above.

@@ -17,16 +17,16 @@ from whatsapp_mcp.decoding.content import content_of, message_parts
 from whatsapp_mcp.decoding.kinds import bare
 from whatsapp_mcp.decoding.updates import (
     EVENT_ANSWERS,
-    ChatFact,
+    ChatUpdate,
     Content,
-    EditFact,
-    Fact,
-    KeepFact,
-    MessageFact,
-    ReactionFact,
-    RevokeFact,
-    SealedFact,
-    VoteFact,
+    EditUpdate,
+    KeepUpdate,
+    MessageUpdate,
+    ReactionUpdate,
+    RevokeUpdate,
+    SealedUpdate,
+    Update,
+    VoteUpdate,
 )
 from whatsapp_mcp.models import MessageKind
 
@@ -61,8 +61,8 @@ class Origin:
     as_admin: bool = False
 
 
-def decode_addon(name: str, value: Any, origin: Origin) -> list[Fact]:
-    """The facts in one add-on; an empty list for what says nothing.
+def decode_addon(name: str, value: Any, origin: Origin) -> list[Update]:
+    """The updates in one add-on; an empty list for what says nothing.
 
     Raises:
         Unhandled: It is nowhere said how to read it, nor that it is ignored.
@@ -74,14 +74,14 @@ def decode_addon(name: str, value: Any, origin: Origin) -> list[Fact]:
     return HANDLERS[name](value, origin)
 
 
-def _reaction(value: Any, origin: Origin) -> list[Fact]:
+def _reaction(value: Any, origin: Origin) -> list[Update]:
     at_ms = millis(value.senderTimestampMS, origin.at)
-    return [ReactionFact(origin.chat, origin.author, value.key.ID, value.text, at_ms, origin.live)]
+    return [ReactionUpdate(origin.chat, origin.author, value.key.ID, value.text, at_ms, origin.live)]
 
 
-def _vote(value: Any, origin: Origin) -> list[Fact]:
+def _vote(value: Any, origin: Origin) -> list[Update]:
     return [
-        VoteFact(
+        VoteUpdate(
             origin.chat,
             origin.author,
             value.pollCreationMessageKey.ID,
@@ -93,27 +93,27 @@ def _vote(value: Any, origin: Origin) -> list[Fact]:
     ]
 
 
-def _keep(value: Any, origin: Origin) -> list[Fact]:
+def _keep(value: Any, origin: Origin) -> list[Update]:
     if value.keepType not in _KEEP_TYPES:
         raise Unhandled(f"keepInChatMessage {value.keepType}")
     at_ms, kept = millis(value.timestampMS, origin.at), _KEEP_TYPES[value.keepType]
-    return [KeepFact(origin.chat, origin.author, value.key.ID, at_ms, kept)]
+    return [KeepUpdate(origin.chat, origin.author, value.key.ID, at_ms, kept)]
 
 
-def _pin(value: Any, origin: Origin) -> list[Fact]:
+def _pin(value: Any, origin: Origin) -> list[Update]:
     text = "pinned a message" if value.type == 1 else "unpinned a message"
     content = Content(MessageKind.SYSTEM, text, reply_to=value.key.ID or None)
-    return [MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live)]
+    return [MessageUpdate(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live)]
 
 
-def _sealed(name: str, target: str = "targetMessageKey") -> Callable[[Any, Origin], list[Fact]]:
+def _sealed(name: str, target: str = "targetMessageKey") -> Callable[[Any, Origin], list[Update]]:
     """What reads an add-on that is sealed with the secret of the message in its field `target`."""
 
-    def read(value: Any, origin: Origin) -> list[Fact]:
+    def read(value: Any, origin: Origin) -> list[Update]:
         key, author = getattr(value, target), origin.author
         sealed, iv = value.encPayload, value.encIV
         return [
-            SealedFact(
+            SealedUpdate(
                 origin.chat, author, key.ID, origin.at, origin.wa_id, name, sealed, iv, origin.author_jid
             )
         ]
@@ -121,15 +121,15 @@ def _sealed(name: str, target: str = "targetMessageKey") -> Callable[[Any, Origi
     return read
 
 
-def event_answer(value: Any, chat: str, who: str | None, wa_id: str, at: int) -> list[Fact]:
+def event_answer(value: Any, chat: str, who: str | None, wa_id: str, at: int) -> list[Update]:
     """One person's `EventResponseMessage` to an invitation."""
     if not 1 <= value.response <= len(EVENT_ANSWERS):
         return []
     answer = hashlib.sha256(EVENT_ANSWERS[value.response - 1].encode()).digest()
-    return [VoteFact(chat, who, wa_id, millis(value.timestampMS, at), options=answer)]
+    return [VoteUpdate(chat, who, wa_id, millis(value.timestampMS, at), options=answer)]
 
 
-def _protocol(value: Any, origin: Origin) -> list[Fact]:
+def _protocol(value: Any, origin: Origin) -> list[Update]:
     if value.type in IGNORED_PROTOCOL:
         return []
     # A type that the protobufs do not know is left out by them, and must not be read as their first one.
@@ -138,32 +138,32 @@ def _protocol(value: Any, origin: Origin) -> list[Fact]:
     return PROTOCOL[value.type](value, origin)
 
 
-def _revoke(value: Any, origin: Origin) -> list[Fact]:
+def _revoke(value: Any, origin: Origin) -> list[Update]:
     if not value.key.ID:
         return []
-    return [RevokeFact(origin.chat, _revoked_sender(value.key, origin), value.key.ID, origin.at)]
+    return [RevokeUpdate(origin.chat, _revoked_sender(value.key, origin), value.key.ID, origin.at)]
 
 
-def _edit(value: Any, origin: Origin) -> list[Fact]:
+def _edit(value: Any, origin: Origin) -> list[Update]:
     content = content_of(*message_parts(value.editedMessage))
     if not value.key.ID or content is None:
         return []
     at_ms = millis(value.timestampMS, origin.at)
-    return [EditFact(origin.chat, origin.author, value.key.ID, at_ms, content)]
+    return [EditUpdate(origin.chat, origin.author, value.key.ID, at_ms, content)]
 
 
-def _timer(value: Any, origin: Origin) -> list[Fact]:
+def _timer(value: Any, origin: Origin) -> list[Update]:
     text = "turned off disappearing messages"
     if value.ephemeralExpiration:
         text = f"set messages to disappear after {_duration(value.ephemeralExpiration)}"
     content = Content(MessageKind.SYSTEM, text)
     return [
-        ChatFact(origin.chat, origin.at, expires_in=value.ephemeralExpiration),
-        MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live),
+        ChatUpdate(origin.chat, origin.at, expires_in=value.ephemeralExpiration),
+        MessageUpdate(origin.chat, origin.author, origin.wa_id, origin.at, content, origin.live),
     ]
 
 
-def _mappings(value: Any, origin: Origin) -> list[Fact]:
+def _mappings(value: Any, origin: Origin) -> list[Update]:
     if origin.author is not None:  # from anybody else it would forge who is who
         return []
     return lid_mappings(value.lidMigrationMappingSyncMessage.encodedMappingPayload, origin.at)
@@ -177,16 +177,16 @@ def _revoked_sender(key: Any, origin: Origin) -> str | None:
     return origin.author
 
 
-def lid_mappings(payload: bytes, at: int) -> list[Fact]:
+def lid_mappings(payload: bytes, at: int) -> list[Update]:
     """The pairs in a phone's LID migration message."""
     from whatsapp_mcp.protobufs import LidMigration
 
     mapping = LidMigration.LIDMigrationMappingSyncPayload.FromString(payload)
-    facts: list[Fact] = []
+    updates: list[Update] = []
     for pair in mapping.pnToLidMappings:
         lid = pair.latestLid or pair.assignedLid
-        facts += identity(f"{pair.pn}@s.whatsapp.net", f"{lid}@lid", at)
-    return facts
+        updates += identity(f"{pair.pn}@s.whatsapp.net", f"{lid}@lid", at)
+    return updates
 
 
 def _duration(value: int) -> str:
@@ -194,7 +194,7 @@ def _duration(value: int) -> str:
     return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{value // 3600} hours"
 
 
-def told_with(value: Any, chat: str, at: int) -> list[Fact]:
+def told_with(value: Any, chat: str, at: int) -> list[Update]:
     """The add-ons that a phone stored with their message, a `WebMessageInfo`.
 
     Args:
@@ -202,31 +202,31 @@ def told_with(value: Any, chat: str, at: int) -> list[Fact]:
         chat: Its chat.
         at: Its time, which stands in where an add-on tells none.
     """
-    facts: list[Fact] = []
+    updates: list[Update] = []
     wa_id = value.key.ID
     for reaction in value.reactions:
         who, at_ms = _key_author(reaction.key, chat), millis(reaction.senderTimestampMS, at)
-        facts.append(ReactionFact(chat, who, wa_id, reaction.text, at_ms, live=False))
+        updates.append(ReactionUpdate(chat, who, wa_id, reaction.text, at_ms, live=False))
     for update in value.pollUpdates:
         who = _key_author(update.pollUpdateMessageKey, chat)
         chosen = b"".join(update.vote.selectedOptions)
-        facts.append(VoteFact(chat, who, wa_id, millis(update.senderTimestampMS, at), options=chosen))
+        updates.append(VoteUpdate(chat, who, wa_id, millis(update.senderTimestampMS, at), options=chosen))
     for answer in value.eventResponses:
         who = _key_author(answer.eventResponseMessageKey, chat)
-        facts += event_answer(answer.eventResponseMessage, chat, who, wa_id, at)
+        updates += event_answer(answer.eventResponseMessage, chat, who, wa_id, at)
     keep = value.keepInChat
     if keep.keepType in _KEEP_TYPES:
         who = _key_author(keep.key, chat, bare(keep.deviceJID))
         at_ms = millis(keep.clientTimestampMS or keep.serverTimestampMS, at)
-        facts.append(KeepFact(chat, who, wa_id, at_ms, _KEEP_TYPES[keep.keepType]))
-    return facts
+        updates.append(KeepUpdate(chat, who, wa_id, at_ms, _KEEP_TYPES[keep.keepType]))
+    return updates
 
 
 def _key_author(key: Any, chat: str, otherwise: str | None = None) -> str | None:
     return None if key.fromMe else bare(key.participant) or otherwise or chat
 
 
-HANDLERS: Final[dict[str, Callable[[Any, Origin], list[Fact]]]] = {
+HANDLERS: Final[dict[str, Callable[[Any, Origin], list[Update]]]] = {
     "protocolMessage": _protocol,
     "reactionMessage": _reaction,
     "pollUpdateMessage": _vote,
@@ -240,7 +240,7 @@ HANDLERS: Final[dict[str, Callable[[Any, Origin], list[Fact]]]] = {
 """Field of `E2E.Message` to what reads it."""
 IGNORED: Final[dict[str, str]] = {}
 """Add-ons that are dropped, and why."""
-PROTOCOL: Final[dict[int, Callable[[Any, Origin], list[Fact]]]] = {
+PROTOCOL: Final[dict[int, Callable[[Any, Origin], list[Update]]]] = {
     0: _revoke,
     3: _timer,
     14: _edit,

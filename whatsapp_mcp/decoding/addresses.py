@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from whatsapp_mcp.decoding.updates import Fact, IdentityFact
+from whatsapp_mcp.decoding.updates import IdentityUpdate, Update
 
 _SERVERS: Final = {"c.us": "s.whatsapp.net", "hosted": "s.whatsapp.net", "hosted.lid": "lid"}
 _LATEST: Final = 1 << 33
@@ -43,13 +43,13 @@ def is_person(address: str | None) -> bool:
     return is_pn(address) or is_lid(address)
 
 
-def identity(one: str | None, other: str | None, at: int) -> list[Fact]:
-    """The fact that two addresses were one person at a time, when one is a PN and the other a LID."""
+def identity(one: str | None, other: str | None, at: int) -> list[Update]:
+    """The update that two addresses were one person at a time, when one is a PN and the other a LID."""
     if one is not None and other is not None:
         if is_pn(one) and is_lid(other):
-            return [IdentityFact(one, other, at)]
+            return [IdentityUpdate(one, other, at)]
         if is_lid(one) and is_pn(other):
-            return [IdentityFact(other, one, at)]
+            return [IdentityUpdate(other, one, at)]
     return []
 
 

@@ -5,31 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from whatsapp_mcp.decoding.addresses import identity, is_person, jid, lasting, seconds
-from whatsapp_mcp.decoding.updates import CallFact, Fact
+from whatsapp_mcp.decoding.updates import CallUpdate, Update
 
 
-def offer(event: Any, received_at: int) -> list[Fact]:
+def offer(event: Any, received_at: int) -> list[Update]:
     """A `neonize.CallOffer` event: somebody calls."""
     video = any(child.Tag == "video" for child in event.data.Nodes)
     return _step(event.basicCallMeta, "offer", received_at, video=video)
 
 
-def offer_notice(event: Any, received_at: int) -> list[Fact]:
+def offer_notice(event: Any, received_at: int) -> list[Update]:
     """A `neonize.CallOfferNotice` event: somebody calls a group."""
     return _step(event.basicCallMeta, "offer", received_at, video=event.media == "video")
 
 
-def accept(event: Any, received_at: int) -> list[Fact]:
+def accept(event: Any, received_at: int) -> list[Update]:
     """A `neonize.CallAccept` event: it was taken, on another device."""
     return _step(event.basicCallMeta, "accept", received_at)
 
 
-def terminate(event: Any, received_at: int) -> list[Fact]:
+def terminate(event: Any, received_at: int) -> list[Update]:
     """A `neonize.CallTerminate` event: it is over."""
     return _step(event.basicCallMeta, "terminate", received_at, reason=event.reason)
 
 
-def _step(meta: Any, step: str, received_at: int, *, video: bool = False, reason: str = "") -> list[Fact]:
+def _step(meta: Any, step: str, received_at: int, *, video: bool = False, reason: str = "") -> list[Update]:
     came_from = getattr(meta, "from")
     creator, alt = jid(meta.callCreator), jid(meta.callCreatorAlt)
     chat = jid(came_from) or creator
@@ -41,5 +41,5 @@ def _step(meta: Any, step: str, received_at: int, *, video: bool = False, reason
     at = seconds(meta.timestamp, received_at)
     return [
         *identity(creator, alt, at),
-        CallFact(chat, caller or chat, meta.callID, at, step, video, reason),
+        CallUpdate(chat, caller or chat, meta.callID, at, step, video, reason),
     ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 from pydantic import Discriminator, SerializerFunctionWrapHandler, Tag, WrapSerializer
 
-from whatsapp_mcp.decoding.updates import Fact
+from whatsapp_mcp.decoding.updates import Update
 
 
 def _type_of(update: Any) -> str:
@@ -20,17 +20,17 @@ def _with_type(update: Any, handler: SerializerFunctionWrapHandler) -> dict[str,
 
 def _tagged() -> Any:
     union: Any = None
-    for kind in get_args(Fact):
+    for kind in get_args(Update):
         one = Annotated[kind, Tag(kind.__name__)]
         union = one if union is None else union | one
     return Annotated[union, Discriminator(_type_of), WrapSerializer(_with_type)]
 
 
 if TYPE_CHECKING:
-    Update = Fact
+    TaggedUpdate = Update
 else:
-    Update = _tagged()
-    """`Fact` for operations: as JSON each update names its type, since some differ in nothing else."""
+    TaggedUpdate = _tagged()
+    """`Update` for operations: as JSON each update names its type, since some differ in nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class DecodedEvent:
     received_at: int
     code: int
     payload: bytes
-    updates: tuple[Update, ...] = ()
+    updates: tuple[TaggedUpdate, ...] = ()
     error: str | None = None
 
 
@@ -65,5 +65,5 @@ class Recovered:
     """
 
     row: int
-    updates: tuple[Update, ...]
+    updates: tuple[TaggedUpdate, ...]
     received_at: int = 0

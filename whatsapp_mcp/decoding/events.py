@@ -1,4 +1,4 @@
-"""From raw events of the client library to facts. Pure: no database, no clock.
+"""From raw events of the client library to updates. Pure: no database, no clock.
 
 `decode_event` raises one of `UNDECODABLE` for what this version cannot read.
 """
@@ -13,12 +13,12 @@ from google.protobuf.message import DecodeError
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding import calls, groups, history, live
 from whatsapp_mcp.decoding.legible import is_legible, make_legible
-from whatsapp_mcp.decoding.updates import Fact
+from whatsapp_mcp.decoding.updates import Update
 
 UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What decoding a broken or unknown event may raise."""
 
-_DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Fact]]]]] = {
+_DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
     0: ("Device", live.device),
     2: ("PairStatus", live.pair_status),
     13: ("HistorySync", history.history_sync),
@@ -37,8 +37,8 @@ _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Fact]]]]] = {
 """Code of the event (`client.protocol.EventCode`) to its protobuf and decoder; others say nothing for us."""
 
 
-def decode_event(code: int, payload: bytes, received_at: int) -> list[Fact]:
-    """The facts in an event.
+def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
+    """The updates in an event.
 
     Args:
         code: Number of the event.
@@ -50,9 +50,9 @@ def decode_event(code: int, payload: bytes, received_at: int) -> list[Fact]:
     kind, decoder = _DECODERS[code]
     event = getattr(protobufs.Neonize, kind).FromString(payload)
     try:
-        facts = decoder(event, received_at // 1000)
-        if all(map(is_legible, facts)):
-            return facts
+        updates = decoder(event, received_at // 1000)
+        if all(map(is_legible, updates)):
+            return updates
     except (TypeError, AttributeError):
         pass  # bytes stand where the decoder expects text
     make_legible(event)

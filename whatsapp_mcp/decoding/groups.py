@@ -7,51 +7,51 @@ from typing import Any
 
 from whatsapp_mcp.decoding import limits
 from whatsapp_mcp.decoding.addresses import identity, is_person, jid, seconds
-from whatsapp_mcp.decoding.updates import ChatFact, Content, Fact, MembersFact, MessageFact
+from whatsapp_mcp.decoding.updates import ChatUpdate, Content, MembersUpdate, MessageUpdate, Update
 from whatsapp_mcp.models import MessageKind
 
 
-def joined_group(event: Any, received_at: int) -> list[Fact]:
+def joined_group(event: Any, received_at: int) -> list[Update]:
     """A `neonize.JoinedGroup` event: we are in a group now."""
-    facts = group(event.GroupInfo, received_at)
+    updates = group(event.GroupInfo, received_at)
     chat = jid(event.GroupInfo.JID)
     if chat is not None:
         by = jid(event.Sender) if event.HasField("Sender") else None
         if event.HasField("SenderPN"):
-            facts += identity(by, jid(event.SenderPN), received_at)
+            updates += identity(by, jid(event.SenderPN), received_at)
         text = "You joined the group" if not by else "added you to the group"
-        facts.append(_system(chat, by, text, [], received_at, event))
-    return facts
+        updates.append(_system(chat, by, text, [], received_at, event))
+    return updates
 
 
-def group(info: Any, at: int) -> list[Fact]:
+def group(info: Any, at: int) -> list[Update]:
     """A `neonize.GroupInfo`: name and participants, as they are at a time."""
     chat = jid(info.JID)
     if chat is None:
         return []
-    facts: list[Fact] = [ChatFact(chat, at, name=info.GroupName.Name or None)]
+    updates: list[Update] = [ChatUpdate(chat, at, name=info.GroupName.Name or None)]
     members: list[tuple[str, int | None]] = []
     for person in info.Participants:
         addresses = [jid(person.JID), jid(person.PhoneNumber), jid(person.LID)]
-        facts += identity(addresses[1], addresses[2], at)
+        updates += identity(addresses[1], addresses[2], at)
         known = next((address for address in addresses if is_person(address)), None)
         if known is not None:
             members.append((known, 2 if person.IsSuperAdmin else 1 if person.IsAdmin else 0))
-    facts.append(MembersFact(chat, tuple(members), at, whole=True))
-    return facts
+    updates.append(MembersUpdate(chat, tuple(members), at, whole=True))
+    return updates
 
 
-def group_info(event: Any, received_at: int) -> list[Fact]:
+def group_info(event: Any, received_at: int) -> list[Update]:
     """A `neonize.GroupInfoEvent`: something about a group changed."""
     chat = jid(event.JID)
     if chat is None:
         return []
     at = seconds(event.Timestamp, received_at)
     by = jid(event.Sender) if event.HasField("Sender") else None
-    facts: list[Fact] = []
+    updates: list[Update] = []
     said: list[tuple[str, list[str]]] = []
     if event.HasField("Name"):
-        facts.append(ChatFact(chat, at, name=event.Name.Name))
+        updates.append(ChatUpdate(chat, at, name=event.Name.Name))
         said.append(
             (f"changed the group's name to {limits.bounded_text(event.Name.Name, limits.MAX_NAME)}", [])
         )
@@ -59,7 +59,7 @@ def group_info(event: Any, received_at: int) -> list[Fact]:
         said.append(("changed the group's description", []))
     if event.HasField("Ephemeral"):
         expires_in = event.Ephemeral.DisappearingTimer if event.Ephemeral.IsEphemeral else 0
-        facts.append(ChatFact(chat, at, expires_in=expires_in))
+        updates.append(ChatUpdate(chat, at, expires_in=expires_in))
         said.append(("changed disappearing messages", []))
     if event.HasField("Announce"):
         who = "only admins" if event.Announce.IsAnnounce else "everyone"
@@ -77,24 +77,24 @@ def group_info(event: Any, received_at: int) -> list[Fact]:
     ):
         jids = [address for person in people if (address := jid(person))]
         if jids:
-            facts.append(MembersFact(chat, tuple((address, role) for address in jids), at))
+            updates.append(MembersUpdate(chat, tuple((address, role) for address in jids), at))
             said.append(_about(words, jids, by))
     for number, (words, mentions) in enumerate(said):
-        facts.append(_system(chat, by, words, mentions, at, event, number))
-    return facts
+        updates.append(_system(chat, by, words, mentions, at, event, number))
+    return updates
 
 
-def newsletter_join(event: Any, received_at: int) -> list[Fact]:
+def newsletter_join(event: Any, received_at: int) -> list[Update]:
     """A `neonize.NewsletterJoin` event: we follow a channel."""
     channel = event.NewsletterMetadata
     chat = jid(channel.ID)
     if chat is None:
         return []
     meta = channel.ThreadMeta
-    return [ChatFact(chat, received_at, name=meta.Name.Text or None)]
+    return [ChatUpdate(chat, received_at, name=meta.Name.Text or None)]
 
 
-def newsletter_leave(event: Any, received_at: int) -> list[Fact]:
+def newsletter_leave(event: Any, received_at: int) -> list[Update]:
     """A `neonize.NewsletterLeave` event."""
     chat = jid(event.ID)
     if chat is None:
@@ -111,11 +111,11 @@ def _about(words: str, people: list[str], by: str | None) -> tuple[str, list[str
 
 def _system(
     chat: str, by: str | None, text: str, mentions: list[str], at: int, event: Any, number: int | None = None
-) -> MessageFact:
+) -> MessageUpdate:
     """What a group event says; of several sayings each has a `number`. Its id is made from the event."""
     details = {"mentions": mentions} if mentions else {}
     key = event.SerializePartialToString() + (b"" if number is None else bytes([number]))
     wa_id = "SYS-" + hashlib.sha256(key).hexdigest()[:20].upper()
-    return MessageFact(
+    return MessageUpdate(
         chat, by or chat, wa_id, at, Content(MessageKind.SYSTEM, text, details=details), live=True
     )

@@ -15,20 +15,20 @@ from whatsapp_mcp.decoding.kinds import bare
 from whatsapp_mcp.decoding.legible import make_legible
 from whatsapp_mcp.decoding.stubs import stub_content
 from whatsapp_mcp.decoding.updates import (
-    ChatFact,
+    ChatUpdate,
     Content,
-    EditFact,
-    Fact,
+    EditUpdate,
     Flag,
-    HistoryFact,
-    Mark,
-    MembersFact,
-    MessageFact,
-    NameFact,
-    ReceiptFact,
-    RevokeFact,
-    UndecodedFact,
-    UnreadFact,
+    HistoryUpdate,
+    MembersUpdate,
+    MessageUpdate,
+    NameUpdate,
+    ReceiptKind,
+    ReceiptUpdate,
+    RevokeUpdate,
+    UndecodedUpdate,
+    UnreadUpdate,
+    Update,
 )
 from whatsapp_mcp.models import MessageKind
 
@@ -38,60 +38,60 @@ _MARKED_UNREAD: Final = 1 << 31
 """A count from here on is -1, by which phones say that a chat was marked unread."""
 _FOREVER: Final = 253_402_300_799
 """The last second of the year 9999."""
-_STATUS_MARKS: Final = {3: Mark.DELIVERED, 4: Mark.READ, 5: Mark.PLAYED}
+_STATUS_MARKS: Final = {3: ReceiptKind.DELIVERED, 4: ReceiptKind.READ, 5: ReceiptKind.PLAYED}
 
 
-def history_sync(event: Any, received_at: int) -> list[Fact]:
+def history_sync(event: Any, received_at: int) -> list[Update]:
     """A `neonize.HistorySync` event."""
     data = event.Data
     kind = data.DESCRIPTOR.fields_by_name["syncType"].enum_type.values_by_number[data.syncType].name
     progress = data.progress if data.HasField("progress") else None
-    facts: list[Fact] = [HistoryFact(kind.lower(), data.chunkOrder, progress)]
+    updates: list[Update] = [HistoryUpdate(kind.lower(), data.chunkOrder, progress)]
     for pair in data.phoneNumberToLidMappings:
-        facts += identity(bare(pair.pnJID), bare(pair.lidJID), received_at)
+        updates += identity(bare(pair.pnJID), bare(pair.lidJID), received_at)
     for name in data.pushnames:
         person = bare(name.ID)
         if person is not None and name.pushname and name.pushname != "-":
-            facts.append(NameFact(person, push_name=name.pushname))
+            updates.append(NameUpdate(person, push_name=name.pushname))
     for conversation in data.conversations:
-        facts += _conversation(conversation, received_at)
+        updates += _conversation(conversation, received_at)
     for status in data.statusV3Messages:
-        facts += web_message(status, "status@broadcast", received_at)
+        updates += web_message(status, "status@broadcast", received_at)
     for record in data.callLogRecords:
-        facts += _call(record, received_at)
-    return facts
+        updates += _call(record, received_at)
+    return updates
 
 
-def _conversation(value: Any, received_at: int) -> list[Fact]:
+def _conversation(value: Any, received_at: int) -> list[Update]:
     chat = bare(value.newJID) or bare(value.ID)
     if chat is None:
         return []
-    facts: list[Fact] = []
+    updates: list[Update] = []
     if is_person(chat):
         for other in (bare(value.ID), bare(value.pnJID), bare(value.lidJID)):
-            facts += identity(chat, other, received_at)
+            updates += identity(chat, other, received_at)
             chat = lasting(chat, other) or chat
         if value.name:
-            facts.append(NameFact(chat, saved_name=value.name, at=received_at))
+            updates.append(NameUpdate(chat, saved_name=value.name, at=received_at))
         elif value.displayName:
-            facts.append(NameFact(chat, push_name=value.displayName))
+            updates.append(NameUpdate(chat, push_name=value.displayName))
     else:
-        facts.append(ChatFact(chat, received_at, name=value.name or None))
-    facts.append(_settings(value, chat, received_at))
+        updates.append(ChatUpdate(chat, received_at, name=value.name or None))
+    updates.append(_settings(value, chat, received_at))
     if value.participant:
         members = [(person, entry.rank) for entry in value.participant if (person := bare(entry.userJID))]
-        facts.append(MembersFact(chat, tuple(members), received_at, whole=True))
-    messages: list[Fact] = []
+        updates.append(MembersUpdate(chat, tuple(members), received_at, whole=True))
+    messages: list[Update] = []
     for entry in reversed(value.messages):
         messages += web_message(entry.message, chat, received_at)
-    facts += messages
-    facts.append(UnreadFact(chat, value.unreadCount if value.unreadCount < _MARKED_UNREAD else 0))
-    return facts
+    updates += messages
+    updates.append(UnreadUpdate(chat, value.unreadCount if value.unreadCount < _MARKED_UNREAD else 0))
+    return updates
 
 
-def _settings(value: Any, chat: str, at: int) -> ChatFact:
+def _settings(value: Any, chat: str, at: int) -> ChatUpdate:
     complete = value.endOfHistoryTransfer and value.endOfHistoryTransferType == _NO_MORE
-    return ChatFact(
+    return ChatUpdate(
         chat,
         at,
         archived=value.archived if value.HasField("archived") else None,
@@ -114,15 +114,15 @@ def _marked_unread(value: Any) -> bool | None:
     return value.markedAsUnread if value.HasField("markedAsUnread") else None
 
 
-def web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
-    """One `WebMessageInfo`; one that cannot be read gives an `UndecodedFact`, the others are not harmed."""
+def web_message(value: Any, chat: str, received_at: int) -> list[Update]:
+    """One `WebMessageInfo`; one that cannot be read gives an `UndecodedUpdate`, the others are not harmed."""
     try:
         return _web_message(value, chat, received_at)
     except (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-        return [UndecodedFact(HISTORY_CODE, value.SerializePartialToString(), f"{type(error).__name__}")]
+        return [UndecodedUpdate(HISTORY_CODE, value.SerializePartialToString(), f"{type(error).__name__}")]
 
 
-def one_message(payload: bytes, chat: str | None, received_at: int) -> list[Fact]:
+def one_message(payload: bytes, chat: str | None, received_at: int) -> list[Update]:
     """One serialised `WebMessageInfo`; its own key names the chat when none is given."""
     value = protobufs.Web.WebMessageInfo.FromString(payload)
     make_legible(value)
@@ -130,26 +130,26 @@ def one_message(payload: bytes, chat: str | None, received_at: int) -> list[Fact
     return _web_message(value, where, received_at) if where else []
 
 
-def _web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
+def _web_message(value: Any, chat: str, received_at: int) -> list[Update]:
     key = value.key
     if not key.ID:
         return []
     at = seconds(value.messageTimestamp, received_at)
     author = _author(value, chat)
-    facts: list[Fact] = []
+    updates: list[Update] = []
     if author is not None and value.pushName and value.pushName != "-" and is_person(author):
-        facts.append(NameFact(author, push_name=value.pushName, at=at))
+        updates.append(NameUpdate(author, push_name=value.pushName, at=at))
     if author is not None and value.verifiedBizName:
-        facts.append(NameFact(author, business_name=value.verifiedBizName, at=at))
+        updates.append(NameUpdate(author, business_name=value.verifiedBizName, at=at))
     found, flags, secret = message_parts(value.message)
     origin = Origin(chat, author, author, key.ID, at, live=False, as_admin=True)
     for name, part in found:
         if name in ADDONS:
             changes = decode_addon(name, part, origin)
-            return facts + [fact for change in changes for fact in (*_only_edited(change, at), change)]
+            return updates + [update for change in changes for update in (*_only_edited(change, at), change)]
     content = content_of(found, flags, value.messageSecret or secret) or stub_content(value)
     if content is None:
-        return facts
+        return updates
     if value.starred:
         content.flags |= Flag.STARRED
     if value.broadcast and chat != "status@broadcast":
@@ -157,18 +157,18 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Fact]:
     if value.newsletterServerID:
         content.details["server_id"] = value.newsletterServerID
     raw = value.SerializePartialToString()
-    facts.append(MessageFact(chat, author, key.ID, at, content, False, HISTORY_CODE, raw))
+    updates.append(MessageUpdate(chat, author, key.ID, at, content, False, HISTORY_CODE, raw))
     if value.messageStubType == 1 or value.revokeMessageTimestamp:
-        facts.append(RevokeFact(chat, author, key.ID, seconds(value.revokeMessageTimestamp, at)))
-    return facts + _attached(value, chat, author, at)
+        updates.append(RevokeUpdate(chat, author, key.ID, seconds(value.revokeMessageTimestamp, at)))
+    return updates + _attached(value, chat, author, at)
 
 
-def _only_edited(fact: Fact, at: int) -> list[Fact]:
+def _only_edited(update: Update, at: int) -> list[Update]:
     """The place of a message of which the phone has kept the newest text alone."""
-    if not isinstance(fact, EditFact):
+    if not isinstance(update, EditUpdate):
         return []
-    content = replace(fact.content, text="", flags=fact.content.flags | Flag.ONLY_EDITED)
-    return [MessageFact(fact.chat, fact.sender, fact.wa_id, at, content, live=False)]
+    content = replace(update.content, text="", flags=update.content.flags | Flag.ONLY_EDITED)
+    return [MessageUpdate(update.chat, update.sender, update.wa_id, at, content, live=False)]
 
 
 def _author(value: Any, chat: str) -> str | None:
@@ -177,29 +177,29 @@ def _author(value: Any, chat: str) -> str | None:
     return bare(value.participant) or bare(value.key.participant) or chat
 
 
-def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Fact]:
+def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Update]:
     """Add-ons and receipts that the phone stored with the message."""
-    facts, wa_id = told_with(value, chat, at), value.key.ID
+    updates, wa_id = told_with(value, chat, at), value.key.ID
     if author is not None:
-        return facts
+        return updates
     told = False
     for receipt in value.userReceipt:
         person = bare(receipt.userJID)
         for stamp, mark in (
-            (receipt.receiptTimestamp, Mark.DELIVERED),
-            (receipt.readTimestamp, Mark.READ),
-            (receipt.playedTimestamp, Mark.PLAYED),
+            (receipt.receiptTimestamp, ReceiptKind.DELIVERED),
+            (receipt.readTimestamp, ReceiptKind.READ),
+            (receipt.playedTimestamp, ReceiptKind.PLAYED),
         ):
             if person is not None and stamp > 0:
                 told = True
-                facts.append(ReceiptFact(chat, person, (wa_id,), mark, seconds(stamp, at)))
+                updates.append(ReceiptUpdate(chat, person, (wa_id,), mark, seconds(stamp, at)))
     mark = _STATUS_MARKS.get(value.status)
     if mark is not None and not told:
-        facts.append(ReceiptFact(chat, chat, (wa_id,), mark, at, everyone=not is_person(chat)))
-    return facts
+        updates.append(ReceiptUpdate(chat, chat, (wa_id,), mark, at, everyone=not is_person(chat)))
+    return updates
 
 
-def _call(record: Any, received_at: int) -> list[Fact]:
+def _call(record: Any, received_at: int) -> list[Update]:
     """One entry of the phone's call log."""
     creator = bare(record.callCreatorJID)
     others = [person for entry in record.participants if (person := bare(entry.userJID))]
@@ -212,4 +212,4 @@ def _call(record: Any, received_at: int) -> list[Fact]:
     details = {"call": {"video": record.isVideo, "outcome": outcome.lower(), "duration": record.duration}}
     content = Content(MessageKind.CALL, details=details)
     at = seconds(record.startTime, received_at)
-    return [MessageFact(chat, creator if record.isIncoming else None, record.callID, at, content, False)]
+    return [MessageUpdate(chat, creator if record.isIncoming else None, record.callID, at, content, False)]

@@ -6,7 +6,7 @@ import re
 from typing import Any, Final
 
 from whatsapp_mcp.decoding import limits
-from whatsapp_mcp.decoding.updates import Content, Flag, MediaFact
+from whatsapp_mcp.decoding.updates import Content, Flag, MediaInfo
 from whatsapp_mcp.models import MessageKind
 
 _TEL = re.compile(r"^(?:[\w-]+\.)?TEL[^:\n]*:(.+)$", re.MULTILINE | re.IGNORECASE)
@@ -24,9 +24,9 @@ def bare(jid: str) -> str | None:
     return f"{user}@{_BARE_SERVERS.get(server, server)}" if user else None
 
 
-def media_of(value: Any, media_type: str, **more: Any) -> MediaFact:
+def media_of(value: Any, media_type: str, **more: Any) -> MediaInfo:
     """What a download needs, common to all files."""
-    return MediaFact(
+    return MediaInfo(
         media_type,
         mime_type=value.mimetype or None,
         size=value.fileLength if 0 < value.fileLength < limits.MAX_FILE_BYTES else None,

@@ -12,22 +12,22 @@ from typing import Any, Final, get_args
 
 from google.protobuf.message import Message as Proto
 
-from whatsapp_mcp.decoding.updates import Content, Fact, MediaFact, UndecodedFact
+from whatsapp_mcp.decoding.updates import Content, MediaInfo, UndecodedUpdate, Update
 
 _PLAIN: Final = {str, int, type(None)}
-_MAY_HOLD_TEXT: Final = re.compile(r"\b(str|Content|MediaFact)\b")
+_MAY_HOLD_TEXT: Final = re.compile(r"\b(str|Content|MediaInfo)\b")
 _TEXTS: Final = {
     kind: attrgetter(*names)
-    for kind in (*get_args(Fact), Content, MediaFact)
+    for kind in (*get_args(Update), Content, MediaInfo)
     if len(names := [one.name for one in fields(kind) if _MAY_HOLD_TEXT.search(str(one.type))]) > 1
 }
-"""What holds text in each kind of fact. A lone text was put together by the decoder and is one."""
+"""What holds text in each kind of update. A lone text was put together by the decoder and is one."""
 
 
 def is_legible(value: Any) -> bool:
-    """Whether no bytes stand where a fact, or a part of one, should hold text."""
+    """Whether no bytes stand where a update, or a part of one, should hold text."""
     kind = type(value)
-    if kind is bytes or kind is UndecodedFact:
+    if kind is bytes or kind is UndecodedUpdate:
         return False
     if kind in _TEXTS:
         value = _TEXTS[kind](value)

@@ -16,12 +16,12 @@ from typing import Any, Final, get_args
 
 from whatsapp_mcp.decoding.updates import (
     Content,
-    EditFact,
-    Fact,
-    MediaFact,
-    MembersFact,
-    MessageFact,
-    ReceiptFact,
+    EditUpdate,
+    MediaInfo,
+    MembersUpdate,
+    MessageUpdate,
+    ReceiptUpdate,
+    Update,
 )
 
 MAX_TEXT: Final = 65_536
@@ -129,20 +129,20 @@ _BY_NAME: Final[dict[str, Cut]] = {
 """How much of a field is taken in, by its name, in every kind of update."""
 FIELDS: Final[dict[type, tuple[tuple[str, int, Callable[[Any, int], Any]], ...]]] = {
     kind: tuple((one.name, *_BY_NAME[one.name]) for one in fields(kind) if one.name in _BY_NAME)
-    for kind in (*get_args(Fact), MediaFact)
+    for kind in (*get_args(Update), MediaInfo)
 }
 """Fields that others fill, with their limits."""
 
 
-def bound_update(fact: Fact) -> None:
-    """Cut a fact, in place, to what the archive takes in."""
-    _bound_fields(fact)
-    if isinstance(fact, MessageFact | EditFact):
-        bound_content(fact.content)
-    elif isinstance(fact, MembersFact):
-        fact.members = tuple([(address(jid), role) for jid, role in fact.members[:MEMBERS]])
-    elif isinstance(fact, ReceiptFact):
-        fact.wa_ids = tuple([identifier(one) for one in fact.wa_ids[:RECEIPTS]])
+def bound_update(update: Update) -> None:
+    """Cut a update, in place, to what the archive takes in."""
+    _bound_fields(update)
+    if isinstance(update, MessageUpdate | EditUpdate):
+        bound_content(update.content)
+    elif isinstance(update, MembersUpdate):
+        update.members = tuple([(address(jid), role) for jid, role in update.members[:MEMBERS]])
+    elif isinstance(update, ReceiptUpdate):
+        update.wa_ids = tuple([identifier(one) for one in update.wa_ids[:RECEIPTS]])
 
 
 def bound_content(content: Content) -> None:
@@ -157,7 +157,7 @@ def bound_content(content: Content) -> None:
         content.details = _Details().bounded(content.details)
 
 
-def _bound_media(media: MediaFact) -> None:
+def _bound_media(media: MediaInfo) -> None:
     """Cut what a message says of its file; the places that it may be fetched from are WhatsApp's alone."""
     _bound_fields(media)
     if media.url is not None and not _URL.fullmatch(media.url):

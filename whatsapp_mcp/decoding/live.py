@@ -9,16 +9,16 @@ from whatsapp_mcp.decoding.addresses import identity, is_person, jid, lasting, m
 from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts
 from whatsapp_mcp.decoding.updates import (
     Content,
-    EditFact,
-    Fact,
+    EditUpdate,
     Flag,
-    LinkedFact,
-    Mark,
-    MessageFact,
-    NameFact,
-    OwnFact,
-    ReceiptFact,
-    UndecodedFact,
+    LinkedUpdate,
+    MessageUpdate,
+    NameUpdate,
+    OwnUpdate,
+    ReceiptKind,
+    ReceiptUpdate,
+    UndecodedUpdate,
+    Update,
 )
 from whatsapp_mcp.models import MessageKind
 
@@ -33,24 +33,24 @@ _FAIL_HIDE: Final = 2
 _PEER: Final = "peer"
 """Category of what one device of the account sends to another."""
 _MARKS: Final = {
-    1: Mark.DELIVERED,
-    4: Mark.READ,
-    5: Mark.READ,
-    6: Mark.PLAYED,
-    7: Mark.PLAYED,
-    9: Mark.DELIVERED,
+    1: ReceiptKind.DELIVERED,
+    4: ReceiptKind.READ,
+    5: ReceiptKind.READ,
+    6: ReceiptKind.PLAYED,
+    7: ReceiptKind.PLAYED,
+    9: ReceiptKind.DELIVERED,
 }
 _READ_SELF: Final = (5, 7)
 
 
-def message(event: Any, received_at: int) -> list[Fact]:
+def message(event: Any, received_at: int) -> list[Update]:
     """A `neonize.Message` event."""
     info = event.Info
     at = seconds(info.Timestamp, received_at)
-    facts = _who(info, at)
+    updates = _who(info, at)
     origin = _origin(info, at)
     if origin is None:
-        return facts
+        return updates
     body = event.Message if event.Message.ByteSize() else event.Raw
     found, flags, secret = message_parts(body)
     if secret is None and event.HasField("Raw"):
@@ -58,22 +58,25 @@ def message(event: Any, received_at: int) -> list[Fact]:
     flags |= _flags(event)
     for name, value in found:
         if name in ADDONS:
-            return facts + _addon(name, value, origin, event)
+            return updates + _addon(name, value, origin, event)
     if info.Category == _PEER:
-        return facts
+        return updates
     content = content_of(found, flags, secret)
     if content is None:
-        return facts
+        return updates
     if info.Edit == _ADMIN_EDIT:
         edited = event.NewsLetterMeta.EditTS if event.HasField("NewsLetterMeta") else 0
-        return [*facts, EditFact(origin.chat, origin.author, info.ID, millis(edited, at), content)]
+        return [*updates, EditUpdate(origin.chat, origin.author, info.ID, millis(edited, at), content)]
     if info.ServerID:
         content.details["server_id"] = info.ServerID
     raw = event.SerializePartialToString()
-    return [*facts, MessageFact(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, raw)]
+    return [
+        *updates,
+        MessageUpdate(origin.chat, origin.author, info.ID, at, content, True, MESSAGE_CODE, raw),
+    ]
 
 
-def _addon(name: str, value: Any, origin: Origin, event: Any) -> list[Fact]:
+def _addon(name: str, value: Any, origin: Origin, event: Any) -> list[Update]:
     """What an add-on says; one that is not handled is kept with its event.
 
     What is only between the devices of the account is not kept, since it may hold keys.
@@ -83,25 +86,25 @@ def _addon(name: str, value: Any, origin: Origin, event: Any) -> list[Fact]:
     except Unhandled as error:
         if event.Info.Category == _PEER:
             return []
-        return [UndecodedFact(MESSAGE_CODE, event.SerializePartialToString(), type(error).__name__)]
+        return [UndecodedUpdate(MESSAGE_CODE, event.SerializePartialToString(), type(error).__name__)]
 
 
-def undecryptable(event: Any, received_at: int) -> list[Fact]:
+def undecryptable(event: Any, received_at: int) -> list[Update]:
     """A `neonize.UndecryptableMessage` event: a place is kept for the message, which may still come."""
     at = seconds(event.Info.Timestamp, received_at)
-    facts = _who(event.Info, at)
+    updates = _who(event.Info, at)
     origin = _origin(event.Info, at)
     if origin is None or event.DecryptFailMode == _FAIL_HIDE or event.Info.Category == _PEER:
-        return facts
+        return updates
     content = Content(MessageKind.UNDECRYPTABLE, details={"unavailable": True} if event.IsUnavailable else {})
     raw, wa_id = event.SerializePartialToString(), event.Info.ID
     return [
-        *facts,
-        MessageFact(origin.chat, origin.author, wa_id, at, content, True, UNDECRYPTABLE_CODE, raw),
+        *updates,
+        MessageUpdate(origin.chat, origin.author, wa_id, at, content, True, UNDECRYPTABLE_CODE, raw),
     ]
 
 
-def receipt(event: Any, received_at: int) -> list[Fact]:
+def receipt(event: Any, received_at: int) -> list[Update]:
     """A `neonize.Receipt` event."""
     source = event.MessageSource
     chat, sender = jid(source.Chat), jid(source.Sender)
@@ -110,51 +113,51 @@ def receipt(event: Any, received_at: int) -> list[Fact]:
         return []
     at = seconds(event.Timestamp, received_at)
     alt = jid(source.SenderAlt)
-    facts = identity(sender, alt, at)
+    updates = identity(sender, alt, at)
     ours = source.IsFromMe or event.Type in _READ_SELF
-    if ours and mark is Mark.DELIVERED:
-        return facts
+    if ours and mark is ReceiptKind.DELIVERED:
+        return updates
     contact = None if ours else lasting(sender, alt) or chat
     if contact is not None and not is_person(contact):
-        return facts
+        return updates
     chat = lasting(chat, jid(source.RecipientAlt) if ours else alt if chat == sender else None) or chat
-    return [*facts, ReceiptFact(chat, contact, tuple(event.MessageIDs), mark, at)]
+    return [*updates, ReceiptUpdate(chat, contact, tuple(event.MessageIDs), mark, at)]
 
 
-def device(event: Any, received_at: int) -> list[Fact]:
+def device(event: Any, received_at: int) -> list[Update]:
     """A `neonize.Device`: who we are."""
     own = jid(event.JID)
-    facts: list[Fact] = [OwnFact(own)] if own else []
-    facts += identity(own, jid(event.LID), received_at)
+    updates: list[Update] = [OwnUpdate(own)] if own else []
+    updates += identity(own, jid(event.LID), received_at)
     if own and event.PushName:
-        facts.append(NameFact(own, push_name=event.PushName, at=received_at))
-    return facts
+        updates.append(NameUpdate(own, push_name=event.PushName, at=received_at))
+    return updates
 
 
-def pair_status(event: Any, _received_at: int) -> list[Fact]:
+def pair_status(event: Any, _received_at: int) -> list[Update]:
     """A `neonize.PairStatus`: the jid we were linked as; the phone will hand over its past anew."""
     own = jid(event.ID)
-    return [OwnFact(own), LinkedFact()] if own and is_person(own) else []
+    return [OwnUpdate(own), LinkedUpdate()] if own and is_person(own) else []
 
 
-def _who(info: Any, at: int) -> list[Fact]:
+def _who(info: Any, at: int) -> list[Update]:
     """What a message tells of identities and names, beside what it says."""
     source = info.MessageSource
     chat, sender, alt = jid(source.Chat), jid(source.Sender), jid(source.SenderAlt)
-    facts: list[Fact] = []
+    updates: list[Update] = []
     if source.IsFromMe:
-        facts += [OwnFact(own) for own in (sender, alt) if own and is_person(own)]
+        updates += [OwnUpdate(own) for own in (sender, alt) if own and is_person(own)]
         if is_person(chat):
-            facts += identity(chat, jid(source.RecipientAlt), at)
-    facts += identity(sender, alt, at)
+            updates += identity(chat, jid(source.RecipientAlt), at)
+    updates += identity(sender, alt, at)
     person = lasting(sender, alt)
     if person and is_person(person):
         if info.Pushname and info.Pushname != "-":
-            facts.append(NameFact(person, push_name=info.Pushname, at=at))
+            updates.append(NameUpdate(person, push_name=info.Pushname, at=at))
         business = info.VerifiedName.Details.verifiedName if info.HasField("VerifiedName") else ""
         if business and not source.IsFromMe:
-            facts.append(NameFact(person, business_name=business, at=at))
-    return facts
+            updates.append(NameUpdate(person, business_name=business, at=at))
+    return updates
 
 
 def _origin(info: Any, at: int) -> Origin | None:

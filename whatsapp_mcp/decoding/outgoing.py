@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from whatsapp_mcp.decoding.updates import Content, Fact, Flag, MediaFact, MessageFact
+from whatsapp_mcp.decoding.updates import Content, Flag, MediaInfo, MessageUpdate, Update
 from whatsapp_mcp.models import (
     ADDON_KINDS,
     ContactCardContent,
@@ -21,9 +21,9 @@ _KINDS = {kind.value: kind for kind in MessageKind}
 _MEDIA_TYPES = {"gif": "video", "voice": "audio"}
 
 
-def facts_of_request(
+def updates_of_request(
     request: SendRequest, message_id: str, at: int, secret: bytes | None = None
-) -> list[Fact]:
+) -> list[Update]:
     """What a sent request leaves in the archive: its message; nothing of a reaction or an edit.
 
     Its secret stands in the details: it opens sealed answers to it, and no raw form of what we sent is kept.
@@ -39,7 +39,7 @@ def facts_of_request(
 
 def message_of(
     request: SendRequest, content: Content | None, message_id: str, at: int, secret: bytes | None
-) -> list[Fact]:
+) -> list[Update]:
     """The message that a request became, with its secret and what it answers."""
     if content is None:
         return []
@@ -47,7 +47,7 @@ def message_of(
         content.details["secret"] = secret.hex()
     if request.reply_to and not content.reply_to:
         content.reply_to = request.reply_to
-    return [MessageFact(request.chat, None, message_id, at, content, live=True)]
+    return [MessageUpdate(request.chat, None, message_id, at, content, live=True)]
 
 
 def _content(content: Any) -> Content | None:
@@ -57,7 +57,7 @@ def _content(content: Any) -> Content | None:
     match content:
         case FileContent():
             media_type = _MEDIA_TYPES.get(content.kind, content.kind)
-            media = MediaFact(
+            media = MediaInfo(
                 media_type,
                 content.mime_type,
                 content.file_name,

@@ -6,13 +6,13 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding.addons import Origin, decode_addon
 from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts
 from whatsapp_mcp.decoding.outgoing import message_of
-from whatsapp_mcp.decoding.updates import Fact
+from whatsapp_mcp.decoding.updates import Update
 from whatsapp_mcp.models import SendRequest
 
 
 def sent_message(
     request: SendRequest, message_id: str, at: int, message: bytes, *, owner: str | None, secret: bytes | None
-) -> list[Fact]:
+) -> list[Update]:
     """What a sent message leaves in the archive: itself, or a change of another one.
 
     Args:
@@ -25,5 +25,7 @@ def sent_message(
     """
     found, flags, told = message_parts(protobufs.E2E.Message.FromString(message))
     origin = Origin(request.chat, None, owner, message_id, at, live=True)
-    changes = [fact for name, value in found if name in ADDONS for fact in decode_addon(name, value, origin)]
+    changes = [
+        update for name, value in found if name in ADDONS for update in decode_addon(name, value, origin)
+    ]
     return changes or message_of(request, content_of(found, flags, told), message_id, at, told or secret)

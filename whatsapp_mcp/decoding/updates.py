@@ -98,7 +98,7 @@ MEMBERS = "members"
 """Field of `chat_settings` that tells when a group's whole list of members was last seen."""
 
 
-class Mark(IntEnum):
+class ReceiptKind(IntEnum):
     """Kinds of `read_marks`; each but the first includes the ones before."""
 
     SEEN = 0
@@ -109,7 +109,7 @@ class Mark(IntEnum):
 
 
 @dataclass(slots=True)
-class MediaFact:
+class MediaInfo:
     """A file, with what its download needs."""
 
     media_type: str
@@ -132,14 +132,14 @@ class Content:
 
     kind: MessageKind
     text: str = ""
-    media: MediaFact | None = None
+    media: MediaInfo | None = None
     flags: int = 0
     reply_to: str | None = None
     details: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(slots=True)
-class MessageFact:
+class MessageUpdate:
     """One message."""
 
     chat: str
@@ -153,7 +153,7 @@ class MessageFact:
 
 
 @dataclass(slots=True)
-class EditFact:
+class EditUpdate:
     """A new text for an earlier message of the same sender."""
 
     chat: str
@@ -164,7 +164,7 @@ class EditFact:
 
 
 @dataclass(slots=True)
-class RevokeFact:
+class RevokeUpdate:
     """A message deleted for everyone; `sender` is the one of the deleted message."""
 
     chat: str
@@ -174,7 +174,7 @@ class RevokeFact:
 
 
 @dataclass(slots=True)
-class ReactionFact:
+class ReactionUpdate:
     """One person's emoji under a message; an empty one takes it back."""
 
     chat: str
@@ -186,7 +186,7 @@ class ReactionFact:
 
 
 @dataclass(slots=True)
-class KeepFact:
+class KeepUpdate:
     """One person keeps a message in a chat where messages disappear, or (`kept` False) does so no more."""
 
     chat: str
@@ -197,7 +197,7 @@ class KeepFact:
 
 
 @dataclass(slots=True)
-class VoteFact:
+class VoteUpdate:
     """One person's current choice in a poll: SHA-256 of each option, or still sealed."""
 
     chat: str
@@ -211,7 +211,7 @@ class VoteFact:
 
 
 @dataclass(slots=True)
-class SealedFact:
+class SealedUpdate:
     """Something encrypted with the secret of the message it belongs to (`name`: field of `E2E.Message`)."""
 
     chat: str
@@ -226,7 +226,7 @@ class SealedFact:
 
 
 @dataclass(slots=True)
-class CallFact:
+class CallUpdate:
     """One step of a call: `offer`, `accept` or `terminate` (with its reason)."""
 
     chat: str
@@ -239,19 +239,19 @@ class CallFact:
 
 
 @dataclass(slots=True)
-class ReceiptFact:
+class ReceiptUpdate:
     """Messages reached a person; `contact` None: one of our own devices read them."""
 
     chat: str
     contact: str | None
     wa_ids: tuple[str, ...]
-    mark: Mark
+    mark: ReceiptKind
     at: int
     everyone: bool = False
 
 
 @dataclass(slots=True)
-class IdentityFact:
+class IdentityUpdate:
     """Two jids of one person, seen together at this time."""
 
     pn: str
@@ -260,14 +260,14 @@ class IdentityFact:
 
 
 @dataclass(slots=True)
-class OwnFact:
+class OwnUpdate:
     """A jid of the account's owner."""
 
     jid: str
 
 
 @dataclass(slots=True)
-class NameFact:
+class NameUpdate:
     """Names of a person; of each kind the newest counts.
 
     Attributes:
@@ -283,11 +283,11 @@ class NameFact:
 
 
 @dataclass(slots=True)
-class ChatFact:
+class ChatUpdate:
     """What is known of a chat as such at a time; None leaves a thing as it is.
 
     Attributes:
-        looked_up: As in `NameFact`.
+        looked_up: As in `NameUpdate`.
     """
 
     jid: str
@@ -303,7 +303,7 @@ class ChatFact:
 
 
 @dataclass(slots=True)
-class UnreadFact:
+class UnreadUpdate:
     """The phone's own count when it transferred a chat: everything older than its newest `count` is read."""
 
     chat: str
@@ -311,13 +311,13 @@ class UnreadFact:
 
 
 @dataclass(slots=True)
-class MembersFact:
+class MembersUpdate:
     """Participants of a group at a time.
 
     Attributes:
         members: (jid, role) with role 0, 1 admin, 2 superadmin, or None for one who left.
         whole: These are all.
-        looked_up: As in `NameFact`.
+        looked_up: As in `NameUpdate`.
     """
 
     chat: str
@@ -328,12 +328,12 @@ class MembersFact:
 
 
 @dataclass(slots=True)
-class LinkedFact:
+class LinkedUpdate:
     """We were linked anew: a transfer of the past begins from nothing."""
 
 
 @dataclass(slots=True)
-class HistoryFact:
+class HistoryUpdate:
     """A chunk of the phone's past has come."""
 
     sync_type: str
@@ -342,7 +342,7 @@ class HistoryFact:
 
 
 @dataclass(slots=True)
-class UndecodedFact:
+class UndecodedUpdate:
     """A part of an event that cannot be read, kept as it is."""
 
     code: int
@@ -350,23 +350,23 @@ class UndecodedFact:
     error: str
 
 
-Fact = (
-    MessageFact
-    | EditFact
-    | RevokeFact
-    | ReactionFact
-    | KeepFact
-    | VoteFact
-    | SealedFact
-    | CallFact
-    | ReceiptFact
-    | IdentityFact
-    | OwnFact
-    | NameFact
-    | ChatFact
-    | UnreadFact
-    | MembersFact
-    | LinkedFact
-    | HistoryFact
-    | UndecodedFact
+Update = (
+    MessageUpdate
+    | EditUpdate
+    | RevokeUpdate
+    | ReactionUpdate
+    | KeepUpdate
+    | VoteUpdate
+    | SealedUpdate
+    | CallUpdate
+    | ReceiptUpdate
+    | IdentityUpdate
+    | OwnUpdate
+    | NameUpdate
+    | ChatUpdate
+    | UnreadUpdate
+    | MembersUpdate
+    | LinkedUpdate
+    | HistoryUpdate
+    | UndecodedUpdate
 )

@@ -16,7 +16,7 @@ from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Gap
 
-_KEY: Final = "tally"
+_KEY: Final = "counters"
 LOST_AT_MOST: Final = 101
 """Events that the library has acknowledged and not handed over: 100 in its channel, one in hand."""
 _BUSY_SECONDS: Final = 1.0
@@ -27,7 +27,7 @@ _PAUSE: Final = 2.0
 logger = logging.getLogger(__name__)
 
 
-class Tally:
+class Counters:
     """Counts since the account was made.
 
     Attributes:

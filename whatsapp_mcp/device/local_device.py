@@ -35,10 +35,18 @@ from whatsapp_mcp.device.connection import (
     notice_sleep,
     watch,
 )
-from whatsapp_mcp.device.counters import Tally
+from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import OPERATIONS, Topics
-from whatsapp_mcp.device.outbox import Acts, Addresses, Composed, Outbox, Traces, compose, preview_of
+from whatsapp_mcp.device.outbox import (
+    Addresses,
+    Composed,
+    DeliveryEvidence,
+    MessageActions,
+    Outbox,
+    compose,
+    preview_of,
+)
 from whatsapp_mcp.device.owner import Owner
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.typing_people import TypingPeople
@@ -69,7 +77,7 @@ _LOOK_AT_DISK: Final = (
 logger = logging.getLogger(__name__)
 
 
-class LocalDevice(ConnectionOperations, Acts, Topics):
+class LocalDevice(ConnectionOperations, MessageActions, Topics):
     """The linked device of an account whose lock this server holds.
 
     Args:
@@ -102,7 +110,7 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
         link = replace(record.load(self._clock.now()), linked=owner is not None)
         self._linking = Linking(self._clock, LinkPicture(folder.path))
         self._clients: Accessor[Client] = Accessor(self._unavailable, record, end=Client.end)
-        self._tally = Tally(archive, self._clock)
+        self._counters = Counters(archive, self._clock)
         self._client_pid: int | None = None
         self._obstacle: str | None = None
         self._trouble: str | None = None
@@ -129,7 +137,7 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
             seen=self._saw,
         )
         self._typing_people = TypingPeople(self._clock)
-        self._traces = self._make_traces()
+        self._evidence = self._make_traces()
         self._worker = Worker()
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
@@ -150,11 +158,11 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
         return self._settings.now().network.proxy_url
 
     def _forget_keys(self) -> None:
-        self._traces.close()  # or some systems would not delete it
+        self._evidence.close()  # or some systems would not delete it
         connection.forget(self._folder.client_db)
 
-    def _make_traces(self) -> Traces:
-        return Traces(
+    def _make_traces(self) -> DeliveryEvidence:
+        return DeliveryEvidence(
             self._folder.client_db,
             device=lambda: self._owner.device,
             generation=lambda: self._clients.generation,
@@ -179,14 +187,14 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
             online=self._is_online,
             linked=lambda: self._loop.link.linked,
             unavailable=self._unavailable,
-            traces=self._traces,
+            evidence=self._evidence,
             unanswered=self._send_unanswered,
         )
 
     async def start(self) -> None:
         """Begin: archive what the journal holds, then connect if a phone is linked."""
         try:
-            await self._tally.load()
+            await self._counters.load()
             await self._ingest.prepare()
         except (sqlite3.Error, OSError) as error:
             self._obstacle = f"The account's files cannot be used yet ({cause(error)})."
@@ -202,16 +210,16 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
             ("unnamed", self._unnamed.run),
             ("watch", self._watch),
             ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, connection.Woken()))),
-            ("tally", self._tally.run),
+            ("counters", self._counters.run),
         ):
             self._tasks.start_soon(
-                partial(supervised, name, run, clock=self._clock, failures=self._tally.failures)
+                partial(supervised, name, run, clock=self._clock, failures=self._counters.failures)
             )
 
     @property
     def failures(self) -> Counter[str]:
         """How often each background task has failed and was started again."""
-        return self._tally.failures
+        return self._counters.failures
 
     async def wait_for(self, met: Callable[[Link], bool]) -> Link:
         """Wait until the link is as asked; the caller sets the limit."""
@@ -248,14 +256,14 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
             # It may have journaled what it could no longer announce.
             self._ingest.poke()
             if link.running and event.generation == link.generation and link.online_at is not None:
-                gap = self._tally.count_lost(self._ingest.quiet_since)
+                gap = self._counters.count_lost(self._ingest.quiet_since)
                 if gap is not None:
-                    self._tasks.start_soon(self._tally.keep_gap, gap)
+                    self._tasks.start_soon(self._counters.keep_gap, gap)
         self._loop.post(event)
 
     def _saw(self, event: JournalEvent) -> None:
         if is_from_phone(event.code, event.payload):
-            self._tally.phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
+            self._counters.phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
         self._typing_people.hear(event)
         self.hear(event)
 
@@ -361,7 +369,7 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
 
     async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         self._require_allowed()
-        if not self._traces.is_here(handed_to):
+        if not self._evidence.is_here(handed_to):
             raise NotConnected("The client was replaced before it got the message.")
         try:
             return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
@@ -388,16 +396,16 @@ class LocalDevice(ConnectionOperations, Acts, Topics):
             generation=link.generation,
             last_event_at=self._ingest.last_event_at,
             last_sent_at=self._outbox.last_sent_at,
-            phone_seen_at=self._tally.phone_seen_at,
+            phone_seen_at=self._counters.phone_seen_at,
             until=link.until,
             journal_waiting=self._ingest.waiting,
-            events_lost=self._tally.events_lost,
+            events_lost=self._counters.events_lost,
             undecoded=self._ingest.undecoded,
             catching_up=self._ingest.waiting > 0 or self._ingest.history_progress is not None,
             history_progress=self._ingest.history_progress,
-            hosted_by=os.getpid(),
+            leader_pid=os.getpid(),
             address_book=await self._address_book.state(),
-            failures=dict(self._tally.failures),
+            failures=dict(self._counters.failures),
             settings_error=self._settings.fault,
         )
 

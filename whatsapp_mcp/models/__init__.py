@@ -37,7 +37,7 @@ from whatsapp_mcp.models.link import (
     LinkState,
     QrCode,
 )
-from whatsapp_mcp.models.said import (
+from whatsapp_mcp.models.messages import (
     Actor,
     Chat,
     ChatKind,
@@ -56,7 +56,7 @@ from whatsapp_mcp.models.said import (
     SendStatus,
     with_names,
 )
-from whatsapp_mcp.models.sends import (
+from whatsapp_mcp.models.send_requests import (
     ADDON_KINDS,
     ContactCardContent,
     Content,

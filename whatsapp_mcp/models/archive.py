@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
-from whatsapp_mcp.models.said import (
+from whatsapp_mcp.models.messages import (
     Chat,
     Contact,
     MessageKind,
     SendStatus,
 )
-from whatsapp_mcp.models.sends import (
+from whatsapp_mcp.models.send_requests import (
     SendRequest,
     SendResult,
 )

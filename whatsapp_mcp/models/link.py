@@ -45,7 +45,7 @@ class ConnectionStatus:
         events_lost: Upper bound of events that WhatsApp holds for delivered and that never reached us.
         undecoded: Events kept that this version cannot decode.
         history_progress: Percent of the first history sync; None when none is running or it is done.
-        hosted_by: Process id of the server that holds the link; None when there is none.
+        leader_pid: Process id of the server that holds the link; None when there is none.
         address_book: Whether the phone's address book has come; None while nothing can be said.
         failures: How often each background task of the host has failed and was started again.
         settings_error: Why `config.toml` as it is now is not in force; None when it is.
@@ -71,7 +71,7 @@ class ConnectionStatus:
     undecoded: int = 0
     catching_up: bool = False
     history_progress: int | None = None
-    hosted_by: int | None = None
+    leader_pid: int | None = None
     address_book: AddressBookState | None = None
     failures: dict[str, int] = field(default_factory=dict[str, int])
     settings_error: str | None = None

@@ -66,7 +66,7 @@ class Services:
 
         async with self.devices.use() as device:
             status = await device.status()
-        return status.hosted_by is not None or status.state is not ConnectionState.OFFLINE
+        return status.leader_pid is not None or status.state is not ConnectionState.OFFLINE
 
 
 class ServicesSource(Protocol):

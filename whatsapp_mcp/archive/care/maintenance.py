@@ -14,10 +14,10 @@ from whatsapp_mcp.archive.database import connect_reader
 from whatsapp_mcp.decoding import (
     UNDECODABLE,
     UNKNOWN,
-    Fact,
-    MessageFact,
+    MessageUpdate,
     Recovered,
-    UndecodedFact,
+    UndecodedUpdate,
+    Update,
     decode_event,
 )
 
@@ -40,14 +40,14 @@ def decode_again(
     ).fetchall():
         part = seq & ((1 << _PART_BITS) - 1)
         with suppress(*UNDECODABLE):
-            facts = _facts(code, payload, received_at, part=part)
-            still = part and any(isinstance(fact, UndecodedFact) for fact in facts)
-            if facts and not still:
-                events.append(Recovered(seq, tuple(facts), received_at))
+            updates = _updates(code, payload, received_at, part=part)
+            still = part and any(isinstance(update, UndecodedUpdate) for update in updates)
+            if updates and not still:
+                events.append(Recovered(seq, tuple(updates), received_at))
     return tuple(events), tuple(_unknown_again(db, raw))
 
 
-def _facts(code: int, payload: bytes, received_at: int, *, part: int) -> list[Fact]:
+def _updates(code: int, payload: bytes, received_at: int, *, part: int) -> list[Update]:
     if code == decoding.HISTORY_CODE and part:
         return decoding.one_message(payload, None, received_at // 1000)
     return decode_event(code, payload, received_at)
@@ -64,10 +64,10 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[
             continue
         with suppress(*UNDECODABLE):
             if row[0] == decoding.HISTORY_CODE:
-                facts = decoding.one_message(row[1], chat, message >> database.ID_BITS)
+                updates = decoding.one_message(row[1], chat, message >> database.ID_BITS)
             else:
-                facts = decode_event(row[0], row[1], (message >> database.ID_BITS) * 1000)
-            yield Recovered(message, tuple(fact for fact in facts if isinstance(fact, MessageFact)))
+                updates = decode_event(row[0], row[1], (message >> database.ID_BITS) * 1000)
+            yield Recovered(message, tuple(update for update in updates if isinstance(update, MessageUpdate)))
 
 
 def check(db: sqlite3.Connection) -> tuple[str, ...]:

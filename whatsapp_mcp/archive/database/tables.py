@@ -11,7 +11,8 @@ How to read them:
   WhatsApp's id (`wa_id`), because it may come first, and chat and person by the address under which it came.
   Whose it is, is resolved when it is read (`addons.py`). So are members of groups and settings of chats.
   Only `messages` holds resolved chats and people.
-* **Kinds are numbers**: those of `MESSAGE_KINDS`, `CHAT_KINDS`, `Flag`, `Mark` and `NameKind` in `facts.py`.
+* **Kinds are numbers**: those of `MESSAGE_KINDS`, `CHAT_KINDS`, `Flag`, `ReceiptKind` and `NameKind` in
+  `updates.py`.
 * **Times** are seconds since 1970 unless a comment says milliseconds.
 * **A phone number may pass to somebody else.** What came under a number alone is of whoever had it then
   (`number_history.py`).
@@ -152,7 +153,7 @@ CREATE TABLE messages (
     sender_id INTEGER NOT NULL,         -- contact; 0: the account's owner; -1: the group or channel itself
     wa_id TEXT NOT NULL,                -- WhatsApp's id, unique only together with chat and sender
     kind INTEGER NOT NULL,              -- 0 text, 1 image, …
-    flags INTEGER NOT NULL DEFAULT 0,   -- bits of `facts.Flag`: forwarded, starred, view-once, …
+    flags INTEGER NOT NULL DEFAULT 0,   -- bits of `updates.Flag`: forwarded, starred, view-once, …
     text TEXT NOT NULL DEFAULT '',      -- the text or caption; for other kinds what can be read of them
     original TEXT,                      -- the text before its first edit; NULL: it was not edited
     reply_wa_id TEXT,                   -- WhatsApp's id of the message that this one answers

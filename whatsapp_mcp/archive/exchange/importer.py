@@ -22,7 +22,7 @@ from whatsapp_mcp.archive.database import ID_BITS, fold
 from whatsapp_mcp.archive.exchange.prepared_imports import MADE, DatedMessage, DatedRow
 from whatsapp_mcp.archive.identity import Identities, chat_kind, refresh_chat
 from whatsapp_mcp.archive.write import Applying, Ingest, write_updates
-from whatsapp_mcp.decoding import ChatFact, Content, Fact, Flag, MediaFact, MessageFact, NameFact
+from whatsapp_mcp.decoding import ChatUpdate, Content, Flag, MediaInfo, MessageUpdate, NameUpdate, Update
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_number, parse_number
 from whatsapp_mcp.models import ChatKind, ExportedMessage, ImportedChat, ImportResult, MessageKind
@@ -60,7 +60,7 @@ def import_chat_export(
     new = duplicates = skipped = 0
     seen: dict[str, int] = {}
     taken: set[int] = set()
-    facts: list[Fact] = []
+    updates: list[Update] = []
     files: dict[str, str] = {}
     for one in messages:
         message, at = one.message, one.at
@@ -75,8 +75,8 @@ def import_chat_export(
         new += 1
         if message.file and message.packed:
             files[wa_id] = message.file
-        facts.append(MessageFact(jid, sender, wa_id, at, _content(message, one.mime_type), live=False))
-    write_updates(on, facts)
+        updates.append(MessageUpdate(jid, sender, wa_id, at, _content(message, one.mime_type), live=False))
+    write_updates(on, updates)
     _mark_read(db, jid)
     return ImportedChat(ImportResult(new, duplicates, skipped), files)
 
@@ -93,7 +93,7 @@ def _content(message: ExportedMessage, mime_type: str | None) -> Content:
         kind, media_type = MessageKind.STICKER, "sticker"
     elif message.file.endswith(".opus"):
         kind, media_type = MessageKind.VOICE, "audio"
-    return Content(kind, text, MediaFact(media_type, mime_type, message.file), flags)
+    return Content(kind, text, MediaInfo(media_type, mime_type, message.file), flags)
 
 
 def _clean(text: str) -> str:
@@ -194,7 +194,7 @@ def _by_name(on: Applying, name: str) -> str:
         return found[0]
     made = f"{hashlib.sha256(fold(name).encode()).hexdigest()[:16]}@import"
     if on.db.execute("SELECT 1 FROM addresses WHERE jid = ?", (made,)).fetchone() is None:
-        write_updates(on, [NameFact(made, push_name=name)])
+        write_updates(on, [NameUpdate(made, push_name=name)])
     return made
 
 
@@ -224,15 +224,15 @@ def import_bridge(
         chats: Jids of all chats of the bridge.
     """
     known = {*chats, *(jid for (jid,) in on.db.execute("SELECT jid FROM addresses"))}
-    facts: list[Fact] = [
-        ChatFact(jid, name=name)
+    updates: list[Update] = [
+        ChatUpdate(jid, name=name)
         for text, name in named
         if name and (jid := _jid(text)) is not None and chat_kind(jid) is not ChatKind.DIRECT
     ]
     messages = [_bridge_message(on, row, known) for row in rows]
     taken_over = [message for message in messages if message is not None]
     batch = Ingest(on)
-    batch.apply([*facts, *taken_over])
+    batch.apply([*updates, *taken_over])
     batch.finish()
     for chat in dict.fromkeys(message.chat for message in taken_over):
         _mark_read(on.db, chat)
@@ -263,7 +263,7 @@ def _may_be_number(user: str) -> bool:
     return _number(f"+{user}") == f"{user}@s.whatsapp.net" or (user.startswith("521") and len(user) == 13)
 
 
-def _bridge_message(on: Applying, dated_row: DatedRow, known: Collection[str]) -> MessageFact | None:
+def _bridge_message(on: Applying, dated_row: DatedRow, known: Collection[str]) -> MessageUpdate | None:
     """One row; None when it has no id, chat, sender or time that WhatsApp can have told."""
     row, at = dated_row.message, dated_row.at
     jid = _jid(row.chat_jid)
@@ -283,7 +283,7 @@ def _bridge_message(on: Applying, dated_row: DatedRow, known: Collection[str]) -
     kind, media = MessageKind.TEXT, None
     if row.media_type:
         kind = _KINDS.get(row.media_type, (MessageKind.DOCUMENT, ""))[0]
-        media = MediaFact(
+        media = MediaInfo(
             row.media_type,
             None,
             row.file_name,
@@ -294,4 +294,4 @@ def _bridge_message(on: Applying, dated_row: DatedRow, known: Collection[str]) -
             enc_sha256=row.enc_sha256,
         )
     content = Content(kind, _clean(row.text), media, int(Flag.IMPORTED))
-    return MessageFact(jid, author, row.id, at, content, live=False)
+    return MessageUpdate(jid, author, row.id, at, content, live=False)

@@ -1,6 +1,6 @@
 """Which addresses are one person, and which chat and author a message therefore has."""
 
-from whatsapp_mcp.archive.identity.identity import (
+from whatsapp_mcp.archive.identity.identities import (
     Identities,
     Lookups,
     chat_kind,

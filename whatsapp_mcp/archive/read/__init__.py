@@ -10,6 +10,20 @@ from whatsapp_mcp.archive.read.completeness import (
 from whatsapp_mcp.archive.read.full_text import (
     search,
 )
+from whatsapp_mcp.archive.read.outbox_entries import (
+    DAMAGED_SEND,
+    SEND_COLUMNS,
+    SEND_PLACES,
+    SEND_REQUEST,
+    UNSETTLED_SENDS,
+    damaged_sends,
+    outbox_get,
+    outbox_last_sent,
+    outbox_unsettled,
+    send_entry,
+    send_files,
+    send_time,
+)
 from whatsapp_mcp.archive.read.people import (
     chat_shown_as,
     chats_named_alike,
@@ -41,20 +55,6 @@ from whatsapp_mcp.archive.read.reports import (
     own,
     send_report,
     statistics,
-)
-from whatsapp_mcp.archive.read.sends import (
-    DAMAGED_SEND,
-    SEND_COLUMNS,
-    SEND_PLACES,
-    SEND_REQUEST,
-    UNSETTLED_SENDS,
-    damaged_sends,
-    outbox_get,
-    outbox_last_sent,
-    outbox_unsettled,
-    send_entry,
-    send_files,
-    send_time,
 )
 
 __all__ = [

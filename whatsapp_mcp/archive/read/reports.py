@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.read import queries, rows, sends
+from whatsapp_mcp.archive.read import outbox_entries, queries, rows
 from whatsapp_mcp.archive.read.completeness import coverage_of
 from whatsapp_mcp.archive.read.cursors import check_limit, decode_id, encode, fingerprint
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, send_progress
@@ -104,7 +104,7 @@ def send_report(
         InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
     """
     if send_id:
-        entry = sends.outbox_get(db, _number(key))
+        entry = outbox_entries.outbox_get(db, _number(key))
         if entry.ref is None:
             return SendReport(entry.result)
         return _with_receipts(db, entry.result, queries.find(db, entry.ref), cursor, limit)

@@ -34,7 +34,7 @@ from whatsapp_mcp.archive.state.chat_settings import (
     CHAT_SETTINGS,
     refresh_chat_settings,
     refresh_unread_mark,
-    tell_chat_setting,
+    store_chat_setting,
 )
 from whatsapp_mcp.archive.state.feed import (
     add_change,
@@ -46,7 +46,7 @@ from whatsapp_mcp.archive.state.gaps import (
 )
 from whatsapp_mcp.archive.state.members import (
     current_members,
-    tell_members,
+    store_members,
 )
 from whatsapp_mcp.archive.state.names import (
     NAME_SQL,
@@ -140,11 +140,11 @@ __all__ = [
     "seen",
     "send_progress",
     "store_addon",
+    "store_chat_setting",
     "store_gap",
+    "store_members",
     "store_receipt",
     "target_of",
-    "tell_chat_setting",
-    "tell_members",
     "unreceipted",
     "watermarks",
 ]

@@ -19,17 +19,17 @@ from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp import decoding
-from whatsapp_mcp.archive.state.number_history import Address, People, Told
+from whatsapp_mcp.archive.state.number_history import Address, People, Reported
 from whatsapp_mcp.decoding import (
-    CallFact,
-    EditFact,
-    Fact,
-    KeepFact,
-    ReactionFact,
-    ReceiptFact,
-    RevokeFact,
-    SealedFact,
-    VoteFact,
+    CallUpdate,
+    EditUpdate,
+    KeepUpdate,
+    ReactionUpdate,
+    ReceiptUpdate,
+    RevokeUpdate,
+    SealedUpdate,
+    Update,
+    VoteUpdate,
 )
 
 
@@ -52,7 +52,7 @@ class AddOn:
         word: What stands after `is:` in a search for the messages of which the newest one has a `worth`.
     """
 
-    update: type[Fact]
+    update: type[Update]
     table: str
     columns: tuple[str, ...]
     values: Callable[[Any], tuple[Any, ...]]
@@ -72,7 +72,7 @@ class AddOn:
 
 
 REACTIONS: Final = AddOn(
-    ReactionFact,
+    ReactionUpdate,
     "reactions",
     ("emoji",),
     lambda update: (update.at_ms, update.emoji),
@@ -82,7 +82,7 @@ REACTIONS: Final = AddOn(
     names_send="1",
 )
 KEEPS: Final = AddOn(
-    KeepFact,
+    KeepUpdate,
     "keeps",
     ("kept",),
     lambda update: (update.at_ms, update.kept),
@@ -94,7 +94,7 @@ KEEPS: Final = AddOn(
     word="kept",
 )
 VOTES: Final = AddOn(
-    VoteFact,
+    VoteUpdate,
     "votes",
     ("payload", "iv", "voter_jid", "options"),
     lambda update: (update.at_ms, update.payload or b"", update.iv, update.voter_jid, update.options),
@@ -104,7 +104,7 @@ VOTES: Final = AddOn(
     names_send="1",
 )
 EDITS: Final = AddOn(
-    EditFact,
+    EditUpdate,
     "edits",
     ("text",),
     lambda update: (update.at_ms, update.content.text),
@@ -115,10 +115,10 @@ EDITS: Final = AddOn(
     names_send="1",
 )
 REVOKES: Final = AddOn(
-    RevokeFact, "revokes", (), lambda update: (update.at,), by_author=True, erased=False, names_send="1"
+    RevokeUpdate, "revokes", (), lambda update: (update.at,), by_author=True, erased=False, names_send="1"
 )
 SEALED: Final = AddOn(
-    SealedFact,
+    SealedUpdate,
     "sealed",
     ("own_id", "name", "sender_jid", "payload", "iv"),
     lambda update: (update.at, update.own_id, update.name, update.sender_jid, update.payload, update.iv),
@@ -126,7 +126,7 @@ SEALED: Final = AddOn(
     names_send="1",
 )
 CALLS: Final = AddOn(
-    CallFact,
+    CallUpdate,
     "calls",
     ("step", "reason"),
     lambda update: (update.at, update.step, update.reason),
@@ -135,7 +135,7 @@ CALLS: Final = AddOn(
     erased=False,
 )
 EARLY_RECEIPTS: Final = AddOn(
-    ReceiptFact,
+    ReceiptUpdate,
     "early_receipts",
     ("kind",),
     lambda update: (update.at, int(update.mark)),
@@ -155,7 +155,7 @@ class Target(NamedTuple):
     sender: int
 
 
-class Hanging(NamedTuple):
+class StoredAddOn(NamedTuple):
     """What hangs on a message: of whom, when, and what it says (`AddOn.columns`)."""
 
     person: int
@@ -208,7 +208,7 @@ def _keep_newest(db: sqlite3.Connection, kind: AddOn, wa_id: str, chat: int) -> 
 
 def read_addons(
     db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]
-) -> dict[Target, list[Hanging]]:
+) -> dict[Target, list[StoredAddOn]]:
     """What hangs on messages, oldest first; of what one person told at one moment, what counts.
 
     That is what came under a LID rather than under a number alone, then what is worth more.
@@ -255,15 +255,15 @@ def _places(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, tuple[i
 
 def _that_count(
     kind: AddOn, people: People, target: Target, chat_with: int | None, told: list[tuple[Address, Any]]
-) -> list[Hanging]:
+) -> list[StoredAddOn]:
     if kind.by_author:
         persons = [target.sender] * len(told)
     elif any(address.reassigned for address, _ in told):
-        rows = [Told(address, row[3], ()) for address, row in told]
+        rows = [Reported(address, row[3], ()) for address, row in told]
         persons = people.persons(rows, unit=kind.unit, chat_with=chat_with)
     else:
         persons = [address.contact for address, _ in told]
-    hanging = [Hanging(person, row[3], row[5:]) for person, (_, row) in zip(persons, told, strict=True)]
+    hanging = [StoredAddOn(person, row[3], row[5:]) for person, (_, row) in zip(persons, told, strict=True)]
     if len(hanging) > 1:
         if len({one[:2] for one in hanging}) < len(hanging):
             hanging = _once_a_moment(kind, told, hanging)
@@ -271,10 +271,12 @@ def _that_count(
     return hanging
 
 
-def _once_a_moment(kind: AddOn, told: list[tuple[Address, Any]], hanging: list[Hanging]) -> list[Hanging]:
+def _once_a_moment(
+    kind: AddOn, told: list[tuple[Address, Any]], hanging: list[StoredAddOn]
+) -> list[StoredAddOn]:
     """Of what one person told at one moment, what counts."""
     key = [kind.columns.index(column) for column in kind.key]
-    best: dict[tuple[Any, ...], tuple[tuple[Any, ...], Hanging]] = {}
+    best: dict[tuple[Any, ...], tuple[tuple[Any, ...], StoredAddOn]] = {}
     for (address, row), one in zip(told, hanging, strict=True):
         rank = (not address.is_number, row[4] is not None, row[4])
         moment = (one.person, one.at, *[one.says[n] for n in key])
@@ -285,7 +287,7 @@ def _once_a_moment(kind: AddOn, told: list[tuple[Address, Any]], hanging: list[H
 
 def current_addons(
     db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]
-) -> dict[Target, list[Hanging]]:
+) -> dict[Target, list[StoredAddOn]]:
     """The newest of each person, oldest first."""
     found = read_addons(db, kind, targets)
     for target, hanging in found.items():

@@ -26,7 +26,7 @@ CHAT_SETTINGS: Final[dict[str, object]] = {
 """What is told of chats, and what holds until it is."""
 
 
-def tell_chat_setting(
+def store_chat_setting(
     db: sqlite3.Connection, address: Address, field: str, value: object, at: int, *, looked_up: bool = False
 ) -> None:
     """Take over what was told of a property of a chat; the newest counts.

@@ -7,14 +7,14 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 from whatsapp_mcp.archive.state import chat_settings
-from whatsapp_mcp.archive.state.number_history import Address, People, Told
+from whatsapp_mcp.archive.state.number_history import Address, People, Reported
 from whatsapp_mcp.decoding import MEMBERS
 
 LEFT: Final = -1
 """Role of somebody who is no member any more."""
 
 
-def tell_members(
+def store_members(
     db: sqlite3.Connection,
     group: int,
     address: Address,
@@ -43,7 +43,7 @@ def tell_members(
     if at < listed:
         return
     if whole:
-        chat_settings.tell_chat_setting(db, address, MEMBERS, 1, at)
+        chat_settings.store_chat_setting(db, address, MEMBERS, 1, at)
         db.execute("DELETE FROM members WHERE chat_id = ? AND at < ?", (group, at))
     db.executemany(
         "INSERT OR IGNORE INTO members VALUES (?, ?, ?, ?)",
@@ -53,19 +53,19 @@ def tell_members(
 
 def current_members(db: sqlite3.Connection, groups: Collection[int]) -> dict[int, dict[int, int]]:
     """The members of groups with their roles, by contact."""
-    told: dict[int, list[Told]] = {group: [] for group in groups}
+    told: dict[int, list[Reported]] = {group: [] for group in groups}
     for group, at, role, *address in db.execute(
         f"""SELECT m.chat_id, m.at, m.role, a.id, a.jid, a.contact_id, a.reassigned FROM members AS m
         JOIN addresses AS a ON a.id = m.address_id
         WHERE m.chat_id IN ({", ".join("?" * len(groups))})""",  # noqa: S608
         [*groups],
     ).fetchall():
-        told[group].append(Told(Address(*address), at, (role,)))
+        told[group].append(Reported(Address(*address), at, (role,)))
     people = People(db)
     return {group: _of_group(people, found) for group, found in told.items()}
 
 
-def _of_group(people: People, told: list[Told]) -> dict[int, int]:
+def _of_group(people: People, told: list[Reported]) -> dict[int, int]:
     newest: dict[int, tuple[int, bool, Any]] = {}
     for person, (address, at, (role,)) in zip(people.persons(told), told, strict=True):
         rank = (at, not address.is_number, role)

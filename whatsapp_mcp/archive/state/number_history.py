@@ -67,7 +67,7 @@ OWNER_ADDRESS: Final = Address(0, "", OWNER, reassigned=False)
 """Stands for the owner where no address of theirs was told."""
 
 
-class Told(NamedTuple):
+class Reported(NamedTuple):
     """Something that was told of a person: by which address, when, and what."""
 
     address: Address
@@ -118,7 +118,9 @@ class People:
             return self.history(address.jid).at(at)
         return address.contact
 
-    def persons(self, told: Collection[Told], *, unit: int = 1, chat_with: int | None = None) -> list[int]:
+    def persons(
+        self, told: Collection[Reported], *, unit: int = 1, chat_with: int | None = None
+    ) -> list[int]:
         """Whose each of several things is that were told about one matter.
 
         In the chat with one person it is that person's, if they ever had the number. Else what is told twice
@@ -135,7 +137,7 @@ class People:
         named = {(one.at, one.address.contact) for one in told if not one.address.is_number}
         return [self._person(one, named, unit, chat_with) for one in told]
 
-    def _person(self, told: Told, named: set[tuple[int, int]], unit: int, chat_with: int | None) -> int:
+    def _person(self, told: Reported, named: set[tuple[int, int]], unit: int, chat_with: int | None) -> int:
         address, at, _ = told
         if address.reassigned and address.is_number:
             people = self.history(address.jid).people

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 
 from whatsapp_mcp.archive.state import members, receipts
-from whatsapp_mcp.decoding import OWNER, Mark
+from whatsapp_mcp.decoding import OWNER, ReceiptKind
 from whatsapp_mcp.models import SendStatus
 
 
@@ -24,7 +24,7 @@ class ChatProgress:
         read: dict[int, int] = {}
         for contact, kind, up_to in marks:
             delivered[contact] = max(up_to, delivered.get(contact, 0))
-            if kind >= Mark.READ:
+            if kind >= ReceiptKind.READ:
                 read[contact] = max(up_to, read.get(contact, 0))
         self._all_delivered = delivered.pop(receipts.EVERYONE, 0)
         self._all_read = read.pop(receipts.EVERYONE, 0)

@@ -13,7 +13,7 @@ from typing import Any, Final
 from whatsapp_mcp.archive.database import ID_BITS
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.number_history import NumberHistory
-from whatsapp_mcp.decoding import OWNER, Mark
+from whatsapp_mcp.decoding import OWNER, ReceiptKind
 
 Marks = dict[tuple[int, int], tuple[int, int]]
 """(contact or `EVERYONE`, kind) to (newest message, when)."""
@@ -37,7 +37,7 @@ Those of the chat, of the addresses of its person, and of numbers that they had.
 
 
 def store_receipt(
-    db: sqlite3.Connection, chat_address: int, address: int, wa_id: str, mark: Mark, at: int
+    db: sqlite3.Connection, chat_address: int, address: int, wa_id: str, mark: ReceiptKind, at: int
 ) -> bool:
     """Take a receipt for one message, or let it wait for its message; whether it said anything new.
 
@@ -52,11 +52,11 @@ def store_receipt(
     found = [
         one
         for one in addons.addon_messages(db, wa_id, chat_address)
-        if (one.target.sender == OWNER) != (mark is Mark.SEEN)
+        if (one.target.sender == OWNER) != (mark is ReceiptKind.SEEN)
     ]
     if not found:
         addons.insert_addon(db, addons.EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(mark)))
-        if mark is not Mark.SEEN:
+        if mark is not ReceiptKind.SEEN:
             return False
         moved = [seen(db, chat, address, 0, at) for chat in addons.addon_chats(db, chat_address)]
         return any(moved)
@@ -65,7 +65,7 @@ def store_receipt(
         (person,) = db.execute("SELECT contact_id FROM chats WHERE id = ?", (target.chat,)).fetchone()
         if via is not None and person is not None:
             _tell_whose(db, message, address)
-        if mark is Mark.SEEN:
+        if mark is ReceiptKind.SEEN:
             receipted(db, target.chat)
             changed |= seen(db, target.chat, address, message, at)
         else:
@@ -82,7 +82,9 @@ def _tell_whose(db: sqlite3.Connection, message: int, address: int) -> None:
     )
 
 
-def _advance(db: sqlite3.Connection, scope: int, address: int, mark: Mark, up_to: int, at: int) -> bool:
+def _advance(
+    db: sqlite3.Connection, scope: int, address: int, mark: ReceiptKind, up_to: int, at: int
+) -> bool:
     """Move a mark forward; it never goes back."""
     return (
         db.execute(
@@ -113,7 +115,7 @@ def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, at:
     db.execute(
         """INSERT INTO read_marks VALUES (?, ?, ?, ?, ?)
         ON CONFLICT DO UPDATE SET up_to = max(up_to, excluded.up_to), at = max(at, excluded.at)""",
-        (scope, address, int(Mark.SEEN), up_to, at),
+        (scope, address, int(ReceiptKind.SEEN), up_to, at),
     )
     forward = "UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1"
     return db.execute(forward, (up_to, chat)).rowcount > 0
@@ -213,7 +215,7 @@ def unreceipted(db: sqlite3.Connection, chat: int) -> None:
     """Remember from where on no read receipts went out: a send is about to make the chat count as read."""
     db.execute(
         "INSERT OR IGNORE INTO read_marks SELECT id, ?, ?, read_id, 0 FROM chats WHERE id = ? AND unread > 0",
-        (_OWNER_ADDRESS, int(Mark.READ), chat),
+        (_OWNER_ADDRESS, int(ReceiptKind.READ), chat),
     )
 
 
@@ -221,7 +223,7 @@ def receipted(db: sqlite3.Connection, chat: int) -> None:
     """Read receipts went out for all that a chat holds."""
     db.execute(
         "DELETE FROM read_marks WHERE (chat_id, address_id, kind) = (?, ?, ?)",
-        (chat, _OWNER_ADDRESS, int(Mark.READ)),
+        (chat, _OWNER_ADDRESS, int(ReceiptKind.READ)),
     )
 
 
@@ -249,4 +251,4 @@ def apply_early(db: sqlite3.Connection, chat: int, wa_id: str | None = None) -> 
             WHERE (wa_id, chat_address, sender_address, at, kind) = (?, ?, ?, ?, ?)""",
             row,
         )
-        store_receipt(db, chat_address, address, waiting, Mark(kind), at)
+        store_receipt(db, chat_address, address, waiting, ReceiptKind(kind), at)

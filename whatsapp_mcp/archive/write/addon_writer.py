@@ -20,7 +20,7 @@ from whatsapp_mcp.archive.state import (
     People,
 )
 from whatsapp_mcp.archive.write.message_writer import MessageWriter
-from whatsapp_mcp.decoding import CallFact, Content, MessageFact
+from whatsapp_mcp.decoding import CallUpdate, Content, MessageUpdate
 from whatsapp_mcp.models import MessageKind
 
 
@@ -95,11 +95,11 @@ class AddOnWriter:
         elif kind is CALLS and update.step == "offer":
             self._offer(update)
 
-    def _offer(self, update: CallFact) -> None:
+    def _offer(self, update: CallUpdate) -> None:
         """A call's offer is also its message."""
         content = Content(MessageKind.CALL, details={"call": {"video": update.video}})
         self._messages.message(
-            MessageFact(update.chat, update.sender, update.wa_id, update.at, content, live=True)
+            MessageUpdate(update.chat, update.sender, update.wa_id, update.at, content, live=True)
         )
 
     def _person(self, chat: int, update: Any, at: int) -> int:

@@ -1,6 +1,6 @@
-"""Decoded events into the archive: facts are written, what cannot be read is kept aside.
+"""Decoded events into the archive: updates are written, what cannot be read is kept aside.
 
-One event stands in one savepoint. When writing it fails, its facts are tried one by one, so that a poisoned
+One event stands in one savepoint. When writing it fails, its updates are tried one by one, so that a poisoned
 part costs only itself.
 """
 
@@ -15,8 +15,8 @@ from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import transaction
 from whatsapp_mcp.archive.write import outbox
 from whatsapp_mcp.archive.write.applying import Applying, begin_raw_operation
-from whatsapp_mcp.archive.write.update_writer import FactWriter, in_order
-from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, Fact, Recovered, UndecodedFact
+from whatsapp_mcp.archive.write.update_writer import UpdateWriter, in_order
+from whatsapp_mcp.decoding import UNKNOWN, DecodedEvent, Recovered, UndecodedUpdate, Update
 from whatsapp_mcp.models import IngestResult
 
 POISON: Final = (
@@ -30,7 +30,7 @@ POISON: Final = (
     sqlite3.InterfaceError,
     OverflowError,
 )
-"""What writing a malformed fact may raise; a full disk or a lock is not among them."""
+"""What writing a malformed update may raise; a full disk or a lock is not among them."""
 
 _PART_BITS: Final = 20
 _PRUNE_EVERY: Final = 500
@@ -52,10 +52,10 @@ def ingest(on: Applying, events: Sequence[DecodedEvent]) -> IngestResult:
     return result
 
 
-def write_updates(on: Applying, facts: Sequence[Fact]) -> None:
+def write_updates(on: Applying, updates: Sequence[Update]) -> None:
     """Archive what the device has looked up."""
     batch = Ingest(on)
-    batch.apply(facts)
+    batch.apply(updates)
     batch.finish()
     on.keeps_lookups = True
 
@@ -113,25 +113,25 @@ class Ingest:
     def __init__(self, on: Applying) -> None:
         self._on = on
         self._db = on.db
-        self._facts = FactWriter(on.db, on.lookups)
+        self._updates = UpdateWriter(on.db, on.lookups)
         self._undecoded = 0
         self._unknown = outbox.unknown_ids(on.db)
 
     @property
     def new(self) -> int:
         """Messages that were new."""
-        return self._facts.messages.new
+        return self._updates.messages.new
 
     @property
     def duplicates(self) -> int:
         """Messages that were there already."""
-        return self._facts.messages.duplicates
+        return self._updates.messages.duplicates
 
     def finish(self) -> None:
         """Bring what is derived up to date, and `raw.db` in line with what was written."""
-        self._facts.finish()
+        self._updates.finish()
         self._keep_raw()
-        self._on.opens_addons |= self._facts.messages.opens_sealed or self._facts.identities.merged
+        self._on.opens_addons |= self._updates.messages.opens_sealed or self._updates.identities.merged
 
     def _keep_raw(self) -> None:
         """Store and delete raw protobufs, before the archive's own transaction commits.
@@ -140,10 +140,10 @@ class Ingest:
         disk; the raw form of a decoded message may be lost with the power, the message itself is not.
         """
         raw, changes = self._on.raw, self._raw_changes()
-        stored = self._facts.messages.raw
+        stored = self._updates.messages.raw
         if not stored and not changes:
             return
-        wait = bool(changes) or self._facts.messages.unknown
+        wait = bool(changes) or self._updates.messages.unknown
         raw.execute(f"PRAGMA synchronous = {'FULL' if wait else 'NORMAL'}")
         with transaction(raw):
             begin_raw_operation(self._on)
@@ -170,7 +170,7 @@ class Ingest:
         ).fetchall()
         if found:
             self._db.execute("DELETE FROM raw_gone")
-        fresh = self._facts.messages.raw
+        fresh = self._updates.messages.raw
         for message, _, becomes in found:
             kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
             if message in fresh and self._db.execute(kept, (message,)).fetchone() is None:
@@ -191,16 +191,16 @@ class Ingest:
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('position', ?)", (str(done),))
         return IngestResult(
             position=done,
-            messages=self._facts.messages.new,
-            duplicates=self._facts.messages.duplicates,
+            messages=self._updates.messages.new,
+            duplicates=self._updates.messages.duplicates,
             undecoded=self._undecoded,
             last_change=state.last_change(self._db),
         )
 
-    def apply(self, facts: Sequence[Fact], received_at: int = 0) -> None:
-        """Write facts that come from elsewhere than the journal."""
-        self.write(facts, received_at)
-        self._facts.finish()
+    def apply(self, updates: Sequence[Update], received_at: int = 0) -> None:
+        """Write updates that come from elsewhere than the journal."""
+        self.write(updates, received_at)
+        self._updates.finish()
 
     def _event(self, event: DecodedEvent) -> None:
         if event.error is not None:
@@ -213,27 +213,27 @@ class Ingest:
             self._one_by_one(event)
         self.set_parts_aside(event.seq, event.received_at, event.updates)
 
-    def set_parts_aside(self, seq: int, received_at: int, facts: Sequence[Fact]) -> None:
+    def set_parts_aside(self, seq: int, received_at: int, updates: Sequence[Update]) -> None:
         """Keep the parts of an event of the journal that this version cannot read."""
-        unreadable = [fact for fact in facts if isinstance(fact, UndecodedFact)]
-        for part, fact in enumerate(unreadable, 1):
-            self._set_aside(seq, part, fact.code, received_at, fact.payload, fact.error)
+        unreadable = [update for update in updates if isinstance(update, UndecodedUpdate)]
+        for part, update in enumerate(unreadable, 1):
+            self._set_aside(seq, part, update.code, received_at, update.payload, update.error)
 
     def _one_by_one(self, event: DecodedEvent) -> None:
         failed = ""
-        for fact in in_order(event.updates):
+        for update in in_order(event.updates):
             try:
                 with self.savepoint():
-                    self.write([fact], event.received_at)
+                    self.write([update], event.received_at)
             except POISON as error:
-                failed = f"{type(fact).__name__}: {type(error).__name__}"
+                failed = f"{type(update).__name__}: {type(error).__name__}"
         if failed:
             self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, failed)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """All of it or nothing; what a malformed fact raises is raised on."""
-        messages = self._facts.messages
+        """All of it or nothing; what a malformed update raises is raised on."""
+        messages = self._updates.messages
         raw, new, duplicates = len(messages.raw), messages.new, messages.duplicates
         self._db.execute("SAVEPOINT event")
         try:
@@ -241,7 +241,7 @@ class Ingest:
         except POISON:
             self._db.execute("ROLLBACK TO event")
             self._db.execute("RELEASE event")
-            self._facts.forget()
+            self._updates.forget()
             while len(messages.raw) > raw:
                 messages.raw.popitem()
             messages.new, messages.duplicates = new, duplicates
@@ -255,9 +255,9 @@ class Ingest:
             ((seq << _PART_BITS) | part, code, at, payload, error),
         )
 
-    def write(self, facts: Sequence[Fact], received_at: int) -> None:
+    def write(self, updates: Sequence[Update], received_at: int) -> None:
         """Write what one event says."""
-        self._facts.write(facts, received_at)
+        self._updates.write(updates, received_at)
         if self._unknown:
-            for fact in facts:
-                outbox.settle_by(self._db, fact)
+            for update in updates:
+                outbox.settle_by(self._db, update)

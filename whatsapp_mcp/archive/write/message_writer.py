@@ -9,7 +9,7 @@ from typing import Any
 from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import ID_BITS
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MediaFact, MessageFact
+from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MediaInfo, MessageUpdate
 from whatsapp_mcp.models import MessageKind
 
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
@@ -44,37 +44,37 @@ class MessageWriter:
     def _first_free_ref(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]) + 1
 
-    def message(self, fact: MessageFact, *, newest: bool = True) -> None:
+    def message(self, update: MessageUpdate, *, newest: bool = True) -> None:
         """Store a message; one that is there already gives way only to one that tells more.
 
         Args:
-            fact: The message.
+            update: The message.
             newest: No newer one of ours in this chat follows, so that the chat is read up to here.
         """
         chat, sender = (
-            self._identities.chat(fact.chat, fact.at),
-            self._identities.sender(fact.sender, fact.at),
+            self._identities.chat(update.chat, update.at),
+            self._identities.sender(update.sender, update.at),
         )
-        content = fact.content
+        content = update.content
         message, kind, flags, revoked_at, via, *earlier = self._db.execute(
-            _LOOK_UP, (chat, fact.wa_id, sender)
+            _LOOK_UP, (chat, update.wa_id, sender)
         ).fetchone()
         if message is None:
-            message = self._insert(fact, chat, sender, earlier, newest)
+            message = self._insert(update, chat, sender, earlier, newest)
         else:
             self.duplicates += 1
             if not content.flags & Flag.IMPORTED:  # a file changes nothing of what came over the connection
-                if via is not None and self._identities.via(fact.chat, fact.sender) is None:
+                if via is not None and self._identities.via(update.chat, update.sender) is None:
                     self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
-                if fact.at < message >> ID_BITS:
-                    message = self._retime(message, fact.at, chat)
+                if update.at < message >> ID_BITS:
+                    message = self._retime(message, update.at, chat)
             if identity.message_worth(KIND_NUMBER[content.kind], content.flags) > identity.message_worth(
                 kind, flags
             ):
-                self._replace(message, fact, chat, sender)
+                self._replace(message, update, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:
                 self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
-        self.place(fact.chat, fact.sender, fact.wa_id)
+        self.place(update.chat, update.sender, update.wa_id)
 
     def place(self, chat: str, sender: str | None, message: str) -> None:
         """Put what may be of several people's where it belongs.
@@ -93,21 +93,21 @@ class MessageWriter:
                         self._db, identity.numbers_of(self._db, jid), message
                     )
 
-    def _insert(self, fact: MessageFact, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
+    def _insert(self, update: MessageUpdate, chat: int, sender: int, earlier: list[int], newest: bool) -> int:
         db = self._db
-        content = fact.content
+        content = update.content
         ref = self._next_ref
         self._next_ref += 1
-        via = self._identities.via(fact.chat, fact.sender)
+        via = self._identities.via(update.chat, update.sender)
         details = self._details(content, chat, via)
         message = self._insert_row(
-            self._free_id(fact.at, live=fact.live),
-            fact.at,
+            self._free_id(update.at, live=update.live),
+            update.at,
             (
                 ref,
                 chat,
                 sender,
-                fact.wa_id,
+                update.wa_id,
                 KIND_NUMBER[content.kind],
                 content.flags,
                 content.text,
@@ -118,25 +118,25 @@ class MessageWriter:
         )
         db.execute("INSERT INTO refs (ref, message_id) VALUES (?, ?)", (ref, message))
         self._attach(message, content, details, chat, sender)
-        self._keep_raw(message, fact)
+        self._keep_raw(message, update)
         changed, receipted, sealed = earlier
         if changed:
             state.apply_versions(db, message)
         self.opens_sealed |= bool(sealed)
         if receipted:
-            state.apply_early(db, chat, fact.wa_id)
-        if sender == OWNER and (newest or fact.sender is not None):
+            state.apply_early(db, chat, update.wa_id)
+        if sender == OWNER and (newest or update.sender is not None):
             db.execute("UPDATE chats SET read_id = ?1 WHERE id = ?2 AND read_id < ?1", (message, chat))
         self.new += 1
         self.touched.add(chat)
-        if fact.live:
-            state.add_change(db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
+        if update.live:
+            state.add_change(db, "message", chat=chat, wa_id=update.wa_id, ref=ref, actor=sender)
         return message
 
-    def _keep_raw(self, message: int, fact: MessageFact) -> None:
-        if fact.raw:
-            self.raw[message] = (fact.raw_code, fact.raw)
-            self.unknown |= fact.content.kind is MessageKind.UNKNOWN
+    def _keep_raw(self, message: int, update: MessageUpdate) -> None:
+        if update.raw:
+            self.raw[message] = (update.raw_code, update.raw)
+            self.unknown |= update.content.kind is MessageKind.UNKNOWN
 
     def _retime(self, message: int, at: int, chat: int) -> int:
         self._last_id.clear()
@@ -146,10 +146,10 @@ class MessageWriter:
         self.touched.add(chat)
         return new
 
-    def _replace(self, message: int, fact: MessageFact, chat: int, sender: int) -> None:
+    def _replace(self, message: int, update: MessageUpdate, chat: int, sender: int) -> None:
         """Put a message into the place that was kept for it."""
-        content = fact.content
-        details = self._details(content, chat, self._identities.via(fact.chat, fact.sender))
+        content = update.content
+        details = self._details(content, chat, self._identities.via(update.chat, update.sender))
         self._db.execute(
             """UPDATE messages SET kind = ?, flags = ? | (flags & ?), text = ?, reply_wa_id = ?, details = ?,
             original = NULL, edited_at = NULL WHERE id = ?""",
@@ -166,12 +166,12 @@ class MessageWriter:
         database.unindex_message(self._db, message)
         self._db.execute("DELETE FROM media WHERE message_id = ?", (message,))
         self._attach(message, content, details, chat, sender)
-        self._keep_raw(message, fact)
+        self._keep_raw(message, update)
         state.apply_versions(self._db, message)
         self.opens_sealed = True
         self.touched.add(chat)
         ref = self._db.execute("SELECT ref FROM messages WHERE id = ?", (message,)).fetchone()[0]
-        state.add_change(self._db, "message", chat=chat, wa_id=fact.wa_id, ref=ref, actor=sender)
+        state.add_change(self._db, "message", chat=chat, wa_id=update.wa_id, ref=ref, actor=sender)
 
     def _attach(
         self, message: int, content: Content, details: dict[str, Any], chat: int, sender: int
@@ -227,7 +227,7 @@ class MessageWriter:
         return details
 
 
-def _columns(media: MediaFact) -> tuple[Any, ...]:
+def _columns(media: MediaInfo) -> tuple[Any, ...]:
     return (
         media.media_type,
         media.mime_type,

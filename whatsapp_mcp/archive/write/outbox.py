@@ -15,8 +15,15 @@ from whatsapp_mcp.archive import read, state
 from whatsapp_mcp.archive.database import ID_BITS
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
-from whatsapp_mcp.archive.write.update_writer import FactWriter
-from whatsapp_mcp.decoding import OWNER, Fact, MessageFact, ReceiptFact, Update, facts_of_request
+from whatsapp_mcp.archive.write.update_writer import UpdateWriter
+from whatsapp_mcp.decoding import (
+    OWNER,
+    MessageUpdate,
+    ReceiptUpdate,
+    TaggedUpdate,
+    Update,
+    updates_of_request,
+)
 from whatsapp_mcp.errors import (
     InvalidArgument,
     MessageNotFound,
@@ -342,7 +349,7 @@ def outbox_sent(
     message_id: str,
     timestamp: datetime,
     *,
-    updates: Sequence[Update] | None = None,
+    updates: Sequence[TaggedUpdate] | None = None,
 ) -> OutboxEntry:
     """WhatsApp took it; the own message is stored with it. See `Outbox.outbox_sent`.
 
@@ -357,11 +364,11 @@ def outbox_sent(
 
 
 def _sent(
-    db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Fact] | None = None
+    db: sqlite3.Connection, send_id: int, message_id: str, at: int, updates: Sequence[Update] | None = None
 ) -> OutboxEntry:
     if updates is None:
         asked = read.outbox_get(db, send_id)
-        updates = facts_of_request(asked.request, message_id, at, asked.secret)
+        updates = updates_of_request(asked.request, message_id, at, asked.secret)
     chats = db.execute(
         """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
         secret = NULL, handed_to = NULL WHERE id = ? RETURNING chat""",
@@ -369,7 +376,7 @@ def _sent(
     ).fetchall()
     if chats and updates:
         state.unreceipted(db, Identities(db).chat(chats[0][0]))
-        writer = FactWriter(db)
+        writer = UpdateWriter(db)
         writer.write(updates)
         writer.finish()
     entry = read.outbox_get(db, send_id)
@@ -383,24 +390,24 @@ def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
-def settle_by(db: sqlite3.Connection, fact: Fact) -> None:
+def settle_by(db: sqlite3.Connection, update: Update) -> None:
     """Something has come in: whatever names the message of an unknown send shows that WhatsApp has it.
 
     In whatever chat: the id is random, and only who got the message can know it.
     """
-    match fact:
-        case ReceiptFact(contact=str()):
-            named = fact.wa_ids
-        case MessageFact(sender=None):
-            named = (fact.wa_id,)
-        case MessageFact() if fact.content.reply_to:
-            named = (fact.content.reply_to,)
-        case _:
-            kind = state.OF_UPDATE.get(type(fact))
-            if isinstance(fact, ReceiptFact) or kind is None or kind.names_send is None:
-                return
-            update: Any = fact
+    match update:
+        case ReceiptUpdate(contact=str()):
+            named = update.wa_ids
+        case MessageUpdate(sender=None):
             named = (update.wa_id,)
+        case MessageUpdate() if update.content.reply_to:
+            named = (update.content.reply_to,)
+        case _:
+            kind = state.OF_UPDATE.get(type(update))
+            if isinstance(update, ReceiptUpdate) or kind is None or kind.names_send is None:
+                return
+            addon: Any = update
+            named = (addon.wa_id,)
     for wa_id in named:
         row = db.execute(
             "SELECT id FROM outbox WHERE message_id = ? AND status = 'unknown'", (wa_id,)

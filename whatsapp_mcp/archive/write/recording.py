@@ -12,7 +12,7 @@ from whatsapp_mcp.archive import identity, read, state
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.ingestion import write_updates
-from whatsapp_mcp.decoding import ChatFact, Fact, IdentityFact, MembersFact, NameFact, OwnFact
+from whatsapp_mcp.decoding import ChatUpdate, IdentityUpdate, MembersUpdate, NameUpdate, OwnUpdate, Update
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, MessageKey
 
@@ -27,44 +27,44 @@ def meta_set(on: Applying, key: str, value: str | None) -> None:
 
 def set_own(on: Applying, jid: str | None, lid: str | None, name: str | None) -> None:
     """Say who the account's owner is."""
-    facts: list[Fact] = [OwnFact(own) for own in (jid, lid) if own]
+    updates: list[Update] = [OwnUpdate(own) for own in (jid, lid) if own]
     if jid and lid:
-        facts.append(IdentityFact(jid, lid, on.seconds))
+        updates.append(IdentityUpdate(jid, lid, on.seconds))
     if jid and name:
-        facts.append(NameFact(jid, push_name=name, at=on.seconds))
-    write_updates(on, facts)
+        updates.append(NameUpdate(jid, push_name=name, at=on.seconds))
+    write_updates(on, updates)
 
 
 def record_contacts(on: Applying, contacts: Sequence[ContactUpdate]) -> None:
     """Take over names from the device's contact store."""
-    facts = [
-        NameFact(one.jid, one.push_name, one.business_name, one.saved_name, at=on.seconds, looked_up=True)
+    updates = [
+        NameUpdate(one.jid, one.push_name, one.business_name, one.saved_name, at=on.seconds, looked_up=True)
         for one in contacts
     ]
-    write_updates(on, facts)
+    write_updates(on, updates)
 
 
 def record_identities(on: Applying, pairs: Sequence[tuple[str, str]]) -> None:
     """Learn that a PN jid and a LID jid are one person; what was two chats becomes one."""
-    write_updates(on, [IdentityFact(pn, lid, on.seconds) for pn, lid in pairs])
+    write_updates(on, [IdentityUpdate(pn, lid, on.seconds) for pn, lid in pairs])
 
 
 def record_groups(on: Applying, groups: Sequence[GroupUpdate]) -> None:
     """Take over names and participants of groups."""
-    facts: list[Fact] = []
+    updates: list[Update] = []
     now = on.seconds
     for group in groups:
-        facts.append(
-            ChatFact(group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True)
+        updates.append(
+            ChatUpdate(group.jid, now, name=group.name or None, expires_in=group.expires_in, looked_up=True)
         )
         members: list[tuple[str, int | None]] = []
         for jid, other, admin, superadmin in group.participants:
             if other:
                 pn, lid = (other, jid) if jid.endswith("@lid") else (jid, other)
-                facts.append(IdentityFact(pn, lid, now))
+                updates.append(IdentityUpdate(pn, lid, now))
             members.append((jid, 2 if superadmin else int(admin)))
-        facts.append(MembersFact(group.jid, tuple(members), now, whole=True, looked_up=True))
-    write_updates(on, facts)
+        updates.append(MembersUpdate(group.jid, tuple(members), now, whole=True, looked_up=True))
+    write_updates(on, updates)
 
 
 def record_departure(on: Applying, group: str) -> None:
@@ -72,12 +72,12 @@ def record_departure(on: Applying, group: str) -> None:
     pn, lid, _ = read.own(on.db)
     own = pn or lid
     if own is not None:
-        write_updates(on, [MembersFact(group, ((own, None),), on.seconds, looked_up=True)])
+        write_updates(on, [MembersUpdate(group, ((own, None),), on.seconds, looked_up=True)])
 
 
 def record_channels(on: Applying, names: Mapping[str, str]) -> None:
     """Take over names of channels, by jid."""
-    write_updates(on, [ChatFact(jid, on.seconds, name=name, looked_up=True) for jid, name in names.items()])
+    write_updates(on, [ChatUpdate(jid, on.seconds, name=name, looked_up=True) for jid, name in names.items()])
 
 
 def record_chat_settings(
@@ -85,13 +85,15 @@ def record_chat_settings(
 ) -> None:
     """Take over a chat's settings from the device."""
     muted = int(muted_until.timestamp()) if muted_until else 0
-    settings = ChatFact(chat, on.seconds, archived=archived, pinned=pinned, muted_until=muted, looked_up=True)
+    settings = ChatUpdate(
+        chat, on.seconds, archived=archived, pinned=pinned, muted_until=muted, looked_up=True
+    )
     write_updates(on, [settings])
 
 
 def record_timer(on: Applying, chat: str, seconds: int) -> None:
     """Take over after how many seconds new messages of a chat disappear; 0: never."""
-    write_updates(on, [ChatFact(chat, on.seconds, expires_in=seconds, looked_up=True)])
+    write_updates(on, [ChatUpdate(chat, on.seconds, expires_in=seconds, looked_up=True)])
 
 
 def record_read(on: Applying, chat: str, up_to: MessageKey) -> None:

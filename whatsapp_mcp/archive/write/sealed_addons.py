@@ -19,12 +19,12 @@ from whatsapp_mcp.decoding import (
     ADDONS,
     HISTORY_CODE,
     UNDECODABLE,
-    EditFact,
-    Fact,
-    MessageFact,
+    EditUpdate,
+    MessageUpdate,
     Origin,
-    ReactionFact,
+    ReactionUpdate,
     Recovered,
+    Update,
     content_of,
     decode_addon,
     event_answer,
@@ -71,7 +71,7 @@ def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list
             continue
         origin = Origin(chat, who, sender_jid, own_id, at, live=True)
         with suppress(*UNDECODABLE):
-            opened.append(Recovered(rowid, tuple(_facts(name, plain, origin, target))))
+            opened.append(Recovered(rowid, tuple(_updates(name, plain, origin, target))))
     return opened
 
 
@@ -114,12 +114,12 @@ def _open(
     return None
 
 
-def _facts(name: str, plain: bytes, origin: Origin, target: str) -> list[Fact]:
+def _updates(name: str, plain: bytes, origin: Origin, target: str) -> list[Update]:
     value: Any = getattr(protobufs.E2E, _PLAIN.get(name, "Message")).FromString(plain)
     make_legible(value)
     if name == "encReactionMessage":
         at_ms = millis(value.senderTimestampMS, origin.at)
-        return [ReactionFact(origin.chat, origin.author, target, value.text, at_ms)]
+        return [ReactionUpdate(origin.chat, origin.author, target, value.text, at_ms)]
     if name == "encEventResponseMessage":
         return event_answer(value, origin.chat, origin.author, target, origin.at)
     found, flags, secret = message_parts(value)
@@ -130,6 +130,6 @@ def _facts(name: str, plain: bytes, origin: Origin, target: str) -> list[Fact]:
     if content is None:
         return []
     if name == "secretEncryptedMessage":
-        return [EditFact(origin.chat, origin.author, target, origin.at * 1000, content)]
+        return [EditUpdate(origin.chat, origin.author, target, origin.at * 1000, content)]
     content.reply_to = content.reply_to or target
-    return [MessageFact(origin.chat, origin.author, origin.wa_id, origin.at, content, live=True)]
+    return [MessageUpdate(origin.chat, origin.author, origin.wa_id, origin.at, content, live=True)]

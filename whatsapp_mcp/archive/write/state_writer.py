@@ -13,15 +13,15 @@ from whatsapp_mcp.archive.write.message_writer import MessageWriter
 from whatsapp_mcp.decoding import (
     NEVER_UNREAD,
     OWNER,
-    ChatFact,
-    HistoryFact,
-    Mark,
-    MembersFact,
-    MessageFact,
-    NameFact,
+    ChatUpdate,
+    HistoryUpdate,
+    MembersUpdate,
+    MessageUpdate,
     NameKind,
-    ReceiptFact,
-    UnreadFact,
+    NameUpdate,
+    ReceiptKind,
+    ReceiptUpdate,
+    UnreadUpdate,
 )
 from whatsapp_mcp.models import ChatKind
 
@@ -36,28 +36,31 @@ class StateWriter:
         self._identities = identities
         self._messages = messages
 
-    def receipt(self, fact: ReceiptFact) -> None:
+    def receipt(self, update: ReceiptUpdate) -> None:
         """Move the marks of a person (or of ourselves) forward."""
         db = self._db
-        mark = Mark.SEEN if fact.contact is None else fact.mark
-        teller = state.EVERYONE if fact.everyone else self._teller(fact.chat, fact.contact)
-        chat, address = self._identities.chat(fact.chat, fact.at), self._identities.address(fact.chat).id
+        mark = ReceiptKind.SEEN if update.contact is None else update.mark
+        teller = state.EVERYONE if update.everyone else self._teller(update.chat, update.contact)
+        chat, address = (
+            self._identities.chat(update.chat, update.at),
+            self._identities.address(update.chat).id,
+        )
         changed = False
-        for wa_id in fact.wa_ids:
-            changed |= state.store_receipt(db, address, teller, wa_id, mark, fact.at)
-            self._messages.place(fact.chat, None, wa_id)
-        if changed or (fact.contact is None and fact.wa_ids):
+        for wa_id in update.wa_ids:
+            changed |= state.store_receipt(db, address, teller, wa_id, mark, update.at)
+            self._messages.place(update.chat, None, wa_id)
+        if changed or (update.contact is None and update.wa_ids):
             self._messages.touched.update(state.addon_chats(db, address))
-        if changed and not fact.everyone:
-            contact = OWNER if fact.contact is None else self._identities.contact(fact.contact, fact.at)
-            found = state.addon_messages(db, fact.wa_ids[-1], address)
+        if changed and not update.everyone:
+            contact = OWNER if update.contact is None else self._identities.contact(update.contact, update.at)
+            found = state.addon_messages(db, update.wa_ids[-1], address)
             state.add_change(
                 db, "receipt",
                 chat=found[0].target.chat if found else chat,
-                wa_id=fact.wa_ids[-1],
+                wa_id=update.wa_ids[-1],
                 ref=found[0].ref if found else None,
                 actor=contact,
-                detail=fact.mark.name.lower(),
+                detail=update.mark.name.lower(),
             )  # fmt: skip
 
     def _teller(self, chat: str, contact: str | None) -> int:
@@ -66,15 +69,15 @@ class StateWriter:
             return self._identities.address(chat).id
         return 0 if contact is None else self._identities.address(contact).id
 
-    def name(self, fact: NameFact) -> None:
+    def name(self, update: NameUpdate) -> None:
         """Take over names of a person, as they are told of one address; of each kind the newest."""
         for kind, name in (
-            (NameKind.SAVED, fact.saved_name),
-            (NameKind.BUSINESS, fact.business_name),
-            (NameKind.PUSH, fact.push_name),
+            (NameKind.SAVED, update.saved_name),
+            (NameKind.BUSINESS, update.business_name),
+            (NameKind.PUSH, update.push_name),
         ):
             if name:
-                self._name(fact.jid, kind, name, fact.at, fact.looked_up)
+                self._name(update.jid, kind, name, update.at, update.looked_up)
 
     def _name(self, jid: str, kind: NameKind, name: str, at: int, looked_up: bool) -> None:
         known = self._identities.names.get((jid, kind))
@@ -98,28 +101,30 @@ class StateWriter:
         if self._db.execute(shown, (contact,)).fetchone()[0] != name:
             self._identities.refresh(contact)
 
-    def chat(self, fact: ChatFact) -> None:
+    def chat(self, update: ChatUpdate) -> None:
         """Take over what is said of a chat; of each property the newest word counts."""
-        self._identities.chat(fact.jid, fact.at)
-        address = self._identities.address(fact.jid)
+        self._identities.chat(update.jid, update.at)
+        address = self._identities.address(update.jid)
         for field in state.CHAT_SETTINGS:
-            value = getattr(fact, field)
+            value = getattr(update, field)
             if value is not None:
-                state.tell_chat_setting(self._db, address, field, value, fact.at, looked_up=fact.looked_up)
+                state.store_chat_setting(
+                    self._db, address, field, value, update.at, looked_up=update.looked_up
+                )
 
-    def members(self, fact: MembersFact) -> None:
+    def members(self, update: MembersUpdate) -> None:
         """Take over who is in a group."""
-        group, address = self._identities.chat(fact.chat), self._identities.address(fact.chat)
-        told = [(self._identities.address(jid), role) for jid, role in fact.members]
-        state.tell_members(
-            self._db, group, address, told, fact.at, whole=fact.whole, looked_up=fact.looked_up
+        group, address = self._identities.chat(update.chat), self._identities.address(update.chat)
+        told = [(self._identities.address(jid), role) for jid, role in update.members]
+        state.store_members(
+            self._db, group, address, told, update.at, whole=update.whole, looked_up=update.looked_up
         )
 
-    def unread(self, fact: UnreadFact, transferred: list[MessageFact]) -> None:
+    def unread(self, update: UnreadUpdate, transferred: list[MessageUpdate]) -> None:
         """Set the read mark so that the phone's own count comes out.
 
         Args:
-            fact: The phone's count.
+            update: The phone's count.
             transferred: The messages of this chat that came with it, in any order.
         """
         newest_first = sorted(transferred, key=lambda message: message.at, reverse=True)
@@ -128,10 +133,10 @@ class StateWriter:
             for message in newest_first
             if message.sender is not None and message.content.kind not in NEVER_UNREAD
         ]
-        if fact.count >= len(incoming):
+        if update.count >= len(incoming):
             return
-        read = incoming[fact.count] if fact.count else newest_first[0]
-        chat = self._identities.address(fact.chat)
+        read = incoming[update.count] if update.count else newest_first[0]
+        chat = self._identities.address(update.chat)
         sender = self._identities.sender(read.sender, read.at)
         found = [
             one
@@ -140,8 +145,8 @@ class StateWriter:
         ]
         if found:
             message = min(found, key=lambda one: one.target.sender != sender)
-            state.seen(self._db, message.target.chat, self._teller(fact.chat, None), message.id, 0)
-            self._messages.place(fact.chat, None, read.wa_id)
+            state.seen(self._db, message.target.chat, self._teller(update.chat, None), message.id, 0)
+            self._messages.place(update.chat, None, read.wa_id)
         self._messages.touched.update(state.addon_chats(self._db, chat.id))
 
     def linked(self, received_at: int) -> None:
@@ -152,14 +157,14 @@ class StateWriter:
         if newest is not None and newest >> ID_BITS < until:
             state.store_gap(self._db, newest >> ID_BITS, until, "this device was not linked")
 
-    def history(self, fact: HistoryFact, received_at: int) -> None:
+    def history(self, update: HistoryUpdate, received_at: int) -> None:
         """Remember how far the transfer of the past has come."""
         row = self._db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
         state: dict[str, Any] = json.loads(row[0]) if row else {"percent": None, "types": {}}
-        if fact.sync_type in ("initial_bootstrap", "recent", "full"):
-            if fact.progress is not None:
-                state["percent"] = max(fact.progress, state["percent"] or 0)
-            seen = state["types"].setdefault(fact.sync_type, {"chunks": 0})
+        if update.sync_type in ("initial_bootstrap", "recent", "full"):
+            if update.progress is not None:
+                state["percent"] = max(update.progress, state["percent"] or 0)
+            seen = state["types"].setdefault(update.sync_type, {"chunks": 0})
             seen["chunks"] += 1
         state["at"] = received_at
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('history', ?)", (json.dumps(state),))

@@ -14,26 +14,26 @@ from whatsapp_mcp.archive.write.addon_writer import AddOnWriter
 from whatsapp_mcp.archive.write.message_writer import MessageWriter
 from whatsapp_mcp.archive.write.state_writer import StateWriter
 from whatsapp_mcp.decoding import (
-    ChatFact,
-    Fact,
-    HistoryFact,
-    IdentityFact,
-    LinkedFact,
-    MembersFact,
-    MessageFact,
-    NameFact,
-    OwnFact,
-    ReceiptFact,
-    UndecodedFact,
-    UnreadFact,
+    ChatUpdate,
+    HistoryUpdate,
+    IdentityUpdate,
+    LinkedUpdate,
+    MembersUpdate,
+    MessageUpdate,
+    NameUpdate,
+    OwnUpdate,
+    ReceiptUpdate,
+    UndecodedUpdate,
+    UnreadUpdate,
+    Update,
 )
 from whatsapp_mcp.models import MessageKind
 
-_LAST: Final = (UnreadFact, *state.OF_UPDATE)
+_LAST: Final = (UnreadUpdate, *state.OF_UPDATE)
 
 
-class FactWriter:
-    """Writes facts inside a write transaction; what is derived of them is up to date after `finish`.
+class UpdateWriter:
+    """Writes updates inside a write transaction; what is derived of them is up to date after `finish`.
 
     Args:
         lookups: What an earlier writer has looked up, if nothing was written since.
@@ -47,54 +47,54 @@ class FactWriter:
         self._addons = AddOnWriter(db, self.identities, self.messages)
         self._states = StateWriter(db, self.identities, self.messages)
 
-    def write(self, facts: Sequence[Fact], received_at: int = 0) -> None:
-        """Write facts that came together.
+    def write(self, updates: Sequence[Update], received_at: int = 0) -> None:
+        """Write updates that came together.
 
         Args:
             received_at: When the library handed them over, in milliseconds; 0 where it did not.
         """
-        for fact in facts:
-            decoding.bound_update(fact)
-        history = any(isinstance(fact, HistoryFact) for fact in facts)
-        chats: dict[str, list[MessageFact]] = {}
-        ordered = in_order(facts)
-        own = {one.chat: one for one in ordered if isinstance(one, MessageFact) and one.sender is None}
-        for fact in ordered:
-            match fact:
-                case MessageFact():
-                    self._message(fact, newest=own.get(fact.chat) is fact)
+        for update in updates:
+            decoding.bound_update(update)
+        history = any(isinstance(update, HistoryUpdate) for update in updates)
+        chats: dict[str, list[MessageUpdate]] = {}
+        ordered = in_order(updates)
+        own = {one.chat: one for one in ordered if isinstance(one, MessageUpdate) and one.sender is None}
+        for update in ordered:
+            match update:
+                case MessageUpdate():
+                    self._message(update, newest=own.get(update.chat) is update)
                     if history:
-                        chats.setdefault(fact.chat, []).append(fact)
-                case UnreadFact():
-                    self._states.unread(fact, chats.get(fact.chat, []))
-                case IdentityFact():
-                    self.identities.learn(fact.pn, fact.lid, fact.at)
-                case OwnFact():
-                    self.identities.owner(fact.jid)
-                case NameFact():
-                    self._states.name(fact)
-                case LinkedFact():
+                        chats.setdefault(update.chat, []).append(update)
+                case UnreadUpdate():
+                    self._states.unread(update, chats.get(update.chat, []))
+                case IdentityUpdate():
+                    self.identities.learn(update.pn, update.lid, update.at)
+                case OwnUpdate():
+                    self.identities.owner(update.jid)
+                case NameUpdate():
+                    self._states.name(update)
+                case LinkedUpdate():
                     self._states.linked(received_at)
-                case HistoryFact():
-                    self._states.history(fact, received_at)
-                case ReceiptFact():
-                    self._states.receipt(fact)
-                case ChatFact():
-                    self._states.chat(fact)
-                case MembersFact():
-                    self._states.members(fact)
-                case UndecodedFact():
+                case HistoryUpdate():
+                    self._states.history(update, received_at)
+                case ReceiptUpdate():
+                    self._states.receipt(update)
+                case ChatUpdate():
+                    self._states.chat(update)
+                case MembersUpdate():
+                    self._states.members(update)
+                case UndecodedUpdate():
                     pass
                 case _:
-                    self._addons.write(fact)
+                    self._addons.write(update)
         if history:
             state.add_change(self._db, "history")
 
-    def _message(self, fact: MessageFact, newest: bool) -> None:
-        self.messages.message(fact, newest=newest)
-        if fact.content.kind is MessageKind.POLL:
-            for chat in state.addon_chats(self._db, self.identities.address(fact.chat).id):
-                state.open_sealed_votes(self._db, chat, fact.wa_id)
+    def _message(self, update: MessageUpdate, newest: bool) -> None:
+        self.messages.message(update, newest=newest)
+        if update.content.kind is MessageKind.POLL:
+            for chat in state.addon_chats(self._db, self.identities.address(update.chat).id):
+                state.open_sealed_votes(self._db, chat, update.wa_id)
 
     def forget(self) -> None:
         """What was looked up may have been rolled back."""
@@ -110,16 +110,16 @@ class FactWriter:
         self.messages.touched.clear()
 
 
-def in_order(facts: Sequence[Fact]) -> list[Fact]:
+def in_order(updates: Sequence[Update]) -> list[Update]:
     """Who is who first, then messages in the order of time, then what is about messages."""
-    if len(facts) < 3:
-        return list(facts)
+    if len(updates) < 3:
+        return list(updates)
 
-    def rank(fact: Fact) -> tuple[int, int]:
-        if isinstance(fact, IdentityFact | OwnFact):
+    def rank(update: Update) -> tuple[int, int]:
+        if isinstance(update, IdentityUpdate | OwnUpdate):
             return (0, 0)
-        if isinstance(fact, MessageFact):
-            return (2, fact.at)
-        return (3, 0) if isinstance(fact, _LAST) else (1, 0)
+        if isinstance(update, MessageUpdate):
+            return (2, update.at)
+        return (3, 0) if isinstance(update, _LAST) else (1, 0)
 
-    return sorted(facts, key=rank)
+    return sorted(updates, key=rank)

@@ -129,6 +129,6 @@ async def until_fetched(devices: Devices) -> None:
         while True:
             async with devices.use() as device:
                 status = await device.status()
-            if status.hosted_by != os.getpid() or status.address_book is not AddressBookState.COMING:
+            if status.leader_pid != os.getpid() or status.address_book is not AddressBookState.COMING:
                 return
             await anyio.sleep(_SETTLE_POLL)

@@ -190,7 +190,7 @@ class Client:
         if process is None:
             return
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(protocol.HOST_GONE_SECONDS + 0.1):
+            with anyio.move_on_after(protocol.LEADER_GONE_SECONDS + 0.1):
                 await process.wait()
             if process.returncode is None:
                 with anyio.move_on_after(patience_for(self._folder.path / FILE_NAME, process.pid)):

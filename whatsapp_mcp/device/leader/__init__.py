@@ -4,7 +4,7 @@ from whatsapp_mcp.device.leader.background import (
     background_tasks,
 )
 from whatsapp_mcp.device.leader.lock import (
-    HostLock,
+    LeaderLock,
 )
 from whatsapp_mcp.device.leader.observer import (
     observed_status,
@@ -18,7 +18,7 @@ from whatsapp_mcp.device.leader.runtime import (
 )
 
 __all__ = [
-    "HostLock",
+    "LeaderLock",
     "background_tasks",
     "observed_status",
     "open_device",

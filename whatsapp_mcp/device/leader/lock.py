@@ -1,4 +1,4 @@
-"""The account's lock: who has it hosts the link. The system frees it when its holder dies."""
+"""The account's lock: who has it leads. The system frees it when its holder dies."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 from typing import Final
+
+from whatsapp_mcp.settings import AccountFolder
 
 if sys.platform == "win32":
     import msvcrt
@@ -29,7 +31,7 @@ def identity(path: Path) -> tuple[int, int] | None:
 
 
 class Unmoved:
-    """Files that a host has open: what is written to a deleted one is lost."""
+    """Files that a leader has open: what is written to a deleted one is lost."""
 
     def __init__(self, *paths: Path) -> None:
         self._paths = paths
@@ -45,8 +47,45 @@ class Unmoved:
         return None
 
 
-class HostLock:
-    """`host.lock`: locked while this process hosts; the file holds the holder's process id."""
+class LeaderLock:
+    """`leader.lock`: locked while this process leads the account.
+
+    Versions before 0.2 lock `host.lock` and know no other: a leader holds it too until 1.0, or two versions
+    would lead one account and end each other's client for ever.
+    """
+
+    def __init__(self, folder: AccountFolder) -> None:
+        # The former file first, so that a version which knows only that one can never get in between.
+        self._files = _LockFile(folder.former_leader_lock), _LockFile(folder.leader_lock)
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free; never waits.
+
+        Raises:
+            OSError: A file cannot be made.
+        """
+        if all(file.acquire() for file in self._files):
+            return True
+        self.release()
+        return False
+
+    @property
+    def lost(self) -> bool:
+        """Whether a file was deleted or replaced, so that another process may hold the account too."""
+        return any(file.lost for file in self._files)
+
+    def release(self) -> None:
+        """Give the lock back; harmless when it is not held."""
+        for file in reversed(self._files):
+            file.release()
+
+    def holder(self) -> int | None:
+        """Process id of who holds it, as far as is known."""
+        return next((pid for file in self._files if (pid := file.holder()) is not None), None)
+
+
+class _LockFile:
+    """One file of the lock; it holds the holder's process id."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -78,7 +117,7 @@ class HostLock:
         return True
 
     def _note(self, holder: str) -> None:
-        """Tell others who has it; a full disk must not keep anybody from hosting."""
+        """Tell others who has it; a full disk must not keep anybody from leading."""
         assert self._fd is not None
         try:
             os.ftruncate(self._fd, 0)

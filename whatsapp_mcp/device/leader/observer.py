@@ -17,9 +17,9 @@ import anyio.to_thread
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.connection import LinkRecord, stored_device
 from whatsapp_mcp.device.leader import endpoint
+from whatsapp_mcp.device.leader.election import greet
 from whatsapp_mcp.device.leader.generated import as_device
-from whatsapp_mcp.device.leader.leader import greet
-from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.remote import RemoteDevice
 from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.errors import WhatsAppError
@@ -63,7 +63,7 @@ async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
 
 def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     """What the last leader left."""
-    pid = HostLock(folder.host_lock).holder()
+    pid = LeaderLock(folder).holder()
     if pid is not None and _is_running(pid):
         # A stale number may name a stranger by now, so nobody is told to end it.
         reason = f"No server answers. Process {pid} led this account last and is running."

@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.connection import LinkRecord, stored_device
-from whatsapp_mcp.device.leader.lock import HostLock
+from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import leading_device, observed_status
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
@@ -56,7 +56,7 @@ async def resume(folder: AccountFolder, *, limit: float = LEADER_LIMIT) -> Conne
 
 async def _ask(folder: AccountFolder, event: Asked, limit: float) -> ConnectionStatus:
     give_up = anyio.current_time() + limit
-    lock = HostLock(folder.host_lock)
+    lock = LeaderLock(folder)
     while True:
         try:
             async with leading_device(folder) as device:
@@ -79,7 +79,7 @@ async def _ask(folder: AccountFolder, event: Asked, limit: float) -> ConnectionS
     return await observed_status(folder)
 
 
-def _acquired(lock: HostLock) -> bool:
+def _acquired(lock: LeaderLock) -> bool:
     try:
         return lock.acquire()
     except OSError as error:

@@ -30,7 +30,7 @@ class _Elsewhere(GeneratedDevice):
     """What both have in common: the account and its leader, and a status where no operation succeeds."""
 
     _account: str
-    _host_pid: int | None
+    _leader_pid: int | None
 
     def _offline(self, error: WhatsAppError, since: datetime) -> ConnectionStatus:
         return ConnectionStatus(
@@ -39,7 +39,7 @@ class _Elsewhere(GeneratedDevice):
             self._account,
             reason=error.message,
             action=error.action,
-            hosted_by=self._host_pid,
+            leader_pid=self._leader_pid,
         )
 
 
@@ -48,13 +48,13 @@ class RemoteDevice(_Elsewhere):
 
     Args:
         peer: The connection to the host.
-        host_pid: The host's process id, for what is told when it does not answer.
+        leader_pid: The host's process id, for what is told when it does not answer.
     """
 
-    def __init__(self, account: str, peer: Peer, host_pid: int) -> None:
+    def __init__(self, account: str, peer: Peer, leader_pid: int) -> None:
         self._account = account
         self._peer = peer
-        self._host_pid = host_pid
+        self._leader_pid = leader_pid
 
     async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
         """Ask the leader to do it."""
@@ -66,7 +66,7 @@ class RemoteDevice(_Elsewhere):
             if not self._peer.closed:
                 raise
             raise Busy(
-                f"The server that hosts the link (process {self._host_pid}) ended during the call.",
+                f"The server that hosts the link (process {self._leader_pid}) ended during the call.",
                 "Another takes over; look at connection_status, then at what the call has done.",
             ) from error
         return operation.result.validate_python(answer)
@@ -98,8 +98,8 @@ class RemoteDevice(_Elsewhere):
         if self._peer.closed:
             raise NotConnected("The host is gone.")
         raise Busy(
-            f"The server that hosts the link (process {self._host_pid}) does not answer.",
-            f"Resume or end process {self._host_pid}; another server then takes over.",
+            f"The server that hosts the link (process {self._leader_pid}) does not answer.",
+            f"Resume or end process {self._leader_pid}; another server then takes over.",
         )
 
     async def status(self) -> ConnectionStatus:
@@ -114,11 +114,11 @@ class OfflineDevice(_Elsewhere):
     """Stands in while no server hosts the link; every operation fails with the reason."""
 
     def __init__(
-        self, account: str, reason: str, action: str | None = None, *, host_pid: int | None = None
+        self, account: str, reason: str, action: str | None = None, *, leader_pid: int | None = None
     ) -> None:
         self._account = account
         self._error = Busy(reason, action or _OFFLINE_ACTION, retry_after=1.0)
-        self._host_pid = host_pid
+        self._leader_pid = leader_pid
         self._since = datetime.now(UTC)
 
     async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:

@@ -10,8 +10,8 @@ from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.leader.election import LeaderElection, Program
 from whatsapp_mcp.device.leader.generated import as_device
-from whatsapp_mcp.device.leader.leader import Host, Program
 from whatsapp_mcp.device.leader.remote import OfflineDevice
 from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.device.supervise import supervised
@@ -40,7 +40,9 @@ async def open_device(
     starting = as_device(OfflineDevice(account, "The server is starting."))
     await devices.replace(lambda _: starting)
     current = CurrentSettings(settings)
-    host = Host(folder, current, devices, retention_days=settings.retention.days, program=program)
+    election = LeaderElection(
+        folder, current, devices, retention_days=settings.retention.days, program=program
+    )
     async with open_archive(folder) as archive, background_tasks() as tasks:
-        tasks.start_soon(partial(supervised, "host", host.run))
+        tasks.start_soon(partial(supervised, "leader election", election.run))
         yield devices, archive

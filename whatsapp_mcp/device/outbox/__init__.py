@@ -1,8 +1,5 @@
 """A send on its way: composed, handed to the client, and found again when no answer came."""
 
-from whatsapp_mcp.device.outbox.acts import (
-    Acts,
-)
 from whatsapp_mcp.device.outbox.addresses import (
     Addresses,
 )
@@ -11,7 +8,10 @@ from whatsapp_mcp.device.outbox.composing import (
     compose,
 )
 from whatsapp_mcp.device.outbox.delivery_evidence import (
-    Traces,
+    DeliveryEvidence,
+)
+from whatsapp_mcp.device.outbox.message_actions import (
+    MessageActions,
 )
 from whatsapp_mcp.device.outbox.outbox import (
     Outbox,
@@ -27,11 +27,11 @@ from whatsapp_mcp.device.outbox.web import (
 )
 
 __all__ = [
-    "Acts",
     "Addresses",
     "Composed",
+    "DeliveryEvidence",
+    "MessageActions",
     "Outbox",
-    "Traces",
     "compose",
     "fetch",
     "preview_of",

@@ -2,7 +2,7 @@
 
 Whatever is a message of its own carries a `messageSecret`, as it does in WhatsApp's own apps: others seal
 with it what they say about the message, and the client library keeps it together with the message's id
-(`traces.py`). So does a pin, for the latter. What is posted in a channel is public and has none.
+(`evidence.py`). So does a pin, for the latter. What is posted in a channel is public and has none.
 
 A plain text goes as `conversation`; one that answers or mentions somebody, shows the page of a link or is to
 disappear, as `extendedTextMessage`, as WhatsApp's own apps do. What changes another message names it by its

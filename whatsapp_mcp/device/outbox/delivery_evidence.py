@@ -57,7 +57,7 @@ def boot() -> str:
         return _NOT_TOLD
 
 
-class Traces:
+class DeliveryEvidence:
     """Finds out what became of a message that was handed to a client.
 
     A hand-over is named by a text of four words: boot, device, client, and a digest of the chat's keys.

@@ -3,7 +3,7 @@
 An accepted send is a row of the archive before anything else happens, so it survives every process. One
 line per chat keeps the order.
 
-A send that was handed over and not answered is `unknown`. The client library's database (`traces.py`) then
+A send that was handed over and not answered is `unknown`. The client library's database (`evidence.py`) then
 tells one of two things. Either that it never went out: it goes back to the queue, ahead of what was accepted
 after it. Or its id: from there on whatever names the message settles the send (the archive does, when it
 comes in). A change of a message that changes nothing the second time goes back to the queue in any case.
@@ -26,7 +26,7 @@ from anyio.abc import TaskGroup
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.outbox.composing import Composed, needs_nobody
-from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outcomes import Outcomes
 from whatsapp_mcp.device.outbox.unknown_sends import ENDED, UnknownSends, is_open
 from whatsapp_mcp.device.supervise import contained
@@ -86,7 +86,7 @@ class Outbox:
         online: Whether the link is up.
         linked: Whether a phone is linked.
         unavailable: Why the link is down, and what to do.
-        traces: What the client library knows of earlier messages.
+        evidence: What the client library knows of earlier messages.
         unanswered: Told the chat when a hand-over is not answered in time.
     """
 
@@ -100,7 +100,7 @@ class Outbox:
         online: Callable[[], bool],
         linked: Callable[[], bool],
         unavailable: Callable[[], WhatsAppError],
-        traces: Traces,
+        evidence: DeliveryEvidence,
         unanswered: Callable[[str], Awaitable[None]],
     ) -> None:
         self._archive = archive
@@ -110,7 +110,7 @@ class Outbox:
         self._online = online
         self._linked = linked
         self._unavailable = unavailable
-        self._traces = traces
+        self._evidence = evidence
         self._unanswered = unanswered
         self._wake = anyio.Event()
         self._tasks: TaskGroup | None = None
@@ -120,8 +120,8 @@ class Outbox:
         self._handed_over: set[int] = set()
         self._ended: Counter[int] = Counter()
         self._preparing: dict[int, str] = {}
-        self._outcomes = Outcomes(archive, clock, traces)
-        self._unknown_sends = UnknownSends(archive, traces, self._outcomes, self._take_back)
+        self._outcomes = Outcomes(archive, clock, evidence)
+        self._unknown_sends = UnknownSends(archive, evidence, self._outcomes, self._take_back)
 
     @property
     def last_sent_at(self) -> datetime | None:
@@ -250,7 +250,7 @@ class Outbox:
                 finally:
                     self._tasks = None
         finally:
-            self._traces.close()
+            self._evidence.close()
 
     async def _keep_looking(self, tasks: TaskGroup) -> None:
         while True:
@@ -336,7 +336,7 @@ class Outbox:
         """By chat, what goes out next: nothing while an earlier send may yet come back to the queue."""
         first: dict[str, OutboxEntry] = {}
         for entry in entries:
-            may_come_back = is_open(entry) and not self._traces.is_here(entry.handed_to or "")
+            may_come_back = is_open(entry) and not self._evidence.is_here(entry.handed_to or "")
             if may_come_back or (entry.status is SendStatus.QUEUED and not self._is_late(entry)):
                 first.setdefault(entry.request.chat, entry)
         return {chat: entry for chat, entry in first.items() if entry.status is SendStatus.QUEUED}
@@ -396,7 +396,7 @@ class Outbox:
 
         As when it is handed over, a send that ends client after client is given up.
         """
-        send_id, client = entry.send_id, self._traces.here()
+        send_id, client = entry.send_id, self._evidence.here()
         if self._preparing.get(send_id, client) != client and self._has_ended_too_many(send_id):
             await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
             return None
@@ -416,7 +416,7 @@ class Outbox:
 
     async def _prepare(self, request: SendRequest) -> tuple[Composed, str]:
         composed = await self._compose(request)
-        return composed, await self._traces.hand_over(request.chat)
+        return composed, await self._evidence.hand_over(request.chat)
 
     def _has_ended_too_many(self, send_id: int) -> bool:
         """Count one more client that ended over a send; whether it shall get no other."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox.callers import Callers
-from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import InvalidArgument, Rejected, WhatsAppError
 from whatsapp_mcp.models import OutboxEntry, SendStatus
@@ -30,10 +30,10 @@ class Outcomes:
         last_sent_at: When WhatsApp last took one.
     """
 
-    def __init__(self, archive: Archive, clock: Clock, traces: Traces) -> None:
+    def __init__(self, archive: Archive, clock: Clock, evidence: DeliveryEvidence) -> None:
         self._archive = archive
         self._clock = clock
-        self._traces = traces
+        self._evidence = evidence
         self.callers = Callers()
         self.last_sent_at: datetime | None = None
 
@@ -41,7 +41,7 @@ class Outcomes:
         self, entry: OutboxEntry, handed_to: str, answer: dict[str, Any], message: bytes
     ) -> None:
         """WhatsApp has it; whether the other person can have it, the keys tell."""
-        if await self._traces.was_not_encrypted(handed_to, entry.request.chat):
+        if await self._evidence.was_not_encrypted(handed_to, entry.request.chat):
             await self.refused(entry, Rejected(_FOR_NOBODY, "Try again later."))
             return
         sent = await self._keep_sent(entry.send_id, answer, message)
@@ -64,7 +64,7 @@ class Outcomes:
         """No answer came from a client that lives: what it has noted so far is told to who waits."""
         send_id, message_id = entry.send_id, None
         try:
-            message_id = None if secret is None else await self._traces.message_id(secret)
+            message_id = None if secret is None else await self._evidence.message_id(secret)
         except sqlite3.Error as error:
             logger.warning("the id of send %d cannot be looked up: %s", send_id, error)
         try:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.outbox.delivery_evidence import Traces
+from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.device.outbox.outcomes import Outcomes
 from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown
@@ -37,14 +37,16 @@ class UnknownSends:
     """Looks for sends without an answer.
 
     Args:
-        traces: What the client library knows of earlier messages.
+        evidence: What the client library knows of earlier messages.
         outcomes: Told of those that are settled.
         take_back: What is done with one that has not gone out.
     """
 
-    def __init__(self, archive: Archive, traces: Traces, outcomes: Outcomes, take_back: TakeBack) -> None:
+    def __init__(
+        self, archive: Archive, evidence: DeliveryEvidence, outcomes: Outcomes, take_back: TakeBack
+    ) -> None:
         self._archive = archive
-        self._traces = traces
+        self._evidence = evidence
         self._outcomes = outcomes
         self._take_back = take_back
 
@@ -68,14 +70,14 @@ class UnknownSends:
 
     async def _find_out(self, entry: OutboxEntry, handed_to: str) -> None:
         # Asked first: what is not found afterwards will not be there later either.
-        is_over = self._traces.is_over(handed_to)
+        is_over = self._evidence.is_over(handed_to)
         found = entry.message_id
         if found is None and entry.secret is not None:
-            found = await self._traces.message_id(entry.secret)
+            found = await self._evidence.message_id(entry.secret)
         if not is_over:
             if found != entry.message_id:
                 await self._note_unknown(entry, found)
-        elif await self._traces.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
+        elif await self._evidence.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
             await self._take_back(entry, _MAYBE_MADE if entry.reason == _MAYBE_MADE else None)
         elif self._may_repeat(entry, handed_to):
             await self._take_back(entry, _MAYBE_MADE)
@@ -90,4 +92,4 @@ class UnknownSends:
         )
 
     def _may_repeat(self, entry: OutboxEntry, handed_to: str) -> bool:
-        return entry.request.content.kind in _REPEATABLE and self._traces.is_of_this_device(handed_to)
+        return entry.request.content.kind in _REPEATABLE and self._evidence.is_of_this_device(handed_to)

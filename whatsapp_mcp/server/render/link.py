@@ -37,7 +37,7 @@ class StatusData(TypedDict):
     address_book: str | None
     failures: dict[str, int]
     settings_error: str | None
-    hosted_by: int | None
+    leader_pid: int | None
 
 
 class QrData(TypedDict):
@@ -84,7 +84,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         address_book=status.address_book.value if status.address_book else None,
         failures=status.failures,
         settings_error=status.settings_error,
-        hosted_by=status.hosted_by,
+        leader_pid=status.leader_pid,
     )
 
 

@@ -24,7 +24,7 @@ from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
 from whatsapp_mcp.server.render.data import media_data
 from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.render.sanitise import in_quotes, media_type, titled
-from whatsapp_mcp.server.render.sends import SentData
+from whatsapp_mcp.server.render.send_results import SentData
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
 

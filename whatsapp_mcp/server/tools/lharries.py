@@ -27,7 +27,7 @@ from whatsapp_mcp.server.render.data import (
     chats_data,
     messages_data,
 )
-from whatsapp_mcp.server.render.sends import SentData
+from whatsapp_mcp.server.render.send_results import SentData
 from whatsapp_mcp.server.render.text import chats_text, messages_text, named
 from whatsapp_mcp.server.render.times import stamp
 from whatsapp_mcp.server.results import Result

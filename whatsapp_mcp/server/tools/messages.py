@@ -38,7 +38,7 @@ from whatsapp_mcp.server.finding import find_person
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.polls import PollData, poll_data
 from whatsapp_mcp.server.render.sanitise import chosen_name, in_quotes, titled
-from whatsapp_mcp.server.render.sends import SentData
+from whatsapp_mcp.server.render.send_results import SentData
 from whatsapp_mcp.server.render.text import named, place_of, poll_text
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import (

@@ -16,7 +16,7 @@ from whatsapp_mcp.server.photos import PhotoArg, photo_of
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, messages_data
 from whatsapp_mcp.server.render.sanitise import identifier
-from whatsapp_mcp.server.render.sends import SentData
+from whatsapp_mcp.server.render.send_results import SentData
 from whatsapp_mcp.server.render.text import messages_text
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools.sending import send, sent

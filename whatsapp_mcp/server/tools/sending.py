@@ -40,7 +40,7 @@ from whatsapp_mcp.server.call import Call, Services
 from whatsapp_mcp.server.mentions import mention
 from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.sanitise import called, clean_line, clean_name
-from whatsapp_mcp.server.render.sends import SentData, sent_data
+from whatsapp_mcp.server.render.send_results import SentData, sent_data
 from whatsapp_mcp.server.render.text import address, named, place_of
 from whatsapp_mcp.server.render.times import clock
 from whatsapp_mcp.server.results import Result, candidate_text

@@ -19,7 +19,7 @@ from whatsapp_mcp.server.registry import ToolFunction, tool
 from whatsapp_mcp.server.render.data import MessagesData, messages_data
 from whatsapp_mcp.server.render.fence import Text
 from whatsapp_mcp.server.render.sanitise import called, clean_line, in_quotes
-from whatsapp_mcp.server.render.sends import ReportData, report_data
+from whatsapp_mcp.server.render.send_results import ReportData, report_data
 from whatsapp_mcp.server.render.text import messages_text, more, named, place_of
 from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.zone import local

@@ -26,7 +26,7 @@ _PAGE: Final = 200
 """Messages that are read at once, and receipts in one call."""
 
 
-class Acts:
+class MessageActions:
     """Part of the local device, which brings the archive and the client; see `Device` for what each does."""
 
     _archive: Archive

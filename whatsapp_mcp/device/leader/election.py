@@ -1,7 +1,7 @@
-"""Host or attach: one server of an account hosts its link, the others use it there.
+"""Lead or follow: one server of an account holds its connection to WhatsApp, the others use it there.
 
-Whoever gets the account's lock hosts. The others hold a connection to the host; its closing tells them at
-once that the host is gone, and the next one to get the lock hosts.
+Whoever gets the account's lock leads. The followers hold a connection to the leader; its closing tells them
+at once that the leader is gone, and the next one to get the lock leads.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
 from whatsapp_mcp.device.leader.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader.generated import as_device
-from whatsapp_mcp.device.leader.lock import HostLock, Unmoved
+from whatsapp_mcp.device.leader.lock import LeaderLock, Unmoved
 from whatsapp_mcp.device.leader.remote import PING, OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import OPERATIONS, Device
@@ -38,7 +38,7 @@ from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO: Final = "hello"
@@ -71,8 +71,8 @@ class Welcome(TypedDict):
     pid: int
 
 
-class Host:
-    """Keeps `devices` filled: by hosting when the lock is free, else by attaching to who hosts.
+class LeaderElection:
+    """Keeps `devices` filled: by leading when the lock is free, else by following whoever leads.
 
     Args:
         settings: Those of this server; they count while it leads.
@@ -97,19 +97,19 @@ class Host:
         self._devices = devices
         self._chance = chance
         self._program = program
-        self._lock = HostLock(folder.host_lock)
+        self._lock = LeaderLock(folder)
         self._unreachable_since: float | None = None
 
     async def run(self) -> None:
-        """Host or attach, in turn, until cancelled."""
+        """Lead or follow, in turn, until cancelled."""
         pause = 0.0
         while True:
             await anyio.sleep(pause * (0.5 + self._chance()))
             try:
                 self._folder.create()
-                pause = await self._host() if self._lock.acquire() else await self._attach()
+                pause = await self._lead() if self._lock.acquire() else await self._follow()
             except (WhatsAppError, sqlite3.Error, OSError) as error:
-                logger.exception("the link cannot be hosted")
+                logger.exception("leader: the account's files cannot be used")
                 words = error.message if isinstance(error, WhatsAppError) else cause(error)
                 await self._go_offline(
                     f"The account's files in {self._folder.path} cannot be used: {words.rstrip('.')}.",
@@ -119,14 +119,14 @@ class Host:
                 pause = _RETRY_FAILED
 
     async def _go_offline(self, reason: str, action: str | None = None, pid: int | None = None) -> None:
-        offline = as_device(OfflineDevice(self._folder.name, reason, action, host_pid=pid))
+        offline = as_device(OfflineDevice(self._folder.name, reason, action, leader_pid=pid))
         await self._devices.replace(lambda _: offline)
 
-    # Hosting.
+    # Leading.
 
-    async def _host(self) -> float:
+    async def _lead(self) -> float:
         self._unreachable_since = None
-        logger.info("hosting account %s", self._folder.name)
+        logger.info("leader: leading account %s", self._folder.name)
         picture = LinkPicture(self._folder.path)
         picture.remove()
         try:
@@ -141,7 +141,9 @@ class Host:
                 async with endpoint.listening(self._folder, self._serve):
                     while not self._lock.lost and files.missing() is None:  # noqa: ASYNC110  nothing tells
                         await anyio.sleep(_LOOK_AT_LOCK)
-                    logger.warning("the account's lock or database was taken away: hosting ends")
+                    logger.warning(
+                        "the account's lock or database was taken away; this server leads no longer"
+                    )
         finally:
             picture.remove()
             self._lock.release()
@@ -153,7 +155,7 @@ class Host:
         return opened
 
     async def _serve(self, stream: ByteStream, secret: str) -> None:
-        """Answer one attached server."""
+        """Answer one follower."""
         greeted = False
 
         async def answer(method: str, params: Params) -> Any:
@@ -174,7 +176,7 @@ class Host:
         operation = OPERATIONS.get(method)
         if operation is None:
             raise Unsupported(
-                f"The server that hosts the link (version {__version__}) does not know {method!r}.",
+                f"The leader (version {__version__}) does not know {method!r}.",
                 "Upgrade whatsapp-mcp there and restart it.",
             )
         arguments = operation.load(params)
@@ -185,10 +187,10 @@ class Host:
                 result = await getattr(device, method)(**arguments)
         return operation.result.dump_python(result, mode="json")
 
-    # Attaching.
+    # Following.
 
-    async def _attach(self) -> float:
-        """Use the host until its connection closes; answers the pause before the next try."""
+    async def _follow(self) -> float:
+        """Use the leader until its connection closes; answers the pause before the next try."""
         pid = self._lock.holder()
         try:
             stream, secret = await endpoint.connect(self._folder)
@@ -198,36 +200,36 @@ class Host:
         self._unreachable_since = None
         async with stream, Peer(stream, stream) as peer:
             try:
-                host = await _say_hello(peer, secret)
+                leader = await _say_hello(peer, secret)
             except WhatsAppError:
                 if peer.closed:
                     return _RETRY
                 await self._go_offline(
-                    f"The server that hosts the link (process {pid}) does not answer.",
+                    f"The leader (process {pid}) does not answer.",
                     f"Resume or end process {pid}; another server then takes over.",
                     pid,
                 )
                 return _RETRY_STOPPED
-            refusal = _refusal(host)
+            refusal = _refusal(leader)
             if refusal is not None:
-                await self._go_offline(refusal.message, refusal.action, host["pid"])
+                await self._go_offline(refusal.message, refusal.action, leader["pid"])
                 await peer.wait_closed()
                 return _RETRY
             await self._devices.replace(
-                lambda _: as_device(RemoteDevice(self._folder.name, peer, host["pid"]))
+                lambda _: as_device(RemoteDevice(self._folder.name, peer, leader["pid"]))
             )
             await peer.wait_closed()
-            await self._go_offline("The server that hosted the link has ended.")
+            await self._go_offline("The leader has ended; another server takes over.")
             return _RETRY
 
     async def _say_unreachable(self, pid: int | None) -> None:
-        """The lock is held and nobody listens: the host is starting, unless that takes too long."""
+        """The lock is held and nobody listens: the leader is starting, unless that takes too long."""
         now = anyio.current_time()
         if self._unreachable_since is None:
             self._unreachable_since = now
-        words, action = "Another server is about to host the link.", None
+        words, action = "Another server is about to lead this account.", None
         if now - self._unreachable_since > _START_LIMIT:
-            words = f"The server that hosts the link (process {pid}) cannot be reached."
+            words = f"The leader (process {pid}) cannot be reached."
             action = f"Restart the application of process {pid}, or end it; another server then takes over."
         async with self._devices.use() as device:
             known = (await device.status()).reason if isinstance(device, OfflineDevice) else None
@@ -253,13 +255,13 @@ async def _say_hello(peer: Peer, secret: str) -> Welcome:
     return await peer.call(_HELLO, dict(hello), deadline=_HELLO_DEADLINE)
 
 
-def _refusal(host: Welcome) -> Busy | None:
-    """Why a host of another protocol cannot be used."""
-    theirs, version = int(host["protocol"]), host["version"]
+def _refusal(leader: Welcome) -> Busy | None:
+    """Why a leader of another protocol cannot be used."""
+    theirs, version = int(leader["protocol"]), leader["version"]
     if theirs == PROTOCOL:
         return None
-    older, which = (__version__, "this server") if theirs > PROTOCOL else (version, "the server that hosts")
+    older, which = (__version__, "this server") if theirs > PROTOCOL else (version, "the leader")
     return Busy(
-        f"The link is hosted by process {host['pid']} with version {version}, this is version {__version__}.",
+        f"Process {leader['pid']} leads the account with version {version}; this is version {__version__}.",
         f"Upgrade {which} (version {older}) and restart it.",
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Discriminator
 
-from whatsapp_mcp.models.said import SendStatus
+from whatsapp_mcp.models.messages import SendStatus
 
 
 @dataclass(frozen=True, slots=True)
