@@ -21,7 +21,7 @@ from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection.accessor import Accessor
-from whatsapp_mcp.device.leader import endpoint
+from whatsapp_mcp.device.leader import election, endpoint
 from whatsapp_mcp.device.leader.election import PROTOCOL
 from whatsapp_mcp.device.leader.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader.lock import LeaderLock
