@@ -1,0 +1,157 @@
+"""How much of our code runs for one send, one incoming message and one list: distinct files and functions.
+
+Counted with `sys.setprofile` in the server and its client process together, warm, against the simulated
+WhatsApp. `python -m benchmarks.walks --names` prints which they are. A function counts where it runs in each
+of five rounds, so a background task that wakes by chance does not; lambdas, generator expressions and the
+simulator are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+import whatsapp_mcp
+from benchmarks.sends import link, online, served, simulator
+from whatsapp_mcp.settings import HOME_VARIABLE
+
+ROUNDS: Final = 5
+WARM_UP: Final = 3
+QUIET: Final = 0.4
+"""Seconds after which everything that a round starts has ended."""
+FOLDER_VARIABLE: Final = "WALKS_FOLDER"
+"""Where a process that gets `SIGUSR1` writes what has run in it, to a file named after its process id."""
+COUNTED: Final = f"""
+import os, signal, sys, threading
+
+seen = set()
+
+def note(frame, event, argument):
+    if event == "call":
+        seen.add(frame.f_code)
+
+def tell(number, frame):
+    lines = [f"{{code.co_filename}}\\t{{code.co_qualname}}\\t{{code.co_name}}" for code in tuple(seen)]
+    seen.clear()
+    path = os.path.join(os.environ["{FOLDER_VARIABLE}"], str(os.getpid()))
+    with open(path + ".new", "w") as file:
+        file.write("\\n".join(lines))
+    os.replace(path + ".new", path)
+
+signal.signal(signal.SIGUSR1, tell)
+open(os.path.join(os.environ["{FOLDER_VARIABLE}"], str(os.getpid())), "w").close()
+threading.setprofile(note)
+sys.setprofile(note)
+"""
+CLIENT: Final = f"""
+{COUNTED}
+from whatsapp_mcp.client.__main__ import main
+main()
+"""
+SERVER: Final = f"""
+{COUNTED}
+from functools import partial
+from whatsapp_mcp.server import main, runtime
+
+def load_opener():
+    from whatsapp_mcp.device.leader import open_device
+
+    return partial(open_device, program=(sys.executable, "-P", "-c", {CLIENT!r}))
+
+runtime._load_opener = load_opener
+main.serve(main.ServeOptions())
+"""
+
+Functions = frozenset[tuple[str, str]]
+"""File and qualified name of each."""
+
+
+async def functions_run(folder: Path) -> Functions:
+    """What has run in all processes since they were last asked."""
+    package = Path(whatsapp_mcp.__file__).parent
+    found: set[tuple[str, str]] = set()
+    for file in sorted(folder.iterdir()):  # noqa: ASYNC240  small and local
+        file.unlink()
+        os.kill(int(file.name), signal.SIGUSR1)
+        with anyio.fail_after(10):
+            while not file.exists():  # noqa: ASYNC110  nothing tells
+                await anyio.sleep(0.01)
+        for line in file.read_text().splitlines():
+            path, qualified, name = line.split("\t")
+            if name.startswith("<") or not Path(path).is_relative_to(package):
+                continue
+            relative = Path(path).relative_to(package).as_posix()
+            if not relative.startswith("simulator/"):
+                found.add((relative, qualified))
+    return frozenset(found)
+
+
+async def walk(folder: Path, act: Callable[[int], Awaitable[Any]]) -> Functions:
+    """What runs each time that something is done."""
+    rounds: list[Functions] = []
+    for number in range(WARM_UP + ROUNDS):
+        await functions_run(folder)
+        await act(number)
+        await anyio.sleep(QUIET)
+        rounds.append(await functions_run(folder))
+    return frozenset.intersection(*rounds[WARM_UP:])
+
+
+async def nothing(number: int) -> None:
+    """Do nothing: what runs then is background work."""
+
+
+async def measure(home: Path, folder: Path) -> dict[str, Functions]:
+    """Each walk by its name."""
+    async with simulator() as (whatsapp, variables):
+        number = (await whatsapp("person", name="Ann"))["number"]
+        environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}
+        await link(whatsapp, environment)
+        environment[FOLDER_VARIABLE] = str(folder)
+        async with served(environment, "-c", SERVER) as client:
+            await online(client)
+
+            async def call(tool: str, **arguments: Any) -> None:
+                result = await client.call_tool(tool, arguments)
+                assert not result.is_error, result.content
+
+            return {
+                "idle": await walk(folder, nothing),
+                "send_message": await walk(
+                    folder, lambda at: call("send_message", chat=number, text=f"Message {at}")
+                ),
+                "incoming message": await walk(
+                    folder, lambda at: whatsapp("says", who="Ann", text=f"Answer {at}")
+                ),
+                "list_chats": await walk(folder, lambda _: call("list_chats")),
+            }
+
+
+async def run(names: bool) -> None:
+    """Measure and print."""
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as folder:
+        walks = await measure(Path(home), Path(folder))
+    for name, functions in walks.items():
+        files = sorted({file for file, _ in functions})
+        print(f"{name:20}{len(files):4} files {len(functions):5} functions")
+        for file in files if names else ():
+            print(f"    {file}: {', '.join(sorted(each for where, each in functions if where == file))}")
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.walks", description=__doc__)
+    parser.add_argument("--names", action="store_true", help="print the functions of each file too")
+    anyio.run(run, parser.parse_args().names)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
