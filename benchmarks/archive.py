@@ -1,6 +1,6 @@
 """The archive under load: `python -m benchmarks.archive [--sizes 10000 1000000]`.
 
-For each size the corpus goes in as the phone's history, then live messages: from a journal as a host takes
+For each size the corpus goes in as the phone's history, then live messages: from a journal as a leader takes
 them (what waits there goes in together), and one a commit, which the disk decides. Every query is asked of a
 warm archive through the same interface that the server uses. Then the searches run beside a writer of 500
 messages a second in a process of its own. Queries are in milliseconds, by the clock and of the processor;
@@ -31,7 +31,7 @@ from benchmarks.durability import Row, rows, start_writer
 from whatsapp_mcp.archive import Archive, ReadingArchive, open_archive
 from whatsapp_mcp.archive.database.normalise import fold
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.device.archiving import Ingest
+from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder
@@ -162,21 +162,21 @@ async def live(archive: Archive, corpus: Corpus, count: int) -> list[Sample]:
 
 
 async def drain(archive: Archive, corpus: Corpus, folder: AccountFolder, count: int) -> float:
-    """Archive live messages that wait in a journal, as a host does; messages a second."""
+    """Archive live messages that wait in a journal, as a leader does; messages a second."""
     after = await archive.position()
     with Journal(folder.inbox_db, synced=False) as journal:
         journal.continue_after(after)
         for row in rows(corpus, after, corpus.size + after * 1000, count):
             journal.append(row.generation, row.code, row.payload)
     done = anyio.Event()
-    host = Ingest(
-        folder.inbox_db, archive, SystemClock(), archived=lambda: done.set() if not host.waiting else None
+    archiver = Archiver(
+        folder.inbox_db, archive, SystemClock(), archived=lambda: done.set() if not archiver.waiting else None
     )
-    await host.prepare()
-    host.announce(after + count)
+    await archiver.prepare()
+    archiver.announce(after + count)
     start = time.perf_counter()
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(host.run)
+        tasks.start_soon(archiver.run)
         await done.wait()
         tasks.cancel_scope.cancel()
     return count / (time.perf_counter() - start)

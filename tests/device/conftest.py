@@ -41,7 +41,7 @@ def settings_of(folder: AccountFolder) -> CurrentSettings:
 
 
 @dataclass
-class Hosted:
+class Leader:
     """A local device and its archive."""
 
     device: LocalDevice
@@ -49,40 +49,40 @@ class Hosted:
 
     async def until(self, *states: ConnectionState, within: float = 20.0) -> ConnectionStatus:
         with anyio.fail_after(within):
-            await self.device.wait_for(lambda link: link.state in states)
+            await self.device.wait_for(lambda now: now.state in states)
         return await self.device.status()
 
 
-Host = Callable[[], AbstractAsyncContextManager[Hosted]]
+Lead = Callable[[], AbstractAsyncContextManager[Leader]]
 
 
 @pytest.fixture
-def host(folder: AccountFolder) -> Host:
+def lead(folder: AccountFolder) -> Lead:
     """Opens the account's device; more than once, one after the other, is another host each time."""
 
     @asynccontextmanager
-    async def opened() -> AsyncIterator[Hosted]:
+    async def opened() -> AsyncIterator[Leader]:
         async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
             owner = stored_device(folder.client_db)
             device = LocalDevice(folder, settings_of(folder), archive, tasks, owner=owner)
             await device.start()
-            yield Hosted(device, archive)
+            yield Leader(device, archive)
 
     return opened
 
 
 @pytest.fixture
-async def hosted(host: Host) -> AsyncIterator[Hosted]:
-    async with host() as it:
+async def leader(lead: Lead) -> AsyncIterator[Leader]:
+    async with lead() as it:
         yield it
 
 
 @pytest.fixture
-async def linked(wa: WhatsApp, hosted: Hosted) -> Hosted:
+async def linked(wa: WhatsApp, leader: Leader) -> Leader:
     """A device that is linked and online."""
-    shown = await hosted.device.link()
+    shown = await leader.device.link()
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
-    await hosted.until(ConnectionState.ONLINE)
+    await leader.until(ConnectionState.ONLINE)
     await wa.me.online()
-    return hosted
+    return leader

@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 from benchmarks.soak.linking import End, interrupted_link
-from tests.device.conftest import Host
+from tests.device.conftest import Lead
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.device.connection import address_book, keys
 from whatsapp_mcp.device.connection.address_book import (
@@ -146,12 +146,12 @@ def test_before_the_first_linking_there_is_nothing_to_reset(tmp_path: Path) -> N
 
 
 async def test_an_address_book_stored_without_its_contacts_comes_whole_with_the_next_change(
-    wa: WhatsApp, host: Host, folder: AccountFolder
+    wa: WhatsApp, lead: Lead, folder: AccountFolder
 ) -> None:
     """As a client leaves it that is killed after the library committed the version, before the contacts."""
     wa.me.app_state.name_contact(wa.person("Ann"), "Ann Byrne")
     wa.me.app_state.name_contact(wa.person("Cleo"), "Cleo Roth")
-    async with host() as first:
+    async with lead() as first:
         shown = await first.device.link()
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
@@ -161,7 +161,7 @@ async def test_an_address_book_stored_without_its_contacts_comes_whole_with_the_
         await until_here(first.device)
     with closing(sqlite3.connect(folder.client_db)) as db, db:
         db.execute("UPDATE whatsmeow_contacts SET full_name = NULL, first_name = NULL")
-    async with host() as second:
+    async with lead() as second:
         await second.until(ConnectionState.ONLINE)
         assert (await second.device.status()).address_book is not AddressBookState.HERE
         wa.me.app_state.name_contact(wa.person("Ben"), "Ben Adeyemi")

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 
-from tests.device.conftest import Hosted
+from tests.device.conftest import Leader
 from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.leader.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader.generated import as_device
@@ -103,7 +103,7 @@ async def test_its_methods_are_those_of_the_protocol_and_each_is_checked(tmp_pat
 
 
 async def test_a_send_that_was_accepted_before_is_refused_when_it_would_go_out(
-    wa: WhatsApp, linked: Hosted, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
+    wa: WhatsApp, linked: Leader, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann, call = wa.person("Ann"), linked.device.call
 

@@ -15,10 +15,10 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.device.conftest import Host, Hosted, settings_of
+from tests.device.conftest import Lead, Leader, settings_of
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device import counters
-from whatsapp_mcp.device.archiving import Ingest
+from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import CALL_DEADLINE, LocalDevice
@@ -34,34 +34,32 @@ pytestmark = pytest.mark.anyio
 S = ConnectionState
 
 
-def client_pid(hosted: Hosted) -> int:
-    pid = hosted.device.client_pid
+def client_pid(leader: Leader) -> int:
+    pid = leader.device.client_pid
     assert pid is not None
     return pid
 
 
-async def online_after(hosted: Hosted, generation: int) -> int:
+async def online_after(leader: Leader, generation: int) -> int:
     """Wait until a later client is online; answers its generation."""
     with anyio.fail_after(20):
-        link = await hosted.device.wait_for(
-            lambda link: link.generation > generation and link.state is S.ONLINE
-        )
+        link = await leader.device.wait_for(lambda now: now.generation > generation and now.state is S.ONLINE)
     return link.generation
 
 
-async def texts(hosted: Hosted, count: int, limit: float = 20.0) -> list[str]:
+async def texts(leader: Leader, count: int, limit: float = 20.0) -> list[str]:
     """The archived incoming texts, oldest first, once there are `count`."""
     change = 0
     with anyio.fail_after(limit):
         while True:
-            page = await hosted.archive.messages(oldest_first=True, limit=500)
+            page = await leader.archive.messages(oldest_first=True, limit=500)
             found = [message.text for message in page.items if not message.from_me]
             if len(found) >= count:
                 return found
-            change = await hosted.archive.wait_change(change, 1.0)
+            change = await leader.archive.wait_change(change, 1.0)
 
 
-async def test_a_cut_heals_by_itself(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_cut_heals_by_itself(wa: WhatsApp, linked: Leader) -> None:
     begun = time.monotonic()
     await wa.cut()
     await linked.until(S.RECONNECTING, S.ONLINE)
@@ -72,7 +70,7 @@ async def test_a_cut_heals_by_itself(wa: WhatsApp, linked: Hosted) -> None:
 
 
 async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
-    wa: WhatsApp, linked: Hosted
+    wa: WhatsApp, linked: Leader
 ) -> None:
     ann = wa.person("Ann")
     os.kill(client_pid(linked), signal.SIGKILL)
@@ -89,13 +87,13 @@ async def test_a_killed_client_is_followed_and_nothing_is_lost_or_doubled(
 async def test_a_device_that_cannot_begin_says_why(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    async def fails(_: Ingest) -> None:
+    async def fails(_: Archiver) -> None:
         raise error
 
     async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
         device = LocalDevice(folder, settings_of(folder), archive, tasks, owner=None)
         with monkeypatch.context() as patch:
-            patch.setattr(Ingest, "prepare", fails)
+            patch.setattr(Archiver, "prepare", fails)
             with pytest.raises(type(error)):
                 await device.start()
         status = await device.status()
@@ -106,7 +104,7 @@ async def test_a_device_that_cannot_begin_says_why(
 
 
 async def test_a_clock_that_is_set_hides_no_loss(
-    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
+    wa: WhatsApp, linked: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counters, "_BUSY_SECONDS", 60.0)
     await wa.person("Ann").says("hello")
@@ -118,7 +116,7 @@ async def test_a_clock_that_is_set_hides_no_loss(
     monkeypatch.setattr(SystemClock, "now", set_ahead)
     os.kill(client_pid(linked), signal.SIGKILL)
     with anyio.fail_after(20):
-        await linked.device.wait_for(lambda link: link.generation == 2)
+        await linked.device.wait_for(lambda now: now.generation == 2)
     assert (await linked.device.status()).events_lost == counters.LOST_AT_MOST
 
 
@@ -134,19 +132,19 @@ async def ended(pid: int) -> None:
         os.close(process)
 
 
-async def test_a_client_that_is_stopped_is_replaced(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_client_that_is_stopped_is_replaced(wa: WhatsApp, linked: Leader) -> None:
     pid = client_pid(linked)
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(WhatsAppError, match="TIMEOUT"):
         await linked.device.call("is_connected", deadline=0.3)
     assert (await linked.until(S.DEGRADED)).reason
     with anyio.fail_after(20):
-        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+        await linked.device.wait_for(lambda now: now.generation == 2 and now.state is S.ONLINE)
     with anyio.fail_after(3):
         await ended(pid)
 
 
-async def test_a_replaced_session_is_not_fought(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_replaced_session_is_not_fought(wa: WhatsApp, linked: Leader) -> None:
     await wa.replaced()
     status = await linked.until(S.REPLACED)
     assert status.action is not None
@@ -158,21 +156,21 @@ async def test_a_replaced_session_is_not_fought(wa: WhatsApp, linked: Hosted) ->
     await linked.until(S.ONLINE)
 
 
-async def test_a_replaced_session_is_not_fought_by_the_next_host_either(wa: WhatsApp, host: Host) -> None:
-    async with host() as first:
+async def test_a_replaced_session_is_not_fought_by_the_next_host_either(wa: WhatsApp, lead: Lead) -> None:
+    async with lead() as first:
         shown = await first.device.link()
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(S.ONLINE)
         await wa.replaced()
         await first.until(S.REPLACED)
-    async with host() as second:
+    async with lead() as second:
         await second.until(S.REPLACED)
         assert second.device.client_pid is None
 
 
 async def test_a_removed_device_is_unlinked_with_a_clean_store(
-    wa: WhatsApp, linked: Hosted, folder: AccountFolder
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
 ) -> None:
     await wa.device_removed()
     status = await linked.until(S.UNLINKED)
@@ -189,13 +187,13 @@ async def test_a_removed_device_is_unlinked_with_a_clean_store(
 
 
 @pytest.mark.parametrize("reason", [401, 403, 406])
-async def test_a_login_refused_for_good_unlinks(wa: WhatsApp, linked: Hosted, reason: int) -> None:
+async def test_a_login_refused_for_good_unlinks(wa: WhatsApp, linked: Leader, reason: int) -> None:
     wa.failure(reason)
     await wa.cut()
     assert (await linked.until(S.UNLINKED)).reason
 
 
-async def test_a_ban_is_told_with_its_end_and_waited_out(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_ban_is_told_with_its_end_and_waited_out(wa: WhatsApp, linked: Leader) -> None:
     wa.failure(402, code=101, expire=2)
     await wa.cut()
     status = await linked.until(S.BANNED)
@@ -207,7 +205,7 @@ async def test_a_ban_is_told_with_its_end_and_waited_out(wa: WhatsApp, linked: H
 
 @pytest.mark.parametrize(("code", "expire"), [(199, 3600), (101, 0)])
 async def test_a_ban_of_an_unknown_kind_or_length_is_told_and_not_run_against(
-    wa: WhatsApp, linked: Hosted, code: int, expire: int
+    wa: WhatsApp, linked: Leader, code: int, expire: int
 ) -> None:
     wa.failure(402, code=code, expire=expire)
     await wa.cut()
@@ -219,7 +217,7 @@ async def test_a_ban_of_an_unknown_kind_or_length_is_told_and_not_run_against(
     await linked.until(S.ONLINE)
 
 
-async def test_an_outdated_client_says_what_to_upgrade(wa: WhatsApp, linked: Hosted) -> None:
+async def test_an_outdated_client_says_what_to_upgrade(wa: WhatsApp, linked: Leader) -> None:
     wa.failure(405)
     await wa.cut()
     status = await linked.until(S.OUTDATED)
@@ -228,7 +226,7 @@ async def test_an_outdated_client_says_what_to_upgrade(wa: WhatsApp, linked: Hos
 
 
 @pytest.mark.parametrize("reason", [400, 409, 415, 418, 501])
-async def test_any_other_refusal_is_told_and_kept_linked(wa: WhatsApp, linked: Hosted, reason: int) -> None:
+async def test_any_other_refusal_is_told_and_kept_linked(wa: WhatsApp, linked: Leader, reason: int) -> None:
     wa.failure(reason)
     await wa.cut()
     status = await linked.until(S.REFUSED)
@@ -240,7 +238,7 @@ async def test_any_other_refusal_is_told_and_kept_linked(wa: WhatsApp, linked: H
 
 
 @pytest.mark.parametrize("code", [500, 503])
-async def test_a_server_error_is_retried(wa: WhatsApp, linked: Hosted, code: int) -> None:
+async def test_a_server_error_is_retried(wa: WhatsApp, linked: Leader, code: int) -> None:
     wa.failure(code)
     await wa.cut()
     await linked.until(S.RECONNECTING)
@@ -249,11 +247,11 @@ async def test_a_server_error_is_retried(wa: WhatsApp, linked: Hosted, code: int
 
 
 async def test_a_connection_that_is_lost_again_on_the_way_back_heals_as_fast_as_a_dead_client(
-    wa: WhatsApp, linked: Hosted
+    wa: WhatsApp, linked: Leader
 ) -> None:
     wa.failure(503)
     await wa.cut()
-    await linked.device.wait_for(lambda link: link.generation == 2)
+    await linked.device.wait_for(lambda now: now.generation == 2)
     wa.recover()
     begun = time.monotonic()
     await linked.until(S.ONLINE)
@@ -261,26 +259,26 @@ async def test_a_connection_that_is_lost_again_on_the_way_back_heals_as_fast_as_
 
 
 async def test_a_stanza_that_kills_the_pump_costs_a_generation_and_no_message(
-    wa: WhatsApp, linked: Hosted
+    wa: WhatsApp, linked: Leader
 ) -> None:
     ann = wa.person("Ann")
     wa.send(Node("receipt", {"from": ann.lid, "id": "X", "type": "server-error", "t": 1}))
     with anyio.fail_after(20):
-        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+        await linked.device.wait_for(lambda now: now.generation == 2 and now.state is S.ONLINE)
     await ann.says("after the pump")
     assert await texts(linked, 1) == ["after the pump"]
 
 
-async def test_the_first_connect_is_retried(wa: WhatsApp, host: Host) -> None:
-    async with host() as first:
+async def test_the_first_connect_is_retried(wa: WhatsApp, lead: Lead) -> None:
+    async with lead() as first:
         shown = await first.device.link()
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(S.ONLINE)
     await wa.refuse()
-    async with host() as second:
+    async with lead() as second:
         with anyio.fail_after(20):
-            await second.device.wait_for(lambda link: link.failures == 2)
+            await second.device.wait_for(lambda now: now.failures == 2)
         status = await second.device.status()
         assert status.reason
         wa.recover()
@@ -288,34 +286,34 @@ async def test_the_first_connect_is_retried(wa: WhatsApp, host: Host) -> None:
 
 
 async def test_linking_while_whatsapp_is_down_fails_and_leaves_nothing(
-    wa: WhatsApp, hosted: Hosted, folder: AccountFolder
+    wa: WhatsApp, leader: Leader, folder: AccountFolder
 ) -> None:
     await wa.refuse()
     with pytest.raises(NotConnected):
-        await hosted.device.link()
-    status = await hosted.until(S.UNLINKED)
+        await leader.device.link()
+    status = await leader.until(S.UNLINKED)
     assert status.reason
-    await hosted.device.settled()
-    assert hosted.device.client_pid is None
+    await leader.device.settled()
+    assert leader.device.client_pid is None
     assert not folder.client_db.exists()
     wa.recover()
-    shown = await hosted.device.link()
+    shown = await leader.device.link()
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
-    await hosted.until(S.ONLINE)
+    await leader.until(S.ONLINE)
 
 
-async def test_a_pairing_code_links(wa: WhatsApp, hosted: Hosted) -> None:
+async def test_a_pairing_code_links(wa: WhatsApp, leader: Leader) -> None:
     number = wa.me.pn.number
     assert number is not None
-    shown = await hosted.device.link(phone=number)
+    shown = await leader.device.link(phone=number)
     assert shown.code is not None
     await wa.me.enter_code(shown.code)
-    assert (await hosted.until(S.ONLINE)).number == number
+    assert (await leader.until(S.ONLINE)).number == number
 
 
 async def test_unlinking_removes_the_companion_and_its_keys(
-    wa: WhatsApp, linked: Hosted, folder: AccountFolder
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
 ) -> None:
     await linked.device.unlink()
     status = await linked.until(S.UNLINKED)
@@ -324,7 +322,7 @@ async def test_unlinking_removes_the_companion_and_its_keys(
     assert not folder.client_db.exists()
 
 
-async def test_a_hanging_dial_blocks_neither_status_nor_send(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_hanging_dial_blocks_neither_status_nor_send(wa: WhatsApp, linked: Leader) -> None:
     wa.swallow_connect()
     await wa.cut()
     await linked.until(S.RECONNECTING)
@@ -345,7 +343,7 @@ async def test_a_hanging_dial_blocks_neither_status_nor_send(wa: WhatsApp, linke
 
 
 async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_receipt(
-    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
+    wa: WhatsApp, linked: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outbox, "SEND_DEADLINE", 1.0)
     ann = wa.person("Ann")
@@ -362,7 +360,7 @@ async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_r
     assert (await linked.archive.outbox_get(result.send_id)).message_id == got.id
 
 
-async def test_a_message_for_which_whatsapp_gives_no_keys_has_failed(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_message_for_which_whatsapp_gives_no_keys_has_failed(wa: WhatsApp, linked: Leader) -> None:
     ann = wa.person("Ann")
     wa.refuse_queries(406, "encrypt")
     with pytest.raises(Rejected, match="keys"):
@@ -374,7 +372,7 @@ async def test_a_message_for_which_whatsapp_gives_no_keys_has_failed(wa: WhatsAp
 
 
 async def test_a_file_may_take_longer_than_other_calls(
-    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch, folder: AccountFolder
+    wa: WhatsApp, linked: Leader, monkeypatch: pytest.MonkeyPatch, folder: AccountFolder
 ) -> None:
     allowed: dict[str, float] = {}
     call = linked.device.call
@@ -392,7 +390,7 @@ async def test_a_file_may_take_longer_than_other_calls(
     assert allowed["upload"] > CALL_DEADLINE
 
 
-async def test_a_sent_message_is_followed_to_delivered_and_read(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_sent_message_is_followed_to_delivered_and_read(wa: WhatsApp, linked: Leader) -> None:
     ann = wa.person("Ann")
     sent = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
     got = await ann.receives()
@@ -419,7 +417,7 @@ def unwritable(path: Path) -> Iterator[None]:
 
 @pytest.mark.parametrize("database", ["inbox_db", "archive_db"])
 async def test_a_disk_that_takes_nothing_is_told_and_costs_no_message(
-    wa: WhatsApp, linked: Hosted, folder: AccountFolder, database: str
+    wa: WhatsApp, linked: Leader, folder: AccountFolder, database: str
 ) -> None:
     ann = wa.person("Ann")
     with unwritable(getattr(folder, database)):
@@ -441,49 +439,49 @@ ABORTING = (
 
 
 async def test_the_calls_that_abort_the_library_end_in_errors_in_every_state(
-    wa: WhatsApp, hosted: Hosted
+    wa: WhatsApp, leader: Leader
 ) -> None:
     async def try_all() -> None:
         for method, params in ABORTING:
             try:
-                await hosted.device.call(method, params, deadline=5)
+                await leader.device.call(method, params, deadline=5)
             except WhatsAppError:
                 continue
 
     await try_all()
-    shown = await hosted.device.link()
+    shown = await leader.device.link()
     assert shown.qr is not None
     await try_all()
     await wa.me.scan(shown.qr.text)
-    await hosted.until(S.ONLINE)
+    await leader.until(S.ONLINE)
     await try_all()
     for fault, state in ((405, S.OUTDATED), (402, S.BANNED), (400, S.REFUSED)):
         wa.failure(fault, code=101, expire=1000)
         await wa.cut()
-        await hosted.until(state)
+        await leader.until(state)
         await try_all()
         wa.recover()
-        await hosted.device.reconnect()
-        await hosted.until(S.ONLINE)
+        await leader.device.reconnect()
+        await leader.until(S.ONLINE)
     await wa.refuse()
-    await hosted.until(S.RECONNECTING)
+    await leader.until(S.RECONNECTING)
     await try_all()
     wa.recover()
-    await hosted.device.reconnect()
+    await leader.device.reconnect()
     await try_all()
-    await hosted.until(S.ONLINE)
+    await leader.until(S.ONLINE)
     await wa.replaced()
-    await hosted.until(S.REPLACED)
+    await leader.until(S.REPLACED)
     await try_all()
-    await hosted.device.reconnect()
-    await hosted.until(S.ONLINE)
-    await hosted.device.unlink()
+    await leader.device.reconnect()
+    await leader.until(S.ONLINE)
+    await leader.device.unlink()
     await try_all()
-    assert (await hosted.device.status()).state is S.UNLINKED
+    assert (await leader.device.status()).state is S.UNLINKED
 
 
 async def test_a_client_that_is_killed_at_any_moment_of_a_send_neither_doubles_nor_hides_it(
-    wa: WhatsApp, linked: Hosted, monkeypatch: pytest.MonkeyPatch
+    wa: WhatsApp, linked: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("whatsapp_mcp.device.connection.state.FREE_FLAPS", 1000)
     ann = wa.person("Ann")

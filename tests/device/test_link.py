@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from tests.device.conftest import Host, Hosted
+from tests.device.conftest import Lead, Leader
 from whatsapp_mcp.client.protocol import LOGIN_EVENT
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.device.connection.events import ClientEvent, LinkingFailed, Outdated
@@ -16,7 +16,7 @@ from whatsapp_mcp.simulator.adv import LinkingError
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_qr_code_links_the_device_and_it_is_online(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_qr_code_links_the_device_and_it_is_online(wa: WhatsApp, linked: Leader) -> None:
     status = await linked.device.status()
     assert status.state is ConnectionState.ONLINE
     assert status.number == wa.me.pn.number
@@ -24,7 +24,7 @@ async def test_a_qr_code_links_the_device_and_it_is_online(wa: WhatsApp, linked:
     assert status.generation == 1
 
 
-async def test_texts_go_both_ways(wa: WhatsApp, linked: Hosted) -> None:
+async def test_texts_go_both_ways(wa: WhatsApp, linked: Leader) -> None:
     ann = wa.person("Ann")
     result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello Ann")))
     assert (result.status, result.reason) == (SendStatus.SENT, None)
@@ -38,18 +38,18 @@ async def test_texts_go_both_ways(wa: WhatsApp, linked: Hosted) -> None:
     assert found[0].text == "hello yourself"
 
 
-async def test_a_host_that_follows_connects_with_the_stored_keys(wa: WhatsApp, host: Host) -> None:
-    async with host() as first:
+async def test_a_host_that_follows_connects_with_the_stored_keys(wa: WhatsApp, lead: Lead) -> None:
+    async with lead() as first:
         shown = await first.device.link()
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
         await first.until(ConnectionState.ONLINE)
-    async with host() as second:
+    async with lead() as second:
         status = await second.until(ConnectionState.ONLINE)
         assert (status.number, status.generation) == (wa.me.pn.number, 2)
 
 
-async def test_the_status_tells_when_the_phone_itself_was_last_heard(wa: WhatsApp, linked: Hosted) -> None:
+async def test_the_status_tells_when_the_phone_itself_was_last_heard(wa: WhatsApp, linked: Leader) -> None:
     ann = wa.person("Ann")
     await ann.says("not the phone")
     await wa.me.says(ann, "written on the phone")
@@ -60,9 +60,9 @@ async def test_the_status_tells_when_the_phone_itself_was_last_heard(wa: WhatsAp
     assert (await linked.archive.search("written on the phone")).items
 
 
-async def test_what_is_counted_is_known_to_the_next_host(wa: WhatsApp, host: Host) -> None:
+async def test_what_is_counted_is_known_to_the_next_host(wa: WhatsApp, lead: Lead) -> None:
     ann = wa.person("Ann")
-    async with host() as first:
+    async with lead() as first:
         shown = await first.device.link()
         assert shown.qr is not None
         await wa.me.scan(shown.qr.text)
@@ -72,41 +72,41 @@ async def test_what_is_counted_is_known_to_the_next_host(wa: WhatsApp, host: Hos
         with anyio.fail_after(10):
             while (before := await first.device.status()).phone_seen_at is None:  # noqa: ASYNC110
                 await anyio.sleep(0.02)
-    async with host() as second:
+    async with lead() as second:
         after = await second.until(ConnectionState.ONLINE)
         assert after.phone_seen_at == before.phone_seen_at
         assert after.last_sent_at is not None
 
 
-async def failed_attempt(wa: WhatsApp, hosted: Hosted) -> str | None:
+async def failed_attempt(wa: WhatsApp, leader: Leader) -> str | None:
     """The reason that is told after a phone has taken the code in vain."""
-    shown = await hosted.device.link()
+    shown = await leader.device.link()
     assert shown.qr is not None
     with pytest.raises(LinkingError):
         await wa.me.scan(shown.qr.text)
-    return (await hosted.until(ConnectionState.UNLINKED)).reason
+    return (await leader.until(ConnectionState.UNLINKED)).reason
 
 
-async def test_an_answer_of_the_phone_that_cannot_be_verified_is_told(wa: WhatsApp, hosted: Hosted) -> None:
+async def test_an_answer_of_the_phone_that_cannot_be_verified_is_told(wa: WhatsApp, leader: Leader) -> None:
     wa.wrong_adv()
-    reason = await failed_attempt(wa, hosted)
+    reason = await failed_attempt(wa, leader)
     assert reason is not None
     assert "could not be verified" in reason
 
 
 async def test_a_server_that_asks_for_a_passkey_ends_linking_with_what_to_try(
-    wa: WhatsApp, hosted: Hosted
+    wa: WhatsApp, leader: Leader
 ) -> None:
     wa.ask_for_passkey()
-    reason = await failed_attempt(wa, hosted)
+    reason = await failed_attempt(wa, leader)
     assert reason is not None
     assert "passkey" in reason
     assert "another day" in reason
     wa.recover()
-    shown = await hosted.device.link()
+    shown = await leader.device.link()
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
-    await hosted.until(ConnectionState.ONLINE)
+    await leader.until(ConnectionState.ONLINE)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from tests.device.conftest import Hosted
+from tests.device.conftest import Leader
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive import Archive
@@ -201,35 +201,35 @@ async def looking() -> AsyncGenerator[Callable[[], Awaitable[None]]]:
         yield lambda: anyio.sleep(0.05)
 
 
-async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, hosted: Hosted) -> None:
+async def test_a_group_of_the_account_is_known_by_its_name(wa: WhatsApp, leader: Leader) -> None:
     ann = wa.person("Ann")
     boat = wa.group("Boat", [ann])
-    shown = await hosted.device.link()
+    shown = await leader.device.link()
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
-    await hosted.until(ConnectionState.ONLINE)
+    await leader.until(ConnectionState.ONLINE)
     async with looking() as look:
-        while not await hosted.archive.members(str(boat.jid)):
+        while not await leader.archive.members(str(boat.jid)):
             await look()
     await ann.says("hi", boat)
     async with looking() as look:
-        while not (page := await hosted.archive.chats()).items:
+        while not (page := await leader.archive.chats()).items:
             await look()
     assert [chat.name for chat in page.items] == ["Boat"]
 
 
-async def told_library(hosted: Hosted, wa: WhatsApp, chat: str, *, archived: bool) -> None:
+async def told_library(leader: Leader, wa: WhatsApp, chat: str, *, archived: bool) -> None:
     """Return once the library has stored what the phone has told it of this chat."""
     await wa.me.app_state.synced()
     async with looking() as look:
         while True:
-            answer = base64.b64decode(await hosted.device.call("get_chat_settings", {"chat": chat}))
+            answer = base64.b64decode(await leader.device.call("get_chat_settings", {"chat": chat}))
             if protobufs.Neonize.LocalChatSettings.FromString(answer).Archived is archived:
                 return
             await look()
 
 
-async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: WhatsApp, linked: Hosted) -> None:
+async def test_how_the_phone_lists_a_chat_is_known_after_the_next_login(wa: WhatsApp, linked: Leader) -> None:
     ann = wa.person("Ann")
     await ann.says("hi")
     state = wa.me.app_state

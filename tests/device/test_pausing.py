@@ -9,13 +9,13 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.device.conftest import Hosted
+from tests.device.conftest import Leader
 from tests.device.server_process import server_process
 from tests.device.test_reconnect import rig
 from tests.device.test_servers import TAKEOVER, Open, linked, status_of, until
 from whatsapp_mcp.device.connection import state
-from whatsapp_mcp.device.connection.link_record import FILE_NAME, LinkRecord
-from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.connection.connection_record import FILE_NAME, ConnectionRecord
+from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.device.leader import pausing
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.observer import observed_status
@@ -191,9 +191,9 @@ async def test_a_pause_ends_on_the_clock_of_its_loop() -> None:
         await it.tell(state.PauseAsked(it.clock.now() + timedelta(hours=2)))
         assert it.fakes.alive == []
         await it.clock.advance(2 * 3600 - 1)
-        assert (it.loop.link.state, it.fakes.alive) == (PAUSED, [])
+        assert (it.loop.connection.state, it.fakes.alive) == (PAUSED, [])
         await it.clock.advance(1)
-        assert (it.loop.link.state, it.fakes.alive) == (ConnectionState.CONNECTING, [2])
+        assert (it.loop.connection.state, it.fakes.alive) == (ConnectionState.CONNECTING, [2])
 
 
 async def test_a_pause_that_slept_through_its_end_ends_at_the_next_look_at_the_clock() -> None:
@@ -221,14 +221,14 @@ async def test_an_account_without_a_phone_cannot_be_paused(
                 await ask(account)
 
 
-async def test_an_end_that_has_passed_is_refused(linked: Hosted) -> None:
+async def test_an_end_that_has_passed_is_refused(linked: Leader) -> None:
     with pytest.raises(InvalidArgument, match="has passed"):
         await linked.device.pause(ahead(-1))
     assert (await linked.device.status()).state is ONLINE
 
 
 async def test_a_replaced_session_is_not_paused_and_keeps_its_own_way_out(
-    wa: WhatsApp, linked: Hosted
+    wa: WhatsApp, linked: Leader
 ) -> None:
     await wa.replaced()
     await linked.until(ConnectionState.REPLACED)
@@ -242,9 +242,9 @@ async def test_a_replaced_session_is_not_paused_and_keeps_its_own_way_out(
 
 @pytest.mark.usefixtures("was_linked")
 async def test_a_replaced_session_without_a_server_is_not_paused(account: AccountFolder) -> None:
-    record = LinkRecord(account.path)
+    record = ConnectionRecord(account.path)
     kept = record.load(datetime.now(UTC))
-    await record.save(Link(ConnectionState.REPLACED, kept.since, kept.generation, reason="Taken."))
+    await record.save(Connection(ConnectionState.REPLACED, kept.since, kept.generation, reason="Taken."))
 
     with pytest.raises(NotConnected, match="replaced: Taken"):
         await pausing.pause(account)

@@ -16,7 +16,7 @@ from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.reconnect import PROBE_DEADLINE, ReconnectLoop
-from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.errors import NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState as S
@@ -66,9 +66,9 @@ class FakeClient:
 
 
 class Kept:
-    """Keeps the link nowhere."""
+    """Keeps the connection nowhere."""
 
-    async def save(self, link: Link) -> None:
+    async def save(self, connection: Connection) -> None:
         await anyio.lowlevel.checkpoint()
 
     def forget(self) -> None:
@@ -104,7 +104,7 @@ async def rig(*, running: bool = True) -> AsyncIterator[Rig]:
             tasks,
             Kept().forget,
             Kept(),
-            link=Link(S.OFFLINE, clock.now()),
+            connection=Connection(S.OFFLINE, clock.now()),
             clock=clock,
             chance=lambda: 0.5,
         )
@@ -127,7 +127,7 @@ async def test_a_replaced_client_is_never_touched_by_a_later_check() -> None:
             await it.tell(state.Doubtful(1, "late"), state.Disconnected(1), state.Ended(1, "late"))
         assert it.fakes.alive == [2]
         assert it.fakes.misdeeds == []
-        assert it.loop.link.state is S.ONLINE
+        assert it.loop.connection.state is S.ONLINE
 
 
 async def test_a_probe_that_outlives_its_client_decides_nothing() -> None:
@@ -139,7 +139,7 @@ async def test_a_probe_that_outlives_its_client_decides_nothing() -> None:
         it.fakes.answering = True
         await it.clock.advance(PROBE_DEADLINE * 2)
         assert it.fakes.alive == [2]
-        assert it.loop.link.state is S.ONLINE
+        assert it.loop.connection.state is S.ONLINE
         assert it.fakes.misdeeds == []
 
 
@@ -165,7 +165,7 @@ async def test_replacements_under_load_touch_only_the_current_client() -> None:
                 users.start_soon(user)
             for _ in range(100):
                 await it.loop.ask(state.ReconnectAsked())
-                it.loop.post(state.Online(it.loop.link.generation))
+                it.loop.post(state.Online(it.loop.connection.generation))
                 await anyio.lowlevel.checkpoint()
             done.set()
         assert it.fakes.misdeeds == []
@@ -196,10 +196,10 @@ async def test_a_loop_cancelled_at_any_wait_leaves_one_client_at_most_and_can_go
         assert len(it.fakes.alive) <= 1
         it.tasks.start_soon(it.loop.run)
         await it.tell(state.ReconnectAsked())
-        generation = it.loop.link.generation
+        generation = it.loop.connection.generation
         await it.tell(state.Online(generation))
         assert it.fakes.alive == [generation]
-        assert it.loop.link.state is S.ONLINE
+        assert it.loop.connection.state is S.ONLINE
         assert it.fakes.misdeeds == []
 
 
@@ -210,7 +210,7 @@ async def test_a_day_of_random_trouble_ends_with_one_client_and_nothing_piled_up
         await it.tell(state.Opened(linked=True))
         passed = 0.0
         while passed < 24 * 3600:
-            generation = it.loop.link.generation
+            generation = it.loop.connection.generation
             event = chance.choice(
                 (
                     state.Online(generation),
@@ -232,7 +232,7 @@ async def test_a_day_of_random_trouble_ends_with_one_client_and_nothing_piled_up
             passed += pause
             assert len(it.fakes.alive) <= 1
         await it.tell(state.ReconnectAsked())
-        await it.tell(state.Online(it.loop.link.generation))
-        assert it.fakes.alive == [it.loop.link.generation]
+        await it.tell(state.Online(it.loop.connection.generation))
+        assert it.fakes.alive == [it.loop.connection.generation]
         assert it.fakes.misdeeds == []
         assert it.clock.pending < 100

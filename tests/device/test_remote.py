@@ -57,18 +57,18 @@ class Bytes(anyio.abc.ByteReceiveStream, anyio.abc.ByteSendStream):
 
 @asynccontextmanager
 async def connected(answer: Handler) -> AsyncIterator[tuple[Device, anyio.CancelScope]]:
-    """A remote device, and what ends its host."""
+    """A remote device, and what ends its leader."""
     to_host, from_server = anyio.create_memory_object_stream[bytes](100)
     to_server, from_host = anyio.create_memory_object_stream[bytes](100)
     alive = anyio.CancelScope()
 
-    async def host() -> None:
+    async def leader() -> None:
         with alive:
             async with Peer(Bytes(from_server), Bytes(to_server), answer):
                 await anyio.sleep_forever()
 
     async with background_tasks() as tasks:
-        tasks.start_soon(host)
+        tasks.start_soon(leader)
         async with Peer(Bytes(from_host), Bytes(to_host)) as peer:
             yield as_device(RemoteDevice("default", peer, 4711)), alive
 
@@ -154,11 +154,11 @@ async def test_a_host_too_busy_for_the_question_whether_it_lives_does_live() -> 
 
 
 async def test_an_offline_device_answers_its_status_and_refuses_the_rest() -> None:
-    device = as_device(OfflineDevice("default", "Nobody hosts."))
+    device = as_device(OfflineDevice("default", "Nobody leads."))
     status = await device.status()
     assert isinstance(status, ConnectionStatus)
-    assert (status.state, status.reason) == (ConnectionState.OFFLINE, "Nobody hosts.")
-    with pytest.raises(Busy, match="Nobody hosts"):
+    assert (status.state, status.reason) == (ConnectionState.OFFLINE, "Nobody leads.")
+    with pytest.raises(Busy, match="Nobody leads"):
         await device.reconnect()
 
 

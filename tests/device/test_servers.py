@@ -1,4 +1,4 @@
-"""Servers of one account: one hosts, the others attach."""
+"""Servers of one account: one leads, the others follow."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def until(devices: Accessor[Device], state: ConnectionState) -> Connection
 
 
 async def reached(folder: AccountFolder) -> tuple[ByteStream, str]:
-    """The host's address, which is put up a moment after the host's own device can be used."""
+    """The leader's address, which is put up a moment after the leader's own device can be used."""
     with anyio.fail_after(20):
         while True:
             try:
@@ -141,7 +141,7 @@ def home_of(tmp_path: Path) -> Path:
 
 
 async def leader_pid(devices: Accessor[Device], pid: int) -> ConnectionStatus:
-    """The status, once the server `pid` hosts and is online."""
+    """The status, once the server `pid` leads and is online."""
     with anyio.fail_after(20):
         while (status := await until(devices, ConnectionState.ONLINE)).leader_pid != pid:  # noqa: ASYNC110
             await anyio.sleep(0.02)
@@ -152,9 +152,9 @@ async def test_when_the_host_is_killed_another_takes_over(wa: WhatsApp, server: 
     async with linked(wa, server):
         pass
     ann = wa.person("Ann")
-    async with server_process(home_of(tmp_path)) as host, server() as (devices, archive):
-        await leader_pid(devices, host.pid)
-        host.kill()
+    async with server_process(home_of(tmp_path)) as leader, server() as (devices, archive):
+        await leader_pid(devices, leader.pid)
+        leader.kill()
         await ann.says("meanwhile")
         await leader_pid(devices, os.getpid())
         with anyio.fail_after(10):
@@ -166,9 +166,9 @@ async def test_when_the_host_is_killed_another_takes_over(wa: WhatsApp, server: 
 async def test_the_client_process_ends_with_a_killed_host(wa: WhatsApp, server: Open, tmp_path: Path) -> None:
     async with linked(wa, server):
         pass
-    async with server_process(home_of(tmp_path)) as host:
+    async with server_process(home_of(tmp_path)) as leader:
         await wa.me.online()
-        host.kill()
+        leader.kill()
         with anyio.fail_after(3):
             await wa.me.offline()
 
@@ -178,26 +178,26 @@ async def test_a_stopped_host_is_told_as_such_and_can_go_on(
 ) -> None:
     async with linked(wa, server):
         pass
-    async with server_process(home_of(tmp_path)) as host, server() as (devices, _):
-        await leader_pid(devices, host.pid)
-        os.kill(host.pid, signal.SIGSTOP)
+    async with server_process(home_of(tmp_path)) as leader, server() as (devices, _):
+        await leader_pid(devices, leader.pid)
+        os.kill(leader.pid, signal.SIGSTOP)
         try:
             with anyio.fail_after(8):
                 status = await status_of(devices)
             assert status.state is ConnectionState.OFFLINE
-            assert status.leader_pid == host.pid
-            assert str(host.pid) in (status.action or "")
-            with anyio.fail_after(8), pytest.raises(Busy, match=str(host.pid)):
+            assert status.leader_pid == leader.pid
+            assert str(leader.pid) in (status.action or "")
+            with anyio.fail_after(8), pytest.raises(Busy, match=str(leader.pid)):
                 async with devices.use() as device:
                     await device.reconnect()
             async with server() as (newcomer, _):
                 with anyio.fail_after(8):
-                    while (status := await status_of(newcomer)).leader_pid != host.pid:  # noqa: ASYNC110
+                    while (status := await status_of(newcomer)).leader_pid != leader.pid:  # noqa: ASYNC110
                         await anyio.sleep(0.05)
                 assert "does not answer" in (status.reason or "")
         finally:
-            os.kill(host.pid, signal.SIGCONT)
-        await leader_pid(devices, host.pid)
+            os.kill(leader.pid, signal.SIGCONT)
+        await leader_pid(devices, leader.pid)
 
 
 async def test_the_end_of_a_server_leaves_no_process_and_no_socket(
@@ -219,13 +219,13 @@ async def test_a_host_that_ends_while_it_begins_leaves_no_address(tmp_path: Path
     async def serve(stream: ByteStream, secret: str) -> None:
         raise AssertionError("nobody connects")
 
-    async def host() -> None:
+    async def leader() -> None:
         async with endpoint.listening(folder, serve):
             await anyio.sleep_forever()
 
     for _ in range(20):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(host)
+            tasks.start_soon(leader)
             with anyio.fail_after(10):
                 while not folder.socket.exists():
                     await anyio.lowlevel.checkpoint()
@@ -444,8 +444,8 @@ async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
         pass
     ann = wa.person("Ann")
     chat = str(ann.pn)
-    async with server_process(home_of(tmp_path)) as host, server() as (devices, _):
-        await leader_pid(devices, host.pid)
+    async with server_process(home_of(tmp_path)) as leader, server() as (devices, _):
+        await leader_pid(devices, leader.pid)
         results: list[SendResult] = []
 
         async def chatter() -> None:
@@ -457,10 +457,10 @@ async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
             tasks.start_soon(chatter)
             while len(results) < 5:  # noqa: ASYNC110
                 await anyio.sleep(0.01)
-            host.kill()
+            leader.kill()
         assert {result.status for result in results} <= {SendStatus.SENT, SendStatus.UNKNOWN}
         unknown = [result for result in results if result.status is SendStatus.UNKNOWN]
-        assert len(unknown) <= 1, "only what was on its way when the host died"
+        assert len(unknown) <= 1, "only what was on its way when the leader died"
         with anyio.fail_after(10):
             got = [(await ann.receives()).id for _ in range(30 - len(unknown))]
         assert len(got) == len(set(got))
@@ -479,7 +479,7 @@ async def until_sent(archive: ReadingArchive, send_id: int) -> SendStatus:
 async def asked_by_another_server(
     archive: ReadingArchive, tmp_path: Path, request: SendRequest
 ) -> AsyncIterator[tuple[Peer, CancelScope]]:
-    """Another server asks the host for a send, which has been accepted; the connection and that call."""
+    """Another server asks the leader for a send, which has been accepted; the connection and that call."""
     stream, secret = await reached(Settings(home=home_of(tmp_path)).account_folder())
     call = CancelScope()
 

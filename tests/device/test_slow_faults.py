@@ -8,7 +8,7 @@ from contextlib import closing
 import anyio
 import pytest
 
-from tests.device.conftest import Hosted
+from tests.device.conftest import Leader
 from whatsapp_mcp.models import ConnectionState as S
 from whatsapp_mcp.models import SendRequest, SendStatus, TextContent
 from whatsapp_mcp.settings import AccountFolder
@@ -17,94 +17,94 @@ from whatsapp_mcp.simulator import WhatsApp
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
-async def test_a_half_open_link_is_renewed_within_a_minute(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_half_open_link_is_renewed_within_a_minute(wa: WhatsApp, linked: Leader) -> None:
     with anyio.fail_after(60):
         wa.go_silent()
         await linked.until(S.DEGRADED, within=60)
         wa.recover()
         wa.go_silent()
-        await linked.device.wait_for(lambda link: link.generation == 2)
+        await linked.device.wait_for(lambda now: now.generation == 2)
         wa.recover()
         await wa.cut()
         await linked.until(S.ONLINE, within=60)
 
 
-async def test_unanswered_pings_on_a_link_that_works_cost_no_client(wa: WhatsApp, linked: Hosted) -> None:
+async def test_unanswered_pings_on_a_link_that_works_cost_no_client(wa: WhatsApp, linked: Leader) -> None:
     wa.ignore_pings()
     await linked.until(S.DEGRADED, within=60)
     status = await linked.until(S.ONLINE, within=15)
     assert status.generation == 1
 
 
-async def test_a_swallowed_reconnect_is_given_to_a_new_client(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_swallowed_reconnect_is_given_to_a_new_client(wa: WhatsApp, linked: Leader) -> None:
     wa.swallow_connect()
     await wa.cut()
     await linked.until(S.RECONNECTING)
     with anyio.fail_after(30):
-        await linked.device.wait_for(lambda link: link.generation > 1)
+        await linked.device.wait_for(lambda now: now.generation > 1)
     wa.recover()
     await linked.until(S.ONLINE, within=60)
 
 
 async def test_a_websocket_that_is_never_answered_is_given_to_a_new_client(
-    wa: WhatsApp, linked: Hosted
+    wa: WhatsApp, linked: Leader
 ) -> None:
     wa.swallow_websocket()
     await wa.cut()
     await linked.until(S.RECONNECTING)
     with anyio.fail_after(30):
-        await linked.device.wait_for(lambda link: link.generation > 1)
+        await linked.device.wait_for(lambda now: now.generation > 1)
     wa.recover()
     await linked.until(S.ONLINE, within=60)
 
 
-async def test_a_handshake_that_is_never_answered_is_tried_again(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_handshake_that_is_never_answered_is_tried_again(wa: WhatsApp, linked: Leader) -> None:
     wa.swallow_noise()
     await linked.device.reconnect()
     with anyio.fail_after(40):
-        await linked.device.wait_for(lambda link: link.failures > 0)
+        await linked.device.wait_for(lambda now: now.failures > 0)
     wa.recover()
     await linked.until(S.ONLINE, within=60)
 
 
-async def test_a_silent_stream_error_is_noticed(wa: WhatsApp, linked: Hosted) -> None:
+async def test_a_silent_stream_error_is_noticed(wa: WhatsApp, linked: Leader) -> None:
     await wa.stream_error(503, close=False)
     wa.go_silent()
     with anyio.fail_after(75):
-        await linked.device.wait_for(lambda link: link.generation == 2)
+        await linked.device.wait_for(lambda now: now.generation == 2)
         wa.recover()
         await wa.cut()
         await linked.until(S.ONLINE, within=60)
 
 
 async def test_a_session_that_was_ended_on_an_open_connection_is_renewed_within_a_minute(
-    wa: WhatsApp, linked: Hosted
+    wa: WhatsApp, linked: Leader
 ) -> None:
     ann = wa.person("Ann")
     await wa.stream_error(503, close=False)
     await ann.says("Do you hear me?")
     with anyio.fail_after(60):
-        await linked.device.wait_for(lambda link: link.generation == 2 and link.state is S.ONLINE)
+        await linked.device.wait_for(lambda now: now.generation == 2 and now.state is S.ONLINE)
         while not (await linked.archive.search("hear")).items:  # noqa: ASYNC110
             await anyio.sleep(0.05)
 
 
-async def test_a_code_that_nobody_scans_expires_and_leaves_nothing(wa: WhatsApp, hosted: Hosted) -> None:
-    shown = await hosted.device.link()
+async def test_a_code_that_nobody_scans_expires_and_leaves_nothing(wa: WhatsApp, leader: Leader) -> None:
+    shown = await leader.device.link()
     assert shown.qr is not None
     with anyio.fail_after(80):
-        following = await hosted.device.link_state(after_revision=shown.revision, wait=75)
+        following = await leader.device.link_state(after_revision=shown.revision, wait=75)
     assert following.qr is not None
     assert following.qr.text != shown.qr.text
     assert following.state is S.LINKING
     await wa.cut()
-    status = await hosted.until(S.UNLINKED, within=60)
+    status = await leader.until(S.UNLINKED, within=60)
     assert status.reason
-    assert hosted.device.client_pid is None
+    assert leader.device.client_pid is None
 
 
 async def test_a_message_whose_secret_the_library_cannot_store_is_sent_once_by_the_next_client(
-    wa: WhatsApp, linked: Hosted, folder: AccountFolder
+    wa: WhatsApp, linked: Leader, folder: AccountFolder
 ) -> None:
     ann = wa.person("Ann")
     await linked.device.send(SendRequest(str(ann.pn), TextContent("before")))
@@ -113,7 +113,7 @@ async def test_a_message_whose_secret_the_library_cannot_store_is_sent_once_by_t
         result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=0))
         with anyio.fail_after(15):
             # The library gives up on the lock, and the client on itself, before the frame is out.
-            await linked.device.wait_for(lambda link: link.generation == 2)
+            await linked.device.wait_for(lambda now: now.generation == 2)
     with anyio.fail_after(30):
         while (await linked.archive.outbox_get(result.send_id)).status is not SendStatus.SENT:  # noqa: ASYNC110
             await anyio.sleep(0.05)

@@ -9,7 +9,7 @@ from typing import Any, cast
 import anyio
 import pytest
 
-from tests.device.conftest import Hosted
+from tests.device.conftest import Leader
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.unnamed import AGAIN, AT_ONCE, PAUSE, Unnamed
@@ -104,7 +104,7 @@ async def test_nobody_is_asked_while_the_connection_is_down() -> None:
 
 
 async def test_a_group_joined_while_away_is_known_by_its_name_with_its_first_message(
-    wa: WhatsApp, linked: Hosted
+    wa: WhatsApp, linked: Leader
 ) -> None:
     ann = wa.person("Ann")
     # The first is perhaps found by the round of names that follows a login; that is over for the second.

@@ -13,7 +13,7 @@ from tests.device.conftest import settings_of
 from tests.device.fake_clock import FakeClock
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.device.connection.watchdog import ASLEEP, LOOK, notice_sleep
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
@@ -71,7 +71,7 @@ class Slipping(SystemClock):
 async def test_a_device_checks_its_connection_after_sleep(wa: WhatsApp, folder: AccountFolder) -> None:
     clock, states = Slipping(), list[ConnectionState]()
 
-    def passes(link: Link) -> bool:
+    def passes(link: Connection) -> bool:
         states.append(link.state)
         return states[-2:] == [ConnectionState.DEGRADED, ConnectionState.ONLINE]
 
@@ -82,6 +82,6 @@ async def test_a_device_checks_its_connection_after_sleep(wa: WhatsApp, folder: 
             shown = await device.link()
             assert shown.qr is not None
             await wa.me.scan(shown.qr.text)
-            await device.wait_for(lambda link: link.state is ConnectionState.ONLINE)
+            await device.wait_for(lambda now: now.state is ConnectionState.ONLINE)
             clock.ahead = timedelta(hours=1)
             await device.wait_for(passes)

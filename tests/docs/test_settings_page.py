@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.device.connection import link_record
+from whatsapp_mcp.device.connection import connection_record
 from whatsapp_mcp.settings import Settings, load
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ def test_the_page_names_every_file_of_the_home_folder(tmp_path: Path) -> None:
         folder.leader_lock,
         folder.former_leader_lock,
         folder.client_log,
-        folder.path / link_record.FILE_NAME,
+        folder.path / connection_record.FILE_NAME,
     ]
     for file in files:
         assert f"`{file.relative_to(tmp_path).as_posix()}" in PAGE

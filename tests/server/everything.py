@@ -71,9 +71,7 @@ class Everything:
         """Return once a client later than this one is online."""
         online = ConnectionState.ONLINE
         with anyio.fail_after(LIMIT):
-            await self.linked.device.wait_for(
-                lambda link: link.state is online and link.generation > generation
-            )
+            await self.linked.device.wait_for(lambda now: now.state is online and now.generation > generation)
 
     def seen(self) -> str:
         """All that WhatsApp has seen of the account, deliveries apart, in one text to compare."""

@@ -106,5 +106,5 @@ async def _link(device: LocalDevice, wa: WhatsApp) -> None:
     assert shown.qr is not None
     await wa.me.scan(shown.qr.text)
     with anyio.fail_after(LIMIT):
-        await device.wait_for(lambda link: link.state is ConnectionState.ONLINE)
+        await device.wait_for(lambda now: now.state is ConnectionState.ONLINE)
     await wa.me.online()

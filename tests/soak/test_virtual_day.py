@@ -32,7 +32,7 @@ from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.connection.keys import StoredDevice
 from whatsapp_mcp.device.connection.reconnect import ReconnectLoop
-from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.outbox.composing import Composed, message_of
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
@@ -200,7 +200,7 @@ class VirtualClient:
                 await self._hang(deadline)
             return None
         if fate < 0.05:
-            raise NotConnected("The link is down.")
+            raise NotConnected("The connection is down.")
         if fate < 0.9 or fate > 0.92:
             world.noted[params["secret"]] = f"3EB0{params['text']}"
         if fate < 0.9 or fate > 0.95:
@@ -235,9 +235,9 @@ class Notes(DeliveryEvidence):
 
 
 class Kept:
-    """Keeps the link nowhere."""
+    """Keeps the connection nowhere."""
 
-    async def save(self, link: Link) -> None:
+    async def save(self, connection: Connection) -> None:
         await anyio.lowlevel.checkpoint()
 
 
@@ -260,7 +260,7 @@ class Day:
             tasks,
             lambda: None,
             Kept(),
-            link=Link(S.OFFLINE, self.clock.now(), linked=True),
+            connection=Connection(S.OFFLINE, self.clock.now(), linked=True),
             clock=self.clock,
             chance=self.chance.random,
             changed=lambda before, after: self.outbox.poke(),
@@ -271,18 +271,18 @@ class Day:
             self._hand_over,
             self.clock,
             compose=self._compose,
-            online=lambda: self.loop.link.state is S.ONLINE,
-            linked=lambda: self.loop.link.linked,
-            unavailable=lambda: state.unavailable(self.loop.link),
+            online=lambda: self.loop.connection.state is S.ONLINE,
+            linked=lambda: self.loop.connection.linked,
+            unavailable=lambda: state.unavailable(self.loop.connection),
             evidence=self.notes,
             unanswered=self._unanswered,
         )
         self.world.report = self.loop.post
 
     def _has_ended(self, generation: int) -> bool:
-        link = self.loop.link
-        is_earlier = generation < link.generation and generation not in self.world.alive
-        return is_earlier and link.state is S.ONLINE
+        now = self.loop.connection
+        is_earlier = generation < now.generation and generation not in self.world.alive
+        return is_earlier and now.state is S.ONLINE
 
     async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         from base64 import b64decode
@@ -314,7 +314,7 @@ class Day:
 
     def fortune(self) -> state.Event | None:
         """Something that happens: to the running client, to an old one, or from outside."""
-        generation = self.loop.link.generation - self.chance.choice((0, 0, 0, 0, 0, 1, 2))
+        generation = self.loop.connection.generation - self.chance.choice((0, 0, 0, 0, 0, 1, 2))
         made: tuple[Callable[[], state.Event], ...] = (
             lambda: state.Disconnected(generation),
             lambda: state.Online(generation),
@@ -338,7 +338,7 @@ class Day:
         """One thing, and a pause."""
         match self.chance.randrange(8):
             case 0:
-                client = self.world.clients.get(self.loop.link.generation)
+                client = self.world.clients.get(self.loop.connection.generation)
                 if client is not None:
                     client.end()
             case 1:
@@ -353,16 +353,16 @@ class Day:
                 if event is not None:
                     self.loop.post(event)
         await self.clock.advance(self.chance.expovariate(1 / MEAN_PAUSE))
-        link = self.loop.link
+        now = self.loop.connection
         assert len(self.world.alive) <= 1
-        assert not link.running or not self.world.alive or self.world.alive == [link.generation]
+        assert not now.running or not self.world.alive or self.world.alive == [now.generation]
         assert self.world.misdeeds == []
 
     async def recover(self) -> None:
         """All is well from now on, and whatever waits for a person gets one."""
         self.world.calm = True
-        self.loop.post(state.Unstuck(self.loop.link.generation))
-        if not self.loop.link.linked:
+        self.loop.post(state.Unstuck(self.loop.connection.generation))
+        if not self.loop.connection.linked:
             self.loop.post(state.LinkAsked())
         else:
             self.loop.post(state.ReconnectAsked())
@@ -395,11 +395,11 @@ async def test_a_day_of_random_faults_leaves_one_client_true_sends_and_no_growth
                 await day.happen()
                 things += 1
             await day.recover()
-            assert day.loop.link.state is S.ONLINE
+            assert day.loop.connection.state is S.ONLINE
             assert day.sizes() == before
             await compare(day)
     assert things > 300
-    assert day.loop.link.generation > 20
+    assert day.loop.connection.generation > 20
 
 
 async def compare(day: Day) -> None:

@@ -42,7 +42,7 @@ _HISTORY_PAUSE: Final = timedelta(hours=1)
 logger = logging.getLogger(__name__)
 
 
-class Ingest:
+class Archiver:
     """Archives events as they come.
 
     Args:

@@ -1,4 +1,4 @@
-"""`LocalDevice`: the device in the server that hosts its link."""
+"""`LocalDevice`: the device in the server that hosts its now."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device import connection
-from whatsapp_mcp.device.archiving import Ingest
+from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.device.connection import (
     CALL_DEADLINE,
     Accessor,
     AddressBook,
     Client,
+    Connection,
     ConnectionOperations,
-    Link,
+    ConnectionRecord,
     Linking,
     LinkPicture,
-    LinkRecord,
     ReconnectLoop,
     is_from_phone,
     notice_sleep,
@@ -105,9 +105,9 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         self._archive = archive
         self._tasks = tasks
         self._clock = clock or SystemClock()
-        record = LinkRecord(folder.path)
+        record = ConnectionRecord(folder.path)
         self._owner = Owner(folder.client_db, archive, owner)
-        link = replace(record.load(self._clock.now()), linked=owner is not None)
+        last = replace(record.load(self._clock.now()), linked=owner is not None)
         self._linking = Linking(self._clock, LinkPicture(folder.path))
         self._clients: Accessor[Client] = Accessor(self._unavailable, record, end=Client.end)
         self._counters = Counters(archive, self._clock)
@@ -122,17 +122,17 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             tasks,
             self._forget_keys,
             record,
-            link=link,
+            connection=last,
             clock=self._clock,
             changed=self._changed,
         )
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(connection.Opened(owner is not None))
-        self._ingest = Ingest(
+        self._archiver = Archiver(
             folder.inbox_db,
             archive,
             self._clock,
-            trouble=self._ingest_trouble,
+            trouble=self._archiving_trouble,
             archived=lambda: self._unnamed.look(),
             seen=self._saw,
         )
@@ -185,7 +185,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             self._clock,
             compose=partial(self._compose, Addresses(self._folder.client_db)),
             online=self._is_online,
-            linked=lambda: self._loop.link.linked,
+            linked=lambda: self._loop.connection.linked,
             unavailable=self._unavailable,
             evidence=self._evidence,
             unanswered=self._send_unanswered,
@@ -195,14 +195,14 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         """Begin: archive what the journal holds, then connect if a phone is linked."""
         try:
             await self._counters.load()
-            await self._ingest.prepare()
+            await self._archiver.prepare()
         except (sqlite3.Error, OSError) as error:
             self._obstacle = f"The account's files cannot be used yet ({cause(error)})."
             raise
         self._obstacle = None
         for name, run in (
             ("reconnect loop", self._loop.run),
-            ("ingest", self._ingest.run),
+            ("archiving", self._archiver.run),
             ("decoding", self._worker.keep),
             ("outbox", self._outbox.run),
             ("names", self._names.run),
@@ -221,7 +221,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         """How often each background task has failed and was started again."""
         return self._counters.failures
 
-    async def wait_for(self, met: Callable[[Link], bool]) -> Link:
+    async def wait_for(self, met: Callable[[Connection], bool]) -> Connection:
         """Wait until the link is as asked; the caller sets the limit."""
         return await self._loop.wait_for(met)
 
@@ -232,7 +232,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
     @property
     def client_pid(self) -> int | None:
         """Process id of the client; None while none runs."""
-        return self._client_pid if self._loop.link.running else None
+        return self._client_pid if self._loop.connection.running else None
 
     # What the client says.
 
@@ -243,20 +243,20 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
 
     def _has_ended(self, generation: int) -> bool:
         """Whether that client is gone, and a later one has taken its place at WhatsApp."""
-        is_earlier = generation < self._loop.link.generation and generation not in self._running
+        is_earlier = generation < self._loop.connection.generation and generation not in self._running
         return is_earlier and self._is_online()
 
     def _report(self, event: connection.ClientEvent) -> None:
-        link = self._loop.link
+        now = self._loop.connection
         if isinstance(event, connection.Stuck) and event.damaged:
-            self._ingest.begin_anew(event.reason)
+            self._archiver.begin_anew(event.reason)
         if isinstance(event, connection.Ended):
             self._running.discard(event.generation)
             self._outbox.poke()
             # It may have journaled what it could no longer announce.
-            self._ingest.poke()
-            if link.running and event.generation == link.generation and link.online_at is not None:
-                gap = self._counters.count_lost(self._ingest.quiet_since)
+            self._archiver.poke()
+            if now.running and event.generation == now.generation and now.online_at is not None:
+                gap = self._counters.count_lost(self._archiver.quiet_since)
                 if gap is not None:
                     self._tasks.start_soon(self._counters.keep_gap, gap)
         self._loop.post(event)
@@ -273,14 +273,14 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         if method == protocol.READY:
             self._client_pid = int(params["pid"])
             await self._address_book.reset_if_lost()
-        elif method == protocol.QR and self._loop.link.state is ConnectionState.LINKING:
+        elif method == protocol.QR and self._loop.connection.state is ConnectionState.LINKING:
             self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
         elif method in {protocol.JOURNALED, protocol.STATE}:
-            self._ingest.announce(int(params["seq"]))
+            self._archiver.announce(int(params["seq"]))
             if method == protocol.STATE and params["code"] == protocol.EventCode.CONNECTED:
                 await self._owner.look_up()
 
-    def _changed(self, before: Link, after: Link) -> None:
+    def _changed(self, before: Connection, after: Connection) -> None:
         if after.linked and not before.linked:
             self._address_book.expect(just_linked=True)
         if after.online_at is not None and before.online_at != after.online_at:
@@ -289,7 +289,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             self._outbox.poke()
             self._names.poke()
             if self._trouble is not None:
-                self._ingest_trouble(self._trouble)
+                self._archiving_trouble(self._trouble)
         if after.failures > before.failures:
             self._tasks.start_soon(self._look_for_keys)
         if before.linked and not after.linked:
@@ -307,20 +307,20 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         if self._owner.device is None:
             self._loop.post(connection.KeysLost())
 
-    def _ingest_trouble(self, reason: str | None) -> None:
+    def _archiving_trouble(self, reason: str | None) -> None:
         self._trouble = reason
-        generation = self._loop.link.generation
+        generation = self._loop.connection.generation
         event = connection.Unstuck(generation) if reason is None else connection.Stuck(generation, reason)
         self._loop.post(event)
 
-    # The link.
+    # The now.
 
     def _unavailable(self) -> NotLinked | NotConnected:
-        return connection.unavailable(self._loop.link)
+        return connection.unavailable(self._loop.connection)
 
     def _is_online(self) -> bool:
-        link = self._loop.link
-        return link.state is ConnectionState.ONLINE
+        now = self._loop.connection
+        return now.state is ConnectionState.ONLINE
 
     async def call(
         self, method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE
@@ -339,7 +339,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             raise
         except NotConnected as error:
             # The client process does not know what the connection's state advises.
-            raise NotConnected(error.message, connection.action(self._loop.link)) from error
+            raise NotConnected(error.message, connection.advice(self._loop.connection)) from error
 
     def _doubt(self, generation: int) -> None:
         self._loop.post(connection.Doubtful(generation, "WhatsApp did not answer a call in time."))
@@ -380,29 +380,29 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
 
     async def status(self) -> ConnectionStatus:
         """See `Device.status`."""
-        link = self._loop.link
+        now = self._loop.connection
         owner = self._owner.device
         return ConnectionStatus(
-            state=link.state,
-            since=link.since,
+            state=now.state,
+            since=now.since,
             account=self._folder.name,
-            reason=self._obstacle or link.reason,
-            action=_LOOK_AT_DISK if self._obstacle else connection.action(link),
-            connected=link.state is ConnectionState.ONLINE,
-            logged_in=link.online_at is not None and link.running,
+            reason=self._obstacle or now.reason,
+            action=_LOOK_AT_DISK if self._obstacle else connection.advice(now),
+            connected=now.state is ConnectionState.ONLINE,
+            logged_in=now.online_at is not None and now.running,
             device_id=str(owner.jid) if owner else None,
             number=owner.number if owner else None,
             name=owner.name if owner else None,
-            generation=link.generation,
-            last_event_at=self._ingest.last_event_at,
+            generation=now.generation,
+            last_event_at=self._archiver.last_event_at,
             last_sent_at=self._outbox.last_sent_at,
             phone_seen_at=self._counters.phone_seen_at,
-            until=link.until,
-            journal_waiting=self._ingest.waiting,
+            until=now.until,
+            journal_waiting=self._archiver.waiting,
             events_lost=self._counters.events_lost,
-            undecoded=self._ingest.undecoded,
-            catching_up=self._ingest.waiting > 0 or self._ingest.history_progress is not None,
-            history_progress=self._ingest.history_progress,
+            undecoded=self._archiver.undecoded,
+            catching_up=self._archiver.waiting > 0 or self._archiver.history_progress is not None,
+            history_progress=self._archiver.history_progress,
             leader_pid=os.getpid(),
             address_book=await self._address_book.state(),
             failures=dict(self._counters.failures),
@@ -415,7 +415,9 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
 
     async def send_for(self, request: SendRequest, has_ended: Callable[[], bool]) -> SendResult:
         """`send` for another process, which may end meanwhile (`has_ended`) without taking it back."""
-        if self._loop.link.state.traits.rests:  # nothing will come of it in the time that a caller waits
+        if (
+            self._loop.connection.state.traits.rests
+        ):  # nothing will come of it in the time that a caller waits
             request = replace(request, wait=0.0)
         result = await self._outbox.send(request, has_ended=has_ended)
         if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:

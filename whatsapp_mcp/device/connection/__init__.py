@@ -13,6 +13,9 @@ from whatsapp_mcp.device.connection.client_process import (
 from whatsapp_mcp.device.connection.client_reports import (
     is_from_phone,
 )
+from whatsapp_mcp.device.connection.connection_record import (
+    ConnectionRecord,
+)
 from whatsapp_mcp.device.connection.controls import (
     CALL_DEADLINE,
     ConnectionOperations,
@@ -28,9 +31,6 @@ from whatsapp_mcp.device.connection.keys import (
 from whatsapp_mcp.device.connection.link_picture import (
     LinkPicture,
 )
-from whatsapp_mcp.device.connection.link_record import (
-    LinkRecord,
-)
 from whatsapp_mcp.device.connection.linking import (
     Linking,
 )
@@ -39,10 +39,10 @@ from whatsapp_mcp.device.connection.reconnect import (
 )
 from whatsapp_mcp.device.connection.state import (
     ClientEvent,
+    Connection,
     Doubtful,
     Ended,
     KeysLost,
-    Link,
     Moment,
     Opened,
     PauseAsked,
@@ -51,7 +51,7 @@ from whatsapp_mcp.device.connection.state import (
     Tick,
     Unstuck,
     Woken,
-    action,
+    advice,
     check_may_pause,
     step,
     unavailable,
@@ -67,14 +67,14 @@ __all__ = [
     "AddressBook",
     "Client",
     "ClientEvent",
+    "Connection",
     "ConnectionOperations",
+    "ConnectionRecord",
     "Doubtful",
     "Ended",
     "KeptOpen",
     "KeysLost",
-    "Link",
     "LinkPicture",
-    "LinkRecord",
     "Linking",
     "Moment",
     "Opened",
@@ -86,7 +86,7 @@ __all__ = [
     "Tick",
     "Unstuck",
     "Woken",
-    "action",
+    "advice",
     "check_may_pause",
     "forget",
     "is_from_phone",

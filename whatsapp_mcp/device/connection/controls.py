@@ -47,7 +47,7 @@ class ConnectionOperations:
     async def link(self, phone: str | None = None) -> LinkState:
         """See `Device.link`."""
         number = parse_number(phone) if phone is not None else None
-        if self._loop.link.linked:
+        if self._loop.connection.linked:
             raise InvalidArgument("A phone is linked already.", "Unlink it first with unlink_device.")
         await self._ask(state.LinkAsked())
         shown = await self._within(
@@ -94,7 +94,7 @@ class ConnectionOperations:
         """See `Device.pause`."""
         status = await self._pause_or_resume(state.PauseAsked(until))
         if status.state is not ConnectionState.PAUSED:  # it was closed at this moment
-            raise state.unavailable(self._loop.link)
+            raise state.unavailable(self._loop.connection)
         return status
 
     async def resume(self) -> ConnectionStatus:
@@ -102,15 +102,15 @@ class ConnectionOperations:
         return await self._pause_or_resume(state.ResumeAsked())
 
     async def _pause_or_resume(self, event: state.PauseAsked | state.ResumeAsked) -> ConnectionStatus:
-        state.check_may_pause(self._loop.link, event, self._clock.now())
+        state.check_may_pause(self._loop.connection, event, self._clock.now())
         await self._ask(event)
         return await self.status()
 
     def _require_open(self) -> None:
         """What a person paused, `resume` alone ends; and WhatsApp could not be told of a logout."""
-        link = self._loop.link
-        if not link.linked or link.state is ConnectionState.PAUSED:
-            raise state.unavailable(link)
+        now = self._loop.connection
+        if not now.linked or now.state is ConnectionState.PAUSED:
+            raise state.unavailable(now)
 
     async def _ask(self, event: state.Event) -> None:
         await self._within(_SETTLE, lambda: self._loop.ask(event))

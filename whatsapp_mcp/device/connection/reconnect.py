@@ -20,7 +20,7 @@ from whatsapp_mcp.device.clock import Clock, within
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.connection.client_process import Client
-from whatsapp_mcp.device.connection.state import Effect, Event, Link, Moment
+from whatsapp_mcp.device.connection.state import Action, Connection, Event, Moment
 from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, WhatsAppError
 
 _PROBE: Final = "probe"
@@ -30,23 +30,23 @@ logger = logging.getLogger(__name__)
 
 
 class Record(Protocol):
-    """Where the link is kept between hosts."""
+    """Where the connection is kept between leaders."""
 
-    async def save(self, link: Link) -> None:
+    async def save(self, connection: Connection) -> None:
         """Keep it."""
         ...
 
 
 class ReconnectLoop:
-    """Owner of the link's state.
+    """Owner of the connection's state.
 
     Args:
         clients: Holds the client.
         make: Makes a client of a generation; its `run` is started in `tasks`.
         tasks: Where clients run; it must outlive the loop.
         forget: Deletes the keys of the linked device.
-        record: Where the link is kept.
-        changed: Told after every change of the link.
+        record: Where the connection is kept.
+        changed: Told after every change of the connection.
     """
 
     def __init__(
@@ -57,58 +57,58 @@ class ReconnectLoop:
         forget: Callable[[], None],
         record: Record,
         *,
-        link: Link,
+        connection: Connection,
         clock: Clock,
         chance: Callable[[], float] = random.random,
-        changed: Callable[[Link, Link], None] = lambda before, after: None,
+        changed: Callable[[Connection, Connection], None] = lambda before, after: None,
     ) -> None:
         self._clients = clients
         self._make = make
         self._tasks = tasks
         self._forget = forget
         self._record = record
-        self._link = link
+        self._connection = connection
         self._clock = clock
         self._chance = chance
         self._changed = changed
         self._events: deque[tuple[Event, anyio.Event | None]] = deque()
         self._asked: list[anyio.Event] = []
-        self._due: deque[Effect] = deque()
+        self._due: deque[Action] = deque()
         self._wake = anyio.Event()
         self._news = anyio.Event()
 
     @property
-    def link(self) -> Link:
-        """The link now."""
-        return self._link
+    def connection(self) -> Connection:
+        """The connection now."""
+        return self._connection
 
     def post(self, event: Event) -> None:
         """Hand an event to the loop; never waits."""
         self._events.append((event, None))
         self._wake.set()
 
-    async def ask(self, event: Event) -> Link:
+    async def ask(self, event: Event) -> Connection:
         """Hand an event to the loop and wait until it is dealt with; the caller sets the limit."""
         dealt_with = anyio.Event()
         self._events.append((event, dealt_with))
         self._wake.set()
         await dealt_with.wait()
-        return self._link
+        return self._connection
 
-    async def wait_for(self, met: Callable[[Link], bool]) -> Link:
-        """Wait until the link is as asked; the caller sets the limit."""
-        while not met(self._link):
+    async def wait_for(self, met: Callable[[Connection], bool]) -> Connection:
+        """Wait until the connection is as asked; the caller sets the limit."""
+        while not met(self._connection):
             news = self._news
             await news.wait()
-        return self._link
+        return self._connection
 
     async def run(self) -> None:
         """Take events, and `Tick` when the state's timer runs out, until cancelled.
 
-        May be run again after a failure: effects that are still due come first.
+        May be run again after a failure: actions that are still due come first.
         """
         while True:
-            await self._do_effects()
+            await self._do_actions()
             if not self._events:
                 self._wake = anyio.Event()
                 if await within(self._clock, self._left(), self._awake) is None:
@@ -123,42 +123,44 @@ class ReconnectLoop:
         return True
 
     def _left(self) -> float | None:
-        timer = self._link.timer
+        timer = self._connection.timer
         return None if timer is None else max(0.0, timer - self._clock.monotonic())
 
     def _moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic(), self._chance())
 
-    async def _do_effects(self) -> None:
+    async def _do_actions(self) -> None:
         while self._due:
             # Taken off only when done: what is cancelled half way is done again.
             await self._do(self._due[0])
             self._due.popleft()
-        await self._record.save(self._link)
+        await self._record.save(self._connection)
         while self._asked:
             self._asked.pop().set()
 
-    async def _do(self, effect: Effect) -> None:
-        match effect:
-            case Effect.START:
+    async def _do(self, action: Action) -> None:
+        match action:
+            case Action.START:
                 await self._start()
-            case Effect.STOP:
+            case Action.STOP:
                 await self._clients.replace(None)
-            case Effect.FORGET:
+            case Action.FORGET:
                 await self._forget_keys()
-            case Effect.PROBE:
-                self._tasks.start_soon(self._probe, self._link.generation)
+            case Action.PROBE:
+                self._tasks.start_soon(self._probe, self._connection.generation)
 
     def _apply(self, event: Event) -> None:
-        before = self._link
-        self._link, effects = state.step(before, event, self._moment())
-        self._due.extend(effects)
-        if self._link != before:
-            if self._link.state is not before.state:
-                logger.info("link %s: %s", self._link.state.value, self._link.reason or "well")
+        before = self._connection
+        self._connection, actions = state.step(before, event, self._moment())
+        self._due.extend(actions)
+        if self._connection != before:
+            if self._connection.state is not before.state:
+                logger.info(
+                    "connection %s: %s", self._connection.state.value, self._connection.reason or "well"
+                )
             self._news.set()
             self._news = anyio.Event()
-            self._changed(before, self._link)
+            self._changed(before, self._connection)
 
     async def _start(self) -> None:
         generation = await self._clients.replace(self._launch)
@@ -181,7 +183,7 @@ class ReconnectLoop:
         logger.error("the keys of the logged-out device could not be deleted")
 
     async def _probe(self, generation: int) -> None:
-        """Ask WhatsApp something over the client; any answer proves the link."""
+        """Ask WhatsApp something over the client; any answer proves the connection."""
         outcome: state.ClientEvent = state.Answered(generation)
         try:
             async with self._clients.use(PROBE_DEADLINE) as client:

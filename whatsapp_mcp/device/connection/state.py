@@ -1,10 +1,11 @@
-"""The link's state machine: every state and every transition, and nothing else. Its events: `events.py`.
+"""The connection's state machine: every state and every transition, and nothing else.
 
-`step(link, event, moment)` is pure: it answers the next `Link` and what the loop must do (`Effect`). The
-loop in `reconnect.py` feeds it events and does the effects; it decides nothing itself.
+`step(connection, event, moment)` is pure: it answers the next `Connection` and what the loop must do
+(`Action`). The loop in `reconnect.py` feeds it events (`events.py`) and does the actions; it decides nothing
+itself.
 
 Two rules hold throughout. Events of a client other than the running one change nothing. And every state
-that may leave by itself has a `timer`, so that nothing waits for ever on something that never comes.
+that may leave by itself has a `timer`, so that nothing waits forever for something that never comes.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ CONNECT_LIMIT: Final = 30.0
 LIBRARY_RECONNECT: Final = 5.0
 """Seconds that the library's own reconnect has before a new client takes over: cuts in a row can stop it."""
 PROBE_LIMIT: Final = 12.0
-"""Seconds in which the probe of a doubtful link must be answered."""
+"""Seconds in which the probe of a doubtful connection must be answered."""
 FIRST_QR_LIMIT: Final = 30.0
 """Seconds in which WhatsApp must give the first QR or pairing code."""
 QR_GRACE: Final = 5.0
@@ -77,7 +78,7 @@ WALL_CLOCK_CHECK: Final = 60.0
 monotonic clock stands still while the machine sleeps."""
 
 
-class Effect(Enum):
+class Action(Enum):
     """What the loop has to do after a step."""
 
     START = auto()
@@ -100,8 +101,8 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
-    """All that is known of the link.
+class Connection:
+    """All that is known of the connection to WhatsApp.
 
     Attributes:
         running: Whether the client `generation` was started and not yet killed.
@@ -130,131 +131,139 @@ class Link:
     probing: bool = False
 
 
-Step = tuple[Link, tuple[Effect, ...]]
+Step = tuple[Connection, tuple[Action, ...]]
 
 _KEPT: Final = frozenset({S.REPLACED, S.BANNED, S.PAUSED})
 """States that a new leader goes on with: only a person, or their own end, leads out of them."""
 
 
-def step(link: Link, event: Event, moment: Moment) -> Step:
-    """The link after an event, and what the loop has to do."""
+def step(connection: Connection, event: Event, moment: Moment) -> Step:
+    """The connection after an event, and what the loop has to do."""
     if isinstance(event, ClientEvent):
-        if not link.running or event.generation != link.generation:
-            return link, ()
-        return _reported(link, event, moment)
+        if not connection.running or event.generation != connection.generation:
+            return connection, ()
+        return _reported(connection, event, moment)
     match event:
         case Opened(linked):
-            return _opened(replace(link, running=False, linked=linked, online_at=None, stuck=None), moment)
+            return _opened(
+                replace(connection, running=False, linked=linked, online_at=None, stuck=None), moment
+            )
         case Tick():
-            return _passed(link, moment) if _is_due(link, moment) else (link, ())
+            return _passed(connection, moment) if _is_due(connection, moment) else (connection, ())
         case Woken():
-            return _woken(link, moment)
+            return _woken(connection, moment)
         case Started(generation):
-            return _started(link, generation, moment), ()
+            return _started(connection, generation, moment), ()
         case LinkAsked():
-            return _link_asked(link, moment)
+            return _link_asked(connection, moment)
         case Unlinked(reason):
-            return _rest(link, S.UNLINKED, reason, moment, forget=True)
-        case KeysLost() if link.linked and link.online_at is None:
+            return _rest(connection, S.UNLINKED, reason, moment, forget=True)
+        case KeysLost() if connection.linked and connection.online_at is None:
             # Not deleted: what cannot be read may be readable tomorrow.
-            return _rest(replace(link, linked=False, failures=0), S.UNLINKED, _NO_KEYS, moment)
-        case ReconnectAsked() if link.linked and link.state is not S.PAUSED:
-            return _start(replace(link, failures=0, flaps=0), S.CONNECTING, None, moment)
-        case PauseAsked(until) if _may_pause(link):
-            return _paused(link, until, moment)
-        case ResumeAsked() if link.state is S.PAUSED:
-            return _start(replace(link, failures=0, flaps=0), S.CONNECTING, None, moment)
+            return _rest(replace(connection, linked=False, failures=0), S.UNLINKED, _NO_KEYS, moment)
+        case ReconnectAsked() if connection.linked and connection.state is not S.PAUSED:
+            return _start(replace(connection, failures=0, flaps=0), S.CONNECTING, None, moment)
+        case PauseAsked(until) if _may_pause(connection):
+            return _paused(connection, until, moment)
+        case ResumeAsked() if connection.state is S.PAUSED:
+            return _start(replace(connection, failures=0, flaps=0), S.CONNECTING, None, moment)
         case _:
-            return link, ()
+            return connection, ()
 
 
-def _reported(link: Link, event: ClientEvent, moment: Moment) -> Step:
+def _reported(connection: Connection, event: ClientEvent, moment: Moment) -> Step:
     """What the running client says."""
     match event:
         case LoggedOut(_, reason):
-            return _rest(link, S.UNLINKED, reason, moment, forget=True)
+            return _rest(connection, S.UNLINKED, reason, moment, forget=True)
         case Replaced():
-            return _rest(link, S.REPLACED, "Another client took over this session.", moment)
+            return _rest(connection, S.REPLACED, "Another client took over this session.", moment)
         case Banned(_, reason, seconds) if seconds > 0:
             until = moment.now + timedelta(seconds=seconds)
-            return _rest(link, S.BANNED, reason, moment, until=until, wait=min(seconds, WALL_CLOCK_CHECK))
+            return _rest(
+                connection, S.BANNED, reason, moment, until=until, wait=min(seconds, WALL_CLOCK_CHECK)
+            )
         case Outdated():
-            return _rest(link, S.OUTDATED, "WhatsApp no longer accepts this client version.", moment)
-        case Refused(_, reason) | Banned(_, reason) if link.linked:
-            failures = link.failures + 1
+            return _rest(connection, S.OUTDATED, "WhatsApp no longer accepts this client version.", moment)
+        case Refused(_, reason) | Banned(_, reason) if connection.linked:
+            failures = connection.failures + 1
             wait = backoff(failures, moment.chance, base=REFUSED_BASE, cap=REFUSED_CAP)
-            return _rest(replace(link, failures=failures), S.REFUSED, reason, moment, wait=wait)
+            return _rest(replace(connection, failures=failures), S.REFUSED, reason, moment, wait=wait)
         case Ended(_, reason) | Refused(_, reason) | Banned(_, reason):
-            return _ended(link, reason, moment)
+            return _ended(connection, reason, moment)
         case Paired():
-            paired = replace(link, linked=True)
+            paired = replace(connection, linked=True)
             return _enter(paired, S.CONNECTING, None, moment, wait=PAIRED_LIMIT), ()
         case Online():
-            online = replace(link, linked=True, failures=0, online_at=moment.monotonic)
+            online = replace(connection, linked=True, failures=0, online_at=moment.monotonic)
             return _settle(online, moment), ()
-        case LinkingFailed(_, reason) if link.state is S.LINKING:
-            return _rest(link, S.UNLINKED, reason, moment, forget=True)
-        case Code(_, lifetime) if link.state is S.LINKING:
-            return replace(link, reason=None, timer=moment.monotonic + lifetime + QR_GRACE), ()
+        case LinkingFailed(_, reason) if connection.state is S.LINKING:
+            return _rest(connection, S.UNLINKED, reason, moment, forget=True)
+        case Code(_, lifetime) if connection.state is S.LINKING:
+            return replace(connection, reason=None, timer=moment.monotonic + lifetime + QR_GRACE), ()
         case _:
-            return _while_online(link, event, moment)
+            return _while_online(connection, event, moment)
 
 
-def _while_online(link: Link, event: ClientEvent, moment: Moment) -> Step:
+def _while_online(connection: Connection, event: ClientEvent, moment: Moment) -> Step:
     """Reports that matter only between login and end."""
-    if link.online_at is None:
-        return link, ()
+    if connection.online_at is None:
+        return connection, ()
     match event:
-        case Disconnected() if link.state is S.RECONNECTING:
+        case Disconnected() if connection.state is S.RECONNECTING:
             # The library tries at once only the first time, then pauses two seconds more each time.
-            return _start(link, S.RECONNECTING, "The connection was lost again.", moment)
+            return _start(connection, S.RECONNECTING, "The connection was lost again.", moment)
         case Disconnected():
-            lost = replace(link, probing=False)
+            lost = replace(connection, probing=False)
             return _enter(
                 lost, S.RECONNECTING, "The connection was lost.", moment, wait=LIBRARY_RECONNECT
             ), ()
-        case Doubtful(_, reason) if link.state in {S.ONLINE, S.DEGRADED} and not link.probing:
-            return _doubt(link, reason, moment)
-        case Answered() if link.state is S.DEGRADED:
-            return _settle(link, moment), ()
-        case ProbeFailed() if link.probing:
-            return _start(link, S.RECONNECTING, "WhatsApp did not answer; a new client takes over.", moment)
+        case Doubtful(_, reason) if connection.state in {S.ONLINE, S.DEGRADED} and not connection.probing:
+            return _doubt(connection, reason, moment)
+        case Answered() if connection.state is S.DEGRADED:
+            return _settle(connection, moment), ()
+        case ProbeFailed() if connection.probing:
+            return _start(
+                connection, S.RECONNECTING, "WhatsApp did not answer; a new client takes over.", moment
+            )
         case Stuck(_, reason):
-            stuck = replace(link, stuck=reason)
-            if link.state is S.ONLINE:
+            stuck = replace(connection, stuck=reason)
+            if connection.state is S.ONLINE:
                 return _enter(stuck, S.DEGRADED, reason, moment), ()
             return stuck, ()
         case Unstuck():
-            free = replace(link, stuck=None)
-            return (_settle(free, moment) if link.state is S.DEGRADED and not link.probing else free), ()
+            free = replace(connection, stuck=None)
+            return (
+                _settle(free, moment) if connection.state is S.DEGRADED and not connection.probing else free
+            ), ()
         case _:
-            return link, ()
+            return connection, ()
 
 
-def _opened(link: Link, moment: Moment) -> Step:
+def _opened(connection: Connection, moment: Moment) -> Step:
     """A leader takes over what the one before left: what it must not end, and its count of failures."""
-    if not link.linked:
-        reason = link.reason if link.state is S.UNLINKED else _NO_KEYS
-        return _enter(replace(link, until=None), S.UNLINKED, reason, moment), ()
-    if link.state in _KEPT:
-        return replace(link, timer=None if link.until is None else moment.monotonic), ()
-    if link.failures == 0 or link.state in {S.UNLINKED, S.OUTDATED}:
-        return _start(link, S.CONNECTING, None, moment)
-    wait = _backoff(link, moment)
-    if link.state is S.REFUSED:
-        return replace(link, timer=moment.monotonic + wait), ()
-    return _enter(link, S.OFFLINE, link.reason, moment, wait=wait), ()
+    if not connection.linked:
+        reason = connection.reason if connection.state is S.UNLINKED else _NO_KEYS
+        return _enter(replace(connection, until=None), S.UNLINKED, reason, moment), ()
+    if connection.state in _KEPT:
+        return replace(connection, timer=None if connection.until is None else moment.monotonic), ()
+    if connection.failures == 0 or connection.state in {S.UNLINKED, S.OUTDATED}:
+        return _start(connection, S.CONNECTING, None, moment)
+    wait = _backoff(connection, moment)
+    if connection.state is S.REFUSED:
+        return replace(connection, timer=moment.monotonic + wait), ()
+    return _enter(connection, S.OFFLINE, connection.reason, moment, wait=wait), ()
 
 
-def _link_asked(link: Link, moment: Moment) -> Step:
-    if link.linked or link.state is S.LINKING:
-        return link, ()
-    asked, effects = _start(replace(link, failures=0, flaps=0), S.LINKING, _NO_CODE, moment)
+def _link_asked(connection: Connection, moment: Moment) -> Step:
+    if connection.linked or connection.state is S.LINKING:
+        return connection, ()
+    asked, actions = _start(replace(connection, failures=0, flaps=0), S.LINKING, _NO_CODE, moment)
     # Damaged keys would keep the client from beginning.
-    return asked, (Effect.FORGET, *effects)
+    return asked, (Action.FORGET, *actions)
 
 
-def check_may_pause(link: Link, event: PauseAsked | ResumeAsked, now: datetime) -> None:
+def check_may_pause(connection: Connection, event: PauseAsked | ResumeAsked, now: datetime) -> None:
     """Refuse what would change nothing.
 
     Raises:
@@ -262,113 +271,121 @@ def check_may_pause(link: Link, event: PauseAsked | ResumeAsked, now: datetime) 
         NotLinked: No phone is linked.
         NotConnected: The connection is closed already, and a pause would forget why.
     """
-    if not link.linked or (isinstance(event, PauseAsked) and not _may_pause(link)):
-        raise unavailable(link)
+    if not connection.linked or (isinstance(event, PauseAsked) and not _may_pause(connection)):
+        raise unavailable(connection)
     if isinstance(event, PauseAsked) and event.until is not None and event.until <= now:
         raise InvalidArgument("The end of the pause has passed already.", "Give a time to come.")
 
 
-def _may_pause(link: Link) -> bool:
+def _may_pause(connection: Connection) -> bool:
     # At the end of a pause, a replaced session would be fought, and a ban not waited out.
-    return link.linked and link.state not in {S.REPLACED, S.BANNED}
+    return connection.linked and connection.state not in {S.REPLACED, S.BANNED}
 
 
-def _paused(link: Link, until: datetime | None, moment: Moment) -> Step:
+def _paused(connection: Connection, until: datetime | None, moment: Moment) -> Step:
     wait = None if until is None else min((until - moment.now).total_seconds(), WALL_CLOCK_CHECK)
-    return _rest(link, S.PAUSED, _PAUSED, moment, until=until, wait=wait)
+    return _rest(connection, S.PAUSED, _PAUSED, moment, until=until, wait=wait)
 
 
-def _is_due(link: Link, moment: Moment) -> bool:
-    return link.timer is not None and moment.monotonic >= link.timer
+def _is_due(connection: Connection, moment: Moment) -> bool:
+    return connection.timer is not None and moment.monotonic >= connection.timer
 
 
-def _woken(link: Link, moment: Moment) -> Step:
+def _woken(connection: Connection, moment: Moment) -> Step:
     """A client that is online is asked at once, and a wait is over unless WhatsApp has imposed it."""
-    if link.online_at is not None and link.state in {S.ONLINE, S.DEGRADED} and not link.probing:
-        return _doubt(link, _WOKEN, moment)
-    if not link.running and link.timer is not None and link.state is not S.REFUSED:
-        return replace(link, timer=moment.monotonic), ()
-    return link, ()
+    if (
+        connection.online_at is not None
+        and connection.state in {S.ONLINE, S.DEGRADED}
+        and not connection.probing
+    ):
+        return _doubt(connection, _WOKEN, moment)
+    if not connection.running and connection.timer is not None and connection.state is not S.REFUSED:
+        return replace(connection, timer=moment.monotonic), ()
+    return connection, ()
 
 
-def _doubt(link: Link, reason: str, moment: Moment) -> Step:
+def _doubt(connection: Connection, reason: str, moment: Moment) -> Step:
     """Let a probe decide about the client."""
-    return _enter(replace(link, probing=True), S.DEGRADED, reason, moment, wait=PROBE_LIMIT), (Effect.PROBE,)
-
-
-def _passed(link: Link, moment: Moment) -> Step:
-    """The timer of the state has run out."""
-    match link.state:
-        case S.LINKING:
-            why = "WhatsApp gave no code in time." if link.reason == _NO_CODE else _CODE_EXPIRED
-            return _rest(link, S.UNLINKED, why, moment, forget=True)
-        case S.CONNECTING if link.running:
-            return _ended(link, "WhatsApp could not be reached in time.", moment)
-        case S.RECONNECTING if link.running and link.online_at is None:
-            return _ended(link, "WhatsApp could not be reached in time.", moment)
-        case S.RECONNECTING | S.DEGRADED:
-            return _start(link, S.RECONNECTING, link.reason, moment)
-        case S.BANNED | S.PAUSED if link.until is not None and moment.now < link.until:
-            return _wait_for(link, link.until, moment), ()
-        case S.PAUSED:
-            return _start(link, S.CONNECTING, None, moment)
-        case _:
-            return _start(link, S.CONNECTING, link.reason, moment)
-
-
-def _wait_for(link: Link, until: datetime, moment: Moment) -> Link:
-    """The state goes on; on a clock that was set back to before it began, once more for its whole length."""
-    if moment.now < link.since:
-        until = moment.now + (until - link.since)
-        link = replace(link, since=moment.now, until=until)
-    left = (until - moment.now).total_seconds()
-    return replace(link, timer=moment.monotonic + min(left, WALL_CLOCK_CHECK))
-
-
-def _ended(link: Link, reason: str, moment: Moment) -> Step:
-    """The client is of no more use: a new one, at once if the old one had been online."""
-    if link.state is S.LINKING or not link.linked:
-        return _rest(link, S.UNLINKED, f"Linking failed: {reason}", moment, forget=True)
-    if link.online_at is None:
-        link = replace(link, failures=link.failures + 1)
-    elif moment.monotonic - link.online_at < STEADY_AFTER:
-        link = replace(link, flaps=link.flaps + 1)
-    else:
-        link = replace(link, flaps=0)
-    wait = _backoff(link, moment)
-    stopped = replace(link, running=False, online_at=None, stuck=None, probing=False)
-    state = S.RECONNECTING if link.state is S.RECONNECTING else S.OFFLINE
-    return _enter(stopped, state, reason, moment, wait=wait), (Effect.STOP,)
-
-
-def _backoff(link: Link, moment: Moment) -> float:
-    return max(
-        backoff(link.failures, moment.chance, cap=RETRY_CAP),
-        backoff(link.flaps - FREE_FLAPS, moment.chance, cap=RETRY_CAP),
+    return _enter(replace(connection, probing=True), S.DEGRADED, reason, moment, wait=PROBE_LIMIT), (
+        Action.PROBE,
     )
 
 
-def _start(link: Link, state: S, reason: str | None, moment: Moment) -> Step:
+def _passed(connection: Connection, moment: Moment) -> Step:
+    """The timer of the state has run out."""
+    match connection.state:
+        case S.LINKING:
+            why = "WhatsApp gave no code in time." if connection.reason == _NO_CODE else _CODE_EXPIRED
+            return _rest(connection, S.UNLINKED, why, moment, forget=True)
+        case S.CONNECTING if connection.running:
+            return _ended(connection, "WhatsApp could not be reached in time.", moment)
+        case S.RECONNECTING if connection.running and connection.online_at is None:
+            return _ended(connection, "WhatsApp could not be reached in time.", moment)
+        case S.RECONNECTING | S.DEGRADED:
+            return _start(connection, S.RECONNECTING, connection.reason, moment)
+        case S.BANNED | S.PAUSED if connection.until is not None and moment.now < connection.until:
+            return _wait_for(connection, connection.until, moment), ()
+        case S.PAUSED:
+            return _start(connection, S.CONNECTING, None, moment)
+        case _:
+            return _start(connection, S.CONNECTING, connection.reason, moment)
+
+
+def _wait_for(connection: Connection, until: datetime, moment: Moment) -> Connection:
+    """The state goes on; on a clock that was set back to before it began, once more for its whole length."""
+    if moment.now < connection.since:
+        until = moment.now + (until - connection.since)
+        connection = replace(connection, since=moment.now, until=until)
+    left = (until - moment.now).total_seconds()
+    return replace(connection, timer=moment.monotonic + min(left, WALL_CLOCK_CHECK))
+
+
+def _ended(connection: Connection, reason: str, moment: Moment) -> Step:
+    """The client is of no more use: a new one, at once if the old one had been online."""
+    if connection.state is S.LINKING or not connection.linked:
+        return _rest(connection, S.UNLINKED, f"Linking failed: {reason}", moment, forget=True)
+    if connection.online_at is None:
+        connection = replace(connection, failures=connection.failures + 1)
+    elif moment.monotonic - connection.online_at < STEADY_AFTER:
+        connection = replace(connection, flaps=connection.flaps + 1)
+    else:
+        connection = replace(connection, flaps=0)
+    wait = _backoff(connection, moment)
+    stopped = replace(connection, running=False, online_at=None, stuck=None, probing=False)
+    state = S.RECONNECTING if connection.state is S.RECONNECTING else S.OFFLINE
+    return _enter(stopped, state, reason, moment, wait=wait), (Action.STOP,)
+
+
+def _backoff(connection: Connection, moment: Moment) -> float:
+    return max(
+        backoff(connection.failures, moment.chance, cap=RETRY_CAP),
+        backoff(connection.flaps - FREE_FLAPS, moment.chance, cap=RETRY_CAP),
+    )
+
+
+def _start(connection: Connection, state: S, reason: str | None, moment: Moment) -> Step:
     """Ask for a new client; `Started` follows, and the timer stands in if it does not."""
-    fresh = replace(link, running=False, online_at=None, stuck=None, probing=False, until=None)
-    return _enter(fresh, state, reason, moment, wait=CONNECT_LIMIT), (Effect.START,)
+    fresh = replace(connection, running=False, online_at=None, stuck=None, probing=False, until=None)
+    return _enter(fresh, state, reason, moment, wait=CONNECT_LIMIT), (Action.START,)
 
 
-def _started(link: Link, generation: int, moment: Moment) -> Link:
-    limit = FIRST_QR_LIMIT if link.state is S.LINKING else CONNECT_LIMIT
-    return replace(link, generation=generation, running=True, online_at=None, timer=moment.monotonic + limit)
+def _started(connection: Connection, generation: int, moment: Moment) -> Connection:
+    limit = FIRST_QR_LIMIT if connection.state is S.LINKING else CONNECT_LIMIT
+    return replace(
+        connection, generation=generation, running=True, online_at=None, timer=moment.monotonic + limit
+    )
 
 
-def _settle(link: Link, moment: Moment) -> Link:
+def _settle(connection: Connection, moment: Moment) -> Connection:
     """Online, unless the journal is stuck."""
-    settled = replace(link, probing=False)
-    if link.stuck is not None:
-        return _enter(settled, S.DEGRADED, link.stuck, moment)
+    settled = replace(connection, probing=False)
+    if connection.stuck is not None:
+        return _enter(settled, S.DEGRADED, connection.stuck, moment)
     return _enter(settled, S.ONLINE, None, moment)
 
 
 def _rest(
-    link: Link,
+    connection: Connection,
     state: S,
     reason: str,
     moment: Moment,
@@ -378,29 +395,33 @@ def _rest(
     forget: bool = False,
 ) -> Step:
     """A state without a client."""
-    rested = replace(link, running=False, online_at=None, stuck=None, probing=False, until=until, flaps=0)
+    rested = replace(
+        connection, running=False, online_at=None, stuck=None, probing=False, until=until, flaps=0
+    )
     if forget:
         rested = replace(rested, linked=False, failures=0)
-    effects = (Effect.STOP, Effect.FORGET) if forget else (Effect.STOP,)
-    return _enter(rested, state, reason, moment, wait=wait), effects
+    actions = (Action.STOP, Action.FORGET) if forget else (Action.STOP,)
+    return _enter(rested, state, reason, moment, wait=wait), actions
 
 
-def _enter(link: Link, state: S, reason: str | None, moment: Moment, *, wait: float | None = None) -> Link:
-    since = link.since if state is link.state else moment.now
+def _enter(
+    connection: Connection, state: S, reason: str | None, moment: Moment, *, wait: float | None = None
+) -> Connection:
+    since = connection.since if state is connection.state else moment.now
     timer = None if wait is None else moment.monotonic + wait
-    return replace(link, state=state, since=since, reason=reason, timer=timer)
+    return replace(connection, state=state, since=since, reason=reason, timer=timer)
 
 
-def action(link: Link) -> str | None:
+def advice(connection: Connection) -> str | None:
     """What a person or an agent should do now; None when nothing is to be done."""
-    if link.stuck is not None:
+    if connection.stuck is not None:
         return "Free some disk space: nothing new is acknowledged to WhatsApp until then."
-    return link.state.traits.what_to_do(link.until)
+    return connection.state.traits.what_to_do(connection.until)
 
 
-def unavailable(link: Link) -> NotLinked | NotConnected:
+def unavailable(connection: Connection) -> NotLinked | NotConnected:
     """Why nothing can be asked of WhatsApp now, and what to do."""
-    if not link.linked:
+    if not connection.linked:
         return NotLinked("No phone is linked to this account.")
-    reason = f": {link.reason}" if link.reason else "."
-    return NotConnected(f"The connection to WhatsApp is {link.state.value}{reason}", action(link))
+    reason = f": {connection.reason}" if connection.reason else "."
+    return NotConnected(f"The connection to WhatsApp is {connection.state.value}{reason}", advice(connection))

@@ -15,7 +15,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device import connection
-from whatsapp_mcp.device.connection import LinkRecord, stored_device
+from whatsapp_mcp.device.connection import ConnectionRecord, stored_device
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.election import greet
 from whatsapp_mcp.device.leader.generated import as_device
@@ -75,7 +75,7 @@ def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     except sqlite3.OperationalError as error:
         return _offline(folder, f"No server is running, and the keys cannot be read: {error}.", _START)
     now = datetime.now(UTC)
-    left = LinkRecord(folder.path).load(now)
+    left = ConnectionRecord(folder.path).load(now)
     has_ended = left.until is not None and left.until <= now  # the next leader connects
     if has_ended or (owner is not None and left.state is ConnectionState.UNLINKED):  # the keys know better
         left = replace(left, state=ConnectionState.OFFLINE, until=None)
@@ -84,14 +84,14 @@ def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     if owner is None:
         left = replace(left, state=ConnectionState.UNLINKED)
         reason = f"No server is running; no phone is linked.{why}"
-        return ConnectionStatus(left.state, left.since, folder.name, reason, connection.action(left))
+        return ConnectionStatus(left.state, left.since, folder.name, reason, connection.advice(left))
     who = f"{owner.name} ({owner.number})" if owner.name else str(owner.number)
     return ConnectionStatus(
         left.state,
         left.since,
         folder.name,
         reason=f"No server is running; linked as {who}.{why}",
-        action=connection.action(left) if rests else _START,
+        action=connection.advice(left) if rests else _START,
         device_id=str(owner.jid),
         number=owner.number,
         name=owner.name,

@@ -1,4 +1,4 @@
-"""What must outlive a host about the link: `link.json` in the account's folder.
+"""What must outlive a host about the connection: `link.json` in the account's folder.
 
 Generation numbers, so that they only grow; the resting states, so that the next leader fights no replaced
 session, waits out a ban and keeps a pause; the count of failures, so that ten servers in turn do not each try
@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import anyio.to_thread
 
-from whatsapp_mcp.device.connection.state import Link
+from whatsapp_mcp.device.connection.state import Connection
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.private_file import write_private
 
@@ -25,21 +25,21 @@ FILE_NAME: Final = "link.json"
 logger = logging.getLogger(__name__)
 
 
-class LinkRecord:
+class ConnectionRecord:
     """Reads and writes `link.json`; also hands out generations (`Generations`).
 
-    A write that fails (a full disk) is logged and made up for by the next one: the link must go on.
+    A write that fails (a full disk) is logged and made up for by the next one: the connection must go on.
     """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
         self._kept: dict[str, Any] = {}
 
-    def load(self, now: datetime) -> Link:
-        """The link as the last host left it, without a client; a fresh one when there is no record."""
+    def load(self, now: datetime) -> Connection:
+        """The connection as the last host left it, without a client; a fresh one when there is no record."""
         try:
             kept = json.loads(self._path.read_text(encoding="utf-8"))
-            link = Link(
+            connection = Connection(
                 ConnectionState(kept["state"]),
                 datetime.fromisoformat(kept["since"]),
                 generation=int(kept["generation"]),
@@ -48,19 +48,21 @@ class LinkRecord:
                 failures=int(kept["failures"]),
             )
         except FileNotFoundError:
-            link = Link(ConnectionState.UNLINKED, now)
+            connection = Connection(ConnectionState.UNLINKED, now)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             logger.exception("%s cannot be read and is begun anew", FILE_NAME)
             # Seconds since 1970: above every number that was counted up by ones.
-            link = Link(ConnectionState.OFFLINE, now, generation=int(now.timestamp()))
-        self._kept = _kept(link)
-        if not link.state.traits.rests:
-            link = replace(link, state=ConnectionState.OFFLINE, since=now)
-        return link
+            connection = Connection(ConnectionState.OFFLINE, now, generation=int(now.timestamp()))
+        self._kept = _kept(connection)
+        if not connection.state.traits.rests:
+            connection = replace(connection, state=ConnectionState.OFFLINE, since=now)
+        return connection
 
-    async def save(self, link: Link) -> None:
+    async def save(self, connection: Connection) -> None:
         """Keep what must outlive this host, if it has changed."""
-        kept = _kept(replace(link, generation=max(link.generation, self._kept.get("generation", 0))))
+        kept = _kept(
+            replace(connection, generation=max(connection.generation, self._kept.get("generation", 0)))
+        )
         if kept != self._kept:
             self._kept = kept
             await anyio.to_thread.run_sync(self._write)
@@ -78,12 +80,12 @@ class LinkRecord:
             logger.exception("%s cannot be written", FILE_NAME)
 
 
-def _kept(link: Link) -> dict[str, Any]:
+def _kept(connection: Connection) -> dict[str, Any]:
     return {
-        "state": link.state.value,
-        "since": link.since.astimezone(UTC).isoformat(),
-        "generation": link.generation,
-        "reason": link.reason,
-        "until": link.until.isoformat() if link.until else None,
-        "failures": link.failures,
+        "state": connection.state.value,
+        "since": connection.since.astimezone(UTC).isoformat(),
+        "generation": connection.generation,
+        "reason": connection.reason,
+        "until": connection.until.isoformat() if connection.until else None,
+        "failures": connection.failures,
     }
