@@ -10,7 +10,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database.connections import connect_writer
-from whatsapp_mcp.archive.read import queries
+from whatsapp_mcp.archive.read import message_queries
 from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.settings import AccountFolder
 
@@ -35,7 +35,7 @@ def steps(db: sqlite3.Connection, where: MessageFilter) -> int:
         return 0
 
     db.set_progress_handler(tick, 100)
-    page = queries.messages(db, where, limit=5)
+    page = message_queries.messages(db, where, limit=5)
     db.set_progress_handler(None, 0)
     assert page.left, where
     return taken

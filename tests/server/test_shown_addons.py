@@ -8,7 +8,7 @@ from datetime import UTC
 import pytest
 
 from tests.archive.worlds import PLACES, archived
-from whatsapp_mcp.archive.read import rows
+from whatsapp_mcp.archive.read import message_rows
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.addons import ADDONS, AddOn
 from whatsapp_mcp.models import Page
@@ -25,8 +25,8 @@ ELSEWHERE = {
 
 def shown(db: sqlite3.Connection) -> tuple[object, object]:
     """All messages: as data, and as text."""
-    found = db.execute(f"{rows.MESSAGE_SELECT} ORDER BY m.id").fetchall()
-    data = messages_data(Page(rows.messages(db, found)), UTC)
+    found = message_rows.message_rows(db, "ORDER BY m.id")
+    data = messages_data(Page(message_rows.messages(db, found)), UTC)
     return data, messages_text(data, header="All", detail="full")
 
 

@@ -4,11 +4,29 @@ from whatsapp_mcp.archive.read.change_feed import (
     changes,
     last_send,
 )
+from whatsapp_mcp.archive.read.chat_queries import (
+    chat,
+    chats,
+    common_groups,
+    contact,
+    expires_in,
+    members,
+    without_vote,
+)
 from whatsapp_mcp.archive.read.completeness import (
     history_progress,
 )
 from whatsapp_mcp.archive.read.full_text import (
     search,
+)
+from whatsapp_mcp.archive.read.lookup import chat_id, find
+from whatsapp_mcp.archive.read.message_queries import (
+    context,
+    edits,
+    media_source,
+    message,
+    messages,
+    preceding,
 )
 from whatsapp_mcp.archive.read.outbox_entries import (
     DAMAGED_SEND,
@@ -30,23 +48,6 @@ from whatsapp_mcp.archive.read.people import (
     contacts,
     resolve_chat,
     unnamed_chats,
-)
-from whatsapp_mcp.archive.read.queries import (
-    chat,
-    chat_id,
-    chats,
-    common_groups,
-    contact,
-    context,
-    edits,
-    expires_in,
-    find,
-    media_source,
-    members,
-    message,
-    messages,
-    preceding,
-    without_vote,
 )
 from whatsapp_mcp.archive.read.reports import (
     arrived,

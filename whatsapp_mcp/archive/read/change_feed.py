@@ -6,7 +6,7 @@ import sqlite3
 from datetime import datetime
 from typing import Final
 
-from whatsapp_mcp.archive.read import rows
+from whatsapp_mcp.archive.read.message_rows import moment
 from whatsapp_mcp.models import Change
 
 _RECENT: Final = 10_000
@@ -39,5 +39,5 @@ def changes(db: sqlite3.Connection, after: int, *, limit: int = 100) -> tuple[Ch
     return tuple(
         Change(number, when, kind, chat, ref, wa_id, actor, detail)
         for number, at, kind, chat, ref, wa_id, actor, detail in found
-        if (when := rows.moment(at // 1000)) is not None
+        if (when := moment(at // 1000)) is not None
     )

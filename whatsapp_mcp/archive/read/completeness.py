@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from whatsapp_mcp.archive.database import ID_BITS
-from whatsapp_mcp.archive.read import rows
+from whatsapp_mcp.archive.read.message_rows import MessageRow, moment, time_of
 from whatsapp_mcp.decoding import UNDECRYPTABLE
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import Coverage, Gap, HistoryProgress, MessageFilter
@@ -27,19 +26,20 @@ def coverage_of(db: sqlite3.Connection, chat: int | None, jid: str) -> Coverage:
         "SELECT count(*), min(id), max(id) FROM messages WHERE chat_id = ?", (chat,)
     ).fetchone()
     gaps = [] if first is None else _gaps(db, first >> ID_BITS, 1 << 40)
-    lost = db.execute(
+    first_lost, last_lost, lost = db.execute(
         "SELECT min(id), max(id), count(*) FROM messages WHERE chat_id = ? AND kind = ?",
         (chat, UNDECRYPTABLE),
     ).fetchone()
-    if lost[2]:
-        reason = f"{lost[2]} message(s) could not be decrypted"
-        gaps.append(Gap(rows.time_of(lost[0]), rows.time_of(lost[1]), reason))
+    if lost:
+        reason = f"{lost} message(s) could not be decrypted"
+        gaps.append(Gap(time_of(first_lost), time_of(last_lost), reason))
+    chat_jid, complete = row
     return Coverage(
-        row[0],
+        chat_jid,
         count,
-        None if first is None else rows.time_of(first),
-        None if last is None else rows.time_of(last),
-        bool(row[1]),
+        None if first is None else time_of(first),
+        None if last is None else time_of(last),
+        bool(complete),
         tuple(gaps),
     )
 
@@ -50,30 +50,29 @@ def _gaps(db: sqlite3.Connection, since: int, until: int) -> list[Gap]:
         (until, since),
     ).fetchall()
     return [
-        Gap(start, rows.moment(end), reason)
+        Gap(start, moment(end), reason)
         for begin, end, reason in found
-        if (start := rows.moment(begin)) is not None
+        if (start := moment(begin)) is not None
     ]
 
 
 def notes(
-    db: sqlite3.Connection, page: Sequence[Any], where: MessageFilter, *, last_page: bool
+    db: sqlite3.Connection, page: Sequence[MessageRow], where: MessageFilter, *, last_page: bool
 ) -> tuple[str, ...]:
     """What a reader of these messages must be told about what may be missing."""
     told: list[str] = []
     if page:
-        ids = [row[0] for row in page]
+        ids = [row.id for row in page]
         for gap in _gaps(db, min(ids) >> ID_BITS, (max(ids) >> ID_BITS) + 1):
             end = f"{gap.until:%Y-%m-%d %H:%M}" if gap.until else "now"
             span = f"{gap.since:%Y-%m-%d %H:%M} to {end} UTC"
             told.append(f"Messages may be missing from {span}: {gap.reason.rstrip('.')}.")
-        lost = sum(1 for row in page if row[5] == UNDECRYPTABLE)
+        lost = sum(1 for row in page if row.kind == UNDECRYPTABLE)
         if lost:
             told.append(f"{lost} message(s) here could not be decrypted; the phone may have them.")
     whole = where == MessageFilter(chat=where.chat, until=where.until)
     if last_page and page and where.chat is not None and whole:
-        chat = page[-1][2]
-        complete = db.execute("SELECT complete FROM chats WHERE id = ?", (chat,)).fetchone()[0]
+        (complete,) = db.execute("SELECT complete FROM chats WHERE id = ?", (page[-1].chat,)).fetchone()
         if not complete:
             told.append("The archive of this chat begins here; older messages may be on the phone only.")
     return tuple(told)
@@ -86,4 +85,4 @@ def history_progress(db: sqlite3.Connection) -> HistoryProgress:
     if row is None:
         return HistoryProgress(None, count, False)
     state = json.loads(row[0])
-    return HistoryProgress(state["percent"], count, state["percent"] == 100, rows.moment(state["at"] // 1000))
+    return HistoryProgress(state["percent"], count, state["percent"] == 100, moment(state["at"] // 1000))

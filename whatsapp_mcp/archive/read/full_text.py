@@ -7,12 +7,15 @@ import sqlite3
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive.database import fold
-from whatsapp_mcp.archive.read import cursors, people, queries, rows, snippets
+from whatsapp_mcp.archive.read import cursors, message_rows, people, snippets
+from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, like
+from whatsapp_mcp.archive.read.message_queries import filter_conditions, of_kinds, with_values
+from whatsapp_mcp.archive.read.message_rows import MessageRow, Snippet, time_of
 from whatsapp_mcp.archive.read.search_query import HAS, IS, Query, Term, any_of, parse
 from whatsapp_mcp.decoding import Flag
 from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter, Page, meant
@@ -63,16 +66,14 @@ def search(
     parsed = parse(query, zone, now)
     if mode == "any":
         parsed.wanted = any_of(parsed.wanted)
-    built = _conditions(db, parsed, where)
-    if built is None:
+    found = _conditions(db, parsed, where)
+    if found is None:
         return Page(())
-    conditions, values, scope = built
+    one = _Search(db, parsed, *found, limit, last, mark)
     if mode == "substring":
-        page = _substring(db, parsed, conditions, values, limit, last, mark)
-    elif not parsed.wanted:
-        page = _without_words(db, parsed, conditions, values, limit, last, mark)
+        page = one.substring()
     else:
-        page = _words(db, parsed, conditions, values, scope, order, limit, last, mark)
+        page = one.words(order) if parsed.wanted else one.without_words()
     if parsed.apart:
         told = f"OR joins words only: {', '.join(parsed.apart)} narrows the whole search."
         return replace(page, notes=(*page.notes, told))
@@ -85,15 +86,15 @@ def _conditions(
     """The query's and the caller's filters as SQL, and the scopes for the index; None: nothing can match."""
     since = max((one for one in (query.since, where.since) if one), default=None)
     until = min((one for one in (query.until, where.until) if one), default=None)
-    built = queries.conditions(db, replace(where, since=since, until=until))
+    built = filter_conditions(db, replace(where, since=since, until=until))
     if built is None:
         return None
     conditions, values = built
     scopes: list[str] = []
     if where.chat is not None:
-        scopes.append(_scope(db, "c", [queries.chat_id(db, where.chat) or 0]))
+        scopes.append(_scope(db, "c", [chat_id(db, where.chat) or 0]))
     if where.sender is not None:
-        scopes.append(_scope(db, "s", [queries.contact_id(db, where.sender) or 0]))
+        scopes.append(_scope(db, "s", [contact_id(db, where.sender) or 0]))
     for column, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.places)):
         for name, excluded in names:
             numbers = _senders(db, name) if letter == "s" else _chats(db, name)
@@ -118,15 +119,15 @@ def _has(what: str, *, alone: bool) -> str:
         return "d.message_id IS NOT NULL"
     if what == "link":
         return f"m.flags & {int(Flag.LINK)} != 0"
-    return queries.of_kinds(HAS[what], alone=alone)
+    return of_kinds(HAS[what], alone=alone)
 
 
 def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:
     """Scope tokens of chats or senders, also under the numbers they had before a merge."""
     table, column = ("chat_aliases", "chat_id") if letter == "c" else ("contact_aliases", "contact_id")
     places = ", ".join("?" * len(numbers))
-    old = db.execute(f"SELECT old_id FROM {table} WHERE {column} IN ({places})", numbers).fetchall()  # noqa: S608
-    every = [*numbers, *(row[0] for row in old)]
+    old = db.execute(f"SELECT old_id FROM {table} WHERE {column} IN ({places})", numbers)  # noqa: S608
+    every = [*numbers, *(number for (number,) in old)]
     return "scope : (" + " OR ".join(f'"{letter}{number}"' for number in every) + ")"
 
 
@@ -135,139 +136,141 @@ def _senders(db: sqlite3.Connection, name: str) -> list[int]:
         return [0]
     found = people.contacts(db, name).items
     if not found and "@" in name:
-        number = queries.contact_id(db, name)
+        number = contact_id(db, name)
         return [] if number is None else [number]
     best = [one for one in found if one.name and fold(name) in fold(one.name).split("\n")]
-    return [number for one in best or found if (number := queries.contact_id(db, one.jid)) is not None]
+    return [number for one in best or found if (number := contact_id(db, one.jid)) is not None]
 
 
 def _chats(db: sqlite3.Connection, name: str) -> list[int]:
     best = meant(people.resolve_chat(db, name))
-    return [number for one in best if (number := queries.chat_id(db, one.chat.jid)) is not None]
+    return [number for one in best if (number := chat_id(db, one.chat.jid)) is not None]
 
 
-def _words(
-    db: sqlite3.Connection,
-    query: Query,
-    conditions: list[str],
-    values: list[Any],
-    scopes: list[str],
-    order: str,
-    limit: int,
-    last: int | None,
-    mark: str,
-) -> Page[Message]:
-    wanted = " AND ".join(_any(alternatives) for alternatives in query.wanted)
-    match = " AND ".join([f"body : ({wanted})", *scopes])
-    if query.unwanted:
-        match = f"({match}) NOT body : {_any(query.unwanted)}"
-    bounds, rest = ["fts MATCH ?"], list[str]()
-    inner, outer = list[Any](), list[Any]()
-    for condition, filled in queries.with_values(conditions, values):
-        if condition.startswith("m.id "):
-            bounds.append(condition.replace("m.id", "fts.rowid"))
-            inner += filled
-        elif not condition.startswith(_SCOPED):
-            rest.append(condition)
-            outer += filled
-    if last is not None:
-        bounds.append("fts.rowid < ?")
-        inner.append(last)
-    join = ""
-    if rest:
-        join = """CROSS JOIN messages AS m ON m.id = fts.rowid JOIN chats AS c ON c.id = m.chat_id
-        LEFT JOIN media AS d ON d.message_id = m.id"""
-    where = " AND ".join([*bounds, *rest])
-    arguments = [match, *inner, *outer]
-    if order == "relevance":
-        ids = _by_relevance(db, join, where, arguments, limit)
-        shown = _load(db, ids, query)
-        return Page(shown, notes=(_LONG,) if len(shown) < len(ids) else ())
-    found = db.execute(
-        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT ?",  # noqa: S608
-        [*arguments, limit + 1],
-    ).fetchall()
-    return _page(db, [row[0] for row in found], query, limit, mark)
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """One search, as SQL.
+
+    Attributes:
+        conditions: What a message must meet beside the words, and `values` for them.
+        scopes: Conditions of chats and senders in the language of the index.
+        last: The last message of the page before.
+        mark: The search that a cursor is of.
+    """
+
+    db: sqlite3.Connection
+    query: Query
+    conditions: list[str]
+    values: list[Any]
+    scopes: list[str]
+    limit: int
+    last: int | None
+    mark: str
+
+    def words(self, order: str) -> Page[Message]:
+        """Find words by the index."""
+        wanted = " AND ".join(_any(alternatives) for alternatives in self.query.wanted)
+        match = " AND ".join([f"body : ({wanted})", *self.scopes])
+        if self.query.unwanted:
+            match = f"({match}) NOT body : {_any(self.query.unwanted)}"
+        bounds, rest = ["fts MATCH ?"], list[str]()
+        inner, outer = list[Any](), list[Any]()
+        for condition, filled in with_values(self.conditions, self.values):
+            if condition.startswith("m.id "):
+                bounds.append(condition.replace("m.id", "fts.rowid"))
+                inner += filled
+            elif not condition.startswith(_SCOPED):
+                rest.append(condition)
+                outer += filled
+        if self.last is not None:
+            bounds.append("fts.rowid < ?")
+            inner.append(self.last)
+        join = ""
+        if rest:
+            join = """CROSS JOIN messages AS m ON m.id = fts.rowid JOIN chats AS c ON c.id = m.chat_id
+            LEFT JOIN media AS d ON d.message_id = m.id"""
+        matching = f"SELECT fts.rowid FROM fts {join} WHERE {' AND '.join([*bounds, *rest])}"  # noqa: S608
+        arguments = [match, *inner, *outer]
+        if order == "relevance":
+            ids = self._by_relevance(matching, arguments)
+            shown = self._load(ids)
+            return Page(shown, notes=(_LONG,) if len(shown) < len(ids) else ())
+        newest = f"{matching} ORDER BY fts.rowid DESC LIMIT ?"
+        return self._page(self._ids(newest, [*arguments, self.limit + 1]))
+
+    def _by_relevance(self, matching: str, arguments: list[Any]) -> list[int]:
+        oldest = f"{matching} ORDER BY fts.rowid DESC LIMIT 1 OFFSET ?"
+        floor = self._ids(oldest, [*arguments, RELEVANCE_CANDIDATES])
+        best = f"{matching} AND fts.rowid > ? ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ?"
+        return self._ids(best, [*arguments, *(floor or [0]), self.limit])
+
+    def without_words(self) -> Page[Message]:
+        """Filters alone, or filters and words that must not occur."""
+        if not self.conditions and not self.query.unwanted:
+            return Page(())
+        conditions, values = self._narrowed()
+        if self.query.unwanted:
+            conditions.append("m.id NOT IN (SELECT rowid FROM fts WHERE fts MATCH ?)")
+            values.append(f"body : {_any(self.query.unwanted)}")
+        sql = f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?"
+        return self._page(self._ids(sql, [*values, self.limit + 1]))
+
+    def substring(self) -> Page[Message]:
+        """Read the texts newest first until the page is full or the time is up; the cursor then goes on."""
+        wanted = [
+            parts for texts in self.query.texts if (parts := [part for text in texts if (part := fold(text))])
+        ]
+        if not wanted:
+            return self.without_words()
+        conditions, values = self._narrowed()
+        for parts in wanted:
+            # What is not ASCII is folded in Python alone, so those texts are read whatever they hold.
+            if all(part.isascii() for part in parts):
+                alike = "m.text LIKE ? ESCAPE '\\' OR " * len(parts)
+                conditions.append(f"({alike}m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL)")
+                values += [f"%{like(part)}%" for part in parts]
+        where = " AND ".join(conditions) or "1"
+        sql = f"SELECT m.id, m.text, coalesce(d.file_name, '') {_FROM} WHERE {where} ORDER BY m.id DESC"
+        with closing(self.db.execute(sql, values)) as reading:
+            hits, stopped_at = _read(reading, wanted, self.limit)
+        page = self._page(hits, [part for parts in wanted for part in parts])
+        if stopped_at is None or page.next_cursor is not None:
+            return page
+        note = f"Searched back to {time_of(stopped_at):%Y-%m-%d}; go on with the cursor."
+        return replace(page, next_cursor=cursors.encode(self.mark, stopped_at), notes=(note,))
+
+    def _narrowed(self) -> tuple[list[str], list[Any]]:
+        """The conditions and values of messages after the page before."""
+        if self.last is None:
+            return [*self.conditions], [*self.values]
+        return [*self.conditions, "m.id < ?"], [*self.values, self.last]
+
+    def _ids(self, sql: str, values: Sequence[Any]) -> list[int]:
+        return [message for (message,) in self.db.execute(sql, values).fetchall()]
+
+    def _page(self, ids: list[int], substrings: Sequence[str] = ()) -> Page[Message]:
+        """A page of the first of these, newest first; there is one more than the limit if there are more."""
+        shown = self._load(ids[: self.limit], substrings)
+        more = shown and len(shown) < len(ids)
+        return Page(shown, cursors.encode(self.mark, ids[len(shown) - 1]) if more else None)
+
+    def _load(self, ids: list[int], substrings: Sequence[str] = ()) -> tuple[Message, ...]:
+        """The messages with these ids, in this order, with snippets, as far as a page goes."""
+        if not ids:
+            return ()
+        rows = message_rows.message_rows(self.db, f"WHERE m.id IN ({', '.join('?' * len(ids))})", ids)
+        found = {row.id: row for row in rows}
+        ordered, _ = message_rows.fitting((found[message] for message in ids), len(ids))
+        around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND
+        marker = snippets.Marker(self.query.terms, around)
+        cut = ((row.id, _snippet(row, marker, substrings, around)) for row in ordered)
+        return message_rows.messages(
+            self.db, ordered, {message: snippet for message, snippet in cut if snippet is not None}
+        )
 
 
 def _any(terms: Sequence[Term]) -> str:
     return "(" + " OR ".join(term.match() for term in terms) + ")"
-
-
-def _by_relevance(
-    db: sqlite3.Connection, join: str, where: str, arguments: list[Any], limit: int
-) -> list[int]:
-    floor = db.execute(
-        f"SELECT fts.rowid FROM fts {join} WHERE {where} ORDER BY fts.rowid DESC LIMIT 1 OFFSET ?",  # noqa: S608
-        [*arguments, RELEVANCE_CANDIDATES],
-    ).fetchone()
-    found = db.execute(
-        f"""SELECT fts.rowid FROM fts {join} WHERE {where} AND fts.rowid > ?
-        ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ?""",  # noqa: S608
-        [*arguments, floor[0] if floor else 0, limit],
-    ).fetchall()
-    return [row[0] for row in found]
-
-
-def _without_words(
-    db: sqlite3.Connection,
-    query: Query,
-    conditions: list[str],
-    values: list[Any],
-    limit: int,
-    last: int | None,
-    mark: str,
-) -> Page[Message]:
-    """Filters alone, or filters and words that must not occur."""
-    conditions, values = [*conditions], [*values]
-    if query.unwanted:
-        conditions.append("m.id NOT IN (SELECT rowid FROM fts WHERE fts MATCH ?)")
-        values.append(f"body : {_any(query.unwanted)}")
-    elif not conditions:
-        return Page(())
-    if last is not None:
-        conditions.append("m.id < ?")
-        values.append(last)
-    found = db.execute(
-        f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?",
-        [*values, limit + 1],
-    ).fetchall()
-    return _page(db, [row[0] for row in found], query, limit, mark)
-
-
-def _substring(
-    db: sqlite3.Connection,
-    query: Query,
-    conditions: list[str],
-    values: list[Any],
-    limit: int,
-    last: int | None,
-    mark: str,
-) -> Page[Message]:
-    """Read the texts newest first until the page is full or the time is up; the cursor then goes on."""
-    wanted = [parts for texts in query.texts if (parts := [part for text in texts if (part := fold(text))])]
-    if not wanted:
-        return _without_words(db, query, conditions, values, limit, last, mark)
-    conditions, values = [*conditions], [*values]
-    for parts in wanted:
-        if all(part.isascii() for part in parts):
-            like = "m.text LIKE ? ESCAPE '\\' OR " * len(parts)
-            conditions.append(f"({like}m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL)")
-            values += [f"%{queries.like(part)}%" for part in parts]
-    if last is not None:
-        conditions.append("m.id < ?")
-        values.append(last)
-    where = " AND ".join(conditions) or "1"
-    reading = db.execute(
-        f"SELECT m.id, m.text, coalesce(d.file_name, '') {_FROM} WHERE {where} ORDER BY m.id DESC", values
-    )
-    with closing(reading):
-        hits, stopped_at = _read(reading, wanted, limit)
-    page = _page(db, hits, query, limit, mark, [part for parts in wanted for part in parts])
-    if stopped_at is None or page.next_cursor is not None:
-        return page
-    note = f"Searched back to {rows.time_of(stopped_at):%Y-%m-%d}; go on with the cursor."
-    return replace(page, next_cursor=cursors.encode(mark, stopped_at), notes=(note,))
 
 
 def _read(reading: sqlite3.Cursor, wanted: list[list[str]], limit: int) -> tuple[list[int], int | None]:
@@ -289,52 +292,19 @@ def _read(reading: sqlite3.Cursor, wanted: list[list[str]], limit: int) -> tuple
     return hits, None
 
 
-def _page(
-    db: sqlite3.Connection,
-    ids: list[int],
-    query: Query,
-    limit: int,
-    mark: str,
-    substrings: Sequence[str] = (),
-) -> Page[Message]:
-    """A page of the first of these, newest first; there is one more than the limit if there are more."""
-    shown = _load(db, ids[:limit], query, substrings)
-    following = cursors.encode(mark, ids[len(shown) - 1]) if shown and len(shown) < len(ids) else None
-    return Page(shown, following)
-
-
-def _load(
-    db: sqlite3.Connection, ids: list[int], query: Query, substrings: Sequence[str] = ()
-) -> tuple[Message, ...]:
-    """The messages with these ids, in this order, with snippets, as far as a page goes."""
-    if not ids:
-        return ()
-    places = ", ".join("?" * len(ids))
-    found = {
-        row[0]: row for row in db.execute(f"{rows.MESSAGE_SELECT} WHERE m.id IN ({places})", ids).fetchall()
-    }
-    ordered, _ = rows.fitting((found[message] for message in ids), len(ids))
-    around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND
-    marker = snippets.Marker(query.terms, around)
-    cut: dict[int, rows.Snippet] = {}
-    for row in ordered:
-        snippet = _snippet(row, marker, substrings, around)
-        if snippet is not None:
-            cut[row[0]] = snippet
-    return rows.messages(db, ordered, cut)
-
-
 def _snippet(
-    row: Any, marker: snippets.Marker, substrings: Sequence[str], around: int
-) -> rows.Snippet | None:
-    details = json.loads(row[11]) if row[11] and '"options"' in row[11] else {}
-    places = rows.Snippet(row[7], "text"), rows.Snippet(row[17] or "", "file_name")
-    for text, of in (*places, rows.Snippet(", ".join(details.get("options", ())), "options")):
+    row: MessageRow, marker: snippets.Marker, substrings: Sequence[str], around: int
+) -> Snippet | None:
+    options: list[str] = []
+    if row.details and '"options"' in row.details:
+        options = json.loads(row.details).get("options", [])
+    places = Snippet(row.text, "text"), Snippet(row.file_name or "", "file_name")
+    for text, of in (*places, Snippet(", ".join(options), "options")):
         if substrings:
             cuts = (snippets.of_substring(text, one, around) for one in substrings)
             found = next((cut for cut in cuts if cut), None)
         else:
             found = marker.cut(text)
         if found is not None:
-            return rows.Snippet(found, of)
+            return Snippet(found, of)
     return None

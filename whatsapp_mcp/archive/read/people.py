@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive.database import fold
-from whatsapp_mcp.archive.read import cursors, queries, rows
+from whatsapp_mcp.archive.read import chat_queries, chat_rows, cursors
+from whatsapp_mcp.archive.read.lookup import contact_id
 from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
@@ -38,16 +39,13 @@ _NEWEST: Final = """SELECT 0, contact_id, last_id FROM chats
 _ALIKE: Final = """SELECT 0, id, name_norm FROM contacts WHERE id != 0 AND name_norm >= ?1 AND name_norm < ?2
  UNION ALL SELECT 1, id, name_norm FROM chats
  WHERE contact_id IS NULL AND name_norm >= ?1 AND name_norm < ?2"""
-_OF_ANY: Final = f"""SELECT c.contact_id IS NULL, coalesce(c.contact_id, c.id),
- {rows.CHAT_SELECT.removeprefix("SELECT ")} WHERE c.contact_id IN (SELECT value FROM json_each(?))
- OR (c.contact_id IS NULL AND c.id IN (SELECT value FROM json_each(?)))"""  # noqa: S608
-_THESE: Final = f"{rows.CONTACT_SELECT} WHERE s.id IN (SELECT value FROM json_each(?))"  # noqa: S608
-
-_SHOWN: Final = f"""{rows.CHAT_SELECT} WHERE c.id IN (
+_OF_ANY: Final = """WHERE c.contact_id IN (SELECT value FROM json_each(?))
+ OR (c.contact_id IS NULL AND c.id IN (SELECT value FROM json_each(?)))"""
+_SHOWN: Final = """WHERE c.id IN (
  SELECT id FROM chats INDEXED BY chats_name WHERE name_norm = ?1 AND contact_id IS NULL
  UNION ALL SELECT d.id FROM contacts AS s JOIN chats AS d ON d.contact_id = s.id WHERE s.id != 0
  AND s.saved_name IS NOT NULL
- AND (s.name_norm = ?1 OR s.name_norm >= ?1 || char(10) AND s.name_norm < ?1 || char(11))) LIMIT 2"""  # noqa: S608
+ AND (s.name_norm = ?1 OR s.name_norm >= ?1 || char(10) AND s.name_norm < ?1 || char(11))) LIMIT 2"""
 """Chats that the owner knows under a folded name, which is the first line of a contact's names."""
 
 
@@ -163,24 +161,26 @@ class _Named(NamedTuple):
 def _holding(db: sqlite3.Connection, words: Sequence[str], *, inside: bool = False) -> list[_Named]:
     """Those in whose names all these words stand, each at the beginning of a word if not `inside`."""
     condition = " AND ".join(f"instr(name_norm, ?{at})" for at in range(1, len(words) + 1))
-    found = db.execute(_EVERYBODY.format(condition), words).fetchall()
+    found = [*map(_Named._make, db.execute(_EVERYBODY.format(condition), words))]
     for word in () if inside else words:
         letters = re.escape(word)
         # The look back follows the letters, so that those are looked for first.
         begins = re.compile(f"{letters}(?<![\\w'’]{letters})").search
-        found = [row for row in found if begins(row[3])]
-    return [_Named(*row) for row in found]
+        found = [one for one in found if begins(one.names)]
+    return found
 
 
 def _similar(db: sqlite3.Connection, words: Sequence[str]) -> list[_Named]:
     """Those in whose names something close to each of these words stands."""
     everybody = db.execute(_EVERYBODY.format("1")).fetchall()
-    there = set("\n".join([row[3] for row in everybody]).split())
+    there = set("\n".join([names for _, _, _, names in everybody]).split())
     near = [_near(word, there) for word in words]
     if not all(near):
         return []
     return [
-        _Named(*row) for row in everybody if all(not others.isdisjoint(row[3].split()) for others in near)
+        _Named(table, number, saved, names)
+        for table, number, saved, names in everybody
+        if all(not others.isdisjoint(names.split()) for others in near)
     ]
 
 
@@ -194,7 +194,7 @@ def _near(word: str, there: Iterable[str]) -> set[str]:
 def _by_name(db: sqlite3.Connection, text: str) -> list[tuple[int, int, int, int]]:
     """(rank, newest message negated, 0 contact or 1 chat, number), best first."""
     wanted = _wanted(text)
-    words = wanted.split()[: queries.WORDS]
+    words = wanted.split()[: chat_queries.WORDS]
     if not words or len(text) > decoding.MAX_NAME:
         return []
     found = _ranked(wanted, _holding(db, words))
@@ -226,8 +226,8 @@ def chat_shown_as(db: sqlite3.Connection, name: str) -> Chat | None:
     wanted = _wanted(_bare(name))
     if not wanted or looks_like_number(name):
         return None
-    found = db.execute(_SHOWN, (wanted,)).fetchall()
-    return rows.chat(db, found[0]) if len(found) == 1 else None
+    found = chat_rows.chat_rows(db, _SHOWN, (wanted,))
+    return chat_rows.chats(db, found)[0] if len(found) == 1 else None
 
 
 def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
@@ -247,8 +247,8 @@ def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[
         if found and found[0].matched == "number":
             return tuple(found)
     named = _by_name(db, text)[:limit]
-    chats = _chats_of(db, [(table, number) for _, _, table, number in named])
-    for (rank, *_), chat in zip(named, chats, strict=True):
+    shown = _chats_of(db, [(table, number) for _, _, table, number in named])
+    for (rank, *_), chat in zip(named, shown, strict=True):
         if all(chat.jid != other.chat.jid for other in found):
             found.append(ChatCandidate(chat, _RANKS[rank]))
     return tuple(found[:limit])
@@ -261,44 +261,44 @@ def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
         jid = str(parse_number(text))
     except InvalidArgument:
         jid = None
-    if jid is not None and (text.startswith(("+", "00")) or queries.contact_id(db, jid) is not None):
+    if jid is not None and (text.startswith(("+", "00")) or contact_id(db, jid) is not None):
         return [ChatCandidate(_chat_of(db, jid), "number")]
     national = digits.lstrip("0")
     ending = db.execute(
         "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0 LIMIT 9", (f"%{national}@s.whatsapp.net",)
     ).fetchall()
     if len(national) >= 6 and ending:
-        return [ChatCandidate(_chat_of_contact(db, row[0]), "contains") for row in ending]
+        return [ChatCandidate(_chat_of_contact(db, contact), "contains") for (contact,) in ending]
     return [ChatCandidate(_chat_of(db, jid), "number")] if jid is not None else []
 
 
 def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
     """The chat with this jid, or an empty one."""
-    found = queries.chat(db, jid)
+    found = chat_queries.chat(db, jid)
     if found is not None:
         return found
-    person = queries.contact(db, jid)
-    if person is not None:
-        return rows.empty_chat(person.jid, person.name, stranger=person.stranger)
-    parsed = Jid.parse(jid)
-    return rows.empty_chat(jid, parsed.number or jid)
+    contact = contact_id(db, jid)
+    if contact is not None:
+        return _chat_of_contact(db, contact)
+    return chat_rows.empty_chat(jid, Jid.parse(jid).number or jid)
 
 
 def _chat_of_contact(db: sqlite3.Connection, contact: int) -> Chat:
-    row = db.execute(f"{rows.CHAT_SELECT} WHERE c.contact_id = ?", (contact,)).fetchone()
-    if row is not None:
-        return rows.chat(db, row)
-    person = rows.contact(db.execute(f"{rows.CONTACT_SELECT} WHERE s.id = ?", (contact,)).fetchone())
-    return rows.empty_chat(person.jid, person.name, stranger=person.stranger)
+    found = chat_queries.one_chat(db, "WHERE c.contact_id = ?", contact)
+    if found is not None:
+        return found
+    (person,) = [row.contact for row in chat_rows.contact_rows(db, "WHERE s.id = ?", (contact,))]
+    return chat_rows.empty_chat(person.jid, person.name, stranger=person.stranger)
 
 
 def _chats_of(db: sqlite3.Connection, who: Sequence[tuple[int, int]]) -> list[Chat]:
     """The chats of contacts and of other chats, by table and number, in this order."""
-    numbers = _by_table(who)
-    found = db.execute(_OF_ANY, numbers).fetchall()
-    chats = rows.chats(db, [row[2:] for row in found])
-    there = {row[:2]: chat for row, chat in zip(found, chats, strict=True)}
-    return [there.get(one) or _chat_of_contact(db, one[1]) for one in who]
+    rows = chat_rows.chat_rows(db, _OF_ANY, _by_table(who))
+    there = {
+        (1, row.id) if row.contact is None else (0, row.contact): chat
+        for row, chat in zip(rows, chat_rows.chats(db, rows), strict=True)
+    }
+    return [there.get((table, number)) or _chat_of_contact(db, number) for table, number in who]
 
 
 def _by_table(who: Iterable[tuple[int, int]]) -> list[str]:
@@ -324,11 +324,12 @@ def contacts(
         ending = db.execute(
             "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0", (f"%{digits}%@s.whatsapp.net",)
         )
-        found += [row[0] for row in ending.fetchall() if row[0] not in found]
+        found += [contact for (contact,) in ending.fetchall() if contact not in found]
     page = found[start : start + limit]
     following = cursors.encode(mark, start + limit) if len(found) > start + limit else None
-    people = {row[0]: row for row in db.execute(_THESE, (json.dumps(page),))}
-    return Page(tuple(rows.contact(people[number]) for number in page), following)
+    these = "WHERE s.id IN (SELECT value FROM json_each(?))"
+    people = {row.id: row.contact for row in chat_rows.contact_rows(db, these, (json.dumps(page),))}
+    return Page(tuple(people[number] for number in page), following)
 
 
 def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | None) -> Page[Contact]:
@@ -339,14 +340,11 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
             raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
         condition += " AND (s.name_norm, s.id) > (?, ?)"
         values = [*keys]
-    found = db.execute(
-        f"{rows.CONTACT_SELECT.replace(' FROM contacts', ', s.name_norm FROM contacts')} "
-        f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?",
-        [*values, limit + 1],
-    ).fetchall()
+    rest = f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?"
+    found = chat_rows.contact_rows(db, rest, [*values, limit + 1])
     page = found[:limit]
-    following = cursors.encode(mark, page[-1][8], page[-1][0]) if len(found) > limit else None
-    return Page(tuple(rows.contact(row) for row in page), following)
+    following = cursors.encode(mark, page[-1].name_norm, page[-1].id) if len(found) > limit else None
+    return Page(tuple(row.contact for row in page), following)
 
 
 def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.read import outbox_entries, queries, rows
+from whatsapp_mcp.archive.read import outbox_entries
 from whatsapp_mcp.archive.read.completeness import coverage_of
 from whatsapp_mcp.archive.read.cursors import check_limit, decode_id, encode, fingerprint
+from whatsapp_mcp.archive.read.lookup import chat_id, find
+from whatsapp_mcp.archive.read.message_rows import moment, time_of
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, send_progress
 from whatsapp_mcp.decoding import OWNER
 from whatsapp_mcp.errors import MessageNotFound
@@ -56,8 +58,8 @@ def statistics(db: sqlite3.Connection) -> Statistics:
         media,
         unread,
         undecoded,
-        None if first is None else rows.time_of(first),
-        None if last is None else rows.time_of(last),
+        None if first is None else time_of(first),
+        None if last is None else time_of(last),
         size,
     )
 
@@ -67,7 +69,7 @@ def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
     newest, undecoded = db.execute(
         "SELECT (SELECT max(id) FROM messages), (SELECT count(*) FROM undecoded)"
     ).fetchone()
-    return None if newest is None else rows.time_of(newest), undecoded
+    return None if newest is None else time_of(newest), undecoded
 
 
 def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
@@ -76,7 +78,7 @@ def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
     Raises:
         ChatNotFound: No such chat.
     """
-    return coverage_of(db, queries.chat_id(db, chat), chat)
+    return coverage_of(db, chat_id(db, chat), chat)
 
 
 def _number(key: MessageKey) -> int:
@@ -107,8 +109,8 @@ def send_report(
         entry = outbox_entries.outbox_get(db, _number(key))
         if entry.ref is None:
             return SendReport(entry.result)
-        return _with_receipts(db, entry.result, queries.find(db, entry.ref), cursor, limit)
-    message = queries.find(db, key)
+        return _with_receipts(db, entry.result, find(db, entry.ref), cursor, limit)
+    message = find(db, key)
     chat, chat_jid, wa_id, ref, sender = db.execute(
         """SELECT m.chat_id, c.jid, m.wa_id, m.ref, m.sender_id FROM messages AS m
         JOIN chats AS c ON c.id = m.chat_id WHERE m.id = ?""",
@@ -125,7 +127,7 @@ def send_report(
         status=send_progress(db, [chat])[chat].status(message),
         message_id=wa_id,
         ref=ref,
-        timestamp=rows.time_of(message),
+        timestamp=time_of(message),
     )
     return _with_receipts(db, result, message, cursor, limit)
 
@@ -168,7 +170,7 @@ def _delivery(db: sqlite3.Connection, contact: int, marks: dict[int, int]) -> De
     name, stranger = db.execute(_NAMED, (contact,)).fetchone()
     return Delivery(
         name,
-        rows.moment(min(marks.values(), default=None)),
-        rows.moment(min((at for kind, at in marks.items() if kind > 1), default=None)),
+        moment(min(marks.values(), default=None)),
+        moment(min((at for kind, at in marks.items() if kind > 1), default=None)),
         bool(stranger),
     )

@@ -1,10 +1,11 @@
-"""Rows of the archive to the models that the other rooms know."""
+"""Messages: rows of the archive, and the models that the other rooms know."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
@@ -12,16 +13,12 @@ from typing import Any, Final, Literal, NamedTuple
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import ID_BITS
-from whatsapp_mcp.archive.identity import chat_kind
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, ChatProgress, Target, call_text, send_progress
 from whatsapp_mcp.decoding import (
     CALL,
-    CHAT_KINDS,
     EVENT,
     EVENT_ANSWERS,
-    KIND_NUMBER,
     MESSAGE_KINDS,
-    NEVER_UNREAD,
     OWNER,
     POLL,
     Flag,
@@ -29,13 +26,9 @@ from whatsapp_mcp.decoding import (
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import (
     Actor,
-    Chat,
-    Contact,
-    LastMessage,
     Media,
     Mention,
     Message,
-    MessageKind,
     PollOption,
     Quote,
     Reaction,
@@ -44,25 +37,65 @@ from whatsapp_mcp.models import (
 CHAT_NAME: Final = f"""CASE WHEN c.contact_id IS NOT NULL THEN {NAME_SQL.format(c="cc")}
  WHEN c.jid = 'status@broadcast' THEN 'Status' ELSE coalesce(c.name, c.jid) END"""
 
-MESSAGE_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id, m.kind, m.flags, m.text,
- m.reply_wa_id, m.edited_at, m.revoked_at, m.details, c.jid, {CHAT_NAME},
+_SELECT: Final = f"""SELECT m.id, m.ref, m.chat_id, m.sender_id, m.wa_id, m.kind, m.flags, m.text,
+ m.reply_wa_id, m.edited_at, m.revoked_at, m.details, c.jid, {CHAT_NAME}, {STRANGER_SQL.format(c="cc")},
  CASE WHEN m.sender_id = -1 THEN c.jid ELSE coalesce(s.pn, s.lid, '') END,
- CASE WHEN m.sender_id = -1 THEN {CHAT_NAME} ELSE {NAME_SQL.format(c="s")} END,
- d.mime_type, d.file_name, d.size, d.duration, d.width, d.height, d.path, d.media_type,
- {STRANGER_SQL.format(c="cc")}, {STRANGER_SQL.format(c="s")}
+ CASE WHEN m.sender_id = -1 THEN {CHAT_NAME} ELSE {NAME_SQL.format(c="s")} END, {STRANGER_SQL.format(c="s")},
+ d.media_type, d.mime_type, d.file_name, d.size, d.duration, d.width, d.height, d.path
  FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
  LEFT JOIN contacts AS cc ON cc.id = c.contact_id
  LEFT JOIN contacts AS s ON s.id = m.sender_id
  LEFT JOIN media AS d ON d.message_id = m.id
 """  # noqa: S608
-"""Everything of a message but what hangs on it; a WHERE may follow."""
 
-_FORWARDED: Final = int(Flag.FORWARDED)
+
+class MessageRow(NamedTuple):
+    """Everything of a message but its add-ons; a file is there if `media_type` is."""
+
+    id: int
+    ref: int
+    chat: int
+    sender: int
+    wa_id: str
+    kind: int
+    flags: int
+    text: str
+    reply_wa_id: str | None
+    edited_at: int | None
+    revoked_at: int | None
+    details: str | None
+    chat_jid: str
+    chat_name: str
+    chat_stranger: int
+    sender_jid: str
+    sender_name: str
+    sender_stranger: int
+    media_type: str | None
+    mime_type: str | None
+    file_name: str | None
+    size: int | None
+    duration: int | None
+    width: int | None
+    height: int | None
+    path: str | None
+
+    @property
+    def target(self) -> Target:
+        """The message as that of its add-ons."""
+        return Target(self.chat, self.wa_id, self.sender)
+
+    @property
+    def length(self) -> int:
+        """Characters that it takes of a page."""
+        return len(self.text) + len(self.details or "")
+
+
+FORWARDED: Final = int(Flag.FORWARDED)
 _IMPORTED: Final = int(Flag.IMPORTED)
 _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
 _STARRED: Final = int(Flag.STARRED)
 _VIEW_ONCE: Final = int(Flag.VIEW_ONCE)
-_NO_DETAILS: Final[dict[str, Any]] = {}
+NO_DETAILS: Final[dict[str, Any]] = {}
 _HIDDEN_DETAILS: Final = ("secret", "mentions", "quote", "call", "options", "server_id")
 
 
@@ -76,12 +109,26 @@ def moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def fitting(rows: Iterable[Any], most: int) -> tuple[list[Any], bool]:
-    """Rows of `MESSAGE_SELECT` as far as one page goes, `most` of them, and whether there are more."""
-    page: list[Any] = []
+def message_rows(db: sqlite3.Connection, rest: str, values: Sequence[Any] = ()) -> list[MessageRow]:
+    """Rows of messages (`m`); `rest` is the SQL from WHERE on."""
+    return [*map(MessageRow._make, db.execute(_SELECT + rest, values))]
+
+
+def message_page(
+    db: sqlite3.Connection, rest: str, values: Sequence[Any], most: int
+) -> tuple[list[MessageRow], bool]:
+    """As `message_rows`, `most` at most and as far as one page goes; and whether there are more."""
+    # Read one by one: a page is bounded by its characters too, and the rows behind it may be long.
+    with closing(db.execute(f"{_SELECT} {rest} LIMIT ?", [*values, most + 1])) as found:
+        return fitting(map(MessageRow._make, found), most)
+
+
+def fitting(rows: Iterable[MessageRow], most: int) -> tuple[list[MessageRow], bool]:
+    """Rows as far as one page goes, `most` of them, and whether there are more."""
+    page: list[MessageRow] = []
     room = decoding.MAX_PAGE
     for row in rows:
-        room -= len(row[7]) + len(row[11] or "")
+        room -= row.length
         if page and (len(page) == most or room < 0):
             return page, True
         page.append(row)
@@ -96,29 +143,28 @@ class Snippet(NamedTuple):
 
 
 def messages(
-    db: sqlite3.Connection, rows: Sequence[Any], snippets: dict[int, Snippet] | None = None
+    db: sqlite3.Connection, rows: Sequence[MessageRow], snippets: dict[int, Snippet] | None = None
 ) -> tuple[Message, ...]:
-    """Rows of `MESSAGE_SELECT` as messages, with what hangs on them, in the same order."""
+    """Rows as messages, with their add-ons, in the same order."""
     if not rows:
         return ()
-    details = {row[0]: json.loads(row[11]) for row in rows if row[11]}
-    names = _names(db, {jid for found in details.values() for jid in _named(found)})
-    targets = [Target(row[2], row[4], row[3]) for row in rows if row[10] is None]
-    hanging = _Hanging(
+    details = {row.id: json.loads(row.details) for row in rows if row.details}
+    targets = [row.target for row in rows if row.revoked_at is None]
+    around = _Around(
         _reactions(db, targets),
         _keepers(db, targets),
-        _quotes(db, list({(row[2], row[8]) for row in rows if row[8]})),
-        names,
-        _earlier(db, {row[0]: Target(row[2], row[4], row[3]) for row in rows if row[9]}),
-        send_progress(db, {row[2] for row in rows if row[3] == OWNER}),
+        _quotes(db, list({(row.chat, row.reply_wa_id) for row in rows if row.reply_wa_id})),
+        mentioned(db, {jid for found in details.values() for jid in _named(found)}),
+        _earlier(db, {row.id: row.target for row in rows if row.edited_at}),
+        send_progress(db, {row.chat for row in rows if row.sender == OWNER}),
         snippets or {},
     )
-    return tuple([_message(db, row, details.get(row[0], _NO_DETAILS), hanging) for row in rows])
+    return tuple([_message(db, row, details.get(row.id, NO_DETAILS), around) for row in rows])
 
 
 @dataclass(frozen=True, slots=True)
-class _Hanging:
-    """What hangs on the messages of a page: by message, by (chat, WhatsApp id), by jid, by chat."""
+class _Around:
+    """What the messages of a page are shown with: by message, by (chat, WhatsApp id), by jid, by chat."""
 
     reactions: dict[Target, list[Reaction]]
     keepers: dict[Target, Actor]
@@ -134,59 +180,66 @@ def _named(details: dict[str, Any]) -> list[str]:
     return [*details.get("mentions", ()), *([quote["sender"]] if quote and quote.get("sender") else [])]
 
 
-def _message(db: sqlite3.Connection, row: Any, details: dict[str, Any], hanging: _Hanging) -> Message:
+def _message(db: sqlite3.Connection, row: MessageRow, details: dict[str, Any], around: _Around) -> Message:
     """One row as a message; most are plain, so only what one has is set."""
-    message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at = row[:11]
+    (
+        message, ref, chat, sender, wa_id, kind, flags, text, reply, edited_at, revoked_at, _,
+        chat_jid, chat_name, chat_stranger, sender_jid, sender_name, sender_stranger,
+        media_type, mime_type, file_name, size, duration, width, height, path,
+    ) = row  # fmt: skip
+    target = Target(chat, wa_id, sender)
     if kind == CALL:
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
-    chat_jid, chat_name, sender_jid, sender_name = row[12:16]
     said = Message(
         ref, wa_id, chat_jid, chat_name, sender_jid, sender_name, sender == OWNER, MESSAGE_KINDS[kind], text,
         time_of(message),
-        chat_stranger=bool(row[24]), sender_stranger=bool(row[25]),
+        chat_stranger=bool(chat_stranger), sender_stranger=bool(sender_stranger),
     )  # fmt: skip
-    if snippet := hanging.snippets.get(message):
+    if snippet := around.snippets.get(message):
         said.snippet, said.snippet_of = snippet
     if sender == OWNER:
-        said.status = hanging.progress[chat].status(message)
-    if row[23]:
-        said.media = _media(row, flags)
+        said.status = around.progress[chat].status(message)
+    if media_type:
+        said.media = Media(
+            mime_type, file_name, size, duration, width, height, path, bool(flags & _VIEW_ONCE)
+        )
     if reply:
-        said.quote = _quote(chat, reply, details, hanging)
-    if reactions := hanging.reactions.get(Target(chat, wa_id, sender)):
+        said.quote = _quote(chat, reply, details, around)
+    if reactions := around.reactions.get(target):
         said.reactions = tuple(reactions)
-    said.kept_by = hanging.keepers.get(Target(chat, wa_id, sender))
+    said.kept_by = around.keepers.get(target)
     if flags:
-        said.forwarded, said.mentions_me = bool(flags & _FORWARDED), bool(flags & _MENTIONS_ME)
+        said.forwarded, said.mentions_me = bool(flags & FORWARDED), bool(flags & _MENTIONS_ME)
         said.starred, said.imported = bool(flags & _STARRED), bool(flags & _IMPORTED)
     if edited_at is not None:
         said.edited_at = moment(edited_at)
-        said.earlier = tuple(hanging.earlier.get(message, ()))
+        said.earlier = tuple(around.earlier.get(message, ()))
     if revoked_at is not None:
         said.revoked_at = moment(revoked_at)
     if kind in (POLL, EVENT):
-        said.poll = _poll(db, Target(chat, wa_id, sender), kind, details)
+        said.poll = _poll(db, target, kind, details)
     if details:
-        said.details = _public(details)
-        said.mentions = _mentions(details, hanging.names)
+        said.details = shown_details(details)
+        said.mentions = shown_mentions(details, around.names)
     return said
 
 
-def _public(details: dict[str, Any]) -> dict[str, Any] | None:
+def shown_details(details: dict[str, Any]) -> dict[str, Any] | None:
+    """Those of the details that have no field of their own."""
     return {key: value for key, value in details.items() if key not in _HIDDEN_DETAILS} or None
 
 
-def _quote(chat: int, reply: str, details: dict[str, Any], hanging: _Hanging) -> Quote:
+def _quote(chat: int, reply: str, details: dict[str, Any], around: _Around) -> Quote:
     """The message that is answered: as it is in the archive, else as the reply tells it."""
-    found = hanging.quotes.get((chat, reply))
+    found = around.quotes.get((chat, reply))
     if found is not None:
         return found
     told = details.get("quote") or {}
-    who = hanging.names.get(told.get("sender") or "")
+    who = around.names.get(told.get("sender") or "")
     return Quote(reply, None, who and who.name, told.get("text"), who is not None and who.stranger)
 
 
-def _mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, Mention] | None:
+def shown_mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, Mention] | None:
     """Who is mentioned, by what stands in the text for them; a number that nobody is known by for itself."""
     found: dict[str, Mention] = {}
     for jid in details.get("mentions", ()):
@@ -195,15 +248,6 @@ def _mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, M
         elif number := number_of(jid):
             found[jid.partition("@")[0]] = Mention(number)
     return found or None
-
-
-def _media(row: Any, flags: int) -> Media:
-    mime_type, file_name, size, duration, width, height, path = row[16:23]
-    return Media(mime_type, file_name, size, duration, width, height, path, bool(flags & _VIEW_ONCE))
-
-
-def _pairs(keys: Sequence[tuple[int, str]]) -> tuple[str, list[Any]]:
-    return ", ".join(["(?, ?)"] * len(keys)), [value for key in keys for value in key]
 
 
 def _reactions(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, list[Reaction]]:
@@ -245,7 +289,7 @@ def _people(db: sqlite3.Connection, contacts: Collection[int]) -> dict[int, tupl
 def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tuple[int, str], Quote]:
     if not keys:
         return {}
-    places, values = _pairs(keys)
+    places = ", ".join(["(?, ?)"] * len(keys))
     return {
         (chat, wa_id): Quote(wa_id, ref, name, text or f"[{MESSAGE_KINDS[kind]}]", bool(stranger))
         for chat, wa_id, ref, kind, text, name, stranger in db.execute(
@@ -254,12 +298,13 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
                 {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
             FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
             LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608
-            values,
+            [value for key in keys for value in key],
         ).fetchall()
     }
 
 
-def _names(db: sqlite3.Connection, jids: set[str]) -> dict[str, Mention]:
+def mentioned(db: sqlite3.Connection, jids: set[str]) -> dict[str, Mention]:
+    """Who has these addresses, by jid."""
     if not jids:
         return {}
     places = ", ".join("?" * len(jids))
@@ -316,108 +361,3 @@ def _poll(db: sqlite3.Connection, poll: Target, kind: int, details: dict[str, An
     if kind == EVENT and not any(voters.values()):
         return ()
     return tuple(PollOption(option, tuple(voters[option])) for option in options)
-
-
-_SAID: Final = f"""m.kind, m.text, m.sender_id, m.wa_id, m.details, m.revoked_at, {NAME_SQL.format(c="s")},
- {STRANGER_SQL.format(c="s")}, m.flags"""
-CHAT_SELECT: Final = f"""SELECT c.jid, {CHAT_NAME}, c.kind, c.unread, c.marked_unread, c.last_id, c.archived,
- c.pinned, c.muted_until, c.id, {STRANGER_SQL.format(c="cc")}, {_SAID}
- FROM chats AS c LEFT JOIN contacts AS cc ON cc.id = c.contact_id LEFT JOIN messages AS m ON m.id = c.last_id
- LEFT JOIN contacts AS s ON s.id = m.sender_id
-"""  # noqa: S608
-"""Everything of a chat; a WHERE may follow."""
-_NO_WORDS: Final = frozenset(KIND_NUMBER[kind] for kind in NEVER_UNREAD)
-_TELLING: Final = frozenset(
-    KIND_NUMBER[kind]
-    for kind in (MessageKind.CALL, MessageKind.EVENT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION)
-)
-"""Kinds of which a list of chats tells details."""
-_WORDS_WITHIN: Final = 20
-"""Calls and notices in a row behind which the last words are still looked for."""
-
-
-def chats(db: sqlite3.Connection, rows: Sequence[Any]) -> tuple[Chat, ...]:
-    """Rows of `CHAT_SELECT` as chats, in the same order."""
-    newest = [(row[9], row[11:]) for row in rows if row[11] is not None]
-    words = [(chat, said) for chat, row in newest if row[0] in _NO_WORDS and (said := _words(db, chat))]
-    details = [_telling(row) for _, row in (*newest, *words)]
-    names = _names(db, {jid for one in details for jid in one.get("mentions", ())})
-    told = [
-        _last(db, chat, row, one, names) for (chat, row), one in zip((*newest, *words), details, strict=True)
-    ]
-    last = {chat: one for (chat, _), one in zip(newest, told, strict=False)}
-    for (chat, _), one in zip(words, told[len(newest) :], strict=True):
-        last[chat].before = one
-    return tuple([_chat(row, last.get(row[9])) for row in rows])
-
-
-def _words(db: sqlite3.Connection, chat: int) -> Any:
-    """What was last said in a chat, calls and notices aside, as `_SAID`."""
-    return db.execute(
-        f"""SELECT {_SAID} FROM (SELECT * FROM messages WHERE chat_id = ? ORDER BY id DESC LIMIT ?) AS m
-        LEFT JOIN contacts AS s ON s.id = m.sender_id
-        WHERE m.kind NOT IN ({", ".join(map(str, _NO_WORDS))}) AND m.revoked_at IS NULL
-        ORDER BY m.id DESC LIMIT 1""",  # noqa: S608
-        (chat, _WORDS_WITHIN),
-    ).fetchone()
-
-
-def _telling(row: Any) -> dict[str, Any]:
-    """The details of a row of `_SAID`, if a list of chats needs them."""
-    if row[4] and (row[0] in _TELLING or '"mentions"' in row[4]):
-        return json.loads(row[4])
-    return _NO_DETAILS
-
-
-def _last(
-    db: sqlite3.Connection,
-    chat: int,
-    row: Any,
-    details: dict[str, Any],
-    names: dict[str, Mention],
-) -> LastMessage:
-    kind, text, sender, wa_id, _, revoked_at, name, stranger, flags = row
-    if kind == CALL:
-        text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
-    return LastMessage(
-        MESSAGE_KINDS[kind],
-        text[:200],
-        name,
-        sender == OWNER,
-        bool(stranger),
-        revoked_at is not None,
-        _public(details) if details else None,
-        _mentions(details, names),
-        forwarded=bool(flags & _FORWARDED),
-    )
-
-
-def _chat(row: Any, last: LastMessage | None) -> Chat:
-    jid, name, kind, unread, marked, last_id, archived, pinned, muted_until, _, stranger = row[:11]
-    at = time_of(last_id) if last_id else None
-    until = moment(muted_until or None)
-    unread = unread or (1 if marked else 0)
-    return Chat(
-        jid, name, CHAT_KINDS[kind], unread, at, last, bool(archived), bool(pinned), until, bool(stranger)
-    )
-
-
-def chat(db: sqlite3.Connection, row: Any) -> Chat:
-    """One row of `CHAT_SELECT` as a chat."""
-    return chats(db, [row])[0]
-
-
-CONTACT_SELECT: Final = f"""SELECT s.id, coalesce(s.pn, s.lid), {NAME_SQL.format(c="s")}, s.pn, s.lid,
- s.saved_name, s.push_name, s.business_name FROM contacts AS s
-"""  # noqa: S608
-
-
-def contact(row: Any) -> Contact:
-    """A row of `CONTACT_SELECT` as a contact."""
-    _, jid, name, pn, lid, saved, push, business = row[:8]
-    return Contact(jid or "", name, number_of(pn), lid, saved or None, push or None, business or None)
-
-
-def empty_chat(jid: str, name: str, *, stranger: bool = False) -> Chat:
-    """A chat in which nothing was said yet."""
-    return Chat(jid, name, chat_kind(jid), stranger=stranger)

@@ -1,0 +1,157 @@
+"""Chats and the people in them: the list of chats, members of groups, contacts."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+from whatsapp_mcp import decoding
+from whatsapp_mcp.archive import state
+from whatsapp_mcp.archive.database import fold
+from whatsapp_mcp.archive.read import chat_rows, cursors
+from whatsapp_mcp.archive.read.chat_rows import ChatRow, ContactRow
+from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find, like
+from whatsapp_mcp.archive.state import current_members
+from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER, SYSTEM
+from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, GroupMember, MessageKey, Page
+
+WORDS: Final = 100
+"""Words of a name that are looked for: SQLite takes no condition of a thousand parts."""
+_NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
+ OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
+_LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
+ WHERE x.chat_id = c.id AND x.kind != {SYSTEM} ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
+"""Who said the last thing in a chat; what the system tells does not count."""
+
+
+def chats(
+    db: sqlite3.Connection,
+    *,
+    query: str | None = None,
+    kind: ChatKind | None = None,
+    unread: bool | None = None,
+    unanswered: bool | None = None,
+    archived: bool | None = None,
+    limit: int = 20,
+    cursor: str | None = None,
+) -> Page[Chat]:
+    """Chats, the one with the newest message first.
+
+    Args:
+        query: Beginnings of words of the name or number, accents and case aside; where no chat has them,
+            parts of words.
+        unread: Only chats with (or without) unread messages.
+        unanswered: Only direct chats and groups in which somebody else had the last word (or all where we
+            had it).
+
+    Raises:
+        InvalidArgument: The cursor is not one of this list, or the limit is not 1–500.
+    """
+    mark = cursors.fingerprint("chats", query, kind, unread, unanswered, archived)
+    cursors.check_limit(limit)
+    where, values = ["c.last_id > 0"], list[Any]()
+    start: Sequence[int] = ()
+    if cursor is not None:
+        where, start = ["(c.last_id, c.id) < (?, ?)"], cursors.decode_pair(cursor, mark)
+    if query is not None and len(query) > decoding.MAX_NAME:
+        return Page(())
+    words = [like(word.lstrip("+") or word) for word in fold(query or "").split()[:WORDS]]
+    where += [_NAMED] * len(words)
+    if kind is not None:
+        where.append("c.kind = ?")
+        values.append(CHAT_KIND_NUMBER[kind])
+    if unread is not None:
+        where.append(
+            "(c.unread > 0 OR c.marked_unread)" if unread else "NOT (c.unread > 0 OR c.marked_unread)"
+        )
+    if unanswered is not None:
+        where.append(f"{_LAST_SENDER} {'!=' if unanswered else '='} 0")
+        if unanswered:
+            where.append(
+                f"c.kind IN ({CHAT_KIND_NUMBER[ChatKind.DIRECT]}, {CHAT_KIND_NUMBER[ChatKind.GROUP]})"
+            )
+    if archived is not None:
+        where.append("c.archived = ?")
+        values.append(int(archived))
+    if cursor is None:
+        where[0] = "1"
+    rest = f"WHERE {' AND '.join(where)} ORDER BY c.last_id DESC, c.id DESC LIMIT ?"
+    found: list[ChatRow] = []
+    for inside in ("% ", "%"):  # where a word begins with it; else anywhere
+        names = [f"{inside}{word}%" for word in words for _ in range(2)]
+        found = chat_rows.chat_rows(db, rest, [*start, *names, *values, limit + 1])
+        if found or not words:
+            break
+    page = found[:limit]
+    following = cursors.encode(mark, page[-1].last_id, page[-1].id) if len(found) > limit else None
+    return Page(chat_rows.chats(db, page), following)
+
+
+def chat(db: sqlite3.Connection, jid: str) -> Chat | None:
+    """One chat by jid."""
+    return one_chat(db, "WHERE c.id = ?", chat_id(db, jid))
+
+
+def one_chat(db: sqlite3.Connection, where: str, value: int | None) -> Chat | None:
+    """The only chat (`c`) that meets a condition."""
+    found = chat_rows.chats(db, chat_rows.chat_rows(db, where, (value,)))
+    return found[0] if found else None
+
+
+def expires_in(db: sqlite3.Connection, chat: str) -> int:
+    """Seconds after which new messages of a chat disappear; 0: never, or it was never told."""
+    row = db.execute("SELECT expires_in FROM chats WHERE id = ?", (chat_id(db, chat),)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
+    """The participants of a group as far as they are known."""
+    number = chat_id(db, group)
+    roles = {} if number is None else current_members(db, [number])[number]
+    found = sorted(_contacts(db, roles), key=lambda row: (-roles[row.id], row.name))
+    return tuple(GroupMember(row.contact, roles[row.id] > 0, roles[row.id] == 2) for row in found)
+
+
+def _contacts(db: sqlite3.Connection, contacts: Collection[int]) -> list[ContactRow]:
+    """Contacts by their names."""
+    places = ", ".join("?" * len(contacts))
+    return chat_rows.contact_rows(db, f"WHERE s.id IN ({places}) ORDER BY 3", [*contacts])
+
+
+def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Actor, ...]:
+    """Members of the poll's group, as far as they are known, who have not voted or took their vote back.
+
+    Raises:
+        MessageNotFound: No such message.
+    """
+    target = state.target_of(db, find(db, poll))
+    votes = state.current_addons(db, state.VOTES, [target]).get(target, [])
+    voted = {one.person for one in votes if one.says[-1] != b""}
+    missing = current_members(db, [target.chat])[target.chat].keys() - voted
+    people = ((row.id == OWNER, row.contact) for row in _contacts(db, missing))
+    return tuple(Actor(person.name, own, not own and person.stranger) for own, person in people)
+
+
+def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
+    """The groups that the account's owner and this person are both in, the most recently used first."""
+    person = contact_id(db, jid)
+    groups = [
+        group
+        for (group,) in db.execute(
+            """SELECT id FROM chats AS c WHERE kind = ? AND EXISTS (SELECT 1 FROM members AS m
+            JOIN addresses AS a ON a.id = m.address_id WHERE m.chat_id = c.id
+            AND (a.contact_id = ? OR a.reassigned))""",
+            (CHAT_KIND_NUMBER[ChatKind.GROUP], person),
+        ).fetchall()
+    ]
+    both = [group for group, roles in current_members(db, groups).items() if {OWNER, person} <= roles.keys()]
+    places = ", ".join("?" * len(both))
+    rest = f"WHERE c.id IN ({places}) ORDER BY c.last_id DESC, c.id DESC"
+    return chat_rows.chats(db, chat_rows.chat_rows(db, rest, both))
+
+
+def contact(db: sqlite3.Connection, jid: str) -> Contact | None:
+    """One person by either form of their jid."""
+    found = chat_rows.contact_rows(db, "WHERE s.id = ?", (contact_id(db, jid),))
+    return found[0].contact if found else None
