@@ -23,9 +23,9 @@ from benchmarks.calls import fill
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.hosts import HOSTS
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import Settings
 
 CORE_LIMIT: Final = 2500
@@ -82,11 +82,11 @@ def _given(result: object) -> dict[str, int]:
 def print_tools() -> None:
     """Print what each toolset and the whole cost."""
     costs: dict[str, int] = {}
-    for name in toolsets.MODULES:
+    for name in toolsets.TOOLSETS:
         tokens = anyio.run(tool_tokens, name)
         costs[name] = sum(tokens.values())
         print(f"{name:10} {len(tokens):3} tools {costs[name]:6} tokens")
-    tokens = anyio.run(tool_tokens, toolsets.ALL)
+    tokens = anyio.run(tool_tokens, toolsets.ALL_TOOLSETS)
     for what, figure, limit in (
         ("core", costs["core"], CORE_LIMIT),
         ("all but aliases", sum(tokens.values()), ALL_LIMIT),

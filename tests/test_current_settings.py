@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_mcp.current_settings import CurrentSettings
-from whatsapp_mcp.settings import PolicySettings, Settings, load
+from whatsapp_mcp.settings import CurrentSettings, PolicySettings, Settings, load
 
 
 def write(home: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_mcp.emoji import is_emoji
-from whatsapp_mcp.server.render.sanitise import NO_EMOJI, reaction_shown
+from whatsapp_mcp.server.fencing.sanitise import NO_EMOJI, reaction_shown
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ MODULES = {path.relative_to(PACKAGE).as_posix(): path for path in sorted(PACKAGE
 BOUNDARIES = {
     "client/__main__.py",
     "device/supervise.py",
-    "media/child.py",
+    "media/job.py",
     "rpc.py",
-    "server/registry.py",
+    "server/calls/registry.py",
 }
 """Outermost loops of a process, a task, a job, a call and a tool: what fails behind them gets no further."""
 LINES_OF_A_MODULE = 500
@@ -37,7 +37,7 @@ SHOWS_A_NAME = {"called", "titled", "clean_name", "chosen_name", "quoted", "repr
 
 OUR_OWN = {"self", "spec", "path"}
 """What holds names of the code, and the files that a person gives to a command."""
-FOR_PERSONS = ("cli/", "simulator/", "settings.py")
+FOR_PERSONS = ("cli/", "simulator/", "settings/")
 """Where errors are read at a terminal and never by a model."""
 
 

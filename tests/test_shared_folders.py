@@ -7,9 +7,10 @@ from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 
 import pytest
 
-from whatsapp_mcp import settings, shared_folders
+from whatsapp_mcp import settings
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.shared_folders import Mount, mounts_here, read_mount_list, read_mountinfo, sharing
+from whatsapp_mcp.settings import shared_folders
+from whatsapp_mcp.settings.shared_folders import Mount, mounts_here, read_mount_list, read_mountinfo, sharing
 
 ANN = PurePosixPath("/home/ann")
 ONEDRIVE = "is in a folder that OneDrive synchronises"

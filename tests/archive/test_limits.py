@@ -19,7 +19,13 @@ from tests.archive.world import reply, text
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.decoding import limits
 from whatsapp_mcp.decoding.content import HANDLERS
-from whatsapp_mcp.decoding.updates import Content, MembersUpdate, MessageUpdate, ReceiptKind, ReceiptUpdate
+from whatsapp_mcp.decoding.updates import (
+    Content,
+    MembersUpdate,
+    MessageUpdate,
+    ReceiptKind,
+    ReceiptUpdate,
+)
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Message, MessageKind, Page
 from whatsapp_mcp.models.messages import NAMES_ROOM

@@ -11,7 +11,14 @@ from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read.people import distance, rank_name
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
-from whatsapp_mcp.models import ChatKind, ContactUpdate, GroupUpdate, MessageFilter, MessageKind, meant
+from whatsapp_mcp.models import (
+    ChatKind,
+    ContactUpdate,
+    GroupUpdate,
+    MessageFilter,
+    MessageKind,
+    meant,
+)
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

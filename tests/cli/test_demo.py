@@ -24,8 +24,8 @@ from mcp.client.stdio import StdioServerParameters
 
 from tests.cli.planted import planted, ran
 from tests.fixtures import HttpServer, client_of, command, said
-from whatsapp_mcp.cli import demo_server
-from whatsapp_mcp.cli.demo import _end_on_signal, run_demo
+from whatsapp_mcp.cli.demo import server_process
+from whatsapp_mcp.cli.demo.story import _end_on_signal, run_demo
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="the demo runs on Linux")]
 
@@ -181,7 +181,7 @@ def test_a_server_that_ends_is_told_with_its_log(
     def broken(port: int | None = None) -> list[str]:
         return [sys.executable, "-c", program, str(port)]
 
-    monkeypatch.setattr(demo_server, "command", broken)
+    monkeypatch.setattr(server_process, "command", broken)
     assert run_demo(once=True) == 1
     assert "no luck" in capsys.readouterr().out
 

@@ -21,15 +21,15 @@ from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 
 INNARDS = {
     "serve": "whatsapp_mcp.server.main.serve",
-    "link": "whatsapp_mcp.cli.device.with_device",
-    "unlink --yes": "whatsapp_mcp.cli.device.with_device",
+    "link": "whatsapp_mcp.cli.connection.with_device",
+    "unlink --yes": "whatsapp_mcp.cli.connection.device.with_device",
     "status": "whatsapp_mcp.device.leader.observed_status",
-    "status --wait": "whatsapp_mcp.cli.status.with_device",
-    "reconnect": "whatsapp_mcp.cli.device.with_device",
+    "status --wait": "whatsapp_mcp.cli.connection.status.with_device",
+    "reconnect": "whatsapp_mcp.cli.connection.device.with_device",
     "pause --for 2h": "whatsapp_mcp.device.leader.pause",
     "resume": "whatsapp_mcp.device.leader.resume",
     "doctor": "whatsapp_mcp.cli.doctor.examine",
-    "demo": "whatsapp_mcp.cli.demo._run",
+    "demo": "whatsapp_mcp.cli.demo.story._run",
     "client-config cursor": "whatsapp_mcp.cli.client_config.snippet",
     "service print": "whatsapp_mcp.cli.service._service",
     "service install": "whatsapp_mcp.cli.service._find_manager",
@@ -119,7 +119,7 @@ def test_ctrl_c_at_a_question_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> 
         except KeyboardInterrupt:
             raise typer.Abort from None
 
-    monkeypatch.setattr("whatsapp_mcp.cli.device.with_device", ask)
+    monkeypatch.setattr("whatsapp_mcp.cli.connection.device.with_device", ask)
 
     assert code_of("unlink --yes") == ExitCode.INTERRUPTED
 

@@ -13,10 +13,10 @@ import pytest
 from anyio.abc import TaskGroup
 
 from tests.cli.fakes import NOON, ScriptedDevice, status_of
-from whatsapp_mcp.cli import link as link_module
-from whatsapp_mcp.cli.device import reconnected, settled_status
-from whatsapp_mcp.cli.link import link
-from whatsapp_mcp.cli.report import JsonReport
+from whatsapp_mcp.cli.connection import linking as link_module
+from whatsapp_mcp.cli.connection.device import reconnected, settled_status
+from whatsapp_mcp.cli.connection.linking import link
+from whatsapp_mcp.cli.connection.report import JsonReport
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Devices

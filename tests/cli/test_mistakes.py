@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.cli.device import BriefFormatter
+from whatsapp_mcp.cli.connection.device import BriefFormatter
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.cli.serve import serve
 

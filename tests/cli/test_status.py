@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from tests.cli.fakes import NOON, status_of
-from whatsapp_mcp.cli.status import to_json, to_text
+from whatsapp_mcp.cli.connection.status import to_json, to_text
 from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus
 
 REPLACED = ConnectionStatus(

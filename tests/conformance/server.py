@@ -24,8 +24,8 @@ from mcp.types import (
 )
 
 from whatsapp_mcp.server.application import Application, create
-from whatsapp_mcp.server.http import prepare
 from whatsapp_mcp.server.runtime import Runtime
+from whatsapp_mcp.server.transports.http import prepare
 from whatsapp_mcp.settings import load
 
 PNG = base64.b64decode(

@@ -11,12 +11,11 @@ import anyio
 import pytest
 
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
-from whatsapp_mcp.settings import AccountFolder, Settings
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
 
 

@@ -9,7 +9,6 @@ from typing import Any, cast
 import pytest
 
 from tests.device.conftest import Leader
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.leader.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader.generated import as_device
 from whatsapp_mcp.device.local_device import LocalDevice
@@ -20,7 +19,7 @@ from whatsapp_mcp.errors import Denied
 from whatsapp_mcp.models import FileContent, SendRequest, TextContent
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.rpc import Params
-from whatsapp_mcp.settings import AccountFolder, Settings
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio

@@ -32,7 +32,14 @@ from whatsapp_mcp.errors import (
     SendUnknown,
 )
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import OutboxEntry, PinContent, ReactionContent, SendRequest, SendStatus, TextContent
+from whatsapp_mcp.models import (
+    OutboxEntry,
+    PinContent,
+    ReactionContent,
+    SendRequest,
+    SendStatus,
+    TextContent,
+)
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 

@@ -14,14 +14,13 @@ from tests.device.socks import PASSWORD, dial_directly, dial_through, socks_prox
 from tests.device.website import page, served
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.outbox.web import fetch
 from whatsapp_mcp.errors import MediaUnavailable, NotConnected
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio

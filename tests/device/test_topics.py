@@ -14,9 +14,11 @@ from pydantic import TypeAdapter
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.operations.base import Topic, partly
 from whatsapp_mcp.device.operations.registry import OPERATIONS
-from whatsapp_mcp.directory import (
+from whatsapp_mcp.errors import RateLimited, Rejected
+from whatsapp_mcp.models import (
     Channel,
     ChannelPost,
+    ContactUpdate,
     Group,
     GroupChange,
     Joined,
@@ -28,8 +30,6 @@ from whatsapp_mcp.directory import (
     ProfileChange,
     SubGroup,
 )
-from whatsapp_mcp.errors import RateLimited, Rejected
-from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio

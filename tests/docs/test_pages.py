@@ -11,8 +11,8 @@ import typer.main
 
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.server import toolsets
-from whatsapp_mcp.server.registry import spec_of
+from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.tools import toolsets
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "whatsapp_mcp"
@@ -68,7 +68,7 @@ def test_only_what_is_published_is_installed_by_name(page: Path) -> None:
 def test_every_tool_that_a_page_names_exists(page: Path) -> None:
     if page.name == "tools.md":  # written from the registry, and compared with it whole
         return
-    functions = toolsets.load(toolsets.ALL)
+    functions = toolsets.load_tools(toolsets.ALL_TOOLSETS)
     tools = {spec_of(function).name for function in functions}
     verbs = {name.split("_")[0] for name in tools if "_" in name}
     for name in re.findall(r"`([a-z]+_[a-z_]+)`", page.read_text(encoding="utf-8")):

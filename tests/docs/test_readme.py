@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.tokens import CALLS, answers, tool_tokens
-from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.server.tools import toolsets
 
 TEXT = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 TOOLSETS = {name: int(tools) for name, tools in re.findall(r"^\| `(\w+)` \| (\d+) \| \D", TEXT, re.MULTILINE)}
@@ -19,7 +19,7 @@ def test_the_readme_says_what_it_is_and_that_it_is_unofficial_in_its_first_ten_l
 
 
 def test_every_toolset_stands_in_the_readme_with_its_number_of_tools() -> None:
-    assert {name: len(toolsets.load(name)) for name in toolsets.MODULES} == TOOLSETS
+    assert {name: len(toolsets.load_tools(name)) for name in toolsets.TOOLSETS} == TOOLSETS
 
 
 @pytest.mark.anyio

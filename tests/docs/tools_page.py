@@ -8,8 +8,8 @@ from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
 
-from whatsapp_mcp.server import toolsets
-from whatsapp_mcp.server.registry import build, spec_of
+from whatsapp_mcp.server.calls.registry import build, spec_of
+from whatsapp_mcp.server.tools import toolsets
 
 PAGE = Path(__file__).parents[2] / "docs" / "tools.md"
 HEAD = """\
@@ -42,8 +42,8 @@ first word of a choice (`any`, `keep`, `auto`); where a default stands here, wit
 def render() -> str:
     """The whole page."""
     sections = [HEAD]
-    for toolset in toolsets.MODULES:
-        functions = toolsets.load(toolset)
+    for toolset in toolsets.TOOLSETS:
+        functions = toolsets.load_tools(toolset)
         specs = {spec_of(function).name: spec_of(function) for function in functions}
         tools = {tool.name: tool for tool in build(functions, _nobody())}
         sections.append(f"## Toolset `{toolset}`\n")

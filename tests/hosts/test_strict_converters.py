@@ -18,8 +18,8 @@ from mcp.types import Tool
 from tests.server import conftest
 from tests.server.fakes import CODE, FakeSource, text_of
 from tests.server.strict import filled
-from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = [pytest.mark.anyio, pytest.mark.hosts]
 archive, device, source = conftest.archive, conftest.device, conftest.source
@@ -78,7 +78,7 @@ async def tools(source: FakeSource, selection: str) -> list[Tool]:
         return (await connected.list_tools()).tools
 
 
-@pytest.mark.parametrize("selection", [toolsets.ALL, *sorted(toolsets.ALIASES)])
+@pytest.mark.parametrize("selection", [toolsets.ALL_TOOLSETS, *sorted(toolsets.TOOLSET_ALIASES)])
 async def test_every_tool_is_converted(source: FakeSource, convert: Converter, selection: str) -> None:
     for tool in await tools(source, selection):
         strict = convert(tool.input_schema)
@@ -110,7 +110,7 @@ async def test_a_tool_with_every_argument_filled_in_answers_as_with_the_few_that
 
 async def test_google_is_given_no_choice_that_it_refuses(source: FakeSource) -> None:
     transformer = importlib.import_module("pydantic_ai.profiles.google").GoogleJsonSchemaTransformer
-    for tool in await tools(source, toolsets.ALL):
+    for tool in await tools(source, toolsets.ALL_TOOLSETS):
         converted = transformer(copy.deepcopy(tool.input_schema), strict=True).walk()
         for name, schema in converted["properties"].items():
             assert all(isinstance(word, str) and word for word in schema.get("enum", ())), (tool.name, name)

@@ -12,7 +12,8 @@ import time
 from typing import Any, BinaryIO
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.media.child import Outcome, run
+from whatsapp_mcp.media.child import run
+from whatsapp_mcp.media.job import Outcome
 
 
 def echo(file: BinaryIO, options: dict[str, Any]) -> Outcome:

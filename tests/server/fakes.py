@@ -25,7 +25,7 @@ from whatsapp_mcp.models import (
     SendStatus,
 )
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.call import Services
+from whatsapp_mcp.server.calls.call import Services
 from whatsapp_mcp.settings import Settings
 
 if TYPE_CHECKING:

@@ -16,14 +16,13 @@ from mcp import Client
 
 from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import ConnectionState, ContactUpdate
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person
 

@@ -27,7 +27,7 @@ from whatsapp_mcp.device.operations.registry import Operation
 from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.call import Services
+from whatsapp_mcp.server.calls.call import Services
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person

@@ -12,18 +12,18 @@ from pydantic import BaseModel
 from tests.server.conftest import CLUB
 from tests.server.fakes import CODE, FakeDevice, FakeSource, text_of
 from tests.server.strict import filled
-from whatsapp_mcp.directory import GroupChange
-from whatsapp_mcp.server import toolsets
+from whatsapp_mcp.models import GroupChange
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.call import ServicesSource
-from whatsapp_mcp.server.registry import EmptyRemoves, build
+from whatsapp_mcp.server.calls.call import ServicesSource
+from whatsapp_mcp.server.calls.registry import EmptyRemoves, build
+from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups import TOOLS as GROUP_TOOLS
 
 pytestmark = pytest.mark.anyio
 TOOLS = {
     f"{selection} {tool.name}": tool
-    for selection in (toolsets.ALL, *sorted(toolsets.ALIASES))
-    for tool in build(toolsets.load(selection), cast("ServicesSource", None))
+    for selection in (toolsets.ALL_TOOLSETS, *sorted(toolsets.TOOLSET_ALIASES))
+    for tool in build(toolsets.load_tools(selection), cast("ServicesSource", None))
 }
 NEEDED: dict[str, Any] = {"string": "1", "integer": 1, "number": 1, "boolean": True, "array": ["1"]}
 """A value of each type that an argument may have to be given."""

@@ -14,9 +14,9 @@ import pytest
 from anyio.abc import SocketStream
 from starlette.types import Receive, Scope, Send
 
-from whatsapp_mcp.server.connections import ConnectionLimits, limits_of_this_process
-from whatsapp_mcp.server.guard import Guard
-from whatsapp_mcp.server.http import uvicorn_server
+from whatsapp_mcp.server.transports.connections import ConnectionLimits, limits_of_this_process
+from whatsapp_mcp.server.transports.guard import Guard
+from whatsapp_mcp.server.transports.http import uvicorn_server
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10

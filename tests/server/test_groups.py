@@ -16,9 +16,9 @@ from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.registry import spec_of
+from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups import invite_code
 
 pytestmark = pytest.mark.anyio
@@ -227,7 +227,7 @@ async def test_what_is_unclear_or_too_much_reaches_no_device(
 
 async def test_a_read_only_account_changes_no_group(source: FakeSource) -> None:
     source.policy = Policy("read_only")
-    acts = [spec_of(each).name for each in toolsets.load("groups") if not spec_of(each).reads]
+    acts = [spec_of(each).name for each in toolsets.load_tools("groups") if not spec_of(each).reads]
     assert len(acts) == 10
     async with Client(create(source, "groups", structured=True)) as client:
         error = await refusal(client, "leave_group", chat="Boat club")

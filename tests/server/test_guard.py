@@ -16,9 +16,9 @@ from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.errors import Busy, InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.http import asgi_app, base_url, page_address, prepare
 from whatsapp_mcp.server.runtime import Runtime
-from whatsapp_mcp.server.token import load_or_make
+from whatsapp_mcp.server.transports.http import asgi_app, base_url, page_address, prepare
+from whatsapp_mcp.server.transports.token import load_or_make
 from whatsapp_mcp.settings import ServerSettings, Settings
 
 pytestmark = pytest.mark.anyio

@@ -22,9 +22,9 @@ from tests.server.fakes import CODE, FENCE, FakeSource, text_of
 from tests.server.hostile import CHANNEL, WORDS, Hostile, HostileArchive, HostileDevice, evil
 from tests.server.test_refusals import TOOLS
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.render.fence import LIMIT
-from whatsapp_mcp.server.render.sanitise import NAME, chosen_name, clean
-from whatsapp_mcp.server.results import DATA_LIMIT
+from whatsapp_mcp.server.calls.results import DATA_LIMIT
+from whatsapp_mcp.server.fencing.fence import LIMIT
+from whatsapp_mcp.server.fencing.sanitise import NAME, chosen_name, clean
 from whatsapp_mcp.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.server.intake import store_file
+from whatsapp_mcp.server.arguments.file_intake import store_file
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")

@@ -12,9 +12,9 @@ from mcp import Client
 from tests.server.conftest import ANN_LEE, BOB, CLUB
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
-from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.registry import spec_of
+from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio
 
@@ -52,7 +52,9 @@ async def alias(source: FakeSource) -> AsyncIterator[Client]:
 async def test_all_twelve_are_there_and_replace_their_namesakes(alias: Client) -> None:
     names = {tool.name for tool in (await alias.list_tools()).tools}
     assert len(names) == 12
-    both = {spec_of(function).name: spec_of(function).toolset for function in toolsets.load("core,lharries")}
+    both = {
+        spec_of(function).name: spec_of(function).toolset for function in toolsets.load_tools("core,lharries")
+    }
     assert both["send_message"] == "lharries"
     assert both["react"] == "core"
 

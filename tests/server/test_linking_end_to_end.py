@@ -11,11 +11,10 @@ from mcp import Client
 
 from tests.server.fakes import FakeSource, text_of
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import CurrentSettings, Settings
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.models import ContactUpdate
-from whatsapp_mcp.server.mentions import mentioned
+from whatsapp_mcp.server.arguments.mentions import mentioned
 
 pytestmark = pytest.mark.anyio
 

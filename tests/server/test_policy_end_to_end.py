@@ -17,9 +17,8 @@ from whatsapp_mcp.device.leader.election import greet
 from whatsapp_mcp.device.leader.generated import as_device
 from whatsapp_mcp.device.leader.remote import RemoteDevice
 from whatsapp_mcp.device.operations.protocol import Device
-from whatsapp_mcp.directory import GroupChange, ProfileChange
 from whatsapp_mcp.errors import Denied, FileNotAllowed
-from whatsapp_mcp.models import FileContent, SendRequest, TextContent
+from whatsapp_mcp.models import FileContent, GroupChange, ProfileChange, SendRequest, TextContent
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_mcp.simulator import WhatsApp

@@ -13,9 +13,9 @@ from tests.server.linked import LIMIT, Linked, png
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server import toolsets
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.registry import spec_of
+from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio
 
@@ -128,7 +128,7 @@ async def test_what_is_wrong_or_too_long_reaches_no_device(
 
 async def test_a_read_only_account_changes_nothing_of_itself(source: FakeSource) -> None:
     source.policy = Policy("read_only")
-    acts = {spec_of(each).name for each in toolsets.load("profile") if not spec_of(each).reads}
+    acts = {spec_of(each).name for each in toolsets.load_tools("profile") if not spec_of(each).reads}
     assert len(acts) == 5
     async with Client(create(source, "profile", structured=True)) as client:
         assert (await refusal(client, "set_presence", available=True))["code"] == "DENIED"

@@ -23,15 +23,15 @@ from tests.server.fakes import text_of
 from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server import toolsets
-from whatsapp_mcp.server.registry import spec_of
+from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio
 
 TOOLS = {
     f"{ALIAS if toolset == 'lharries' else ''}{spec_of(function).name}": spec_of(function)
     for toolset in ("all", "lharries")
-    for function in toolsets.load(toolset)
+    for function in toolsets.load_tools(toolset)
 }
 HERE = {"link_device", "save_contact", "delete_chat", "export_chat"}
 """Acts of which WhatsApp sees nothing."""

@@ -26,8 +26,8 @@ from whatsapp_mcp.models import (
     Reaction,
     SendStatus,
 )
+from whatsapp_mcp.server.fencing.fence import LIMIT
 from whatsapp_mcp.server.render.data import chats_data, messages_data
-from whatsapp_mcp.server.render.fence import LIMIT
 from whatsapp_mcp.server.render.text import Detail, chats_text, messages_text
 from whatsapp_mcp.server.render.times import rfc3339, short, stamp
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.server.fakes import text_of
 from whatsapp_mcp.errors import AmbiguousChat, Candidate
-from whatsapp_mcp.server.results import candidate_text, error_result
+from whatsapp_mcp.server.calls.results import candidate_text, error_result
 
 evil = st.text(max_size=200) | st.lists(
     st.sampled_from(

@@ -15,21 +15,23 @@ import pytest
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server import toolsets
-from whatsapp_mcp.server.call import ServicesSource
-from whatsapp_mcp.server.registry import build, spec_of
+from whatsapp_mcp.server.calls.call import ServicesSource
+from whatsapp_mcp.server.calls.registry import build, spec_of
+from whatsapp_mcp.server.tools import toolsets
 
 WRITES_FILES = {"export_chat"}
 """What changes nothing on WhatsApp and yet does not only read."""
 SNAPSHOTS = Path(__file__).parent / "schemas"
-FOLDERS = {toolsets.ALL: SNAPSHOTS} | {name: SNAPSHOTS / name for name in sorted(toolsets.ALIASES)}
+FOLDERS = {toolsets.ALL_TOOLSETS: SNAPSHOTS} | {
+    name: SNAPSHOTS / name for name in sorted(toolsets.TOOLSET_ALIASES)
+}
 """Where the snapshots of each selection lie; aliases have names that other tools have too."""
 CORE_LIMIT, ALL_LIMIT, MEDIAN_LIMIT, TOOL_LIMIT = 2500, 7500, 150, 270
 
 
 def listed(selection: str) -> dict[str, dict[str, Any]]:
     """The tools of a selection as `tools/list` carries them."""
-    tools = build(toolsets.load(selection), cast("ServicesSource", None))
+    tools = build(toolsets.load_tools(selection), cast("ServicesSource", None))
     return {
         tool.name: {
             "name": tool.name,
@@ -58,7 +60,7 @@ def test_each_tool_is_what_its_snapshot_says(selection: str) -> None:
         assert kept == tool, f"{name} changed: run python -m tests.server.test_schemas"
 
 
-@pytest.mark.parametrize("toolset", list(toolsets.MODULES))
+@pytest.mark.parametrize("toolset", list(toolsets.TOOLSETS))
 def test_every_tool_is_strict_lean_and_annotated(toolset: str) -> None:
     for name, tool in listed(toolset).items():
         text = json.dumps(tool["inputSchema"])
@@ -72,13 +74,13 @@ def test_every_tool_is_strict_lean_and_annotated(toolset: str) -> None:
 
 
 def test_what_reads_is_not_what_acts() -> None:
-    for function in toolsets.load(toolsets.ALL):
+    for function in toolsets.load_tools(toolsets.ALL_TOOLSETS):
         spec = spec_of(function)
         assert spec.reads == (spec.effect is Effect.READ) or spec.name in WRITES_FILES, spec.name
         assert not (spec.reads and spec.destructive), spec.name
 
 
-@pytest.mark.parametrize("toolset", list(toolsets.MODULES))
+@pytest.mark.parametrize("toolset", list(toolsets.TOOLSETS))
 def test_a_limit_says_how_high_it_may_be(toolset: str) -> None:
     for name, tool in listed(toolset).items():
         limit = tool["inputSchema"]["properties"].get("limit", {"maximum": 0})
@@ -87,7 +89,7 @@ def test_a_limit_says_how_high_it_may_be(toolset: str) -> None:
 
 def test_the_tools_are_affordable() -> None:
     core = [tokens(tool) for tool in listed("core").values()]
-    everything = [tokens(tool) for tool in listed(toolsets.ALL).values()]
+    everything = [tokens(tool) for tool in listed(toolsets.ALL_TOOLSETS).values()]
     assert sum(core) <= CORE_LIMIT
     assert sum(everything) <= ALL_LIMIT
     assert statistics.median(everything) <= MEDIAN_LIMIT
@@ -95,10 +97,10 @@ def test_the_tools_are_affordable() -> None:
 
 
 def test_a_toolset_is_named_exactly() -> None:
-    assert toolsets.parse("groups, core") == ("core", "groups")
+    assert toolsets.parse_selection("groups, core") == ("core", "groups")
     for wrong in ("cor", "", "core,,grups"):
         with pytest.raises(InvalidArgument, match="core"):
-            toolsets.parse(wrong)
+            toolsets.parse_selection(wrong)
 
 
 def write_snapshots() -> None:

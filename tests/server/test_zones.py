@@ -12,7 +12,7 @@ from mcp import Client
 from tests.server.fakes import FakeSource
 from tests.server.test_core_tools import answer
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.call import Services
+from whatsapp_mcp.server.calls.call import Services
 
 pytestmark = pytest.mark.anyio
 FAR_WEST = timezone(timedelta(hours=-12))

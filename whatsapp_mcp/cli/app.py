@@ -101,10 +101,8 @@ def link(
     """Link your phone and wait for its history."""
     from rich.console import Console
 
-    from whatsapp_mcp.cli.device import with_device
-    from whatsapp_mcp.cli.link import check
-    from whatsapp_mcp.cli.link import link as link_phone
-    from whatsapp_mcp.cli.report import JsonReport, TerminalReport
+    from whatsapp_mcp.cli.connection import JsonReport, TerminalReport, check, with_device
+    from whatsapp_mcp.cli.connection import link as link_phone
 
     out = Console(stderr=True, highlight=False)
     with JsonReport(sys.stdout, account) if as_json else TerminalReport(out, account) as report:
@@ -126,7 +124,7 @@ def unlink(
     account: Account = "default",
 ) -> None:
     """Log out of WhatsApp; the archive stays."""
-    from whatsapp_mcp.cli.device import unlinked, with_known_device
+    from whatsapp_mcp.cli.connection import unlinked, with_known_device
 
     known_account(account)
     if not yes and sys.stdin.isatty():
@@ -147,7 +145,7 @@ def status(
 
     Also what to do. With no server running it tells what is on the disk and connects to nothing.
     """
-    from whatsapp_mcp.cli.status import find, print_status
+    from whatsapp_mcp.cli.connection import find, print_status
 
     raise typer.Exit(print_status(find(account, wait=wait), as_json=as_json))
 
@@ -158,8 +156,7 @@ def reconnect(account: Account = "default") -> None:
 
     The way out after another client took the session.
     """
-    from whatsapp_mcp.cli.device import reconnected, with_known_device
-    from whatsapp_mcp.cli.status import print_status
+    from whatsapp_mcp.cli.connection import print_status, reconnected, with_known_device
 
     raise typer.Exit(print_status(with_known_device(account, reconnected)))
 
@@ -182,8 +179,7 @@ def pause(
 
     Messages to send are queued meanwhile. Servers that are started during the pause keep it.
     """
-    from whatsapp_mcp.cli.pausing import paused
-    from whatsapp_mcp.cli.status import print_status
+    from whatsapp_mcp.cli.connection import paused, print_status
 
     print_status(paused(account, until), as_json=as_json)
 
@@ -194,8 +190,7 @@ def resume(as_json: AsJson = False, account: Account = "default") -> None:
 
     A running server connects at once, else the next one does.
     """
-    from whatsapp_mcp.cli.pausing import resumed
-    from whatsapp_mcp.cli.status import print_status
+    from whatsapp_mcp.cli.connection import print_status, resumed
 
     print_status(resumed(account), as_json=as_json)
 

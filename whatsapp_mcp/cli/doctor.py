@@ -87,11 +87,11 @@ def _versions() -> Finding:
 
 
 def _settings() -> Finding:
-    from whatsapp_mcp.server import toolsets
+    from whatsapp_mcp.server import tools
 
     try:
         loaded = settings_module.load()
-        toolsets.parse(loaded.server.toolsets)
+        tools.parse_selection(loaded.server.toolsets)
     except WhatsAppError as error:
         return Finding("settings", False, error.message, error.action)
     said = f"home {loaded.home}, toolsets {loaded.server.toolsets}, policy {loaded.policy.mode}"

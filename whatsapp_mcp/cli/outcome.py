@@ -32,7 +32,7 @@ def print_error(error: WhatsAppError, account: str = "default") -> None:
     """One line on stderr: what happened, then what to do, as shell commands for this account."""
     said = error.message
     if error.candidates:
-        from whatsapp_mcp.server.results import candidate_text
+        from whatsapp_mcp.server.calls import candidate_text
 
         offered = [text for each in error.candidates if (text := candidate_text(each))]
         said = f"{said.removesuffix('.')}: {'; '.join(offered)}."

@@ -16,7 +16,6 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client import protocol
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import Clock, SystemClock
@@ -65,7 +64,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.rpc import Params
-from whatsapp_mcp.settings import AccountFolder, AccountSettings
+from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings
 
 UPLOAD_DEADLINE: Final = 180.0
 """Seconds for a file: WhatsApp takes large ones, and lines are slow."""

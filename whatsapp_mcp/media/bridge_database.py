@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import Any, BinaryIO, Final
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
-from whatsapp_mcp.media.child import Outcome
+from whatsapp_mcp.media.job import Outcome
 
 MOST_BYTES: Final = 256 * 1024 * 1024
 """Of the file, which is in memory twice while it is opened: some 900,000 messages."""

@@ -10,19 +10,15 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from typing_extensions import Buffer
 
-from whatsapp_mcp.errors import TooLong, Unsupported, WhatsAppError
 from whatsapp_mcp.media.confinement import confine, limit_processor_time
 from whatsapp_mcp.media.frames import PREFIX, READ_BYTES, frame, header_of
-
-Outcome = tuple[dict[str, Any], bytes]
-"""JSON-able facts, and bytes."""
-Job = Callable[[BinaryIO, dict[str, Any]], Outcome]
-"""Takes the file, open for reading and seekable, and options. Raises `WhatsAppError`, or anything."""
+from whatsapp_mcp.media.job import Job, done
+from whatsapp_mcp.media.jobs import JOBS, rehearse
 
 
 class Channel:
@@ -108,33 +104,6 @@ def serve(channel: Channel, jobs: Mapping[str, Job]) -> None:
         channel.send(header, body)
 
 
-def done(job: Job, file: BinaryIO, options: dict[str, Any]) -> Outcome:
-    """The header and the body of the reply to a job, whatever comes of it."""
-    try:
-        facts, content = job(file, options)
-    except WhatsAppError as error:
-        return {"error": error.to_payload()}, b""
-    except MemoryError:
-        error = TooLong("Reading the file takes more memory than is allowed.", "Use a smaller file.")
-        return {"error": error.to_payload(), "spent": True}, b""
-    except Exception as error:  # noqa: BLE001
-        # Its place, not its words: they may quote the file.
-        return {"error": Unsupported("The file cannot be read.").to_payload(), "cause": _place(error)}, b""
-    return {"answer": facts}, content
-
-
-def _place(error: Exception) -> str:
-    """The class of an error and where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None:
-        return type(error).__name__
-    return (
-        f"{type(error).__name__} at {os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}"
-    )
-
-
 def run(jobs: Mapping[str, Job]) -> None:
     """Serve the pipes at descriptors 0 and 1 with these jobs, confined."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -152,9 +121,7 @@ def run(jobs: Mapping[str, Job]) -> None:
 
 
 def main() -> None:
-    """Load what the jobs need, then serve."""
-    from whatsapp_mcp.media.jobs import JOBS, rehearse
-
+    """Do each job once, then serve."""
     rehearse()
     run(JOBS)
 

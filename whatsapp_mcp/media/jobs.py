@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from whatsapp_mcp.media import bridge_database, packed_export, pictures, recordings
-from whatsapp_mcp.media.child import Job, done
+from whatsapp_mcp.media.job import Job, done
 
 JOBS: Final[Mapping[str, Job]] = {
     "bridge_page": bridge_database.bridge_page,

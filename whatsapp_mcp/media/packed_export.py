@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final
 
 from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong
 from whatsapp_mcp.media.chat_export import read
-from whatsapp_mcp.media.child import Outcome
+from whatsapp_mcp.media.job import Outcome
 
 __all__ = ["chat_export", "exported_file"]
 

@@ -23,8 +23,8 @@ from PIL import (
 )
 
 from whatsapp_mcp.errors import TooLong
-from whatsapp_mcp.media.child import Outcome
 from whatsapp_mcp.media.formats import read_format
+from whatsapp_mcp.media.job import Outcome
 
 PLUGINS: Final = (
     AvifImagePlugin,

@@ -13,8 +13,8 @@ from PIL import Image
 
 from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media import pictures
-from whatsapp_mcp.media.child import Outcome
 from whatsapp_mcp.media.formats import HEAD_BYTES, format_of, read_format
+from whatsapp_mcp.media.job import Outcome
 
 try:
     import av

@@ -7,16 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
-from whatsapp_mcp.models.messages import (
-    Chat,
-    Contact,
-    MessageKind,
-    SendStatus,
-)
-from whatsapp_mcp.models.send_requests import (
-    SendRequest,
-    SendResult,
-)
+from whatsapp_mcp.models.messages import Chat, Contact, MessageKind, SendStatus
+from whatsapp_mcp.models.send_requests import SendRequest, SendResult
 
 CALL_KEY: Final = "call:"
 """Begins an idempotency key that names one call, not one message: twins are refused as without a key."""

@@ -14,11 +14,10 @@ from mcp.types import CallToolResult, Icon, InputRequiredResult
 
 import whatsapp_mcp
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.server import toolsets
-from whatsapp_mcp.server.registry import build
-from whatsapp_mcp.server.render.fence import new_code
-from whatsapp_mcp.server.results import error_result
-from whatsapp_mcp.server.unreadable import answering
+from whatsapp_mcp.server import tools
+from whatsapp_mcp.server.calls import build, error_result
+from whatsapp_mcp.server.fencing import new_code
+from whatsapp_mcp.server.invalid_requests import answering_invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,8 +28,7 @@ if TYPE_CHECKING:
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
 
-    from whatsapp_mcp.server.call import ServicesSource
-    from whatsapp_mcp.server.registry import ToolFunction
+    from whatsapp_mcp.server.calls import ServicesSource, ToolFunction
 
 NAME: Final = "whatsapp-mcp"
 INSTRUCTIONS: Final = (
@@ -116,7 +114,7 @@ class Application(MCPServer[Any]):
         self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
     ) -> None:
         """Serve one connection until its input ends; what cannot be read is answered, too."""
-        async with answering(read, write) as messages:
+        async with answering_invalid(read, write) as messages:
             server = self._lowlevel_server
             await server.run(messages, write, server.create_initialization_options())
 
@@ -137,7 +135,7 @@ def _icon() -> Icon:
 
 
 def _no_such_tool(name: str, names: Sequence[str]) -> InvalidArgument:
-    toolset = toolsets.toolset_of(name)
+    toolset = tools.toolset_of(name)
     if toolset is not None:
         return InvalidArgument(
             f"{name} belongs to the toolset {toolset}, which is not selected.",
@@ -170,7 +168,7 @@ def create(
     """
 
     def make() -> list[Tool]:
-        chosen = toolsets.load(selection) if functions is None else functions
+        chosen = tools.load_tools(selection) if functions is None else functions
         return build(chosen, source, structured=structured, new_code=new_code)
 
     return Application(make, middleware, _instructions(selection), structured=structured)
@@ -178,8 +176,8 @@ def create(
 
 def _instructions(selection: str) -> str:
     """What the model is told of the whole, and what there would be if the user chose it."""
-    chosen = toolsets.parse(selection)
-    others = [name for name in toolsets.MODULES if name not in chosen and name not in toolsets.ALIASES]
+    chosen = tools.parse_selection(selection)
+    others = [name for name in tools.TOOLSETS if name not in chosen and name not in tools.TOOLSET_ALIASES]
     if not others:
         return INSTRUCTIONS
     return f"{INSTRUCTIONS} Toolsets that the user can add with --toolsets: {', '.join(others)}."

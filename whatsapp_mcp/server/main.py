@@ -67,7 +67,7 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     if options.transport == "stdio":
         speak = application.run_stdio_async
     else:
-        from whatsapp_mcp.server.http import prepare
+        from whatsapp_mcp.server.transports import prepare
 
         speak = prepare(
             application,

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 import anyio.to_thread
 
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.policy import Policy
-from whatsapp_mcp.server.call import Services
+from whatsapp_mcp.server.calls import Services
+from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.zone import SystemZoneFile
 
 if TYPE_CHECKING:

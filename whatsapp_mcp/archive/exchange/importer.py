@@ -22,7 +22,15 @@ from whatsapp_mcp.archive.database import ID_BITS, fold
 from whatsapp_mcp.archive.exchange.prepared_imports import MADE, DatedMessage, DatedRow
 from whatsapp_mcp.archive.identity import Identities, chat_kind, refresh_chat
 from whatsapp_mcp.archive.write import Applying, Ingest, write_updates
-from whatsapp_mcp.decoding import ChatUpdate, Content, Flag, MediaInfo, MessageUpdate, NameUpdate, Update
+from whatsapp_mcp.decoding import (
+    ChatUpdate,
+    Content,
+    Flag,
+    MediaInfo,
+    MessageUpdate,
+    NameUpdate,
+    Update,
+)
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_number, parse_number
 from whatsapp_mcp.models import ChatKind, ExportedMessage, ImportedChat, ImportResult, MessageKind

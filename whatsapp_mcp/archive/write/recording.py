@@ -12,7 +12,14 @@ from whatsapp_mcp.archive import identity, read, state
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.ingestion import write_updates
-from whatsapp_mcp.decoding import ChatUpdate, IdentityUpdate, MembersUpdate, NameUpdate, OwnUpdate, Update
+from whatsapp_mcp.decoding import (
+    ChatUpdate,
+    IdentityUpdate,
+    MembersUpdate,
+    NameUpdate,
+    OwnUpdate,
+    Update,
+)
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import ContactUpdate, GroupUpdate, MessageKey
 

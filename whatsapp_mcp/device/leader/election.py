@@ -21,7 +21,6 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.background import background_tasks
@@ -36,7 +35,7 @@ from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.rpc import Params, Peer
-from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 PROTOCOL: Final = 3
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.

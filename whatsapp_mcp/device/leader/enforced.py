@@ -4,7 +4,8 @@ A server checks the policy before it runs a tool, to answer early. That binds no
 and other programs of this user can reach the leader's socket. What is decided here is final.
 
 Files are the other half: the client process, which opens them, opens nothing but what lies in the account's
-`media` folder (`client/calls.py`); servers copy into it what their allowed folders hold (`server/intake.py`).
+`media` folder (`client/calls.py`); servers copy into it what their allowed folders hold
+(`server/arguments/file_intake.py`).
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.leader.generated import GeneratedDevice
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.settings import CurrentSettings
 
 
 class EnforcedDevice(GeneratedDevice):

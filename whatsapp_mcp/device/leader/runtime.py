@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from whatsapp_mcp.archive import ReadingArchive, open_archive
-from whatsapp_mcp.current_settings import CurrentSettings
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.election import LeaderElection, Program
@@ -16,7 +15,7 @@ from whatsapp_mcp.device.leader.remote import OfflineDevice
 from whatsapp_mcp.device.operations import Device
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.settings import CurrentSettings, Settings
 
 
 @asynccontextmanager

@@ -11,8 +11,7 @@ import anyio
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, read
 from whatsapp_mcp.device.operations.effects import has_effect
-from whatsapp_mcp.directory import NumberCheck, Presence
-from whatsapp_mcp.models import ContactUpdate
+from whatsapp_mcp.models import ContactUpdate, NumberCheck, Presence
 from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, partly, read
 from whatsapp_mcp.device.operations.effects import has_effect
-from whatsapp_mcp.directory import (
+from whatsapp_mcp.errors import Rejected, WhatsAppError
+from whatsapp_mcp.models import (
     Group,
     GroupChange,
     Joined,
@@ -18,7 +19,6 @@ from whatsapp_mcp.directory import (
     Participant,
     SubGroup,
 )
-from whatsapp_mcp.errors import Rejected, WhatsAppError
 from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:

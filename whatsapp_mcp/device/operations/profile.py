@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whatsapp_mcp.device.operations.base import Topic, partly, read
 from whatsapp_mcp.device.operations.effects import has_effect
-from whatsapp_mcp.directory import ProfileChange
+from whatsapp_mcp.models import ProfileChange
 from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:

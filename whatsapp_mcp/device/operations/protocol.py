@@ -3,7 +3,7 @@
 `LocalDevice` does them in the server that hosts the link, behind `EnforcedDevice`, which asks the policy;
 `RemoteDevice` asks that server over its socket. The latter two are generated from this protocol: whoever adds
 a method here declares its effect and writes it once, in `LocalDevice`. Parameters
-and results are therefore JSON-able: primitives and the dataclasses of `models` and `directory.py`. What
+and results are therefore JSON-able: primitives and the dataclasses of `models`. What
 belongs to one topic (groups, contacts, channels …) is declared and done in its module of `topics/`.
 
 Reading what was said is not here: every server reads the archive itself.

@@ -1,1 +1,87 @@
-"""Text for models: somebody else's words cleaned and fenced, lists in few tokens."""
+"""Archived data as text for a model, in few tokens, and as structured content."""
+
+from whatsapp_mcp.server.render.connection import LinkData, StatusData, link_data, status_data
+from whatsapp_mcp.server.render.data import (
+    ChatData,
+    ChatsData,
+    ContactsData,
+    MessagesData,
+    ProfileData,
+    chat_data,
+    chats_data,
+    contacts_data,
+    media_data,
+    messages_data,
+    profile_data,
+)
+from whatsapp_mcp.server.render.headers import narrowed
+from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.polls import PollData, poll_data
+from whatsapp_mcp.server.render.send_results import ReportData, SentData, report_data, sent_data
+from whatsapp_mcp.server.render.text import (
+    CHAT_TEXT,
+    CONCISE_TEXT,
+    CONTEXT,
+    QUESTION_TEXT,
+    REACTIONS_SHOWN,
+    address,
+    chats_text,
+    contacts_text,
+    fitting_texts,
+    messages_text,
+    more,
+    named,
+    person_line,
+    place_of,
+    poll_text,
+    profile_text,
+    quoted,
+)
+from whatsapp_mcp.server.render.times import clock, rfc3339, short, stamp
+
+__all__ = [
+    "CHAT_TEXT",
+    "CONCISE_TEXT",
+    "CONTEXT",
+    "QUESTION_TEXT",
+    "REACTIONS_SHOWN",
+    "ChatData",
+    "ChatsData",
+    "ContactsData",
+    "LinkData",
+    "MessagesData",
+    "PollData",
+    "ProfileData",
+    "ReportData",
+    "SentData",
+    "StatusData",
+    "address",
+    "chat_data",
+    "chats_data",
+    "chats_text",
+    "clock",
+    "contacts_data",
+    "contacts_text",
+    "fitting_texts",
+    "kind_text",
+    "link_data",
+    "media_data",
+    "messages_data",
+    "messages_text",
+    "more",
+    "named",
+    "narrowed",
+    "person_line",
+    "place_of",
+    "poll_data",
+    "poll_text",
+    "profile_data",
+    "profile_text",
+    "quoted",
+    "report_data",
+    "rfc3339",
+    "sent_data",
+    "short",
+    "stamp",
+    "status_data",
+]

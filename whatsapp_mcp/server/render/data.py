@@ -21,9 +21,7 @@ from whatsapp_mcp.models import (
     Quote,
     with_names,
 )
-from whatsapp_mcp.server.render.kinds import kind_text
-from whatsapp_mcp.server.render.polls import voters_data
-from whatsapp_mcp.server.render.sanitise import (
+from whatsapp_mcp.server.fencing import (
     clean,
     clean_line,
     full_name,
@@ -33,6 +31,8 @@ from whatsapp_mcp.server.render.sanitise import (
     reaction_shown,
     spoken_of,
 )
+from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.times import rfc3339, stamp
 
 _TIMES: Final = frozenset({"starts_at", "ends_at", "expires_at"})

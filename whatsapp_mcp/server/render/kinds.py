@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from whatsapp_mcp.server.render.sanitise import in_quotes
+from whatsapp_mcp.server.fencing import in_quotes
 from whatsapp_mcp.server.render.times import DAY, day_of, time_of_day
 
 FILE_NAME: Final = 60

@@ -8,7 +8,7 @@ from typing import Any
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import Actor, Message
-from whatsapp_mcp.server.render.sanitise import clean, full_name, spoken_of
+from whatsapp_mcp.server.fencing import clean, full_name, spoken_of
 
 
 class PollData(TypedDict):

@@ -16,6 +16,20 @@ from typing import Any, Final, Literal
 
 from whatsapp_mcp.jid import GROUP_SERVER, is_person, number_of
 from whatsapp_mcp.models import Actor, Chat, ChatKind, Contact, Message, Page, SendStatus
+from whatsapp_mcp.server.fencing import (
+    LIMIT,
+    Text,
+    called,
+    chosen_name,
+    clean,
+    clean_name,
+    identifier,
+    in_quotes,
+    length,
+    one_line,
+    spoken_of,
+    titled,
+)
 from whatsapp_mcp.server.render import compact
 from whatsapp_mcp.server.render.data import (
     FORWARDED,
@@ -27,20 +41,8 @@ from whatsapp_mcp.server.render.data import (
     WhereData,
     deleted_text,
 )
-from whatsapp_mcp.server.render.fence import LIMIT, Text, length
 from whatsapp_mcp.server.render.kinds import FILE_NAME, WHOLE_FILE_NAME, kind_text
 from whatsapp_mcp.server.render.polls import voters_data
-from whatsapp_mcp.server.render.sanitise import (
-    called,
-    chosen_name,
-    clean,
-    clean_name,
-    identifier,
-    in_quotes,
-    one_line,
-    spoken_of,
-    titled,
-)
 from whatsapp_mcp.server.render.times import DAY, TIME, day_of, short_stamp
 
 Detail = Literal["concise", "full"]

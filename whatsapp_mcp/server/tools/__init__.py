@@ -1,1 +1,14 @@
-"""The tools, each one typed function; `server/toolsets.py` says which module is in which set."""
+"""The tools, each one typed function, and the toolsets that group them.
+
+The module of a tool is imported only when its toolset is loaded: the handshake must not wait for it.
+"""
+
+from whatsapp_mcp.server.tools.toolsets import (
+    TOOLSET_ALIASES,
+    TOOLSETS,
+    load_tools,
+    parse_selection,
+    toolset_of,
+)
+
+__all__ = ["TOOLSETS", "TOOLSET_ALIASES", "load_tools", "parse_selection", "toolset_of"]

@@ -8,24 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
-from whatsapp_mcp.directory import Channel, ChannelPost
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
-from whatsapp_mcp.server.arguments import Limit, one_emoji
-from whatsapp_mcp.server.call import Call
-from whatsapp_mcp.server.photos import PhotoArg, photo_of
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.fence import Text
-from whatsapp_mcp.server.render.sanitise import (
-    called,
-    clean,
-    full_name,
-    identifier,
-    reaction_shown,
-    titled,
-)
-from whatsapp_mcp.server.render.text import CONCISE_TEXT, REACTIONS_SHOWN, quoted
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.models import Channel, ChannelPost
+from whatsapp_mcp.server.arguments import Limit, PhotoArg, one_emoji, photo_of
+from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.fencing import Text, called, clean, full_name, identifier, reaction_shown, titled
+from whatsapp_mcp.server.render import CONCISE_TEXT, REACTIONS_SHOWN, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,10 +18,8 @@ from whatsapp_mcp.server.arguments import (
     find_chat,
     find_known_chat,
 )
-from whatsapp_mcp.server.call import Call
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.text import named
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.render import named
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:

@@ -24,12 +24,9 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.server.arguments import Wait
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.link import LinkData, StatusData, link_data, status_data
-from whatsapp_mcp.server.render.sanitise import clean_name
-from whatsapp_mcp.server.render.times import clock, short
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.fencing import clean_name
+from whatsapp_mcp.server.render import LinkData, StatusData, clock, link_data, short, status_data
 from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:

@@ -8,15 +8,10 @@ from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, parse_number
-from whatsapp_mcp.server.arguments import Texts
-from whatsapp_mcp.server.call import Call
-from whatsapp_mcp.server.finding import find_person
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.fence import Text
-from whatsapp_mcp.server.render.sanitise import called, clean_name, full_name, identifier
-from whatsapp_mcp.server.render.text import address, named, person_line
-from whatsapp_mcp.server.render.times import rfc3339, short
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.arguments import Texts, find_person
+from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.fencing import Text, called, clean_name, full_name, identifier
+from whatsapp_mcp.server.render import address, named, person_line, rfc3339, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,16 +16,20 @@ from pydantic import Field
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import TooLong, WhatsAppError
 from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, ReplyArg, find_chat
-from whatsapp_mcp.server.attachments import FileKind, Wish, prepare, what_the_extra_adds
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.intake import take
-from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
-from whatsapp_mcp.server.render.data import media_data
-from whatsapp_mcp.server.render.kinds import kind_text
-from whatsapp_mcp.server.render.sanitise import in_quotes, media_type, titled
-from whatsapp_mcp.server.render.send_results import SentData
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.arguments import (
+    ChatArg,
+    FileKind,
+    MessageArg,
+    ReplyArg,
+    Wish,
+    find_chat,
+    prepare,
+    take,
+    what_the_extra_adds,
+)
+from whatsapp_mcp.server.calls import Call, Neutral, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.fencing import in_quotes, media_type, titled
+from whatsapp_mcp.server.render import SentData, kind_text, media_data
 from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
 
 if TYPE_CHECKING:

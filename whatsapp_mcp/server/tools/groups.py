@@ -8,26 +8,23 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
 
-from whatsapp_mcp.directory import Group, GroupChange, MemberAction, MemberChange
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import looks_like_jid
-from whatsapp_mcp.server.arguments import TIMERS, Detail, Switch, Texts, Timer
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.finding import find_group, find_people
-from whatsapp_mcp.server.photos import PhotoArg, photo_of
-from whatsapp_mcp.server.registry import EmptyRemoves, Neutral, ToolFunction, tool
-from whatsapp_mcp.server.render.fence import Text
-from whatsapp_mcp.server.render.sanitise import (
-    chosen_name,
-    clean,
-    full_name,
-    identifier,
-    spoken_of,
-    titled,
+from whatsapp_mcp.models import Group, GroupChange, MemberAction, MemberChange
+from whatsapp_mcp.server.arguments import (
+    TIMERS,
+    Detail,
+    PhotoArg,
+    Switch,
+    Texts,
+    Timer,
+    find_group,
+    find_people,
+    photo_of,
 )
-from whatsapp_mcp.server.render.text import address, named, person_line, quoted
-from whatsapp_mcp.server.render.times import rfc3339, short
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.calls import Call, EmptyRemoves, Neutral, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.fencing import Text, chosen_name, clean, full_name, identifier, spoken_of, titled
+from whatsapp_mcp.server.render import address, named, person_line, quoted, rfc3339, short
 
 if TYPE_CHECKING:
     from collections.abc import Sequence, Set

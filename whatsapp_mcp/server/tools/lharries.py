@@ -15,22 +15,21 @@ from pydantic import Field
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Chat, Message, Page, SendStatus
-from whatsapp_mcp.server.arguments import find_known_chat
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.finding import find_person
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import (
+from whatsapp_mcp.server.arguments import find_known_chat, find_person
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.render import (
     ChatData,
     ChatsData,
     MessagesData,
+    SentData,
     chat_data,
     chats_data,
+    chats_text,
     messages_data,
+    messages_text,
+    named,
+    stamp,
 )
-from whatsapp_mcp.server.render.send_results import SentData
-from whatsapp_mcp.server.render.text import chats_text, messages_text, named
-from whatsapp_mcp.server.render.times import stamp
-from whatsapp_mcp.server.results import Result
 from whatsapp_mcp.server.tools import files, searching, sending
 
 if TYPE_CHECKING:

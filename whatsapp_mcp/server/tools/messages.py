@@ -32,15 +32,10 @@ from whatsapp_mcp.models import (
     SendStatus,
     VoteContent,
 )
-from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.finding import find_person
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.polls import PollData, poll_data
-from whatsapp_mcp.server.render.sanitise import chosen_name, in_quotes, titled
-from whatsapp_mcp.server.render.send_results import SentData
-from whatsapp_mcp.server.render.text import named, place_of, poll_text
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat, find_person
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.fencing import chosen_name, in_quotes, titled
+from whatsapp_mcp.server.render import PollData, SentData, named, place_of, poll_data, poll_text
 from whatsapp_mcp.server.tools.sending import (
     MAX_TEXT,
     change,

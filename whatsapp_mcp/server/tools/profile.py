@@ -6,19 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
-from whatsapp_mcp.directory import ProfileChange
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
-from whatsapp_mcp.models import Chat, ChatKind, MessageKind, SendRequest, TextContent
-from whatsapp_mcp.server.arguments import Limit, MessageArg
-from whatsapp_mcp.server.call import Call
-from whatsapp_mcp.server.photos import PhotoArg, photo_of
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import MessagesData, messages_data
-from whatsapp_mcp.server.render.sanitise import identifier
-from whatsapp_mcp.server.render.send_results import SentData
-from whatsapp_mcp.server.render.text import messages_text
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.models import Chat, ChatKind, MessageKind, ProfileChange, SendRequest, TextContent
+from whatsapp_mcp.server.arguments import Limit, MessageArg, PhotoArg, photo_of
+from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.fencing import identifier
+from whatsapp_mcp.server.render import MessagesData, SentData, messages_data, messages_text
 from whatsapp_mcp.server.tools.sending import send, sent
 
 if TYPE_CHECKING:

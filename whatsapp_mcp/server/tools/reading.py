@@ -24,24 +24,24 @@ from whatsapp_mcp.server.arguments import (
     Since,
     Until,
     find_known_chat,
+    find_person,
 )
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.context import after_context, with_context
-from whatsapp_mcp.server.finding import find_person
-from whatsapp_mcp.server.registry import Neutral, ToolFunction, tool
-from whatsapp_mcp.server.render.data import ChatsData, MessagesData, chats_data
-from whatsapp_mcp.server.render.headers import narrowed
-from whatsapp_mcp.server.render.text import (
+from whatsapp_mcp.server.calls import Call, Neutral, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.render import (
     CHAT_TEXT,
     QUESTION_TEXT,
+    ChatsData,
+    MessagesData,
+    chats_data,
     chats_text,
     fitting_texts,
     messages_text,
     named,
+    narrowed,
     place_of,
+    stamp,
 )
-from whatsapp_mcp.server.render.times import stamp
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.tools.message_context import after_context, with_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

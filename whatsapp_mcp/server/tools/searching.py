@@ -20,31 +20,27 @@ from whatsapp_mcp.server.arguments import (
     Since,
     Until,
     find_known_chat,
+    find_person,
     is_ref,
 )
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.context import after_context, with_context
-from whatsapp_mcp.server.finding import find_person
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import (
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.fencing import full_name, identifier, in_quotes
+from whatsapp_mcp.server.render import (
     ContactsData,
     MessagesData,
     ProfileData,
     contacts_data,
-    messages_data,
-    profile_data,
-)
-from whatsapp_mcp.server.render.headers import narrowed
-from whatsapp_mcp.server.render.sanitise import full_name, identifier, in_quotes
-from whatsapp_mcp.server.render.text import (
     contacts_text,
+    messages_data,
     messages_text,
     named,
+    narrowed,
     place_of,
+    profile_data,
     profile_text,
+    stamp,
 )
-from whatsapp_mcp.server.render.times import stamp
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.tools.message_context import after_context, with_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -34,16 +34,12 @@ from whatsapp_mcp.server.arguments import (
     find_chat,
     find_known_chat,
     is_ref,
+    mention,
     one_emoji,
 )
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.mentions import mention
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.sanitise import called, clean_line, clean_name
-from whatsapp_mcp.server.render.send_results import SentData, sent_data
-from whatsapp_mcp.server.render.text import address, named, place_of
-from whatsapp_mcp.server.render.times import clock
-from whatsapp_mcp.server.results import Result, candidate_text
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, candidate_text, tool
+from whatsapp_mcp.server.fencing import called, clean_line, clean_name
+from whatsapp_mcp.server.render import SentData, address, clock, named, place_of, sent_data
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

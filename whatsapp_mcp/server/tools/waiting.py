@@ -12,16 +12,19 @@ from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
-from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat
-from whatsapp_mcp.server.call import Call, Services
-from whatsapp_mcp.server.finding import find_person
-from whatsapp_mcp.server.registry import ToolFunction, tool
-from whatsapp_mcp.server.render.data import MessagesData, messages_data
-from whatsapp_mcp.server.render.fence import Text
-from whatsapp_mcp.server.render.sanitise import called, clean_line, in_quotes
-from whatsapp_mcp.server.render.send_results import ReportData, report_data
-from whatsapp_mcp.server.render.text import messages_text, more, named, place_of
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
+from whatsapp_mcp.server.render import (
+    MessagesData,
+    ReportData,
+    messages_data,
+    messages_text,
+    more,
+    named,
+    place_of,
+    report_data,
+)
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:

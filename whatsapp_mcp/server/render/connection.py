@@ -7,7 +7,7 @@ from datetime import tzinfo
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import ConnectionStatus, LinkState
-from whatsapp_mcp.server.render.sanitise import full_name
+from whatsapp_mcp.server.fencing import full_name
 from whatsapp_mcp.server.render.times import rfc3339
 
 

@@ -44,9 +44,9 @@ from pydantic_core.core_schema import no_info_before_validator_function
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server.call import Call, ServicesSource
-from whatsapp_mcp.server.render.fence import new_code
-from whatsapp_mcp.server.results import Result, error_result
+from whatsapp_mcp.server.calls.call import Call, ServicesSource
+from whatsapp_mcp.server.calls.results import Result, error_result
+from whatsapp_mcp.server.fencing import new_code
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.settings import Settings, config_text, parse
+from whatsapp_mcp.settings.loading import config_text, parse
+from whatsapp_mcp.settings.sections import Settings
 
 logger = logging.getLogger(__name__)
 

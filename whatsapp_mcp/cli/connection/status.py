@@ -14,7 +14,7 @@ import typer
 
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.advice import advice
-from whatsapp_mcp.cli.device import log_to_stderr, settled_status, with_device
+from whatsapp_mcp.cli.connection.device import log_to_stderr, settled_status, with_device
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.cli.outcome import ExitCode, rfc3339
 from whatsapp_mcp.cli.terminal import aligned, shown

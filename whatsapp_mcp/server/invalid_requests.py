@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def answering(
+async def answering_invalid(
     read: ReadStream[Read], write: WriteStream[SessionMessage]
 ) -> AsyncIterator[MemoryObjectReceiveStream[Read]]:
     """What is read, without what could not be: that is answered here."""

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.arguments import choose
+from whatsapp_mcp.server.arguments.arguments import choose
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from whatsapp_mcp.directory import Participant
-    from whatsapp_mcp.models import Chat
-    from whatsapp_mcp.server.call import Services
+    from whatsapp_mcp.models import Chat, Participant
+    from whatsapp_mcp.server.calls import Services
 
 _CANDIDATES: Final = 20
 EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})

@@ -26,7 +26,7 @@ from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument
 from whatsapp_mcp.private_file import write_private
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.server.call import Services
+    from whatsapp_mcp.server.calls import Services
 
 _OFFERED: Final = 20
 """Files that are named when the one that was given is none."""

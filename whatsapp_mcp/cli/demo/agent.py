@@ -17,7 +17,7 @@ from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from rich.markup import escape
 
-from whatsapp_mcp.cli.demo_server import command
+from whatsapp_mcp.cli.demo.server_process import command
 from whatsapp_mcp.settings import HOME_VARIABLE
 
 if TYPE_CHECKING:

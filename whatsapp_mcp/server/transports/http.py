@@ -17,13 +17,13 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
-from whatsapp_mcp.server.connections import (
+from whatsapp_mcp.server.transports.connections import (
     ConnectionLimits,
     bounded_protocol,
     limits_of_this_process,
 )
-from whatsapp_mcp.server.guard import Guard, is_loopback, sign_in
-from whatsapp_mcp.server.token import FILE_NAME, load_or_make
+from whatsapp_mcp.server.transports.guard import Guard, is_loopback, sign_in
+from whatsapp_mcp.server.transports.token import FILE_NAME, load_or_make
 from whatsapp_mcp.web.pages import LINK, PAGE_PATHS, page_routes
 
 if TYPE_CHECKING:

@@ -15,8 +15,7 @@ from typing import Any, Final, cast
 from mcp.types import CallToolResult, ContentBlock, TextContent
 
 from whatsapp_mcp.errors import Candidate, WhatsAppError
-from whatsapp_mcp.server.render.fence import Text, cut
-from whatsapp_mcp.server.render.sanitise import clean_line, titled
+from whatsapp_mcp.server.fencing import Text, clean_line, cut, titled
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.server.arguments import choose, is_ref
+from whatsapp_mcp.server.arguments.arguments import choose, is_ref
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat
-    from whatsapp_mcp.server.call import Services
+    from whatsapp_mcp.server.calls import Services
 
 _CANDIDATES: Final = 20
 

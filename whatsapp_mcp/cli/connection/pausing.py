@@ -9,7 +9,7 @@ from functools import partial
 import anyio
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.device import RECONNECT_LIMIT, SETTLE_POLL, log_to_stderr
+from whatsapp_mcp.cli.connection.device import RECONNECT_LIMIT, SETTLE_POLL, log_to_stderr
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.device import leader
 from whatsapp_mcp.device.leader import observed_status

@@ -21,10 +21,10 @@ import anyio.to_thread
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models import FileContent
-from whatsapp_mcp.server.intake import store_file
+from whatsapp_mcp.server.arguments.file_intake import store_file
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.server.intake import Taken
+    from whatsapp_mcp.server.arguments.file_intake import Taken
 
 FileKind = Literal["image", "video", "gif", "audio", "voice", "document", "sticker"]
 STANDARD_PIXELS: Final = 1600

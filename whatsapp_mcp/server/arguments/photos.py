@@ -10,10 +10,10 @@ from pydantic import Field
 
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
-from whatsapp_mcp.server.intake import store_file, take
+from whatsapp_mcp.server.arguments.file_intake import store_file, take
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.server.call import Services
+    from whatsapp_mcp.server.calls import Services
 
 PhotoArg = Annotated[str, Field(description="Image: path or URL")]
 _PIXELS: Final = 640

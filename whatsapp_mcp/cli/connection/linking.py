@@ -8,12 +8,18 @@ from typing import Final, Protocol
 import anyio
 
 from whatsapp_mcp import settings
-from whatsapp_mcp.cli.device import SETTLE_LIMIT, settled_status
+from whatsapp_mcp.cli.connection.device import SETTLE_LIMIT, settled_status
 from whatsapp_mcp.device.connection import until_fetched
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import InvalidArgument, NotConnected, NotLinked
 from whatsapp_mcp.jid import parse_number
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus, HistoryProgress, LinkState, QrCode
+from whatsapp_mcp.models import (
+    ConnectionState,
+    ConnectionStatus,
+    HistoryProgress,
+    LinkState,
+    QrCode,
+)
 
 STATE_WAIT: Final = 20.0
 """Seconds to wait for the next change of the linking state in one call."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from whatsapp_mcp.server.render.data import MessagesData, messages_data
-from whatsapp_mcp.server.render.text import CONTEXT
+from whatsapp_mcp.server.render import CONTEXT, MessagesData, messages_data
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Message, Page
-    from whatsapp_mcp.server.call import Services
+    from whatsapp_mcp.server.calls import Services
 
 
 async def with_context(

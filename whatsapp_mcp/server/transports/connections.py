@@ -14,7 +14,7 @@ from typing import Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from whatsapp_mcp.server.guard import is_admitted
+from whatsapp_mcp.server.transports.guard import is_admitted
 
 ADMISSION_LIMIT: Final = 10.0
 """Seconds in which a connection must bring a request that the guard admits."""

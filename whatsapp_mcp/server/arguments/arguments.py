@@ -12,12 +12,12 @@ from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import MessageKind
-from whatsapp_mcp.server.registry import Neutral
-from whatsapp_mcp.server.render.sanitise import chosen_name
+from whatsapp_mcp.server.calls import Neutral
+from whatsapp_mcp.server.fencing import chosen_name
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Chat, ChatCandidate
-    from whatsapp_mcp.server.call import Services
+    from whatsapp_mcp.server.calls import Services
 
 _RARELY_WANTED: Final = frozenset(
     {MessageKind.LIVE_LOCATION, MessageKind.SYSTEM, MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN}

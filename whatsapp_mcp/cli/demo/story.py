@@ -78,9 +78,9 @@ async def _end_on_signal(scope: anyio.CancelScope) -> None:
 
 async def _play(console: Console, home: Path, stdio: bool, once: bool, done: anyio.Event) -> ExitCode:
     """Show the main job (then `done` is set), and serve unless it is for `once`."""
-    from whatsapp_mcp.cli import demo_server
-    from whatsapp_mcp.cli.demo_agent import SERVER_GONE, DemoFailed, over_http, over_stdio, show
-    from whatsapp_mcp.server.token import load_or_make
+    from whatsapp_mcp.cli.demo import server_process
+    from whatsapp_mcp.cli.demo.agent import SERVER_GONE, DemoFailed, over_http, over_stdio, show
+    from whatsapp_mcp.server.transports import load_or_make
     from whatsapp_mcp.simulator.scenario import Scenario
     from whatsapp_mcp.simulator.whatsapp import WhatsApp
     from whatsapp_mcp.simulator.world import World
@@ -89,13 +89,13 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool, done: any
     log = home / "server.log"
     token = load_or_make(home)
     # Nobody joins a demo that ends at once; two of them may run beside each other.
-    port = None if stdio else demo_server.free_port(usual=not once)
-    url = f"http://{demo_server.HOST}:{port}/mcp"
+    port = None if stdio else server_process.free_port(usual=not once)
+    url = f"http://{server_process.HOST}:{port}/mcp"
     shown = False
     async with WhatsApp() as whatsapp, anyio.create_task_group() as tasks:
         scenario = Scenario(whatsapp, World.load())
-        variables = demo_server.environment(whatsapp, home)
-        async with demo_server.running(variables, port, log) as server:
+        variables = server_process.environment(whatsapp, home)
+        async with server_process.running(variables, port, log) as server:
             tasks.start_soon(_end_with, server, tasks.cancel_scope)
             try:
                 async with over_stdio(variables) if stdio else over_http(url, token) as client:
@@ -107,7 +107,7 @@ async def _play(console: Console, home: Path, stdio: bool, once: bool, done: any
             if shown:
                 done.set()
             if shown and not once:
-                _tell_how_to_join(console, demo_server.join(variables), None if stdio else url, token)
+                _tell_how_to_join(console, server_process.join(variables), None if stdio else url, token)
                 await anyio.sleep_forever()
             if shown:
                 _tell_what_is_next(console)

@@ -6,12 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.server.registry import spec_of
+from whatsapp_mcp.server.calls import spec_of
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.server.registry import ToolFunction
+    from whatsapp_mcp.server.calls import ToolFunction
 
-MODULES: Final = {
+TOOLSETS: Final = {
     "core": ("connection", "reading", "searching", "sending", "files", "waiting"),
     "messages": ("messages",),
     "groups": ("groups",),
@@ -22,35 +22,37 @@ MODULES: Final = {
     "lharries": ("lharries",),
 }
 """Modules of `server/tools/` that make up each toolset; each lists its functions in `TOOLS`."""
-ALL: Final = "all"
+ALL_TOOLSETS: Final = "all"
 """Every toolset but the aliases."""
-ALIASES: Final = frozenset({"lharries"})
+TOOLSET_ALIASES: Final = frozenset({"lharries"})
 """Toolsets that stand for tools of other names; they replace tools of the same name."""
 
 
-def parse(selection: str) -> tuple[str, ...]:
+def parse_selection(selection: str) -> tuple[str, ...]:
     """The names in `core,groups`, in our order, each once; `all` is every one but aliases.
 
     Raises:
         InvalidArgument: A name is not a toolset, or none is given.
     """
     names = [name.strip() for name in selection.split(",") if name.strip()]
-    unknown = [name for name in names if name not in MODULES and name != ALL]
+    unknown = [name for name in names if name not in TOOLSETS and name != ALL_TOOLSETS]
     if unknown or not names:
         what = f"There is no toolset {unknown[0]!r}." if unknown else "No toolset is selected."
-        raise InvalidArgument(what, f"Toolsets: {', '.join(MODULES)}, or all.")
-    return tuple(name for name in MODULES if name in names or (ALL in names and name not in ALIASES))
+        raise InvalidArgument(what, f"Toolsets: {', '.join(TOOLSETS)}, or all.")
+    return tuple(
+        name for name in TOOLSETS if name in names or (ALL_TOOLSETS in names and name not in TOOLSET_ALIASES)
+    )
 
 
-def load(selection: str) -> tuple[ToolFunction, ...]:
+def load_tools(selection: str) -> tuple[ToolFunction, ...]:
     """The tools of the selected toolsets.
 
     Raises:
         InvalidArgument: As `parse`.
     """
     functions: dict[str, ToolFunction] = {}
-    for name in parse(selection):
-        for module in MODULES[name]:
+    for name in parse_selection(selection):
+        for module in TOOLSETS[name]:
             tools = importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
             functions.update((spec_of(function).name, function) for function in tools)
     return tuple(functions.values())
@@ -58,7 +60,7 @@ def load(selection: str) -> tuple[ToolFunction, ...]:
 
 def toolset_of(name: str) -> str | None:
     """The toolset that has a tool of this name; None when none has."""
-    for toolset in MODULES:
-        if any(spec_of(function).name == name for function in load(toolset)):
+    for toolset in TOOLSETS:
+        if any(spec_of(function).name == name for function in load_tools(toolset)):
             return toolset
     return None

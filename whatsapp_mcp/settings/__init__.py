@@ -1,0 +1,34 @@
+"""Settings and the places of files.
+
+`config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
+(`[account]`, `[policy]`) is read from `config.toml` alone, since any server may become its leader.
+"""
+
+from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder
+from whatsapp_mcp.settings.current import CurrentSettings
+from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE
+from whatsapp_mcp.settings.loading import load
+from whatsapp_mcp.settings.sections import (
+    AccountSettings,
+    PolicyMode,
+    PolicySettings,
+    RetentionSettings,
+    ServerSettings,
+    Settings,
+)
+
+__all__ = [
+    "ENV_PREFIX",
+    "HOME_VARIABLE",
+    "AccountFolder",
+    "AccountSettings",
+    "CurrentSettings",
+    "PolicyMode",
+    "PolicySettings",
+    "RetentionSettings",
+    "ServerSettings",
+    "Settings",
+    "load",
+    "make_private",
+    "runtime_folder",
+]

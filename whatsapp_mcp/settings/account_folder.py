@@ -1,0 +1,157 @@
+"""The files of one account, and the folder of the sockets through which its servers meet."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.allowed_files import MEDIA
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.settings.environment import HOME_VARIABLE
+
+_SOCKET_PATH_LIMIT: Final = 103
+"""Bytes of a unix socket's path on macOS; Linux allows 107."""
+_RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFolder:
+    """The files of one account; folders are made 0700, files 0600."""
+
+    name: str
+    path: Path
+
+    def create(self) -> None:
+        """Make the folder if it is not there, private to its owner.
+
+        Raises:
+            InvalidArgument: It cannot be made or written.
+        """
+        for folder in (self.path.parent.parent, self.path.parent, self.path, self.media):
+            make_private(folder)
+
+    @property
+    def client_db(self) -> Path:
+        """Keys and sessions of the client library."""
+        return self.path / "client.db"
+
+    @property
+    def inbox_db(self) -> Path:
+        """The journal."""
+        return self.path / "inbox.db"
+
+    @property
+    def archive_db(self) -> Path:
+        """The archive."""
+        return self.path / "archive.db"
+
+    @property
+    def raw_db(self) -> Path:
+        """Raw protobufs of archived events."""
+        return self.path / "raw.db"
+
+    @property
+    def reserve(self) -> Path:
+        """A file that reserves space, so that a full disk can recover."""
+        return self.path / "reserve"
+
+    @property
+    def media(self) -> Path:
+        """Downloaded files."""
+        return self.path / MEDIA
+
+    @property
+    def outgoing(self) -> Path:
+        """Copies of files on their way out."""
+        return self.media / "outgoing"
+
+    @property
+    def exports(self) -> Path:
+        """Chats that an agent wrote out; not in `media`, from where files may be sent."""
+        return self.path / "exports"
+
+    @property
+    def leader_lock(self) -> Path:
+        """Locked by the server that leads the account."""
+        return self.path / "leader.lock"
+
+    @property
+    def former_leader_lock(self) -> Path:
+        """Locked by the leader as well, for versions that know no other lock."""
+        return self.path / "host.lock"
+
+    @property
+    def client_log(self) -> Path:
+        """What the client process writes to its standard error."""
+        return self.path / "client.log"
+
+    @property
+    def socket(self) -> Path:
+        """The leader's unix socket.
+
+        Raises:
+            InvalidArgument: No folder for it is this user's, and this one has too long a path.
+        """
+        shared = runtime_folder()
+        if shared is not None:
+            digest = hashlib.sha256(str(self.path.resolve()).encode()).hexdigest()[:20]
+            return shared / f"{digest}.sock"
+        own = self.path.resolve() / "leader.sock"
+        if len(os.fsencode(own)) > _SOCKET_PATH_LIMIT:
+            raise InvalidArgument(
+                "There is no folder for the socket through which servers meet: "
+                f"{' and '.join(map(str, _runtime_folders()))} belong to other users or cannot be made, "
+                f"and {own.parent} has too long a path.",
+                f"Have those folders removed, or set {HOME_VARIABLE} to a folder with a shorter path.",
+            )
+        return own
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder of the home if it is not there, private to its owner.
+
+    Raises:
+        InvalidArgument: It cannot be made or written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        reason = None if os.access(folder, os.W_OK | os.X_OK) else "it is not writable"
+    except OSError as error:
+        reason = error.strerror
+    if reason is not None:
+        raise InvalidArgument(
+            f"{folder} cannot be used: {reason}.",
+            f"Make it a folder that you can write, or set {HOME_VARIABLE} to another.",
+        )
+
+
+def runtime_folder() -> Path | None:
+    """A short, private folder for sockets, made if need be; None when other users' folders are in its place.
+
+    It does not depend on the environment: MCP applications start their servers with few variables, and every
+    process of the account's owner has to find the same folder.
+    """
+    return next(filter(_make_own, _runtime_folders()), None)
+
+
+def _runtime_folders() -> list[Path]:
+    if not hasattr(os, "getuid"):
+        return []
+    return [Path(base.format(user=os.getuid())) / f"whatsapp-mcp-{os.getuid()}" for base in _RUNTIME_BASES]
+
+
+def _make_own(folder: Path) -> bool:
+    """Make a folder private to this user; whether that is what it is then."""
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
+            return False
+        folder.chmod(0o700)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,128 @@
+"""Reads `config.toml` and the environment; an error names the line or the variable."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+from pydantic import ValidationError
+
+from whatsapp_mcp.allowed_files import overlap
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE, overlay_environment
+from whatsapp_mcp.settings.sections import Settings
+from whatsapp_mcp.settings.shared_folders import sharing_of
+
+_SAID: Final = {
+    "extra_forbidden": "unknown setting",
+    "model_type": "it is a section, not a value",
+    "path_type": "it is not a path",
+    "int_parsing": "it is not a whole number",
+    "bool_parsing": "it must be true or false",
+    "bool_type": "it must be true or false",
+}
+"""Sentences for pydantic's types of error."""
+
+
+def load(home: Path | None = None) -> Settings:
+    """Read `config.toml` and the environment.
+
+    Args:
+        home: The home folder; else `WHATSAPP_MCP_HOME`, else the platform's user data folder.
+
+    Raises:
+        InvalidArgument: A key is unknown or a value bad, and the message names the line; or the home folder
+            is on a network file system or synchronised.
+    """
+    folder = home or Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp"))
+    folder = folder.expanduser().absolute()
+    settings = parse(folder, config_text(folder))
+    if not settings.allow_network_home and (what := sharing_of(folder)) is not None:
+        raise InvalidArgument(
+            f"The home folder {folder} {what}: SQLite's locks do not hold there, and its files get damaged.",
+            f"Set {HOME_VARIABLE} to a folder on a disk of this computer. If you know that the locks hold "
+            f"there, write `allow_network_home = true` into {folder / 'config.toml'}.",
+        )
+    return settings
+
+
+def parse(home: Path, text: str) -> Settings:
+    """The settings of a home folder whose `config.toml` holds this text, and of the environment.
+
+    Raises:
+        InvalidArgument: As `load`.
+    """
+    config = home / "config.toml"
+    try:
+        values = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise InvalidArgument(f"{config} is not valid TOML: {error}.", "Correct that line.") from error
+    if "home" in values:
+        raise InvalidArgument(f"{config}: 'home' cannot be set here.", f"Set {HOME_VARIABLE} instead.")
+    overlay_environment(values)
+    try:
+        settings = Settings.model_validate({**values, "home": home})
+    except ValidationError as error:
+        raise InvalidArgument(*_explain(error, config, text)) from error
+    for root in settings.media.roots:
+        if (what := overlap(root, home)) is not None:
+            place = _place_of(["media", "roots"], config, text)
+            raise InvalidArgument(
+                f"media.roots: {root} {what} ({place}).",
+                "Name the folders whose files may be sent, such as ~/Documents.",
+            )
+    return settings
+
+
+def config_text(home: Path) -> str:
+    """The text of `config.toml`; nothing where there is none.
+
+    Raises:
+        InvalidArgument: It cannot be read.
+    """
+    config = home / "config.toml"
+    try:
+        return config.read_text(encoding="utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        raise InvalidArgument(
+            f"{config} cannot be read: {error.strerror}.", "Make it a file that you can read."
+        ) from error
+    except UnicodeDecodeError as error:
+        raise InvalidArgument(f"{config} is not UTF-8 text.", "Save it as UTF-8.") from error
+
+
+def _explain(error: ValidationError, config: Path, text: str) -> tuple[str, str]:
+    first = error.errors()[0]
+    path = [part for part in first["loc"] if isinstance(part, str)]
+    said = first["msg"].removeprefix("Value error, ")
+    what = _SAID.get(first["type"], said[:1].lower() + said[1:])
+    place = _place_of(path, config, text)
+    return f"{'.'.join(path)}: {what} ({place}).", "Correct or remove it, then start again."
+
+
+def _place_of(path: list[str], config: Path, text: str) -> str:
+    variable = ENV_PREFIX + "__".join(path).upper()
+    if variable in os.environ:
+        return f"environment variable {variable}"
+    line = _line_of(path, text)
+    return f"{config}, line {line}" if line else str(config)
+
+
+def _line_of(path: list[str], text: str) -> int | None:
+    """The line that sets a key, or that opens its section; None when it stands in neither form."""
+    section, found = "", None
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):
+            section = header[1]
+            if [section] == path[:1]:
+                found = number
+        key = re.match(r"\s*([\w-]+)\s*[=.]", line)
+        if key and ([section, key[1]] == path[:2] or (not section and [key[1]] == path[:1])):
+            return number
+    return found

@@ -1,0 +1,174 @@
+"""The sections of `config.toml`, each a model that checks its values."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import zoneinfo
+from contextlib import suppress
+from datetime import tzinfo
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.settings.account_folder import AccountFolder
+from whatsapp_mcp.zone import SystemZone
+
+_ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
+_PROXY_SCHEMES: Final = ("socks5", "http", "https")
+
+PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
+UserPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+"""A path in which `~` is the user's home."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AccountSettings(_Section):
+    """`[account]`: how the companion introduces itself; fixed at linking until relinked.
+
+    `history` is how much of the past the phone is asked for: `recent` (about three months) or `full`.
+    """
+
+    device_name: str = Field(default="WhatsApp MCP", min_length=1, max_length=50)
+    history: Literal["recent", "full"] = "recent"
+
+
+class PolicySettings(_Section):
+    """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing."""
+
+    mode: PolicyMode = "standard"
+
+
+def _host_name(value: str) -> str:
+    """A host name in lower case, without the port that it may have, or an address."""
+    name = value.strip().lower()
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(name.strip("[]")))
+    if _HOST_NAME.fullmatch(name) is None:
+        raise ValueError(f"{value!r} is not a host name such as nas.local or *.example.org")
+    return name.partition(":")[0]
+
+
+class ServerSettings(_Section):
+    """`[server]`: what is offered and where.
+
+    `structured` adds data for programs to every result. `allowed_hosts` are further names that HTTP requests
+    may address; `*.` in front stands for one label.
+    """
+
+    toolsets: str = "core"
+    structured: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(default=8808, ge=0, le=65535)
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        """A variable lists names with commas."""
+        return [name for name in value.split(",") if name.strip()] if isinstance(value, str) else value
+
+
+class MediaSettings(_Section):
+    """`[media]`: from where files may be sent (`roots`), and how large files may be."""
+
+    roots: tuple[UserPath, ...] = ()
+    max_megabytes: int = Field(default=100, ge=1, le=2048)
+
+    @field_validator("roots", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        """A variable lists folders as `PATH` does."""
+        return value.split(os.pathsep) if isinstance(value, str) else value
+
+
+def _proxy_url(value: SecretStr) -> SecretStr:
+    """The URL of a proxy. What is wrong is said without its words: it may hold a password."""
+    text = value.get_secret_value()
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    else:
+        usable = usable and not parts.query and not parts.fragment and parts.path in ("", "/")
+    if not usable or not text.isascii() or re.search(r"[\x00-\x20\x7f]", text):
+        raise ValueError(
+            "it is not a proxy's URL such as socks5://127.0.0.1:1080 or http://user:word@host:3128"
+        )
+    return value
+
+
+class NetworkSettings(_Section):
+    """`[network]`: `proxy` is the URL of the proxy to WhatsApp and the web; it may hold a password."""
+
+    proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
+
+    @property
+    def proxy_url(self) -> str | None:
+        """The URL with its password, for whoever opens a connection."""
+        return self.proxy.get_secret_value() if self.proxy else None
+
+
+class RetentionSettings(_Section):
+    """`[retention]`: messages older than `days` are purged; 0 keeps everything."""
+
+    days: int = Field(default=0, ge=0)
+
+
+class Settings(_Section):
+    """Everything that can be set.
+
+    `home` holds every file; `timezone` is an IANA name, the system's zone when left out.
+    `allow_network_home` lets the home be where SQLite's locks are not known to hold (`shared_folders`).
+    """
+
+    home: Path
+    log_level: Literal["debug", "info", "warning", "error"] = "warning"
+    timezone: str | None = None
+    allow_network_home: bool = False
+    account: AccountSettings = AccountSettings()
+    policy: PolicySettings = PolicySettings()
+    server: ServerSettings = ServerSettings()
+    media: MediaSettings = MediaSettings()
+    network: NetworkSettings = NetworkSettings()
+    retention: RetentionSettings = RetentionSettings()
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                zoneinfo.ZoneInfo(value)
+            except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+                raise ValueError(f"{value!r} is no IANA time zone") from None
+        return value
+
+    @property
+    def zone(self) -> tzinfo:
+        """The person's time zone."""
+        return zoneinfo.ZoneInfo(self.timezone) if self.timezone else SystemZone()
+
+    def account_folder(self, name: str = "default") -> AccountFolder:
+        """The folder of the account with this local name (letters, digits, `_ . -`).
+
+        Raises:
+            InvalidArgument: The name is not usable as a folder.
+        """
+        if _ACCOUNT_NAME.fullmatch(name) is None:
+            raise InvalidArgument(
+                f"{name!r} cannot be an account name.", "Use letters, digits, '_', '-' and '.'."
+            )
+        return AccountFolder(name, self.home / "accounts" / name)
+
+    def accounts(self) -> list[str]:
+        """The names of the accounts that have a folder, sorted."""
+        return sorted(path.name for path in self.home.glob("accounts/*") if path.is_dir())
