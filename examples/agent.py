@@ -1,8 +1,8 @@
-"""The agent of the examples: it answers a question by calling tools until it knows enough.
+"""The agent of the examples: it answers a question by calling tools.
 
-A real agent asks a language model which tool to call next. Here a short plan does, so that the examples run
-without one: a plan is a generator that yields tool calls, is sent their results, and returns the answer.
-Replace `plan` by a model and the loop stays the same.
+A real agent asks a language model which tool to call next. Here a plan decides, so that the examples run without
+a model: a generator that yields tool calls, receives their results, and returns the answer. To use a model,
+replace `plan`; the loop stays the same.
 """
 
 import os
@@ -16,14 +16,14 @@ from mcp import Client
 
 @dataclass(frozen=True)
 class ToolCall:
-    """One call that the plan wants made."""
+    """A tool call that the plan asks for."""
 
     name: str
     arguments: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 Plan = Generator[ToolCall, str, str]
-"""Yields calls, is sent the text of each result, and returns the answer."""
+"""Yields calls, receives the text of each result, and returns the answer."""
 
 
 def plan(question: str) -> Plan:
@@ -36,22 +36,22 @@ def plan(question: str) -> Plan:
 
 
 def who_is_waiting() -> Plan:
-    """Name the people whose message was the last in their chat, with that message."""
+    """List the direct chats whose last message the owner has not answered."""
     chats = yield ToolCall("list_chats", {"kind": "direct", "unanswered": True})
     status = yield ToolCall("connection_status")
     return chats if status.startswith("online") else f"{chats}\n(This may be old: {status})"
 
 
 def tell(chat: str, text: str) -> Plan:
-    """Send one message; the key makes sure that a second run with the same words sends nothing."""
+    """Send one message; because of the idempotency key, a second run with the same words sends nothing."""
     sent = yield ToolCall("send_message", {"chat": chat, "text": text, "idempotency_key": f"{chat}/{text}"})
     return f"{text!r}: {sent}"
 
 
 async def answer(client: Client, question: str) -> str:
-    """Run the loop: call what the plan wants, hand it the text of the result, until it has an answer.
+    """Run the loop: make each call of the plan and send it the text of the result, until it returns an answer.
 
-    A tool that fails says why and what to do next in its text; that is the answer then.
+    When a tool fails, its text says why and what to do next; the text is then the answer.
     """
     steps = plan(question)
     text: str | None = None
@@ -68,12 +68,12 @@ async def answer(client: Client, question: str) -> str:
 
 
 def question_from_arguments() -> str:
-    """The words on the command line, or the usual question."""
+    """The words on the command line, or a default question."""
     return " ".join(sys.argv[1:]) or "Who is waiting for an answer?"
 
 
 def hosted_server() -> tuple[str, dict[str, str]]:
-    """The URL of a server elsewhere and the headers that it wants, from the environment."""
+    """The URL of a running server and the headers that it requires, from the environment."""
     try:
         return os.environ["WHATSAPP_URL"], {"Authorization": f"Bearer {os.environ['WHATSAPP_TOKEN']}"}
     except KeyError as missing:

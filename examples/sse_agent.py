@@ -1,4 +1,4 @@
-"""A hosted agent whose framework still speaks the older SSE transport. The same server, another address.
+"""A hosted agent whose framework supports only the older SSE transport: the same server, another URL.
 
 export WHATSAPP_URL=http://127.0.0.1:8808/sse WHATSAPP_TOKEN=…
 python examples/sse_agent.py Who is waiting for an answer?

@@ -1,4 +1,4 @@
-"""An agent on this machine: it starts the server itself and talks to it over stdin and stdout.
+"""A local agent: it starts the server and communicates with it over stdin and stdout.
 
 python examples/stdio_agent.py Who is waiting for an answer?
 python examples/stdio_agent.py Tell Ann Byrne: I will take both tins.

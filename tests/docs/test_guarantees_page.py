@@ -23,7 +23,7 @@ def test_the_probe_takes_as_long_as_the_page_says() -> None:
 
 def test_a_queued_send_waits_as_long_as_the_page_says() -> None:
     assert timedelta(days=1) == outbox.KEPT_FOR
-    assert "If the link is not back within a day" in PAGE
+    assert "If the connection is not back within a day" in PAGE
 
 
 def test_the_upper_bound_of_a_loss_is_the_one_that_is_counted() -> None:
@@ -31,6 +31,6 @@ def test_the_upper_bound_of_a_loss_is_the_one_that_is_counted() -> None:
 
 
 def test_the_states_that_need_a_person_are_those_without_a_way_out() -> None:
-    [told] = re.findall(r"comes back by itself\*\* from every state but (.+?)\. \|", PAGE)
+    [named] = re.findall(r"comes back by itself\*\* from every state but (.+?)\. \|", PAGE)
     needing = {state.value for state in ConnectionState if state.traits.needs_person}
-    assert set(re.findall(r"`(\w+)`", told)) == needing
+    assert set(re.findall(r"`(\w+)`", named)) == needing

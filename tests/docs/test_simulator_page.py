@@ -64,10 +64,10 @@ def test_each_call_on_the_page_fits_its_method() -> None:
         inspect.signature(getattr(Control(WhatsApp()), call["method"])).bind(**call["params"])
 
 
-def test_every_module_of_the_simulator_has_its_place_on_the_page() -> None:
+def test_every_module_of_the_simulator_is_in_a_layer_on_the_page() -> None:
     folder = ROOT / "whatsapp_mcp" / "simulator"
     modules = {path.stem for path in folder.glob("*.py")} - {"__init__", "__main__"}
-    places = set(re.findall(r"`([\w/]+)`", PAGE.partition("## How it is made")[2]))
+    places = set(re.findall(r"`([\w/]+)`", PAGE.partition("## How it is built")[2]))
     assert modules <= places
 
 
