@@ -1,8 +1,8 @@
 """The agent of the examples: it answers a question by calling tools.
 
-A real agent asks a language model which tool to call next. Here a plan decides, so that the examples run without
-a model: a generator that yields tool calls, receives their results, and returns the answer. To use a model,
-replace `plan`; the loop stays the same.
+A real agent asks a language model which tool to call next. Here a plan decides, so that the examples run
+without a model: a generator that yields tool calls, receives their results, and returns the answer. To use a
+model, replace `plan`; the loop stays the same.
 """
 
 import os
@@ -49,7 +49,7 @@ def tell(chat: str, text: str) -> Plan:
 
 
 async def answer(client: Client, question: str) -> str:
-    """Run the loop: make each call of the plan and send it the text of the result, until it returns an answer.
+    """Run the loop: make each call of the plan and send it its result, until it returns an answer.
 
     When a tool fails, its text says why and what to do next; the text is then the answer.
     """

@@ -1,4 +1,4 @@
-"""A hosted agent: the server is already running (`whatsapp-mcp serve --transport http`), with a URL and a token.
+"""A hosted agent: the server is already running (`whatsapp-mcp serve --transport http`).
 
 export WHATSAPP_URL=http://127.0.0.1:8808/mcp WHATSAPP_TOKEN=…
 python examples/streamable_http_agent.py Who is waiting for an answer?

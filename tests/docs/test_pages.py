@@ -19,7 +19,9 @@ PACKAGE = ROOT / "whatsapp_mcp"
 MODULES = {path.stem for path in PACKAGE.rglob("*.py")}
 PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-FILE = re.compile(r"`((?:[\w-]+/)+[\w.-]+\.(?:py|toml|json|md)|[\w-]+/)`")
+FILE = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.py)`")
+"""`path/to/file.ext`, `path/to/folder/` or `module.py`."""
+MODULE_NAMES = {path.name for path in (*PACKAGE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"))}
 
 
 @pytest.fixture(params=PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -27,10 +29,16 @@ def page(request: pytest.FixtureRequest) -> Path:
     return request.param
 
 
-def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+def test_every_linked_page_exists(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         if "://" not in target:
             assert (page.parent / target).exists(), target
+
+
+def test_every_linked_heading_exists(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert anchor in _anchors(page.parent / target if target else page), f"{target}#{anchor}"
 
 
 def test_every_page_is_in_the_index() -> None:
@@ -78,14 +86,24 @@ def test_every_tool_that_a_page_names_exists(page: Path) -> None:
 
 def test_every_file_that_a_page_names_exists(page: Path) -> None:
     for name in FILE.findall(page.read_text(encoding="utf-8")):
-        if not name.startswith("accounts/"):
+        if name.startswith("accounts/"):  # in the home folder
+            continue
+        if "/" in name:
             assert any((folder / name).exists() for folder in (ROOT, PACKAGE, PACKAGE / "simulator")), name
+        else:
+            assert name in MODULE_NAMES, name
 
 
 def test_every_code_block_is_well_formed(page: Path) -> None:
     readers = {"python": ast.parse, "toml": tomllib.loads, "json": json.loads, "nginx": str}
     for language, block in re.findall(r"```(\w+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         readers[language](block)
+
+
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, formed as GitHub forms them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def _options(command: str) -> set[str]:
