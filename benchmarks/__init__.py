@@ -1,1 +1,1 @@
-"""Figures, as ratios to something that runs beside them: `python -m benchmarks [NAME …]`."""
+"""Benchmarks; each reports ratios to a reference measured beside it: `python -m benchmarks [NAME …]`."""

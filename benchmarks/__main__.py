@@ -1,4 +1,4 @@
-"""Run the named benchmarks, or all, each in a process of its own: every module here that has a `main`."""
+"""Run the named benchmarks, by default all, each in its own process: every module here that has a `main`."""
 
 import argparse
 import importlib
@@ -10,7 +10,7 @@ import benchmarks
 
 
 def names() -> list[str]:
-    """The benchmarks that there are."""
+    """The names of all benchmarks."""
     modules = [module for module in pkgutil.iter_modules(benchmarks.__path__) if not module.ispkg]
     return [
         module.name
@@ -20,7 +20,7 @@ def names() -> list[str]:
 
 
 def main() -> int:
-    """Run them one after the other; 1 if one failed."""
+    """Run them one after the other; return 1 if one failed."""
     there = names()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(there))

@@ -1,12 +1,12 @@
 """The archive under load: `python -m benchmarks.archive [--sizes 10000 1000000]`.
 
-For each size the corpus goes in as the phone's history, then live messages: from a journal as a leader takes
-them (what waits there goes in together), and one a commit, which the disk decides. Every query is asked of a
-warm archive through the same interface that the server uses. Then the searches run beside a writer of 500
-messages a second in a process of its own. Queries are in milliseconds, by the clock and of the processor;
-where others work on the machine, the clock tells more of them than of us. At the end stands what must hold
-at a million messages on a quiet machine of two cores, and whether it does. `benchmarks/durability.py` kills
-the writer and cuts the power, `benchmarks/history.py` sends the past through the real client.
+For each size it archives the corpus as the phone's history, then live messages: from a journal, as the leader
+does (in batches), and one per commit, which the disk limits. Queries run on a warm archive through the
+interface that the server uses. Then searches run while another process writes 500 messages a second. Query
+times are wall-clock and processor time in milliseconds; on a shared machine the wall-clock time depends
+mostly on other load. At the end it prints the limits for a million messages on an idle machine with two
+cores, and whether they hold. `benchmarks/durability.py` kills the writer and cuts the power,
+`benchmarks/history.py` sends history through the real client.
 """
 
 from __future__ import annotations
@@ -51,28 +51,28 @@ QUERIES: Final = {
 RECALL: Final = ("reuniao", "REUNIÃO", "会议", "東京", "ありがとう", "الاوسط", "rosenberg", "😂")
 SUBSTRING: Final = "ornin"
 CHAT: Final = 1_200
-"""Messages of the chat that is searched: an archive of a hundred times the size has one as big."""
+"""Size of the searched chat: the same at each size of the archive, so that the times can be compared."""
 MILLION: Final = 1_000_000
 _LONG_ENOUGH: Final = 3.0
-"""Seconds of samples that say enough about a query."""
+"""Seconds of samples that are enough for one query."""
 
 
 @dataclass(frozen=True, slots=True)
 class Must:
-    """A limit, and whether a figure has to be above it rather than below."""
+    """A limit, and whether it is a lower one."""
 
     limit: float
     least: bool = False
 
     def verdict(self, name: str, figure: float) -> str:
-        """A line that says whether the figure keeps to it."""
+        """A line that says whether the figure is within the limit."""
         held = figure >= self.limit if self.least else figure <= self.limit
         bound = f"at {'least' if self.least else 'most'} {self.limit:g}"
         return f"{'PASS' if held else 'FAIL'}  {name:40}{figure:10,.2f}   {bound}"
 
 
 class Sample(NamedTuple):
-    """Seconds of one call: by the clock, and of the processor."""
+    """Seconds of one call: wall-clock and processor time."""
 
     clock: float
     cpu: float
@@ -91,7 +91,7 @@ MUST: Final = {
     "search beside a writer, 500/s": Must(2.0),
     "cold open and search": Must(20.0),
 }
-"""What must hold at a million messages; times are p50 in milliseconds."""
+"""The limits at a million messages; times are p50 in milliseconds."""
 GROWING: Final = (
     "search: word, 5 %",
     "search with context",
@@ -106,7 +106,7 @@ GROWTH: Final = 3.0
 
 @dataclass(slots=True)
 class Figures:
-    """What was measured at one size: figures, samples in seconds, (there, found) of each search."""
+    """The results at one size: figures, samples in seconds, (existing, found) matches of each search."""
 
     size: int
     single: dict[str, float] = field(default_factory=dict[str, float])
@@ -120,19 +120,19 @@ class Figures:
         return statistics.median(sample.clock for sample in self.samples[name]) * 1000
 
     def cpu(self, name: str) -> float:
-        """The p50 of the processor's time in milliseconds."""
+        """The p50 of the processor time in milliseconds."""
         return statistics.median(sample.cpu for sample in self.samples[name]) * 1000
 
 
 async def sample(call: Callable[[], Awaitable[Any]]) -> Sample:
-    """One call."""
+    """Time one call."""
     clock, cpu = time.perf_counter(), time.process_time()
     await call()
     return Sample(time.perf_counter() - clock, time.process_time() - cpu)
 
 
 async def measure(call: Callable[[], Awaitable[Any]], times: int = 200) -> list[Sample]:
-    """Repeated calls, after a few to warm up; fewer when they are slow."""
+    """Time repeated calls, after a few to warm up; fewer if they are slow."""
     for _ in range(3):
         await call()
     samples: list[Sample] = []
@@ -162,7 +162,7 @@ async def live(archive: Archive, corpus: Corpus, count: int) -> list[Sample]:
 
 
 async def drain(archive: Archive, corpus: Corpus, folder: AccountFolder, count: int) -> float:
-    """Archive live messages that wait in a journal, as a leader does; messages a second."""
+    """Archive live messages from a journal, as the leader does; return messages a second."""
     after = await archive.position()
     with Journal(folder.inbox_db, synced=False) as journal:
         journal.continue_after(after)
@@ -189,7 +189,7 @@ async def search_with_context(reader: ReadingArchive) -> None:
 
 
 async def ask(reader: ReadingArchive, corpus: Corpus) -> dict[str, list[Sample]]:
-    """Every query's timings through the interface."""
+    """Time every query through the interface."""
     big, some = corpus.chat_jid(0), corpus.chat_jid(corpus.chat_of_size(CHAT))
     ref = (await reader.search("more", limit=1)).items[0].ref
     calls: dict[str, Callable[[], Awaitable[Any]]] = {
@@ -215,9 +215,9 @@ async def ask(reader: ReadingArchive, corpus: Corpus) -> dict[str, list[Sample]]
 
 
 def truth(every: Sequence[Told]) -> dict[str, int]:
-    """For words in each script, and a part of one, how many messages hold them.
+    """The number of messages that contain each test word (one for each script, and a part of a word).
 
-    A voice message has no caption; letters glued to others without a space are no word.
+    A voice message has no caption; letters attached to others without a space are not a word.
     """
     wanted = {query: fold(query) for query in (*RECALL, SUBSTRING)}
     held = dict.fromkeys(wanted, 0)
@@ -231,7 +231,7 @@ def truth(every: Sequence[Told]) -> dict[str, int]:
 
 
 async def found(reader: ReadingArchive, query: str) -> int:
-    """How many messages a search finds, page by page."""
+    """The number of messages that a search finds, over all pages."""
     count, cursor = 0, None
     while True:
         mode = "substring" if query == SUBSTRING else "words"
@@ -243,7 +243,7 @@ async def found(reader: ReadingArchive, query: str) -> int:
 
 
 def synced_write(folder: Path) -> float:
-    """Milliseconds in which the disk takes 64 KiB for good: no commit is faster. The median of many."""
+    """Median milliseconds of a synchronous write of 64 KiB, which no commit can be faster than."""
     taken: list[float] = []
     with (folder / "synced").open("wb", buffering=0) as file:
         for _ in range(100):
@@ -255,7 +255,7 @@ def synced_write(folder: Path) -> float:
 
 
 def cold(folder: AccountFolder) -> Sample:
-    """From opening to the first answer of a search, the file out of the system's cache."""
+    """Seconds from opening to the first answer of a search, with the file evicted from the system's cache."""
     descriptor = os.open(folder.archive_db, os.O_RDONLY)
     os.fsync(descriptor)
     os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
@@ -269,7 +269,7 @@ def cold(folder: AccountFolder) -> Sample:
 
 
 async def beside_writer(folder: AccountFolder, home: Path, size: int) -> list[Sample]:
-    """Search with context while a writer commits 500 messages a second."""
+    """Time a search with context while a writer commits 500 messages a second."""
     process = start_writer(home, size, 500, size * 2)
     try:
         async with open_archive(folder) as reader:
@@ -280,7 +280,7 @@ async def beside_writer(folder: AccountFolder, home: Path, size: int) -> list[Sa
 
 
 async def one_size(size: int, home: Path) -> Figures:
-    """All figures of one size but those that need a new process or a cold cache."""
+    """All figures of one size except those that need a new process or a cold cache."""
     folder = AccountFolder("default", home / "accounts" / "default")
     corpus = Corpus(size)
     figures = Figures(size)
@@ -319,8 +319,8 @@ def report(figures: Figures) -> None:
 
 
 def judge(smallest: Figures, biggest: Figures) -> None:
-    """Print what must hold and whether it does."""
-    print(f"\n== what must hold at {MILLION:,} messages, at {biggest.size:,}")
+    """Print the limits and whether they hold."""
+    print(f"\n== limits at {MILLION:,} messages, measured at {biggest.size:,}")
     for name, must in MUST.items():
         print(must.verdict(name, biggest.figure(name)))
     for query, (there, count) in biggest.recall.items():
@@ -332,7 +332,7 @@ def judge(smallest: Figures, biggest: Figures) -> None:
 
 
 def main() -> None:
-    """Run what was asked for."""
+    """Run the benchmark for the requested sizes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sizes", type=int, nargs="*", default=[10_000, 100_000, MILLION])
     arguments, _ = parser.parse_known_args()

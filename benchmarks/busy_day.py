@@ -1,7 +1,7 @@
-"""A day of 600 messages in a busy group, and one in a direct chat: what a model pays to read it all.
+"""The cost for a model to read a day of 600 messages in a busy group, and in a direct chat.
 
-People write in turns of one to five messages, half a minute apart; 40 % is small talk. Meanwhile a quarter of
-the account's messages is written in other chats, which leaves gaps between the refs.
+People write in turns of one to five messages, half a minute apart; 40 % is small talk. A quarter of the
+account's messages belongs to other chats, which leaves gaps between the refs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from whatsapp_mcp.server.render.text import messages_text
 
 MESSAGES: Final = 600
 SHORT_PAGE: Final = 200
-"""Messages of a page of other lists."""
+"""Messages of an ordinary page."""
 CODE: Final = "482913"
 HEADER: Final = "Messages of “Boat club” (since Tue 2026-11-24)"
 BEGIN: Final = datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
@@ -55,8 +55,8 @@ def day(people: int, seed: int = 1) -> list[Message]:
     """The messages of a day, oldest first.
 
     Args:
-        people: Who writes, the owner among them; two have a direct chat.
-        seed: Of what is by chance.
+        people: The authors, including the owner; two authors make a direct chat.
+        seed: The seed of all random choices.
     """
     rng = random.Random(seed)
     messages: list[Message] = []
@@ -73,7 +73,7 @@ def day(people: int, seed: int = 1) -> list[Message]:
 
 
 def _message(rng: random.Random, ref: int, at: datetime, writer: int, *, direct: bool) -> Message:
-    """One message: some carry a file, answer another or have a reaction."""
+    """One message: some have a file, quote another or have a reaction."""
     name = PEOPLE[writer]
     chance = rng.random()
     file = chance < 0.06
@@ -98,7 +98,7 @@ def _message(rng: random.Random, ref: int, at: datetime, writer: int, *, direct:
 
 
 def whole(messages: list[Message]) -> list[str]:
-    """The same with whole heads, as shorter lists have them."""
+    """The same page with a full head on each line, as in short lists."""
     pages: list[str] = []
     for start in range(0, len(messages), SHORT_PAGE):
         page = messages[start : start + SHORT_PAGE]

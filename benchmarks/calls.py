@@ -1,8 +1,8 @@
-"""Round trip of calls over stdio beside a tool that does nothing: a list takes at most 1.5 times as long.
+"""Round trip of calls over stdio, compared with a no-op tool: a list takes at most 1.5 times as long.
 
-All are tools of one server process, on the archive of a made-up account: 250 chats, 5,000 messages in seven
-scripts. They answer 20 entries and take turns. The median is what a call took
-here; the quick tenth of the rounds, which the limit binds, is nearer to what it takes on a quiet machine.
+All are tools of one server process, on the archive of a synthetic account: 250 chats, 5,000 messages in seven
+scripts. They return 20 entries and are called in turn. The limit applies to the fastest tenth of the rounds,
+because it is closer to an idle machine than the median.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROUNDS: Final = 300
 WARM_UP: Final = 20
 SIZE: Final = 5_000
 HISTORY: Final = 13
-"""Number of the library's event that carries history."""
+"""The code of the library's history event."""
 CALLS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "no-op": ("nothing", {}),
     "list_chats": ("list_chats", {}),
@@ -39,7 +39,7 @@ CALLS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "get_message_context": ("get_message_context", {"message": "#2000", "before": 10, "after": 9}),
 }
 FREE: Final = ("search", "get")
-"""What the limit does not bind: it is no list."""
+"""Calls without a limit, because they are not lists."""
 LIMIT: Final = 1.5
 SERVER: Final = """
 from whatsapp_mcp.server import main, toolsets
@@ -60,7 +60,7 @@ main.serve(main.ServeOptions())
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a journal."""
+    """A row of a journal."""
 
     seq: int
     payload: bytes
@@ -71,19 +71,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Taken:
-    """Seconds of a call: the middle one, and what the quickest tenth stays below."""
+    """Seconds of a call: the median and the 10th percentile."""
 
     median: float
     quick: float
 
     @classmethod
     def of(cls, times: list[float]) -> Taken:
-        """Of all the times that were taken."""
+        """Compute both from all measured times."""
         return cls(statistics.median(times), sorted(times)[len(times) // 10])
 
 
 async def fill(home: Path, size: int = SIZE) -> None:
-    """The archive of a made-up account."""
+    """Fill the archive of a synthetic account."""
     folder = Settings(home=home).account_folder()
     folder.create()
     async with open_archive(folder, write=True) as archive:
@@ -93,7 +93,7 @@ async def fill(home: Path, size: int = SIZE) -> None:
 
 
 async def measure(home: Path) -> dict[str, list[float]]:
-    """Seconds of each call, the tools taking turns."""
+    """Time each call, with the tools called in turn."""
     server = StdioServerParameters(
         command=sys.executable,
         args=["-c", SERVER],

@@ -1,8 +1,9 @@
 """A seeded, synthetic WhatsApp account: people, groups and messages in seven scripts.
 
-Words follow Zipf's law, chats too (the biggest holds about an eighth); 13 % of the messages carry a file,
-14 % are replies. A few words come with known frequency, so that searches for rare and common
-words can be measured. The corpus comes as events of the client library, as history chunks or one by one.
+Words and chats follow Zipf's law (the biggest chat holds about an eighth of the messages); 13 % of the
+messages have a file, 14 % are replies. A few words have known frequencies, so that searches for rare and
+common words can be measured. The corpus is delivered as events of the client library, in history chunks or
+one by one.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ MARKED: Final = {
     "الأوسط": 5e-5,
     "😂": 1.8e-2,
 }
-"""Words with known frequency: share of the messages that hold them."""
+"""Words with known frequency: the share of messages that contain them."""
 
 _SYLLABLES: Final = {
     "latin": "ba de fi go lu ma ne po ri sa ta ve zo cha tra sto ling ton mer der ção é ñar öf".split(),
@@ -81,17 +82,17 @@ class Corpus:
         self._chat_weights = list(itertools.accumulate(1 / (rank + 1) for rank in range(self.chats)))
 
     def chat_jid(self, chat: int) -> str:
-        """Jid of a chat: every third one is a group."""
+        """JID of a chat: every third one is a group."""
         if chat % 3 == 0:
             return f"12036300000{chat:06d}@g.us"
         return f"1555{chat:07d}@s.whatsapp.net"
 
     def person_jid(self, person: int) -> str:
-        """Jid of a person."""
+        """JID of a person."""
         return f"1555{person:07d}@s.whatsapp.net"
 
     def messages(self) -> Iterator[Told]:
-        """All messages in the order of time."""
+        """All messages in chronological order."""
         rng = random.Random(self.seed + 1)
         step = SPAN / self.size
         latest: dict[int, int] = {}
@@ -110,12 +111,12 @@ class Corpus:
             yield Told(number, chat, sender, FIRST + int(number * step), text, reply, media)
 
     def chat_of_size(self, messages: int) -> int:
-        """The chat that holds about so many messages; the biggest one when none is so big."""
+        """The chat with about so many messages; the biggest one if none is that big."""
         biggest = self.size / self._chat_weights[-1]
         return min(self.chats - 1, max(0, round(biggest / messages) - 1))
 
     def text(self, rng: random.Random, chat: int) -> str:
-        """A text in the script of a chat, most of the time."""
+        """A text, mostly in the script of the chat."""
         script = SCRIPTS[chat % len(SCRIPTS)] if rng.random() < 0.7 else "latin"
         count = rng.randint(120, 600) if rng.random() < 0.003 else min(60, 1 + int(rng.expovariate(0.16)))
         words = rng.choices(self._vocabulary[script], cum_weights=self._word_weights, k=count)
@@ -128,8 +129,8 @@ class Corpus:
         """The corpus as `neonize.HistorySync` events: the newest chunk first, chat by chat, newest first.
 
         Args:
-            chunk: Messages an event.
-            every: All messages, where they were made already.
+            chunk: Messages per event.
+            every: All messages, if they were generated before.
         """
         every = list(self.messages()) if every is None else every
         parts = [every[start : start + chunk] for start in range(0, len(every), chunk)]

@@ -1,7 +1,7 @@
-"""What is archived stays: `python -m benchmarks.durability [--rounds 100]`.
+"""Archived messages survive kills and power cuts: `python -m benchmarks.durability [--rounds 100]`.
 
-A writer is killed with `kill -9`, and a disk loses its power, again and again; each time everything that was
-reported as archived must be there, in a database that is whole.
+It repeatedly kills a writer with `kill -9`, and simulates a disk that loses power. Each time, every message
+that was reported as archived must be in the database, which must pass the integrity check.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def new_message(corpus: Corpus, number: int, n: int) -> Told:
 
 
 def rows(corpus: Corpus, after: int, first: int, count: int) -> list[Row]:
-    """So many live messages as journal rows, the first one numbered `first`."""
+    """`count` live messages as journal rows, numbered from `first`."""
     return [Row(after + 1 + n, 17, corpus.live(new_message(corpus, first + n, n))) for n in range(count)]
 
 
 def write_forever(home: Path, size: int, rate: float, first: int) -> None:
-    """The writer process: live messages at a rate, ten a commit, each acknowledged number on stdout."""
+    """The writer process: live messages at a rate, ten per commit; it prints each acknowledged number."""
     folder = AccountFolder("default", home / "accounts" / "default")
     corpus = Corpus(size)
 
@@ -86,7 +86,7 @@ def start_writer(home: Path, size: int, rate: float, first: int) -> subprocess.P
 
 
 def missing(database: Path, corpus: Corpus, numbers: range) -> int:
-    """How many of these messages are not in a database, which must be whole."""
+    """The number of these messages that are missing from a database, which must pass the integrity check."""
     with closing(sqlite3.connect(database)) as db:
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         there = {row[0] for row in db.execute("SELECT wa_id FROM messages")}
@@ -94,7 +94,7 @@ def missing(database: Path, corpus: Corpus, numbers: range) -> int:
 
 
 def kill_rounds(rounds: int) -> tuple[int, int]:
-    """Kill the writer again and again; (acknowledged messages, messages lost)."""
+    """Kill the writer repeatedly; return (acknowledged messages, lost messages)."""
     acknowledged = lost = 0
     with tempfile.TemporaryDirectory() as name:
         home = Path(name)
@@ -114,7 +114,7 @@ def kill_rounds(rounds: int) -> tuple[int, int]:
 
 
 def power_rounds(rounds: int) -> tuple[int, int]:
-    """Cut the power again and again, unsynced writes kept or lost at random; (acknowledged, lost)."""
+    """Cut the power repeatedly, with unsynced writes kept or lost at random; return (acknowledged, lost)."""
     acknowledged = lost = 0
     corpus = Corpus(_SIZE)
     rng = random.Random(11)
@@ -138,7 +138,7 @@ def power_rounds(rounds: int) -> tuple[int, int]:
 
 
 def main() -> None:
-    """Run both, or be the writer."""
+    """Run both, or run as the writer process."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--writer", nargs=4, help=argparse.SUPPRESS)

@@ -1,8 +1,8 @@
-"""100,000 messages of history from the simulated WhatsApp, beside the rate of the client library alone.
+"""100,000 messages of history from the simulated WhatsApp, compared with the client library alone.
 
-The same chunks go to the bare client library with a handler that does nothing, to a client process that
-commits them to its journal, and to a server as it runs (client process, journal, archive). What is in the
-journal is safe, and the library waits for nothing else; the archive follows in its own time.
+The same chunks go to the client library with an empty handler, to a client process that commits them to its
+journal, and to a complete server (client process, journal, archive). The library waits only for the journal,
+after which messages are safe; the archive is written later.
 """
 
 from __future__ import annotations
@@ -76,16 +76,16 @@ async def run():
 
 asyncio.run(run())
 """
-"""The client library with a handler that only counts, so that the end is known."""
+"""The client library with a handler that only counts chunks, to detect the end."""
 
 
 def chunks(messages: int) -> list[HistorySync.HistorySync]:
-    """The corpus as a phone would hand it over."""
+    """The corpus as chunks of a phone's history."""
     return [Neonize.HistorySync.FromString(event).Data for event in Corpus(messages).history(CHUNK)]
 
 
 async def hand_over(wa: WhatsApp, companion: Companion, parts: list[HistorySync.HistorySync]) -> None:
-    """Send all chunks, as fast as they can be packed."""
+    """Send all chunks as fast as they can be packed."""
     history = History(wa.network, wa.me)
     for part in parts:
         history.deliver(companion, part)
@@ -94,7 +94,7 @@ async def hand_over(wa: WhatsApp, companion: Companion, parts: list[HistorySync.
 
 @asynccontextmanager
 async def whatsapp() -> AsyncIterator[WhatsApp]:
-    """A simulated WhatsApp to which the child processes of this one connect."""
+    """A simulated WhatsApp to which the child processes of this process connect."""
     before = dict(os.environ)
     async with WhatsApp() as wa:
         os.environ.update(wa.environment())
@@ -106,7 +106,7 @@ async def whatsapp() -> AsyncIterator[WhatsApp]:
 
 
 async def bare(folder: Path, parts: list[HistorySync.HistorySync]) -> float:
-    """Seconds from the first chunk sent to the last one in a handler that does nothing."""
+    """Seconds from the first sent chunk to the last one in an empty handler."""
     command = [sys.executable, "-c", BARE, str(folder / "bare.db"), str(len(parts))]
     async with (
         whatsapp() as wa,
@@ -142,7 +142,7 @@ async def _line(lines: AsyncIterator[str], start: str) -> str:
 
 
 async def journaled(folder: Path, parts: list[HistorySync.HistorySync]) -> float:
-    """Seconds from the first chunk sent to the last one in the journal of a client process."""
+    """Seconds from the first sent chunk to the last one in the journal of a client process."""
     async with WhatsApp() as wa, client_process(folder, wa.environment()) as client:
         await client.link(wa.me)
         companion = await wa.me.online()
@@ -160,7 +160,7 @@ async def journaled(folder: Path, parts: list[HistorySync.HistorySync]) -> float
 
 
 async def archived(folder: Path, parts: list[HistorySync.HistorySync], *, messages: int) -> float:
-    """Seconds from the first chunk sent to the last message archived by a server in its own process."""
+    """Seconds from the first sent chunk to the last message archived by a server process."""
     home = folder / "home"
     async with (
         whatsapp() as wa,
@@ -196,7 +196,7 @@ async def _link(wa: WhatsApp, devices: Accessor[Device]) -> Companion:
 
 
 async def measure(messages: int, rounds: int) -> None:
-    """All three in turn, `rounds` times; print their rates and what they are of the library's."""
+    """Measure all three in turn, `rounds` times; print their rates and their share of the library's rate."""
     parts = chunks(messages)
     print(f"{'messages a second':20}{'library alone':>16}{'journaled':>18}{'archived':>18}")
     shares: list[float] = []

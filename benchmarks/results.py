@@ -1,6 +1,6 @@
-"""Tokens of a list's text beside what lharries/whatsapp-mcp answers for the same messages and chats.
+"""Tokens of a list's text, compared with the answer of lharries/whatsapp-mcp for the same messages and chats.
 
-Its answers are rebuilt from its documented line formats: a message is
+The other answers are reconstructed from the documented line formats: a message is
 `[time] Chat: NAME From: NAME: text`, by default with one message before and after each; a chat is a JSON
 object. Tokens are characters divided by four.
 """
@@ -28,7 +28,7 @@ TEXTS: Final = (
 
 
 def message(number: int) -> Message:
-    """One of an evening's messages between two people."""
+    """A message of an evening's conversation between two people."""
     mine = number % 3 == 0
     return Message(
         ref=1000 + number,
@@ -45,7 +45,7 @@ def message(number: int) -> Message:
 
 
 def theirs(item: Message) -> str:
-    """Its line for a message."""
+    """The other server's line for a message."""
     who = "Me" if item.from_me else item.sender_name
     return f"[{item.timestamp:%Y-%m-%d %H:%M:%S}] Chat: {item.chat_name} From: {who}: {item.text}\n"
 
@@ -63,7 +63,7 @@ def chat(number: int) -> Chat:
 
 
 def their_chat(item: Chat) -> dict[str, object]:
-    """Its object for a chat."""
+    """The other server's object for a chat."""
     assert item.last_message_at is not None
     assert item.last_message is not None
     return {
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def verdict(what: str, ratio: float, limit: float) -> None:
-    """Say whether the ratio keeps to its limit."""
+    """Print whether the ratio is within its limit."""
     print(f"{'PASS' if ratio <= limit else 'FAIL'}  {what:30}{ratio:5.2f}   at most {limit}")
 
 

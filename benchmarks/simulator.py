@@ -1,7 +1,7 @@
-"""How fast the simulated WhatsApp is by itself, and how fast the real client takes in what it sends.
+"""The speed of the simulated WhatsApp alone, and of the real client that receives its messages.
 
-Each rate is told for a second, and for a second of CPU of the simulator's own process, which other load on
-the machine changes little.
+Each rate is given per second, and per CPU second of the simulator's process, which depends little on other
+load.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ STANZAS: Final = 20_000
 
 
 class _Timer:
-    """How long something takes, from when it is made."""
+    """A stopwatch that starts when it is created."""
 
     def __init__(self) -> None:
         self._began, self._cpu = time.perf_counter(), time.process_time()
 
     def say(self, what: str, count: int) -> None:
-        """Print how many of these were done each second."""
+        """Print how many operations were done per second."""
         rates = [count / (time.perf_counter() - self._began), count / (time.process_time() - self._cpu)]
         print(f"{what:42} {rates[0]:10,.0f} /s {rates[1]:10,.0f} /s of CPU")
 
@@ -72,7 +72,7 @@ async def _measure(folder: Path) -> None:
 
 
 def main() -> None:
-    """Measure once; nothing is asserted."""
+    """Measure once, without limits."""
     with tempfile.TemporaryDirectory() as folder:
         anyio.run(_measure, Path(folder))
 

@@ -1,4 +1,4 @@
-"""Start to `initialize` answered, over stdio, beside a bare SDK server with one tool (at most 1.15 times)."""
+"""Time from start to the answer of `initialize` over stdio: at most 1.15 times a bare SDK server."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ INITIALIZE: Final = {
 
 
 def answered_after(command: list[str], home: Path) -> float:
-    """Seconds from start until the answer stands on stdout."""
+    """Seconds from start until the answer is on stdout."""
     environment = {**os.environ, "WHATSAPP_MCP_HOME": str(home)}
     begin = time.perf_counter()
     with subprocess.Popen(

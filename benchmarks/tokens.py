@@ -1,8 +1,8 @@
-"""What a model is given: tokens of `tools/list`, and characters of the commonest answers in each MCP host.
+"""What a model receives: tokens of `tools/list`, and characters of the most frequent answers in each host.
 
-Tokens are characters of compact JSON divided by four. Hosts hand on a result each in its own way, and some in
-another where it has structured content (`serve --structured`): see `tests.server.hosts`. The answers are of a
-made-up account with texts in seven scripts.
+Tokens are characters of compact JSON divided by four. Each host passes on results in its own way, and some in
+another way if a result has structured content (`serve --structured`): see `tests.server.hosts`. The answers
+come from a synthetic account with texts in seven scripts.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ CALLS: Final[Mapping[str, dict[str, Any]]] = {
     "send_message": {"chat": "12036300000000003@g.us", "text": "See you at eight."},
     "connection_status": {},
 }
-"""The commonest calls; lists are of 20 entries."""
+"""The most frequent calls; lists have 20 entries."""
 
 
 async def tool_tokens(selection: str, *, structured: bool = False) -> dict[str, int]:
-    """Tokens of each tool as a client sees it."""
+    """Tokens of each tool as sent to a client."""
     runtime = Runtime(Settings(home=Path("unused")), "default")
     async with Client(create(runtime, selection, structured=structured)) as client:
         listed = await client.list_tools()
@@ -62,7 +62,7 @@ async def tool_tokens(selection: str, *, structured: bool = False) -> dict[str, 
 
 
 async def answers(*, structured: bool) -> dict[str, dict[str, int]]:
-    """Characters that the model of each host gets of each call."""
+    """Characters of each call that each host passes to its model."""
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         await fill(home, MESSAGES)
@@ -80,7 +80,7 @@ def _given(result: object) -> dict[str, int]:
 
 
 def print_tools() -> None:
-    """Print what each toolset and the whole cost."""
+    """Print the cost of each toolset and of all tools."""
     costs: dict[str, int] = {}
     for name in toolsets.TOOLSETS:
         tokens = anyio.run(tool_tokens, name)
@@ -99,7 +99,7 @@ def print_tools() -> None:
 
 
 async def print_answers() -> None:
-    """Print what each host hands on of an answer, without and with structured content."""
+    """Print how much of an answer each host passes on, without and with structured content."""
     plain, structured = await answers(structured=False), await answers(structured=True)
     print("characters of an answer, by default / with --structured:")
     print(f"{'':18}{''.join(f'{host:>16}' for host in HOSTS)}")
@@ -109,7 +109,7 @@ async def print_answers() -> None:
 
 
 def print_days() -> None:
-    """Print what a day of a busy chat costs."""
+    """Print the cost of a day of a busy chat."""
     print(f"{busy_day.MESSAGES} messages of a day, with whole heads / compact:")
     for what, people in (("group", len(busy_day.PEOPLE)), ("direct chat", 2)):
         messages = busy_day.day(people)

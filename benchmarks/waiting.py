@@ -1,8 +1,8 @@
-"""From a message to the end of `wait_for_messages`, in the leader and in a follower.
+"""Time from a message to the end of `wait_for_messages`, in the leader and in a follower.
 
-Somebody writes one message on the simulated WhatsApp while a server waits. What is told is the time from then
-to the end of the wait: the quiet after which a burst counts as over is part of it, the rest is the way of the
-message through library, journal and archive to whoever waits.
+A person writes one message on the simulated WhatsApp while a server waits. The reported time ends with the
+wait. It includes the quiet period after which a burst counts as over; the rest is the way of the message
+through library, journal and archive to the waiting caller.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from whatsapp_mcp.settings import HOME_VARIABLE
 
 ROUNDS: Final = 20
 LIMIT: Final = 0.5
-"""Seconds from a lone message to the end of the wait, at the median."""
+"""Median seconds from a single message to the end of the wait."""
 _BEGUN: Final = 0.3
-"""Seconds in which a wait has begun."""
+"""Seconds after which a wait has started."""
 
 
 async def measure(home: Path) -> dict[str, list[float]]:
-    """Seconds of each wait's end after the message, the servers taking turns."""
+    """Seconds from the message to the end of each wait, with the servers in turn."""
     taken: dict[str, list[float]] = {"leader": [], "follower": []}
     async with simulator() as (whatsapp, variables):
         await whatsapp("person", name="Ann")
