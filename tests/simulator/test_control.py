@@ -99,7 +99,7 @@ async def test_bad_calls_are_refused_by_name() -> None:
         for what in ("_sessions.clear", "flies", "__init__", "network.accounts.clear"):
             with pytest.raises(InvalidArgument, match="cannot"):
                 await call("act", who="Ann", what=what)
-        with pytest.raises(InvalidArgument, match="no message"):
+        with pytest.raises(InvalidArgument, match="Invalid message"):
             await call("says", who="Ann", message={"nonsense": 1})
         with pytest.raises(InvalidArgument, match="unexpected keyword"):
             await call("person", name="Ann", colour="red")

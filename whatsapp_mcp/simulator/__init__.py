@@ -1,4 +1,4 @@
-"""WhatsApp on loopback: speaks the real wire to the real client, for tests and the demo."""
+"""A simulated WhatsApp on loopback, which speaks the real wire protocol to the real client."""
 
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
 

@@ -1,7 +1,7 @@
 """`python -m whatsapp_mcp.simulator`: a WhatsApp for programs in other processes and languages.
 
 JSON-RPC 2.0 on stdin and stdout, one object a line. The first line is a notification `ready` whose
-`environment` makes a client process use this WhatsApp. It ends when stdin closes.
+`environment` points a client process at this WhatsApp. The program ends when stdin closes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _CHUNK = 65536
 
 
 class _Input(ByteReceiveStream):
-    """A pipe that is read in a thread, which may be left waiting when the program ends."""
+    """A pipe that is read in a thread; the thread may still be blocked in a read when the program ends."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._descriptor = file.fileno()
@@ -35,7 +35,7 @@ class _Input(ByteReceiveStream):
         return data
 
     async def aclose(self) -> None:
-        """The descriptor is the process's own."""
+        """Do nothing: the descriptor belongs to the process."""
 
 
 class _Output(ByteSendStream):
@@ -52,7 +52,7 @@ class _Output(ByteSendStream):
         self._file.flush()
 
     async def aclose(self) -> None:
-        """The descriptor is the process's own."""
+        """Do nothing: the descriptor belongs to the process."""
 
 
 async def _serve(seed: int) -> None:
@@ -66,9 +66,9 @@ async def _serve(seed: int) -> None:
 def main() -> None:
     """Run until stdin closes."""
     parser = argparse.ArgumentParser(prog="python -m whatsapp_mcp.simulator", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same people and keys")
+    parser.add_argument("--seed", type=int, default=1, help="the same seed produces the same people and keys")
     anyio.run(_serve, parser.parse_args().seed)
-    # The thread that waits for stdin would hold the interpreter.
+    # A normal exit would wait for the thread that is blocked in a read of stdin.
     os._exit(0)
 
 

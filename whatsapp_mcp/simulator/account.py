@@ -1,4 +1,4 @@
-"""The account that clients are linked to: what its phone and the servers keep for it."""
+"""An account that clients are linked to: the state that its phone and the servers keep for it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class Account(User):
     """Somebody with an account that companions are linked to; `Phone` adds what the owner does.
 
     Attributes:
-        network: Where it is.
-        last_companion: The highest device number that was given out; none is used again.
-        blocked: Who is blocked.
-        app_state: What the phone knows of its chats and contacts, shared with the companions.
-        history: What the phone has kept of its chats, for companions that are linked later.
+        network: The network that it belongs to.
+        last_companion: The highest device number so far; numbers are not reused.
+        blocked: Blocked users.
+        app_state: The phone's state of chats and contacts, shared with the companions.
+        history: The phone's stored messages, for companions that are linked later.
     """
 
     def __init__(self, network: Network, number: str, name: str) -> None:
@@ -46,12 +46,12 @@ class Account(User):
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A client that is logged in: which companion of which account it is."""
+    """A logged-in client: its companion and its account."""
 
     account: Account
     companion: Companion
 
     @property
     def network(self) -> Network:
-        """Where its account is."""
+        """The network of its account."""
         return self.account.network

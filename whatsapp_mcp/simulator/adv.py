@@ -1,4 +1,4 @@
-"""Linking a companion, the phone's part: the QR code, the pairing code, and the signatures of ADV.
+"""The phone's part in linking a companion: the QR code, the pairing code, and the signatures of ADV.
 
 ADV is WhatsApp's "account device verification": the phone signs the companion's identity key with its
 own, the companion signs back. The account signature key is the phone's Signal identity key.
@@ -30,12 +30,12 @@ _SALT_LENGTH, _IV_LENGTH, _NONCE_LENGTH = 32, 16, 12
 
 
 class LinkingError(Exception):
-    """What the companion offered cannot be linked: an unreadable code, a wrong signature or key."""
+    """The companion cannot be linked: an unreadable code, a wrong signature or key."""
 
 
 @dataclass(frozen=True, slots=True)
 class QrCode:
-    """What a companion shows as QR code. Keys and secret are 32 bytes."""
+    """The content of a companion's QR code. Keys and secret are 32 bytes."""
 
     ref: str
     noise_public: bytes
@@ -47,7 +47,7 @@ def parse_qr(text: str) -> QrCode:
     """Read `[https://wa.me/...#]ref,noise,identity,secret[,client type]`.
 
     Raises:
-        LinkingError: It is no linking code.
+        LinkingError: The text is not a linking code.
     """
     parts = text.rpartition("#")[2].split(",")
     if len(parts) not in (4, 5):
@@ -76,11 +76,11 @@ def sign_companion(
     Args:
         account: The phone's identity.
         companion_identity: The companion's identity key, 32 bytes.
-        adv_secret: From the QR code or the pairing code; any other makes the companion refuse.
+        adv_secret: From the QR code or the pairing code; the companion refuses any other.
         raw_id: The account's number in ADV, the same for all its companions.
-        timestamp: When it was linked, seconds.
-        key_index: Which companion this is, from 1, never used again.
-        random: Where the signature's nonce comes from.
+        timestamp: The time of linking, seconds.
+        key_index: The companion's index, from 1, not reused.
+        random: The source of the signature's nonce.
     """
     device = Adv.ADVDeviceIdentity(rawID=raw_id, timestamp=timestamp, keyIndex=key_index).SerializeToString()
     signature = sign(account.private, _ACCOUNT_PREFIX + device + companion_identity, random)
@@ -128,9 +128,9 @@ def verify_companion_signature(
 
 
 class LinkCodePhone:
-    """The phone's half of linking by an eight-letter code that a person types into the phone.
+    """The phone's half of linking with an eight-letter code that a person types into the phone.
 
-    Each method stretches the code with PBKDF2, about 50 ms of one core.
+    Each method derives a key from the code with PBKDF2, which takes about 50 ms of one core.
     """
 
     def __init__(self, identity: IdentityKeyPair, code: str, random: Random = os.urandom) -> None:
@@ -141,9 +141,9 @@ class LinkCodePhone:
         self._companion_ephemeral = b""
 
     def hello(self, wrapped_companion_ephemeral: bytes) -> bytes:
-        """Take the companion's wrapped key from `companion_hello`; give the phone's likewise (80 bytes).
+        """Unwrap the companion's key from `companion_hello`; return the phone's wrapped key (80 bytes).
 
-        A wrong code goes unnoticed until `finish`.
+        A wrong code is detected only in `finish`.
         """
         salt, iv, wrapped = _cut(wrapped_companion_ephemeral, _SALT_LENGTH, _IV_LENGTH)
         self._companion_ephemeral = self._stretched(salt, iv, wrapped)
@@ -151,7 +151,7 @@ class LinkCodePhone:
         return salt + iv + self._stretched(salt, iv, self._ephemeral.public)
 
     def finish(self, wrapped_key_bundle: bytes, companion_identity: bytes) -> bytes:
-        """Open the key bundle of `companion_finish`; give the ADV secret (32 bytes).
+        """Decrypt the key bundle of `companion_finish`; return the ADV secret (32 bytes).
 
         Raises:
             LinkingError: The code was wrong, or the bundle names other identities.

@@ -1,11 +1,11 @@
-"""What the simulated WhatsApp logs of its clients."""
+"""Client errors that the simulated WhatsApp logs."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
-    """Something that a faultless client would not have done: `kind` is a word, `detail` says what."""
+    """Something that a correct client does not do: `kind` is its category, `detail` describes it."""
 
     kind: str
     detail: str

@@ -1,7 +1,7 @@
-"""App state: what the phone knows of its chats and contacts, shared with its companions.
+"""App state: the phone's state of chats and contacts, shared with its companions.
 
-The phone hands out a key by peer message. From then on companions are told by notification that a
-collection has changed; they fetch what they lack, and upload patches of their own (`app_state_queries`).
+The phone shares a key by peer message. From then on a notification tells companions that a collection has
+changed; they fetch the missing patches, and upload patches of their own (`app_state_queries`).
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ COLLECTIONS: tuple[CollectionName, ...] = (
 
 
 class AppState:
-    """The app state of one account, as its phone sees and changes it.
+    """The app state of one account, seen from its phone.
 
-    Each change reaches the companions by itself, once they have the key (`share_key`). Chats are named by
-    their hidden address, contacts by number.
+    Companions that have the key (`share_key`) are notified of each change. Chats are identified by their LID,
+    contacts by phone number.
 
     Attributes:
         collections: All five, by name.
@@ -49,26 +49,26 @@ class AppState:
         self._random = randomness = phone.simulation.random(f"app state {phone.pn.user}")
         self._epoch = 0
         self._keys = Keyring(self._new_key())
-        self._told: dict[tuple[int, CollectionName], int] = {}
+        self._sent: dict[tuple[int, CollectionName], int] = {}
         self.collections: dict[CollectionName, AppStateCollection] = {
             name: AppStateCollection(name, self._keys, randomness.randbytes) for name in COLLECTIONS
         }
 
-    def told(self, companion: Companion, name: CollectionName, version: int) -> None:
-        """Note that a companion has been given that version."""
-        self._told[companion.number, name] = version
+    def record_sent(self, companion: Companion, name: CollectionName, version: int) -> None:
+        """Record that a companion was sent that version."""
+        self._sent[companion.number, name] = version
         self._phone.simulation.notify()
 
     async def fetched(self, name: CollectionName, timeout: float = 10.0) -> None:
-        """Return once a companion has been given a version of that collection.
+        """Return once a companion was sent a version of that collection.
 
         Raises:
             TimeoutError: None was.
         """
-        await self._phone.simulation.until(lambda: any(told == name for _, told in self._told), timeout)
+        await self._phone.simulation.until(lambda: any(sent == name for _, sent in self._sent), timeout)
 
     async def synced(self, timeout: float = 10.0) -> None:
-        """Return once every companion has been given the current version of every collection.
+        """Return once every companion was sent the current version of every collection.
 
         Raises:
             TimeoutError: One was not.
@@ -76,7 +76,7 @@ class AppState:
 
         def done() -> bool:
             return all(
-                self._told.get((number, name), -1) >= collection.version
+                self._sent.get((number, name), -1) >= collection.version
                 for number in self._phone.companions
                 for name, collection in self.collections.items()
             )
@@ -84,7 +84,7 @@ class AppState:
         await self._phone.simulation.until(done, timeout)
 
     def share_key(self, companion: Companion | None = None) -> list[str]:
-        """Send the keys to a companion, or to all; they fetch every collection then. The message ids."""
+        """Send the keys to one or all companions, which then fetch all data; return the message ids."""
         message = E2E.ProtocolMessage(
             type=E2E.ProtocolMessage.APP_STATE_SYNC_KEY_SHARE,
             appStateSyncKeyShare=E2E.AppStateSyncKeyShare(keys=map(self._shared, self._keys)),
@@ -93,7 +93,7 @@ class AppState:
         return [peer.send(self._phone, each, message) for each in chosen]
 
     def rotate_key(self) -> list[str]:
-        """Begin to use another key, as a phone does when a device was unlinked; the message ids."""
+        """Start using a new key, as a phone does after a device was unlinked; return the message ids."""
         self._keys.add(self._new_key())
         return self.share_key()
 
@@ -113,17 +113,17 @@ class AppState:
         self._announce([collection])
 
     def archive(self, chat: Chat, archived: bool = True) -> None:
-        """Archive a chat or take it back."""
+        """Archive or unarchive a chat."""
         action = SyncAction.ArchiveChatAction(archived=archived, messageRange=self._range())
         self._set("regular_low", ("archive", str(chat.jid)), 3, archiveChatAction=action)
 
     def pin(self, chat: Chat, pinned: bool = True) -> None:
-        """Pin a chat to the top or take it back."""
+        """Pin or unpin a chat."""
         action = SyncAction.PinAction(pinned=pinned)
         self._set("regular_low", ("pin_v1", str(chat.jid)), 5, pinAction=action)
 
     def mute(self, chat: Chat, until: int | None = -1) -> None:
-        """Mute a chat until a time (seconds since 1970), for ever (-1), or no more (None)."""
+        """Mute a chat until a time (seconds since 1970) or forever (-1), or unmute it (None)."""
         end = until if until in (None, -1) else until * 1000
         action = SyncAction.MuteAction(muted=until is not None, muteEndTimestamp=end)
         self._set("regular_high", ("mute", str(chat.jid)), 2, muteAction=action)
@@ -134,12 +134,12 @@ class AppState:
         self._set("regular_low", ("markChatAsRead", str(chat.jid)), 3, markChatAsReadAction=action)
 
     def star(self, chat: Chat, message_id: str, sender: User | None = None, starred: bool = True) -> None:
-        """Star a message; `sender` is left out for an own message and in a direct chat."""
+        """Star a message; `sender` is omitted for the owner's messages and in direct chats."""
         action = SyncAction.StarAction(starred=starred)
         self._set("regular_high", ("star", *self._message(chat, message_id, sender)), 2, starAction=action)
 
     def name_contact(self, person: User, full_name: str, first_name: str | None = None) -> None:
-        """Enter somebody into the phone's address book."""
+        """Add somebody to the phone's address book."""
         action = SyncAction.ContactAction(
             fullName=full_name,
             firstName=first_name or full_name.split()[0],
@@ -149,48 +149,48 @@ class AppState:
         self._set("critical_unblock_low", ("contact", str(person.pn)), 2, contactAction=action)
 
     def remove_contact(self, person: User) -> None:
-        """Take somebody out of the address book."""
+        """Remove somebody from the address book."""
         value = SyncAction.SyncActionValue(timestamp=self._milliseconds())
         self.change("critical_unblock_low", Mutation(("contact", str(person.pn)), value, 2, remove=True))
 
     def set_push_name(self, name: str) -> None:
-        """Change the name under which others see the account."""
+        """Change the account's push name, which others see."""
         self._phone.name = name
         setting = SyncAction.PushNameSetting(name=name)
         self._set("critical_block", ("setting_pushName",), 1, pushNameSetting=setting)
 
     def edit_label(self, label_id: str, name: str, color: int = 0, deleted: bool = False) -> None:
-        """Make, change or delete a label."""
+        """Create, change or delete a label."""
         action = SyncAction.LabelEditAction(name=name, color=color, deleted=deleted)
         self._set("regular", ("label_edit", label_id), 3, labelEditAction=action)
 
     def label(self, chat: Chat, label_id: str, labeled: bool = True) -> None:
-        """Put a label on a chat or take it off."""
+        """Add a label to a chat or remove it."""
         action = SyncAction.LabelAssociationAction(labeled=labeled)
         self._set("regular", ("label_jid", label_id, str(chat.jid)), 3, labelAssociationAction=action)
 
     def delete_for_me(self, chat: Chat, message_id: str, sender: User | None = None) -> None:
-        """Delete a message on the own devices; `sender` as in `star`."""
+        """Delete a message on the owner's devices; `sender` as in `star`."""
         action = SyncAction.DeleteMessageForMeAction(deleteMedia=False)
         index = ("deleteMessageForMe", *self._message(chat, message_id, sender))
         self._set("regular_high", index, 3, deleteMessageForMeAction=action)
 
     def clear_chat(self, chat: Chat) -> None:
-        """Delete every message of a chat on the own devices, starred ones too."""
+        """Delete every message of a chat on the owner's devices, starred ones too."""
         action = SyncAction.ClearChatAction(messageRange=self._range())
         self._set("regular_high", ("clearChat", str(chat.jid), "1", "0"), 6, clearChatAction=action)
 
     def delete_chat(self, chat: Chat) -> None:
-        """Delete a chat on the own devices, with its files."""
+        """Delete a chat on the owner's devices, with its files."""
         action = SyncAction.DeleteChatAction(messageRange=self._range())
         self._set("regular_high", ("deleteChat", str(chat.jid), "1"), 6, deleteChatAction=action)
 
     def take_patch(self, companion: Companion, name: CollectionName, patch: bytes, base: int) -> None:
-        """Check and take over a companion's patch, and tell the other companions.
+        """Verify and apply a companion's patch, and notify the other companions.
 
         Raises:
-            AppStateConflict: It was made for another version than the current one.
-            AppStateError: It is wrong.
+            AppStateConflict: The patch is based on another version than the current one.
+            AppStateError: The patch is invalid.
         """
         self.collections[name].apply(patch, base)
         push_name = self.collections[name].get("setting_pushName")
@@ -200,7 +200,7 @@ class AppState:
         self._phone.simulation.notify()
 
     def _new_key(self) -> SyncKey:
-        """The key of the next epoch."""
+        """A key for the next epoch."""
         self._epoch += 1
         made_at = self._milliseconds() + self._epoch  # each later than the one before
         return SyncKey(b"\0\0" + self._epoch.to_bytes(4), self._random.randbytes(32), made_at)
@@ -213,7 +213,7 @@ class AppState:
         return E2E.AppStateSyncKey(keyID=E2E.AppStateSyncKeyId(keyID=key.id), keyData=data)
 
     def _message(self, chat: Chat, message_id: str, sender: User | None) -> tuple[str, str, str, str]:
-        """How an index names a message: chat, id, whether it is our own, who else wrote it (in a group)."""
+        """The index parts that identify a message: chat, id, whether the owner's, its author (in a group)."""
         own = sender is self._phone
         by = "0" if own or sender is None else str(sender.lid)
         return str(chat.jid), message_id, "1" if own else "0", by
@@ -223,7 +223,7 @@ class AppState:
         self.change(collection, Mutation(index, value, version))
 
     def _announce(self, names: Sequence[CollectionName], but: Companion | None = None) -> None:
-        """Tell companions which collections have changed."""
+        """Notify companions of changed collections."""
         simulation = self._phone.simulation
         children = [
             Node("collection", {"name": name, "version": self.collections[name].version}) for name in names

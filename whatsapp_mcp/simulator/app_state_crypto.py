@@ -1,8 +1,8 @@
-"""App state ("syncd"): a few encrypted key-value collections that phone and companions share.
+"""App state ("syncd"): encrypted key-value collections that the phone and its companions share.
 
-A collection changes by patches. Each patch is a list of mutations under one shared key, with two MACs:
-one over the whole state that it leads to (by LTHash), one over the patch itself. The server sees
-neither index nor value. Whoever holds the key can build a patch, and can check one.
+Patches change a collection. Each patch is a list of mutations encrypted with one shared key, with two MACs:
+one over the resulting state (by LTHash), one over the patch itself. The server sees neither index nor value.
+Anybody with the key can create and verify patches.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _REMOVE = ServerSync.SyncdMutation.REMOVE
 
 
 class AppStateError(Exception):
-    """A patch is malformed, of an unknown key, or one of its MACs is wrong."""
+    """A patch is malformed, encrypted with an unknown key, or has a wrong MAC."""
 
 
 class AppStateConflict(AppStateError):
-    """A patch was built on another version than the current one."""
+    """A patch is based on another version than the current one."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,9 @@ class SyncKey:
     """A key that the phone shares with its companions.
 
     Attributes:
-        id: Six bytes: two name the device that made it, four count.
+        id: Six bytes: two identify the device that created it, four are a counter.
         data: 32 bytes.
-        made_at: Milliseconds since 1970; companions use the latest.
+        made_at: Milliseconds since 1970; companions use the latest key.
     """
 
     id: bytes
@@ -64,32 +64,32 @@ class SyncKey:
 
     @property
     def index_key(self) -> bytes:
-        """Makes index MACs."""
+        """The key of index MACs."""
         return self._derived[:32]
 
     @property
     def value_key(self) -> bytes:
-        """Encrypts values."""
+        """The key that encrypts values."""
         return self._derived[32:64]
 
     @property
     def value_mac_key(self) -> bytes:
-        """Makes value MACs."""
+        """The key of value MACs."""
         return self._derived[64:96]
 
     @property
     def snapshot_mac_key(self) -> bytes:
-        """Makes the MAC of a state."""
+        """The key of a state's MAC."""
         return self._derived[96:128]
 
     @property
     def patch_mac_key(self) -> bytes:
-        """Makes the MAC of a patch."""
+        """The key of a patch's MAC."""
         return self._derived[128:]
 
 
 class Keyring:
-    """The keys of one account, oldest first: whatever is encrypted now is under the newest."""
+    """The keys of one account, oldest first; the newest one encrypts."""
 
     def __init__(self, first: SyncKey) -> None:
         self._keys = {first.id: first}
@@ -100,14 +100,14 @@ class Keyring:
         return next(reversed(self._keys.values()))
 
     def add(self, key: SyncKey) -> None:
-        """Begin to use another key; the former ones still decrypt."""
+        """Start using another key; earlier keys still decrypt."""
         self._keys[key.id] = key
 
     def find(self, key_id: bytes) -> SyncKey:
         """The key with that id.
 
         Raises:
-            AppStateError: There is none.
+            AppStateError: There is no such key.
         """
         if key_id not in self._keys:
             raise AppStateError(f"unknown key {key_id.hex()}")
@@ -119,9 +119,9 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """One change: `index` (such as `("mute", jid)`) gets `value`, or is removed.
+    """One change: sets `index` (such as `("mute", jid)`) to `value`, or removes it.
 
-    `version` is the format of that kind of action, not of the collection.
+    `version` is the format version of that kind of action, not the version of the collection.
     """
 
     index: tuple[str, ...]
@@ -152,10 +152,10 @@ def encode_mutation(
 
 
 def decode_mutation(key: SyncKey, encrypted: ServerSync.SyncdMutation) -> Mutation:
-    """Decrypt one mutation and check its two MACs.
+    """Decrypt one mutation and verify its two MACs.
 
     Raises:
-        AppStateError: Malformed, of another key, or a MAC is wrong.
+        AppStateError: Malformed, encrypted with another key, or a MAC is wrong.
     """
     record = encrypted.record
     if key.id != record.keyID.ID:
@@ -185,7 +185,7 @@ class _Entry:
 
 
 class AppStateCollection:
-    """One collection as the phone and the server keep it: current entries, and all patches so far."""
+    """One collection as the phone and the server store it: current entries, and all patches so far."""
 
     def __init__(self, name: CollectionName, keys: Keyring, random: Random = os.urandom) -> None:
         self.name: CollectionName = name
@@ -209,12 +209,12 @@ class AppStateCollection:
         return {entry.mutation.index: entry.mutation.value for entry in self._entries.values()}
 
     def change(self, mutations: Sequence[Mutation]) -> ServerSync.SyncdPatch:
-        """Make a change on the phone; gives the patch that companions need.
+        """Make a change on the phone; return the patch for the companions.
 
-        The name of an entry depends on the key, so one under a former key is removed.
+        The MAC that identifies an entry depends on the key, so an entry under an earlier key is removed.
         """
         key = self._keys.newest
-        superseded = self._under_former_keys({mutation.index for mutation in mutations})
+        superseded = self._under_older_keys({mutation.index for mutation in mutations})
         encrypted = [
             *(encode_mutation(old, mutation, self._random) for old, mutation in superseded),
             *(encode_mutation(key, mutation, self._random) for mutation in mutations),
@@ -230,18 +230,18 @@ class AppStateCollection:
         return patch
 
     def apply(self, patch: bytes, base_version: int) -> list[Mutation]:
-        """Check a companion's patch and take it over.
+        """Verify and apply a companion's patch.
 
         Args:
             patch: A SyncdPatch.
-            base_version: The version that the companion changed.
+            base_version: The version on which the patch is based.
 
         Returns:
-            What it changed.
+            The mutations of the patch.
 
         Raises:
-            AppStateConflict: That is not the current version.
-            AppStateError: Malformed, of an unknown key, or a MAC is wrong; nothing changes.
+            AppStateConflict: `base_version` is not the current version.
+            AppStateError: Malformed, encrypted with an unknown key, or a MAC is wrong; nothing changes.
         """
         if base_version != self.version:
             raise AppStateConflict(f"{self.name} is at version {self.version}, not {base_version}")
@@ -252,7 +252,7 @@ class AppStateCollection:
         return self._apply(parsed)
 
     def snapshot(self) -> ServerSync.SyncdSnapshot:
-        """The whole current state, for a companion that begins."""
+        """The whole current state, for a companion that has none."""
         return ServerSync.SyncdSnapshot(
             version=ServerSync.SyncdVersion(version=self.version),
             records=[entry.record for entry in self._entries.values()],
@@ -260,8 +260,8 @@ class AppStateCollection:
             keyID=ServerSync.KeyId(ID=self._keys.newest.id),
         )
 
-    def _under_former_keys(self, indexes: set[tuple[str, ...]]) -> list[tuple[SyncKey, Mutation]]:
-        """The removals of entries with one of `indexes` that an older key has named."""
+    def _under_older_keys(self, indexes: set[tuple[str, ...]]) -> list[tuple[SyncKey, Mutation]]:
+        """Mutations that remove the entries of `indexes` stored under an earlier key."""
         entries = [entry for entry in self._entries.values() if entry.mutation.index in indexes]
         keys = [self._keys.find(entry.record.keyID.ID) for entry in entries]
         return [
@@ -285,7 +285,7 @@ class AppStateCollection:
         return mutations
 
     def _after(self, mutations: Sequence[ServerSync.SyncdMutation]) -> tuple[bytes, dict[bytes, _Entry]]:
-        """Hash and entries as they are once `mutations` are applied."""
+        """Hash and entries after `mutations` are applied."""
         entries = dict(self._entries)
         removed: list[bytes] = []
         added: list[bytes] = []

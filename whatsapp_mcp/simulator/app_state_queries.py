@@ -1,7 +1,7 @@
-"""Queries about app state (`w:sync:app:state`): a companion fetches what it lacks, and uploads patches.
+"""Queries about app state (`w:sync:app:state`): a companion fetches missing patches, and uploads its own.
 
-Who begins gets a snapshot, everybody else the patches since its version. What is large comes as a blob from
-the media hosts.
+A companion without any version gets a snapshot, others the patches since their version. Large ones are blobs
+on the media hosts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _sync(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _answer(client: Client, asked: Node) -> Node:
-    """What is told of one collection: whether a patch was taken, or else what the companion lacks."""
+    """The answer for one collection: whether a patch was applied, or the patches that the companion lacks."""
     collections = {str(name): each for name, each in client.account.app_state.collections.items()}
     collection = collections.get(asked.get("name"))
     if collection is None:
@@ -43,23 +43,23 @@ def _answer(client: Client, asked: Node) -> Node:
     except AppStateError as error:
         client.network.log_anomaly("app state", f"{collection.name} by {client.companion.lid}: {error}")
         return Node("collection", {"name": collection.name, "type": "error"}, [_error(400, "bad-request")])
-    return _told(client, collection, collection.version)
+    return _result(client, collection, collection.version)
 
 
 def _missing(client: Client, collection: AppStateCollection, asked: Node, *error: Node) -> Node:
-    """The snapshot that was asked for, or the patches since the companion's version."""
+    """The requested snapshot, or the patches since the companion's version."""
     if asked.get("return_snapshot") == "true" and collection.version:
         blob = _external(client, collection.snapshot().SerializeToString())
         snapshot = Node("snapshot", {}, blob.SerializeToString())
-        return _told(client, collection, collection.version, *error, snapshot)
+        return _result(client, collection, collection.version, *error, snapshot)
     since = _version(asked)
     page = collection.patches[since : since + _PATCHES_AT_ONCE]
     patches = Node("patches", {}, [Node("patch", {}, _served(client, each)) for each in page])
-    return _told(client, collection, since + len(page), *error, patches)
+    return _result(client, collection, since + len(page), *error, patches)
 
 
-def _told(client: Client, collection: AppStateCollection, version: int, *content: Node) -> Node:
-    client.account.app_state.told(client.companion, collection.name, version)
+def _result(client: Client, collection: AppStateCollection, version: int, *content: Node) -> Node:
+    client.account.app_state.record_sent(client.companion, collection.name, version)
     attrs = {
         "name": collection.name,
         "version": version,
@@ -78,7 +78,7 @@ def _error(code: int, text: str) -> Node:
 
 
 def _served(client: Client, patch: ServerSync.SyncdPatch) -> bytes:
-    """A patch as companions get it: many mutations come as a blob."""
+    """A patch in the form sent to companions: many mutations are sent as a blob."""
     if len(patch.mutations) <= _INLINE_MUTATIONS:
         return patch.SerializeToString()
     mutations = ServerSync.SyncdMutations(mutations=patch.mutations).SerializeToString()

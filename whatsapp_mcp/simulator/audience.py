@@ -1,4 +1,4 @@
-"""Those who read what is written to one address with sender keys: a group's members, a status's viewers."""
+"""The recipients of a message with sender keys: the members of a group, the viewers of a status."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatsapp_mcp.simulator.user import User
 
 
 class Audience(Protocol):
-    """What a message with sender keys needs to know of those it is for."""
+    """The recipients of messages with sender keys to one address."""
 
     jid: Jid
     keys: GroupKeys
@@ -20,12 +20,12 @@ class Audience(Protocol):
 
     @property
     def users(self) -> list[User]:
-        """Everybody in it, with whoever writes."""
+        """All members, including the author."""
         ...
 
 
 class StatusFeed:
-    """The poster of a status and those who see it; `Network.status_feed` says who they are."""
+    """The author of a status and its viewers, which `Network.status_feed` determines."""
 
     def __init__(self, poster: User, viewers: Iterable[User]) -> None:
         self.jid = Jid.parse(STATUS_JID)
@@ -35,7 +35,7 @@ class StatusFeed:
 
 
 def author(audience: Audience, user: User, device: int = 0) -> dict[str, Value]:
-    """The attributes that name somebody as the author of a stanza, in the audience's way of addressing."""
+    """The attributes that name the author of a stanza, in the audience's addressing mode."""
     pn, lid = (Jid(jid.user, jid.server, device) for jid in (user.pn, user.lid))
     if audience.addressing == "pn":
         return {"participant": pn, "participant_lid": lid, "addressing_mode": "pn"}

@@ -16,7 +16,7 @@ from typing import Any
 from whatsapp_mcp.jid import LID_SERVER, USER_SERVER, Jid
 
 SERVER = Jid("", USER_SERVER)
-"""The address of WhatsApp's own servers, the `from` of most queries' answers."""
+"""The address of WhatsApp's servers, the `from` of most answers to queries."""
 
 _LIST_EMPTY, _LIST_8, _LIST_16 = 0, 248, 249
 _AD_JID, _JID_PAIR = 247, 250
@@ -61,7 +61,7 @@ class Node:
         attrs: Mapping[str, Value | int | None] | None = None,
         content: Sequence[Node] | bytes | str | None = None,
     ) -> None:
-        """Numbers become text, attributes that are None are left out, text content becomes UTF-8."""
+        """Convert numbers to text and text content to UTF-8; drop attributes that are None."""
         self.tag = tag
         self.attrs: dict[str, Value] = {
             key: str(value) if isinstance(value, int) else value
@@ -74,12 +74,12 @@ class Node:
 
     @property
     def children(self) -> Sequence[Node]:
-        """The child nodes; empty when the content is bytes or missing."""
+        """The child nodes; empty if the content is bytes or missing."""
         return () if self.content is None or isinstance(self.content, bytes) else self.content
 
     @property
     def data(self) -> bytes:
-        """The content as bytes; empty when there is none."""
+        """The content as bytes; empty if it is missing."""
         return self.content if isinstance(self.content, bytes) else b""
 
     def child(self, *path: str) -> Node | None:
@@ -99,12 +99,12 @@ class Node:
         return value if isinstance(value, str) else str(value)
 
     def jid(self, name: str) -> Jid | None:
-        """An attribute as an address, or None when it is missing or is no address."""
+        """An attribute as an address, or None if it is missing or not an address."""
         value = self.attrs.get(name)
         return value if isinstance(value, Jid) else None
 
     def with_attrs(self, **attrs: Value | int) -> Node:
-        """A copy with further attributes."""
+        """A copy with additional attributes."""
         return Node(self.tag, {**self.attrs, **attrs}, self.content)
 
     def __eq__(self, other: object) -> bool:
@@ -127,7 +127,7 @@ class Node:
 
 
 def encode(node: Node, compress_above: int | None = None) -> bytes:
-    """The stanza of `node`; one of more than `compress_above` bytes is compressed."""
+    """Encode `node` as a stanza; one of more than `compress_above` bytes is compressed."""
     out = bytearray(b"\0")
     _write_node(out, node)
     if compress_above is not None and len(out) > compress_above:
@@ -136,10 +136,10 @@ def encode(node: Node, compress_above: int | None = None) -> bytes:
 
 
 def decode(stanza: bytes) -> Node:
-    """The node of a stanza.
+    """Decode the node of a stanza.
 
     Raises:
-        MalformedStanza: The bytes are not one whole stanza.
+        MalformedStanza: The bytes are not exactly one stanza.
     """
     if not stanza:
         raise MalformedStanza("empty stanza")

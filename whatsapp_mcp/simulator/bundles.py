@@ -1,4 +1,4 @@
-"""Published keys as stanzas carry them."""
+"""Published keys in the form of stanzas."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def registration(bundle: PreKeyBundle) -> Node:
 
 
 def keys(bundle: PreKeyBundle) -> list[Node]:
-    """Identity, signed prekey and one-time prekey, if there is one."""
+    """Identity, signed prekey and, if there is one, a one-time prekey."""
     signed = [
         Node("id", {}, bundle.signed_prekey_id.to_bytes(3, "big")),
         Node("value", {}, bundle.signed_prekey),

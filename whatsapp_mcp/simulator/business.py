@@ -1,7 +1,7 @@
-"""Businesses: the name that WhatsApp vouches for, and the profile that they show.
+"""Businesses: their verified name and their public profile.
 
-The name travels as a certificate (`VerifiedNameCertificate`): in every message of the business, and in the
-answer to a usync query for `business`. The profile is asked for by itself (`w:biz`).
+The name is sent as a certificate (`VerifiedNameCertificate`): in every message of the business, and in the
+answer to a usync query for `business`. The profile has a query of its own (`w:biz`).
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _CATEGORY = "1223524174334504"
 
 
 class Profile(TypedDict, total=False):
-    """What a business shows of itself.
+    """The public profile of a business.
 
     Attributes:
         hours: (opens, closes) in minutes after midnight, by day (`mon`, `tue` ...); others are closed.
-        timezone: Of the hours, an IANA name.
+        timezone: The zone of the hours, an IANA name.
     """
 
     description: str
@@ -38,7 +38,7 @@ class Profile(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Business:
-    """Somebody who does business: the verified name, the number of its certificate, and the profile."""
+    """A business: its verified name, the number of its certificate, and its profile."""
 
     name: str
     serial: int
@@ -46,7 +46,7 @@ class Business:
 
 
 def verified_name(business: Business, signer: bytes, random: Random) -> Node:
-    """The child of a message or a usync answer that names a business; `signer` is its private key."""
+    """The child of a message or a usync answer with a business's certificate; `signer` is its private key."""
     details = VnameCert.VerifiedNameCertificate.Details(
         serial=business.serial, issuer=_ISSUER, verifiedName=business.name
     ).SerializeToString()
@@ -57,7 +57,7 @@ def verified_name(business: Business, signer: bytes, random: Random) -> Node:
 
 
 def profile(business: Business) -> list[Node]:
-    """What a business shows, as children of its `<profile>`."""
+    """The children of a business's `<profile>`."""
     shown = business.profile
     texts = {tag: shown.get(tag, "") for tag in ("address", "description", "website", "email")}
     nodes = [Node(tag, {}, text) for tag, text in texts.items() if text]

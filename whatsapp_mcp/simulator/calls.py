@@ -1,4 +1,4 @@
-"""Calls, as far as a companion sees them: that somebody rings, that the call ended, that it was rejected."""
+"""Calls, as far as a companion sees them: the offer, the end, the rejection."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from whatsapp_mcp.simulator.user import User
 
 
 def offer(caller: User, to: User, call_id: str, *, video: bool) -> None:
-    """Let the phone and its companions ring."""
+    """Ring the phone and its companions."""
     media = [Node("audio", {"enc": "opus", "rate": 16000})]
     if video:
         media.append(Node("video", {"dec": "H264", "enc": "h.264"}))
-    _tell(caller, to, Node("offer", {"call-id": call_id, "call-creator": caller.address}, media))
+    _notify(caller, to, Node("offer", {"call-id": call_id, "call-creator": caller.address}, media))
 
 
 def terminate(caller: User, to: User, call_id: str, reason: str) -> None:
-    """End a call; `reason` is such as `timeout`, `rejected_elsewhere` or empty."""
+    """End a call; `reason` is for example `timeout` or `rejected_elsewhere`, or empty."""
     attrs = {"call-id": call_id, "call-creator": caller.address, "reason": reason or None}
-    _tell(caller, to, Node("terminate", attrs))
+    _notify(caller, to, Node("terminate", attrs))
 
 
-def _tell(caller: User, to: User, body: Node) -> None:
+def _notify(caller: User, to: User, body: Node) -> None:
     simulation = caller.simulation
     attrs = {
         "from": caller.address,
@@ -36,7 +36,7 @@ def _tell(caller: User, to: User, body: Node) -> None:
 
 
 def accept(client: Client, node: Node) -> None:
-    """A companion rejects a call: the caller's phone stops ringing."""
+    """Handle a companion's rejection of a call: the caller's phone stops ringing."""
     network, to = client.network, node.jid("to")
     user = network.user(to) if to else None
     body = next(iter(node.children), None)

@@ -1,4 +1,4 @@
-"""A certificate authority made for one run, and the TLS side of a server that it vouches for."""
+"""A certificate authority for one run, and the TLS context of a server whose certificate it signs."""
 
 import datetime
 import ssl
@@ -35,7 +35,7 @@ class Authority:
 
     Attributes:
         ca_pem: The authority's own certificate, for a client's `SSL_CERT_FILE`.
-        server_context: The TLS side of a server; it offers no ALPN, which keeps clients on HTTP/1.1.
+        server_context: The server's TLS context; it offers no ALPN, which keeps clients on HTTP/1.1.
     """
 
     def __init__(self, names: list[str]) -> None:

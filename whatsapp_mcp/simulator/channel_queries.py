@@ -1,4 +1,4 @@
-"""What a companion asks and says about channels: look, create, follow, mute, read, post, react."""
+"""Queries and posts of companions about channels: look up, create, follow, mute, read, post, react."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _MEX = {
     "9864994326891137": _unmute,
     "9152604461510864": _set_about,
 }
-"""Stored GraphQL queries by their number; clients of another age know the same one by another number."""
+"""Stored GraphQL queries by number; client versions use different numbers for the same query."""
 
 
 def _graphql(client: Client, iq: Node) -> Sequence[Node]:
@@ -146,7 +146,7 @@ def _live(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def accept(client: Client, node: Node, to: Jid) -> None:
-    """Take what a companion writes in a channel, or its reaction."""
+    """Handle a companion's post or reaction in a channel."""
     channel = client.network.channels.get(to)
     if channel is None:
         client.network.log_anomaly("unknown recipient", str(to))

@@ -1,4 +1,4 @@
-"""Channels (newsletters): one writes, many follow; nothing is encrypted end to end."""
+"""Channels (newsletters): one user posts, many follow; without end-to-end encryption."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Role = Literal["subscriber", "admin", "owner"]
 
 @dataclass(slots=True)
 class Post:
-    """What was written in a channel; `number` counts up in each channel."""
+    """A post in a channel; `number` counts up within each channel."""
 
     number: int
     id: str
@@ -34,12 +34,12 @@ class Channel:
 
     Attributes:
         followers: Their roles, by LID.
-        muted: Who has muted it, by LID.
-        posts: What was written, oldest first.
+        muted: Users who have muted it, by LID.
+        posts: Posts, oldest first.
 
     Args:
-        source: Its address and its invite code come from there.
-        users: Everybody by LID, to find the followers' companions.
+        source: The randomness for its address and its invite code.
+        users: All users by LID, to find the followers' companions.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Channel:
         self.posts: list[Post] = []
 
     def post(self, message: str | E2E.Message, *, id: str | None = None) -> Post:
-        """Write something; every companion of a follower gets it."""
+        """Post something; every companion of a follower receives it."""
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
         number = 100 + len(self.posts)
         post = Post(number, id or self._simulation.new_id(), whole, self._simulation.timestamp())
@@ -82,7 +82,7 @@ class Channel:
         return post
 
     def described(self, lid: Jid) -> dict[str, Any]:
-        """Its metadata as JSON for one account, in the form of WhatsApp's GraphQL."""
+        """Its metadata for one account, in the JSON form of WhatsApp's GraphQL."""
         created = str(self.created * 1_000_000)
         texts = {"id": created, "update_time": created}
         return {

@@ -1,4 +1,4 @@
-"""A linked device as WhatsApp's servers know it."""
+"""The server side of a linked device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FEW_PREKEYS = 4
 
 @dataclass(slots=True)
 class Registration:
-    """A client that is not linked yet, and the keys it offers (32 bytes each)."""
+    """A client that is not linked yet, with the keys from its payload (32 bytes each)."""
 
     connection: Connection
     noise_public: bytes
@@ -31,7 +31,7 @@ class Registration:
 
     @classmethod
     def of(cls, connection: Connection) -> Registration:
-        """What the client's payload says."""
+        """Read the client's payload."""
         data = connection.client_payload.devicePairingData
         return cls(
             connection=connection,
@@ -50,8 +50,8 @@ class CodeRequest:
     """A companion that waits for a person to type its pairing code.
 
     Attributes:
-        wrapped_ephemeral: The companion's key, stretched over the code.
-        finish: The `companion_finish` that follows when the phone has answered.
+        wrapped_ephemeral: The companion's key, encrypted with a key derived from the code.
+        finish: The `companion_finish` that the companion sends after the phone's answer.
     """
 
     registration: Registration
@@ -61,19 +61,17 @@ class CodeRequest:
 
 
 class Companion:
-    """A linked device: what the servers know of it and keep for it.
-
-    It outlives the client process and its connections.
+    """A linked device: the servers' state for it, which outlives the client process and its connections.
 
     Attributes:
-        number: Its device number, from 1, never used again.
+        number: Its device number, from 1, not reused.
         pn: Its address by the account's number.
         lid: Its address by the account's LID.
         prekeys: Its unused one-time prekeys, public, by id.
-        connection: The link it has now, or None.
-        active: Whether stanzas are delivered to it (it is logged in and has said so).
-        available: Whether it has announced itself as available.
-        subscriptions: Whose presence it wants to know, by LID: under which address it asked.
+        connection: Its current connection, or None.
+        active: Whether stanzas are delivered to it: it is logged in and has sent `active`.
+        available: Whether its last presence was "available".
+        subscriptions: The users whose presence it subscribed to, by LID, with the address that it used.
     """
 
     def __init__(self, simulation: Simulation, pn: Jid, lid: Jid, registration: Registration) -> None:
@@ -99,7 +97,7 @@ class Companion:
 
     @property
     def pending(self) -> list[Node]:
-        """What was delivered and not yet acknowledged, or waits for the next login, in order."""
+        """Stanzas in order that are not acknowledged yet, or wait for the next login."""
         return list(self._pending.values())
 
     def bundle(self) -> PreKeyBundle:
@@ -113,7 +111,7 @@ class Companion:
         )
 
     def take_bundle(self) -> PreKeyBundle:
-        """Its published keys, with a one-time prekey while there is one."""
+        """Its published keys, with a one-time prekey if one is left."""
         number = next(iter(self.prekeys), None)
         if number is None:
             return self.bundle()
@@ -128,7 +126,7 @@ class Companion:
         self.deliver(Node("notification", attrs, [Node("count", {"value": len(self.prekeys)})]))
 
     def deliver(self, node: Node) -> None:
-        """Send a stanza that the client must acknowledge; it is kept and repeated until it does."""
+        """Send a stanza that the client must acknowledge; until then it is sent again at each login."""
         self._pending[_key(node)] = node
         if self.active and self.connection is not None:
             for seconds, each in self._simulation.faults.disturb(node):
@@ -138,17 +136,17 @@ class Companion:
                     self.connection.send(each)
 
     def pass_on(self, node: Node) -> None:
-        """Send a stanza if the client is there; it is neither kept nor acknowledged."""
+        """Send a stanza if the client is connected; it is neither kept nor acknowledged."""
         if self.active and self.connection is not None:
             self.connection.send(node)
 
     def settle(self, tag: str, id: str, kind: str = "") -> None:
-        """The client has acknowledged a stanza."""
+        """Handle the acknowledgement of a stanza."""
         self._pending.pop((tag, id, kind), None)
         self._simulation.notify()
 
     def activate(self) -> None:
-        """Deliver what is pending, as offline messages, and from now on at once."""
+        """Deliver pending stanzas as offline messages, and later stanzas immediately."""
         assert self.connection is not None
         if self.active:
             return
@@ -166,14 +164,14 @@ class Companion:
         self._simulation.notify()
 
     def disconnected(self) -> None:
-        """The link is gone; what comes now waits."""
+        """Handle the end of the connection; later stanzas wait for the next login."""
         self.connection = None
         self.active = self.available = False
         self.subscriptions.clear()
         self._simulation.notify()
 
     def first_time(self, message_id: str) -> bool:
-        """Whether this is the first stanza with that message id from the client."""
+        """Whether this is the client's first stanza with that message id."""
         if message_id in self._handled:
             return False
         self._handled[message_id] = None

@@ -1,4 +1,4 @@
-"""One stanza link: nodes in, nodes out, and queries to the client with their answers."""
+"""A client's connection at the level of stanzas: receives and sends nodes, and queries the client."""
 
 import itertools
 from collections.abc import Awaitable, Callable
@@ -17,11 +17,11 @@ _COMPRESS_ABOVE = 4096
 
 
 class Connection:
-    """A client's link after the Noise handshake.
+    """A client's connection after the Noise handshake.
 
     Attributes:
         client_static: The client's Noise key.
-        client_payload: What it said of itself (`Wa6.ClientPayload`).
+        client_payload: Its login payload (`Wa6.ClientPayload`).
     """
 
     def __init__(self, stream: NoiseStream, log: list[Anomaly]) -> None:
@@ -37,7 +37,7 @@ class Connection:
         self.client_payload: Any = stream.client_payload
 
     def send(self, node: Node) -> None:
-        """Queue a stanza; order is kept, several may leave in one packet."""
+        """Queue a stanza; stanzas stay in order, and one packet may contain several."""
         self._outgoing += self._stream.seal(encode(node, _COMPRESS_ABOVE))
         self._wake.set()
 
@@ -53,16 +53,16 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        """Whether the link has not ended."""
+        """Whether the connection is open."""
         return not self._scope.cancel_called
 
     async def drained(self) -> None:
-        """Return once everything queued has been handed to TCP, or the link is gone."""
+        """Return once all queued stanzas are handed to TCP, or the connection has ended."""
         while self._outgoing and not self._scope.cancel_called:
             await self._drained.wait()
 
     async def query(self, content: list[Node], **attrs: str | int) -> Node:
-        """Ask the client to take something; gives its answer, `<iq type=result|error>`.
+        """Send the client a query; return its answer, `<iq type=result|error>`.
 
         Raises:
             TimeoutError: It did not answer.
@@ -79,7 +79,7 @@ class Connection:
         return answer.node
 
     async def serve(self, handle: Callable[[Node], Awaitable[None]]) -> None:
-        """Give every stanza that is no answer to `handle`, in order, until the link ends."""
+        """Pass every stanza that is not an answer to `handle`, in order, until the connection ends."""
         try:
             with self._scope:
                 async with anyio.create_task_group() as tasks:
@@ -91,14 +91,14 @@ class Connection:
             self._drained.set()
 
     async def close(self, delay: float) -> None:
-        """Close the link `delay` seconds after what is queued has been sent, as far as it can be."""
+        """Close the connection `delay` seconds after the queued stanzas are sent, if they can be."""
         with anyio.move_on_after(_CLOSE_SECONDS):
             await self.drained()
         await anyio.sleep(delay)
         self._scope.cancel()
 
     def abort(self) -> None:
-        """Close the link at once."""
+        """Close the connection immediately."""
         self._scope.cancel()
 
     async def _flush(self) -> None:

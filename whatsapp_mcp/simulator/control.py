@@ -1,7 +1,7 @@
-"""The simulated WhatsApp as methods with plain arguments, for a program in another process.
+"""The simulated WhatsApp as methods with JSON arguments, for a program in another process.
 
-People, groups and accounts go by their names or numbers; `me` is the first account. Arguments that a
-method does not know are errors.
+People, groups and accounts are identified by name or number; `me` is the first account. Unknown arguments are
+errors.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from whatsapp_mcp.simulator.user import User
 from whatsapp_mcp.simulator.whatsapp import WhatsApp
 
 _FAULTS = frozenset(name for name in vars(FaultInjection) if not name.startswith("_")) - {"send", "send_raw"}
-"""What `fault` may name."""
+"""The names that `fault` accepts."""
 
 _PARTS = {"app_state", "history"}
-"""What of somebody `act` reaches into."""
+"""The attributes of a person or account whose methods `act` can call."""
 
 Method = Callable[[dict[str, Any]], Awaitable[Any]]
 
 
 class Control:
-    """The methods; each takes a dictionary of arguments and answers something that JSON can say."""
+    """The methods; each takes a dictionary of arguments and returns a JSON value."""
 
     def __init__(self, whatsapp: WhatsApp) -> None:
         self._whatsapp = whatsapp
@@ -70,21 +70,21 @@ class Control:
         return self._entered(name, self._whatsapp.account(number, name))
 
     async def person(self, name: str, number: str | None = None) -> dict[str, str]:
-        """Somebody with WhatsApp: number and addresses."""
+        """Create a person on WhatsApp; return number and addresses."""
         return self._entered(name, self._whatsapp.person(name, number))
 
     async def group(self, name: str, members: list[str]) -> dict[str, str]:
-        """A group of the first account and others: its address."""
+        """Create a group of the first account and others; return its address."""
         group = self._whatsapp.group(name, [self._user(each) for each in members])
         self._named[name] = group
         return {"name": name, "jid": str(group.jid)}
 
     async def scan(self, text: str, account: str = "me") -> int:
-        """Let an account's phone scan a QR text; the companion's number."""
+        """Let an account's phone scan a QR text; return the companion's number."""
         return (await self._phone(account).scan(text)).number
 
     async def enter_code(self, code: str, account: str = "me", timeout: float = 20.0) -> int:
-        """Let an account's phone take a pairing code; the companion's number."""
+        """Enter a pairing code on an account's phone; return the companion's number."""
         return (await self._phone(account).enter_code(code, timeout)).number
 
     async def online(self, account: str = "me", timeout: float = 20.0) -> None:
@@ -103,9 +103,9 @@ class Control:
         at: int | None = None,
         message: dict[str, Any] | None = None,
     ) -> str:
-        """Let somebody, or an account's phone, write to somebody or to a group; the message id.
+        """Let somebody, or an account's phone, write to somebody or to a group; return the message id.
 
-        In place of a text it may be any `message` (`E2E.Message` in the JSON form of protobuf).
+        Instead of a text it accepts any `message` (`E2E.Message` in the JSON form of protobuf).
         """
         sender, target = self._user(who), self._chat(to)
         content = text if message is None else _parsed(message)
@@ -115,15 +115,15 @@ class Control:
         return await sender.says(content, target, at=at)
 
     async def receives(self, who: str, timeout: float = 10.0) -> dict[str, Any]:
-        """The next message that somebody gets, decrypted."""
-        return _told(await self._user(who).receives(timeout))
+        """Wait for the next message that somebody receives; return it decrypted."""
+        return _as_json(await self._user(who).receives(timeout))
 
     async def received(self, who: str, id: str) -> None:
-        """Let somebody's phone say that a message arrived."""
+        """Send a delivery receipt from somebody's phone."""
         await self._person(who).received(id)
 
     async def reads(self, who: str, id: str) -> None:
-        """Let somebody's phone say that a message was read."""
+        """Send a read receipt from somebody's phone."""
         await self._person(who).reads(id)
 
     async def receipt(self, who: str, id: str, kind: str, timeout: float = 10.0) -> None:
@@ -131,14 +131,14 @@ class Control:
         await self._user(who).receipt(id, kind, timeout)
 
     async def inbox(self, who: str) -> list[dict[str, Any]]:
-        """Every message that somebody got, decrypted."""
-        return [_told(each) for each in self._user(who).inbox]
+        """Every message that somebody received, decrypted."""
+        return [_as_json(each) for each in self._user(who).inbox]
 
     async def act(self, who: str, what: str, arguments: Sequence[Any] = ()) -> Any:
         """Call a method of a person, group or account by its name (`reacts`, `rename`, `app_state.pin` ...).
 
-        Arguments that begin with `@` are the people and groups of that name. The answer is told if it is
-        plain.
+        An argument that begins with `@` is the person or group of that name. The result is returned if JSON
+        can express it.
         """
         *path, name = what.split(".")
         target: Any = self._chat(who)
@@ -155,11 +155,11 @@ class Control:
         return answer if isinstance(answer, str | int | float | list) else None
 
     async def trusting(self, program: str) -> str:
-        """A copy of a Go program built on whatsmeow that trusts this WhatsApp; its path."""
+        """Make a copy of a Go program built on whatsmeow that trusts this WhatsApp; return its path."""
         return str(await to_thread.run_sync(self._whatsapp.trusting, Path(program)))
 
     async def fault(self, name: str, **arguments: Any) -> None:
-        """Call the method of `WhatsApp` that has that name, with these arguments."""
+        """Call the fault of that name with these arguments."""
         if name not in _FAULTS:
             raise InvalidArgument(f"{name!r} is not a fault.", f"One of: {', '.join(sorted(_FAULTS))}.")
         try:
@@ -170,7 +170,7 @@ class Control:
             await result
 
     async def log(self) -> list[dict[str, str]]:
-        """What clients did that a faultless one would not."""
+        """The logged client errors."""
         return [{"kind": each.kind, "detail": each.detail} for each in self._whatsapp.log]
 
     def _meant(self, argument: Any) -> Any:
@@ -203,11 +203,11 @@ class Control:
     def _phone(self, name: str) -> Phone:
         user = self._user(name)
         if not isinstance(user, Phone):
-            raise InvalidArgument(f"{name!r} is no account.", "Make one with account.")
+            raise InvalidArgument(f"{name!r} is not an account.", "Make one with account.")
         return user
 
 
-def _told(received: Received) -> dict[str, Any]:
+def _as_json(received: Received) -> dict[str, Any]:
     return {
         "id": received.id,
         "text": received.text,
@@ -222,11 +222,11 @@ def _parsed(message: dict[str, Any]) -> E2E.Message:
     try:
         return ParseDict(message, E2E.Message())
     except ParseError as error:
-        raise InvalidArgument(f"That is no message: {error}.", "Give E2E.Message in JSON.") from error
+        raise InvalidArgument(f"Invalid message: {error}.", "Give E2E.Message in JSON.") from error
 
 
 def _checked(name: str, method: Callable[..., Awaitable[Any]]) -> Method:
-    """`method` with its arguments in a dictionary, and its failures as errors of ours."""
+    """`method` with its arguments in a dictionary, and its failures as errors of this package."""
 
     async def call(params: dict[str, Any]) -> Any:
         try:
@@ -238,7 +238,7 @@ def _checked(name: str, method: Callable[..., Awaitable[Any]]) -> Method:
         except KeyError as error:
             raise InvalidArgument(f"{name}: there is no {error}.", "See inbox.") from error
         except TimeoutError as error:
-            raise DeadlineExceeded(f"{name}: it did not happen in time.") from error
+            raise DeadlineExceeded(f"{name}: timed out.") from error
         except LinkingError as error:
             raise Rejected(f"{name}: {error}.") from error
 

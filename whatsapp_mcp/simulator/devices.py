@@ -1,4 +1,4 @@
-"""The devices of an account: the phone is 0, its companions count up. Lists of them, and how they change."""
+"""The device lists of an account: the phone is device 0, companions have numbers from 1."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from whatsapp_mcp.simulator.user import User
 
 
 def list_hash(address: Jid, numbers: list[int]) -> str:
-    """How clients compare lists of devices: a hash of their sorted addresses, `user.0:device@server`."""
+    """The hash by which clients compare device lists: over their sorted addresses, `user.0:device@server`."""
     names = sorted(f"{address.user}.0:{number}@{address.server}" for number in numbers)
     return "2:" + b64encode(sha256("".join(names).encode()).digest()[:6]).decode().rstrip("=")
 
 
 def listed(user: User, address: Jid) -> Node:
-    """The `<devices>` of a usync answer, for the address that was asked for."""
+    """The `<devices>` of a usync answer, for the requested address."""
     numbers = [0, *user.companions]
     attrs = {"hash": list_hash(address, numbers)}
     content = [Node("device-list", attrs, [_device(number) for number in numbers])]
@@ -29,7 +29,7 @@ def listed(user: User, address: Jid) -> Node:
 
 
 def announce(user: User, but: Companion | None = None) -> None:
-    """Tell an account's companions which they are now."""
+    """Notify an account's companions of the current device list."""
     simulation, numbers = user.simulation, [0, *user.companions]
     devices = [
         Node("device", {"jid": Jid(user.pn.user, user.pn.server, number), "key-index": number or None})
@@ -43,7 +43,7 @@ def announce(user: User, but: Companion | None = None) -> None:
 
 
 def unlink(user: User, companion: Companion) -> None:
-    """Forget a companion: its next login fails with 401."""
+    """Remove a companion: its next login fails with 401."""
     if user.companions.pop(companion.number, None) is not None:
         announce(user)
     user.simulation.notify()
@@ -54,7 +54,7 @@ def _device(number: int) -> Node:
 
 
 def _key_indexes(user: User) -> Node:
-    """The phone's word for which companions are its own."""
+    """The phone's signed list of its companions."""
     now = user.simulation.timestamp()
     random = user.simulation.random(f"key indexes {user.pn.user} {now}").randbytes
     signed = adv.sign_key_indexes(

@@ -1,4 +1,4 @@
-"""Messages between two: one ciphertext for each device of the addressee, and a copy for each of one's own."""
+"""Direct messages: one ciphertext for each device of the recipient, and a copy for each of the sender's."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def post(sender: User, to: User, outgoing: Outgoing) -> None:
 
 
 def encrypted(sender: User, companion: Companion, to: User, outgoing: Outgoing) -> Node:
-    """The stanza that one companion gets."""
+    """The stanza for one companion."""
     own = sender.companions.get(companion.number) is companion
     message = outgoing.message
     if own:
@@ -53,7 +53,7 @@ def encrypted(sender: User, companion: Companion, to: User, outgoing: Outgoing) 
 
 
 def accept(client: Client, node: Node, to: Jid) -> None:
-    """Give each device what a companion encrypted for it."""
+    """Deliver to each device what a companion encrypted for it."""
     check_identity(client, node, to)
     for device, encs in addressed(node, to):
         user = client.network.user(device)
@@ -67,7 +67,7 @@ def accept(client: Client, node: Node, to: Jid) -> None:
 
 
 def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
-    """The devices that a message stanza names, each with its ciphertexts."""
+    """The devices in a message stanza, each with its ciphertexts."""
     participants = node.child("participants")
     if participants is None:
         return [(to, list(node.all("enc")))]
@@ -75,7 +75,7 @@ def addressed(node: Node, to: Jid) -> list[tuple[Jid, list[Node]]]:
 
 
 def check_identity(client: Client, node: Node, to: Jid) -> None:
-    """Note a message that begins a session without the proof that its sender belongs to the account."""
+    """Log a message that starts a session without proof that its sender belongs to the account."""
     encs = [enc for _, each in addressed(node, to) for enc in each]
     if not any(enc.get("type") == "pkmsg" for enc in encs):
         return
@@ -87,7 +87,7 @@ def check_identity(client: Client, node: Node, to: Jid) -> None:
 
 
 def decrypted(client: Client, user: User, node: Node, enc: Node) -> E2E.Message | None:
-    """What a companion encrypted for a phone; None when it cannot be decrypted, and is asked for again."""
+    """Decrypt a companion's message for a phone; None if that fails, and the phone requests it again."""
     try:
         return E2E.Message.FromString(user.decrypt(client.companion.lid, enc.get("type"), enc.data))
     except (SignalError, DecodeError) as error:
@@ -96,7 +96,7 @@ def decrypted(client: Client, user: User, node: Node, enc: Node) -> E2E.Message 
 
 
 def ask_again(client: Client, user: User, node: Node, why: str) -> None:
-    """Note that a phone cannot decrypt a message, and send the companion fresh keys to encrypt it for."""
+    """Log that a phone cannot decrypt a message, and send the companion new keys for another attempt."""
     network, message_id = client.network, node.get("id")
     network.log_anomaly("undecryptable", f"{message_id} from {client.companion.lid} at {user.lid}: {why}")
     to = node.jid("to")

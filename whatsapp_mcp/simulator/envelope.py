@@ -1,4 +1,4 @@
-"""What a message looks like from outside: who got what when, its words, its kind."""
+"""The outside of a message: sender, recipients, time, text, kind."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _EDIT, _PIN, _REVOKE, _ADMIN_REVOKE = "1", "2", "7", "8"
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """What somebody sent to an address, kept so that it can be encrypted anew for a companion that asks."""
+    """A sent message, kept so that it can be encrypted again for a companion that requests it."""
 
     id: str
     message: E2E.Message
@@ -44,7 +44,7 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A message as its addressee decrypted it.
+    """A message as decrypted by its recipient.
 
     Attributes:
         id: The message id.
@@ -53,7 +53,7 @@ class Received:
         chat: The sender for a direct message, the group for one to a group.
         timestamp: Seconds since 1970.
         stanza: The stanza that carried it.
-        device: Which of the sender's devices sent it; 0 is the phone.
+        device: The number of the sender's device; 0 is the phone.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Received:
 
     @property
     def text(self) -> str:
-        """What it says, for a text; the caption or nothing for other kinds."""
+        """The text of a text message; the caption or nothing for other kinds."""
         return text_of(self.message)
 
 
@@ -80,7 +80,7 @@ class Receipt:
 
 
 def unwrapped(message: E2E.Message) -> E2E.Message:
-    """What is within a message for one look, one that disappears, or a document with words to it."""
+    """Unwrap a view-once message, a disappearing message, or a document with a caption."""
     for wrapper in _WRAPPERS:
         if message.HasField(wrapper):  # type: ignore[arg-type]  # as above
             return getattr(message, wrapper).message
@@ -88,7 +88,7 @@ def unwrapped(message: E2E.Message) -> E2E.Message:
 
 
 def text_of(message: E2E.Message) -> str:
-    """The words of a message: its text, or the caption of its media."""
+    """The text of a message, or the caption of its media."""
     message = unwrapped(message)
     if message.conversation:
         return message.conversation
@@ -116,14 +116,14 @@ def stanza_type(message: E2E.Message) -> tuple[str, str | None]:
 
 
 def _variant(message: E2E.Message) -> str | None:
-    """The media type where it does not go by the field alone."""
+    """The media types that do not follow from the field alone."""
     if message.audioMessage.PTT:
         return "ptt"
     return "gif" if message.videoMessage.gifPlayback else None
 
 
 def edit_attribute(message: E2E.Message) -> str | None:
-    """The `edit` attribute of the stanza that changes another message, or takes something back."""
+    """The `edit` attribute of the stanza of an edit, a revocation or a removed reaction."""
     if message.HasField("pinInChatMessage"):
         return _PIN
     if message.HasField("reactionMessage"):

@@ -1,7 +1,7 @@
-"""Every fault as one call: what a test says, and what it does to the switches, the links and the clients.
+"""Every fault as one call, which sets the switches of `faults` or acts on connections and clients.
 
-Faults that stay end with `recover`. Those that concern connecting take effect when a client connects next;
-`cut` makes it do so.
+Lasting faults end with `recover`. Faults in connecting take effect when a client connects next; `cut` makes
+it reconnect.
 """
 
 from abc import ABC, abstractmethod
@@ -25,8 +25,8 @@ class FaultInjection(ABC):
     """The faults of a simulated WhatsApp.
 
     Attributes:
-        faults: The switches that make it misbehave; the methods here are shorter.
-        network: Who exists, and what the servers know.
+        faults: The switches that the methods set.
+        network: The users, and the state of the servers.
     """
 
     faults: Faults
@@ -34,19 +34,19 @@ class FaultInjection(ABC):
     _connections: set[Connection]
 
     @abstractmethod
-    def _reset_links(self) -> None:
+    def _reset_connections(self) -> None:
         """Reset every TCP connection."""
 
     def recover(self) -> None:
         """End every fault."""
         self.faults.rest()
 
-    # The link
+    # The connection
 
     async def cut(self) -> None:
-        """Reset every TCP connection; new ones are welcome."""
+        """Reset every TCP connection; new ones are accepted."""
         former = set(self._connections)
-        self._reset_links()
+        self._reset_connections()
         await self.network.until(lambda: former.isdisjoint(self._connections), _CUT_SECONDS)
 
     async def refuse(self) -> None:
@@ -55,22 +55,22 @@ class FaultInjection(ABC):
         await self.cut()
 
     async def restart(self, seconds: float = 0.5) -> None:
-        """Go down for so many seconds: connections are reset and refused, then all is as it was before."""
+        """Stop for so many seconds: connections are reset and refused; the state stays."""
         await self.refuse()
         await anyio.sleep(seconds)
         self.faults.refuse = False
 
     def go_silent(self) -> None:
-        """Keep TCP up and neither read nor write on it, until `recover`."""
+        """Keep TCP connections open without reading or writing, until `recover`."""
         self.faults.silence.shut()
 
     def slow(self, latency: float, piece: int | None = None) -> None:
-        """Let everything wait `latency` seconds and leave in pieces of `piece` bytes, until `recover`."""
+        """Delay all data by `latency` seconds and send it in pieces of `piece` bytes, until `recover`."""
         self.faults.latency, self.faults.trickle = latency, piece
 
     def garble(self) -> None:
-        """Send every client that is logged in a frame that does not decrypt."""
-        for connection in self._links():
+        """Send every logged-in client a frame that does not decrypt."""
+        for connection in self._logged_in():
             connection.garble()
 
     # Connecting and logging in
@@ -80,7 +80,7 @@ class FaultInjection(ABC):
         self.faults.proxy_status = status
 
     def swallow_connect(self) -> None:
-        """Never answer CONNECT, until `recover`; what was swallowed stays unanswered until `cut`."""
+        """Never answer CONNECT, until `recover`; requests from before stay unanswered until `cut`."""
         self.faults.swallow_connect = True
 
     def swallow_websocket(self) -> None:
@@ -100,12 +100,12 @@ class FaultInjection(ABC):
         self.faults.websocket_status = status
 
     def failure(self, reason: int, *, at_once: bool = False, **attrs: str | int) -> None:
-        """Answer logins by `<failure reason=...>`, until `recover`; the link that is up stays.
+        """Answer logins with `<failure reason=...>`, until `recover`; open connections stay.
 
         Args:
             reason: 401, 403, 406 unlink the client; 402 is a ban (`code` 101 and `expire` 3600 seconds
-                unless given); 405 says that the client is too old; others are errors.
-            at_once: Close the link right behind it: the client may never read the reason.
+                unless given); 405 means that the client is too old; others are errors.
+            at_once: Close the connection immediately afterwards: the client may never read the reason.
             **attrs: Further attributes.
         """
         ban = {"code": "101", "expire": "3600"} if reason == _BANNED else {}
@@ -115,37 +115,37 @@ class FaultInjection(ABC):
             self.faults.close_delay = 0.0
 
     def offer_codes(self, count: int) -> None:
-        """Give clients that are not linked yet so many QR codes, of 20 seconds each, until `recover`."""
+        """Give clients that are not linked yet only `count` QR codes, of 20 seconds each, until `recover`."""
         self.faults.qr_refs = count
 
     def wrong_adv(self) -> None:
-        """Let phones answer QR and pairing codes with a wrong HMAC, until `recover`: clients refuse."""
+        """Let phones answer QR and pairing codes with a wrong HMAC, which clients refuse, until `recover`."""
         self.faults.wrong_adv = True
 
     def ask_for_passkey(self) -> None:
-        """Answer phones that take a QR or pairing code by asking for a passkey, until `recover`."""
+        """Ask for a passkey after a phone has accepted a QR or pairing code, until `recover`."""
         self.faults.passkey = True
 
     # The session
 
     async def stream_error(self, code: str | int | None, *content: Node, close: bool = True) -> None:
-        """Send `<stream:error>` to every client that is logged in, then close the link."""
+        """Send every logged-in client `<stream:error>`, then close the connection."""
         for _, companion in self._online():
             await self._end(companion, Node("stream:error", {"code": code}, content or None), close)
 
     async def replaced(self) -> None:
-        """Tell every client that another one has taken its place."""
+        """Tell every client that another client has taken over its session."""
         await self.stream_error(None, Node("conflict", {"type": "replaced"}))
 
     async def device_removed(self) -> None:
-        """Unlink every companion that is online, as from the phone's list of linked devices."""
+        """Unlink every companion that is online, as the phone's list of linked devices does."""
         removed = Node("stream:error", {"code": 401}, [Node("conflict", {"type": "device_removed"})])
         for account, companion in self._online():
             devices.unlink(account, companion)
             await self._end(companion, removed, close=True)
 
     def skew_clock(self, seconds: float) -> None:
-        """Let the servers' clock be ahead (or, below zero, behind), until `recover`."""
+        """Set the servers' clock ahead (below zero: back), until `recover`."""
         self.faults.clock_skew = seconds
 
     # What a client sends
@@ -159,29 +159,29 @@ class FaultInjection(ABC):
         self.faults.ignore_queries.update(namespaces)
 
     def refuse_queries(self, code: int, *namespaces: str) -> None:
-        """Answer queries of these namespaces (`encrypt`, `usync` ...) by this error, until `recover`."""
+        """Answer queries of these namespaces (`encrypt`, `usync` ...) with this error, until `recover`."""
         self.faults.refuse_queries.update(dict.fromkeys(namespaces, code))
 
     def no_acks(self) -> None:
-        """Deliver messages and never acknowledge them, until `recover`."""
+        """Deliver messages without acknowledging them, until `recover`."""
         self.faults.no_acks = True
 
     def cut_before_ack(self, messages: int = 1) -> None:
-        """Deliver the next messages, and reset the link of each instead of acknowledging it."""
+        """Deliver the next messages, and reset the sender's connection instead of acknowledging each."""
         self.faults.cut_before_ack = messages
 
     def ack_error(self, code: int) -> None:
         """Deliver no message and acknowledge each with this error, until `recover`."""
         self.faults.ack_error = code
 
-    # What a client is sent. `tag` is `message`, `receipt`, `notification` or `call`.
+    # What a client receives. `tag` is `message`, `receipt`, `notification` or `call`.
 
     def lose(self, stanzas: int, tag: str = "message") -> None:
-        """Lose the next stanzas on their way; they come with the next login."""
+        """Lose the next stanzas; they arrive with the next login."""
         self._disturb("lose", stanzas, tag)
 
     def delay(self, stanzas: int, seconds: float, tag: str = "message") -> None:
-        """Let the next stanzas come so many seconds later; others overtake them."""
+        """Delay the next stanzas by so many seconds; others overtake them."""
         self._disturb("delay", stanzas, tag, seconds)
 
     def duplicate(self, stanzas: int, tag: str = "message") -> None:
@@ -189,41 +189,41 @@ class FaultInjection(ABC):
         self._disturb("duplicate", stanzas, tag)
 
     def reorder(self, stanzas: int, tag: str = "message") -> None:
-        """Hold the next stanzas until so many are there, then send them in reverse."""
+        """Hold the next stanzas until all have arrived, then send them in reverse order."""
         self._disturb("reorder", stanzas, tag)
 
     def corrupt(self, messages: int) -> None:
-        """Flip a bit in the next messages: the client cannot decrypt them and asks for them again."""
+        """Flip a bit in the next messages: the client cannot decrypt them and requests them again."""
         self._disturb("corrupt", messages, "message")
 
     def withhold(self, messages: int) -> None:
-        """Leave the ciphertexts out of the next messages: the client asks the phone for them."""
+        """Omit the ciphertexts of the next messages: the client requests them from the phone."""
         self._disturb("withhold", messages, "message")
 
     def send(self, node: Node) -> None:
-        """Send any stanza to every client that is logged in, once and unkept."""
-        for connection in self._links():
+        """Send any stanza to every logged-in client, once; it is not kept for later."""
+        for connection in self._logged_in():
             connection.send(node)
 
     def send_raw(self, stanza: bytes) -> None:
-        """Send bytes that need not be a stanza to every client that is logged in."""
-        for connection in self._links():
+        """Send every logged-in client a frame with any bytes as its plaintext."""
+        for connection in self._logged_in():
             connection.send_raw(stanza)
 
     def malformed_stanza(self) -> None:
-        """Send every client that is logged in a frame that decrypts to no stanza."""
+        """Send every logged-in client a frame whose plaintext is not a stanza."""
         self.send_raw(b"\0\xf8")
 
     def unknown_stanza(self) -> None:
-        """Send every client that is logged in a stanza of a kind that does not exist."""
+        """Send every logged-in client a stanza of an unknown kind."""
         self.send(Node("nonsense", {"from": SERVER, "id": self.network.new_id()}))
 
     def unknown_receipt(self) -> None:
-        """Send every client that is logged in a receipt of a type that does not exist."""
+        """Send every logged-in client a receipt of an unknown type."""
         self._from_the_phone("receipt", {"type": "nonsense"}, None)
 
     def unknown_chatstate(self) -> None:
-        """Send every client that is logged in a typing notice of a kind that does not exist."""
+        """Send every logged-in client a typing notification of an unknown kind."""
         self._from_the_phone("chatstate", {}, [Node("nonsense")])
 
     # Files
@@ -249,12 +249,12 @@ class FaultInjection(ABC):
             companion.pass_on(Node(tag, {**address, **attrs}, content))
 
     def _online(self) -> list[tuple[User, Companion]]:
-        """Every companion that is logged in, with its account."""
+        """Every logged-in companion, with its account."""
         accounts = self.network.accounts
         companions = ((account, each) for account in accounts for each in account.companions.values())
         return [(account, each) for account, each in companions if each.active]
 
-    def _links(self) -> Iterator[Connection]:
+    def _logged_in(self) -> Iterator[Connection]:
         return (each.connection for _, each in self._online() if each.connection is not None)
 
     async def _end(self, companion: Companion, node: Node, close: bool) -> None:

@@ -1,7 +1,7 @@
-"""The switches that make the simulated WhatsApp misbehave, one field a fault.
+"""The switches of the simulated WhatsApp's faults, one field for each.
 
-Every layer reads its own switches at the moment it acts, so a fault takes effect at once and ends
-when the switch is put back.
+Every layer reads its switches when it acts, so a fault takes effect at once and ends when the switch is
+reset.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from whatsapp_mcp.simulator.binary import Node
 
 
 class Gate:
-    """Something that tasks pass while it is open and wait at while it is shut."""
+    """A gate: tasks pass while it is open and wait while it is shut."""
 
     def __init__(self) -> None:
         self._opened = anyio.Event()
@@ -31,7 +31,7 @@ class Gate:
             self._opened = anyio.Event()
 
     def open(self) -> None:
-        """Let everything through."""
+        """Let tasks pass."""
         self._opened.set()
 
     async def passed(self) -> None:
@@ -45,15 +45,15 @@ Harm = Literal["lose", "delay", "duplicate", "reorder", "corrupt", "withhold"]
 
 @dataclass(slots=True)
 class Disturbance:
-    """What becomes of the next stanzas of one kind on their way to a client.
+    """A fault of the next stanzas of one kind to a client.
 
     Attributes:
         harm: `lose`, `delay`, `duplicate`, `reorder` (hold them, then send them in reverse), `corrupt`
-            (flip a bit of each ciphertext's MAC or signature), `withhold` (leave the ciphertexts out).
-        left: How many stanzas it still concerns.
-        tag: Of which kind: `message`, `receipt`, `notification`, `call`.
-        seconds: How long they are delayed.
-        held: Stanzas that wait to be sent in reverse.
+            (flip a bit of each ciphertext's MAC or signature), `withhold` (omit the ciphertexts).
+        left: The number of stanzas that it still applies to.
+        tag: Their kind: `message`, `receipt`, `notification`, `call`.
+        seconds: The delay.
+        held: Stanzas held to be sent in reverse order.
     """
 
     harm: Harm
@@ -63,7 +63,7 @@ class Disturbance:
     held: list[Node] = field(default_factory=list[Node])
 
     def apply(self, node: Node) -> Sequence[tuple[float, Node]]:
-        """What is sent when `node` should be, each after so many seconds."""
+        """The stanzas to send instead of `node`, each with its delay in seconds."""
         self.left -= 1
         match self.harm:
             case "lose":
@@ -83,10 +83,10 @@ class Disturbance:
 
 @dataclass(slots=True)
 class Faults:
-    """All switches at rest: nothing is wrong."""
+    """All switches; by default there are no faults."""
 
     silence: Gate = field(default_factory=Gate)
-    """Shut: bytes that arrive are not read and none are sent; TCP alone lives on."""
+    """Shut: nothing is read or sent; TCP connections stay open."""
     refuse: bool = False
     """New TCP connections are reset before a byte is read."""
     proxy_status: int | None = None
@@ -94,59 +94,59 @@ class Faults:
     swallow_connect: bool = False
     """The proxy reads CONNECT and never answers."""
     swallow_websocket: bool = False
-    """TLS works, the websocket request is never answered."""
+    """The TLS handshake succeeds, the websocket request is never answered."""
     websocket_status: int | None = None
     """The websocket request is answered with this status."""
     swallow_noise: bool = False
     """The websocket opens, the Noise handshake is never answered."""
     bad_certificate: bool = False
-    """The Noise certificate chain is signed by a key that nobody trusts."""
+    """The Noise certificate chain is signed by an untrusted key."""
     latency: float = 0.0
-    """Seconds that everything waits before it is sent."""
+    """Seconds by which all data is delayed."""
     trickle: int | None = None
-    """Everything is sent in pieces of so many bytes."""
+    """All data is sent in pieces of this many bytes."""
 
     qr_refs: int = 6
-    """How many QR codes a client that is not linked yet is given."""
+    """The number of QR codes for a client that is not linked yet."""
     wrong_adv: bool = False
     """The phone's answer to a QR or pairing code carries a wrong HMAC."""
     passkey: bool = False
-    """After a phone has taken a QR or pairing code, the server asks the companion for a passkey."""
+    """After a phone has accepted a QR or pairing code, the server asks the companion for a passkey."""
     login_failure: dict[str, str] | None = None
-    """Every login is answered by `<failure>` with these attributes."""
+    """Every login is answered with `<failure>` and these attributes."""
     close_delay: float = 0.1
-    """Seconds between a last stanza and the close: the client drops what it has not read by then."""
+    """Seconds between a last stanza and the close: the client drops what it has not read until then."""
     clock_skew: float = 0.0
     """Seconds that the server's clock is ahead."""
 
     ignore_pings: bool = False
     """Keep-alive queries are never answered."""
     ignore_queries: set[str] = field(default_factory=set[str])
-    """Queries of these namespaces are never answered; `*` is all of them."""
+    """Queries of these namespaces are never answered; `*` means all namespaces."""
     refuse_queries: dict[str, int] = field(default_factory=dict[str, int])
-    """By namespace, the error that its queries are answered with."""
+    """The error with which queries are answered, by namespace."""
     no_acks: bool = False
-    """Messages are delivered and never acknowledged."""
+    """Messages are delivered but never acknowledged."""
     cut_before_ack: int = 0
-    """How many of the next messages are delivered, and the link reset instead of an acknowledgement."""
+    """For this many messages, the connection is reset instead of an acknowledgement; they are delivered."""
     ack_error: int | None = None
     """Messages are not delivered; their acknowledgement carries this code."""
     disturbances: list[Disturbance] = field(default_factory=list[Disturbance])
-    """What becomes of the next stanzas; the first one for a kind of stanza comes first."""
+    """Faults of the next stanzas; of those with the same tag, the first applies first."""
 
     media_status: int | None = None
     """Media requests are answered with this status."""
     media_status_left: int | None = None
-    """How many media requests still get that status; None is all of them."""
+    """The number of media requests that still get that status; None means all."""
     media_corrupt: bool = False
     """One byte of every media download is flipped."""
 
     def ignores(self, namespace: str) -> bool:
-        """Whether a query of that namespace is never answered."""
+        """Whether queries of that namespace are never answered."""
         return bool(self.ignore_queries & {namespace, "*"}) or (self.ignore_pings and namespace == "w:p")
 
     def disturb(self, node: Node) -> Sequence[tuple[float, Node]]:
-        """What is sent when `node` should be, each after so many seconds."""
+        """The stanzas to send instead of `node`, each with its delay in seconds."""
         for each in self.disturbances:
             if each.tag == node.tag:
                 sent = each.apply(node)
@@ -156,7 +156,7 @@ class Faults:
         return ((0.0, node),)
 
     def next_media_status(self) -> int | None:
-        """The status that the media request at hand is answered with, or None to serve it."""
+        """The status for the current media request, or None to serve it."""
         if self.media_status is None or self.media_status_left == 0:
             return None
         if self.media_status_left is not None:
@@ -164,7 +164,7 @@ class Faults:
         return self.media_status
 
     def rest(self) -> None:
-        """Put every switch back."""
+        """Reset every switch."""
         self.silence.open()
         for each in fields(self):
             if each.name != "silence":
@@ -176,7 +176,7 @@ class Faults:
 
 
 def _flipped(node: Node) -> Node:
-    """An `enc` with another last bit: MACs and signatures stand at the end."""
+    """An `enc` with its last bit flipped, which is part of the MAC or signature."""
     if node.tag != "enc":
         return node
     return Node(node.tag, node.attrs, node.data[:-1] + bytes([node.data[-1] ^ 1]))

@@ -1,4 +1,4 @@
-"""The sender keys of one group's members, and who has got which."""
+"""The sender keys of one group's members, and which device has received which."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class _Sender:
 
 
 class GroupKeys:
-    """How phones write to a group, and how they read what companions write. Devices go by their LIDs."""
+    """The sender keys with which phones write to a group and read companions. Devices are keyed by LID."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
@@ -24,13 +24,13 @@ class GroupKeys:
         self._receivers: dict[tuple[Jid, Jid], SenderKeyReceiver] = {}
 
     def sender(self, phone: Jid) -> SenderKey:
-        """The key with which a phone writes."""
+        """The key with which a phone encrypts."""
         if phone not in self._senders:
             self._senders[phone] = _Sender(SenderKey.create(self._random))
         return self._senders[phone].key
 
     def distribution(self, phone: Jid, companion: Jid) -> bytes | None:
-        """A phone's key for a companion that does not have it yet; else None."""
+        """A phone's key if this companion does not have it yet, otherwise None."""
         key = self.sender(phone)
         known_to = self._senders[phone].known_to
         if companion in known_to:
@@ -39,16 +39,16 @@ class GroupKeys:
         return key.distribution()
 
     def forget(self, companion: Jid) -> None:
-        """Hand every key to this companion again."""
+        """Send every key to this companion again."""
         for sender in self._senders.values():
             sender.known_to.discard(companion)
 
     def rotate(self) -> None:
-        """Let every phone begin a new key, as when somebody has left."""
+        """Let every phone create a new key, as after a member has left."""
         self._senders.clear()
 
     def learn(self, phone: Jid, companion: Jid, distribution: bytes) -> None:
-        """A companion has handed its key to a phone."""
+        """Store the key that a companion sent to a phone."""
         receiver = self._receivers.get((phone, companion))
         if receiver is None:
             self._receivers[phone, companion] = SenderKeyReceiver.from_distribution(distribution)
@@ -56,5 +56,5 @@ class GroupKeys:
             receiver.update(distribution)
 
     def receiver(self, phone: Jid, companion: Jid) -> SenderKeyReceiver | None:
-        """How a phone reads a companion; None when it has no key of it."""
+        """The key with which a phone decrypts a companion's messages; None if it has none."""
         return self._receivers.get((phone, companion))

@@ -1,4 +1,4 @@
-"""Messages with sender keys: one ciphertext for all, and the sender's key for each device that lacks it."""
+"""Messages with sender keys: one ciphertext for all, and the sender key for each device that lacks it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def post(sender: User, group: Audience, outgoing: Outgoing) -> None:
 
 
 def resend(sender: User, group: Audience, companion: Companion, outgoing: Outgoing) -> None:
-    """Encrypt a message anew for a companion, with the sender's key."""
+    """Encrypt a message again for a companion, together with the sender key."""
     group.keys.forget(companion.lid)
     distribution = _distribution(sender, group, companion)
     key = group.keys.sender(sender.lid)
@@ -43,7 +43,7 @@ def resend(sender: User, group: Audience, companion: Companion, outgoing: Outgoi
 
 
 def accept(client: Client, node: Node, group: Audience) -> None:
-    """Give each reader what a companion has written, or the one that asked again what is meant for it."""
+    """Deliver a companion's message to each reader, or only to the one that requested it again."""
     direct.check_identity(client, node, group.jid)
     asked = node.jid("participant")
     if asked is not None:
@@ -60,7 +60,7 @@ def accept(client: Client, node: Node, group: Audience) -> None:
 
 
 def _accept_again(client: Client, node: Node, group: Audience, asked: Jid) -> None:
-    """Take a message that was encrypted anew, with the sender's key in it, for one device alone."""
+    """Handle a message that was encrypted again for one device, with the sender key in it."""
     user = client.network.user(asked)
     if user is None or user not in group.users:
         client.network.log_anomaly("unknown recipient", str(asked))
@@ -78,7 +78,7 @@ def _accept_again(client: Client, node: Node, group: Audience, asked: Jid) -> No
 
 
 def _distribution(sender: User, group: Audience, companion: Companion) -> list[Node]:
-    """The sender's key, encrypted for a companion; nothing when it has it."""
+    """The sender key, encrypted for a companion; nothing if the companion has it."""
     distribution = group.keys.distribution(sender.lid, companion.lid)
     if distribution is None:
         return []
@@ -120,7 +120,7 @@ def _to_phone(
         return
     receiver = group.keys.receiver(user.lid, client.companion.lid)
     if receiver is None and isinstance(group, StatusFeed):
-        return  # whoever posts decides who sees it
+        return  # the author decides who sees a status
     try:
         if receiver is None:
             raise SignalError("no sender key")
@@ -132,7 +132,7 @@ def _to_phone(
 
 
 def _learn(client: Client, group: Audience, user: User, handed: E2E.Message) -> None:
-    """Keep the sender's key, if a message holds one."""
+    """Store the sender key, if a message contains one."""
     if handed.HasField("senderKeyDistributionMessage"):
         distribution = handed.senderKeyDistributionMessage.axolotlSenderKeyDistributionMessage
         group.keys.learn(user.lid, client.companion.lid, distribution)

@@ -1,4 +1,4 @@
-"""Queries about groups (`w:g2`): look, create, change, invite, join, leave."""
+"""Queries about groups (`w:g2`): look up, create, change, invite, join, leave."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _create(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _changed(change: _Change) -> Callable[[Client, Node], Sequence[Node]]:
-    """A handler that applies a change for those who may make it."""
+    """A handler that applies a change if the account may make it."""
 
     def handle(client: Client, iq: Node) -> Sequence[Node]:
         group = _group(client, iq)
@@ -63,7 +63,7 @@ def _changed(change: _Change) -> Callable[[Client, Node], Sequence[Node]]:
 
 
 def _may(group: Group, client: Client, change: str) -> bool:
-    """Whether its account may make that change: admins may all, members what the settings leave them."""
+    """Whether the account may make that change: admins may make any, members what the settings allow."""
     if group.members[client.account.lid].role != "member":
         return True
     if change == "add":
@@ -172,7 +172,7 @@ def _by_code(client: Client, iq: Node) -> Group:
 
 
 def _accept_invite(client: Client, iq: Node) -> Sequence[Node]:
-    """Join by an invitation that a member has sent as a message."""
+    """Join with an invitation that a member sent as a message."""
     jid = iq.jid("to")
     group = client.network.groups.get(jid) if jid else None
     if group is None or iq.children[0].get("code") != group.invite_code:
@@ -218,7 +218,7 @@ def _linked_participants(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _link(client: Client, iq: Node) -> Sequence[Node]:
-    """Put groups into a community."""
+    """Add groups to a community."""
     community = _group(client, iq)
     for each in iq.children[0].children:
         for node in each.children:
@@ -229,7 +229,7 @@ def _link(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _unlink(client: Client, iq: Node) -> Sequence[Node]:
-    """Take groups out of a community."""
+    """Remove groups from a community."""
     for node in iq.children[0].children:
         jid = node.jid("jid")
         if jid in client.network.groups:

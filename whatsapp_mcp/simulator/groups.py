@@ -1,4 +1,4 @@
-"""Groups: who is in them, what is set in them, and how members learn of changes."""
+"""Groups: members, settings, and notifications of changes."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from whatsapp_mcp.simulator.user import User
 Role = Literal["member", "admin", "superadmin"]
 
 _VERSIONS = {"prev_v_id": "1", "v_id": "2"}
-"""Clients compare them and find nothing amiss."""
+"""The clients compare these hashes and find no difference."""
 
 
 @dataclass(slots=True)
 class Member:
-    """Somebody in a group."""
+    """A member of a group."""
 
     user: User
     role: Role = "member"
 
 
 class Topic(NamedTuple):
-    """What a group is about, and who said so when (seconds since 1970)."""
+    """The description of a group, its author, and its time (seconds since 1970)."""
 
     id: str
     text: str
@@ -39,20 +39,20 @@ class Topic(NamedTuple):
 
 
 class Group:
-    """A group; its founder is its superadmin. Changes are told to every companion of its members.
+    """A group; its founder is its superadmin. The companions of all members are notified of changes.
 
     Attributes:
         jid: Its address.
         members: By LID.
-        addressing: Whether stanzas name members by `lid` or by `pn`.
-        switches: The settings that are on: `announcement` (only admins write), `locked` (only admins
+        addressing: Whether stanzas address members by `lid` or by `pn`.
+        switches: The enabled settings: `announcement` (only admins write), `locked` (only admins
             change its name), `membership_approval_mode`.
-        ephemeral: Seconds after which messages disappear; 0 is never.
-        requests: Who asked to join, by LID.
+        ephemeral: Seconds after which messages disappear; 0 means never.
+        requests: Users who asked to join, by LID.
         keys: The members' sender keys.
 
     Args:
-        source: Its address, invite codes and keys come from there.
+        source: The randomness for its address, invite codes and keys.
     """
 
     def __init__(
@@ -87,20 +87,20 @@ class Group:
 
     @property
     def users(self) -> list[User]:
-        """Everybody in it."""
+        """All members."""
         return [each.user for each in self.members.values()]
 
     def address(self, user: User) -> Jid:
-        """How stanzas name a member here."""
+        """The address of a member in this group's stanzas."""
         return user.pn if self.addressing == "pn" else user.lid
 
     def renew_invite(self, by: User | None = None) -> None:
-        """Make a new invite code; the old one is dead."""
+        """Create a new invite code, which invalidates the old one."""
         self.invite_code = self._new_code()
-        self._tell(by or self.founder, Node("invite", {"code": self.invite_code}))
+        self._notify(by or self.founder, Node("invite", {"code": self.invite_code}))
 
     def add(self, *users: User, by: User | None = None, reason: str | None = None) -> None:
-        """Take people in; `by` is the founder when left out, `reason` `invite` for who came by link."""
+        """Add members; `by` defaults to the founder, `reason` is `invite` for a join by invite link."""
         author = by or self.founder
         new = [user for user in users if user.lid not in self.members]
         before = self.users
@@ -108,17 +108,17 @@ class Group:
             self.requests.pop(user.lid, None)
             self.members[user.lid] = Member(user)
         added = [self._participant(self.members[user.lid]) for user in new]
-        self._tell(author, Node("add", {**_VERSIONS, "reason": reason}, added), before)
-        self._tell(author, Node("create", {"reason": reason}, [self.info()]), new)
+        self._notify(author, Node("add", {**_VERSIONS, "reason": reason}, added), before)
+        self._notify(author, Node("create", {"reason": reason}, [self.info()]), new)
 
     def remove(self, *users: User, by: User | None = None) -> None:
-        """Put people out, or let them leave when `by` is the one who goes."""
+        """Remove members, or let one leave if `by` is that member."""
         everybody = self.users
         gone = [self._participant(self.members[each.lid]) for each in users if each.lid in self.members]
         for user in users:
             self.members.pop(user.lid, None)
         self.keys.rotate()
-        self._tell(by or self.founder, Node("remove", _VERSIONS, gone), everybody)
+        self._notify(by or self.founder, Node("remove", _VERSIONS, gone), everybody)
 
     def promote(self, *users: User, by: User | None = None) -> None:
         """Make members admins."""
@@ -129,19 +129,19 @@ class Group:
         self._set_roles("demote", "member", users, by)
 
     def rename(self, name: str, by: User | None = None) -> None:
-        """Give it another name."""
+        """Change its name."""
         author = by or self.founder
         self.name, self.name_set = name, (author, self._simulation.timestamp())
         attrs = {"subject": name, "s_t": self.name_set[1], "s_o": self.address(author)}
-        self._tell(author, Node("subject", attrs))
+        self._notify(author, Node("subject", attrs))
 
     def describe(self, text: str, by: User | None = None, topic_id: str | None = None) -> None:
-        """Set its topic (description); an empty text takes it away."""
+        """Set its topic (description); an empty text removes it."""
         author = by or self.founder
         number = topic_id or self._simulation.new_id()
         self.topic = Topic(number, text, author, self._simulation.timestamp()) if text else None
         body = [Node("body", {}, text)] if text else [Node("delete")]
-        self._tell(author, Node("description", {"id": number}, body))
+        self._notify(author, Node("description", {"id": number}, body))
 
     def switch(self, name: str, on: bool, by: User | None = None) -> None:
         """Set `announcement`, `locked` or `membership_approval_mode`."""
@@ -151,21 +151,21 @@ class Group:
             node = Node(name if on else off[name], {"v_id": "2"})
         else:
             node = Node(name, {}, [Node("group_join", {"state": "on" if on else "off"})])
-        self._tell(by or self.founder, node)
+        self._notify(by or self.founder, node)
 
     def disappear(self, seconds: int, by: User | None = None) -> None:
-        """Let new messages disappear after so many seconds; 0 is never."""
+        """Let new messages disappear after so many seconds; 0 means never."""
         self.ephemeral = seconds
         node = Node("ephemeral", {"expiration": seconds}) if seconds else Node("not_ephemeral")
-        self._tell(by or self.founder, node)
+        self._notify(by or self.founder, node)
 
     def let_members_add(self, allowed: bool, by: User | None = None) -> None:
-        """Let everybody add members, or admins alone."""
+        """Let all members add members, or admins only."""
         self.member_add_mode = "all_member_add" if allowed else "admin_add"
-        self._tell(by or self.founder, Node("member_add_mode", {}, self.member_add_mode))
+        self._notify(by or self.founder, Node("member_add_mode", {}, self.member_add_mode))
 
     def requests_to_join(self, user: User) -> None:
-        """Let somebody ask to be taken in."""
+        """Record somebody's request to join."""
         self.requests[user.lid] = user
 
     def info(self) -> Node:
@@ -187,9 +187,9 @@ class Group:
         return Node("group", attrs, [*map(self._participant, self.members.values()), *self._settings()])
 
     def announce(self) -> None:
-        """Tell the other members that they are in a new group."""
+        """Notify the other members of the new group."""
         members = [user for user in self.users if user is not self.founder]
-        self._tell(self.founder, Node("create", {}, [self.info()]), members)
+        self._notify(self.founder, Node("create", {}, [self.info()]), members)
 
     def _new_code(self) -> str:
         alphabet = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
@@ -199,10 +199,10 @@ class Group:
         changed = [self.members[each.lid] for each in users if each.lid in self.members]
         for member in changed:
             member.role = role
-        self._tell(by or self.founder, Node(tag, _VERSIONS, [self._participant(each) for each in changed]))
+        self._notify(by or self.founder, Node(tag, _VERSIONS, [self._participant(each) for each in changed]))
 
-    def _tell(self, author: User, change: Node, users: Iterable[User] | None = None) -> None:
-        """Notify the companions of `users` (every member when left out) of a change."""
+    def _notify(self, author: User, change: Node, users: Iterable[User] | None = None) -> None:
+        """Notify the companions of `users` (by default all members) of a change."""
         attrs: dict[str, Value | int | None] = {
             "from": self.jid,
             "type": "w:gp2",

@@ -1,7 +1,8 @@
-"""History sync: how a phone hands its past to a companion that was linked later.
+"""History sync: a phone sends its stored messages to a companion that was linked later.
 
-The phone packs conversations into chunks (`HistorySync`, zlib), puts each on the media hosts as a blob,
-or inline into the notification, and tells the companion by peer message. Newest messages come first.
+The phone packs conversations into chunks (`HistorySync`, zlib), uploads each to the media hosts as a blob, or
+puts it inline into the notification, and notifies the companion by peer message. The newest messages come
+first.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _COMPLETE = HistorySync.Conversation.COMPLETE_AND_NO_MORE_MESSAGE_REMAIN_ON_PRIM
 
 
 class History:
-    """What a phone has kept of its chats: all that was said so far, and all that is added here."""
+    """The messages stored on a phone: all that were sent and received, and those added here."""
 
     def __init__(self, network: Network, phone: User) -> None:
         self._network = network
@@ -56,13 +57,13 @@ class History:
         id: str | None = None,
         starred: bool = False,
     ) -> str:
-        """Keep a message of the past; its id.
+        """Add a message of the past; return its id.
 
         Args:
             chat: The other person, or a group.
             message: A text, or a whole message.
-            sender: Who sent it: the phone itself, or (when left out) the other person of a direct chat.
-            at: When, seconds since 1970.
+            sender: Its sender: the phone itself, or by default the other person of a direct chat.
+            at: Its time, seconds since 1970.
             id: Its id.
             starred: Whether the account holder has starred it.
 
@@ -81,9 +82,9 @@ class History:
         return message_id
 
     def fill(self, chats: Sequence[Chat], count: int, *, until: int, step: int = 60) -> None:
-        """Keep `count` texts, one each `step` seconds up to the time `until`, in turn in each chat.
+        """Add `count` texts, one every `step` seconds up to the time `until`, to the chats in turn.
 
-        In a direct chat both sides take turns; in a group everybody does.
+        In a direct chat both sides take turns; in a group all members do.
         """
         speakers = {chat.jid: cycle(self._members(chat)) for chat in chats}
         for number, chat in enumerate(islice(cycle(chats), count)):
@@ -91,15 +92,15 @@ class History:
             self.add(chat, f"Line {number + 1} of {count}", next(speakers[chat.jid]), at=at)
 
     def conversation(self, chat: Chat) -> HistorySync.Conversation:
-        """What is told of a chat beside its messages (`unreadCount`, `archived`, `pinned` ...), to be set."""
+        """The fields of a chat besides its messages (`unreadCount`, `archived` ...), for tests to set."""
         return self._conversations.setdefault(str(chat.jid), self._described(chat.jid))
 
     def find(self, message_id: str) -> Web.WebMessageInfo | None:
-        """A message as the phone has kept it."""
+        """A message as stored on the phone."""
         return next((info for info in self._all() if message_id == info.key.ID), None)
 
     def before(self, chat: Jid, message_id: str, count: int) -> HistorySync.HistorySync:
-        """The chunk of the last `count` messages of a chat before that one."""
+        """The chunk of the `count` messages of a chat before that one."""
         of_chat = [info for info in self._all() if info.key.remoteJID == str(chat)]
         of_chat.sort(key=lambda info: info.messageTimestamp)
         ids = [info.key.ID for info in of_chat]
@@ -112,7 +113,7 @@ class History:
         return chunk
 
     def chunks(self, kind: Kind, size: int = _CHUNK_MESSAGES) -> list[HistorySync.HistorySync]:
-        """The whole past, at most `size` messages in a chunk; or everybody's push name, in one."""
+        """The whole history, at most `size` messages in a chunk; or all push names, in one chunk."""
         if kind == "push_names":
             return [self._push_names()]
         newest_first = sorted(self._all(), key=lambda info: -info.messageTimestamp)
@@ -126,7 +127,7 @@ class History:
     async def send(
         self, kind: Kind = "initial", *, size: int = _CHUNK_MESSAGES, inline: bool = False
     ) -> list[str]:
-        """Hand the past to all companions, chunk after chunk; the ids of the notifications."""
+        """Send the history to all companions, chunk by chunk; return the ids of the notifications."""
         ids: list[str] = []
         for chunk in self.chunks(kind, size):
             for companion in list(self._phone.companions.values()):
@@ -142,7 +143,7 @@ class History:
         inline: bool = False,
         request_id: str | None = None,
     ) -> str:
-        """Hand one chunk to a companion, unasked or for a request; the id of the notification.
+        """Send one chunk to a companion, unsolicited or for a request; return the id of the notification.
 
         The companion answers with a receipt of kind `hist_sync`, and deletes the blob.
         """
@@ -168,7 +169,7 @@ class History:
         return peer.send(self._phone, companion, content)
 
     def _all(self) -> Iterator[Web.WebMessageInfo]:
-        """What was added, and what the phone has sent and received."""
+        """All added messages, and those that the phone has sent and received."""
         yield from self._added
         for sent in self._phone.sent.values():
             if sent.to.server == BROADCAST_SERVER:
@@ -192,7 +193,7 @@ class History:
                 participant=participant,
             ),
             message=message,
-            # Beside the message, where whatsmeow takes it from (`storeHistoricalMessageSecrets`).
+            # Outside the message, where whatsmeow reads it (`storeHistoricalMessageSecrets`).
             messageSecret=message.messageContextInfo.messageSecret or None,
             messageTimestamp=at,
             status=Web.WebMessageInfo.DELIVERY_ACK if mine else None,
@@ -244,14 +245,14 @@ class History:
 
     def _described(self, chat: Jid) -> HistorySync.Conversation:
         user, group = self._network.user(chat), self._network.groups.get(chat)
-        told = HistorySync.Conversation(ID=str(chat), endOfHistoryTransfer=True)
+        described = HistorySync.Conversation(ID=str(chat), endOfHistoryTransfer=True)
         if user is not None:
-            told.pnJID, told.lidJID = str(user.pn), str(user.lid)
+            described.pnJID, described.lidJID = str(user.pn), str(user.lid)
         if group is not None:
-            told.name, told.createdAt = group.name, group.created
+            described.name, described.createdAt = group.name, group.created
             for member in group.users:
-                told.participant.add(userJID=str(member.jid))
-        return told
+                described.participant.add(userJID=str(member.jid))
+        return described
 
 
 def _empty(kind: Kind, order: int, progress: int) -> HistorySync.HistorySync:

@@ -1,4 +1,4 @@
-"""The little of HTTP/1.1 that a proxy, a websocket upgrade and a media server need."""
+"""The part of HTTP/1.1 that a proxy, a websocket upgrade and a media server need."""
 
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,7 +15,7 @@ BROKEN = (
     anyio.IncompleteRead,
     OSError,
 )
-"""What a stream raises when its peer is gone."""
+"""The exceptions that a stream raises when its peer is gone."""
 
 
 class MalformedRequest(ValueError):
@@ -24,7 +24,7 @@ class MalformedRequest(ValueError):
 
 @dataclass(slots=True)
 class Request:
-    """A request's head; header names are in lower case."""
+    """The head of a request; header names are in lower case."""
 
     method: str
     target: str
@@ -32,11 +32,11 @@ class Request:
 
 
 async def read_request(stream: BufferedByteReceiveStream) -> Request:
-    """Read one request's head.
+    """Read the head of one request.
 
     Raises:
-        MalformedRequest: It is not one.
-        anyio.EndOfStream, anyio.IncompleteRead: The peer went away.
+        MalformedRequest: The bytes are not an HTTP request.
+        anyio.EndOfStream, anyio.IncompleteRead: The peer has disconnected.
     """
     try:
         head = await stream.receive_until(b"\r\n\r\n", _MAX_HEAD)
@@ -51,7 +51,7 @@ async def read_request(stream: BufferedByteReceiveStream) -> Request:
 
 
 async def read_body(stream: BufferedByteReceiveStream, request: Request) -> bytes:
-    """Read the body that belongs to `request`, by length or in chunks."""
+    """Read the body of `request`, by its length or in chunks."""
     if request.headers.get("transfer-encoding", "").lower() != "chunked":
         size = int(request.headers.get("content-length", "0"))
         return await stream.receive_exactly(size) if size else b""
@@ -64,7 +64,7 @@ async def read_body(stream: BufferedByteReceiveStream, request: Request) -> byte
 
 
 def response(status: int, headers: dict[str, str] | None = None, body: bytes | None = b"") -> bytes:
-    """A whole response; with `body` None neither a body nor its length is told (1xx, CONNECT)."""
+    """A whole response; with `body` None it has neither a body nor a length (1xx, CONNECT)."""
     fields = dict(headers or {})
     if body is not None:
         fields["Content-Length"] = str(len(body))

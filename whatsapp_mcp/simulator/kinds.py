@@ -1,7 +1,7 @@
-"""Every kind of message that is not a plain text, as people send them: pure builders of `E2E.Message`.
+"""Builders of `E2E.Message` for every kind of message other than plain text; pure functions.
 
-`await ann.says(kinds.location(52.5, 13.4, "Berlin"))`. What refers to another message takes its `key`
-(`ann.said(message_id).key`), seen from whoever refers to it.
+`await ann.says(kinds.location(52.5, 13.4, "Berlin"))`. A message that refers to another one takes its `key`
+(`ann.said(message_id).key`), from the perspective of the sender.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def text(
     expires: int = 0,
     link: tuple[str, str, str] | None = None,
 ) -> E2E.Message:
-    """A text with something about it.
+    """A text with mentions, a link preview or other attributes.
 
     Args:
-        body: The words; each mention stands in them as `@user`.
-        mentions: Who is mentioned.
+        body: The text; it contains each mention as `@user`.
+        mentions: The mentioned users.
         forwarded: How often it was forwarded.
         expires: Seconds after which it disappears.
         link: URL, title and description of the preview.
@@ -57,13 +57,13 @@ def reply(body: str, key: Common.MessageKey, author: Jid, quoted: E2E.Message) -
 
 
 def reaction(key: Common.MessageKey, emoji: str, at: float) -> E2E.Message:
-    """A reaction; an empty `emoji` takes it back. `at` is in seconds."""
+    """A reaction; an empty `emoji` removes it. `at` is in seconds."""
     reacted = E2E.ReactionMessage(key=key, text=emoji, senderTimestampMS=int(at * 1000))
     return E2E.Message(reactionMessage=reacted)
 
 
 def edit(key: Common.MessageKey, new: E2E.Message, at: float) -> E2E.Message:
-    """Another wording of one's own message. `at` is in seconds."""
+    """An edit of one's own message. `at` is in seconds."""
     protocol = E2E.ProtocolMessage(
         key=key,
         type=E2E.ProtocolMessage.MESSAGE_EDIT,
@@ -87,7 +87,7 @@ def pin(key: Common.MessageKey, at: float, *, unpin: bool = False) -> E2E.Messag
 
 
 def keep(key: Common.MessageKey, at: float, *, undo: bool = False) -> E2E.Message:
-    """Keep a message in a chat where messages disappear. `at` is in seconds."""
+    """Keep a message in a chat with disappearing messages. `at` is in seconds."""
     kind = E2E.KeepType.UNDO_KEEP_FOR_ALL if undo else E2E.KeepType.KEEP_FOR_ALL
     return E2E.Message(
         keepInChatMessage=E2E.KeepInChatMessage(key=key, keepType=kind, timestampMS=int(at * 1000))
@@ -95,7 +95,7 @@ def keep(key: Common.MessageKey, at: float, *, undo: bool = False) -> E2E.Messag
 
 
 def poll(question: str, options: Sequence[str], secret: bytes, selectable: int = 0) -> E2E.Message:
-    """A poll; `secret` (32 bytes) encrypts its votes, `selectable` 0 is any number of options."""
+    """A poll; `secret` (32 bytes) encrypts its votes, `selectable` 0 allows any number of options."""
     message = E2E.Message(
         pollCreationMessage=E2E.PollCreationMessage(
             name=question,
@@ -116,7 +116,7 @@ def vote(
     at: float,
     random: Random = os.urandom,
 ) -> E2E.Message:
-    """`voter`'s vote in the poll of `author` with that secret. `at` is in seconds."""
+    """A vote of `voter` in the poll of `author` with that secret. `at` is in seconds."""
     update = E2E.PollUpdateMessage(
         pollCreationMessageKey=key,
         vote=encrypt_vote(MessageSecret(key.ID, str(author), secret), str(voter), options, random),
@@ -126,7 +126,7 @@ def vote(
 
 
 def location(latitude: float, longitude: float, name: str = "", address: str = "") -> E2E.Message:
-    """A place, in degrees."""
+    """A location, in degrees."""
     place = E2E.LocationMessage(
         degreesLatitude=latitude, degreesLongitude=longitude, name=name, address=address
     )
@@ -134,7 +134,7 @@ def location(latitude: float, longitude: float, name: str = "", address: str = "
 
 
 def live_location(latitude: float, longitude: float, sequence: int = 1) -> E2E.Message:
-    """Where somebody is just now, in degrees."""
+    """A live location, in degrees."""
     place = E2E.LiveLocationMessage(
         degreesLatitude=latitude, degreesLongitude=longitude, sequenceNumber=sequence
     )
@@ -142,7 +142,7 @@ def live_location(latitude: float, longitude: float, sequence: int = 1) -> E2E.M
 
 
 def contact(name: str, number: str) -> E2E.Message:
-    """A contact card; `number` with its `+`."""
+    """A contact card; `number` starts with `+`."""
     return E2E.Message(contactMessage=_card(name, number))
 
 
@@ -153,17 +153,17 @@ def contacts(title: str, cards: Iterable[tuple[str, str]]) -> E2E.Message:
 
 
 def view_once(message: E2E.Message) -> E2E.Message:
-    """An image, video or voice message that may be looked at once."""
+    """A view-once image, video or voice message."""
     return E2E.Message(viewOnceMessageV2=E2E.FutureProofMessage(message=message))
 
 
 def disappearing(message: E2E.Message) -> E2E.Message:
-    """A message of a chat in which messages disappear, as older clients wrap it."""
+    """A disappearing message, in the wrapper that older clients use."""
     return E2E.Message(ephemeralMessage=E2E.FutureProofMessage(message=message))
 
 
 def list_reply(title: str, row: str, description: str = "") -> E2E.Message:
-    """The choice of a row in a business's list."""
+    """The selection of a row in a business's list."""
     chosen = E2E.ListResponseMessage(
         title=title,
         description=description,
@@ -184,7 +184,7 @@ def button_reply(label: str, button: str) -> E2E.Message:
 
 
 def group_invite(group: Jid, name: str, code: str, expires_at: int, caption: str = "") -> E2E.Message:
-    """An invitation to a group, by a card rather than a link."""
+    """An invitation to a group as a message, not as a link."""
     invite = E2E.GroupInviteMessage(
         groupJID=str(group), groupName=name, inviteCode=code, inviteExpiration=expires_at, caption=caption
     )
@@ -192,14 +192,14 @@ def group_invite(group: Jid, name: str, code: str, expires_at: int, caption: str
 
 
 def event(name: str, starts_at: int, description: str = "", place: str = "") -> E2E.Message:
-    """A date in the calendar of a group; `starts_at` is in seconds."""
+    """An event in a group; `starts_at` is in seconds."""
     entry = E2E.EventMessage(name=name, description=description, startTime=starts_at)
     entry.location.name = place
     return E2E.Message(eventMessage=entry)
 
 
 def unknown() -> E2E.Message:
-    """A kind that no client of today knows: an empty message with an unknown field."""
+    """A kind that current clients do not know: an empty message with an unknown field."""
     return E2E.Message.FromString(b"\xc2\x3e\x02hi")
 
 

@@ -1,7 +1,7 @@
-"""How a client in another process is pointed at the simulator.
+"""Point a client in another process at the simulator.
 
-A client in Python that uses neonize needs its environment alone. A program in Go has the Noise root key that
-it trusts within itself: it is run from a copy in which that key is replaced.
+A Python client built on neonize needs environment variables only. A Go program contains the Noise root key
+that it trusts, so it runs from a copy in which that key is replaced.
 """
 
 import os
@@ -19,12 +19,12 @@ def environment(proxy_url: str, ca_file: Path, noise_root: bytes) -> dict[str, s
     """The variables to add to a client's environment.
 
     Args:
-        proxy_url: Where the simulator's proxy listens.
+        proxy_url: The URL of the simulator's proxy.
         ca_file: The certificate authority, PEM.
         noise_root: The 32-byte key that signs the simulator's Noise certificates.
 
     Raises:
-        Unsupported: This is not Linux: elsewhere Go programs trust the system's certificates alone.
+        Unsupported: This is not Linux: elsewhere Go programs trust only the system's certificates.
     """
     if sys.platform != "linux":
         raise Unsupported(
@@ -44,15 +44,15 @@ def environment(proxy_url: str, ca_file: Path, noise_root: bytes) -> dict[str, s
 
 
 def trusting(program: Path, folder: Path, noise_root: bytes) -> Path:
-    """Make a copy of a Go program or library built on whatsmeow that trusts the simulator; its path.
+    """Copy a Go program or library built on whatsmeow so that it trusts the simulator; return the path.
 
     Args:
         program: The file; it is not changed.
-        folder: Where the copy goes, under the same name.
+        folder: The folder for the copy, which has the same name.
         noise_root: The 32-byte key that signs the simulator's Noise certificates.
 
     Raises:
-        InvalidArgument: The file does not hold WhatsApp's root key exactly once.
+        InvalidArgument: The file does not contain WhatsApp's root key exactly once.
     """
     content = program.read_bytes()
     if content.count(_TRUSTED) != 1:

@@ -1,4 +1,4 @@
-"""A linked companion's link: who it is, and what becomes of each stanza it sends."""
+"""The login and the connection of a linked companion: each of its stanzas goes to its handler."""
 
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.simulator import (
@@ -31,15 +31,15 @@ HANDLERS: queries.Table = {
     **channel_queries.TABLE,
     **app_state_queries.TABLE,
 }
-"""Who answers which of a companion's queries."""
+"""The handlers of a companion's queries."""
 
 _STRANGER = {"reason": "401", "location": "sim"}
 _UNLINKING = frozenset({"401", "403", "406"})
-"""Refusals for good: the client deletes its session, and the servers forget the companion."""
+"""Permanent refusals: the client deletes its session, and the servers remove the companion."""
 
 
 async def serve(network: Network, connection: Connection) -> None:
-    """Log a client in and serve it until the link ends; a stranger gets `<failure reason=401>`."""
+    """Log a client in and serve it until the connection ends; an unknown one gets `<failure reason=401>`."""
     client = _client_of(network, connection)
     failure = network.faults.login_failure
     if client is None:
@@ -73,7 +73,7 @@ async def _refuse(network: Network, connection: Connection, failure: dict[str, s
 
 
 async def _log_in(client: Client, connection: Connection) -> None:
-    """Serve a client as that companion until the link ends; one that is logged in already is replaced."""
+    """Serve a client as that companion until the connection ends; it replaces one that is logged in."""
     network, companion = client.network, client.companion
     if companion.connection is not None:
         conflict = Node("stream:error", {}, [Node("conflict", {"type": "replaced"})])
@@ -97,7 +97,7 @@ async def _log_in(client: Client, connection: Connection) -> None:
 
 
 def accept(client: Client, node: Node) -> None:
-    """Take one stanza of a client; a malformed one is noted."""
+    """Handle one stanza of a client; a malformed one is logged."""
     try:
         _stanza(client, node)
     except queries.MALFORMED as error:

@@ -1,8 +1,8 @@
-"""LTHash: a hash of a set that is updated by adding and taking away single items.
+"""LTHash: a hash of a set that is updated when single items are added or removed.
 
-WhatsApp keeps one over the value MACs of each app state collection, so that phone and companions can
-tell that they hold the same state without comparing it. An item is stretched to 64 little-endian
-16-bit numbers, which are added to (or taken from) those of the hash, each modulo 2**16.
+WhatsApp keeps one over the value MACs of each app state collection, so that the phone and its companions can
+check that they hold the same state without comparing it. An item is expanded to 64 little-endian 16-bit
+numbers, which are added to (or subtracted from) those of the hash, each modulo 2**16.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NUMBERS = struct.Struct("<64H")
 
 
 def update(base: bytes, *, remove: Iterable[bytes] = (), add: Iterable[bytes] = ()) -> bytes:
-    """The hash (128 bytes) after some items went and others came; their order does not matter."""
+    """The hash (128 bytes) after items were removed and added; their order does not matter."""
     numbers = list(_NUMBERS.unpack(base))
     for items, sign in ((remove, -1), (add, 1)):
         for item in items:

@@ -1,7 +1,7 @@
-"""The media hosts: where clients fetch, put and delete encrypted blobs over HTTPS.
+"""The media hosts, from which clients download, upload and delete encrypted blobs over HTTPS.
 
-A blob is known by its hash, with which every path to it ends. Clients put `&hash=...` and more behind a
-direct path, so that has a query already. Uploads and deletions need the `auth` of `media_conn`.
+A blob is identified by its hash, with which every path to it ends. A direct path already contains a query,
+because clients append `&hash=...` and more to it. Uploads and deletions need the `auth` of `media_conn`.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from whatsapp_mcp.simulator.simulation import Simulation
 
 DOMAIN = "cdn.whatsapp.net"
 HOSTS = (f"media-sim1-1.{DOMAIN}", f"media-sim2-1.{DOMAIN}")
-"""The hosts that `media_conn` names, in the order in which clients try them."""
+"""The hosts listed in `media_conn`, in the order in which clients try them."""
 FALLBACK_HOST = "mmg.whatsapp.net"
-"""Where clients look for a direct path when `media_conn` has named no host to them."""
+"""The host from which clients fetch a direct path if `media_conn` listed none."""
 
 Kind = Literal["image", "video", "gif", "video_note", "audio", "voice", "document", "sticker"]
 
@@ -53,7 +53,7 @@ _FORMATS: dict[Kind, _Format] = {
 
 @dataclass(slots=True)
 class Blob:
-    """What a host keeps: encrypted bytes, and the HTTP status that a download gets (200 at first)."""
+    """A stored blob: encrypted bytes, and the HTTP status for downloads (200 at first)."""
 
     data: bytes
     status: int = 200
@@ -61,20 +61,20 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A profile picture, and its id: another one for each change."""
+    """A profile picture and its id, which is new with each change."""
 
     id: str
     data: bytes
 
     @property
     def name(self) -> str:
-        """Under what name the media hosts keep it, unencrypted."""
+        """Its name on the media hosts, which store it unencrypted."""
         return f"{self.id}.jpg"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A blob that was encrypted and put on the hosts."""
+    """A blob that was encrypted and uploaded."""
 
     media: EncryptedMedia
     direct_path: str
@@ -82,19 +82,19 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
-    """A file that was put up again: its key and its new path."""
+    """A file that was uploaded again: its key and its new path."""
 
     media_key: bytes
     direct_path: str
 
 
 class MediaHosts:
-    """All media hosts of one simulated WhatsApp; they keep the same blobs.
+    """All media hosts of one simulated WhatsApp; they serve the same blobs.
 
     Attributes:
-        blobs: What is kept, by the hash that each path to it ends with.
+        blobs: The stored blobs, by the hash with which each path to them ends.
         requests: Every request so far, as method and path.
-        auth: What `media_conn` gives out and uploads must show.
+        auth: The credential from `media_conn`, which uploads must present.
     """
 
     def __init__(self, simulation: Simulation) -> None:
@@ -106,7 +106,7 @@ class MediaHosts:
         self.requests: list[tuple[str, str]] = []
 
     def put(self, info: KindInfo, plaintext: bytes) -> Upload:
-        """Encrypt something under a new key and keep it."""
+        """Encrypt a blob with a new key and store it."""
         media = media_crypto.encrypt(info, plaintext, random=self._random.randbytes)
         return Upload(media, self._keep(media.ciphertext_with_mac))
 
@@ -114,7 +114,7 @@ class MediaHosts:
         """A message with this file, for `says`; the file is on the hosts afterwards.
 
         Args:
-            kind: What it is.
+            kind: The kind of media.
             data: The file.
             **fields: Further fields of the media message (`caption`, `fileName`, `mimetype`, `seconds` ...).
         """
@@ -137,10 +137,10 @@ class MediaHosts:
         return message
 
     def open(self, message: E2E.Message) -> bytes:
-        """The file in a message that a client sent, checked against all that the message says of it.
+        """The file in a message that a client sent, verified against the message's hashes and length.
 
         Raises:
-            MediaError: The blob is not there, or does not fit the message.
+            MediaError: The blob is missing, or does not match the message.
         """
         form, part = _media_part(message)
         blob = self.blobs.get(_name(part.directPath))
@@ -163,10 +163,10 @@ class MediaHosts:
         self.blobs[_name(part.directPath)].status = status
 
     def renew(self, message: E2E.Message) -> Renewed:
-        """Put this message's file up again, as its sender's phone does when a host has lost it.
+        """Upload this message's file again, as its sender's phone does when a host has lost it.
 
         Raises:
-            MediaError: The message carries no file, or it is nowhere any more.
+            MediaError: The message has no file, or the file no longer exists.
         """
         _, part = _media_part(message)
         name = _name(part.directPath)
@@ -244,7 +244,7 @@ def _media_part(message: E2E.Message) -> tuple[_Format, Any]:
     for form in _FORMATS.values():
         if message.HasField(form.field):  # type: ignore[arg-type]  # the names are fields
             return form, getattr(message, form.field)
-    raise media_crypto.MediaError("the message carries no file")
+    raise media_crypto.MediaError("the message has no file")
 
 
 def _name(path: str) -> str:

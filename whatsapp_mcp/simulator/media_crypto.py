@@ -1,7 +1,8 @@
-"""How media, history and app state blobs are encrypted before they go to a media host.
+"""The encryption of media, history and app state blobs for the media hosts.
 
-A random 32-byte media key makes IV, cipher key and MAC key through HKDF with an info for each kind;
-the blob is AES-CBC with 10 bytes of HMAC behind it. Link thumbnails, stickers and documents alike.
+IV, cipher key and MAC key are derived from a random 32-byte media key by HKDF, with an info string for each
+kind. The blob is an AES-CBC ciphertext followed by 10 bytes of HMAC, also for link thumbnails, stickers and
+documents.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ _MAC_LENGTH = 10
 
 
 class MediaError(Exception):
-    """A blob does not fit its key or its hashes."""
+    """A blob does not match its key or its hashes."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncryptedMedia:
-    """A blob as a media host keeps it, and what its message says about it. Hashes are SHA-256."""
+    """A blob as stored on a media host, with the fields of its message. Hashes are SHA-256."""
 
     ciphertext_with_mac: bytes
     file_sha256: bytes
@@ -52,7 +53,7 @@ class EncryptedMedia:
 def encrypt(
     kind_info: KindInfo, plaintext: bytes, media_key: bytes | None = None, random: Random = os.urandom
 ) -> EncryptedMedia:
-    """Encrypt a blob, with a new media key unless one is given."""
+    """Encrypt a blob, by default with a new media key."""
     key = random(32) if media_key is None else media_key
     iv, cipher_key, mac_key = _keys(kind_info, key)
     ciphertext = encrypt_cbc(cipher_key, iv, plaintext)
@@ -68,7 +69,7 @@ def decrypt(
     file_sha256: bytes | None = None,
     file_enc_sha256: bytes | None = None,
 ) -> bytes:
-    """Decrypt a blob and check it against its MAC and against the hashes that are given.
+    """Decrypt a blob and verify its MAC and the given hashes.
 
     Raises:
         MediaError: The MAC, a hash or the padding is wrong.
@@ -89,6 +90,6 @@ def decrypt(
 
 
 def _keys(kind_info: str, media_key: bytes) -> tuple[bytes, bytes, bytes]:
-    """IV, cipher key and MAC key; the last 32 of the 112 bytes were for references and are unused."""
+    """IV, cipher key and MAC key; the last 32 of the 112 bytes (`refKey`) are unused."""
     keys = hkdf(media_key, kind_info.encode(), 112)
     return keys[:16], keys[16:48], keys[48:80]

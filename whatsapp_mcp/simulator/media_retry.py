@@ -1,7 +1,7 @@
-"""Files that the media hosts have lost: a companion asks the phone to put one up again.
+"""Files that the media hosts have lost: a companion asks the phone to upload one again.
 
 It sends a receipt of type `server-error` for the message; the phone answers with a notification `mediaretry`
-that names the new path. Both are encrypted under a key made from the file's media key.
+that contains the new path. Both are encrypted with a key derived from the file's media key.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _Notification = MmsRetry.MediaRetryNotification
 
 
 def accept(client: Client, receipt: Node) -> None:
-    """Put the file of a message up again, if the phone has it, and tell the companion where."""
+    """Upload the file of a message again, if the phone has it, and send the companion the new path."""
     network, message_id = client.network, receipt.get("id")
     place = receipt.child("rmr")
     payload, iv = receipt.child("encrypt", "enc_p"), receipt.child("encrypt", "enc_iv")
@@ -40,18 +40,18 @@ def accept(client: Client, receipt: Node) -> None:
         except InvalidTag:
             network.log_anomaly("undecryptable", f"media retry for {message_id} by {client.companion.lid}")
             return
-        told = _Notification(
+        notification = _Notification(
             stanzaID=message_id, directPath=renewed.direct_path, result=_Notification.SUCCESS
         )
         nonce = network.random(f"media retry {message_id}").randbytes(len(iv.data))
-        sealed = cipher.encrypt(nonce, told.SerializeToString(), bound)
+        sealed = cipher.encrypt(nonce, notification.SerializeToString(), bound)
         outcome = Node("encrypt", {}, [Node("enc_p", {}, sealed), Node("enc_iv", {}, nonce)])
     attrs = {"from": client.account.pn, "type": "mediaretry", "id": message_id, "t": network.timestamp()}
     client.companion.deliver(Node("notification", attrs, [place, outcome]))
 
 
 def _renewed(client: Client, message_id: str) -> Renewed | None:
-    """The file of a message, put up again; None when the phone has no such message, or not its file."""
+    """The uploaded file of a message; None if the phone has no such message or not its file."""
     info = client.account.history.find(message_id)
     if info is None:
         return None

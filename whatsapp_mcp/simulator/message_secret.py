@@ -1,7 +1,8 @@
-"""What is encrypted under the secret of an earlier message: poll votes, event answers, comments.
+"""Encryption with the secret of an earlier message: poll votes, event responses, comments.
 
-A message that others will answer in this way carries 32 random bytes, `messageContextInfo.messageSecret`.
-Who wrote it, who answers and how are mixed into the key, so an answer cannot be passed on as another's.
+A message that can be answered in this way contains 32 random bytes, `messageContextInfo.messageSecret`. The
+key is derived from it, its author, the answering user and the kind of answer, so nobody can pass an answer
+off as another user's.
 """
 
 from __future__ import annotations
@@ -26,12 +27,12 @@ _IV_LENGTH = 12
 
 
 class MessageSecretError(Exception):
-    """An answer was not made for this message, or not by this sender."""
+    """An answer does not belong to this message or this sender."""
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSecret:
-    """The message that is answered: its id, its sender's address without device, its secret (32 bytes)."""
+    """The answered message: its id, its sender's address without device, its secret (32 bytes)."""
 
     message_id: str
     sender: str
@@ -40,7 +41,7 @@ class MessageSecret:
     def encrypt(
         self, use_case: UseCase, answerer: str, plaintext: bytes, random: Random = os.urandom
     ) -> tuple[bytes, bytes]:
-        """Encrypt an answer of `answerer` (address without device); gives payload and IV."""
+        """Encrypt an answer of `answerer` (address without device); return payload and IV."""
         iv = random(_IV_LENGTH)
         key, bound = self._key(use_case, answerer)
         return AESGCM(key).encrypt(iv, plaintext, bound), iv
@@ -49,13 +50,13 @@ class MessageSecret:
         """Undo `encrypt`.
 
         Raises:
-            MessageSecretError: Made for another message, by another sender, or for another use.
+            MessageSecretError: It belongs to another message, sender or kind of answer.
         """
         key, bound = self._key(use_case, answerer)
         try:
             return AESGCM(key).decrypt(iv, payload, bound)
         except (InvalidTag, ValueError) as error:
-            raise MessageSecretError("the answer does not fit the message") from error
+            raise MessageSecretError("the answer does not belong to the message") from error
 
     def _key(self, use_case: UseCase, answerer: str) -> tuple[bytes, bytes | None]:
         info = self.message_id + self.sender + answerer + use_case
@@ -66,7 +67,7 @@ class MessageSecret:
 def encrypt_vote(
     poll: MessageSecret, voter: str, options: Sequence[str], random: Random = os.urandom
 ) -> E2E.PollEncValue:
-    """A vote for some options of a poll, by their names; none takes the vote back."""
+    """A vote for options of a poll, by their names; no names remove the vote."""
     vote = E2E.PollVoteMessage(selectedOptions=[option_hash(option) for option in options])
     payload, iv = poll.encrypt("Poll Vote", voter, vote.SerializeToString(), random)
     return E2E.PollEncValue(encPayload=payload, encIV=iv)
@@ -75,10 +76,10 @@ def encrypt_vote(
 def decrypt_vote(
     poll: MessageSecret, voter: str, vote: E2E.PollEncValue, options: Sequence[str]
 ) -> list[str]:
-    """The names, of all the `options` of the poll, that were voted for.
+    """The names among the poll's `options` that were voted for.
 
     Raises:
-        MessageSecretError: The vote is of another poll or voter, or for an option that does not exist.
+        MessageSecretError: The vote belongs to another poll or voter, or to an option that does not exist.
     """
     plaintext = poll.decrypt("Poll Vote", voter, vote.encPayload, vote.encIV)
     names = {option_hash(option): option for option in options}
@@ -89,5 +90,5 @@ def decrypt_vote(
 
 
 def option_hash(option: str) -> bytes:
-    """How a vote names an option: SHA-256 of its text."""
+    """The identifier of an option in a vote: the SHA-256 of its text."""
     return sha256(option.encode()).digest()

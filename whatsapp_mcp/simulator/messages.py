@@ -1,4 +1,4 @@
-"""Messages: from those on WhatsApp to each companion, and from a companion to each of them."""
+"""The delivery of messages: from users to companions, and from a companion to all recipients."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ async def post(
     id: str | None = None,
     at: int | None = None,
 ) -> str:
-    """Send a message to everybody it is for and to the sender's own companions; the id of it."""
+    """Send a message to all recipients and to the sender's own companions; return its id."""
     simulation = sender.simulation
     outgoing = Outgoing(
         id or simulation.new_id(), message, to.jid, simulation.timestamp() if at is None else at
@@ -38,7 +38,7 @@ async def post(
 
 
 def accept(client: Client, node: Node) -> None:
-    """Deliver what a companion sends to each device it is encrypted for, once, and acknowledge it."""
+    """Deliver a companion's message once to each device that it is encrypted for, and acknowledge it."""
     network = client.network
     faults = network.faults
     to = node.jid("to")
@@ -63,7 +63,7 @@ def accept(client: Client, node: Node) -> None:
 
 
 def _try(node: Node) -> str:
-    """A message id, and which attempt it is: a client that was asked to encrypt anew counts."""
+    """A message id and its attempt: a client counts up each time it encrypts the message again."""
     enc = node.child("enc")
     return f"{node.get('id')} {enc.get('count') if enc else ''}"
 

@@ -1,4 +1,4 @@
-"""Who and what is there: the directory of one simulated WhatsApp.
+"""The directory of one simulated WhatsApp: users, accounts, groups, channels.
 
 The network holds no connection and no queue; those belong to the companions of each account.
 """
@@ -20,15 +20,15 @@ from whatsapp_mcp.simulator.user import User
 
 
 class Network(Simulation):
-    """A simulation, and who takes part in it.
+    """A simulation with its users.
 
     Attributes:
-        users: Everybody by each of their two addresses.
-        accounts: Those of them that clients can be linked to, in the order in which they were made.
-        groups: Every group by its address.
-        channels: Every channel by its address.
-        registrations: Companions that show a QR code, by each ref of it.
-        code_requests: Companions that show a pairing code, by the number they want to be linked to.
+        users: All users, by each of their two addresses.
+        accounts: The users that clients can be linked to, in order of creation.
+        groups: All groups by address.
+        channels: All channels by address.
+        registrations: Companions that show a QR code, by each of its refs.
+        code_requests: Companions that show a pairing code, by the number to link them to.
         media: The hosts of images, videos and other blobs.
     """
 
@@ -44,33 +44,33 @@ class Network(Simulation):
         self._last_number = 15550100000
 
     def user(self, jid: Jid) -> User | None:
-        """Whoever has this address, with or without device number."""
+        """The user with this address, which may have a device number; None if there is none."""
         return self.users.get(Jid(jid.user, jid.server))
 
     @property
     def first_account(self) -> User:
-        """The account that was made first.
+        """The account that was created first.
 
         Raises:
             LookupError: There is none yet.
         """
         if not self.accounts:
-            raise LookupError("there is no account yet: begin with wa.me or wa.account")
+            raise LookupError("there is no account yet: create one with wa.me or wa.account")
         return self.accounts[0]
 
     def chat(self, jid: Jid, writer: User) -> User | Group | StatusFeed | None:
-        """Where what `writer` sends to an address arrives."""
+        """The recipient of messages that `writer` sends to an address."""
         if jid.server == BROADCAST_SERVER:
             return self.status_feed(writer)
         return self.groups.get(jid) or self.user(jid)
 
     def status_feed(self, poster: User) -> StatusFeed:
-        """Those who see somebody's status posts: the accounts, or for an account's own posts everybody."""
+        """The viewers of somebody's status posts: the accounts, or all users for an account's own posts."""
         viewers = self.users.values() if poster in self.accounts else self.accounts
         return StatusFeed(poster, viewers)
 
     def add(self, user: User) -> None:
-        """Enter somebody under both addresses.
+        """Register a user under both addresses.
 
         Raises:
             ValueError: The number is taken.
@@ -80,7 +80,7 @@ class Network(Simulation):
         self.users[user.pn] = self.users[user.lid] = user
 
     def renumber(self, user: User, number: str) -> None:
-        """Give somebody another number.
+        """Change somebody's number.
 
         Raises:
             ValueError: The number is taken.
@@ -93,7 +93,7 @@ class Network(Simulation):
         self.users[pn] = user
 
     def spare_number(self) -> str:
-        """A number that nobody has."""
+        """An unused number."""
         while True:
             self._last_number += 1
             if Jid.phone(str(self._last_number)) not in self.users:
@@ -106,14 +106,14 @@ class Network(Simulation):
         members: Iterable[User],
         addressing: Literal["lid", "pn"] = "lid",
     ) -> Group:
-        """A new group; nobody is told."""
+        """Create a group, without notifying its members."""
         source = self.random(f"group {len(self.groups)} {name}")
         group = Group(self, source, name, founder, members, addressing)
         self.groups[group.jid] = group
         return group
 
     def create_channel(self, name: str, description: str = "") -> Channel:
-        """A new channel that nobody follows yet."""
+        """Create a channel without followers."""
         source = self.random(f"channel {len(self.channels)} {name}")
         channel = Channel(self, source, self.users, name, description)
         self.channels[channel.jid] = channel

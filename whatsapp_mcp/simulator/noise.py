@@ -1,7 +1,7 @@
 """WhatsApp's transport encryption: Noise XX (X25519, AES-GCM, SHA-256) over a websocket, server side.
 
 The messages of the websocket form one byte stream: four bytes of header, then frames of a 3-byte
-big-endian length and data. Three frames shake hands, each later one is an encrypted stanza.
+big-endian length and data. Three frames form the handshake; each later one is an encrypted stanza.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _CERTIFICATE_LIFE = 30 * 24 * 3600
 
 
 class NoiseError(Exception):
-    """The peer broke the handshake or the framing."""
+    """The peer violated the handshake or the framing."""
 
 
 class _Cipher:
-    """AES-GCM under one key with a counter as its nonce."""
+    """AES-GCM with one key and a counter as its nonce."""
 
     def __init__(self, key: bytes) -> None:
         self._aead = AESGCM(key)
@@ -94,7 +94,7 @@ class Server:
     """The server's keys: a root key that signs an intermediate key that signs the static key.
 
     Attributes:
-        root_public: What a client must trust, 32 bytes.
+        root_public: The root key that a client must trust, 32 bytes.
     """
 
     def __init__(self, random: Random = os.urandom) -> None:
@@ -123,10 +123,10 @@ class Server:
         return Cert.CertChain.NoiseCertificate(details=details, signature=signature)
 
     async def accept(self, socket: WebSocket, faults: Faults) -> NoiseStream:
-        """Shake hands with a client.
+        """Perform the handshake with a client.
 
         Raises:
-            NoiseError: The client broke the protocol.
+            NoiseError: The client violated the protocol.
         """
         try:
             return await self._shake_hands(socket, faults)
@@ -164,8 +164,8 @@ class NoiseStream:
     """An encrypted stream of stanzas.
 
     Attributes:
-        client_static: The client's Noise key, 32 bytes: the device's name to the server.
-        client_payload: What the client said of itself (`Wa6.ClientPayload`).
+        client_static: The client's Noise key, 32 bytes, by which the server identifies the device.
+        client_payload: The client's login payload (`Wa6.ClientPayload`).
     """
 
     def __init__(
@@ -186,7 +186,7 @@ class NoiseStream:
         """Each decrypted stanza, until the client closes.
 
         Raises:
-            NoiseError: A frame does not decrypt, or is none.
+            NoiseError: A frame is malformed or does not decrypt.
         """
         try:
             async for frame in self._frames:
@@ -199,7 +199,7 @@ class NoiseStream:
         return _frame(self._outward.encrypt(stanza))
 
     async def send(self, frames: bytes) -> None:
-        """Send sealed frames, any number of them, as one websocket message."""
+        """Send any number of sealed frames as one websocket message."""
         await self._socket.send(frames)
 
 
@@ -227,7 +227,7 @@ class _Frames:
         """The next frame.
 
         Raises:
-            NoiseError: The client closed instead.
+            NoiseError: The client closed the connection.
         """
         try:
             return await anext(self)

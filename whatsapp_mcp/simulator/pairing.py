@@ -1,4 +1,4 @@
-"""Linking a companion: the QR code it shows, the phone's answer, the first login's refusal."""
+"""Linking a companion: the refs for its QR code, the phone's answer, the companion's signature."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RESTART = Node("stream:error", {"code": "515"})
 
 
 async def serve(network: Network, connection: Connection) -> None:
-    """Offer an unlinked client its refs, until the link ends."""
+    """Send an unlinked client its refs, until the connection ends."""
     registration = Registration.of(connection)
     source = network.random(f"refs {registration.identity.hex()}")
     refs = [f"2@{source.randbytes(24).hex()}" for _ in range(network.faults.qr_refs)]
@@ -41,7 +41,7 @@ async def serve(network: Network, connection: Connection) -> None:
 
 
 async def _offer(network: Network, connection: Connection, offer: Node) -> None:
-    """Show a client its refs; it has to say that it got them."""
+    """Send a client its refs, which it must acknowledge."""
     try:
         answer = await connection.query([offer], xmlns="md")
     except TimeoutError:
@@ -76,10 +76,10 @@ def _answer(network: Network, registration: Registration, iq: Node) -> None:
 
 
 async def enter_code(account: Account, code: str, timeout: float) -> Companion:
-    """Link the companion that shows this pairing code for the phone's number, once it asks.
+    """Link the companion that shows this pairing code, once it requests the phone's number.
 
     Raises:
-        TimeoutError: No companion asked, or it did not go on.
+        TimeoutError: No companion requested it, or it did not continue.
         LinkingError: The code is wrong, or the companion refused.
     """
     network = account.network
@@ -109,19 +109,19 @@ async def scan(account: Account, qr_text: str) -> Companion:
     """Link the companion that shows `qr_text` to `account`.
 
     Raises:
-        LinkingError: The code is not shown now, is unreadable, or the companion refused.
+        LinkingError: The code is unreadable or not valid now, or the companion refused.
     """
     code = adv.parse_qr(qr_text)
     registration = account.network.registrations.get(code.ref)
     if registration is None:
         raise LinkingError("no companion shows this code (any more)")
     if (registration.noise_public, registration.identity) != (code.noise_public, code.identity_public):
-        raise LinkingError("the code names other keys than the companion does")
+        raise LinkingError("the code contains other keys than the companion's payload")
     return await link(account, registration, code.adv_secret)
 
 
 async def link(account: Account, registration: Registration, adv_secret: bytes) -> Companion:
-    """Vouch for a companion and let it log in.
+    """Sign a companion's identity and let it log in.
 
     Raises:
         LinkingError: The companion refused.
@@ -143,7 +143,7 @@ async def link(account: Account, registration: Registration, adv_secret: bytes) 
 
 
 def _passkey_request(network: Network) -> Node:
-    """WebAuthn's request options, as WhatsApp sends them since June 2026 to some accounts."""
+    """The WebAuthn request options that WhatsApp has sent to some accounts since June 2026."""
     challenge = urlsafe_b64encode(network.random("passkey challenge").randbytes(32)).rstrip(b"=").decode()
     options = {
         "challenge": challenge,
@@ -164,7 +164,7 @@ def _passkey_request(network: Network) -> Node:
 
 
 def _success(account: Account, companion: Companion, adv_secret: bytes) -> Node:
-    """The phone's word for a companion, and the addresses that it has from now on."""
+    """The pair-success stanza: the phone's signature for a companion, and the companion's addresses."""
     network = account.network
     identity = adv.sign_companion(
         account.identity,
@@ -184,10 +184,10 @@ def _success(account: Account, companion: Companion, adv_secret: bytes) -> Node:
 
 
 def _check_signature(account: Account, companion: Companion, answer: Node) -> None:
-    """Check that a companion has signed in its turn.
+    """Verify the companion's signature.
 
     Raises:
-        LinkingError: It refused, or its signature is wrong.
+        LinkingError: The companion refused, or its signature is wrong.
     """
     signed = answer.child("pair-device-sign", "device-identity")
     if answer.get("type") != "result" or signed is None:

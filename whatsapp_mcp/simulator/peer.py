@@ -1,4 +1,4 @@
-"""Peer messages: what a phone and its own companions tell each other, outside every chat."""
+"""Peer messages: messages between a phone and its own companions, outside every chat."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from whatsapp_mcp.simulator.user import User
 
 
 def send(phone: User, companion: Companion, content: Any) -> str:
-    """Send an `E2E.ProtocolMessage` from the phone to one of its companions; the message's id."""
+    """Send an `E2E.ProtocolMessage` from the phone to one of its companions; return the message id."""
     simulation = phone.simulation
     message_id = simulation.new_id()
     kind, ciphertext = phone.encrypt(companion, E2E.Message(protocolMessage=content).SerializeToString())

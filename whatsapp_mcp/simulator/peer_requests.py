@@ -1,4 +1,4 @@
-"""What a companion asks of its phone alone, by peer message, and how the phone answers."""
+"""Requests of a companion to its own phone, by peer message, and the phone's answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatsapp_mcp.simulator.envelope import Received
 
 
 def answer(client: Client, received: Received) -> None:
-    """Do what a companion asks; a request that the phone does not know is noted."""
+    """Handle a companion's request; an unknown one is logged."""
     request = received.message.protocolMessage
     match request.type:
         case E2E.ProtocolMessage.APP_STATE_SYNC_KEY_REQUEST:
@@ -34,7 +34,7 @@ def _operate(client: Client, request: Any, request_id: str) -> None:
 
 
 def _resend(client: Client, request: Any, request_id: str) -> None:
-    """Send messages again that came without their ciphertext; those that the phone lacks are left out."""
+    """Send messages again that arrived without their ciphertext; those that the phone lacks are omitted."""
     keys = [each.messageKey for each in request.placeholderMessageResendRequest]
     infos = [client.account.history.find(key.ID) for key in keys]
     response = E2E.PeerDataOperationRequestResponseMessage(
@@ -55,7 +55,7 @@ def _resend(client: Client, request: Any, request_id: str) -> None:
 
 
 def _hand_over(client: Client, request: Any, request_id: str) -> None:
-    """Hand over what was said in a chat before the oldest message that the companion has."""
+    """Send the messages of a chat before the oldest one that the companion has."""
     history = client.account.history
     chunk = history.before(Jid.parse(request.chatJID), request.oldestMsgID, request.onDemandMsgCount)
     history.deliver(client.companion, chunk, request_id=request_id)

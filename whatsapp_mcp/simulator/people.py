@@ -1,4 +1,4 @@
-"""People on their phones: what each can say and do."""
+"""People with phones: the actions of each."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _Said:
     """A message to refer to.
 
     Attributes:
-        message: What it says.
-        author: Who wrote it.
-        chat: Whom or what to answer to.
-        key: How its chat names it, seen from whoever refers to it.
+        message: Its content.
+        author: Its author.
+        chat: The person or group to answer.
+        key: Its key in its chat, from the perspective of the person who refers to it.
     """
 
     message: E2E.Message
@@ -42,9 +42,9 @@ def _key(message_id: str, author: User, chat: Chat, *, from_me: bool) -> Common.
 
 
 class Person(User):
-    """Somebody who has WhatsApp on a phone, and talks.
+    """A person with WhatsApp on a phone.
 
-    Whatever names nobody is for the network's first account.
+    Actions without a recipient are directed at the network's first account.
     """
 
     def __init__(self, network: Network, number: str, name: str) -> None:
@@ -60,23 +60,23 @@ class Person(User):
         id: str | None = None,
         at: int | None = None,
     ) -> str:
-        """Send a message; the id of it.
+        """Send a message; return its id.
 
         Args:
             message: A text, or a whole message.
-            to: A phone (the network's first account when left out), another person, or a group.
-            id: The id it shall have.
-            at: When it was sent, seconds since 1970; now when left out.
+            to: A phone (by default the network's first account), another person, or a group.
+            id: Its id; by default a new one.
+            at: The time of sending, seconds since 1970; by default now.
         """
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
         return await messages.post(self, whole, to or self.network.first_account, id=id, at=at)
 
     async def posts(self, message: str | E2E.Message) -> str:
-        """Post a status: every account sees it; the message id."""
+        """Post a status, which every account sees; return the message id."""
         return await self.says(message, self.network.status_feed(self))
 
     def _said(self, message_id: str) -> _Said:
-        """A message that this user sent or got, ready to be referred to.
+        """A reference to a message that this user sent or received.
 
         Raises:
             KeyError: There is none with that id.
@@ -93,23 +93,23 @@ class Person(User):
         return _Said(got.message, author, chat, _key(got.id, author, chat, from_me=False))
 
     async def replies(self, message_id: str, body: str) -> str:
-        """Quote a message, one's own or one from the inbox, in its chat."""
+        """Reply to a message, one's own or one from the inbox, in its chat."""
         said = self._said(message_id)
         return await self.says(kinds.reply(body, said.key, said.author.jid, said.message), said.chat)
 
     async def reacts(self, message_id: str, emoji: str) -> str:
-        """React to a message, one's own or one from the inbox; an empty `emoji` takes it back."""
+        """React to a message, one's own or one from the inbox; an empty `emoji` removes the reaction."""
         said = self._said(message_id)
         return await self.says(kinds.reaction(said.key, emoji, self.network.now()), said.chat)
 
     async def edits(self, message_id: str, body: str) -> str:
-        """Give a text of one's own another wording."""
+        """Edit one's own text message."""
         said = self._said(message_id)
         new = E2E.Message(conversation=body)
         return await self.says(kinds.edit(said.key, new, self.network.now()), said.chat)
 
     async def revokes(self, message_id: str) -> str:
-        """Delete a message for everyone: one's own, or as an admin of the group another's."""
+        """Delete a message for everyone: one's own, or as a group admin another member's."""
         said = self._said(message_id)
         return await self.says(kinds.revoke(said.key), said.chat)
 
@@ -122,7 +122,7 @@ class Person(User):
         return await self.says(vote, said.chat)
 
     def shows(self, state: State, to: User | Group | None = None) -> None:
-        """Be seen `composing`, `recording` or `paused` by a phone (the first account) or in a group."""
+        """Show `composing`, `recording` or `paused` to a phone (default: the first account) or in a group."""
         chat = to or self.network.first_account
         if isinstance(chat, User):
             presence.show(self, [chat], state)
@@ -130,17 +130,17 @@ class Person(User):
             presence.show(self, chat.users, state, chat)
 
     def goes_online(self) -> None:
-        """Be seen online by whoever has asked to know."""
+        """Show oneself online to subscribers."""
         self.is_online = True
         presence.announce(self, self.network.accounts)
 
     def goes_offline(self, last_seen: int | None = None) -> None:
-        """Be seen offline; `last_seen` (seconds since 1970) is hidden when left out."""
+        """Show oneself offline to subscribers; `last_seen` (seconds since 1970) is hidden by default."""
         self.is_online, self.last_seen = False, last_seen
         presence.announce(self, self.network.accounts)
 
     def calls(self, to: User | None = None, *, video: bool = False) -> str:
-        """Ring a phone (the first account when left out); the call id."""
+        """Call a phone (by default the first account); return the call id."""
         call_id = self.network.new_id()
         calls.offer(self, to or self.network.first_account, call_id, video=video)
         return call_id
@@ -150,7 +150,7 @@ class Person(User):
         calls.terminate(self, to or self.network.first_account, call_id, reason)
 
     def reinstalls(self) -> None:
-        """Begin anew on a fresh phone: other keys, no sessions."""
+        """Reinstall the app: new keys, no sessions."""
         self.forget_keys()
         notification = {"from": self.lid, "type": "encrypt", "id": self.network.new_id()}
         for phone in self.network.accounts:
@@ -159,7 +159,7 @@ class Person(User):
                 companion.deliver(Node("notification", {**notification, "t": self.network.timestamp()}, body))
 
     def changes_number(self, number: str) -> None:
-        """Move to another number; the LID stays, and so do the chats.
+        """Change to another number; the LID and the chats stay.
 
         Raises:
             ValueError: The number is taken.
@@ -171,21 +171,21 @@ class Person(User):
         pictures.change(self.network, self, picture)
 
     def becomes_business(self, name: str, **profile: Unpack[Profile]) -> None:
-        """Do business under a name that WhatsApp vouches for, with a profile for all to see."""
+        """Become a business, with a verified name and a public profile."""
         self.business = Business(name, self.network.next_number(), profile)
 
     async def received(self, message_id: str) -> None:
-        """Tell whoever sent a message of the inbox that it arrived.
+        """Send the author of a message in the inbox a delivery receipt.
 
         Raises:
             KeyError: There is none with that id.
         """
-        receipts.tell_author(self.network, self, self.got(message_id), "")
+        receipts.notify_author(self.network, self, self.got(message_id), "")
 
     async def reads(self, message_id: str) -> None:
-        """Tell whoever sent a message of the inbox that it was read.
+        """Send the author of a message in the inbox a read receipt.
 
         Raises:
             KeyError: There is none with that id.
         """
-        receipts.tell_author(self.network, self, self.got(message_id), "read")
+        receipts.notify_author(self.network, self, self.got(message_id), "read")

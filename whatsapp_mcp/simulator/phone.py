@@ -1,4 +1,4 @@
-"""The account holder's phone, and the companions that are linked to it."""
+"""The account owner's phone, and the companions that are linked to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatsapp_mcp.simulator.user import User
 
 
 class Phone(Account):
-    """The phone of an account, in the hand of its owner."""
+    """The phone of an account, used by its owner."""
 
     @property
     def companion(self) -> Companion | None:
@@ -20,7 +20,7 @@ class Phone(Account):
         return next(reversed(self.companions.values()), None)
 
     def take_in(self, received: Received) -> None:
-        """Take a message into the inbox, or do what a companion asks of the phone alone."""
+        """Put a message into the inbox, or handle a companion's peer request."""
         companion = self.companions.get(received.device)
         if received.stanza.get("category") != "peer":
             super().take_in(received)
@@ -31,30 +31,30 @@ class Phone(Account):
         """Link the companion that shows this QR text.
 
         Raises:
-            LinkingError: The text is no code that is shown now, or the companion refused.
+            LinkingError: The text is not a code that is valid now, or the companion refused.
         """
         return await pairing.scan(self, qr_text)
 
     async def enter_code(self, code: str, timeout: float = 20.0) -> Companion:
-        """Link the companion that shows this pairing code (`ABCD-EFGH`), once it asks for this number.
+        """Link the companion that shows this pairing code (`ABCD-EFGH`), once it requests this number.
 
         Raises:
-            TimeoutError: No companion asked.
+            TimeoutError: No companion requested it.
             LinkingError: The code is wrong, or the companion refused.
         """
         return await pairing.enter_code(self, code, timeout)
 
     async def hand_over(self) -> None:
-        """Tell every companion what a phone tells one that was just linked.
+        """Send every companion the initial data of a newly linked one.
 
-        That is the key of the app state, everybody's names, and the past.
+        That is the key of the app state, all push names, and the history.
         """
         self.app_state.share_key()
         await self.history.send("push_names")
         await self.history.send("initial")
 
     async def online(self, timeout: float = 20.0) -> Companion:
-        """A companion that is logged in and takes messages, once there is one.
+        """Wait for a companion that is logged in and receives messages; return it.
 
         Raises:
             TimeoutError: There was none.
@@ -71,7 +71,7 @@ class Phone(Account):
         await self.network.until(lambda: not any(each.active for each in self.companions.values()), timeout)
 
     async def reads(self, message_id: str) -> None:
-        """Read a message of the inbox on the phone: its sender and the companions learn of it.
+        """Read a message in the inbox on the phone: its sender and the companions get receipts.
 
         Raises:
             KeyError: There is none with that id.
@@ -86,6 +86,6 @@ class Phone(Account):
         id: str | None = None,
         at: int | None = None,
     ) -> str:
-        """Send a message from the phone itself, of which companions get a copy; see `Person.says`."""
+        """Send a message from the phone; companions get a copy. See `Person.says`."""
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
         return await messages.post(self, whole, to, id=id, at=at)

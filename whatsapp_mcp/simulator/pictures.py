@@ -16,7 +16,7 @@ from whatsapp_mcp.simulator.user import User
 def change(
     network: Network, owner: User | Group, data: bytes | None, author: User | None = None
 ) -> Picture | None:
-    """Give `owner` another picture, or none, and tell every companion that may see it."""
+    """Set or remove `owner`'s picture, and notify every companion that may see it."""
     picture = None if data is None else Picture(str(network.next_number()), data)
     owner.picture = picture
     if picture is not None:

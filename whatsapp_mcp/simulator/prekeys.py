@@ -1,4 +1,4 @@
-"""Queries about published keys (`encrypt`): a companion uploads its own, and asks for those of others."""
+"""Queries about published keys (`encrypt`): a companion uploads its own, and fetches those of others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _take_signed_prekey(companion: Companion, parent: Node) -> None:
 
 
 def _digest(client: Client, iq: Node) -> Sequence[Node]:
-    """What the servers hold of a companion's keys, for it to compare with its own."""
+    """A digest of a companion's published keys, for comparison with its own."""
     del iq
     companion = client.companion
     held = [
@@ -62,7 +62,7 @@ def _digest(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _rotate(client: Client, iq: Node) -> Sequence[Node]:
-    """Take a companion's new signed prekey."""
+    """Store a companion's new signed prekey."""
     rotated = iq.children[0]
     _take_signed_prekey(client.companion, rotated)
     return ()

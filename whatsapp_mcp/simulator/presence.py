@@ -1,4 +1,4 @@
-"""What comes and goes and is kept nowhere: who is online, who types."""
+"""Transient state that is not stored: who is online, who is typing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _chatstate(attrs: dict[str, Value], state: State) -> Node:
 
 
 def show(user: User, to: Sequence[User], state: State, group: Group | None = None) -> None:
-    """Let `user` be seen typing, recording or stopping by everybody's companions."""
+    """Show the recipients' companions that `user` is typing, recording or has stopped."""
     attrs: dict[str, Value] = {"from": user.address}
     if group is not None:
         attrs = {"from": group.jid, "participant": group.address(user)}
@@ -29,7 +29,7 @@ def show(user: User, to: Sequence[User], state: State, group: Group | None = Non
 
 
 def accept_chatstate(client: Client, node: Node) -> None:
-    """A companion shows that its owner types, records or has stopped."""
+    """Handle a companion's notification that its owner is typing, recording or has stopped."""
     network, to = client.network, node.jid("to")
     child = next(iter(node.children), None)
     if to is None or child is None:
@@ -49,28 +49,28 @@ def accept_chatstate(client: Client, node: Node) -> None:
 
 
 def accept_presence(client: Client, node: Node) -> None:
-    """A companion says that it is available or not, or wants to know whether somebody is online."""
+    """Handle a companion's presence ("available" or not), or its subscription to somebody's presence."""
     kind = node.get("type")
     if kind == "subscribe":
         jid = node.jid("to")
         user = client.network.user(jid) if jid else None
         if user is not None and jid is not None:
             client.companion.subscriptions[user.lid] = jid
-            _tell(client.companion, user)
+            _send_presence(client.companion, user)
         return
     client.companion.available = kind == "available"
     client.network.notify()
 
 
 def announce(user: User, accounts: Sequence[User]) -> None:
-    """Tell every companion that has asked whether `user` is online."""
+    """Send `user`'s presence to every companion that subscribed to it."""
     for account in accounts:
         for companion in account.companions.values():
             if user.lid in companion.subscriptions:
-                _tell(companion, user)
+                _send_presence(companion, user)
 
 
-def _tell(companion: Companion, user: User) -> None:
+def _send_presence(companion: Companion, user: User) -> None:
     attrs: dict[str, Value | int | None] = {"from": companion.subscriptions[user.lid]}
     if not user.is_online:
         attrs |= {"type": "unavailable", "last": user.last_seen or "deny"}

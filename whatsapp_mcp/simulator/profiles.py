@@ -1,4 +1,4 @@
-"""Queries about how somebody shows himself: privacy settings, block list, about text, business profile."""
+"""Queries about profiles: privacy settings, block list, about text, business profile."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _disappearing(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def contact_code(user: User) -> str:
-    """What the link or QR code of somebody's contact says behind `https://wa.me/qr/`."""
+    """The code of a user's contact link or QR code, after `https://wa.me/qr/`."""
     return user.simulation.random(f"qr {user.pn.user}").randbytes(9).hex().upper()
 
 
@@ -82,7 +82,7 @@ def _resolve_code(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _business_profile(client: Client, iq: Node) -> Sequence[Node]:
-    """The profile of a business; for everybody else an answer without one."""
+    """The profile of a business; for other users an answer without one."""
     asked = iq.child("business_profile", "profile")
     jid = asked.jid("jid") if asked else None
     if jid is None:

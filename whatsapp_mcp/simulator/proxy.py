@@ -1,7 +1,7 @@
-"""The way in: an HTTP proxy on loopback that answers CONNECT and terminates TLS itself.
+"""The entry point: an HTTP proxy on loopback that answers CONNECT and terminates TLS itself.
 
-A client that is told `HTTPS_PROXY` sends everything here. The hosts that are simulated get a TLS
-stream of their own; every other host is refused and noted, so nothing ever reaches a real network.
+A client with `HTTPS_PROXY` set sends all traffic here. A connection to a simulated host becomes a TLS stream
+of that host; every other host is refused and logged, so nothing reaches a real network.
 """
 
 import ipaddress
@@ -30,7 +30,7 @@ _GOODBYE_SECONDS = 1.0
 
 
 class Proxy:
-    """A CONNECT proxy; an async context that listens for as long as it is entered."""
+    """A CONNECT proxy; an async context manager that listens while it is entered."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Proxy:
         route: Callable[[str], Handler | None],
         address: str = "127.0.0.1",
     ) -> None:
-        """Serve the hosts for which `route` (host name to handler) answers one; note others in `log`.
+        """Serve the hosts for which `route` (host name to handler) returns a handler; log others in `log`.
 
         Raises:
             ValueError: `address` is not a loopback address.
@@ -70,7 +70,7 @@ class Proxy:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Without the body's exception: it shall leave as itself, not within an exception group.
+        # Without the body's exception, which the task group would wrap in an exception group.
         await self._exit.__aexit__(None, None, None)
 
     @property
@@ -128,7 +128,7 @@ class Proxy:
 
 
 async def _part(stream: anyio.abc.SocketStream) -> None:
-    """End our side, and let the peer say its goodbye."""
+    """Close our side of the stream, and wait for the peer to close its own."""
     with anyio.move_on_after(_GOODBYE_SECONDS):
         await stream.send_eof()
         while await stream.receive():
@@ -136,7 +136,7 @@ async def _part(stream: anyio.abc.SocketStream) -> None:
 
 
 def _reset_on_close(stream: anyio.abc.SocketStream) -> None:
-    """Make the close below a TCP reset: what a client sees of a cut."""
+    """Turn the close of the socket into a TCP reset, which is what a client sees when a connection is cut."""
     raw: socket.socket = stream.extra(anyio.abc.SocketAttribute.raw_socket)  # noqa: S610
     with suppress(OSError):
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

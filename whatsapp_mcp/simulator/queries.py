@@ -1,8 +1,8 @@
 """The answers to a companion's queries (`<iq>`).
 
-A query is known by its namespace, its type and the tag of its first child. A handler returns the
-children of the result, or raises `QueryError`. Other modules bring tables of their own; `login.HANDLERS`
-is all of them.
+A query is identified by its namespace, its type and the tag of its first child. A handler returns the
+children of the result, or raises `QueryError`. Other modules have handler tables of their own;
+`login.HANDLERS` combines them.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Table = Mapping[tuple[str, str, str], Handler]
 
 
 MALFORMED = (LookupError, ValueError, DecodeError, InvalidArgument)
-"""What a handler raises for a stanza that makes no sense."""
+"""The exceptions that a handler raises for an invalid stanza."""
 
 
 class QueryError(Exception):
-    """The query is answered by an error with this code and text."""
+    """The query is answered with an error of this code and text."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"{code} {text}")
@@ -46,7 +46,7 @@ def nothing(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _rest(client: Client, iq: Node) -> Sequence[Node]:
-    """Deliver nothing more to a companion until it is active again."""
+    """Stop delivering to a companion until it is active again."""
     del iq
     client.companion.active = False
     client.network.notify()
@@ -54,19 +54,19 @@ def _rest(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _props(client: Client, iq: Node) -> Sequence[Node]:
-    """The switches of experiments (AB props): none."""
+    """The flags of experiments (AB props): none."""
     del client, iq
     return [Node("props", {"protocol": 1, "hash": "sim", "refresh": 86400, "refresh_id": 0})]
 
 
 def _bots(client: Client, iq: Node) -> Sequence[Node]:
-    """The list of bots: there are none."""
+    """The list of bots: none."""
     del client
     return [Node("bot", {"v": iq.children[0].get("v")}, [Node("section", {"type": "all", "name": "All"})])]
 
 
 def _media_conn(client: Client, iq: Node) -> Sequence[Node]:
-    """The media hosts, and what uploads to them must show."""
+    """The media hosts, and the credential for uploads."""
     del iq
     attrs = {
         "auth": client.network.media.auth,
@@ -97,11 +97,11 @@ TABLE: Table = {
     ("w:m", "set", "media_conn"): _media_conn,
     ("md", "set", "remove-companion-device"): _log_out,
 }
-"""Handlers of what every client asks in the background."""
+"""Handlers of the queries that every client makes in the background."""
 
 
 def answer(client: Client, iq: Node, handlers: Table) -> None:
-    """Answer a query by whoever handles it; what nobody handles is refused and noted."""
+    """Answer a query with its handler; a query without a handler is refused and logged."""
     network, connection = client.network, client.companion.connection
     xmlns, kind = iq.get("xmlns"), iq.get("type")
     if connection is None or kind in ("result", "error") or network.faults.ignores(xmlns):

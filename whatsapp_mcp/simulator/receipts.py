@@ -1,4 +1,4 @@
-"""Receipts: what became of a message, told to whoever wrote it and to the reader's other devices."""
+"""Receipts: sent to the author of a message and to the reader's other devices."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _READ = {"read", "read-self", "played", "played-self"}
 _SHOWN = {"delivered", "read", "played"}
 
 
-def tell_author(network: Network, reader: User, received: Received, kind: str) -> None:
-    """Tell the companions of whoever wrote a message that it arrived (no kind) or was read."""
+def notify_author(network: Network, reader: User, received: Received, kind: str) -> None:
+    """Send the author's companions a receipt for a message: delivered (no kind) or read."""
     author = network.user(received.sender)
     if author is not None:
         _receipt(reader, received.id, kind, author, network.groups.get(received.chat))
 
 
 def read_on_phone(account: Account, received: Received) -> None:
-    """Tell the sender of a message, and the phone's own companions, that the phone has read it."""
+    """Send the sender of a message, and the phone's own companions, the phone's read receipt."""
     network, sender = account.network, account.network.user(received.sender)
     group = network.groups.get(received.chat)
     shown = account.privacy["readreceipts"] == "all"
     if shown and sender is not None:
         sender.receipts.append(Receipt(received.id, "read", account.lid))
-        tell_author(network, account, received, "read")
+        notify_author(network, account, received, "read")
     kind = "read" if shown else "read-self"
     author = group.address(sender) if group and sender else None
-    _tell_own(account, [received.id], kind, received.chat, author)
+    _notify_own(account, [received.id], kind, received.chat, author)
     network.notify()
 
 
 def accept(client: Client, node: Node) -> None:
-    """Take a companion's receipt: it settles deliveries, and whoever wrote the messages learns of it."""
+    """Handle a companion's receipt: end the pending deliveries, and send the authors receipts."""
     network, to = client.network, node.jid("to")
     _acknowledge(client, node)
     kind = node.get("type") or "delivered"
@@ -50,7 +50,7 @@ def accept(client: Client, node: Node) -> None:
     for message_id in ids:
         client.companion.settle("message", message_id)
     if to is not None and kind in _READ:
-        _tell_own(client.account, ids, kind, to, node.jid("participant"), but=client.companion)
+        _notify_own(client.account, ids, kind, to, node.jid("participant"), but=client.companion)
     author = node.jid("participant") or to
     user = network.user(author) if author else None
     if user is not None:
@@ -74,7 +74,7 @@ def _acknowledge(client: Client, node: Node) -> None:
 
 
 def _receipt(sender: User, message_id: str, kind: str, to: User, group: Group | None) -> None:
-    """Tell every companion of `to` what became of its message; no kind means delivered."""
+    """Send every companion of `to` a receipt for its message; no kind means delivered."""
     attrs = {
         "from": group.jid if group else sender.address,
         "participant": group.address(sender) if group else None,
@@ -86,10 +86,10 @@ def _receipt(sender: User, message_id: str, kind: str, to: User, group: Group | 
         companion.deliver(Node("receipt", attrs))
 
 
-def _tell_own(
+def _notify_own(
     account: Account, ids: list[str], kind: str, chat: Jid, author: Jid | None, but: Companion | None = None
 ) -> None:
-    """Tell the other companions of an account what one of its devices has read."""
+    """Notify the other companions of an account that one of its devices has read messages."""
     for companion in account.companions.values():
         if companion is but:
             continue
@@ -106,7 +106,7 @@ def _tell_own(
 
 
 def _resend(network: Network, sender: User, companion: Companion, message_id: str) -> None:
-    """Encrypt a message anew, in a new session, for a companion that could not decrypt it."""
+    """Encrypt a message again, in a new session, for a companion that could not decrypt it."""
     outgoing = sender.sent.get(message_id)
     if outgoing is None:
         return

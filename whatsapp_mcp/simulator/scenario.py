@@ -1,4 +1,4 @@
-"""Plays a `World` on a simulated WhatsApp: what was said before, what is said now, answers to the owner."""
+"""Plays a `World` on a simulated WhatsApp: its history, its live messages, its answers to the owner."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _FILES: Final[dict[str, tuple[Kind, dict[str, Any]]]] = {
     "tins.ogg": ("voice", {"seconds": 7}),
     "devis.pdf": ("document", {"mimetype": "application/pdf", "fileName": "devis.pdf"}),
 }
-"""What the message with each file says of it."""
+"""The fields of the message with each file."""
 
 
 class Scenario:
-    """A world on stage.
+    """A world that plays on a simulated WhatsApp.
 
     Attributes:
         phone: The owner's phone; companions are linked to it.
 
     Args:
-        sleep: Waits so many seconds; a test passes one that does not.
+        sleep: Waits so many seconds; a test passes one that returns at once.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class Scenario:
         self._last: dict[str, str] = {}
 
     def remember(self) -> int:
-        """Put what was said before now into the phone's history; how many messages.
+        """Add the past lines to the phone's history; return the number of messages.
 
-        What came after the owner's last word in a chat is unread.
+        The messages after the owner's last one in a chat are unread.
         """
         now = datetime.fromtimestamp(self._now()).astimezone()
         past = self.world.past(now, self._seed)
@@ -75,19 +75,19 @@ class Scenario:
         return len(past)
 
     async def go_on(self) -> None:
-        """Let everybody talk and answer, at a person's pace, until cancelled."""
+        """Let all people write and answer, at a human pace, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.answer)
             tasks.start_soon(self.talk)
 
     async def talk(self) -> None:
-        """Tell the live lines, until cancelled."""
+        """Send the live lines, until cancelled."""
         for line in self.world.live(self._seed):
             await self._sleep(line.pause)
             await self._say(line)
 
     async def answer(self) -> None:
-        """Let everybody read and answer what the owner writes to them, until cancelled."""
+        """Let all people read and answer the owner's messages, until cancelled."""
         async with anyio.create_task_group() as tasks:
             for person in self._people.values():
                 tasks.start_soon(self._answer, person)
@@ -96,7 +96,7 @@ class Scenario:
         return self._groups.get(line.chat) or self._people[line.chat]
 
     def _content(self, line: Line) -> str | E2E.Message:
-        """The text of a line, or the file that it is."""
+        """The text of a line, or the message with its file."""
         if not line.text.startswith(FILE):
             return line.text
         name, _, caption = line.text.removeprefix(FILE).partition(" ")

@@ -1,4 +1,4 @@
-"""What every part of one simulated WhatsApp shares: its clock, its randomness, its faults, its log."""
+"""The state that all parts of one simulated WhatsApp share: clock, randomness, faults, log."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _Args = TypeVarTuple("_Args")
 
 
 class Simulation:
-    """One simulated WhatsApp, without anybody in it; `Network` is the same with everybody.
+    """One simulated WhatsApp without users; `Network` adds them.
 
     Attributes:
-        log: What clients did that a faultless client would not.
-        tasks: Where work that outlives one stanza runs; set by whoever opens the simulation.
+        log: Client errors: what a correct client does not do.
+        tasks: The task group for work that outlives one stanza; set when the simulation is opened.
     """
 
     def __init__(self, seed: int, faults: Faults) -> None:
@@ -36,7 +36,7 @@ class Simulation:
         self._random = random.Random(seed)  # noqa: S311
 
     def random(self, purpose: str) -> random.Random:
-        """A source of randomness that depends on the seed and `purpose` alone."""
+        """A source of randomness that depends only on the seed and `purpose`."""
         return random.Random(f"{self.seed}/{purpose}")  # noqa: S311
 
     def new_id(self) -> str:
@@ -44,16 +44,16 @@ class Simulation:
         return "3A" + self._random.randbytes(9).hex().upper()
 
     def next_number(self) -> int:
-        """A number that was never given out, such as a picture's id."""
+        """A number that was not used before, for example a picture's id."""
         self._last_given += 1
         return self._last_given
 
     def lid_for(self, pn: Jid) -> Jid:
-        """The LID that belongs to a number: always the same for one seed."""
+        """The LID of a number, which depends only on the seed."""
         return Jid(str(self.random(f"lid {pn.user}").randrange(10**13, 10**14)), LID_SERVER)
 
     def now(self) -> float:
-        """The servers' time, seconds since 1970."""
+        """The servers' time, in seconds since 1970."""
         return time.time() + self.faults.clock_skew
 
     def timestamp(self) -> int:
@@ -61,16 +61,16 @@ class Simulation:
         return int(self.now())
 
     def log_anomaly(self, kind: str, detail: str) -> None:
-        """Log what a faultless client would not have done."""
+        """Log a client error."""
         self.log.append(Anomaly(kind, detail))
 
     def start(self, work: Callable[[*_Args], Coroutine[Any, Any, None]], *args: *_Args) -> None:
-        """Begin something that outlives whoever begins it."""
+        """Start a task that outlives its caller."""
         assert self.tasks is not None
         self.tasks.start_soon(work, *args)
 
     def later(self, seconds: float, act: Callable[[Node], None], node: Node) -> None:
-        """Do something with a stanza so many seconds from now."""
+        """Call a function with a stanza after so many seconds."""
 
         async def wait() -> None:
             await anyio.sleep(seconds)
@@ -79,7 +79,7 @@ class Simulation:
         self.start(wait)
 
     def notify(self) -> None:
-        """Let everybody who waits in `until` look again."""
+        """Let all waiters in `until` check their condition again."""
         changed, self._changed = self._changed, anyio.Event()
         changed.set()
 

@@ -1,4 +1,4 @@
-"""Whoever has a WhatsApp number: two addresses, a phone with Signal keys, what it got and sent."""
+"""A user with a WhatsApp number: two addresses, a phone with Signal keys, received and sent messages."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ State = Literal["composing", "recording", "paused"]
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """What somebody's companion showed of what they do in a chat."""
+    """A typing notification from somebody's companion in a chat."""
 
     sender: Jid
     chat: Jid
@@ -42,19 +42,19 @@ class Activity:
 
 
 class User:
-    """A number, its LID and its phone's Signal keys. Keys are made when first needed.
+    """A number, its LID and its phone's Signal keys, which are created when first needed.
 
     Attributes:
-        addressing: Whether its direct chats go by LID, or by number as they did before there were LIDs.
-        raw_id: What its word for its companions is numbered by (ADV).
-        companions: The devices linked to it now, by number.
-        inbox: Every message it got.
-        sent: Every message it sent, by id.
-        receipts: What became of the messages it sent.
-        activities: Who was seen typing in its chats.
+        addressing: Whether its direct chats are addressed by LID, or by number as before LIDs existed.
+        raw_id: The account's number in ADV.
+        companions: The linked devices, by number.
+        inbox: Every received message.
+        sent: Every sent message, by id.
+        receipts: The receipts for its sent messages.
+        activities: The typing notifications in its chats.
         ended_calls: How companions ended its calls, by call id.
-        business: What it shows if it does business; None for everybody else.
-        last_seen: When it was online last, seconds since 1970; None is told to nobody.
+        business: Its business profile; None if it is not a business.
+        last_seen: When it was last online, seconds since 1970; None hides it.
         status_keys: The sender keys of its status posts.
     """
 
@@ -88,12 +88,12 @@ class User:
 
     @property
     def jid(self) -> Jid:
-        """The address that chats go by: the hidden one."""
+        """The address by which chats are identified: the LID."""
         return self.lid
 
     @property
     def address(self) -> Jid:
-        """How stanzas name it as their sender in direct chats: see `addressing`."""
+        """Its address as the sender of stanzas in direct chats: see `addressing`."""
         return self.pn if self.addressing == "pn" else self.lid
 
     @property
@@ -103,7 +103,7 @@ class User:
 
     @property
     def verified_name(self) -> Node | None:
-        """What names a business in its messages and in what is told of it; None for everybody else."""
+        """The certificate of a business for its messages and usync answers; None if it is not a business."""
         if self.business is None:
             return None
         random = self.simulation.random(f"name {self.business.name}").randbytes
@@ -124,14 +124,14 @@ class User:
         return self._signed_prekey
 
     def forget_keys(self) -> None:
-        """Drop all keys and sessions; new ones are made when needed."""
+        """Delete all keys and sessions; new ones are created when needed."""
         self.registration_id = self._random.randrange(1, 16380)
         self._identity = self._signed_prekey = None
         self._prekeys.clear()
         self._sessions.clear()
 
     def bundle(self) -> PreKeyBundle:
-        """A prekey bundle with a fresh one-time prekey."""
+        """A prekey bundle with a new one-time prekey."""
         number, prekey = self._next_prekey, IdentityKeyPair.generate(self._random.randbytes)
         self._next_prekey += 1
         self._prekeys[number] = prekey
@@ -154,7 +154,7 @@ class User:
         return session.encrypt(pad(plaintext, self._random.randbytes))
 
     def begin_session(self, device: Jid, bundle: PreKeyBundle) -> Session:
-        """Start the session with `device` anew from its published keys."""
+        """Start a new session with `device` from its published keys."""
         session = Session.initiate(
             self.identity,
             self.registration_id,
@@ -169,7 +169,7 @@ class User:
         """Decrypt what `device` (a LID with device number) encrypted for this phone.
 
         Raises:
-            SignalError: It cannot be decrypted.
+            SignalError: The message cannot be decrypted.
         """
         session = self._sessions.get(device)
         if kind == "msg":
@@ -194,13 +194,13 @@ class User:
         return unpad(plaintext)
 
     def take_in(self, received: Received) -> None:
-        """Put a decrypted message into the inbox."""
+        """Add a decrypted message to the inbox."""
         self.inbox.append(received)
         self._unread.append(received)
         self.simulation.notify()
 
     async def receives(self, timeout: float = 20.0) -> Received:
-        """The next message in the inbox that was not returned before.
+        """Wait for the next message in the inbox that was not returned before; return it.
 
         Raises:
             TimeoutError: None came.
@@ -209,7 +209,7 @@ class User:
         return self._unread.popleft()
 
     def got(self, message_id: str) -> Received:
-        """A message of the inbox.
+        """A message in the inbox.
 
         Raises:
             KeyError: There is none with that id.
@@ -220,10 +220,10 @@ class User:
         raise KeyError(message_id)
 
     async def receipt(self, message_id: str, kind: str, timeout: float = 20.0) -> Receipt:
-        """The receipt of that kind for that message, once it is there.
+        """Wait for the receipt of that kind for that message; return it.
 
         Raises:
-            TimeoutError: It did not come.
+            TimeoutError: It did not arrive.
         """
 
         def found() -> Receipt | None:

@@ -40,14 +40,14 @@ def _user(client: Client, asked: Node, fields: Sequence[Node]) -> Node:
             by_lid = field.get("addressing_mode") == "lid"
             answers.append(Node("contact", {"type": "in"}, contact.data if contact else None))
         else:
-            answers.extend(_told(user, jid, field.tag))
+            answers.extend(_answer(user, jid, field.tag))
     if by_lid:
         return Node("user", {"jid": user.lid, "pn_jid": user.pn}, answers)
     return Node("user", {"jid": jid}, answers)
 
 
-def _told(user: User, jid: Jid, field: str) -> list[Node]:
-    """What is told of somebody under one heading, if there is anything."""
+def _answer(user: User, jid: Jid, field: str) -> list[Node]:
+    """The answer about a user to one protocol of the query, if there is one."""
     match field:
         case "devices":
             return [devices.listed(user, jid)]

@@ -1,4 +1,4 @@
-"""The server side of a websocket (RFC 6455), enough for WhatsApp: binary messages both ways."""
+"""The server side of a websocket (RFC 6455), as far as WhatsApp uses it: binary messages both ways."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BINARY, _CLOSE, _PING, _PONG = 2, 8, 9, 10
 
 
 class MalformedFrame(ValueError):
-    """The peer broke RFC 6455: a client must mask each frame."""
+    """The peer violated RFC 6455, for example with an unmasked frame."""
 
 
 class WebSocket:
@@ -32,11 +32,11 @@ class WebSocket:
         self._stream = stream
         self._buffered = buffered
         self._faults = faults
-        self._writing = anyio.Lock()  # pongs and the answer to a close are written by the reader
+        self._writing = anyio.Lock()  # the reader writes too: pongs and the answer to a close
 
     @classmethod
     async def accept(cls, stream: anyio.abc.ByteStream, faults: Faults) -> WebSocket | None:
-        """Answer the upgrade request on `stream`; None when it was answered with an error."""
+        """Answer the upgrade request on `stream`; None if the answer is an error."""
         buffered = BufferedByteReceiveStream(stream)
         request = await read_request(buffered)
         if faults.swallow_websocket:
@@ -58,7 +58,7 @@ class WebSocket:
         """The payload of each data frame, until the peer closes.
 
         Raises:
-            MalformedFrame: The peer broke the framing.
+            MalformedFrame: The peer violated the framing.
         """
         while True:
             await self._faults.silence.passed()

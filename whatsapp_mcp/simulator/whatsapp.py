@@ -1,4 +1,4 @@
-"""The simulated WhatsApp as tests and the demo use it."""
+"""The interface of the simulated WhatsApp for tests and the demo."""
 
 import tempfile
 from collections.abc import Iterable
@@ -32,8 +32,7 @@ _CHAT_HOST = "web.whatsapp.com"
 class WhatsApp(FaultInjection):
     """WhatsApp on loopback: `async with WhatsApp() as wa:`.
 
-    State (linked companions, sessions, queues) lives as long as this object does, whatever becomes of
-    the clients.
+    Its state (linked companions, sessions, queues) lives as long as this object, even if clients end.
     """
 
     def __init__(self, seed: int = 1, *, address: str = "127.0.0.1") -> None:
@@ -60,26 +59,26 @@ class WhatsApp(FaultInjection):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Without the body's exception: it shall leave as itself, not within an exception group.
+        # Without the body's exception, which the task group would wrap in an exception group.
         await self._exit.__aexit__(None, None, None)
 
     def environment(self) -> dict[str, str]:
-        """The variables that make any client process built on neonize use this WhatsApp."""
+        """The environment variables with which a client process built on neonize uses this WhatsApp."""
         return launcher.environment(self._proxy.url, self._folder / "ca.pem", self._noise.root_public)
 
     def trusting(self, program: Path) -> Path:
         """A copy of a Go program or library built on whatsmeow that trusts this WhatsApp.
 
-        It lasts as long as this object, and needs `environment` too.
+        The copy exists as long as this object. Its process also needs the variables of `environment`.
 
         Raises:
-            InvalidArgument: The file does not hold WhatsApp's root key exactly once.
+            InvalidArgument: The file does not contain WhatsApp's root key exactly once.
         """
         return launcher.trusting(program, self._folder, self._noise.root_public)
 
     @property
     def log(self) -> list[Anomaly]:
-        """What clients did that a faultless one would not: a test's last look."""
+        """The logged client errors, which a test checks at its end."""
         return self.network.log
 
     @property
@@ -89,37 +88,37 @@ class WhatsApp(FaultInjection):
 
     @property
     def me(self) -> Phone:
-        """The first account; made when first asked for."""
+        """The first account, created on first access."""
         made = (each for each in self.network.accounts if isinstance(each, Phone))
         return next(made, None) or self.account("+15550001111")
 
     def account(self, number: str, name: str = "Me") -> Phone:
-        """A phone with WhatsApp that companions can be linked to."""
+        """Create an account: a phone that companions can be linked to."""
         return Phone(self.network, number, name)
 
     def person(self, name: str, number: str | None = None) -> Person:
-        """Somebody with WhatsApp; without `number` one is made up."""
+        """Create a person on WhatsApp; `number` defaults to an unused one."""
         return Person(self.network, number or self.network.spare_number(), name)
 
     def group(
         self, name: str, members: Iterable[User], *, founder: User | None = None, by_pn: bool = False
     ) -> Group:
-        """A group of the first account and `members`; its founder is the account when left out.
+        """Create a group of the first account and `members`.
 
         Args:
             name: Its subject.
-            members: Who else is in it.
-            founder: Its superadmin.
-            by_pn: Address members by number, as old groups do, rather than by LID.
+            members: The other members.
+            founder: Its superadmin; by default the account.
+            by_pn: Whether to address members by number, as old groups do, instead of by LID.
         """
         everybody = [self.me, *members]
         return self.network.create_group(name, founder or self.me, everybody, "pn" if by_pn else "lid")
 
     def channel(self, name: str, description: str = "") -> Channel:
-        """A channel (newsletter) that nobody follows yet."""
+        """Create a channel (newsletter) without followers."""
         return self.network.create_channel(name, description)
 
-    def _reset_links(self) -> None:
+    def _reset_connections(self) -> None:
         self._proxy.cut()
 
     def _route(self, host: str) -> Handler | None:

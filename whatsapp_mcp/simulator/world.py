@@ -1,7 +1,8 @@
-"""A believable world: people, their groups, and what they say to each other, day after day.
+"""A realistic world for the demo: people, their groups, and their messages, day after day.
 
 The content is `world.toml`. Everything here is a pure function of it, a seed and the time of day, so that two
-demos with the same seed tell the same story; who plays it on a simulated WhatsApp brings the clock.
+demos with the same seed show the same messages. `scenario`, which plays it on a simulated WhatsApp, has the
+clock.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 OWNER: Final = "Me"
-"""The name that stands in a line for the owner, writing on the phone."""
+"""The speaker of a line that the owner writes on the phone."""
 REPLY: Final = "> "
-"""Begins a live text that replies to the line before it in its chat."""
+"""The prefix of a live text that replies to the line before it in its chat."""
 REACTION: Final = "+ "
-"""Begins an emoji with which somebody reacts to the line before it in its chat."""
+"""The prefix of an emoji with which somebody reacts to the line before it in its chat."""
 FILE: Final = "@ "
-"""Begins a text that is a file of `files/`: its name, then its caption."""
+"""The prefix of a text that stands for a file in `files/`: its name, then its caption."""
 _MORNING: Final = 7
 _NIGHT: Final = 22
 
@@ -34,7 +35,7 @@ class _Table(BaseModel):
 
 
 class Owner(_Table):
-    """Whose WhatsApp it is. `number` is E.164."""
+    """The owner of the account. `number` is E.164."""
 
     name: str
     number: str
@@ -44,7 +45,7 @@ class Person(_Table):
     """Somebody who writes to the owner.
 
     Attributes:
-        answers: What they reply to a message, in their language.
+        answers: Their replies to a message, in their language.
         stranger: Whether they are missing from the owner's address book.
     """
 
@@ -88,7 +89,7 @@ class Line:
 
 
 class World(_Table):
-    """Everybody and everything said. Past lines come oldest first; live lines never end."""
+    """All people and lines. Past lines are ordered oldest first; live lines never end."""
 
     owner: Owner
     people: tuple[Person, ...]
@@ -108,20 +109,20 @@ class World(_Table):
         return {person.name: person.answers for person in self.people}
 
     def past(self, now: datetime, seed: int = 0) -> list[Line]:
-        """What was said before `now` (aware, the owner's zone), oldest first and never at night."""
+        """The lines before `now` (aware, in the owner's zone), oldest first and never at night."""
         chance = random.Random(seed)  # noqa: S311
-        told: list[Line] = []
+        lines: list[Line] = []
         for conversation in self.conversations:
             if conversation.ago is None:
                 continue
             age = (now - _by_day(now - timedelta(days=conversation.ago))).total_seconds()
             for chat, who, text in _read(conversation):
-                told.append(Line(chat, who, text, age=age))
+                lines.append(Line(chat, who, text, age=age))
                 age -= chance.uniform(30.0, 400.0)
-        return sorted(told, key=lambda line: -line.age)
+        return sorted(lines, key=lambda line: -line.age)
 
     def live(self, seed: int = 0) -> Iterator[Line]:
-        """What is said from now on: the conversations in order, then small talk without end."""
+        """The live lines: the conversations in order, then endless small talk."""
         chance = random.Random(seed)  # noqa: S311
         for conversation in self.conversations:
             if conversation.ago is not None:
@@ -138,7 +139,7 @@ class World(_Table):
             yield Line(who, who, text, pause=chance.uniform(20.0, 90.0))
 
     def answer(self, who: str, chance: random.Random) -> str:
-        """What this person replies to a message of the owner."""
+        """This person's reply to a message of the owner."""
         return chance.choice(self._answers[who])
 
 
@@ -149,12 +150,12 @@ def _read(conversation: _Conversation) -> Iterator[tuple[str, str, str]]:
 
 
 def _by_day(moment: datetime) -> datetime:
-    """The same moment, or one some hours earlier when people would be asleep."""
+    """The same time, or one some hours earlier if it is at night."""
     if moment.hour >= _NIGHT:
         return moment - timedelta(hours=4)
     return moment - timedelta(hours=9) if moment.hour < _MORNING else moment
 
 
 def _writing_time(text: str, chance: random.Random) -> float:
-    """Seconds to read what came before and type this: about five characters a second."""
+    """Seconds to read the line before and type this one: about five characters a second."""
     return 2.0 + len(text) / 5.0 + chance.uniform(0.0, 4.0)

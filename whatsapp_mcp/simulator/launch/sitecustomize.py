@@ -1,8 +1,8 @@
-"""Makes a client built on neonize trust the simulated WhatsApp: found first on `PYTHONPATH`, run at start-up.
+"""Makes a client built on neonize trust the simulated WhatsApp; Python runs it at start-up from `PYTHONPATH`.
 
-The Noise root key that whatsmeow trusts is 32 bytes in the writable data of its shared library. When
-that library is loaded into this process, they are overwritten in memory with the simulator's key; no
-file is changed. Does nothing without `WHATSAPP_SIMULATOR_NOISE_ROOT`, 64 hexadecimal digits.
+The Noise root key that whatsmeow trusts is 32 bytes in the writable data of its shared library. When that
+library is loaded into this process, they are overwritten in memory with the simulator's key; no file is
+changed. The module does nothing without `WHATSAPP_SIMULATOR_NOISE_ROOT`, 64 hexadecimal digits.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ def _trust(library: str, key: bytes) -> None:
         if at >= 0:
             ctypes.memmove(start + at, key, len(key))
             return
-    raise RuntimeError(f"{library} does not hold the Noise root key where it is expected")
+    raise RuntimeError(f"{library} does not contain the Noise root key at its expected place")
 
 
 def _watch_libraries(key: bytes) -> None:
@@ -48,7 +48,7 @@ def _watch_libraries(key: bytes) -> None:
 
 
 def _run_the_other_sitecustomize() -> None:
-    """Run the one that this file hides, if there is one."""
+    """Run the `sitecustomize` that this one shadows, if there is one."""
     path = [entry for entry in sys.path if os.path.realpath(entry) != _HERE]
     spec = importlib.machinery.PathFinder.find_spec("sitecustomize", path)
     if spec is not None and spec.loader is not None:

@@ -16,7 +16,7 @@ class DuplicateMessage(SignalError):
 
 @dataclass(slots=True)
 class Chain:
-    """A chain of message keys: the chain key of message `index`, and keys that were left behind.
+    """A chain of message keys: the chain key of message `index`, and the keys of skipped messages.
 
     The receiving side of a session has one for each ratchet key of the sender; a sender key is one.
     """
@@ -26,19 +26,19 @@ class Chain:
     skipped: dict[int, bytes] = field(default_factory=dict[int, bytes])
 
     def advance(self) -> bytes:
-        """The message key of `index`; then move on."""
+        """Return the message key of `index` and advance the chain."""
         message_key = hmac_sha256(self.key, b"\x01")
         self.key = hmac_sha256(self.key, b"\x02")
         self.index += 1
         return message_key
 
     def upto(self, counter: int) -> tuple[bytes, Chain]:
-        """The message key of `counter`, and the chain as it is once that key is used up.
+        """The message key of `counter`, and the chain after that key is used.
 
-        This chain stays as it is, so a message that proves forged changes nothing.
+        This chain does not change, so a forged message has no effect.
 
         Raises:
-            DuplicateMessage: That key was used before, or was never ours.
+            DuplicateMessage: That key was used before, or was never received.
             SignalError: More than 2,000 messages ahead.
         """
         if counter < self.index:

@@ -1,4 +1,4 @@
-"""What every layer of WhatsApp's cryptography is made of: HKDF, truncated HMACs, AES-CBC."""
+"""The primitives of all layers of WhatsApp's cryptography: HKDF, truncated HMACs, AES-CBC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PKCS7 = PKCS7(128)
 
 
 def hkdf(secret: bytes, info: bytes, length: int, salt: bytes | None = None) -> bytes:
-    """HKDF-SHA256; no salt means 32 zero bytes, as RFC 5869 has it."""
+    """HKDF-SHA256; without a salt it uses 32 zero bytes, as RFC 5869 specifies."""
     return HKDF(_SHA256, length, salt, info).derive(secret)
 
 

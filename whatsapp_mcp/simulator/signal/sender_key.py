@@ -1,8 +1,7 @@
-"""Sender keys: how a group message is encrypted once for all members.
+"""Sender keys: a group message is encrypted once for all members.
 
-Each device has its own chain for each group and hands it out in a distribution message, which travels
-to every member device through their session. Messages are signed, not MACed, since all members hold
-the chain key.
+Each device has its own chain for each group and sends it to every member device in a distribution message,
+through their session. Messages are signed, not MACed, since all members hold the chain key.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ class SenderKey:
         return cls(key_id, IdentityKeyPair.generate(random), Chain(random(32)), random)
 
     def distribution(self) -> bytes:
-        """What a member needs to read our messages from the next one on (`SenderKeyDistributionMessage`)."""
+        """The `SenderKeyDistributionMessage`, with which a member can read our next and later messages."""
         return (
             VERSION
             + encode_number(1, self.key_id)
@@ -72,14 +71,14 @@ class SenderKey:
 
 
 class SenderKeyReceiver:
-    """The chains that one device of a group has handed to us, newest first."""
+    """The chains that one device of a group has sent us, newest first."""
 
     def __init__(self) -> None:
         self._keys: dict[int, tuple[bytes, Chain]] = {}
 
     @classmethod
     def from_distribution(cls, distribution: bytes) -> SenderKeyReceiver:
-        """Begin with a device's first distribution message.
+        """Create it from a device's first distribution message.
 
         Raises:
             SignalError: Malformed.
@@ -89,7 +88,7 @@ class SenderKeyReceiver:
         return receiver
 
     def update(self, distribution: bytes) -> None:
-        """Take a later distribution message; the last five keys stay readable, a known one stays as it is.
+        """Add a later distribution message; the last five keys stay usable, a known one stays unchanged.
 
         Raises:
             SignalError: Malformed.
@@ -107,8 +106,8 @@ class SenderKeyReceiver:
         """Decrypt an `skmsg`, in any order.
 
         Raises:
-            DuplicateMessage: It was decrypted before, or sent before its key was handed to us.
-            SignalError: Malformed, forged, too far ahead, or of a key that we do not have.
+            DuplicateMessage: It was decrypted before, or sent before we received its key.
+            SignalError: Malformed, forged, too far ahead, or encrypted with a key that we do not have.
         """
         body, signature = versioned(message, _SIGNATURE_LENGTH)
         fields = parse_fields(body)

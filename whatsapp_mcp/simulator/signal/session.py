@@ -1,9 +1,9 @@
-"""A Signal session between two devices: X3DH to begin, the double ratchet to go on.
+"""A Signal session between two devices: X3DH for its start, then the double ratchet.
 
-As libsignal's version 3 does it (WhatsApp has no post-quantum part): the responder's signed prekey is
-its first ratchet key; every message carries 8 bytes of HMAC over both identities and itself; keys of
-messages that were overtaken are kept for a while; sessions that a newer one replaced stay readable.
-Sources: https://signal.org/docs/specifications/x3dh/ and /doubleratchet/.
+It follows version 3 of libsignal (WhatsApp has no post-quantum part): the responder's signed prekey is its
+first ratchet key; every message has 8 bytes of HMAC over both identities and itself; keys of overtaken
+messages are kept for a while; sessions replaced by a newer one can still decrypt. Sources:
+https://signal.org/docs/specifications/x3dh/ and /doubleratchet/.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _X3DH_PREFIX = b"\xff" * 32
 
 
 class UnknownBaseKey(SignalError):
-    """A `pkmsg` begins a session that this one is not; `Session.accept` takes it."""
+    """A `pkmsg` starts another session than this one; pass it to `Session.accept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class IdentityKeyPair:
 
 @dataclass(frozen=True, slots=True)
 class PreKeyBundle:
-    """What a device has published so that others can begin a session with it. Keys are 32 bytes."""
+    """The published keys with which others can start a session with a device. Keys are 32 bytes."""
 
     registration_id: int
     identity: bytes
@@ -134,7 +134,7 @@ class _State:
             plaintext = decrypt_cbc(cipher_key, iv, take_bytes(fields, 4))
         except ValueError as error:
             raise SignalError("bad ciphertext") from error
-        # Only a message that proved genuine moves the ratchet.
+        # Only an authenticated message advances the ratchet.
         self.receiving[their_ratchet] = chain
         if next_root:
             self._step(next_root, their_ratchet, random)
@@ -167,14 +167,14 @@ class Session:
         replaces: Session | None = None,
         random: Random = os.urandom,
     ) -> Session:
-        """Begin a session from the other device's published keys.
+        """Start a session from the other device's published keys.
 
         Args:
             ours: Our identity.
-            registration_id: Ours.
-            bundle: Theirs.
-            replaces: The session with that device so far; its messages stay readable.
-            random: Where keys come from.
+            registration_id: Our registration id.
+            bundle: The other device's published keys.
+            replaces: The previous session with that device; it can still decrypt.
+            random: The source of keys.
 
         Raises:
             SignalError: The signature of the signed prekey is wrong.
@@ -217,20 +217,20 @@ class Session:
         replaces: Session | None = None,
         random: Random = os.urandom,
     ) -> tuple[Session, bytes]:
-        """Take the session that a `pkmsg` begins, and the plaintext in it.
+        """Create the session that a `pkmsg` starts, and decrypt its plaintext.
 
-        The caller forgets the one-time prekey it names (`prekey_id`) afterwards.
+        The caller deletes the one-time prekey that it uses (`prekey_id`) afterwards.
 
         Args:
             ours: Our identity.
             signed_prekeys: Private signed prekeys by id.
             prekeys: Private one-time prekeys by id.
             message: The `pkmsg`.
-            replaces: The session with that device so far; its messages stay readable.
-            random: Where keys come from.
+            replaces: The previous session with that device; it can still decrypt.
+            random: The source of keys.
 
         Raises:
-            SignalError: Malformed, forged, or made for a prekey that we do not have.
+            SignalError: Malformed, forged, or encrypted for a prekey that we do not have.
         """
         first = PreKeyMessage.decode(message)
         try:
@@ -271,7 +271,7 @@ class Session:
         """Decrypt what the other device sent, in any order.
 
         Raises:
-            UnknownBaseKey: A `pkmsg` of another session than this one or those it replaced.
+            UnknownBaseKey: A `pkmsg` of another session than this one or the ones that it replaced.
             DuplicateMessage: It was decrypted before.
             SignalError: Malformed, forged, or too far ahead.
         """
@@ -280,7 +280,7 @@ class Session:
         first = PreKeyMessage.decode(message)
         same = [state for state in self._states if state.base_key == first.base_key]
         if not same:
-            raise UnknownBaseKey("the message begins another session")
+            raise UnknownBaseKey("the message starts another session")
         return self._decrypt(first.message, same)
 
     def _decrypt(self, message: bytes, states: list[_State]) -> bytes:
@@ -301,7 +301,7 @@ class Session:
 
 
 def pad(plaintext: bytes, random: Random = os.urandom) -> bytes:
-    """Append 1 to 15 bytes, each saying how many they are, as WhatsApp does before encryption."""
+    """Append 1 to 15 bytes that each contain their number, as WhatsApp does before encryption."""
     count = random(1)[0] % 15 + 1
     return plaintext + bytes([count]) * count
 

@@ -1,8 +1,8 @@
-"""The bytes of Signal's messages: a version byte, a small protobuf, a MAC or a signature behind it.
+"""The encoding of Signal's messages: a version byte, a small protobuf, then a MAC or a signature.
 
-The protobufs have a handful of varint and bytes fields, so they are written and read here by hand.
-Public keys travel with the key type byte 05 in front. Version byte 0x33: made by version 3 and at
-least version 3 needed.
+The protobufs have only a few varint and bytes fields, so they are encoded and decoded here without a library.
+Public keys are prefixed with the key type byte 05. The version byte 0x33 means: created by version 3,
+requires at least version 3.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ KEY_TYPE = b"\x05"
 
 
 class SignalError(Exception):
-    """A message cannot be read: malformed, of an unknown session, or forged."""
+    """A message cannot be decrypted: it is malformed, forged, or belongs to an unknown session."""
 
 
 def encode_varint(number: int) -> bytes:
@@ -38,10 +38,10 @@ def encode_bytes(field: int, data: bytes) -> bytes:
 
 
 def parse_fields(data: bytes) -> dict[int, int | bytes]:
-    """Field number to value, the last of each; varints and length-delimited fields only.
+    """Field numbers with their last value; only varints and length-delimited fields.
 
     Raises:
-        SignalError: Cut short, or a wire type that Signal does not use.
+        SignalError: Truncated, or a wire type that Signal does not use.
     """
     fields: dict[int, int | bytes] = {}
     at = 0
@@ -71,10 +71,10 @@ def take_bytes(fields: dict[int, int | bytes], field: int) -> bytes:
 
 
 def take_number(fields: dict[int, int | bytes], field: int) -> int:
-    """A varint field, 0 when left out.
+    """A varint field, 0 if it is missing.
 
     Raises:
-        SignalError: It holds bytes.
+        SignalError: It contains bytes.
     """
     value = fields.get(field, 0)
     if not isinstance(value, int):
@@ -86,16 +86,16 @@ def take_key(fields: dict[int, int | bytes], field: int) -> bytes:
     """A required public key, without its type byte.
 
     Raises:
-        SignalError: It is missing or no Curve25519 key.
+        SignalError: It is missing or not a Curve25519 key.
     """
     return untyped_key(take_bytes(fields, field))
 
 
 def untyped_key(key: bytes) -> bytes:
-    """Take the key type byte off a public key.
+    """Remove the key type byte of a public key.
 
     Raises:
-        SignalError: It is no Curve25519 key.
+        SignalError: It is not a Curve25519 key.
     """
     if len(key) != 33 or key[:1] != KEY_TYPE:
         raise SignalError("not a Curve25519 public key")
@@ -103,7 +103,7 @@ def untyped_key(key: bytes) -> bytes:
 
 
 def versioned(data: bytes, trailer: int) -> tuple[bytes, bytes]:
-    """Split a message into its protobuf and the MAC or signature of `trailer` bytes behind it.
+    """Split a message into its protobuf and the MAC or signature of `trailer` bytes after it.
 
     Raises:
         SignalError: Too short, or not version 3.
@@ -116,7 +116,7 @@ def versioned(data: bytes, trailer: int) -> tuple[bytes, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class PreKeyMessage:
-    """The first messages of a session: what the other side needs to build it, around a plain message."""
+    """The first messages of a session: a plain message, and the keys that start the session."""
 
     registration_id: int
     prekey_id: int | None
@@ -139,7 +139,7 @@ class PreKeyMessage:
 
     @classmethod
     def decode(cls, data: bytes) -> PreKeyMessage:
-        """Read a `pkmsg`.
+        """Decode a `pkmsg`.
 
         Raises:
             SignalError: Malformed.

@@ -1,7 +1,7 @@
-"""X25519 keys that also sign: XEdDSA as libsignal's first generation has it.
+"""X25519 keys that also sign: XEdDSA as in libsignal's first generation.
 
 A signature is an Ed25519 signature made with the clamped X25519 scalar. The sign bit of the Edwards
-public key, which an X25519 public key does not carry, travels in bit 7 of the signature's last byte.
+public key, which an X25519 public key does not contain, is in bit 7 of the signature's last byte.
 Source: https://signal.org/docs/specifications/xeddsa/ and libsignal's Curve25519 signatures.
 """
 
@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from nacl.bindings import crypto_scalarmult_ed25519_base_noclamp
 
 Random = Callable[[int], bytes]
-"""Gives that many random bytes; a seeded one makes everything built on it deterministic."""
+"""Returns that many random bytes; a seeded source makes all its users deterministic."""
 
 _FIELD = 2**255 - 19
 _ORDER = 2**252 + 27742317777372353535851937790883648493
@@ -44,7 +44,7 @@ def diffie_hellman(private: bytes, public: bytes) -> bytes:
     """The X25519 shared secret, 32 bytes.
 
     Raises:
-        ValueError: The public key is not 32 bytes, or of low order.
+        ValueError: The public key is not 32 bytes long, or is of low order.
     """
     return X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(public))
 
@@ -62,7 +62,7 @@ def sign(private: bytes, message: bytes, random: Random = os.urandom) -> bytes:
 
 
 def verify(public: bytes, message: bytes, signature: bytes) -> bool:
-    """Whether `signature` (64 bytes) over `message` was made with the private half of `public`."""
+    """Whether `signature` (64 bytes) over `message` was created with the private key of `public`."""
     if len(public) != 32 or len(signature) != 64:
         return False
     sign_bit = signature[63] & _SIGN_BIT
