@@ -1,10 +1,10 @@
-# Every target does its own set-up into .venv, once. Needs Python 3.11+ with pip, and make; uses uv when it is there.
+# Each target installs what it needs into .venv. Requires make and Python 3.11+ with pip; uses uv if it is installed.
 #
-#   make demo   the main job on an embedded WhatsApp      make lint   ruff, pyright, import rules
-#   make test   every test but those of test-hosts        make lock   compile requirements/ anew (needs uv)
-#   make bench  the benchmarks                            make soak   faults and traffic: SECONDS=600 SEED=1
-#   make worlds random worlds: COUNT=20000 SEED=1         make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
-#   make clean  remove .venv and caches
+#   make demo    an agent on a simulated WhatsApp           make lint    ruff, pyright, import-linter
+#   make test    all tests except test-hosts                make lock    update requirements/ (needs uv)
+#   make bench   the benchmarks                             make soak    faults and traffic: SECONDS=600 SEED=1
+#   make worlds  random events: COUNT=20000 SEED=1        make test-hosts   real MCP hosts and Baileys (Linux, 1.2 GB)
+#   make clean   remove .venv and caches
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
@@ -13,23 +13,23 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
-# Many tests wait for processes: one worker more than there are cores keeps them busy.
+# Many tests wait for processes, so one worker more than there are cores keeps the cores busy.
 JOBS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 1)
-# The slow group waits for clocks, not for cores: its tests run side by side.
+# The slow tests wait for timeouts, not for processors, so they run in parallel.
 SLOW_JOBS ?= 8
 SECONDS ?= 60
 COUNT ?= 20000
 SEED ?= 1
-# make lock LOCK=--upgrade takes the newest versions; without it pins stay where they can.
+# make lock LOCK=--upgrade takes the newest versions; without it, pins change only where they must.
 LOCK ?=
 
-# The first Python on PATH that is new enough and can make an environment.
+# The first Python on PATH that is new enough and can create a virtual environment.
 define FIND_PYTHON
 for name in $(PYTHON) python3 python3.13 python3.12 python3.11 python; do \
 	path=$$(command -v $$name) && "$$path" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& exec echo "$$path"; \
 done; \
-echo "Python 3.11 or newer (with venv and pip) is needed; name one with make PYTHON=/path/to/python" >&2; exit 1
+echo "No Python 3.11 or newer with venv and pip found; set one with make PYTHON=/path/to/python" >&2; exit 1
 endef
 
 ifdef UV
@@ -44,10 +44,10 @@ help:
 	@sed -n '3,7s/^# *//p' Makefile
 
 $(BIN)/python:
-	@python=$$($(FIND_PYTHON)) && echo "Making $(VENV) with $$python" && \
+	@python=$$($(FIND_PYTHON)) && echo "Creating $(VENV) with $$python" && \
 	$(if $(UV),$(MAKE_VENV) "$$python" $(VENV),"$$python" $(MAKE_VENV) $(VENV))
 
-# One stamp for each set of packages; a changed lock or pyproject.toml installs again.
+# One stamp for each set of packages; a change of its lock file or pyproject.toml installs it again.
 $(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
 	@echo "Installing requirements/$*.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements/$*.txt
@@ -57,7 +57,7 @@ $(VENV)/.%-installed: requirements/%.txt pyproject.toml | $(BIN)/python
 demo: $(VENV)/.demo-installed
 	@$(BIN)/whatsapp-mcp demo --once $(ARGS)
 
-# Programs from npm that tests use; their scripts are not run.
+# Programs from npm for tests, installed without running their scripts.
 CONFORMANCE := tests/conformance/node_modules/.package-lock.json
 HOSTS := tests/hosts/node_modules/.package-lock.json
 $(CONFORMANCE) $(HOSTS): %/node_modules/.package-lock.json: %/package-lock.json | $(VENV)/.dev-installed
@@ -70,18 +70,18 @@ test: $(VENV)/.dev-installed $(CONFORMANCE)
 	$(BIN)/pytest -n $(JOBS) -m "not slow and not hosts" $(ARGS)
 	$(BIN)/pytest -n $(SLOW_JOBS) -m slow $(ARGS) || [ $$? -eq 5 ]
 
-# In a network namespace with loopback alone: none of these programs can reach its maker.
+# In a network namespace with only loopback, so that none of these programs can reach its vendor.
 OFFLINE := unshare --net $(if $(filter-out 0,$(shell id -u)),--map-root-user) \
 	bash -c 'ip link set lo up && exec "$$@"' offline
 
 test-hosts: $(VENV)/.hosts-installed $(HOSTS)
 	$(OFFLINE) timeout --kill-after 10 20m $(BIN)/pytest -n $(JOBS) --dist loadfile -m hosts tests/hosts $(ARGS)
 
-# What each host passes to its model, in characters; ARGS=/another/checkout measures that one's server.
+# The characters that each host passes to its model; ARGS=/another/checkout measures the server of that checkout.
 hosts-figures: $(VENV)/.dev-installed $(HOSTS)
 	@$(OFFLINE) timeout --kill-after 10 10m $(BIN)/python -m tests.hosts.figures $(ARGS)
 
-# Every tool runs, whatever the others found; the last lines name those that failed.
+# Every tool runs, even if an earlier one fails; the last lines list the failed ones.
 lint: $(VENV)/.dev-installed
 	@failed=; \
 	run() { echo "$$*"; "$$@" || failed="$$failed\n  $$*"; }; \
@@ -101,7 +101,7 @@ bench: $(VENV)/.dev-installed
 soak: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.soak --seconds $(SECONDS) --seed $(SEED) $(ARGS)
 
-# Random worlds of events: any order, cut and repetition of each gives the same archive.
+# Random sets of events: any order, split and repetition of one set must give the same archive.
 worlds: $(VENV)/.dev-installed
 	$(BIN)/python -m tests.archive.worlds --count $(COUNT) --seed $(SEED) $(ARGS)
 

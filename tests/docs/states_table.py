@@ -1,4 +1,4 @@
-"""Writes the table of states in docs/troubleshooting.md: `python -m tests.docs.states_table`."""
+"""Generates the table of states in docs/troubleshooting.md: `python -m tests.docs.states_table`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _BEGIN = "| state | what it means | ends by itself | what to do |\n"
 
 
 def render() -> str:
-    """The table, from the one in `models/connection_states.py`."""
+    """The table, generated from the one in `models/connection_states.py`."""
     rows = [_BEGIN, "| --- | --- | --- | --- |\n"]
     for state in ConnectionState:
         traits = state.traits
         ends = traits.ends or ("no" if traits.needs_person else "")
-        until = traits.action_until and traits.action_until.format(until="the time that it tells")
+        until = traits.action_until and traits.action_until.format(until="the time in the status")
         advice = " ".join(each for each in (until or traits.action, traits.note) if each)
         if until and traits.needs_person:
             advice = f"Without an end: {traits.action} With one: {until}"
@@ -25,7 +25,7 @@ def render() -> str:
 
 
 def table(page: str) -> str:
-    """The table as it stands on the page."""
+    """The table on the page."""
     start = page.index(_BEGIN)
     return page[start : page.index("\n\n", start) + 1]
 

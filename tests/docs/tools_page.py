@@ -1,4 +1,4 @@
-"""Writes docs/tools.md from the registry: `python -m tests.docs.tools_page`."""
+"""Generates docs/tools.md from the registry: `python -m tests.docs.tools_page`."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ PAGE = Path(__file__).parents[2] / "docs" / "tools.md"
 HEAD = """\
 # Tools
 
-What an agent can call. This page is written from the code (`python -m tests.docs.tools_page`); a test fails
-when it is old.
+The tools that an agent can call. This page is generated from the code (`python -m tests.docs.tools_page`);
+a test fails when it is out of date.
 
-A tool answers text for the model; with `serve --structured` also the same facts as data for programs. `chat`
-is a name, a phone number or a jid; a message is named by its ref (`#1042`) or its id. In texts `me` is the
-owner of the account, a `~` stands before the name of somebody who is not in the owner's address book, as in
-WhatsApp, and the names of groups and channels stand in quotes. What other people wrote stands between
-`<messages N>` and `</messages N>`, where N is new in each answer: in each line the author is named before the
-first `: `, with `(forwarded, author unknown)` where they passed it on. A text has at most 40,000 characters,
-and says what was left out. What fails says so with a code: see
+A tool returns text for the model; with `serve --structured` it also returns structured content for
+programs. `chat` is a name, a phone number or a JID. A message is identified by its ref (`#1042`) or its id.
+In texts, `me` is the owner of the account. A `~` precedes the name of somebody who is not in the owner's
+address book, as in WhatsApp; names of groups and channels are in quotes. Text by other people stands
+between `<messages N>` and `</messages N>`, where N is new in each answer. In each line the author is named
+before the first `: `, with `(forwarded, author unknown)` if the author forwarded the text. A text has at
+most 40,000 characters, and says what was left out. A tool that fails returns an error code: see
 [troubleshooting.md](troubleshooting.md#by-error-code).
 
-A page of more than 40 messages of one chat is written shorter. In it a line without a name is of the sender
-of the line above, one without a time of the same minute (`:05` is in the same hour), and one without a ref
-has the next number; after three such lines the ref is told again. Words that could pass for such a line,
-because they hold a `: ` or a ref, have everything before them. `list_messages` takes a `limit` of up to 500:
-a page of more than 200 ends where the answer is full, and `cursor` goes on from there.
+A page of more than 40 messages of one chat uses a shorter form. A line without a name has the same sender
+as the line above, a line without a time is of the same minute (`:05` is of the same hour), and a line
+without a ref has the next number; after three such lines the ref is given again. A line whose text could be
+mistaken for the start of a line, because it contains `: ` or a ref, is written in full. `list_messages`
+takes a `limit` of up to 500: a page of more than 200 ends where the answer is full, and `cursor` continues
+from there.
 
-An optional argument that is null or an empty string was not given. A host that has to give every argument, as
-under OpenAI's strict mode, leaves one as it is with an empty string or list, with `false` or 0, or with the
-first word of a choice (`any`, `keep`, `auto`); where a default stands here, with that.
+An optional argument that is null or an empty string counts as not given. A host that must give every
+argument, as in OpenAI's strict mode, can leave one unset with an empty string or list, `false` or 0, or the
+first value of a choice (`any`, `keep`, `auto`); if this page gives a default, with that default.
 """
 
 
@@ -50,7 +51,11 @@ def render() -> str:
         for name in sorted(specs):
             spec = specs[name]
             what = (
-                "reads" if spec.reads else "acts, and may take something away" if spec.destructive else "acts"
+                "read-only"
+                if spec.reads
+                else "changes something, possibly destructive"
+                if spec.destructive
+                else "changes something"
             )
             sections.append(f"### `{name}`\n\n{spec.description}\n\n*{what}*{_arguments(tools[name])}")
     return "\n".join(sections)
@@ -58,14 +63,14 @@ def render() -> str:
 
 def _arguments(tool: Tool) -> str:
     properties: dict[str, dict[str, Any]] = tool.parameters.get("properties", {})
-    needed = set(tool.parameters.get("required", ()))
+    required = set(tool.parameters.get("required", ()))
     if not properties:
         return "\n"
     lines = ["\n"]
     for name, schema in properties.items():
         notes = [str(schema["description"])] if "description" in schema else []
         notes += [" or ".join(schema["enum"])] if "enum" in schema else []
-        notes += ["needed"] if name in needed else []
+        notes += ["required"] if name in required else []
         if (default := schema.get("default", "")) != "":
             notes.append(f"default {default if isinstance(default, str) else json.dumps(default)}")
         lines.append(f"* `{name}`: {'; '.join(notes)}" if notes else f"* `{name}`")
@@ -73,7 +78,7 @@ def _arguments(tool: Tool) -> str:
 
 
 def _nobody() -> Any:
-    """Tools are only described here, never run."""
+    """A stand-in for the server: tools are only described here, never run."""
     return None
 
 

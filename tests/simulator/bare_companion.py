@@ -1,4 +1,4 @@
-"""Linked companions without a client behind them: a test speaks for them, in stanzas alone."""
+"""Linked companions without a client: a test sends and receives their stanzas."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SIGNED_PREKEY_ID = 1
 
 @dataclass
 class Link:
-    """A link that keeps what is sent."""
+    """A connection that records what is sent."""
 
     sent: list[Node] = field(default_factory=list[Node])
 
@@ -33,20 +33,20 @@ class Link:
 
 @dataclass(frozen=True)
 class Keys:
-    """What a companion keeps to itself."""
+    """A companion's private keys."""
 
     identity: IdentityKeyPair = field(default_factory=IdentityKeyPair.generate)
     signed_prekey: IdentityKeyPair = field(default_factory=IdentityKeyPair.generate)
 
     @classmethod
     def seeded(cls, seed: int) -> Keys:
-        """The same for the same seed."""
+        """Keys that depend only on the seed."""
         source = random.Random(seed).randbytes
         return cls(IdentityKeyPair.generate(source), IdentityKeyPair.generate(source))
 
 
 def bare_companion(wa: WhatsApp, keys: Keys | None = None) -> Companion:
-    """A companion of the first account that no client stands behind."""
+    """A companion of the first account without a client."""
     keys = keys or Keys()
     signed = keys.signed_prekey.public
     registration = Registration(
@@ -65,7 +65,7 @@ def bare_companion(wa: WhatsApp, keys: Keys | None = None) -> Companion:
 
 
 def logged_in(wa: WhatsApp, keys: Keys | None = None) -> tuple[Client, Link]:
-    """Such a companion, logged in over such a link."""
+    """A companion without a client, logged in over a recording connection."""
     companion, link = bare_companion(wa, keys), Link()
     companion.connection = cast("Connection", link)
     companion.active = True
@@ -73,7 +73,7 @@ def logged_in(wa: WhatsApp, keys: Keys | None = None) -> tuple[Client, Link]:
 
 
 class BareClient:
-    """A client that is no more than stanzas: asks, and talks with its own phone in a Signal session.
+    """A client at the level of stanzas: sends queries, and exchanges messages with its own phone.
 
     Attributes:
         companion: What the servers know of it.
@@ -87,7 +87,7 @@ class BareClient:
         self._session: Session | None = None
 
     def query(self, xmlns: str, kind: str, *content: Node, to: Jid = SERVER) -> Node:
-        """The one answer to a query."""
+        """Send a query; return its only answer."""
         self._link.sent.clear()
         attrs = {"id": "1", "xmlns": xmlns, "type": kind, "to": to}
         login.accept(self._client, Node("iq", attrs, content or None))
@@ -96,24 +96,24 @@ class BareClient:
         return answer
 
     def sends(self, node: Node) -> None:
-        """Send a stanza that is no query."""
+        """Send a stanza that is not a query."""
         login.accept(self._client, node)
 
     @property
     def sent(self) -> list[Node]:
-        """Everything that came since the last query."""
+        """All stanzas received since the last query."""
         return self._link.sent
 
     def got(self, tag: str) -> Iterator[Node]:
-        """The stanzas of that kind that came since the last query, newest first."""
+        """The stanzas of that kind received since the last query, newest first."""
         return (each for each in reversed(self._link.sent) if each.tag == tag)
 
     def last(self, tag: str) -> Node:
-        """The newest of them."""
+        """The newest stanza of that kind."""
         return next(self.got(tag))
 
     def reads(self, stanza: Node) -> E2E.Message:
-        """A message of its own phone, decrypted."""
+        """Decrypt a message of its own phone."""
         enc = found(stanza, "enc")
         if self._session is None:
             prekeys = {_SIGNED_PREKEY_ID: self._keys.signed_prekey.private}
@@ -124,7 +124,7 @@ class BareClient:
         return E2E.Message.FromString(unpad(plaintext))
 
     def asks_phone(self, request: E2E.ProtocolMessage, message_id: str) -> None:
-        """Send a peer message to its own phone; it must have read one before."""
+        """Send a peer message to its own phone; requires that it has decrypted one before."""
         assert self._session is not None
         plaintext = pad(E2E.Message(protocolMessage=request).SerializeToString())
         kind, ciphertext = self._session.encrypt(plaintext)
@@ -133,7 +133,7 @@ class BareClient:
 
 
 def found(node: Node, *path: str) -> Node:
-    """The descendant along that path, which must be there."""
+    """The descendant along that path, which must exist."""
     child = node.child(*path)
     assert child is not None, path
     return child

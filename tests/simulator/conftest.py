@@ -1,4 +1,4 @@
-"""A simulated WhatsApp, and the real client linked to it. Every scenario must end without a complaint."""
+"""A simulated WhatsApp, and the real client linked to it. Every scenario must end without client errors."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from whatsapp_mcp.simulator import WhatsApp
 
 @pytest.fixture
 def tolerated() -> list[str]:
-    """What a scenario provokes on purpose: regular expressions of complaints. A test adds its own."""
+    """Regular expressions of the errors that a scenario provokes on purpose. A test adds its own."""
     return []
 
 
 @pytest.fixture
 async def wa(tmp_path: Path, tolerated: list[str]) -> AsyncIterator[WhatsApp]:
-    """WhatsApp, nobody linked; the logs of its clients lie beside their databases, in `tmp_path`."""
+    """WhatsApp without linked clients; clients log beside their databases, in `tmp_path`."""
     async with WhatsApp(seed=7) as whatsapp:
         yield whatsapp
         assert_faultless(whatsapp, _logs(tmp_path), tolerated)
@@ -48,7 +48,7 @@ async def client(wa: WhatsApp, unlinked: NeonizeClient) -> NeonizeClient:
 
 
 class _Shared:
-    """One WhatsApp and one linked client for many tests; made anew after a test that has broken it."""
+    """One WhatsApp and one linked client for many tests; replaced after a test that has broken them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -108,7 +108,7 @@ async def _shared_pair(
 
 @pytest.fixture
 def shared_wa(_shared_pair: tuple[WhatsApp, NeonizeClient]) -> WhatsApp:
-    """The WhatsApp of many tests, for linking takes a second; faultless at first."""
+    """The WhatsApp that many tests share, because linking takes a second; without faults at first."""
     return _shared_pair[0]
 
 

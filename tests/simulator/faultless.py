@@ -1,4 +1,4 @@
-"""What every scenario must hold: nothing undecryptable, nothing malformed, no query unanswered."""
+"""The check of every scenario: nothing undecryptable, nothing malformed, no query unanswered."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from whatsapp_mcp.simulator import WhatsApp
 
 CORRUPTED = ["^undecryptable: ", "mismatching MAC", "Error decrypting message"]
-"""What is said of a message that was changed on its way."""
+"""The errors that a message changed in transit causes."""
 
 _COMPLAINT = re.compile(r"\b(WARN|WARNING|ERROR)\b")
 _OF_THE_MACHINE = re.compile(r"ffmpeg|ffprobe")
 
 
 async def settled(wa: WhatsApp, timeout: float = 5.0) -> None:
-    """Return once every client that is logged in has acknowledged whatever it was sent.
+    """Return once every logged-in client has acknowledged all its stanzas.
 
     Raises:
         TimeoutError: One has not.
@@ -25,14 +25,14 @@ async def settled(wa: WhatsApp, timeout: float = 5.0) -> None:
 
 
 def complaints(wa: WhatsApp, library_logs: Iterable[str]) -> list[str]:
-    """What either side has to say against the other: remarks of the servers, warnings of the clients."""
+    """The errors that either side logged: those of the servers, and warnings of the clients."""
     lines = [line for log in library_logs for line in log.splitlines()]
     warnings = [line for line in lines if _COMPLAINT.search(line) and not _OF_THE_MACHINE.search(line)]
     return [*(f"{each.kind}: {each.detail}" for each in wa.log), *warnings]
 
 
 def assert_faultless(wa: WhatsApp, library_logs: Iterable[str], tolerated: Iterable[str] = ()) -> None:
-    """Fail if anybody complains of anything that no regular expression of `tolerated` allows."""
+    """Fail if there is an error that no regular expression of `tolerated` matches."""
     allowed = [re.compile(pattern) for pattern in tolerated]
     left = [
         each for each in complaints(wa, library_logs) if not any(pattern.search(each) for pattern in allowed)

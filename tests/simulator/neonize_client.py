@@ -29,7 +29,7 @@ class HasEnvironment(Protocol):
     """A simulated WhatsApp, in this process or in another."""
 
     def environment(self) -> dict[str, str]:
-        """The variables that a client needs."""
+        """The environment variables for a client."""
         ...
 
 
@@ -39,7 +39,7 @@ class CallError(Exception):
 
 @dataclass(frozen=True)
 class Event:
-    """One event of the library: its protobuf's name and the message, or the fields of ours."""
+    """One event of the library: its protobuf's name and message, or the fields of the child's own events."""
 
     name: str
     message: Any = None
@@ -58,7 +58,7 @@ def _decode(value: Any) -> Any:
 
 
 class NeonizeClient:
-    """One client process. Events are kept; `wait` takes the next one that fits."""
+    """One client process. It queues events; `wait` returns the next one that matches."""
 
     def __init__(self, process: anyio.abc.Process, database: Path) -> None:
         self._process = process
@@ -72,21 +72,21 @@ class NeonizeClient:
 
     @property
     def library_log(self) -> str:
-        """What the library has written to its standard error."""
+        """The library's standard error so far."""
         return self._log.read_text()
 
     async def flush_log(self) -> None:
-        """Wait until whatever the library has logged so far stands in its log."""
+        """Wait until everything that the library has logged so far is in its log file."""
         if self._process.returncode is None:
             await self.call("log_queue.join()")
 
     def forget_events(self) -> None:
-        """Pass over every event so far."""
+        """Discard every event so far."""
         self.events.clear()
         self._position = 0
 
     async def read(self) -> None:
-        """Take in what the process says, until it ends."""
+        """Read the output of the process, until it ends."""
         assert self._process.stdout is not None
         stream = BufferedByteReceiveStream(self._process.stdout)
         try:
@@ -111,7 +111,7 @@ class NeonizeClient:
         changed.set()
 
     async def connect(self) -> None:
-        """Begin to connect; events tell the rest."""
+        """Start connecting; events report the result."""
         await self._send(connect=True)
 
     async def call(self, source: str, timeout: float = 30) -> Any:
@@ -131,7 +131,7 @@ class NeonizeClient:
         return _decode(answer["value"])
 
     async def eventually(self, source: str, fits: Callable[[Any], bool], timeout: float = 30) -> Any:
-        """The value of an expression, evaluated again and again, once it fits."""
+        """Evaluate an expression repeatedly until its value matches; return the value."""
         with anyio.fail_after(timeout):
             while not fits(value := await self.call(source)):
                 pass
@@ -140,7 +140,7 @@ class NeonizeClient:
     async def wait(
         self, name: str, where: Callable[[Any], bool] = lambda _: True, timeout: float = 30
     ) -> Any:
-        """The next event called `name` for which `where` holds; earlier ones are passed over."""
+        """The next event called `name` for which `where` holds; earlier ones are discarded."""
         with anyio.fail_after(timeout):
             while True:
                 while self._position < len(self.events):
@@ -176,7 +176,7 @@ class NeonizeClient:
         return await self.wait("Message", fits, timeout)
 
     async def logged_out(self, timeout: float = 30) -> Any:
-        """The next event of a logout, once the session is deleted: the library tells of it before."""
+        """The next logout event, once the session is deleted: the library reports the event before that."""
         event = await self.wait("LoggedOut", timeout=timeout)
         await self.eventually("None", lambda _: not self._sessions(), timeout)
         return event
@@ -206,7 +206,7 @@ async def neonize_client(
         command = [sys.executable, str(_PROGRAM), str(database), level]
         async with await anyio.open_process(command, stderr=stderr, env=environment) as process:
             client = NeonizeClient(process, database)
-            # Entered by hand: a failing test shall leave as itself, not within an exception group.
+            # Entered by hand: a task group would wrap a failing test's exception in an exception group.
             tasks = await anyio.create_task_group().__aenter__()
             try:
                 tasks.start_soon(client.read)
@@ -220,7 +220,7 @@ async def neonize_client(
 
 
 async def linked(wa: WhatsApp, client: NeonizeClient) -> None:
-    """Link `client` to the first account by QR and wait until both sides say so."""
+    """Link `client` to the first account by QR code and wait until both sides confirm it."""
     await client.connect()
     await wa.me.scan(await client.qr())
     await client.wait("Connected", timeout=60)

@@ -1,4 +1,4 @@
-"""The real neonize in a process of its own: events out, expressions in, one JSON object a line.
+"""The real neonize in a process of its own: events out, expressions in, one JSON object per line.
 
 Started by `neonize_client.py`. Go prints to fd 1, so the pipe is taken aside before it is loaded.
 """
@@ -13,7 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-_THREADS = 64  # a connect holds one, many of them for ever
+_THREADS = 64  # each connect occupies a thread, some of them forever
 
 _pipe = os.fdopen(os.dup(1), "w", encoding="utf-8")
 os.dup2(2, 1)

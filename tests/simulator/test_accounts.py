@@ -1,4 +1,4 @@
-"""Several accounts in one WhatsApp, and what a seed decides."""
+"""Several accounts in one WhatsApp, and what depends on the seed."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ async def test_noise_on_the_port_does_no_harm(
     await client.message("still there")
 
 
-async def test_another_host_is_refused_and_noted(wa: WhatsApp, tolerated: list[str]) -> None:
+async def test_another_host_is_refused_and_logged(wa: WhatsApp, tolerated: list[str]) -> None:
     tolerated.append("refused host: example.org")
     host, port = wa.environment()["HTTPS_PROXY"].removeprefix("http://").split(":")
     async with await anyio.connect_tcp(host, int(port)) as stream:
@@ -156,7 +156,7 @@ async def test_another_loopback_address_can_be_chosen() -> None:
             await anyio.connect_tcp("127.0.0.1", int(port))
 
 
-async def test_an_error_in_a_test_leaves_as_itself() -> None:
+async def test_an_error_in_a_test_is_not_wrapped_in_an_exception_group() -> None:
     with pytest.raises(ZeroDivisionError):
         async with WhatsApp():
             raise ZeroDivisionError

@@ -62,7 +62,7 @@ def test_the_phone_signs_the_companion_and_proves_that_it_scanned(
 
 
 def signed_by_both(phone: IdentityKeyPair, companion: IdentityKeyPair) -> bytes:
-    """What a companion makes of the phone's word for it: an ADVSignedDeviceIdentity."""
+    """The companion's ADVSignedDeviceIdentity, made from the phone's signature."""
     vouched = sign_companion(phone, companion.public, SECRET, raw_id=3, timestamp=1, key_index=2)
     proven = Adv.ADVSignedDeviceIdentityHMAC.FromString(vouched)
     identity = Adv.ADVSignedDeviceIdentity.FromString(proven.details)
@@ -91,7 +91,7 @@ def test_an_identity_that_the_companion_did_not_sign_is_refused(
 
 
 class CompanionByCode:
-    """The companion's half of linking by code."""
+    """The companion's half of linking with a pairing code."""
 
     def __init__(self, identity: IdentityKeyPair, code: str) -> None:
         self.identity = identity
@@ -108,7 +108,7 @@ class CompanionByCode:
         return salt + iv + self.stretched(salt, iv, self.ephemeral.public)
 
     def finish(self, wrapped: bytes, phone_identity: bytes) -> tuple[bytes, bytes]:
-        """The key bundle, and the ADV secret that it makes."""
+        """The key bundle, and the ADV secret derived from it."""
         primary = self.stretched(wrapped[:32], wrapped[32:48], wrapped[48:])
         shared = diffie_hellman(self.ephemeral.private, primary)
         salt, nonce = os.urandom(32), os.urandom(12)
@@ -128,7 +128,7 @@ def test_phone_and_companion_agree_on_the_secret_by_code(
     assert ours.finish(bundle, companion.public) == secret
 
 
-def test_a_mistyped_code_is_noticed(phone: IdentityKeyPair, companion: IdentityKeyPair) -> None:
+def test_a_mistyped_code_is_detected(phone: IdentityKeyPair, companion: IdentityKeyPair) -> None:
     theirs = CompanionByCode(companion, "ABCD1234")
     ours = LinkCodePhone(phone, "ABCD1235")
     bundle, _ = theirs.finish(ours.hello(theirs.hello()), phone.public)

@@ -33,7 +33,7 @@ def phone() -> AppStateCollection:
 
 
 def companions_patch(phone: AppStateCollection, *mutations: Mutation) -> bytes:
-    """What a companion at the phone's version would upload."""
+    """The patch that a companion at the phone's version uploads."""
     companion = AppStateCollection(phone.name, Keyring(KEY))
     for patch in phone.patches:
         companion.apply(patch.SerializeToString(), companion.version)

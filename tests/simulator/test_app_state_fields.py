@@ -1,4 +1,4 @@
-"""App state field by field: what the phone or a companion changes, as the other side reads it."""
+"""App state field by field: changes of the phone or a companion, read by the other side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from whatsapp_mcp.simulator.people import Person
 
 
 class Companion(BareClient):
-    """A companion that keeps the app state by itself, from the stanzas that it gets."""
+    """A companion that maintains the app state from the stanzas that it receives."""
 
     def __init__(self, wa: WhatsApp) -> None:
         super().__init__(wa)
@@ -40,27 +40,27 @@ class Companion(BareClient):
         self.collections = {name: AppStateCollection(name, self.keys) for name in COLLECTIONS}
 
     def notified(self) -> dict[str, str]:
-        """The versions that the last notification of a change tells, by collection."""
+        """The versions in the last notification of a change, by collection."""
         told = self.last("notification")
         assert told.get("type") == "server_sync"
         return {each.get("name"): each.get("version") for each in told.all("collection")}
 
     def fetch(self, name: CollectionName) -> list[Mutation]:
-        """Take in what the servers have and we lack; what it changed."""
+        """Fetch and apply missing patches; return their mutations."""
         own = self.collections[name]
         answer = self._sync(name, {"version": own.version, "return_snapshot": "false"})
         patches = list(found(answer, "patches").all("patch"))
         return [change for each in patches for change in own.apply(each.data, own.version)]
 
     def upload(self, name: CollectionName, *mutations: Mutation) -> Node:
-        """Make a change here, and offer its patch; the answer."""
+        """Make a change here, and upload its patch; return the answer."""
         version = self.collections[name].version
         patch = self.collections[name].change(mutations)
         patch.ClearField("version")
         return self.offer(name, version, patch)
 
     def offer(self, name: CollectionName, version: int, patch: ServerSync.SyncdPatch) -> Node:
-        """Offer a patch on that version."""
+        """Upload a patch based on that version."""
         return self._sync(name, {"version": version}, Node("patch", {}, patch.SerializeToString()))
 
     def _sync(self, name: str, attrs: dict[str, str | int], *content: Node) -> Node:
@@ -70,7 +70,7 @@ class Companion(BareClient):
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that an owner does: the call on the phone, and what it is in the app state.
+    """An action of an owner: the call on the phone, and its mutation in the app state.
 
     `CHAT`, `PN` and `ID` stand for Ann's two addresses and a message of hers.
     """
@@ -235,7 +235,7 @@ _OF_A_CHAT = ("archiveChatAction", "markChatAsReadAction", "clearChatAction", "d
 
 
 def _meant(part: Any, ann: Person) -> Any:
-    """`part` of a change with Ann's addresses for the words that stand for them."""
+    """`part` of a change, with the placeholders replaced by Ann's addresses."""
     if isinstance(part, dict):
         return {key: _meant(value, ann) for key, value in part.items()}
     return {"CHAT": str(ann.lid), "PN": str(ann.pn), "ID": "3A01"}.get(part, part)

@@ -70,7 +70,7 @@ async def test_a_companion_that_is_linked_later_gets_what_the_first_one_sends(
 ) -> None:
     ann = wa.person("Ann")
     send = f"client.send_message(jid('{ann.lid.user}', 'lid'), {{!r}})"
-    await client.call(send.format("before"))  # now it knows by heart which devices there are
+    await client.call(send.format("before"))  # now the device list is in its cache
     async with another(wa, tmp_path / "other.db") as later:
         assert len(wa.me.companions) == 2
         await client.call(send.format("after"))

@@ -1,4 +1,4 @@
-"""The simulated WhatsApp in a process of its own, told what to do over its pipes."""
+"""The simulated WhatsApp in a process of its own, controlled over its pipes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every fault that was ever observed is one call, and a test shows what it does to the real client."""
+"""Every observed fault is one call, and a test shows its effect on the real client."""
 
 from __future__ import annotations
 
@@ -13,22 +13,30 @@ from whatsapp_mcp.simulator.fault_injection import FaultInjection
 TESTS = Path(__file__).parents[1]
 
 ROWS = (
-    # What goes wrong, the call, and the test that proves it.
+    # The fault, the call, and the test that proves it.
     ("TCP cut, server up", "await wa.cut()", "simulator/test_faults.py::lost_message"),
     ("connections refused", "await wa.refuse()", "simulator/test_faults.py::after_a_cut"),
     ("proxy answers 502", "wa.proxy_status(502)", "simulator/test_faults.py::first_connect"),
-    ("half-open link", "wa.go_silent()", "device/test_slow_faults.py::half_open"),
+    ("half-open connection", "wa.go_silent()", "device/test_slow_faults.py::half_open"),
     ("only pings unanswered", "wa.ignore_pings()", "device/test_slow_faults.py::unanswered_pings"),
     ("CONNECT unanswered", "wa.swallow_connect()", "device/test_slow_faults.py::swallowed_reconnect"),
     ("websocket unanswered", "wa.swallow_websocket()", "device/test_slow_faults.py::websocket"),
     ("Noise handshake unanswered", "wa.swallow_noise()", "device/test_slow_faults.py::handshake"),
-    ("stream error, closed", "await wa.stream_error(503)", "simulator/test_faults.py::error_is_told"),
+    (
+        "stream error, closed",
+        "await wa.stream_error(503)",
+        "simulator/test_faults.py::survives_a_stream_error",
+    ),
     (
         "stream error, left open",
         "await wa.stream_error(503, close=False)",
-        "simulator/test_faults.py::leave_the_link_up",
+        "simulator/test_faults.py::leave_the_connection_open",
     ),
-    ("unknown stream error", "await wa.stream_error(777)", "simulator/test_faults.py::error_is_told"),
+    (
+        "unknown stream error",
+        "await wa.stream_error(777)",
+        "simulator/test_faults.py::survives_a_stream_error",
+    ),
     ("session replaced", "await wa.replaced()", "simulator/test_faults.py::replaced_client"),
     ("device removed", "await wa.device_removed()", "simulator/test_faults.py::logged_out_in_any_way"),
     ("failure that logs out", "wa.failure(401)", "simulator/test_faults.py::logged_out_in_any_way"),
@@ -45,9 +53,9 @@ ROWS = (
     ("wrong Noise certificate", "wa.bad_certificate()", "simulator/test_faults.py::first_connect"),
     ("websocket refused", "wa.websocket_status(403)", "simulator/test_faults.py::first_connect"),
     ("QR codes run out", "wa.offer_codes(1)", "simulator/test_faults.py::run_out"),
-    ("cut while a QR code is shown", "await wa.cut()", "simulator/test_faults.py::offered_anew"),
+    ("cut while a QR code is shown", "await wa.cut()", "simulator/test_faults.py::offered_again"),
     ("wrong ADV HMAC", "wa.wrong_adv()", "simulator/test_faults.py::wrong_adv_secret"),
-    ("passkey asked for", "wa.ask_for_passkey()", "device/test_link.py::asks_for_a_passkey"),
+    ("passkey requested", "wa.ask_for_passkey()", "device/test_link.py::asks_for_a_passkey"),
     ("ack never comes", "wa.no_acks()", "simulator/test_faults.py::never_answered"),
     ("cut between send and ack", "wa.cut_before_ack()", "simulator/test_faults.py::cut_before_its_ack"),
     ("ack with an error", "wa.ack_error(479)", "simulator/test_faults.py::refused_message"),

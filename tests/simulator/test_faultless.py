@@ -1,4 +1,4 @@
-"""The check that every scenario ends with notices what it is there to notice."""
+"""The check at the end of every scenario detects each kind of error."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def test_what_a_client_has_not_acknowledged_is_found(
         (Node("unheard", {"id": "1"}), "unknown"),
     ],
 )
-def test_what_the_servers_cannot_answer_or_read_is_noted(stanza: Node, kind: str) -> None:
+def test_what_the_servers_cannot_answer_or_read_is_logged(stanza: Node, kind: str) -> None:
     wa = WhatsApp(seed=1)
     client, _ = logged_in(wa)
     assert_faultless(wa, [])

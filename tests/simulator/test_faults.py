@@ -1,4 +1,4 @@
-"""Each fault does to the real client what it was measured to do."""
+"""Each fault has the measured effect on the real client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def tolerated() -> list[str]:
-    """A link that ends, and a login that is refused: what the library says of them."""
+    """The library's messages for a connection that ends and a refused login."""
     return [
         "Error reading from websocket|Error sending close to websocket|Closing handler queue loop",
         "Failed to send (receipt|ack)",
@@ -47,7 +47,7 @@ async def test_after_a_restart_of_the_servers_the_client_is_back_with_its_sessio
     assert sent == (await shared_client.message()).Info.ID
 
 
-async def test_a_replaced_client_is_told_and_stays_away(
+async def test_a_replaced_client_is_notified_and_does_not_reconnect(
     shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
     wa, client = shared_wa, shared_client
@@ -59,7 +59,7 @@ async def test_a_replaced_client_is_told_and_stays_away(
     await client.wait("Connected")
 
 
-async def test_a_client_that_is_logged_out_in_any_way_is_linked_anew(
+async def test_a_client_that_is_logged_out_in_any_way_can_be_linked_again(
     wa: WhatsApp, client: NeonizeClient
 ) -> None:
     await wa.device_removed()
@@ -77,7 +77,7 @@ async def test_a_client_that_is_logged_out_in_any_way_is_linked_anew(
     assert wa.me.companions == {}
 
 
-async def test_failures_that_do_not_log_out_are_told_and_the_session_is_kept(
+async def test_failures_that_do_not_log_out_are_reported_and_the_session_is_kept(
     shared_wa: WhatsApp, shared_client: NeonizeClient
 ) -> None:
     wa, client = shared_wa, shared_client
@@ -97,7 +97,7 @@ async def test_failures_that_do_not_log_out_are_told_and_the_session_is_kept(
         wa.recover()
         await client.connect()
         await client.wait("Connected")
-    # Closed before it can be read, a refusal may look like a lost link.
+    # If the connection closes before the client reads it, a refusal may look like a lost connection.
     wa.failure(402, at_once=True)
     await wa.cut()
     assert await client.first("TemporaryBan", "Disconnected") is not None
@@ -109,7 +109,7 @@ async def test_failures_that_do_not_log_out_are_told_and_the_session_is_kept(
     assert wa.me.companion is session
 
 
-async def test_what_the_library_does_not_know_ends_its_event_pump_until_it_connects_anew(
+async def test_what_the_library_does_not_know_ends_its_event_pump_until_it_reconnects(
     shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
     tolerated.append("Unrecognized chat presence state")
@@ -156,7 +156,7 @@ async def test_a_server_in_trouble_is_tried_again(shared_wa: WhatsApp, shared_cl
     await client.wait("Connected")
 
 
-async def test_a_stream_error_is_told_and_survived(
+async def test_the_client_reports_and_survives_a_stream_error(
     shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
     tolerated.append("stream error")
@@ -169,7 +169,7 @@ async def test_a_stream_error_is_told_and_survived(
     await client.wait("Connected")
 
 
-async def test_a_stream_error_may_leave_the_link_up(
+async def test_a_stream_error_may_leave_the_connection_open(
     shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
     tolerated.append("stream error")
@@ -237,7 +237,7 @@ async def test_a_silent_server_answers_nothing_until_it_speaks(
     assert sent == (await client.message()).Info.ID
 
 
-async def test_a_code_is_offered_anew_after_a_cut(wa: WhatsApp, unlinked: NeonizeClient) -> None:
+async def test_a_code_is_offered_again_after_a_cut(wa: WhatsApp, unlinked: NeonizeClient) -> None:
     wa.offer_codes(1)
     await unlinked.connect()
     shown = await unlinked.qr()

@@ -1,4 +1,4 @@
-"""Every kind of message, checked field by field at the other end."""
+"""Every kind of message, compared field by field at the other end."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _BY_TYPE = {"Common.MessageKey": _KEY, "E2E.Message": _FIRST, "Jid": Jid("1", "l
 
 
 def _made(build: Callable[..., E2E.Message]) -> E2E.Message:
-    """A message of a kind, with a value by type for all that its builder asks for."""
+    """A message of a kind, with a value by type for each argument of its builder."""
     needed = [one for one in signature(build).parameters.values() if one.default is one.empty]
     return build(*(_BY_TYPE[one.annotation] for one in needed))
 
@@ -81,7 +81,7 @@ _BUILDERS: dict[str, Callable[..., E2E.Message]] = {
     if isfunction(each) and each.__module__ == kinds.__name__ and name[0] != "_"
 }
 _EVERY_KIND = {kind: _made(build) for kind, build in _BUILDERS.items() if kind not in _LISTED} | _LISTED
-"""Kinds that the list does not have are tried too."""
+"""Kinds that are not in the list are included too."""
 
 
 _EDITS = {"edit": "1", "pin": "2", "revoke": "8", "reaction taken back": "7"}

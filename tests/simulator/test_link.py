@@ -92,7 +92,7 @@ async def test_the_same_session_from_a_second_client_replaces_the_first(
 
 
 def _patched(wa: WhatsApp, folder: Path) -> Path:
-    """The client library on a path of its own, with a shared library that trusts `wa`."""
+    """The client library at another path, with a shared library that trusts `wa`."""
     spec = find_spec("neonize")
     assert spec is not None
     assert spec.origin is not None
@@ -111,7 +111,7 @@ async def test_a_copy_in_which_the_root_key_is_replaced_needs_nothing_more(
 ) -> None:
     class Wired:
         def environment(self) -> dict[str, str]:
-            """As for a program in Go, which reads neither of the two that are left out."""
+            """The variables for a Go program, which reads neither of the two that are omitted."""
             given = wa.environment()
             del given["WHATSAPP_SIMULATOR_NOISE_ROOT"]
             return {**given, "PYTHONPATH": str(path)}

@@ -1,4 +1,4 @@
-"""Whatever a client sends after its login, the servers answer or note it, and go on."""
+"""The servers answer or log whatever a client sends after its login, and continue."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_no_stanza_of_a_client_breaks_the_servers(linked: tuple[Client, Link], n
 
 
 class _LoggingIn(Link):
-    """A link of a client that logs in and says nothing more."""
+    """The connection of a client that logs in and sends nothing more."""
 
     client_static = bytes(32)
 
@@ -103,7 +103,7 @@ class _LoggingIn(Link):
         self.client_payload = Wa6.ClientPayload(username=15550001111, device=1, passive=passive)
 
     async def serve(self, handle: Any) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     async def close(self, delay: float) -> None:
         """Nothing is open."""
@@ -133,7 +133,7 @@ def test_a_companion_that_goes_passive_gets_nothing_until_it_is_active_again(
     assert [each.tag for each in link.sent] == ["iq"], "what was delivered is not delivered again"
 
 
-def test_a_companion_is_told_when_few_prekeys_are_left(linked: tuple[Client, Link]) -> None:
+def test_a_companion_is_notified_when_few_prekeys_are_left(linked: tuple[Client, Link]) -> None:
     client, link = linked
     client.companion.prekeys = dict.fromkeys(range(6), bytes(32))
     for _ in range(3):
@@ -143,7 +143,7 @@ def test_a_companion_is_told_when_few_prekeys_are_left(linked: tuple[Client, Lin
     assert told.children[0].get("value") == "4"
 
 
-def test_a_session_begun_without_proof_of_the_account_is_noted(linked: tuple[Client, Link]) -> None:
+def test_a_session_without_proof_of_the_account_is_logged(linked: tuple[Client, Link]) -> None:
     client, _ = linked
     ann = next(each for each in client.network.users.values() if each.name == "Ann")
     to = Node("to", {"jid": ann.lid}, [Node("enc", {"v": 2, "type": "pkmsg"}, b"x")])
@@ -153,7 +153,7 @@ def test_a_session_begun_without_proof_of_the_account_is_noted(linked: tuple[Cli
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("reason", "left"), [(401, 0), (402, 1), (403, 0), (405, 1), (406, 0), (503, 1)])
-async def test_a_companion_that_is_refused_for_good_is_forgotten(reason: int, left: int) -> None:
+async def test_a_permanently_refused_companion_is_removed(reason: int, left: int) -> None:
     async with WhatsApp(seed=1) as wa:
         bare_companion(wa)
         wa.failure(reason)

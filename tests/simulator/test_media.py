@@ -124,7 +124,7 @@ async def test_an_expired_file_fails_at_once(
         await download(shared_client, message)
 
 
-async def test_a_corrupted_file_is_noticed_until_the_fault_ends(
+async def test_a_corrupted_file_is_detected_until_the_fault_ends(
     shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
     tolerated.append("hash of media ciphertext doesn't match")
@@ -177,7 +177,7 @@ async def test_a_text_carries_no_file(shared_wa: WhatsApp) -> None:
         shared_wa.media.open(message)
 
 
-async def test_a_file_that_is_not_what_its_message_says_is_noticed(shared_wa: WhatsApp) -> None:
+async def test_a_file_that_is_not_what_its_message_says_is_rejected(shared_wa: WhatsApp) -> None:
     message = shared_wa.media.attach("image", PNG)
     message.imageMessage.fileLength += 1
     with pytest.raises(MediaError, match="bytes, not"):

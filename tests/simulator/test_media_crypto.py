@@ -30,7 +30,7 @@ def test_the_keys_of_each_kind_differ() -> None:
 
 
 @pytest.mark.parametrize("position", [0, 20, -1])
-def test_a_corrupted_blob_is_noticed_by_its_mac(position: int) -> None:
+def test_a_corrupted_blob_is_detected_by_its_mac(position: int) -> None:
     media = encrypt("WhatsApp Image Keys", bytes(100))
     corrupted = bytearray(media.ciphertext_with_mac)
     corrupted[position] ^= 1
@@ -38,7 +38,7 @@ def test_a_corrupted_blob_is_noticed_by_its_mac(position: int) -> None:
         decrypt("WhatsApp Image Keys", bytes(corrupted), media.media_key)
 
 
-def test_wrong_hashes_are_noticed() -> None:
+def test_wrong_hashes_are_rejected() -> None:
     media = encrypt("WhatsApp Image Keys", b"x")
     with pytest.raises(MediaError, match="ciphertext"):
         decrypt("WhatsApp Image Keys", media.ciphertext_with_mac, media.media_key, file_enc_sha256=bytes(32))

@@ -57,7 +57,7 @@ async def test_the_real_client_reads_votes_in_direct_chats_and_groups(
         vote = await ann.votes(poll, "tomorrow")
         event = await client.wait("Message", lambda event, vote=vote: vote == event.Info.ID)
         encoded = event.SerializeToString()
-        # The library's own wrapper hands a pointer on where it should hand bytes on.
+        # The library's own wrapper passes a pointer instead of bytes.
         source = f"neonize._binder.gocode.DecryptPollVote(client.uuid, {encoded!r}, {len(encoded)})"
         answer = await client.call(f"{source}.contents.get_bytes()")
         decrypted = Neonize.ReturnFunctionWithError.FromString(answer)

@@ -1,4 +1,4 @@
-"""What people do besides writing: they type, come and go, call, change picture and number."""
+"""Actions of people besides writing: typing, presence, calls, changes of picture and number."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ async def test_typing_is_seen_on_both_sides(wa: WhatsApp, client: NeonizeClient)
 
 
 @pytest.mark.usefixtures("available")
-async def test_who_asked_is_told_who_is_online(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_subscribers_learn_who_is_online(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
 
     async def seen() -> Any:
@@ -98,7 +98,7 @@ async def test_a_call_rings_ends_and_is_rejected(wa: WhatsApp, client: NeonizeCl
     assert (await client.wait("CallTerminate")).reason == "timeout"
 
 
-async def test_pictures_are_looked_at_and_their_change_is_told(wa: WhatsApp, client: NeonizeClient) -> None:
+async def test_pictures_are_fetched_and_changes_are_notified(wa: WhatsApp, client: NeonizeClient) -> None:
     ann = wa.person("Ann")
     look = f"client.get_profile_picture(jid('{ann.lid.user}', 'lid'))"
     with pytest.raises(CallError, match="profile picture"):

@@ -1,4 +1,4 @@
-"""Queries that the real client of these tests never sends, and answers that it does not read."""
+"""Queries that the real client never sends in these tests, and answers that it does not read."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_keys_of_a_device_that_does_not_exist_are_answered_by_an_error(asked: Ba
     assert [user.children[0].tag for user in answer.children] == ["registration", "error", "error"]
 
 
-def test_the_digest_of_the_keys_that_the_servers_hold_is_told(asked: BareClient) -> None:
+def test_the_servers_send_the_digest_of_a_companions_keys(asked: BareClient) -> None:
     companion = asked.companion
     companion.prekeys = {5: bytes(32), 6: bytes([1]) * 32}
     digest = found(asked.query("encrypt", "get", Node("digest")), "digest")
@@ -104,14 +104,14 @@ def test_a_new_signed_prekey_takes_the_place_of_the_former_one(asked: BareClient
         ("w:p", "get", None),
     ],
 )
-def test_what_clients_say_by_the_way_is_answered(
+def test_background_queries_of_clients_are_answered(
     asked: BareClient, xmlns: str, kind: str, content: Node | None
 ) -> None:
     assert asked.query(xmlns, kind, *([content] if content else [])).get("type") == "result"
     assert asked.wa.log == []
 
 
-def test_who_asks_to_join_is_taken_in_or_not(asked: BareClient) -> None:
+def test_a_request_to_join_is_accepted_or_rejected(asked: BareClient) -> None:
     ann, ben = asked.wa.person("Ann"), asked.wa.person("Ben")
     group = asked.wa.group("Boat", [])
     group.requests_to_join(ann)
@@ -166,7 +166,7 @@ def test_who_may_add_members_is_set_by_admins(asked: BareClient) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_lost_file_is_put_up_again_by_the_phone(asked: BareClient) -> None:
+async def test_the_phone_uploads_a_lost_file_again(asked: BareClient) -> None:
     wa, ann = asked.wa, asked.wa.person("Ann")
     message = wa.media.attach("image", b"a picture")
     sent = await ann.says(message)
@@ -197,7 +197,7 @@ async def test_a_lost_file_is_put_up_again_by_the_phone(asked: BareClient) -> No
     assert wa.log == []
 
 
-def test_a_query_that_nobody_knows_is_refused_and_noted(asked: BareClient) -> None:
+def test_an_unknown_query_is_refused_and_logged(asked: BareClient) -> None:
     for kind in ("get", "set", ""):
         assert asked.query("w:unheard", kind, Node("of")).get("type") == "error"
     assert [each.kind for each in asked.wa.log] == ["unanswered"] * 3

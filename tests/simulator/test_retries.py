@@ -1,4 +1,4 @@
-"""What cannot be decrypted is asked for again, on either side."""
+"""Either side requests again what it cannot decrypt."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_a_corrupted_group_message_is_asked_for_again(
     await client.message("fine again")
 
 
-async def test_a_message_that_is_withheld_is_had_from_the_phone(
+async def test_a_withheld_message_is_requested_from_the_phone(
     shared_wa: WhatsApp, shared_client: NeonizeClient, tolerated: list[str]
 ) -> None:
     tolerated.append("Unavailable message")
@@ -87,7 +87,7 @@ async def test_a_person_with_a_new_phone_asks_the_client_again(
 
 
 @pytest.mark.parametrize("by_pn", [False, True])
-async def test_a_person_that_cannot_decrypt_a_group_message_gets_it_anew_alone(
+async def test_only_the_person_that_cannot_decrypt_a_group_message_gets_it_again(
     shared_wa: WhatsApp, shared_client: NeonizeClient, by_pn: bool
 ) -> None:
     wa, client = shared_wa, shared_client

@@ -1,4 +1,4 @@
-"""A world on stage, as the owner's real client sees it."""
+"""A world that plays on the simulator, seen by the owner's real client."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Clock:
-    """Sleeps that end at once, up to a limit of turns; then they last for ever."""
+    """Sleeps that end at once, up to a limit of turns; later ones last forever."""
 
     def __init__(self, turns: int) -> None:
         self.turns = turns
@@ -39,11 +39,11 @@ class Clock:
 
 
 NAMES = {"imageMessage": "keel.jpg", "audioMessage": "tins.ogg", "documentMessage": "devis.pdf"}
-"""The one file of each kind that the world has."""
+"""The only file of each kind in the world."""
 
 
 def as_written(message: E2E.Message) -> str:
-    """The line of the world that became this message."""
+    """The line of the world behind this message."""
     if message.reactionMessage.text:
         return REACTION + message.reactionMessage.text
     for field, value in message.ListFields():

@@ -1,4 +1,4 @@
-"""HTTP, websocket and Noise over streams in memory, against a small client of the test's own."""
+"""HTTP, websocket and Noise over in-memory streams, against a small test client."""
 
 from __future__ import annotations
 
@@ -148,12 +148,12 @@ async def test_bodies_are_read_by_length_and_in_chunks() -> None:
         await read_request(stream)
 
 
-def test_a_response_tells_its_length() -> None:
+def test_a_response_has_its_length() -> None:
     assert response(404, body=b"no") == b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno"
 
 
 class _Client:
-    """The client's side of the handshake, as the specification of Noise XX has it."""
+    """The client's side of the handshake, according to the specification of Noise XX."""
 
     def __init__(self, stream: _End) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""The demo's people and what they say."""
+"""The demo's people and their messages."""
 
 import random
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def test_every_number_can_be_written_to_and_none_is_used_twice(world: World) -> 
         assert parse_number(number).number == number
 
 
-def test_the_past_is_told_oldest_first_and_lies_in_the_past(world: World) -> None:
+def test_past_lines_are_ordered_oldest_first_and_lie_in_the_past(world: World) -> None:
     ages = [line.age for line in world.past(NOON, seed=3)]
     assert ages == sorted(ages, reverse=True)
     assert min(ages) > 0
@@ -48,7 +48,7 @@ def test_nobody_wrote_at_night(world: World, hour: int) -> None:
     assert hours <= set(range(7, 24))
 
 
-def test_the_same_seed_tells_the_same_story_and_another_seed_another_one(world: World) -> None:
+def test_the_same_seed_gives_the_same_messages_and_another_seed_others(world: World) -> None:
     def story(seed: int) -> list[object]:
         return [*world.past(NOON, seed), *islice(world.live(seed), 100)]
 
@@ -56,7 +56,7 @@ def test_the_same_seed_tells_the_same_story_and_another_seed_another_one(world: 
     assert story(1) != story(2)
 
 
-def test_people_take_a_persons_time_to_write(world: World) -> None:
+def test_people_write_at_a_human_pace(world: World) -> None:
     pauses = [line.pause for line in islice(world.live(), 200)]
     assert all(2.0 <= pause <= 90.0 for pause in pauses)
 

@@ -63,7 +63,7 @@ def bob() -> Party:
 
 @pytest.fixture
 def sessions(alice: Party, bob: Party) -> tuple[Session, Session]:
-    """Alice's and Bob's ends of a session that both have used."""
+    """Alice's and Bob's ends of a session in which both have sent messages."""
     hers = alice.initiate(bob)
     his, _ = bob.accept(hers.encrypt(b"hi")[1])
     hers.decrypt(*his.encrypt(b"hello"))
