@@ -110,7 +110,7 @@ class ReceiptKind(IntEnum):
 
 @dataclass(slots=True)
 class MediaInfo:
-    """A file, with what its download needs."""
+    """A file, with what its download needs; in the order of the columns of `media`."""
 
     media_type: str
     mime_type: str | None = None

@@ -1,10 +1,6 @@
 """Care of the files: deleting for good, checks, the index, copies of files."""
 
-from whatsapp_mcp.archive.care.file_copies import (
-    SENT_FILES_KEPT,
-    export_path,
-    purge_sent_files,
-)
+from whatsapp_mcp.archive.care.file_copies import SENT_FILES_KEPT, export_path, purge_sent_files
 from whatsapp_mcp.archive.care.maintenance import (
     check,
     check_file,

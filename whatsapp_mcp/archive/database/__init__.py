@@ -7,31 +7,11 @@ from whatsapp_mcp.archive.database.connections import (
     connect_reader,
     transaction,
 )
-from whatsapp_mcp.archive.database.damage import (
-    is_damage,
-    is_whole,
-    quarantine,
-)
-from whatsapp_mcp.archive.database.index import (
-    index_message,
-    indexed_body,
-    reindex_message,
-    unindex_message,
-)
-from whatsapp_mcp.archive.database.normalise import (
-    fold,
-    tokens,
-    tokens_text,
-)
-from whatsapp_mcp.archive.database.opening import (
-    connect,
-    connect_raw,
-)
-from whatsapp_mcp.archive.database.schema import (
-    ID_BITS,
-    RAW_GONE,
-    create_index,
-)
+from whatsapp_mcp.archive.database.damage import is_damage, is_whole, quarantine
+from whatsapp_mcp.archive.database.index import index_message, indexed_body, reindex_message, unindex_message
+from whatsapp_mcp.archive.database.normalise import fold, tokens, tokens_text
+from whatsapp_mcp.archive.database.opening import connect, connect_raw
+from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
 
 __all__ = [
     "ID_BITS",

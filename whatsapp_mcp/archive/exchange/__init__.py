@@ -1,14 +1,7 @@
 """Messages that come from another program or go to one."""
 
-from whatsapp_mcp.archive.exchange.importer import (
-    import_bridge,
-    import_chat_export,
-)
-from whatsapp_mcp.archive.exchange.prepared_imports import (
-    dated,
-    dated_rows,
-    store_file,
-)
+from whatsapp_mcp.archive.exchange.importer import import_bridge, import_chat_export
+from whatsapp_mcp.archive.exchange.prepared_imports import dated, dated_rows, store_file
 
 __all__ = [
     "dated",

@@ -1,19 +1,8 @@
 """Which addresses are one person, and which chat and author a message therefore has."""
 
-from whatsapp_mcp.archive.identity.identities import (
-    Identities,
-    Lookups,
-    chat_kind,
-)
-from whatsapp_mcp.archive.identity.merge import (
-    message_worth,
-    refresh_chat,
-    retime_message,
-)
-from whatsapp_mcp.archive.identity.placing import (
-    numbers_of,
-    place_messages,
-)
+from whatsapp_mcp.archive.identity.identities import Identities, Lookups, chat_kind
+from whatsapp_mcp.archive.identity.merge import message_worth, refresh_chat, retime_message
+from whatsapp_mcp.archive.identity.placing import numbers_of, place_messages
 
 __all__ = [
     "Identities",

@@ -331,14 +331,14 @@ class Identities:
         if keep == OWNER:
             self._mark_mentions()
             for chat in ours:
-                merge.read_own(db, chat)
+                state.reread(db, chat)
+                merge.refresh_chat(db, chat)
 
     def _catch_up(self, contact: int) -> None:
         """Take what had waited because it was under the other address."""
         db = self._db
         state.apply_versions_of(db, [contact])
-        chat = db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchone()
-        if chat is not None:
-            state.refresh_chat_settings(db, chat[0])
-            state.apply_early(db, chat[0])
-            merge.refresh_chat(db, chat[0])
+        for (chat,) in db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchall():
+            state.refresh_chat_settings(db, chat)
+            state.apply_early(db, chat)
+            merge.refresh_chat(db, chat)

@@ -56,16 +56,6 @@ def spoken_in(db: sqlite3.Connection, contact: int) -> list[int]:
     return [row[0] for row in rows]
 
 
-def read_own(db: sqlite3.Connection, chat: int) -> None:
-    """Take what turned out to be said by the owner as read, with all that is older."""
-    db.execute(
-        """UPDATE chats AS c SET read_id = max(read_id, coalesce((SELECT id FROM messages
-        WHERE chat_id = c.id AND sender_id = 0 ORDER BY id DESC LIMIT 1), 0)) WHERE id = ?""",
-        (chat,),
-    )
-    refresh_chat(db, chat)
-
-
 def recount_unread(db: sqlite3.Connection, chat: int) -> None:
     """Count a chat's unread messages anew."""
     db.execute(f"UPDATE chats AS c SET unread = ({_COUNT_UNREAD}) WHERE id = ?", (chat,))  # noqa: S608

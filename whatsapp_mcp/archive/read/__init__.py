@@ -1,9 +1,6 @@
 """Every question to the archive: a function of a connection that reads."""
 
-from whatsapp_mcp.archive.read.change_feed import (
-    changes,
-    last_send,
-)
+from whatsapp_mcp.archive.read.change_feed import changes, last_send
 from whatsapp_mcp.archive.read.chat_queries import (
     chat,
     chats,
@@ -13,12 +10,8 @@ from whatsapp_mcp.archive.read.chat_queries import (
     members,
     without_vote,
 )
-from whatsapp_mcp.archive.read.completeness import (
-    history_progress,
-)
-from whatsapp_mcp.archive.read.full_text import (
-    search,
-)
+from whatsapp_mcp.archive.read.completeness import coverage, history_progress
+from whatsapp_mcp.archive.read.full_text import search
 from whatsapp_mcp.archive.read.lookup import chat_id, find
 from whatsapp_mcp.archive.read.message_queries import (
     context,
@@ -49,14 +42,7 @@ from whatsapp_mcp.archive.read.people import (
     resolve_chat,
     unnamed_chats,
 )
-from whatsapp_mcp.archive.read.reports import (
-    arrived,
-    coverage,
-    meta_get,
-    own,
-    send_report,
-    statistics,
-)
+from whatsapp_mcp.archive.read.reports import arrived, meta_get, own, send_report, statistics
 
 __all__ = [
     "DAMAGED_SEND",

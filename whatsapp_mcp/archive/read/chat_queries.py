@@ -53,7 +53,7 @@ def chats(
     where, values = ["c.last_id > 0"], list[Any]()
     start: Sequence[int] = ()
     if cursor is not None:
-        where, start = ["(c.last_id, c.id) < (?, ?)"], cursors.decode_pair(cursor, mark)
+        where, start = ["(c.last_id, c.id) < (?, ?)"], cursors.decode(cursor, mark, int, int)
     if query is not None and len(query) > decoding.MAX_NAME:
         return Page(())
     words = [like(word.lstrip("+") or word) for word in fold(query or "").split()[:WORDS]]

@@ -7,35 +7,37 @@ import sqlite3
 from collections.abc import Sequence
 
 from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.read.lookup import chat_id
 from whatsapp_mcp.archive.read.message_rows import MessageRow, moment, time_of
 from whatsapp_mcp.decoding import UNDECRYPTABLE
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import Coverage, Gap, HistoryProgress, MessageFilter
 
 
-def coverage_of(db: sqlite3.Connection, chat: int | None, jid: str) -> Coverage:
-    """The coverage of one chat.
+def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
+    """From when to when a chat is archived, and where messages may be missing.
 
     Raises:
         ChatNotFound: No such chat.
     """
-    row = db.execute("SELECT jid, complete FROM chats WHERE id = ?", (chat,)).fetchone()
+    number = chat_id(db, chat)
+    row = db.execute("SELECT jid, complete FROM chats WHERE id = ?", (number,)).fetchone()
     if row is None:
         raise ChatNotFound("There is no such chat.")
+    jid, complete = row
     count, first, last = db.execute(
-        "SELECT count(*), min(id), max(id) FROM messages WHERE chat_id = ?", (chat,)
+        "SELECT count(*), min(id), max(id) FROM messages WHERE chat_id = ?", (number,)
     ).fetchone()
     gaps = [] if first is None else _gaps(db, first >> ID_BITS, 1 << 40)
     first_lost, last_lost, lost = db.execute(
         "SELECT min(id), max(id), count(*) FROM messages WHERE chat_id = ? AND kind = ?",
-        (chat, UNDECRYPTABLE),
+        (number, UNDECRYPTABLE),
     ).fetchone()
     if lost:
         reason = f"{lost} message(s) could not be decrypted"
         gaps.append(Gap(time_of(first_lost), time_of(last_lost), reason))
-    chat_jid, complete = row
     return Coverage(
-        chat_jid,
+        jid,
         count,
         None if first is None else time_of(first),
         None if last is None else time_of(last),

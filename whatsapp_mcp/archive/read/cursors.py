@@ -6,7 +6,7 @@ import base64
 import re
 import zlib
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from whatsapp_mcp.errors import InvalidArgument
 
@@ -55,8 +55,8 @@ def _read(part: str) -> int | str:
     return number
 
 
-def decode(cursor: str, mark: str) -> list[int | str]:
-    """The keys in a cursor.
+def decode(cursor: str, mark: str, *kinds: type[int] | type[str]) -> list[Any]:
+    """The keys in a cursor, which are of these kinds.
 
     Raises:
         InvalidArgument: It is not a cursor, or one of another list.
@@ -64,7 +64,9 @@ def decode(cursor: str, mark: str) -> list[int | str]:
     body, _, check = cursor.strip().rpartition(".")
     if check == _check(mark, body):
         with suppress(ValueError):
-            return [_read(part) for part in body.split(".")]
+            keys = [_read(part) for part in body.split(".")]
+            if [type(key) for key in keys] == [*kinds]:
+                return keys
     raise InvalidArgument(
         "The cursor is not one of this list with these arguments.",
         "Give next_cursor exactly as the last page returned it and repeat that page's arguments, or leave "
@@ -78,12 +80,7 @@ def decode_id(cursor: str | None, mark: str) -> int | None:
     Raises:
         InvalidArgument: As `decode`.
     """
-    if cursor is None:
-        return None
-    keys = decode(cursor, mark)
-    if len(keys) != 1 or not isinstance(keys[0], int):
-        raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
-    return keys[0]
+    return None if cursor is None else decode(cursor, mark, int)[0]
 
 
 def check_limit(limit: int) -> int:
@@ -95,15 +92,3 @@ def check_limit(limit: int) -> int:
     if not 1 <= limit <= MAX_LIMIT:
         raise InvalidArgument(f"limit is {limit}.", f"Give a number from 1 to {MAX_LIMIT}.")
     return limit
-
-
-def decode_pair(cursor: str, mark: str) -> tuple[int, int]:
-    """The two integer keys of a cursor.
-
-    Raises:
-        InvalidArgument: As `decode`.
-    """
-    keys = decode(cursor, mark)
-    if len(keys) != 2 or not all(isinstance(key, int) for key in keys):
-        raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
-    return int(keys[0]), int(keys[1])

@@ -335,11 +335,8 @@ def contacts(
 def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | None) -> Page[Contact]:
     condition, values = "s.id != 0", list[Any]()
     if after is not None:
-        keys = cursors.decode(after, mark)
-        if len(keys) != 2 or not isinstance(keys[0], str) or not isinstance(keys[1], int):
-            raise InvalidArgument("The cursor is damaged.", "Leave it out to start again.")
         condition += " AND (s.name_norm, s.id) > (?, ?)"
-        values = [*keys]
+        values = cursors.decode(after, mark, str, int)
     rest = f"WHERE {condition} ORDER BY s.name_norm, s.id LIMIT ?"
     found = chat_rows.contact_rows(db, rest, [*values, limit + 1])
     page = found[:limit]

@@ -8,15 +8,13 @@ from typing import Final
 
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.read import outbox_entries
-from whatsapp_mcp.archive.read.completeness import coverage_of
 from whatsapp_mcp.archive.read.cursors import check_limit, decode_id, encode, fingerprint
-from whatsapp_mcp.archive.read.lookup import chat_id, find
+from whatsapp_mcp.archive.read.lookup import find
 from whatsapp_mcp.archive.read.message_rows import moment, time_of
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, send_progress
 from whatsapp_mcp.decoding import OWNER
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
-    Coverage,
     Delivery,
     MessageKey,
     ReceiptCounts,
@@ -70,15 +68,6 @@ def arrived(db: sqlite3.Connection) -> tuple[datetime | None, int]:
         "SELECT (SELECT max(id) FROM messages), (SELECT count(*) FROM undecoded)"
     ).fetchone()
     return None if newest is None else time_of(newest), undecoded
-
-
-def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
-    """From when to when a chat is archived, and where messages may be missing.
-
-    Raises:
-        ChatNotFound: No such chat.
-    """
-    return coverage_of(db, chat_id(db, chat), chat)
 
 
 def _number(key: MessageKey) -> int:

@@ -27,42 +27,19 @@ from whatsapp_mcp.archive.state.addons import (
     store_addon,
     target_of,
 )
-from whatsapp_mcp.archive.state.calls import (
-    call_text,
-)
+from whatsapp_mcp.archive.state.calls import call_text
 from whatsapp_mcp.archive.state.chat_settings import (
     CHAT_SETTINGS,
     refresh_chat_settings,
     refresh_unread_mark,
     store_chat_setting,
 )
-from whatsapp_mcp.archive.state.feed import (
-    add_change,
-    last_change,
-    prune_changes,
-)
-from whatsapp_mcp.archive.state.gaps import (
-    store_gap,
-)
-from whatsapp_mcp.archive.state.members import (
-    current_members,
-    store_members,
-)
-from whatsapp_mcp.archive.state.names import (
-    NAME_SQL,
-    STRANGER_SQL,
-    searchable,
-)
-from whatsapp_mcp.archive.state.number_history import (
-    OWNER_ADDRESS,
-    Address,
-    NumberHistory,
-    People,
-)
-from whatsapp_mcp.archive.state.progress import (
-    ChatProgress,
-    send_progress,
-)
+from whatsapp_mcp.archive.state.feed import add_change, last_change, prune_changes
+from whatsapp_mcp.archive.state.gaps import store_gap
+from whatsapp_mcp.archive.state.members import current_members, store_members
+from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, searchable
+from whatsapp_mcp.archive.state.number_history import OWNER_ADDRESS, Address, NumberHistory, People
+from whatsapp_mcp.archive.state.progress import ChatProgress, send_progress
 from whatsapp_mcp.archive.state.receipts import (
     EVERYONE,
     apply_early,
@@ -74,10 +51,7 @@ from whatsapp_mcp.archive.state.receipts import (
     unreceipted,
     watermarks,
 )
-from whatsapp_mcp.archive.state.versions import (
-    apply_versions,
-    apply_versions_of,
-)
+from whatsapp_mcp.archive.state.versions import apply_versions, apply_versions_of
 from whatsapp_mcp.archive.state.votes import (
     address_forms,
     chosen_options,

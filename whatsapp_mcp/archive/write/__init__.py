@@ -1,10 +1,6 @@
 """What applies the operations: updates of WhatsApp, what the device looked up, sends."""
 
-from whatsapp_mcp.archive.write.applying import (
-    Applying,
-    begin_operation,
-    begin_raw_operation,
-)
+from whatsapp_mcp.archive.write.applying import Applying, begin_operation, begin_raw_operation
 from whatsapp_mcp.archive.write.ingestion import (
     Ingest,
     ingest,
@@ -38,9 +34,7 @@ from whatsapp_mcp.archive.write.recording import (
     record_timer,
     set_own,
 )
-from whatsapp_mcp.archive.write.sealed_addons import (
-    open_waiting_addons,
-)
+from whatsapp_mcp.archive.write.sealed_addons import open_waiting_addons
 
 __all__ = [
     "Applying",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import astuple
 from typing import Any
 
 from whatsapp_mcp.archive import database, identity, state
 from whatsapp_mcp.archive.database import ID_BITS
 from whatsapp_mcp.archive.identity import Identities
-from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MediaInfo, MessageUpdate
+from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MessageUpdate
 from whatsapp_mcp.models import MessageKind
 
 _INSERT = """INSERT INTO messages (id, ref, chat_id, sender_id, wa_id, kind, flags, text,
@@ -181,7 +182,7 @@ class MessageWriter:
             file_name = content.media.file_name
             self._db.execute(
                 "INSERT OR REPLACE INTO media VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
-                (message, *_columns(content.media)),
+                (message, *astuple(content.media)),
             )
         database.index_message(
             self._db, message, database.indexed_body(content.text, file_name, details), chat, sender
@@ -225,23 +226,6 @@ class MessageWriter:
         ):
             details = {key: value for key, value in details.items() if key != "quote"}
         return details
-
-
-def _columns(media: MediaInfo) -> tuple[Any, ...]:
-    return (
-        media.media_type,
-        media.mime_type,
-        media.file_name,
-        media.size,
-        media.duration,
-        media.width,
-        media.height,
-        media.direct_path,
-        media.url,
-        media.media_key,
-        media.sha256,
-        media.enc_sha256,
-    )
 
 
 def _dump(details: dict[str, Any]) -> str | None:
