@@ -139,7 +139,7 @@ def test_what_may_be_written_is_an_operation(name: str) -> None:
 async def test_what_is_written_outside_of_an_operation_is_the_search_index_alone(tmp_path: Path) -> None:
     folder, said = path_of(tmp_path, "there"), list[str]()
     async with recording(folder, Recording()) as archive:
-        connection: sqlite3.Connection = vars(archive)["_db"]
+        connection: sqlite3.Connection = vars(archive)["_committer"].db
         connection.set_trace_callback(said.append)
         await run(archive, folder)
         await archive.rebuild()

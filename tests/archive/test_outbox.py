@@ -186,9 +186,9 @@ async def test_what_is_found_out_of_a_former_hand_over_changes_no_later_one(arch
     entry, _ = await archive.outbox_add(request())
     await archive.outbox_sending(entry.send_id, handed_to="client 8")
     await archive.outbox_unknown(entry.send_id, "The client died.")
-    with pytest.raises(InvalidArgument, match="anew"):
+    with pytest.raises(InvalidArgument, match="handed over again"):
         await archive.outbox_queued(entry.send_id, handed_to="client 7")
-    with pytest.raises(InvalidArgument, match="anew"):
+    with pytest.raises(InvalidArgument, match="handed over again"):
         await archive.outbox_unknown(entry.send_id, "", message_id="3EB0AA", handed_to="client 7")
     queued = await archive.outbox_queued(entry.send_id, handed_to="client 8")
     assert queued.status is SendStatus.QUEUED

@@ -309,7 +309,7 @@ async def test_a_purge_says_when_a_reader_that_stands_still_keeps_old_pages(
     archive: Archive, folder: AccountFolder
 ) -> None:
     await archive.ingest(journal([ev.message("A1", "purplemonkey")]))
-    archive._db.execute("PRAGMA busy_timeout = 10")  # pyright: ignore[reportPrivateUsage]
+    archive._committer.db.execute("PRAGMA busy_timeout = 10")  # pyright: ignore[reportPrivateUsage]
     with closing(sqlite3.connect(folder.archive_db, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM messages").fetchall()

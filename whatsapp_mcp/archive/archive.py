@@ -5,22 +5,21 @@ from __future__ import annotations
 import inspect
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, closing
 from datetime import UTC, datetime, tzinfo
 from functools import partial, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.archive import care, database, exchange, read, write
-from whatsapp_mcp.archive.database import Writer, transaction
-from whatsapp_mcp.archive.identity import Lookups
-from whatsapp_mcp.archive.operations import OPERATIONS, WriteOperation
+from whatsapp_mcp.archive.committer import Committer, Recorder
+from whatsapp_mcp.archive.database import Writer
+from whatsapp_mcp.archive.operations import WriteOperation
 from whatsapp_mcp.archive.reading import ReadingArchive, in_thread
 from whatsapp_mcp.archive.write import Applying
 from whatsapp_mcp.decoding import HISTORY_CODE, decode_events, sent_message
-from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import (
     BridgePage,
     ExportedMessage,
@@ -31,12 +30,6 @@ from whatsapp_mcp.models import (
     OutboxEntry,
 )
 from whatsapp_mcp.settings import AccountFolder
-
-_MOST_LOOKUPS: Final = 50_000
-"""Addresses that are remembered from operation to operation; a few hundred bytes each."""
-
-Recorder = Callable[[int, bytes], None]
-"""Gets each operation that was applied: its number, and it as JSON."""
 
 
 def _now() -> datetime:
@@ -71,7 +64,7 @@ def operation(apply: _Apply[P, R]) -> _Method[P, R]:
 class Archive(ReadingArchive):
     """What only the account's leader may do as well. Every method is one committed, durable transaction.
 
-    What changes an answer is an operation (`write_operations.py`), with the time of the archive's clock. An
+    What changes an answer is an operation (`operations.py`), with the time of the archive's clock. An
     operation's method has its arguments, its answer and its errors; those with something to do outside of the
     operation (decoding, files) are written out.
 
@@ -80,7 +73,7 @@ class Archive(ReadingArchive):
         db: `archive.db`.
         raw: `raw.db`.
         now: The wall time, of which each operation gets its own.
-        recorder: Told of each operation after its commit.
+        recorder: Called with each operation after its commit.
     """
 
     def __init__(
@@ -92,20 +85,15 @@ class Archive(ReadingArchive):
         recorder: Recorder | None = None,
     ) -> None:
         super().__init__(folder)
-        self._db = db
         self._writer = Writer(db)
-        self._raw = raw
+        self._committer = Committer(folder, db, raw, recorder)
         self._now = now
-        self._recorder = recorder
         self._merging = False
-        self._lookups = Lookups()
-        self._changes: int | None = None
 
     def close(self) -> None:
         """Close the connections."""
         super().close()
-        self._db.close()
-        self._raw.close()
+        self._committer.close()
 
     # Operations.
 
@@ -114,7 +102,7 @@ class Archive(ReadingArchive):
 
         It and those before it must come in the order in which they were applied there.
         """
-        return await self._turn(lambda: self._commit(operation))
+        return await self._turn(lambda _: self._committer.commit(operation))
 
     async def submit(self, name: str, values: Mapping[str, Any], *, bulk: bool = False) -> Any:
         """Make an operation of now, and apply it."""
@@ -125,77 +113,25 @@ class Archive(ReadingArchive):
     ) -> Any:
         """As `_write`, with values that are worked out in the writer's turn, before the operation."""
 
-        def in_thread() -> tuple[Any, list[str]]:
+        def in_thread(db: sqlite3.Connection) -> tuple[Any, list[str]]:
             at = int(self._now().timestamp() * 1000)
-            return self._commit(WriteOperation(name, at, values(self._db)), opens_addons=True)
+            return self._committer.commit(WriteOperation(name, at, values(db)), opens_addons=True)
 
         return await self._turn(in_thread, bulk=bulk)
 
-    async def _turn(self, commit: Callable[[], tuple[Any, list[str]]], *, bulk: bool = False) -> Any:
+    async def _turn(
+        self, commit: Callable[[sqlite3.Connection], tuple[Any, list[str]]], *, bulk: bool = False
+    ) -> Any:
         """Take the writer's turn; files left without a message go afterwards."""
 
-        def in_thread(_: sqlite3.Connection) -> tuple[Any, list[str]]:
-            try:
-                return commit()
-            except sqlite3.DatabaseError as error:
-                self._look_at_raw(error)
-                raise
+        def in_thread(db: sqlite3.Connection) -> tuple[Any, list[str]]:
+            with self._committer.raw_damage():
+                return commit(db)
 
         result, files = await self._writer.run_bare(in_thread, bulk=bulk)
         if files:
             await anyio.to_thread.run_sync(care.unlink_media, self.folder.media, files)
         return result
-
-    def _commit(self, operation: WriteOperation, *, opens_addons: bool = False) -> tuple[Any, list[str]]:
-        """Apply an operation in a transaction of its own.
-
-        Args:
-            operation: Which.
-            opens_addons: Whether add-ons that can be opened now are, by an operation that is part of the same
-                transaction. Operations from a log are followed there by what opened them.
-        """
-        db, recorded = self._db, list[tuple[int, bytes]]()
-        if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
-            self._lookups.forget()
-        self._changes = None
-        refusal: WhatsAppError | None = None
-        result: Any = None
-        files: list[str] = []
-        try:
-            with transaction(db):
-                result, on = self._apply(operation, recorded)
-                files += on.files
-                if opens_addons and on.opens_addons and (opened := write.open_waiting_addons(db, self._raw)):
-                    following = WriteOperation("open_addons", operation.at, {"opened": opened})
-                    _, after = self._apply(following, recorded)
-                    files += after.files
-            if on.keeps_lookups:
-                self._changes = db.total_changes
-        except WhatsAppError as error:
-            # A refusal is an outcome: it leaves nothing but its number.
-            refusal = error
-            with transaction(db):
-                write.begin_operation(db, operation.at)
-        if self._recorder is not None:
-            for number, text in recorded:
-                self._recorder(number, text)
-        if refusal is not None:
-            raise refusal
-        return result, files
-
-    def _apply(self, operation: WriteOperation, recorded: list[tuple[int, bytes]]) -> tuple[Any, Applying]:
-        number = write.begin_operation(self._db, operation.at)
-        if self._recorder is not None:  # before it is applied, which may bring its values into bounds
-            recorded.append((number, operation.to_json()))
-        on = Applying(self._db, self._raw, number, operation.at, self._lookups)
-        return OPERATIONS[operation.name](on, **operation.values), on
-
-    def _look_at_raw(self, error: sqlite3.DatabaseError) -> None:
-        """Begin `raw.db` anew if it is what an error speaks of; whoever archives tries again."""
-        if database.is_damage(error) and not database.is_whole(self._raw):
-            self._raw.close()
-            database.quarantine(self.folder.raw_db, error)
-            self._raw = database.connect_raw(self.folder.raw_db)
 
     async def wait_change(self, after: int, timeout: float) -> int:
         """As a reader does; but every change is made here, so none has to be looked for."""
@@ -223,7 +159,7 @@ class Archive(ReadingArchive):
         """Decode again what was put aside or unknown; answers how many became known."""
 
         def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
-            events, messages = care.decode_again(db, self._raw)
+            events, messages = care.decode_again(db, self._committer.raw)
             return {"events": events, "messages": messages}
 
         return await self._write_of("redecode", decoded, bulk=True)
@@ -322,7 +258,7 @@ class Archive(ReadingArchive):
         Raises:
             Busy: They are deleted, but a process that stands still in a read keeps old pages in a log.
         """
-        raw, folder = self._raw, self.folder
+        raw, folder = self._committer.raw, self.folder
         span = await self._writer.run_bare(care.purge_span, chat, before)
         if span is None:
             return 0
@@ -434,7 +370,7 @@ def open_archive(
         folder: The account's files.
         write: Whether to write; only the account's leader may. A reader needs no file to be there yet.
         now: The wall time, of which each operation gets its own.
-        recorder: Told of each operation after its commit, in order, in the thread that writes.
+        recorder: Called with each operation after its commit, in order, in the thread that writes.
 
     Raises:
         Unsupported: The file was written by a newer version.
@@ -444,11 +380,8 @@ def open_archive(
 
 @asynccontextmanager
 async def _open_reader(folder: AccountFolder) -> AsyncIterator[ReadingArchive]:
-    archive = ReadingArchive(folder)
-    try:
+    with closing(ReadingArchive(folder)) as archive:
         yield archive
-    finally:
-        archive.close()
 
 
 @asynccontextmanager
@@ -457,8 +390,5 @@ async def _open_writer(
 ) -> AsyncIterator[Archive]:
     folder.create()
     db, raw = await anyio.to_thread.run_sync(database.connect, folder)
-    archive = Archive(folder, db, raw, now, recorder)
-    try:
+    with closing(Archive(folder, db, raw, now, recorder)) as archive:
         yield archive
-    finally:
-        archive.close()

@@ -23,7 +23,6 @@ from whatsapp_mcp.archive.read.message_queries import (
 )
 from whatsapp_mcp.archive.read.outbox_entries import (
     DAMAGED_SEND,
-    SEND_COLUMNS,
     SEND_PLACES,
     SEND_REQUEST,
     UNSETTLED_SENDS,
@@ -33,6 +32,7 @@ from whatsapp_mcp.archive.read.outbox_entries import (
     outbox_unsettled,
     send_entry,
     send_files,
+    send_rows,
     send_time,
 )
 from whatsapp_mcp.archive.read.people import (
@@ -46,7 +46,6 @@ from whatsapp_mcp.archive.read.reports import arrived, meta_get, own, send_repor
 
 __all__ = [
     "DAMAGED_SEND",
-    "SEND_COLUMNS",
     "SEND_PLACES",
     "SEND_REQUEST",
     "UNSETTLED_SENDS",
@@ -83,6 +82,7 @@ __all__ = [
     "send_entry",
     "send_files",
     "send_report",
+    "send_rows",
     "send_time",
     "statistics",
     "unnamed_chats",

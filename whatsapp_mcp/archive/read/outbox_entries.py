@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
@@ -16,11 +17,32 @@ from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import FileContent, OutboxEntry, SendRequest, SendStatus
 
 SEND_REQUEST: Final = TypeAdapter(SendRequest)
-SEND_COLUMNS: Final = """o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at,
- o.reason, o.chat_id, o.chat, o.secret, o.handed_to"""
-_TYPES: Final = (int, str, str, int, int | None, str | None, int | None, str | None, int, str)
-_TYPES_OF_HAND_OVER: Final = (bytes | None, str | None)
+_SELECT: Final = """SELECT o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at,
+ o.reason, o.chat_id, o.chat, o.secret, o.handed_to FROM outbox AS o
+"""
+_TYPES: Final = (
+    int, str, str, int, int | None, str | None, int | None, str | None, int, str, bytes | None, str | None,
+)  # fmt: skip
 """What the columns hold; SQLite itself takes any value into any column."""
+
+
+class SendRow(NamedTuple):
+    """A row of `outbox`; see `tables.py`."""
+
+    id: int
+    request: str
+    status: str
+    created_at: int
+    expires_at: int | None
+    message_id: str | None
+    sent_at: int | None
+    reason: str | None
+    chat_id: int
+    chat: str
+    secret: bytes | None
+    handed_to: str | None
+
+
 DAMAGED_SEND: Final = "The stored send is damaged"
 UNSETTLED_SENDS: Final = "('queued', 'sending', 'unknown')"
 SEND_PLACES: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h
@@ -28,12 +50,12 @@ SEND_PLACES: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h
 """Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
 
 
-def request_of(row: Any) -> SendRequest:
-    """The request of a row."""
-    return replace(SEND_REQUEST.validate_json(row[1]), chat=row[9])
+def send_rows(db: sqlite3.Connection, rest: str, values: Sequence[Any] = ()) -> list[SendRow]:
+    """Rows of sends (`o`); `rest` is the SQL from WHERE on."""
+    return [*map(SendRow._make, db.execute(_SELECT + rest, values).fetchall())]
 
 
-def send_entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
+def send_entry(db: sqlite3.Connection, row: SendRow) -> OutboxEntry:
     """The entry of a row.
 
     Raises:
@@ -44,37 +66,36 @@ def send_entry(db: sqlite3.Connection, row: Any) -> OutboxEntry:
     # Out of range, of another type, no JSON of a request, or no address.
     except (ValueError, TypeError, OverflowError, OSError, InvalidArgument) as error:
         action = "Look at the chat before you send it again."
-        raise MessageNotFound(f"{DAMAGED_SEND} ({row[0]}).", action) from error
+        raise MessageNotFound(f"{DAMAGED_SEND} ({row.id}).", action) from error
 
 
-def _read(db: sqlite3.Connection, row: Any) -> OutboxEntry:
-    if not all(map(isinstance, row, _TYPES + _TYPES_OF_HAND_OVER)):
+def _read(db: sqlite3.Connection, row: SendRow) -> OutboxEntry:
+    if not all(map(isinstance, row, _TYPES)):
         raise TypeError("a column holds another type")
-    send_id, _, status, created_at, expires_at, message_id, sent_at, reason, *where, secret, handed_to = row
-    Jid.parse(row[9])
-    ref = None
-    if message_id is not None:
+    Jid.parse(row.chat)
+    status, ref = row.status, None
+    if row.message_id is not None:
         found = db.execute(
             f"""SELECT id, ref, chat_id FROM messages
             WHERE chat_id IN ({SEND_PLACES}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
-            (*where, message_id),
+            (row.chat_id, row.chat, row.message_id),
         ).fetchone()
         if found is not None:
             message, ref, chat = found
             if status == "sent":
                 status = send_progress(db, [chat])[chat].status(message)
     return OutboxEntry(
-        send_id,
-        request_of(row),
+        row.id,
+        replace(SEND_REQUEST.validate_json(row.request), chat=row.chat),
         SendStatus(status),
-        send_time(created_at / 1000),
-        None if expires_at is None else send_time(expires_at / 1000),
-        message_id,
-        None if sent_at is None else send_time(sent_at),
-        reason,
+        send_time(row.created_at / 1000),
+        None if row.expires_at is None else send_time(row.expires_at / 1000),
+        row.message_id,
+        None if row.sent_at is None else send_time(row.sent_at),
+        row.reason,
         ref,
-        secret,
-        handed_to,
+        row.secret,
+        row.handed_to,
     )
 
 
@@ -89,10 +110,9 @@ def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
     Raises:
         MessageNotFound: No such send.
     """
-    row = db.execute(f"SELECT {SEND_COLUMNS} FROM outbox AS o WHERE id = ?", (send_id,)).fetchone()  # noqa: S608
-    if row is None:
-        raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
-    return send_entry(db, row)
+    for row in send_rows(db, "WHERE id = ?", (send_id,)):
+        return send_entry(db, row)
+    raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
 
 
 def outbox_last_sent(db: sqlite3.Connection) -> datetime | None:
@@ -110,12 +130,12 @@ def outbox_unsettled(
         chat: Those to this chat alone, as the requests name it.
         limit: The oldest so many; below zero, all.
     """
-    rows = db.execute(
-        f"""SELECT {SEND_COLUMNS} FROM outbox AS o WHERE status IN {UNSETTLED_SENDS}
-        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND (?1 IS NULL OR chat = ?1)
-        ORDER BY id LIMIT ?2""",  # noqa: S608
+    rows = send_rows(
+        db,
+        f"""WHERE status IN {UNSETTLED_SENDS} AND (status <> 'unknown' OR handed_to IS NOT NULL)
+        AND (?1 IS NULL OR chat = ?1) ORDER BY id LIMIT ?2""",
         (chat, limit),
-    ).fetchall()
+    )
     entries: list[OutboxEntry] = []
     for row in rows:
         with suppress(MessageNotFound):
@@ -125,13 +145,12 @@ def outbox_unsettled(
 
 def damaged_sends(db: sqlite3.Connection) -> tuple[int, ...]:
     """Numbers of the unsettled rows that cannot be read."""
-    rows = db.execute(f"SELECT {SEND_COLUMNS} FROM outbox AS o WHERE status IN {UNSETTLED_SENDS}").fetchall()  # noqa: S608
     found: list[int] = []
-    for row in rows:
+    for row in send_rows(db, f"WHERE status IN {UNSETTLED_SENDS}"):
         try:
             send_entry(db, row)
         except MessageNotFound:
-            found.append(row[0])
+            found.append(row.id)
     return tuple(found)
 
 

@@ -15,11 +15,11 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp import decoding
-from whatsapp_mcp.archive.state.number_history import Address, People, Reported
+from whatsapp_mcp.archive.state.number_history import Address, Observation, People
 from whatsapp_mcp.decoding import (
     CallUpdate,
     EditUpdate,
@@ -163,9 +163,20 @@ class StoredAddOn(NamedTuple):
     says: tuple[Any, ...]
 
 
+class _Row(NamedTuple):
+    """A stored add-on: by whom, of which message, and what it says (`AddOn.columns`)."""
+
+    wa_id: str
+    chat: int
+    sender: int
+    at: int
+    worth: Any
+    says: tuple[Any, ...]
+
+
 _ROWS: Final = "SELECT t.wa_id, t.chat_address, t.sender_address, t.at, {worth}, {columns} FROM {table} AS t"
-_MOMENT: Final = itemgetter(1, 0)
-"""The order of what hangs on a message: by time, then by person."""
+_MOMENT: Final = attrgetter("at", "person")
+"""The order of a message's add-ons."""
 _CHATS: Final = "SELECT chat_id FROM chat_addresses WHERE address_id = ?"
 
 
@@ -220,65 +231,73 @@ def read_addons(
     if not rows:
         return {}
     people = People(db)
-    people.look_up({row[2] for row in rows})
-    places = _places(db, {target.chat for row in rows for target in by_id[row[0]]})
-    found: dict[Target, list[tuple[Address, Any]]] = {}
+    people.look_up({row.sender for row in rows})
+    chats = _chats(db, {target.chat for row in rows for target in by_id[row.wa_id]})
+    found: dict[Target, list[tuple[Address, _Row]]] = {}
     for row in rows:
-        address = people.address(row[2])
-        for target in by_id[row[0]]:
-            if row[1] not in places[target.chat][1]:
+        address = people.address(row.sender)
+        for target in by_id[row.wa_id]:
+            if row.chat not in chats[target.chat].addresses:
                 continue
             if not kind.by_author or people.may_be(address, target.sender):
                 found.setdefault(target, []).append((address, row))
     return {
-        target: _that_count(kind, people, target, places[target.chat][0], told)
-        for target, told in found.items()
+        target: _counting(kind, people, target, chats[target.chat].contact, stored)
+        for target, stored in found.items()
     }
 
 
-def _rows(db: sqlite3.Connection, kind: AddOn, ids: Sequence[str]) -> list[Any]:
+def _rows(db: sqlite3.Connection, kind: AddOn, ids: Sequence[str]) -> list[_Row]:
     said = _ROWS.format(worth=kind.worth, columns=", ".join(kind.columns) or "NULL", table=kind.table)
-    return db.execute(f"{said} WHERE wa_id IN ({', '.join('?' * len(ids))})", ids).fetchall()
+    found = db.execute(f"{said} WHERE wa_id IN ({', '.join('?' * len(ids))})", ids)
+    return [_Row._make((*row[:5], row[5:])) for row in found]
 
 
-def _places(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, tuple[int | None, set[int]]]:
-    """Of chats: with whom each is, and the addresses under which it was ever told."""
-    found: dict[int, tuple[int | None, set[int]]] = {chat: (None, set()) for chat in chats}
+class _Chat(NamedTuple):
+    """With whom a chat is, and the addresses that it has or had."""
+
+    contact: int | None
+    addresses: set[int]
+
+
+def _chats(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, _Chat]:
+    found = {chat: _Chat(None, set()) for chat in chats}
     for chat, contact, address in db.execute(
         f"""SELECT c.id, c.contact_id, v.address_id FROM chats AS c JOIN chat_addresses AS v
         ON v.chat_id = c.id WHERE v.chat_id IN ({", ".join("?" * len(chats))})""",  # noqa: S608
         [*chats],
     ).fetchall():
-        found[chat] = (contact, found[chat][1] | {address})
+        found[chat] = _Chat(contact, found[chat].addresses | {address})
     return found
 
 
-def _that_count(
-    kind: AddOn, people: People, target: Target, chat_with: int | None, told: list[tuple[Address, Any]]
+def _counting(
+    kind: AddOn, people: People, target: Target, chat_with: int | None, stored: list[tuple[Address, _Row]]
 ) -> list[StoredAddOn]:
+    """The add-ons of one message that count, each with the person whose it is."""
     if kind.by_author:
-        persons = [target.sender] * len(told)
-    elif any(address.reassigned for address, _ in told):
-        rows = [Reported(address, row[3], ()) for address, row in told]
-        persons = people.persons(rows, unit=kind.unit, chat_with=chat_with)
+        persons = [target.sender] * len(stored)
+    elif any(address.reassigned for address, _ in stored):
+        seen = [Observation(address, row.at) for address, row in stored]
+        persons = people.persons(seen, unit=kind.unit, chat_with=chat_with)
     else:
-        persons = [address.contact for address, _ in told]
-    hanging = [StoredAddOn(person, row[3], row[5:]) for person, (_, row) in zip(persons, told, strict=True)]
-    if len(hanging) > 1:
-        if len({one[:2] for one in hanging}) < len(hanging):
-            hanging = _once_a_moment(kind, told, hanging)
-        hanging.sort(key=_MOMENT)
-    return hanging
+        persons = [address.contact for address, _ in stored]
+    addons = [StoredAddOn(who, row.at, row.says) for who, (_, row) in zip(persons, stored, strict=True)]
+    if len(addons) > 1:
+        if len({(one.person, one.at) for one in addons}) < len(addons):
+            addons = _once_a_moment(kind, stored, addons)
+        addons.sort(key=_MOMENT)
+    return addons
 
 
 def _once_a_moment(
-    kind: AddOn, told: list[tuple[Address, Any]], hanging: list[StoredAddOn]
+    kind: AddOn, stored: list[tuple[Address, _Row]], addons: list[StoredAddOn]
 ) -> list[StoredAddOn]:
-    """Of what one person told at one moment, what counts."""
+    """Of one person's add-ons of one moment, what counts."""
     key = [kind.columns.index(column) for column in kind.key]
     best: dict[tuple[Any, ...], tuple[tuple[Any, ...], StoredAddOn]] = {}
-    for (address, row), one in zip(told, hanging, strict=True):
-        rank = (not address.is_number, row[4] is not None, row[4])
+    for (address, row), one in zip(stored, addons, strict=True):
+        rank = (not address.is_number, row.worth is not None, row.worth)
         moment = (one.person, one.at, *[one.says[n] for n in key])
         if moment not in best or rank > best[moment][0]:
             best[moment] = (rank, one)
@@ -298,7 +317,7 @@ def current_addons(
 
 def addon_chats(db: sqlite3.Connection, address: int) -> list[int]:
     """The chats that have, or had, an address."""
-    return [row[0] for row in db.execute(_CHATS, (address,)).fetchall()]
+    return [chat for (chat,) in db.execute(_CHATS, (address,)).fetchall()]
 
 
 class AddOnMessage(NamedTuple):
@@ -332,12 +351,11 @@ def target_of(db: sqlite3.Connection, message: int) -> Target:
 def erase_addons(db: sqlite3.Connection, target: Target) -> bool:
     """Delete what hangs on a message that was deleted for everyone; whether some of it told whose it is."""
     people, told = People(db), False
-    contact, addresses = _places(db, {target.chat})[target.chat]
+    contact, addresses = _chats(db, {target.chat})[target.chat]
     for kind in ADDONS:
         if not kind.erased:
             continue
-        for row in _rows(db, kind, [target.wa_id]):
-            _, chat, sender, at = row[:4]
+        for _, chat, sender, at, *_ in _rows(db, kind, [target.wa_id]):
             if chat not in addresses:
                 continue
             if kind.by_author and not people.may_be(people.address(sender), target.sender):

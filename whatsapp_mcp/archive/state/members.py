@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from typing import Any, Final
+from typing import Final
 
 from whatsapp_mcp.archive.state import chat_settings
-from whatsapp_mcp.archive.state.number_history import Address, People, Reported
+from whatsapp_mcp.archive.state.number_history import Address, Observation, People
 from whatsapp_mcp.decoding import MEMBERS
 
 LEFT: Final = -1
@@ -53,22 +53,21 @@ def store_members(
 
 def current_members(db: sqlite3.Connection, groups: Collection[int]) -> dict[int, dict[int, int]]:
     """The members of groups with their roles, by contact."""
-    told: dict[int, list[Reported]] = {group: [] for group in groups}
+    seen: dict[int, list[tuple[Observation, int]]] = {group: [] for group in groups}
     for group, at, role, *address in db.execute(
         f"""SELECT m.chat_id, m.at, m.role, a.id, a.jid, a.contact_id, a.reassigned FROM members AS m
         JOIN addresses AS a ON a.id = m.address_id
         WHERE m.chat_id IN ({", ".join("?" * len(groups))})""",  # noqa: S608
         [*groups],
     ).fetchall():
-        told[group].append(Reported(Address(*address), at, (role,)))
+        seen[group].append((Observation(Address(*address), at), role))
     people = People(db)
-    return {group: _of_group(people, found) for group, found in told.items()}
+    return {group: _of_group(people, found) for group, found in seen.items()}
 
 
-def _of_group(people: People, told: list[Reported]) -> dict[int, int]:
-    newest: dict[int, tuple[int, bool, Any]] = {}
-    for person, (address, at, (role,)) in zip(people.persons(told), told, strict=True):
-        rank = (at, not address.is_number, role)
-        if person not in newest or rank > newest[person]:
-            newest[person] = rank
+def _of_group(people: People, seen: list[tuple[Observation, int]]) -> dict[int, int]:
+    newest: dict[int, tuple[int, bool, int]] = {}
+    persons = people.persons([one for one, _ in seen])
+    for person, ((address, at), role) in zip(persons, seen, strict=True):
+        newest[person] = max((at, not address.is_number, role), newest.get(person, (-1, False, LEFT)))
     return {person: role for person, (_, _, role) in newest.items() if role != LEFT}

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from whatsapp_mcp.decoding import OWNER
 
@@ -67,12 +67,11 @@ OWNER_ADDRESS: Final = Address(0, "", OWNER, reassigned=False)
 """Stands for the owner where no address of theirs was told."""
 
 
-class Reported(NamedTuple):
-    """Something that was told of a person: by which address, when, and what."""
+class Observation(NamedTuple):
+    """Something was seen of a person: under which address, and when."""
 
     address: Address
     at: int
-    what: tuple[Any, ...]
 
 
 @dataclass(slots=True)
@@ -119,31 +118,31 @@ class People:
         return address.contact
 
     def persons(
-        self, told: Collection[Reported], *, unit: int = 1, chat_with: int | None = None
+        self, seen: Collection[Observation], *, unit: int = 1, chat_with: int | None = None
     ) -> list[int]:
-        """Whose each of several things is that were told about one matter.
+        """The person of each of several observations of one subject (a message, a group).
 
-        In the chat with one person it is that person's, if they ever had the number. Else what is told twice
-        at one moment, under the number and under a LID, is one thing, of the one with the LID; and what is
-        told under the number alone is of the one who had it then.
+        In the chat with one person it is that person, if they ever had the number. Else two observations of
+        one moment, under the number and under a LID, are one thing, of the one with the LID; and what came
+        under the number alone is of the one who had it then.
 
         Args:
-            told: All that was told of the matter.
+            seen: All that was seen of the subject.
             unit: How many of their `at` are a second.
             chat_with: The person whose chat it is.
         """
-        if not any(one.address.reassigned for one in told):
-            return [one.address.contact for one in told]
-        named = {(one.at, one.address.contact) for one in told if not one.address.is_number}
-        return [self._person(one, named, unit, chat_with) for one in told]
+        if not any(one.address.reassigned for one in seen):
+            return [one.address.contact for one in seen]
+        named = {(one.at, one.address.contact) for one in seen if not one.address.is_number}
+        return [self._person(one, named, unit, chat_with) for one in seen]
 
-    def _person(self, told: Reported, named: set[tuple[int, int]], unit: int, chat_with: int | None) -> int:
-        address, at, _ = told
+    def _person(self, one: Observation, named: set[tuple[int, int]], unit: int, chat_with: int | None) -> int:
+        address, at = one
         if address.reassigned and address.is_number:
             people = self.history(address.jid).people
             if chat_with is not None and chat_with in people:
                 return chat_with
-            for one in people:
-                if (at, one) in named:
-                    return one
+            for person in people:
+                if (at, person) in named:
+                    return person
         return self.had(address, at // unit)

@@ -10,7 +10,6 @@ from whatsapp_mcp.archive.write.ingestion import (
     write_updates,
 )
 from whatsapp_mcp.archive.write.outbox import (
-    outbox_add,
     outbox_failed,
     outbox_quarantine,
     outbox_queued,
@@ -35,6 +34,7 @@ from whatsapp_mcp.archive.write.recording import (
     set_own,
 )
 from whatsapp_mcp.archive.write.sealed_addons import open_waiting_addons
+from whatsapp_mcp.archive.write.send_acceptance import outbox_add
 
 __all__ = [
     "Applying",

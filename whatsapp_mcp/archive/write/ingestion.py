@@ -260,4 +260,4 @@ class Ingest:
         self._updates.write(updates, received_at)
         if self._unknown:
             for update in updates:
-                outbox.settle_by(self._db, update)
+                outbox.settle_named_sends(self._db, update)

@@ -1,15 +1,12 @@
-"""Sends accepted and not yet settled, and the rule that the same key never sends twice."""
+"""The states of a send after it was accepted, until it is settled."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any, Final
-
-from pydantic import PlainSerializer, PlainValidator
+from typing import Any, Final
 
 from whatsapp_mcp.archive import read, state
 from whatsapp_mcp.archive.database import ID_BITS
@@ -27,171 +24,13 @@ from whatsapp_mcp.decoding import (
 from whatsapp_mcp.errors import (
     InvalidArgument,
     MessageNotFound,
-    SendUnknown,
-    WhatsAppError,
-    from_payload,
 )
-from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import CALL_KEY, OutboxEntry, SendRequest, SendStatus
-
-
-def _error_to_json(error: WhatsAppError | None) -> dict[str, Any] | None:
-    return None if error is None else error.to_payload()
-
-
-def _error_of(value: Any) -> WhatsAppError | None:
-    return value if value is None or isinstance(value, WhatsAppError) else from_payload(value)
-
-
-Obstacle = Annotated[WhatsAppError | None, PlainValidator(_error_of), PlainSerializer(_error_to_json)]
-"""An error, or none, as an operation carries it."""
-
-
-def outbox_add(
-    on: Applying,
-    request: SendRequest,
-    *,
-    expires_at: datetime | None = None,
-    obstacle: Obstacle = None,
-    handed_to: str | None = None,
-    secret: bytes | None = None,
-) -> tuple[OutboxEntry, bool]:
-    """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
-
-    What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
-
-    Args:
-        obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
-        handed_to: To which client it is about to be handed over: it becomes `sending` in the same
-            transaction, unless an earlier send to its chat is not settled.
-        secret: As of `outbox_sending`.
-
-    Returns:
-        The entry, and whether it was accepted by this call.
-
-    Raises:
-        InvalidArgument: The key was used for another content or chat, or the chat is no address.
-        SendUnknown: No key, and the same content to the same chat is unsettled.
-    """
-    db = on.db
-    Jid.parse(request.chat)
-    chat = Identities(db).chat(request.chat)
-    body = read.SEND_REQUEST.dump_json(_bare(request)).decode()
-    if request.idempotency_key is not None:
-        row = db.execute(
-            f"SELECT {read.SEND_COLUMNS} FROM outbox AS o WHERE idempotency_key = ?",  # noqa: S608
-            (request.idempotency_key,),
-        ).fetchone()
-        if row is not None:
-            if (row[8] != chat and row[9] != request.chat) or row[1] != body:
-                raise InvalidArgument(
-                    "This idempotency key was already used for another message.",
-                    "Use a new key for a new message.",
-                )
-            return _accept_again(db, read.send_entry(db, row), expires_at, obstacle)
-    if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
-        _refuse_twin(db, chat, request.chat, body)
-    if obstacle is not None:
-        raise obstacle
-    try:
-        stored = replace(read.SEND_REQUEST.validate_json(body), chat=request.chat)
-    except ValueError as error:  # a number that JSON does not have
-        raise InvalidArgument("The message holds a value that cannot be stored.") from error
-    if handed_to is not None and _is_one_unsettled(db, request.chat):
-        handed_to = None
-    return _insert(on, request.idempotency_key, stored, chat, body, expires_at, handed_to, secret), True
-
-
-def _insert(
-    on: Applying,
-    key: str | None,
-    request: SendRequest,
-    chat: int,
-    body: str,
-    expires_at: datetime | None,
-    handed_to: str | None,
-    secret: bytes | None,
-) -> OutboxEntry:
-    """A new row: queued, or on its way at once to the client that is named."""
-    expires = _milliseconds(expires_at)
-    queued = SendStatus.QUEUED
-    status, secret, handed_at = (
-        (queued, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
-    )
-    cursor = on.db.execute(
-        """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at,
-        handed_at, handed_to, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        (key, request.chat, chat, body, status.value, on.at, expires, handed_at, handed_to, secret),
-    )
-    # As `get` would read it; a send waits for this.
-    entry = OutboxEntry(
-        int(cursor.lastrowid or 0),
-        request,
-        status,
-        read.send_time(on.at / 1000),
-        None if expires is None else read.send_time(expires / 1000),
-        secret=secret,
-        handed_to=handed_to,
-    )
-    _tell(on.db, replace(entry, status=queued), chat)
-    if status is not queued:
-        _tell(on.db, entry, chat)
-    return entry
-
-
-def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
-    """Whether a send to this chat is on its way, or may yet be."""
-    row = db.execute(
-        f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {read.UNSETTLED_SENDS}
-        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)""",  # noqa: S608
-        (chat,),
-    ).fetchone()
-    return bool(row[0])
-
-
-def _accept_again(
-    db: sqlite3.Connection,
-    entry: OutboxEntry,
-    expires_at: datetime | None,
-    obstacle: WhatsAppError | None,
-) -> tuple[OutboxEntry, bool]:
-    """The entry of a key that is used again: what failed before it was handed over gets another try."""
-    tried = db.execute(
-        "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
-        (_milliseconds(expires_at), entry.send_id),
-    )
-    if tried.rowcount == 0:
-        return entry, False
-    if obstacle is not None:
-        raise obstacle
-    return _move(db, entry, SendStatus.QUEUED), True
-
-
-def _milliseconds(at: datetime | None) -> int | None:
-    return None if at is None else int(at.timestamp() * 1000)
-
-
-def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None:
-    twin = db.execute(
-        f"""SELECT id, status FROM outbox WHERE (chat_id = ? OR chat = ?) AND request = ?
-        AND status IN {read.UNSETTLED_SENDS} ORDER BY id DESC LIMIT 1""",  # noqa: S608
-        (chat, jid, body),
-    ).fetchone()
-    if twin is not None:
-        raise SendUnknown(
-            f"The same message to this chat is still {twin[1]} (send {twin[0]}).",
-            "Look at message_status; to send it once more on purpose, give an idempotency key of its own.",
-        )
-
-
-def _bare(request: SendRequest) -> SendRequest:
-    """What makes a send the same send in its chat: neither its key nor how long the caller waits."""
-    return SendRequest("", request.content, request.reply_to, request.reply_chat)
+from whatsapp_mcp.models import OutboxEntry, SendStatus
 
 
 def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
-    """Settle rows that are damaged (`damaged`); see `Outbox.outbox_quarantine`."""
-    # What waited has not gone out; of the others nothing can be found out any more.
+    """Settle damaged rows (`damaged_sends`); see `Archive.outbox_quarantine`."""
+    # What was queued has not gone out; about the others no more evidence can come.
     on.db.executemany(
         f"""UPDATE outbox SET status = CASE status WHEN 'queued' THEN 'failed' ELSE 'unknown' END,
         reason = ?, message_id = NULL, secret = NULL, handed_to = NULL
@@ -203,7 +42,7 @@ def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
 
 _CLOCKS_APART: Final = 600
 """Seconds by which WhatsApp's clock may be behind ours."""
-_LEADS_TO: Final = {
+_ENTERED_FROM: Final = {
     SendStatus.SENDING: (SendStatus.QUEUED,),
     SendStatus.QUEUED: (SendStatus.SENDING, SendStatus.UNKNOWN, SendStatus.FAILED),
     SendStatus.UNKNOWN: (SendStatus.SENDING, SendStatus.UNKNOWN),
@@ -212,7 +51,7 @@ _LEADS_TO: Final = {
 """From which states each state is entered; `sent` is from any: WhatsApp has said it."""
 
 
-def _move(
+def move(
     db: sqlite3.Connection,
     entry: OutboxEntry,
     to: SendStatus,
@@ -227,12 +66,12 @@ def _move(
         columns: What else changes with it.
 
     Raises:
-        InvalidArgument: It is in a state from which there is no way there, or was handed over anew.
+        InvalidArgument: It is in a state from which there is no way there, or was handed over again.
     """
     send_id = entry.send_id
     if handed_over is not None and entry.handed_to != handed_over:
-        raise InvalidArgument(f"Send {send_id} was handed over anew.", "Look at message_status.")
-    if entry.status not in _LEADS_TO[to]:
+        raise InvalidArgument(f"Send {send_id} was handed over again.", "Look at message_status.")
+    if entry.status not in _ENTERED_FROM[to]:
         raise InvalidArgument(
             f"Send {send_id} is {entry.status}, it cannot become {to}.", "Look at message_status."
         )
@@ -242,7 +81,7 @@ def _move(
     changes = ", ".join(f"{column} = :{column}" for column in columns)
     db.execute(f"UPDATE outbox SET {changes} WHERE id = :id", {**columns, "id": send_id})  # noqa: S608
     entry = read.outbox_get(db, send_id)
-    _tell(db, entry, Identities(db).chat(entry.request.chat))
+    announce(db, entry, Identities(db).chat(entry.request.chat))
     return entry
 
 
@@ -262,7 +101,7 @@ def outbox_failed(on: Applying, send_id: int, reason: str) -> OutboxEntry:
     """Refused: `failed`, for it has not gone out; `unknown` if it may have gone out an earlier time."""
     entry = read.outbox_get(on.db, send_id)
     if entry.reason is None or entry.status is SendStatus.UNKNOWN:
-        return _move(on.db, entry, SendStatus.FAILED, reason)
+        return move(on.db, entry, SendStatus.FAILED, reason)
     if entry.status is SendStatus.QUEUED:
         outbox_sending(on, send_id)
     return outbox_unknown(on, send_id, f"{entry.reason} {reason}", traceable=False)
@@ -278,9 +117,9 @@ def outbox_queued(
         handed_to: The hand-over that this is known of.
 
     Raises:
-        InvalidArgument: It is settled, or was handed over anew.
+        InvalidArgument: It is settled, or was handed over again.
     """
-    return _move(on.db, read.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
+    return move(on.db, read.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
 
 
 def outbox_sending(
@@ -297,7 +136,7 @@ def outbox_sending(
     """
     entry = read.outbox_get(on.db, send_id)
     handed: dict[str, Any] = {"handed_at": on.at, "handed_to": handed_to, "secret": secret}
-    return _move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
+    return move(on.db, entry, SendStatus.SENDING, entry.reason, **handed)
 
 
 def outbox_unknown(
@@ -317,11 +156,11 @@ def outbox_unknown(
         handed_to: The hand-over that this is known of.
 
     Raises:
-        InvalidArgument: It is settled, or was handed over anew.
+        InvalidArgument: It is settled, or was handed over again.
     """
     found = {} if message_id is None else {"message_id": message_id}
     gone = {} if traceable else {"handed_to": None, "secret": None}
-    entry = _move(
+    entry = move(
         on.db, read.outbox_get(on.db, send_id), SendStatus.UNKNOWN, reason, handed_to, **found, **gone
     )
     if message_id is not None and _is_named(on.db, send_id):
@@ -351,7 +190,7 @@ def outbox_sent(
     *,
     updates: Sequence[TaggedUpdate] | None = None,
 ) -> OutboxEntry:
-    """WhatsApp took it; the own message is stored with it. See `Outbox.outbox_sent`.
+    """WhatsApp took it; the own message is stored with it. See `Archive.outbox_sent`.
 
     Args:
         on: The operation.
@@ -380,7 +219,7 @@ def _sent(
         writer.write(updates)
         writer.finish()
     entry = read.outbox_get(db, send_id)
-    _tell(db, entry, Identities(db).chat(entry.request.chat))
+    announce(db, entry, Identities(db).chat(entry.request.chat))
     return entry
 
 
@@ -390,10 +229,10 @@ def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
     return frozenset(row[0] for row in rows)
 
 
-def settle_by(db: sqlite3.Connection, update: Update) -> None:
-    """Something has come in: whatever names the message of an unknown send shows that WhatsApp has it.
+def settle_named_sends(db: sqlite3.Connection, update: Update) -> None:
+    """Settle the unknown sends whose message an update names: it shows that WhatsApp has them.
 
-    In whatever chat: the id is random, and only who got the message can know it.
+    The chat does not matter: the id is random, and only who got the message can know it.
     """
     match update:
         case ReceiptUpdate(contact=str()):
@@ -422,7 +261,8 @@ def _settle(db: sqlite3.Connection, send_id: int, wa_id: str) -> OutboxEntry:
     return _sent(db, send_id, wa_id, handed_at // 1000)
 
 
-def _tell(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:
+def announce(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:
+    """Add the state of a send to the change feed."""
     state.add_change(
         db,
         "send",

@@ -1,0 +1,109 @@
+"""One operation into the archive's two files: applied in one transaction, numbered, and recorded."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from whatsapp_mcp.archive import database, write
+from whatsapp_mcp.archive.database import transaction
+from whatsapp_mcp.archive.identity import Lookups
+from whatsapp_mcp.archive.operations import OPERATIONS, WriteOperation
+from whatsapp_mcp.archive.write import Applying
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.settings import AccountFolder
+
+_MOST_LOOKUPS: Final = 50_000
+"""Addresses that are remembered from operation to operation; a few hundred bytes each."""
+
+Recorder = Callable[[int, bytes], None]
+"""Gets each operation that was applied: its number, and it as JSON."""
+
+
+class Committer:
+    """Applies operations, one at a time.
+
+    Args:
+        folder: The account's files.
+        db: `archive.db`.
+        raw: `raw.db`; it is opened again when it turns out to be damaged.
+        recorder: Called with each operation after its commit.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        db: sqlite3.Connection,
+        raw: sqlite3.Connection,
+        recorder: Recorder | None,
+    ) -> None:
+        self.raw = raw
+        self._folder = folder
+        self.db = db
+        self._recorder = recorder
+        self._lookups = Lookups()
+        self._changes: int | None = None
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.db.close()
+        self.raw.close()
+
+    def commit(self, operation: WriteOperation, *, opens_addons: bool = False) -> tuple[Any, list[str]]:
+        """Apply an operation in a transaction of its own; answers its result, and files that have to go.
+
+        Args:
+            operation: Which.
+            opens_addons: Whether add-ons that can be opened now are, by an operation that is part of the same
+                transaction. Operations from a log are followed there by what opened them.
+        """
+        db, recorded = self.db, list[tuple[int, bytes]]()
+        # What was looked up holds as long as nothing but operations has written.
+        if db.total_changes != self._changes or len(self._lookups.addresses) > _MOST_LOOKUPS:
+            self._lookups.forget()
+        self._changes = None
+        refusal: WhatsAppError | None = None
+        result: Any = None
+        files: list[str] = []
+        try:
+            with transaction(db):
+                result, on = self._apply(operation, recorded)
+                files += on.files
+                if opens_addons and on.opens_addons and (opened := write.open_waiting_addons(db, self.raw)):
+                    following = WriteOperation("open_addons", operation.at, {"opened": opened})
+                    _, after = self._apply(following, recorded)
+                    files += after.files
+            if on.keeps_lookups:
+                self._changes = db.total_changes
+        except WhatsAppError as error:
+            # A refusal is an outcome: it leaves nothing but its number.
+            refusal = error
+            with transaction(db):
+                write.begin_operation(db, operation.at)
+        if self._recorder is not None:
+            for number, text in recorded:
+                self._recorder(number, text)
+        if refusal is not None:
+            raise refusal
+        return result, files
+
+    def _apply(self, operation: WriteOperation, recorded: list[tuple[int, bytes]]) -> tuple[Any, Applying]:
+        number = write.begin_operation(self.db, operation.at)
+        if self._recorder is not None:  # before it is applied, which may bring its values into bounds
+            recorded.append((number, operation.to_json()))
+        on = Applying(self.db, self.raw, number, operation.at, self._lookups)
+        return OPERATIONS[operation.name](on, **operation.values), on
+
+    @contextmanager
+    def raw_damage(self) -> Iterator[None]:
+        """Recreate `raw.db` if an error says that it is damaged; the caller gets the error, and retries."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            if database.is_damage(error) and not database.is_whole(self.raw):
+                self.raw.close()
+                database.quarantine(self._folder.raw_db, error)
+                self.raw = database.connect_raw(self._folder.raw_db)
+            raise

@@ -1,0 +1,168 @@
+"""Accepting sends: each is written down before it goes out, and the same key never sends twice."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import PlainSerializer, PlainValidator
+
+from whatsapp_mcp.archive import read
+from whatsapp_mcp.archive.identity import Identities
+from whatsapp_mcp.archive.write.applying import Applying
+from whatsapp_mcp.archive.write.outbox import announce, move
+from whatsapp_mcp.errors import InvalidArgument, SendUnknown, WhatsAppError, from_payload
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.models import CALL_KEY, OutboxEntry, SendRequest, SendStatus
+
+
+def _error_to_json(error: WhatsAppError | None) -> dict[str, Any] | None:
+    return None if error is None else error.to_payload()
+
+
+def _error_of(value: Any) -> WhatsAppError | None:
+    return value if value is None or isinstance(value, WhatsAppError) else from_payload(value)
+
+
+Obstacle = Annotated[WhatsAppError | None, PlainValidator(_error_of), PlainSerializer(_error_to_json)]
+"""An error, or none, as an operation carries it."""
+
+
+def outbox_add(
+    on: Applying,
+    request: SendRequest,
+    *,
+    expires_at: datetime | None = None,
+    obstacle: Obstacle = None,
+    handed_to: str | None = None,
+    secret: bytes | None = None,
+) -> tuple[OutboxEntry, bool]:
+    """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
+
+    What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
+
+    Args:
+        obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
+        handed_to: To which client it is about to be handed over: it becomes `sending` in the same
+            transaction, unless an earlier send to its chat is not settled.
+        secret: As of `outbox_sending`.
+
+    Returns:
+        The entry, and whether it was accepted by this call.
+
+    Raises:
+        InvalidArgument: The key was used for another content or chat, or the chat is no address.
+        SendUnknown: No key, and the same content to the same chat is unsettled.
+    """
+    db = on.db
+    Jid.parse(request.chat)
+    chat = Identities(db).chat(request.chat)
+    body = read.SEND_REQUEST.dump_json(_bare(request)).decode()
+    if request.idempotency_key is not None:
+        for row in read.send_rows(db, "WHERE idempotency_key = ?", (request.idempotency_key,)):
+            if (row.chat_id != chat and row.chat != request.chat) or row.request != body:
+                raise InvalidArgument(
+                    "This idempotency key was already used for another message.",
+                    "Use a new key for a new message.",
+                )
+            return _accept_again(db, read.send_entry(db, row), expires_at, obstacle)
+    if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
+        _refuse_twin(db, chat, request.chat, body)
+    if obstacle is not None:
+        raise obstacle
+    try:
+        stored = replace(read.SEND_REQUEST.validate_json(body), chat=request.chat)
+    except ValueError as error:  # a number that JSON does not have
+        raise InvalidArgument("The message holds a value that cannot be stored.") from error
+    if handed_to is not None and _is_one_unsettled(db, request.chat):
+        handed_to = None
+    return _insert(on, request.idempotency_key, stored, chat, body, expires_at, handed_to, secret), True
+
+
+def _insert(
+    on: Applying,
+    key: str | None,
+    request: SendRequest,
+    chat: int,
+    body: str,
+    expires_at: datetime | None,
+    handed_to: str | None,
+    secret: bytes | None,
+) -> OutboxEntry:
+    """A new row: queued, or on its way at once to the client that is named."""
+    expires = _milliseconds(expires_at)
+    queued = SendStatus.QUEUED
+    status, secret, handed_at = (
+        (queued, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
+    )
+    cursor = on.db.execute(
+        """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at,
+        handed_at, handed_to, secret) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (key, request.chat, chat, body, status.value, on.at, expires, handed_at, handed_to, secret),
+    )
+    # As `get` would read it; a send waits for this.
+    entry = OutboxEntry(
+        int(cursor.lastrowid or 0),
+        request,
+        status,
+        read.send_time(on.at / 1000),
+        None if expires is None else read.send_time(expires / 1000),
+        secret=secret,
+        handed_to=handed_to,
+    )
+    announce(on.db, replace(entry, status=queued), chat)
+    if status is not queued:
+        announce(on.db, entry, chat)
+    return entry
+
+
+def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
+    """Whether a send to this chat is on its way, or may yet be."""
+    row = db.execute(
+        f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {read.UNSETTLED_SENDS}
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)""",  # noqa: S608
+        (chat,),
+    ).fetchone()
+    return bool(row[0])
+
+
+def _accept_again(
+    db: sqlite3.Connection,
+    entry: OutboxEntry,
+    expires_at: datetime | None,
+    obstacle: WhatsAppError | None,
+) -> tuple[OutboxEntry, bool]:
+    """The entry of a key that is used again: what failed before it was handed over gets another try."""
+    tried = db.execute(
+        "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
+        (_milliseconds(expires_at), entry.send_id),
+    )
+    if tried.rowcount == 0:
+        return entry, False
+    if obstacle is not None:
+        raise obstacle
+    return move(db, entry, SendStatus.QUEUED), True
+
+
+def _milliseconds(at: datetime | None) -> int | None:
+    return None if at is None else int(at.timestamp() * 1000)
+
+
+def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None:
+    twin = db.execute(
+        f"""SELECT id, status FROM outbox WHERE (chat_id = ? OR chat = ?) AND request = ?
+        AND status IN {read.UNSETTLED_SENDS} ORDER BY id DESC LIMIT 1""",  # noqa: S608
+        (chat, jid, body),
+    ).fetchone()
+    if twin is not None:
+        raise SendUnknown(
+            f"The same message to this chat is still {twin[1]} (send {twin[0]}).",
+            "Look at message_status; to send it once more on purpose, give an idempotency key of its own.",
+        )
+
+
+def _bare(request: SendRequest) -> SendRequest:
+    """What makes a send the same send in its chat: neither its key nor how long the caller waits."""
+    return SendRequest("", request.content, request.reply_to, request.reply_chat)
