@@ -26,7 +26,7 @@ from typing import Any, Final, NamedTuple
 
 import anyio
 
-from benchmarks.corpus import Corpus, Told
+from benchmarks.corpus import Corpus, CorpusMessage
 from benchmarks.durability import Row, rows, start_writer
 from whatsapp_mcp.archive import Archive, ReadingArchive, open_archive
 from whatsapp_mcp.archive.database.normalise import fold
@@ -141,7 +141,7 @@ async def measure(call: Callable[[], Awaitable[Any]], times: int = 200) -> list[
     return samples
 
 
-async def fill(archive: Archive, corpus: Corpus, every: list[Told]) -> Sample:
+async def fill(archive: Archive, corpus: Corpus, every: list[CorpusMessage]) -> Sample:
     """Archive the corpus as history, decoding included."""
     clock = cpu = 0.0
     for seq, payload in enumerate(corpus.history(every=every), 1):
@@ -214,15 +214,15 @@ async def ask(reader: ReadingArchive, corpus: Corpus) -> dict[str, list[Sample]]
     return {name: await measure(call) for name, call in calls.items()}
 
 
-def truth(every: Sequence[Told]) -> dict[str, int]:
+def truth(every: Sequence[CorpusMessage]) -> dict[str, int]:
     """The number of messages that contain each test word (one for each script, and a part of a word).
 
     A voice message has no caption; letters attached to others without a space are not a word.
     """
     wanted = {query: fold(query) for query in (*RECALL, SUBSTRING)}
     held = dict.fromkeys(wanted, 0)
-    for told in every:
-        plain = "" if told.media == "voice" else fold(told.text)
+    for entry in every:
+        plain = "" if entry.media == "voice" else fold(entry.text)
         for query, text in wanted.items():
             if text in plain:
                 alone = re.search(rf"(?<![a-z]){text}(?![a-z])", plain)

@@ -51,7 +51,7 @@ _WORDS: Final = 4_000
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CorpusMessage:
     """One message of the corpus."""
 
     number: int
@@ -91,7 +91,7 @@ class Corpus:
         """JID of a person."""
         return f"1555{person:07d}@s.whatsapp.net"
 
-    def messages(self) -> Iterator[Told]:
+    def messages(self) -> Iterator[CorpusMessage]:
         """All messages in chronological order."""
         rng = random.Random(self.seed + 1)
         step = SPAN / self.size
@@ -108,7 +108,7 @@ class Corpus:
                 rng.choice(("image", "image", "video", "document", "voice")) if rng.random() < 0.13 else None
             )
             text = "" if media and rng.random() > 0.35 else self.text(rng, chat)
-            yield Told(number, chat, sender, FIRST + int(number * step), text, reply, media)
+            yield CorpusMessage(number, chat, sender, FIRST + int(number * step), text, reply, media)
 
     def chat_of_size(self, messages: int) -> int:
         """The chat with about so many messages; the biggest one if none is that big."""
@@ -125,7 +125,7 @@ class Corpus:
                 words.insert(rng.randrange(len(words) + 1), word)
         return ("" if script in _UNSPACED else " ").join(words)
 
-    def history(self, chunk: int = 2_000, every: list[Told] | None = None) -> Iterator[bytes]:
+    def history(self, chunk: int = 2_000, every: list[CorpusMessage] | None = None) -> Iterator[bytes]:
         """The corpus as `neonize.HistorySync` events: the newest chunk first, chat by chat, newest first.
 
         Args:
@@ -139,59 +139,59 @@ class Corpus:
             event.Data.syncType = HistorySync.HistorySync.RECENT
             event.Data.chunkOrder = order
             event.Data.progress = 100 * order // len(parts)
-            by_chat: dict[int, list[Told]] = {}
-            for told in reversed(part):
-                by_chat.setdefault(told.chat, []).append(told)
+            by_chat: dict[int, list[CorpusMessage]] = {}
+            for entry in reversed(part):
+                by_chat.setdefault(entry.chat, []).append(entry)
             for chat, found in by_chat.items():
                 conversation = event.Data.conversations.add(ID=self.chat_jid(chat), name=f"Chat {chat}")
-                for told in found:
-                    self.fill(conversation.messages.add().message, told)
+                for entry in found:
+                    self.fill(conversation.messages.add().message, entry)
             yield event.SerializeToString()
 
-    def fill(self, target: Any, told: Told) -> None:
+    def fill(self, target: Any, entry: CorpusMessage) -> None:
         """Fill a `WebMessageInfo`."""
-        target.key.remoteJID, target.key.ID = self.chat_jid(told.chat), told.wa_id
-        target.key.fromMe = told.sender is None
-        target.messageTimestamp = told.at
-        if told.sender is not None and told.chat % 3 == 0:
-            target.participant = self.person_jid(told.sender)
-            target.pushName = f"Person {told.sender}"
-        self.body(target.message, told)
+        target.key.remoteJID, target.key.ID = self.chat_jid(entry.chat), entry.wa_id
+        target.key.fromMe = entry.sender is None
+        target.messageTimestamp = entry.at
+        if entry.sender is not None and entry.chat % 3 == 0:
+            target.participant = self.person_jid(entry.sender)
+            target.pushName = f"Person {entry.sender}"
+        self.body(target.message, entry)
 
-    def body(self, message: Any, told: Told) -> None:
+    def body(self, message: Any, entry: CorpusMessage) -> None:
         """Fill an `E2E.Message`."""
-        if told.media is None:
-            if told.reply_to is None:
-                message.conversation = told.text
+        if entry.media is None:
+            if entry.reply_to is None:
+                message.conversation = entry.text
                 return
-            message.extendedTextMessage.text = told.text
-            quoted = Told(told.reply_to, told.chat, None, 0, "", None, None)
+            message.extendedTextMessage.text = entry.text
+            quoted = CorpusMessage(entry.reply_to, entry.chat, None, 0, "", None, None)
             message.extendedTextMessage.contextInfo.stanzaID = quoted.wa_id
             return
-        value = getattr(message, {"voice": "audioMessage"}.get(told.media, f"{told.media}Message"))
+        value = getattr(message, {"voice": "audioMessage"}.get(entry.media, f"{entry.media}Message"))
         value.mimetype, value.fileLength, value.directPath = (
             "application/octet-stream",
             1000,
-            f"/v/t62/{told.wa_id}",
+            f"/v/t62/{entry.wa_id}",
         )
-        value.mediaKey = value.fileSHA256 = value.fileEncSHA256 = told.number.to_bytes(32, "big")
-        if told.media == "voice":
+        value.mediaKey = value.fileSHA256 = value.fileEncSHA256 = entry.number.to_bytes(32, "big")
+        if entry.media == "voice":
             value.PTT = True
-        elif told.text:
-            value.caption = told.text
-        if told.media == "document":
-            value.fileName = f"file {told.number}.pdf"
+        elif entry.text:
+            value.caption = entry.text
+        if entry.media == "document":
+            value.fileName = f"file {entry.number}.pdf"
 
-    def live(self, told: Told) -> bytes:
+    def live(self, entry: CorpusMessage) -> bytes:
         """A message as a `neonize.Message` event."""
         event = Neonize.Message()
         source = event.Info.MessageSource
-        chat = self.chat_jid(told.chat)
+        chat = self.chat_jid(entry.chat)
         for target, jid in (
             (source.Chat, chat),
             (
                 source.Sender,
-                self.person_jid(told.sender) if told.sender is not None else "10000@s.whatsapp.net",
+                self.person_jid(entry.sender) if entry.sender is not None else "10000@s.whatsapp.net",
             ),
             (source.SenderAlt, "@"),
             (source.RecipientAlt, "@"),
@@ -199,16 +199,16 @@ class Corpus:
         ):
             target.User, _, target.Server = jid.partition("@")
             target.RawAgent = target.Device = target.Integrator = 0
-        source.IsFromMe, source.IsGroup = told.sender is None, chat.endswith("@g.us")
+        source.IsFromMe, source.IsGroup = entry.sender is None, chat.endswith("@g.us")
         info = event.Info
-        info.ID, info.ServerID, info.Type, info.Pushname = told.wa_id, 0, "text", f"Person {told.sender}"
-        info.Timestamp, info.Multicast = told.at * 1000, False
+        info.ID, info.ServerID, info.Type, info.Pushname = entry.wa_id, 0, "text", f"Person {entry.sender}"
+        info.Timestamp, info.Multicast = entry.at * 1000, False
         info.Category = info.MediaType = info.Edit = ""
         for field in event.DESCRIPTOR.fields:
             if field.name.startswith("Is"):
                 setattr(event, field.name, False)
         event.UnavailableRequestID, event.RetryCount = "", 0
-        self.body(event.Message, told)
+        self.body(event.Message, entry)
         return event.SerializeToString()
 
 

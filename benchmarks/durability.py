@@ -21,7 +21,7 @@ from typing import Final
 
 import anyio
 
-from benchmarks.corpus import FIRST, SPAN, Corpus, Told
+from benchmarks.corpus import FIRST, SPAN, Corpus, CorpusMessage
 from tests.archive.power import ForgetfulDisk
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.settings import AccountFolder
@@ -41,12 +41,12 @@ class Row:
     received_at: int = (FIRST + SPAN) * 1000
 
 
-def new_message(corpus: Corpus, number: int, n: int) -> Told:
+def new_message(corpus: Corpus, number: int, n: int) -> CorpusMessage:
     """The `n`-th message after the end of the corpus."""
     rng = random.Random(number)
     chat = rng.randrange(corpus.chats)
     sender = chat if chat % 3 else rng.randrange(corpus.people)
-    return Told(number, chat, sender, FIRST + SPAN + 10 + n // 5, corpus.text(rng, chat), None, None)
+    return CorpusMessage(number, chat, sender, FIRST + SPAN + 10 + n // 5, corpus.text(rng, chat), None, None)
 
 
 def rows(corpus: Corpus, after: int, first: int, count: int) -> list[Row]:
@@ -106,8 +106,8 @@ def kill_rounds(rounds: int) -> tuple[int, int]:
             process = start_writer(home, _SIZE, 0, first)
             time.sleep(rng.uniform(0.01, 0.25))
             process.send_signal(signal.SIGKILL)
-            told = process.communicate()[0].split()
-            numbers = range(first, int(told[-1]) if told else first + 10)
+            printed = process.communicate()[0].split()
+            numbers = range(first, int(printed[-1]) if printed else first + 10)
             acknowledged += len(numbers)
             lost += missing(folder.archive_db, corpus, numbers)
     return acknowledged, lost

@@ -1,4 +1,4 @@
-"""What the archive's page shows of searching and of the command line is true."""
+"""The queries, times, commands and operations on the archive page work as described."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FOUND = {
     "before:2024-06": "M1 M2 M3 M4 I1",
     "until:2024-05": "M1 M2 M3 M4 I1",
 }
-"""Every whole query of the table and what it finds."""
+"""Every complete query of the table, with the ids of the messages that it finds."""
 
 
 async def fill(archive: Archive) -> None:
@@ -75,7 +75,7 @@ async def fill(archive: Archive) -> None:
 
 
 def searching() -> list[list[str]]:
-    """The rows of the table, each a list of what stands in backticks in its two cells."""
+    """The rows of the table, each a list of the texts in backticks in its two cells."""
     table = PAGE.split("## Searching")[1].split("\n## ")[0]
     return [re.findall(r"`([^`]+)`", line) for line in table.splitlines() if line.startswith("| `")]
 

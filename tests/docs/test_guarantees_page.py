@@ -1,4 +1,4 @@
-"""The numbers of the guarantees page are those of the code."""
+"""The numbers on the guarantees page match the code."""
 
 import re
 from datetime import timedelta
@@ -26,7 +26,7 @@ def test_a_queued_send_waits_as_long_as_the_page_says() -> None:
     assert "If the connection is not back within a day" in PAGE
 
 
-def test_the_upper_bound_of_a_loss_is_the_one_that_is_counted() -> None:
+def test_the_upper_bound_of_a_loss_matches_the_counter() -> None:
     assert f"at most {counters.LOST_AT_MOST}" in PAGE
 
 

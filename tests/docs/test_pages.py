@@ -1,4 +1,4 @@
-"""What the pages name exists: other pages, commands, options, tools."""
+"""What the pages refer to exists: pages, headings, files, commands, options, tools."""
 
 import ast
 import json

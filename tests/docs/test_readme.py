@@ -1,4 +1,4 @@
-"""What the README says of toolsets is what there is."""
+"""The README's figures about toolsets and answers match the code."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def test_the_readme_says_what_it_is_and_that_it_is_unofficial_in_its_first_ten_l
     assert "unofficial" in opening
 
 
-def test_every_toolset_stands_in_the_readme_with_its_number_of_tools() -> None:
+def test_the_readme_lists_every_toolset_with_its_number_of_tools() -> None:
     assert {name: len(toolsets.load_tools(name)) for name in toolsets.TOOLSETS} == TOOLSETS
 
 

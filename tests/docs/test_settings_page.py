@@ -1,4 +1,4 @@
-"""The settings page names every setting, its default, and no other."""
+"""The settings page lists every setting with its default, and no others."""
 
 import re
 import tomllib
@@ -35,7 +35,7 @@ def test_the_page_lists_every_setting_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("key", sorted(KEYS))
-def test_the_page_says_the_true_default(key: str) -> None:
+def test_the_page_gives_the_default_of_each_setting(key: str) -> None:
     default = KEYS[key]
     if default in (None, ()):
         assert "`" not in WRITTEN[key]

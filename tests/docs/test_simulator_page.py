@@ -1,4 +1,4 @@
-"""The simulator page: its example runs, and it names every call of `WhatsApp` and every variable."""
+"""The simulator page: its example runs, and it lists every call of `WhatsApp` and every variable."""
 
 import inspect
 import json

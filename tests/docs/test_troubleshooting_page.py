@@ -1,4 +1,4 @@
-"""The troubleshooting page explains every state and every error code, and says what to do."""
+"""The troubleshooting page explains every state and every error code, with what to do."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "troubleshooting.md").read_text(enc
 
 
 def rows(heading: str) -> dict[str, list[str]]:
-    """The table under a heading: first cell to the other cells."""
+    """The table under a heading: the first cell of each row with its other cells."""
     section = PAGE.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     found: dict[str, list[str]] = {}
     for line in section.splitlines():
@@ -30,7 +30,7 @@ def codes() -> set[str]:
     }
 
 
-def test_the_table_of_states_is_that_of_the_code() -> None:
+def test_the_table_of_states_matches_the_code() -> None:
     assert states_table.table(PAGE) == states_table.render(), "run: python -m tests.docs.states_table"
 
 

@@ -1,8 +1,8 @@
 """The table of connection states: what each means, how it ends, and what to do.
 
-Everything that is said or decided by state alone derives from it: what `status` and refusals advise, which
-states have no client, when a command stops waiting, and the table in docs/troubleshooting.md. The transitions
-are in `device/connection/state.py`.
+Everything that depends on the state alone derives from this table: the advice of `status` and of refusals,
+which states have no client, when a command stops waiting, and the table in docs/troubleshooting.md. The
+transitions are in `device/connection/state.py`.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class StateTraits:
 
     Attributes:
         meaning: What has happened.
-        action: What an agent or a person should do, told with every status; None for nothing.
-        action_until: The same where the time is known at which the state ends: it stands for `{until}`.
+        action: What an agent or a person should do, part of every status; None for nothing.
+        action_until: The action if the end of the state is known; `{until}` is replaced by that time.
         ends: How the state ends by itself; None if it does not.
-        note: More about what to do, for the documentation alone.
-        rests: Whether no client runs, so that waiting a few seconds for the connection is of no use.
-        needs_person: Whether it may last until somebody acts.
-        connecting: Whether a connection is being made, so that the next state is a few seconds away.
+        note: More advice, for the documentation only.
+        rests: Whether no client runs, so that waiting a few seconds for the connection is useless.
+        needs_person: Whether the state may last until somebody acts.
+        connecting: Whether a connection is being opened, so that the next state follows within seconds.
     """
 
     meaning: str
@@ -43,7 +43,7 @@ class StateTraits:
     connecting: bool = False
 
     def what_to_do(self, until: datetime | None = None) -> str | None:
-        """The action; `until` is when the state ends, told in this machine's time zone."""
+        """The action; `until`, the end of the state, is given in this machine's time zone."""
         if until is None or self.action_until is None:
             return self.action
         told = local(until, SystemZone()).isoformat(sep=" ", timespec="minutes")
@@ -72,30 +72,30 @@ class ConnectionState(StrEnum):
     LINKING = (
         "linking",
         StateTraits(
-            "a QR or pairing code is out",
+            "a QR code or pairing code is waiting for a phone",
             "Scan the code with the phone: WhatsApp, Linked devices, Link a device.",
-            ends="when a phone takes the code; back to `unlinked` when it expires",
-            note="A pairing code is typed on the phone instead.",
+            ends="when a phone accepts the code; back to `unlinked` when it expires",
+            note="Type a pairing code on the phone instead.",
         ),
     )
     CONNECTING = (
         "connecting",
         StateTraits(
-            "the first connection of a new client",
+            "a new client connects for the first time",
             "Wait: it connects by itself.",
             ends="yes",
             connecting=True,
         ),
     )
-    ONLINE = ("online", StateTraits("all is well"))
+    ONLINE = ("online", StateTraits("the connection works"))
     DEGRADED = (
         "degraded",
         StateTraits(
-            "something that WhatsApp should have answered was not, or the disk is full. A probe is out; if "
-            "that fails too, a new client takes over",
+            "WhatsApp did not answer a request, or the disk is full. A probe is sent; if it fails too, a new "
+            "client takes over",
             "Wait: the connection is checked and renewed by itself.",
             ends="within a minute",
-            note="If the reason speaks of the disk, free some space.",
+            note="If the reason is a full disk, free some space.",
         ),
     )
     RECONNECTING = (
@@ -104,7 +104,7 @@ class ConnectionState(StrEnum):
             "the connection was lost",
             "Wait: it reconnects by itself.",
             ends="with growing pauses, never more than a minute",
-            note="Check the network if it lasts.",
+            note="If it lasts, check the network.",
             connecting=True,
         ),
     )
@@ -112,7 +112,7 @@ class ConnectionState(StrEnum):
         "replaced",
         StateTraits(
             "another program uses the same session, most likely a copy of the home folder on another "
-            "machine; connecting again by itself would only make both flap",
+            "machine; reconnecting automatically would only make the two disconnect each other",
             "Close the other client of the session, then call reconnect or run `whatsapp-mcp reconnect`.",
             rests=True,
             needs_person=True,
@@ -121,18 +121,18 @@ class ConnectionState(StrEnum):
     BANNED = (
         "banned",
         StateTraits(
-            "WhatsApp banned the number for a while; it says until when",
+            "WhatsApp banned the number temporarily; the status says until when",
             "Wait until WhatsApp lifts the ban.",
             "Wait until {until}; then it tries again once.",
             ends="at that time, once",
-            note="Do less of what led to it. Restarting does not help.",
+            note="Afterwards do less of what caused the ban. Restarting does not help.",
             rests=True,
         ),
     )
     OUTDATED = (
         "outdated",
         StateTraits(
-            "WhatsApp no longer takes this version of the client library",
+            "WhatsApp no longer accepts this version of the client library",
             "Upgrade the whatsapp-mcp package, then restart it.",
             rests=True,
             needs_person=True,
@@ -141,9 +141,9 @@ class ConnectionState(StrEnum):
     REFUSED = (
         "refused",
         StateTraits(
-            "WhatsApp refused for another reason; its code is told",
+            "WhatsApp refused the login for another reason; the status gives its code",
             "Wait: it is tried again slowly. If it stays so, look at the phone's linked devices.",
-            ends="slowly",
+            ends="with retries at long intervals",
             note="Report it with the code.",
             rests=True,
         ),
@@ -162,7 +162,7 @@ class ConnectionState(StrEnum):
     OFFLINE = (
         "offline",
         StateTraits(
-            "the client process has ended and a new one is being started, or no server holds the connection",
+            "the client process ended and a new one is starting, or no server is running",
             "Wait: a new client is being started.",
             ends="usually within a second",
             note="When `whatsapp-mcp status` says that no server is running, open an application that uses "
