@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,10 +16,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.device.test_outbox import ANN, BOB, Rig, Wire, no_preview, rig, text
+from tests.device.outbox_rig import ANN, BOB, Rig, Wire, rig, text
 from whatsapp_mcp.archive import open_archive
-from whatsapp_mcp.device.outbox.addresses import Addresses
-from whatsapp_mcp.device.outbox.composing import Composed, compose
+from whatsapp_mcp.device.outbox.composing import Composed
 from whatsapp_mcp.errors import Unsupported, WhatsAppError
 from whatsapp_mcp.models import (
     Content,
@@ -117,7 +116,7 @@ def damage(folder: AccountFolder, send_id: int, columns: Mapping[str, int]) -> N
 async def others_go_out(it: Rig, words: str) -> None:
     """A send to another chat is sent, and what was broken is settled within the same look."""
     with anyio.fail_after(5):
-        assert (await it.outbox.send(text(words, BOB))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text(words, BOB))).status is SendStatus.SENT
 
 
 def account(home: str) -> AccountFolder:
@@ -164,8 +163,8 @@ async def test_a_failure_while_a_send_is_prepared_fails_that_send_alone(
         folder = account(home)
         async with rig(folder, composing=composing) as it:
             with pytest.raises(Unsupported, match="failed while it prepared"):
-                await it.outbox.send(text("broken", key="k"))
-            result = await it.outbox.send(text("broken", key="k2", wait=0))
+                await it.outbox.submit(text("broken", key="k"))
+            result = await it.outbox.submit(text("broken", key="k2", wait=0))
             await others_go_out(it, "first")
             await it.until(result.send_id, SendStatus.FAILED)
             told = (await it.archive.outbox_get(result.send_id)).reason or ""
@@ -181,17 +180,9 @@ async def test_strange_contents_fail_alone(folder: AccountFolder, content: Conte
     async def client(method: str, parameters: dict[str, Any]) -> Any:
         return {"upload": "no base64!", "build_poll_vote": 7}[method]
 
-    async with rig(folder, wire := Wire()) as it:
-        composing: Callable[[SendRequest], Awaitable[Composed]] = partial(
-            compose,
-            archive=it.archive,
-            addresses=Addresses(folder.client_db),
-            call=client,
-            preview=no_preview,
-        )
-        it.outbox._compose = composing
+    async with rig(folder, wire := Wire(), call=client) as it:
         try:
-            result = await it.outbox.send(SendRequest(ANN, content, wait=1))
+            result = await it.outbox.submit(SendRequest(ANN, content, wait=1))
             assert result.status in {SendStatus.SENT, SendStatus.FAILED}
         except WhatsAppError:
             pass
@@ -208,7 +199,7 @@ async def test_a_hand_over_that_fails_or_is_answered_with_nonsense_is_unknown(
     with TemporaryDirectory() as home:
         folder, wire = account(home), Broken(answer=answer, fails=failure)
         async with rig(folder, wire) as it:
-            result = await it.outbox.send(text("broken"))
+            result = await it.outbox.submit(text("broken"))
             assert result.status is SendStatus.UNKNOWN
             await others_go_out(it, "first")
         async with rig(folder, wire) as it:

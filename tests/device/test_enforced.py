@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from tests.device.conftest import Leader
+from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.leader.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader.generated import as_device
 from whatsapp_mcp.device.local_device import LocalDevice
@@ -77,19 +78,18 @@ async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_els
 ) -> None:
     device, recorded = enforced(tmp_path)
     arguments = dict.fromkeys(OPERATIONS[name].parameters)
-    passes = "send_for" if name == "send" else name
     await device.perform(OPERATIONS[name], arguments)
     write(tmp_path, READ_ONLY)
     if name in ACTS.split():
         with pytest.raises(Denied, match=re.escape(name)):
             await device.perform(OPERATIONS[name], arguments)
-        assert recorded.asked == [passes]
+        assert recorded.asked == [name]
     else:
         await device.perform(OPERATIONS[name], arguments)
-        assert recorded.asked == [passes, passes]
+        assert recorded.asked == [name, name]
     write(tmp_path, '[policy]\nmode = "open"\n')
     await device.perform(OPERATIONS[name], arguments)
-    assert recorded.asked[-1] == passes
+    assert recorded.asked[-1] == name
 
 
 async def test_its_methods_are_those_of_the_protocol_and_each_is_checked(tmp_path: Path) -> None:
@@ -104,14 +104,16 @@ async def test_its_methods_are_those_of_the_protocol_and_each_is_checked(tmp_pat
 async def test_a_send_that_was_accepted_before_is_refused_when_it_would_go_out(
     wa: WhatsApp, linked: Leader, folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ann, call = wa.person("Ann"), linked.device.call
+    ann, call = wa.person("Ann"), Client.call
 
-    async def changed_meanwhile(method: str, params: Params | None = None, *, deadline: float = 20.0) -> Any:
+    async def changed_meanwhile(
+        self: Client, method: str, params: Params | None = None, *, deadline: float = 20.0
+    ) -> Any:
         if method == "upload":
             write(folder.path.parent.parent, READ_ONLY)
-        return await call(method, params, deadline=deadline)
+        return await call(self, method, params, deadline=deadline)
 
-    monkeypatch.setattr(linked.device, "call", changed_meanwhile)
+    monkeypatch.setattr(Client, "call", changed_meanwhile)
     file = folder.media / "book.pdf"
     file.write_bytes(b"%PDF")
     content = FileContent("document", str(file), "application/pdf")

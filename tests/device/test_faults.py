@@ -20,9 +20,10 @@ from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device import counters
 from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import SystemClock
+from whatsapp_mcp.device.connection.client_process import Client
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import CALL_DEADLINE, LocalDevice
-from whatsapp_mcp.device.outbox import outbox
+from whatsapp_mcp.device.outbox import deliveries
 from whatsapp_mcp.errors import NotConnected, NotLinked, Rejected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, FileContent, SendRequest, SendStatus, TextContent
 from whatsapp_mcp.rpc import Params
@@ -345,7 +346,7 @@ async def test_a_hanging_dial_blocks_neither_status_nor_send(wa: WhatsApp, linke
 async def test_a_send_that_is_never_acknowledged_is_unknown_and_settled_by_its_receipt(
     wa: WhatsApp, linked: Leader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "SEND_DEADLINE", 1.0)
+    monkeypatch.setattr(deliveries, "SEND_DEADLINE", 1.0)
     ann = wa.person("Ann")
     wa.no_acks()
     result = await linked.device.send(SendRequest(str(ann.pn), TextContent("hello"), wait=60))
@@ -375,13 +376,13 @@ async def test_a_file_may_take_longer_than_other_calls(
     wa: WhatsApp, linked: Leader, monkeypatch: pytest.MonkeyPatch, folder: AccountFolder
 ) -> None:
     allowed: dict[str, float] = {}
-    call = linked.device.call
+    call = Client.call
 
-    async def noted(method: str, params: Params | None = None, *, deadline: float = CALL_DEADLINE) -> Any:
+    async def noted(self: Client, method: str, params: Params | None = None, *, deadline: float) -> Any:
         allowed[method] = deadline
-        return await call(method, params, deadline=deadline)
+        return await call(self, method, params, deadline=deadline)
 
-    monkeypatch.setattr(linked.device, "call", noted)
+    monkeypatch.setattr(Client, "call", noted)
     file = folder.media / "book.pdf"
     file.write_bytes(b"%PDF")
     content = FileContent("document", str(file), "application/pdf")

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import sqlite3
-from base64 import b64decode
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, closing, suppress
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
-from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.archive import Archive, open_archive
-from whatsapp_mcp.device.connection.keys import StoredDevice
-from whatsapp_mcp.device.leader.background import background_tasks
-from whatsapp_mcp.device.outbox.addresses import Addresses
-from whatsapp_mcp.device.outbox.composing import Composed, compose
-from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
-from whatsapp_mcp.device.outbox.outbox import KEPT_FOR, LAST_ANSWER, SEND_DEADLINE, Outbox
+from tests.device.outbox_rig import ANN, BOB, GROUP, Rig, Wire, rig, text
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.device.outbox.composing import Composed
+from whatsapp_mcp.device.outbox.deliveries import LAST_ANSWER, SEND_DEADLINE
+from whatsapp_mcp.device.outbox.outbox import KEPT_FOR
 from whatsapp_mcp.errors import (
     Busy,
     InvalidArgument,
@@ -31,183 +23,16 @@ from whatsapp_mcp.errors import (
     Rejected,
     SendUnknown,
 )
-from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import (
-    OutboxEntry,
-    PinContent,
-    ReactionContent,
-    SendRequest,
-    SendStatus,
-    TextContent,
-)
+from whatsapp_mcp.models import OutboxEntry, PinContent, ReactionContent, SendRequest, SendStatus
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
 
-ANN = "15550002222@s.whatsapp.net"
-BOB = "15550003333@s.whatsapp.net"
-GROUP = "120363000000000001@g.us"
-TABLES = """
-CREATE TABLE IF NOT EXISTS whatsmeow_message_secrets (message_id TEXT, key BLOB);
-CREATE TABLE IF NOT EXISTS whatsmeow_lid_map (lid TEXT PRIMARY KEY, pn TEXT);
-CREATE TABLE IF NOT EXISTS whatsmeow_device (jid TEXT PRIMARY KEY);
-CREATE TABLE IF NOT EXISTS whatsmeow_sessions (
-    our_jid TEXT, their_id TEXT, session BLOB, PRIMARY KEY (our_jid, their_id)
-);
-CREATE TABLE IF NOT EXISTS whatsmeow_sender_keys (
-    our_jid TEXT, chat_id TEXT, sender_id TEXT, sender_key BLOB, PRIMARY KEY (our_jid, chat_id, sender_id)
-);
-INSERT OR IGNORE INTO whatsmeow_device VALUES ('15550001111:1@s.whatsapp.net');
-INSERT OR IGNORE INTO whatsmeow_lid_map VALUES ('91', '15550001111'), ('92', '15550002222');
-INSERT OR IGNORE INTO whatsmeow_sessions VALUES
-    ('15550001111:1@s.whatsapp.net', '92_1:0', x'61'), ('15550001111:1@s.whatsapp.net', '93_1:0', x'62');
-INSERT OR IGNORE INTO whatsmeow_sender_keys VALUES
-    ('15550001111:1@s.whatsapp.net', '120363000000000001@g.us', '91_1:1', x'6b');
-"""
-
-
-@dataclass
-class Wire:
-    """Client and WhatsApp as the outbox sees them: what was handed over, what it answers and notes."""
-
-    online: bool = True
-    linked: bool = True
-    handed_over: list[str] = field(default_factory=list[str])
-    raises: Exception | None = None
-    gate: anyio.Event | None = None
-    begun: anyio.Event = field(default_factory=anyio.Event)
-    notes: bool = False
-    encrypts: bool = False
-    reaches: bool = True
-    timestamp: int = 1_767_225_600
-    generation: int = 1
-    registration: int = 7
-    database: Path | None = None
-
-    def unavailable(self) -> NotConnected | NotLinked:
-        """Why nothing can be sent."""
-        return NotConnected("It is down.", "Mend it.") if self.linked else NotLinked("No phone is linked.")
-
-    async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
-        self.begun.set()
-        if self.notes:
-            self.note(E2E.Message.FromString(b64decode(message)))
-        if self.gate is not None:
-            await self.gate.wait()
-        if self.raises is not None:
-            raise self.raises
-        if self.reaches:
-            self.move_keys()
-        self.handed_over.append(chat)
-        return {"id": f"3EB0{len(self.handed_over):012d}", "timestamp": self.timestamp}
-
-    def open(self, folder: AccountFolder) -> DeliveryEvidence:
-        """What the library has noted, in a database of its own."""
-        self.database = folder.client_db
-        with closing(sqlite3.connect(self.database)) as db, db:
-            db.executescript(TABLES)
-        return DeliveryEvidence(
-            self.database,
-            device=lambda: StoredDevice(
-                Jid.parse("15550001111:1@s.whatsapp.net"), None, None, self.registration
-            ),
-            generation=lambda: self.generation,
-            ended=lambda generation: self.online and generation < self.generation,
-        )
-
-    def note(self, message: E2E.Message) -> None:
-        """Keep a message's secret, and move the keys on, as the library does before it sends the message."""
-        assert self.database is not None
-        with closing(sqlite3.connect(self.database)) as db, db:
-            secret = message.messageContextInfo.messageSecret
-            name = f"3EB0{message.conversation.upper()}"
-            db.execute("INSERT INTO whatsmeow_message_secrets VALUES (?, ?)", (name, secret))
-        if self.encrypts:
-            self.move_keys()
-
-    def move_keys(self) -> None:
-        """What encrypting a message does to the keys."""
-        assert self.database is not None
-        with closing(sqlite3.connect(self.database)) as db, db:
-            db.execute("UPDATE whatsmeow_sessions SET session = CAST(session || 'x' AS BLOB)")
-            db.execute("UPDATE whatsmeow_sender_keys SET sender_key = CAST(sender_key || 'x' AS BLOB)")
-
-    def renew(self) -> None:
-        """The client has ended, and another one is logged in."""
-        self.generation += 1
-        self.raises, self.gate, self.notes, self.encrypts = None, None, False, False
-
-
-@dataclass
-class Rig:
-    outbox: Outbox
-    archive: Archive
-    wire: Wire
-    clock: FakeClock
-
-    async def status(self, send_id: int) -> SendStatus:
-        return (await self.archive.outbox_get(send_id)).status
-
-    async def until(self, send_id: int, status: SendStatus) -> None:
-        with anyio.fail_after(5):
-            while await self.status(send_id) is not status:  # noqa: ASYNC110
-                await anyio.sleep(0.005)
-
-    async def until_named(self, send_id: int, message_id: str) -> None:
-        with anyio.fail_after(5):
-            while (await self.archive.outbox_get(send_id)).message_id != message_id:  # noqa: ASYNC110
-                await anyio.sleep(0.005)
-
-
-async def never_called(method: str, params: dict[str, Any]) -> Any:
-    """A text needs nothing of the client but to be sent."""
-    raise AssertionError(method)
-
-
-async def no_preview(text: str) -> None:
-    raise AssertionError(text)
-
-
-async def nothing(chat: str) -> None:
-    """What the device does about a hand-over that is not answered."""
-
-
-@asynccontextmanager
-async def rig(
-    folder: AccountFolder,
-    wire: Wire | None = None,
-    *,
-    composing: Callable[[SendRequest], Awaitable[Composed]] | None = None,
-) -> AsyncIterator[Rig]:
-    wire, clock = wire or Wire(), FakeClock()
-    async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
-        addresses = Addresses(folder.client_db)
-        outbox = Outbox(
-            archive,
-            wire.hand_over,
-            clock,
-            compose=composing
-            or partial(compose, archive=archive, addresses=addresses, call=never_called, preview=no_preview),
-            online=lambda: wire.online,
-            linked=lambda: wire.linked,
-            unavailable=wire.unavailable,
-            evidence=wire.open(folder),
-            unanswered=nothing,
-        )
-        tasks.start_soon(outbox.run)
-        yield Rig(outbox, archive, wire, clock)
-
-
-def text(
-    words: str, chat: str = ANN, *, key: str | None = None, wait: float = 5.0, queue: bool = True
-) -> SendRequest:
-    return SendRequest(chat, TextContent(words), idempotency_key=key, wait=wait, queue=queue)
-
 
 async def test_a_send_is_sent_and_archived(folder: AccountFolder) -> None:
     async with rig(folder) as it:
-        result = await it.outbox.send(text("hello"))
+        result = await it.outbox.submit(text("hello"))
         assert result.status is SendStatus.SENT
         assert result.message_id is not None
         assert (await it.archive.message(result.message_id)).text == "hello"
@@ -216,8 +41,8 @@ async def test_a_send_is_sent_and_archived(folder: AccountFolder) -> None:
 async def test_a_message_that_was_encrypted_for_nobody_has_failed(folder: AccountFolder) -> None:
     async with rig(folder, Wire(reaches=False)) as it:
         with pytest.raises(Rejected, match="keys"):
-            await it.outbox.send(text("hello", key="k"))
-        assert (await it.outbox.send(text("hello", key="k"))).status is SendStatus.FAILED
+            await it.outbox.submit(text("hello", key="k"))
+        assert (await it.outbox.submit(text("hello", key="k"))).status is SendStatus.FAILED
 
 
 @pytest.mark.parametrize("timestamp", [0, -62_135_596_800], ids=["zero", "none"])
@@ -225,7 +50,7 @@ async def test_a_send_for_which_whatsapp_tells_no_time_is_of_now(
     folder: AccountFolder, timestamp: int
 ) -> None:
     async with rig(folder, Wire(timestamp=timestamp)) as it:
-        result = await it.outbox.send(text("hello"))
+        result = await it.outbox.submit(text("hello"))
         assert result.timestamp == it.clock.now()
 
 
@@ -234,12 +59,12 @@ async def test_what_can_go_out_at_once_is_on_the_disk_as_sending_before_it_does(
 ) -> None:
     async with rig(folder) as it, anyio.create_task_group() as tasks:
         it.wire.gate = anyio.Event()
-        tasks.start_soon(it.outbox.send, text("one"))
+        tasks.start_soon(it.outbox.submit, text("one"))
         with anyio.fail_after(5):
             await it.wire.begun.wait()
         changes = [change.detail for change in await it.archive.changes(0) if change.kind == "send"]
         assert changes == ["1 queued", "1 sending"]
-        tasks.start_soon(it.outbox.send, text("two"))
+        tasks.start_soon(it.outbox.submit, text("two"))
         await it.until(1, SendStatus.SENDING)
         with anyio.fail_after(5):
             while len(await it.archive.outbox_unsettled()) < 2:  # noqa: ASYNC110
@@ -251,32 +76,32 @@ async def test_what_can_go_out_at_once_is_on_the_disk_as_sending_before_it_does(
 
 async def test_the_same_key_never_sends_twice(folder: AccountFolder) -> None:
     async with rig(folder) as it:
-        first = await it.outbox.send(text("hello", key="k"))
-        again = await it.outbox.send(text("hello", key="k"))
+        first = await it.outbox.submit(text("hello", key="k"))
+        again = await it.outbox.submit(text("hello", key="k"))
         assert again.send_id == first.send_id
         with pytest.raises(InvalidArgument):
-            await it.outbox.send(text("something else", key="k"))
+            await it.outbox.submit(text("something else", key="k"))
         assert it.wire.handed_over == [ANN]
 
 
 async def test_an_unanswered_send_is_unknown_and_not_repeated(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
-        result = await it.outbox.send(text("hello"))
+        result = await it.outbox.submit(text("hello"))
         assert result.status is SendStatus.UNKNOWN
         it.wire.raises = None
         with pytest.raises(SendUnknown):
-            await it.outbox.send(text("hello"))
+            await it.outbox.submit(text("hello"))
         it.outbox.poke()
         await it.clock.jump(3600)
         assert it.wire.handed_over == []
-        assert (await it.outbox.send(text("something else"))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("something else"))).status is SendStatus.SENT
 
 
 async def test_what_ended_with_its_client_before_it_was_out_is_sent_by_the_next(
     folder: AccountFolder,
 ) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."))) as it, anyio.create_task_group() as tasks:
-        tasks.start_soon(it.outbox.send, text("hello", key="k", wait=100))
+        tasks.start_soon(it.outbox.submit, text("hello", key="k", wait=100))
         await it.wire.begun.wait()
         await it.until(1, SendStatus.UNKNOWN)
         it.wire.renew()
@@ -291,10 +116,10 @@ async def test_what_was_encrypted_when_its_client_ended_stays_unknown_and_has_it
 ) -> None:
     wire = Wire(raises=Busy("The client ended."), notes=True, encrypts=True)
     async with rig(folder, wire) as it:
-        result = await it.outbox.send(text("hello", chat, wait=0))
+        result = await it.outbox.submit(text("hello", chat, wait=0))
         await it.until_named(result.send_id, "3EB0HELLO")
         it.wire.renew()
-        assert (await it.outbox.send(text("later", chat))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("later", chat))).status is SendStatus.SENT
         assert await it.status(result.send_id) is SendStatus.UNKNOWN
         assert it.wire.handed_over == [chat]
 
@@ -304,7 +129,7 @@ async def test_what_has_an_id_and_was_not_encrypted_when_its_client_ended_is_sen
     folder: AccountFolder, chat: str
 ) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."), notes=True)) as it:
-        result = await it.outbox.send(text("hello", chat, wait=0))
+        result = await it.outbox.submit(text("hello", chat, wait=0))
         await it.until_named(result.send_id, "3EB0HELLO")
         it.wire.renew()
         it.outbox.poke()
@@ -316,22 +141,22 @@ async def test_nothing_follows_from_keys_of_a_person_whose_hidden_address_is_not
     folder: AccountFolder,
 ) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."), notes=True)) as it:
-        result = await it.outbox.send(text("hello", BOB, wait=0))
+        result = await it.outbox.submit(text("hello", BOB, wait=0))
         await it.until_named(result.send_id, "3EB0HELLO")
         it.wire.renew()
-        assert (await it.outbox.send(text("later", BOB))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("later", BOB))).status is SendStatus.SENT
         assert await it.status(result.send_id) is SendStatus.UNKNOWN
 
 
 async def test_a_send_that_is_not_answered_in_time_has_its_id(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=SendUnknown("No answer."), notes=True)) as it:
-        result = await it.outbox.send(text("hello"))
+        result = await it.outbox.submit(text("hello"))
         assert (result.status, result.message_id) == (SendStatus.UNKNOWN, "3EB0HELLO")
 
 
 async def test_a_late_answer_is_taken(folder: AccountFolder) -> None:
     async with rig(folder, Wire(gate=anyio.Event())) as it, anyio.create_task_group() as tasks:
-        tasks.start_soon(it.outbox.send, text("hello", wait=0))
+        tasks.start_soon(it.outbox.submit, text("hello", wait=0))
         await it.wire.begun.wait()
         await it.clock.jump(SEND_DEADLINE + 1)
         await it.until(1, SendStatus.UNKNOWN)
@@ -344,7 +169,7 @@ async def test_a_send_that_is_settled_while_it_is_looked_for_stays_settled(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
-        send_id = (await it.outbox.send(text("hello"))).send_id
+        send_id = (await it.outbox.submit(text("hello"))).send_id
         as_it_was = await it.archive.outbox_unsettled()
         await it.archive.outbox_sent(send_id, "3EB0HELLO", datetime.now(UTC))
 
@@ -355,13 +180,13 @@ async def test_a_send_that_is_settled_while_it_is_looked_for_stays_settled(
         monkeypatch.setattr(it.archive, "outbox_unsettled", unsettled)
         it.wire.renew()
         it.outbox.poke()
-        assert (await it.outbox.send(text("next"))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("next"))).status is SendStatus.SENT
         assert await it.status(send_id) is SendStatus.SENT
 
 
 async def test_what_is_not_noted_may_still_go_out_while_its_client_lives(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=SendUnknown("No answer."))) as it:
-        result = await it.outbox.send(text("hello"))
+        result = await it.outbox.submit(text("hello"))
         it.wire.raises = None
         it.outbox.poke()
         await it.clock.jump(LAST_ANSWER)
@@ -373,11 +198,11 @@ async def test_a_later_send_waits_until_it_is_known_what_became_of_the_one_befor
     folder: AccountFolder,
 ) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
-        one = await it.outbox.send(text("one", wait=0))
+        one = await it.outbox.submit(text("one", wait=0))
         await it.until(one.send_id, SendStatus.UNKNOWN)
         it.wire.online = False
         it.wire.renew()
-        two = await it.outbox.send(text("two", wait=0))
+        two = await it.outbox.submit(text("two", wait=0))
         it.wire.online = True
         it.outbox.poke()
         await it.until(two.send_id, SendStatus.SENT)
@@ -390,14 +215,14 @@ async def test_nothing_follows_from_what_is_not_noted_after_a_restart_or_a_new_l
     folder: AccountFolder, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
-        result = await it.outbox.send(text("hello", wait=0))
+        result = await it.outbox.submit(text("hello", wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         if change == "restart":
             monkeypatch.setattr("whatsapp_mcp.device.outbox.delivery_evidence.boot", lambda: "another boot")
         else:
             it.wire.registration += 1
         it.wire.renew()
-        assert (await it.outbox.send(text("other"))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("other"))).status is SendStatus.SENT
         entry = await it.archive.outbox_get(result.send_id)
         assert (entry.status, entry.handed_to) == (SendStatus.UNKNOWN, None)
         assert it.wire.handed_over == [ANN]
@@ -421,10 +246,10 @@ async def test_without_a_linked_phone_nothing_is_looked_for(
 
 async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFolder) -> None:
     async with rig(folder) as it:
-        sent = await it.outbox.send(text("hello"))
+        sent = await it.outbox.submit(text("hello"))
         assert sent.message_id is not None
         it.wire.raises = Busy("The client ended.")
-        result = await it.outbox.send(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
+        result = await it.outbox.submit(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.renew()
         it.outbox.poke()
@@ -436,11 +261,11 @@ async def test_a_change_that_may_be_made_twice_is_made_again(folder: AccountFold
 async def change_that_may_have_been_made(folder: AccountFolder) -> AsyncIterator[tuple[Rig, int]]:
     """A change that a client encrypted before it ended, queued again; the next client cannot send yet."""
     async with rig(folder) as it:
-        sent = await it.outbox.send(text("hello"))
+        sent = await it.outbox.submit(text("hello"))
         assert sent.message_id is not None
         it.wire.raises = Busy("The client ended.")
         it.wire.notes = it.wire.encrypts = True
-        result = await it.outbox.send(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
+        result = await it.outbox.submit(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.renew()
         it.wire.raises = NotConnected("Not yet.")
@@ -499,27 +324,27 @@ async def test_a_change_that_may_have_been_made_is_not_told_as_cancelled(folder:
 
 async def test_a_change_is_not_made_again_once_another_companion_is_linked(folder: AccountFolder) -> None:
     async with rig(folder) as it:
-        sent = await it.outbox.send(text("hello"))
+        sent = await it.outbox.submit(text("hello"))
         assert sent.message_id is not None
         it.wire.raises = Busy("The client ended.")
-        result = await it.outbox.send(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
+        result = await it.outbox.submit(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.registration += 1
         it.wire.renew()
         it.outbox.poke()
-        assert (await it.outbox.send(text("next"))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("next"))).status is SendStatus.SENT
         assert await it.status(result.send_id) is SendStatus.UNKNOWN
 
 
 async def test_a_change_that_would_show_twice_is_not_made_again(folder: AccountFolder) -> None:
     async with rig(folder) as it:
-        sent = await it.outbox.send(text("hello"))
+        sent = await it.outbox.submit(text("hello"))
         assert sent.message_id is not None
         it.wire.raises, it.wire.notes, it.wire.encrypts = Busy("The client ended."), True, True
-        result = await it.outbox.send(SendRequest(ANN, PinContent(sent.message_id, 3600), wait=0))
+        result = await it.outbox.submit(SendRequest(ANN, PinContent(sent.message_id, 3600), wait=0))
         await it.until(result.send_id, SendStatus.UNKNOWN)
         it.wire.renew()
-        assert (await it.outbox.send(text("other"))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("other"))).status is SendStatus.SENT
         entry = await it.archive.outbox_get(result.send_id)
         assert entry.status is SendStatus.UNKNOWN
         assert entry.message_id is not None, "a receipt will settle it"
@@ -530,11 +355,11 @@ async def test_a_change_that_ends_every_client_is_given_up_and_told_truly(
     folder: AccountFolder, encrypts: bool
 ) -> None:
     async with rig(folder) as it:
-        sent = await it.outbox.send(text("hello"))
+        sent = await it.outbox.submit(text("hello"))
         assert sent.message_id is not None
         poison = Busy("The client ended.")
         it.wire.raises, it.wire.notes, it.wire.encrypts = poison, encrypts, encrypts
-        result = await it.outbox.send(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
+        result = await it.outbox.submit(SendRequest(ANN, ReactionContent(sent.message_id, "+"), wait=0))
         with anyio.fail_after(10):
             while "each time" not in ((await it.archive.outbox_get(result.send_id)).reason or ""):
                 it.wire.generation += 1
@@ -551,7 +376,7 @@ async def test_a_send_that_ends_every_client_while_it_is_prepared_is_given_up(fo
         raise Busy("The client process ended during the call.")
 
     async with rig(folder, wire, composing=ends_the_client) as it:
-        result = await it.outbox.send(text("poison", wait=0))
+        result = await it.outbox.submit(text("poison", wait=0))
         entry = await it.archive.outbox_get(result.send_id)
         with anyio.fail_after(5):
             while entry.status is not SendStatus.FAILED:
@@ -570,7 +395,7 @@ async def test_a_send_whose_client_is_only_busy_waits(folder: AccountFolder) -> 
         raise Busy("The phone has not yet handed over what this needs.")
 
     async with rig(folder, wire, composing=is_busy) as it:
-        result = await it.outbox.send(text("hello", wait=0))
+        result = await it.outbox.submit(text("hello", wait=0))
         for _ in range(20):
             wire.begun = anyio.Event()
             await it.clock.jump(1)
@@ -581,7 +406,7 @@ async def test_a_send_whose_client_is_only_busy_waits(folder: AccountFolder) -> 
 
 async def test_a_send_that_ends_every_client_is_given_up(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
-        result = await it.outbox.send(text("poison", wait=0))
+        result = await it.outbox.submit(text("poison", wait=0))
         with anyio.fail_after(5):
             while await it.status(result.send_id) is not SendStatus.FAILED:
                 it.wire.generation += 1
@@ -593,8 +418,8 @@ async def test_a_send_that_ends_every_client_is_given_up(folder: AccountFolder) 
 async def test_a_refusal_is_raised_and_kept(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=Rejected("Error 479."))) as it:
         with pytest.raises(Rejected, match="479"):
-            await it.outbox.send(text("hello", key="k"))
-        again = await it.outbox.send(text("hello", key="k"))
+            await it.outbox.submit(text("hello", key="k"))
+        again = await it.outbox.submit(text("hello", key="k"))
         assert again.status is SendStatus.FAILED
         assert again.reason is not None
         assert "479" in again.reason
@@ -604,7 +429,7 @@ async def test_what_was_not_handed_over_waits_for_the_link_and_keeps_its_order(
     folder: AccountFolder,
 ) -> None:
     async with rig(folder, Wire(online=False)) as it:
-        sends = [await it.outbox.send(text(f"{number}", wait=0)) for number in range(5)]
+        sends = [await it.outbox.submit(text(f"{number}", wait=0)) for number in range(5)]
         assert {send.status for send in sends} == {SendStatus.QUEUED}
         it.wire.online = True
         it.outbox.poke()
@@ -616,7 +441,7 @@ async def test_what_was_not_handed_over_waits_for_the_link_and_keeps_its_order(
 
 async def test_a_link_that_is_down_during_hand_over_queues_the_send_again(folder: AccountFolder) -> None:
     async with rig(folder, Wire(raises=NotConnected("The link is down."))) as it:
-        result = await it.outbox.send(text("hello", wait=0))
+        result = await it.outbox.submit(text("hello", wait=0))
         await it.until(result.send_id, SendStatus.QUEUED)
         it.wire.raises = None
         with anyio.fail_after(5):
@@ -629,10 +454,10 @@ async def test_a_link_that_is_down_during_hand_over_queues_the_send_again(folder
 async def test_one_chat_that_hangs_does_not_hold_another(folder: AccountFolder) -> None:
     gate = anyio.Event()
     async with rig(folder, Wire(gate=gate)) as it, anyio.create_task_group() as tasks:
-        tasks.start_soon(it.outbox.send, text("slow", ANN))
+        tasks.start_soon(it.outbox.submit, text("slow", ANN))
         await it.wire.begun.wait()
         it.wire.gate = None
-        assert (await it.outbox.send(text("fast", BOB))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("fast", BOB))).status is SendStatus.SENT
         gate.set()
 
 
@@ -640,7 +465,7 @@ async def test_more_chats_than_are_served_at_once_all_get_their_turn(folder: Acc
     gate = anyio.Event()
     async with rig(folder, Wire(gate=gate)) as it, anyio.create_task_group() as tasks:
         for number in range(12):
-            tasks.start_soon(it.outbox.send, text("hello", f"1555000{number:04}@s.whatsapp.net"))
+            tasks.start_soon(it.outbox.submit, text("hello", f"1555000{number:04}@s.whatsapp.net"))
         with anyio.fail_after(5):
             while len(await it.archive.outbox_unsettled()) < 12:  # noqa: ASYNC110
                 await anyio.sleep(0.005)
@@ -653,7 +478,7 @@ async def test_after_a_send_with_nothing_behind_it_the_outbox_is_not_read_again(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with rig(folder) as it:
-        await it.outbox.send(text("one"))
+        await it.outbox.submit(text("one"))
         await anyio.wait_all_tasks_blocked()
 
         async def read_again(**_: Any) -> tuple[OutboxEntry, ...]:
@@ -662,7 +487,7 @@ async def test_after_a_send_with_nothing_behind_it_the_outbox_is_not_read_again(
 
         reads: list[int] = []
         monkeypatch.setattr(it.archive, "outbox_unsettled", read_again)
-        await it.outbox.send(text("two"))
+        await it.outbox.submit(text("two"))
         await anyio.wait_all_tasks_blocked()
         assert not reads
 
@@ -670,14 +495,14 @@ async def test_after_a_send_with_nothing_behind_it_the_outbox_is_not_read_again(
 async def test_a_send_that_may_not_wait_is_refused_without_a_link(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as it:
         with pytest.raises(NotConnected):
-            await it.outbox.send(text("hello", queue=False))
+            await it.outbox.submit(text("hello", queue=False))
         assert await it.archive.outbox_unsettled() == ()
 
 
 async def test_nothing_is_accepted_without_a_linked_phone(folder: AccountFolder) -> None:
     async with rig(folder, Wire(linked=False, online=False)) as it:
         with pytest.raises(NotLinked):
-            await it.outbox.send(text("hello"))
+            await it.outbox.submit(text("hello"))
 
 
 @pytest.mark.parametrize("linked", [True, False], ids=["link down", "unlinked"])
@@ -686,27 +511,27 @@ async def test_what_was_accepted_is_told_as_it_is_when_it_is_asked_for_again_wit
 ) -> None:
     async with rig(folder, Wire(raises=Busy("The client ended."))) as it:
         request = text("hello", key="k", wait=0, queue=False)
-        first = await it.outbox.send(request)
+        first = await it.outbox.submit(request)
         await it.until(first.send_id, SendStatus.UNKNOWN)
         it.wire.online, it.wire.linked = False, linked
-        again = await it.outbox.send(request)
+        again = await it.outbox.submit(request)
         assert (again.send_id, again.status) == (first.send_id, SendStatus.UNKNOWN)
         with pytest.raises(NotConnected if linked else NotLinked):
-            await it.outbox.send(text("hello", key="another", queue=False))
+            await it.outbox.submit(text("hello", key="another", queue=False))
 
 
 async def test_what_was_withdrawn_is_not_accepted_again_without_a_link(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as it:
-        send_id = (await it.outbox.send(text("hello", key="k", wait=0))).send_id
+        send_id = (await it.outbox.submit(text("hello", key="k", wait=0))).send_id
         await it.archive.outbox_withdrawn(send_id, "Cancelled.")
         with pytest.raises(NotConnected):
-            await it.outbox.send(text("hello", key="k", queue=False))
+            await it.outbox.submit(text("hello", key="k", queue=False))
         assert await it.status(send_id) is SendStatus.FAILED
 
 
 async def test_a_queued_send_expires_with_a_reason(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as it:
-        result = await it.outbox.send(text("hello", wait=0))
+        result = await it.outbox.submit(text("hello", wait=0))
         await it.clock.jump(KEPT_FOR.total_seconds() + 60)
         await it.until(result.send_id, SendStatus.FAILED)
         assert "expired" in ((await it.archive.outbox_get(result.send_id)).reason or "")
@@ -720,20 +545,20 @@ async def test_what_is_queued_when_the_phone_is_unlinked_never_goes_out_from_the
     folder: AccountFolder,
 ) -> None:
     async with rig(folder, Wire(online=False)) as it:
-        queued = await it.outbox.send(text("hello", wait=0))
+        queued = await it.outbox.submit(text("hello", wait=0))
         assert queued.status is SendStatus.QUEUED
         it.wire.linked = False
         it.outbox.poke()
         await it.until(queued.send_id, SendStatus.FAILED)
         assert "unlinked" in ((await it.archive.outbox_get(queued.send_id)).reason or "")
         it.wire.linked = it.wire.online = True
-        assert (await it.outbox.send(text("another"))).status is SendStatus.SENT
+        assert (await it.outbox.submit(text("another"))).status is SendStatus.SENT
         assert len(it.wire.handed_over) == 1
 
 
 async def test_the_next_host_goes_on_with_what_is_queued(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as first:
-        result = await first.outbox.send(text("hello", wait=0))
+        result = await first.outbox.submit(text("hello", wait=0))
     async with rig(folder) as second:
         await second.until(result.send_id, SendStatus.SENT)
         assert second.wire.handed_over == [ANN]
@@ -775,7 +600,7 @@ async def test_what_a_dead_host_was_sending_and_may_be_out_is_unknown_to_the_nex
 
 async def test_a_send_whose_host_is_stopped_in_between_is_unknown(folder: AccountFolder) -> None:
     async with rig(folder, Wire(gate=anyio.Event())) as first, anyio.create_task_group() as tasks:
-        tasks.start_soon(first.outbox.send, text("hello"))
+        tasks.start_soon(first.outbox.submit, text("hello"))
         await first.wire.begun.wait()
         tasks.cancel_scope.cancel()
     async with open_archive(folder, write=True) as archive:
@@ -786,7 +611,7 @@ async def test_a_send_whose_host_is_stopped_in_between_is_unknown(folder: Accoun
 async def given_up(it: Rig, *, has_ended: bool = False) -> None:
     """Somebody accepts a send that has to wait for the link, and gives up."""
     with anyio.move_on_after(0.05):
-        await it.outbox.send(text("hello", key="k", wait=100), has_ended=lambda: has_ended)
+        await it.outbox.submit(text("hello", key="k", wait=100), has_ended=lambda: has_ended)
     for _ in range(20):
         await it.clock.advance(0.5)
         await anyio.sleep(0.005)
@@ -807,7 +632,7 @@ async def test_a_send_that_was_withdrawn_is_sent_when_it_is_asked_for_again(fold
         await given_up(it)
         await it.until(1, SendStatus.FAILED)
         it.wire.online = True
-        again = await it.outbox.send(text("hello", key="k"))
+        again = await it.outbox.submit(text("hello", key="k"))
         assert (again.send_id, again.status) == (1, SendStatus.SENT)
 
 
@@ -822,7 +647,7 @@ async def test_a_caller_whose_process_ends_does_not_withdraw_the_send(folder: Ac
 async def test_a_host_that_ends_with_a_caller_does_not_withdraw_the_send(folder: AccountFolder) -> None:
     async with rig(folder, Wire(online=False)) as it:
         with anyio.move_on_after(0.05):
-            await it.outbox.send(text("hello", wait=100))
+            await it.outbox.submit(text("hello", wait=100))
     async with rig(folder) as following:
         await following.until(1, SendStatus.SENT)
 
@@ -831,7 +656,7 @@ async def test_a_caller_that_gives_up_after_the_hand_over_leaves_the_truth(folde
     gate = anyio.Event()
     async with rig(folder, Wire(gate=gate)) as it:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(it.outbox.send, text("hello", wait=100))
+            tasks.start_soon(it.outbox.submit, text("hello", wait=100))
             await it.wire.begun.wait()
             tasks.cancel_scope.cancel()
         (entry,) = await it.archive.outbox_unsettled()

@@ -11,14 +11,14 @@ import pytest
 
 from tests.client.client_process import NOWHERE
 from tests.device.socks import PASSWORD, dial_directly, dial_through, socks_proxy
-from tests.device.website import page, served
+from tests.media.website import page, served
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.device.outbox.web import fetch
 from whatsapp_mcp.errors import MediaUnavailable, NotConnected
+from whatsapp_mcp.media.web import fetch
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 from whatsapp_mcp.simulator import WhatsApp

@@ -28,7 +28,7 @@ from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
-from whatsapp_mcp.device.outbox.sending import send
+from whatsapp_mcp.device.outbox.takeover import send_through_takeover
 from whatsapp_mcp.errors import Busy, Denied, NotConnected, Unsupported
 from whatsapp_mcp.models import (
     ConnectionState,
@@ -417,7 +417,7 @@ async def test_servers_of_two_versions_with_one_protocol_work_together(
     other = another_version(tmp_path / "other", "99.1", PROTOCOL)
     async with server_process(home_of(tmp_path), other) as hosting, server() as (devices, _):
         await leader_pid(devices, hosting.pid)
-        result = await send(devices, SendRequest(str(ann.pn), TextContent("hello")))
+        result = await send_through_takeover(devices, SendRequest(str(ann.pn), TextContent("hello")))
         assert result.status is SendStatus.SENT
         hosting.kill()
         await leader_pid(devices, os.getpid())
@@ -451,7 +451,7 @@ async def test_a_send_whose_host_is_killed_is_neither_lost_nor_doubled(
         async def chatter() -> None:
             for number in range(30):
                 request = SendRequest(chat, TextContent(f"word {number}"), wait=10)
-                results.append(await send(devices, request))
+                results.append(await send_through_takeover(devices, request))
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(chatter)
@@ -510,7 +510,10 @@ async def test_a_send_that_waits_outlives_the_server_that_asked_for_it(
             pass
         wa.recover()
         assert (await ann.receives()).text == "hello"
-        assert (await send(devices, request)).status in {SendStatus.SENT, SendStatus.DELIVERED}
+        assert (await send_through_takeover(devices, request)).status in {
+            SendStatus.SENT,
+            SendStatus.DELIVERED,
+        }
         assert [message.text for message in ann.inbox] == ["hello"]
 
 
@@ -529,4 +532,4 @@ async def test_a_send_that_is_taken_back_while_it_waits_is_not_sent_until_asked_
         wa.recover()
         await until(devices, ConnectionState.ONLINE)
         assert ann.inbox == []
-        assert (await send(devices, request)).status is SendStatus.SENT
+        assert (await send_through_takeover(devices, request)).status is SendStatus.SENT

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.device.website import page, served
 from tests.media.footage import RED, png, size
+from tests.media.website import page, served
 from tests.server.linked import Linked
 from tests.server.test_core_tools import answer
 

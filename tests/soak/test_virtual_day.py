@@ -268,14 +268,12 @@ class Day:
         self.notes = Notes(self.world, lambda: self.clients.generation, self._has_ended)
         self.outbox = Outbox(
             cast("Archive", self.sends),
-            self._hand_over,
             self.clock,
-            compose=self._compose,
+            self,
+            self.notes,
             online=lambda: self.loop.connection.state is S.ONLINE,
             linked=lambda: self.loop.connection.linked,
             unavailable=lambda: state.unavailable(self.loop.connection),
-            evidence=self.notes,
-            unanswered=self._unanswered,
         )
         self.world.report = self.loop.post
 
@@ -284,7 +282,7 @@ class Day:
         is_earlier = generation < now.generation and generation not in self.world.alive
         return is_earlier and now.state is S.ONLINE
 
-    async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
+    async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
         from base64 import b64decode
 
         from whatsapp_mcp.protobufs import E2E
@@ -296,10 +294,10 @@ class Day:
         async with self.clients.use() as client:
             return await client.call("send_message", params, deadline=deadline)
 
-    async def _unanswered(self, chat: str) -> None:
+    async def unanswered(self, chat: str) -> None:
         self.loop.post(state.Doubtful(self.clients.generation, "No answer."))
 
-    async def _compose(self, request: SendRequest) -> Composed:
+    async def compose(self, request: SendRequest) -> Composed:
         message, secret = message_of(request), secrets.token_bytes(32)
         message.messageContextInfo.messageSecret = secret
         return Composed(message.SerializeToString(), secret)
@@ -310,7 +308,7 @@ class Day:
         text = f"send-{self.asked}"
         request = SendRequest(self.chance.choice(CHATS), TextContent(text), wait=20.0)
         with suppress(WhatsAppError):
-            await self.outbox.send(request)
+            await self.outbox.submit(request)
 
     def fortune(self) -> state.Event | None:
         """Something that happens: to the running client, to an old one, or from outside."""

@@ -36,22 +36,13 @@ from whatsapp_mcp.device.connection import (
 )
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.device.name_lookups import Names
-from whatsapp_mcp.device.operations import OPERATIONS, Topics
-from whatsapp_mcp.device.outbox import (
-    Addresses,
-    Composed,
-    DeliveryEvidence,
-    MessageActions,
-    Outbox,
-    compose,
-    preview_of,
-)
+from whatsapp_mcp.device.operations import Topics
+from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox
 from whatsapp_mcp.device.owner import Owner
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.typing_people import TypingPeople
 from whatsapp_mcp.device.unnamed import Unnamed
 from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, NotLinked, cause
-from whatsapp_mcp.jid import Jid, parse_number
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     Activity,
@@ -62,12 +53,9 @@ from whatsapp_mcp.models import (
     SendResult,
     SendStatus,
 )
-from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, AccountSettings, CurrentSettings
 
-UPLOAD_DEADLINE: Final = 180.0
-"""Seconds for a file: WhatsApp takes large ones, and lines are slow."""
 _LOOK_AT_DISK: Final = (
     "Tell the user to look at the disk's free space and at these files (a damaged one may be restored or "
     "moved away); it is tried again by itself."
@@ -136,7 +124,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             seen=self._saw,
         )
         self._typing_people = TypingPeople(self._clock)
-        self._evidence = self._make_traces()
+        self._evidence = self._make_evidence()
         self._worker = Worker()
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
@@ -152,15 +140,11 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         make = partial(Client, folder=self._folder, account=account, report=self._report, notice=self._notice)
         return partial(make, program=program) if program else make
 
-    def _proxy(self) -> str | None:
-        """`network.proxy` as `config.toml` says it now."""
-        return self._settings.now().network.proxy_url
-
     def _forget_keys(self) -> None:
         self._evidence.close()  # or some systems would not delete it
         connection.forget(self._folder.client_db)
 
-    def _make_traces(self) -> DeliveryEvidence:
+    def _make_evidence(self) -> DeliveryEvidence:
         return DeliveryEvidence(
             self._folder.client_db,
             device=lambda: self._owner.device,
@@ -178,16 +162,24 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         )
 
     def _make_outbox(self) -> Outbox:
+        sender = ClientSender(
+            self._archive,
+            self._folder.client_db,
+            self._settings,
+            self._worker,
+            self._evidence,
+            call=self.call,
+            doubt=lambda: self._doubt(self._clients.generation),
+            learn_lid=self._owner.learn_lid,
+        )
         return Outbox(
             self._archive,
-            self._hand_over,
             self._clock,
-            compose=partial(self._compose, Addresses(self._folder.client_db)),
+            sender,
+            self._evidence,
             online=self._is_online,
             linked=lambda: self._loop.connection.linked,
             unavailable=self._unavailable,
-            evidence=self._evidence,
-            unanswered=self._send_unanswered,
         )
 
     async def start(self) -> None:
@@ -238,7 +230,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
     def _launch(self, generation: int) -> Client:
         self._running.add(generation)
         self._client_pid = None
-        return self._make_client(generation, proxy=self._proxy())
+        return self._make_client(generation, proxy=self._settings.now().network.proxy_url)
 
     def _has_ended(self, generation: int) -> bool:
         """Whether that client is gone, and a later one has taken its place at WhatsApp."""
@@ -284,7 +276,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             self._address_book.expect(just_linked=True)
         if after.online_at is not None and before.online_at != after.online_at:
             self._address_book.expect(just_linked=False)
-            self._tasks.start_soon(self._owner.tell)
+            self._tasks.start_soon(self._owner.record)
             self._outbox.poke()
             self._names.poke()
             if self._trouble is not None:
@@ -343,38 +335,6 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
     def _doubt(self, generation: int) -> None:
         self._loop.post(connection.Doubtful(generation, "WhatsApp did not answer a call in time."))
 
-    async def _send_unanswered(self, chat: str) -> None:
-        self._doubt(self._clients.generation)
-        await self._owner.learn_lid(Jid.parse(chat))
-
-    def _require_allowed(self) -> None:
-        """The policy once more: a send may have waited in the outbox since it was accepted.
-
-        Raises:
-            Denied: It does not allow sending now.
-        """
-        Policy.of(self._settings.now()).check("send", OPERATIONS["send"].effect)
-
-    async def _compose(self, addresses: Addresses, request: SendRequest) -> Composed:
-        self._require_allowed()
-        preview = partial(preview_of, worker=self._worker, proxy=self._proxy())
-        return await compose(request, self._archive, addresses, self._prepare, preview)
-
-    async def _prepare(self, method: str, params: Params) -> Any:
-        """A call that a message needs before it can be handed over."""
-        return await self.call(
-            method, params, deadline=UPLOAD_DEADLINE if method == "upload" else CALL_DEADLINE
-        )
-
-    async def _hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
-        self._require_allowed()
-        if not self._evidence.is_here(handed_to):
-            raise NotConnected("The client was replaced before it got the message.")
-        try:
-            return await self.call("send_message", {"to": chat, "message": message}, deadline=deadline)
-        finally:
-            await self._owner.learn_lid(Jid.parse(chat))
-
     # The `Device` protocol.
 
     async def status(self) -> ConnectionStatus:
@@ -408,17 +368,17 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             settings_error=self._settings.fault,
         )
 
-    async def send(self, request: SendRequest) -> SendResult:
-        """See `Device.send`."""
-        return await self.send_for(request, lambda: False)
+    async def send(self, request: SendRequest, has_ended: Callable[[], bool] = lambda: False) -> SendResult:
+        """See `Device.send`.
 
-    async def send_for(self, request: SendRequest, has_ended: Callable[[], bool]) -> SendResult:
-        """`send` for another process, which may end meanwhile (`has_ended`) without taking it back."""
-        if (
-            self._loop.connection.state.traits.rests
-        ):  # nothing will come of it in the time that a caller waits
+        Args:
+            request: What is sent.
+            has_ended: Whether another process that asks for it has ended: then the send stays accepted.
+        """
+        if self._loop.connection.state.traits.rests:
+            # Nothing will come of it in the time that a caller waits.
             request = replace(request, wait=0.0)
-        result = await self._outbox.send(request, has_ended=has_ended)
+        result = await self._outbox.submit(request, has_ended=has_ended)
         if result.status is SendStatus.QUEUED and not self._is_online() and result.reason is None:
             why = self._unavailable()
             result = replace(result, reason=f"{why.message} {why.action}")
@@ -430,16 +390,3 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         chats = self._typing_people.chats()
         known = [await self._archive.contact(chat) for chat in chats]
         return Activity(last, tuple(one.jid if one else chat for chat, one in zip(chats, known, strict=True)))
-
-    async def resolve_number(self, number: str) -> str | None:
-        """See `Device.resolve_number`."""
-        from base64 import b64decode
-
-        from whatsapp_mcp.protobufs import Neonize
-
-        jid = parse_number(number)
-        for answer in await self.call("is_on_whatsapp", {"numbers": [f"+{jid.user}"]}):
-            found = Neonize.IsOnWhatsAppResponse.FromString(b64decode(answer))
-            if found.IsIn:
-                return f"{found.JID.User}@{found.JID.Server}"
-        return None

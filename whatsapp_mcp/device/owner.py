@@ -30,7 +30,7 @@ class Owner:
     def __init__(self, client_db: Path, archive: Archive, device: connection.StoredDevice | None) -> None:
         self._client_db = client_db
         self._archive = archive
-        self._lids_known: set[Jid] = set()
+        self._lids_known: set[str] = set()
         self.device = device
 
     async def look_up(self) -> None:
@@ -40,8 +40,8 @@ class Owner:
         except sqlite3.OperationalError as error:
             logger.warning("the keys cannot be read now; the owner known so far stays: %s", error)
 
-    async def tell(self) -> None:
-        """Tell the archive who the owner is."""
+    async def record(self) -> None:
+        """Record in the archive who the owner is."""
         owner = self.device
         if owner is None:
             return
@@ -50,18 +50,21 @@ class Owner:
         except (sqlite3.Error, WhatsAppError):
             logger.exception("the account's owner cannot be archived")
 
-    async def learn_lid(self, chat: Jid) -> None:
-        """Tell the archive a person's hidden address, from which receipts and answers come.
+    async def learn_lid(self, chat: str) -> None:
+        """Record the LID of a person that was written to, from which receipts and answers come.
 
-        The library asks WhatsApp for it before the first message to a number, and keeps it to itself.
+        The library asks WhatsApp for it before the first message to a number, and no event says it.
         """
-        if not chat.is_person or chat.is_lid or chat in self._lids_known:
+        if chat in self._lids_known:
             return
-        lid = await anyio.to_thread.run_sync(connection.lid_of, self._client_db, chat)
+        person = Jid.parse(chat)
+        if not person.is_person or person.is_lid:
+            return
+        lid = await anyio.to_thread.run_sync(connection.lid_of, self._client_db, person)
         if lid is None:
             return
         try:
-            await self._archive.record_identities([(str(chat), lid)])
+            await self._archive.record_identities([(chat, lid)])
         except (sqlite3.Error, WhatsAppError):
             logger.exception("an address cannot be archived")
         else:

@@ -1,7 +1,8 @@
-"""Making files ready for WhatsApp and readable for a model; what is foreign is decoded in a process apart."""
+"""Files: fetched, made ready for WhatsApp and readable; a child process decodes foreign formats."""
 
 from whatsapp_mcp.media.foreign_archives import bridge_pages, read_chat_export, read_exported_file
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
+from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.reading import (
     Looks,
     Made,
@@ -14,6 +15,7 @@ from whatsapp_mcp.media.reading import (
     sticker,
     voice_note,
 )
+from whatsapp_mcp.media.web import fetch
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "Limits",
     "Looks",
     "Made",
+    "Preview",
     "Source",
     "Worker",
     "bridge_pages",
+    "fetch",
     "format_of",
     "listen",
     "look_at_picture",
@@ -33,6 +37,7 @@ __all__ = [
     "looping_video",
     "open_worker",
     "picture",
+    "preview_of",
     "read_chat_export",
     "read_exported_file",
     "reads_recordings",

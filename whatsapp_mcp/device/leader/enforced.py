@@ -51,5 +51,5 @@ class EnforcedDevice(GeneratedDevice):
         """
         Policy.of(self._settings.now()).check(operation.name, operation.effect)
         if operation.name == "send":
-            return await self._device.send_for(arguments["request"], has_ended)
+            return await self._device.send(arguments["request"], has_ended)
         return await getattr(self._device, operation.name)(**arguments)

@@ -11,6 +11,7 @@ import anyio
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, read
 from whatsapp_mcp.device.operations.effects import has_effect
+from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ContactUpdate, NumberCheck, Presence
 from whatsapp_mcp.policy import Effect
 
@@ -68,6 +69,16 @@ class Contacts(Topic):
             business = one.VerifiedName.Details.verifiedName if one.HasField("VerifiedName") else ""
             found[number] = NumberCheck(number, jid_text(one.JID) if one.IsIn else None, business or None)
         return tuple(found.get(number, NumberCheck(number)) for number in numbers)
+
+    async def resolve_number(self, number: str) -> str | None:
+        """See `Device.resolve_number`."""
+        from whatsapp_mcp.protobufs import Neonize
+
+        for answer in await self.call("is_on_whatsapp", {"numbers": [f"+{parse_number(number).user}"]}):
+            found = read(Neonize.IsOnWhatsAppResponse, answer)
+            if found.IsIn:
+                return jid_text(found.JID)
+        return None
 
     async def blocked(self) -> tuple[str, ...]:
         """See `ContactOperations.blocked`."""

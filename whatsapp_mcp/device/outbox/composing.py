@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.device.outbox.files import file_message
+from whatsapp_mcp.device.outbox.file_messages import file_message
 from whatsapp_mcp.device.outbox.forwards import forward
 from whatsapp_mcp.errors import MessageNotFound, Unsupported
 from whatsapp_mcp.jid import Jid
@@ -42,7 +42,7 @@ from whatsapp_mcp.models import (
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.outbox.addresses import Addresses
-    from whatsapp_mcp.device.outbox.previews import Preview
+    from whatsapp_mcp.media import Preview
 
     PreviewOf = Callable[[str], Awaitable[Preview | None]]
     from whatsapp_mcp.protobufs import E2E, Common

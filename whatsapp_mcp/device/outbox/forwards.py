@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.device.outbox.files import forwarded_file
+from whatsapp_mcp.device.outbox.file_messages import forwarded_file
 from whatsapp_mcp.errors import MediaUnavailable, Unsupported
 from whatsapp_mcp.models import Message, MessageKind
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
 
-from whatsapp_mcp.device.outbox.files import forwarded_file
+from whatsapp_mcp.device.outbox.file_messages import forwarded_file
 from whatsapp_mcp.errors import InvalidArgument, Rejected
 from whatsapp_mcp.models import ContactDetails
 

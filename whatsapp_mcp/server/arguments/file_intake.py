@@ -21,8 +21,8 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.allowed_files import open_allowed
-from whatsapp_mcp.device.outbox import fetch
 from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument, TooLong
+from whatsapp_mcp.media import fetch
 from whatsapp_mcp.private_file import write_private
 
 if TYPE_CHECKING:

@@ -130,7 +130,7 @@ async def send(services: Services, request: SendRequest) -> SendResult:
     """Send through whoever hosts; see `device.sending.send`, which loads only when it is needed."""
     from whatsapp_mcp.device import outbox
 
-    return await outbox.send(services.devices, request)
+    return await outbox.send_through_takeover(services.devices, request)
 
 
 @tool("core", idempotent=True, result=SentData)

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.device.website import leading_to, page, served
 from tests.media.footage import BLUE, near, pixel, png, size
-from whatsapp_mcp.device.outbox.previews import first_link, page_facts, preview_of
-from whatsapp_mcp.device.outbox.web import Fetched
+from tests.media.website import leading_to, page, served
 from whatsapp_mcp.media import Worker
+from whatsapp_mcp.media.previews import first_link, page_facts, preview_of
+from whatsapp_mcp.media.web import Fetched
 
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect/></svg>'
 pytestmark = pytest.mark.anyio

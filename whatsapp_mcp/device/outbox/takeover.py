@@ -1,4 +1,4 @@
-"""Send through whoever hosts the link, however often that changes during the call."""
+"""Send through the leader, however often another server takes over during the call."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import CALL_KEY, SendRequest, SendResult
 
 TAKEOVER_LIMIT: Final = 10.0
-"""Seconds in which another host must have taken over."""
-_PAUSE: Final = 0.1
+"""Seconds in which another server must have taken over."""
+_RETRY_SECONDS: Final = 0.1
 
 
-async def send(devices: Devices, request: SendRequest) -> SendResult:
-    """`Device.send`, asked again when the host ends during the call.
+async def send_through_takeover(devices: Devices, request: SendRequest) -> SendResult:
+    """`Device.send`, called again when the leader ends during the call.
 
-    Without a key of the caller's the call gets one of its own, so that the next host finds what the one
-    before had accepted, and nothing is sent twice.
+    Without a key of the caller's the call gets one of its own, so that the next leader finds what the former
+    one had accepted, and nothing is sent twice.
 
     Raises:
-        Busy: No host could be reached for `TAKEOVER_LIMIT` seconds.
+        Busy: No leader could be reached for `TAKEOVER_LIMIT` seconds.
         WhatsAppError: See `Device.send`.
     """
     if request.idempotency_key is None:
@@ -37,4 +37,4 @@ async def send(devices: Devices, request: SendRequest) -> SendResult:
         except Busy:
             if anyio.current_time() >= give_up:
                 raise
-            await anyio.sleep(_PAUSE)
+            await anyio.sleep(_RETRY_SECONDS)

@@ -11,7 +11,7 @@ import anyio
 import pytest
 from anyio.abc import ByteStream, SocketAttribute
 
-from whatsapp_mcp.device.outbox import web
+from whatsapp_mcp.media import web
 
 
 def page(body: bytes, media_type: str = "text/html; charset=utf-8") -> bytes:

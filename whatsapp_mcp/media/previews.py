@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urljoin
 
-from whatsapp_mcp.device.outbox.web import Fetched, fetch
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.media import Worker, picture
+from whatsapp_mcp.media.reading import picture
+from whatsapp_mcp.media.web import Fetched, fetch
+from whatsapp_mcp.media.worker import Worker
 
 LIMIT: Final = 4.0
 """Seconds for the page, and as many for its picture."""

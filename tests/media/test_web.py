@@ -8,9 +8,9 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute
 
-from tests.device.website import leading_to, page, served
-from whatsapp_mcp.device.outbox.web import fetch, is_public
+from tests.media.website import leading_to, page, served
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, MediaUnavailable, TooLong
+from whatsapp_mcp.media.web import fetch, is_public
 
 pytestmark = pytest.mark.anyio
 

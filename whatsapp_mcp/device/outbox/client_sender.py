@@ -1,0 +1,107 @@
+"""Messages made for the current client and handed to it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.operations import OPERATIONS
+from whatsapp_mcp.device.outbox.addresses import Addresses
+from whatsapp_mcp.device.outbox.composing import Composed, compose
+from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
+from whatsapp_mcp.errors import NotConnected
+from whatsapp_mcp.media import Worker, preview_of
+from whatsapp_mcp.models import SendRequest
+from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.rpc import Params
+from whatsapp_mcp.settings import CurrentSettings
+
+CALL_DEADLINE: Final = 20.0
+UPLOAD_DEADLINE: Final = 180.0
+"""Seconds for a file: WhatsApp takes large ones, and lines are slow."""
+
+
+class CallClient(Protocol):
+    """Calls a method of the current client; see `LocalDevice.call`."""
+
+    async def __call__(self, method: str, params: Params | None = None, *, deadline: float) -> Any:
+        """Its answer."""
+        ...
+
+
+class ClientSender:
+    """The outbox's `Sender`; it asks the policy once more, as a send may have waited since it was accepted.
+
+    Args:
+        archive: Where the messages are that a request names.
+        client_db: The client library's database.
+        settings: The policy and `network.proxy`, as they are when something is sent.
+        worker: Decodes the pictures of previews.
+        evidence: Names hand-overs.
+        call: Calls the current client.
+        doubt: Has a client probed that did not answer.
+        learn_lid: Looks up the LID of the person that was written to.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        client_db: Path,
+        settings: CurrentSettings,
+        worker: Worker,
+        evidence: DeliveryEvidence,
+        *,
+        call: CallClient,
+        doubt: Callable[[], None],
+        learn_lid: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._archive = archive
+        self._addresses = Addresses(client_db)
+        self._settings = settings
+        self._worker = worker
+        self._evidence = evidence
+        self._call = call
+        self._doubt = doubt
+        self._learn_lid = learn_lid
+
+    async def compose(self, request: SendRequest) -> Composed:
+        """See `Sender.compose`.
+
+        Raises:
+            Denied: The policy does not allow sending now.
+        """
+        self._require_allowed()
+        proxy = self._settings.now().network.proxy_url
+        preview = partial(preview_of, worker=self._worker, proxy=proxy)
+        return await compose(request, self._archive, self._addresses, self._prepare, preview)
+
+    async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
+        """See `Sender.hand_over`.
+
+        Raises:
+            Denied: The policy does not allow sending now.
+            NotConnected: The client that the message was prepared for was replaced.
+        """
+        self._require_allowed()
+        if not self._evidence.is_here(handed_to):
+            raise NotConnected("The client was replaced before it got the message.")
+        try:
+            return await self._call("send_message", {"to": chat, "message": message}, deadline=deadline)
+        finally:
+            await self._learn_lid(chat)
+
+    async def unanswered(self, chat: str) -> None:
+        """See `Sender.unanswered`."""
+        self._doubt()
+        await self._learn_lid(chat)
+
+    def _require_allowed(self) -> None:
+        Policy.of(self._settings.now()).check("send", OPERATIONS["send"].effect)
+
+    async def _prepare(self, method: str, params: Params) -> Any:
+        """A call that a message needs before it can be handed over."""
+        deadline = UPLOAD_DEADLINE if method == "upload" else CALL_DEADLINE
+        return await self._call(method, params, deadline=deadline)

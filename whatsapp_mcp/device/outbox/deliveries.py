@@ -1,0 +1,260 @@
+"""One send on its way: prepared, handed to the client, and what became of it kept.
+
+A send is written down as `sending` before it is handed over, so that a process that takes over later knows
+that it may have gone out. What is answered late is kept all the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, Final, NamedTuple, Protocol
+
+import anyio
+from anyio.abc import TaskGroup
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.outbox.composing import Composed
+from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
+from whatsapp_mcp.device.outbox.outcomes import Outcomes
+from whatsapp_mcp.device.outbox.unknown_sends import ENDED
+from whatsapp_mcp.device.supervise import contained
+from whatsapp_mcp.errors import (
+    Busy,
+    DeadlineExceeded,
+    InvalidArgument,
+    MessageNotFound,
+    NotConnected,
+    Rejected,
+    SendUnknown,
+    Unsupported,
+    WhatsAppError,
+)
+from whatsapp_mcp.models import OutboxEntry, SendRequest
+
+SEND_DEADLINE: Final = 30.0
+"""Seconds after which an unanswered hand-over counts as unknown; its answer is still taken when it comes."""
+LAST_ANSWER: Final = 240.0
+"""Seconds after which no answer comes any more: the library gives each of its queries 75."""
+_RETRY_PAUSE: Final = 1.0
+_RETURNS: Final = 5
+"""How often a send is tried again because the client ended."""
+_POISON: Final = "The client ended each time that this was handed to it."
+_NOT_PREPARED: Final = partial(
+    Unsupported,
+    "This server failed while it prepared the message, which was not sent.",
+    "Tell the user that the server's log says where; send it in another form.",
+)
+_NOT_FOLLOWED: Final = partial(SendUnknown, "This server failed while it handed the message over.")
+
+logger = logging.getLogger(__name__)
+
+
+class Sender(Protocol):
+    """Who makes messages and gives them to the current client."""
+
+    async def compose(self, request: SendRequest) -> Composed:
+        """The message of a request; what it needs of the current client it asks for.
+
+        Raises:
+            WhatsAppError: It cannot be made, or may not be sent.
+        """
+        ...
+
+    async def hand_over(self, chat: str, message: str, handed_to: str, deadline: float) -> dict[str, Any]:
+        """Give a message (base64) to the client that `handed_to` names: {id, timestamp}.
+
+        Raises:
+            WhatsAppError: What the client answered, or why it was not given to it.
+        """
+        ...
+
+    async def unanswered(self, chat: str) -> None:
+        """A hand-over for this chat was not answered in time."""
+        ...
+
+
+class Prepared(NamedTuple):
+    """A message that can be handed over, and the name of its hand-over."""
+
+    composed: Composed
+    handed_to: str
+
+
+class Deliveries:
+    """Hands sends over, each once, and keeps what comes of it.
+
+    Args:
+        sender: Makes the messages and gives them to the client.
+        evidence: What the client library knows of earlier messages.
+        outcomes: Ends them.
+        look_again: Has the outbox looked at, after a hand-over that did not succeed.
+
+    Attributes:
+        running: Numbers of the sends that are at the client now.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        clock: Clock,
+        sender: Sender,
+        evidence: DeliveryEvidence,
+        outcomes: Outcomes,
+        look_again: Callable[[], None],
+    ) -> None:
+        self._archive = archive
+        self._clock = clock
+        self._sender = sender
+        self._evidence = evidence
+        self._outcomes = outcomes
+        self._look_again = look_again
+        self._clients_ended: Counter[int] = Counter()
+        self._preparing: dict[int, str] = {}
+        self.running: set[int] = set()
+
+    def keep_counts_of(self, unsettled: Collection[int]) -> None:
+        """Forget the clients that ended over sends which are settled by now, however that came."""
+        for counts in (self._clients_ended, self._preparing):
+            for send_id in counts.keys() - set(unsettled):
+                del counts[send_id]
+
+    async def deliver(self, entry: OutboxEntry, tasks: TaskGroup) -> None:
+        """Hand a queued send over and wait for its outcome, so that the next one comes after it.
+
+        Args:
+            entry: The send.
+            tasks: Where the hand-over goes on if it takes longer than `SEND_DEADLINE`.
+        """
+        prepared = await self._prepare_or_refuse(entry)
+        if prepared is None:
+            return
+        composed, handed_to = prepared
+        try:
+            await self._archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=composed.secret)
+        except (InvalidArgument, MessageNotFound) as error:
+            # It was withdrawn, or its row is damaged by now.
+            logger.info("outbox: send %d is not handed over: %s", entry.send_id, error.code)
+            return
+        except WhatsAppError as error:
+            await self._outcomes.refused(entry, error)
+            return
+        await self.hand_over(entry, prepared, tasks)
+
+    async def hand_over(self, entry: OutboxEntry, prepared: Prepared, tasks: TaskGroup) -> None:
+        """Hand over what is written down as `sending`, and wait for its outcome up to `SEND_DEADLINE`."""
+        kept = anyio.Event()
+        tasks.start_soon(self._hand_over_and_keep, entry, prepared, kept)
+        with self._clock.limit(SEND_DEADLINE):
+            await kept.wait()
+        if not kept.is_set():
+            await self._sender.unanswered(entry.request.chat)
+            secret = prepared.composed.secret
+            await self._outcomes.unanswered(entry, secret, "WhatsApp has not answered yet.")
+
+    async def prepare(self, request: SendRequest, name: str) -> Prepared:
+        """Make the message of a request, whatever the request contains.
+
+        Args:
+            request: What is sent.
+            name: What it is called in the log.
+
+        Raises:
+            WhatsAppError: It cannot be made, or may not be sent.
+        """
+
+        async def make() -> Prepared:
+            composed = await self._sender.compose(request)
+            return Prepared(composed, await self._evidence.hand_over(request.chat))
+
+        return await contained(name, make, _NOT_PREPARED)
+
+    async def take_back(self, entry: OutboxEntry, reason: str | None = None) -> None:
+        """It has not gone out, or may once more: it is next, unless it ends every client it is given to."""
+        if self._has_ended_too_many(entry.send_id):
+            if reason is None:
+                await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
+            else:
+                await self._archive.outbox_unknown(entry.send_id, _POISON, traceable=False)
+                self._outcomes.callers.settle(entry.send_id)
+            return
+        logger.info("outbox: send %d had not gone out and is queued again", entry.send_id)
+        await self._archive.outbox_queued(entry.send_id, reason, handed_to=entry.handed_to)
+
+    async def _prepare_or_refuse(self, entry: OutboxEntry) -> Prepared | None:
+        """The message, and the name of its hand-over; None when it cannot go out now.
+
+        As when it is handed over, a send that ends client after client is given up.
+        """
+        send_id, client = entry.send_id, self._evidence.here()
+        if self._preparing.get(send_id, client) != client and self._has_ended_too_many(send_id):
+            await self._outcomes.refused(entry, Rejected(f"{_POISON} It was not sent."))
+            return None
+        self._preparing[send_id] = client
+        prepared = None
+        try:
+            prepared = await self.prepare(entry.request, f"outbox: preparing send {send_id}")
+        except (NotConnected, Busy):
+            await self._clock.sleep(_RETRY_PAUSE)
+            return None
+        except WhatsAppError as error:
+            await self._outcomes.refused(entry, error)
+        self._preparing.pop(send_id, None)
+        return prepared
+
+    def _has_ended_too_many(self, send_id: int) -> bool:
+        """Count one more client that ended over a send; whether it shall get no other."""
+        self._clients_ended[send_id] += 1
+        if self._clients_ended[send_id] <= _RETURNS:
+            return False
+        del self._clients_ended[send_id]  # a key that is used again starts from zero
+        self._preparing.pop(send_id, None)
+        return True
+
+    async def _hand_over_and_keep(self, entry: OutboxEntry, prepared: Prepared, kept: anyio.Event) -> None:
+        """Give a message to the client and keep what comes of it, however late that is."""
+        send_id, secret = entry.send_id, prepared.composed.secret
+        message = b64encode(prepared.composed.message).decode()
+        hand_over = partial(
+            self._sender.hand_over, entry.request.chat, message, prepared.handed_to, LAST_ANSWER
+        )
+        self.running.add(send_id)
+        taken = False
+        try:
+            answer = await contained(f"outbox: handing over send {send_id}", hand_over, _NOT_FOLLOWED)
+        except Busy as error:
+            # The client ended: the next look at what it has noted decides.
+            await self._archive.outbox_unknown(send_id, entry.reason or error.message)
+        except (SendUnknown, DeadlineExceeded) as error:
+            await self._outcomes.unanswered(entry, secret, error.message)
+        except NotConnected:
+            await self._archive.outbox_queued(send_id, entry.reason)
+            await self._clock.sleep(_RETRY_PAUSE)
+        except WhatsAppError as error:
+            await self._outcomes.refused(entry, error)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await self._archive.outbox_unknown(send_id, entry.reason or ENDED)
+            raise
+        else:
+            with anyio.CancelScope(shield=True):
+                await self._keep(entry, prepared, answer)
+            taken = True
+        finally:
+            self.running.discard(send_id)
+            kept.set()
+            if not taken:
+                self._look_again()
+
+    async def _keep(self, entry: OutboxEntry, prepared: Prepared, answer: dict[str, Any]) -> None:
+        """Write down what WhatsApp answered; while that cannot be done, the outcome is unknown."""
+        composed, handed_to = prepared
+        answered = partial(self._outcomes.answered, entry, handed_to, answer, composed.message)
+        try:
+            await contained(f"outbox: keeping send {entry.send_id}", answered, _NOT_FOLLOWED)
+        except WhatsAppError as error:
+            await self._outcomes.unanswered(entry, composed.secret, error.message)
