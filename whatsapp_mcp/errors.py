@@ -64,11 +64,11 @@ def cause(error: sqlite3.Error | OSError) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Something that the caller may have meant; in parts, so that no part can be taken for another.
+    """Something that the caller may have meant; in parts, so that no part can be mistaken for another.
 
     Attributes:
-        name: What people call it, as they wrote it; None where the address says enough.
-        address: What names it without doubt: a number, a jid, a path.
+        name: What people call it, as they wrote it; None where the address is enough.
+        address: What identifies it: a number, a jid, a path.
         note: Our own words about it.
         stranger: Whether the name is of their own choice: they are not in the owner's address book.
     """
@@ -120,7 +120,7 @@ class WhatsAppError(Exception):
 
 
 class InvalidArgument(WhatsAppError):
-    """An argument is missing, unknown or not of the form asked for."""
+    """An argument is missing, unknown or invalid."""
 
     code = "INVALID_ARGUMENT"
     default_action = "Correct the argument and call again."
@@ -137,7 +137,7 @@ class NotConnected(WhatsAppError):
     """There is no connection to WhatsApp; what to do depends on its state."""
 
     code = "NOT_CONNECTED"
-    default_action = "Look at connection_status: it tells the state and what to do."
+    default_action = "Check connection_status for the state and what to do."
 
 
 class ChatNotFound(WhatsAppError):
@@ -183,7 +183,7 @@ class TooLong(WhatsAppError):
 
 
 class TooLate(WhatsAppError):
-    """WhatsApp takes such a change of a message only for some time after it was sent."""
+    """WhatsApp accepts this change of a message only for a limited time after it was sent."""
 
     code = "TOO_LATE"
     default_action = "Tell the user."
@@ -211,7 +211,7 @@ class Rejected(WhatsAppError):
 
 
 class RateLimited(WhatsAppError):
-    """Too many actions in a short time; `retry_after` says when to go on."""
+    """Too many actions in a short time; `retry_after` says when to continue."""
 
     code = "RATE_LIMITED"
     default_action = "Wait before the next one."
@@ -225,7 +225,7 @@ class Denied(WhatsAppError):
 
 
 class ApprovalRequired(WhatsAppError):
-    """A person has to say yes first."""
+    """A person has to approve it first."""
 
     code = "APPROVAL_REQUIRED"
     default_action = "Ask the user to approve it."
@@ -235,7 +235,7 @@ class SendUnknown(WhatsAppError):
     """It is not known whether an earlier send went out."""
 
     code = "SEND_UNKNOWN"
-    default_action = "Do not send it again: look at message_status; a receipt settles it."
+    default_action = "Do not send it again. Check message_status: a receipt shows that it was sent."
 
 
 class Unsupported(WhatsAppError):
@@ -249,11 +249,11 @@ class DeadlineExceeded(WhatsAppError):
     """No answer within the time limit."""
 
     code = "TIMEOUT"
-    default_action = "Look at connection_status, then try again."
+    default_action = "Check connection_status, then try again."
 
 
 class Busy(WhatsAppError):
-    """The account's host is occupied, stopped, or being replaced."""
+    """The account's leader is busy, has stopped, or is being replaced."""
 
     code = "BUSY"
     default_action = "Try again in a few seconds."
@@ -268,7 +268,7 @@ def _subclasses(base: type[WhatsAppError]) -> Iterator[type[WhatsAppError]]:
 def from_payload(payload: Mapping[str, Any]) -> WhatsAppError:
     """The error that `to_payload` described; whatever another version may have written, it is an error.
 
-    An unknown code becomes `Busy` and keeps its sentence; what is not of the form expected is left out.
+    An unknown code becomes `Busy` and keeps its sentence; a field of another type is ignored.
     """
     code, action = payload.get("code"), payload.get("action")
     candidates, retry_after = payload.get("candidates"), payload.get("retry_after")
@@ -282,7 +282,7 @@ def from_payload(payload: Mapping[str, Any]) -> WhatsAppError:
 
 
 def _candidate(described: Any) -> Candidate:
-    """A candidate from its payload; what is not of the form expected is left out."""
+    """A candidate from its payload; a field of another type is ignored."""
     if not isinstance(described, Mapping):
         return Candidate(str(described))
     name, address, note = (

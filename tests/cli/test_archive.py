@@ -54,7 +54,7 @@ def run(*arguments: str) -> tuple[int, str]:
 
 def test_it_tells_checks_and_packs(home: Path) -> None:
     assert "2 messages in 2 chats" in run("stats")[1]
-    assert run("check") == (0, "The archive is whole.\n")
+    assert run("check") == (0, "The archive is intact.\n")
     for name in ("optimize", "rebuild", "redecode"):
         assert run(name)[0] == 0
 
@@ -160,7 +160,7 @@ def test_a_damaged_search_index_is_found_and_built_anew(home: Path) -> None:
     code, said = run("check")
     assert code == 1, said
     assert run("rebuild")[0] == 0
-    assert run("check") == (0, "The archive is whole.\n")
+    assert run("check") == (0, "The archive is intact.\n")
 
 
 def test_a_damaged_file_is_told_without_a_traceback(home: Path) -> None:
@@ -185,10 +185,10 @@ def test_the_commands_work_as_a_process(home: Path) -> None:
     steps = [
         (["import", str(source), "--chat", ANA], "1 new"),
         (["stats"], "3 messages in 2 chats"),
-        (["check"], "whole"),
-        (["optimize"], "Packed"),
-        (["rebuild"], "new"),
-        (["redecode"], "Nothing of what was set aside"),
+        (["check"], "intact"),
+        (["optimize"], "Compacted"),
+        (["rebuild"], "rebuilt"),
+        (["redecode"], "Nothing of the undecoded events"),
         (["export", "-", "--format", "text"], "Ana: earlier"),
         (["purge", "--chat", ANA, "--yes"], "2 messages deleted"),
     ]

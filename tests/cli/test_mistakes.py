@@ -128,7 +128,7 @@ def test_a_name_that_no_account_can_have_is_refused(tmp_path: Path, command: lis
     answer = run(tmp_path / "home", *command, "--account", "../x")
 
     assert (answer.returncode, answer.stdout) == (2, "")
-    assert "'../x' cannot be an account name" in answer.stderr
+    assert "'../x' is not a valid account name" in answer.stderr
     assert not (tmp_path / "home").exists()
 
 
@@ -166,7 +166,7 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path):
         answer = run(tmp_path, "serve", "--transport", "http", "--port", port)
 
     assert (answer.returncode, answer.stdout) == (1, "")
-    assert f"Error: Port {port} on 127.0.0.1 is taken. " in answer.stderr
+    assert f"Error: Port {port} on 127.0.0.1 is already in use. " in answer.stderr
     assert "--port" in answer.stderr
 
 

@@ -254,7 +254,7 @@ async def test_a_process_that_answers_nonsense_is_not_believed(monkeypatch: pyte
             return foreign_archives.Answer({}, b'[{"at": "now", "name": {}}]')
 
     taken = cast(Worker, Taken())
-    with pytest.raises(Unsupported, match="nonsense"):
+    with pytest.raises(Unsupported, match="invalid data"):
         await read_chat_export(taken, opened(b""))
-    with pytest.raises(Unsupported, match="nonsense"):
+    with pytest.raises(Unsupported, match="invalid data"):
         _ = [page async for page in bridge_pages(taken, opened(b""))]

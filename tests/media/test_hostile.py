@@ -85,7 +85,7 @@ async def test_a_format_of_references_is_opened_by_no_job(
     with wave.open(str(tmp_path / "a.wav"), "wb") as file:
         file.setparams((1, 2, 8000, 8000, "NONE", ""))
         file.writeframes(bytes(16_000))
-    with pytest.raises(Unsupported, match="names other files"):
+    with pytest.raises(Unsupported, match="can refer to other files"):
         await worker.run(job, content.format(secret=tmp_path).encode(), {"largest": 100})
 
 

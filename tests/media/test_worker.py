@@ -196,7 +196,7 @@ async def test_the_process_ends_when_it_is_idle_and_with_its_owner() -> None:
 async def test_a_process_that_cannot_be_started_is_said(tmp_path: Path) -> None:
     for program in ((str(tmp_path / "none"),), (sys.executable, "-c", "")):
         async with kept(program) as opened:
-            with pytest.raises(Busy, match="process that reads files"):
+            with pytest.raises(Busy, match="decoding process"):
                 await opened.run("echo", b"")
 
 

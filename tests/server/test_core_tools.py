@@ -255,7 +255,7 @@ async def test_of_a_contact_with_whom_nothing_was_said_it_is_told_who_that_is(
     await archive.record_contacts([ContactUpdate(STRANGER, saved_name="Diego Ruiz")])
     await archive.ingest([incoming(30, CLUB, STRANGER, "Ahoy", NOON)])
     error = await refusal(client, "list_messages", chat="Diego")
-    assert "Nothing was said in a direct chat with this person yet." in error["message"]
+    assert "There is no direct chat with this person yet." in error["message"]
     assert "send_message takes" in error["action"]
     assert error["candidates"] == [
         "“Diego Ruiz” (+15550009999)",
@@ -407,14 +407,14 @@ async def test_a_server_that_cannot_open_the_account_says_why_in_its_status(
     client: Client, source: FakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(_: object) -> None:
-        raise InvalidArgument("/home/me/wa cannot be used: it is not writable.", "Mend it.")
+        raise InvalidArgument("/home/me/wa cannot be used: it is not writable.", "Correct it.")
 
     monkeypatch.setattr(FakeSource, "services", fails)
     text, data = await answer(client, "connection_status")
     assert (data["state"], data["reason"], data["action"]) == (
         "offline",
         "/home/me/wa cannot be used: it is not writable.",
-        "Mend it.",
+        "Correct it.",
     )
     assert "not writable" in text
 

@@ -56,7 +56,7 @@ def serve(
         ),
     ] = None,
     no_auth: Annotated[
-        bool, typer.Option("--no-auth", help="Ask for no bearer token; on loopback only.")
+        bool, typer.Option("--no-auth", help="Require no bearer token; on loopback only.")
     ] = False,
     toolsets: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Comma-separated sets of tools to offer.")
@@ -65,7 +65,7 @@ def serve(
         bool | None,
         typer.Option(
             "--structured",
-            help="Answer data beside the text; some applications then show the model the data alone.",
+            help="Return data with the text; some applications then show the model only the data.",
         ),
     ] = None,
     account: Account = "default",
@@ -123,27 +123,27 @@ def unlink(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     account: Account = "default",
 ) -> None:
-    """Log out of WhatsApp; the archive stays."""
+    """Log out of WhatsApp; the archive is kept."""
     from whatsapp_mcp.cli.connection import unlinked, with_known_device
 
     known_account(account)
     if not yes and sys.stdin.isatty():
         typer.confirm("Unlink this device? Linking it again needs the phone.", abort=True, err=True)
     with_known_device(account, unlinked)
-    typer.echo("Unlinked. The archive of your messages stays where it is.", err=True)
+    typer.echo("Unlinked. The archive of your messages is kept.", err=True)
 
 
 @app.command()
 def status(
     wait: Annotated[
-        bool, typer.Option("--wait", help="Connect if no server does, and wait for the outcome.")
+        bool, typer.Option("--wait", help="Connect if no server does, and wait for the result.")
     ] = False,
     as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
-    """Tell how the connection is.
+    """Show the state of the connection.
 
-    Also what to do. With no server running it tells what is on the disk and connects to nothing.
+    And what to do. With no server running it reads the disk and does not connect.
     """
     from whatsapp_mcp.cli.connection import find, print_status
 
@@ -152,9 +152,9 @@ def status(
 
 @app.command()
 def reconnect(account: Account = "default") -> None:
-    """Connect again at once.
+    """Reconnect now.
 
-    The way out after another client took the session.
+    Needed after another client took over the session.
     """
     from whatsapp_mcp.cli.connection import print_status, reconnected, with_known_device
 
@@ -169,7 +169,7 @@ def pause(
             "--for",
             parser=end_of_length,
             metavar="LENGTH",
-            help="Resume by itself after 30m, 2h, 3d … (default: not before `resume`).",
+            help="Resume automatically after 30m, 2h, 3d … (default: at `resume`).",
         ),
     ] = None,
     as_json: AsJson = False,
@@ -177,7 +177,7 @@ def pause(
 ) -> None:
     """Close the connection for a while.
 
-    Messages to send are queued meanwhile. Servers that are started during the pause keep it.
+    Sends are queued. A server that starts during the pause does not connect.
     """
     from whatsapp_mcp.cli.connection import paused, print_status
 
@@ -188,7 +188,7 @@ def pause(
 def resume(as_json: AsJson = False, account: Account = "default") -> None:
     """End a pause.
 
-    A running server connects at once, else the next one does.
+    A running server connects at once, otherwise the next one does.
     """
     from whatsapp_mcp.cli.connection import print_status, resumed
 
@@ -199,7 +199,7 @@ def resume(as_json: AsJson = False, account: Account = "default") -> None:
 def doctor(as_json: AsJson = False) -> None:
     """Check this installation.
 
-    Looks at this machine and asks nobody outside it.
+    Checks this machine only; nothing is asked over the network.
     """
     from whatsapp_mcp.cli.doctor import print_findings
 
@@ -208,10 +208,10 @@ def doctor(as_json: AsJson = False) -> None:
 
 @app.command()
 def demo(
-    stdio: Annotated[bool, typer.Option("--stdio", help="Then serve MCP over stdio, not HTTP.")] = False,
+    stdio: Annotated[bool, typer.Option("--stdio", help="Serve MCP over stdio, not HTTP.")] = False,
     once: Annotated[bool, typer.Option("--once", help="End after the main job; serve nothing.")] = False,
 ) -> None:
-    """Show it at work without a phone.
+    """Run a demonstration without a phone.
 
     WhatsApp is simulated on this machine, with invented people.
     """
@@ -230,7 +230,7 @@ def client_config(
 ) -> None:
     """Print an MCP application's configuration.
 
-    What to paste into it, or to run, so that it starts this server.
+    The text to paste, or the command to run, so that it starts this server.
     """
     from whatsapp_mcp import settings
     from whatsapp_mcp.cli.client_config import Launch, snippet

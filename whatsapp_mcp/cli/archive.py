@@ -75,7 +75,7 @@ def check(as_json: AsJson = False, account: Account = "default") -> None:
         return await anyio.to_thread.run_sync(care.check_file, known_account(account).archive_db)
 
     faults = _run(run)
-    _tell("\n".join(faults) or "The archive is whole.", as_json, faults=faults)
+    _tell("\n".join(faults) or "The archive is intact.", as_json, faults=faults)
     if faults:
         raise typer.Exit(1)
 
@@ -84,21 +84,21 @@ def check(as_json: AsJson = False, account: Account = "default") -> None:
 def optimize(account: Account = "default") -> None:
     """Pack the search index and the file."""
     _write(account, lambda archive: archive.optimize())
-    typer.echo("Packed.")
+    typer.echo("Compacted.")
 
 
 @app.command()
 def rebuild(account: Account = "default") -> None:
-    """Build the search index anew."""
+    """Rebuild the search index."""
     _write(account, lambda archive: archive.rebuild())
-    typer.echo("The search index is new.")
+    typer.echo("The search index is rebuilt.")
 
 
 @app.command()
 def redecode(as_json: AsJson = False, account: Account = "default") -> None:
     """Decode again what an older version could not."""
     known = _write(account, lambda archive: archive.redecode())
-    _tell(f"{known or 'Nothing'} of what was set aside can be read now.", as_json, known=known)
+    _tell(f"{known or 'Nothing'} of the undecoded events can be read now.", as_json, known=known)
 
 
 @app.command("export")
@@ -175,7 +175,7 @@ def import_messages(
             if source.suffix == ".db":
                 return await import_bridge(archive, worker, source, zone=loaded.zone)
             if chat is None:
-                raise InvalidArgument("An exported chat does not say which chat it is.", "Give --chat.")
+                raise InvalidArgument("An exported chat does not name its chat.", "Give --chat.")
             jid = await _resolve(archive, chat)
             return await import_chat(
                 archive, worker, source, jid, me=me, zone=loaded.zone, most_bytes=most_bytes
@@ -207,7 +207,7 @@ def purge(
     WhatsApp keeps its own.
     """
     if not (chat or before or everything):
-        raise InvalidArgument("Nothing says what to purge.", "Give --chat, --before or --all.")
+        raise InvalidArgument("It is not given what to purge.", "Give --chat, --before or --all.")
     end = _moment(before) if before else None
 
     async def run(archive: Archive) -> int:

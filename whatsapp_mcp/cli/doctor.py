@@ -103,7 +103,7 @@ def _home() -> Finding:
     try:
         home = settings_module.load().home
     except WhatsAppError:
-        return Finding("home folder", False, "not known", "Mend the settings first.")
+        return Finding("home folder", False, "not known", "Correct the settings first.")
     try:
         if not home.exists():
             parent = next(parent for parent in home.parents if parent.exists())

@@ -61,7 +61,7 @@ async def _import_files(
         try:
             content = await read_exported_file(worker, file, name, most_bytes)
         except (InvalidArgument, MediaUnavailable, TooLong, Unsupported) as error:
-            logger.warning("import: a file is left out: %s", error.message)
+            logger.warning("import: file skipped: %s", error.message)
             left_out += 1
             continue
         await archive.store_imported_file(chat, message_id, name, content)

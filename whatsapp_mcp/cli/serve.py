@@ -40,7 +40,7 @@ def _explain_stdio(options: dict[str, Any]) -> None:
     if None in (sys.stdin, sys.stdout):
         raise InvalidArgument(
             "Standard input or output is closed.",
-            "Let an application start this server, or serve with --transport http.",
+            "Have an application start this server, or serve with --transport http.",
         )
     given = [name for name in ("host", "port") if options.get(name) is not None]
     given += [] if options.get("auth", True) else ["no-auth"]

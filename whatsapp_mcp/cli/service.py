@@ -138,7 +138,9 @@ def _service(account: str, port: int | None, name: str | None) -> Service:
     """
     called = name or ("whatsapp-mcp" if account == "default" else f"whatsapp-mcp-{account}")
     if _NAME.fullmatch(called) is None:
-        raise InvalidArgument(f"{called!r} cannot name a service.", "Use letters, digits, '_', '-' and '.'.")
+        raise InvalidArgument(
+            f"{called!r} is not a valid service name.", "Use letters, digits, '_', '-' and '.'."
+        )
     on_port = () if port is None else ("--port", str(port))
     launch = Launch.here(account, "serve", "--transport", "http", *on_port)
     if sys.platform == "darwin":
@@ -146,7 +148,7 @@ def _service(account: str, port: int | None, name: str | None) -> Service:
     if sys.platform.startswith("linux"):
         return systemd_unit(called, launch)
     raise Unsupported(
-        "Services are made for systemd and launchd only.",
+        "Services are supported on systemd and launchd only.",
         f"Let this system start at login: {shlex.join((launch.command, *launch.args))}",
     )
 
@@ -226,4 +228,4 @@ def _run_all(commands: Iterable[Command], *, may_fail: bool = False) -> None:
             raise Busy(f"`{shown}` took longer than {_LIMIT:.0f} seconds.", "Run it by hand.") from late
         if done.returncode != 0 and not may_fail:
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise Busy(f"`{shown}` failed: {last.rstrip('.')}.", "Run it by hand to see more.")
+            raise Busy(f"`{shown}` failed: {last.rstrip('.')}.", "Run it by hand to see the cause.")

@@ -64,4 +64,4 @@ def _checked(shape: TypeAdapter[T], answer: Answer) -> T:
     try:
         return shape.validate_json(answer.content)
     except ValidationError:
-        raise Unsupported("The process that reads the file wrote nonsense.", "Do not use it.") from None
+        raise Unsupported("The decoding process answered with invalid data.", "Do not use it.") from None

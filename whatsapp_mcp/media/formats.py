@@ -115,10 +115,10 @@ def read_format(file: BinaryIO, library: Library) -> Format:
     found = format_of(file.read(HEAD_BYTES))
     file.seek(0)
     if found is None:
-        raise Unsupported("The format of the file is not known.", _AS_DOCUMENT)
+        raise Unsupported("The file has an unknown format.", _AS_DOCUMENT)
     if found.refers:
         raise Unsupported(
-            f"The file is {found.label}, which names other files; it is not opened.", _AS_DOCUMENT
+            f"The file is {found.label}, which can refer to other files; it is not opened.", _AS_DOCUMENT
         )
     if found.library != library:
         what = "picture" if library == "pillow" else "video or sound"

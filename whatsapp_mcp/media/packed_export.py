@@ -50,7 +50,7 @@ def chat_export(file: BinaryIO, options: dict[str, Any]) -> Outcome:
             raise TooLong(f"The zip has more than {ENTRIES:,} entries.")
         text = next((entry for entry in entries if entry.filename.endswith(".txt")), None)
         if text is None:
-            raise InvalidArgument("The zip holds no chat text.", "Give a zip exported by WhatsApp.")
+            raise InvalidArgument("The zip contains no chat text.", "Give a zip exported by WhatsApp.")
         with _opened(packed, text, TEXT_BYTES) as opened:
             return _messages(opened, frozenset(entry.filename for entry in entries))
 
@@ -67,7 +67,7 @@ def exported_file(file: BinaryIO, options: dict[str, Any]) -> Outcome:
         try:
             entry = packed.getinfo(options["name"])
         except KeyError:
-            raise MediaUnavailable("The zip does not hold this file.") from None
+            raise MediaUnavailable("The zip does not contain this file.") from None
         with _opened(packed, entry, limit) as opened:
             content = opened.read(limit + 1)
     if len(content) > limit:
@@ -77,7 +77,7 @@ def exported_file(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 
 def _opened(packed: zipfile.ZipFile, entry: zipfile.ZipInfo, limit: int) -> io.BufferedIOBase:
     if entry.compress_type not in _METHODS:
-        raise InvalidArgument("The zip is packed in a way that WhatsApp does not use.")
+        raise InvalidArgument("The zip uses a compression that WhatsApp does not use.")
     if entry.file_size > limit:
         raise _too_large(limit)
     if entry.file_size > max(_SMALL, RATIO * entry.compress_size):
@@ -93,7 +93,7 @@ def _messages(opened: Any, names: frozenset[str]) -> Outcome:
     found = read(_lines(opened), names)
     if not found:
         raise InvalidArgument(
-            "The file holds no messages of a WhatsApp export.", "Give the exported zip or txt."
+            "The file contains no messages of a WhatsApp export.", "Give the exported zip or txt."
         )
     listed = [{**asdict(message), "at": message.at.isoformat()} for message in found]
     return {}, json.dumps(listed, ensure_ascii=False).encode()

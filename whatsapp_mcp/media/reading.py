@@ -100,5 +100,5 @@ def _looks(facts: dict[str, Any]) -> Looks:
         return _LOOKS.validate_python(facts)
     except ValidationError:
         raise Unsupported(
-            "The process that reads the file wrote nonsense.", "Do not use this file."
+            "The decoding process answered with invalid data.", "Do not use this file."
         ) from None

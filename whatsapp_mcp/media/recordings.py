@@ -159,7 +159,7 @@ def _duration(container: Any) -> int | None:
 def _frames(container: Any) -> Iterator[tuple[float, Image.Image]]:
     stream = _video(container)
     if stream is None:
-        raise Unsupported("The file holds no moving pictures.", "Send it with kind document.")
+        raise Unsupported("The file contains no video.", "Send it with kind document.")
     for frame in container.decode(stream):
         yield frame.time or 0.0, _upright(frame, _CLIP_PIXELS)
 
@@ -194,7 +194,7 @@ def _clip(frames: Iterable[tuple[float, Image.Image]]) -> Outcome:
             frame.pts, frame.time_base = at, _MILLISECOND
             output.mux(stream.encode(frame))
         if stream is None:
-            raise Unsupported("The file holds no pictures.", "Send it with kind document.")
+            raise Unsupported("The file contains no pictures.", "Send it with kind document.")
         output.mux(stream.encode(None))
     return {**facts, "duration": max(1, round((2 * at - before) / 1000))}, buffer.getvalue()
 
@@ -221,7 +221,7 @@ def _sound(container: Any) -> Iterator[Any]:
     """The sound in frames of 20 ms, mono, 16 bits."""
     stream = next((each for each in container.streams.audio if each.codec_context is not None), None)
     if stream is None:
-        raise Unsupported("The file holds no sound that can be read.", "Send it with kind document.")
+        raise Unsupported("The file contains no readable sound.", "Send it with kind document.")
     resampler = _av().AudioResampler(format="s16", layout="mono", rate=_RATE, frame_size=_OPUS_FRAME)
     count = 0
     for frame in container.decode(stream):

@@ -185,7 +185,7 @@ class Worker:
     @asynccontextmanager
     async def _in_turn(self) -> AsyncIterator[None]:
         if self._waiting >= _MAX_WAITING:
-            raise Busy("Too many files wait to be read.")
+            raise Busy("Too many files are waiting to be decoded.")
         self._waiting += 1
         try:
             with anyio.move_on_after(_QUEUE_SECONDS) as wait:
@@ -193,7 +193,7 @@ class Worker:
         finally:
             self._waiting -= 1
         if wait.cancelled_caught:
-            raise Busy("Other files are still being read.")
+            raise Busy("Other files are still being decoded.")
         try:
             yield
         finally:
@@ -211,19 +211,19 @@ class Worker:
             self._process = await _spawn(self._program)
         except OSError as error:
             raise Busy(
-                f"The process that reads files could not be started: {error.strerror}.",
-                "Tell the user to look at the free memory and disk space.",
+                f"The decoding process could not be started: {error.strerror}.",
+                "Tell the user to check the free memory and disk space.",
             ) from error
         self._require_owner()  # which may have ended meanwhile; `run` ends the process then
         self._jobs_done = 0
         channel = _Channel(self._process)
         if not await channel.answers(_START_SECONDS):
-            raise Busy("The process that reads files did not start.", "Run `whatsapp-mcp doctor`.")
+            raise Busy("The decoding process did not start.", "Run `whatsapp-mcp doctor`.")
         return channel
 
     def _require_owner(self) -> None:
         if not self._is_kept:
-            raise Busy("The server is starting or ending.")
+            raise Busy("The server is starting or stopping.")
 
     async def _end(self) -> None:
         process = self._process
@@ -284,7 +284,7 @@ class _Channel:
         except TimeoutError:
             raise TooLong(f"Reading the file takes more than {limits.seconds:g} seconds.", _SMALLER) from None
         except ValueError:
-            raise Unsupported("The process that reads the file wrote nonsense.", _NOT_AGAIN) from None
+            raise Unsupported("The decoding process answered with invalid data.", _NOT_AGAIN) from None
         except _GONE:
             raise await self._why_it_ended(limits) from None
 
@@ -294,7 +294,7 @@ class _Channel:
             raise ValueError("the header is too large")
         decoded = header_of(await self._replies.receive_exactly(header))
         if body > body_limit:
-            raise TooLong(f"What is in the file is larger than {body_limit / 1e6:g} MB.", _SMALLER)
+            raise TooLong(f"The decoded file is larger than {body_limit / 1e6:g} MB.", _SMALLER)
         return decoded, await self._replies.receive_exactly(body)
 
     async def _why_it_ended(self, limits: Limits) -> WhatsAppError:
@@ -303,8 +303,8 @@ class _Channel:
         if sys.platform != "win32" and self._process.returncode == -signal.SIGXCPU:
             what = f"Reading the file takes more than {limits.cpu_seconds} seconds of processor time."
             return TooLong(what, _SMALLER)
-        logger.warning("decoding: the process ended with %s", self._process.returncode)
-        return Unsupported("The file made the process end that reads it.", _NOT_AGAIN)
+        logger.warning("decoding: process ended with status %s", self._process.returncode)
+        return Unsupported("The file crashed the decoding process.", _NOT_AGAIN)
 
 
 async def _spawn(program: tuple[str, ...]) -> Process:

@@ -120,7 +120,7 @@ class Runtime:
                 self._opened.set()
                 await anyio.sleep_forever()
         except (WhatsAppError, OSError) as error:
-            logger.exception("the account could not be opened")
+            logger.exception("runtime: the account could not be opened")
             self._failure = (
                 error
                 if isinstance(error, WhatsAppError)

@@ -103,8 +103,8 @@ class AccountFolder:
         own = self.path.resolve() / "leader.sock"
         if len(os.fsencode(own)) > _SOCKET_PATH_LIMIT:
             raise InvalidArgument(
-                "There is no folder for the socket through which servers meet: "
-                f"{' and '.join(map(str, _runtime_folders()))} belong to other users or cannot be made, "
+                "There is no folder for the unix socket of the leader: "
+                f"{' and '.join(map(str, _runtime_folders()))} belong to other users or cannot be created, "
                 f"and {own.parent} has too long a path.",
                 f"Have those folders removed, or set {HOME_VARIABLE} to a folder with a shorter path.",
             )

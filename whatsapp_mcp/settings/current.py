@@ -52,7 +52,7 @@ class CurrentSettings:
             raise InvalidArgument(f"{self._settings.home / 'config.toml'} is empty or gone.")
 
     def _keep(self, reason: str) -> None:
-        fault = f"{reason} The settings from before that change are in force until it is corrected."
+        fault = f"{reason} The previous settings stay in force until it is corrected."
         if fault != self.fault:
             logger.error("settings: %s", fault)
         self.fault = fault

@@ -24,7 +24,7 @@ def overlay_environment(values: dict[str, Any]) -> None:
         section, _, key = variable.removeprefix(ENV_PREFIX).lower().partition("__")
         if section in _FILE_ONLY:
             raise InvalidArgument(
-                f"{variable} cannot be set by environment: any server may lead the account.",
+                f"{variable} cannot be set by environment: any server may become the leader.",
                 f"Write it into the [{section}] section of config.toml.",
             )
         if not key:

@@ -43,8 +43,8 @@ def load(home: Path | None = None) -> Settings:
     settings = parse(folder, config_text(folder))
     if not settings.allow_network_home and (what := sharing_of(folder)) is not None:
         raise InvalidArgument(
-            f"The home folder {folder} {what}: SQLite's locks do not hold there, and its files get damaged.",
-            f"Set {HOME_VARIABLE} to a folder on a disk of this computer. If you know that the locks hold "
+            f"The home folder {folder} {what}: SQLite's locks do not hold there and its files get damaged.",
+            f"Set {HOME_VARIABLE} to a folder on a disk of this computer. If the locks are known to hold "
             f"there, write `allow_network_home = true` into {folder / 'config.toml'}.",
         )
     return settings

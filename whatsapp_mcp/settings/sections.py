@@ -165,7 +165,7 @@ class Settings(_Section):
         """
         if _ACCOUNT_NAME.fullmatch(name) is None:
             raise InvalidArgument(
-                f"{name!r} cannot be an account name.", "Use letters, digits, '_', '-' and '.'."
+                f"{name!r} is not a valid account name.", "Use letters, digits, '_', '-' and '.'."
             )
         return AccountFolder(name, self.home / "accounts" / name)
 

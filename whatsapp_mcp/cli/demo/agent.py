@@ -197,7 +197,7 @@ async def _write(agent: _Agent, console: Console) -> None:
     agent.thinks("The same key again sends nothing:")
     again = await agent.calls("send_message", chat=FRIEND, text=ANSWER, idempotency_key="demo-both-tins")
     if _REF.findall(sent) != _REF.findall(again):
-        raise DemoFailed("The same key sent twice.")
+        raise DemoFailed("A repeated idempotency key sent twice.")
     agent.thinks("A moment later:")
     await agent.awaits(_is_answered, "list_messages", chat=FRIEND, limit=1)
     await agent.calls("list_messages", chat=FRIEND, limit=3)

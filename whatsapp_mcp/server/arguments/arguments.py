@@ -156,10 +156,10 @@ def choose(
             candidates=offered,
         )
     if others:
-        raise AmbiguousChat(f"{len(near)} chats may be meant by {text!r}.", candidates=offered)
+        raise AmbiguousChat(f"{text!r} matches {len(near)} chats.", candidates=offered)
     raise AmbiguousChat(
-        f"{text!r} is only a part of a name.",
-        "If this one is meant, call again with the whole name.",
+        f"{text!r} is only part of a name.",
+        "If this chat is meant, call again with the whole name.",
         candidates=offered,
     )
 
@@ -172,7 +172,9 @@ def one_emoji(text: str) -> str:
     """
     emoji = text.strip()
     if emoji and not is_emoji(emoji):
-        raise InvalidArgument("emoji is not one emoji.", "Give a single one, or nothing to take it back.")
+        raise InvalidArgument(
+            "emoji is not a single emoji.", "Give one emoji, or an empty string to remove the reaction."
+        )
     return emoji
 
 
@@ -222,7 +224,7 @@ async def _nothing_said(services: Services, chat: Chat) -> ChatNotFound:
     person = candidate(chat)
     notes = [Candidate(name, jid, "group in which they wrote") for jid, name in groups.items()]
     return ChatNotFound(
-        "Nothing was said in a direct chat with this person yet.",
+        "There is no direct chat with this person yet.",
         "send_message takes the name or number given; "
         "list_messages with sender instead of chat shows what they wrote in groups.",
         candidates=[person, *notes[:_GROUPS_TOLD]],

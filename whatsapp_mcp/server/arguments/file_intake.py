@@ -52,7 +52,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
         Busy: It cannot be stored now.
     """
     if sum(origin is not None for origin in (path, url, data)) != 1:
-        raise InvalidArgument("Give one of path, url and data.")
+        raise InvalidArgument("Give exactly one of path, url and data.")
     limit = services.settings.media.max_megabytes * 1_000_000
     folder = services.settings.account_folder(services.account).outgoing
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,7 +82,7 @@ def store_file(path: Path, content: bytes) -> None:
     except OSError as error:
         raise Busy(
             f"The file could not be stored: {error.strerror}.",
-            "Tell the user to look at the disk's free space.",
+            "Tell the user to check the disk's free space.",
         ) from error
 
 

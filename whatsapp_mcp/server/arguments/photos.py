@@ -33,9 +33,7 @@ async def photo_of(services: Services, given: str) -> str:
         try:
             made = await media.picture(services.worker, opened.wrapped, _PIXELS)
         except Unsupported as error:
-            raise InvalidArgument(
-                "The photo is no picture that can be read.", "Give a JPEG or a PNG."
-            ) from error
+            raise InvalidArgument("The photo cannot be read as an image.", "Give a JPEG or a PNG.") from error
     target = taken.path.with_suffix(".photo.jpg")
     await anyio.to_thread.run_sync(store_file, target, made.content)
     return str(target)

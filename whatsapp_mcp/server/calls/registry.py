@@ -251,10 +251,10 @@ def _explain(error: ValidationError, spec: ToolSpec, model: type[StrictArguments
 def _meaning(error: sqlite3.Error) -> WhatsAppError:
     """What an error of the archive means to who called a tool."""
     if _TOO_LONG in str(error):
-        return InvalidArgument("What is looked for is too long.", "Give a shorter name or text.")
+        return InvalidArgument("The search text is too long.", "Give a shorter name or text.")
     return Busy(
         f"The stored messages cannot be used now ({cause(error)}).",
-        "Tell the user to look at the disk's free space.",
+        "Tell the user to check the disk's free space.",
     )
 
 
@@ -279,16 +279,16 @@ class RegisteredTool(Tool):
             result = await spec.function(call, **values)
             return result.to_mcp(self.new_code, structured=self.structured)
         except WhatsAppError as error:
-            logger.info("%s answered %s", spec.name, error.code)
+            logger.info("tool: %s answered %s", spec.name, error.code)
             return self._refused(error)
         except sqlite3.Error as error:
-            logger.exception("%s could not use the archive", spec.name)
+            logger.exception("tool: %s could not use the archive", spec.name)
             return self._refused(_meaning(error))
         except Exception:
-            logger.exception("%s failed", spec.name)
+            logger.exception("tool: %s failed", spec.name)
             return self._refused(
                 Busy(
-                    "Something in this server failed.",
+                    "This server has an internal error.",
                     "Try once more; if it fails again, tell the user to read the server's log.",
                 )
             )

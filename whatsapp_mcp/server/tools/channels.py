@@ -50,7 +50,7 @@ async def _find(device: Device, text: str) -> Channel:
     near = named or [each for each in followed if wanted in each.name.casefold()]
     if len(near) > 1:
         offered = [Candidate(each.name, each.jid) for each in near]
-        raise AmbiguousChat(f"{len(near)} channels may be meant by {text!r}.", candidates=offered)
+        raise AmbiguousChat(f"{text!r} matches {len(near)} channels.", candidates=offered)
     if not near:
         raise ChatNotFound(f"No followed channel matches {text!r}.", "Find channels with list_channels.")
     return near[0]
@@ -93,7 +93,7 @@ async def list_channel_messages(
     call: Call,
     channel: ChannelArg,
     limit: Limit = 20,
-    before: Annotated[int, Field(description="Post number to go on before")] = 0,
+    before: Annotated[int, Field(description="Only posts before this number")] = 0,
 ) -> Result:
     """The newest posts of a channel, followed or not; oldest first, each with its number."""
     services = await call.services()
@@ -139,7 +139,7 @@ async def follow_channel(call: Call, channel: ChannelArg) -> Result:
 
 @tool("channels", destructive=True, idempotent=True)
 async def unfollow_channel(call: Call, channel: ChannelArg) -> Result:
-    """Follow a channel no longer."""
+    """Unfollow a channel."""
     return await _follow(call, channel, follow=False)
 
 
@@ -156,7 +156,7 @@ async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
 async def create_channel(
     call: Call, name: str, description: str = "", photo: PhotoArg | None = None
 ) -> Result:
-    """Make a public channel. Calling twice makes two."""
+    """Create a public channel. Calling twice creates two."""
     if not name.strip():
         raise InvalidArgument("name is empty.", "Give the channel a name.")
     for what, text, limit in (("name", name, MAX_NAME), ("description", description, MAX_DESCRIPTION)):
@@ -175,11 +175,11 @@ async def react_in_channel(
     call: Call,
     channel: ChannelArg,
     post: Annotated[int, Field(description="Its number")],
-    emoji: Annotated[str, Field(description="Empty takes it back")],
+    emoji: Annotated[str, Field(description="Empty removes it")],
 ) -> Result:
     """React to a post of a channel."""
     if post < 1:
-        raise InvalidArgument("post must be a number of list_channel_messages.")
+        raise InvalidArgument("post must be a number from list_channel_messages.")
     emoji = one_emoji(emoji)
     services = await call.services()
     async with services.device() as device:

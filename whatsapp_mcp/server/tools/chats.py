@@ -35,12 +35,12 @@ _UNSAFE: Final = re.compile(r"[^\w-]+")
 
 @tool("chats", destructive=True, idempotent=True)
 async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
-    """Set after what time new messages of a chat disappear."""
+    """Set the disappearing-message timer of a chat."""
     services = await call.services()
     found = await find_chat(services, chat)
     jid = Jid.parse(found.jid)
     if not (jid.is_person or jid.is_group):
-        raise Unsupported("Messages disappear in direct chats and groups only.")
+        raise Unsupported("Only direct chats and groups have disappearing messages.")
     async with services.device() as device:
         await device.set_timer(found.jid, TIMERS[timer])
     how = "no longer disappear" if timer == "off" else f"disappear after {timer}"
@@ -49,7 +49,7 @@ async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
 
 @tool("chats", destructive=True, idempotent=True, open_world=False)
 async def delete_chat(call: Call, chat: ChatArg) -> Result:
-    """Delete a chat's messages here, for good. On the phone it stays: the client library cannot delete it."""
+    """Permanently delete a chat's messages here. The phone keeps them: the library cannot delete them."""
     services = await call.services()
     found = await find_known_chat(services, chat)
     async with services.device() as device:
@@ -66,7 +66,7 @@ async def export_chat(
     since: Since | None = None,
     until: Until | None = None,
 ) -> Result:
-    """Write a chat into a file of this machine for the user; answers its path."""
+    """Export a chat to a file on this machine for the user. Returns its path."""
     from whatsapp_mcp.archive.care import export_path
     from whatsapp_mcp.archive.exporting import export
     from whatsapp_mcp.models import MessageFilter

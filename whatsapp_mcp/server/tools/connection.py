@@ -1,4 +1,4 @@
-"""The link to WhatsApp: its state, linking, unlinking, a new start."""
+"""The connection to WhatsApp: its state, linking and unlinking a phone, reconnecting."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 _TAKEOVER_PAUSE: Final = 0.5
 _POLL: Final = 0.05
 _EXPIRY_SLACK: Final = timedelta(seconds=1)
-"""How early the library may take its last code back."""
+"""How early the library may withdraw its last code."""
 FIRST_ANSWER_LIMIT: Final = 2.0
-"""Seconds that the status waits for a server that has just started: some hosts start one for every call."""
+"""Seconds that the status waits for a server that has just started: some hosts start one per call."""
 _UNLINKED: Final = frozenset({ConnectionState.UNLINKED, ConnectionState.LINKING})
 _JUST_LINKED: Final = frozenset({ConnectionState.CONNECTING, ConnectionState.ONLINE})
 """States that follow a scan at once; the number may not be known yet."""
@@ -47,7 +47,7 @@ _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 @tool("core", reads=True, open_world=False, result=StatusData)
 async def connection_status(call: Call) -> Result:
-    """State of the link to WhatsApp, why, and what to do about it."""
+    """State of the connection to WhatsApp, the reason, and what to do."""
     end = anyio.current_time() + FIRST_ANSWER_LIMIT
     status = _offline(call, "The server is starting.", "Wait a few seconds.")
     try:
@@ -63,7 +63,7 @@ async def connection_status(call: Call) -> Result:
                 status = await device.status()
         except WhatsAppError as error:  # the device was swapped at this moment
             status = _offline(call, error.message, error.action)
-        # A start is over in a moment; a connection that was lost may be away for long.
+        # Starting takes a moment; a lost connection may stay lost for long, so it is reported at once.
         is_starting = status.state.traits.connecting and status.state is not ConnectionState.RECONNECTING
         if not is_starting or anyio.current_time() >= end:
             break
@@ -73,7 +73,7 @@ async def connection_status(call: Call) -> Result:
 
 
 async def _named(status: ConnectionStatus, services: Services) -> ConnectionStatus:
-    """With the own name from the archive, where the device was not told it when it was linked."""
+    """The status with the owner's name from the archive, where the device does not know it from linking."""
     if status.name is not None or status.number is None:
         return status
     with suppress(WhatsAppError, sqlite3.Error):
@@ -105,10 +105,10 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
     if status.address_book is AddressBookState.MISSING:
         parts.append(ADDRESS_BOOK_MISSING)
     if status.events_lost:
-        parts.append(f"Up to {status.events_lost} events were lost before they reached us.")
+        parts.append(f"Up to {status.events_lost} events were lost before they were stored.")
     if status.failures:
         counts = ", ".join(f"{name} {count}" for name, count in sorted(status.failures.items()))
-        parts.append(f"Failed and started again so far: {counts}.")
+        parts.append(f"Restarts after failures: {counts}.")
     if status.settings_error:
         parts.append(f"Settings: {status.settings_error}")
     return " ".join(parts)
@@ -118,11 +118,11 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
 async def link_device(
     call: Call,
     phone: Annotated[
-        str | None, Field(description="Own number: gives a pairing code instead of a QR")
+        str | None, Field(description="User's number: a pairing code instead of a QR code")
     ] = None,
     wait: Annotated[Wait, Field(description="Seconds to wait for the outcome, up to 50")] = 0.0,
 ) -> Result:
-    """Link the user's phone: answers ways to link, to tell the user; call again with wait for the outcome."""
+    """Link the user's phone. Returns the ways to link, for the user; call again with wait for the outcome."""
     services = await call.services()
     async with services.device() as device:
         status = await device.status()
@@ -150,7 +150,7 @@ async def _outcome(
         try:
             async with services.device() as device:
                 link = await device.link_state(link.revision, min(left, 10.0))
-        except (Busy, NotConnected):  # another server takes over the link; it knows how far linking has come
+        except (Busy, NotConnected):  # another server becomes the leader; it knows the progress of linking
             await anyio.sleep(min(left, _TAKEOVER_PAUSE))
         if link.state is ConnectionState.LINKING:
             shown = link
@@ -193,7 +193,7 @@ def _link_result(link: LinkState, services: Services) -> Result:
 
 
 def _linking_ways(qr: QrCode, services: Services) -> str:
-    """What the user can do, the ways first that also work where an application shows no images."""
+    """The ways to link; those that need no image of the application come first."""
     account = "" if services.account == "default" else f" --account {services.account}"
     ways = [
         "a code to type: ask for the user's number, call link_device with phone",
@@ -231,12 +231,12 @@ async def unlink_device(call: Call) -> Result:
     services = await call.services()
     async with services.device() as device:
         await device.unlink()
-    return Result("Unlinked. The stored messages stay.", {"state": ConnectionState.UNLINKED.value})
+    return Result("Unlinked. The stored messages are kept.", {"state": ConnectionState.UNLINKED.value})
 
 
 @tool("core", effect=Effect.LINK, idempotent=True, result=StatusData)
 async def reconnect(call: Call) -> Result:
-    """Connect again after another client replaced this one; else it reconnects by itself. Ends no pause."""
+    """Reconnect after another client replaced this one; otherwise it is automatic. Does not end a pause."""
     services = await call.services()
     async with services.device() as device:
         status = await device.reconnect()

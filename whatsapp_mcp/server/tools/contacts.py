@@ -52,7 +52,7 @@ async def block_contact(call: Call, contact: PersonArg) -> Result:
 
 @tool("contacts", idempotent=True)
 async def unblock_contact(call: Call, contact: PersonArg) -> Result:
-    """Let somebody write again."""
+    """Unblock a contact."""
     return await _block(call, contact, blocked=False)
 
 
@@ -82,7 +82,7 @@ async def list_blocked(call: Call) -> Result:
 
 @tool("contacts", idempotent=True)
 async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
-    """Name somebody here; the client library cannot change the phone's own address book."""
+    """Save a name for somebody here; the client library cannot change the phone's address book."""
     name = " ".join(name.split())
     if not name:
         raise InvalidArgument("name is empty.", "Give the name to save.")
@@ -91,7 +91,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     services = await call.services()
     person = await find_person(services, contact)
     if Jid.parse(person.jid).number is None:
-        raise InvalidArgument("The number of this person is hidden.", "Give the number to save.")
+        raise InvalidArgument("The phone number of this person is not known.", "Give the number to save.")
     async with services.device() as device:
         await device.save_contact(person.jid, name)
     text = f"Saved {address(person.jid)} as {clean_name(name)}, here and not in the phone's address book."
@@ -100,7 +100,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
 
 @tool("contacts", reads=True)
 async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
-    """Whether somebody is online now, or when they were last, if they let it be seen."""
+    """Whether somebody is online, or when they were last online, if they share it."""
     services = await call.services()
     person = await find_person(services, contact)
     async with services.device() as device:

@@ -84,7 +84,7 @@ def _file_told(content: FileContent) -> str:
 
 @tool("core", reads=True)
 async def download_media(call: Call, message: MessageArg) -> Result:
-    """Fetch the file of a message; images are shown, others answered as a link to the local file."""
+    """Download the file of a message. Returns images as content, other files as a link to the local file."""
     services = await call.services()
     found = await services.archive.message(message)
     source = await services.archive.media_source(found.ref)

@@ -133,7 +133,7 @@ async def create_group(
     parent: Annotated[str | None, Field(description="Community to put it in")] = None,
     community: Annotated[bool, Field(description="Make a community")] = False,
 ) -> Result:
-    """Make a group with these members. Calling twice makes two."""
+    """Create a group with these members. Calling twice creates two."""
     _check_name(name)
     services = await call.services()
     people = await find_people(services, members) if members else ()
@@ -183,7 +183,7 @@ async def update_group(
     locked: Annotated[Switch, Field(description="Only admins change it")] = None,
     timer: Annotated[Timer | None, Neutral("keep")] = None,
 ) -> Result:
-    """Change a group's settings, those that are given."""
+    """Change the given settings of a group."""
     if name is not None:
         _check_name(name)
     if topic is not None and len(topic) > MAX_TOPIC:
@@ -197,7 +197,7 @@ async def update_group(
         timer=TIMERS[timer] if timer else None,
     )
     if change == GroupChange():
-        raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
+        raise InvalidArgument("There is nothing to change.", "Give at least one field to change.")
     services = await call.services()
     found = await find_group(services, chat)
     if photo:
@@ -219,13 +219,13 @@ def _topic(topic: str | None, remove: bool | None) -> str | None:
 
 @tool("groups", idempotent=True)
 async def add_group_members(call: Call, chat: GroupArg, members: People) -> Result:
-    """Add people to a group; who may only be invited is named."""
+    """Add people to a group. Lists anyone who could not be added and needs an invite."""
     return await _change_members(call, chat, members, "add", "Added")
 
 
 @tool("groups", destructive=True, idempotent=True)
 async def remove_group_members(call: Call, chat: GroupArg, members: People) -> Result:
-    """Put people out of a group."""
+    """Remove people from a group."""
     return await _change_members(call, chat, members, "remove", "Removed")
 
 
@@ -234,9 +234,9 @@ async def set_group_admins(
     call: Call,
     chat: GroupArg,
     members: People,
-    admin: Annotated[bool, Field(description="false: no longer")] = True,
+    admin: Annotated[bool, Field(description="false demotes")] = True,
 ) -> Result:
-    """Make members admins, or admins plain members."""
+    """Promote members to admins, or demote admins."""
     action, done = ("promote", "Now admin") if admin else ("demote", "No longer admin")
     return await _change_members(call, chat, members, action, done)
 
@@ -273,9 +273,9 @@ async def _refusals(
 
 @tool("groups", reads=True)
 async def get_group_invite(
-    call: Call, chat: Annotated[str, Field(description="Group, or an invite link to look at")]
+    call: Call, chat: Annotated[str, Field(description="Group, or an invite link to inspect")]
 ) -> Result:
-    """The link that lets people join a group, or where a link leads."""
+    """A group's invite link, or the group to which an invite link leads."""
     services = await call.services()
     if "chat.whatsapp.com" in chat:
         code = invite_code(chat)
@@ -292,7 +292,7 @@ async def get_group_invite(
 
 @tool("groups", destructive=True)
 async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
-    """Make a new invite link; the old one stops working."""
+    """Create a new invite link; the old one stops working."""
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
@@ -329,7 +329,7 @@ async def join_group(call: Call, link: Annotated[str, Field(description="Invite 
 
 @tool("groups", destructive=True, idempotent=True)
 async def leave_group(call: Call, chat: GroupArg) -> Result:
-    """Leave a group; coming back takes an invite."""
+    """Leave a group; rejoining needs an invite."""
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
@@ -339,7 +339,7 @@ async def leave_group(call: Call, chat: GroupArg) -> Result:
 
 @tool("groups", reads=True)
 async def list_join_requests(call: Call, chat: GroupArg) -> Result:
-    """Who asks to join a group; an admin decides on the phone."""
+    """Requests to join a group; an admin decides on the phone."""
     services = await call.services()
     found = await find_group(services, chat)
     async with services.device() as device:
@@ -363,13 +363,13 @@ async def list_join_requests(call: Call, chat: GroupArg) -> Result:
 
 @tool("groups", idempotent=True)
 async def add_to_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
-    """Put a group into a community."""
+    """Add a group to a community."""
     return await _link(call, chat, community, linked=True)
 
 
 @tool("groups", destructive=True, idempotent=True)
 async def remove_from_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
-    """Take a group out of a community."""
+    """Remove a group from a community."""
     return await _link(call, chat, community, linked=False)
 
 
@@ -378,7 +378,7 @@ async def _link(call: Call, chat: str, community: str, *, linked: bool) -> Resul
     group = await find_group(services, chat)
     above = await find_group(services, community)
     if group.jid == above.jid:
-        raise InvalidArgument("chat and community are the same group.", "Name a group and a community.")
+        raise InvalidArgument("chat and community name the same group.", "Name a group and a community.")
     async with services.device() as device:
         await device.link_group(above.jid, group.jid, linked)
     how = "now in" if linked else "no longer in"

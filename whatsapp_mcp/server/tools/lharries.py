@@ -43,7 +43,7 @@ Recipient = Annotated[str, Field(description="Number or jid")]
 def _reach(limit: int, page: int) -> int:
     if limit < 1 or page < 0 or limit * (page + 1) > _DEEPEST:
         raise InvalidArgument(
-            f"limit and page reach beyond the newest {_DEEPEST}.", "Narrow it with the other arguments."
+            f"limit and page go beyond the newest {_DEEPEST} messages.", "Narrow it with the other arguments."
         )
     return limit * (page + 1)
 

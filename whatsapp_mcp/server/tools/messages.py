@@ -67,7 +67,7 @@ async def _editable(services: Services, key: str) -> Message:
         raise InvalidArgument(f"{key} was not sent by this account.", "Only own messages can be edited.")
     if services.now() - message.timestamp > EDIT_WINDOW:
         raise TooLate(
-            f"{key} is more than 15 minutes old, so WhatsApp no longer lets it be edited.",
+            f"{key} is more than 15 minutes old, so it can no longer be edited.",
             "Ask the user whether to send a correction instead.",
         )
     return message
@@ -77,7 +77,7 @@ async def _editable(services: Services, key: str) -> Message:
 async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
     """Replace the text of an own message (WhatsApp allows it for 15 minutes)."""
     if not text.strip():
-        raise InvalidArgument("text is empty.", "To take a message back use delete_message.")
+        raise InvalidArgument("text is empty.", "Use delete_message to delete a message.")
     if len(text) > MAX_TEXT:
         raise TooLong(f"The text has {len(text)} characters, WhatsApp's limit is {MAX_TEXT}.")
     services = await call.services()
@@ -121,7 +121,7 @@ async def forward_message(call: Call, message: MessageArg, chat: ChatArg) -> Res
     if found.revoked_at:
         raise MessageNotFound(f"{message} was deleted.")
     if found.media and found.media.view_once:
-        raise InvalidArgument(f"{message} was to be seen once.", "It cannot be forwarded.")
+        raise InvalidArgument(f"{message} is a view-once message.", "It cannot be forwarded.")
     return await _say(services, chat, ForwardContent(found.ref))
 
 
@@ -134,7 +134,7 @@ async def send_location(
     name: str = "",
     address: str = "",
 ) -> Result:
-    """Send a place."""
+    """Send a location."""
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         raise InvalidArgument("latitude is between -90 and 90, longitude between -180 and 180.")
     return await _say(await call.services(), chat, LocationContent(latitude, longitude, name, address))
@@ -181,7 +181,7 @@ async def send_poll(
 
 @tool("messages", idempotent=True, result=SentData)
 async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
-    """Vote in a poll with these option names; an empty list takes the vote back."""
+    """Vote in a poll with these option names; an empty list removes the vote."""
     services = await call.services()
     poll = await _poll(services, message)
     chosen = tuple(_option(poll, each) for each in options)
@@ -245,7 +245,7 @@ async def pin_message(
 async def send_typing(
     call: Call, chat: ChatArg, state: Literal["composing", "recording", "paused"] = "composing"
 ) -> Result:
-    """Show in a chat that the user is writing or recording, or no longer."""
+    """Show in a chat that the user is typing or recording, or has stopped."""
     services = await call.services()
     target = await find_chat(services, chat)
     async with services.device() as device:

@@ -42,7 +42,7 @@ async def update_profile(
 ) -> Result:
     """Change the user's own name, about text or photo."""
     if name is None and about is None and photo is None:
-        raise InvalidArgument("Nothing is to be changed.", "Give what to change.")
+        raise InvalidArgument("There is nothing to change.", "Give at least one field to change.")
     if name is not None and not name.strip():
         raise InvalidArgument("name is empty.", "Give the name to show.")
     for what, text, limit in (("name", name, MAX_NAME), ("about", about, MAX_ABOUT)):
@@ -60,7 +60,7 @@ async def update_profile(
 
 @tool("profile", reads=True)
 async def privacy_settings(call: Call) -> Result:
-    """Who sees what of the user."""
+    """Who can see the user's last seen, photo, about and more."""
     services = await call.services()
     async with services.device() as device:
         settings = await device.privacy()
@@ -78,7 +78,7 @@ async def update_privacy(
     setting: Setting,
     value: Literal["all", "contacts", "none", "match_last_seen", "known"],
 ) -> Result:
-    """Change who sees something of the user, only when the user asks for it."""
+    """Change a privacy setting, only when the user asks for it."""
     if value not in _VALUES[setting]:
         raise InvalidArgument(f"{setting} cannot be {value}.", f"It can be {', '.join(_VALUES[setting])}.")
     services = await call.services()
@@ -89,7 +89,7 @@ async def update_privacy(
 
 @tool("profile", idempotent=True)
 async def set_presence(call: Call, available: bool) -> Result:
-    """Show the user as online, or no longer. While shown, the phone stays silent."""
+    """Show the user as online or offline. While online, the phone shows no notifications."""
     services = await call.services()
     async with services.device() as device:
         await device.show_presence(available)
@@ -128,7 +128,7 @@ async def list_calls(call: Call, limit: Limit = 20, cursor: str | None = None) -
 
 @tool("profile", destructive=True, idempotent=True)
 async def reject_call(call: Call, message: MessageArg) -> Result:
-    """Turn down a call that rings now (see list_calls)."""
+    """Reject a call that is ringing (see list_calls)."""
     services = await call.services()
     found = await services.archive.message(message)
     if found.kind is not MessageKind.CALL or found.from_me:

@@ -62,7 +62,7 @@ async def send_message(
     link_preview: Annotated[bool, Field(description="Fetch the first link's page and show it")] = False,
     idempotency_key: Annotated[str | None, Field(description="The same key never sends twice")] = None,
 ) -> Result:
-    """Send a text. An unclear name is refused with candidates. After status unknown do not send again."""
+    """Send a text. An ambiguous name is refused with candidates. After status unknown do not send again."""
     if not text.strip():
         raise InvalidArgument("text is empty.", "Give the text to send.")
     if len(text) > MAX_TEXT:
@@ -120,14 +120,14 @@ async def reply_target(services: Services, reply_to: str | None, chat: Chat) -> 
     if not Jid.parse(message.chat).is_group or message.sender != chat.jid:
         raise InvalidArgument(
             f"{reply_to} is in another chat.",
-            "Answer a message of the chat you send to, or one that this person wrote in a group.",
+            "Reply to a message of the target chat, or to one that this person wrote in a group.",
             candidates=[Candidate(message.chat_name, address(message.chat), stranger=message.chat_stranger)],
         )
     return ReplyTarget(message.message_id, message.chat, message.ref)
 
 
 async def send(services: Services, request: SendRequest) -> SendResult:
-    """Send through whoever hosts; see `device.sending.send`, which loads only when it is needed."""
+    """Send through the leader; see `device.sending.send`, which loads only when it is needed."""
     from whatsapp_mcp.device import outbox
 
     return await outbox.send_through_takeover(services.devices, request)
@@ -135,9 +135,9 @@ async def send(services: Services, request: SendRequest) -> SendResult:
 
 @tool("core", idempotent=True, result=SentData)
 async def react(
-    call: Call, message: MessageArg, emoji: Annotated[str, Field(description="Empty takes it back")]
+    call: Call, message: MessageArg, emoji: Annotated[str, Field(description="Empty removes it")]
 ) -> Result:
-    """Put an emoji under a message."""
+    """React to a message with an emoji."""
     emoji = one_emoji(emoji)
     services = await call.services()
     found = await services.archive.message(message)
@@ -154,7 +154,7 @@ def of_whom(message: Message) -> str:
 
 @tool("core", idempotent=True)
 async def mark_read(call: Call, chat: ChatArg) -> Result:
-    """Mark a chat as read; the others see it. Reading alone never does this."""
+    """Mark a chat as read; the senders see it. Listing messages never does this."""
     services = await call.services()
     target = await find_known_chat(services, chat)
     async with services.device() as device:
@@ -164,7 +164,7 @@ async def mark_read(call: Call, chat: ChatArg) -> Result:
 
 
 async def change(services: Services, message: Message, content: Content, done: str, more: str = "") -> Result:
-    """Send a change of a message and tell of it; while the link is down it is refused, not queued.
+    """Send a change of a message and tell of it; while the connection is down it is refused, not queued.
 
     Args:
         done: What is told to have been done, before the message's ref, and `more` behind it.
@@ -228,7 +228,7 @@ def sent(
     ref = f" (send_id {result.send_id})" if result.ref is None else f" as #{result.ref}"
     match result.status:
         case SendStatus.QUEUED | SendStatus.SENDING:
-            text = f"queued to {name}{ref}: it goes out when the link is up. Do not send it again."
+            text = f"queued to {name}{ref}: it goes out when the connection is back. Do not send it again."
             text += f" {_reason(result)}" if result.reason else ""
         case SendStatus.UNKNOWN:
             text = f"unknown: it may have reached {name}{ref}. Do not send it again; look at message_status."

@@ -57,9 +57,9 @@ async def message_status(
     send_id: Annotated[int, Field(description="Of a send without ref, else 0")] = 0,
     cursor: str | None = None,
 ) -> Result:
-    """What became of a sent message: queued, sent, failed, unknown; who got and read it, who not yet."""
+    """Status of a sent message: queued, sent, failed or unknown; who received and read it, who has not."""
     if (message is None) == (not send_id):
-        raise InvalidArgument("Give message or send_id, one of them.")
+        raise InvalidArgument("Give either message or send_id.")
     services = await call.services()
     report = await services.archive.send_report(message or send_id, send_id=message is None, cursor=cursor)
     return Result(_report_text(report, services), report_data(report, services.zone))
@@ -99,9 +99,9 @@ async def wait_for_messages(
     mentions_me: bool = False,
     text: Annotated[str | None, Field(description="Part of the text")] = None,
     wait: Annotated[Wait, Field(description="Seconds, up to 50")] = 45.0,
-    cursor: Annotated[str | None, Field(description="From the last answer: nothing is missed")] = None,
+    cursor: Annotated[str | None, Field(description="From the last result: nothing is missed")] = None,
 ) -> Result:
-    """Wait for new incoming messages, from your send of the last minutes on; ends when a burst is over."""
+    """Wait for new incoming messages, starting at your recent send; returns when a burst is over."""
     services = await call.services()
     where = await find_chat(services, chat, reading=True) if chat else None
     who = await find_person(services, sender, reading=True) if sender else None

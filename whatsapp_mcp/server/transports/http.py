@@ -84,8 +84,8 @@ def prepare(
     """
     if not auth and not is_loopback(host):
         raise InvalidArgument(
-            f"--no-auth on {host} would open this WhatsApp to the network.",
-            "Leave --no-auth away, or listen on 127.0.0.1.",
+            f"--no-auth on {host} would expose this account to the network.",
+            "Omit --no-auth, or listen on 127.0.0.1.",
         )
     token = load_or_make(runtime.settings.home) if auth else None
     listener = _bind(host, port)
@@ -124,7 +124,7 @@ def _bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Busy(f"Port {port} on {host} is taken.", "Give another with --port.") from error
+            raise Busy(f"Port {port} on {host} is already in use.", "Choose another with --port.") from error
         # create_server() appends where it tried.
         reason = (error.strerror or str(error)).partition(" (while")[0]
         raise InvalidArgument(

@@ -45,7 +45,7 @@ def load_or_make(home: Path) -> str:
     except (OSError, UnicodeDecodeError):
         token = ""
     if len(token) < 16:
-        raise Busy(f"{path} holds no usable token.", "Delete it; a new one is made at the next start.")
+        raise Busy(f"{path} holds no usable token.", "Delete it; a new one is created at the next start.")
     return token
 
 
@@ -59,11 +59,11 @@ def _make_private(path: Path) -> None:
     except OSError as error:
         raise Busy(
             f"{path} can be read by other users (mode {mode:04o}), and that cannot be changed.",
-            "Delete it; a new one is made at the next start.",
+            "Delete it; a new one is created at the next start.",
         ) from error
     logger.warning(
-        "%s could be read by other users (mode %04o) and is private again; if others use this machine, "
-        "delete it and restart: a new token is made",
+        "%s could be read by other users (mode %04o) and was made private; if others use this machine, "
+        "delete it and restart: a new token is created",
         path,
         mode,
     )
