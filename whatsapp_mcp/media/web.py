@@ -85,7 +85,7 @@ async def fetch(
                 url = urljoin(url, found)
     except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
         raise MediaUnavailable("The address does not answer.", "Check the address.") from error
-    raise MediaUnavailable("The address leads on and on.", "Give the address of the file itself.")
+    raise MediaUnavailable("Too many redirects.", "Give the URL of the file itself.")
 
 
 async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetched | str:
