@@ -115,7 +115,7 @@ class Companion:
         number = next(iter(self.prekeys), None)
         if number is None:
             return self.bundle()
-        prekey = self.prekeys.pop(number)
+        prekey = self.prekeys.pop(number)  # each one-time prekey is handed out once
         if len(self.prekeys) == _FEW_PREKEYS:
             self._ask_for_prekeys()
         return replace(self.bundle(), prekey_id=number, prekey=prekey)
@@ -171,7 +171,10 @@ class Companion:
         self._simulation.notify()
 
     def first_time(self, message_id: str) -> bool:
-        """Whether this is the client's first stanza with that message id."""
+        """Whether this is the client's first stanza with that message id.
+
+        A client that reconnects before it got an acknowledgement sends the message again.
+        """
         if message_id in self._handled:
             return False
         self._handled[message_id] = None
@@ -181,5 +184,6 @@ class Companion:
 
 
 def _key(node: Node) -> tuple[str, str, str]:
+    # Several receipts of one message share its id and differ in type.
     kind = node.get("type") if node.tag in ("receipt", "notification") else ""
     return node.tag, node.get("id"), kind

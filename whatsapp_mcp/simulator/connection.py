@@ -38,6 +38,7 @@ class Connection:
 
     def send(self, node: Node) -> None:
         """Queue a stanza; stanzas stay in order, and one packet may contain several."""
+        # Encrypted now, not when it is sent: the nonce counts the frames in their order.
         self._outgoing += self._stream.seal(encode(node, _COMPRESS_ABOVE))
         self._wake.set()
 

@@ -29,6 +29,7 @@ def encrypted(sender: User, companion: Companion, to: User, outgoing: Outgoing) 
     own = sender.companions.get(companion.number) is companion
     message = outgoing.message
     if own:
+        # A copy names its chat, because its sender is the account itself.
         copy = E2E.DeviceSentMessage(destinationJID=str(to.jid), message=message)
         message = E2E.Message(deviceSentMessage=copy)
     kind, ciphertext = sender.encrypt(companion, message.SerializeToString())

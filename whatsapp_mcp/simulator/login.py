@@ -68,6 +68,7 @@ async def _refuse(network: Network, connection: Connection, failure: dict[str, s
         del node
 
     connection.send(Node("failure", dict(failure)))
+    # Read until the close: a socket closed with unread data is reset, and the client would lose the refusal.
     network.start(connection.close, network.faults.close_delay)
     await connection.serve(ignore)
 

@@ -85,7 +85,7 @@ class Proxy:
             scope.cancel()
 
     async def _serve(self, stream: anyio.abc.SocketStream) -> None:
-        refused = self._faults.refuse
+        refused = self._faults.refuse  # by a reset after accepting: the socket itself goes on listening
         with anyio.CancelScope() as scope:
             self._open.add(scope)
             try:
@@ -122,7 +122,7 @@ class Proxy:
                 stream,
                 server_side=True,
                 ssl_context=self._authority.server_context,
-                standard_compatible=False,
+                standard_compatible=False,  # a client may end without TLS's closing handshake
             )
             await handler(tls)
 

@@ -37,7 +37,7 @@ def _trust(library: str, key: bytes) -> None:
 
 
 def _watch_libraries(key: bytes) -> None:
-    load = ctypes.CDLL.__init__
+    load = ctypes.CDLL.__init__  # neonize loads its library with ctypes, after this module has run
 
     def load_and_trust(self: ctypes.CDLL, name: Any, *args: Any, **kwargs: Any) -> None:
         load(self, name, *args, **kwargs)
