@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.archive.events import NOW
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.settings import AccountFolder
 
@@ -20,5 +21,5 @@ def folder(tmp_path: Path) -> AccountFolder:
 @pytest.fixture
 async def archive(folder: AccountFolder) -> AsyncIterator[Archive]:
     """An empty archive, open for writing."""
-    async with open_archive(folder, write=True) as opened:
+    async with open_archive(folder, write=True, now=lambda: NOW) as opened:
         yield opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from whatsapp_mcp.client.protocol import EventCode
@@ -17,6 +18,8 @@ BOB = "15550000002@s.whatsapp.net"
 BOB_LID = "80002@lid"
 GROUP = "120363000000000001@g.us"
 NOON = 1_700_000_000
+NOW = datetime.fromtimestamp(NOON, UTC) + timedelta(days=90)
+"""When everything is archived."""
 """Seconds since 1970 at which most of what is told here happens."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from whatsapp_mcp.settings import AccountFolder
 pytestmark = pytest.mark.anyio
 
 AT = "2023-11-14 22:13:20+00:00"
-NEXT_WEEK = (datetime.now(UTC) + timedelta(days=7)).isoformat()
+NEXT_WEEK = (ev.NOW + timedelta(days=7)).isoformat()
 
 
 async def test_rows_that_whatsapp_cannot_have_told_are_skipped(archive: Archive, tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -43,14 +42,14 @@ def answer(text: str, *, to: str) -> E2E.Message:
 
 
 def now() -> int:
-    return int(time.time())
+    return int(ev.NOW.timestamp())
 
 
 async def test_a_send_goes_from_queued_to_read(archive: Archive) -> None:
     entry, new = await archive.outbox_add(request("hello"))
     assert (entry.status, new) == (SendStatus.QUEUED, True)
     assert (await archive.outbox_sending(entry.send_id)).status is SendStatus.SENDING
-    sent = await archive.outbox_sent(entry.send_id, "3EB001", datetime.now(UTC))
+    sent = await archive.outbox_sent(entry.send_id, "3EB001", ev.NOW)
     assert (sent.status, sent.ref) == (SendStatus.SENT, 1)
     (message,) = (await archive.messages()).items
     assert (message.text, message.from_me, message.message_id) == ("hello", True, "3EB001")
@@ -67,7 +66,7 @@ async def test_a_receipt_that_overtakes_the_answer_counts(archive: Archive) -> N
     entry, _ = await archive.outbox_add(request())
     await archive.outbox_sending(entry.send_id)
     await archive.ingest(journal([ev.receipt("3EB001", at=now())]))
-    sent = await archive.outbox_sent(entry.send_id, "3EB001", datetime.now(UTC))
+    sent = await archive.outbox_sent(entry.send_id, "3EB001", ev.NOW)
     assert sent.status is SendStatus.READ
 
 
@@ -155,10 +154,10 @@ async def test_only_what_is_still_queued_can_be_withdrawn(archive: Archive) -> N
 
 
 async def test_entries_survive_and_come_back_in_order(folder: AccountFolder) -> None:
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: ev.NOW) as archive:
         for text in ("one", "two", "three"):
             await archive.outbox_add(request(text))
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: ev.NOW) as archive:
         found = await archive.outbox_unsettled()
     assert [entry.request.content for entry in found] == [TextContent(t) for t in ("one", "two", "three")]
 
@@ -207,9 +206,9 @@ async def test_a_receipt_settles_exactly_the_send_that_it_names(archive: Archive
 @pytest.mark.parametrize(
     "event",
     [
-        ev.receipt("3EB0AA", kind="DELIVERED", at=int(time.time())),
+        ev.receipt("3EB0AA", kind="DELIVERED", at=now()),
         ev.reaction("3EB0AA", "+"),
-        ev.message("A1", answer("yes", to="3EB0AA"), at=int(time.time())),
+        ev.message("A1", answer("yes", to="3EB0AA"), at=now()),
         ev.message("3EB0AA", "hi", sender=None),
     ],
     ids=["a receipt", "a reaction", "an answer", "a copy"],
@@ -232,8 +231,8 @@ async def test_whatever_names_a_message_shows_that_it_was_sent(
 @pytest.mark.parametrize(
     "receipt",
     [
-        ev.receipt("3EB0BB", at=int(time.time())),
-        ev.receipt("3EB0AA", kind="READ_SELF", sender=None, at=int(time.time())),
+        ev.receipt("3EB0BB", at=now()),
+        ev.receipt("3EB0AA", kind="READ_SELF", sender=None, at=now()),
     ],
     ids=["another message", "our own reading"],
 )
@@ -269,9 +268,7 @@ async def test_a_forwarded_file_is_sent_although_the_request_names_only_a_ref(ar
     image = E2E.Message(imageMessage=E2E.ImageMessage(caption="sunset", directPath="/v/t62", mediaKey=b"k"))
     entry, _ = await archive.outbox_add(SendRequest(BOB, ForwardContent(1)))
     await archive.outbox_sending(entry.send_id)
-    sent = await archive.outbox_sent(
-        entry.send_id, "3EB0EE", datetime.now(UTC), message=image.SerializeToString()
-    )
+    sent = await archive.outbox_sent(entry.send_id, "3EB0EE", ev.NOW, message=image.SerializeToString())
     assert (sent.status, sent.message_id) == (SendStatus.SENT, "3EB0EE")
     copy = ev.message("3EB0EE", image, chat=BOB, sender=None, at=now())
     await archive.ingest(journal([copy]))
@@ -282,7 +279,7 @@ async def test_a_forwarded_file_is_sent_although_the_request_names_only_a_ref(ar
 async def test_the_feed_tells_the_states_of_a_send(archive: Archive) -> None:
     entry, _ = await archive.outbox_add(request())
     await archive.outbox_sending(entry.send_id)
-    await archive.outbox_sent(entry.send_id, "3EB001", datetime.now(UTC))
+    await archive.outbox_sent(entry.send_id, "3EB001", ev.NOW)
     told = [change.detail for change in await archive.changes(0) if change.kind == "send"]
     assert told == ["1 queued", "1 sending", "1 sent"]
 
@@ -296,14 +293,14 @@ async def test_a_sent_message_is_stored_with_its_file(archive: Archive) -> None:
     entry, _ = await archive.outbox_add(request("sunset"))
     await archive.outbox_sending(entry.send_id)
     sent = body.SerializeToString()
-    await archive.outbox_sent(entry.send_id, "3EB0DD", datetime.now(UTC), message=sent)
+    await archive.outbox_sent(entry.send_id, "3EB0DD", ev.NOW, message=sent)
     stored = await archive.message("3EB0DD")
     assert stored.media is not None
     assert (await archive.media_source(stored.ref)).direct_path == "/v/t62"
 
 
 async def test_the_newest_send_is_found_in_the_change_feed_by_time_and_chat(archive: Archive) -> None:
-    hour_ago, in_an_hour = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
+    hour_ago, in_an_hour = ev.NOW - timedelta(hours=1), ev.NOW + timedelta(hours=1)
     assert await archive.last_send(hour_ago) is None
     await archive.outbox_add(request("to Ana"))
     to_ana = await archive.last_change()
@@ -321,7 +318,7 @@ async def test_a_send_is_followed_to_whoever_has_the_number_now(archive: Archive
     entry, _ = await archive.outbox_add(request())
     await archive.outbox_sending(entry.send_id)
     await archive.record_identities([(ANA, bob_lid)])
-    sent = await archive.outbox_sent(entry.send_id, "3EB0AA", datetime.now(UTC) + timedelta(seconds=5))
+    sent = await archive.outbox_sent(entry.send_id, "3EB0AA", ev.NOW + timedelta(seconds=5))
     assert sent.ref == 2
     await archive.ingest(journal([ev.receipt("3EB0AA", chat=bob_lid, at=now() + 9)], after=1))
     assert (await archive.outbox_get(entry.send_id)).status is SendStatus.READ

@@ -101,7 +101,7 @@ async def test_a_purge_leaves_nothing_behind(
         for path in (folder.archive_db, folder.raw_db):
             with closing(sqlite3.connect(path)) as db:
                 db.execute("PRAGMA journal_mode = WAL")
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: ev.NOW) as archive:
         await fill(archive, folder)
         assert traces(folder)
         later = datetime.fromtimestamp(NOON + 500, UTC)
@@ -109,7 +109,7 @@ async def test_a_purge_leaves_nothing_behind(
             assert await archive.purge(chat=ANA) == 4
         elif what == "before":
             # A send is as old as its acceptance, so the refused one is not.
-            await archive.purge(chat=ANA, before=datetime.now(UTC) + timedelta(days=1))
+            await archive.purge(chat=ANA, before=ev.NOW + timedelta(days=1))
             assert await archive.purge(before=later) == 0
         else:
             assert await archive.purge() == 5
@@ -243,7 +243,7 @@ async def test_a_purge_spares_what_a_send_still_needs_and_what_is_being_made(
     waiting, fresh, old = (folder.outgoing / name for name in ("aa.png", "bb.png", "cc.png"))
     for path in (waiting, fresh, old):
         path.write_bytes(b"png")
-    os.utime(old, (0, datetime.now(UTC).timestamp() - file_copies.SENT_FILES_KEPT - 1))
+    os.utime(old, (0, ev.NOW.timestamp() - file_copies.SENT_FILES_KEPT - 1))
     os.utime(waiting, (0, 0))
     picture = FileContent("image", str(folder.outgoing / "aa.1600.jpg"), "image/jpeg")
     await archive.outbox_add(SendRequest(ANA, picture))
@@ -282,9 +282,10 @@ async def test_copies_of_sent_files_are_cleared_by_time_alone(
 async def test_retention_spares_a_damaged_database_that_is_young(
     archive: Archive, folder: AccountFolder
 ) -> None:
-    now = datetime.now(UTC)
+    now = ev.NOW
     aside = folder.path / "archive.db.damaged"
     aside.write_bytes(b"")
+    os.utime(aside, (0, now.timestamp()))
     await archive.purge(before=now - timedelta(days=1), keep_quarantined=True)
     assert aside.exists()
     await archive.purge(before=now + timedelta(days=1), keep_quarantined=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from datetime import UTC, datetime
 
 import pytest
 
@@ -166,7 +165,7 @@ async def test_what_turns_out_to_be_ours_is_read_and_a_quote_of_us_is_no_mention
 async def answer_from_here(archive: Archive) -> None:
     entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("yes")))
     await archive.outbox_sending(entry.send_id)
-    await archive.outbox_sent(entry.send_id, f"3EB{entry.send_id}", datetime.now(UTC))
+    await archive.outbox_sent(entry.send_id, f"3EB{entry.send_id}", ev.NOW)
 
 
 async def waiting(archive: Archive) -> list[str]:
