@@ -146,7 +146,7 @@ class Archive(ReadingArchive):
     async def ingest(self, events: Sequence[JournalEvent]) -> IngestResult:
         """Archive a batch of journal events and their position; events up to `position()` are skipped.
 
-        An event that cannot be decoded is kept aside and counted; it never stops the others.
+        An event that cannot be decoded is kept in `undecoded` and counted; it never stops the others.
         """
 
         def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
@@ -156,7 +156,7 @@ class Archive(ReadingArchive):
         return await self._write_of("ingest", decoded, bulk=bulk)
 
     async def redecode(self) -> int:
-        """Decode again what was put aside or unknown; answers how many became known."""
+        """Decode again what could not be decoded, or was of unknown kind; answers how many became known."""
 
         def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
             events, messages = care.decode_again(db, self._committer.raw)
@@ -191,7 +191,7 @@ class Archive(ReadingArchive):
     outbox_unknown = operation(write.outbox_unknown)
 
     async def outbox_quarantine(self) -> tuple[int, ...]:
-        """Settle the entries that cannot be read, so that nobody meets them again; answers their numbers.
+        """Settle the entries that cannot be read, so that no read fails on them again; answers their numbers.
 
         What was `queued` becomes `failed`, what was under way `unknown`. The rows stay.
         """
@@ -203,7 +203,7 @@ class Archive(ReadingArchive):
         """WhatsApp took it: `sent`, and the own message is stored in the same transaction.
 
         Args:
-            message: The `E2E.Message` that was sent, where the client library tells it.
+            message: The `E2E.Message` that was sent, where the client library reports it.
         """
 
         def decoded(db: sqlite3.Connection) -> Mapping[str, Any]:
@@ -238,7 +238,7 @@ class Archive(ReadingArchive):
         return self._merging
 
     async def rebuild(self) -> None:
-        """Build the search index anew from the messages."""
+        """Build the search index again from the messages."""
         await self._writer.run(care.rebuild, bulk=True)
 
     async def purge(
@@ -256,7 +256,7 @@ class Archive(ReadingArchive):
                 older messages too, and younger ones that may be nowhere else.
 
         Raises:
-            Busy: They are deleted, but a process that stands still in a read keeps old pages in a log.
+            Busy: They are deleted, but a reader that is blocked keeps old pages in a log.
         """
         raw, folder = self._committer.raw, self.folder
         span = await self._writer.run_bare(care.purge_span, chat, before)
@@ -305,12 +305,12 @@ class Archive(ReadingArchive):
         Args:
             messages: What it says.
             chat: Jid of the chat it is.
-            title: What its file is called, which may tell who the other one is.
+            title: What its file is called, which may name the other one.
             me: Our own name in the export, where it is not the name on WhatsApp.
             zone: The zone of its times.
 
         Raises:
-            InvalidArgument: It cannot be told who of two is the owner.
+            InvalidArgument: Which of two is the owner is not known.
         """
         values = {"messages": exchange.dated(messages, zone), "chat": chat, "title": title, "me": me}
         return await self.submit("import_chat_export", values, bulk=True)
@@ -337,8 +337,8 @@ class Archive(ReadingArchive):
 
         Args:
             page: The rows.
-            chats: Jids of all its chats, which tell numbers from LIDs.
-            zone: The zone of times that tell none.
+            chats: Jids of all its chats, which distinguish numbers from LIDs.
+            zone: The zone of times that have none.
         """
         rows = exchange.dated_rows(page.messages, zone)
         values = {"named": page.chats, "rows": rows, "skipped": page.skipped, "chats": sorted(chats)}

@@ -1,6 +1,6 @@
 """The archive as every server holds it: what can be asked, answered from `archive.db`.
 
-Each method is a function that reads from a connection, run as `store.py` says: its arguments, its answer and
+Each method is a function that reads from a connection, run by `Readers`: its arguments, its answer and
 its errors are the function's.
 """
 
@@ -103,8 +103,8 @@ class ReadingArchive:
 
     # The change feed.
     last_change = at_once(state.last_change)
-    last_send = in_thread(read.last_send)
-    changes = in_thread(read.changes)
+    last_send = in_thread(state.last_send)
+    changes = in_thread(state.changes)
 
     async def statistics(self) -> Statistics:
         """How much is archived; of a big archive on a slow disk it takes longer than other reads."""

@@ -194,13 +194,13 @@ def _duration(value: int) -> str:
     return f"{days} day{'s' if days != 1 else ''}" if not rest else f"{value // 3600} hours"
 
 
-def told_with(value: Any, chat: str, at: int) -> list[Update]:
+def history_addons(value: Any, chat: str, at: int) -> list[Update]:
     """The add-ons that a phone stored with their message, a `WebMessageInfo`.
 
     Args:
         value: The message.
         chat: Its chat.
-        at: Its time, which stands in where an add-on tells none.
+        at: Its time, which is used where an add-on has none.
     """
     updates: list[Update] = []
     wa_id = value.key.ID

@@ -34,7 +34,7 @@ def is_pn(address: str | None) -> bool:
 
 
 def is_lid(address: str | None) -> bool:
-    """Whether it is the hidden form."""
+    """Whether it is a LID."""
     return address is not None and address.endswith("@lid")
 
 
@@ -54,5 +54,5 @@ def identity(one: str | None, other: str | None, at: int) -> list[Update]:
 
 
 def lasting(one: str | None, other: str | None) -> str | None:
-    """Of a person's two addresses the hidden one, which never passes to somebody else; else the first."""
+    """Of a person's two addresses the LID, which is never reassigned; else the first."""
     return other if is_pn(one) and is_lid(other) else one

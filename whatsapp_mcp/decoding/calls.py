@@ -1,4 +1,4 @@
-"""Call events: an offer makes the row, later steps tell how it ended."""
+"""Call events: an offer makes the row, later steps say how it ended."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
     Args:
         code: Number of the event.
         payload: Its protobuf, of the `neonize` package.
-        received_at: Milliseconds since 1970; stands in where the event tells no time.
+        received_at: Milliseconds since 1970; used where the event has no time.
     """
     if code not in _DECODERS:
         return []

@@ -8,7 +8,7 @@ from typing import Any, Final
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
-from whatsapp_mcp.decoding.addons import Origin, decode_addon, told_with
+from whatsapp_mcp.decoding.addons import Origin, decode_addon, history_addons
 from whatsapp_mcp.decoding.addresses import identity, is_person, lasting, seconds
 from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts
 from whatsapp_mcp.decoding.kinds import bare
@@ -104,7 +104,7 @@ def _settings(value: Any, chat: str, at: int) -> ChatUpdate:
 
 
 def _muted_until(stamp: int) -> int:
-    """Seconds since 1970; 0: not muted. Phones tell a mute without an end as -1, which has no sign here."""
+    """Seconds since 1970; 0: not muted. Phones send a mute without an end as -1, which is unsigned here."""
     return seconds(stamp, _FOREVER if stamp else 0)
 
 
@@ -179,10 +179,10 @@ def _author(value: Any, chat: str) -> str | None:
 
 def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Update]:
     """Add-ons and receipts that the phone stored with the message."""
-    updates, wa_id = told_with(value, chat, at), value.key.ID
+    updates, wa_id = history_addons(value, chat, at), value.key.ID
     if author is not None:
         return updates
-    told = False
+    receipts = False
     for receipt in value.userReceipt:
         person = bare(receipt.userJID)
         for stamp, mark in (
@@ -191,10 +191,10 @@ def _attached(value: Any, chat: str, author: str | None, at: int) -> list[Update
             (receipt.playedTimestamp, ReceiptKind.PLAYED),
         ):
             if person is not None and stamp > 0:
-                told = True
+                receipts = True
                 updates.append(ReceiptUpdate(chat, person, (wa_id,), mark, seconds(stamp, at)))
     mark = _STATUS_MARKS.get(value.status)
-    if mark is not None and not told:
+    if mark is not None and not receipts:
         updates.append(ReceiptUpdate(chat, chat, (wa_id,), mark, at, everyone=not is_person(chat)))
     return updates
 

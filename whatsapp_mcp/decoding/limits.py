@@ -54,7 +54,7 @@ FILE_NAME: Final = 255
 MIME_TYPE: Final = 255
 """RFC 6838, 4.2: 127 on each side of the slash."""
 MAX_FILE_BYTES: Final = 1 << 53
-"""Of a file, which JSON's numbers still tell exactly."""
+"""Of a file, which JSON numbers still hold exactly."""
 URL: Final = 4_096
 KEY: Final = 64
 """Bytes of a key, hash or initialisation vector, which have 32 at most."""
@@ -71,7 +71,7 @@ MAX_EDITS: Final = 16
 MAX_PAGE: Final = 2_000_000
 """Characters of texts and details on a page of messages: one that is full before its limit ends there."""
 MAX_EARLIER: Final = 8_192
-"""Characters of what an edited message said before, the newest of it, in a list; `edits` tells all."""
+"""Characters of what an edited message said before, the newest of it, in a list; `edits` returns all."""
 MAX_QUOTE: Final = 500
 """Characters of a quoted message that are shown with the reply."""
 

@@ -1,4 +1,4 @@
-"""Events that come one by one over the link: messages, receipts, who we are."""
+"""Events that come one by one over the connection: messages, receipts, who we are."""
 
 from __future__ import annotations
 
@@ -135,13 +135,13 @@ def device(event: Any, received_at: int) -> list[Update]:
 
 
 def pair_status(event: Any, _received_at: int) -> list[Update]:
-    """A `neonize.PairStatus`: the jid we were linked as; the phone will hand over its past anew."""
+    """A `neonize.PairStatus`: the jid we were linked as; the phone will send its history again."""
     own = jid(event.ID)
     return [OwnUpdate(own), LinkedUpdate()] if own and is_person(own) else []
 
 
 def _who(info: Any, at: int) -> list[Update]:
-    """What a message tells of identities and names, beside what it says."""
+    """The identities and names that come with a message."""
     source = info.MessageSource
     chat, sender, alt = jid(source.Chat), jid(source.Sender), jid(source.SenderAlt)
     updates: list[Update] = []

@@ -1,4 +1,4 @@
-"""What we sent, as it was asked for: stored so where the client library does not tell what it sent."""
+"""What we sent, as it was requested: used where the client library does not report what it sent."""
 
 from __future__ import annotations
 

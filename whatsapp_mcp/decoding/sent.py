@@ -21,11 +21,13 @@ def sent_message(
         at: Seconds since 1970.
         message: The `E2E.Message` that was sent.
         owner: The account's own jid.
-        secret: The secret that was given to the message, where it does not tell.
+        secret: The secret that was given to the message, where the message does not contain it.
     """
-    found, flags, told = message_parts(protobufs.E2E.Message.FromString(message))
+    found, flags, own_secret = message_parts(protobufs.E2E.Message.FromString(message))
     origin = Origin(request.chat, None, owner, message_id, at, live=True)
     changes = [
         update for name, value in found if name in ADDONS for update in decode_addon(name, value, origin)
     ]
-    return changes or message_of(request, content_of(found, flags, told), message_id, at, told or secret)
+    return changes or message_of(
+        request, content_of(found, flags, own_secret), message_id, at, own_secret or secret
+    )

@@ -66,8 +66,8 @@ def stub_content(value: Any) -> Content | None:
             MessageKind.SYSTEM, f"{_WITH_PEOPLE[stub]} {names}".strip(), details={"mentions": people}
         )
     if stub in _WITH_TEXT:
-        told = limits.bounded_text(parameters[0], limits.MAX_NAME) if parameters else ""
-        return Content(MessageKind.SYSTEM, _WITH_TEXT[stub].format(told).strip())
+        text = limits.bounded_text(parameters[0], limits.MAX_NAME) if parameters else ""
+        return Content(MessageKind.SYSTEM, _WITH_TEXT[stub].format(text).strip())
     if stub in _PLAIN:
         return Content(MessageKind.SYSTEM, _PLAIN[stub])
     return None

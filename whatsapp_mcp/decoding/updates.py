@@ -1,7 +1,7 @@
 """What decoding an event yields: plain statements, free of protobufs, that `ingest` writes down.
 
 Jids are strings without a device part, a sender of None is the account's owner. Seconds and milliseconds
-since 1970 are told apart by name: `at` is seconds, `at_ms` milliseconds.
+since 1970 are distinguished by name: `at` is seconds, `at_ms` milliseconds.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ UNRECEIPTED_SQL = UNREAD_SQL.replace(
 )
 """What makes it one for which no device of the owner has sent a read receipt."""
 PLACEHOLDERS = (UNDECRYPTABLE, UNKNOWN)
-"""Kinds whose row a better version of the same message replaces; the later ones tell more."""
+"""Kinds whose row a better version of the same message replaces; the later ones say more."""
 
 
 OWNER = 0
@@ -95,7 +95,7 @@ class NameKind(IntEnum):
 
 
 MEMBERS = "members"
-"""Field of `chat_settings` that tells when a group's whole list of members was last seen."""
+"""Field of `chat_settings` with the time of a group's last whole list of members."""
 
 
 class ReceiptKind(IntEnum):
@@ -329,12 +329,12 @@ class MembersUpdate:
 
 @dataclass(slots=True)
 class LinkedUpdate:
-    """We were linked anew: a transfer of the past begins from nothing."""
+    """We were linked again: a history sync begins from nothing."""
 
 
 @dataclass(slots=True)
 class HistoryUpdate:
-    """A chunk of the phone's past has come."""
+    """A chunk of the history sync has come."""
 
     sync_type: str
     chunk: int

@@ -58,7 +58,7 @@ class IngestResult:
         position: Journal sequence number up to which everything is archived.
         messages: Messages that were new.
         duplicates: Messages that were there already.
-        undecoded: Events put aside because this version cannot decode them.
+        undecoded: Events that this version cannot decode, kept for a later one.
         last_change: Newest number of the change feed.
     """
 
@@ -76,7 +76,7 @@ class ImportResult:
     Attributes:
         messages: Those that are new.
         duplicates: Those that were there.
-        skipped: Those that could not be read, or that WhatsApp cannot have told.
+        skipped: Those that could not be read, or that WhatsApp cannot have sent.
         left_out: Files that could not be read, or are too large.
     """
 
@@ -178,7 +178,7 @@ class Change:
 
     Attributes:
         kind: `message`, `edit`, `revoke`, `reaction`, `vote`, `receipt`, `send`; or `history`, a chunk of the
-            phone's past, of which nothing more is told.
+            phone's past, of which nothing more is known.
         actor: Jid of who did it, where one is known.
         detail: The emoji of a reaction, the state of a send; else None.
     """
@@ -329,7 +329,7 @@ class OutboxEntry:
 
     @property
     def result(self) -> SendResult:
-        """The entry as the sender is told."""
+        """The entry as its sender sees it."""
         return SendResult(
             self.send_id,
             self.request.chat,

@@ -93,9 +93,9 @@ def with_names(text: str, mentions: Mapping[str, Mention] | None, shown: Callabl
         mention = mentions.get(found[1])
         if mention is None:
             return found[0]
-        told = shown(mention)
-        room -= len(told)
-        return found[0] if room < 0 else f"@{told}"
+        name = shown(mention)
+        room -= len(name)
+        return found[0] if room < 0 else f"@{name}"
 
     return _MENTION.sub(name, text)
 
@@ -146,7 +146,7 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person, whatever their addresses. `number` is None while only the hidden form is known."""
+    """A person, whatever their addresses. `number` is None while only the LID is known."""
 
     jid: str
     name: str
@@ -227,7 +227,7 @@ class Message:
         earlier: What an edited one said before, oldest first.
         chat_stranger: As `Chat.stranger`.
         sender_stranger: The same of who wrote it.
-        kept_by: Who keeps it in a chat where messages disappear; their name is empty where that is not told.
+        kept_by: Who keeps it in a chat where messages disappear; their name is empty where it is not known.
         imported: It was read in a file, so who said it, and that they did, is as good as the file.
         snippet: In a search result, the words around the hit, which stands between `**`.
         snippet_of: Where the snippet is from.
@@ -283,7 +283,7 @@ class Page(Generic[T]):
     """One page of a list; `next_cursor` is None on the last one.
 
     Attributes:
-        notes: Gaps a reader must be told.
+        notes: Gaps that a reader must know of.
         left: What comes after this page, where it was counted.
     """
 

@@ -147,7 +147,7 @@ Content = (
     | PinContent
     | VoteContent
 )
-"""What a send may carry, told apart by `kind`; the outbox stores it as JSON."""
+"""What a send may carry, distinguished by `kind`; the outbox stores it as JSON."""
 
 ADDON_KINDS: Final = frozenset({"reaction", "edit", "revoke", "pin", "vote"})
 """Contents that change another message rather than being one."""
@@ -163,7 +163,7 @@ class SendRequest:
         reply_chat: Jid of the group in which that was said, when its author is answered privately.
         idempotency_key: The same key never sends twice.
         wait: Seconds to wait for the outcome before answering with what is known by then.
-        queue: Whether it may wait in the outbox for the link to come back; else it fails at once.
+        queue: Whether it may wait in the outbox for the connection to come back; else it fails at once.
     """
 
     chat: str

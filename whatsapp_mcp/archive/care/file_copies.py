@@ -35,14 +35,14 @@ def export_path(
         made: Now, in the person's zone.
         suffix: `txt`, `jsonl` or `html`.
     """
-    return folder.exports / f"{name}-{_mark(chat)}-{_written(first)}-{made:%Y%m%d-%H%M%S}.{suffix}"
+    return folder.exports / f"{name}-{_chat_hash(chat)}-{_written(first)}-{made:%Y%m%d-%H%M%S}.{suffix}"
 
 
 def _written(first: datetime) -> str:
     return f"{first.astimezone(UTC):%Y%m%d%H%M%S}"
 
 
-def _mark(chat: str) -> str:
+def _chat_hash(chat: str) -> str:
     return hashlib.sha256(chat.encode()).hexdigest()[:10]
 
 
@@ -51,11 +51,11 @@ def purge_exports(folder: AccountFolder, chats: Collection[str] | None, before: 
 
     One whose name does not say what it holds may hold anything.
     """
-    marks = None if chats is None else set(map(_mark, chats))
+    hashes = None if chats is None else set(map(_chat_hash, chats))
     for path in _entries(folder.exports):
         said = _EXPORT.fullmatch(path.name)
         if said is not None:
-            if marks is not None and said["chat"] not in marks:
+            if hashes is not None and said["chat"] not in hashes:
                 continue
             if before is not None and said["first"] >= _written(before):
                 continue
@@ -86,12 +86,12 @@ def purge_sent_files(
 
 
 def _content(path: Path | str) -> str:
-    """What tells the copies of one content from others: `5f1c….1600.jpg` is made of `5f1c….png`."""
+    """What the copies of one content have in common: `5f1c….1600.jpg` is made of `5f1c….png`."""
     return Path(path).name.partition(".")[0]
 
 
 def purge_quarantined(folder: AccountFolder, before: datetime | None) -> None:
-    """Delete damaged databases that were set aside and backups of before a migration.
+    """Delete quarantined databases, and the backups made before upgrades.
 
     Args:
         folder: The account's files.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import database
-from whatsapp_mcp.archive.database import connect_reader
+from whatsapp_mcp.archive.database import column, connect_reader, value
 from whatsapp_mcp.decoding import (
     UNDECODABLE,
     UNKNOWN,
@@ -54,7 +54,7 @@ def _updates(code: int, payload: bytes, received_at: int, *, part: int) -> list[
 
 
 def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[Recovered]:
-    """Messages of unknown kind, decoded anew from their raw protobufs."""
+    """Messages of unknown kind, decoded again from their raw protobufs."""
     for message, chat in db.execute(
         "SELECT m.id, c.jid FROM messages AS m JOIN chats AS c ON c.id = m.chat_id WHERE m.kind = ?",
         (UNKNOWN,),
@@ -62,18 +62,19 @@ def _unknown_again(db: sqlite3.Connection, raw: sqlite3.Connection) -> Iterator[
         row = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
         if row is None:
             continue
+        code, payload = row
         with suppress(*UNDECODABLE):
-            if row[0] == decoding.HISTORY_CODE:
-                updates = decoding.one_message(row[1], chat, message >> database.ID_BITS)
+            if code == decoding.HISTORY_CODE:
+                updates = decoding.one_message(payload, chat, message >> database.ID_BITS)
             else:
-                updates = decode_event(row[0], row[1], (message >> database.ID_BITS) * 1000)
+                updates = decode_event(code, payload, (message >> database.ID_BITS) * 1000)
             yield Recovered(message, tuple(update for update in updates if isinstance(update, MessageUpdate)))
 
 
 def check(db: sqlite3.Connection) -> tuple[str, ...]:
     """See `Archive.check`."""
-    found = [row[0] for row in db.execute("PRAGMA integrity_check(20)").fetchall() if row[0] != "ok"]
-    if sqlite3.sqlite_version_info < _CHECKS_INDEX and not db.execute("PRAGMA query_only").fetchone()[0]:
+    found = [said for said in column(db, "PRAGMA integrity_check(20)") if said != "ok"]
+    if sqlite3.sqlite_version_info < _CHECKS_INDEX and not value(db, "PRAGMA query_only"):
         try:
             db.execute("INSERT INTO fts (fts) VALUES ('integrity-check')")
         except sqlite3.DatabaseError as error:
@@ -89,7 +90,7 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
             WHERE sender_id > 0 AND sender_id NOT IN (SELECT id FROM contacts)""",
         ),
         (
-            "refs that lead nowhere",
+            "refs without a message",
             "SELECT count(*) FROM refs WHERE message_id NOT IN (SELECT id FROM messages)",
         ),
         (
@@ -97,14 +98,13 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
             "SELECT count(*) FROM media WHERE message_id NOT IN (SELECT id FROM messages)",
         ),
     ):
-        count = db.execute(sql).fetchone()[0]
-        if count:
+        if count := value(db, sql):
             found.append(f"{count} {what}")
     return tuple(found)
 
 
 def check_file(path: Path) -> tuple[str, ...]:
-    """See `Archive.check`; without writing, so beside the server that hosts the account."""
+    """See `Archive.check`; without writing, so beside the server that leads the account."""
     try:
         db, _ = connect_reader(path)
         with closing(db):

@@ -17,7 +17,7 @@ from typing import Final
 
 from whatsapp_mcp.archive import database, identity, read, state
 from whatsapp_mcp.archive.care import file_copies
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.write import Applying, begin_raw_operation
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import AccountFolder
@@ -76,7 +76,7 @@ _NOTHING: Final = Purged(0)
 
 
 def purge_messages(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
-    """Delete some of the messages, oldest first, and all that hangs on them."""
+    """Delete some of the messages, oldest first, and their add-ons."""
     db, span = on.db, purge_span(on.db, chat, before)
     if span is None:
         return _NOTHING
@@ -110,44 +110,38 @@ def unlink_purged(db: sqlite3.Connection, folder: AccountFolder, purged: Purged)
 
 
 def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], set[str], list[str]]:
-    """Delete messages and all that hangs on them.
+    """Delete messages and their add-ons.
 
     Returns:
         Their downloaded files, the refs of those with a file that is not known to be downloaded, and the
         requests of the settled sends.
     """
     db.executemany("INSERT INTO gone SELECT id, chat_id, wa_id FROM messages WHERE id = ?", gone)
-    files = [
-        row[0]
-        for row in db.execute(
-            "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL"
-        ).fetchall()
-    ]
-    unrecorded = {
-        str(row[0])
-        for row in db.execute(
-            """SELECT r.ref FROM gone JOIN media AS d ON d.message_id = gone.id AND d.path IS NULL
-            JOIN refs AS r ON r.message_id = gone.id"""
-        ).fetchall()
-    }
+    files = column(db, "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL")
+    unrecorded = column(
+        db,
+        """SELECT CAST(r.ref AS TEXT) FROM gone JOIN media AS d ON d.message_id = gone.id AND d.path IS NULL
+        JOIN refs AS r ON r.message_id = gone.id""",
+    )
     db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
     db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
     db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
     state.purge_addons(db)
     db.execute("DELETE FROM events WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")
-    sends = db.execute(
-        """DELETE FROM outbox WHERE status NOT IN ('queued', 'sending', 'unknown')
-        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone) RETURNING request"""
-    ).fetchall()
-    touched = db.execute("SELECT DISTINCT chat_id FROM gone").fetchall()
+    requests = column(
+        db,
+        f"""DELETE FROM outbox WHERE status NOT IN {read.UNSETTLED_SENDS}
+        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone) RETURNING request""",  # noqa: S608
+    )
+    touched = column(db, "SELECT DISTINCT chat_id FROM gone")
     db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
-    for (chat,) in touched:
+    for chat in touched:
         identity.refresh_chat(db, chat)
-    return files, unrecorded, [row[0] for row in sends]
+    return files, set(unrecorded), requests
 
 
 def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
-    """Delete what hangs on messages that never came, settled sends, and events that could not be decoded."""
+    """Delete add-ons of messages that never came, settled sends, and events that could not be decoded."""
     db, span = on.db, purge_span(on.db, chat, before)
     if span is None:
         return _NOTHING
@@ -165,15 +159,12 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
         (span.chat, 1000 * (span.before if span.before is not None else 1 << 40)),
     )
     where, values = span.where("chat_id", "created_at", 1000)
-    sends = db.execute(
-        f"""DELETE FROM outbox WHERE {where} AND status NOT IN ('queued', 'sending', 'unknown')
-        RETURNING request""",  # noqa: S608
-        values,
-    ).fetchall()
+    settled = f"DELETE FROM outbox WHERE {where} AND status NOT IN {read.UNSETTLED_SENDS} RETURNING request"  # noqa: S608
+    requests = column(db, settled, values)
     _undecoded(db, span)
     if span.before is None:
         _raw_of_nothing(on)
-    return Purged(stray + db.total_changes - changes, requests=tuple(row[0] for row in sends))
+    return Purged(stray + db.total_changes - changes, requests=tuple(requests))
 
 
 def _undecoded(db: sqlite3.Connection, span: Span) -> None:
@@ -191,23 +182,22 @@ def _undecoded(db: sqlite3.Connection, span: Span) -> None:
 
 def _addresses(db: sqlite3.Connection, chat: int) -> list[str]:
     """Every jid that a chat has or had."""
-    rows = db.execute(
+    return column(
+        db,
         """SELECT jid FROM chats WHERE id = ?1 UNION SELECT a.jid FROM chats AS c
         JOIN addresses AS a USING (contact_id) WHERE c.id = ?1""",
         (chat,),
-    ).fetchall()
-    return [row[0] for row in rows]
+    )
 
 
 def _raw_of_nothing(on: Applying) -> None:
-    """Delete the raw protobufs of messages that are no more."""
-    kept = {row[0] for row in on.db.execute("SELECT id FROM messages")}
-    stored = on.raw.execute("SELECT message_id FROM raw").fetchall()
+    """Delete the raw protobufs of messages that do not exist any more."""
+    kept = {*column(on.db, "SELECT id FROM messages")}
+    stored = column(on.raw, "SELECT message_id FROM raw")
     with database.transaction(on.raw):
         begin_raw_operation(on)
-        on.raw.executemany(
-            "DELETE FROM raw WHERE message_id = ?", [row for row in stored if row[0] not in kept]
-        )
+        gone = [(message,) for message in stored if message not in kept]
+        on.raw.executemany("DELETE FROM raw WHERE message_id = ?", gone)
 
 
 def give_back_pages(db: sqlite3.Connection, raw: sqlite3.Connection) -> bool:
@@ -216,16 +206,16 @@ def give_back_pages(db: sqlite3.Connection, raw: sqlite3.Connection) -> bool:
 
 
 def _give_back(db: sqlite3.Connection) -> bool:
-    if db.execute("PRAGMA auto_vacuum").fetchone()[0] != database.INCREMENTAL:
+    if value(db, "PRAGMA auto_vacuum") != database.INCREMENTAL:
         db.execute(f"PRAGMA auto_vacuum = {database.INCREMENTAL}")
         db.execute("VACUUM")
     db.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
-    return bool(db.execute("PRAGMA freelist_count").fetchone()[0])
+    return value(db, "PRAGMA freelist_count") > 0
 
 
 def _empty_log(db: sqlite3.Connection) -> None:
     """Move the write-ahead log into the file and cut it to nothing: it repeats what was deleted."""
-    if db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+    if value(db, "PRAGMA wal_checkpoint(TRUNCATE)"):  # 1: a reader has blocked it
         raise Busy(
             "The messages are deleted, but a process that reads the archive keeps old pages in a log.",
             "End the applications that use whatsapp-mcp, then purge again.",

@@ -12,6 +12,7 @@ from whatsapp_mcp.archive.database.index import index_message, indexed_body, rei
 from whatsapp_mcp.archive.database.normalise import fold, tokens, tokens_text
 from whatsapp_mcp.archive.database.opening import connect, connect_raw
 from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
+from whatsapp_mcp.archive.database.values import column, placeholders, value
 
 __all__ = [
     "ID_BITS",
@@ -19,6 +20,7 @@ __all__ = [
     "RAW_GONE",
     "Readers",
     "Writer",
+    "column",
     "connect",
     "connect_raw",
     "connect_reader",
@@ -28,10 +30,12 @@ __all__ = [
     "indexed_body",
     "is_damage",
     "is_whole",
+    "placeholders",
     "quarantine",
     "reindex_message",
     "tokens",
     "tokens_text",
     "transaction",
     "unindex_message",
+    "value",
 ]

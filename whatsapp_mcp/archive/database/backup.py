@@ -16,7 +16,7 @@ from whatsapp_mcp.private_file import replaced
 _ROOM: Final = 2
 """Free space that an upgrade needs, in sizes of the file: for the copy and, while it lasts, the log."""
 _PAGES: Final = 25_000
-"""Pages copied between two words on how far it is: 100 MB."""
+"""Pages copied between two log lines on the progress: 100 MB."""
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ def back_up_before_upgrade(db: sqlite3.Connection, path: Path) -> None:
     for former in path.parent.glob(f"{path.name}.version-*"):
         former.unlink(missing_ok=True)
 
-    def tell(_: int, remaining: int, total: int) -> None:
+    def log_progress(_: int, remaining: int, total: int) -> None:
         logger.info("archive: backup before the upgrade: %d %%", 100 - 100 * remaining // max(total, 1))
 
     with replaced(copy) as part, closing(sqlite3.connect(part)) as target:
-        db.backup(target, pages=_PAGES, progress=tell)
+        db.backup(target, pages=_PAGES, progress=log_progress)
     logger.info("archive: the former version is kept in %s", copy.name)

@@ -86,7 +86,10 @@ def connect_reader(path: Path, patience: float = READ_DEADLINE) -> tuple[sqlite3
             return db, True
         db.close()
         if found:
-            raise Busy("The archive was written by an older version of whatsapp-mcp.", "Restart its host.")
+            raise Busy(
+                "The archive was written by an older version of whatsapp-mcp.",
+                "Restart the applications that use it.",
+            )
     db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     schema.migrate(db)
     return db, False
@@ -106,7 +109,7 @@ def transaction(db: sqlite3.Connection) -> Generator[None]:
 
 
 _File = tuple[int, int]
-"""What tells a file from another of its name."""
+"""What distinguishes a file from another of the same name."""
 
 
 def _file_at(path: Path) -> _File | None:
@@ -220,7 +223,7 @@ class Readers:
         with self._taking:
             now = _file_at(self._path)
             if now is None or now != self._file:
-                self.close()  # not there before, or deleted or put aside meanwhile
+                self.close()  # not there before, or deleted or quarantined meanwhile
                 self._idle.append(_Reader.open(self._path, now, READ_DEADLINE))
                 if self._idle[0].file is not None:
                     self._idle += [_Reader.open(self._path, now, READ_DEADLINE) for _ in range(_READERS - 1)]

@@ -1,4 +1,4 @@
-"""Damaged databases: they are put aside, so that a new one can be begun in their place."""
+"""Damaged databases: they are quarantined, and recreated."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def is_whole(db: sqlite3.Connection) -> bool:
 
 def quarantine(path: Path, error: sqlite3.Error) -> None:
     """Rename a database that nobody has open, with its log, to `NAME.damaged`; a former one is replaced."""
-    logger.error("%s is damaged (%s): it is put aside and begun anew", path.name, error)
+    logger.error("archive: %s is damaged (%s): quarantined and recreated", path.name, error)
     for part in _PARTS:
         beside = path.with_name(path.name + part)
         if beside.exists():

@@ -34,7 +34,7 @@ def unindex_message(db: sqlite3.Connection, message: int) -> None:
 
 
 def reindex_message(db: sqlite3.Connection, message: int) -> None:
-    """Index a message anew from its row."""
+    """Index a message again from its row."""
     unindex_message(db, message)
     row = db.execute(
         """SELECT m.text, d.file_name, m.details, m.chat_id, m.sender_id FROM messages AS m
@@ -49,7 +49,7 @@ def reindex_message(db: sqlite3.Connection, message: int) -> None:
 
 
 def refold_digits(db: sqlite3.Connection) -> None:
-    """Fold what has other digits than 0 to 9 anew: versions before 6 of the file knew them as they stand."""
+    """Fold digits other than 0 to 9: versions before 6 of the file stored them unfolded."""
     having = f"*[{other_digits()}]*"
     for (message,) in db.execute(
         """SELECT m.id FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id

@@ -1,7 +1,7 @@
 """How an older `archive.db` becomes a current one: tables of another shape are recreated and filled.
 
 The statements are those of `tables.py`, which has each once; here stands only what a former version's rows
-say in the current tables. All of it is one transaction, so a process that is killed leaves the file as it
+mean in the current tables. All of it is one transaction, so a process that is killed leaves the file as it
 was. Version 7 stores add-ons, members and settings by address. Rows of before take the number under which
 they came alone (`via`), else the person's present address; `docs/archive.md` says what that cannot know.
 """
@@ -204,18 +204,18 @@ def _settings(db: sqlite3.Connection, table: str) -> str:
 
 def _early_receipts(db: sqlite3.Connection, table: str) -> str:
     by_address = "address_id" in _columns(db, f"old_{table}")
-    teller = "t.address_id" if by_address else "iif(t.contact_id <= 0, t.contact_id, p.id)"
+    reader = "t.address_id" if by_address else "iif(t.contact_id <= 0, t.contact_id, p.id)"
     kind = "t.kind" if by_address else "iif(t.contact_id = 0, 0, t.kind)"
     chat = f"iif(c.contact_id IS NULL, g.id, {'t.address_id' if by_address else 'l.id'})"
     return f"""INSERT OR IGNORE INTO early_receipts
-        SELECT t.wa_id, {chat}, iif(c.contact_id IS NULL, {teller}, {chat}), t.at, {kind}
+        SELECT t.wa_id, {chat}, iif(c.contact_id IS NULL, {reader}, {chat}), t.at, {kind}
         FROM old_early_receipts AS t JOIN chats AS c ON c.id = t.chat_id
         LEFT JOIN addresses AS g ON g.jid = c.jid LEFT JOIN lasting AS l ON l.contact_id = c.contact_id
         LEFT JOIN lasting AS p ON p.contact_id = {"NULL" if by_address else "t.contact_id"}"""  # noqa: S608
 
 
 def _read_marks(_: sqlite3.Connection, __: str) -> str:
-    """Versions before 5 told marks of people, and not what the owner read: `_former_chats` adds that."""
+    """Versions before 5 kept watermarks by person, and not what the owner read: `_former_chats` adds that."""
     return """INSERT OR IGNORE INTO read_marks
         SELECT iif(c.contact_id IS NULL OR r.contact_id <= 0, r.chat_id, 0),
             iif(r.contact_id <= 0, r.contact_id, p.id), r.kind, r.up_to, r.at

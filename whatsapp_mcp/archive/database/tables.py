@@ -7,18 +7,18 @@ How to read them:
   for the time.
 * **People and chats are small numbers** (`contacts.id`, `chats.id`). Contact 0 is the account's owner; a
   sender of -1 is a group or channel that speaks for itself.
-* **Add-ons stand as they were told, and never move**: a reaction, an edit or a vote names its message by
+* **Add-ons are stored as they came, and never move**: a reaction, an edit or a vote names its message by
   WhatsApp's id (`wa_id`), because it may come first, and chat and person by the address under which it came.
   Whose it is, is resolved when it is read (`addons.py`). So are members of groups and settings of chats.
   Only `messages` holds resolved chats and people.
 * **Kinds are numbers**: those of `MESSAGE_KINDS`, `CHAT_KINDS`, `Flag`, `ReceiptKind` and `NameKind` in
   `updates.py`.
 * **Times** are seconds since 1970 unless a comment says milliseconds.
-* **A phone number may pass to somebody else.** What came under a number alone is of whoever had it then
+* **A phone number may be reassigned.** What came under a number alone is of whoever had it then
   (`number_history.py`).
-* **What can be derived is marked so**: it stands there because a list has to be quick, and is brought up to
-  date in the transaction that changes what it comes from.
-* No foreign keys are declared: things come in any order. `archive check` looks for what leads nowhere.
+* **Derived columns say so**: they exist because a list has to be quick, and are brought up to date in the
+  transaction that changes what they derive from.
+* No foreign keys are declared: things come in any order. `archive check` looks for dangling references.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ CREATE TABLE meta (
 CREATE TABLE contacts (
     id INTEGER PRIMARY KEY,
     pn TEXT,                            -- jid with the phone number they have now
-    lid TEXT,                           -- LID, the hidden form of their address
+    lid TEXT,                           -- LID, the address that is never reassigned
     saved_name TEXT,                    -- what the owner's address book calls them
     business_name TEXT,                 -- what WhatsApp has verified
     push_name TEXT,                     -- what they call themselves
@@ -54,8 +54,8 @@ CREATE TABLE contacts (
 CREATE INDEX contacts_name ON contacts (name_norm);
 INSERT INTO contacts (id) VALUES (0);
 
--- Every jid that a person or a chat was ever told by, and whose it is now. What is told without one of the
--- owner, who needs none, has address 0.
+-- Every jid under which a person or a chat was ever seen, and whose it is now. What comes from the owner
+-- without a jid has address 0.
 CREATE TABLE addresses (
     id INTEGER PRIMARY KEY,
     jid TEXT NOT NULL UNIQUE,
@@ -73,12 +73,12 @@ CREATE TABLE number_history (
 ) WITHOUT ROWID;
 CREATE INDEX number_history_lid ON number_history (lid);
 
--- What was last told of the name behind each jid; a contact shows the newest of each kind over all its jids.
+-- The newest name of each kind for each jid; a contact shows the newest of each kind over all its jids.
 CREATE TABLE names (
     jid TEXT NOT NULL,
     kind INTEGER NOT NULL,              -- 0 saved, 1 business, 2 push name
     name TEXT NOT NULL,
-    at INTEGER NOT NULL,                -- when it was told
+    at INTEGER NOT NULL,                -- of the update that said so
     PRIMARY KEY (jid, kind)
 ) WITHOUT ROWID;
 
@@ -104,7 +104,7 @@ CREATE TABLE chats (
 CREATE INDEX chats_name ON chats (name_norm) WHERE contact_id IS NULL;
 CREATE INDEX chats_recent ON chats (last_id DESC);
 
--- Under which addresses a chat was ever told: those of its person, with the numbers that they had.
+-- The addresses under which a chat was ever seen: those of its person, with the numbers that they had.
 CREATE VIEW chat_addresses AS
 SELECT c.id AS chat_id, a.id AS address_id FROM chats AS c JOIN addresses AS a ON a.contact_id = c.contact_id
 UNION ALL SELECT c.id, a.id FROM chats AS c JOIN addresses AS a ON a.jid = c.jid WHERE c.contact_id IS NULL
@@ -113,8 +113,8 @@ UNION ALL SELECT c.id, n.id FROM chats AS c
     JOIN number_history AS h ON h.lid = l.jid
     JOIN addresses AS n ON n.jid = h.pn AND n.contact_id != c.contact_id;
 
--- What was told of each property of a chat, and when; `chats` shows the newest. Under an address that can be
--- nobody else's only the newest is kept.
+-- Each known value of each property of a chat, with its time; `chats` shows the newest. Under an address that
+-- is never reassigned only the newest is kept.
 CREATE TABLE chat_settings (
     address_id INTEGER NOT NULL,
     field TEXT NOT NULL,                -- a column of `chats`, or `members` for the whole list of them
@@ -123,11 +123,11 @@ CREATE TABLE chat_settings (
     PRIMARY KEY (address_id, field, at, value)
 ) WITHOUT ROWID;
 
--- Who is, or was, in a group: all that was told since the newest whole list.
+-- Who is, or was, in a group: every update since the newest whole list.
 CREATE TABLE members (
     chat_id INTEGER NOT NULL,           -- a group, which has one address
     address_id INTEGER NOT NULL,
-    at INTEGER NOT NULL,                -- when it was told
+    at INTEGER NOT NULL,                -- of the update that said so
     role INTEGER NOT NULL,              -- 0 member, 1 admin, 2 superadmin; -1: left
     PRIMARY KEY (chat_id, address_id, at, role)
 ) WITHOUT ROWID;
@@ -160,7 +160,8 @@ CREATE TABLE messages (
     edited_at INTEGER,
     revoked_at INTEGER,                 -- deleted for everyone
     details TEXT,                       -- JSON: what only this kind has (a place, poll options, mentions, …)
-    via INTEGER                         -- address of the number it came under, where no LID was told
+    via INTEGER                         -- address of the phone number it came under, while no LID is known
+                                        -- for it: what decides whose it is if the number was reassigned
 );
 -- Every entry of an index ends with the row's id: within a chat, sender or kind they stand in order of time.
 CREATE UNIQUE INDEX messages_key ON messages (chat_id, wa_id, sender_id);
@@ -168,7 +169,7 @@ CREATE INDEX messages_chat ON messages (chat_id);
 CREATE INDEX messages_sender ON messages (sender_id) WHERE sender_id > 0;
 CREATE INDEX messages_kind ON messages (kind) WHERE kind > 0;
 
--- Where each short number leads. Two lead to one message when it was stored under both addresses of a person.
+-- The message of each short number. Two have one message when it was stored under both addresses of a person.
 CREATE TABLE refs (
     ref INTEGER PRIMARY KEY,
     message_id INTEGER NOT NULL
@@ -194,7 +195,7 @@ CREATE TABLE media (
 
 -- Add-ons -----------------------------------------------------------------------------------------
 -- Each table begins with the same four columns: the message's id on WhatsApp, the addresses of chat and
--- person as they were told, and when. `addons.py` says of each what counts and when it goes.
+-- person as they came, and the time. `addons.py` says of each kind what counts and when it is deleted.
 
 -- A person's emojis under a message, of which the newest counts.
 CREATE TABLE reactions (
@@ -277,7 +278,7 @@ CREATE TABLE sealed (
 CREATE TABLE early_receipts (
     wa_id TEXT NOT NULL,
     chat_address INTEGER NOT NULL,
-    sender_address INTEGER NOT NULL,    -- whose mark it moves: see `read_marks`
+    sender_address INTEGER NOT NULL,    -- whose watermark it moves: see `read_marks`
     at INTEGER NOT NULL,
     kind INTEGER NOT NULL,              -- as in `read_marks`
     PRIMARY KEY (wa_id, chat_address, sender_address, at, kind)
@@ -286,8 +287,9 @@ CREATE TABLE early_receipts (
 
 -- Receipts ----------------------------------------------------------------------------------------
 
--- How far things have come, by the address under which it was told: everything up to there, for whoever had
--- a number when it was sent. In a chat with one person the mark is of their address alone (`chat_id` 0).
+-- Read watermarks: everything up to a message was delivered, read or played. They are kept by the address
+-- under which the receipt came, and count for whoever had a number when the message was sent. In a chat with
+-- one person the watermark is of their address alone (`chat_id` 0).
 -- One more (address 0, kind 2) stands in a chat while it counts as read only because something was sent from
 -- here: no read receipts went out for what came after `up_to`.
 CREATE TABLE read_marks (

@@ -152,7 +152,7 @@ def _people(
     """Names of the export to jids; None is the owner.
 
     Raises:
-        InvalidArgument: It cannot be told who of two is the owner.
+        InvalidArgument: Which of two is the owner is not known.
     """
     db = on.db
     names = list(dict.fromkeys(message.name for message in found if message.name))
@@ -164,7 +164,7 @@ def _people(
         theirs = _theirs(db, chat, others, title)
         if len(others) > 1 and not theirs and not people:
             raise InvalidArgument(
-                f"It cannot be told who of {' and '.join(others[:3])} you are.",
+                f"It is not clear which of {' and '.join(others[:3])} you are.",
                 "Give your own name in the export with --me.",
             )
         return people | {name: chat if name in (theirs or others) else None for name in others}
@@ -256,13 +256,13 @@ def _jid(text: str) -> str | None:
 
 
 def _bridge_sender(user: str, server: str, known: Collection[str]) -> str:
-    """The jid of a sender: the bridge keeps what stands before the `@`, of numbers and hidden jids alike."""
+    """The jid of a sender: the bridge keeps what stands before the `@`, of numbers and LIDs alike."""
     if server:
         return f"{user}@{server}"
-    number, hidden = f"{user}@s.whatsapp.net", f"{user}@lid"
-    if number in known or hidden in known:
-        return number if number in known else hidden
-    return number if _may_be_number(user) else hidden
+    number, lid = f"{user}@s.whatsapp.net", f"{user}@lid"
+    if number in known or lid in known:
+        return number if number in known else lid
+    return number if _may_be_number(user) else lid
 
 
 @lru_cache(maxsize=10_000)
@@ -272,7 +272,7 @@ def _may_be_number(user: str) -> bool:
 
 
 def _bridge_message(on: Applying, dated_row: DatedRow, known: Collection[str]) -> MessageUpdate | None:
-    """One row; None when it has no id, chat, sender or time that WhatsApp can have told."""
+    """One row; None when it has no id, chat, sender or time that WhatsApp can have given."""
     row, at = dated_row.message, dated_row.at
     jid = _jid(row.chat_jid)
     if jid is None or at is None or not _possible(on, at):

@@ -56,7 +56,7 @@ def dated(messages: Iterable[ExportedMessage], zone: tzinfo) -> tuple[DatedMessa
 
 
 def dated_rows(rows: Iterable[BridgeMessage], zone: tzinfo) -> tuple[DatedRow, ...]:
-    """Rows of the bridge, whose times are of this zone where they tell none."""
+    """Rows of the bridge, whose times are of this zone where they have none."""
     found: list[DatedRow] = []
     for row in rows:
         try:

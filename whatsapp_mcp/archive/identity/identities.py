@@ -1,11 +1,11 @@
-"""People and their addresses: one contact and one chat a person, whenever it is learned who is who.
+"""People and their addresses: one contact and one chat per person, whenever the pair becomes known.
 
-A person has a LID, for ever, and a phone number (PN), which may change or pass to somebody else. Either may
+A person has a LID, for ever, and a phone number (PN), which may change or be reassigned. Either may
 be seen first, in a chat, a group or a receipt. When a pair becomes known, the two contacts become one, their
 chats too (`merge.py`).
 
-A number that was two people's is told apart by time: what came under the number alone belongs to the person
-who held it then, whatever was learned first (`number_history.py`, `placing.py`).
+A reassigned number is resolved by time: what came under the number alone belongs to the person who held it
+then, whatever was learned first (`number_history.py`, `attribution.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.identity import merge, placing
+from whatsapp_mcp.archive.database import column, value
+from whatsapp_mcp.archive.identity import attribution, merge
 from whatsapp_mcp.archive.identity.merge import merge_chats, merge_contacts
 from whatsapp_mcp.archive.state import OWNER_ADDRESS, Address, NumberHistory, searchable
 from whatsapp_mcp.decoding import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag, NameKind
@@ -103,7 +104,7 @@ class Identities:
         found = self._addresses.get(jid) or self.known(jid)
         if found is None:
             if chat_kind(jid) is ChatKind.DIRECT:
-                contact = placing.free_number(self._db, "contacts", "contact_aliases")
+                contact = attribution.free_number(self._db, "contacts", "contact_aliases")
                 self._db.execute("INSERT INTO contacts (id) VALUES (?)", (contact,))
                 self._attach(contact, jid)
             else:
@@ -137,9 +138,9 @@ class Identities:
         if address.reassigned and address.is_number:
             # Each of them has a chat, whatever was learned first.
             history = NumberHistory(self._db, jid)
-            placing.chats_of(self._db, history)
-            return placing.chat_of(self._db, address.contact if at is None else history.at(at))
-        found = placing.chat_of(self._db, address.contact)
+            attribution.chats_of(self._db, history)
+            return attribution.chat_of(self._db, address.contact if at is None else history.at(at))
+        found = attribution.chat_of(self._db, address.contact)
         if not address.reassigned:
             self._chats[jid] = found
         return found
@@ -156,10 +157,10 @@ class Identities:
         return self.address(chat).reassigned or self.address(sender).reassigned
 
     def _find_chat(self, jid: str) -> int:
-        row = self._db.execute("SELECT id FROM chats WHERE jid = ?", (jid,)).fetchone()
-        if row is not None:
-            return int(row[0])
-        number = placing.free_number(self._db, "chats", "chat_aliases")
+        number: int | None = value(self._db, "SELECT id FROM chats WHERE jid = ?", (jid,))
+        if number is not None:
+            return number
+        number = attribution.free_number(self._db, "chats", "chat_aliases")
         kind = CHAT_KIND_NUMBER[chat_kind(jid)]
         self._db.execute("INSERT INTO chats (id, jid, kind) VALUES (?, ?, ?)", (number, jid, kind))
         return number
@@ -206,12 +207,11 @@ class Identities:
             self._merge(OWNER, found)
 
     def _lid(self, contact: int) -> str | None:
-        lid: str | None = self._db.execute("SELECT lid FROM contacts WHERE id = ?", (contact,)).fetchone()[0]
-        return lid
+        return value(self._db, "SELECT lid FROM contacts WHERE id = ?", (contact,))
 
     def _mark_mentions(self) -> None:
         """Mark the messages that mention the owner under any address."""
-        for (jid,) in self._db.execute("SELECT jid FROM addresses WHERE contact_id = 0").fetchall():
+        for jid in column(self._db, "SELECT jid FROM addresses WHERE contact_id = 0"):
             self._db.execute(
                 """UPDATE messages SET flags = flags | ?1 WHERE details LIKE '%"mentions":[%'
                 AND details LIKE ?2
@@ -229,10 +229,7 @@ class Identities:
         """
         known = self._since.get((pn, lid))
         if known is None:
-            row = self._db.execute(
-                "SELECT since FROM number_history WHERE (pn, lid) = (?, ?)", (pn, lid)
-            ).fetchone()
-            known = row[0] if row else None
+            known = value(self._db, "SELECT since FROM number_history WHERE (pn, lid) = (?, ?)", (pn, lid))
         self._since[pn, lid] = at if known is None else min(at, known)
         if (known is not None and known <= at) or self._is_foreign(pn, lid):
             return
@@ -241,7 +238,7 @@ class Identities:
             (pn, lid, at),
         )
         if self._is_contested(pn):
-            self._settle(pn)
+            self._reassign(pn)
         elif known is None:
             self._join(pn, lid)
         else:
@@ -254,8 +251,7 @@ class Identities:
         return self._lid(OWNER) is not None
 
     def _is_contested(self, pn: str) -> bool:
-        held = self._db.execute("SELECT count(*) FROM number_history WHERE pn = ?", (pn,)).fetchone()[0]
-        return bool(held > 1)
+        return value(self._db, "SELECT count(*) > 1 FROM number_history WHERE pn = ?", (pn,))
 
     def _join(self, pn: str, lid: str) -> None:
         self.merged = True
@@ -272,12 +268,12 @@ class Identities:
         ).fetchone():
             self._mark_reassigned(person)
             self.forget()
-            self._place_all(lid)
+            self._attribute_all(lid)
 
-    def _settle(self, pn: str) -> None:
-        """Give everything that came under a number alone to the person who held it then."""
+    def _reassign(self, pn: str) -> None:
+        """Attribute everything that came under a reassigned number alone to the person who held it then."""
         db = self._db
-        for (lid,) in db.execute("SELECT lid FROM number_history WHERE pn = ?", (pn,)).fetchall():
+        for lid in column(db, "SELECT lid FROM number_history WHERE pn = ?", (pn,)):
             self.address(lid)
         persons = NumberHistory(db, pn).people
         db.execute("UPDATE addresses SET contact_id = ?, reassigned = 1 WHERE jid = ?", (persons[-1], pn))
@@ -286,7 +282,7 @@ class Identities:
         self.forget()
         for person in persons:
             self.refresh(person)
-        self._place_all(pn)
+        self._attribute_all(pn)
 
     def _mark_reassigned(self, person: int) -> None:
         """Mark every address of one who had a number that was somebody else's too."""
@@ -296,10 +292,10 @@ class Identities:
             (person,),
         )
 
-    def _place_all(self, jid: str) -> None:
-        """Put what came under any number that somebody with this address had where it belongs."""
+    def _attribute_all(self, jid: str) -> None:
+        """Attribute what came under any number that somebody with this address had."""
         db = self._db
-        for chat in placing.place_all(db, placing.numbers_of(db, jid)):
+        for chat in attribution.attribute_all(db, attribution.numbers_of(db, jid)):
             merge.refresh_chat(db, chat)
         self.merged = True
 
@@ -327,18 +323,18 @@ class Identities:
             db.execute("UPDATE chats SET contact_id = ? WHERE id = ?", (keep, chats[lose]))
         self.forget()
         self.refresh(keep)
-        self._catch_up(keep)
+        self._apply_waiting(keep)
         if keep == OWNER:
             self._mark_mentions()
             for chat in ours:
                 state.reread(db, chat)
                 merge.refresh_chat(db, chat)
 
-    def _catch_up(self, contact: int) -> None:
-        """Take what had waited because it was under the other address."""
+    def _apply_waiting(self, contact: int) -> None:
+        """Apply what waited because it came under the other address."""
         db = self._db
         state.apply_versions_of(db, [contact])
-        for (chat,) in db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchall():
+        for chat in column(db, "SELECT id FROM chats WHERE contact_id = ?", (contact,)):
             state.refresh_chat_settings(db, chat)
             state.apply_early(db, chat)
             merge.refresh_chat(db, chat)

@@ -1,7 +1,7 @@
-"""Making two contacts or two chats one: the messages of the one that goes are led to the one that stays.
+"""Merging two contacts or two chats: the messages of the one that goes are moved to the one that stays.
 
-What hangs on them, and whatever else is stored by address, needs no moving. Refs stay alive: two messages
-that turn out to be one keep both numbers. Search scopes in the index and the change feed still hold the old
+Add-ons, and whatever else is stored by address, need no moving. Refs stay valid: two messages that turn out
+to be one keep both numbers. Search scopes in the index and the change feed still hold the old
 numbers; the alias tables translate.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 
 from whatsapp_mcp.archive import database, state
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.decoding import PLACEHOLDERS, UNREAD_SQL, Flag
 
 _COUNT_UNREAD = f"""SELECT count(*) FROM (
@@ -19,7 +19,7 @@ _COUNT_UNREAD = f"""SELECT count(*) FROM (
 
 
 def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
-    """Lead the addresses and messages of contact `lose` to contact `keep`; its direct chat stays."""
+    """Move the addresses and messages of contact `lose` to contact `keep`; its direct chat stays."""
     db.execute("UPDATE addresses SET contact_id = ? WHERE contact_id = ?", (keep, lose))
     db.execute("DELETE FROM contacts WHERE id = ?", (lose,))
     db.execute("UPDATE contact_aliases SET contact_id = ? WHERE contact_id = ?", (keep, lose))
@@ -28,7 +28,7 @@ def merge_contacts(db: sqlite3.Connection, keep: int, lose: int) -> None:
 
 
 def merge_chats(db: sqlite3.Connection, keep: int, lose: int) -> None:
-    """Lead the messages and sends of chat `lose` to chat `keep` and delete it."""
+    """Move the messages and sends of chat `lose` to chat `keep` and delete it."""
     old = db.execute("DELETE FROM chats WHERE id = ? RETURNING read_id", (lose,)).fetchall()[0]
     db.execute("UPDATE chats SET read_id = max(read_id, ?) WHERE id = ?", (*old, keep))
     db.execute("UPDATE chat_aliases SET chat_id = ? WHERE chat_id = ?", (keep, lose))
@@ -50,20 +50,18 @@ def refresh_chat(db: sqlite3.Connection, chat: int) -> None:
 
 def spoken_in(db: sqlite3.Connection, contact: int) -> list[int]:
     """The chats in which a contact, not the owner, has said something."""
-    rows = db.execute(
-        "SELECT DISTINCT chat_id FROM messages WHERE sender_id = ? AND sender_id > 0", (contact,)
-    ).fetchall()
-    return [row[0] for row in rows]
+    spoken = "SELECT DISTINCT chat_id FROM messages WHERE sender_id = ? AND sender_id > 0"
+    return column(db, spoken, (contact,))
 
 
 def recount_unread(db: sqlite3.Connection, chat: int) -> None:
-    """Count a chat's unread messages anew."""
+    """Count a chat's unread messages again."""
     db.execute(f"UPDATE chats AS c SET unread = ({_COUNT_UNREAD}) WHERE id = ?", (chat,))  # noqa: S608
 
 
 def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) -> None:
     other = "sender_id" if column == "chat_id" else "chat_id"
-    # That it is more than 0 is true of all but the owner, who never goes, and opens the index of senders.
+    # `> 0` holds for all but the owner, who is never the one that goes; it lets SQLite use the partial index.
     twins = db.execute(
         f"""SELECT k.id, l.id FROM messages AS l CROSS JOIN messages AS k
         ON k.{column} = ? AND k.wa_id = l.wa_id AND k.{other} = l.{other}
@@ -79,14 +77,14 @@ def _move_messages(db: sqlite3.Connection, column: str, keep: int, lose: int) ->
 
 
 def message_worth(kind: int, flags: int) -> int:
-    """How much a copy of a message tells; one that tells more takes the place that another has kept."""
+    """How much a copy of a message says; one that says more replaces the other."""
     if kind in PLACEHOLDERS:
         return PLACEHOLDERS.index(kind)
     return len(PLACEHOLDERS) + 2 * (not flags & Flag.IMPORTED) + (not flags & Flag.ONLY_EDITED)
 
 
 def merge_messages(db: sqlite3.Connection, one: int, other: int) -> int:
-    """Make two copies of a message one: the better content at the earlier time; answers its id."""
+    """Deduplicate two copies of a message: the better content at the earlier time; answers its id."""
     rows: list[tuple[int, int, int]] = db.execute(
         "SELECT id, kind, flags FROM messages WHERE id IN (?, ?)", (one, other)
     ).fetchall()
@@ -98,8 +96,8 @@ def merge_messages(db: sqlite3.Connection, one: int, other: int) -> int:
 
 
 def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
-    """Delete the second copy of one message; its ref leads to the first."""
-    _lead_refs(db, goes, stays)
+    """Delete the second copy of one message; its ref leads to the first from then on."""
+    _redirect_refs(db, goes, stays)
     db.execute(
         """UPDATE messages AS s SET flags = s.flags | (g.flags & ~?) | ?,
             revoked_at = coalesce(s.revoked_at, g.revoked_at),
@@ -107,7 +105,7 @@ def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
         FROM messages AS g WHERE s.id = ? AND g.id = ?""",
         (Flag.ONLY_EDITED | Flag.IMPORTED, int(Flag.TWICE), stays, goes),
     )
-    _lead_marks(db, goes, stays)
+    _move_watermarks(db, goes, stays)
     db.execute("DELETE FROM fts WHERE rowid = ?", (goes,))
     db.execute(
         """UPDATE media AS s SET path = coalesce(s.path, g.path) FROM media AS g
@@ -123,21 +121,21 @@ def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
 
 
 def retime_message(db: sqlite3.Connection, message: int, at: int) -> int:
-    """Put a message at an earlier time, which another copy of it told; answers its new id.
+    """Move a message to an earlier time, which another copy of it had; answers its new id.
 
     That is one that no message had in this batch: what is noted of an id's raw form is of one message.
     """
     first = at << ID_BITS
-    row = db.execute(
+    new: int = value(
+        db,
         """SELECT coalesce(max(id) + 1, ?1) FROM (SELECT id FROM messages WHERE id BETWEEN ?1 AND ?2
         UNION ALL SELECT message_id FROM raw_gone WHERE message_id BETWEEN ?1 AND ?2)""",
         (first, first + (1 << ID_BITS) - 1),
-    ).fetchone()
-    new = int(row[0])
-    _lead_refs(db, message, new)
+    )
+    _redirect_refs(db, message, new)
     db.execute("UPDATE messages SET id = ? WHERE id = ?", (new, message))
     db.execute("UPDATE media SET message_id = ? WHERE message_id = ?", (new, message))
-    _lead_marks(db, message, new)
+    _move_watermarks(db, message, new)
     db.execute(
         """UPDATE chats AS c SET read_id = max(read_id, (SELECT coalesce(max(id), 0) FROM messages
         WHERE chat_id = c.id AND sender_id = 0)) WHERE read_id = ?""",
@@ -153,7 +151,7 @@ def retime_message(db: sqlite3.Connection, message: int, at: int) -> int:
     return new
 
 
-def _lead_refs(db: sqlite3.Connection, old: int, new: int) -> None:
+def _redirect_refs(db: sqlite3.Connection, old: int, new: int) -> None:
     ref, flags = db.execute("SELECT ref, flags FROM messages WHERE id = ?", (old,)).fetchone()
     if flags & Flag.TWICE:
         db.execute("UPDATE refs SET message_id = ? WHERE message_id = ?", (new, old))
@@ -161,7 +159,7 @@ def _lead_refs(db: sqlite3.Connection, old: int, new: int) -> None:
         db.execute("UPDATE refs SET message_id = ? WHERE ref = ?", (new, ref))
 
 
-def _lead_marks(db: sqlite3.Connection, old: int, new: int) -> None:
+def _move_watermarks(db: sqlite3.Connection, old: int, new: int) -> None:
     db.execute("UPDATE read_marks SET up_to = ? WHERE up_to = ?", (new, old))
     db.execute("UPDATE chats SET read_id = ? WHERE read_id = ?", (new, old))
     db.execute("UPDATE chats SET last_id = ? WHERE last_id = ?", (new, old))

@@ -1,6 +1,5 @@
 """Every question to the archive: a function of a connection that reads."""
 
-from whatsapp_mcp.archive.read.change_feed import changes, last_send
 from whatsapp_mcp.archive.read.chat_queries import (
     chat,
     chats,
@@ -50,7 +49,6 @@ __all__ = [
     "SEND_REQUEST",
     "UNSETTLED_SENDS",
     "arrived",
-    "changes",
     "chat",
     "chat_id",
     "chat_shown_as",
@@ -66,7 +64,6 @@ __all__ = [
     "expires_in",
     "find",
     "history_progress",
-    "last_send",
     "media_source",
     "members",
     "message",

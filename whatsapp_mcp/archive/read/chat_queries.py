@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import fold
+from whatsapp_mcp.archive.database import column, fold, placeholders, value
 from whatsapp_mcp.archive.read import chat_rows, cursors
 from whatsapp_mcp.archive.read.chat_rows import ChatRow, ContactRow
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find, like
@@ -22,7 +22,7 @@ _NAMED: Final = """(' ' || c.name_norm LIKE ? ESCAPE '\\'
  OR ' ' || replace(cc.name_norm, char(10), ' ') LIKE ? ESCAPE '\\')"""
 _LAST_SENDER: Final = f"""iif(m.kind != {SYSTEM}, m.sender_id, (SELECT x.sender_id FROM messages AS x
  WHERE x.chat_id = c.id AND x.kind != {SYSTEM} ORDER BY x.id DESC LIMIT 1))"""  # noqa: S608
-"""Who said the last thing in a chat; what the system tells does not count."""
+"""Who said the last thing in a chat; system messages do not count."""
 
 
 def chats(
@@ -100,9 +100,8 @@ def one_chat(db: sqlite3.Connection, where: str, value: int | None) -> Chat | No
 
 
 def expires_in(db: sqlite3.Connection, chat: str) -> int:
-    """Seconds after which new messages of a chat disappear; 0: never, or it was never told."""
-    row = db.execute("SELECT expires_in FROM chats WHERE id = ?", (chat_id(db, chat),)).fetchone()
-    return int(row[0]) if row else 0
+    """Seconds after which new messages of a chat disappear; 0: never, or not known."""
+    return value(db, "SELECT expires_in FROM chats WHERE id = ?", (chat_id(db, chat),)) or 0
 
 
 def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
@@ -115,7 +114,7 @@ def members(db: sqlite3.Connection, group: str) -> tuple[GroupMember, ...]:
 
 def _contacts(db: sqlite3.Connection, contacts: Collection[int]) -> list[ContactRow]:
     """Contacts by their names."""
-    places = ", ".join("?" * len(contacts))
+    places = placeholders(contacts)
     return chat_rows.contact_rows(db, f"WHERE s.id IN ({places}) ORDER BY 3", [*contacts])
 
 
@@ -136,17 +135,15 @@ def without_vote(db: sqlite3.Connection, poll: MessageKey) -> tuple[Actor, ...]:
 def common_groups(db: sqlite3.Connection, jid: str) -> tuple[Chat, ...]:
     """The groups that the account's owner and this person are both in, the most recently used first."""
     person = contact_id(db, jid)
-    groups = [
-        group
-        for (group,) in db.execute(
-            """SELECT id FROM chats AS c WHERE kind = ? AND EXISTS (SELECT 1 FROM members AS m
-            JOIN addresses AS a ON a.id = m.address_id WHERE m.chat_id = c.id
-            AND (a.contact_id = ? OR a.reassigned))""",
-            (CHAT_KIND_NUMBER[ChatKind.GROUP], person),
-        ).fetchall()
-    ]
+    groups = column(
+        db,
+        """SELECT id FROM chats AS c WHERE kind = ? AND EXISTS (SELECT 1 FROM members AS m
+        JOIN addresses AS a ON a.id = m.address_id WHERE m.chat_id = c.id
+        AND (a.contact_id = ? OR a.reassigned))""",
+        (CHAT_KIND_NUMBER[ChatKind.GROUP], person),
+    )
     both = [group for group, roles in current_members(db, groups).items() if {OWNER, person} <= roles.keys()]
-    places = ", ".join("?" * len(both))
+    places = placeholders(both)
     rest = f"WHERE c.id IN ({places}) ORDER BY c.last_id DESC, c.id DESC"
     return chat_rows.chats(db, chat_rows.chat_rows(db, rest, both))
 

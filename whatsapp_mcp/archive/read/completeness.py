@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.read.lookup import chat_id
 from whatsapp_mcp.archive.read.message_rows import MessageRow, moment, time_of
 from whatsapp_mcp.decoding import UNDECRYPTABLE
@@ -61,30 +61,30 @@ def _gaps(db: sqlite3.Connection, since: int, until: int) -> list[Gap]:
 def notes(
     db: sqlite3.Connection, page: Sequence[MessageRow], where: MessageFilter, *, last_page: bool
 ) -> tuple[str, ...]:
-    """What a reader of these messages must be told about what may be missing."""
-    told: list[str] = []
+    """Notes on what may be missing among these messages."""
+    notes: list[str] = []
     if page:
         ids = [row.id for row in page]
         for gap in _gaps(db, min(ids) >> ID_BITS, (max(ids) >> ID_BITS) + 1):
             end = f"{gap.until:%Y-%m-%d %H:%M}" if gap.until else "now"
             span = f"{gap.since:%Y-%m-%d %H:%M} to {end} UTC"
-            told.append(f"Messages may be missing from {span}: {gap.reason.rstrip('.')}.")
+            notes.append(f"Messages may be missing from {span}: {gap.reason.rstrip('.')}.")
         lost = sum(1 for row in page if row.kind == UNDECRYPTABLE)
         if lost:
-            told.append(f"{lost} message(s) here could not be decrypted; the phone may have them.")
+            notes.append(f"{lost} message(s) here could not be decrypted; the phone may have them.")
     whole = where == MessageFilter(chat=where.chat, until=where.until)
     if last_page and page and where.chat is not None and whole:
         (complete,) = db.execute("SELECT complete FROM chats WHERE id = ?", (page[-1].chat,)).fetchone()
         if not complete:
-            told.append("The archive of this chat begins here; older messages may be on the phone only.")
-    return tuple(told)
+            notes.append("The archive of this chat begins here; older messages may be on the phone only.")
+    return tuple(notes)
 
 
 def history_progress(db: sqlite3.Connection) -> HistoryProgress:
     """How far the phone's transfer of the past has come."""
-    row = db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
-    count = db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]
-    if row is None:
+    stored = value(db, "SELECT value FROM meta WHERE key = 'history'")
+    count = value(db, "SELECT coalesce(max(ref), 0) FROM refs")
+    if stored is None:
         return HistoryProgress(None, count, False)
-    state = json.loads(row[0])
+    state = json.loads(stored)
     return HistoryProgress(state["percent"], count, state["percent"] == 100, moment(state["at"] // 1000))

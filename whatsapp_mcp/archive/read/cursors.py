@@ -16,7 +16,7 @@ _NUMBER: Final = re.compile(r"-?[0-9a-z]{1,13}")
 
 
 def fingerprint(*parts: object) -> str:
-    """A mark of what a list was asked for, so that a cursor cannot be used with another question.
+    """The arguments of a list as text, so that a cursor cannot be used with another question.
 
     Times stay out of it: `since=3d` is another moment on each page, and the cursor says where to go on.
     """
@@ -30,7 +30,7 @@ def encode(mark: str, *keys: int | str) -> str:
 
 
 def _check(mark: str, body: str) -> str:
-    """What tells a slip of the pen, or the cursor of another list."""
+    """A checksum, by which a typing error or the cursor of another list is noticed."""
     return f"{zlib.crc32(f'{mark}.{body}'.encode(errors='surrogatepass')) & 0xFFFF:04x}"
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
-from whatsapp_mcp.archive.database import fold
+from whatsapp_mcp.archive.database import column, fold, placeholders
 from whatsapp_mcp.archive.read import cursors, message_rows, people, snippets
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, like
 from whatsapp_mcp.archive.read.message_queries import filter_conditions, of_kinds, with_values
@@ -75,8 +75,8 @@ def search(
     else:
         page = one.words(order) if parsed.wanted else one.without_words()
     if parsed.apart:
-        told = f"OR joins words only: {', '.join(parsed.apart)} narrows the whole search."
-        return replace(page, notes=(*page.notes, told))
+        note = f"OR joins words only: {', '.join(parsed.apart)} narrows the whole search."
+        return replace(page, notes=(*page.notes, note))
     return page
 
 
@@ -95,14 +95,14 @@ def _conditions(
         scopes.append(_scope(db, "c", [chat_id(db, where.chat) or 0]))
     if where.sender is not None:
         scopes.append(_scope(db, "s", [contact_id(db, where.sender) or 0]))
-    for column, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.places)):
+    for numbered, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.places)):
         for name, excluded in names:
             numbers = _senders(db, name) if letter == "s" else _chats(db, name)
             if not numbers:
                 query.add_text(f"{'from' if letter == 's' else 'in'}:{name}", excluded)
                 continue
-            places = ", ".join("?" * len(numbers))
-            conditions.append(f"{column} {'NOT ' if excluded else ''}IN ({places})")
+            places = placeholders(numbers)
+            conditions.append(f"{numbered} {'NOT ' if excluded else ''}IN ({places})")
             values += numbers
             if not excluded:
                 scopes.append(_scope(db, letter, numbers))
@@ -124,10 +124,10 @@ def _has(what: str, *, alone: bool) -> str:
 
 def _scope(db: sqlite3.Connection, letter: str, numbers: list[int]) -> str:
     """Scope tokens of chats or senders, also under the numbers they had before a merge."""
-    table, column = ("chat_aliases", "chat_id") if letter == "c" else ("contact_aliases", "contact_id")
-    places = ", ".join("?" * len(numbers))
-    old = db.execute(f"SELECT old_id FROM {table} WHERE {column} IN ({places})", numbers)  # noqa: S608
-    every = [*numbers, *(number for (number,) in old)]
+    table, present = ("chat_aliases", "chat_id") if letter == "c" else ("contact_aliases", "contact_id")
+    places = placeholders(numbers)
+    former = f"SELECT old_id FROM {table} WHERE {present} IN ({places})"  # noqa: S608
+    every = [*numbers, *column(db, former, numbers)]
     return "scope : (" + " OR ".join(f'"{letter}{number}"' for number in every) + ")"
 
 
@@ -196,13 +196,13 @@ class _Search:
             shown = self._load(ids)
             return Page(shown, notes=(_LONG,) if len(shown) < len(ids) else ())
         newest = f"{matching} ORDER BY fts.rowid DESC LIMIT ?"
-        return self._page(self._ids(newest, [*arguments, self.limit + 1]))
+        return self._page(column(self.db, newest, [*arguments, self.limit + 1]))
 
     def _by_relevance(self, matching: str, arguments: list[Any]) -> list[int]:
         oldest = f"{matching} ORDER BY fts.rowid DESC LIMIT 1 OFFSET ?"
-        floor = self._ids(oldest, [*arguments, RELEVANCE_CANDIDATES])
+        floor = column(self.db, oldest, [*arguments, RELEVANCE_CANDIDATES])
         best = f"{matching} AND fts.rowid > ? ORDER BY bm25(fts, 1.0, 0.0), fts.rowid DESC LIMIT ?"
-        return self._ids(best, [*arguments, *(floor or [0]), self.limit])
+        return column(self.db, best, [*arguments, *(floor or [0]), self.limit])
 
     def without_words(self) -> Page[Message]:
         """Filters alone, or filters and words that must not occur."""
@@ -213,7 +213,7 @@ class _Search:
             conditions.append("m.id NOT IN (SELECT rowid FROM fts WHERE fts MATCH ?)")
             values.append(f"body : {_any(self.query.unwanted)}")
         sql = f"SELECT m.id {_FROM} WHERE {' AND '.join(conditions)} ORDER BY m.id DESC LIMIT ?"
-        return self._page(self._ids(sql, [*values, self.limit + 1]))
+        return self._page(column(self.db, sql, [*values, self.limit + 1]))
 
     def substring(self) -> Page[Message]:
         """Read the texts newest first until the page is full or the time is up; the cursor then goes on."""
@@ -245,9 +245,6 @@ class _Search:
             return [*self.conditions], [*self.values]
         return [*self.conditions, "m.id < ?"], [*self.values, self.last]
 
-    def _ids(self, sql: str, values: Sequence[Any]) -> list[int]:
-        return [message for (message,) in self.db.execute(sql, values).fetchall()]
-
     def _page(self, ids: list[int], substrings: Sequence[str] = ()) -> Page[Message]:
         """A page of the first of these, newest first; there is one more than the limit if there are more."""
         shown = self._load(ids[: self.limit], substrings)
@@ -258,7 +255,7 @@ class _Search:
         """The messages with these ids, in this order, with snippets, as far as a page goes."""
         if not ids:
             return ()
-        rows = message_rows.message_rows(self.db, f"WHERE m.id IN ({', '.join('?' * len(ids))})", ids)
+        rows = message_rows.message_rows(self.db, f"WHERE m.id IN ({placeholders(ids)})", ids)
         found = {row.id: row for row in rows}
         ordered, _ = message_rows.fitting((found[message] for message in ids), len(ids))
         around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import sqlite3
 
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import MessageKey
 
 
 def chat_id(db: sqlite3.Connection, jid: str) -> int | None:
     """The number of a chat, by either form of a person's jid."""
-    row = db.execute(
+    return value(
+        db,
         """SELECT c.id FROM addresses AS a JOIN chats AS c ON c.contact_id = a.contact_id WHERE a.jid = ?1
         UNION ALL SELECT id FROM chats WHERE jid = ?1 LIMIT 1""",
         (jid,),
-    ).fetchone()
-    return int(row[0]) if row else None
+    )
 
 
 def contact_id(db: sqlite3.Connection, jid: str) -> int | None:
     """The number of a contact, by either form of their jid."""
-    row = db.execute("SELECT contact_id FROM addresses WHERE jid = ? AND contact_id >= 0", (jid,)).fetchone()
-    return int(row[0]) if row else None
+    return value(db, "SELECT contact_id FROM addresses WHERE jid = ? AND contact_id >= 0", (jid,))
 
 
 def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> int:
@@ -32,24 +32,23 @@ def find(db: sqlite3.Connection, key: MessageKey, chat: str | None = None) -> in
     """
     text = str(key).strip()
     digits = text.removeprefix("#")
+    found: int | None = None
     if digits.isascii() and digits.isdecimal() and len(digits) < 16:
-        row = db.execute("SELECT message_id FROM refs WHERE ref = ?", (int(digits),)).fetchone()
-        if row is not None:
-            return int(row[0])
-    number = chat_id(db, chat) if chat is not None else None
-    if chat is None:
-        row = db.execute(
+        found = value(db, "SELECT message_id FROM refs WHERE ref = ?", (int(digits),))
+    if found is None and chat is None:
+        # Chat by chat, as the index of WhatsApp's ids begins with the chat.
+        found = value(
+            db,
             """SELECT m.id FROM chats AS c JOIN messages AS m ON m.chat_id = c.id AND m.wa_id = ?
             ORDER BY m.id DESC""",
             (text,),
-        ).fetchone()
-    else:
-        row = db.execute(
-            "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? ORDER BY id DESC", (number, text)
-        ).fetchone()
-    if row is None:
+        )
+    elif found is None:
+        newest = "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? ORDER BY id DESC"
+        found = value(db, newest, (chat_id(db, chat or ""), text))
+    if found is None:
         raise MessageNotFound(f"There is no message {text!r}" + (" in this chat." if chat else "."))
-    return int(row[0])
+    return found
 
 
 def like(text: str) -> str:

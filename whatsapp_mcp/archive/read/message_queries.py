@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.read import completeness, cursors, message_rows
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, find
 from whatsapp_mcp.archive.read.message_rows import MessageRow
@@ -214,7 +214,7 @@ def preceding(
         found[one] = new if room > 0 else []
         shown.update(row.id for row in found[one])
     messages = iter(message_rows.messages(db, [row for each in found.values() for row in each]))
-    refs = {one: db.execute("SELECT ref FROM messages WHERE id = ?", (one,)).fetchone()[0] for one in found}
+    refs = {one: value(db, "SELECT ref FROM messages WHERE id = ?", (one,)) for one in found}
     return {refs[one]: tuple(next(messages) for _ in each) for one, each in found.items()}
 
 
@@ -222,7 +222,7 @@ def edits(db: sqlite3.Connection, key: MessageKey) -> tuple[tuple[datetime, str]
     """The earlier texts of an edited message, oldest first, each with the time it was written."""
     found = find(db, key)
     target = state.target_of(db, found)
-    (original,) = db.execute("SELECT original FROM messages WHERE id = ?", (found,)).fetchone()
+    original = value(db, "SELECT original FROM messages WHERE id = ?", (found,))
     first = ((message_rows.time_of(found), str(original)),) if original else ()
     later = state.read_addons(db, state.EDITS, [target]).get(target, [])
     return first + tuple((datetime.fromtimestamp(at // 1000, UTC), text) for _, at, (text,) in later[:-1])

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, placeholders
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, ChatProgress, Target, call_text, send_progress
 from whatsapp_mcp.decoding import (
     CALL,
@@ -230,13 +230,13 @@ def shown_details(details: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _quote(chat: int, reply: str, details: dict[str, Any], around: _Around) -> Quote:
-    """The message that is answered: as it is in the archive, else as the reply tells it."""
+    """The message that is answered: as it is in the archive, else as the reply quotes it."""
     found = around.quotes.get((chat, reply))
     if found is not None:
         return found
-    told = details.get("quote") or {}
-    who = around.names.get(told.get("sender") or "")
-    return Quote(reply, None, who and who.name, told.get("text"), who is not None and who.stranger)
+    quoted = details.get("quote") or {}
+    who = around.names.get(quoted.get("sender") or "")
+    return Quote(reply, None, who and who.name, quoted.get("text"), who is not None and who.stranger)
 
 
 def shown_mentions(details: dict[str, Any], names: dict[str, Mention]) -> dict[str, Mention] | None:
@@ -255,9 +255,9 @@ def _reactions(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target
     people = _people(db, {one.person for each in found.values() for one in each})
     return {
         target: [
-            Reaction(emoji, *people[person]) for person, _, (emoji,) in hanging if emoji and person in people
+            Reaction(emoji, *people[person]) for person, _, (emoji,) in addons if emoji and person in people
         ]
-        for target, hanging in found.items()
+        for target, addons in found.items()
     }
 
 
@@ -266,8 +266,8 @@ def _keepers(db: sqlite3.Connection, targets: Sequence[Target]) -> dict[Target, 
     found = state.read_addons(db, state.KEEPS, targets)
     people = _people(db, {one.person for each in found.values() for one in each})
     newest = {
-        target: max((one.at, *one.says, people.get(one.person, ("", False, False))) for one in hanging)
-        for target, hanging in found.items()
+        target: max((one.at, *one.says, people.get(one.person, ("", False, False))) for one in addons)
+        for target, addons in found.items()
     }
     return {target: Actor(*who) for target, (_, kept, who) in newest.items() if kept}
 
@@ -280,7 +280,7 @@ def _people(db: sqlite3.Connection, contacts: Collection[int]) -> dict[int, tupl
         contact: (name, contact == OWNER, bool(stranger))
         for contact, name, stranger in db.execute(
             f"""SELECT s.id, {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")} FROM contacts AS s
-            WHERE s.id IN ({", ".join("?" * len(contacts))})""",  # noqa: S608
+            WHERE s.id IN ({placeholders(contacts)})""",  # noqa: S608
             [*contacts],
         ).fetchall()
     }
@@ -307,7 +307,7 @@ def mentioned(db: sqlite3.Connection, jids: set[str]) -> dict[str, Mention]:
     """Who has these addresses, by jid."""
     if not jids:
         return {}
-    places = ", ".join("?" * len(jids))
+    places = placeholders(jids)
     rows = db.execute(
         f"""SELECT a.jid, {NAME_SQL.format(c="s")}, s.id, {STRANGER_SQL.format(c="s")} FROM addresses AS a
         JOIN contacts AS s ON s.id = a.contact_id
@@ -324,7 +324,7 @@ def _earlier(db: sqlite3.Connection, edited: dict[int, Target]) -> dict[int, lis
     edits = state.read_addons(db, state.EDITS, edited.values())
     originals = dict(
         db.execute(
-            f"SELECT id, original FROM messages WHERE id IN ({', '.join('?' * len(edited))})",  # noqa: S608
+            f"SELECT id, original FROM messages WHERE id IN ({placeholders(edited)})",  # noqa: S608
             [*edited],
         ).fetchall()
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp import decoding
-from whatsapp_mcp.archive.database import fold
+from whatsapp_mcp.archive.database import column, fold
 from whatsapp_mcp.archive.read import chat_queries, chat_rows, cursors
 from whatsapp_mcp.archive.read.lookup import contact_id
 from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
@@ -66,7 +66,7 @@ def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
     longest = max(words, key=len)
     whole = set(words)
     for line in lines:
-        # The longest word tells most lines apart, and costs far less than to find the words of a line.
+        # The longest word rules out most lines, and costs far less than to find the words of a line.
         if longest in line and whole.issubset(_WORDS.findall(line)):
             return 2
     for line in lines:
@@ -80,7 +80,7 @@ def rank_name(wanted: str, names: str, *, saved: bool) -> int | None:
 
 
 def _is_part(word: str, line: str) -> bool:
-    """Whether a word begins one of the line's, or stands anywhere in it if it is long enough to tell."""
+    """Whether a word begins one of the line's or, if it is long enough, stands anywhere in it."""
     return f" {word}" in f" {line}" or (word in line and (len(word) >= _TOO_SHORT or not word.isascii()))
 
 
@@ -264,11 +264,11 @@ def _by_number(db: sqlite3.Connection, text: str) -> list[ChatCandidate]:
     if jid is not None and (text.startswith(("+", "00")) or contact_id(db, jid) is not None):
         return [ChatCandidate(_chat_of(db, jid), "number")]
     national = digits.lstrip("0")
-    ending = db.execute(
-        "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0 LIMIT 9", (f"%{national}@s.whatsapp.net",)
-    ).fetchall()
+    ending = column(
+        db, "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0 LIMIT 9", (f"%{national}@s.whatsapp.net",)
+    )
     if len(national) >= 6 and ending:
-        return [ChatCandidate(_chat_of_contact(db, contact), "contains") for (contact,) in ending]
+        return [ChatCandidate(_chat_of_contact(db, contact), "contains") for contact in ending]
     return [ChatCandidate(_chat_of(db, jid), "number")] if jid is not None else []
 
 
@@ -321,10 +321,9 @@ def contacts(
     found = [number for _, _, table, number in _by_name(db, query.lstrip("+")) if table == 0]
     if looks_like_number(query):
         digits = "".join(char for char in fold(query) if char.isdigit()).lstrip("0")
-        ending = db.execute(
-            "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0", (f"%{digits}%@s.whatsapp.net",)
-        )
-        found += [contact for (contact,) in ending.fetchall() if contact not in found]
+        ending = "SELECT id FROM contacts WHERE pn LIKE ? AND id != 0"
+        by_number = column(db, ending, (f"%{digits}%@s.whatsapp.net",))
+        found += [contact for contact in by_number if contact not in found]
     page = found[start : start + limit]
     following = cursors.encode(mark, start + limit) if len(found) > start + limit else None
     these = "WHERE s.id IN (SELECT value FROM json_each(?))"
@@ -347,12 +346,13 @@ def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | No
 def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:
     """Jids of groups and people without a known name, of the 200 newest chats, newest first."""
     # Only the newest: this is asked after every batch, and the whole list is thousands of rows.
-    found = db.execute(
+    found = column(
+        db,
         """SELECT c.jid FROM (SELECT * FROM chats WHERE last_id > 0 ORDER BY last_id DESC LIMIT 200) AS c
         LEFT JOIN contacts AS p ON p.id = c.contact_id
         WHERE (c.kind = ?1 AND c.name IS NULL)
         OR (p.id > 0 AND coalesce(p.saved_name, p.business_name, p.push_name) IS NULL)
         ORDER BY c.last_id DESC""",
         (CHAT_KIND_NUMBER[ChatKind.GROUP],),
-    ).fetchall()
-    return tuple(jid for (jid,) in found)
+    )
+    return tuple(found)

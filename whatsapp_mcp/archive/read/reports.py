@@ -1,4 +1,4 @@
-"""Small answers and small notes: who we are, statistics, deliveries of a send, gaps, values kept."""
+"""The account's own addresses, statistics, deliveries of a send, and small values kept for the account."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from whatsapp_mcp.archive import state
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.read import outbox_entries
 from whatsapp_mcp.archive.read.cursors import check_limit, decode_id, encode, fingerprint
 from whatsapp_mcp.archive.read.lookup import find
@@ -30,8 +31,7 @@ _NAMED: Final = f"""SELECT {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")
 
 def meta_get(db: sqlite3.Connection, key: str) -> str | None:
     """A small value kept for the account (`Archive.meta_set`)."""
-    row = db.execute("SELECT value FROM meta WHERE key = ?", (f"user.{key}",)).fetchone()
-    return row[0] if row else None
+    return value(db, "SELECT value FROM meta WHERE key = ?", (f"user.{key}",))
 
 
 def own(db: sqlite3.Connection) -> tuple[str | None, str | None, str | None]:
@@ -48,7 +48,7 @@ def statistics(db: sqlite3.Connection) -> Statistics:
         (SELECT count(*) FROM media), (SELECT count(*) FROM chats WHERE unread > 0 OR marked_unread),
         (SELECT count(*) FROM undecoded)"""
     ).fetchone()
-    size = db.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size").fetchone()[0]
+    size = value(db, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
     return Statistics(
         count,
         chats,
@@ -109,9 +109,8 @@ def send_report(
         raise MessageNotFound(
             f"Message {key!r} was not sent by this account.", "Take the ref of a sent message."
         )
-    row = db.execute("SELECT id FROM outbox WHERE message_id = ?", (wa_id,)).fetchone()
     result = SendResult(
-        send_id=row[0] if row else 0,
+        send_id=value(db, "SELECT id FROM outbox WHERE message_id = ?", (wa_id,)) or 0,
         chat=chat_jid,
         status=send_progress(db, [chat])[chat].status(message),
         message_id=wa_id,
@@ -140,12 +139,12 @@ def _with_receipts(
 
 
 def _people(db: sqlite3.Connection, message: int) -> dict[int, dict[int, int]]:
-    """When a message came how far with whom, by contact and kind of mark.
+    """When a message came how far with whom, by contact and kind of receipt.
 
-    A mark tells the time of the newest message it covers: older ones came no later. Of a group everybody who
-    is in it now stands there, with or without a receipt.
+    A watermark has the time of the newest message it covers: older ones came no later. Every present member
+    of a group is listed, with or without a receipt.
     """
-    (chat,) = db.execute("SELECT chat_id FROM messages WHERE id = ?", (message,)).fetchone()
+    chat = state.target_of(db, message).chat
     people: dict[int, dict[int, int]] = {}
     for (contact, kind), (up_to, at) in state.watermarks(db, [chat])[chat].items():
         if up_to >= message and contact != state.EVERYONE:

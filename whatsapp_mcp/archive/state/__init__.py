@@ -1,4 +1,4 @@
-"""What people did, stored as it was told, and resolved when it is read.
+"""What people did, stored as it came, and resolved when it is read.
 
 Add-ons, receipts, members, settings of chats, names; and the change feed.
 """
@@ -28,13 +28,13 @@ from whatsapp_mcp.archive.state.addons import (
     target_of,
 )
 from whatsapp_mcp.archive.state.calls import call_text
+from whatsapp_mcp.archive.state.change_feed import add_change, changes, last_change, last_send, prune_changes
 from whatsapp_mcp.archive.state.chat_settings import (
     CHAT_SETTINGS,
     refresh_chat_settings,
     refresh_unread_mark,
     store_chat_setting,
 )
-from whatsapp_mcp.archive.state.feed import add_change, last_change, prune_changes
 from whatsapp_mcp.archive.state.gaps import store_gap
 from whatsapp_mcp.archive.state.members import current_members, store_members
 from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, searchable
@@ -91,11 +91,13 @@ __all__ = [
     "apply_versions",
     "apply_versions_of",
     "call_text",
+    "changes",
     "chosen_options",
     "contact_addresses",
     "current_addons",
     "current_members",
     "last_change",
+    "last_send",
     "move_unreceipted",
     "names_person",
     "names_send",

@@ -1,10 +1,10 @@
-"""Add-ons: what hangs on a message. Each kind is declared once, in `ADDONS`; everything else follows from it.
+"""Add-ons of messages. Each kind is declared once, in `ADDONS`; everything else follows from it.
 
-An add-on (a reaction, a vote, an edit, …) is stored exactly as it was told: under WhatsApp's id of its
+An add-on (a reaction, a vote, an edit, …) is stored exactly as it came: under WhatsApp's id of its
 message, by the addresses (LID or number) of chat and person, with its time. The row never changes its place,
-so it does not matter what comes first, or twice. Whose it is, is resolved when it is read: it hangs on the
-message with its id in the chat that has, or had, its chat's address, and it is of the person who had the
-address then (`number_history.py`).
+so it does not matter what comes first, or twice. It is resolved when it is read: it belongs to the message
+with its id in the chat that has, or had, its chat's address, and to the person who had the sender's address
+then (`number_history.py`).
 
 `docs/architecture.md` has the steps by which a kind is added. It is then written, purged with its message,
 deleted with what was deleted for everyone, and settles a send that it names.
@@ -19,6 +19,7 @@ from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp import decoding
+from whatsapp_mcp.archive.database import column, placeholders, value
 from whatsapp_mcp.archive.state.number_history import Address, Observation, People
 from whatsapp_mcp.decoding import (
     CallUpdate,
@@ -38,12 +39,12 @@ class AddOn:
     """A kind of add-on.
 
     Attributes:
-        update: What tells it.
+        update: The update that brings it.
         table: Its table: `wa_id`, `chat_address`, `sender_address`, `at`, and `columns`.
         columns: What it says.
         values: The values of `at` and of `columns` in an update.
-        key: Those of the columns that tell apart what one person did at one moment.
-        worth: SQL by which, of what one person told at one moment, the greatest counts.
+        key: The columns that distinguish several of one person at one moment.
+        worth: SQL; of several of one person at one moment, the one with the greatest value counts.
         milliseconds: Whether `at` counts those, and not seconds.
         by_author: Only the author of a message can have done it.
         erased: It goes when its message is deleted for everyone, and does not come back.
@@ -148,7 +149,7 @@ OF_UPDATE: Final = {kind.update: kind for kind in ADDONS}
 
 
 class Target(NamedTuple):
-    """A message on which something may hang, whether it is here or not."""
+    """A message that may have add-ons, whether it is here or not."""
 
     chat: int
     wa_id: str
@@ -156,7 +157,7 @@ class Target(NamedTuple):
 
 
 class StoredAddOn(NamedTuple):
-    """What hangs on a message: of whom, when, and what it says (`AddOn.columns`)."""
+    """An add-on of a message: of whom, when, and what it says (`AddOn.columns`)."""
 
     person: int
     at: int
@@ -181,14 +182,14 @@ _CHATS: Final = "SELECT chat_id FROM chat_addresses WHERE address_id = ?"
 
 
 def store_addon(db: sqlite3.Connection, kind: AddOn, chat: int, sender: int, update: Any) -> bool:
-    """Store an add-on as it was told; whether it was not told so before.
+    """Store an add-on as it came; whether it is new.
 
     Args:
         db: The archive, in a write transaction.
         kind: What it is.
         chat: Address of the chat.
         sender: Address of the person; 0: the owner.
-        update: What was told.
+        update: What it says.
     """
     at, *values = kind.values(update)
     return insert_addon(db, kind, (update.wa_id, chat, sender, at, *values))
@@ -196,7 +197,7 @@ def store_addon(db: sqlite3.Connection, kind: AddOn, chat: int, sender: int, upd
 
 def insert_addon(db: sqlite3.Connection, kind: AddOn, row: Sequence[Any]) -> bool:
     """Insert a row, and delete the oldest of its message beyond what is kept; whether it was new."""
-    places = ", ".join("?" * len(row))
+    places = placeholders(row)
     new = db.execute(f"INSERT OR IGNORE INTO {kind.table} VALUES ({places})", row).rowcount > 0  # noqa: S608
     if new and kind.kept:
         _keep_newest(db, kind, *row[:2])
@@ -206,7 +207,7 @@ def insert_addon(db: sqlite3.Connection, kind: AddOn, row: Sequence[Any]) -> boo
 def _keep_newest(db: sqlite3.Connection, kind: AddOn, wa_id: str, chat: int) -> None:
     """Delete rows of a message beyond so many: first what is not an address's newest, then the oldest."""
     of_message = f"FROM {kind.table} WHERE (wa_id, chat_address) = (?, ?)"
-    (found,) = db.execute(f"SELECT count(*) {of_message}", (wa_id, chat)).fetchone()
+    found = value(db, f"SELECT count(*) {of_message}", (wa_id, chat))
     if found > kind.kept:
         key = "wa_id, chat_address, sender_address, at"
         db.execute(
@@ -220,9 +221,9 @@ def _keep_newest(db: sqlite3.Connection, kind: AddOn, wa_id: str, chat: int) -> 
 def read_addons(
     db: sqlite3.Connection, kind: AddOn, targets: Collection[Target]
 ) -> dict[Target, list[StoredAddOn]]:
-    """What hangs on messages, oldest first; of what one person told at one moment, what counts.
+    """The add-ons of messages, oldest first; of several of one person at one moment, the one that counts.
 
-    That is what came under a LID rather than under a number alone, then what is worth more.
+    That is the one that came under a LID rather than under a number alone, then the one with more `worth`.
     """
     by_id: dict[str, list[Target]] = {}
     for target in targets:
@@ -249,7 +250,7 @@ def read_addons(
 
 def _rows(db: sqlite3.Connection, kind: AddOn, ids: Sequence[str]) -> list[_Row]:
     said = _ROWS.format(worth=kind.worth, columns=", ".join(kind.columns) or "NULL", table=kind.table)
-    found = db.execute(f"{said} WHERE wa_id IN ({', '.join('?' * len(ids))})", ids)
+    found = db.execute(f"{said} WHERE wa_id IN ({placeholders(ids)})", ids)
     return [_Row._make((*row[:5], row[5:])) for row in found]
 
 
@@ -264,7 +265,7 @@ def _chats(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, _Chat]:
     found = {chat: _Chat(None, set()) for chat in chats}
     for chat, contact, address in db.execute(
         f"""SELECT c.id, c.contact_id, v.address_id FROM chats AS c JOIN chat_addresses AS v
-        ON v.chat_id = c.id WHERE v.chat_id IN ({", ".join("?" * len(chats))})""",  # noqa: S608
+        ON v.chat_id = c.id WHERE v.chat_id IN ({placeholders(chats)})""",  # noqa: S608
         [*chats],
     ).fetchall():
         found[chat] = _Chat(contact, found[chat].addresses | {address})
@@ -309,19 +310,19 @@ def current_addons(
 ) -> dict[Target, list[StoredAddOn]]:
     """The newest of each person, oldest first."""
     found = read_addons(db, kind, targets)
-    for target, hanging in found.items():
-        if len(hanging) > 1:
-            found[target] = sorted({one.person: one for one in hanging}.values(), key=_MOMENT)
+    for target, addons in found.items():
+        if len(addons) > 1:
+            found[target] = sorted({one.person: one for one in addons}.values(), key=_MOMENT)
     return found
 
 
 def addon_chats(db: sqlite3.Connection, address: int) -> list[int]:
     """The chats that have, or had, an address."""
-    return [chat for (chat,) in db.execute(_CHATS, (address,)).fetchall()]
+    return column(db, _CHATS, (address,))
 
 
 class AddOnMessage(NamedTuple):
-    """A message on which something hangs."""
+    """A message with add-ons."""
 
     id: int
     target: Target
@@ -349,8 +350,8 @@ def target_of(db: sqlite3.Connection, message: int) -> Target:
 
 
 def erase_addons(db: sqlite3.Connection, target: Target) -> bool:
-    """Delete what hangs on a message that was deleted for everyone; whether some of it told whose it is."""
-    people, told = People(db), False
+    """Delete the add-ons of a message that was deleted for everyone; whether one showed whose it is."""
+    people, named = People(db), False
     contact, addresses = _chats(db, {target.chat})[target.chat]
     for kind in ADDONS:
         if not kind.erased:
@@ -360,24 +361,24 @@ def erase_addons(db: sqlite3.Connection, target: Target) -> bool:
                 continue
             if kind.by_author and not people.may_be(people.address(sender), target.sender):
                 continue
-            told |= names_person(
+            named |= names_person(
                 kind, people.address(chat), people.address(sender), direct=contact is not None
             )
             db.execute(
                 f"DELETE FROM {kind.table} WHERE (wa_id, chat_address, sender_address, at) = (?, ?, ?, ?)",  # noqa: S608
                 (target.wa_id, chat, sender, at),
             )
-    return told
+    return named
 
 
 def names_person(kind: AddOn, chat: Address, sender: Address, *, direct: bool) -> bool:
-    """Whether an add-on tells whose its message is, by a LID: of the chat, or of the author in a group."""
-    told = chat if direct else sender
-    return told.jid.endswith("@lid") and (direct or kind.by_author)
+    """Whether an add-on shows whose its message is, by a LID: of the chat, or of the author in a group."""
+    address = chat if direct else sender
+    return address.jid.endswith("@lid") and (direct or kind.by_author)
 
 
 def purge_addons(db: sqlite3.Connection) -> None:
-    """Delete all that hangs on the messages in the temporary table `gone` (chat_id, wa_id)."""
+    """Delete all add-ons of the messages in the temporary table `gone` (chat_id, wa_id)."""
     for kind in ADDONS:
         db.execute(
             f"""DELETE FROM {kind.table} WHERE (wa_id, chat_address) IN (
@@ -386,7 +387,7 @@ def purge_addons(db: sqlite3.Connection) -> None:
 
 
 def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | None) -> int:
-    """Delete what hangs on messages that are not here, of one chat or all, before a time or all.
+    """Delete add-ons of messages that are not here, of one chat or all, before a time or all.
 
     Returns:
         How many rows.
@@ -407,7 +408,7 @@ def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | N
 
 
 def names_send(db: sqlite3.Connection, wa_id: str) -> bool:
-    """Whether something hangs on a message that shows that WhatsApp has it."""
+    """Whether a message has an add-on that shows that WhatsApp has it."""
     return any(
         db.execute(
             f"SELECT 1 FROM {kind.table} WHERE wa_id = ? AND {kind.names_send} LIMIT 1",  # noqa: S608

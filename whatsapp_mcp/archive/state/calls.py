@@ -1,4 +1,4 @@
-"""How a call is told: from its steps, or from the phone's call log."""
+"""The line that describes a call: from its steps, or from the phone's call log."""
 
 from __future__ import annotations
 

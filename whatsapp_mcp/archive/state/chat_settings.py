@@ -1,6 +1,6 @@
-"""Settings and names of chats: stored as they were told, by address; the columns of `chats` show the newest.
+"""Settings and names of chats: stored by address, as they came; the columns of `chats` show the newest.
 
-What was told of a number is of the chat with the one who had it then.
+A value under a number is of the chat with the person who had the number then.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ CHAT_SETTINGS: Final[dict[str, object]] = {
     "expires_in": 0,
     "complete": 0,
 }
-"""What is told of chats, and what holds until it is."""
+"""Properties of chats, and their values until one is known."""
 
 
 def store_chat_setting(
     db: sqlite3.Connection, address: Address, field: str, value: object, at: int, *, looked_up: bool = False
 ) -> None:
-    """Take over what was told of a property of a chat; the newest counts.
+    """Store a value of a property of a chat; the newest counts.
 
     Args:
         db: The archive, in a write transaction.
-        address: The chat's, as it was told.
+        address: The chat's, as it came.
         field: A column of `chats`, or `MEMBERS`.
         value: What it is.
-        at: When it was told, in seconds.
+        at: Time of the update, in seconds.
         looked_up: Read from the device just now, so the newest whatever the clocks say, of the chat that has
             the address now.
     """
@@ -64,10 +64,9 @@ def store_chat_setting(
 
 def _present(db: sqlite3.Connection, address: Address) -> int:
     """The chat that has an address now."""
-    row = db.execute(
-        "SELECT id FROM chats WHERE contact_id = ? OR jid = ?", (address.contact, address.jid)
-    ).fetchone()
-    return int(row[0])
+    present = "SELECT id FROM chats WHERE contact_id = ? OR jid = ?"
+    (chat,) = db.execute(present, (address.contact, address.jid)).fetchone()
+    return chat
 
 
 def _lasting(db: sqlite3.Connection, address: Address) -> Address:
@@ -81,7 +80,7 @@ def _lasting(db: sqlite3.Connection, address: Address) -> Address:
 
 
 def _newest(db: sqlite3.Connection, chat: int, field: str) -> tuple[Any, int] | None:
-    """The newest value that was told of a chat, and when."""
+    """The newest value of a property of a chat, and its time."""
     people = People(db)
     for value, at, with_whom, *address in db.execute(
         """SELECT s.value, s.at, c.contact_id, a.id, a.jid, a.contact_id, a.reassigned
@@ -110,7 +109,7 @@ def show(db: sqlite3.Connection, chat: int, field: str) -> None:
 
 
 def refresh_chat_settings(db: sqlite3.Connection, chat: int) -> None:
-    """Bring a chat's columns in line with what was told under all its addresses."""
+    """Bring a chat's columns in line with the values under all its addresses."""
     for field in CHAT_SETTINGS:
         show(db, chat, field)
 

@@ -6,7 +6,7 @@ import sqlite3
 
 
 def store_gap(db: sqlite3.Connection, since: int, until: int | None, reason: str) -> None:
-    """Remember one, in seconds since 1970; one that was told before gets its end rather than a double."""
+    """Remember one, in seconds since 1970; one that is known already gets its end rather than a duplicate."""
     known = db.execute(
         "UPDATE gaps SET until = ? WHERE since = ? AND reason = ?", (until, since, reason)
     ).rowcount

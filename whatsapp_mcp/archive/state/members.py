@@ -1,4 +1,4 @@
-"""Who is in a group: stored as it was told, by address; whose that was then is resolved when it is read."""
+"""Who is in a group: stored by address, as it came; whose that was then is resolved when it is read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Final
 
+from whatsapp_mcp.archive.database import placeholders, value
 from whatsapp_mcp.archive.state import chat_settings
 from whatsapp_mcp.archive.state.number_history import Address, Observation, People
 from whatsapp_mcp.decoding import MEMBERS
@@ -30,15 +31,13 @@ def store_members(
         db: The archive, in a write transaction.
         group: Number of its chat.
         address: Its own.
-        members: Those of whom something is told, with their role; None: left.
-        at: When it was told, in seconds.
+        members: Those in the update, with their role; None: left.
+        at: Time of the update, in seconds.
         whole: These are all.
         looked_up: Read from the device just now, so the newest whatever the clocks say.
     """
-    row = db.execute(
-        "SELECT max(at) FROM chat_settings WHERE (address_id, field) = (?, ?)", (address.id, MEMBERS)
-    ).fetchone()
-    listed = row[0] or 0
+    newest = "SELECT max(at) FROM chat_settings WHERE (address_id, field) = (?, ?)"
+    listed = value(db, newest, (address.id, MEMBERS)) or 0
     at = max(at, listed + 1) if looked_up else at
     if at < listed:
         return
@@ -57,7 +56,7 @@ def current_members(db: sqlite3.Connection, groups: Collection[int]) -> dict[int
     for group, at, role, *address in db.execute(
         f"""SELECT m.chat_id, m.at, m.role, a.id, a.jid, a.contact_id, a.reassigned FROM members AS m
         JOIN addresses AS a ON a.id = m.address_id
-        WHERE m.chat_id IN ({", ".join("?" * len(groups))})""",  # noqa: S608
+        WHERE m.chat_id IN ({placeholders(groups)})""",  # noqa: S608
         [*groups],
     ).fetchall():
         seen[group].append((Observation(Address(*address), at), role))

@@ -10,7 +10,7 @@ NAME_SQL: Final = """CASE WHEN {c}.id = 0 THEN coalesce({c}.push_name, 'You') EL
  coalesce({c}.saved_name, {c}.business_name, {c}.push_name,
  CASE WHEN {c}.pn LIKE '%@s.whatsapp.net' THEN '+' || substr({c}.pn, 1, instr({c}.pn, '@') - 1) END,
  {c}.pn, {c}.lid) END"""
-"""A contact's shown name: saved, business, push name, number, hidden address; `{c}` is the table's alias."""
+"""A contact's shown name: saved, business, push name, number, LID; `{c}` is the table's alias."""
 
 
 STRANGER_SQL: Final = """{c}.saved_name IS NULL AND {c}.id != 0

@@ -1,8 +1,8 @@
-"""Whose an address was: a LID is one person's for ever, a number may pass to somebody else.
+"""Whose an address was: a LID is one person's for ever, a number may be reassigned.
 
 A number is held by the person with whom it was first seen last, or by the first one for what is older than
 that. This module answers whose something is that came under an address. It is asked when add-ons, members and
-settings are read, which stay as they were told; messages are placed when they are written (`placing.py`).
+settings are read, which stay as they came; messages are attributed when they are written (`attribution.py`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from whatsapp_mcp.archive.database import placeholders
 from whatsapp_mcp.decoding import OWNER
 
 _ALWAYS: Final = 1 << 40
@@ -64,7 +65,7 @@ class Address(NamedTuple):
 
 
 OWNER_ADDRESS: Final = Address(0, "", OWNER, reassigned=False)
-"""Stands for the owner where no address of theirs was told."""
+"""Stands for the owner where none of their addresses came with it."""
 
 
 class Observation(NamedTuple):
@@ -88,7 +89,7 @@ class People:
         if missing:
             for number, jid, contact, reassigned in self.db.execute(
                 f"""SELECT id, jid, contact_id, reassigned FROM addresses
-                WHERE id IN ({", ".join("?" * len(missing))})""",  # noqa: S608
+                WHERE id IN ({placeholders(missing)})""",  # noqa: S608
                 missing,
             ).fetchall():
                 self._addresses[number] = Address(number, jid, contact, bool(reassigned))

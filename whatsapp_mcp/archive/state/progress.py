@@ -1,4 +1,4 @@
-"""How far own messages have come, by the marks of their chats."""
+"""How far own messages have come, by the read watermarks of their chats."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from whatsapp_mcp.models import SendStatus
 
 
 class ChatProgress:
-    """The marks of one chat: a group's message has come as far as with all its known members.
+    """The watermarks of one chat: a group's message has come as far as with all its known members.
 
     Args:
-        marks: (contact, kind of mark, newest message it covers) of everybody but the owner.
+        watermarks: (contact, kind of receipt, newest message it covers) of everybody but the owner.
         members: How many known members the chat has, the owner aside.
     """
 
-    def __init__(self, marks: Iterable[tuple[int, int, int]], members: int) -> None:
+    def __init__(self, watermarks: Iterable[tuple[int, int, int]], members: int) -> None:
         delivered: dict[int, int] = {}
         read: dict[int, int] = {}
-        for contact, kind, up_to in marks:
+        for contact, kind, up_to in watermarks:
             delivered[contact] = max(up_to, delivered.get(contact, 0))
             if kind >= ReceiptKind.READ:
                 read[contact] = max(up_to, read.get(contact, 0))
@@ -40,15 +40,15 @@ class ChatProgress:
             return SendStatus.DELIVERED
         return SendStatus.SENT
 
-    def _come(self, marks: list[int], message: int) -> int:
-        return len(marks) - bisect_left(marks, message)
+    def _come(self, up_to: list[int], message: int) -> int:
+        return len(up_to) - bisect_left(up_to, message)
 
 
 def send_progress(db: sqlite3.Connection, chats: Iterable[int]) -> dict[int, ChatProgress]:
     """The progress in each of these chats."""
     found = {
-        chat: [(contact, kind, up_to) for (contact, kind), (up_to, _) in told.items()]
-        for chat, told in receipts.watermarks(db, [*chats]).items()
+        chat: [(contact, kind, up_to) for (contact, kind), (up_to, _) in marks.items()]
+        for chat, marks in receipts.watermarks(db, [*chats]).items()
     }
     roles = members.current_members(db, [chat for chat, marks in found.items() if marks])
     return {

@@ -1,7 +1,7 @@
-"""Who has received, read and played what: one mark an address, chat and kind; what we ourselves have read.
+"""Read watermarks: up to where everybody has received, read and played, and the owner has read.
 
-A mark says that everything up to there has come as far. That of a number alone is the number's: it counts for
-whoever had the number, for what was sent in their time.
+There is one per address, chat and kind, and it covers everything up to its message. That of a number alone is
+the number's: it counts for whoever had the number, for what was sent in their time.
 """
 
 from __future__ import annotations
@@ -10,71 +10,71 @@ import sqlite3
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.number_history import NumberHistory
 from whatsapp_mcp.decoding import OWNER, ReceiptKind
 
-Marks = dict[tuple[int, int], tuple[int, int]]
+Watermarks = dict[tuple[int, int], tuple[int, int]]
 """(contact or `EVERYONE`, kind) to (newest message, when)."""
 EVERYONE: Final = -1
-"""Stands for all members of a group together, where the phone tells no more."""
+"""Stands for all members of a group together, where the phone does not say who."""
 _OWNER_ADDRESS: Final = 0
-_TOLD: Final = """SELECT c.id, c.contact_id, a.jid, a.contact_id, a.reassigned AND a.jid NOT LIKE '%@lid',
+_COLUMNS: Final = """SELECT c.id, c.contact_id, a.jid, a.contact_id, a.reassigned AND a.jid NOT LIKE '%@lid',
  r.kind, r.up_to, r.at"""
-_MARKS: Final = f"""
-{_TOLD} FROM chats AS c CROSS JOIN read_marks AS r ON r.chat_id = c.id
+_WATERMARKS: Final = f"""
+{_COLUMNS} FROM chats AS c CROSS JOIN read_marks AS r ON r.chat_id = c.id
  LEFT JOIN addresses AS a ON a.id = r.address_id WHERE c.id IN ({{chats}}) AND {{kinds}}
-UNION ALL {_TOLD} FROM chats AS c CROSS JOIN addresses AS a ON a.contact_id = c.contact_id
+UNION ALL {_COLUMNS} FROM chats AS c CROSS JOIN addresses AS a ON a.contact_id = c.contact_id
  CROSS JOIN read_marks AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
-UNION {_TOLD} FROM chats AS c CROSS JOIN addresses AS l ON l.contact_id = c.contact_id AND l.reassigned
+UNION {_COLUMNS} FROM chats AS c CROSS JOIN addresses AS l ON l.contact_id = c.contact_id AND l.reassigned
  CROSS JOIN number_history AS h ON h.lid = l.jid CROSS JOIN addresses AS a ON a.jid = h.pn
  CROSS JOIN read_marks AS r ON r.chat_id = 0 AND r.address_id = a.id WHERE c.id IN ({{chats}}) AND {{kinds}}
 """
-"""(chat, with whom, jid, whose it is, whether several people had it, kind, up to, when) of chats' marks.
+"""(chat, with whom, jid, whose it is, whether several people had it, kind, up to, when) of chats' watermarks.
 
 Those of the chat, of the addresses of its person, and of numbers that they had."""
 
 
 def store_receipt(
-    db: sqlite3.Connection, chat_address: int, address: int, wa_id: str, mark: ReceiptKind, at: int
+    db: sqlite3.Connection, chat_address: int, address: int, wa_id: str, kind: ReceiptKind, at: int
 ) -> bool:
     """Take a receipt for one message, or let it wait for its message; whether it said anything new.
 
     Args:
         db: The archive, in a write transaction.
-        chat_address: Address of the chat, as it was told.
-        address: Of the one who tells it; in a chat with one person, of the chat.
+        chat_address: Address of the chat, as it came.
+        address: Of the reader; in a chat with one person, of the chat.
         wa_id: WhatsApp's id of the message.
-        mark: What became of it.
+        kind: What became of it.
         at: When.
     """
     found = [
         one
         for one in addons.addon_messages(db, wa_id, chat_address)
-        if (one.target.sender == OWNER) != (mark is ReceiptKind.SEEN)
+        if (one.target.sender == OWNER) != (kind is ReceiptKind.SEEN)
     ]
     if not found:
-        addons.insert_addon(db, addons.EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(mark)))
-        if mark is not ReceiptKind.SEEN:
+        addons.insert_addon(db, addons.EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(kind)))
+        if kind is not ReceiptKind.SEEN:
             return False
         moved = [seen(db, chat, address, 0, at) for chat in addons.addon_chats(db, chat_address)]
         return any(moved)
     changed = False
     for message, target, _, via, _ in sorted(found):
-        (person,) = db.execute("SELECT contact_id FROM chats WHERE id = ?", (target.chat,)).fetchone()
+        person = value(db, "SELECT contact_id FROM chats WHERE id = ?", (target.chat,))
         if via is not None and person is not None:
-            _tell_whose(db, message, address)
-        if mark is ReceiptKind.SEEN:
+            _confirm_person(db, message, address)
+        if kind is ReceiptKind.SEEN:
             receipted(db, target.chat)
             changed |= seen(db, target.chat, address, message, at)
         else:
-            changed |= _advance(db, target.chat if person is None else 0, address, mark, message, at)
+            changed |= _advance(db, target.chat if person is None else 0, address, kind, message, at)
     return changed
 
 
-def _tell_whose(db: sqlite3.Connection, message: int, address: int) -> None:
-    """A receipt in the chat with one person tells of a message whose it is, if it is under a LID."""
+def _confirm_person(db: sqlite3.Connection, message: int, address: int) -> None:
+    """A receipt under a LID, in the chat with one person, shows whose a message is."""
     db.execute(
         """UPDATE messages SET via = NULL WHERE id = ?
         AND EXISTS (SELECT 1 FROM addresses WHERE id = ? AND jid LIKE '%@lid')""",
@@ -83,15 +83,15 @@ def _tell_whose(db: sqlite3.Connection, message: int, address: int) -> None:
 
 
 def _advance(
-    db: sqlite3.Connection, scope: int, address: int, mark: ReceiptKind, up_to: int, at: int
+    db: sqlite3.Connection, scope: int, address: int, kind: ReceiptKind, up_to: int, at: int
 ) -> bool:
-    """Move a mark forward; it never goes back."""
+    """Move a watermark forward; it never goes back."""
     return (
         db.execute(
             """INSERT INTO read_marks VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
         SET up_to = excluded.up_to, at = excluded.at
         WHERE excluded.up_to > up_to OR (excluded.up_to = up_to AND excluded.at < at)""",
-            (scope, address, int(mark), up_to, at),
+            (scope, address, int(kind), up_to, at),
         ).rowcount
         > 0
     )
@@ -103,11 +103,11 @@ def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, at:
     Args:
         db: The archive, in a write transaction.
         chat: Which.
-        address: Under which it was told, in a chat with one person; None: any that they have.
+        address: Under which it came, in a chat with one person; None: any that they have.
         up_to: The newest message that was read; 0: one that is not here.
         at: When it was read; 0: it is not known.
     """
-    (person,) = db.execute("SELECT contact_id FROM chats WHERE id = ?", (chat,)).fetchone()
+    person = value(db, "SELECT contact_id FROM chats WHERE id = ?", (chat,))
     if person is None:
         scope, address = chat, _OWNER_ADDRESS
     else:
@@ -123,18 +123,16 @@ def seen(db: sqlite3.Connection, chat: int, address: int | None, up_to: int, at:
 
 def _lasting(db: sqlite3.Connection, person: int) -> int:
     """The address of a person that is the least likely to become somebody else's."""
-    row = db.execute(
-        "SELECT id FROM addresses WHERE contact_id = ? ORDER BY jid LIKE '%@lid' DESC, jid LIMIT 1", (person,)
-    ).fetchone()
-    return int(row[0])
+    lasting = "SELECT id FROM addresses WHERE contact_id = ? ORDER BY jid LIKE '%@lid' DESC, jid LIMIT 1"
+    return value(db, lasting, (person,))
 
 
-def watermarks(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, Marks]:
+def watermarks(db: sqlite3.Connection, chats: Collection[int]) -> dict[int, Watermarks]:
     """How far everybody but the owner has come in some chats.
 
-    A mark under a number that several people had covers for each of them what the owner sent in their time.
+    Under a number that several people had, it covers for each of them what the owner sent in their time.
     """
-    found: dict[int, Marks] = {chat: {} for chat in chats}
+    found: dict[int, Watermarks] = {chat: {} for chat in chats}
     for chat, contact, kind, up_to, at in _of_others(db, chats):
         key = (contact, kind)
         known = found[chat].get(key)
@@ -156,37 +154,36 @@ def _of_others(db: sqlite3.Connection, chats: Collection[int]) -> Iterator[tuple
 
 
 def _rows(db: sqlite3.Connection, chats: Collection[int], *, seen: bool = False) -> list[Any]:
-    """Rows of `_MARKS`: what the owner has read, or how far everybody else has come."""
+    """Rows of `_WATERMARKS`: what the owner has read, or how far everybody else has come."""
     if not chats:
         return []
     places = ", ".join(f"?{number}" for number in range(1, len(chats) + 1))
     kinds = "r.kind = 0" if seen else "r.kind > 0 AND r.address_id != 0"
-    return db.execute(_MARKS.format(chats=places, kinds=kinds), [*chats]).fetchall()
+    return db.execute(_WATERMARKS.format(chats=places, kinds=kinds), [*chats]).fetchall()
 
 
 def _newest(
     db: sqlite3.Connection, chat: int, up_to: int, since: int, until: int, *, exactly: bool, mine: bool
 ) -> int:
-    """The newest message of a chat up to a mark that is of some seconds, or the marked one; 0: there is none.
+    """The newest message of a chat up to a watermark, of some seconds; 0: there is none.
 
     Args:
         db: The archive.
         chat: Which chat.
-        up_to: The marked message.
+        up_to: The message of the watermark.
         since: The first of the seconds.
         until: The second after the last.
-        exactly: Whether the marked message itself counts, whenever it was.
+        exactly: Whether that message itself counts, whenever it was.
         mine: Only what the owner sent.
     """
     within = f"""SELECT id FROM messages WHERE chat_id = ? AND id BETWEEN ? AND ?
         {"AND sender_id = 0" if mine else ""} ORDER BY id DESC LIMIT 1"""  # noqa: S608
     spans = [(since << ID_BITS, min(up_to, (until << ID_BITS) - 1)), *([(up_to, up_to)] if exactly else [])]
-    found = [db.execute(within, (chat, *span)).fetchone() for span in spans]
-    return max((int(row[0]) for row in found if row), default=0)
+    return max(value(db, within, (chat, *span)) or 0 for span in spans)
 
 
 def reread(db: sqlite3.Connection, chat: int) -> None:
-    """Find anew how far a chat was read: up to what the owner sent, and what was read on any device."""
+    """Derive how far a chat was read: up to what the owner sent, and what was read on any device."""
     read = _newest_own(db, chat)
     for _, person, jid, _, shared, _, up_to, _ in _rows(db, [chat], seen=True):
         if not shared:
@@ -200,8 +197,7 @@ def reread(db: sqlite3.Connection, chat: int) -> None:
 
 def _newest_own(db: sqlite3.Connection, chat: int) -> int:
     newest = "SELECT id FROM messages WHERE chat_id = ? AND sender_id = 0 ORDER BY id DESC LIMIT 1"
-    row = db.execute(newest, (chat,)).fetchone()
-    return int(row[0]) if row else 0
+    return value(db, newest, (chat,)) or 0
 
 
 def is_seen_since(db: sqlite3.Connection, chat: int, at: int) -> bool:
@@ -228,7 +224,7 @@ def receipted(db: sqlite3.Connection, chat: int) -> None:
 
 
 def move_unreceipted(db: sqlite3.Connection, keep: int, lose: int) -> None:
-    """Lead what `unreceipted` remembers of a chat to the one that it became."""
+    """Move what `unreceipted` remembers of a chat to the one that it was merged into."""
     db.execute(
         """INSERT INTO read_marks SELECT ?, address_id, kind, up_to, at FROM read_marks WHERE chat_id = ?
         ON CONFLICT DO UPDATE SET up_to = max(up_to, excluded.up_to)""",

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from typing import Literal
 
 from whatsapp_mcp.archive import database
+from whatsapp_mcp.archive.database import placeholders
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.decoding import PLACEHOLDERS, Flag
 
@@ -39,16 +40,16 @@ def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "rev
 
 
 def erase(db: sqlite3.Connection, message: int, at: int) -> None:
-    """Take the content out of a message that was deleted for everyone, and what hung on it; its place stays.
+    """Take the content out of a message that was deleted for everyone, and its add-ons; its row stays.
 
-    Its raw form and its file go too: `upkeep.keep_raw` reads `raw_gone` (`schema.RAW_GONE`). What was seen
-    under a LID has told whose the message is, and that is kept.
+    Its raw form and its file go too: `Ingest` reads `raw_gone` (`schema.RAW_GONE`). What was seen under a LID
+    has shown whose the message is, and that is kept.
     """
-    told = addons.erase_addons(db, addons.target_of(db, message))
+    named = addons.erase_addons(db, addons.target_of(db, message))
     db.execute(
         """UPDATE messages SET text = '', original = NULL, details = NULL, flags = flags & ?, revoked_at = ?,
         edited_at = NULL, via = iif(?, NULL, via) WHERE id = ?""",
-        (int(Flag.TWICE), at, told, message),
+        (int(Flag.TWICE), at, named, message),
     )
     db.execute(
         """INSERT INTO raw_gone VALUES (?1, (SELECT path FROM media WHERE message_id = ?1), NULL)
@@ -60,10 +61,10 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
 
 
 def apply_versions_of(db: sqlite3.Connection, people: Collection[int]) -> None:
-    """Settle every message with edits or revokes under the addresses of some people, who have new ones."""
-    addresses = f"""SELECT a.id FROM addresses AS a WHERE a.contact_id IN ({", ".join("?" * len(people))})
+    """Apply edits and revokes of every message under the addresses of some people, who have new ones."""
+    addresses = f"""SELECT a.id FROM addresses AS a WHERE a.contact_id IN ({placeholders(people)})
         UNION SELECT n.id FROM addresses AS a JOIN number_history AS h ON h.lid = a.jid
-        JOIN addresses AS n ON n.jid = h.pn WHERE a.contact_id IN ({", ".join("?" * len(people))})"""  # noqa: S608
+        JOIN addresses AS n ON n.jid = h.pn WHERE a.contact_id IN ({placeholders(people)})"""  # noqa: S608
     for kind in (addons.EDITS, addons.REVOKES):
         for wa_id, chat_address in db.execute(
             f"""WITH theirs AS MATERIALIZED ({addresses})

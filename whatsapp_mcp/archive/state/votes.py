@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.database import column
 from whatsapp_mcp.archive.state.number_history import People
 from whatsapp_mcp.decoding import POLL
 
@@ -65,8 +66,8 @@ def open_sealed_votes(db: sqlite3.Connection, chat: int, poll: str) -> bool:
     authors = [jid for sender, _ in copies for jid in contact_addresses(db, sender)]
     done = True
     for chat_address, voter, at, payload, iv, voter_jid in sealed:
-        told: list[str] = [voter_jid] if voter_jid else []
-        voters = list(dict.fromkeys(told + address_forms(db, voter)))
+        given: list[str] = [voter_jid] if voter_jid else []
+        voters = list(dict.fromkeys(given + address_forms(db, voter)))
         options = open_vote(bytes.fromhex(secret), poll, authors, voters, payload, iv)
         if options is None:
             done = False
@@ -90,12 +91,12 @@ def open_waiting_votes(db: sqlite3.Connection) -> None:
 
 def contact_addresses(db: sqlite3.Connection, contact: int) -> list[str]:
     """Every address that a contact has or had."""
-    rows = db.execute(
+    return column(
+        db,
         """SELECT jid FROM addresses WHERE contact_id = ?1 UNION SELECT h.pn FROM number_history AS h
         JOIN addresses AS a ON a.jid = h.lid WHERE a.contact_id = ?1""",
         (contact,),
-    ).fetchall()
-    return [row[0] for row in rows]
+    )
 
 
 def address_forms(db: sqlite3.Connection, address: int) -> list[str]:

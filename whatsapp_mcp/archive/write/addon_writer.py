@@ -1,4 +1,4 @@
-"""Writing add-ons: each is stored as it was told, then what is derived of its message is refreshed."""
+"""Writing add-ons: each is stored as it came, then what is derived of its message is refreshed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from whatsapp_mcp.archive import state
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.state import (
     CALLS,
@@ -33,32 +34,32 @@ class AddOnWriter:
         self._messages = messages
 
     def write(self, update: Any) -> None:
-        """Store an add-on, unless its message was deleted for everyone: then it only tells whose that is."""
+        """Store an add-on, unless its message was deleted for everyone: then it only shows whose that is."""
         kind = state.OF_UPDATE[type(update)]
         chat, sender = self._identities.address(update.chat), self._identities.address(update.sender)
         at = kind.values(update)[0] // kind.unit
         place = self._identities.chat(update.chat, at)
-        found = self._hangs_on(kind, update.wa_id, chat, sender)
+        found = self._messages_with(kind, update.wa_id, chat, sender)
         if kind.erased and any(one.revoked for one in found):
-            self._tell_whose(kind, chat, sender, found)
-            self._messages.place(update.chat, update.sender, update.wa_id)
+            self._confirm_person(kind, chat, sender, found)
+            self._messages.attribute(update.chat, update.sender, update.wa_id)
             return
         before = self._moments(kind, found)
         if not state.store_addon(self._db, kind, chat.id, sender.id, update):
             return
-        self._messages.place(update.chat, update.sender, update.wa_id)
-        found = self._hangs_on(kind, update.wa_id, chat, sender)
-        # The same may have been told under another address of the person.
-        retold = bool(found) and self._moments(kind, found) == before
+        self._messages.attribute(update.chat, update.sender, update.wa_id)
+        found = self._messages_with(kind, update.wa_id, chat, sender)
+        # The same add-on may have come before under another address of the person.
+        repeated = bool(found) and self._moments(kind, found) == before
         self._follow(kind, update, found)
-        if kind in (REACTIONS, VOTES) and not retold and getattr(update, "live", True):
+        if kind in (REACTIONS, VOTES) and not repeated and getattr(update, "live", True):
             first = found[0] if found else None
             where = place if first is None else first.target.chat
             who = self._person(where, update, at)
             detail = update.emoji if kind is REACTIONS else None
-            self._tell(kind, where, update.wa_id, first and first.ref, who, detail)
+            self._announce(kind, where, update.wa_id, first and first.ref, who, detail)
 
-    def _hangs_on(self, kind: AddOn, wa_id: str, chat: Address, sender: Address) -> list[AddOnMessage]:
+    def _messages_with(self, kind: AddOn, wa_id: str, chat: Address, sender: Address) -> list[AddOnMessage]:
         found = state.addon_messages(self._db, wa_id, chat.id)
         people = People(self._db)
         return [one for one in found if not kind.by_author or people.may_be(sender, one.target.sender)]
@@ -66,15 +67,13 @@ class AddOnWriter:
     def _moments(self, kind: AddOn, found: list[AddOnMessage]) -> set[tuple[int, int]]:
         if kind not in (REACTIONS, VOTES):
             return set()
-        hanging = state.read_addons(self._db, kind, [one.target for one in found])
-        return {(one.person, one.at) for each in hanging.values() for one in each}
+        addons = state.read_addons(self._db, kind, [one.target for one in found])
+        return {(one.person, one.at) for each in addons.values() for one in each}
 
-    def _tell_whose(self, kind: AddOn, chat: Address, sender: Address, found: list[AddOnMessage]) -> None:
-        """What came under a LID tells whose its message is, though it is not kept."""
+    def _confirm_person(self, kind: AddOn, chat: Address, sender: Address, found: list[AddOnMessage]) -> None:
+        """What came under a LID shows whose its message is, though it is not kept."""
         for one in found:
-            (contact,) = self._db.execute(
-                "SELECT contact_id FROM chats WHERE id = ?", (one.target.chat,)
-            ).fetchone()
+            contact = value(self._db, "SELECT contact_id FROM chats WHERE id = ?", (one.target.chat,))
             if state.names_person(kind, chat, sender, direct=contact is not None):
                 self._db.execute("UPDATE messages SET via = NULL WHERE id = ?", (one.id,))
 
@@ -104,12 +103,12 @@ class AddOnWriter:
 
     def _person(self, chat: int, update: Any, at: int) -> int:
         """Who did it: in the chat with one person, that person or the owner."""
-        (contact,) = self._db.execute("SELECT contact_id FROM chats WHERE id = ?", (chat,)).fetchone()
+        contact: int | None = value(self._db, "SELECT contact_id FROM chats WHERE id = ?", (chat,))
         if contact is not None and update.sender == update.chat:
-            return int(contact)
+            return contact
         return self._identities.sender(update.sender, at)
 
-    def _tell(
+    def _announce(
         self, kind: AddOn, chat: int, wa_id: str, ref: int | None, actor: int, detail: str | None
     ) -> None:
         word = "reaction" if kind is REACTIONS else "vote"

@@ -1,7 +1,7 @@
-"""Decoded events into the archive: updates are written, what cannot be read is kept aside.
+"""Decoded events into the archive: updates are written, what cannot be read is kept in `undecoded`.
 
-One event stands in one savepoint. When writing it fails, its updates are tried one by one, so that a poisoned
-part costs only itself.
+Each event has a savepoint. When writing it fails, its updates are tried one by one, so that only the
+malformed part is lost.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Final
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import transaction
+from whatsapp_mcp.archive.database import transaction, value
 from whatsapp_mcp.archive.write import outbox
 from whatsapp_mcp.archive.write.applying import Applying, begin_raw_operation
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter, in_order
@@ -39,8 +39,7 @@ _PRUNE_EVERY: Final = 500
 
 def position(db: sqlite3.Connection) -> int:
     """Journal sequence number up to which everything is archived; 0 for a new archive."""
-    row = db.execute("SELECT value FROM meta WHERE key = 'position'").fetchone()
-    return int(row[0]) if row else 0
+    return int(value(db, "SELECT value FROM meta WHERE key = 'position'") or 0)
 
 
 def ingest(on: Applying, events: Sequence[DecodedEvent]) -> IngestResult:
@@ -89,8 +88,7 @@ def redecode(on: Applying, events: Sequence[Recovered], messages: Sequence[Recov
             known += 1
     for one in messages:
         if _write_again(on, one):
-            kind = on.db.execute("SELECT kind FROM messages WHERE id = ?", (one.row,)).fetchone()
-            known += kind is not None and kind[0] != UNKNOWN
+            known += value(on.db, "SELECT kind FROM messages WHERE id = ?", (one.row,)) not in (None, UNKNOWN)
     return known
 
 
@@ -100,7 +98,7 @@ def _write_again(on: Applying, one: Recovered) -> bool:
     try:
         with batch.savepoint():
             batch.apply(one.updates, one.received_at)
-            batch.set_parts_aside(one.row >> _PART_BITS, one.received_at, one.updates)
+            batch.keep_undecoded_parts(one.row >> _PART_BITS, one.received_at, one.updates)
     except POISON:
         return False
     batch.finish()
@@ -173,7 +171,7 @@ class Ingest:
         fresh = self._updates.messages.raw
         for message, _, becomes in found:
             kept = "SELECT 1 FROM messages WHERE id = ? AND revoked_at IS NULL"
-            if message in fresh and self._db.execute(kept, (message,)).fetchone() is None:
+            if message in fresh and value(self._db, kept, (message,)) is None:
                 raw = fresh.pop(message)
                 if becomes is not None:
                     fresh[becomes] = raw
@@ -204,20 +202,20 @@ class Ingest:
 
     def _event(self, event: DecodedEvent) -> None:
         if event.error is not None:
-            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, event.error)
+            self._keep_undecoded(event.seq, 0, event.code, event.received_at, event.payload, event.error)
             return
         try:
             with self.savepoint():
                 self.write(event.updates, event.received_at)
         except POISON:
             self._one_by_one(event)
-        self.set_parts_aside(event.seq, event.received_at, event.updates)
+        self.keep_undecoded_parts(event.seq, event.received_at, event.updates)
 
-    def set_parts_aside(self, seq: int, received_at: int, updates: Sequence[Update]) -> None:
+    def keep_undecoded_parts(self, seq: int, received_at: int, updates: Sequence[Update]) -> None:
         """Keep the parts of an event of the journal that this version cannot read."""
         unreadable = [update for update in updates if isinstance(update, UndecodedUpdate)]
         for part, update in enumerate(unreadable, 1):
-            self._set_aside(seq, part, update.code, received_at, update.payload, update.error)
+            self._keep_undecoded(seq, part, update.code, received_at, update.payload, update.error)
 
     def _one_by_one(self, event: DecodedEvent) -> None:
         failed = ""
@@ -228,11 +226,11 @@ class Ingest:
             except POISON as error:
                 failed = f"{type(update).__name__}: {type(error).__name__}"
         if failed:
-            self._set_aside(event.seq, 0, event.code, event.received_at, event.payload, failed)
+            self._keep_undecoded(event.seq, 0, event.code, event.received_at, event.payload, failed)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """All of it or nothing; what a malformed update raises is raised on."""
+        """All of it or nothing; the error of a malformed update is raised after the rollback."""
         messages = self._updates.messages
         raw, new, duplicates = len(messages.raw), messages.new, messages.duplicates
         self._db.execute("SAVEPOINT event")
@@ -248,7 +246,7 @@ class Ingest:
             raise
         self._db.execute("RELEASE event")
 
-    def _set_aside(self, seq: int, part: int, code: int, at: int, payload: bytes, error: str) -> None:
+    def _keep_undecoded(self, seq: int, part: int, code: int, at: int, payload: bytes, error: str) -> None:
         self._undecoded += 1
         self._db.execute(
             "INSERT OR REPLACE INTO undecoded VALUES (?, ?, ?, ?, ?)",

@@ -8,7 +8,7 @@ from dataclasses import astuple
 from typing import Any
 
 from whatsapp_mcp.archive import database, identity, state
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.decoding import KIND_NUMBER, OWNER, Content, Flag, MessageUpdate
 from whatsapp_mcp.models import MessageKind
@@ -19,7 +19,7 @@ _LOOK_UP = """SELECT m.id, m.kind, m.flags, m.revoked_at, m.via,
  EXISTS (SELECT 1 FROM revokes WHERE wa_id = ?2) OR EXISTS (SELECT 1 FROM edits WHERE wa_id = ?2),
  EXISTS (SELECT 1 FROM early_receipts WHERE wa_id = ?2), EXISTS (SELECT 1 FROM sealed WHERE wa_id = ?2)
  FROM (SELECT 1) LEFT JOIN messages AS m ON m.chat_id = ?1 AND m.wa_id = ?2 AND m.sender_id = ?3"""
-"""A message, if it is there, and whether a change, a receipt or an add-on of it has come before."""
+"""A message, if it is there, and whether an edit, a receipt or a sealed add-on of it came earlier."""
 
 
 class MessageWriter:
@@ -43,10 +43,10 @@ class MessageWriter:
         self._next_ref = self._first_free_ref()
 
     def _first_free_ref(self) -> int:
-        return int(self._db.execute("SELECT coalesce(max(ref), 0) FROM refs").fetchone()[0]) + 1
+        return value(self._db, "SELECT coalesce(max(ref), 0) + 1 FROM refs")
 
     def message(self, update: MessageUpdate, *, newest: bool = True) -> None:
-        """Store a message; one that is there already gives way only to one that tells more.
+        """Store a message; one that is there already is replaced only by one that says more.
 
         Args:
             update: The message.
@@ -74,15 +74,16 @@ class MessageWriter:
             ):
                 self._replace(message, update, chat, sender)
             elif content.flags & Flag.STARRED and not revoked_at:
-                self._db.execute("UPDATE messages SET flags = flags | 4 WHERE id = ?", (message,))
-        self.place(update.chat, update.sender, update.wa_id)
+                starred = "UPDATE messages SET flags = flags | ? WHERE id = ?"
+                self._db.execute(starred, (int(Flag.STARRED), message))
+        self.attribute(update.chat, update.sender, update.wa_id)
 
-    def place(self, chat: str, sender: str | None, message: str) -> None:
-        """Put what may be of several people's where it belongs.
+    def attribute(self, chat: str, sender: str | None, message: str) -> None:
+        """Attribute a message of a reassigned number to the chat and person it belongs to.
 
         Args:
             chat: The address of the chat.
-            sender: The other address that was told, if there is one.
+            sender: The other address that came with it, if there is one.
             message: WhatsApp's id of the message that it is about.
         """
         if self._identities.is_reassigned(chat, sender):
@@ -90,7 +91,7 @@ class MessageWriter:
             # In this order; that of a set is another in each process.
             for jid in dict.fromkeys((chat, sender)):
                 if jid is not None:
-                    self.touched |= identity.place_messages(
+                    self.touched |= identity.attribute_messages(
                         self._db, identity.numbers_of(self._db, jid), message
                     )
 
@@ -148,7 +149,7 @@ class MessageWriter:
         return new
 
     def _replace(self, message: int, update: MessageUpdate, chat: int, sender: int) -> None:
-        """Put a message into the place that was kept for it."""
+        """Replace a placeholder by its message."""
         content = update.content
         details = self._details(content, chat, self._identities.via(update.chat, update.sender))
         self._db.execute(
@@ -171,7 +172,7 @@ class MessageWriter:
         state.apply_versions(self._db, message)
         self.opens_sealed = True
         self.touched.add(chat)
-        ref = self._db.execute("SELECT ref FROM messages WHERE id = ?", (message,)).fetchone()[0]
+        ref = value(self._db, "SELECT ref FROM messages WHERE id = ?", (message,))
         state.add_change(self._db, "message", chat=chat, wa_id=update.wa_id, ref=ref, actor=sender)
 
     def _attach(
@@ -197,8 +198,8 @@ class MessageWriter:
 
     def _next_id(self, at: int) -> int:
         first = at << ID_BITS
-        last = "SELECT coalesce(max(id), ?1 - 1) FROM messages WHERE id >= ?1 AND id < ?2"
-        return int(self._db.execute(last, (first, first + (1 << ID_BITS))).fetchone()[0]) + 1
+        free = "SELECT coalesce(max(id) + 1, ?1) FROM messages WHERE id >= ?1 AND id < ?2"
+        return value(self._db, free, (first, first + (1 << ID_BITS)))
 
     def _insert_row(self, message: int, at: int, columns: tuple[Any, ...]) -> int:
         """Insert a message under that id, or, if it is taken, under the next one of its second."""

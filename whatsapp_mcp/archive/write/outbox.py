@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from whatsapp_mcp.archive import read, state
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.update_writer import UpdateWriter
@@ -173,13 +173,14 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
     chat, jid, wa_id, handed_at = db.execute(
         "SELECT chat_id, chat, message_id, handed_at / 1000 FROM outbox WHERE id = ?", (send_id,)
     ).fetchone()
-    row = db.execute(
+    named = value(
+        db,
         f"""WITH places AS ({read.SEND_PLACES})
         SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND wa_id = ?3 AND sender_id = ?4)
         OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND reply_wa_id = ?3 AND id >= ?5)""",  # noqa: S608
         (chat, jid, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
-    ).fetchone()
-    return bool(row[0]) or state.names_send(db, wa_id)
+    )
+    return bool(named) or state.names_send(db, wa_id)
 
 
 def outbox_sent(
@@ -208,13 +209,14 @@ def _sent(
     if updates is None:
         asked = read.outbox_get(db, send_id)
         updates = updates_of_request(asked.request, message_id, at, asked.secret)
-    chats = db.execute(
+    chats = column(
+        db,
         """UPDATE outbox SET status = 'sent', message_id = ?, sent_at = ?, reason = NULL,
         secret = NULL, handed_to = NULL WHERE id = ? RETURNING chat""",
         (message_id, at, send_id),
-    ).fetchall()
+    )
     if chats and updates:
-        state.unreceipted(db, Identities(db).chat(chats[0][0]))
+        state.unreceipted(db, Identities(db).chat(chats[0]))
         writer = UpdateWriter(db)
         writer.write(updates)
         writer.finish()
@@ -225,8 +227,8 @@ def _sent(
 
 def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:
     """WhatsApp's ids of the unknown sends that have one."""
-    rows = db.execute("SELECT message_id FROM outbox WHERE status = 'unknown' AND message_id IS NOT NULL")
-    return frozenset(row[0] for row in rows)
+    unknown = "SELECT message_id FROM outbox WHERE status = 'unknown' AND message_id IS NOT NULL"
+    return frozenset(column(db, unknown))
 
 
 def settle_named_sends(db: sqlite3.Connection, update: Update) -> None:
@@ -248,17 +250,15 @@ def settle_named_sends(db: sqlite3.Connection, update: Update) -> None:
             addon: Any = update
             named = (addon.wa_id,)
     for wa_id in named:
-        row = db.execute(
-            "SELECT id FROM outbox WHERE message_id = ? AND status = 'unknown'", (wa_id,)
-        ).fetchone()
-        if row is not None:
+        send_id = value(db, "SELECT id FROM outbox WHERE message_id = ? AND status = 'unknown'", (wa_id,))
+        if send_id is not None:
             with suppress(MessageNotFound):  # it is damaged
-                _settle(db, row[0], wa_id)
+                _settle(db, send_id, wa_id)
 
 
 def _settle(db: sqlite3.Connection, send_id: int, wa_id: str) -> OutboxEntry:
-    (handed_at,) = db.execute("SELECT handed_at FROM outbox WHERE id = ?", (send_id,)).fetchone()
-    return _sent(db, send_id, wa_id, handed_at // 1000)
+    handed_at: int = value(db, "SELECT handed_at / 1000 FROM outbox WHERE id = ?", (send_id,))
+    return _sent(db, send_id, wa_id, handed_at)
 
 
 def announce(db: sqlite3.Connection, entry: OutboxEntry, chat: int) -> None:

@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from whatsapp_mcp import protobufs
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.state import address_forms, contact_addresses, secret_key
 from whatsapp_mcp.decoding import (
     ADDONS,
@@ -64,8 +65,8 @@ def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list
         secret = _secret_of(db, raw, message)
         if secret is None:
             continue
-        told: list[str] = [sender_jid] if sender_jid else []
-        senders = list(dict.fromkeys(told + address_forms(db, sender)))
+        given: list[str] = [sender_jid] if sender_jid else []
+        senders = list(dict.fromkeys(given + address_forms(db, sender)))
         plain = _open(secret, target, contact_addresses(db, author), senders, _USES[name], payload, iv)
         if plain is None:
             continue
@@ -77,11 +78,9 @@ def open_waiting_addons(db: sqlite3.Connection, raw: sqlite3.Connection) -> list
 
 def _secret_of(db: sqlite3.Connection, raw: sqlite3.Connection, message: int) -> bytes | None:
     """The secret of a message: of what we sent it stands in the details, of others in the raw protobuf."""
-    row = db.execute(
-        "SELECT details ->> 'secret' FROM messages WHERE id = ? AND details IS NOT NULL", (message,)
-    ).fetchone()
-    if row is not None and row[0]:
-        return bytes.fromhex(row[0])
+    own = "SELECT details ->> 'secret' FROM messages WHERE id = ? AND details IS NOT NULL"
+    if secret := value(db, own, (message,)):
+        return bytes.fromhex(secret)
     found = raw.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
     return _secret(*found) if found else None
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import PlainSerializer, PlainValidator
 
 from whatsapp_mcp.archive import read
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.archive.write.outbox import announce, move
@@ -120,12 +121,9 @@ def _insert(
 
 def _is_one_unsettled(db: sqlite3.Connection, chat: str) -> bool:
     """Whether a send to this chat is on its way, or may yet be."""
-    row = db.execute(
-        f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {read.UNSETTLED_SENDS}
-        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)""",  # noqa: S608
-        (chat,),
-    ).fetchone()
-    return bool(row[0])
+    unsettled = f"""SELECT EXISTS (SELECT 1 FROM outbox WHERE status IN {read.UNSETTLED_SENDS}
+        AND (status <> 'unknown' OR handed_to IS NOT NULL) AND chat = ?)"""  # noqa: S608
+    return bool(value(db, unsettled, (chat,)))
 
 
 def _accept_again(
@@ -157,8 +155,9 @@ def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None
         (chat, jid, body),
     ).fetchone()
     if twin is not None:
+        send_id, status = twin
         raise SendUnknown(
-            f"The same message to this chat is still {twin[1]} (send {twin[0]}).",
+            f"The same message to this chat is still {status} (send {send_id}).",
             "Look at message_status; to send it once more on purpose, give an idempotency key of its own.",
         )
 

@@ -7,7 +7,7 @@ import sqlite3
 from typing import Any
 
 from whatsapp_mcp.archive import state
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.identity import Identities, chat_kind
 from whatsapp_mcp.archive.write.message_writer import MessageWriter
 from whatsapp_mcp.decoding import (
@@ -37,18 +37,18 @@ class StateWriter:
         self._messages = messages
 
     def receipt(self, update: ReceiptUpdate) -> None:
-        """Move the marks of a person (or of ourselves) forward."""
+        """Move the read watermarks of a person (or of the owner) forward."""
         db = self._db
-        mark = ReceiptKind.SEEN if update.contact is None else update.mark
-        teller = state.EVERYONE if update.everyone else self._teller(update.chat, update.contact)
+        kind = ReceiptKind.SEEN if update.contact is None else update.mark
+        reader = state.EVERYONE if update.everyone else self._reader_address(update.chat, update.contact)
         chat, address = (
             self._identities.chat(update.chat, update.at),
             self._identities.address(update.chat).id,
         )
         changed = False
         for wa_id in update.wa_ids:
-            changed |= state.store_receipt(db, address, teller, wa_id, mark, update.at)
-            self._messages.place(update.chat, None, wa_id)
+            changed |= state.store_receipt(db, address, reader, wa_id, kind, update.at)
+            self._messages.attribute(update.chat, None, wa_id)
         if changed or (update.contact is None and update.wa_ids):
             self._messages.touched.update(state.addon_chats(db, address))
         if changed and not update.everyone:
@@ -63,14 +63,14 @@ class StateWriter:
                 detail=update.mark.name.lower(),
             )  # fmt: skip
 
-    def _teller(self, chat: str, contact: str | None) -> int:
-        """The number of the address whose mark it is: in a chat with one person, of the chat's."""
+    def _reader_address(self, chat: str, contact: str | None) -> int:
+        """The number of the address whose watermark it is: in a chat with one person, the chat's."""
         if chat_kind(chat) is ChatKind.DIRECT:
             return self._identities.address(chat).id
         return 0 if contact is None else self._identities.address(contact).id
 
     def name(self, update: NameUpdate) -> None:
-        """Take over names of a person, as they are told of one address; of each kind the newest."""
+        """Store names of one address of a person; of each kind the newest counts."""
         for kind, name in (
             (NameKind.SAVED, update.saved_name),
             (NameKind.BUSINESS, update.business_name),
@@ -98,11 +98,11 @@ class StateWriter:
             (jid, int(kind), name, at),
         )
         shown = f"SELECT {_SHOWN[kind]} FROM contacts WHERE id = ?"  # noqa: S608
-        if self._db.execute(shown, (contact,)).fetchone()[0] != name:
+        if value(self._db, shown, (contact,)) != name:
             self._identities.refresh(contact)
 
     def chat(self, update: ChatUpdate) -> None:
-        """Take over what is said of a chat; of each property the newest word counts."""
+        """Store properties of a chat; of each the newest value counts."""
         self._identities.chat(update.jid, update.at)
         address = self._identities.address(update.jid)
         for field in state.CHAT_SETTINGS:
@@ -113,15 +113,15 @@ class StateWriter:
                 )
 
     def members(self, update: MembersUpdate) -> None:
-        """Take over who is in a group."""
+        """Store who is in a group."""
         group, address = self._identities.chat(update.chat), self._identities.address(update.chat)
-        told = [(self._identities.address(jid), role) for jid, role in update.members]
+        members = [(self._identities.address(jid), role) for jid, role in update.members]
         state.store_members(
-            self._db, group, address, told, update.at, whole=update.whole, looked_up=update.looked_up
+            self._db, group, address, members, update.at, whole=update.whole, looked_up=update.looked_up
         )
 
     def unread(self, update: UnreadUpdate, transferred: list[MessageUpdate]) -> None:
-        """Set the read mark so that the phone's own count comes out.
+        """Set the read watermark so that the phone's own count results.
 
         Args:
             update: The phone's count.
@@ -145,22 +145,22 @@ class StateWriter:
         ]
         if found:
             message = min(found, key=lambda one: one.target.sender != sender)
-            state.seen(self._db, message.target.chat, self._teller(update.chat, None), message.id, 0)
-            self._messages.place(update.chat, None, read.wa_id)
+            state.seen(self._db, message.target.chat, self._reader_address(update.chat, None), message.id, 0)
+            self._messages.attribute(update.chat, None, read.wa_id)
         self._messages.touched.update(state.addon_chats(self._db, chat.id))
 
     def linked(self, received_at: int) -> None:
-        """Begin a transfer of the past; since the newest message of an earlier link some may be missing."""
+        """Begin a history sync; messages since the newest one of an earlier linking may be missing."""
         self._db.execute("DELETE FROM meta WHERE key = 'history'")
-        newest = self._db.execute("SELECT max(id) FROM messages").fetchone()[0]
+        newest = value(self._db, "SELECT max(id) FROM messages")
         until = received_at // 1000
         if newest is not None and newest >> ID_BITS < until:
             state.store_gap(self._db, newest >> ID_BITS, until, "this device was not linked")
 
     def history(self, update: HistoryUpdate, received_at: int) -> None:
-        """Remember how far the transfer of the past has come."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'history'").fetchone()
-        state: dict[str, Any] = json.loads(row[0]) if row else {"percent": None, "types": {}}
+        """Store the progress of the history sync."""
+        stored = value(self._db, "SELECT value FROM meta WHERE key = 'history'")
+        state: dict[str, Any] = json.loads(stored) if stored else {"percent": None, "types": {}}
         if update.sync_type in ("initial_bootstrap", "recent", "full"):
             if update.progress is not None:
                 state["percent"] = max(update.progress, state["percent"] or 0)

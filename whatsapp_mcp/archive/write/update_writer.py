@@ -1,4 +1,4 @@
-"""Facts into the archive's tables, in the order in which one may lean on another."""
+"""Writes updates into the archive's tables, in the order in which one may depend on another."""
 
 from __future__ import annotations
 

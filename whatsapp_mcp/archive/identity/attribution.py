@@ -1,8 +1,8 @@
-"""Where a message is that came under a number alone, when several people had the number.
+"""Attributing a message that came under a number alone, when several people had the number.
 
 Messages are all that holds resolved chats and people, so that lists and searches are quick. One that was seen
 under a LID, or something about it was, belongs there; else it belongs to the one who had the number when it
-was said (`number_history.py`). What hangs on it finds it by its id, wherever it is.
+was said (`number_history.py`). Its add-ons find it by its id, wherever it is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from whatsapp_mcp.archive import database, state
-from whatsapp_mcp.archive.database import ID_BITS
+from whatsapp_mcp.archive.database import ID_BITS, column, placeholders, value
 from whatsapp_mcp.archive.identity import merge
 from whatsapp_mcp.archive.state import NumberHistory
 from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
@@ -23,25 +23,24 @@ _ALWAYS: Final = 1 << 40
 
 def chat_of(db: sqlite3.Connection, contact: int) -> int:
     """The direct chat with a contact, made when there is none."""
-    row = db.execute("SELECT id FROM chats WHERE contact_id = ?", (contact,)).fetchone()
-    if row is None:
-        number = free_number(db, "chats", "chat_aliases")
+    chat: int | None = value(db, "SELECT id FROM chats WHERE contact_id = ?", (contact,))
+    if chat is None:
+        chat = free_number(db, "chats", "chat_aliases")
         db.execute(
             """INSERT INTO chats (id, jid, kind, contact_id)
             SELECT ?, coalesce(pn, lid), ?, id FROM contacts WHERE id = ?""",
-            (number, CHAT_KIND_NUMBER[ChatKind.DIRECT], contact),
+            (chat, CHAT_KIND_NUMBER[ChatKind.DIRECT], contact),
         )
-        return number
-    return int(row[0])
+    return chat
 
 
 def free_number(db: sqlite3.Connection, table: str, aliases: str) -> int:
     """A number that no contact or chat ever had: the search index and the feed still hold the old ones."""
-    row = db.execute(
+    return value(
+        db,
         f"""SELECT 1 + max(coalesce((SELECT max(id) FROM {table}), 0),
-        coalesce((SELECT max(old_id) FROM {aliases}), 0))"""  # noqa: S608
-    ).fetchone()
-    return int(row[0])
+        coalesce((SELECT max(old_id) FROM {aliases}), 0))""",  # noqa: S608
+    )
 
 
 def chats_of(db: sqlite3.Connection, history: NumberHistory) -> dict[int, int]:
@@ -51,27 +50,25 @@ def chats_of(db: sqlite3.Connection, history: NumberHistory) -> dict[int, int]:
 
 def numbers_of(db: sqlite3.Connection, jid: str) -> list[str]:
     """The reassigned numbers of whoever has an address or, if it is a number, had it."""
-    return [
-        row[0]
-        for row in db.execute(
-            """WITH persons AS (SELECT contact_id FROM addresses WHERE jid = ?1
-            UNION SELECT a.contact_id FROM number_history AS h JOIN addresses AS a ON a.jid = h.lid
-            WHERE h.pn = ?1)
-            SELECT DISTINCT h.pn FROM number_history AS h
-            WHERE h.lid IN (SELECT jid FROM persons JOIN addresses USING (contact_id))
-            AND EXISTS (SELECT 1 FROM number_history AS o WHERE o.pn = h.pn AND o.lid != h.lid)""",
-            (jid,),
-        ).fetchall()
-    ]
+    return column(
+        db,
+        """WITH persons AS (SELECT contact_id FROM addresses WHERE jid = ?1
+        UNION SELECT a.contact_id FROM number_history AS h JOIN addresses AS a ON a.jid = h.lid
+        WHERE h.pn = ?1)
+        SELECT DISTINCT h.pn FROM number_history AS h
+        WHERE h.lid IN (SELECT jid FROM persons JOIN addresses USING (contact_id))
+        AND EXISTS (SELECT 1 FROM number_history AS o WHERE o.pn = h.pn AND o.lid != h.lid)""",
+        (jid,),
+    )
 
 
-def place_all(db: sqlite3.Connection, numbers: Collection[str]) -> set[int]:
-    """Put all messages that came under numbers alone where they belong, when more is known of the numbers.
+def attribute_all(db: sqlite3.Connection, numbers: Collection[str]) -> set[int]:
+    """Attribute all messages that came under these numbers alone, when more is known of the numbers.
 
     Returns:
         The chats that may have changed.
     """
-    changed = place_messages(db, numbers, None)
+    changed = attribute_messages(db, numbers, None)
     state.apply_versions_of(db, {one for pn in numbers for one in NumberHistory(db, pn).people})
     for chat in changed:
         state.refresh_chat_settings(db, chat)
@@ -79,8 +76,8 @@ def place_all(db: sqlite3.Connection, numbers: Collection[str]) -> set[int]:
     return changed
 
 
-def place_messages(db: sqlite3.Connection, numbers: Collection[str], wa_id: str | None) -> set[int]:
-    """Put messages that came under numbers alone where they belong.
+def attribute_messages(db: sqlite3.Connection, numbers: Collection[str], wa_id: str | None) -> set[int]:
+    """Attribute messages that came under numbers alone to chats and people.
 
     Args:
         db: The archive, in a write transaction.
@@ -94,7 +91,7 @@ def place_messages(db: sqlite3.Connection, numbers: Collection[str], wa_id: str 
     chats = {chat for history in histories for chat in chats_of(db, history)}
     moved = set[tuple[int, str]]()
     for history in histories:
-        moved |= _place_messages(db, history, wa_id)
+        moved |= _attribute_number(db, history, wa_id)
     for chat, name in moved:
         _catch_up(db, chat, name)
     for chat in chats:
@@ -102,12 +99,12 @@ def place_messages(db: sqlite3.Connection, numbers: Collection[str], wa_id: str 
     return {*chats, *(chat for chat, _ in moved)}
 
 
-def _place_messages(
+def _attribute_number(
     db: sqlite3.Connection, history: NumberHistory, wa_id: str | None
 ) -> set[tuple[int, str]]:
-    """Put messages that came under a number alone where they belong.
+    """Attribute messages that came under a number alone to chats and people.
 
-    Of copies of one message that tell different times the earliest decides. Where something was seen under a
+    Of copies of one message with different times the earliest decides. Where something was seen under a
     LID, the message counts as seen under it too: it stays so when that is deleted with its content.
 
     Returns:
@@ -118,36 +115,36 @@ def _place_messages(
     for message, chat, sender, name in db.execute(
         f"""SELECT id, chat_id, sender_id, wa_id FROM messages
         WHERE via = (SELECT id FROM addresses WHERE jid = ?) AND ifnull(? = wa_id, 1)
-        AND (chat_id IN ({_places(chats)}) OR sender_id IN ({_places(chats)})) ORDER BY id""",  # noqa: S608
+        AND (chat_id IN ({placeholders(chats)}) OR sender_id IN ({placeholders(chats)})) ORDER BY id""",  # noqa: S608
         [history.pn, wa_id, *chats, *chats.values()],
     ).fetchall():
         group = None if chat in chats else chat
         person = holders.setdefault((group, name, sender == OWNER), history.at(message >> ID_BITS))
         target = chat
         if group is None:
-            told = _chat_told(db, [*chats], name)
-            target = chat_of(db, person) if told is None else told
+            seen = _chat_seen(db, [*chats], name)
+            target = chat_of(db, person) if seen is None else seen
             person = chats[target]
         else:
-            told = _author_told(db, chat, name, history.people)
-            person = person if told is None else told
-        if told is not None:
+            seen = _author_seen(db, chat, name, history.people)
+            person = person if seen is None else seen
+        if seen is not None:
             db.execute("UPDATE messages SET via = NULL WHERE id = ?", (message,))
         if _move(db, message, target, OWNER if sender == OWNER else person):
             moved |= {(chat, name), (target, name)}
     return moved
 
 
-def _chat_told(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int | None:
+def _chat_seen(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int | None:
     """Among direct chats, the one where a message, or something about it, was seen under a LID."""
     found: list[tuple[int, int]] = db.execute(
         f"""SELECT id >> {ID_BITS}, chat_id FROM messages
-        WHERE wa_id = ? AND chat_id IN ({_places(chats)}) AND via IS NULL"""  # noqa: S608
+        WHERE wa_id = ? AND chat_id IN ({placeholders(chats)}) AND via IS NULL"""  # noqa: S608
         + "".join(
             f""" UNION ALL SELECT {_ALWAYS}, c.id FROM {kind.table} AS t
             JOIN addresses AS a ON a.id = t.chat_address AND a.jid LIKE '%@lid'
             JOIN chats AS c ON c.contact_id = a.contact_id
-            WHERE t.wa_id = ? AND c.id IN ({_places(chats)})"""  # noqa: S608
+            WHERE t.wa_id = ? AND c.id IN ({placeholders(chats)})"""  # noqa: S608
             for kind in state.ADDONS
         ),
         [wa_id, *chats] * (1 + len(state.ADDONS)),
@@ -156,7 +153,7 @@ def _chat_told(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int 
     return chats[min(ranked)[1]] if ranked else None
 
 
-def _author_told(db: sqlite3.Connection, group: int, wa_id: str, people: Sequence[int]) -> int | None:
+def _author_seen(db: sqlite3.Connection, group: int, wa_id: str, people: Sequence[int]) -> int | None:
     """Who of several people was seen under a LID as the author of a group's message, or of a change of it."""
     found: list[tuple[int, int]] = db.execute(
         f"""SELECT id >> {ID_BITS}, sender_id FROM messages
@@ -175,21 +172,18 @@ def _author_told(db: sqlite3.Connection, group: int, wa_id: str, people: Sequenc
     return people[min(ranked)[1]] if ranked else None
 
 
-def _places(values: Collection[object]) -> str:
-    return ", ".join("?" * len(values))
-
-
 def _move(db: sqlite3.Connection, message: int, chat: int, sender: int) -> bool:
-    """Lead a message to a chat and a sender, where a copy of it may be already; whether anything changed."""
-    row = db.execute("SELECT wa_id FROM messages WHERE id = ?", (message,)).fetchone()
-    if row is None:  # An earlier copy was made one with it, at that one's time and place.
+    """Move a message to a chat and a sender, where a copy of it may be already; whether anything changed."""
+    wa_id = value(db, "SELECT wa_id FROM messages WHERE id = ?", (message,))
+    if wa_id is None:  # It was merged into an earlier copy.
         return False
-    twin = db.execute(
+    twin = value(
+        db,
         "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ? AND sender_id = ? AND id != ?",
-        (chat, row[0], sender, message),
-    ).fetchone()
+        (chat, wa_id, sender, message),
+    )
     if twin is not None:
-        message = merge.merge_messages(db, twin[0], message)
+        message = merge.merge_messages(db, twin, message)
     changed = db.execute(
         "UPDATE messages SET chat_id = ?1, sender_id = ?2 WHERE id = ?3 AND (chat_id, sender_id) != (?1, ?2)",
         (chat, sender, message),
@@ -200,10 +194,8 @@ def _move(db: sqlite3.Connection, message: int, chat: int, sender: int) -> bool:
 
 
 def _catch_up(db: sqlite3.Connection, chat: int, wa_id: str) -> None:
-    """Bring what is derived of a message in line with what hangs on it where it is now."""
-    for (message,) in db.execute(
-        "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, wa_id)
-    ).fetchall():
+    """Bring what is derived of a message in line with its add-ons in the chat it is in now."""
+    for message in column(db, "SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?", (chat, wa_id)):
         state.apply_versions(db, message)
     state.apply_early(db, chat, wa_id)
     state.open_sealed_votes(db, chat, wa_id)

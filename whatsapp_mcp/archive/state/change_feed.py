@@ -1,28 +1,62 @@
-"""Reading the change feed."""
+"""The change feed: one row for each thing that happened, numbered, so that a reader resumes without a gap."""
 
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
-from whatsapp_mcp.archive.read.message_rows import moment
+from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.models import Change
 
+KEPT_DAYS: Final = 30
 _RECENT: Final = 10_000
 """Entries, counted from the newest, among which a recent one is looked for."""
+_NOW: Final = "SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'operation_at'"
+
+
+def add_change(
+    db: sqlite3.Connection,
+    kind: str,
+    *,
+    chat: int | None = None,
+    wa_id: str | None = None,
+    ref: int | None = None,
+    actor: int | None = None,
+    detail: str | None = None,
+) -> None:
+    """Add an entry to the feed, with the time of the operation that is being applied (`begin_operation`)."""
+    db.execute(
+        f"""INSERT INTO events (at, kind, chat_id, wa_id, ref, actor_id, detail)
+        VALUES (({_NOW}), ?, ?, ?, ?, ?, ?)""",  # noqa: S608
+        (kind, chat, wa_id, ref, actor, detail),
+    )
+
+
+def last_change(db: sqlite3.Connection) -> int:
+    """Newest number of the change feed; 0 when nothing ever changed."""
+    return value(db, "SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0
+
+
+def prune_changes(db: sqlite3.Connection) -> None:
+    """Drop entries thirty days older than the operation that is being applied, a thousand at most."""
+    db.execute(
+        f"""DELETE FROM events WHERE at < ({_NOW}) - ?
+        AND seq IN (SELECT seq FROM events ORDER BY seq LIMIT 1000)""",  # noqa: S608
+        (KEPT_DAYS * 86_400_000,),
+    )
 
 
 def last_send(db: sqlite3.Connection, since: datetime, *, chat: str | None = None) -> int | None:
     """The change that accepted the newest send since a time, to this chat if one is given; else None."""
-    row = db.execute(
+    return value(
+        db,
         """SELECT max(e.seq) FROM events AS e LEFT JOIN chat_aliases AS ca ON ca.old_id = e.chat_id
         LEFT JOIN chats AS c ON c.id = coalesce(ca.chat_id, e.chat_id)
         WHERE e.seq > (SELECT max(seq) FROM events) - ?1
         AND e.kind = 'send' AND e.detail LIKE '% queued' AND e.at >= ?2 AND (?3 IS NULL OR c.jid = ?3)""",
         (_RECENT, int(since.timestamp() * 1000), chat),
-    ).fetchone()
-    return row[0]
+    )
 
 
 def changes(db: sqlite3.Connection, after: int, *, limit: int = 100) -> tuple[Change, ...]:
@@ -37,7 +71,6 @@ def changes(db: sqlite3.Connection, after: int, *, limit: int = 100) -> tuple[Ch
         (after, limit),
     ).fetchall()
     return tuple(
-        Change(number, when, kind, chat, ref, wa_id, actor, detail)
+        Change(number, datetime.fromtimestamp(at // 1000, UTC), kind, chat, ref, wa_id, actor, detail)
         for number, at, kind, chat, ref, wa_id, actor, detail in found
-        if (when := moment(at // 1000)) is not None
     )
