@@ -1,9 +1,9 @@
-"""How much of our code runs for one send, one incoming message and one list: distinct files and functions.
+"""The number of files and functions of the package that run for one send, one incoming message and one list.
 
-Counted with `sys.setprofile` in the server and its client process together, warm, against the simulated
-WhatsApp. `python -m benchmarks.walks --names` prints which they are. A function counts where it runs in each
-of five rounds, so a background task that wakes by chance does not; lambdas, generator expressions and the
-simulator are left out.
+It counts with `sys.setprofile` in the server and its client process together, warmed up, against the
+simulated WhatsApp. `python -m benchmarks.walks --names` prints the names. A function counts if it runs in
+each of five rounds, which excludes background tasks that happen to wake; lambdas, generator expressions and
+the simulator are not counted.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from whatsapp_mcp.settings import HOME_VARIABLE
 ROUNDS: Final = 5
 WARM_UP: Final = 3
 QUIET: Final = 0.4
-"""Seconds after which everything that a round starts has ended."""
+"""Seconds after which all work of a round has ended."""
 FOLDER_VARIABLE: Final = "WALKS_FOLDER"
-"""Where a process that gets `SIGUSR1` writes what has run in it, to a file named after its process id."""
+"""The folder where a process writes its functions on `SIGUSR1`, to a file named after its process id."""
 COUNTED: Final = f"""
 import os, signal, sys, threading
 
@@ -71,18 +71,18 @@ main.serve(main.ServeOptions())
 """
 
 Functions = frozenset[tuple[str, str]]
-"""File and qualified name of each."""
+"""The file and qualified name of each function."""
 
 
 async def functions_run(folder: Path) -> Functions:
-    """What has run in all processes since they were last asked."""
+    """The functions that ran in all processes since the last call."""
     package = Path(whatsapp_mcp.__file__).parent
     found: set[tuple[str, str]] = set()
     for file in sorted(folder.iterdir()):  # noqa: ASYNC240  small and local
         file.unlink()
         os.kill(int(file.name), signal.SIGUSR1)
         with anyio.fail_after(10):
-            while not file.exists():  # noqa: ASYNC110  nothing tells
+            while not file.exists():  # noqa: ASYNC110  a signal handler writes it
                 await anyio.sleep(0.01)
         for line in file.read_text().splitlines():
             path, qualified, name = line.split("\t")
@@ -95,7 +95,7 @@ async def functions_run(folder: Path) -> Functions:
 
 
 async def walk(folder: Path, act: Callable[[int], Awaitable[Any]]) -> Functions:
-    """What runs each time that something is done."""
+    """The functions that run each time that `act` is called."""
     rounds: list[Functions] = []
     for number in range(WARM_UP + ROUNDS):
         await functions_run(folder)
@@ -106,11 +106,11 @@ async def walk(folder: Path, act: Callable[[int], Awaitable[Any]]) -> Functions:
 
 
 async def nothing(number: int) -> None:
-    """Do nothing: what runs then is background work."""
+    """Do nothing: only background work runs."""
 
 
 async def measure(home: Path, folder: Path) -> dict[str, Functions]:
-    """Each walk by its name."""
+    """The functions of each walk, by its name."""
     async with simulator() as (whatsapp, variables):
         number = (await whatsapp("person", name="Ann"))["number"]
         environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}
