@@ -23,7 +23,7 @@ from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
-HEALED = 60.0
+RECOVERED = 60.0
 
 
 def processes(home: Path, program: str) -> list[int]:
@@ -46,7 +46,7 @@ async def until_online(client: Client, generation: int = 0) -> int:
         client,
         lambda status: status["state"] == "online" and status["generation"] > generation,
         "connection_status",
-        within=HEALED,
+        within=RECOVERED,
     )
     return int(status["generation"])
 
@@ -58,7 +58,7 @@ async def until_said(client: Client, said: list[str]) -> None:
         return set(said) <= {message["text"] for message in page["messages"]}
 
     try:
-        page = await until(client, there, "list_messages", within=HEALED, limit=100)
+        page = await until(client, there, "list_messages", within=RECOVERED, limit=100)
     except TimeoutError:
         page = await call(client, "list_messages", limit=100)
     counted = Counter(message["text"] for message in page["messages"])
@@ -67,7 +67,7 @@ async def until_said(client: Client, said: list[str]) -> None:
 
 async def insist(client: Client, **arguments: Any) -> None:
     """Send, and do as a `BUSY` says: with a key another try is safe."""
-    with anyio.fail_after(HEALED):
+    with anyio.fail_after(RECOVERED):
         while (result := await client.call_tool("send_message", arguments)).is_error:
             answer = result.structured_content or {}
             assert answer["error"]["code"] == "BUSY", answer
@@ -91,37 +91,37 @@ async def test_a_killed_client_process_costs_no_answer_and_no_message(whatsapp: 
         assert not whatsapp.log
 
 
-async def test_when_the_server_that_hosts_is_killed_another_goes_on(whatsapp: WhatsApp, home: Path) -> None:
+async def test_when_the_server_that_leads_is_killed_another_goes_on(whatsapp: WhatsApp, home: Path) -> None:
     ann = whatsapp.person("Ann")
     async with mcp_client(whatsapp, home) as other:
         await link(other, whatsapp)
-        (host,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, "whatsapp_mcp")
         async with mcp_client(whatsapp, home) as client:
             await until_online(client)
             await ann.says("before")
             await until_said(client, ["before"])
-            os.kill(host, signal.SIGKILL)
-            await ann.says("while nobody hosts")
+            os.kill(leader, signal.SIGKILL)
+            await ann.says("while nobody leads")
             await insist(client, chat=ann.number, text="are you there?", idempotency_key="1")
-            await until_said(client, ["before", "while nobody hosts", "are you there?"])
-            assert (await ann.receives(HEALED)).text == "are you there?"
+            await until_said(client, ["before", "while nobody leads", "are you there?"])
+            assert (await ann.receives(RECOVERED)).text == "are you there?"
             await until_online(client)
             await insist(client, chat=ann.number, text="are you there?", idempotency_key="1")
         assert [received.text for received in ann.inbox] == ["are you there?"]
 
 
-async def test_a_client_that_was_stopped_when_its_host_was_killed_never_comes_back(
+async def test_a_client_that_was_stopped_when_its_leader_was_killed_never_comes_back(
     whatsapp: WhatsApp, home: Path
 ) -> None:
     ann = whatsapp.person("Ann")
     async with mcp_client(whatsapp, home) as other:
         await link(other, whatsapp)
-        (host,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, "whatsapp_mcp")
         async with mcp_client(whatsapp, home) as client:
             generation = await until_online(client)
             (former,) = processes(home, "whatsapp_mcp.client")
             os.kill(former, signal.SIGSTOP)
-            os.kill(host, signal.SIGKILL)
+            os.kill(leader, signal.SIGKILL)
             await until_online(client, generation)
             assert former not in processes(home, "whatsapp_mcp.client")
             await ann.says("Are you there?")
@@ -161,12 +161,12 @@ async def test_ten_servers_started_at_once_share_one_link_and_outlive_two_of_the
         servers = set(processes(home, "whatsapp_mcp"))
         assert len(servers) == 10
         assert len(processes(home, "whatsapp_mcp.client")) == 1
-        host = (await call(client, "connection_status"))["leader_pid"]
-        for server in (host, (servers - {host}).pop()):
+        leader = (await call(client, "connection_status"))["leader_pid"]
+        for server in (leader, (servers - {leader}).pop()):
             os.kill(server, signal.SIGKILL)
         killed.set()
 
-    with anyio.fail_after(3 * HEALED):
+    with anyio.fail_after(3 * RECOVERED):
         async with anyio.create_task_group() as tasks:
             for number in range(10):
                 tasks.start_soon(application, number)
@@ -205,17 +205,17 @@ async def test_a_server_that_leaves_takes_nothing_from_the_one_that_took_over(
     ann = whatsapp.person("Ann")
     async with mcp_client(whatsapp, home) as first, anyio.create_task_group() as tasks:
         await link(first, whatsapp)
-        (host,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, "whatsapp_mcp")
         generation = await until_online(first)
         applications = [await Application.start(tasks, whatsapp, home) for _ in range(2)]
         for application in applications:
             await until_said(application.client, [])
-        os.kill(host, signal.SIGKILL)
+        os.kill(leader, signal.SIGKILL)
         await until_online(applications[0].client, generation)
         status = await call(applications[0].client, "connection_status")
         stays, leaves = sorted(applications, key=lambda each: each.server != status["leader_pid"])
         leaves.leaves.set()
-        with anyio.fail_after(HEALED):
+        with anyio.fail_after(RECOVERED):
             while leaves.server in processes(home, "whatsapp_mcp"):  # noqa: ASYNC110  nothing tells of its end
                 await anyio.sleep(0.05)
         await ann.says("afterwards")
@@ -272,7 +272,7 @@ async def waiting_send(
     await until(other, lambda status: status["state"] != "online", "connection_status")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ask)
-        with anyio.fail_after(HEALED):
+        with anyio.fail_after(RECOVERED):
             while (await other.call_tool("message_status", {"send_id": 1})).is_error:  # noqa: ASYNC110
                 await anyio.sleep(0.05)
         yield asked, arguments
@@ -282,37 +282,37 @@ async def waiting_send(
 
 async def test_a_call_that_is_cancelled_takes_its_waiting_send_back(whatsapp: WhatsApp, home: Path) -> None:
     ann = whatsapp.person("Ann")
-    async with mcp_client(whatsapp, home) as host, mcp_client(whatsapp, home) as client:
-        await link(host, whatsapp)
+    async with mcp_client(whatsapp, home) as leader, mcp_client(whatsapp, home) as client:
+        await link(leader, whatsapp)
         await until_online(client)
         await ann.says("hi")
         await until_said(client, ["hi"])
-        async with waiting_send(client, whatsapp, host, ann.number) as (asked, arguments):
+        async with waiting_send(client, whatsapp, leader, ann.number) as (asked, arguments):
             asked.cancel()
-            await until(host, lambda send: send["status"] == "failed", "message_status", send_id=1)
+            await until(leader, lambda send: send["status"] == "failed", "message_status", send_id=1)
         assert ann.inbox == []
         await insist(client, **arguments)
         assert [received.text for received in ann.inbox] == ["hello"]
 
 
-@pytest.mark.parametrize("killed", ["the server that took it", "the server that hosts"])
+@pytest.mark.parametrize("killed", ["the server that took it", "the server that leads"])
 async def test_a_waiting_send_outlives_any_server(whatsapp: WhatsApp, home: Path, killed: str) -> None:
     ann = whatsapp.person("Ann")
     async with mcp_client(whatsapp, home) as first:
         await link(first, whatsapp)
         await ann.says("hi")
         await until_said(first, ["hi"])
-        (host,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, "whatsapp_mcp")
         async with mcp_client(whatsapp, home) as second:
             await until_online(second)
-            (attached,) = set(processes(home, "whatsapp_mcp")) - {host}
-            lives = second if killed == "the server that hosts" else first
+            (follower,) = set(processes(home, "whatsapp_mcp")) - {leader}
+            lives = second if killed == "the server that leads" else first
             async with waiting_send(second, whatsapp, lives, ann.number) as (asked, arguments):
                 if lives is first:
-                    os.kill(attached, signal.SIGKILL)
+                    os.kill(follower, signal.SIGKILL)
                     asked.cancel()
                 else:
-                    os.kill(host, signal.SIGKILL)
-            assert (await ann.receives(HEALED)).text == "hello"
+                    os.kill(leader, signal.SIGKILL)
+            assert (await ann.receives(RECOVERED)).text == "hello"
             await insist(lives, **arguments)
         assert [received.text for received in ann.inbox] == ["hello"]

@@ -1,4 +1,4 @@
-"""Settings: the file, the environment over it, and what stops the start."""
+"""Settings: the file, the environment over it, and what prevents startup."""
 
 import os
 import stat

@@ -1,7 +1,7 @@
 """WhatsApp addresses.
 
 A jid is `user[:device]@server`. A person has two: the phone-number form (PN, `15550001111@s.whatsapp.net`)
-and the hidden form (LID, `83746@lid`). Groups live at `g.us`, channels at `newsletter`, the status feed
+and the LID ( `83746@lid`). Groups live at `g.us`, channels at `newsletter`, the status feed
 is `status@broadcast`.
 """
 
@@ -81,7 +81,7 @@ class Jid:
 
     @property
     def is_lid(self) -> bool:
-        """Whether it is the hidden form."""
+        """Whether it is a LID."""
         return self.server in {LID_SERVER, "hosted.lid"}
 
     @property

@@ -1,4 +1,4 @@
-"""What can be told of a JSON object that no parser takes: one nested too deep, cut, or not Unicode."""
+"""Reads members of a JSON object that no parser accepts: nested too deep, truncated, or not Unicode."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """JSON-RPC 2.0 between two processes of ours: one JSON object a line, over any pair of byte streams.
 
-Used on the pipes between a host and its client process and on the socket between servers. Both sides are
+Used on the pipes between the leader and its client process and on the socket between servers. Both sides are
 alike: each calls, answers and notifies. What is added to JSON-RPC:
 
 * every call has a deadline, and a call that is given up on is cancelled on the other side (`$/cancel`);

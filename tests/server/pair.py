@@ -1,4 +1,4 @@
-"""Two servers of one account in this process: one hosts the link, the other uses it over the socket."""
+"""Two servers of one account in this process: the leader, and a follower that reaches it over the socket."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Pair:
     """Two servers of one account; `asked` are the operations that went over the socket."""
 
     wa: WhatsApp
-    host: Client
-    attached: Client
+    leader: Client
+    follower: Client
     archive: ReadingArchive
     home: Path
     asked: list[str]
@@ -81,12 +81,12 @@ class Pair:
     async def both(
         self, tool: str, *, between: Callable[[], Awaitable[Any]] | None = None, **arguments: Any
     ) -> dict[str, Any]:
-        """What the attached server answers; then the host is asked the same and must answer alike."""
-        answer = await self.told(self.attached, tool, arguments)
+        """The answer of the follower; the leader is asked the same and must answer alike."""
+        answer = await self.told(self.follower, tool, arguments)
         assert "error" not in answer[1], answer[0]
         if between is not None:
             await between()
-        same = await self.told(self.host, tool, arguments)
+        same = await self.told(self.leader, tool, arguments)
         assert _VOLATILE.sub("…", repr(answer)) == _VOLATILE.sub("…", repr(same))
         return answer[1]
 
@@ -105,7 +105,7 @@ class Pair:
 
 @asynccontextmanager
 async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive, Client]]:
-    """One server of the account and a client of it, once somebody hosts the link."""
+    """One server of the account and a client of it, once the account has a leader."""
     async with open_device(settings) as (devices, archive), open_worker() as worker:
         with anyio.fail_after(LIMIT):
             leader_pid = None
@@ -134,21 +134,21 @@ async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
         for name, value in wa.environment().items():
             patch.setenv(name, value)
         patch.setattr(RemoteDevice, "perform", noted)
-        _, archive, host = await stack.enter_async_context(served(Settings(home=home)))
-        devices, _, attached = await stack.enter_async_context(served(Settings(home=home)))
+        _, archive, leader = await stack.enter_async_context(served(Settings(home=home)))
+        devices, _, follower = await stack.enter_async_context(served(Settings(home=home)))
         async with devices.use() as device:
             assert isinstance(device, RemoteDevice)
-        yield Pair(wa, host, attached, archive, home, asked)
+        yield Pair(wa, leader, follower, archive, home, asked)
 
 
 async def link(pair: Pair) -> None:
-    """Link the account through the attached server, as an agent does that waits while a person scans."""
-    _, shown = await pair.told(pair.attached, "link_device", {})
+    """Link the account through the follower, as an agent does that waits while a person scans."""
+    _, shown = await pair.told(pair.follower, "link_device", {})
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_scan_once_waited_for, pair, shown["qr"]["text"])
-        _, linked = await pair.told(pair.attached, "link_device", {"wait": 20})
+        _, linked = await pair.told(pair.follower, "link_device", {"wait": 20})
         assert linked["state"] in {"connecting", "online"}
-    await until(pair.attached, lambda status: status["state"] == "online", "connection_status")
+    await until(pair.follower, lambda status: status["state"] == "online", "connection_status")
     await pair.wa.me.online()
 
 

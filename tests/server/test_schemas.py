@@ -1,6 +1,6 @@
 """What `tools/list` says: strict, annotated, affordable, and changed only on purpose.
 
-`python -m tests.server.test_schemas` writes the snapshots anew.
+`python -m tests.server.test_schemas` writes the snapshots again.
 """
 
 from __future__ import annotations

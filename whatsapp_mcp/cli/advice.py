@@ -1,4 +1,4 @@
-"""What to do next, for a person at a shell: errors and states are written for agents and name tools."""
+"""The next step for a person at a shell: errors and states are written for agents and name tools."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`whatsapp-mcp archive …`: look after what was said, take it out, bring it in, delete it.
 
-What writes needs the account for itself: it takes the host's lock and refuses while a server holds it.
+A command that writes takes the leader's lock, and is refused while a server holds it.
 What only reads (`stats`, `check`, `export`) works beside a server.
 """
 

@@ -1,4 +1,4 @@
-"""`whatsapp-mcp doctor`: is this installation sound? Looks only at this machine and asks nobody else."""
+"""`whatsapp-mcp doctor`: checks this installation, without any request over the network."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LOAD_LIBRARY: Final = module_command("whatsapp_mcp.client.load")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; `action` says what to do when it is not `ok`."""
+    """The result of one check; `action` says what to do when it is not `ok`."""
 
     name: str
     ok: bool
@@ -48,12 +48,12 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything; a check never stops the others."""
+    """Run every check; a failed one does not stop the others."""
     return [check() for check in _CHECKS]
 
 
 def print_findings(*, as_json: bool = False) -> ExitCode:
-    """Examine, and tell a person or a program what was found."""
+    """Run the checks and print the findings for a person or a program."""
     findings = examine()
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings]))
@@ -118,7 +118,7 @@ def _home() -> Finding:
 
 
 def _writable(folder: Path, detail: str) -> Finding:
-    """Whether something can be made in a folder: permissions alone do not tell of a read-only disk."""
+    """Whether something can be made in a folder: permissions alone do not show a read-only disk."""
     try:
         with tempfile.TemporaryDirectory(prefix=".whatsapp-mcp-", dir=folder):
             return Finding("home folder", True, detail)

@@ -1,4 +1,4 @@
-"""Bringing in what another program has archived: read in the decoding process, then taken over."""
+"""Imports what another program has archived; the decoding process reads it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ async def import_chat(
         most_bytes: Of one file; a message whose file is larger stays without it.
 
     Raises:
-        InvalidArgument: It is no such export, or it cannot be told who of two is the owner.
+        InvalidArgument: It is no such export, or it is unclear which of two people is the owner.
         TooLong, Unsupported, Busy: It is over a bound, or cannot be read.
     """
     with await anyio.to_thread.run_sync(_opened, path) as file:
@@ -75,7 +75,7 @@ async def import_bridge(archive: Archive, worker: Worker, path: Path, *, zone: t
         archive: Where to.
         worker: Reads it.
         path: The database.
-        zone: The zone of times that tell none.
+        zone: The zone of times that have none.
 
     Raises:
         InvalidArgument: It is no such database.

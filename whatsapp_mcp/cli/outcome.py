@@ -1,4 +1,4 @@
-"""How a command answers: its exit code, the line that tells of a failure, and times for programs."""
+"""How a command ends: its exit code, the line that reports a failure, and times for programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 
 
 class ExitCode(IntEnum):
-    """What `whatsapp-mcp` tells the shell."""
+    """The exit codes of `whatsapp-mcp`."""
 
     OK = 0
     FAILED = 1

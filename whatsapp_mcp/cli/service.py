@@ -68,7 +68,7 @@ class Service:
     Attributes:
         path: The file that describes it.
         content: What stands in that file.
-        start: The commands that make the manager run it, or run it anew.
+        start: The commands that make the manager start or restart it.
         stop: The commands that make the manager end it; they may fail when it does not run.
         forget: The commands that follow when the file is gone.
         hint: What the person may want to know next.

@@ -135,7 +135,8 @@ def _message(at: datetime, text: str, files: frozenset[str]) -> ExportedMessage:
     body = body.strip("\u200e\u200f")
     found = _file(body, files, marked)
     if found is not None:
-        return ExportedMessage(at, name, found[1], found[0], found[0] in files)
+        file, text = found
+        return ExportedMessage(at, name, text, file, file in files)
     omitted = _OMITTED.fullmatch(body) is not None and (marked or body.startswith("<"))
     return ExportedMessage(at, name, body, omitted=omitted)
 

@@ -84,7 +84,7 @@ async def fetch(
                     return found
                 url = urljoin(url, found)
     except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError, ValueError) as error:
-        raise MediaUnavailable("The address does not answer.", "Check the address.") from error
+        raise MediaUnavailable("The URL does not answer.", "Check the URL.") from error
     raise MediaUnavailable("Too many redirects.", "Give the URL of the file itself.")
 
 
@@ -136,7 +136,7 @@ async def _located(url: str) -> _Place:
         name = name if ":" in name else name.encode("idna").decode()
         found = await anyio.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise MediaUnavailable("The host of the address does not exist.", "Check the address.") from error
+        raise MediaUnavailable("The host of the URL does not exist.", "Check the URL.") from error
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     if not addresses or not all(map(is_public, addresses)):
         raise FileNotAllowed(

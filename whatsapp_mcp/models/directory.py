@@ -1,4 +1,4 @@
-"""What WhatsApp tells of groups, people, channels and the own account when it is asked.
+"""What WhatsApp answers about groups, people, channels and the own account.
 
 Plain, frozen dataclasses like those of `models`, and for the same journeys: jids are strings, times aware
 datetimes in UTC, durations seconds.
@@ -13,7 +13,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody in a group; `other` is the other form of the jid, where WhatsApp tells it."""
+    """Somebody in a group; `other` is the other address (LID or phone number), where WhatsApp gives it."""
 
     jid: str
     other: str | None = None
@@ -26,7 +26,7 @@ class Group:
     """A group or a community.
 
     Attributes:
-        topic_by: Jid of who wrote the topic, as far as WhatsApp tells.
+        topic_by: Jid of who wrote the topic, where WhatsApp says so.
         announce: Only admins may write.
         locked: Only admins may change name, picture and topic.
         timer: Seconds after which messages disappear; 0 is never.
@@ -78,7 +78,7 @@ MemberAction = Literal["add", "remove", "promote", "demote"]
 
 @dataclass(frozen=True, slots=True)
 class MemberChange:
-    """What became of one person in a change of members; `reason` is set when WhatsApp refused."""
+    """The outcome for one person in a change of members; `reason` is set when WhatsApp refused."""
 
     jid: str
     reason: str | None = None
@@ -94,7 +94,7 @@ class JoinRequest:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """The outcome of joining by a link; not `joined` means that an admin has to let the account in."""
+    """The outcome of joining by an invite link; if not `joined`, an admin has to approve it."""
 
     jid: str
     joined: bool
@@ -133,7 +133,7 @@ class Channel:
 
     Attributes:
         role: `owner`, `admin`, `subscriber`, or `guest` who does not follow it.
-        invite: The link that leads to it.
+        invite: Its invite link.
     """
 
     jid: str

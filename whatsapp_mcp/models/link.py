@@ -1,4 +1,4 @@
-"""The link to WhatsApp: its states, and how far linking has come."""
+"""The connection to WhatsApp: its status, and the progress of linking."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ADDRESS_BOOK_MISSING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
-    """The link, as a person or an agent is told.
+    """The status of the connection, for a person or an agent.
 
     Attributes:
         reason: Why it is in this state, one sentence; None when nothing needs saying.
@@ -39,15 +39,15 @@ class ConnectionStatus:
         generation: Number of the current client process; only grows.
         last_event_at: When WhatsApp last delivered anything.
         last_sent_at: When a send was last accepted by WhatsApp.
-        phone_seen_at: When the phone itself last wrote to us.
+        phone_seen_at: When the phone itself last sent something.
         until: When the state ends by itself (the expiry of a ban, the end of a pause).
         journal_waiting: Events received and not yet in the archive.
-        events_lost: Upper bound of events that WhatsApp holds for delivered and that never reached us.
+        events_lost: Upper bound of events that WhatsApp considers delivered and that were not stored.
         undecoded: Events kept that this version cannot decode.
         history_progress: Percent of the first history sync; None when none is running or it is done.
-        leader_pid: Process id of the server that holds the link; None when there is none.
+        leader_pid: Process id of the leader; None when there is none.
         address_book: Whether the phone's address book has come; None while nothing can be said.
-        failures: How often each background task of the host has failed and was started again.
+        failures: How often each background task of the leader has failed and was restarted.
         settings_error: Why `config.toml` as it is now is not in force; None when it is.
     """
 

@@ -1,4 +1,4 @@
-"""What may be done on WhatsApp, decided without touching it: pure rules over plain values."""
+"""The policy: which tools and operations an account allows. Pure rules over plain values."""
 
 from whatsapp_mcp.policy.rules import Effect, Policy
 

@@ -19,14 +19,14 @@ from whatsapp_mcp.settings import PolicyMode, Settings
 
 
 class Effect(StrEnum):
-    """What a tool or an operation of the device does to the world, as far as the policy cares."""
+    """The effect of a tool or of an operation of the device, as far as the policy distinguishes them."""
 
     READ = "read"
     """Changes nothing that anybody else sees."""
     LINK = "link"
-    """Opens or renews the link to WhatsApp; nothing is said or changed there."""
+    """Opens or renews the connection to WhatsApp; sends and changes nothing."""
     ACT = "act"
-    """Says or changes something on WhatsApp."""
+    """Sends or changes something on WhatsApp."""
 
 
 @dataclass(frozen=True, slots=True)

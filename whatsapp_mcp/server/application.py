@@ -1,4 +1,4 @@
-"""The one MCP application behind every transport and both protocol eras."""
+"""The MCP application that every transport and both versions of the handshake serve."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _GREETINGS: Final = frozenset({"initialize", "server/discover"})
 
 
 class Tools(ToolManager):
-    """The tools, built when they are first asked for: the handshake has to be answered soon."""
+    """The tools, built at first use: the handshake must not wait for them."""
 
     def __init__(self, make: Callable[[], list[Tool]]) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class Tools(ToolManager):
 
 
 class Application(MCPServer[Any]):
-    """The SDK's server with our tools and our form of errors."""
+    """The SDK's server with these tools and this package's errors."""
 
     def __init__(
         self,
@@ -113,7 +113,7 @@ class Application(MCPServer[Any]):
     async def run_streams(
         self, read: ReadStream[SessionMessage | Exception], write: WriteStream[SessionMessage]
     ) -> None:
-        """Serve one connection until its input ends; what cannot be read is answered, too."""
+        """Serve one connection until its input ends; an invalid request is answered with an error."""
         async with answering_invalid(read, write) as messages:
             server = self._lowlevel_server
             await server.run(messages, write, server.create_initialization_options())
@@ -121,7 +121,7 @@ class Application(MCPServer[Any]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
-        """Call a tool; an unknown name is answered in our form with the names there are."""
+        """Call a tool; an unknown name is answered with an error that lists the tools."""
         if self._tool_manager.get_tool(name) is None:
             names = [tool.name for tool in self._tool_manager.list_tools()]
             return error_result(_no_such_tool(name, names), structured=self._structured)
@@ -129,7 +129,7 @@ class Application(MCPServer[Any]):
 
 
 def _icon() -> Icon:
-    """As a data URI: one of the web would be asked for wherever the server is shown."""
+    """As a data URI: an application would download a web URL wherever it shows the server."""
     image = base64.b64encode(Path(__file__).with_name("icon.png").read_bytes()).decode()
     return Icon(src=f"data:image/png;base64,{image}", mime_type="image/png", sizes=["48x48"])
 
@@ -175,7 +175,7 @@ def create(
 
 
 def _instructions(selection: str) -> str:
-    """What the model is told of the whole, and what there would be if the user chose it."""
+    """The instructions for the model, with the toolsets that the user could add."""
     chosen = tools.parse_selection(selection)
     others = [name for name in tools.TOOLSETS if name not in chosen and name not in tools.TOOLSET_ALIASES]
     if not others:

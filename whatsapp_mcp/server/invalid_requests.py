@@ -1,6 +1,6 @@
-"""Requests that cannot be read are answered, too.
+"""Answers requests that cannot be parsed.
 
-The SDK drops what is no message, and whoever asked would wait for ever. Applications write such
+The SDK drops an invalid message, and its sender would wait for ever. Applications do write such
 messages: a text that was cut in the middle of an emoji ends in half a surrogate pair, which JSON allows and
 Unicode does not.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 async def answering_invalid(
     read: ReadStream[Read], write: WriteStream[SessionMessage]
 ) -> AsyncIterator[MemoryObjectReceiveStream[Read]]:
-    """What is read, without what could not be: that is answered here."""
+    """The valid messages of a stream; an invalid request is answered here."""
     passed, messages = anyio.create_memory_object_stream["Read"](0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_pass_on, read, passed, write)
@@ -51,7 +51,7 @@ async def _pass_on(
 
 
 def refusal(error: Exception) -> JSONRPCError | None:
-    """What answers a request that could not be read; None where nobody waits for an answer."""
+    """The error for a request that could not be parsed; None for a notification or a response."""
     if not isinstance(error, ValidationError):
         return None
     found = error.errors(include_url=False, include_context=False)
@@ -70,7 +70,7 @@ def refusal(error: Exception) -> JSONRPCError | None:
 
 
 def _request(found: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The request itself: what a request lacks is told with it."""
+    """The request itself, which pydantic quotes where a member is missing."""
     if found[0]["type"] == "json_invalid":
         text = found[0]["input"]
         return scalar_members(text if isinstance(text, str) else bytes(text).decode(errors="replace"))

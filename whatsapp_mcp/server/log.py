@@ -20,13 +20,13 @@ from whatsapp_mcp.redaction import RedactingFormatter, set_levels
 _KEPT: Final = 1000
 """Entries that may wait to be written."""
 _ALIKE: Final = 10
-"""Complaints from one place in a second that are written."""
+"""Entries from one place in the code that are written in a second."""
 _LAST: Final = 0.2
 """Seconds in which the last entries are written."""
 
 
 class _Repeats(logging.Filter):
-    """Lets few complaints from one place pass in a second.
+    """Limits the entries from one place in the code in a second.
 
     Without file handles asyncio would write two thousand.
     """

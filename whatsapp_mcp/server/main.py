@@ -1,4 +1,4 @@
-"""Serving: one application on stdio or on HTTP until the application goes or a signal ends it."""
+"""Serves one application over stdio or HTTP until its input ends or a signal arrives."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 Transport = Literal["stdio", "http", "sse"]
 CLOSE_LIMIT: Final = 0.7
-"""Seconds that closing may take before the process ends anyway."""
+"""Seconds that closing may take before the process exits anyway."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What the command line decides; None leaves it to the settings.
+    """The options of the command line; None takes the value of the settings.
 
     Attributes:
         auth: Whether HTTP asks for the bearer token; only loopback may go without.
@@ -98,7 +98,7 @@ async def _end_on_signal(runtime: Runtime) -> None:
 
 
 async def _end(runtime: Runtime) -> None:
-    """Close what is ours and end the process; the thread that reads stdin could not be ended otherwise."""
+    """Close everything and exit: the thread that reads stdin cannot be ended otherwise."""
     with anyio.CancelScope(shield=True):
         await runtime.settle()
         with anyio.move_on_after(CLOSE_LIMIT):

@@ -1,4 +1,4 @@
-"""What exists once per process: the device, the archive, and the loop that keeps the link.
+"""What exists once per process: the device, the archive and the decoding process.
 
 It lives outside the MCP lifespan, which SSE enters once per connection. It opens after the first request was
 answered: what it imports must not delay the handshake.
@@ -38,13 +38,13 @@ logger = logging.getLogger(__name__)
 OPEN_LIMIT: Final = 20.0
 """Seconds that a tool waits for a server that is still starting."""
 FIRST_REQUEST_LIMIT: Final = 2.0
-"""Seconds after which the link opens although no application has said a word."""
+"""Seconds after which the account is opened although no request has come."""
 RETRY_DELAY: Final = 5.0
-"""Seconds between attempts to open what could not be opened."""
+"""Seconds between attempts to open the account."""
 
 
 class Runtime:
-    """The services of one account for as long as the process serves; `run` owns them.
+    """The services of one account while the process serves; `run` owns them.
 
     Attributes:
         page: Where a person finds this server's page; None unless it serves HTTP.
@@ -70,7 +70,7 @@ class Runtime:
         return Policy.of(self._current.now())
 
     async def services(self) -> Services:
-        """The services, as soon as they are open, with the settings that are in force.
+        """The services, as soon as they are open, with the current settings.
 
         Raises:
             WhatsAppError: Why they cannot be opened; `Busy` when it takes too long.
@@ -98,7 +98,7 @@ class Runtime:
             self._first_answer.set()
 
     async def run(self) -> None:
-        """Open the services and hold them until `close`; what cannot be opened is tried again."""
+        """Open the services and keep them open until `close`; retry where opening fails."""
         try:
             with anyio.CancelScope() as self._scope:
                 with anyio.move_on_after(FIRST_REQUEST_LIMIT):
@@ -130,7 +130,7 @@ class Runtime:
             self._opened.set()
 
     async def settle(self) -> None:
-        """Wait while ending now would lose the address book of a phone that was just linked."""
+        """Wait until the address book of a phone that was just linked is fetched: exiting would lose it."""
         devices = self.devices()
         if devices is not None:
             from whatsapp_mcp.device.connection import until_fetched

@@ -76,7 +76,7 @@ class AccountFolder:
 
     @property
     def leader_lock(self) -> Path:
-        """Locked by the server that leads the account."""
+        """Locked by the account's leader."""
         return self.path / "leader.lock"
 
     @property

@@ -1,4 +1,4 @@
-"""`CurrentSettings`: the settings as `config.toml` says them now."""
+"""The settings of `config.toml` as it is now."""
 
 from __future__ import annotations
 

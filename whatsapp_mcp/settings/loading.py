@@ -35,7 +35,7 @@ def load(home: Path | None = None) -> Settings:
         home: The home folder; else `WHATSAPP_MCP_HOME`, else the platform's user data folder.
 
     Raises:
-        InvalidArgument: A key is unknown or a value bad, and the message names the line; or the home folder
+        InvalidArgument: A key is unknown or a value invalid (the message names the line), or the home folder
             is on a network file system or synchronised.
     """
     folder = home or Path(os.environ.get(HOME_VARIABLE) or platformdirs.user_data_dir("whatsapp-mcp"))
@@ -115,7 +115,7 @@ def _place_of(path: list[str], config: Path, text: str) -> str:
 
 
 def _line_of(path: list[str], text: str) -> int | None:
-    """The line that sets a key, or that opens its section; None when it stands in neither form."""
+    """The line that sets a key, or that opens its section; None when neither is found."""
     section, found = "", None
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):

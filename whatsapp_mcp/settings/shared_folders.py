@@ -96,7 +96,7 @@ def read_mount_list(text: str) -> list[Mount]:
 
 
 def mounts_here(folder: Path) -> list[Mount]:
-    """The mounts of this machine, as far as it tells them; on Windows that of the folder's drive."""
+    """The mounts of this machine, as far as they are known; on Windows that of the folder's drive."""
     try:
         if sys.platform == "linux":
             return read_mountinfo(Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape"))

@@ -1,1 +1,1 @@
-"""Pages for a person: how the link is, and the QR to scan. Health answers for machines."""
+"""Web pages for a person: the connection's state and the QR code to scan. Health checks for machines."""

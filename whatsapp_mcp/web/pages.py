@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, and one page that shows the link and, while it is to be linked, its QR.
+"""`/healthz`, `/readyz`, and the pages with the connection's state and, while linking, the QR code.
 
 Pages hold no script and nothing from outside; while linking the page reloads itself.
 """
@@ -45,7 +45,7 @@ _RISK: Final = "This is an unofficial client: WhatsApp may limit or ban accounts
 
 
 class DeviceSource(Protocol):
-    """Whoever knows the account's device."""
+    """The owner of the account's device."""
 
     def devices(self) -> Devices | None:
         """The accessor, once the server is up."""
@@ -90,7 +90,7 @@ class _Pages:
         return _status_page(await _status(self.source))
 
     async def link(self, _: Request) -> Response:
-        """The code while one is out; what became of it after that."""
+        """The current code; after linking, its outcome."""
         status = await _status(self.source)
         devices = self.source.devices()
         if devices is None or status is None or status.state is not ConnectionState.LINKING:
@@ -103,7 +103,7 @@ class _Pages:
         return _page("Link a phone", link_html(state), reload=True)
 
     async def start_linking(self, _: Request) -> Response:
-        """What the button does; the page that shows the code is fetched after that."""
+        """Start linking, then redirect to the page that shows the code."""
         devices = self.source.devices()
         if devices is not None:
             try:
@@ -154,7 +154,7 @@ def _status_html(status: ConnectionStatus) -> str:
 
 
 def link_html(state: LinkState) -> str:
-    """What the person has to do now."""
+    """The instructions for the current step of linking."""
     ways: list[str] = []
     if state.code and state.state is ConnectionState.LINKING:
         ways.append(

@@ -21,14 +21,14 @@ from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
 T = TypeVar("T")
 
 SETTLE_LIMIT: Final = 15.0
-"""Seconds to wait for a link that is only just being made by this very command."""
+"""Seconds to wait for a connection that this command itself is opening."""
 SETTLE_POLL: Final = 0.1
 RECONNECT_LIMIT: Final = 5.0
-"""Seconds in which `reconnect` finds a device, and again in which the link is up or is told as it is."""
+"""Seconds in which `reconnect` finds a device, and again in which it waits for the connection."""
 
 
 class BriefFormatter(RedactingFormatter):
-    """A log for a person at a terminal: what an exception is, without the way to it."""
+    """A log for a person at a terminal: exceptions without tracebacks."""
 
     def formatException(self, ei: Any) -> str:  # noqa: N802  the name is logging's
         """The exception without its traceback."""
@@ -104,7 +104,7 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
 async def reconnected(
     devices: Devices, _: ReadingArchive, limit: float = RECONNECT_LIMIT
 ) -> ConnectionStatus:
-    """Connect anew, and the status that came of it.
+    """Reconnect, and the status after it.
 
     Raises:
         NotLinked: No phone is linked.

@@ -1,4 +1,4 @@
-"""`whatsapp-mcp link`: from the first QR code to the end of the first history."""
+"""`whatsapp-mcp link`: from the first QR code to the end of the history sync."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from whatsapp_mcp.models import (
 STATE_WAIT: Final = 20.0
 """Seconds to wait for the next change of the linking state in one call."""
 HISTORY_POLL: Final = 0.25
-"""Seconds between two looks at the progress of the first history."""
+"""Seconds between two queries of the history's progress."""
 HISTORY_GRACE: Final = 10.0
 """Seconds without a sign of history after which there is none to wait for."""
 
@@ -38,7 +38,7 @@ class HistorySource(Protocol):
 
 
 class LinkReport(Protocol):
-    """Tells a person or a program how linking goes."""
+    """Reports the steps of linking to a person or to a program."""
 
     def qr(self, qr: QrCode) -> None:
         """A new QR code; it replaces the one before."""
@@ -86,7 +86,7 @@ async def link(
         devices: The account's device.
         archive: The account's archive.
         phone: E.164 number to link by pairing code, None to link by QR code.
-        report: Told of every step.
+        report: Receives every step.
         settle: Seconds that the connection of a phone linked before has to come up.
 
     Raises:
@@ -94,7 +94,7 @@ async def link(
         NotConnected: WhatsApp was not reached.
         WhatsAppError: Whatever else went wrong.
     """
-    # The archive tells the time of a chunk in whole seconds.
+    # The archive keeps the time of a chunk in whole seconds.
     since = datetime.now(UTC).replace(microsecond=0)
     await settled_status(devices, settle)
     linked_now = await _pair(devices, phone, report)

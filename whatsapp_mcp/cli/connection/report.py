@@ -1,4 +1,4 @@
-"""How `whatsapp-mcp link` tells what happens: to a person on stderr, to a program on stdout."""
+"""The progress of `whatsapp-mcp link`: for a person on stderr, for a program on stdout."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class TerminalReport:
         self._stop_progress()
 
     def begin(self) -> None:
-        """Say what is risked."""
+        """Print the risk."""
         self._console.print(RISK, style="yellow")
 
     def _stop_progress(self) -> None:
@@ -164,18 +164,18 @@ class TerminalReport:
             self._progress.update(self._task, description="Your history comes", total=100, completed=percent)
 
     def synced(self) -> None:
-        """Say that it is done and what comes next."""
+        """Print that it is done, and the next step."""
         self._progress.stop()
         connect = for_account("Connect an application: `whatsapp-mcp client-config`", self._account)
         self._console.print(f"Ready. {connect}", markup=False)
 
     def failed(self, error: WhatsAppError) -> None:
-        """Say what happened and what to do."""
+        """Print what happened and what to do."""
         self._stop_progress()
         print_error(error, self._account)
 
     def interrupted(self) -> None:
-        """Say what became of it."""
+        """Print the outcome."""
         self._stop_progress()
         if not self._linked:
             self._console.print("Stopped; no phone was linked.")

@@ -1,4 +1,4 @@
-"""`whatsapp-mcp status` and `reconnect`: the link as one person or one program wants to see it."""
+"""`whatsapp-mcp status` and `reconnect`: the connection's state for a person or a program."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _action(status: ConnectionStatus) -> str | None:
 
 
 def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
-    # This command holds the link for as long as it runs if nobody else does.
+    # Where no server runs this command is the leader itself.
     host = str(status.leader_pid) if status.leader_pid not in (None, os.getpid()) else None
     rows = [
         ("account", status.account),

@@ -77,7 +77,7 @@ async def _until_healthy(http: httpx2.AsyncClient, url: str) -> None:
 
 
 def over_stdio(environment: Mapping[str, str]) -> AbstractAsyncContextManager[Client]:
-    """An MCP client with a server of its own, which uses the link of the demo's server."""
+    """An MCP client with a server of its own, a follower of the demo's server."""
     program, *arguments = command()
     server = StdioServerParameters(
         command=program, args=arguments, env=dict(environment), cwd=environment[HOME_VARIABLE]

@@ -39,9 +39,9 @@ def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
 
 
 def join(variables: dict[str, str]) -> str:
-    """What to put before the command of a server that shall use the demo's link.
+    """The variables for the command of a server that joins the demo.
 
-    The proxy goes with it: should the demo end first, that server takes over the link and must not look for
+    The proxy goes with it: should the demo end first, that server becomes the leader and must not look for
     WhatsApp outside.
     """
     names = (HOME_VARIABLE, "HTTPS_PROXY", "NO_PROXY")

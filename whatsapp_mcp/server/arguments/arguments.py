@@ -1,4 +1,4 @@
-"""Argument types that tools share, and what they mean."""
+"""The argument types that tools share, and the chat that a text means."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ Wait = Annotated[float, BeforeValidator(_seconds), AfterValidator(_check_wait)]
 Either = Annotated[bool | None, Neutral("any")]
 """A filter that takes one side, the other, or both."""
 Switch = Annotated[bool | None, Neutral("keep")]
-"""A setting that is turned on, turned off, or left as it is."""
+"""A setting that is turned on, turned off, or kept."""
 Since = Annotated[str, Field(description="Date, time, weekday, or age: 30m, 6h, 3d, 2mo")]
 Until = Annotated[str, Field(description="Inclusive; as since")]
 Detail = Literal["concise", "full"]
@@ -102,7 +102,7 @@ Timer = Annotated[Literal["off", "24h", "7d", "90d"], Field(description="New mes
 
 
 def candidate(chat: Chat) -> Candidate:
-    """A name with its address, and when something was last said there, to choose by."""
+    """A candidate: name, address and the time of the last message."""
     jid = Jid.parse(chat.jid)
     notes = ["group"] if jid.is_group else []
     notes += [f"last on {chat.last_message_at:%Y-%m-%d}"] if chat.last_message_at else []
@@ -119,7 +119,7 @@ def _first_words(candidate: ChatCandidate, text: str) -> bool:
 def choose(
     candidates: tuple[ChatCandidate, ...], text: str, *, reading: bool = False, own_names: bool = False
 ) -> Chat:
-    """The one chat that a text means.
+    """The chat that a text identifies.
 
     A jid, a number, the only full name; or the only name with these words, if it begins with them. A name
     that people chose themselves is not enough: anybody may choose it. Who only reads may take any part of
@@ -165,7 +165,7 @@ def choose(
 
 
 def one_emoji(text: str) -> str:
-    """An emoji to react with, or nothing.
+    """An emoji to react with, or an empty string.
 
     Raises:
         InvalidArgument: It is some other text.
@@ -216,7 +216,7 @@ async def find_known_chat(services: Services, text: str, *, reading: bool = Fals
 
 
 async def _nothing_said(services: Services, chat: Chat) -> ChatNotFound:
-    """Why there is nothing to show of a person: who that is, and in which groups they wrote."""
+    """The error for a person without a direct chat: who they are, and in which groups they wrote."""
     from whatsapp_mcp.models import MessageFilter
 
     written = await services.archive.messages(MessageFilter(sender=chat.jid), limit=_LOOKED_AT)

@@ -46,7 +46,7 @@ _WITHOUT_EXTRA: Final[dict[FileKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """How a file shall be shown.
+    """How a file is to be shown.
 
     Attributes:
         kind: None leaves it to the content.
@@ -61,7 +61,7 @@ class Wish:
 
 
 async def prepare(worker: media.Worker, taken: Taken, wish: Wish) -> FileContent:
-    """What is sent of a file.
+    """The content to send for a file.
 
     Raises:
         InvalidArgument: The content cannot be shown as wished.

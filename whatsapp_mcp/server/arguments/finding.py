@@ -1,4 +1,4 @@
-"""Which group or person a text means, where no other kind of chat will do."""
+"""Finds the group or the person that a text identifies."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ async def find_person(services: Services, text: str, *, reading: bool = False) -
 
 
 async def find_people(services: Services, texts: Iterable[str]) -> tuple[Chat, ...]:
-    """All of them, each once.
+    """All these people, each once.
 
     Raises:
         InvalidArgument: There are none.

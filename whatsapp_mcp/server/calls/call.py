@@ -1,4 +1,4 @@
-"""What a tool is given: the services of its account and the call it answers."""
+"""What a tool receives: the services of its account, and the call."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from whatsapp_mcp.settings import Settings
 
 
-HOST_LIMIT: Final = 5.0
-"""Seconds that an act waits for a server to host the link: at start-up, and when the host has just ended."""
-_HOST_POLL: Final = 0.05
+LEADER_LIMIT: Final = 5.0
+"""Seconds that a call waits for a leader: at start-up, and when the leader has just ended."""
+_LEADER_POLL: Final = 0.05
 
 
 def utc_now() -> datetime:
@@ -50,18 +50,18 @@ class Services:
 
     @asynccontextmanager
     async def device(self) -> AsyncGenerator[Device]:
-        """Lend the device for one call; while no server hosts the link yet, wait a little for one.
+        """Lend the device for one call; while there is no leader yet, wait up to `LEADER_LIMIT` for one.
 
         Raises:
-            WhatsAppError: There is still none, or it went while it was lent.
+            WhatsAppError: There is still no leader, or it ended during the call.
         """
-        with anyio.move_on_after(HOST_LIMIT):
-            while not await self._hosted():  # noqa: ASYNC110
-                await anyio.sleep(_HOST_POLL)
+        with anyio.move_on_after(LEADER_LIMIT):
+            while not await self._has_leader():  # noqa: ASYNC110
+                await anyio.sleep(_LEADER_POLL)
         async with self.devices.use() as device:
             yield device
 
-    async def _hosted(self) -> bool:
+    async def _has_leader(self) -> bool:
         from whatsapp_mcp.models import ConnectionState
 
         async with self.devices.use() as device:
@@ -70,7 +70,7 @@ class Services:
 
 
 class ServicesSource(Protocol):
-    """Whoever holds the services; the runtime, or a test."""
+    """The owner of the services: the runtime, or a test."""
 
     @property
     def account(self) -> str:

@@ -1,4 +1,4 @@
-"""A tool is one typed function; here it becomes what MCP needs of it.
+"""Registers a tool, which is one typed function, as an MCP tool.
 
 ```python
 @tool("groups", reads=True)
@@ -59,7 +59,7 @@ _TOO_LONG: Final = "pattern too complex"
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """What a tool says about itself.
+    """The declaration of a tool.
 
     Attributes:
         reads: It changes nothing (`readOnlyHint`).
@@ -130,7 +130,7 @@ def tool(
 
 
 def spec_of(function: ToolFunction) -> ToolSpec:
-    """What `tool` noted about this function."""
+    """The declaration that `tool` stored on this function."""
     return cast("ToolSpec", getattr(function, _SPEC))
 
 
@@ -249,7 +249,7 @@ def _explain(error: ValidationError, spec: ToolSpec, model: type[StrictArguments
 
 
 def _meaning(error: sqlite3.Error) -> WhatsAppError:
-    """What an error of the archive means to who called a tool."""
+    """The error for the caller of a tool when the archive fails."""
     if _TOO_LONG in str(error):
         return InvalidArgument("The search text is too long.", "Give a shorter name or text.")
     return Busy(
@@ -269,7 +269,7 @@ class RegisteredTool(Tool):
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
     ) -> CallToolResult:
-        """Check the arguments and the policy, run the tool, and answer in our form whatever happens."""
+        """Check the arguments and the policy, run the tool, and turn every outcome into a result."""
         spec: ToolSpec = self.spec
         source: ServicesSource = self.source
         try:

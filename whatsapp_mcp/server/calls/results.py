@@ -1,4 +1,4 @@
-"""What a tool answers: concise text for the model and the same facts as data for programs.
+"""The result of a tool: concise text for the model, and the same facts as data for programs.
 
 Several MCP hosts hand the model only the structured content of a result that has any: then our text, in which
 what others wrote is fenced, never arrives. So data is sent only when somebody switched it on.
@@ -86,7 +86,7 @@ _LONGEST_ADDRESS: Final = 300
 
 
 def candidate_text(candidate: Candidate) -> str | None:
-    """`“Ann Lee” (+15550001111), last on 2026-11-24`; None where nothing can be told.
+    """`“Ann Lee” (+15550001111), last on 2026-11-24`; None where nothing can be shown.
 
     A name is cut to what a name needs and quoted, an address shown whole or not at all.
     """

@@ -62,7 +62,7 @@ class Heads:
             message: What it is of.
             sender: The name in it, and the jid.
         """
-        ref, at, name = message["ref"], message["timestamp"], sender[0]
+        ref, at, (name, _) = message["ref"], message["timestamp"], sender
         notes, _, words = line[len(ref) + len(at[TIME]) + len(name) + 2 :].partition(": ")
         number = int(ref[1:])
         goes_on = at[DAY] == self._at[DAY] and not _LIKE_A_HEAD.search(words)

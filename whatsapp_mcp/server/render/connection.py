@@ -1,4 +1,4 @@
-"""Structured content about the link: its state, and how far linking has come."""
+"""Structured content: the state of the connection, and the progress of linking."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from whatsapp_mcp.server.render.times import rfc3339
 
 
 class StatusData(TypedDict):
-    """The state of the link."""
+    """The state of the connection."""
 
     state: str
     since: str | None
@@ -59,7 +59,7 @@ class LinkData(TypedDict):
 
 
 def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
-    """The state of the link."""
+    """The state of the connection."""
     return StatusData(
         state=status.state.value,
         since=rfc3339(status.since, zone),

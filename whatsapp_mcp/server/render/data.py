@@ -38,7 +38,7 @@ from whatsapp_mcp.server.render.times import rfc3339, stamp
 _TIMES: Final = frozenset({"starts_at", "ends_at", "expires_at"})
 _MILLISECONDS: Final = 10**11
 FORWARDED: Final = " (forwarded, author unknown)"
-"""Stands behind whoever passed on what somebody else wrote."""
+"""Follows the name of somebody who forwarded a message."""
 
 
 class ChatData(TypedDict):
@@ -87,7 +87,7 @@ class MessageData(WhereData):
     The chat is named here, unless the list is of one chat. `from_me` is of the owner; what has no `sender`
     either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
     is what an edited message said before, oldest first. `snippet_of` says where a snippet is from if not from
-    the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is told.
+    the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is known.
     `context` marks what passes no filter and came before what does.
     """
 
@@ -123,7 +123,7 @@ class MessagesData(WhereData):
     """A page of messages, of one chat where that stands here; `notes` tell where messages may be missing.
 
     With `unread_by_chat` they stand chat by chat, and it counts all that is unread of each. `left` counts
-    what comes after the page, or more do where `left_at_least` stands. A search with few hits tells chats
+    what comes after the page, or more do where `left_at_least` stands. A search with few hits names chats
     that have a word of it in their names.
     """
 

@@ -203,7 +203,7 @@ _NOTES: Final[dict[str, _Note]] = {
 }
 """What of a message stands in brackets before its words, in this order; an empty note is left out."""
 _NOTED: Final = frozenset((*_NOTES, "forwarded", "reactions"))
-"""What `_notes` tells of; most messages have none of it."""
+"""The keys that `_notes` shows; most messages have none of them."""
 
 
 def _notes(message: MessageData, view: _View) -> str:
@@ -241,7 +241,7 @@ def _was(message: MessageData, view: _View) -> str:
 
 
 def _sender(message: MessageData, where: WhereData) -> tuple[str, str]:
-    """What the sender is called, and their jid; the owner's jid is not told."""
+    """What the sender is called, and their jid; the owner's jid is not shown."""
     if "from_me" in message:
         return "me", ""
     if "sender" in message:
@@ -330,7 +330,7 @@ def messages_text(
     Args:
         page: The same as structured content.
         header: What they are.
-        detail: Whether to tell everything.
+        detail: Whether to show everything.
         to_the_end: A list without a cursor has no more.
     """
     notes = page.get("notes", ())
@@ -402,8 +402,8 @@ def chats_text(page: ChatsData, today: str, detail: Detail = "concise", width: i
     Args:
         page: The same as structured content.
         today: Now in RFC 3339, in the person's zone as the chats' times.
-        detail: Whether to tell everything.
-        width: Characters of a last message, where not everything is told.
+        detail: Whether to show everything.
+        width: Characters of a last message, where not everything is shown.
     """
     chats = page["chats"]
     if not chats:

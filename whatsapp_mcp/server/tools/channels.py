@@ -1,4 +1,4 @@
-"""Channels: following, reading, making, reacting."""
+"""Channels: following, reading, creating, reacting."""
 
 from __future__ import annotations
 

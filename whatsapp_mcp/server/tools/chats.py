@@ -1,4 +1,4 @@
-"""Whole chats: how they are listed, deleting them, writing them out."""
+"""Chats: disappearing messages, deleting, exporting."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_NUMBERS: Final = 50
-"""At once: WhatsApp throttles whoever looks up many numbers."""
+"""Numbers in one call: WhatsApp throttles many look-ups."""
 MAX_NAME: Final = 100
 PersonArg = Annotated[str, Field(description="Name, number or jid")]
 
@@ -107,7 +107,7 @@ async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
         presence = await device.presence(person.jid)
     name = named(person)
     if presence is None:
-        text = f"Nothing is told of {name}: WhatsApp shows it only to whoever is shown too (set_presence)."
+        text = f"Nothing is known of {name}: WhatsApp shows it only to those who share it (set_presence)."
         return Result(text, {"jid": person.jid, "online": None, "last_seen": None})
     seen = presence.last_seen
     if presence.online:

@@ -128,7 +128,7 @@ async def _shown(services: Services, path: Path) -> ImageContent:
 
 
 def _described(message: Message) -> str:
-    """`[document 1.2 MB] “plan.pdf”`: whoever sent the file named it."""
+    """`[document 1.2 MB] “plan.pdf”`; the name is the sender's."""
     facts = media_data(message.media) if message.media else {}
     name = facts.pop("file_name", None)
     return kind_text(message.kind.value, facts) + (f" {titled(name)}" if name else "")

@@ -1,4 +1,4 @@
-"""Groups and communities: looking, making, changing, inviting, leaving."""
+"""Groups and communities: reading, creating, changing, inviting, leaving."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
 
 
 async def _topic_line(group: Group, services: Services) -> list[str]:
-    """The topic with who wrote it, as far as WhatsApp tells."""
+    """The topic with its author, where WhatsApp names them."""
     if not group.topic:
         return []
     writer = await services.archive.contact(group.topic_by) if group.topic_by else None

@@ -1,4 +1,4 @@
-"""Lists in which each message stands behind what was said before it."""
+"""Lists in which each message follows its context."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading what was said."""
+"""Listing chats and messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding what was said and who said it."""
+"""Searching messages and people."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CLOSEST: Final = 5
 """Messages shown with some of the words when none has all of them; so few hits may not be what is sought."""
 OTHERWISE: Final = "Try other words, another language or spelling (wifi, Wi-Fi), or substring=true."
 _NAMED: Final = 3
-"""Chats that are told by their names beside so few hits."""
+"""Chats that are suggested by their names beside so few hits."""
 _QUERY: Final = 500
 """Characters of a query that a header repeats."""
 _NAME_WORDS: Final = 4

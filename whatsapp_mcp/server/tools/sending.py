@@ -1,4 +1,4 @@
-"""Saying something."""
+"""Sending text, reacting, marking as read."""
 
 from __future__ import annotations
 

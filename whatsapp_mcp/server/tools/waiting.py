@@ -1,4 +1,4 @@
-"""What is still to come: the fate of a send, and the next messages."""
+"""The status of a send, and waiting for messages."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ _PREFIX: Final = "w"
 SETTLE: Final = 0.3
 """Seconds of quiet after which a burst of messages counts as over, unless its sender is seen writing on."""
 MOST: Final = 50
-"""Messages in one answer; the cursor goes on from there."""
+"""Messages in one answer; the cursor continues from there."""
 ANSWERING: Final = timedelta(minutes=5)
 """Time after a send within which what came since then is waited for: answers may be quicker than a model."""
 _SLICE: Final = 5.0
-"""Seconds after which the archive is looked at although nobody told of a change."""
+"""Seconds after which the archive is read although no change was reported."""
 _LATE: Final = 0.5
 """Seconds by which a leader may be late to say that nothing changed."""
 _BATCH: Final = 200
 _RECEIVED: Final = (SendStatus.DELIVERED, SendStatus.READ)
 _NAMED: Final = 5
-"""Chats that are named of those in which something else came."""
+"""Chats with other new messages that are named."""
 
 
 @tool("core", reads=True, open_world=False, result=ReportData)
@@ -136,7 +136,7 @@ def _told(where: Chat | None, who: Chat | None, mentions_me: bool, text: str | N
 
 
 def _meanwhile(messages: Iterable[Message]) -> tuple[str, ...]:
-    """What else came, by chat: whoever goes on from the cursor would not see it."""
+    """Other new messages by chat: after the cursor they would not be seen."""
     counts = Counter(map(place_of, messages))
     if not counts:
         return ()
@@ -204,19 +204,19 @@ async def _collect(
 
 
 async def _next_change(services: Services, after: int, wait: float) -> frozenset[str]:
-    """Wait for a change, of which the leader tells; answers the chats in which somebody is writing."""
+    """Wait for a change that the leader reports; returns the chats in which somebody is typing."""
     with anyio.move_on_after(wait + _LATE):
         try:
             async with services.devices.use() as device:
                 return frozenset((await device.activity(after, wait)).typing)
         except WhatsAppError:
-            # No server leads, or it is of a version that cannot tell: the file says it as well, if later.
+            # Without a leader, or with one of a version that reports none: the file shows changes, later.
             await services.archive.wait_change(after, wait)
     return frozenset()
 
 
 async def _message_of(change: Change, services: Services) -> Message | None:
-    """The new message that a change tells of; None when it tells of something else, or it is gone again."""
+    """The new message of a change; None for another kind of change, or when it is deleted again."""
     if change.kind != "message" or change.ref is None:
         return None
     try:

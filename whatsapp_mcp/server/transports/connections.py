@@ -1,6 +1,6 @@
-"""Connections that bring no admitted request are short and few, whatever comes over them.
+"""Limits the number and the duration of connections without an admitted request.
 
-Each one takes a file handle, and whoever reaches the port can open as many as they like. Without handles the
+Each takes a file handle, and anybody who reaches the port can open many. Without handles the
 server can neither answer nor restart the client process that holds the connection to WhatsApp.
 """
 
@@ -17,14 +17,14 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from whatsapp_mcp.server.transports.guard import is_admitted
 
 ADMISSION_LIMIT: Final = 10.0
-"""Seconds in which a connection must bring a request that the guard admits."""
+"""Seconds within which a connection must send a request that the guard admits."""
 _MOST: Final = 256
 _FEWEST: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What connections may take of this process.
+    """The limits on connections.
 
     Attributes:
         count: Connections at once. One more takes the place of that which has waited longest for an admitted
@@ -83,7 +83,7 @@ class BoundedProtocol(H11Protocol):
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Stop counting the connection."""
         self._stop_waiting()
         super().connection_lost(exc)
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
-"""Answered without a token: they tell nothing but yes or no."""
+"""Answered without a token: they answer nothing but yes or no."""
 COOKIE: Final = "whatsapp_mcp_page"
 """Lets a person's browser in to pages, never to the protocol.
 
@@ -47,7 +47,7 @@ _OTHER_ORIGIN: Final = (
 
 
 def is_loopback(host: str) -> bool:
-    """Whether binding to this host stays on this machine."""
+    """Whether only this machine can reach a server bound to this host."""
     if host == "localhost":
         return True
     try:
@@ -66,7 +66,7 @@ def _is_address(host: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Refuses what does not belong here before the application sees it.
+    """Refuses a request with a wrong Host, Origin or token before the application sees it.
 
     Attributes:
         app: The application behind it.

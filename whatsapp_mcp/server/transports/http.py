@@ -104,7 +104,7 @@ def prepare(
 
 
 def uvicorn_server(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Server:
-    """What speaks HTTP/1.1 for the application, within these limits."""
+    """The uvicorn server of the application, with these limits."""
     config = uvicorn.Config(
         app,
         http=bounded_protocol(limits),
@@ -141,7 +141,7 @@ def _announce(base: str, token_file: Path | None) -> None:
 
 
 def page_address(base: str, token_file: Path | None) -> str:
-    """Where a person links a phone in a browser; the token itself is not told: models read this."""
+    """The URL of the page on which a person links a phone, without the token: models read it."""
     return f"{base}/?token=TOKEN with the token in {token_file}" if token_file else f"{base}{LINK}"
 
 

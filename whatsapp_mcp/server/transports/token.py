@@ -1,4 +1,4 @@
-"""The bearer token of the HTTP server: made at first use, kept where only the person can read it."""
+"""The bearer token of the HTTP server: created at first use, readable by its owner only."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def load_or_make(home: Path) -> str:
 
 
 def _make_private(path: Path) -> None:
-    """Take other users' access to the file away, where the system knows of it."""
+    """Remove other users' access to the file, on systems with file modes."""
     mode = stat.S_IMODE(path.stat().st_mode)
     if sys.platform == "win32" or not mode & _OTHERS:
         return

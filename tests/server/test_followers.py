@@ -1,7 +1,7 @@
-"""Every operation of the device, from an MCP client of a server that only attaches, to WhatsApp and back.
+"""Every operation of the device, from an MCP client of a follower, to WhatsApp and back.
 
-Each case, `does_` and the operation's name, calls a tool of the attached server, looks at what WhatsApp saw
-of it, and has the host answer the same call alike.
+Each case, `does_` and the operation's name, calls a tool of the follower, looks at what WhatsApp saw
+of it, and has the leader answer the same call alike.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ async def does_status(pair: Pair) -> None:
 
 
 async def does_reconnect(pair: Pair) -> None:
-    before = (await pair.told(pair.attached, "connection_status", {}))[1]["generation"]
-    await pair.told(pair.attached, "reconnect", {})
-    for client in (pair.attached, pair.host):
+    before = (await pair.told(pair.follower, "connection_status", {}))[1]["generation"]
+    await pair.told(pair.follower, "reconnect", {})
+    for client in (pair.follower, pair.leader):
         told = await until(client, lambda status: status["state"] == "online", "connection_status")
         assert told["generation"] == before + 1
     await pair.wa.me.online()
@@ -62,7 +62,7 @@ async def does_link(pair: Pair) -> None:
     async with pair_of_servers(pair.home / "linking") as fresh:
         shown = await fresh.both("link_device")
         await fresh.wa.me.scan(shown["qr"]["text"])
-        await until(fresh.attached, lambda status: status["state"] == "online", "connection_status")
+        await until(fresh.follower, lambda status: status["state"] == "online", "connection_status")
         assert fresh.wa.me.companion is not None
         pair.asked.extend(fresh.asked)
 
@@ -76,17 +76,17 @@ async def does_link_state(pair: Pair) -> None:
 async def does_unlink(pair: Pair) -> None:
     async with pair_of_servers(pair.home / "unlink") as fresh:
         await link(fresh)
-        text, _ = await fresh.told(fresh.attached, "unlink_device", {})
+        text, _ = await fresh.told(fresh.follower, "unlink_device", {})
         assert fresh.wa.me.companion is None, text
-        for client in (fresh.attached, fresh.host):
+        for client in (fresh.follower, fresh.leader):
             await until(client, lambda status: status["state"] == "unlinked", "connection_status")
         pair.asked.extend(fresh.asked)
 
 
 async def does_pause(pair: Pair) -> None:
-    # A person pauses at the command line, which asks the leader as an attached server does.
+    # A person pauses at the command line, which asks the leader as a follower does.
     await pausing.pause(Settings(home=pair.home).account_folder())
-    for client in (pair.attached, pair.host):
+    for client in (pair.follower, pair.leader):
         text, told = await pair.told(client, "connection_status", {})
         assert (told["state"], told["until"]) == ("paused", None)
         assert "`whatsapp-mcp resume`" in text
@@ -97,7 +97,7 @@ async def does_pause(pair: Pair) -> None:
 
 async def does_resume(pair: Pair) -> None:
     await pausing.resume(Settings(home=pair.home).account_folder())
-    for client in (pair.attached, pair.host):
+    for client in (pair.follower, pair.leader):
         await until(client, lambda status: status["state"] == "online", "connection_status")
     await pair.wa.me.online()
 
@@ -123,13 +123,13 @@ async def does_activity(pair: Pair) -> None:
 
         tasks.start_soon(answer_once_waited_for)
         with anyio.fail_after(LIMIT):
-            _, heard = await pair.told(pair.attached, "wait_for_messages", {"wait": 50})
+            _, heard = await pair.told(pair.follower, "wait_for_messages", {"wait": 50})
         assert [each["text"] for each in heard["messages"]] == ["are you there?"]
 
 
 async def does_resolve_number(pair: Pair) -> None:
     nobody = {"chat": "+1 555 999 9999", "text": "hi"}
-    for client in (pair.attached, pair.host):
+    for client in (pair.follower, pair.leader):
         assert (await pair.told(client, "send_message", nobody))[1]["error"]["code"] == "NOT_ON_WHATSAPP"
 
 
@@ -175,9 +175,9 @@ async def does_block(pair: Pair) -> None:
 
 async def does_blocked(pair: Pair) -> None:
     ann = pair.wa.person("Ann")
-    await pair.told(pair.attached, "block_contact", {"contact": ann.number})
+    await pair.told(pair.follower, "block_contact", {"contact": ann.number})
     assert [each["jid"] for each in (await pair.both("list_blocked"))["blocked"]] == [str(ann.pn)]
-    await pair.told(pair.attached, "unblock_contact", {"contact": ann.number})
+    await pair.told(pair.follower, "unblock_contact", {"contact": ann.number})
 
 
 async def does_save_contact(pair: Pair) -> None:
@@ -273,7 +273,7 @@ async def does_leave_group(pair: Pair) -> None:
         assert pair.wa.me.lid not in short.members
         short.add(pair.wa.me)
 
-    await until(pair.attached, lambda chats: True, "list_chats")
+    await until(pair.follower, lambda chats: True, "list_chats")
     await pair.both("leave_group", chat=str(short.jid), between=back)
 
 
@@ -285,16 +285,16 @@ async def does_join_requests(pair: Pair) -> None:
 
 
 async def does_link_group(pair: Pair) -> None:
-    _, village = await pair.told(pair.attached, "create_group", {"name": "Village", "community": True})
+    _, village = await pair.told(pair.follower, "create_group", {"name": "Village", "community": True})
     market = group(pair, "Market")
     await pair.both("add_to_community", chat=str(market.jid), community=village["jid"])
     assert str(market.parent) == village["jid"]
 
 
 async def does_sub_groups(pair: Pair) -> None:
-    _, town = await pair.told(pair.attached, "create_group", {"name": "Town", "community": True})
+    _, town = await pair.told(pair.follower, "create_group", {"name": "Town", "community": True})
     market = group(pair, "Market square")
-    await pair.told(pair.attached, "add_to_community", {"chat": str(market.jid), "community": town["jid"]})
+    await pair.told(pair.follower, "add_to_community", {"chat": str(market.jid), "community": town["jid"]})
     answer = await pair.both("get_group", chat=town["jid"])
     assert [each["jid"] for each in answer["groups"]] == [str(market.jid)]
 
@@ -333,7 +333,7 @@ async def does_change_privacy(pair: Pair) -> None:
 async def does_show_presence(pair: Pair) -> None:
     pair.wa.me.app_state.set_push_name("Me")
     pair.wa.me.app_state.share_key()
-    while "error" in (await pair.told(pair.attached, "set_presence", {"available": False}))[1]:  # noqa: ASYNC110
+    while "error" in (await pair.told(pair.follower, "set_presence", {"available": False}))[1]:  # noqa: ASYNC110
         await anyio.sleep(0.05)
     companion = await pair.wa.me.online()
     await pair.both("set_presence", available=True)
@@ -347,7 +347,7 @@ async def does_reject_call(pair: Pair) -> None:
     await pair.says(ann, "Can you talk?")
     call = ann.calls()
     listed = await until(
-        pair.attached,
+        pair.follower,
         lambda told: any(each["chat"] == str(ann.pn) for each in told["messages"]),
         "list_calls",
     )
@@ -393,7 +393,7 @@ async def does_react_in_channel(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
-async def test_an_attached_server_does_every_operation_as_the_host_does(pair: Pair, operation: str) -> None:
+async def test_a_follower_does_every_operation_as_the_leader_does(pair: Pair, operation: str) -> None:
     with anyio.fail_after(2 * LIMIT):
         await globals()[f"does_{operation}"](pair)
     assert operation in pair.asked
@@ -408,11 +408,11 @@ async def test_a_server_that_has_just_started_knows_at_once_that_the_link_is_up(
         assert (await said(client, "connection_status")).startswith("online")
 
 
-async def test_a_refusal_of_whatsapp_reaches_the_attached_server_as_the_host_words_it(pair: Pair) -> None:
+async def test_a_refusal_of_whatsapp_reaches_the_follower_as_the_leader_words_it(pair: Pair) -> None:
     board, ben = group(pair, "Board", mine=False), pair.wa.person("Ben")
     board.add(ben)
     arguments = {"chat": str(board.jid), "members": [ben.number]}
-    text, data = await pair.told(pair.attached, "remove_group_members", arguments)
+    text, data = await pair.told(pair.follower, "remove_group_members", arguments)
     assert data["error"]["code"] == "REJECTED"
-    assert await pair.told(pair.host, "remove_group_members", arguments) == (text, data)
+    assert await pair.told(pair.leader, "remove_group_members", arguments) == (text, data)
     assert ben.lid in board.members
