@@ -3,7 +3,7 @@
 Used on the pipes between the leader and its client process and on the socket between servers. Both sides are
 alike: each calls, answers and notifies. What is added to JSON-RPC:
 
-* every call has a deadline, and a call that is given up on is cancelled on the other side (`$/cancel`);
+* every call has a deadline, and a call that its caller gives up is cancelled on the other side (`$/cancel`);
 * an error carries its `WhatsAppError` in `data`, so that the caller catches the class that was raised;
 * a frame has a size limit: too large a call, result or notification fails on the side that made it.
 """
@@ -74,7 +74,7 @@ async def _no_calls(method: str, params: Params) -> Any:
 
 
 async def _no_notifications(method: str, params: Params) -> None:
-    logger.debug("ignored notification %s", method)
+    logger.debug("rpc: notification %s ignored", method)
 
 
 @dataclass(slots=True, eq=False)
@@ -137,7 +137,7 @@ class Peer:
         self._close()
         self._tasks.cancel_scope.cancel()
         try:
-            # Without the body's exception: it shall leave as itself, not within an exception group.
+            # Without the body's exception: it leaves as itself, not within an exception group.
             await self._tasks.__aexit__(None, None, None)
         finally:
             self._notifications.close()
@@ -187,7 +187,7 @@ class Peer:
     async def notify(
         self, method: str, params: Params | None = None, *, deadline: float = _NOTIFY_DEADLINE
     ) -> None:
-        """Tell the other side something; returns when it is queued for writing.
+        """Send a notification; returns when it is queued for writing.
 
         Raises:
             DeadlineExceeded: The other side has not read for `deadline` seconds.
@@ -219,7 +219,7 @@ class Peer:
         try:
             await self.notify(CANCEL, {"id": call_id})
         except (NotConnected, DeadlineExceeded):
-            logger.debug("call %d could not be cancelled", call_id)
+            logger.debug("rpc: call %d could not be cancelled", call_id)
 
     def _close(self) -> None:
         """Fail what waits and stop what runs; frames not yet written are dropped."""
@@ -239,7 +239,7 @@ class Peer:
             async for frame in self._frames:
                 await self._send.send(frame)
         except (anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-            logger.debug("the connection can no longer be written")
+            logger.debug("rpc: the connection can no longer be written")
         finally:
             self._close()
 
@@ -250,9 +250,9 @@ class Peer:
                 for line in buffer.feed(await self._receive.receive()):
                     await self._take(line)
         except (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError):
-            logger.debug("the connection can no longer be read")
+            logger.debug("rpc: the connection can no longer be read")
         except NotConnected:
-            logger.debug("the connection closed while it was read")
+            logger.debug("rpc: the connection closed while it was read")
         finally:
             self._close()
 
@@ -278,7 +278,7 @@ class Peer:
             case {"id": int(call_id), "error": dict(error)}:
                 self._settle(call_id, None, _error_of(error))
             case {"id": None, "error": dict(error)}:
-                logger.error("the other side refused a frame: %s", error.get("message"))
+                logger.error("rpc: the other side refused a frame: %s", error.get("message"))
             case _:
                 await self._refuse(None, _INVALID_REQUEST, "not a JSON-RPC message")
 
@@ -302,7 +302,7 @@ class Peer:
             try:
                 await self._on_notification(method, params)
             except Exception:
-                logger.exception("notification %s failed", method)
+                logger.exception("rpc: notification %s failed", method)
 
     async def _take_call(self, call_id: int | str, method: str, params: Any) -> None:
         if params is None:
@@ -322,7 +322,7 @@ class Peer:
             with scope:
                 await self._answer(call_id, method, params)
         except NotConnected:
-            logger.debug("nobody is left to take the answer of %s", method)
+            logger.debug("rpc: the connection closed before %s was answered", method)
         finally:
             del self._running[call_id]
 
@@ -332,7 +332,7 @@ class Peer:
         except WhatsAppError as error:
             await self._answer_error(call_id, error)
         except Exception:
-            logger.exception("call %s failed", method)
+            logger.exception("rpc: call %s failed", method)
             await self._refuse(call_id, _INTERNAL_ERROR, f"{method} failed unexpectedly; see the log")
         else:
             await self._put(frame)

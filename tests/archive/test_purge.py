@@ -19,7 +19,7 @@ from whatsapp_mcp.archive.care import file_copies, purge
 from whatsapp_mcp.archive.care.file_copies import export_path
 from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.device.retention import SENT_PAUSE, clear_sent_files
+from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import FileContent, MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.protobufs import E2E
@@ -276,7 +276,7 @@ async def test_copies_of_sent_files_are_cleared_by_time_alone(
     with pytest.raises(EndOfTestError):
         await clear_sent_files(archive, now=lambda: now, sleep=sleep)
     assert there == [True, False]
-    assert SENT_PAUSE <= file_copies.SENT_FILES_KEPT
+    assert SENT_FILES_INTERVAL <= file_copies.SENT_FILES_KEPT
 
 
 async def test_retention_spares_a_damaged_database_that_is_young(

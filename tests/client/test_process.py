@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from tests.client.client_process import NOWHERE, ClientUnderTest, client_process
-from whatsapp_mcp.client.journal import Journal, JournalEvent
+from whatsapp_mcp.client.journal import Journal, JournalRow
 from whatsapp_mcp.client.pipes import LeaderSendStream
 from whatsapp_mcp.client.protocol import (
     ENDED,
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 SOON = 2.0
 
 
-def messages(folder: Path) -> list[JournalEvent]:
+def messages(folder: Path) -> list[JournalRow]:
     with Journal(folder / "inbox.db") as journal:
         return [event for event in journal.read(0, 10_000) if event.code == EventCode.MESSAGE]
 

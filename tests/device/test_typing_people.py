@@ -5,22 +5,17 @@ from __future__ import annotations
 import pytest
 
 from tests.device.fake_clock import FakeClock
-from whatsapp_mcp.client.journal import JournalEvent as Row
-from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.typing_people import LASTS, TypingPeople
-from whatsapp_mcp.models import JournalEvent
 from whatsapp_mcp.protobufs import Neonize
 
 COMPOSING, PAUSED = Neonize.ChatPresence.COMPOSING, Neonize.ChatPresence.PAUSED
 
 
-def presence(
-    user: str, state: Neonize.ChatPresence.ChatPresence.ValueType, *, own: bool = False
-) -> JournalEvent:
+def presence(user: str, state: Neonize.ChatPresence.ChatPresence.ValueType, *, own: bool = False) -> bytes:
     event = Neonize.ChatPresence(State=state, Media=Neonize.ChatPresence.TEXT)
     event.MessageSource.Chat.User, event.MessageSource.Chat.Server = user, "s.whatsapp.net"
     event.MessageSource.IsFromMe = own
-    return Row(1, 1, 0, EventCode.CHAT_PRESENCE, event.SerializePartialToString())
+    return event.SerializePartialToString()
 
 
 def test_somebody_writes_until_they_stop() -> None:
@@ -51,6 +46,6 @@ def test_no_more_than_a_hundred_chats_are_remembered_and_nonsense_is_passed_over
     people = TypingPeople(FakeClock())
     for number in range(300):
         people.hear(presence(str(number), COMPOSING))
-    people.hear(Row(1, 1, 0, EventCode.CHAT_PRESENCE, b"\xff\xff"))
+    people.hear(b"\xff\xff")
     assert len(people.chats()) == 100
     assert people.chats()[-1] == "299@s.whatsapp.net"

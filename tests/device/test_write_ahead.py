@@ -16,7 +16,7 @@ from tests.archive import events as ev
 from tests.archive.events import journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.leader import checkpoints
-from whatsapp_mcp.device.leader.checkpoints import fold_large_logs, keep_logs_small
+from whatsapp_mcp.device.leader.checkpoints import checkpoint_large_logs, keep_logs_small
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -72,7 +72,7 @@ async def test_a_log_that_took_the_last_room_while_somebody_read_is_folded_back_
             await write(archive, 100)
         with pytest.raises(sqlite3.Error):  # what SQLite does by itself
             await write(archive)
-        assert fold_large_logs(folder) == []
+        assert checkpoint_large_logs(folder) == []
         await write(archive)
     assert log_size(folder) < ROOM // 2
 
@@ -86,15 +86,15 @@ async def test_a_log_that_took_the_last_block_is_folded_back_into_the_reserve(
             pytest.skip(disk.missing)
         folder = AccountFolder("default", tmp_path / "default")
         async with open_archive(folder, write=True) as archive:
-            assert fold_large_logs(folder) == []  # there is room for a reserve
+            assert checkpoint_large_logs(folder) == []  # there is room for a reserve
             with reading(folder):
                 with pytest.raises(sqlite3.Error):
                     await write(archive, 1000)
                 disk.fill()
-                fold_large_logs(folder)
+                checkpoint_large_logs(folder)
             with pytest.raises(sqlite3.Error):
                 await write(archive)
-            assert fold_large_logs(folder) == []
+            assert checkpoint_large_logs(folder) == []
             await write(archive)
             assert log_size(folder) < ROOM
 
@@ -123,7 +123,7 @@ async def test_a_log_that_is_still_read_is_told_once_and_folded_back_later(
     assert [record.message for record in caplog.records if "stands still" in record.message] == [
         "archive.db-wal cannot be folded back: a process that reads stands still"
     ]
-    assert fold_large_logs(folder) == []
+    assert checkpoint_large_logs(folder) == []
     assert log_size(folder) == 0
     assert await archive.meta_get("note")
 
@@ -131,7 +131,7 @@ async def test_a_log_that_is_still_read_is_told_once_and_folded_back_later(
 async def test_a_log_of_usual_size_is_left_to_sqlite(folder: AccountFolder, archive: Archive) -> None:
     await write(archive, 3)
     before = log_size(folder)
-    assert fold_large_logs(folder) == []
+    assert checkpoint_large_logs(folder) == []
     assert log_size(folder) == before > 0
 
 
@@ -140,16 +140,16 @@ async def test_a_log_of_usual_size_is_folded_back_where_there_is_little_room(
 ) -> None:
     await write(archive, 3)
     monkeypatch.setattr(checkpoints, "LOW", 1 << 62)
-    assert fold_large_logs(folder) == []
+    assert checkpoint_large_logs(folder) == []
     assert log_size(folder) == 0
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limit on file sizes there")
 def test_a_reserve_that_could_not_be_written_is_written_later(folder: AccountFolder) -> None:
     with no_file_above(100):
-        fold_large_logs(folder)
+        checkpoint_large_logs(folder)
     assert folder.reserve.stat().st_size <= 100
-    fold_large_logs(folder)
+    checkpoint_large_logs(folder)
     assert folder.reserve.stat().st_size == checkpoints.RESERVE
     assert folder.reserve.stat().st_mode & 0o777 == 0o600
 
@@ -157,7 +157,7 @@ def test_a_reserve_that_could_not_be_written_is_written_later(folder: AccountFol
 def test_a_log_without_its_file_makes_no_file(folder: AccountFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.archive_db.with_name("archive.db-wal").write_bytes(b"left over")
     monkeypatch.setattr(checkpoints, "LIMIT", 0)
-    assert fold_large_logs(folder) == ["archive.db-wal"]
+    assert checkpoint_large_logs(folder) == ["archive.db-wal"]
     assert not folder.archive_db.exists()
 
 

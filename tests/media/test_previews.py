@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.media.footage import BLUE, near, pixel, png, size
 from tests.media.website import leading_to, page, served
 from whatsapp_mcp.media import Worker
-from whatsapp_mcp.media.previews import first_link, page_facts, preview_of
+from whatsapp_mcp.media.previews import first_url, page_facts, preview_of
 from whatsapp_mcp.media.web import Fetched
 
 SVG = b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect/></svg>'
@@ -34,12 +34,12 @@ def facts(text: str | bytes) -> dict[str, str]:
     ],
 )
 def test_the_first_web_address_of_a_text_is_its_link(text: str, link: str | None) -> None:
-    assert first_link(text) == link
+    assert first_url(text) == link
 
 
 @given(st.text(max_size=200).map(lambda text: f"https://{text}"))
 def test_a_link_stands_in_its_text(text: str) -> None:
-    link = first_link(text)
+    link = first_url(text)
     assert link is None or link in text
 
 
@@ -102,7 +102,7 @@ async def test_a_preview_has_title_description_and_picture(worker: Worker) -> No
     async with served(answers) as place:
         found = await preview_of(f"look: {place}/ !", worker)
     assert found is not None
-    assert (found.link, found.title, found.description) == (f"{place}/", "Boats", "All of them")
+    assert (found.url, found.title, found.description) == (f"{place}/", "Boats", "All of them")
     assert size(found.thumbnail) == (192, 96)
     assert near(pixel(found.thumbnail, 5, 5), BLUE)
 

@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m whatsapp_mcp.client", description="Runs one WhatsApp client for a host, over pipes."
+        prog="python -m whatsapp_mcp.client",
+        description="Runs one WhatsApp client for the leader, over pipes.",
     )
     parser.add_argument("--folder", type=Path, required=True, help="the account's folder")
     parser.add_argument("--generation", type=int, required=True, help="the number of this client")
@@ -39,7 +40,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _leave_terminal() -> None:
-    """Keep the terminal's signals away: the host decides when its client ends."""
+    """Keep the terminal's signals away: the leader decides when its client ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(os, "setsid"):
         with contextlib.suppress(PermissionError):
@@ -80,7 +81,7 @@ async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> N
 
 
 def main() -> None:
-    """Run until told to end or left by the host; never returns in another way than `os._exit`."""
+    """Run until told to end or left by the leader; never returns in another way than `os._exit`."""
     arguments = _arguments()
     incoming, outgoing = take_aside()
     _leave_terminal()
@@ -93,10 +94,10 @@ def main() -> None:
         os.chdir(arguments.folder)
         anyio.run(_run, arguments, incoming, outgoing)
     except (ImportError, OSError, RuntimeError, sqlite3.Error):
-        logger.exception("the client cannot run")
+        logger.exception("client: cannot run")
         code = EXIT_NO_LIBRARY
     except Exception:
-        logger.exception("the client failed")
+        logger.exception("client: failed")
     finally:
         # Not a plain return: the library's threads may refuse to end.
         os._exit(code)

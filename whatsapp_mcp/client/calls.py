@@ -1,4 +1,4 @@
-"""What the host can ask of a client process, one line a call.
+"""What the leader can ask of its client process, one line a call.
 
 Parameters and results follow the rule in `arguments.py`: a jid is its text, a protobuf is its base64. The
 result is what neonize's method of that name returns; `→` names the protobuf. A call whose method the
@@ -60,7 +60,7 @@ def _choice(arguments: Arguments, name: str, choices: dict[str, Any], default: s
 
 
 async def _probe(client: Any, arguments: Arguments) -> None:
-    """Ask WhatsApp something small; a refusal proves the link as well as an answer does."""
+    """Ask WhatsApp something small; a refusal proves the connection as well as an answer does."""
     try:
         await client.get_blocklist()
     except NeonizeError as error:
@@ -69,7 +69,7 @@ async def _probe(client: Any, arguments: Arguments) -> None:
             raise refusal from error
 
 
-async def _send(client: Any, arguments: Arguments) -> dict[str, Any]:
+async def _send_message(client: Any, arguments: Arguments) -> dict[str, Any]:
     try:
         sent = await client.send_message(arguments.jid("to"), arguments.proto("message", E2E.Message))
     except NeonizeError as error:
@@ -146,11 +146,11 @@ async def _create_newsletter(client: Any, arguments: Arguments) -> Neonize.Newsl
 
 
 CALLS: Final[dict[str, Call]] = {
-    # The link. `probe` answers null when WhatsApp answers at all.
+    # The connection. `probe` answers null when WhatsApp answers at all.
     "me": lambda c, a: c.get_me(),  # → Neonize.Device
     "probe": _probe,
     # Messages. `message` is an E2E.Message. `send_message` answers {id, timestamp in s, server_id}.
-    "send_message": _send,
+    "send_message": _send_message,
     # Sealed under the addresses in `poll`: those that the poll itself used.
     "build_poll_vote": lambda c, a: c.build_poll_vote(
         a.proto("poll", Neonize.MessageInfo), a.texts("options")

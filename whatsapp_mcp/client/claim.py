@@ -1,8 +1,9 @@
 """One client of an account at a time: each holds a lock until its process is gone.
 
-A client whose host was killed ends within moments. One that was stopped or is stuck cannot, and when it goes
-on it takes the session away from its successor. So the successor waits for it, then kills it. The file holds
-the number of the process, and for how many seconds more it has asked its host and its successor to wait.
+A client whose leader was killed ends within moments. One that was stopped or is stuck cannot, and when it
+goes on it takes the session away from its successor. So the successor waits for it, then kills it. The file
+holds the number of the process, and for how many seconds more it has asked its leader and its successor to
+wait.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def claim(path: Path) -> None:
     if not _locked_within(fd, PATIENCE) and not _locked_within(fd, _asked_patience(fd)):
         _kill_holder(fd)
         if not _locked_within(fd, _GONE_LIMIT):
-            logger.error("the former client cannot be ended")
+            logger.error("client lock: the former client cannot be ended")
             return
     _write(fd, path, str(os.getpid()))
 
@@ -109,8 +110,8 @@ def _kill_holder(fd: int) -> None:
     number = next(iter(_held_by(fd)), "")
     if not number.isdecimal():
         return
-    logger.warning("the former client (process %s) has not ended and is killed", number)
+    logger.warning("client lock: former client (process %s) did not end and is killed", number)
     try:
         os.kill(int(number), signal.SIGKILL)
     except OSError as error:
-        logger.warning("the former client cannot be killed: %s", error)
+        logger.warning("client lock: former client cannot be killed: %s", error)

@@ -43,7 +43,7 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
             r"websocket (is )?not connected|websocket disconnected|client is nil|failed to dial"
             r"|socket is closed|use of closed network connection|connection reset|broken pipe",
             NotConnected,
-            "The link to WhatsApp is down.",
+            "The connection to WhatsApp is down.",
         ),
         (
             r"disk I/O error|database or disk is full",
@@ -88,7 +88,7 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
 )
 _BEFORE_HAND_OVER: Final = re.compile(r"^failed to (?!write)|client is nil|before info query", re.IGNORECASE)
 """What comes from a step before the message's own frame is out; the library sends one again after a cut, and
-says without these words that this second try found no link (whatsmeow, `request.go`)."""
+says without these words that this second try found no connection (whatsmeow, `request.go`)."""
 _TIMED_OUT: Final = re.compile(r"timed out|deadline exceeded", re.IGNORECASE)
 _CODE: Final = re.compile(r"\b(?:error|status|code) (?:code )?(\d{3})\b", re.IGNORECASE)
 _BEGINNING: Final = re.compile(r"[a-z' ]{1,60}", re.IGNORECASE)
@@ -109,14 +109,16 @@ def meaning(error: Exception, *, sending: bool = False) -> WhatsAppError:
     for pattern, kind, words in _MEANINGS:
         if pattern.search(sentence):
             if sending and kind is NotConnected and not _BEFORE_HAND_OVER.search(sentence):
-                return SendUnknown("The link was lost before WhatsApp said whether it took the message.")
+                return SendUnknown(
+                    "The connection was lost before WhatsApp said whether it took the message."
+                )
             return kind(words, retry_after=60.0 if kind is RateLimited else None)
     if _TIMED_OUT.search(sentence):
         if sending:
             return NotConnected("WhatsApp does not answer, the message has not gone out.")
         return DeadlineExceeded("WhatsApp did not answer.")
     beginning, code = _BEGINNING.match(sentence), _CODE.search(sentence)
-    logger.warning("the client library failed in a way that is not known: %s", beginning and beginning[0])
+    logger.warning("client: the library failed with an unknown error: %s", beginning and beginning[0])
     return Rejected(f"WhatsApp or its client library refused it{f' (code {code[1]})' if code else ''}.")
 
 

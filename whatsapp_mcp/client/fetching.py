@@ -1,6 +1,6 @@
 """Whether the library is fetching the phone's address book, so that its process does not end in between.
 
-It begins when the phone shares the key of its app state, and it is never begun again by itself (whatsmeow,
+It begins when the phone shares the key of its app state, and it never starts again by itself (whatsmeow,
 `handleAppStateSyncKeyShare`).
 """
 
@@ -18,7 +18,7 @@ from whatsapp_mcp.protobufs import Neonize
 FETCH_LIMIT: Final = 10.0
 """Seconds from the key in which the library has stored the address book, or the phone has none."""
 _PEER: Final = b"peer"
-"""The category of what the phone tells its companions; few messages of people hold the word."""
+"""The category of what the phone sends to its companions; few messages of people hold the word."""
 _LOOK_AGAIN: Final = 0.1
 
 

@@ -1,11 +1,11 @@
-"""Keeps out of a client process what neonize imports and no call here needs (neonize 0.5.2).
+"""Blocks imports of neonize that no call here needs (neonize 0.5.2).
 
 Packages: its link previewer, its HTTP clients and its terminal tools. Loading them takes half of a client's
-start, for which a dead link waits, and a fourth of its memory. Without them neonize fetches no page or file
-by its address.
+start, for which a dead connection waits, and a fourth of its memory. Without them neonize fetches no page or
+file by its address.
 
 `neonize.download`: it fetches a shared library from the web, unchecked, when there is none or its version is
-another. In its place stands a module that refuses.
+another. A module that refuses takes its place.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The journal (`inbox.db`): raw events of the client library in the order of their arrival.
 
-The client process appends inside the library's callback; the host reads, archives and prunes. Both use this
+The client process appends inside the library's callback; the leader reads, archives and prunes. Both use this
 module, at the same time, each with a connection of its own. SQLite in WAL mode with `synchronous=FULL`: an
 event whose `append` has returned survives a crash of any process and of the machine.
 """
@@ -35,8 +35,8 @@ _CACHE_KIB: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
-class JournalEvent:
-    """One event as the library gave it.
+class JournalRow:
+    """One row of the journal: an event as the library gave it (a `models.JournalEvent`).
 
     Attributes:
         seq: Its place; grows by every event and is never used twice.
@@ -58,8 +58,8 @@ class Journal:
 
     Args:
         path: The file.
-        synced: Whether what this connection writes is on the disk when a method returns. The host, which only
-            prunes, need not wait: what is not pruned is pruned later.
+        synced: Whether what this connection writes is on the disk when a method returns. The leader,
+            which only prunes, need not wait: what is not pruned is pruned later.
 
     Every method may raise `sqlite3.Error`: a full disk, a damaged file, a lock held for over five seconds.
     """
@@ -102,13 +102,13 @@ class Journal:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalEvent]:
+    def read(self, after_seq: int, limit: int, size: int = 1 << 30) -> list[JournalRow]:
         """Up to `limit` events with a `seq` above `after_seq`, oldest first.
 
         Args:
             size: No further event is read once their payloads have this many bytes together.
         """
-        events: list[JournalEvent] = []
+        events: list[JournalRow] = []
         with self._lock, closing(self._db.cursor()) as cursor:
             cursor.execute(
                 "SELECT seq, generation, received_at, code, payload FROM events"
@@ -116,7 +116,7 @@ class Journal:
                 (after_seq, limit),
             )
             while size > 0 and (row := cursor.fetchone()) is not None:
-                events.append(JournalEvent(*row))
+                events.append(JournalRow(*row))
                 size -= len(events[-1].payload)
         return events
 
@@ -140,7 +140,7 @@ class Journal:
     def continue_after(self, seq: int) -> None:
         """Number the next events above `seq`.
 
-        For a host whose archive stands further than the journal, because the file was lost or replaced:
+        For a leader whose archive stands further than the journal, because the file was lost or replaced:
         without it, new events would look as if they were archived already.
         """
         with self._lock:

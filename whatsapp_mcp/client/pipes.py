@@ -1,8 +1,8 @@
-"""The pipes to the host: taken aside before the library is loaded, watched by a thread of their own.
+"""The pipes to the leader: moved to other descriptors before the library is loaded, and read by a thread.
 
-The library prints to fd 1, which the host would read as frames, so the real pipes move to other descriptors;
-fd 1 becomes the log and fd 0 is empty. How linking ends the library says there and nowhere else, so its lines
-pass through a listener.
+The library prints to fd 1, which the leader would read as frames, so the real pipes move to other
+descriptors; fd 1 becomes the log and fd 0 is empty. How linking ends the library says there and nowhere else,
+so its lines pass through a listener.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LOGIN_EVENT: Final = re.compile(rb"Login event: ([a-z][a-z-]{0,39})")
 
 
 def take_aside() -> tuple[int, int]:
-    """Move the pipes away from fd 0 and 1; returns (what the host writes, what the host reads)."""
+    """Move the pipes away from fd 0 and 1; returns (what the leader writes, what the leader reads)."""
     incoming, outgoing = os.dup(0), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
@@ -36,7 +36,7 @@ def take_aside() -> tuple[int, int]:
 
 
 def listen_to_library(on_login_event: Callable[[str], None]) -> None:
-    """Pass what is printed to fd 1 on to the log, and tell each login event in it.
+    """Pass what is printed to fd 1 on to the log, and report each login event in it.
 
     Args:
         on_login_event: Called in a thread of its own with the event's name, such as `timeout`.
@@ -56,11 +56,11 @@ def listen_to_library(on_login_event: Callable[[str], None]) -> None:
 
 
 class LeaderReceiveStream(ByteReceiveStream):
-    """What the host writes, read by a thread, so that a closed pipe is seen even when the loop is stuck.
+    """What the leader writes, read by a thread, so that a closed pipe is seen even when the loop is stuck.
 
     Args:
         fd: The reading end.
-        on_closed: Called in that thread when the host has closed its end or is gone.
+        on_closed: Called in that thread when the leader has closed its end or is gone.
     """
 
     def __init__(self, fd: int, on_closed: Callable[[], None]) -> None:
@@ -68,7 +68,7 @@ class LeaderReceiveStream(ByteReceiveStream):
         self._on_closed = on_closed
         self._chunks: asyncio.Queue[bytes] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._read, name="host pipe", daemon=True).start()
+        threading.Thread(target=self._read, name="leader pipe", daemon=True).start()
 
     def _read(self) -> None:
         while True:
@@ -100,7 +100,7 @@ class LeaderSendStream(ByteSendStream):
         self._fd = fd
 
     async def send(self, item: bytes) -> None:
-        """Write all of it; waits while the host does not read, and for ever once it is gone."""
+        """Write all of it; waits while the leader does not read, and forever once it is gone."""
         try:
             await anyio.to_thread.run_sync(self._write, item)
         except OSError:

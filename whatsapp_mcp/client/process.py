@@ -22,8 +22,8 @@ from whatsapp_mcp.client.arguments import Arguments
 from whatsapp_mcp.client.claim import FILE_NAME, ask_for_patience
 from whatsapp_mcp.client.failures import meaning
 from whatsapp_mcp.client.fetching import Fetching
-from whatsapp_mcp.client.intake import Intake
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.library import VERSION, Library, NeonizeError
 from whatsapp_mcp.client.pipes import listen_to_library
 from whatsapp_mcp.client.protocol import (
@@ -50,15 +50,15 @@ _LEAVE_LIMIT: Final = 10.0
 _HANDLED_FIRST: Final = 0.15
 """Part of the time for leaving in which what has just come is handled first."""
 
-_HOST_MAY_PAUSE: Final = math.inf
-"""A stopped host reads on when it is continued; a dead one closes the pipe."""
+_LEADER_MAY_STOP: Final = math.inf
+"""A stopped leader reads on when it is continued; a dead one closes the pipe."""
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Announcements:
-    """What the host must be told next; everything about events is only added in the loop."""
+    """Notifications to the leader, in order; those about events are added in the event loop only."""
 
     notices: deque[tuple[str, Params]] = field(default_factory=deque)
     journaled: int = 0
@@ -75,20 +75,23 @@ class _Announcements:
         self.wake.set()
 
     async def run(self, peer: Peer) -> None:
-        """Tell the host: notices in order, and one `JOURNALED` for all the events since the last."""
-        told = 0
+        """Send them: notices in order, and one `JOURNALED` for all the events that no notice has named."""
+        announced = 0
         while True:
             await self.wake.wait()
             self.wake = anyio.Event()
             while self.notices:
-                await peer.notify(*self.notices.popleft(), deadline=_HOST_MAY_PAUSE)
-            if self.journaled > told:
-                told = self.journaled
-                await peer.notify(JOURNALED, {"seq": told}, deadline=_HOST_MAY_PAUSE)
+                method, params = self.notices.popleft()
+                await peer.notify(method, params, deadline=_LEADER_MAY_STOP)
+                if method == STATE:
+                    announced = params["seq"]
+            if self.journaled > announced:
+                announced = self.journaled
+                await peer.notify(JOURNALED, {"seq": announced}, deadline=_LEADER_MAY_STOP)
 
 
 class ClientProcess:
-    """One run of the library: answers the host's calls and tells it what happens.
+    """One run of the library: answers the leader's calls and notifies it of what happens.
 
     Must be made within the event loop, and once a process: neonize knows one loop and one client.
     """
@@ -105,7 +108,7 @@ class ClientProcess:
         self._loop = asyncio.get_running_loop()
         self._loop.set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="library"))
         self._announcements = _Announcements()
-        self._intake = Intake(journal, generation, self._announce_event, self._announce)
+        self._journal_writer = JournalWriter(journal, generation, self._announce_event, self._announce)
         self._library = Library(
             device_name, history, on_event=self._on_event, on_qr=self._on_qr, on_ended=self._on_ended
         )
@@ -117,7 +120,7 @@ class ClientProcess:
         self._logged_out = False
         self._stuck = anyio.Event()
         self._unstuck = anyio.Event()
-        self._link_calls: dict[str, Callable[[Arguments], Awaitable[Any]]] = {
+        self._connection_calls: dict[str, Callable[[Arguments], Awaitable[Any]]] = {
             "connect": self._connect,
             "pair_phone": self._pair_phone,
             "disconnect": self._disconnect,
@@ -128,7 +131,7 @@ class ClientProcess:
         }
 
     async def serve(self, peer: Peer) -> None:
-        """Tell the host what happens until the connection closes."""
+        """Notify the leader of what happens until the pipes close."""
         self._announcements.add(READY, {"pid": os.getpid(), "library": VERSION})
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._announcements.run, peer)
@@ -154,7 +157,7 @@ class ClientProcess:
         elif code == EventCode.LOGGED_OUT:
             self._logged_in, self._logged_out = False, True
         self._fetching.hear(code, payload)
-        self._intake.take(code, payload)
+        self._journal_writer.take(code, payload)
 
     def _announce_event(self, seq: int, code: int, payload: bytes) -> None:
         self._loop.call_soon_threadsafe(self._announcements.add_event, seq, code, payload)
@@ -179,14 +182,14 @@ class ClientProcess:
         self._announcements.add(ENDED, {"error": error})
 
     async def call(self, method: str, params: Params) -> Any:
-        """Answer a call of the host: those about the link here, all others from `calls.CALLS`."""
+        """Answer a call of the leader: those about the connection here, all others from `calls.CALLS`."""
         arguments = Arguments(params, self._folder)
-        link_call = self._link_calls.get(method)
-        if link_call is None:
+        connection_call = self._connection_calls.get(method)
+        if connection_call is None:
             self._need_login()
             return await calls.run(self._library, method, arguments)
         try:
-            return await link_call(arguments)
+            return await connection_call(arguments)
         except NeonizeError as error:
             raise meaning(error) from error
 
@@ -241,7 +244,7 @@ class ClientProcess:
 
     @property
     def seconds_to_stay(self) -> float:
-        """How much longer this process may outlive its host, beyond `LEADER_GONE_SECONDS`."""
+        """How much longer this process may outlive its leader, beyond `LEADER_GONE_SECONDS`."""
         return max(0.0, self._stays_until - time.monotonic())
 
     async def end(self, drain: float = 0.0) -> NoReturn:
@@ -260,5 +263,5 @@ class ClientProcess:
                 await self._fetching.finish()
             with anyio.move_on_after(drain * (1 - _HANDLED_FIRST)):
                 await self._library.client.disconnect()
-                await anyio.to_thread.run_sync(self._intake.wait_quiet, abandon_on_cancel=True)
+                await anyio.to_thread.run_sync(self._journal_writer.wait_quiet, abandon_on_cancel=True)
         os._exit(EXIT_DONE)

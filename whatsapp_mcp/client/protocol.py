@@ -1,28 +1,28 @@
-"""What the host and a client process say to each other over the pipes.
+"""What the leader and its client process say to each other over the pipes.
 
-The host starts `python -m whatsapp_mcp.client` and waits for `READY`; it calls by JSON-RPC, the client
+The leader starts `python -m whatsapp_mcp.client` and waits for `READY`; it calls by JSON-RPC, the client
 notifies. Every event of the library is first committed to the journal; content is only announced
-(`JOURNALED`), state events come with their payload (`STATE`), so that the state of the link never waits
+(`JOURNALED`), state events come with their payload (`STATE`), so that the state of the connection never waits
 behind a backlog of messages.
 
-Calls about the link, parameters in braces:
+Calls about the connection, parameters in braces:
 
 * `connect` {}: start connecting and return. The outcome comes as `STATE`, `QR` or `ENDED`; after `ENDED` it
   may be called again. `Busy` while it runs.
 * `pair_phone` {number}: a pairing code, while QR texts are shown.
 * `disconnect` {}, `logout` {}, `is_connected` {}, `is_logged_in` {} as the library has them: the last two lie
-  when the link is half dead, and any of them can take minutes while the library dials.
+  when the connection is half dead, and any of them can take minutes while the library dials.
 * `probe` {}: null when WhatsApp answers at all, a refusal included.
-* `exit` {drain}: end the process, at once or after up to `drain` seconds in which the link is closed and what
-  is on its way is journaled. There is no answer: the pipe closes.
+* `exit` {drain}: end the process, at once or after up to `drain` seconds in which the connection is closed
+  and what is on its way is journaled. There is no answer: the pipe closes.
 
 All other calls stand in `calls.CALLS`, one line each. Their parameters and results follow one rule: a jid is
 its text, a protobuf is its base64, a list is a list of these, all else is plain JSON. Until the library has
 logged in they answer `NotConnected` or `NotLinked`.
 
-When the host closes the pipe or dies, the process closes the link, journals what is on its way and ends,
-within `LEADER_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the phone's
-address book it stays until that is stored, `fetching.FETCH_LIMIT` at most, and says so (`claim.py`).
+When the leader closes the pipe or dies, the process closes the connection, journals what is on its way and
+ends, within `LEADER_GONE_SECONDS`, whatever state the library is in. Only while the library fetches the
+phone's address book it stays until that is stored, `fetching.FETCH_LIMIT` at most, and says so (`claim.py`).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from typing import Final
 READY: Final = "ready"
 """Notification {pid, library}: neonize of that version is loaded and calls are answered."""
 JOURNALED: Final = "journaled"
-"""Notification {seq}: the journal holds events up to `seq`."""
+"""Notification {seq}: the journal holds events up to `seq`; not sent where a `STATE` says so."""
 STATE: Final = "state"
 """Notification {seq, code, payload}: a state event, its protobuf in base64."""
 QR: Final = "qr"
@@ -41,24 +41,24 @@ QR: Final = "qr"
 LOGIN_EVENT: Final = "login_event"
 """Notification {name}: how an attempt to link a phone ended, in the library's own name for it."""
 ENDED: Final = "ended"
-"""Notification {error}: the library's event pump has ended; a new client is the cure."""
+"""Notification {error}: the library's event pump has ended; a new client has to be started."""
 STUCK: Final = "journal_stuck"
 """Notification {error}: the journal cannot be written; events wait, WhatsApp is not acknowledged."""
 UNSTUCK: Final = "journal_unstuck"
 """Notification {}: the journal is written again."""
 
 ENVIRONMENT: Final = {"NEONIZE_BOT_TAG": "off"}
-"""Variables that the host adds: without it the library marks direct messages as written by a business bot.
+"""Variables that the leader adds: without it the library marks direct messages as written by a business bot.
 
 The Go side sees only what was set when the process started, so the client cannot do it itself.
 """
 LEADER_GONE_SECONDS: Final = 1.0
-"""How long a client process may outlive its host; a busy machine needs it for what has come already.
+"""How long a client process may outlive its leader; a busy machine needs it for what has come already.
 
 A little longer while the library fetches the address book: see above.
 """
 EXIT_DONE: Final = 0
-"""Exit code: told to end, or the host is gone."""
+"""Exit code: it was told to end, or the leader is gone."""
 EXIT_BAD_ARGUMENTS: Final = 2
 """Exit code: the command line is wrong."""
 EXIT_NO_LIBRARY: Final = 3
@@ -131,4 +131,4 @@ STATE_EVENTS: Final = frozenset(
         EventCode.OFFLINE_SYNC_COMPLETED,
     }
 )
-"""Events that say something about the link rather than about what was said."""
+"""Events about the connection, not about what was said in chats."""

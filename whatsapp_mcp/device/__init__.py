@@ -1,1 +1,1 @@
-"""The linked device: who holds the link to WhatsApp, how it heals, what is sent and what comes in."""
+"""The linked device: which server leads, how the connection recovers, what is sent and what comes in."""

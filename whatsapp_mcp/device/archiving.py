@@ -1,4 +1,4 @@
-"""From the journal into the archive.
+"""Archives the journal.
 
 The archive commits its position in the same transaction as the events, so whoever stops anywhere, the next
 one goes on where the archive ends. Only what is archived is pruned.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,8 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import is_damage, quarantine
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.device.clock import Clock, within
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.connection import is_from_phone
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import cause
 from whatsapp_mcp.models import HistoryProgress, JournalEvent
@@ -46,15 +47,16 @@ class Archiver:
     """Archives events as they come.
 
     Args:
-        trouble: Told why events cannot be archived, and None when they can again.
-        archived: Told after every batch.
-        seen: Told of every event, once it is archived.
+        trouble: Called with the reason when events cannot be archived, and None when they can again.
+        archived: Called after every batch.
+        seen: Called with every event, once it is archived.
+        phone_seen: Called with the time of what the account's phone itself has sent.
 
     Attributes:
         waiting: Events in the journal that are not yet archived, as of the last look.
-        undecoded: Events put aside because this version cannot decode them.
+        undecoded: Events kept undecoded because this version cannot decode them.
         last_event_at: When the newest event was received.
-        quiet_since: The same in monotonic seconds; None before the first event of this host.
+        quiet_since: The same in monotonic seconds; None before the first event of this leader.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Archiver:
         trouble: Callable[[str | None], None] = lambda reason: None,
         archived: Callable[[], None] = lambda: None,
         seen: Callable[[JournalEvent], None] = lambda event: None,
+        phone_seen: Callable[[datetime], None] = lambda at: None,
     ) -> None:
         self._path = path
         self._archive = archive
@@ -73,6 +76,7 @@ class Archiver:
         self._trouble = trouble
         self._archived = archived
         self._seen = seen
+        self._phone_seen = phone_seen
         self._wake = anyio.Event()
         self._announced = 0
         self._position = 0
@@ -93,7 +97,7 @@ class Archiver:
         return self._history.percent or 0
 
     def announce(self, seq: int) -> None:
-        """The journal holds events up to `seq`."""
+        """The client says that the journal holds events up to `seq`."""
         self._announced = max(self._announced, seq)
         self.waiting = max(0, self._announced - self._position)
         self.last_event_at = self._clock.now()
@@ -104,8 +108,8 @@ class Archiver:
         """Look at the journal now."""
         self._wake.set()
 
-    def begin_anew(self, damage: str) -> None:
-        """Put the journal aside: the host sees that it is gone, and begins anew with another client."""
+    def recreate(self, damage: str) -> None:
+        """Quarantine the journal; another client writes to a new one."""
         self._damage = damage
         self._wake.set()
 
@@ -119,10 +123,10 @@ class Archiver:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 raise
-            await self._put_aside(error)
+            await self._quarantine(error)
             await self._look_at_journal()
 
-    async def _put_aside(self, error: sqlite3.DatabaseError) -> None:
+    async def _quarantine(self, error: sqlite3.DatabaseError) -> None:
         quarantine(self._path, error)
         now = self._clock.now()
         await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
@@ -133,17 +137,19 @@ class Archiver:
 
     def _align(self, journal: Journal) -> None:
         if journal.last_seq() < self._position:
-            logger.warning("the journal was lost or replaced: its numbers go on after the archive's")
+            logger.warning(
+                "archiving: journal was lost or replaced; numbers continue after %d", self._position
+            )
             journal.continue_after(self._position)
         self.waiting = journal.waiting(self._position)
 
     async def run(self) -> None:
-        """Archive until cancelled; what fails is tried again, ever more slowly, and told."""
+        """Archive until cancelled; what fails is tried again, ever more slowly, and reported."""
         failures = 0
         while True:
             try:
                 if self._damage is not None:
-                    await self._put_aside(sqlite3.DatabaseError(self._damage))
+                    await self._quarantine(sqlite3.DatabaseError(self._damage))
                     self._damage = None
                 async with self._journal() as journal:
                     while self._damage is None:
@@ -152,15 +158,13 @@ class Archiver:
                             failures = 0
                             self._trouble(None)
                         await self._merge_index()
-                        await within(self._clock, _LOOK_AGAIN, self._woken)
+                        with self._clock.limit(_LOOK_AGAIN):
+                            await self._wake.wait()
             except sqlite3.Error as error:
                 failures += 1
-                logger.exception("the archive cannot be written")
+                logger.exception("archiving: the archive cannot be written")
                 self._trouble(f"Received events cannot be archived ({cause(error)}).")
                 await self._clock.sleep(backoff(failures, 0.5, base=0.1, cap=_RETRY_CAP))
-
-    async def _woken(self) -> None:
-        await self._wake.wait()
 
     async def _drain(self, journal: Journal) -> None:
         while True:
@@ -178,7 +182,17 @@ class Archiver:
             self._archived()
             for event in events:
                 self._seen(event)
-            await anyio.to_thread.run_sync(journal.prune, self._position)
+            phone_seen_at = await anyio.to_thread.run_sync(self._finish, journal, events)
+            if phone_seen_at is not None:
+                self._phone_seen(phone_seen_at)
+
+    def _finish(self, journal: Journal, events: Sequence[JournalEvent]) -> datetime | None:
+        """Prune what is archived; when the phone itself sent the last of it that it did send."""
+        journal.prune(self._position)
+        # Here and not in the event loop: it parses the events.
+        from_phone = (one.received_at for one in events if is_from_phone(one.code, one.payload))
+        newest = max(from_phone, default=None)
+        return None if newest is None else datetime.fromtimestamp(newest / 1000, UTC)
 
     async def _look_at_history(self) -> None:
         self._history = await self._archive.history_progress()

@@ -1,4 +1,4 @@
-"""What is counted of an account beyond the life of one host: kept as a small value in its archive."""
+"""Counters of an account that outlive one leader, kept as a small value in its archive."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ LOST_AT_MOST: Final = 101
 """Events that the library has acknowledged and not handed over: 100 in its channel, one in hand."""
 _BUSY_SECONDS: Final = 1.0
 """Nothing is in the library's channel when nothing has come for so long."""
-_PAUSE: Final = 2.0
-"""Seconds between two looks at whether something is to be kept."""
+_SAVE_INTERVAL: Final = 2.0
+"""Seconds between two looks for changes to save."""
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class Counters:
     """Counts since the account was made.
 
     Attributes:
-        events_lost: Upper bound of events that WhatsApp holds for delivered and that never reached us.
+        events_lost: Upper bound of events that WhatsApp counts as delivered and that never reached us.
         phone_seen_at: When the phone itself last wrote to us.
         failures: How often each background task has failed and was started again.
     """
@@ -56,7 +56,7 @@ class Counters:
             self.events_lost = int(values["events_lost"])
             self.failures.update({str(name): int(count) for name, count in values["failures"].items()})
         except (ValueError, KeyError, TypeError, AttributeError):
-            logger.exception("what was counted cannot be read and is counted anew")
+            logger.exception("counters: cannot be read and start from zero")
         self._kept = self._dumped()
 
     def count_lost(self, heard: float | None) -> Gap | None:
@@ -82,13 +82,13 @@ class Counters:
             await self._archive.record_gap(gap.since, gap.until, gap.reason)
             await self.keep()
         except (sqlite3.Error, WhatsAppError):
-            logger.exception("the gap cannot be archived")
+            logger.exception("counters: gap cannot be archived")
 
     async def run(self) -> None:
         """Keep what changes, until cancelled, and what has changed by then."""
         try:
             while True:
-                await self._clock.sleep(_PAUSE)
+                await self._clock.sleep(_SAVE_INTERVAL)
                 await self.keep()
         finally:
             with anyio.CancelScope(shield=True):

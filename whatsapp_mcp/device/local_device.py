@@ -1,4 +1,4 @@
-"""`LocalDevice`: the device in the server that hosts its now."""
+"""`LocalDevice`: the device in the leader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client import protocol
+from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.archiving import Archiver
 from whatsapp_mcp.device.clock import Clock, SystemClock
@@ -30,7 +31,6 @@ from whatsapp_mcp.device.connection import (
     Linking,
     LinkPicture,
     ReconnectLoop,
-    is_from_phone,
     notice_sleep,
     watch,
 )
@@ -122,6 +122,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             trouble=self._archiving_trouble,
             archived=lambda: self._unnamed.look(),
             seen=self._saw,
+            phone_seen=self._saw_phone,
         )
         self._typing_people = TypingPeople(self._clock)
         self._evidence = self._make_evidence()
@@ -213,11 +214,11 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         return self._counters.failures
 
     async def wait_for(self, met: Callable[[Connection], bool]) -> Connection:
-        """Wait until the link is as asked; the caller sets the limit."""
+        """Wait until the connection is as asked; the caller sets the limit."""
         return await self._loop.wait_for(met)
 
     async def settled(self) -> None:
-        """Wait until everything that was reported so far is dealt with; the caller sets the limit."""
+        """Wait until every event that was reported so far has been handled; the caller sets the limit."""
         await self._loop.ask(connection.Tick())
 
     @property
@@ -240,7 +241,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
     def _report(self, event: connection.ClientEvent) -> None:
         now = self._loop.connection
         if isinstance(event, connection.Stuck) and event.damaged:
-            self._archiver.begin_anew(event.reason)
+            self._archiver.recreate(event.reason)
         if isinstance(event, connection.Ended):
             self._running.discard(event.generation)
             self._outbox.poke()
@@ -253,10 +254,13 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         self._loop.post(event)
 
     def _saw(self, event: JournalEvent) -> None:
-        if is_from_phone(event.code, event.payload):
-            self._counters.phone_seen_at = datetime.fromtimestamp(event.received_at / 1000, UTC)
-        self._typing_people.hear(event)
-        self.hear(event)
+        if event.code == EventCode.CHAT_PRESENCE:
+            self._typing_people.hear(event.payload)
+        elif event.code == EventCode.PRESENCE:
+            self.hear_presence(event.payload)
+
+    def _saw_phone(self, at: datetime) -> None:
+        self._counters.phone_seen_at = at
 
     async def _notice(self, method: str, params: Params, generation: int) -> None:
         if generation != self._clients.generation:
@@ -268,7 +272,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
         elif method in {protocol.JOURNALED, protocol.STATE}:
             self._archiver.announce(int(params["seq"]))
-            if method == protocol.STATE and params["code"] == protocol.EventCode.CONNECTED:
+            if method == protocol.STATE and params["code"] == EventCode.CONNECTED:
                 await self._owner.look_up()
 
     def _changed(self, before: Connection, after: Connection) -> None:
@@ -288,7 +292,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             self._address_book.forget()
             self._outbox.poke()
         owner = self._owner.device
-        # While a code is awaited or shown, its absence is told by its absence.
+        # While a code is awaited or shown, its absence needs no reason.
         reason = None if after.state is ConnectionState.LINKING else after.reason
         self._linking.enter(after.state, reason, owner.number if owner else None)
 
@@ -304,7 +308,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         event = connection.Unstuck(generation) if reason is None else connection.Stuck(generation, reason)
         self._loop.post(event)
 
-    # The now.
+    # Calls of the client.
 
     def _unavailable(self) -> NotLinked | NotConnected:
         return connection.unavailable(self._loop.connection)

@@ -1,4 +1,4 @@
-"""What the library tells only when asked: names of groups, channels, contacts; how the phone lists chats."""
+"""What the library says only when asked: names of groups, channels, contacts; how the phone lists chats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFRESH: Final = 3600.0
 """Seconds between two rounds of questions; names change rarely."""
 AFTER_LOGIN: Final = (3.0, 10.0, 50.0, 240.0)
 """Seconds before each further look at what the library knows: a phone hands its address book over some time
-after linking, and no event tells of it."""
+after linking, and no event says so."""
 _CHATS: Final = 200
 """Of how many chats, newest first, the settings are looked at."""
 _RETRY: Final = 30.0
@@ -30,11 +30,11 @@ logger = logging.getLogger(__name__)
 
 
 class Names:
-    """Asks after every login, and then once an hour, and archives what it is told.
+    """Asks after every login, and then once an hour, and archives the answers.
 
     Args:
         call: Calls the current client's method.
-        online: Whether there is a link to ask over.
+        online: Whether the connection is up.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Names:
         self._wake.set()
 
     async def run(self) -> None:
-        """Ask whenever it is time, for ever."""
+        """Ask whenever it is time, until cancelled."""
         pause = REFRESH
         while True:
             await within(self._clock, pause, self._wake.wait)
@@ -79,18 +79,18 @@ class Names:
         try:
             await question()
         except WhatsAppError as error:
-            logger.warning("names could not be asked for: %s", error.code)
+            logger.warning("names: a look-up failed: %s", error.code)
             return False
         return True
 
     async def _ask(self) -> None:
-        """Groups are asked for over the link."""
+        """Groups are asked of WhatsApp."""
         groups = [group_update(read_group(each)) for each in await self._call("get_joined_groups", {})]
         await self._archive.record_groups(groups)
         await self._look()
 
     async def _ask_channels(self) -> None:
-        """Channels too; what goes wrong with them holds nothing else up."""
+        """Channels too; an error there does not delay the rest."""
         channels = map(read_channel, await self._call("get_subscribed_newsletters", {}))
         await self._archive.record_channels({each.jid: each.name for each in channels if each.name})
 
@@ -110,7 +110,7 @@ class Names:
             await self._look_at(chat)
 
     async def _look_at(self, chat: Chat) -> None:
-        """Take over how the phone lists a chat, under whichever form of its jid."""
+        """Take over how the phone lists a chat, under its LID or its phone number."""
         person = await self._archive.contact(chat.jid)
         for jid in dict.fromkeys((person.lid or chat.jid if person else chat.jid, chat.jid)):
             answer = await self._call("get_chat_settings", {"chat": jid})

@@ -38,7 +38,7 @@ class Owner:
         try:
             self.device = await anyio.to_thread.run_sync(connection.stored_device, self._client_db)
         except sqlite3.OperationalError as error:
-            logger.warning("the keys cannot be read now; the owner known so far stays: %s", error)
+            logger.warning("owner: keys cannot be read now; the known owner stays: %s", error)
 
     async def record(self) -> None:
         """Record in the archive who the owner is."""
@@ -48,7 +48,7 @@ class Owner:
         try:
             await self._archive.set_own(str(owner.jid.bare), owner.lid, owner.name)
         except (sqlite3.Error, WhatsAppError):
-            logger.exception("the account's owner cannot be archived")
+            logger.exception("owner: cannot be archived")
 
     async def learn_lid(self, chat: str) -> None:
         """Record the LID of a person that was written to, from which receipts and answers come.
@@ -66,6 +66,6 @@ class Owner:
         try:
             await self._archive.record_identities([(chat, lid)])
         except (sqlite3.Error, WhatsAppError):
-            logger.exception("an address cannot be archived")
+            logger.exception("owner: a LID cannot be archived")
         else:
             self._lids_known.add(chat)

@@ -1,4 +1,4 @@
-"""What time clears: messages older than the owner wants to keep, and copies of files that were sent."""
+"""Deletes messages older than the owner wants to keep, and copies of files that were sent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import anyio
 from whatsapp_mcp.archive.archive import Archive
 
 PAUSE: Final = 86_400.0
-SENT_PAUSE: Final = 3600.0
+SENT_FILES_INTERVAL: Final = 3600.0
 
 logger = logging.getLogger(__name__)
 
@@ -28,11 +28,11 @@ async def keep_only(
     now: Callable[[], datetime] = _now,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> None:
-    """Purge what is older than `days` days, at once and then every day, for ever; 0 keeps everything."""
+    """Purge what is older than `days` days, at once and then every day; 0 keeps everything."""
     while days > 0:
         purged = await archive.purge(before=now() - timedelta(days=days), keep_quarantined=True)
         if purged:
-            logger.info("%d messages older than %d days were purged", purged, days)
+            logger.info("retention: %d messages older than %d days purged", purged, days)
         await sleep(PAUSE)
 
 
@@ -42,7 +42,7 @@ async def clear_sent_files(
     now: Callable[[], datetime] = _now,
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
 ) -> None:
-    """Delete copies of files that no send needs any more, at once and then every hour, for ever."""
+    """Delete copies of files that no send needs any more, at once and then every hour, until cancelled."""
     while True:
         await archive.clear_sent_files(now())
-        await sleep(SENT_PAUSE)
+        await sleep(SENT_FILES_INTERVAL)

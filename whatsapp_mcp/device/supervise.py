@@ -54,7 +54,7 @@ async def supervised(
         try:
             await run()
         except Exception:
-            logger.exception("%s failed and is started again", name)
+            logger.exception("%s: failed and is started again", name)
         else:
             return
         in_a_row = 1 if clock.monotonic() - started >= SETTLED_AFTER else in_a_row + 1

@@ -1,7 +1,7 @@
-"""In which chats somebody is writing at the moment, as far as WhatsApp tells.
+"""In which chats somebody is typing at the moment, as far as WhatsApp says.
 
-It tells only a companion that is shown as online, which this one is not unless somebody asked for it
-(`set_presence`).
+WhatsApp sends this only to a companion that is shown as online, which this one is not unless somebody asked
+for it (`set_presence`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,8 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 
-from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.operations import jid_text
-from whatsapp_mcp.models import JournalEvent
 
 LASTS: Final = 15.0
 """Seconds after which somebody who was writing no longer counts: WhatsApp repeats it every ten."""
@@ -22,20 +20,18 @@ _MOST: Final = 100
 
 
 class TypingPeople:
-    """Hears who begins and stops to write."""
+    """Takes typing notices."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._until: dict[str, float] = {}
 
-    def hear(self, event: JournalEvent) -> None:
-        """Take in an event; those of other kinds say nothing here."""
-        if event.code != EventCode.CHAT_PRESENCE:
-            return
+    def hear(self, payload: bytes) -> None:
+        """Take a typing notice: the protobuf of a `CHAT_PRESENCE` event."""
         from whatsapp_mcp.protobufs import Neonize
 
         try:
-            presence = Neonize.ChatPresence.FromString(event.payload)
+            presence = Neonize.ChatPresence.FromString(payload)
         except DecodeError:
             return
         chat = jid_text(presence.MessageSource.Chat)

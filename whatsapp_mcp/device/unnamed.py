@@ -1,7 +1,7 @@
 """Looks up groups and people of which no name is known, as soon as something of theirs is archived.
 
 A group to which the account was added while no client ran, and which the phone's past does not hold, is known
-by its jid alone; the hourly round of `names` would be the first to tell what it is called.
+by its jid alone; the hourly round of `names` would be the first to learn its name.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Unnamed:
         self._arrived.set()
 
     async def run(self) -> None:
-        """Look up what comes, for ever."""
+        """Look up what comes, until cancelled."""
         while True:
             await self._arrived.wait()
             self._arrived = anyio.Event()

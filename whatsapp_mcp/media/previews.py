@@ -1,4 +1,4 @@
-"""What WhatsApp shows below a message with a link: title, description and a small picture of the page.
+"""What WhatsApp shows below a message with a URL: title, description and a small picture of the page.
 
 As in WhatsApp's own apps the sender fetches the page. Its owner then learns the sender's network address, so
 this is done only where a send asks for it. A page that cannot be read in time leaves the message without.
@@ -25,9 +25,9 @@ _PICTURE_BYTES: Final = 5_000_000
 _PICTURE_PIXELS: Final = 192
 _MAX_TITLE: Final = 200
 _MAX_DESCRIPTION: Final = 400
-_LINK: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
-_AFTER_A_LINK: Final = ".,;:!?'*_~)]}»”’"
-"""Signs that end a sentence rather than an address."""
+_URL: Final = re.compile(r"https?://[^\s<>\"]+", re.IGNORECASE)
+_AFTER_A_URL: Final = ".,;:!?'*_~)]}»”’"
+"""Signs that end a sentence rather than a URL."""
 # Bounded patterns rather than a parser: whatever a page holds, reading it takes time in proportion.
 _META: Final = re.compile(r"<meta\s([^<>]{1,3000})>", re.IGNORECASE)
 _ATTRIBUTE: Final = re.compile(r"([a-zA-Z:-]{1,40})\s{0,9}=\s{0,9}(?:\"([^\"]*)\"|'([^']*)'|([^\s\"'>]+))")
@@ -42,35 +42,35 @@ _CHARSET: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What is shown of a link; `link` stands in the message's text, `thumbnail` is a JPEG."""
+    """What is shown of a page; `url` stands in the message's text, `thumbnail` is a JPEG."""
 
-    link: str
+    url: str
     title: str
     description: str = ""
     thumbnail: bytes = b""
 
 
-def first_link(text: str) -> str | None:
-    """The first web address in a text."""
-    found = _LINK.search(text)
+def first_url(text: str) -> str | None:
+    """The first URL in a text."""
+    found = _URL.search(text)
     if found is None:
         return None
-    link = found[0]
-    while link[-1] in _AFTER_A_LINK and not (link[-1] == ")" and link.count("(") >= link.count(")")):
-        link = link[:-1]
-    return link
+    url = found[0]
+    while url[-1] in _AFTER_A_URL and not (url[-1] == ")" and url.count("(") >= url.count(")")):
+        url = url[:-1]
+    return url
 
 
 async def preview_of(text: str, worker: Worker, proxy: str | None = None) -> Preview | None:
-    """The preview of the first link in a text; None when there is no link, or its page cannot be read.
+    """The preview of the first URL in a text; None when there is none, or its page cannot be read.
 
     Its picture is left out when it cannot be read. Both are fetched through `proxy`, if there is one.
     """
-    link = first_link(text)
-    if link is None:
+    url = first_url(text)
+    if url is None:
         return None
     try:
-        page = await fetch(link, _PAGE_BYTES, within=LIMIT, cut=True, proxy=proxy)
+        page = await fetch(url, _PAGE_BYTES, within=LIMIT, cut=True, proxy=proxy)
     except WhatsAppError:
         return None
     if page.media_type not in {"text/html", "application/xhtml+xml"}:
@@ -82,7 +82,7 @@ async def preview_of(text: str, worker: Worker, proxy: str | None = None) -> Pre
     description = facts.get("og:description") or facts.get("description") or ""
     image = facts.get("og:image") or facts.get("twitter:image")
     thumbnail = await _thumbnail(page.url, image, worker, proxy) if image else b""
-    return Preview(link, title[:_MAX_TITLE], description[:_MAX_DESCRIPTION], thumbnail)
+    return Preview(url, title[:_MAX_TITLE], description[:_MAX_DESCRIPTION], thumbnail)
 
 
 async def _thumbnail(page: str, image: str, worker: Worker, proxy: str | None) -> bytes:

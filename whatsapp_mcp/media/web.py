@@ -40,7 +40,7 @@ _HEADERS: Final = {"User-Agent": "whatsapp-mcp", "Accept-Encoding": "identity"}
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What stood at an address; `url` is the one that answered in the end."""
+    """What a URL answered; `url` is the one after all redirects."""
 
     url: str
     content: bytes
@@ -48,26 +48,26 @@ class Fetched:
 
     @property
     def name(self) -> str:
-        """The last part of the address's path."""
+        """The last part of the URL's path."""
         return unquote(Path(urlsplit(self.url).path).name)
 
 
 async def fetch(
     url: str, size: int, *, within: float = LIMIT, cut: bool = False, proxy: str | None = None
 ) -> Fetched:
-    """Fetch what an http(s) address of the public internet answers.
+    """Fetch what an http(s) URL of the public internet answers.
 
     Args:
-        url: The address.
+        url: The URL.
         size: Bytes at most.
         within: Seconds at most.
-        cut: Whether of more bytes the first are the answer, rather than none.
+        cut: Whether a longer answer is cut to `size`, rather than refused.
         proxy: URL of the proxy to go through; names are still looked up here.
 
     Raises:
-        InvalidArgument: It is no web address.
-        FileNotAllowed: It leads to an address that is not public.
-        MediaUnavailable: Nothing is answered, or no success.
+        InvalidArgument: It is no URL of the web.
+        FileNotAllowed: It is, or redirects to, an address that is not public.
+        MediaUnavailable: It does not answer, or answers with an error.
         TooLong: It is larger.
     """
     import httpx2
@@ -89,7 +89,7 @@ async def fetch(
 
 
 async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetched | str:
-    """What one address answers, or the address that it leads to."""
+    """What one URL answers, or the URL that it redirects to."""
     place = await _located(url)
     async with http.stream(
         "GET", place.pinned, headers={"Host": place.host}, extensions={"sni_hostname": place.name}
@@ -97,7 +97,7 @@ async def _ask(http: httpx2.AsyncClient, url: str, size: int, cut: bool) -> Fetc
         if answer.is_redirect:
             return str(answer.headers.get("location", ""))
         if not answer.is_success:
-            raise MediaUnavailable(f"The address answered {answer.status_code}.", "Check the address.")
+            raise MediaUnavailable(f"The URL answered {answer.status_code}.", "Check the URL.")
         content = bytearray()
         async for chunk in answer.aiter_bytes(_CHUNK):
             content += chunk
@@ -123,14 +123,12 @@ async def _located(url: str) -> _Place:
         parts = urlsplit(url)
         given = parts.port
     except ValueError as error:
-        raise InvalidArgument("This is not a web address.") from error
+        raise InvalidArgument("This is not a URL of the web.") from error
     name = parts.hostname
     if parts.scheme not in _PORTS or not name or parts.username is not None:
-        raise InvalidArgument("This is not a web address.", "Give an https address.")
+        raise InvalidArgument("This is not a URL of the web.", "Give an https URL.")
     if _CONTROL.search(unquote(parts.path)):
-        raise InvalidArgument(
-            "The path of the web address holds a control character.", "Give another address."
-        )
+        raise InvalidArgument("The path of the URL holds a control character.", "Give another URL.")
     port = given or _PORTS[parts.scheme]
     try:
         name = name if ":" in name else name.encode("idna").decode()
@@ -140,8 +138,8 @@ async def _located(url: str) -> _Place:
     addresses = [ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
     if not addresses or not all(map(is_public, addresses)):
         raise FileNotAllowed(
-            "The address, or one that it leads to, is not on the public internet.",
-            "Give a public address, or a path.",
+            "The URL, or one that it redirects to, is not on the public internet.",
+            "Give a public URL, or a path.",
         )
     address = f"[{addresses[0]}]" if addresses[0].version == 6 else str(addresses[0])
     shown = f"[{name}]" if ":" in name else name

@@ -39,7 +39,7 @@ class CountedGenerations:
 
 
 class _Lease:
-    """One call on one holder; `replaced` tells why its scope was cancelled."""
+    """One call on one holder; `replaced` says why its scope was cancelled."""
 
     __slots__ = ("replaced", "scope")
 
@@ -111,8 +111,8 @@ class Accessor(Generic[T]):
             return
         if lease.replaced:
             raise Busy(
-                "The link was replaced while the call was running.",
-                "It may have taken effect: look before you call again.",
+                "The connection was replaced while the call was running.",
+                "Check whether it took effect before retrying.",
             )
         raise DeadlineExceeded(f"No answer within {deadline:g} seconds.")
 

@@ -2,7 +2,7 @@
 
 After linking a phone shares the key of its app state, and only then the library fetches every collection
 (whatsmeow, `handleAppStateSyncKeyShare`); later it fetches only what a notification of the phone names. A
-client that ends in between never fetches the address book by itself, and no event tells of it. Nothing that
+client that ends in between never fetches the address book by itself, and no event says so. Nothing that
 neonize 0.5.2 exports makes the library fetch it; a change of any contact on the phone does.
 """
 
@@ -35,7 +35,7 @@ LOOK_SOON: Final = 1.0
 LOOK_LATER: Final = 5.0
 """Seconds between two looks while it is expected, and once it is missing."""
 
-_SETTLE_POLL: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +73,9 @@ class AddressBook:
         """Have the library fetch all of it at the next change, if it was lost; no client may run."""
         try:
             if await anyio.to_thread.run_sync(keys.reset_address_book, self._client_db):
-                logger.warning("the address book was lost: its client ended before it was stored")
+                logger.warning("address book: lost, as its client ended before it was stored")
         except sqlite3.Error as error:
-            logger.warning("the library's database cannot be written now: %s", error)
+            logger.warning("address book: the library's database cannot be written now: %s", error)
 
     async def state(self) -> AddressBookState | None:
         """How far it is; None while nothing can be said."""
@@ -94,7 +94,7 @@ class AddressBook:
         return AddressBookState.COMING if has_key and self._just_linked else None
 
     async def run(self) -> None:
-        """Look for it, for ever."""
+        """Look for it until cancelled."""
         while True:
             state = await self.state()
             soon = self._due_at is not None and state is not AddressBookState.MISSING
@@ -107,7 +107,7 @@ class AddressBook:
         try:
             found = await anyio.to_thread.run_sync(keys.app_state, self._client_db)
         except sqlite3.Error as error:
-            logger.debug("the library's database cannot be read now: %s", error)
+            logger.debug("address book: the library's database cannot be read now: %s", error)
             return False
         now = self._clock.monotonic()
         if self._due_at is None:  # unlinked meanwhile
@@ -131,4 +131,4 @@ async def until_fetched(devices: Devices) -> None:
                 status = await device.status()
             if status.leader_pid != os.getpid() or status.address_book is not AddressBookState.COMING:
                 return
-            await anyio.sleep(_SETTLE_POLL)
+            await anyio.sleep(_POLL_SECONDS)

@@ -43,7 +43,7 @@ class Client:
         generation: Its number.
         folder: The account's files; the process works in it.
         account: How the companion introduces itself.
-        report: Takes what this client means for the state of the link; the last report is `Ended`.
+        report: Takes what this client means for the state of the connection; the last report is `Ended`.
         notice: Takes each notification as it comes, before its report. `READY` comes when no other client
             runs any more; this one opens `client.db` after `notice` has returned.
         program: The command to run, for tests; the arguments are appended.
@@ -76,7 +76,7 @@ class Client:
         """Take its pipes away now; `run` sees to it that the process is gone half a second later.
 
         A process whose pipe closes leaves WhatsApp and journals what the library had acknowledged and not yet
-        handed over; one that does not obey is killed, a while later if it still fetches the address book.
+        handed over; one that does not end is killed, a while later if it still fetches the address book.
         """
         self._ending.set()
 
@@ -217,7 +217,7 @@ async def _first(*waits: Callable[[], Awaitable[None]]) -> None:
 
 
 def open_log(folder: AccountFolder) -> IO[bytes]:
-    """The client's log for appending, private; a full one is put aside first."""
+    """The client's log for appending, private; a full one is renamed first."""
     path = folder.client_log
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_name(path.name + ".1"))

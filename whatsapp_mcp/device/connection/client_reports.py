@@ -81,7 +81,7 @@ def events_of(method: str, params: dict[str, Any], generation: int) -> state.Cli
             try:
                 return _state(int(params["code"]), base64.b64decode(params["payload"]), generation)
             except DecodeError:
-                logger.warning("state event %s cannot be decoded", params["code"])
+                logger.warning("connection: state event %s cannot be decoded", params["code"])
                 return None
         case _:
             return None

@@ -1,8 +1,8 @@
-"""What must outlive a host about the connection: `link.json` in the account's folder.
+"""What must outlive a leader about the connection: `link.json` in the account's folder.
 
 Generation numbers, so that they only grow; the resting states, so that the next leader fights no replaced
-session, waits out a ban and keeps a pause; the count of failures, so that ten servers in turn do not each try
-anew.
+session, waits out a ban and keeps a pause; the count of failures, so that ten servers in turn do not each
+start from zero.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 class ConnectionRecord:
     """Reads and writes `link.json`; also hands out generations (`Generations`).
 
-    A write that fails (a full disk) is logged and made up for by the next one: the connection must go on.
+    A write that fails (a full disk) is logged, and the next one replaces it: the connection has to go on.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,7 +36,7 @@ class ConnectionRecord:
         self._kept: dict[str, Any] = {}
 
     def load(self, now: datetime) -> Connection:
-        """The connection as the last host left it, without a client; a fresh one when there is no record."""
+        """The connection as the last leader left it, without a client; a new one without a record."""
         try:
             kept = json.loads(self._path.read_text(encoding="utf-8"))
             connection = Connection(
@@ -50,7 +50,7 @@ class ConnectionRecord:
         except FileNotFoundError:
             connection = Connection(ConnectionState.UNLINKED, now)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
-            logger.exception("%s cannot be read and is begun anew", FILE_NAME)
+            logger.exception("connection: %s cannot be read and is recreated", FILE_NAME)
             # Seconds since 1970: above every number that was counted up by ones.
             connection = Connection(ConnectionState.OFFLINE, now, generation=int(now.timestamp()))
         self._kept = _kept(connection)
@@ -59,7 +59,7 @@ class ConnectionRecord:
         return connection
 
     async def save(self, connection: Connection) -> None:
-        """Keep what must outlive this host, if it has changed."""
+        """Keep what must outlive this leader, if it has changed."""
         kept = _kept(
             replace(connection, generation=max(connection.generation, self._kept.get("generation", 0)))
         )
@@ -77,7 +77,7 @@ class ConnectionRecord:
         try:
             write_private(self._path, json.dumps(self._kept).encode(), synced=True)
         except OSError:
-            logger.exception("%s cannot be written", FILE_NAME)
+            logger.exception("connection: %s cannot be written", FILE_NAME)
 
 
 def _kept(connection: Connection) -> dict[str, Any]:

@@ -22,7 +22,7 @@ CALL_DEADLINE: Final = 20.0
 _FIRST_CODE: Final = 40.0
 _PAIR_CODE_LIFETIME: Final = 160.0
 _LOGOUT_DEADLINE: Final = 10.0
-_SETTLE: Final = 5.0
+_EVENT_DEADLINE: Final = 5.0
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class ConnectionOperations:
         try:
             await self.call("logout", deadline=_LOGOUT_DEADLINE)
         except WhatsAppError as error:
-            logger.warning("WhatsApp could not be told of the logout: %s", error.code)
+            logger.warning("connection: WhatsApp could not be told of the logout: %s", error.code)
             reason = (
                 "Unlinked here; WhatsApp could not be told, so remove it in the phone's linked devices too."
             )
@@ -113,7 +113,7 @@ class ConnectionOperations:
             raise state.unavailable(now)
 
     async def _ask(self, event: state.Event) -> None:
-        await self._within(_SETTLE, lambda: self._loop.ask(event))
+        await self._within(_EVENT_DEADLINE, lambda: self._loop.ask(event))
 
     async def _within(self, seconds: float, wait: Callable[[], Awaitable[Any]]) -> Any:
         outcome = await within(self._clock, seconds, wait)

@@ -1,4 +1,4 @@
-"""What happens to a link: the events of the state machine in `state.py`."""
+"""What happens to the connection: the events of the state machine in `state.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The host begins: `linked` says whether keys are stored."""
+    """A server begins to lead: `linked` says whether keys are stored."""
 
     linked: bool
 
@@ -22,7 +22,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class Woken:
-    """The machine has slept: the connection may be dead without a word, and waits may be long over."""
+    """The machine has slept: the connection may have died unnoticed, and waits may be long over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class ProbeFailed(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class Stuck(ClientEvent):
-    """The journal cannot be written; one that is `damaged` has to be begun anew."""
+    """The journal cannot be written; one that is `damaged` has to be recreated."""
 
     reason: str
     damaged: bool = False
@@ -149,7 +149,7 @@ class Replaced(ClientEvent):
 
 @dataclass(frozen=True, slots=True)
 class Banned(ClientEvent):
-    """A temporary ban; `seconds` until it ends, 0 when that is not told."""
+    """A temporary ban; `seconds` until it ends, 0 when that is unknown."""
 
     reason: str
     seconds: float

@@ -52,7 +52,7 @@ class StoredDevice:
 
     Attributes:
         jid: Its own address with the device number.
-        lid: The hidden form of the account's address, if known.
+        lid: The LID of the account, if known.
         name: The account's name on WhatsApp, if known.
         registration: The number that the library drew for this device when it was linked.
     """
@@ -106,7 +106,7 @@ class KeptOpen:
         """What a call reads: whole results, as one that is half read keeps the library from writing.
 
         It is tried in this thread, which takes less time than a worker thread does to begin. What finds a
-        lock, or is not over after a few milliseconds, begins again in a worker thread.
+        lock, or is not over after a few milliseconds, is read again in a worker thread.
 
         Raises:
             sqlite3.Error: It cannot be read now, or is not there.
@@ -178,7 +178,7 @@ def stored_device(path: Path) -> StoredDevice | None:
             raise
         return None
     except sqlite3.DatabaseError as error:
-        logger.warning("client.db cannot be read: %s", error)
+        logger.warning("keys: client.db cannot be read: %s", error)
         return None
     if row is None or not row[0]:
         return None
@@ -188,7 +188,7 @@ def stored_device(path: Path) -> StoredDevice | None:
         name, _, device = user.partition(":")
         jid = Jid.parse(f"{name.split('.')[0]}{':' + device if device else ''}@{rest}")
     except InvalidArgument:
-        logger.warning("client.db names a device that is no address")
+        logger.warning("keys: client.db names a device that is no address")
         return None
     return StoredDevice(jid, _bare(row[1]), row[2] or None, int(row[3]))
 
@@ -201,12 +201,12 @@ def _bare(address: object) -> str | None:
 
 
 def lid_of(path: Path, jid: Jid) -> str | None:
-    """The hidden form of a PN address, when the client library has learned it."""
+    """The LID of a phone number's address, when the client library has learned it."""
     try:
         with opened(path) as db:
             row = db.execute(_LID_QUERY, (jid.user,)).fetchone()
     except sqlite3.Error as error:
-        logger.warning("client.db cannot be read: %s", error)
+        logger.warning("keys: client.db cannot be read: %s", error)
         return None
     return str(Jid(str(row[0]), LID_SERVER)) if row else None
 

@@ -33,7 +33,7 @@ class Linking:
         return self._now
 
     def enter(self, state: ConnectionState, reason: str | None, number: str | None) -> None:
-        """What the link is now; in another state than before, codes are worthless."""
+        """What the connection is now; in another state than before, codes are worthless."""
         if (state, reason, number) == (self._now.state, self._now.reason, self._now.number):
             return
         known = self._now if state is self._now.state else LinkState(state, self._now.revision)

@@ -1,4 +1,4 @@
-"""What no event tells: a client process that is of no more use, and a machine that has slept."""
+"""What no event reports: a client process that no longer works, and a machine that has slept."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def notice_sleep(clock: Clock, woken: Callable[[], None]) -> None:
         await clock.sleep(LOOK)
         passed = max((clock.now() - wall).total_seconds(), clock.monotonic() - steady)
         if passed > LOOK + ASLEEP:
-            logger.info("the machine has slept for about %.0f s", passed)
+            logger.info("watchdog: the machine has slept for about %.0f s", passed)
             woken()
 
 
@@ -48,8 +48,8 @@ async def watch(
 ) -> None:
     """Report a client that does not answer, or is no longer logged in, until cancelled.
 
-    After some stream errors the library only waits for WhatsApp to close the connection, and no event tells
-    of it.
+    After some stream errors the library only waits for WhatsApp to close the connection, and no event
+    says so.
     """
     while True:
         await clock.sleep(INTERVAL)
@@ -63,7 +63,7 @@ async def watch(
         except DeadlineExceeded:
             report(state.Doubtful(generation, "The client process does not answer."))
         except WhatsAppError:
-            logger.debug("the client was replaced while it was watched")
+            logger.debug("watchdog: the client was replaced meanwhile")
         else:
             if not logged_in:
                 report(state.Disconnected(generation))

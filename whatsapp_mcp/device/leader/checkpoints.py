@@ -1,10 +1,10 @@
-"""The write-ahead logs of the account's databases are folded back also where SQLite would not do it.
+"""Checkpoints of the account's write-ahead logs, also where SQLite would not do them.
 
-SQLite folds a log back after a commit, up to where the slowest reader stands; see
-https://sqlite.org/wal.html, section 6. While a reader stands still (its process is stopped, or gets no
+SQLite checkpoints a log after a commit, up to where the slowest reader stands; see
+https://sqlite.org/wal.html, section 6. While a reader is blocked (its process is stopped, or gets no
 processor) the log grows. If it fills the disk meanwhile, nothing can be committed any more, so nothing would
-ever fold it back, the reader long gone. Then the file that it belongs into has no room to grow either: for
-that a reserve is kept on the disk.
+ever checkpoint it, even after the reader is gone. Then the database file has no room to grow either: for that
+a reserve is kept on the disk.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ import anyio.to_thread
 from whatsapp_mcp.private_file import make_private_file
 from whatsapp_mcp.settings import AccountFolder
 
-PAUSE: Final = 5.0
+INTERVAL: Final = 5.0
+"""Seconds between two looks."""
 LIMIT: Final = 32 * 1024 * 1024
-"""Bytes of a log from which all are folded back: twice what they have when nobody stands in the way."""
+"""Bytes of a log from which all are checkpointed: twice what they have when nobody blocks them."""
 LOW: Final = 32 * 1024 * 1024
-"""Free bytes of the disk below which all are folded back, whatever their size."""
+"""Free bytes of the disk below which all are checkpointed, whatever their size."""
 RESERVE: Final = 4 * 1024 * 1024
-"""Bytes of the reserve: what a large log of live messages adds to its file."""
+"""Bytes reserved so that a full disk can recover: what a large log of live messages adds to its file."""
 _PATIENCE: Final = 0.2
-"""Seconds that a fold waits for readers and the writer, who wait for it meanwhile."""
+"""Seconds that a checkpoint waits for readers and the writer, who wait for it meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -40,18 +41,18 @@ logger = logging.getLogger(__name__)
 async def keep_logs_small(
     folder: AccountFolder, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> None:
-    """Fold back what a host that died has left, then look at the logs every five seconds, until cancelled."""
-    above, told = 0, False
+    """Checkpoint what a leader that died has left, then look at the logs every five seconds."""
+    above, warned = 0, False
     while True:
-        large = await anyio.to_thread.run_sync(fold_large_logs, folder, above)
-        if large and not told:
-            logger.warning("%s cannot be folded back: a process that reads stands still", ", ".join(large))
-        above, told = LIMIT, bool(large)
-        await sleep(PAUSE)
+        large = await anyio.to_thread.run_sync(checkpoint_large_logs, folder, above)
+        if large and not warned:
+            logger.warning("checkpoints: %s blocked by a reader", ", ".join(large))
+        above, warned = LIMIT, bool(large)
+        await sleep(INTERVAL)
 
 
-def fold_large_logs(folder: AccountFolder, above: int | None = None) -> list[str]:
-    """Fold all logs back and give their room to the disk, if one is large or the disk has little room left.
+def checkpoint_large_logs(folder: AccountFolder, above: int | None = None) -> list[str]:
+    """Checkpoint and truncate all logs, if one is large or the disk has little room left.
 
     Args:
         folder: The account's.
@@ -65,10 +66,10 @@ def fold_large_logs(folder: AccountFolder, above: int | None = None) -> list[str
     files = folder.inbox_db, folder.raw_db, folder.archive_db
     low = shutil.disk_usage(folder.path).free < LOW
     if low or max(map(_log_size, files)) > limit:
-        in_use, no_room = _fold(files)
+        in_use, no_room = _checkpoint(files)
         if no_room and not in_use:
             folder.reserve.unlink(missing_ok=True)
-            _fold(files)
+            _checkpoint(files)
     elif _size(folder.reserve) != RESERVE:
         _make_reserve(folder.reserve)
     return [f"{file.name}-wal" for file in files if _log_size(file) > LIMIT]
@@ -90,17 +91,17 @@ def _make_reserve(reserve: Path) -> None:
         make_private_file(reserve)
         reserve.write_bytes(os.urandom(RESERVE))  # zeros may take no room
     except OSError as error:
-        logger.info("no reserve can be kept on the disk: %s", error)
+        logger.info("checkpoints: no reserve can be kept on the disk: %s", error)
 
 
-def _fold(files: Sequence[Path]) -> tuple[bool, bool]:
-    """Fold logs back; whether one is in use, and whether there was no room for another."""
+def _checkpoint(files: Sequence[Path]) -> tuple[bool, bool]:
+    """Checkpoint logs; whether one is in use, and whether there was no room for another."""
     in_use = no_room = False
     for file in filter(_log_size, files):
         try:
             with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)) as db:
                 in_use |= db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 1
         except sqlite3.Error as error:
-            logger.warning("the log of %s cannot be folded back: %s", file.name, error)
+            logger.warning("checkpoints: %s failed: %s", file.name, error)
             no_room = True
     return in_use, no_room

@@ -55,7 +55,7 @@ Program = tuple[str, ...] | None
 
 
 class Hello(TypedDict):
-    """How a follower introduces itself; `secret` as `endpoint.connect` told it."""
+    """How a follower introduces itself; `secret` as `endpoint.connect` gave it."""
 
     protocol: int
     version: str
@@ -138,11 +138,9 @@ class LeaderElection:
                 tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))
                 files = Unmoved(self._folder.archive_db, self._folder.inbox_db)
                 async with endpoint.listening(self._folder, self._serve):
-                    while not self._lock.lost and files.missing() is None:  # noqa: ASYNC110  nothing tells
+                    while not self._lock.lost and files.missing() is None:  # noqa: ASYNC110  no event
                         await anyio.sleep(_LOOK_AT_LOCK)
-                    logger.warning(
-                        "the account's lock or database was taken away; this server leads no longer"
-                    )
+                    logger.warning("leader: stops, as the lock or a database file was deleted or replaced")
         finally:
             picture.remove()
             self._lock.release()

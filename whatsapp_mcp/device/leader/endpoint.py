@@ -1,4 +1,4 @@
-"""Where the host of an account is reached: a unix socket, or loopback TCP with a secret on Windows."""
+"""Where the leader of an account is reached: a unix socket, or loopback TCP with a secret on Windows."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ logger = logging.getLogger(__name__)
 async def listening(
     folder: AccountFolder, serve: Callable[[ByteStream, str], Awaitable[None]]
 ) -> AsyncIterator[None]:
-    """Accept connections while the body runs; the address is taken away at the end.
+    """Accept connections while the body runs; the address is removed at the end.
 
-    Only the holder of the account's lock may listen, so what lies at the address is a dead host's and
-    removed. An address that somebody else takes away (runtime folders are cleaned) is put up again.
+    Only the holder of the account's lock may listen, so what lies at the address is a dead leader's and
+    removed. An address that somebody else deletes (runtime folders are cleaned) is created again.
 
     Args:
         serve: Called with each connection and the secret that the other side must know (empty if none).
@@ -59,7 +59,7 @@ async def listening(
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """Where the host listens, and which file shows the way there."""
+    """Where the leader listens, and which file says so."""
 
     place: Path
     listener: Listener[ByteStream]
@@ -73,7 +73,7 @@ class _Address:
             return False
 
     def remove(self) -> None:
-        """Take it away, unless it has become another host's."""
+        """Take it away, unless it has become another leader's."""
         if identity(self.place) == self.identity:
             self.place.unlink(missing_ok=True)
 
@@ -90,11 +90,11 @@ async def _keep_listening(
         try:
             async with at.listener, background_tasks() as tasks:
                 tasks.start_soon(at.listener.serve, accept, connections)
-                while at.is_found(folder):  # noqa: ASYNC110  nothing tells of its going
+                while at.is_found(folder):  # noqa: ASYNC110  no event reports its removal
                     await anyio.sleep(_LOOK_AGAIN)
         finally:
             at.remove()
-        logger.warning("the host's address was taken away and is put up again")
+        logger.warning("leader: socket was deleted and is created again")
         at = await _listen_again(folder, secret)
 
 
@@ -103,14 +103,14 @@ async def _listen_again(folder: AccountFolder, secret: str) -> _Address:
         try:
             return await _listen(folder, secret)
         except (OSError, WhatsAppError) as error:
-            logger.warning("other servers cannot reach this host: %s", error)
+            logger.warning("leader: socket cannot be created: %s", error)
             await anyio.sleep(_LOOK_AGAIN)
 
 
 async def _listen(folder: AccountFolder, secret: str) -> _Address:
     place = _place(folder)
     place.unlink(missing_ok=True)
-    # Cancelled half way, it would leave a socket that nobody takes away.
+    # Cancelled half way, it would leave a socket that nobody removes.
     with anyio.CancelScope(shield=True):
         listener = await _open(place, secret)
     return _Address(place, listener, identity(place))  # pyright: ignore[reportPossiblyUnboundVariable]
@@ -126,7 +126,7 @@ async def _open(place: Path, secret: str) -> Listener[ByteStream]:
 
 
 async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
-    """A connection to the account's host, and the secret to show it.
+    """A connection to the account's leader, and the secret to show it.
 
     Raises:
         OSError: Nobody listens.
@@ -137,11 +137,11 @@ async def connect(folder: AccountFolder) -> tuple[ByteStream, str]:
         place = json.loads(_place(folder).read_text(encoding="utf-8"))
         return await anyio.connect_tcp(_LOOPBACK, int(place["port"])), str(place["secret"])
     except (ValueError, KeyError, TypeError) as error:
-        raise OSError("the host's address cannot be read") from error
+        raise OSError("the leader's address cannot be read") from error
 
 
 def _place(folder: AccountFolder) -> Path:
-    """The socket, or the file that tells the port and the secret."""
+    """The socket, or the file that holds the port and the secret."""
     return folder.socket if _HAS_UNIX_SOCKETS else folder.path / "host.json"
 
 

@@ -1,4 +1,4 @@
-"""`EnforcedDevice`: the one door to the leader's device, where the policy is enforced.
+"""`EnforcedDevice`: enforces the policy; the only way to the leader's device.
 
 A server checks the policy before it runs a tool, to answer early. That binds nobody: a server may be older,
 and other programs of this user can reach the leader's socket. What is decided here is final.
@@ -25,7 +25,7 @@ class EnforcedDevice(GeneratedDevice):
 
     Args:
         device: Does what is allowed.
-        settings: Name the policy; asked anew for every operation.
+        settings: Name the policy; read again for every operation.
     """
 
     def __init__(self, device: LocalDevice, settings: CurrentSettings) -> None:

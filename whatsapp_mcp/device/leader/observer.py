@@ -1,4 +1,4 @@
-"""How an account's connection is, told by who neither leads it nor changes anything."""
+"""How an account's connection is, for a process that neither leads nor changes anything."""
 
 from __future__ import annotations
 

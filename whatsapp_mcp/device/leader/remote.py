@@ -1,6 +1,6 @@
 """Devices that act elsewhere or not at all; both are generated from the `Device` protocol.
 
-`RemoteDevice` asks the server that hosts the link, `OfflineDevice` stands in while nobody does.
+`RemoteDevice` asks the leader, `OfflineDevice` stands in while there is none.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from whatsapp_mcp.rpc import Peer
 PING: Final = "ping"
 _PING_AFTER: Final = 2.0
 _PING_DEADLINE: Final = 3.0
-_OFFLINE_ACTION: Final = "Wait: a server takes over the link by itself."
+_OFFLINE_ACTION: Final = "Wait: a server takes over by itself."
 
 logger = logging.getLogger(__name__)
 
@@ -44,11 +44,11 @@ class _Elsewhere(GeneratedDevice):
 
 
 class RemoteDevice(_Elsewhere):
-    """The device through the server that hosts it.
+    """The device through the leader.
 
     Args:
-        peer: The connection to the host.
-        leader_pid: The host's process id, for what is told when it does not answer.
+        peer: The connection to the leader.
+        leader_pid: The leader's process id, for the error where it does not answer.
     """
 
     def __init__(self, account: str, peer: Peer, leader_pid: int) -> None:
@@ -66,13 +66,13 @@ class RemoteDevice(_Elsewhere):
             if not self._peer.closed:
                 raise
             raise Busy(
-                f"The server that hosts the link (process {self._leader_pid}) ended during the call.",
-                "Another takes over; look at connection_status, then at what the call has done.",
+                f"The leader (process {self._leader_pid}) ended during the call.",
+                "Another server takes over. Check connection_status, then whether the call took effect.",
             ) from error
         return operation.result.validate_python(answer)
 
     async def _watched(self, method: str, params: dict[str, Any], patience: float) -> Any:
-        """Call, and while no answer comes make sure that the host still runs."""
+        """Call, and while no answer comes make sure that the leader still runs."""
         answered = anyio.Event()
 
         async def watch() -> None:
@@ -86,7 +86,7 @@ class RemoteDevice(_Elsewhere):
                     call.cancel()
                     return
                 except WhatsAppError as error:
-                    logger.debug("the host lives, and answered %s", error.code)
+                    logger.debug("leader: a ping was answered with %s", error.code)
 
         async with background_tasks() as tasks:
             call = anyio.CancelScope()
@@ -96,14 +96,14 @@ class RemoteDevice(_Elsewhere):
                 answered.set()
                 return answer
         if self._peer.closed:
-            raise NotConnected("The host is gone.")
+            raise NotConnected("The leader is gone.")
         raise Busy(
-            f"The server that hosts the link (process {self._leader_pid}) does not answer.",
+            f"The leader (process {self._leader_pid}) does not answer.",
             f"Resume or end process {self._leader_pid}; another server then takes over.",
         )
 
     async def status(self) -> ConnectionStatus:
-        """See `Device.status`: an unreachable host is a state too."""
+        """See `Device.status`: an unreachable leader is a state too."""
         try:
             return await self.perform(OPERATIONS["status"], {})
         except WhatsAppError as error:
@@ -111,7 +111,7 @@ class RemoteDevice(_Elsewhere):
 
 
 class OfflineDevice(_Elsewhere):
-    """Stands in while no server hosts the link; every operation fails with the reason."""
+    """Stands in while no server leads; every operation fails with the reason."""
 
     def __init__(
         self, account: str, reason: str, action: str | None = None, *, leader_pid: int | None = None

@@ -22,9 +22,9 @@ from whatsapp_mcp.settings import CurrentSettings, Settings
 async def open_device(
     settings: Settings, account: str = "default", *, program: Program = None
 ) -> AsyncIterator[tuple[Accessor[Device], ReadingArchive]]:
-    """The device of an account and its archive, at once: the link comes up meanwhile.
+    """The device of an account and its archive, at once: the connection comes up meanwhile.
 
-    Hosts the link if no other server does, else uses it there, until the body ends; then the client process
+    Leads if no other server does, else follows, until the body ends; then the client process
     is ended and nothing is left behind.
 
     Args:

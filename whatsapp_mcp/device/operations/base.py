@@ -31,7 +31,7 @@ class Topic:
         raise NotImplementedError
 
     async def visible(self, jid: str) -> str:
-        """The phone-number form of a hidden jid where the library knows it; the archive learns the pair."""
+        """The phone number of a LID where the library knows it; the archive learns the pair."""
         if not Jid.parse(jid).is_lid:
             return jid
         known = await self._archive.contact(jid)

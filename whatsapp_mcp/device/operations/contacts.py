@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
-from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, read
 from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.jid import parse_number
@@ -17,8 +16,6 @@ from whatsapp_mcp.policy import Effect
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
-
-    from whatsapp_mcp.models import JournalEvent
 
 _HEARD: Final = 100
 
@@ -113,11 +110,11 @@ class Contacts(Topic):
                 self._listeners.remove(tell)
         return None
 
-    def hear(self, event: JournalEvent) -> None:
-        """Tell whoever waits for it that somebody came or went."""
-        if event.code != EventCode.PRESENCE or not self._listeners:
+    def hear_presence(self, payload: bytes) -> None:
+        """Pass the protobuf of a `PRESENCE` event on to the calls of `presence` that wait for one."""
+        if not self._listeners:
             return
-        presence = _read_presence(event.payload)
+        presence = _read_presence(payload)
         for listener in self._listeners:
             with suppress(anyio.WouldBlock):
                 listener.send_nowait(presence)

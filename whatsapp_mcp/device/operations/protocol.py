@@ -1,6 +1,6 @@
 """`Device`: every operation on WhatsApp, in our models.
 
-`LocalDevice` does them in the server that hosts the link, behind `EnforcedDevice`, which asks the policy;
+`LocalDevice` does them in the leader, behind `EnforcedDevice`, which asks the policy;
 `RemoteDevice` asks that server over its socket. The latter two are generated from this protocol: whoever adds
 a method here declares its effect and writes it once, in `LocalDevice`. Parameters
 and results are therefore JSON-able: primitives and the dataclasses of `models`. What
@@ -31,12 +31,13 @@ from whatsapp_mcp.policy import Effect
 class Device(TopicOperations, Protocol):
     """The linked device of one account.
 
-    Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead link.
+    Every method answers or fails with a `WhatsAppError` within its deadline; none blocks on a dead
+    connection.
     """
 
     @has_effect(Effect.READ)
     async def status(self) -> ConnectionStatus:
-        """The state of the link; never blocks and never fails."""
+        """The state of the connection; never blocks and never fails."""
         ...
 
     @has_effect(Effect.LINK)
@@ -105,7 +106,7 @@ class Device(TopicOperations, Protocol):
 
         Raises:
             NotLinked: No phone is linked.
-            NotConnected: The link is down and `request.queue` is false.
+            NotConnected: The connection is down and `request.queue` is false.
             SendUnknown: An earlier send of the same content to the same chat is unsettled.
             Rejected, NotOnWhatsApp, RateLimited: WhatsApp refused.
         """
@@ -127,7 +128,7 @@ class Device(TopicOperations, Protocol):
 
     @has_effect(Effect.ACT)
     async def mark_read(self, chat: str) -> int:
-        """Tell WhatsApp that everything in this chat was read; answers how many messages that concerned.
+        """Send read receipts for everything in this chat; answers for how many messages.
 
         Raises:
             NotConnected, DeadlineExceeded: WhatsApp could not be told.

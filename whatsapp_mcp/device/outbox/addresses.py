@@ -1,9 +1,9 @@
-"""By which addresses a message names its chat and its author, as the client library's database tells.
+"""By which addresses a message names its chat and its author, as the client library's database says.
 
-A person has two, the number and the hidden one, and a group uses one of them. The library keeps the secret of
+A person has two, the phone number and the LID, and a group uses one of them. The library keeps the secret of
 each message under the addresses that it used (whatsmeow, `msgsecret.go`).
 
-The host reads this and not the client process: a second copy of SQLite in the library's own process frees
+The leader reads this and not the client process: a second copy of SQLite in the library's own process frees
 its locks on the file and undoes its half-done writes, which ruins the keys
 (https://sqlite.org/howtocorrupt.html, 2.2.1).
 """
@@ -25,7 +25,7 @@ from whatsapp_mcp.models import Message
 _OF_MESSAGE: Final = "SELECT chat_jid, sender_jid FROM whatsmeow_message_secrets WHERE message_id = ?"
 _OF_CHAT: Final = """SELECT message_id, sender_jid FROM whatsmeow_message_secrets WHERE chat_jid = ?
 ORDER BY message_id = ? DESC, rowid DESC LIMIT 1"""
-_HIDDEN: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
+_LID_OF: Final = "SELECT lid FROM whatsmeow_lid_map WHERE pn = ?"
 
 
 class Addresses:
@@ -51,7 +51,7 @@ class Addresses:
         return replace(message, chat=chat, sender=sender)
 
     async def as_named_in_chat(self, message: Message) -> Message:
-        """The message, its author by the address that its group uses; as it is where nothing tells.
+        """The message, its author by the address that its group uses; unchanged where that is unknown.
 
         Raises:
             Busy: The database cannot be read now.
@@ -67,8 +67,8 @@ class Addresses:
         author = Jid.parse(message.sender)
         if author.is_lid or not Jid.parse(sender).is_lid:
             return message
-        hidden = await self._ask(_HIDDEN, author.user)
-        return replace(message, sender=str(Jid(hidden[0][0], LID_SERVER))) if hidden else message
+        found = await self._ask(_LID_OF, author.user)
+        return replace(message, sender=str(Jid(found[0][0], LID_SERVER))) if found else message
 
     async def _ask(self, query: str, *values: str) -> list[tuple[str, ...]]:
         try:

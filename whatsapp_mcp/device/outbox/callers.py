@@ -1,4 +1,4 @@
-"""Who waits for the outcome of which send."""
+"""Callers that wait for the outcome of a send."""
 
 from __future__ import annotations
 

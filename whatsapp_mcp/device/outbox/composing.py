@@ -2,9 +2,9 @@
 
 Whatever is a message of its own carries a `messageSecret`, as it does in WhatsApp's own apps: others seal
 with it what they say about the message, and the client library keeps it together with the message's id
-(`evidence.py`). So does a pin, for the latter. What is posted in a channel is public and has none.
+(`delivery_evidence.py`). So does a pin, for the latter. What is posted in a channel is public and has none.
 
-A plain text goes as `conversation`; one that answers or mentions somebody, shows the page of a link or is to
+A plain text goes as `conversation`; one that answers or mentions somebody, shows a preview or is to
 disappear, as `extendedTextMessage`, as WhatsApp's own apps do. What changes another message names it by its
 key.
 """
@@ -51,7 +51,7 @@ CallClient = Callable[[str, dict[str, Any]], Awaitable[Any]]
 """(method, parameters) to the client's answer."""
 _SECRET_BYTES: Final = 32
 _WITHOUT_SECRET: Final = ADDON_KINDS - {"pin"}
-"""What is made again when its answer is lost; a pin would show twice."""
+"""What is sent again when its answer is lost; a pin would show twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ def message_of(request: SendRequest, preview: Preview | None = None) -> E2E.Mess
             extended = E2E.ExtendedTextMessage(text=text)
             extended.contextInfo.mentionedJID.extend(mentions)
             if preview is not None:
-                extended.matchedText = preview.link
+                extended.matchedText = preview.url
                 extended.title, extended.description = preview.title, preview.description
                 extended.JPEGThumbnail = preview.thumbnail
             return E2E.Message(extendedTextMessage=extended)

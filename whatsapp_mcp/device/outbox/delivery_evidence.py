@@ -1,4 +1,4 @@
-"""What the client library's database tells of sends that were never answered.
+"""Delivery evidence: what the client library's database says of sends that were never answered.
 
 The library sends a message in three steps (whatsmeow, `send.go`; traced with neonize 0.5.2). It commits the
 message's `messageSecret` together with its id to `client.db`, if it carries one. It encrypts, and commits how
@@ -7,7 +7,7 @@ posts. Then the frame goes out; if one of the commits fails, none does (for the 
 sees to that).
 
 So once the client that had a message can send no more, a secret that is not there or keys that have not moved
-prove that it was not sent; and a secret that is there tells its id.
+prove that it was not sent; and a secret that is there is stored with its id.
 
 The last commit of `client.db` may be undone when the machine loses its power, and the file goes with a
 logout: then nothing is proved by what is not there.
@@ -29,7 +29,7 @@ from whatsapp_mcp.device.connection import KeptOpen, StoredDevice
 from whatsapp_mcp.jid import STATUS_JID, Jid
 
 _ID: Final = "SELECT message_id FROM whatsmeow_message_secrets WHERE key = ? ORDER BY rowid DESC LIMIT 1"
-_FORMS: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE lid = ?1 OR pn = ?1"
+_BOTH_ADDRESSES: Final = "SELECT lid, pn FROM whatsmeow_lid_map WHERE lid = ?1 OR pn = ?1"
 # Their indexes begin with the own device: without it, the keys of everybody would be read for one person's.
 _SESSIONS: Final = """SELECT their_id, session FROM whatsmeow_sessions
 WHERE our_jid IN (SELECT jid FROM whatsmeow_device) AND their_id GLOB ? ORDER BY their_id"""
@@ -40,21 +40,21 @@ _ANY_DEVICE: Final = "[_:.]*"
 _BOOT_FILE: Final = Path("/proc/sys/kernel/random/boot_id")
 _MAC_BOOT: Final = ("/usr/sbin/sysctl", "-n", "kern.bootsessionuuid")
 _BOOT_LIMIT: Final = 5.0
-_NOT_TOLD: Final = "-"
+_UNKNOWN: Final = "-"
 
 logger = logging.getLogger(__name__)
 
 
 @cache
 def boot() -> str:
-    """What names the running boot of the machine; `-` where the system does not tell."""
+    """What names the running boot of the machine; `-` where the system does not say."""
     try:
         if sys.platform == "darwin":
-            told = subprocess.run(_MAC_BOOT, capture_output=True, check=True, text=True, timeout=_BOOT_LIMIT)
-            return told.stdout.strip()
+            found = subprocess.run(_MAC_BOOT, capture_output=True, check=True, text=True, timeout=_BOOT_LIMIT)
+            return found.stdout.strip()
         return _BOOT_FILE.read_text(encoding="ascii").strip()
     except (OSError, subprocess.SubprocessError):
-        return _NOT_TOLD
+        return _UNKNOWN
 
 
 class DeliveryEvidence:
@@ -120,7 +120,7 @@ class DeliveryEvidence:
             found: Its id, if the library has one under this secret.
         """
         then = handed_to.split()[:3]
-        if then[:2] != self.here().split()[:2] or _NOT_TOLD in then:
+        if then[:2] != self.here().split()[:2] or _UNKNOWN in then:
             return False
         if secret is not None and found is None:
             return True
@@ -133,12 +133,12 @@ class DeliveryEvidence:
         the own account alone (whatsmeow, `encryptMessageForDevices`).
         """
         keys = handed_to.split()[3]
-        return keys != _NOT_TOLD and keys == await self._keys(chat, surely=True)
+        return keys != _UNKNOWN and keys == await self._keys(chat, surely=True)
 
     def here(self) -> str:
         """The current client, as the first three words of a hand-over to it."""
         device = self._device()
-        return f"{boot()} {device.registration if device else _NOT_TOLD} {self._generation()}"
+        return f"{boot()} {device.registration if device else _UNKNOWN} {self._generation()}"
 
     async def _keys(self, chat: str, *, surely: bool) -> str:
         """A digest of what must change when a message to this chat is encrypted.
@@ -151,17 +151,17 @@ class DeliveryEvidence:
         """
         jid, device = Jid.parse(chat), self._device()
         if device is None or not (jid.is_person or jid.is_group or chat == STATUS_JID):
-            return _NOT_TOLD
+            return _UNKNOWN
         read = (
             partial(_sessions, person=jid) if jid.is_person else partial(_own_keys, chat=chat, own=device.jid)
         )
         try:
             users, rows = await self._database.read(read)
         except sqlite3.Error as error:
-            logger.warning("the keys of a chat cannot be read: %s", error)
-            return _NOT_TOLD
+            logger.warning("delivery evidence: keys of a chat cannot be read: %s", error)
+            return _UNKNOWN
         if surely and len(users) < 2:
-            return _NOT_TOLD
+            return _UNKNOWN
         digest = hashlib.sha256()
         for address, key in rows:
             digest.update(str(address).encode() + bytes(key))
@@ -185,6 +185,6 @@ def _own_keys(db: sqlite3.Connection, *, chat: str, own: Jid) -> _Keys:
 
 
 def _users(db: sqlite3.Connection, jid: Jid) -> list[str]:
-    """Patterns of the addresses of a person's devices, in both forms."""
-    forms = {jid.user, *(form for row in db.execute(_FORMS, (jid.user,)) for form in row)}
-    return sorted(f"{form}{_ANY_DEVICE}" for form in forms)
+    """Patterns of the addresses of a person's devices, by phone number and by LID."""
+    users = {jid.user, *(user for row in db.execute(_BOTH_ADDRESSES, (jid.user,)) for user in row)}
+    return sorted(f"{user}{_ANY_DEVICE}" for user in users)

@@ -1,4 +1,4 @@
-"""What is done with messages beside sending them: reading marks, files, signs of writing."""
+"""What is done with messages beside sending them: read receipts, files, typing notices."""
 
 from __future__ import annotations
 

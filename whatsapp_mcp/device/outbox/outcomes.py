@@ -1,4 +1,4 @@
-"""What became of a hand-over: written down first, then told to who waits."""
+"""What became of a hand-over: written down first, then given to the callers that wait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from whatsapp_mcp.models import OutboxEntry, SendStatus
 
 _KEEP_ATTEMPTS: Final = 8
 """Then it is left to the outbox's next start, which calls it unknown."""
-_FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so that none of them got the message."
+_FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so none of them got the message."
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Outcomes:
     async def answered(
         self, entry: OutboxEntry, handed_to: str, answer: dict[str, Any], message: bytes
     ) -> None:
-        """WhatsApp has it; whether the other person can have it, the keys tell."""
+        """WhatsApp has it; the keys say whether the other person can have it."""
         if await self._evidence.was_not_encrypted(handed_to, entry.request.chat):
             await self.refused(entry, Rejected(_FOR_NOBODY, "Try again later."))
             return
@@ -56,30 +56,30 @@ class Outcomes:
             try:
                 return await self._archive.outbox_sent(send_id, str(answer["id"]), timestamp, message=message)
             except sqlite3.Error:
-                logger.exception("send %d is sent, which cannot be written down yet", send_id)
+                logger.exception("outbox: send %d was sent; that cannot be written yet", send_id)
                 await self._clock.sleep(backoff(attempt, 0.5, base=0.2, cap=30.0))
         return None
 
     async def unanswered(self, entry: OutboxEntry, secret: bytes | None, reason: str) -> None:
-        """No answer came from a client that lives: what it has noted so far is told to who waits."""
+        """No answer came from a client that lives: what it has noted so far goes to the callers that wait."""
         send_id, message_id = entry.send_id, None
         try:
             message_id = None if secret is None else await self._evidence.message_id(secret)
         except sqlite3.Error as error:
-            logger.warning("the id of send %d cannot be looked up: %s", send_id, error)
+            logger.warning("outbox: id of send %d cannot be read: %s", send_id, error)
         try:
             settled = await self._archive.outbox_unknown(
                 send_id, entry.reason or reason, message_id=message_id
             )
         except InvalidArgument:
-            logger.info("send %d was settled meanwhile", send_id)
+            logger.info("outbox: send %d was settled meanwhile", send_id)
         else:
             self.callers.settle(send_id, settled)
 
     async def refused(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """It has not gone out this time."""
         ended = await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
-        self._tell_ended(ended, error)
+        self._end(ended, error)
 
     async def withdrawn(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """It waits in the queue and shall not go out any more.
@@ -88,8 +88,8 @@ class Outcomes:
             InvalidArgument: It is on its way.
         """
         ended = await self._archive.outbox_withdrawn(entry.send_id, f"{error.code}: {error.message}")
-        self._tell_ended(ended, error)
+        self._end(ended, error)
 
-    def _tell_ended(self, entry: OutboxEntry, error: WhatsAppError) -> None:
+    def _end(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """Whether it went out an earlier time is unknown, if anything is."""
         self.callers.settle(entry.send_id, entry, error if entry.status is SendStatus.FAILED else None)

@@ -1,4 +1,4 @@
-"""What became of sends that were handed over and not answered: the client library's database tells."""
+"""Finds out what became of sends that were handed over and not answered, by their delivery evidence."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from whatsapp_mcp.models import OutboxEntry, SendStatus
 ENDED: Final = "The server ended between handing over and the answer."
 """Why a send has no answer, where nothing else is known."""
 _REPEATABLE: Final = frozenset({"reaction", "edit", "revoke", "vote"})
-"""Contents that say what a message shall be like: said twice, it is no different."""
-_MAYBE_MADE: Final = "A client ended before WhatsApp answered, so it may have been made already."
+"""Contents that set a state: sent twice, they change nothing more."""
+_MAYBE_APPLIED: Final = "A client ended before WhatsApp answered, so it may have been made already."
 _NOT_FOUND_OUT: Final = partial(SendUnknown, "This server failed while it looked for what became of it.")
 
 TakeBack = Callable[[OutboxEntry, str | None], Awaitable[None]]
@@ -38,7 +38,7 @@ class UnknownSends:
 
     Args:
         evidence: What the client library knows of earlier messages.
-        outcomes: Told of those that are settled.
+        outcomes: Ends those that are settled.
         take_back: What is done with one that has not gone out.
     """
 
@@ -56,7 +56,7 @@ class UnknownSends:
         try:
             await contained(f"looking for send {entry.send_id}", look, _NOT_FOUND_OUT)
         except InvalidArgument:
-            logger.info("send %d was settled while it was looked for", entry.send_id)
+            logger.info("outbox: send %d was settled while it was looked for", entry.send_id)
             self._outcomes.callers.settle(entry.send_id)
         except SendUnknown as error:  # it would fail at every look
             await self._archive.outbox_unknown(entry.send_id, error.message, traceable=False)
@@ -66,7 +66,7 @@ class UnknownSends:
         try:
             await self._find_out(entry, handed_to)
         except sqlite3.Error as error:
-            logger.warning("what became of send %d cannot be looked up: %s", entry.send_id, error)
+            logger.warning("outbox: evidence of send %d cannot be read: %s", entry.send_id, error)
 
     async def _find_out(self, entry: OutboxEntry, handed_to: str) -> None:
         # Asked first: what is not found afterwards will not be there later either.
@@ -78,9 +78,9 @@ class UnknownSends:
             if found != entry.message_id:
                 await self._note_unknown(entry, found)
         elif await self._evidence.was_not_sent(handed_to, entry.request.chat, entry.secret, found):
-            await self._take_back(entry, _MAYBE_MADE if entry.reason == _MAYBE_MADE else None)
+            await self._take_back(entry, _MAYBE_APPLIED if entry.reason == _MAYBE_APPLIED else None)
         elif self._may_repeat(entry, handed_to):
-            await self._take_back(entry, _MAYBE_MADE)
+            await self._take_back(entry, _MAYBE_APPLIED)
         else:
             await self._note_unknown(entry, found, traceable=False)
             self._outcomes.callers.settle(entry.send_id)

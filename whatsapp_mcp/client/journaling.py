@@ -28,14 +28,15 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Intake:
+class JournalWriter:
     """Takes events from the library's threads.
 
     Args:
         journal: Where they go.
         generation: Of this process.
-        announce: Told (seq, code, payload) of each event that is on disk; called in a thread of the library.
-        notify: Told of `STUCK` and `UNSTUCK` with their parameters; called there too.
+        announce: Called with (seq, code, payload) of each event that is on disk; called in a thread of the
+            library.
+        notify: Called with `STUCK` and `UNSTUCK` with their parameters; called there too.
         sleep: Waits between two tries.
     """
 
@@ -71,18 +72,18 @@ class Intake:
                 seq = self.journal.append(self.generation, code, payload)
             except sqlite3.Error as error:
                 if not stuck:
-                    logger.error("the journal cannot be written: %s", error)
+                    logger.error("journal: cannot be written: %s", error)
                     self.notify(STUCK, {"error": cause(error), "damaged": _is_damage(error)})
                     stuck = True
                 self.sleep(delay)
                 delay = min(2 * delay, _LONGEST_RETRY)
             else:
                 if stuck:
-                    logger.warning("the journal is written again")
+                    logger.warning("journal: can be written again")
                     self.notify(UNSTUCK, {})
                 return seq
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
-    """Whether the file is spoilt and will stay so; what passes by itself has a class of its own."""
+    """Whether the file is damaged for good; what passes by itself has an exception class of its own."""
     return type(error) is sqlite3.DatabaseError

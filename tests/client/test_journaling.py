@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.client.intake import Intake
 from whatsapp_mcp.client.journal import Journal
+from whatsapp_mcp.client.journaling import JournalWriter
 from whatsapp_mcp.client.protocol import STUCK, UNSTUCK
 
 
@@ -38,8 +38,8 @@ class Heard:
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.slept: list[float] = []
 
-    def intake(self, journal: Journal, sleep: Callable[[float], None] | None = None) -> Intake:
-        return Intake(
+    def intake(self, journal: Journal, sleep: Callable[[float], None] | None = None) -> JournalWriter:
+        return JournalWriter(
             journal,
             3,
             lambda seq, code, payload: self.announced.append((seq, code, payload)),
