@@ -160,7 +160,7 @@ async def test_long_chunks_of_the_past_are_archived_one_by_one(folder: AccountFo
         assert watched.asked == ["2 events", "2 events"]
 
 
-async def test_a_damaged_journal_is_put_aside_told_and_begun_anew(folder: AccountFolder) -> None:
+async def test_a_damaged_journal_is_quarantined_reported_and_recreated(folder: AccountFolder) -> None:
     append(folder, ev.message("A"), ev.message("B"))
     async with open_archive(folder, write=True) as archive:
         for expected in (2, 3):

@@ -1,4 +1,4 @@
-"""The host's side of a client process, with programs that are none."""
+"""The leader's side of a client process, with programs that are none."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ async def test_one_that_is_ended_before_it_runs_never_starts(folder: AccountFold
     assert "before it started" in reports[0].reason
 
 
-def test_a_full_log_is_put_aside(folder: AccountFolder) -> None:
+def test_a_full_log_is_renamed(folder: AccountFolder) -> None:
     folder.client_log.write_bytes(b"x" * (LOG_LIMIT + 1))
     with open_log(folder) as log:
         log.write(b"new\n")

@@ -1,4 +1,4 @@
-"""What is counted of an account outlives its hosts."""
+"""What is counted of an account outlives its leaders."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ async def test_the_next_host_goes_on_counting(folder: AccountFolder) -> None:
 
 
 @pytest.mark.parametrize("kept", ["", "[]", "{}", '{"events_lost": "many"}'])
-async def test_counts_that_cannot_be_read_begin_anew(folder: AccountFolder, kept: str) -> None:
+async def test_counts_that_cannot_be_read_start_from_zero(folder: AccountFolder, kept: str) -> None:
     async with open_archive(folder, write=True) as archive:
         await archive.meta_set("counters", kept)
         counters = Counters(archive, FakeClock())

@@ -1,4 +1,4 @@
-"""Logs that SQLite leaves large: folded back once nobody reads what was before them."""
+"""Logs that SQLite leaves large: checkpointed once no reader blocks them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def archive(folder: AccountFolder) -> AsyncIterator[Archive]:
 
 @contextmanager
 def reading(folder: AccountFolder) -> Iterator[None]:
-    """Somebody who began to read and stands still."""
+    """A reader that began to read and is blocked."""
     with closing(sqlite3.connect(folder.archive_db, isolation_level=None)) as db:
         db.execute("BEGIN")
         db.execute("SELECT count(*) FROM messages").fetchall()
@@ -99,7 +99,7 @@ async def test_a_log_that_took_the_last_block_is_folded_back_into_the_reserve(
             assert log_size(folder) < ROOM
 
 
-async def test_a_log_that_is_still_read_is_told_once_and_folded_back_later(
+async def test_a_log_that_is_still_read_is_logged_once_and_checkpointed_later(
     folder: AccountFolder,
     archive: Archive,
     monkeypatch: pytest.MonkeyPatch,
@@ -120,8 +120,8 @@ async def test_a_log_that_is_still_read_is_told_once_and_folded_back_later(
         with anyio.CancelScope() as scope:
             await keep_logs_small(folder, sleep=sleep)
         assert log_size(folder) > ROOM
-    assert [record.message for record in caplog.records if "stands still" in record.message] == [
-        "archive.db-wal cannot be folded back: a process that reads stands still"
+    assert [record.message for record in caplog.records if "blocked" in record.message] == [
+        "checkpoints: archive.db-wal blocked by a reader"
     ]
     assert checkpoint_large_logs(folder) == []
     assert log_size(folder) == 0
