@@ -13,8 +13,7 @@ from typing import Final
 
 from benchmarks.soak import words
 from benchmarks.soak.traffic import Sent, Spoken
-from whatsapp_mcp.archive.state import addons
-from whatsapp_mcp.archive.state.addons import Target
+from whatsapp_mcp.archive.state import Target, addons
 from whatsapp_mcp.decoding.updates import OWNER
 from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.settings import AccountFolder

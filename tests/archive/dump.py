@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from whatsapp_mcp.archive.read.search_query import IS
-from whatsapp_mcp.archive.state import members
-from whatsapp_mcp.archive.state.addons import ADDONS, AddOn, Target, read_addons
+from whatsapp_mcp.archive.state import ADDONS, AddOn, Target, members, read_addons
 from whatsapp_mcp.archive.state.receipts import watermarks
 from whatsapp_mcp.decoding.updates import Flag
 

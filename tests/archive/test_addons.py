@@ -18,8 +18,7 @@ from tests.archive.worlds import PLACES, in_memory
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database import migrations, schema
 from whatsapp_mcp.archive.read.search_query import IS
-from whatsapp_mcp.archive.state import addons
-from whatsapp_mcp.archive.state.addons import ADDONS, AddOn, Target
+from whatsapp_mcp.archive.state import ADDONS, REACTIONS, AddOn, Target, addons
 from whatsapp_mcp.decoding.events import decode_event
 from whatsapp_mcp.decoding.updates import LinkedUpdate, MessageUpdate, UndecodedUpdate, Update
 from whatsapp_mcp.models import SendRequest, TextContent
@@ -156,7 +155,7 @@ async def test_an_add_on_that_names_a_send_settles_it(
 
 
 def test_a_kind_that_is_added_is_written_read_and_purged_by_its_declaration(db: sqlite3.Connection) -> None:
-    pins = replace(addons.REACTIONS, table="pins", columns=("pinned",), worth="pinned")
+    pins = replace(REACTIONS, table="pins", columns=("pinned",), worth="pinned")
     db.execute(
         """CREATE TABLE pins (wa_id TEXT, chat_address INTEGER, sender_address INTEGER, at INTEGER,
         pinned INTEGER, PRIMARY KEY (wa_id, chat_address, sender_address, at, pinned)) WITHOUT ROWID"""

@@ -9,16 +9,15 @@ import pytest
 
 from tests.archive.worlds import PLACES, archived
 from whatsapp_mcp.archive.read import message_rows
-from whatsapp_mcp.archive.state import addons
-from whatsapp_mcp.archive.state.addons import ADDONS, AddOn
+from whatsapp_mcp.archive.state import ADDONS, AddOn, addon_kinds
 from whatsapp_mcp.models import Page
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.text import messages_text
 
 ELSEWHERE = {
-    addons.REVOKES: "the message's own row tells that it was deleted",
-    addons.SEALED: "nobody can read it yet",
-    addons.EARLY_RECEIPTS: "they wait for their message",
+    addon_kinds.REVOKES: "the message's own row tells that it was deleted",
+    addon_kinds.SEALED: "nobody can read it yet",
+    addon_kinds.EARLY_RECEIPTS: "they wait for their message",
 }
 """What is not read when messages are shown, and why."""
 

@@ -156,7 +156,7 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
     db.execute(
         """DELETE FROM events WHERE chat_id IN (SELECT old_id FROM chat_aliases WHERE chat_id = ?)
         AND at < ?""",
-        (span.chat, 1000 * (span.before if span.before is not None else 1 << 40)),
+        (span.chat, 1000 * (span.before if span.before is not None else state.FAR_FUTURE)),
     )
     where, values = span.where("chat_id", "created_at", 1000)
     settled = f"DELETE FROM outbox WHERE {where} AND status NOT IN {read.UNSETTLED_SENDS} RETURNING request"  # noqa: S608
@@ -169,7 +169,7 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
 
 def _undecoded(db: sqlite3.Connection, span: Span) -> None:
     """Delete events that could not be decoded: those received before, those that name the chat."""
-    before = span.before if span.before is not None else 1 << 40
+    before = span.before if span.before is not None else state.FAR_FUTURE
     if span.chat is None:
         db.execute("DELETE FROM undecoded WHERE received_at < ?", (before * 1000,))
         return

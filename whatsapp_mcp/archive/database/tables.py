@@ -195,7 +195,7 @@ CREATE TABLE media (
 
 -- Add-ons -----------------------------------------------------------------------------------------
 -- Each table begins with the same four columns: the message's id on WhatsApp, the addresses of chat and
--- person as they came, and the time. `addons.py` says of each kind what counts and when it is deleted.
+-- person as they came, and the time. `addon_kinds.py` says of each kind what counts and when it is deleted.
 
 -- A person's emojis under a message, of which the newest counts.
 CREATE TABLE reactions (

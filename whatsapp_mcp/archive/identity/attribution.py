@@ -9,16 +9,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from typing import Final
 
 from whatsapp_mcp.archive import database, state
 from whatsapp_mcp.archive.database import ID_BITS, column, placeholders, value
 from whatsapp_mcp.archive.identity import merge
-from whatsapp_mcp.archive.state import NumberHistory
+from whatsapp_mcp.archive.state import FAR_FUTURE, NumberHistory
 from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
 from whatsapp_mcp.models import ChatKind
-
-_ALWAYS: Final = 1 << 40
 
 
 def chat_of(db: sqlite3.Connection, contact: int) -> int:
@@ -141,7 +138,7 @@ def _chat_seen(db: sqlite3.Connection, chats: Sequence[int], wa_id: str) -> int 
         f"""SELECT id >> {ID_BITS}, chat_id FROM messages
         WHERE wa_id = ? AND chat_id IN ({placeholders(chats)}) AND via IS NULL"""  # noqa: S608
         + "".join(
-            f""" UNION ALL SELECT {_ALWAYS}, c.id FROM {kind.table} AS t
+            f""" UNION ALL SELECT {FAR_FUTURE}, c.id FROM {kind.table} AS t
             JOIN addresses AS a ON a.id = t.chat_address AND a.jid LIKE '%@lid'
             JOIN chats AS c ON c.contact_id = a.contact_id
             WHERE t.wa_id = ? AND c.id IN ({placeholders(chats)})"""  # noqa: S608
@@ -159,7 +156,7 @@ def _author_seen(db: sqlite3.Connection, group: int, wa_id: str, people: Sequenc
         f"""SELECT id >> {ID_BITS}, sender_id FROM messages
         WHERE chat_id = ?1 AND wa_id = ?2 AND via IS NULL"""  # noqa: S608
         + "".join(
-            f""" UNION ALL SELECT {_ALWAYS}, a.contact_id FROM {kind.table} AS t
+            f""" UNION ALL SELECT {FAR_FUTURE}, a.contact_id FROM {kind.table} AS t
             JOIN addresses AS a ON a.id = t.sender_address AND a.jid LIKE '%@lid'
             WHERE t.wa_id = ?2 AND t.chat_address IN
             (SELECT address_id FROM chat_addresses WHERE chat_id = ?1)"""  # noqa: S608

@@ -22,7 +22,7 @@ from whatsapp_mcp.archive.read.message_queries import (
 )
 from whatsapp_mcp.archive.read.outbox_entries import (
     DAMAGED_SEND,
-    SEND_PLACES,
+    SEND_CHATS,
     SEND_REQUEST,
     UNSETTLED_SENDS,
     damaged_sends,
@@ -45,7 +45,7 @@ from whatsapp_mcp.archive.read.reports import arrived, meta_get, own, send_repor
 
 __all__ = [
     "DAMAGED_SEND",
-    "SEND_PLACES",
+    "SEND_CHATS",
     "SEND_REQUEST",
     "UNSETTLED_SENDS",
     "arrived",

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.read.lookup import chat_id
 from whatsapp_mcp.archive.read.message_rows import MessageRow, moment, time_of
+from whatsapp_mcp.archive.state import FAR_FUTURE
 from whatsapp_mcp.decoding import UNDECRYPTABLE
 from whatsapp_mcp.errors import ChatNotFound
 from whatsapp_mcp.models import Coverage, Gap, HistoryProgress, MessageFilter
@@ -28,7 +29,7 @@ def coverage(db: sqlite3.Connection, chat: str) -> Coverage:
     count, first, last = db.execute(
         "SELECT count(*), min(id), max(id) FROM messages WHERE chat_id = ?", (number,)
     ).fetchone()
-    gaps = [] if first is None else _gaps(db, first >> ID_BITS, 1 << 40)
+    gaps = [] if first is None else _gaps(db, first >> ID_BITS, FAR_FUTURE)
     first_lost, last_lost, lost = db.execute(
         "SELECT min(id), max(id), count(*) FROM messages WHERE chat_id = ? AND kind = ?",
         (number, UNDECRYPTABLE),

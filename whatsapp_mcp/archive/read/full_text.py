@@ -95,7 +95,7 @@ def _conditions(
         scopes.append(_scope(db, "c", [chat_id(db, where.chat) or 0]))
     if where.sender is not None:
         scopes.append(_scope(db, "s", [contact_id(db, where.sender) or 0]))
-    for numbered, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.places)):
+    for numbered, letter, names in (("m.sender_id", "s", query.senders), ("m.chat_id", "c", query.chats)):
         for name, excluded in names:
             numbers = _senders(db, name) if letter == "s" else _chats(db, name)
             if not numbers:

@@ -45,9 +45,9 @@ class SendRow(NamedTuple):
 
 DAMAGED_SEND: Final = "The stored send is damaged"
 UNSETTLED_SENDS: Final = "('queued', 'sending', 'unknown')"
-SEND_PLACES: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h
+SEND_CHATS: Final = """SELECT ? UNION SELECT c.id FROM number_history AS h
  JOIN addresses AS a ON a.jid = h.lid JOIN chats AS c USING (contact_id) WHERE h.pn = ?"""
-"""Where the message of a send may be, by its chat and jid: a number may have passed to somebody else."""
+"""The chats where the message of a send may be, by its chat and jid: a number may have been reassigned."""
 
 
 def send_rows(db: sqlite3.Connection, rest: str, values: Sequence[Any] = ()) -> list[SendRow]:
@@ -77,7 +77,7 @@ def _read(db: sqlite3.Connection, row: SendRow) -> OutboxEntry:
     if row.message_id is not None:
         found = db.execute(
             f"""SELECT id, ref, chat_id FROM messages
-            WHERE chat_id IN ({SEND_PLACES}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
+            WHERE chat_id IN ({SEND_CHATS}) AND wa_id = ? AND sender_id = 0""",  # noqa: S608
             (row.chat_id, row.chat, row.message_id),
         ).fetchone()
         if found is not None:

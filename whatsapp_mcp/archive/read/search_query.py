@@ -99,14 +99,14 @@ class Term:
 class Query:
     """A query taken apart: any term of each tuple in `wanted` is to be found, any text of each in `texts`.
 
-    `senders` and `places` are names as typed, with whether they are excluded; `apart` are operators after an
+    `senders` and `chats` are names as typed, with whether they are excluded; `apart` are operators after an
     OR, which joins words alone: they narrow the whole search.
     """
 
     wanted: list[tuple[Term, ...]] = field(default_factory=list[tuple[Term, ...]])
     unwanted: list[Term] = field(default_factory=list[Term])
     senders: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
-    places: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
+    chats: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     has: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     states: list[tuple[str, bool]] = field(default_factory=list[tuple[str, bool]])
     since: datetime | None = None
@@ -178,7 +178,7 @@ def _operate(query: Query, operator: str, value: str, excluded: bool, zone: tzin
     known = value.lower().removesuffix("s")
     match operator:
         case "from" | "in":
-            names = query.senders if operator == "from" else query.places
+            names = query.senders if operator == "from" else query.chats
             if len(names) == _NAMES:
                 return False
             names.append((value, excluded))

@@ -3,7 +3,7 @@
 Add-ons, receipts, members, settings of chats, names; and the change feed.
 """
 
-from whatsapp_mcp.archive.state.addons import (
+from whatsapp_mcp.archive.state.addon_kinds import (
     ADDONS,
     CALLS,
     EDITS,
@@ -14,6 +14,8 @@ from whatsapp_mcp.archive.state.addons import (
     SEALED,
     VOTES,
     AddOn,
+)
+from whatsapp_mcp.archive.state.addons import (
     AddOnMessage,
     Target,
     addon_chats,
@@ -38,7 +40,13 @@ from whatsapp_mcp.archive.state.chat_settings import (
 from whatsapp_mcp.archive.state.gaps import store_gap
 from whatsapp_mcp.archive.state.members import current_members, store_members
 from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, searchable
-from whatsapp_mcp.archive.state.number_history import OWNER_ADDRESS, Address, NumberHistory, People
+from whatsapp_mcp.archive.state.number_history import (
+    FAR_FUTURE,
+    OWNER_ADDRESS,
+    Address,
+    NumberHistory,
+    People,
+)
 from whatsapp_mcp.archive.state.progress import ChatProgress, send_progress
 from whatsapp_mcp.archive.state.receipts import (
     EVERYONE,
@@ -67,6 +75,7 @@ __all__ = [
     "CHAT_SETTINGS",
     "EDITS",
     "EVERYONE",
+    "FAR_FUTURE",
     "KEEPS",
     "NAME_SQL",
     "OF_UPDATE",

@@ -1,151 +1,22 @@
-"""Add-ons of messages. Each kind is declared once, in `ADDONS`; everything else follows from it.
+"""Add-ons of messages: how they are stored, and to whom and what they belong.
 
 An add-on (a reaction, a vote, an edit, …) is stored exactly as it came: under WhatsApp's id of its
 message, by the addresses (LID or number) of chat and person, with its time. The row never changes its place,
 so it does not matter what comes first, or twice. It is resolved when it is read: it belongs to the message
 with its id in the chat that has, or had, its chat's address, and to the person who had the sender's address
 then (`number_history.py`).
-
-`docs/architecture.md` has the steps by which a kind is added. It is then written, purged with its message,
-deleted with what was deleted for everyone, and settles a send that it names.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from whatsapp_mcp import decoding
 from whatsapp_mcp.archive.database import column, placeholders, value
+from whatsapp_mcp.archive.state.addon_kinds import ADDONS, AddOn
 from whatsapp_mcp.archive.state.number_history import Address, Observation, People
-from whatsapp_mcp.decoding import (
-    CallUpdate,
-    EditUpdate,
-    KeepUpdate,
-    ReactionUpdate,
-    ReceiptUpdate,
-    RevokeUpdate,
-    SealedUpdate,
-    Update,
-    VoteUpdate,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class AddOn:
-    """A kind of add-on.
-
-    Attributes:
-        update: The update that brings it.
-        table: Its table: `wa_id`, `chat_address`, `sender_address`, `at`, and `columns`.
-        columns: What it says.
-        values: The values of `at` and of `columns` in an update.
-        key: The columns that distinguish several of one person at one moment.
-        worth: SQL; of several of one person at one moment, the one with the greatest value counts.
-        milliseconds: Whether `at` counts those, and not seconds.
-        by_author: Only the author of a message can have done it.
-        erased: It goes when its message is deleted for everyone, and does not come back.
-        kept: How many of a message are kept, the newest first; 0: all.
-        names_send: SQL for those that show that WhatsApp has the message, if the owner sent it.
-        word: What stands after `is:` in a search for the messages of which the newest one has a `worth`.
-    """
-
-    update: type[Update]
-    table: str
-    columns: tuple[str, ...]
-    values: Callable[[Any], tuple[Any, ...]]
-    key: tuple[str, ...] = ()
-    worth: str = "0"
-    milliseconds: bool = False
-    by_author: bool = False
-    erased: bool = True
-    kept: int = 0
-    names_send: str | None = None
-    word: str | None = None
-
-    @property
-    def unit(self) -> int:
-        """How many of its `at` are a second."""
-        return 1000 if self.milliseconds else 1
-
-
-REACTIONS: Final = AddOn(
-    ReactionUpdate,
-    "reactions",
-    ("emoji",),
-    lambda update: (update.at_ms, update.emoji),
-    worth="emoji",
-    milliseconds=True,
-    kept=decoding.MAX_ADDONS,
-    names_send="1",
-)
-KEEPS: Final = AddOn(
-    KeepUpdate,
-    "keeps",
-    ("kept",),
-    lambda update: (update.at_ms, update.kept),
-    key=("kept",),
-    worth="kept",
-    milliseconds=True,
-    kept=decoding.MAX_ADDONS,
-    names_send="1",
-    word="kept",
-)
-VOTES: Final = AddOn(
-    VoteUpdate,
-    "votes",
-    ("payload", "iv", "voter_jid", "options"),
-    lambda update: (update.at_ms, update.payload or b"", update.iv, update.voter_jid, update.options),
-    worth="options",
-    milliseconds=True,
-    kept=decoding.MAX_ADDONS,
-    names_send="1",
-)
-EDITS: Final = AddOn(
-    EditUpdate,
-    "edits",
-    ("text",),
-    lambda update: (update.at_ms, update.content.text),
-    worth="text",
-    milliseconds=True,
-    by_author=True,
-    kept=decoding.MAX_EDITS,
-    names_send="1",
-)
-REVOKES: Final = AddOn(
-    RevokeUpdate, "revokes", (), lambda update: (update.at,), by_author=True, erased=False, names_send="1"
-)
-SEALED: Final = AddOn(
-    SealedUpdate,
-    "sealed",
-    ("own_id", "name", "sender_jid", "payload", "iv"),
-    lambda update: (update.at, update.own_id, update.name, update.sender_jid, update.payload, update.iv),
-    key=("own_id",),
-    names_send="1",
-)
-CALLS: Final = AddOn(
-    CallUpdate,
-    "calls",
-    ("step", "reason"),
-    lambda update: (update.at, update.step, update.reason),
-    key=("step",),
-    worth="reason",
-    erased=False,
-)
-EARLY_RECEIPTS: Final = AddOn(
-    ReceiptUpdate,
-    "early_receipts",
-    ("kind",),
-    lambda update: (update.at, int(update.mark)),
-    key=("kind",),
-    erased=False,
-    names_send="kind != 0",
-)
-ADDONS: Final = (REACTIONS, KEEPS, VOTES, EDITS, REVOKES, SEALED, CALLS, EARLY_RECEIPTS)
-OF_UPDATE: Final = {kind.update: kind for kind in ADDONS}
 
 
 class Target(NamedTuple):
@@ -392,18 +263,18 @@ def purge_stray_addons(db: sqlite3.Connection, chat: int | None, before: int | N
     Returns:
         How many rows.
     """
-    db.execute("CREATE TEMP TABLE place AS SELECT address_id, chat_id FROM chat_addresses")
-    db.execute("CREATE INDEX temp.place_address ON place (address_id)")
+    db.execute("CREATE TEMP TABLE chats_now AS SELECT address_id, chat_id FROM chat_addresses")
+    db.execute("CREATE INDEX temp.chats_now_address ON chats_now (address_id)")
     deleted = 0
     for kind in ADDONS:
         deleted += db.execute(
             f"""DELETE FROM {kind.table} AS t WHERE (?1 IS NULL OR at < ?1)
-            AND (?2 IS NULL OR chat_address IN (SELECT address_id FROM place WHERE chat_id = ?2))
-            AND NOT EXISTS (SELECT 1 FROM place AS p JOIN messages AS m
+            AND (?2 IS NULL OR chat_address IN (SELECT address_id FROM chats_now WHERE chat_id = ?2))
+            AND NOT EXISTS (SELECT 1 FROM chats_now AS p JOIN messages AS m
                 ON m.chat_id = p.chat_id AND m.wa_id = t.wa_id WHERE p.address_id = t.chat_address)""",  # noqa: S608
             (None if before is None else before * kind.unit, chat),
         ).rowcount
-    db.execute("DROP TABLE place")
+    db.execute("DROP TABLE chats_now")
     return deleted
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from typing import Any
 
 from whatsapp_mcp.archive.state import addons
+from whatsapp_mcp.archive.state.addon_kinds import CALLS
 from whatsapp_mcp.archive.state.addons import Target
 from whatsapp_mcp.decoding import OWNER
 
@@ -34,7 +35,7 @@ def call_text(
     outcome = details.get("outcome")
     if outcome is None:
         target = Target(chat, call, OWNER)  # Whoever called: a step of a call is not of its author alone.
-        steps = dict(one.says for one in addons.read_addons(db, addons.CALLS, [target]).get(target, []))
+        steps = dict(one.says for one in addons.read_addons(db, CALLS, [target]).get(target, []))
         if "accept" in steps or steps.get("terminate") == "accepted_elsewhere":
             outcome = "accepted_elsewhere"
         elif "terminate" in steps and not from_me:

@@ -16,7 +16,8 @@ from typing import Final, NamedTuple
 from whatsapp_mcp.archive.database import placeholders
 from whatsapp_mcp.decoding import OWNER
 
-_ALWAYS: Final = 1 << 40
+FAR_FUTURE: Final = 1 << 40
+"""Seconds since 1970, after all others."""
 
 
 class NumberHistory:
@@ -43,7 +44,7 @@ class NumberHistory:
 
     def spans(self) -> list[tuple[int, int, int]]:
         """(contact, since, until): each one's time, in seconds since 1970; it ends before `until`."""
-        starts = [0, *(since for since, _ in self._since[1:]), _ALWAYS]
+        starts = [0, *(since for since, _ in self._since[1:]), FAR_FUTURE]
         return [
             (contact, since, until)
             for (_, contact), (since, until) in zip(self._since, pairwise(starts), strict=True)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from whatsapp_mcp.archive.database import ID_BITS, value
 from whatsapp_mcp.archive.state import addons
+from whatsapp_mcp.archive.state.addon_kinds import EARLY_RECEIPTS
 from whatsapp_mcp.archive.state.number_history import NumberHistory
 from whatsapp_mcp.decoding import OWNER, ReceiptKind
 
@@ -55,7 +56,7 @@ def store_receipt(
         if (one.target.sender == OWNER) != (kind is ReceiptKind.SEEN)
     ]
     if not found:
-        addons.insert_addon(db, addons.EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(kind)))
+        addons.insert_addon(db, EARLY_RECEIPTS, (wa_id, chat_address, address, at, int(kind)))
         if kind is not ReceiptKind.SEEN:
             return False
         moved = [seen(db, chat, address, 0, at) for chat in addons.addon_chats(db, chat_address)]

@@ -9,13 +9,14 @@ from typing import Literal
 from whatsapp_mcp.archive import database
 from whatsapp_mcp.archive.database import placeholders
 from whatsapp_mcp.archive.state import addons
+from whatsapp_mcp.archive.state.addon_kinds import EDITS, REVOKES
 from whatsapp_mcp.decoding import PLACEHOLDERS, Flag
 
 
 def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "revoke"] | None:
     """Bring a message's row in line with what is known of its edits and revokes; says what changed."""
     target = addons.target_of(db, message)
-    revokes = addons.read_addons(db, addons.REVOKES, [target]).get(target)
+    revokes = addons.read_addons(db, REVOKES, [target]).get(target)
     kind, text, edited_at, revoked_at = db.execute(
         "SELECT kind, text, edited_at, revoked_at FROM messages WHERE id = ?", (message,)
     ).fetchone()
@@ -24,7 +25,7 @@ def apply_versions(db: sqlite3.Connection, message: int) -> Literal["edit", "rev
         return "revoke" if revoked_at is None else None
     if kind in PLACEHOLDERS:
         return None
-    edits = addons.read_addons(db, addons.EDITS, [target]).get(target)
+    edits = addons.read_addons(db, EDITS, [target]).get(target)
     if not edits:
         return None
     _, at, (newest,) = edits[-1]
@@ -65,7 +66,7 @@ def apply_versions_of(db: sqlite3.Connection, people: Collection[int]) -> None:
     addresses = f"""SELECT a.id FROM addresses AS a WHERE a.contact_id IN ({placeholders(people)})
         UNION SELECT n.id FROM addresses AS a JOIN number_history AS h ON h.lid = a.jid
         JOIN addresses AS n ON n.jid = h.pn WHERE a.contact_id IN ({placeholders(people)})"""  # noqa: S608
-    for kind in (addons.EDITS, addons.REVOKES):
+    for kind in (EDITS, REVOKES):
         for wa_id, chat_address in db.execute(
             f"""WITH theirs AS MATERIALIZED ({addresses})
             SELECT DISTINCT wa_id, chat_address FROM {kind.table}

@@ -175,9 +175,9 @@ def _is_named(db: sqlite3.Connection, send_id: int) -> bool:
     ).fetchone()
     named = value(
         db,
-        f"""WITH places AS ({read.SEND_PLACES})
-        SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND wa_id = ?3 AND sender_id = ?4)
-        OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN places AND reply_wa_id = ?3 AND id >= ?5)""",  # noqa: S608
+        f"""WITH there AS ({read.SEND_CHATS})
+        SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id IN there AND wa_id = ?3 AND sender_id = ?4)
+        OR EXISTS (SELECT 1 FROM messages WHERE chat_id IN there AND reply_wa_id = ?3 AND id >= ?5)""",  # noqa: S608
         (chat, jid, wa_id, OWNER, (handed_at - _CLOCKS_APART) << ID_BITS),
     )
     return bool(named) or state.names_send(db, wa_id)
