@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 
+from tests.archive.events import NOW
 from whatsapp_mcp.archive import WriteOperation, open_archive
 from whatsapp_mcp.decoding import events
 from whatsapp_mcp.errors import WhatsAppError
@@ -49,7 +50,7 @@ def digests(folder: AccountFolder) -> dict[str, str]:
 
 async def replay(folder: AccountFolder, operations: Iterable[bytes]) -> None:
     """Apply operations to an archive; the refused ones are refused again."""
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         for line in operations:
             with suppress(WhatsAppError):
                 await archive.apply(WriteOperation.from_json(line))

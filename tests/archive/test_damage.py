@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import journal
+from tests.archive.events import NOW, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.settings import AccountFolder
 
@@ -30,10 +30,10 @@ def damage(path: Path, at: int) -> None:
 
 @pytest.mark.parametrize("at", [0, 4096], ids=["no database", "malformed"])
 async def test_a_damaged_raw_file_is_put_aside(folder: AccountFolder, at: int) -> None:
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message(f"A{number}", "x" * 500) for number in range(50)]))
     damage(folder.raw_db, at)
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         for _ in range(2):  # whoever archives tries again
             with suppress(sqlite3.DatabaseError):
                 await archive.ingest(journal([ev.message("B", "after")], after=50))
@@ -41,6 +41,6 @@ async def test_a_damaged_raw_file_is_put_aside(folder: AccountFolder, at: int) -
         assert (await archive.message("B")).text == "after"
         assert (await archive.statistics()).messages == 51
     assert folder.raw_db.with_name("raw.db.damaged").exists()
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message("C", "later")], after=51))
         assert (await archive.message("C")).text == "later"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import NOON, journal
+from tests.archive.events import NOON, NOW, journal
 from tests.archive.power import ForgetfulDisk
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.errors import Unsupported
@@ -31,7 +31,7 @@ from whatsapp_mcp.settings import AccountFolder
 
 async def main():
     folder = AccountFolder("default", Path(sys.argv[1]))
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         position = await archive.position()
         while True:
             numbers = range(position, position + 5)
@@ -76,7 +76,7 @@ async def test_a_power_failure_loses_nothing_that_was_acknowledged(tmp_path: Pat
     rng = random.Random(seed)
     folder = AccountFolder("default", tmp_path / "home" / "accounts" / "default")
     with ForgetfulDisk() as disk:
-        async with open_archive(folder, write=True) as archive:
+        async with open_archive(folder, write=True, now=lambda: NOW) as archive:
             position = 0
             for turn in range(rng.randrange(3, 25)):
                 count = rng.randrange(1, 9)
@@ -98,7 +98,7 @@ async def test_a_power_failure_keeps_the_raw_form_of_what_is_not_understood_and_
     rng = random.Random(seed)
     folder = AccountFolder("default", tmp_path / "home" / "accounts" / "default")
     with ForgetfulDisk() as disk:
-        async with open_archive(folder, write=True) as archive:
+        async with open_archive(folder, write=True, now=lambda: NOW) as archive:
             position, unknown, deleted = 0, set[str](), set[str]()
             for turn in range(rng.randrange(5, 20)):
                 name = f"K{turn}"
@@ -123,12 +123,12 @@ async def test_a_power_failure_keeps_the_raw_form_of_what_is_not_understood_and_
 
 
 async def test_what_was_written_by_a_newer_version_is_refused(folder: AccountFolder) -> None:
-    async with open_archive(folder, write=True):
+    async with open_archive(folder, write=True, now=lambda: NOW):
         pass
     with closing(sqlite3.connect(folder.archive_db)) as db:
         db.execute("PRAGMA user_version = 999")
     with pytest.raises(Unsupported):
-        async with open_archive(folder, write=True):
+        async with open_archive(folder, write=True, now=lambda: NOW):
             pass
     async with open_archive(folder) as reader:
         with pytest.raises(Unsupported):
@@ -136,7 +136,7 @@ async def test_what_was_written_by_a_newer_version_is_refused(folder: AccountFol
 
 
 async def test_files_are_private_to_their_owner(folder: AccountFolder) -> None:
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message("A1")]))
         assert {path.stat().st_mode & 0o777 for path in folder.path.glob("*.db*")} == {0o600}
         assert folder.path.stat().st_mode & 0o777 == 0o700

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, BOB, GROUP, NOON, journal
+from tests.archive.events import ANA, BOB, GROUP, NOON, NOW, journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read import cursors
 from whatsapp_mcp.archive.read.search_query import parse
@@ -80,7 +80,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[BlockingPo
     folder = AccountFolder("default", tmp_path_factory.mktemp("account") / "default")
     with (
         start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(open_archive(folder, write=True)) as archive,
+        portal.wrap_async_context_manager(open_archive(folder, write=True, now=lambda: NOW)) as archive,
     ):
         portal.call(fill, archive)
         yield portal, archive
@@ -155,7 +155,7 @@ async def test_a_character_that_becomes_eighteen_is_searched_a_thousand_times(
 
 def test_a_query_narrows_to_so_many_names_and_searches_the_others_as_text() -> None:
     query = parse("from:ana in:club " * 100)
-    assert (len(query.senders), len(query.places)) == (8, 8)
+    assert (len(query.senders), len(query.chats)) == (8, 8)
     assert len(query.wanted) == 2 * 92
 
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
+from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.database import connections
 from whatsapp_mcp.client.protocol import EventCode
@@ -36,7 +36,7 @@ async def test_an_archive_that_does_not_exist_reads_as_an_empty_one(folder: Acco
 
 
 async def test_a_reader_sees_at_once_what_the_writer_has_committed(folder: AccountFolder) -> None:
-    async with open_archive(folder) as reader, open_archive(folder, write=True) as writer:
+    async with open_archive(folder) as reader, open_archive(folder, write=True, now=lambda: NOW) as writer:
         await writer.ingest(journal([ev.message("A1", "first")]))
         assert [m.text for m in (await reader.messages()).items] == ["first"]
         await writer.ingest(journal([ev.message("A2", "second", at=NOON + 1)], after=1))
@@ -184,7 +184,7 @@ async def test_the_change_feed_tells_each_thing_once_in_order(archive: Archive) 
 
 @pytest.mark.parametrize("by_whom", ["the writer", "a reader"])
 async def test_waiting_for_a_change_ends_with_it(folder: AccountFolder, by_whom: str) -> None:
-    async with open_archive(folder, write=True) as writer, open_archive(folder) as reader:
+    async with open_archive(folder, write=True, now=lambda: NOW) as writer, open_archive(folder) as reader:
         archive = writer if by_whom == "the writer" else reader
         assert await archive.wait_change(0, timeout=0) == 0
         with anyio.fail_after(5):

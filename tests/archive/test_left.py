@@ -7,7 +7,7 @@ import sqlite3
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, journal
+from tests.archive.events import ANA, NOW, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database.connections import connect_writer
 from whatsapp_mcp.archive.read import message_queries
@@ -43,7 +43,7 @@ def steps(db: sqlite3.Connection, where: MessageFilter) -> int:
 
 async def test_counting_what_is_left_takes_no_longer_where_there_is_more(folder: AccountFolder) -> None:
     taken: list[list[int]] = []
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         for first, last in ((0, FEW), (FEW, MANY)):
             events = [
                 ev.message(f"A{n}", "word", sender=None if n % 3 else "", at=ev.NOON + n)

@@ -15,7 +15,7 @@ from unittest.mock import Mock
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
+from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database import backup, migrations, schema, tables
 from whatsapp_mcp.errors import Busy
@@ -64,7 +64,7 @@ async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
         db.executescript(VERSION_1 + FILLED)
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         assert [chat.name for chat in (await archive.chats()).items] == ["Ana Silva", "Club"]
         assert {m.contact.name: m.admin for m in await archive.members(GROUP)} == {
             "Ana Silva": True,
@@ -108,7 +108,7 @@ async def test_an_empty_file_of_any_version_becomes_a_current_one(
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
         db.executescript(made)
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message("A1", "hello")]))
         assert len((await archive.search("hello")).items) == 1
     await _has_the_shape_of_a_new_one(folder, tmp_path)
@@ -116,7 +116,7 @@ async def test_an_empty_file_of_any_version_becomes_a_current_one(
 
 async def _has_the_shape_of_a_new_one(folder: AccountFolder, tmp_path: Path) -> None:
     fresh = AccountFolder("fresh", tmp_path / "accounts" / "fresh")
-    async with open_archive(fresh, write=True):
+    async with open_archive(fresh, write=True, now=lambda: NOW):
         pass
     for path in (folder.archive_db, fresh.archive_db):
         with closing(sqlite3.connect(path)) as db:
@@ -163,7 +163,7 @@ async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(
     folder.create()
     with closing(sqlite3.connect(folder.archive_db)) as db:
         db.executescript(VERSION_4 + FILLED_4)
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         assert [(chat.jid, chat.unread, chat.archived) for chat in (await archive.chats()).items] == [
             (ANA, 1, True),
             (GROUP, 0, False),
@@ -209,7 +209,7 @@ def _fourth_version(folder: AccountFolder) -> None:
 async def test_the_former_file_is_kept_until_a_purge(folder: AccountFolder) -> None:
     _fourth_version(folder)
     kept = folder.archive_db.with_name("archive.db.version-4")
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         with closing(sqlite3.connect(kept)) as db:
             assert schema.version(db) == 4
             assert db.execute("SELECT emoji FROM reactions").fetchall() == [("👍",)]
@@ -225,7 +225,7 @@ async def test_nothing_is_begun_without_room_for_the_copy_and_the_upgrade(
     free = SimpleNamespace(free=1 << 10)
     monkeypatch.setattr(backup.shutil, "disk_usage", Mock(return_value=free))
     with pytest.raises(Busy, match="free space"):
-        async with open_archive(folder, write=True):
+        async with open_archive(folder, write=True, now=lambda: NOW):
             pass
     with closing(sqlite3.connect(folder.archive_db)) as db:
         assert schema.version(db) == 4
@@ -270,7 +270,7 @@ async def test_an_upgrade_that_is_killed_leaves_the_former_file_and_is_begun_aga
     with closing(sqlite3.connect(folder.archive_db)) as db:
         assert (code, schema.version(db)) in ((9, 4), (0, schema.SCHEMA_VERSION))
         assert code == 9 or word > 9
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         mine = await archive.message("M1")
         assert (mine.status, [one.emoji for one in mine.reactions]) == ("read", ["👍"])
         assert await archive.check() == ()

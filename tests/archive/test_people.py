@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
+from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.read.people import distance, rank_name
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
@@ -325,7 +325,7 @@ def test_names_are_ranked_exact_words_beginning_inside() -> None:
 
 
 async def test_a_reader_finds_names_that_were_given_after_its_last_search(folder: AccountFolder) -> None:
-    async with open_archive(folder, write=True) as writer, open_archive(folder) as reader:
+    async with open_archive(folder, write=True, now=lambda: NOW) as writer, open_archive(folder) as reader:
         await writer.record_contacts([ContactUpdate(ANA, saved_name="Tim")])
         for _ in range(5):  # each connection has kept the names
             assert [one.chat.jid for one in await reader.resolve_chat("tim")] == [ANA]

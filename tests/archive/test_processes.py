@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.archive import events as ev
+from tests.archive.events import NOW
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.settings import AccountFolder
 
@@ -30,11 +31,11 @@ def seen_by_another_process(folder: AccountFolder) -> int:
 async def test_what_a_server_writes_that_read_before_is_seen_by_others_whoever_leaves(
     folder: AccountFolder,
 ) -> None:
-    async with open_archive(folder, write=True):
+    async with open_archive(folder, write=True, now=lambda: NOW):
         pass
     async with open_archive(folder) as reading:
         await reading.chats()
-        async with open_archive(folder, write=True) as writing:
+        async with open_archive(folder, write=True, now=lambda: NOW) as writing:
             for number in range(3):
                 await writing.ingest(ev.journal([ev.message(f"A{number}")], after=number))
                 assert seen_by_another_process(folder) == number + 1

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.dump import differences
-from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, Raw, journal
+from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, GROUP, NOON, NOW, Raw, journal
 from tests.archive.worlds import PLACES, SETTINGS, whole
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.models import Message, MessageFilter, Quote
@@ -121,7 +121,7 @@ async def told(archive: Archive) -> Any:
 async def outcome(batches: list[list[Raw]]) -> Any:
     with tempfile.TemporaryDirectory() as name:
         folder = AccountFolder("default", Path(name) / "accounts" / "default")
-        async with open_archive(folder, write=True) as archive:
+        async with open_archive(folder, write=True, now=lambda: NOW) as archive:
             seq = 0
             for batch in batches:
                 result = await archive.ingest(journal(batch, after=seq))

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import journal
+from tests.archive.events import NOW, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database.connections import Readers, connect_writer
 from whatsapp_mcp.errors import DeadlineExceeded
@@ -26,7 +26,7 @@ LONG = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i 
 @pytest.fixture
 async def readers(folder: AccountFolder) -> AsyncIterator[Readers]:
     """Connections to an archive with one message, one of them open."""
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message("A1", "one")]))
     readers = Readers(folder.archive_db)
     await readers.run(count)
@@ -121,7 +121,7 @@ async def test_reads_that_meet_open_nothing_that_the_first_one_did_not(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 async def test_a_read_that_ends_after_closing_leaves_nothing_open(folder: AccountFolder) -> None:
-    async with open_archive(folder, write=True):
+    async with open_archive(folder, write=True, now=lambda: NOW):
         pass
     readers = Readers(folder.archive_db)
 
@@ -154,7 +154,7 @@ async def test_a_file_that_is_replaced_is_read_anew(readers: Readers, folder: Ac
     assert await readers.at_once(count) == 1
     folder.archive_db.unlink()
     assert await readers.at_once(count) == 0
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message("B1", "one"), ev.message("B2", "two")]))
     assert await readers.at_once(count) == 2
     assert await readers.run(count) == 2

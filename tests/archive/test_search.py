@@ -341,7 +341,7 @@ def test_a_query_is_taken_apart() -> None:
     ]
     assert [term.tokens for term in query.unwanted] == [("no",)]
     assert query.terms[2].prefix
-    assert (query.senders, query.places, query.has) == (
+    assert (query.senders, query.chats, query.has) == (
         [("ana", False)],
         [("Book Club", True)],
         [("image", False)],

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import GROUP, ME, NOON, Raw, journal
+from tests.archive.events import GROUP, ME, NOON, NOW, Raw, journal
 from tests.archive.shared_number import CY, DAN, NUMBER, members, timer
 from tests.archive.world import poll, vote
 from whatsapp_mcp.archive import Archive, open_archive
@@ -38,7 +38,9 @@ async def in_every_order(home: Path, *others: Raw) -> AsyncIterator[Archive]:
     events = (*WHO, *others)
     every = math.factorial(len(events)) // 30 | 1
     for number, order in enumerate(itertools.islice(itertools.permutations(events), 0, None, every)):
-        async with open_archive(AccountFolder("default", home / f"{number}"), write=True) as archive:
+        async with open_archive(
+            AccountFolder("default", home / f"{number}"), write=True, now=lambda: NOW
+        ) as archive:
             await archive.ingest(journal(order))
             yield archive
 

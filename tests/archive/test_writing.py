@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.archive import events as ev
-from tests.archive.events import journal
+from tests.archive.events import NOW, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database.connections import Writer, connect_writer
 from whatsapp_mcp.settings import AccountFolder
@@ -49,7 +49,7 @@ async def test_the_past_is_written_at_once_and_what_comes_live_is_not(
         written.append(bulk)
         return await run_bare(self, *args, bulk=bulk)
 
-    async with open_archive(folder, write=True) as archive:
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         monkeypatch.setattr(Writer, "run_bare", noted)
         await archive.ingest(journal([ev.message("A1", "one")]))
         await archive.ingest(journal([ev.history(ev.conversation([]))], after=1))

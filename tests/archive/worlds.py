@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.archive import shared_number, world
 from tests.archive.dump import differences, dump, dump_of
-from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, Raw, journal
+from tests.archive.events import ANA, ANA_LID, BOB, BOB_LID, ME, MY_LID, NOON, NOW, Raw, journal
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.archive.database import schema
 from whatsapp_mcp.archive.database.connections import transaction
@@ -67,10 +67,10 @@ async def whole(batches: list[list[Raw]], *, introduced: bool) -> dict[str, Any]
         told: list[Raw] = []
         for batch in batches:
             told += batch
-            async with open_archive(folder, write=True) as archive:
+            async with open_archive(folder, write=True, now=lambda: NOW) as archive:
                 result = await archive.ingest(journal(told))
                 assert result.undecoded == 0
-        async with open_archive(folder, write=True) as archive:
+        async with open_archive(folder, write=True, now=lambda: NOW) as archive:
             if introduced:
                 await archive.set_own(ME, MY_LID, "Max")
                 await archive.record_identities([(ANA, ANA_LID), (BOB, BOB_LID)])
