@@ -13,7 +13,7 @@ from typing import Final
 
 from benchmarks.soak import words
 from benchmarks.soak.traffic import Sent, Spoken
-from whatsapp_mcp.archive.state import Target, addons
+from whatsapp_mcp.archive.state import REACTIONS, Target, addons
 from whatsapp_mcp.decoding.updates import OWNER
 from whatsapp_mcp.models import SendStatus
 from whatsapp_mcp.settings import AccountFolder
@@ -101,7 +101,7 @@ def kept_in(home: Path) -> Kept:
         ):
             kept.messages[wa_id].append(Message(text, sender == 0, revoked is not None))
         targets = [Target(*row) for row in db.execute("SELECT chat_id, wa_id, sender_id FROM messages")]
-        for target, reactions in addons.current_addons(db, addons.REACTIONS, targets).items():
+        for target, reactions in addons.current_addons(db, REACTIONS, targets).items():
             for one in reactions:
                 kept.reactions[target.wa_id][one.person == OWNER] = one.says[0]
         for send_id, request, status, message_id, reason in db.execute(
