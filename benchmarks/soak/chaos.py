@@ -175,7 +175,7 @@ class Chaos:
         known: set[int] = set()
         while True:
             now = {child for slot in self._stage.fleet.slots for child in children(slot.pid)}
-            # A client whose host was killed is nobody's child, and ends within a moment.
+            # A client whose leader was killed is nobody's child, and ends within a moment.
             self.client_ends += [time.monotonic() for _ in known - now]
             known = now
             await anyio.sleep(0.05)
@@ -260,15 +260,15 @@ class Fault:
 
 
 async def leader_of(stage: Stage) -> Slot:
-    """The server that hosts the link.
+    """The leader.
 
     Raises:
         Impossible: None does just now.
     """
-    host = await stage.fleet.host()
-    if host is None:
-        raise Impossible("no server hosts the link just now")
-    return host
+    leader = await stage.fleet.leader()
+    if leader is None:
+        raise Impossible("no server leads just now")
+    return leader
 
 
 async def leader_pid(stage: Stage) -> int:

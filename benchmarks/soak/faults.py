@@ -165,7 +165,7 @@ class KillClient(Fault):
 
 
 class EndLeader(Fault):
-    """The server that hosts the link ends; another takes over."""
+    """The leader ends; another takes over."""
 
     ends = True
 
@@ -174,16 +174,16 @@ class EndLeader(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await leader_of(stage)
+        leader = await leader_of(stage)
         if len(stage.fleet.ready()) < 2:
             raise Impossible("no other server is there to take over")
         healing = Healing()
-        self._end(stage.fleet, host)
+        self._end(stage.fleet, leader)
         return healing
 
 
 class EndFollower(Fault):
-    """A server that uses the host's link ends; its place is taken by a new one."""
+    """A server that follows ends; its place is taken by a new one."""
 
     ends, relogin = True, False
 
@@ -192,8 +192,8 @@ class EndFollower(Fault):
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await leader_of(stage)
-        others = [slot for slot in stage.fleet.ready() if slot is not host]
+        leader = await leader_of(stage)
+        others = [slot for slot in stage.fleet.ready() if slot is not leader]
         if not others:
             raise Impossible("no other server is there")
         healing = Healing(stage.chance.choice(others))
@@ -317,11 +317,11 @@ QUICK: Final[tuple[Fault, ...]] = (
     Replaced(),
     Ban(),
     KillClient(),
-    EndLeader("kill -9 of the host", Fleet.kill),
-    EndLeader("the host's application closes", Fleet.leave),
-    EndFollower("kill -9 of an attached server", Fleet.kill),
-    EndFollower("an attached server's application closes", Fleet.leave),
-    Pause("stopped host", leader_pid),
+    EndLeader("kill -9 of the leader", Fleet.kill),
+    EndLeader("the leader's application closes", Fleet.leave),
+    EndFollower("kill -9 of a follower", Fleet.kill),
+    EndFollower("a follower's application closes", Fleet.leave),
+    Pause("stopped leader", leader_pid),
     Pause("stopped client", client_of),
     KillAll(),
     *LINKING,

@@ -186,13 +186,13 @@ class Fleet:
         """
         return await poll(lambda: self.status(but=but), holds, limit)
 
-    async def host(self) -> Slot | None:
-        """The server that hosts the link."""
+    async def leader(self) -> Slot | None:
+        """The leader."""
         pid = (await self.status()).get("leader_pid")
         return next((slot for slot in self.ready() if slot.pid == pid), None)
 
     def client_of(self, slot: Slot) -> int | None:
-        """Process id of the client of the server that hosts; the newest when an old one still ends."""
+        """Process id of the client of the leader; the newest when an old one still ends."""
         return max(children(slot.pid), default=None)
 
 

@@ -87,7 +87,7 @@ class FullDisk(Fault):
     """The account's disk has no block left for some seconds (ENOSPC), for all processes at once.
 
     Args:
-        kill: Whether the host is killed meanwhile, so that another starts on a full disk.
+        kill: Whether the leader is killed meanwhile, so that another starts on a full disk.
     """
 
     relogin, ends = False, True
@@ -99,12 +99,12 @@ class FullDisk(Fault):
         """See `Fault.act`."""
         if stage.disk.missing is not None:
             raise Impossible(stage.disk.missing)
-        host = await leader_of(stage) if self._kill else None
+        leader = await leader_of(stage) if self._kill else None
         stage.disk.fill()
         try:
             await stage.some(0.5, 2.5)
-            if host is not None:
-                stage.fleet.kill(host)
+            if leader is not None:
+                stage.fleet.kill(leader)
                 await stage.some(0.5, 2.5)
         finally:
             stage.disk.free()
@@ -127,14 +127,14 @@ class StandingReader(Fault):
 
 
 class AddressTaken(Fault):
-    """The host's socket is deleted, as cleaners of folders do; a server that starts then must find it."""
+    """The leader's socket is deleted, as cleaners of folders do; a server that starts then must find it."""
 
-    name, ends, relogin = "host's socket deleted, and a new server", True, False
+    name, ends, relogin = "leader's socket deleted, and a new server", True, False
 
     async def act(self, stage: Stage) -> Healing:
         """See `Fault.act`."""
-        host = await leader_of(stage)
-        others = [slot for slot in stage.fleet.ready() if slot is not host]
+        leader = await leader_of(stage)
+        others = [slot for slot in stage.fleet.ready() if slot is not leader]
         if not others:
             raise Impossible("no other server is there")
         Settings(home=stage.account.parent.parent).account_folder().socket.unlink(missing_ok=True)
@@ -168,9 +168,9 @@ MACHINE: Final[tuple[Fault, ...]] = (
     ClockJump(),
     Suspend(),
     WriteLimit("no writes for the client (inbox.db, client.db)", client_of, ends=True),
-    WriteLimit("no writes for the host (archive.db)", leader_pid),
+    WriteLimit("no writes for the leader (archive.db)", leader_pid),
     FullDisk("disk full (ENOSPC)"),
-    FullDisk("disk full (ENOSPC) and the host killed", kill=True),
+    FullDisk("disk full (ENOSPC) and the leader killed", kill=True),
     AddressTaken(),
     StandingReader(),
 )

@@ -15,7 +15,7 @@ _EIGHTHS: Final = 8
 PROMISED: Final = {
     "TCP cut": 0.5,
     "kill -9 of the client": 1.0,
-    "kill -9 of the host": 3.0,
+    "kill -9 of the leader": 3.0,
     "half-open link": 60.0,
 }
 """Seconds within which the link shall be online again, on a machine with nothing else to do."""

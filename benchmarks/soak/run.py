@@ -144,10 +144,10 @@ async def _talk(
 async def _look(growth: Growth, fleet: Fleet, interval: float) -> None:
     begun = time.monotonic()
     while True:
-        host = await fleet.host()
-        if host is not None:
-            attached = [slot.pid for slot in fleet.ready() if slot is not host]
-            roles = {"host": [host.pid], "attached server": attached, "client": children(host.pid)}
+        leader = await fleet.leader()
+        if leader is not None:
+            followers = [slot.pid for slot in fleet.ready() if slot is not leader]
+            roles = {"leader": [leader.pid], "follower": followers, "client": children(leader.pid)}
             growth.look(time.monotonic() - begun, roles)
         await anyio.sleep(interval)
 

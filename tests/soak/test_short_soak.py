@@ -16,16 +16,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 NAMES: Final = {
     "TCP cut",
-    "an attached server's application closes",
+    "a follower's application closes",
     "cut before an acknowledgement",
-    "kill -9 of an attached server",
+    "kill -9 of a follower",
     "kill -9 of the client",
-    "kill -9 of the host",
+    "kill -9 of the leader",
     "lost stanzas, then a cut",
-    "no writes for the host (archive.db)",
+    "no writes for the leader (archive.db)",
     "odd receipt that ends the event pump",
     "replaced",
-    "the host's application closes",
+    "the leader's application closes",
     "unlinked on the phone, linked anew",
     "wall clock jumps",
 }

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 
 def life(*held: Holding, seconds: float = JUDGED_FROM) -> Life:
-    return Life("host", seconds, held)
+    return Life("leader", seconds, held)
 
 
 def test_what_stays_as_it_is_has_not_grown() -> None:
@@ -46,10 +46,10 @@ def test_every_process_is_told_of_and_the_one_that_lived_longest_first() -> None
     growth, own = Growth(), os.getpid()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
         for at in range(SETTLED + 5):
-            growth.look(at, {"host": [own, other.pid] if at < SETTLED + 2 else [own]})
+            growth.look(at, {"leader": [own, other.pid] if at < SETTLED + 2 else [own]})
         other.kill()
     told = [(life.role, life.seconds, len(life.held)) for life in growth.lives()]
-    assert told == [("host", 4, 5), ("host", 1, 2)]
+    assert told == [("leader", 4, 5), ("leader", 1, 2)]
 
 
 def test_threads_files_and_sockets_of_a_process_are_counted() -> None:
