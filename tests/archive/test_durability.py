@@ -31,7 +31,7 @@ from whatsapp_mcp.settings import AccountFolder
 
 async def main():
     folder = AccountFolder("default", Path(sys.argv[1]))
-    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+    async with open_archive(folder, write=True, now=lambda: ev.NOW) as archive:
         position = await archive.position()
         while True:
             numbers = range(position, position + 5)
