@@ -50,7 +50,7 @@ class Unmoved:
 class LeaderLock:
     """`leader.lock`: locked while this process leads the account.
 
-    Versions before 0.2 lock `host.lock` and know no other: a leader holds it too until 1.0, or two versions
+    Former versions lock `host.lock` and know no other: a leader holds it too until 1.0, or two versions
     would lead one account and end each other's client for ever.
     """
 
