@@ -1,0 +1,48 @@
+"""Writes docs/modules.md, one line for each module: `python -m tests.docs.modules_page`."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "whatsapp_mcp"
+PAGE = ROOT / "docs" / "modules.md"
+_HEAD = """# Every module in one line
+
+The first sentence of each module, room by room. [architecture.md](architecture.md) says how the rooms work together. This page
+is written by `python -m tests.docs.modules_page`.
+"""
+
+
+def _first_sentence(module: Path) -> str:
+    """What a module says of itself; empty where it says nothing."""
+    words = ast.get_docstring(ast.parse(module.read_text(encoding="utf-8"))) or ""
+    first = " ".join(words.partition("\n\n")[0].split())
+    return re.split(r"(?<=[.!?])\s(?=[A-Z`])", first)[0].replace("|", r"\|")
+
+
+def rooms() -> Iterator[Path]:
+    """The folders of the package, each before those in it."""
+    yield PACKAGE
+    yield from sorted(init.parent for init in PACKAGE.rglob("*/__init__.py"))
+
+
+def render() -> str:
+    """The page."""
+    parts = [_HEAD]
+    for room in rooms():
+        modules = sorted(one for one in room.glob("*.py") if one.name != "__init__.py")
+        parts.append(
+            f"\n## `{room.relative_to(ROOT).as_posix()}/`\n\n{_first_sentence(room / '__init__.py')}\n"
+        )
+        if modules:
+            lines = [f"| `{one.name}` | {_first_sentence(one)} |\n" for one in modules]
+            parts.append("\n| module | |\n| --- | --- |\n" + "".join(lines))
+    return "".join(parts)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")
