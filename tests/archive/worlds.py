@@ -29,7 +29,7 @@ from whatsapp_mcp.archive.database.connections import transaction
 from whatsapp_mcp.archive.identity.identities import Lookups
 from whatsapp_mcp.archive.write import ingestion, sealed_addons
 from whatsapp_mcp.archive.write.applying import Applying, begin_operation
-from whatsapp_mcp.decoding.journal import decode_events
+from whatsapp_mcp.decoding.events import decode_events
 from whatsapp_mcp.decoding.updates import IdentityUpdate, OwnUpdate
 from whatsapp_mcp.models import MessageFilter
 from whatsapp_mcp.settings import AccountFolder

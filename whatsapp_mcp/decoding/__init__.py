@@ -7,9 +7,8 @@ from whatsapp_mcp.decoding.addons import Origin, decode_addon, event_answer
 from whatsapp_mcp.decoding.addresses import millis
 from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts, text_of
 from whatsapp_mcp.decoding.decoded import DecodedEvent, Recovered, TaggedUpdate
-from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event
+from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event, decode_events
 from whatsapp_mcp.decoding.history import HISTORY_CODE, one_message
-from whatsapp_mcp.decoding.journal import decode_events
 from whatsapp_mcp.decoding.legible import make_legible
 from whatsapp_mcp.decoding.limits import (
     MAX_ADDONS,
@@ -24,8 +23,7 @@ from whatsapp_mcp.decoding.limits import (
     bound_update,
     bounded_text,
 )
-from whatsapp_mcp.decoding.outgoing import updates_of_request
-from whatsapp_mcp.decoding.sent import sent_message
+from whatsapp_mcp.decoding.outgoing import sent_message, updates_of_request
 from whatsapp_mcp.decoding.updates import (
     CALL,
     CHAT_ITSELF,

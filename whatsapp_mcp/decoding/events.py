@@ -5,15 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding import calls, groups, history, live
+from whatsapp_mcp.decoding.decoded import DecodedEvent
 from whatsapp_mcp.decoding.legible import is_legible, make_legible
 from whatsapp_mcp.decoding.updates import Update
+from whatsapp_mcp.models import JournalEvent
 
 UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What decoding a broken or unknown event may raise."""
@@ -57,3 +59,16 @@ def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
         pass  # bytes stand where the decoder expects text
     make_legible(event)
     return decoder(event, received_at // 1000)
+
+
+def decode_events(events: Sequence[JournalEvent], after: int) -> tuple[DecodedEvent, ...]:
+    """Decode the events with a number after `after`; what cannot be decoded says why."""
+    return tuple(_decoded(event) for event in events if event.seq > after)
+
+
+def _decoded(event: JournalEvent) -> DecodedEvent:
+    try:
+        updates, error = tuple(decode_event(event.code, event.payload, event.received_at)), None
+    except UNDECODABLE as found:
+        updates, error = (), type(found).__name__
+    return DecodedEvent(event.seq, event.received_at, event.code, event.payload, updates, error)
