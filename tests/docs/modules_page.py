@@ -12,8 +12,8 @@ PACKAGE = ROOT / "whatsapp_mcp"
 PAGE = ROOT / "docs" / "modules.md"
 _HEAD = """# Every module in one line
 
-The first sentence of each module, room by room. [architecture.md](architecture.md) says how the rooms work together. This page
-is written by `python -m tests.docs.modules_page`.
+The first sentence of each module, room by room. [architecture.md](architecture.md) says how the rooms
+work together. This page is written by `python -m tests.docs.modules_page`.
 """
 
 

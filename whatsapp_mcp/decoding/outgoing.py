@@ -1,4 +1,4 @@
-"""What we sent, as the client library sent it, or as it was requested where the library does not report that."""
+"""What we sent: as the library sent it, or as it was requested where the library does not report that."""
 
 from __future__ import annotations
 
