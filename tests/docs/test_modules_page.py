@@ -12,7 +12,7 @@ from tests.docs import modules_page
 
 ROOMS = [*modules_page.rooms()]
 MOST_MODULES = 16
-"""In one room, its face among them: then it gets rooms of its own."""
+"""In one room, beside its face: then it gets rooms of its own."""
 LARGE = {"simulator"}
 """The simulator stays one room."""
 
@@ -26,7 +26,7 @@ def test_the_page_says_what_each_module_says_of_itself() -> None:
 def test_a_room_says_what_it_is_and_can_be_looked_over(room: Path) -> None:
     assert modules_page.render().count(f"## `{room.relative_to(modules_page.ROOT).as_posix()}/`\n\n\n") == 0
     if room.name not in LARGE:
-        assert len([*room.glob("*.py")]) <= MOST_MODULES
+        assert len([*room.glob("*.py")]) - 1 <= MOST_MODULES
 
 
 NAMED = re.findall(
