@@ -318,4 +318,4 @@ async def test_what_comes_through_a_broadcast_list_is_in_the_chat_with_its_sende
 def test_every_handler_belongs_to_a_field_of_the_message() -> None:
     fields = set(E2E.Message.DESCRIPTOR.fields_by_name)
     assert set(content.HANDLERS) <= fields
-    assert fields >= content.ADDONS
+    assert fields >= content.ADDON_FIELDS

@@ -12,7 +12,7 @@ from tests.archive.world import sealed_edit, sealed_reaction, text
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.decoding import addons, events
-from whatsapp_mcp.decoding.content import ADDONS
+from whatsapp_mcp.decoding.content import ADDON_FIELDS
 from whatsapp_mcp.protobufs import E2E, Neonize
 
 pytestmark = pytest.mark.anyio
@@ -40,9 +40,9 @@ async def undecoded(archive: Archive) -> int:
 
 
 async def test_every_add_on_is_handled_or_it_is_said_why_it_is_ignored() -> None:
-    assert addons.HANDLERS.keys() | addons.IGNORED.keys() == ADDONS
+    assert addons.HANDLERS.keys() | addons.IGNORED.keys() == ADDON_FIELDS
     assert not addons.HANDLERS.keys() & addons.IGNORED.keys()
-    assert {*E2E.Message.DESCRIPTOR.fields_by_name} >= ADDONS
+    assert {*E2E.Message.DESCRIPTOR.fields_by_name} >= ADDON_FIELDS
     assert not addons.PROTOCOL.keys() & addons.IGNORED_PROTOCOL.keys()
     assert TYPES.keys() >= addons.PROTOCOL.keys() | addons.IGNORED_PROTOCOL.keys()
     assert all((*addons.IGNORED.values(), *addons.IGNORED_PROTOCOL.values()))

@@ -567,7 +567,7 @@ async def test_the_next_host_goes_on_with_what_is_queued(folder: AccountFolder) 
 async def test_what_a_dead_host_was_sending_is_sent_by_the_next_if_it_was_not_out(
     folder: AccountFolder,
 ) -> None:
-    handed_to = await Wire().open(folder).hand_over(ANN)
+    handed_to = await Wire().open(folder).name_hand_over(ANN)
     async with open_archive(folder, write=True) as archive:
         entry, _ = await archive.outbox_add(text("hello"))
         await archive.outbox_sending(entry.send_id, handed_to=handed_to, secret=b"s" * 32)
@@ -583,7 +583,7 @@ async def test_what_a_dead_host_was_sending_and_may_be_out_is_unknown_to_the_nex
     folder: AccountFolder,
 ) -> None:
     wire = Wire(generation=2, encrypts=True)
-    handed_to = await Wire().open(folder).hand_over(ANN)
+    handed_to = await Wire().open(folder).name_hand_over(ANN)
     wire.open(folder)
     message = E2E.Message(conversation="hello")
     message.messageContextInfo.messageSecret = b"s" * 32

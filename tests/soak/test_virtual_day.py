@@ -227,7 +227,7 @@ class Notes(DeliveryEvidence):
         super().__init__(Path(), device=lambda: device, generation=generation, ended=ended)
         self._world = world
 
-    async def hand_over(self, chat: str) -> str:
+    async def name_hand_over(self, chat: str) -> str:
         return f"{self.here()} -"
 
     async def message_id(self, secret: bytes) -> str | None:

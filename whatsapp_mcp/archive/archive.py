@@ -98,9 +98,9 @@ class Archive(ReadingArchive):
     # Operations.
 
     async def apply(self, operation: WriteOperation) -> Any:
-        """Apply an operation that was made elsewhere; answers, or raises, what it did there.
+        """Apply an operation from a log: it returns or raises what it did when it was first applied.
 
-        It and those before it must come in the order in which they were applied there.
+        The operations of the log must be applied in their order.
         """
         return await self._turn(lambda _: self._committer.commit(operation))
 
@@ -111,7 +111,7 @@ class Archive(ReadingArchive):
     async def _write_of(
         self, name: str, values: Callable[[sqlite3.Connection], Mapping[str, Any]], *, bulk: bool = False
     ) -> Any:
-        """As `_write`, with values that are worked out in the writer's turn, before the operation."""
+        """As `submit`, with values that are worked out in the writer's turn, before the operation."""
 
         def in_thread(db: sqlite3.Connection) -> tuple[Any, list[str]]:
             at = int(self._now().timestamp() * 1000)

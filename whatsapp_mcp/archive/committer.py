@@ -57,7 +57,7 @@ class Committer:
         Args:
             operation: Which.
             opens_addons: Whether add-ons that can be opened now are, by an operation that is part of the same
-                transaction. Operations from a log are followed there by what opened them.
+                transaction. In a log of operations the operation that opened them follows by itself.
         """
         db, recorded = self.db, list[tuple[int, bytes]]()
         # What was looked up holds as long as nothing but operations has written.

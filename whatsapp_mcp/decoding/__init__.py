@@ -5,7 +5,7 @@ Nothing is stored.
 
 from whatsapp_mcp.decoding.addons import Origin, decode_addon, event_answer
 from whatsapp_mcp.decoding.addresses import millis
-from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts, text_of
+from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts, text_of
 from whatsapp_mcp.decoding.decoded import DecodedEvent, Recovered, TaggedUpdate
 from whatsapp_mcp.decoding.events import UNDECODABLE, decode_event, decode_events
 from whatsapp_mcp.decoding.history import HISTORY_CODE, one_message
@@ -70,7 +70,7 @@ from whatsapp_mcp.decoding.updates import (
 )
 
 __all__ = [
-    "ADDONS",
+    "ADDON_FIELDS",
     "CALL",
     "CHAT_ITSELF",
     "CHAT_KINDS",

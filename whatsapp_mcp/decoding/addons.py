@@ -1,6 +1,6 @@
 """Messages that change other messages: edits, revokes, reactions, votes, settings of the chat.
 
-Each name of `content.ADDONS` stands in `HANDLERS`, or in `IGNORED` with the reason; a type of
+Each name of `content.ADDON_FIELDS` stands in `HANDLERS`, or in `IGNORED` with the reason; a type of
 `protocolMessage` in `PROTOCOL` or `IGNORED_PROTOCOL`. What stands in neither raises `Unhandled`: the event is
 then kept as it came (`undecoded`), and a later version that handles it decodes it again.
 """

@@ -32,7 +32,7 @@ _SILENT = {
 }
 """Parts that say nothing to a person."""
 
-ADDONS: Final = {
+ADDON_FIELDS: Final = {
     "protocolMessage",
     "reactionMessage",
     "encReactionMessage",

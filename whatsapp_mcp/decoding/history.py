@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding.addons import Origin, decode_addon, history_addons
 from whatsapp_mcp.decoding.addresses import identity, is_person, lasting, seconds
-from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts
+from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts
 from whatsapp_mcp.decoding.kinds import bare
 from whatsapp_mcp.decoding.legible import make_legible
 from whatsapp_mcp.decoding.stubs import stub_content
@@ -144,7 +144,7 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Update]:
     found, flags, secret = message_parts(value.message)
     origin = Origin(chat, author, author, key.ID, at, live=False, as_admin=True)
     for name, part in found:
-        if name in ADDONS:
+        if name in ADDON_FIELDS:
             changes = decode_addon(name, part, origin)
             return updates + [update for change in changes for update in (*_only_edited(change, at), change)]
     content = content_of(found, flags, value.messageSecret or secret) or stub_content(value)

@@ -25,7 +25,7 @@ _TEXTS: Final = {
 
 
 def is_legible(value: Any) -> bool:
-    """Whether no bytes stand where a update, or a part of one, should hold text."""
+    """Whether no bytes stand where an update, or a part of one, should hold text."""
     kind = type(value)
     if kind is bytes or kind is UndecodedUpdate:
         return False

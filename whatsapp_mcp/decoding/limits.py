@@ -135,7 +135,7 @@ FIELDS: Final[dict[type, tuple[tuple[str, int, Callable[[Any, int], Any]], ...]]
 
 
 def bound_update(update: Update) -> None:
-    """Cut a update, in place, to what the archive takes in."""
+    """Cut an update, in place, to what the archive takes in."""
     _bound_fields(update)
     if isinstance(update, MessageUpdate | EditUpdate):
         bound_content(update.content)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from whatsapp_mcp.decoding.addons import Origin, Unhandled, decode_addon
 from whatsapp_mcp.decoding.addresses import identity, is_person, jid, lasting, millis, seconds
-from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts
+from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts
 from whatsapp_mcp.decoding.updates import (
     Content,
     EditUpdate,
@@ -57,7 +57,7 @@ def message(event: Any, received_at: int) -> list[Update]:
         secret = message_parts(event.Raw)[2]
     flags |= _flags(event)
     for name, value in found:
-        if name in ADDONS:
+        if name in ADDON_FIELDS:
             return updates + _addon(name, value, origin, event)
     if info.Category == _PEER:
         return updates

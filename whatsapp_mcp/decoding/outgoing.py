@@ -7,7 +7,7 @@ from typing import Any
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding.addons import Origin, decode_addon
-from whatsapp_mcp.decoding.content import ADDONS, content_of, message_parts
+from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_parts
 from whatsapp_mcp.decoding.updates import Content, Flag, MediaInfo, MessageUpdate, Update
 from whatsapp_mcp.models import (
     ADDON_KINDS,
@@ -104,7 +104,10 @@ def sent_message(
     found, flags, own_secret = message_parts(protobufs.E2E.Message.FromString(message))
     origin = Origin(request.chat, None, owner, message_id, at, live=True)
     changes = [
-        update for name, value in found if name in ADDONS for update in decode_addon(name, value, origin)
+        update
+        for name, value in found
+        if name in ADDON_FIELDS
+        for update in decode_addon(name, value, origin)
     ]
     return changes or message_of(
         request, content_of(found, flags, own_secret), message_id, at, own_secret or secret

@@ -9,7 +9,7 @@ from typing import Final
 
 import anyio
 
-from whatsapp_mcp.archive.archive import Archive
+from whatsapp_mcp.archive import Archive
 
 PAUSE: Final = 86_400.0
 SENT_FILES_INTERVAL: Final = 3600.0

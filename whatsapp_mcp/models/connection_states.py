@@ -1,8 +1,8 @@
 """The table of connection states: what each means, how it ends, and what to do.
 
-Everything that depends on the state alone derives from this table: the advice of `status` and of refusals,
-which states have no client, when a command stops waiting, and the table in docs/troubleshooting.md. The
-transitions are in `device/connection/state.py`.
+Everything that depends on the state alone derives from this table: the advice of `status` and of refusals
+(for a person at a shell, `cli/advice.py` says it in commands), which states have no client, when a command
+stops waiting, and the table in docs/troubleshooting.md. The transitions are in `device/connection/state.py`.
 """
 
 from __future__ import annotations

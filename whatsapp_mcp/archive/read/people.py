@@ -233,8 +233,8 @@ def chat_shown_as(db: sqlite3.Connection, name: str) -> Chat | None:
 def resolve_chat(db: sqlite3.Connection, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
     """What a text (jid, number or name) may mean, best first.
 
-    A jid or number that was never seen gives one candidate without messages. When the first candidate
-    matched by `jid`, `number` or as the only one by `name`, it is the answer. `me` is the owner.
+    A jid or number that was never seen gives one candidate without messages. `me` is the owner. Which
+    candidates are certain enough to act on, `models.meant` says.
     """
     text = _bare(text)
     if text.casefold() in _OWNER_WORDS and (own := _chat_of_contact(db, OWNER)).jid:

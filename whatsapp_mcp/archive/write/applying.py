@@ -14,7 +14,7 @@ class Applying:
 
     Attributes:
         db: `archive.db`, in a write transaction.
-        raw: `raw.db`. What is written there commits before the archive does, so it must bear repetition.
+        raw: `raw.db`. What is written there commits before the archive does, so it must be idempotent.
         number: The operation's place in the order.
         at: When it was made, in milliseconds since 1970.
         lookups: What earlier operations have looked up.

@@ -17,7 +17,7 @@ from whatsapp_mcp import protobufs
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.state import address_forms, contact_addresses, secret_key
 from whatsapp_mcp.decoding import (
-    ADDONS,
+    ADDON_FIELDS,
     HISTORY_CODE,
     UNDECODABLE,
     EditUpdate,
@@ -123,7 +123,7 @@ def _updates(name: str, plain: bytes, origin: Origin, target: str) -> list[Updat
         return event_answer(value, origin.chat, origin.author, target, origin.at)
     found, flags, secret = message_parts(value)
     for part, change in found:
-        if part in ADDONS:
+        if part in ADDON_FIELDS:
             return decode_addon(part, change, origin)
     content = content_of(found, flags, secret)
     if content is None:

@@ -40,7 +40,7 @@ def outbox_add(
     handed_to: str | None = None,
     secret: bytes | None = None,
 ) -> tuple[OutboxEntry, bool]:
-    """Accept a send as `queued`; with an idempotency key that was used before, answer the entry of then.
+    """Accept a send as `queued`; with an idempotency key that was used before, return the entry that it made.
 
     What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
 

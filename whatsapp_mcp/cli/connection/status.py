@@ -77,8 +77,8 @@ def _action(status: ConnectionStatus) -> str | None:
 
 
 def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
-    # Where no server runs this command is the leader itself.
-    host = str(status.leader_pid) if status.leader_pid not in (None, os.getpid()) else None
+    # Where no server runs, this command is the leader itself.
+    leader = str(status.leader_pid) if status.leader_pid not in (None, os.getpid()) else None
     rows = [
         ("account", status.account),
         ("number", status.number),
@@ -88,7 +88,7 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("last send", _local(status.last_sent_at)),
         ("phone last seen", _local(status.phone_seen_at)),
         ("until", _local(status.until)),
-        ("server process", host),
+        ("server process", leader),
         ("history", f"{status.history_progress} %" if status.history_progress is not None else None),
         ("address book", _address_book(status)),
         ("not yet in the archive", str(status.journal_waiting) if status.journal_waiting else None),

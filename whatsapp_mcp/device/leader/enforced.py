@@ -4,7 +4,7 @@ A server checks the policy before it runs a tool, to answer early. That binds no
 and other programs of this user can reach the leader's socket. What is decided here is final.
 
 Files are the other half: the client process, which opens them, opens nothing but what lies in the account's
-`media` folder (`client/calls.py`); servers copy into it what their allowed folders hold
+`media` folder (`client/arguments.py`); servers copy into it what their allowed folders hold
 (`server/arguments/file_intake.py`).
 """
 

@@ -77,7 +77,9 @@ def _on_disk(folder: AccountFolder) -> ConnectionStatus:
     now = datetime.now(UTC)
     left = ConnectionRecord(folder.path).load(now)
     has_ended = left.until is not None and left.until <= now  # the next leader connects
-    if has_ended or (owner is not None and left.state is ConnectionState.UNLINKED):  # the keys know better
+    if has_ended or (
+        owner is not None and left.state is ConnectionState.UNLINKED
+    ):  # the stored keys are newer than the record
         left = replace(left, state=ConnectionState.OFFLINE, until=None)
     rests = left.state.traits.rests
     why = f" {left.reason}" if left.reason and rests else ""

@@ -169,7 +169,7 @@ class Deliveries:
 
         async def make() -> Prepared:
             composed = await self._sender.compose(request)
-            return Prepared(composed, await self._evidence.hand_over(request.chat))
+            return Prepared(composed, await self._evidence.name_hand_over(request.chat))
 
         return await contained(name, make, _NOT_PREPARED)
 

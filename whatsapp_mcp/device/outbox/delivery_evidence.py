@@ -86,21 +86,21 @@ class DeliveryEvidence:
         """Close the database, as before it is deleted; what is asked afterwards opens it again."""
         self._database.close()
 
-    async def hand_over(self, chat: str) -> str:
+    async def name_hand_over(self, chat: str) -> str:
         """Name the hand-over of a message for this chat to the current client."""
         here = self.here()
         return f"{here} {await self._keys(chat, surely=False)}"
 
     def is_here(self, handed_to: str) -> bool:
-        """Whether the client of then is still the current one."""
+        """Whether the client that it names is still the current one."""
         return handed_to.rpartition(" ")[0] == self.here()
 
     def is_over(self, handed_to: str) -> bool:
-        """Whether nothing that was handed over then can still go out."""
+        """Whether nothing of this hand-over can still go out."""
         return self._ended(int(handed_to.split()[2]))
 
     def is_of_this_device(self, handed_to: str) -> bool:
-        """Whether the companion of then is still the one that is linked."""
+        """Whether the companion that it names is still the one that is linked."""
         return handed_to.split()[1] == self.here().split()[1]
 
     async def message_id(self, secret: bytes) -> str | None:
