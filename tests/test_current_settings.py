@@ -62,7 +62,7 @@ def test_a_file_that_cannot_be_used_leaves_in_force_what_was_before(
             assert current.now().policy.mode == "read_only"
     assert current.fault is not None
     assert str(tmp_path / "config.toml") in current.fault
-    assert "from before that change are in force" in current.fault
+    assert "previous settings stay in force" in current.fault
     assert [record.getMessage() for record in caplog.records] == [f"settings: {current.fault}"]
     write(tmp_path, READ_ONLY.replace("read_only", "open"))
     assert (current.now().policy.mode, current.fault) == ("open", None)
