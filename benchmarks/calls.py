@@ -42,18 +42,16 @@ FREE: Final = ("search", "get")
 """Calls without a limit, because they are not lists."""
 LIMIT: Final = 1.5
 SERVER: Final = """
-from whatsapp_mcp.server import main, toolsets
-from whatsapp_mcp.server.call import Call
-from whatsapp_mcp.server.registry import tool
-from whatsapp_mcp.server.results import Result
+from whatsapp_mcp.server import main, tools
+from whatsapp_mcp.server.calls import Call, Result, tool
 
 @tool("core", reads=True)
 async def nothing(call: Call) -> Result:
     "Does nothing."
     return Result("ok", {})
 
-load = toolsets.load
-toolsets.load = lambda selection: (*load(selection), nothing)
+load = tools.load_tools
+tools.load_tools = lambda selection: (*load(selection), nothing)
 main.serve(main.ServeOptions())
 """
 

@@ -48,7 +48,7 @@ def load_tools(selection: str) -> tuple[ToolFunction, ...]:
     """The tools of the selected toolsets.
 
     Raises:
-        InvalidArgument: As `parse`.
+        InvalidArgument: As `parse_selection`.
     """
     functions: dict[str, ToolFunction] = {}
     for name in parse_selection(selection):
