@@ -50,6 +50,16 @@ def test_one_has_it_and_others_read_who_that_is(folder: AccountFolder) -> None:
     second.release()
 
 
+def test_a_lock_of_which_only_one_file_can_be_made_is_not_kept_by_half(folder: AccountFolder) -> None:
+    lock = LeaderLock(folder)
+    folder.leader_lock.mkdir()
+    with pytest.raises(OSError, match=r"leader\.lock"):
+        lock.acquire()
+    folder.leader_lock.rmdir()
+    assert lock.acquire()
+    lock.release()
+
+
 def test_a_full_disk_neither_keeps_anybody_from_it_nor_keeps_it(
     folder: AccountFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,7 +75,7 @@ _WOKEN: Final = "The computer has slept; whether the connection has survived is 
 _PAUSED: Final = "Paused with `whatsapp-mcp pause`; a queued send waits for a day at most."
 WALL_CLOCK_CHECK: Final = 60.0
 """Seconds between looks at the wall clock in a state that ends at a time of day: it may be set, and the
-monotonic clock stands still while the machine sleeps."""
+monotonic clock stops while the machine sleeps."""
 
 
 class Action(Enum):

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 async def notice_sleep(clock: Clock, woken: Callable[[], None]) -> None:
     """Call `woken` within `LOOK` seconds after the machine has slept, until cancelled.
 
-    While it sleeps the monotonic clock stands still on Linux and macOS, and the wall clock does not; on
+    While it sleeps the monotonic clock stops on Linux and macOS, and the wall clock does not; on
     Windows both go on. A process that was stopped, and a wall clock that is set forward, look the same: the
     connection is then checked once for nothing.
     """

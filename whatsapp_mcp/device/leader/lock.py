@@ -64,10 +64,13 @@ class LeaderLock:
         Raises:
             OSError: A file cannot be made.
         """
-        if all(file.acquire() for file in self._files):
-            return True
-        self.release()
-        return False
+        acquired = False
+        try:
+            acquired = all(file.acquire() for file in self._files)
+        finally:
+            if not acquired:
+                self.release()  # half of the lock would keep everybody from it, this process included
+        return acquired
 
     @property
     def lost(self) -> bool:
