@@ -110,6 +110,14 @@ class ReadingArchive:
         """How much is archived; of a big archive on a slow disk it takes longer than other reads."""
         return await self.readers.whole(read.statistics)
 
+    async def repeats_another_chat(self, text: str, chat: str) -> int | None:
+        """The ref of the newest message in another chat that shares twelve words in a row with a text.
+
+        What this companion sent elsewhere does not count. A text of a hundred words takes some hundredths of
+        a second, the longest that WhatsApp takes some seconds.
+        """
+        return await self.readers.whole(read.repeats_another_chat, text, chat)
+
     async def wait_change(self, after: int, timeout: float) -> int:
         """Wait until the feed goes beyond `after` or `timeout` seconds are over; answers `last_change`."""
         last = await self.last_change()

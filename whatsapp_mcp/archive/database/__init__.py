@@ -9,7 +9,7 @@ from whatsapp_mcp.archive.database.connections import (
 )
 from whatsapp_mcp.archive.database.damage import is_damage, is_whole, quarantine
 from whatsapp_mcp.archive.database.index import index_message, indexed_body, reindex_message, unindex_message
-from whatsapp_mcp.archive.database.normalise import fold, tokens, tokens_text
+from whatsapp_mcp.archive.database.normalise import fold, quarters, tokens, tokens_text
 from whatsapp_mcp.archive.database.opening import connect, connect_raw
 from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
 from whatsapp_mcp.archive.database.values import column, placeholders, value
@@ -32,6 +32,7 @@ __all__ = [
     "is_whole",
     "placeholders",
     "quarantine",
+    "quarters",
     "reindex_message",
     "tokens",
     "tokens_text",

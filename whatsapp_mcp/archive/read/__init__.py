@@ -41,6 +41,7 @@ from whatsapp_mcp.archive.read.people import (
     resolve_chat,
     unnamed_chats,
 )
+from whatsapp_mcp.archive.read.repeats import repeats_another_chat
 from whatsapp_mcp.archive.read.reports import arrived, meta_get, own, send_report, statistics
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "outbox_unsettled",
     "own",
     "preceding",
+    "repeats_another_chat",
     "resolve_chat",
     "search",
     "send_entry",
