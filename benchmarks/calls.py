@@ -45,7 +45,7 @@ SERVER: Final = """
 from whatsapp_mcp.server import main, tools
 from whatsapp_mcp.server.calls import Call, Result, tool
 
-@tool("core", reads=True)
+@tool("core", Effect.READ, Audience.NOBODY)
 async def nothing(call: Call) -> Result:
     "Does nothing."
     return Result("ok", {})

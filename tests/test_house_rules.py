@@ -35,7 +35,7 @@ WORDS_OF_OTHERS = {
 SHOWS_A_NAME = {"called", "titled", "clean_name", "chosen_name", "quoted", "repr"}
 
 
-OUR_OWN = {"self", "spec", "path"}
+OUR_OWN = {"self", "spec", "path", "act"}
 """What holds names of the code, and the files that a person gives to a command."""
 FOR_PERSONS = ("cli/", "simulator/", "settings/")
 """Where errors are read at a terminal and never by a model."""

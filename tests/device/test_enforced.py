@@ -10,10 +10,10 @@ import pytest
 
 from tests.device.conftest import Leader
 from whatsapp_mcp.device.connection.client_process import Client
-from whatsapp_mcp.device.leader.enforced import EnforcedDevice
-from whatsapp_mcp.device.leader.generated import as_device
+from whatsapp_mcp.device.guard.enforced import EnforcedDevice
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import registry
+from whatsapp_mcp.device.operations.generated import as_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Denied
@@ -58,7 +58,8 @@ def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
 
 def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:
     effects = {name: operation.effect for name, operation in OPERATIONS.items()}
-    assert {name for name, effect in effects.items() if effect is Effect.ACT} == set(ACTS.split())
+    acts = {name for name, effect in effects.items() if effect in {Effect.ACT, Effect.DESTROY}}
+    assert acts == set(ACTS.split())
     links = {name for name, effect in effects.items() if effect is Effect.LINK}
     assert links == {"link", "reconnect", "pause", "resume"}
 
@@ -122,5 +123,5 @@ async def test_a_send_that_was_accepted_before_is_refused_when_it_would_go_out(
     with pytest.raises(Denied, match="read-only"):
         await linked.device.send(SendRequest(str(ann.pn), TextContent("hello")))
     kept = await linked.archive.outbox_get(1)
-    assert kept.reason == "DENIED: This account is read-only, so send is refused."
+    assert kept.reason == 'DENIED: This account is read-only, so send is refused (mode = "read_only").'
     assert ann.inbox == []

@@ -6,19 +6,20 @@ import inspect
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import anyio.abc
 import pytest
 
 from whatsapp_mcp.device.leader.background import background_tasks
-from whatsapp_mcp.device.leader.generated import as_device
 from whatsapp_mcp.device.leader.remote import PING, OfflineDevice, RemoteDevice
+from whatsapp_mcp.device.operations.generated import as_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Busy, InvalidArgument, Rejected
 from whatsapp_mcp.models import (
+    PERSON,
     ConnectionState,
     ConnectionStatus,
     SendRequest,
@@ -80,12 +81,13 @@ async def test_arguments_and_results_arrive_as_they_were() -> None:
 
     async def answer(method: str, params: dict[str, Any]) -> Any:
         operation = OPERATIONS[method]
-        seen.append(operation.load(params))
+        seen.append({"caller": params["caller"]["principal"], **operation.load(params["arguments"])})
         return operation.result.dump_python(result, mode="json")
 
     async with connected(answer) as (device, _):
         assert await device.send(request) == result
-    assert seen == [{"request": request}]
+        assert await as_device(cast("RemoteDevice", device).acting_for(PERSON)).send(request) == result
+    assert seen == [{"caller": caller, "request": request} for caller in ("unknown", "person")]
 
 
 async def test_an_error_arrives_as_its_class() -> None:

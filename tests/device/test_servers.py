@@ -21,9 +21,9 @@ from tests.device.server_process import another_version, server_process
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection.accessor import Accessor
+from whatsapp_mcp.device.guard.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader import election, endpoint
 from whatsapp_mcp.device.leader.election import PROTOCOL
-from whatsapp_mcp.device.leader.enforced import EnforcedDevice
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Device

@@ -109,7 +109,7 @@ async def everything(home: Path) -> AsyncIterator[Everything]:
     """Link, make people, groups and channels, and say something of each kind."""
     async with linked_account(home) as linked:
         source = FakeSource(linked.device, linked.archive, home, worker=linked.worker)  # pyright: ignore[reportArgumentType]
-        watched = FakeSource(linked.device, linked.archive, home, Policy("read_only"))  # pyright: ignore[reportArgumentType]
+        watched = FakeSource(linked.device, linked.archive, home, Policy.in_mode("read_only"))  # pyright: ignore[reportArgumentType]
         async with (
             Client(create(source, "lharries", structured=True)) as aliases,
             Client(create(watched, "all", structured=True)) as reader,

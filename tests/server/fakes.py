@@ -162,9 +162,9 @@ class FakeSource:
             self.archive,
             self.worker,
             self.policy,
-            UTC,
-            lambda: NOON,
-            self.page,
+            zone=UTC,
+            now=lambda: NOON,
+            page=self.page,
         )
 
 

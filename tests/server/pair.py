@@ -48,7 +48,7 @@ class Source:
     home: Path
     worker: Worker = field(default_factory=Worker)
     account: str = "default"
-    policy: Policy = field(default_factory=lambda: Policy("open"))
+    policy: Policy = field(default_factory=lambda: Policy.in_mode("open"))
 
     async def services(self) -> Services:
         return Services(
@@ -58,7 +58,7 @@ class Source:
             self.archive,
             self.worker,
             self.policy,
-            UTC,
+            zone=UTC,
         )
 
 

@@ -104,6 +104,6 @@ async def test_what_is_wrong_reaches_no_device(
 
 
 async def test_a_read_only_account_follows_nothing(source: FakeSource) -> None:
-    source.policy = Policy("read_only")
+    source.policy = Policy.in_mode("read_only")
     async with Client(create(source, "channels", structured=True)) as client:
         assert (await refusal(client, "follow_channel", channel="x"))["code"] == "DENIED"

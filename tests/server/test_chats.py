@@ -109,7 +109,7 @@ async def test_what_is_unclear_reaches_no_device(
 
 
 async def test_a_read_only_account_exports_and_changes_nothing(source: FakeSource) -> None:
-    source.policy = Policy("read_only")
+    source.policy = Policy.in_mode("read_only")
     async with Client(create(source, "chats", structured=True)) as client:
         for tool, arguments in (("update_chat", {"timer": "off"}), ("delete_chat", {})):
             assert (await refusal(client, tool, chat="Bob", **arguments))["code"] == "DENIED"

@@ -85,7 +85,7 @@ async def test_what_is_unclear_or_too_much_reaches_no_device(
 
 
 async def test_a_read_only_account_blocks_nobody(source: FakeSource) -> None:
-    source.policy = Policy("read_only")
+    source.policy = Policy.in_mode("read_only")
     async with Client(create(source, "contacts", structured=True)) as client:
         error = await refusal(client, "block_contact", contact=BOB)
     assert error["code"] == "DENIED"

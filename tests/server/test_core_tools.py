@@ -435,7 +435,7 @@ async def test_an_archive_that_a_full_disk_shuts_is_told_as_that(
 async def test_a_read_only_account_refuses_every_act_and_reads(
     source: FakeSource, device: FakeDevice
 ) -> None:
-    source.policy = Policy("read_only")
+    source.policy = Policy.in_mode("read_only")
     async with Client(create(source, "core", structured=True)) as client:
         for tool, arguments in [("send_message", {"chat": "Bob", "text": "hi"}), ("unlink_device", {})]:
             error = await refusal(client, tool, **arguments)

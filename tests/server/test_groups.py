@@ -226,7 +226,7 @@ async def test_what_is_unclear_or_too_much_reaches_no_device(
 
 
 async def test_a_read_only_account_changes_no_group(source: FakeSource) -> None:
-    source.policy = Policy("read_only")
+    source.policy = Policy.in_mode("read_only")
     acts = [spec_of(each).name for each in toolsets.load_tools("groups") if not spec_of(each).reads]
     assert len(acts) == 10
     async with Client(create(source, "groups", structured=True)) as client:

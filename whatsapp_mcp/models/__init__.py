@@ -28,6 +28,7 @@ from whatsapp_mcp.models.archive import (
     Statistics,
     meant,
 )
+from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller
 from whatsapp_mcp.models.connection_states import ConnectionState
 from whatsapp_mcp.models.directory import (
     Channel,
@@ -97,11 +98,15 @@ __all__ = [
     "ADDRESS_BOOK_MISSING",
     "CALL_KEY",
     "EVERYTHING",
+    "PERSON",
+    "SYSTEM",
+    "UNKNOWN",
     "Activity",
     "Actor",
     "AddressBookState",
     "BridgeMessage",
     "BridgePage",
+    "Caller",
     "Change",
     "Channel",
     "ChannelPost",

@@ -1,6 +1,24 @@
-"""The policy: which tools and operations an account allows. Pure rules over plain values."""
+"""The policy: what an agent may do, and to whom. Pure rules over plain values."""
 
+from whatsapp_mcp.policy.acts import Act, ChatFacts, Situation
 from whatsapp_mcp.policy.codes import has_code, mask_codes
-from whatsapp_mcp.policy.rules import Effect, Policy
+from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
+from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
+from whatsapp_mcp.policy.rules import Policy, Ruling
 
-__all__ = ["Effect", "Policy", "has_code", "mask_codes"]
+__all__ = [
+    "SEEN",
+    "Act",
+    "Audience",
+    "ChatFacts",
+    "Decision",
+    "Effect",
+    "Policy",
+    "Ruling",
+    "Situation",
+    "decide",
+    "denied",
+    "has_code",
+    "mask_codes",
+    "require",
+]

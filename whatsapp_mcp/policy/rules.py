@@ -1,53 +1,105 @@
-"""The modes of an account.
-
-| mode | reading | linking, reconnecting | acting |
-|---|---|---|---|
-| `read_only` | yes | yes | refused |
-| `standard`, `lockdown`, `open` | yes | yes | yes |
-
-`standard` and `lockdown` become stricter where a person can be asked; until then only the application that
-runs the agent stands between it and a send.
-"""
+"""The rules of an account: its mode, its rules for chats, and the tools that are switched off."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
 
-from whatsapp_mcp.errors import Denied
-from whatsapp_mcp.settings import PolicyMode, Settings
+from whatsapp_mcp.models import ChatKind
+from whatsapp_mcp.policy.acts import ChatFacts
+from whatsapp_mcp.settings import ChatRule, PolicyMode, PolicySettings, Settings, Verdict
+
+Purpose = Literal["read", "send"]
 
 
-class Effect(StrEnum):
-    """The effect of a tool or of an operation of the device, as far as the policy distinguishes them."""
+class Ruling(NamedTuple):
+    """What a rule says of a chat, and which rule it is, as a person wrote it."""
 
-    READ = "read"
-    """Changes nothing that anybody else sees."""
-    LINK = "link"
-    """Opens or renews the connection to WhatsApp; sends and changes nothing."""
-    ACT = "act"
-    """Sends or changes something on WhatsApp."""
+    verdict: Verdict
+    rule: str
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What this account allows."""
+    """What this account allows.
 
-    mode: PolicyMode = "standard"
+    Attributes:
+        policy: The section `[policy]`.
+    """
+
+    policy: PolicySettings = field(default_factory=PolicySettings)
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
         """The policy that these settings name."""
-        return cls(settings.policy.mode)
+        return cls(settings.policy)
 
-    def check(self, what: str, effect: Effect) -> None:
-        """Let a tool or an operation of the device pass, or refuse it.
+    @classmethod
+    def in_mode(cls, mode: PolicyMode) -> Policy:
+        """A policy of this mode without rules of its own."""
+        return cls(PolicySettings(mode=mode))
 
-        Raises:
-            Denied: The mode does not allow it; nothing has been changed.
-        """
-        if effect is Effect.ACT and self.mode == "read_only":
-            raise Denied(
-                f"This account is read-only, so {what} is refused.",
-                "Tell the user; only the person can change policy.mode in config.toml.",
-            )
+    @property
+    def mode(self) -> PolicyMode:
+        """`read_only`, `standard`, `lockdown` or `open`."""
+        return self.policy.mode
+
+    @property
+    def withholds(self) -> bool:
+        """Whether strangers' words are kept back until they are asked for."""
+        return self.mode != "open"
+
+    def is_off(self, tool: str) -> bool:
+        """Whether a tool is switched off."""
+        only = self.policy.tools_on
+        return tool in self.policy.tools_off or (bool(only) and tool not in only)
+
+    def ruling(self, chat: ChatFacts, purpose: Purpose) -> Ruling | None:
+        """What the most specific rule for this chat says; None where no rule is about it."""
+        best: tuple[int, ChatRule] | None = None
+        for rule in self.policy.chats:
+            verdict = rule.read if purpose == "read" else rule.send
+            rank = _RANKS[rule.subject]
+            if verdict is not None and (best is None or rank < best[0]) and _is_about(rule, chat):
+                best = rank, rule
+        if best is None:
+            return None
+        rule = best[1]
+        verdict = rule.read if purpose == "read" else rule.send
+        assert verdict is not None
+        return Ruling(verdict, f'{rule.subject} = "{rule.value}", {purpose} = "{verdict}"')
+
+    @property
+    def rules_reading(self) -> bool:
+        """Whether any rule is about reading."""
+        return any(rule.read is not None for rule in self.policy.chats)
+
+
+_RANKS: Final = {
+    subject: rank for rank, subject in enumerate(("jid", "number", "name", "group", "kind", "people"))
+}
+"""The most specific first."""
+
+
+def _is_about(rule: ChatRule, chat: ChatFacts) -> bool:
+    return _TESTS[rule.subject](rule.value, chat)
+
+
+def _is_of_people(value: str, chat: ChatFacts) -> bool:
+    if chat.is_own:
+        return False
+    if chat.is_person:
+        return chat.is_known == (value == "contacts")
+    return value == "strangers" and (chat.kind is not ChatKind.GROUP or chat.has_strangers)
+
+
+_TESTS: Final[dict[str, Callable[[str, ChatFacts], bool]]] = {
+    "jid": lambda value, chat: value in {chat.jid, chat.lid},
+    "number": lambda value, chat: value == chat.number,
+    # A name that somebody chose for themselves is nobody's name here.
+    "name": lambda value, chat: chat.is_person and chat.is_known and value == chat.name,
+    "group": lambda value, chat: not chat.is_person and value == chat.name,
+    "kind": lambda value, chat: value == chat.kind.value,
+    "people": _is_of_people,
+}

@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from whatsapp_mcp.errors import Busy, WhatsAppError
 from whatsapp_mcp.media import open_worker
+from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls import Services
 from whatsapp_mcp.settings import CurrentSettings
@@ -83,12 +84,14 @@ class Runtime:
         settings = self._current.now()
         self._zone_file.refresh()
         return Services(
-            self.account, settings, *self._open, Policy.of(settings), self.settings.zone, page=self.page
+            self.account, settings, *self._open, Policy.of(settings), zone=self.settings.zone, page=self.page
         )
 
     def devices(self) -> Devices | None:
-        """The accessor, if the services are open now."""
-        return self._open[0] if self._open else None
+        """The devices for a person at a page, if the services are open now."""
+        from whatsapp_mcp.device.operations import CallersDevices
+
+        return CallersDevices(self._open[0], PERSON) if self._open else None
 
     async def note_answer(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """SDK middleware: the first answered request lets the runtime begin its imports."""

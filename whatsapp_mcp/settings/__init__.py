@@ -10,11 +10,13 @@ from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE
 from whatsapp_mcp.settings.loading import load
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
+    ChatRule,
     PolicyMode,
     PolicySettings,
     RetentionSettings,
     ServerSettings,
     Settings,
+    Verdict,
 )
 
 __all__ = [
@@ -22,12 +24,14 @@ __all__ = [
     "HOME_VARIABLE",
     "AccountFolder",
     "AccountSettings",
+    "ChatRule",
     "CurrentSettings",
     "PolicyMode",
     "PolicySettings",
     "RetentionSettings",
     "ServerSettings",
     "Settings",
+    "Verdict",
     "load",
     "make_private",
     "runtime_folder",

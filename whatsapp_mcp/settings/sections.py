@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
 from whatsapp_mcp.zone import SystemZone
 
@@ -23,6 +24,7 @@ _HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")
 
 PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
+Verdict = Literal["allow", "ask", "deny"]
 UserPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
 """A path in which `~` is the user's home."""
 
@@ -41,10 +43,71 @@ class AccountSettings(_Section):
     history: Literal["recent", "full"] = "recent"
 
 
+class ChatRule(_Section):
+    """`[[policy.chats]]`: what an agent may do in chats; exactly one key says in which.
+
+    `name` is a contact's name in the address book and `group` a group's subject, both exact.
+    """
+
+    jid: str | None = None
+    number: str | None = None
+    name: str | None = None
+    group: str | None = None
+    kind: Literal["direct", "group", "channel", "status"] | None = None
+    people: Literal["contacts", "strangers"] | None = None
+    read: Verdict | None = None
+    send: Verdict | None = None
+
+    @field_validator("jid")
+    @classmethod
+    def _is_jid(cls, value: str | None) -> str | None:
+        if value is not None and not looks_like_jid(value):
+            raise ValueError(f"{value!r} is not a jid such as 15550001111@s.whatsapp.net")
+        return value
+
+    @field_validator("number")
+    @classmethod
+    def _is_number(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            return parse_number(value).number
+        except InvalidArgument:
+            raise ValueError(f"{value!r} is not a phone number with its country code") from None
+
+    @model_validator(mode="after")
+    def _is_about_one(self) -> ChatRule:
+        given = [key for key in _SUBJECTS if getattr(self, key) is not None]
+        if len(given) != 1:
+            raise ValueError(f"a rule needs exactly one of {', '.join(_SUBJECTS)}")
+        if self.read is None and self.send is None:
+            raise ValueError("a rule needs read or send")
+        return self
+
+    @property
+    def subject(self) -> str:
+        """Which key says what the rule is about."""
+        return next(key for key in _SUBJECTS if getattr(self, key) is not None)
+
+    @property
+    def value(self) -> str:
+        """The value of that key."""
+        return str(getattr(self, self.subject))
+
+
+_SUBJECTS: Final = ("jid", "number", "name", "group", "kind", "people")
+
+
 class PolicySettings(_Section):
-    """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing."""
+    """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing.
+
+    Of tools, `tools_off` are refused, and if `tools_on` names any, all others are.
+    """
 
     mode: PolicyMode = "standard"
+    tools_on: tuple[str, ...] = ()
+    tools_off: tuple[str, ...] = ()
+    chats: tuple[ChatRule, ...] = ()
 
 
 def _host_name(value: str) -> str:

@@ -15,7 +15,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
 from whatsapp_mcp.device.operations import Devices
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import ConnectionStatus
+from whatsapp_mcp.models import PERSON, ConnectionStatus
 from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
 
 T = TypeVar("T")
@@ -63,6 +63,7 @@ def with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable
         WhatsAppError: What `use` raised.
     """
     from whatsapp_mcp.device.leader import background_tasks, open_device
+    from whatsapp_mcp.device.operations import CallersDevices
 
     loaded = settings.load()
     log_to_stderr(loaded.log_level)
@@ -73,7 +74,7 @@ def with_device(account: str, use: Callable[[Devices, ReadingArchive], Awaitable
             async with background_tasks() as tasks:
                 tasks.start_soon(_cancel_on_interrupt, scope)
                 async with open_device(loaded, account) as (devices, archive):
-                    outcome.append(await use(devices, archive))
+                    outcome.append(await use(CallersDevices(devices, PERSON), archive))
 
     anyio.run(run)
     if not outcome:

@@ -17,27 +17,28 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 from anyio.abc import ByteStream, TaskGroup
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
+from whatsapp_mcp.device.guard import EnforcedDevice
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
-from whatsapp_mcp.device.leader.enforced import EnforcedDevice
-from whatsapp_mcp.device.leader.generated import as_device
 from whatsapp_mcp.device.leader.lock import LeaderLock, Unmoved
 from whatsapp_mcp.device.leader.remote import PING, OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.device.operations import OPERATIONS, Device
+from whatsapp_mcp.device.operations import OPERATIONS, Device, as_device
 from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
+from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO: Final = "hello"
@@ -48,6 +49,8 @@ _RETRY_FAILED: Final = 5.0
 _LOOK_AT_LOCK: Final = 1.0
 _START_LIMIT: Final = 10.0
 """Seconds in which a server that has the lock must listen."""
+
+_CALLER: Final = TypeAdapter(Caller)
 
 logger = logging.getLogger(__name__)
 
@@ -176,10 +179,10 @@ class LeaderElection:
                 f"The leader (version {__version__}) does not know {method!r}.",
                 "Upgrade whatsapp-mcp there and restart it.",
             )
-        arguments = operation.load(params)
+        caller, arguments = _caller(params.get("caller")), operation.load(_members(params.get("arguments")))
         async with self._devices.use() as device:
             if isinstance(device, EnforcedDevice):
-                result = await device.perform(operation, arguments, has_ended)
+                result = await device.acting_for(caller).perform(operation, arguments, has_ended)
             else:
                 result = await getattr(device, method)(**arguments)
         return operation.result.dump_python(result, mode="json")
@@ -232,6 +235,18 @@ class LeaderElection:
             known = (await device.status()).reason if isinstance(device, OfflineDevice) else None
         if known != words:
             await self._go_offline(words, action, pid)
+
+
+def _caller(given: Any) -> Caller:
+    """For whom a program at the socket asks; whatever does not say so is nobody known."""
+    try:
+        return _CALLER.validate_python(given)
+    except ValidationError:
+        return UNKNOWN
+
+
+def _members(given: Any) -> Params:
+    return given if isinstance(given, dict) else {}
 
 
 async def greet(peer: Peer, secret: str) -> int:

@@ -18,12 +18,11 @@ from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.connection import ConnectionRecord, stored_device
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.election import greet
-from whatsapp_mcp.device.leader.generated import as_device
 from whatsapp_mcp.device.leader.lock import LeaderLock
 from whatsapp_mcp.device.leader.remote import RemoteDevice
-from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.errors import WhatsAppError
-from whatsapp_mcp.models import ConnectionState, ConnectionStatus
+from whatsapp_mcp.models import PERSON, ConnectionState, ConnectionStatus
 from whatsapp_mcp.rpc import Peer
 from whatsapp_mcp.settings import AccountFolder
 
@@ -49,7 +48,7 @@ async def observed_status(folder: AccountFolder, limit: float = ANSWER_LIMIT) ->
 
 @asynccontextmanager
 async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
-    """The device of the account's leader, for as long as the body runs.
+    """The device of the account's leader for a person, for as long as the body runs.
 
     Raises:
         OSError: Nobody listens.
@@ -58,7 +57,7 @@ async def leading_device(folder: AccountFolder) -> AsyncIterator[Device]:
     stream, secret = await endpoint.connect(folder)
     async with stream, Peer(stream, stream) as peer:
         pid = await greet(peer, secret)
-        yield as_device(RemoteDevice(folder.name, peer, pid))
+        yield as_device(RemoteDevice(folder.name, peer, pid).acting_for(PERSON))
 
 
 def _on_disk(folder: AccountFolder) -> ConnectionStatus:

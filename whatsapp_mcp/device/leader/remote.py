@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import anyio
 
 from whatsapp_mcp.device.leader.background import background_tasks
-from whatsapp_mcp.device.leader.generated import GeneratedDevice
-from whatsapp_mcp.device.operations import OPERATIONS, Operation
+from whatsapp_mcp.device.operations import OPERATIONS, GeneratedDevice, Operation
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, NotConnected, WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus
 from whatsapp_mcp.rpc import Peer
@@ -59,9 +59,8 @@ class RemoteDevice(_Elsewhere):
     async def perform(self, operation: Operation, arguments: dict[str, Any]) -> Any:
         """Ask the leader to do it."""
         try:
-            answer = await self._watched(
-                operation.name, operation.dump(arguments), operation.patience(arguments)
-            )
+            params = {"caller": asdict(self.caller), "arguments": operation.dump(arguments)}
+            answer = await self._watched(operation.name, params, operation.patience(arguments))
         except NotConnected as error:
             if not self._peer.closed:
                 raise

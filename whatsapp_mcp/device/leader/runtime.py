@@ -10,9 +10,8 @@ from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.election import LeaderElection, Program
-from whatsapp_mcp.device.leader.generated import as_device
 from whatsapp_mcp.device.leader.remote import OfflineDevice
-from whatsapp_mcp.device.operations import Device
+from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.settings import CurrentSettings, Settings

@@ -7,6 +7,11 @@ from whatsapp_mcp.device.operations.base import (
 from whatsapp_mcp.device.operations.channels import (
     read_channel,
 )
+from whatsapp_mcp.device.operations.generated import (
+    CallersDevices,
+    GeneratedDevice,
+    as_device,
+)
 from whatsapp_mcp.device.operations.groups import (
     group_update,
     read_group,
@@ -25,10 +30,13 @@ from whatsapp_mcp.device.operations.topics import (
 
 __all__ = [
     "OPERATIONS",
+    "CallersDevices",
     "Device",
     "Devices",
+    "GeneratedDevice",
     "Operation",
     "Topics",
+    "as_device",
     "group_update",
     "jid_text",
     "moment",

@@ -10,7 +10,7 @@ from whatsapp_mcp.device.operations.base import Topic, jid_text, read
 from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import Channel, ChannelPost
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -40,17 +40,17 @@ class ChannelOperations(Protocol):
         """The newest posts, oldest first; `before` is the number of a post, 0 for the end."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "jid")
     async def follow_channel(self, jid: str, follow: bool) -> None:
         """Follow a channel, or no longer."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.EVERYONE)
     async def create_channel(self, name: str, description: str = "", photo: str = "") -> Channel:
         """Make a channel; `photo` is the path of a JPEG."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "jid")
     async def react_in_channel(self, jid: str, number: int, emoji: str) -> None:
         """React to a post; an empty emoji takes it back."""
         ...

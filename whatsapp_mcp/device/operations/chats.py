@@ -10,18 +10,18 @@ from typing import Protocol
 
 from whatsapp_mcp.device.operations.base import Topic
 from whatsapp_mcp.device.operations.effects import has_effect
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 
 class ChatOperations(Protocol):
     """What can be done to whole chats. Every method may raise the errors of `LocalDevice.call`."""
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "chat")
     async def set_timer(self, chat: str, seconds: int) -> None:
         """Let new messages of a chat disappear after so many seconds; 0 is never."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.DESTROY, Audience.NOBODY, "chat")
     async def forget_chat(self, chat: str) -> int:
         """Delete the messages of a chat from the archive, for good; answers how many."""
         ...

@@ -12,7 +12,7 @@ from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, read
 from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.jid import parse_number
 from whatsapp_mcp.models import ContactUpdate, NumberCheck, Presence
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 if TYPE_CHECKING:
     from anyio.streams.memory import MemoryObjectSendStream
@@ -33,12 +33,12 @@ class ContactOperations(Protocol):
         """Jids of the people that are blocked."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.DESTROY, Audience.ONESELF, "jid")
     async def block(self, jid: str, blocked: bool) -> None:
         """Block somebody, or unblock."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.ONESELF, "jid")
     async def save_contact(self, jid: str, name: str) -> None:
         """Give somebody a name, in this device's address book and in the archive; the phone's stays as it is.
 

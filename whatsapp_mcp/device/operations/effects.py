@@ -1,26 +1,58 @@
-"""How an operation of `Device` declares what it does to the world."""
+"""How an operation of `Device` declares what it does to the world, and whom it reaches."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 F = TypeVar("F", bound=Callable[..., Any])
-_ATTRIBUTE: Final = "_effect"
+_ATTRIBUTE: Final = "_declared"
 
 
-def has_effect(effect: Effect) -> Callable[[F], F]:
-    """Declare the effect of the method below; `operations.OPERATIONS` has no operation without one."""
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What an operation does.
+
+    Attributes:
+        effect: What is done.
+        audience: Who sees it.
+        reaches: The parameters that hold the jids of the chats and people that it reaches or is about.
+    """
+
+    effect: Effect
+    audience: Audience
+    reaches: tuple[str, ...] = ()
+
+
+def has_effect(effect: Effect, audience: Audience = Audience.NOBODY, *reaches: str) -> Callable[[F], F]:
+    """Declare what the method below does; `operations.OPERATIONS` has no operation without it.
+
+    Args:
+        effect: What is done.
+        audience: Who sees it; what others see is never left to the default, since acts name theirs.
+        reaches: Parameters with the jids of chats and people: one jid or a tuple of them each.
+
+    Raises:
+        TypeError: An act without an audience of its own, one that people of a chat see without the
+            parameter that says which, or a parameter that is not there.
+    """
 
     def declare(method: F) -> F:
-        setattr(method, _ATTRIBUTE, effect)
+        parameters = inspect.signature(method).parameters
+        if missing := [name for name in reaches if name not in parameters]:
+            raise TypeError(f"{method.__name__} has no parameter {missing[0]!r}")
+        if effect is Effect.ACT and audience is Audience.NOBODY:
+            raise TypeError(f"{method.__name__} acts: declare who sees it")
+        setattr(method, _ATTRIBUTE, Declared(effect, audience, reaches))
         return method
 
     return declare
 
 
-def effect_of(method: Callable[..., Any]) -> Effect | None:
+def declared_of(method: Callable[..., Any]) -> Declared | None:
     """What was declared of a method."""
     return getattr(method, _ATTRIBUTE, None)

@@ -19,7 +19,7 @@ from whatsapp_mcp.models import (
     Participant,
     SubGroup,
 )
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.models import GroupUpdate
@@ -65,14 +65,14 @@ class GroupOperations(Protocol):
         """The groups of a community."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "members")
     async def create_group(
         self, name: str, members: tuple[str, ...], community: bool = False, parent: str | None = None
     ) -> Group:
         """Make a group, or a community; `parent` is the community it shall belong to."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "jid")
     async def change_group(self, jid: str, change: GroupChange) -> None:
         """Change what is given, one after the other.
 
@@ -82,7 +82,7 @@ class GroupOperations(Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "jid", "members")
     async def change_members(
         self, jid: str, members: tuple[str, ...], action: MemberAction
     ) -> tuple[MemberChange, ...]:
@@ -94,12 +94,12 @@ class GroupOperations(Protocol):
         """The link to join a group."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "jid")
     async def reset_group_invite(self, jid: str) -> str:
         """A new link to join a group, which makes the old one invalid."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.EVERYONE)
     async def join_group(self, code: str) -> Joined:
         """Join by an invite code.
 
@@ -108,7 +108,7 @@ class GroupOperations(Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "jid")
     async def leave_group(self, jid: str) -> None:
         """Leave a group."""
         ...
@@ -118,7 +118,7 @@ class GroupOperations(Protocol):
         """Who asks to be let in."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "community", "group")
     async def link_group(self, community: str, group: str, linked: bool = True) -> None:
         """Put a group into a community, or take it out."""
         ...

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from whatsapp_mcp.device.operations.base import Topic, partly, read
 from whatsapp_mcp.device.operations.effects import has_effect
 from whatsapp_mcp.models import ProfileChange
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import Neonize
@@ -28,7 +28,7 @@ PRIVACY: Final = {
 class ProfileOperations(Protocol):
     """What can be asked of and done to the own account; all may raise the errors of `LocalDevice.call`."""
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.EVERYONE)
     async def change_profile(self, change: ProfileChange) -> None:
         """Change what is given, one after the other.
 
@@ -43,17 +43,17 @@ class ProfileOperations(Protocol):
         """Who sees what: settings by our names, as WhatsApp's values (`all`, `contacts`, `none` …)."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.EVERYONE)
     async def change_privacy(self, setting: str, value: str) -> dict[str, str]:
         """Change one setting, by our name; answers all."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.EVERYONE)
     async def show_presence(self, available: bool) -> None:
         """Show the account as online, or no longer."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "caller")
     async def reject_call(self, caller: str, call_id: str) -> None:
         """Turn down a call that rings."""
         ...

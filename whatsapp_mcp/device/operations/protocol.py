@@ -25,7 +25,7 @@ from whatsapp_mcp.models import (
     SendRequest,
     SendResult,
 )
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 
 
 class Device(TopicOperations, Protocol):
@@ -58,7 +58,7 @@ class Device(TopicOperations, Protocol):
         """How far linking has come; waits up to `wait` seconds for a revision above `after_revision`."""
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.DESTROY, Audience.ONESELF)
     async def unlink(self) -> None:
         """Log this companion out of WhatsApp and forget its keys. The archive stays.
 
@@ -100,7 +100,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "request")
     async def send(self, request: SendRequest) -> SendResult:
         """Put one message into the outbox and report what is known of it after `request.wait` seconds.
 
@@ -126,7 +126,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "chat")
     async def mark_read(self, chat: str) -> int:
         """Send read receipts for everything in this chat; answers for how many messages.
 
@@ -154,7 +154,7 @@ class Device(TopicOperations, Protocol):
         """
         ...
 
-    @has_effect(Effect.ACT)
+    @has_effect(Effect.ACT, Audience.CHAT, "chat")
     async def typing(self, chat: str, state: Literal["composing", "recording", "paused"]) -> None:
         """Show (or stop showing) that the account's owner is writing or recording."""
         ...

@@ -8,7 +8,7 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
-from whatsapp_mcp.device.operations.effects import effect_of
+from whatsapp_mcp.device.operations.effects import Declared, declared_of
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import SendRequest
@@ -20,13 +20,18 @@ PATIENCE: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of `Device`: its effect, its signature, and its parameters and result as JSON."""
+    """One method of `Device`: what it does, its signature, and its parameters and result as JSON."""
 
     name: str
-    effect: Effect
+    declared: Declared
     signature: inspect.Signature
     parameters: dict[str, TypeAdapter[Any]]
     result: TypeAdapter[Any]
+
+    @property
+    def effect(self) -> Effect:
+        """What it does."""
+        return self.declared.effect
 
     def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a call by name, defaults filled in."""
@@ -63,15 +68,15 @@ class Operation:
 
 def _operation(name: str) -> Operation:
     method = getattr(Device, name)
-    effect = effect_of(method)
-    if effect is None:
+    declared = declared_of(method)
+    if declared is None:
         raise TypeError(f"Device.{name} does not declare what it does: decorate it with has_effect")
     hints = get_type_hints(method)
     signature = inspect.signature(method)
     own = signature.replace(parameters=list(signature.parameters.values())[1:])
     return Operation(
         name,
-        effect,
+        declared,
         own,
         {parameter: TypeAdapter(hints[parameter]) for parameter in own.parameters},
         TypeAdapter(hints["return"]),

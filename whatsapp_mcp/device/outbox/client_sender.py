@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.device.operations import OPERATIONS
 from whatsapp_mcp.device.outbox.addresses import Addresses
 from whatsapp_mcp.device.outbox.composing import Composed, compose
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
 from whatsapp_mcp.errors import NotConnected
 from whatsapp_mcp.media import Worker, preview_of
-from whatsapp_mcp.models import SendRequest
-from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.models import SYSTEM, SendRequest
+from whatsapp_mcp.policy import Act, Audience, Effect, Policy, Situation, require
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import CurrentSettings
 
@@ -99,7 +98,9 @@ class ClientSender:
         await self._learn_lid(chat)
 
     def _require_allowed(self) -> None:
-        Policy.of(self._settings.now()).check("send", OPERATIONS["send"].effect)
+        """Refuse what became forbidden after it was accepted."""
+        act = Act("send", Effect.ACT, Audience.CHAT)
+        require(Policy.of(self._settings.now()), act, Situation(SYSTEM))
 
     async def _prepare(self, method: str, params: Params) -> Any:
         """A call that a message needs before it can be handed over."""

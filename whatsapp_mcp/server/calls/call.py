@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
 
+from whatsapp_mcp.models.caller import UNKNOWN, Caller
 from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:
@@ -34,8 +35,8 @@ def utc_now() -> datetime:
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
-    `worker` decodes files; `zone` is the person's time zone; `page` is where a person finds the page of this
-    server, if it has one.
+    `caller` is for whom the devices act; `worker` decodes files; `zone` is the
+    person's time zone; `page` is where a person finds the page of this server, if it has one.
     """
 
     account: str
@@ -44,6 +45,7 @@ class Services:
     archive: ReadingArchive
     worker: Worker
     policy: Policy
+    caller: Caller = UNKNOWN
     zone: tzinfo = field(default_factory=SystemZone)
     now: Callable[[], datetime] = utc_now
     page: str | None = None
@@ -103,8 +105,13 @@ class Call:
 
     source: ServicesSource
     progress: Progress
+    caller: Caller = UNKNOWN
     over_http: bool = False
 
     async def services(self) -> Services:
         """The services of the account; waits while the server is still starting."""
-        return await self.source.services()
+        from whatsapp_mcp.device.operations import CallersDevices
+
+        services = await self.source.services()
+        devices = CallersDevices(services.devices, self.caller)
+        return replace(services, devices=devices, caller=self.caller)

@@ -1,7 +1,7 @@
 """Registers a tool, which is one typed function, as an MCP tool.
 
 ```python
-@tool("groups", reads=True)
+@tool("groups", Effect.READ, Audience.NOBODY)
 async def get_group(call: Call, chat: ChatArg) -> Result:
     \"\"\"One or two sentences that the model reads.\"\"\"
 ```
@@ -43,8 +43,9 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Act, Audience, Effect, Situation, require
 from whatsapp_mcp.server.calls.call import Call, ServicesSource
+from whatsapp_mcp.server.calls.caller import caller_of
 from whatsapp_mcp.server.calls.results import Result, error_result
 from whatsapp_mcp.server.fencing import new_code
 
@@ -62,11 +63,11 @@ class ToolSpec:
     """The declaration of a tool.
 
     Attributes:
-        reads: It changes nothing (`readOnlyHint`).
+        effect: What it does.
+        audience: Who sees it.
         destructive: It overwrites, removes or takes something away (`destructiveHint`).
         idempotent: Doing it twice is doing it once (`idempotentHint`).
         open_world: It talks to WhatsApp rather than to what is stored here (`openWorldHint`).
-        effect: What the policy is asked about.
         result: Shape of the structured content: the output schema, where results are structured.
     """
 
@@ -74,17 +75,22 @@ class ToolSpec:
     toolset: str
     description: str
     function: ToolFunction
-    reads: bool
+    effect: Effect
+    audience: Audience
     destructive: bool
     idempotent: bool
     open_world: bool
-    effect: Effect
     result: type | None
 
     @property
     def title(self) -> str:
         """What a person is shown: the name in words."""
         return self.name.replace("_", " ").capitalize()
+
+    @property
+    def reads(self) -> bool:
+        """It changes nothing (`readOnlyHint`)."""
+        return self.effect is Effect.READ
 
     @property
     def annotations(self) -> ToolAnnotations:
@@ -99,16 +105,19 @@ class ToolSpec:
 
 def tool(
     toolset: str,
+    effect: Effect,
+    audience: Audience,
     *,
-    reads: bool = False,
     destructive: bool = False,
     idempotent: bool = False,
     open_world: bool = True,
-    effect: Effect | None = None,
     name: str | None = None,
     result: type | None = None,
 ) -> Callable[[ToolFunction], ToolFunction]:
-    """Mark a function as a tool of this toolset; `destructive` and `idempotent` are of acts."""
+    """Mark a function as a tool of this toolset, and declare what it does and who sees it.
+
+    `destructive` and `idempotent` are of acts.
+    """
 
     def mark(function: ToolFunction) -> ToolFunction:
         spec = ToolSpec(
@@ -116,11 +125,11 @@ def tool(
             toolset=toolset,
             description=" ".join((inspect.getdoc(function) or "").split()),
             function=function,
-            reads=reads,
+            effect=effect,
+            audience=audience,
             destructive=destructive,
             idempotent=idempotent,
             open_world=open_world,
-            effect=effect or (Effect.READ if reads else Effect.ACT),
             result=result,
         )
         setattr(function, _SPEC, spec)
@@ -274,8 +283,11 @@ class RegisteredTool(Tool):
         source: ServicesSource = self.source
         try:
             values = self._validate(arguments)
-            source.policy.check(spec.name, spec.effect)
-            call = Call(source, context.report_progress, over_http=context.headers is not None)
+            caller = caller_of(context, spec.name)
+            # Early, for what nothing could change; the leader decides about acts once more, and finally.
+            require(source.policy, Act(spec.name, spec.effect, spec.audience), Situation(caller))
+            over_http = context.headers is not None
+            call = Call(source, context.report_progress, caller, over_http=over_http)
             result = await spec.function(call, **values)
             return result.to_mcp(self.new_code, structured=self.structured)
         except WhatsAppError as error:

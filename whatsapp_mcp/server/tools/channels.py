@@ -11,6 +11,7 @@ from pydantic import Field
 from whatsapp_mcp.errors import AmbiguousChat, Candidate, ChatNotFound, InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import Channel, ChannelPost
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Limit, PhotoArg, one_emoji, photo_of
 from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean, full_name, identifier, reaction_shown, titled
@@ -78,7 +79,7 @@ def _data(channel: Channel) -> dict[str, Any]:
     }
 
 
-@tool("channels", reads=True)
+@tool("channels", Effect.READ, Audience.NOBODY)
 async def list_channels(call: Call) -> Result:
     """The channels that the user follows or owns."""
     services = await call.services()
@@ -88,7 +89,7 @@ async def list_channels(call: Call) -> Result:
     return Result(text, {"channels": [_data(each) for each in channels]})
 
 
-@tool("channels", reads=True)
+@tool("channels", Effect.READ, Audience.NOBODY)
 async def list_channel_messages(
     call: Call,
     channel: ChannelArg,
@@ -131,13 +132,13 @@ def _post_data(post: ChannelPost) -> dict[str, Any]:
     return {"number": post.number, "text": clean(post.text), "views": post.views, "reactions": reactions}
 
 
-@tool("channels", idempotent=True)
+@tool("channels", Effect.ACT, Audience.CHAT, idempotent=True)
 async def follow_channel(call: Call, channel: ChannelArg) -> Result:
     """Follow a channel."""
     return await _follow(call, channel, follow=True)
 
 
-@tool("channels", destructive=True, idempotent=True)
+@tool("channels", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def unfollow_channel(call: Call, channel: ChannelArg) -> Result:
     """Unfollow a channel."""
     return await _follow(call, channel, follow=False)
@@ -152,7 +153,7 @@ async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
     return Result(f"{how} {titled(found.name)}.", {"jid": found.jid, "following": follow})
 
 
-@tool("channels")
+@tool("channels", Effect.ACT, Audience.EVERYONE)
 async def create_channel(
     call: Call, name: str, description: str = "", photo: PhotoArg | None = None
 ) -> Result:
@@ -170,7 +171,7 @@ async def create_channel(
     return Result(f"Made the channel {titled(made.name)} ({identifier(made.jid)}).{link}", _data(made))
 
 
-@tool("channels", idempotent=True)
+@tool("channels", Effect.ACT, Audience.CHAT, idempotent=True)
 async def react_in_channel(
     call: Call,
     channel: ChannelArg,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     TIMERS,
     ChatArg,
@@ -33,7 +33,7 @@ _GAPS_TOLD: Final = 3
 _UNSAFE: Final = re.compile(r"[^\w-]+")
 
 
-@tool("chats", destructive=True, idempotent=True)
+@tool("chats", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
     """Set the disappearing-message timer of a chat."""
     services = await call.services()
@@ -47,7 +47,7 @@ async def update_chat(call: Call, chat: ChatArg, timer: Timer) -> Result:
     return Result(f"New messages in {named(found)} {how}.", {"chat": found.jid})
 
 
-@tool("chats", destructive=True, idempotent=True, open_world=False)
+@tool("chats", Effect.DESTROY, Audience.NOBODY, destructive=True, idempotent=True, open_world=False)
 async def delete_chat(call: Call, chat: ChatArg) -> Result:
     """Permanently delete a chat's messages here. The phone keeps them: the library cannot delete them."""
     services = await call.services()
@@ -58,7 +58,7 @@ async def delete_chat(call: Call, chat: ChatArg) -> Result:
     return Result(text, {"chat": found.jid, "deleted": count})
 
 
-@tool("chats", effect=Effect.READ, open_world=False)
+@tool("chats", Effect.EXPORT, Audience.NOBODY, open_world=False)
 async def export_chat(
     call: Call,
     chat: ChatArg,

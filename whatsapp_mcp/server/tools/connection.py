@@ -22,7 +22,7 @@ from whatsapp_mcp.models import (
     LinkState,
     QrCode,
 )
-from whatsapp_mcp.policy import Effect
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Wait
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import clean_name
@@ -45,7 +45,7 @@ _LINKED_ALREADY: Final = "Linked already; unlink_device first to change."
 _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 
-@tool("core", reads=True, open_world=False, result=StatusData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=StatusData)
 async def connection_status(call: Call) -> Result:
     """State of the connection to WhatsApp, the reason, and what to do."""
     end = anyio.current_time() + FIRST_ANSWER_LIMIT
@@ -114,7 +114,7 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
     return " ".join(parts)
 
 
-@tool("core", effect=Effect.LINK, idempotent=True, result=LinkData)
+@tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=LinkData)
 async def link_device(
     call: Call,
     phone: Annotated[
@@ -225,7 +225,7 @@ def qr_png(text: str) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-@tool("core", destructive=True, idempotent=True)
+@tool("core", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True)
 async def unlink_device(call: Call) -> Result:
     """Log this server out of the user's WhatsApp, only when the user asks for it. Stored messages stay."""
     services = await call.services()
@@ -234,7 +234,7 @@ async def unlink_device(call: Call) -> Result:
     return Result("Unlinked. The stored messages are kept.", {"state": ConnectionState.UNLINKED.value})
 
 
-@tool("core", effect=Effect.LINK, idempotent=True, result=StatusData)
+@tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=StatusData)
 async def reconnect(call: Call) -> Result:
     """Reconnect after another client replaced this one; otherwise it is automatic. Does not end a pause."""
     services = await call.services()

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, parse_number
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Texts, find_person
 from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean_name, full_name, identifier
@@ -22,7 +23,7 @@ MAX_NAME: Final = 100
 PersonArg = Annotated[str, Field(description="Name, number or jid")]
 
 
-@tool("contacts", reads=True)
+@tool("contacts", Effect.READ, Audience.NOBODY)
 async def check_numbers(call: Call, numbers: Texts) -> Result:
     """Which phone numbers are on WhatsApp."""
     if not 1 <= len(numbers) <= MAX_NUMBERS:
@@ -44,13 +45,13 @@ async def check_numbers(call: Call, numbers: Texts) -> Result:
     return Result(Text("Numbers:", lines), {"numbers": data})
 
 
-@tool("contacts", destructive=True, idempotent=True)
+@tool("contacts", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True)
 async def block_contact(call: Call, contact: PersonArg) -> Result:
     """Block somebody: they can no longer write or call. Only when the user asks for it."""
     return await _block(call, contact, blocked=True)
 
 
-@tool("contacts", idempotent=True)
+@tool("contacts", Effect.ACT, Audience.ONESELF, idempotent=True)
 async def unblock_contact(call: Call, contact: PersonArg) -> Result:
     """Unblock a contact."""
     return await _block(call, contact, blocked=False)
@@ -65,7 +66,7 @@ async def _block(call: Call, contact: str, *, blocked: bool) -> Result:
     return Result(f"{how} {named(person)}.", {"jid": person.jid, "blocked": blocked})
 
 
-@tool("contacts", reads=True)
+@tool("contacts", Effect.READ, Audience.NOBODY)
 async def list_blocked(call: Call) -> Result:
     """Who is blocked."""
     services = await call.services()
@@ -80,7 +81,7 @@ async def list_blocked(call: Call) -> Result:
     return Result(Text("Blocked:", lines) if lines else "Nobody is blocked.", {"blocked": data})
 
 
-@tool("contacts", idempotent=True)
+@tool("contacts", Effect.ACT, Audience.ONESELF, idempotent=True)
 async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     """Save a name for somebody here; the client library cannot change the phone's address book."""
     name = " ".join(name.split())
@@ -98,7 +99,7 @@ async def save_contact(call: Call, contact: PersonArg, name: str) -> Result:
     return Result(text, {"jid": person.jid, "name": name})
 
 
-@tool("contacts", reads=True)
+@tool("contacts", Effect.READ, Audience.NOBODY)
 async def subscribe_presence(call: Call, contact: PersonArg) -> Result:
     """Whether somebody is online, or when they were last online, if they share it."""
     services = await call.services()

@@ -16,6 +16,7 @@ from pydantic import Field
 from whatsapp_mcp import media
 from whatsapp_mcp.errors import TooLong, WhatsAppError
 from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     ChatArg,
     FileKind,
@@ -40,7 +41,7 @@ _SHOWN: Final = 60
 """Characters of a file's name and caption that an answer repeats."""
 
 
-@tool("core", result=SentData)
+@tool("core", Effect.ACT, Audience.CHAT, result=SentData)
 async def send_file(
     call: Call,
     chat: ChatArg,
@@ -82,7 +83,7 @@ def _file_told(content: FileContent) -> str:
     return f"{told} {in_quotes(content.caption, _SHOWN)}" if content.caption else told
 
 
-@tool("core", reads=True)
+@tool("core", Effect.READ, Audience.NOBODY)
 async def download_media(call: Call, message: MessageArg) -> Result:
     """Download the file of a message. Returns images as content, other files as a link to the local file."""
     services = await call.services()

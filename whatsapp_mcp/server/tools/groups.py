@@ -11,6 +11,7 @@ from pydantic import Field
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import looks_like_jid
 from whatsapp_mcp.models import Group, GroupChange, MemberAction, MemberChange
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     TIMERS,
     Detail,
@@ -44,7 +45,7 @@ GroupArg = Annotated[str, Field(description="Group name or jid")]
 People = Annotated[Texts, Field(description="Names, numbers or jids")]
 
 
-@tool("groups", reads=True)
+@tool("groups", Effect.READ, Audience.NOBODY)
 async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> Result:
     """A group's topic, settings and members; of a community also its groups."""
     services = await call.services()
@@ -125,7 +126,7 @@ def _group_data(group: Group, services: Services) -> dict[str, Any]:
     }
 
 
-@tool("groups")
+@tool("groups", Effect.ACT, Audience.CHAT)
 async def create_group(
     call: Call,
     name: str,
@@ -171,7 +172,7 @@ def _named(people: Sequence[Chat]) -> list[str]:
     return shown if len(people) <= _SHOWN else [*shown, f"{len(people) - _SHOWN} more"]
 
 
-@tool("groups", destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def update_group(
     call: Call,
     chat: GroupArg,
@@ -217,19 +218,19 @@ def _topic(topic: str | None, remove: bool | None) -> str | None:
     return None if remove is False and not topic else topic
 
 
-@tool("groups", idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, idempotent=True)
 async def add_group_members(call: Call, chat: GroupArg, members: People) -> Result:
     """Add people to a group. Lists anyone who could not be added and needs an invite."""
     return await _change_members(call, chat, members, "add", "Added")
 
 
-@tool("groups", destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def remove_group_members(call: Call, chat: GroupArg, members: People) -> Result:
     """Remove people from a group."""
     return await _change_members(call, chat, members, "remove", "Removed")
 
 
-@tool("groups", destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def set_group_admins(
     call: Call,
     chat: GroupArg,
@@ -271,7 +272,7 @@ async def _refusals(
     return refused
 
 
-@tool("groups", reads=True)
+@tool("groups", Effect.READ, Audience.NOBODY)
 async def get_group_invite(
     call: Call, chat: Annotated[str, Field(description="Group, or an invite link to inspect")]
 ) -> Result:
@@ -290,7 +291,7 @@ async def get_group_invite(
     return Result(f"Invite to {named(found)}: {link}", {"jid": found.jid, "link": link})
 
 
-@tool("groups", destructive=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True)
 async def reset_group_invite(call: Call, chat: GroupArg) -> Result:
     """Create a new invite link; the old one stops working."""
     services = await call.services()
@@ -312,7 +313,7 @@ def invite_code(link: str) -> str:
     return match[1]
 
 
-@tool("groups", idempotent=True)
+@tool("groups", Effect.ACT, Audience.EVERYONE, idempotent=True)
 async def join_group(call: Call, link: Annotated[str, Field(description="Invite link")]) -> Result:
     """Join a group by its invite link, only when the user asks for it."""
     code = invite_code(link)
@@ -327,7 +328,7 @@ async def join_group(call: Call, link: Annotated[str, Field(description="Invite 
     return Result(f"Joined {named(known) if known else 'the group'} ({jid}).", data)
 
 
-@tool("groups", destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def leave_group(call: Call, chat: GroupArg) -> Result:
     """Leave a group; rejoining needs an invite."""
     services = await call.services()
@@ -337,7 +338,7 @@ async def leave_group(call: Call, chat: GroupArg) -> Result:
     return Result(f"Left {named(found)}. Its messages stay here.", {"jid": found.jid})
 
 
-@tool("groups", reads=True)
+@tool("groups", Effect.READ, Audience.NOBODY)
 async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     """Requests to join a group; an admin decides on the phone."""
     services = await call.services()
@@ -361,13 +362,13 @@ async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     return Result(Text("Asking to join:", lines, [decide]), data)
 
 
-@tool("groups", idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, idempotent=True)
 async def add_to_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
     """Add a group to a community."""
     return await _link(call, chat, community, linked=True)
 
 
-@tool("groups", destructive=True, idempotent=True)
+@tool("groups", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def remove_from_community(call: Call, chat: GroupArg, community: GroupArg) -> Result:
     """Remove a group from a community."""
     return await _link(call, chat, community, linked=False)

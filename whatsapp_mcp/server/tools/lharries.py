@@ -15,6 +15,7 @@ from pydantic import Field
 from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import Chat, Message, Page, SendStatus
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import find_known_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.render import (
@@ -65,13 +66,13 @@ def _shown(data: ChatsData, services: Services) -> Result:
     return Result(chats_text(data, stamp(services.now(), services.zone), "full"), data)
 
 
-@tool("lharries", name="search_contacts", reads=True, open_world=False)
+@tool("lharries", Effect.READ, Audience.NOBODY, name="search_contacts", open_world=False)
 async def search_contacts(call: Call, query: str) -> Result:
     """People by name or number."""
     return await searching.search_contacts(call, query)
 
 
-@tool("lharries", name="list_messages", reads=True, open_world=False, result=MessagesData)
+@tool("lharries", Effect.READ, Audience.NOBODY, name="list_messages", open_world=False, result=MessagesData)
 async def list_messages(
     call: Call,
     after: Annotated[str | None, Field(description="ISO 8601")] = None,
@@ -122,7 +123,7 @@ async def _around(
     return tuple(sorted(found.values(), key=lambda each: (each.timestamp, each.ref), reverse=True))
 
 
-@tool("lharries", name="list_chats", reads=True, open_world=False, result=ChatsData)
+@tool("lharries", Effect.READ, Audience.NOBODY, name="list_chats", open_world=False, result=ChatsData)
 async def list_chats(
     call: Call,
     query: str | None = None,
@@ -143,7 +144,7 @@ async def list_chats(
     return _shown(chats_data(shown, services.zone), services)
 
 
-@tool("lharries", name="get_chat", reads=True, open_world=False, result=ChatData)
+@tool("lharries", Effect.READ, Audience.NOBODY, name="get_chat", open_world=False, result=ChatData)
 async def get_chat(call: Call, chat_jid: str, include_last_message: bool = True) -> Result:
     """One chat by jid."""
     services = await call.services()
@@ -154,13 +155,20 @@ async def get_chat(call: Call, chat_jid: str, include_last_message: bool = True)
     return replace(_shown(ChatsData(chats=[data], next_cursor=None), services), data=data)
 
 
-@tool("lharries", name="get_direct_chat_by_contact", reads=True, open_world=False, result=ChatData)
+@tool(
+    "lharries",
+    Effect.READ,
+    Audience.NOBODY,
+    name="get_direct_chat_by_contact",
+    open_world=False,
+    result=ChatData,
+)
 async def get_direct_chat_by_contact(call: Call, sender_phone_number: str) -> Result:
     """The direct chat with a number."""
     return await get_chat(call, sender_phone_number)
 
 
-@tool("lharries", name="get_contact_chats", reads=True, open_world=False, result=ChatsData)
+@tool("lharries", Effect.READ, Audience.NOBODY, name="get_contact_chats", open_world=False, result=ChatsData)
 async def get_contact_chats(call: Call, jid: str, limit: DeepLimit = 20, page: int = 0) -> Result:
     """The chats in which a person has written."""
     from whatsapp_mcp.models import MessageFilter
@@ -176,7 +184,14 @@ async def get_contact_chats(call: Call, jid: str, limit: DeepLimit = 20, page: i
     return _shown(chats_data(shown, services.zone), services)
 
 
-@tool("lharries", name="get_last_interaction", reads=True, open_world=False, result=MessagesData)
+@tool(
+    "lharries",
+    Effect.READ,
+    Audience.NOBODY,
+    name="get_last_interaction",
+    open_world=False,
+    result=MessagesData,
+)
 async def get_last_interaction(call: Call, jid: str) -> Result:
     """The newest message with or of a person, in groups too."""
     from whatsapp_mcp.models import MessageFilter
@@ -195,31 +210,38 @@ async def get_last_interaction(call: Call, jid: str) -> Result:
     return Result(messages_text(data, header=header), data)
 
 
-@tool("lharries", name="get_message_context", reads=True, open_world=False, result=MessagesData)
+@tool(
+    "lharries",
+    Effect.READ,
+    Audience.NOBODY,
+    name="get_message_context",
+    open_world=False,
+    result=MessagesData,
+)
 async def get_message_context(call: Call, message_id: str, before: int = 5, after: int = 5) -> Result:
     """A message with the ones around it."""
     return await searching.get_message_context(call, message_id, before, after)
 
 
-@tool("lharries", name="send_message", result=SentData)
+@tool("lharries", Effect.ACT, Audience.CHAT, name="send_message", result=SentData)
 async def send_message(call: Call, recipient: Recipient, message: str) -> Result:
     """Send a text."""
     return _successful(await sending.send_message(call, recipient, message))
 
 
-@tool("lharries", name="send_file", result=SentData)
+@tool("lharries", Effect.ACT, Audience.CHAT, name="send_file", result=SentData)
 async def send_file(call: Call, recipient: Recipient, media_path: str) -> Result:
     """Send a file from an allowed folder."""
     return _successful(await files.send_file(call, recipient, media_path))
 
 
-@tool("lharries", name="send_audio_message", result=SentData)
+@tool("lharries", Effect.ACT, Audience.CHAT, name="send_audio_message", result=SentData)
 async def send_audio_message(call: Call, recipient: Recipient, media_path: str) -> Result:
     """Send an audio file as a voice note."""
     return _successful(await files.send_file(call, recipient, media_path, kind="voice"))
 
 
-@tool("lharries", name="download_media", reads=True)
+@tool("lharries", Effect.READ, Audience.NOBODY, name="download_media")
 async def download_media(call: Call, message_id: str, chat_jid: str) -> Result:
     """Fetch the file of a message."""
     services = await call.services()

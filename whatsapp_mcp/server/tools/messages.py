@@ -32,6 +32,7 @@ from whatsapp_mcp.models import (
     SendStatus,
     VoteContent,
 )
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import chosen_name, in_quotes, titled
@@ -73,7 +74,7 @@ async def _editable(services: Services, key: str) -> Message:
     return message
 
 
-@tool("messages", destructive=True, idempotent=True, result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
 async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
     """Replace the text of an own message (WhatsApp allows it for 15 minutes)."""
     if not text.strip():
@@ -86,7 +87,7 @@ async def edit_message(call: Call, message: MessageArg, text: str) -> Result:
     return await change(services, found, EditContent(found.message_id, text), "Edited", told)
 
 
-@tool("messages", destructive=True, idempotent=True, result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True, result=SentData)
 async def delete_message(call: Call, message: MessageArg) -> Result:
     """Delete a message for everyone: own ones, or others' where the user is group admin."""
     services = await call.services()
@@ -113,7 +114,7 @@ def _reached_before(message: Message) -> str:
             return "; no receipt had come" if message.from_me else ""
 
 
-@tool("messages", result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
 async def forward_message(call: Call, message: MessageArg, chat: ChatArg) -> Result:
     """Forward a message to another chat, marked as forwarded."""
     services = await call.services()
@@ -125,7 +126,7 @@ async def forward_message(call: Call, message: MessageArg, chat: ChatArg) -> Res
     return await _say(services, chat, ForwardContent(found.ref))
 
 
-@tool("messages", result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
 async def send_location(
     call: Call,
     chat: ChatArg,
@@ -140,7 +141,7 @@ async def send_location(
     return await _say(await call.services(), chat, LocationContent(latitude, longitude, name, address))
 
 
-@tool("messages", result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
 async def send_contact(
     call: Call,
     chat: ChatArg,
@@ -160,7 +161,7 @@ async def send_contact(
     return await _say(services, chat, ContactCardContent(name or known, number))
 
 
-@tool("messages", result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
 async def send_poll(
     call: Call,
     chat: ChatArg,
@@ -179,7 +180,7 @@ async def send_poll(
     return await _say(await call.services(), chat, PollContent(question.strip(), names, multiple))
 
 
-@tool("messages", idempotent=True, result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData)
 async def vote_poll(call: Call, message: MessageArg, options: Texts) -> Result:
     """Vote in a poll with these option names; an empty list removes the vote."""
     services = await call.services()
@@ -213,7 +214,7 @@ def _option(poll: Message, text: str) -> str:
     )
 
 
-@tool("messages", reads=True, open_world=False, result=PollData)
+@tool("messages", Effect.READ, Audience.NOBODY, open_world=False, result=PollData)
 async def get_poll_results(call: Call, message: MessageArg) -> Result:
     """Votes of a poll, by option and by person, and who has not voted."""
     services = await call.services()
@@ -229,7 +230,7 @@ async def _poll(services: Services, key: str) -> Message:
     return message
 
 
-@tool("messages", idempotent=True, result=SentData)
+@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData)
 async def pin_message(
     call: Call, message: MessageArg, duration: Literal["24h", "7d", "30d", "unpin"] = "7d"
 ) -> Result:
@@ -241,7 +242,7 @@ async def pin_message(
     return await change(services, found, PinContent(found.message_id, seconds), done, span)
 
 
-@tool("messages", idempotent=True)
+@tool("messages", Effect.ACT, Audience.CHAT, idempotent=True)
 async def send_typing(
     call: Call, chat: ChatArg, state: Literal["composing", "recording", "paused"] = "composing"
 ) -> Result:

@@ -9,6 +9,7 @@ from pydantic import Field
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
 from whatsapp_mcp.models import Chat, ChatKind, MessageKind, ProfileChange, SendRequest, TextContent
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Limit, MessageArg, PhotoArg, photo_of
 from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
 from whatsapp_mcp.server.fencing import identifier
@@ -36,7 +37,7 @@ _VALUES: Final = {
 _STATUS: Final = Chat(STATUS_JID, "the status", ChatKind.STATUS)
 
 
-@tool("profile", destructive=True, idempotent=True)
+@tool("profile", Effect.ACT, Audience.EVERYONE, destructive=True, idempotent=True)
 async def update_profile(
     call: Call, name: str | None = None, about: str | None = None, photo: PhotoArg | None = None
 ) -> Result:
@@ -58,7 +59,7 @@ async def update_profile(
     return Result(f"Changed {', '.join(changed)}.", {"changed": changed})
 
 
-@tool("profile", reads=True)
+@tool("profile", Effect.READ, Audience.NOBODY)
 async def privacy_settings(call: Call) -> Result:
     """Who can see the user's last seen, photo, about and more."""
     services = await call.services()
@@ -72,7 +73,7 @@ def _settings(settings: dict[str, str]) -> Result:
     return Result(", ".join(f"{name}: {value}" for name, value in told.items()), {"settings": told})
 
 
-@tool("profile", destructive=True, idempotent=True)
+@tool("profile", Effect.ACT, Audience.EVERYONE, destructive=True, idempotent=True)
 async def update_privacy(
     call: Call,
     setting: Setting,
@@ -87,7 +88,7 @@ async def update_privacy(
     return _settings(settings)
 
 
-@tool("profile", idempotent=True)
+@tool("profile", Effect.ACT, Audience.EVERYONE, idempotent=True)
 async def set_presence(call: Call, available: bool) -> Result:
     """Show the user as online or offline. While online, the phone shows no notifications."""
     services = await call.services()
@@ -96,7 +97,7 @@ async def set_presence(call: Call, available: bool) -> Result:
     return Result(f"Shown as {'online' if available else 'offline'}.", {"available": available})
 
 
-@tool("profile", result=SentData)
+@tool("profile", Effect.ACT, Audience.EVERYONE, result=SentData)
 async def post_status(
     call: Call,
     text: str,
@@ -112,7 +113,7 @@ async def post_status(
     return sent(await send(services, request), _STATUS, services)
 
 
-@tool("profile", reads=True, open_world=False, result=MessagesData)
+@tool("profile", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
 async def list_calls(call: Call, limit: Limit = 20, cursor: str | None = None) -> Result:
     """Calls, newest last."""
     from whatsapp_mcp.models import MessageFilter
@@ -126,7 +127,7 @@ async def list_calls(call: Call, limit: Limit = 20, cursor: str | None = None) -
     return Result(messages_text(data, header="Calls"), data)
 
 
-@tool("profile", destructive=True, idempotent=True)
+@tool("profile", Effect.ACT, Audience.CHAT, destructive=True, idempotent=True)
 async def reject_call(call: Call, message: MessageArg) -> Result:
     """Reject a call that is ringing (see list_calls)."""
     services = await call.services()

@@ -12,6 +12,7 @@ from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import ChatKind, MessageKind
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     MAX_LIMIT,
     ChatArg,
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.models import Message, MessageFilter, Page
 
 
-@tool("core", reads=True, open_world=False, result=ChatsData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ChatsData)
 async def list_chats(
     call: Call,
     query: Annotated[str | None, Field(description="Words of the name")] = None,
@@ -75,7 +76,7 @@ async def list_chats(
     return Result(chats_text(data, stamp(services.now(), services.zone), detail, width), data)
 
 
-@tool("core", reads=True, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
 async def list_messages(
     call: Call,
     chat: ChatArg | None = None,

@@ -11,6 +11,7 @@ from whatsapp_mcp import time_grammar
 from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import Contact, ContactDetails
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     ChatArg,
     Context,
@@ -59,7 +60,7 @@ _NAME_WORD: Final = 4
 """Words of a query that are looked for in names, and letters that each has at least."""
 
 
-@tool("core", reads=True, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
 async def search_messages(
     call: Call,
     query: Annotated[
@@ -143,7 +144,7 @@ async def _chats_named(services: Services, query: str) -> list[Chat]:
     return list(found.values())[:_NAMED]
 
 
-@tool("core", reads=True, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
 async def get_message_context(
     call: Call,
     message: MessageArg,
@@ -162,7 +163,7 @@ async def get_message_context(
     return Result(messages_text(data, header=header, detail=detail), data)
 
 
-@tool("core", reads=True, open_world=False, result=ContactsData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ContactsData)
 async def search_contacts(
     call: Call,
     query: Annotated[str | None, Field(description="Name or number; typos are forgiven")] = None,
@@ -175,7 +176,7 @@ async def search_contacts(
     return Result(contacts_text(page), contacts_data(page))
 
 
-@tool("core", reads=True, result=ProfileData)
+@tool("core", Effect.READ, Audience.NOBODY, result=ProfileData)
 async def get_contact(
     call: Call, contact: Annotated[str, Field(description="Number, jid or name")]
 ) -> Result:

@@ -25,6 +25,7 @@ from whatsapp_mcp.models import (
     SendStatus,
     TextContent,
 )
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     ChatArg,
     MessageArg,
@@ -52,7 +53,7 @@ _SUBSCRIBER_DIGITS: Final = 7
 """Last digits by which a number is recognised although its country or area code is another."""
 
 
-@tool("core", result=SentData)
+@tool("core", Effect.ACT, Audience.CHAT, result=SentData)
 async def send_message(
     call: Call,
     chat: ChatArg,
@@ -133,7 +134,7 @@ async def send(services: Services, request: SendRequest) -> SendResult:
     return await outbox.send_through_takeover(services.devices, request)
 
 
-@tool("core", idempotent=True, result=SentData)
+@tool("core", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData)
 async def react(
     call: Call, message: MessageArg, emoji: Annotated[str, Field(description="Empty removes it")]
 ) -> Result:
@@ -152,7 +153,7 @@ def of_whom(message: Message) -> str:
     return f" ({whose}{place})"
 
 
-@tool("core", idempotent=True)
+@tool("core", Effect.ACT, Audience.CHAT, idempotent=True)
 async def mark_read(call: Call, chat: ChatArg) -> Result:
     """Mark a chat as read; the senders see it. Listing messages never does this."""
     services = await call.services()

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
@@ -50,7 +51,7 @@ _NAMED: Final = 5
 """Chats with other new messages that are named."""
 
 
-@tool("core", reads=True, open_world=False, result=ReportData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ReportData)
 async def message_status(
     call: Call,
     message: MessageArg | None = None,
@@ -91,7 +92,7 @@ def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
     return f"{called(delivery.contact, delivery.stranger)}: {how}"
 
 
-@tool("core", reads=True, open_world=False, result=MessagesData)
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
 async def wait_for_messages(
     call: Call,
     chat: ChatArg | None = None,

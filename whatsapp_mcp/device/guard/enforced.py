@@ -13,10 +13,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from whatsapp_mcp.device.leader.generated import GeneratedDevice
 from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.device.operations import Operation
-from whatsapp_mcp.policy import Policy
+from whatsapp_mcp.device.operations import GeneratedDevice, Operation
+from whatsapp_mcp.policy import Act, Policy, Situation, require
 from whatsapp_mcp.settings import CurrentSettings
 
 
@@ -49,7 +48,8 @@ class EnforcedDevice(GeneratedDevice):
             Denied: The policy does not allow it.
             WhatsAppError: What the operation raises.
         """
-        Policy.of(self._settings.now()).check(operation.name, operation.effect)
+        act = Act(operation.name, operation.effect, operation.declared.audience)
+        require(Policy.of(self._settings.now()), act, Situation(self.caller))
         if operation.name == "send":
             return await self._device.send(arguments["request"], has_ended)
         return await getattr(self._device, operation.name)(**arguments)

@@ -1,0 +1,5 @@
+"""The leader's check: every operation passes the policy here, from whichever server or program it comes."""
+
+from whatsapp_mcp.device.guard.enforced import EnforcedDevice
+
+__all__ = ["EnforcedDevice"]

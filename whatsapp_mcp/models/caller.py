@@ -1,0 +1,44 @@
+"""Who asks for something: the principal to whom words are handed out and for whom acts are decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+PERSON_PRINCIPAL: Final = "person"
+SYSTEM_PRINCIPAL: Final = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, and with which tool.
+
+    Attributes:
+        principal: `stdio:CLIENT`, `token:NAME` or `oauth:SUBJECT` of an MCP client; `person` at a terminal or
+            on a page; `system` for the leader itself; `unknown` for whatever does not say. Words that were
+            handed out, approvals and the audit are kept by it.
+        client: The name by which the MCP client introduced itself; it proves nothing.
+        tool: The tool that asks; empty where none does.
+    """
+
+    principal: str
+    client: str = ""
+    tool: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person acts directly, at a terminal or on a page."""
+        return self.principal == PERSON_PRINCIPAL
+
+    @property
+    def is_trusted(self) -> bool:
+        """Whether no model stands behind it: a person, or the leader itself."""
+        return self.principal in {PERSON_PRINCIPAL, SYSTEM_PRINCIPAL}
+
+
+PERSON: Final = Caller(PERSON_PRINCIPAL)
+"""A person at the terminal or on a page."""
+SYSTEM: Final = Caller(SYSTEM_PRINCIPAL)
+"""The leader, for what it does by itself."""
+UNKNOWN: Final = Caller("unknown")
+"""A program at the socket that does not say for whom it asks; it counts as tainted."""

@@ -1,0 +1,141 @@
+"""`decide`: the one place in which the policy is applied.
+
+| what | `standard` | `lockdown` |
+|---|---|---|
+| seen by everyone, or by somebody who is not known | asks | asks |
+| seen by a group with people who are not known, in which the owner never wrote | asks | asks |
+| seen by others, exported, fetched or destroyed by a tainted principal | asks | asks |
+| content that wants a look (`Act.concerns`) | asks | asks |
+| anything else | allowed | allowed |
+
+A principal is tainted by strangers' words, in `lockdown` by anybody's. `open` allows everything that no rule
+forbids, `read_only` nothing but reading. A person who acts without an agent is asked nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.models import ChatKind
+from whatsapp_mcp.policy.acts import Act, ChatFacts, Situation
+from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
+from whatsapp_mcp.policy.rules import Policy
+from whatsapp_mcp.settings import Verdict
+
+_OWN_DEVICE: Final = frozenset({Effect.READ, Effect.LINK})
+_WHEN_TAINTED: Final = frozenset({Effect.EXPORT, Effect.FETCH, Effect.DESTROY})
+"""What a tainted principal is asked about although nobody else sees it: it may carry words out or delete
+what shows an attack."""
+
+
+class Decision(NamedTuple):
+    """What may be done.
+
+    Attributes:
+        verdict: `allow`, `ask` a person, or `deny`.
+        rule: Which rule decided, as a person finds it in the documentation or in `config.toml`.
+        reason: Why, as a clause: "Ann is not in the address book".
+    """
+
+    verdict: Verdict
+    rule: str
+    reason: str
+
+
+def decide(policy: Policy, act: Act, situation: Situation) -> Decision:
+    """What the policy says about an act."""
+    return forbidden(policy, act, situation) or _asked(policy, act, situation)
+
+
+def require(policy: Policy, act: Act, situation: Situation) -> None:
+    """Refuse what the policy forbids whatever a person would answer.
+
+    Raises:
+        Denied: It is forbidden; nothing has been changed.
+    """
+    decision = forbidden(policy, act, situation)
+    if decision is not None and decision.verdict == "deny":
+        raise denied(act, decision)
+
+
+def denied(act: Act, decision: Decision) -> Denied:
+    """The error of an act that is forbidden."""
+    if act.effect is Effect.PERSON:
+        return Denied(f"{decision.reason[0].upper()}{decision.reason[1:]}.", "Tell the user.")
+    return Denied(
+        f"{decision.reason[0].upper()}{decision.reason[1:]}, so {act.name} is refused ({decision.rule}).",
+        "Tell the user; only the person can change the policy in config.toml.",
+    )
+
+
+def forbidden(policy: Policy, act: Act, situation: Situation) -> Decision | None:
+    """The decision about an act that no answer of a person could change; None if one could."""
+    caller = situation.caller
+    if act.effect is Effect.PERSON:
+        if caller.is_trusted:
+            return Decision("allow", "person", "a person does it")
+        return Decision("deny", "person", f"only a person may do {act.name}, and no agent for them")
+    if policy.mode == "read_only" and act.effect not in _OWN_DEVICE:
+        return Decision("deny", 'mode = "read_only"', "this account is read-only")
+    if not caller.is_trusted and policy.is_off(act.name):
+        return Decision("deny", "tools_off, tools_on", f"{act.name} is switched off")
+    purpose = "read" if act.effect is Effect.READ or act.effect is Effect.EXPORT else "send"
+    if act.audience in SEEN or purpose == "read":
+        for chat in act.chats:
+            ruling = policy.ruling(chat, purpose)
+            if ruling is not None and ruling.verdict == "deny" and not caller.is_person:
+                return Decision("deny", ruling.rule, f"a rule forbids to {purpose} there")
+    return None
+
+
+def _asked(policy: Policy, act: Act, situation: Situation) -> Decision:
+    if situation.caller.is_trusted or act.effect is Effect.LINK:
+        return Decision("allow", "person", "no agent asks for it")
+    allowed: Decision | None = None
+    if act.audience in SEEN or act.effect is Effect.READ or act.effect is Effect.EXPORT:
+        purpose = "send" if act.audience in SEEN and act.effect is not Effect.READ else "read"
+        rulings = [policy.ruling(chat, purpose) for chat in act.chats]
+        for ruling in rulings:
+            if ruling is not None and ruling.verdict == "ask":
+                return Decision("ask", ruling.rule, "a rule wants every one asked about")
+        if rulings and all(ruling is not None and ruling.verdict == "allow" for ruling in rulings):
+            first = rulings[0]
+            assert first is not None
+            allowed = Decision("allow", first.rule, "a rule allows it")
+    if policy.mode == "open":
+        return allowed or Decision("allow", 'mode = "open"', "nothing is asked")
+    return _risky(policy, act, situation, allowed)
+
+
+def _risky(policy: Policy, act: Act, situation: Situation, allowed: Decision | None) -> Decision:
+    rule = f'mode = "{policy.mode}"'
+    if act.effect is not Effect.READ and act.concerns:
+        return Decision("ask", rule, act.concerns[0])
+    if allowed is not None:
+        return allowed
+    if act.effect is Effect.READ:
+        return Decision("allow", rule, "reading")
+    if act.audience is Audience.EVERYONE:
+        return Decision("ask", rule, "people who are not chosen one by one would see it")
+    if act.audience is Audience.CHAT:
+        for chat in act.chats:
+            if (reason := _unfamiliar(chat)) is not None:
+                return Decision("ask", rule, reason)
+    if situation.tainted and (act.is_seen or act.effect in _WHEN_TAINTED):
+        whose = "anybody's" if policy.mode == "lockdown" else "a stranger's"
+        return Decision("ask", rule, f"{whose} words were read in the last 24 hours")
+    return Decision("allow", rule, "familiar")
+
+
+def _unfamiliar(chat: ChatFacts) -> str | None:
+    """Why people in a chat are not familiar; None if they are."""
+    if chat.is_own:
+        return None
+    if chat.is_person:
+        return None if chat.is_known else "the recipient is not in the address book"
+    if chat.kind is not ChatKind.GROUP:
+        return "people who are not chosen one by one would see it"
+    if chat.has_strangers and not chat.owner_wrote:
+        return "the group has people who are not in the address book, and the user never wrote there"
+    return None
