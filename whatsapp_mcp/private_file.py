@@ -71,3 +71,17 @@ def write_private(path: Path, content: bytes, *, synced: bool = False) -> None:
         if synced:
             file.flush()
             os.fsync(file.fileno())
+
+
+def read_or_make(path: Path, content: bytes) -> bytes:
+    """What a private file holds; it is made with this content if there is none, and the first maker wins.
+
+    Raises:
+        OSError: It can be neither read nor made.
+    """
+    if not path.exists():
+        with draft_of(path) as draft:
+            draft.write_bytes(content)
+            with suppress(FileExistsError):
+                os.link(draft, path)  # whole or not at all
+    return path.read_bytes()

@@ -181,6 +181,8 @@ def test_an_unknown_or_malformed_argument_is_refused() -> None:
         OPERATIONS["link"].load({"telephone": "1"})
     with pytest.raises(InvalidArgument):
         OPERATIONS["link_state"].load({"wait": "long"})
+    with pytest.raises(InvalidArgument, match="missing"):
+        OPERATIONS["send"].load({})
 
 
 def test_patience_covers_what_the_caller_asked_to_wait() -> None:

@@ -486,7 +486,7 @@ async def asked_by_another_server(
     async def ask(peer: Peer) -> None:
         with call, suppress(NotConnected):
             body = OPERATIONS["send"].dump({"request": request})
-            await peer.call("send", body, deadline=60)
+            await peer.call("send", {"arguments": body}, deadline=60)
 
     async with anyio.create_task_group() as tasks, Peer(stream, stream) as peer:
         await peer.call("hello", {"protocol": PROTOCOL, "secret": secret}, deadline=5)

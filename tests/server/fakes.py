@@ -6,12 +6,14 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
 from whatsapp_mcp.errors import Busy, WhatsAppError
+from whatsapp_mcp.ledger import Ledger
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     Activity,
@@ -162,10 +164,19 @@ class FakeSource:
             self.archive,
             self.worker,
             self.policy,
+            ledger_in(self.home),
             zone=UTC,
             now=lambda: NOON,
             page=self.page,
         )
+
+
+@cache
+def ledger_in(home: Path) -> Ledger:
+    """The ledger of the account in a test's home."""
+    folder = Settings(home=home).account_folder()
+    folder.create()
+    return Ledger(folder)
 
 
 def text_of(content: Sequence[Any]) -> str:

@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 
 from tests.fixtures import until
-from tests.server.fakes import CODE, text_of
+from tests.server.fakes import CODE, ledger_in, text_of
 from tests.server.linked import LIMIT
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection.accessor import Accessor
@@ -58,6 +58,7 @@ class Source:
             self.archive,
             self.worker,
             self.policy,
+            ledger_in(self.home),
             zone=UTC,
         )
 

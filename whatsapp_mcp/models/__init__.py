@@ -6,6 +6,7 @@ what the pipes and the socket do.
 """
 
 from whatsapp_mcp.models.activity import Activity
+from whatsapp_mcp.models.approvals import Approval, ApprovalState, ApprovalWay
 from whatsapp_mcp.models.archive import (
     CALL_KEY,
     EVERYTHING,
@@ -104,6 +105,9 @@ __all__ = [
     "Activity",
     "Actor",
     "AddressBookState",
+    "Approval",
+    "ApprovalState",
+    "ApprovalWay",
     "BridgeMessage",
     "BridgePage",
     "Caller",

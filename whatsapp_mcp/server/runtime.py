@@ -14,6 +14,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.errors import Busy, WhatsAppError
+from whatsapp_mcp.ledger import Ledger, open_ledger
 from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
@@ -58,7 +59,7 @@ class Runtime:
         self._current = CurrentSettings(settings)
         self._zone_file = SystemZoneFile()
         self._opener = opener
-        self._open: tuple[Devices, ReadingArchive, Worker] | None = None
+        self._open: tuple[Devices, ReadingArchive, Worker, Ledger] | None = None
         self._opened = anyio.Event()
         self._failure: WhatsAppError | None = None
         self._first_answer = anyio.Event()
@@ -83,8 +84,10 @@ class Runtime:
             raise self._failure or Busy("The server is still starting.")
         settings = self._current.now()
         self._zone_file.refresh()
+        devices, archive, worker, ledger = self._open
+        policy, zone = Policy.of(settings), self.settings.zone
         return Services(
-            self.account, settings, *self._open, Policy.of(settings), zone=self.settings.zone, page=self.page
+            self.account, settings, devices, archive, worker, policy, ledger, zone=zone, page=self.page
         )
 
     def devices(self) -> Devices | None:
@@ -119,7 +122,9 @@ class Runtime:
             async with AsyncExitStack() as stack:
                 worker = await stack.enter_async_context(open_worker())
                 opened = await stack.enter_async_context(opener(self.settings, self.account))
-                self._open = (*opened, worker)
+                folder = self.settings.account_folder(self.account)
+                ledger = await stack.enter_async_context(open_ledger(folder))
+                self._open = (*opened, worker, ledger)
                 self._opened.set()
                 await anyio.sleep_forever()
         except (WhatsAppError, OSError) as error:

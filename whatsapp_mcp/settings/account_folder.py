@@ -55,6 +55,16 @@ class AccountFolder:
         return self.path / "raw.db"
 
     @property
+    def ledger_db(self) -> Path:
+        """What was handed out to agents, asked of the person, and done."""
+        return self.path / "ledger.db"
+
+    @property
+    def approval_key(self) -> Path:
+        """The key that seals approvals."""
+        return self.path / "approval.key"
+
+    @property
     def reserve(self) -> Path:
         """A file that reserves space, so that a full disk can recover."""
         return self.path / "reserve"

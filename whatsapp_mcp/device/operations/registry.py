@@ -49,15 +49,19 @@ class Operation:
         """Arguments from JSON; a parameter that is missing keeps its default.
 
         Raises:
-            InvalidArgument: One is unknown or invalid.
+            InvalidArgument: One is unknown or invalid, or one that is needed is missing.
         """
         unknown = sorted(params.keys() - self.parameters.keys())
         if unknown:
             raise InvalidArgument(f"{self.name} has no argument {unknown[0]!r}.")
         try:
-            return {name: self.parameters[name].validate_python(value) for name, value in params.items()}
+            given = {name: self.parameters[name].validate_python(value) for name, value in params.items()}
         except ValidationError as error:
             raise InvalidArgument(f"Invalid argument of `{self.name}`.") from error
+        try:
+            return self.bind((), given)
+        except TypeError as error:
+            raise InvalidArgument(f"An argument of `{self.name}` is missing.") from error
 
     def patience(self, arguments: dict[str, Any]) -> float:
         """Seconds after which the answer is given up on."""

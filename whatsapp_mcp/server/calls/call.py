@@ -16,6 +16,7 @@ from whatsapp_mcp.zone import SystemZone
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.operations import Device, Devices
+    from whatsapp_mcp.ledger import Ledger
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.policy import Policy
     from whatsapp_mcp.settings import Settings
@@ -35,8 +36,8 @@ def utc_now() -> datetime:
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
-    `caller` is for whom the devices act; `worker` decodes files; `zone` is the
-    person's time zone; `page` is where a person finds the page of this server, if it has one.
+    `caller` is for whom the devices act; `ledger` remembers what was handed out; `worker` decodes
+    files; `zone` is the person's time zone; `page` is where a person finds this server's page, if it has one.
     """
 
     account: str
@@ -45,6 +46,7 @@ class Services:
     archive: ReadingArchive
     worker: Worker
     policy: Policy
+    ledger: Ledger
     caller: Caller = UNKNOWN
     zone: tzinfo = field(default_factory=SystemZone)
     now: Callable[[], datetime] = utc_now

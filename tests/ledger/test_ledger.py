@@ -1,0 +1,224 @@
+"""What was handed out is remembered, and what was asked is decided once."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import anyio
+import pytest
+
+from whatsapp_mcp.errors import Busy, Denied, InvalidArgument, RateLimited
+from whatsapp_mcp.ledger import Exposure, Ledger, Question, open_ledger
+from whatsapp_mcp.models import ApprovalState, Caller
+from whatsapp_mcp.settings import AccountFolder
+
+pytestmark = pytest.mark.anyio
+AGENT = Caller("stdio:agent", "agent", "send_message")
+QUESTION = Question(("Send “hello” to Eve",), "not known", "digest-1", "send", {"request": {"text": "hello"}})
+
+
+@dataclass
+class Hand:
+    """A clock that a test moves."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 11, 24, 12, tzinfo=UTC))
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, **by: float) -> datetime:
+        self.now += timedelta(**by)
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> AccountFolder:
+    return AccountFolder("default", tmp_path)
+
+
+@pytest.fixture
+async def ledger(folder: AccountFolder, clock: Hand) -> AsyncIterator[Ledger]:
+    async with open_ledger(folder, clock) as opened:
+        yield opened
+
+
+async def test_words_taint_their_principal_alone_for_a_day_after_its_last_call(
+    ledger: Ledger, clock: Hand
+) -> None:
+    await ledger.expose("stdio:a", Exposure.STRANGER)
+    assert (await ledger.taint("stdio:b")).sources == frozenset()
+    for _ in range(3):
+        clock.move(hours=23)
+        assert (await ledger.taint("stdio:a")).counts("standard")
+    clock.move(hours=24, minutes=1)
+    assert not (await ledger.taint("stdio:a")).counts("standard")
+
+
+async def test_a_contacts_words_taint_in_lockdown_alone(ledger: Ledger) -> None:
+    await ledger.expose("stdio:a", Exposure.CONTACT)
+    taint = await ledger.taint("stdio:a")
+    assert taint.counts("lockdown")
+    assert not taint.counts("standard")
+
+
+async def test_every_server_of_the_account_knows_at_once_what_one_handed_out_or_a_person_cleared(
+    ledger: Ledger, folder: AccountFolder, clock: Hand
+) -> None:
+    async with open_ledger(folder, clock) as other:
+        await ledger.expose("token:x", Exposure.STRANGER)
+        assert (await other.taint("token:x")).sources
+        await other.clear("token:x")
+        assert not (await ledger.taint("token:x")).sources
+        await ledger.expose("token:x", Exposure.STRANGER)
+        assert other.tainted() == {"token:x": {Exposure.STRANGER}}
+        await other.clear()
+        assert ledger.tainted() == {}
+
+
+async def test_what_cannot_be_written_down_must_not_leave(ledger: Ledger, folder: AccountFolder) -> None:
+    blocker = sqlite3.connect(folder.ledger_db)
+    blocker.execute("PRAGMA user_version")
+    (folder.path / "ledger.db").chmod(0o600)
+    blocker.execute("DROP TABLE exposures")
+    with pytest.raises(Busy):
+        await ledger.expose("stdio:a", Exposure.STRANGER)
+    blocker.close()
+
+
+async def test_a_yes_is_used_once(ledger: Ledger, clock: Hand) -> None:
+    approvals = ledger.approvals
+    held = await approvals.hold(QUESTION, AGENT, clock())
+    assert held.approval.state is ApprovalState.OPEN
+    assert not await approvals.use(held.approval.id)
+    await approvals.decide(held.approval.id, True, "terminal", clock())
+    assert await approvals.use(held.approval.id)
+    assert not await approvals.use(held.approval.id)
+    kept = approvals.get(held.approval.id)
+    assert (kept.approval.state, kept.arguments, kept.approval.question) == (ApprovalState.USED, None, ())
+
+
+async def test_the_first_decision_is_final(ledger: Ledger, clock: Hand) -> None:
+    approvals = ledger.approvals
+    number = (await approvals.hold(QUESTION, AGENT, clock())).approval.id
+    await approvals.decide(number, False, "phone", clock())
+    with pytest.raises(InvalidArgument, match="denied"):
+        await approvals.decide(number, True, "terminal", clock())
+    assert not await approvals.use(number)
+
+
+async def test_two_decisions_at_once_leave_one(ledger: Ledger, folder: AccountFolder, clock: Hand) -> None:
+    number = (await ledger.approvals.hold(QUESTION, AGENT, clock())).approval.id
+    outcomes: list[bool] = []
+
+    async def decide(one: Ledger, approved: bool) -> None:
+        try:
+            await one.approvals.decide(number, approved, "page", clock())
+            outcomes.append(approved)
+        except InvalidArgument:
+            pass
+
+    async with AsyncExitStack() as stack, anyio.create_task_group() as tasks:
+        for approved in (True, False) * 4:
+            one = await stack.enter_async_context(open_ledger(folder, clock))
+            tasks.start_soon(decide, one, approved)
+        await anyio.lowlevel.checkpoint()
+        while len(outcomes) < 1:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    assert len(outcomes) == 1
+    state = ledger.approvals.get(number).approval.state
+    assert state is (ApprovalState.APPROVED if outcomes[0] else ApprovalState.DENIED)
+
+
+async def test_the_same_act_of_the_same_principal_waits_as_one_question(ledger: Ledger, clock: Hand) -> None:
+    approvals = ledger.approvals
+    first = await approvals.hold(QUESTION, AGENT, clock())
+    assert (await approvals.hold(QUESTION, AGENT, clock())).approval.id == first.approval.id
+    other = await approvals.hold(QUESTION, replace(AGENT, principal="token:x"), clock())
+    assert other.approval.id != first.approval.id
+    assert approvals.found("digest-1", "stdio:agent", clock()) == first
+    assert approvals.found("digest-2", "stdio:agent", clock()) is None
+
+
+async def test_after_a_no_the_same_act_is_refused_for_an_hour(ledger: Ledger, clock: Hand) -> None:
+    approvals = ledger.approvals
+    number = (await approvals.hold(QUESTION, AGENT, clock())).approval.id
+    await approvals.decide(number, False, "phone", clock())
+    clock.move(minutes=59)
+    with pytest.raises(Denied, match="said no") as refused:
+        await approvals.hold(QUESTION, AGENT, clock())
+    assert refused.value.retry_after == 60
+    await approvals.hold(replace(QUESTION, digest="digest-2"), AGENT, clock())
+    clock.move(minutes=1)
+    await approvals.hold(QUESTION, AGENT, clock())
+
+
+async def test_three_questions_may_wait_and_an_hour_ends_them(ledger: Ledger, clock: Hand) -> None:
+    approvals = ledger.approvals
+    held = [await approvals.hold(replace(QUESTION, digest=str(n)), AGENT, clock()) for n in range(3)]
+    with pytest.raises(RateLimited, match="3 questions"):
+        await approvals.hold(QUESTION, AGENT, clock())
+    assert approvals.open(clock()) == tuple(sorted(held, key=lambda one: one.approval.id))
+    clock.move(hours=1)
+    with pytest.raises(InvalidArgument, match="expired"):
+        await approvals.decide(held[0].approval.id, True, "phone", clock())
+    ended = await approvals.expire(clock())
+    assert {one.approval.state for one in ended} <= {ApprovalState.EXPIRED}
+    await approvals.hold(QUESTION, AGENT, clock())
+
+
+async def test_a_yes_expires_too(ledger: Ledger, clock: Hand) -> None:
+    number = (await ledger.approvals.hold(QUESTION, AGENT, clock())).approval.id
+    await ledger.approvals.decide(number, True, "phone", clock())
+    await ledger.approvals.expire(clock.move(hours=1))
+    assert not await ledger.approvals.use(number)
+
+
+@pytest.mark.parametrize("column", ["digest", "principal", "expires_at"])
+async def test_a_row_that_this_program_did_not_write_is_no_approval(
+    ledger: Ledger, folder: AccountFolder, clock: Hand, column: str
+) -> None:
+    number = (await ledger.approvals.hold(QUESTION, AGENT, clock())).approval.id
+    await ledger.approvals.decide(number, True, "phone", clock())
+    with sqlite3.connect(folder.ledger_db) as db:
+        db.execute(f"UPDATE approvals SET {column} = 4000000000 WHERE id = ?", (number,))
+    db.close()
+    assert not await ledger.approvals.use(number)
+
+
+async def test_the_words_of_a_decided_question_leave_the_file(
+    ledger: Ledger, folder: AccountFolder, clock: Hand
+) -> None:
+    number = (await ledger.approvals.hold(QUESTION, AGENT, clock())).approval.id
+    await ledger.approvals.decide(number, False, "phone", clock())
+    with sqlite3.connect(folder.ledger_db) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    assert b"hello" not in folder.ledger_db.read_bytes()
+
+
+async def test_messages_of_tainted_calls_are_known_to_every_server(
+    ledger: Ledger, folder: AccountFolder, clock: Hand
+) -> None:
+    async with open_ledger(folder, clock) as other:
+        assert other.tainted_sends.message_ids() == frozenset()
+        await ledger.tainted_sends.add(1, None)
+        await ledger.tainted_sends.add(1, "3EB0")
+        assert other.tainted_sends.message_ids() == {"3EB0"}
+        assert ledger.tainted_sends.message_ids() == {"3EB0"}
+
+
+async def test_the_file_is_private(ledger: Ledger, folder: AccountFolder) -> None:
+    assert (folder.ledger_db.stat().st_mode & 0o777, folder.approval_key.stat().st_mode & 0o777) == (
+        0o600,
+        0o600,
+    )

@@ -1,0 +1,319 @@
+"""Acts that wait for a person, and what the person decided: the first decision is final, and used once."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from whatsapp_mcp.errors import Denied, InvalidArgument, RateLimited
+from whatsapp_mcp.ledger.database import LedgerFile
+from whatsapp_mcp.models import Approval, ApprovalState, ApprovalWay, Caller
+from whatsapp_mcp.private_file import read_or_make
+
+VALID: Final = timedelta(hours=1)
+"""How long a person may decide."""
+REFUSED_FOR: Final = timedelta(hours=1)
+"""How long the same act is refused after a no."""
+MOST_OPEN: Final = 3
+"""Questions that may wait for a person at a time."""
+_KEY_BYTES: Final = 32
+_ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
+"""Letters and digits that are not mistaken for each other."""
+_COLUMNS: Final = """id, state, tool, client, question, reason, created_at, expires_at, decided_at, way,
+ send_id, digest, seal, principal, operation, arguments, question_id"""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldAct:
+    """An act that waits, with what is needed to do it.
+
+    Attributes:
+        approval: What the person is asked.
+        digest: Of all that the answer is about.
+        principal: For whom it would be done.
+        operation: The operation of the device.
+        arguments: Its arguments as JSON; None once it is decided.
+        question_id: WhatsApp's id of the message that asks on the person's phone.
+        seal: Shows that this program wrote it.
+    """
+
+    approval: Approval
+    digest: str
+    seal: str
+    principal: str
+    operation: str
+    arguments: dict[str, Any] | None
+    question_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a person is to be asked, before it has an id.
+
+    Attributes:
+        lines: What would be done, for a person to read.
+        reason: Why it is asked.
+        digest, operation, arguments: As in `HeldAct`.
+    """
+
+    lines: tuple[str, ...]
+    reason: str
+    digest: str
+    operation: str
+    arguments: dict[str, Any]
+
+
+class Approvals:
+    """The questions of an account.
+
+    Args:
+        file: The ledger's.
+        key: Where the key of the seals is kept; made where there is none.
+    """
+
+    def __init__(self, file: LedgerFile, key: Path) -> None:
+        self._file = file
+        self._key = read_or_make(key, secrets.token_bytes(_KEY_BYTES))
+
+    async def hold(self, question: Question, caller: Caller, now: datetime) -> HeldAct:
+        """Keep an act until a person has decided; one that waits already is answered as it is.
+
+        Raises:
+            Denied: A person said no to the same act within the last hour.
+            RateLimited: Three questions are open.
+        """
+
+        def change(db: sqlite3.Connection) -> HeldAct:
+            _expire(db, now)
+            waiting = self._one(
+                db,
+                "digest = ? AND principal = ? AND state IN ('open', 'approved')",
+                (question.digest, caller.principal),
+            )
+            if waiting is not None:
+                return waiting
+            _refuse_repeated(db, question.digest, now)
+            _refuse_many(db, now)
+            number = "".join(secrets.choice(_ALPHABET) for _ in range(6))
+            expires = now + VALID
+            db.execute(
+                """INSERT INTO approvals (id, state, digest, seal, principal, client, tool, operation,
+                arguments, question, reason, created_at, expires_at)
+                VALUES (?, 'open', ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+                (
+                    number,
+                    question.digest,
+                    self._seal(number, question.digest, caller.principal, int(expires.timestamp())),
+                    caller.principal,
+                    caller.client,
+                    caller.tool or question.operation,
+                    question.operation,
+                    json.dumps(question.arguments),
+                    json.dumps(question.lines),
+                    question.reason,
+                    int(now.timestamp()),
+                    int(expires.timestamp()),
+                ),
+            )
+            held = self._one(db, "id = ?", (number,))
+            assert held is not None
+            return held
+
+        return await self._file.write(change)
+
+    async def decide(self, number: str, approved: bool, way: ApprovalWay, now: datetime) -> HeldAct:
+        """A person's answer; only the first counts, and only in time.
+
+        Raises:
+            InvalidArgument: There is no such question, or it is decided already.
+        """
+
+        def change(db: sqlite3.Connection) -> HeldAct:
+            _expire(db, now)
+            state = ApprovalState.APPROVED if approved else ApprovalState.DENIED
+            db.execute(
+                "UPDATE approvals SET state = ?, decided_at = ?, way = ? WHERE id = ? AND state = 'open'",
+                (state.value, int(now.timestamp()), way, number),
+            )
+            first = int(db.execute("SELECT changes()").fetchone()[0]) == 1
+            held = self._get(db, number)
+            if not first:
+                raise InvalidArgument(
+                    f"Question {number} is {held.approval.state} already.", "Nothing is to be done."
+                )
+            if not approved:
+                _forget(db, number)
+            return held
+
+        return await self._file.write(change)
+
+    async def use(self, number: str) -> bool:
+        """Use a yes up; False if there is none that has not been used."""
+
+        def change(db: sqlite3.Connection) -> bool:
+            held = self._one(db, "id = ? AND state = 'approved'", (number,))
+            if held is None or not self._is_sealed(held):
+                return False
+            db.execute("UPDATE approvals SET state = 'used' WHERE id = ?", (number,))
+            _forget(db, number)
+            return True
+
+        return await self._file.write(change)
+
+    async def void(self, number: str) -> None:
+        """The act is no longer what was asked about, or its question was changed."""
+
+        def change(db: sqlite3.Connection) -> None:
+            db.execute(
+                "UPDATE approvals SET state = 'void' WHERE id = ? AND state IN ('open', 'approved')",
+                (number,),
+            )
+            _forget(db, number)
+
+        await self._file.write(change)
+
+    async def expire(self, now: datetime) -> tuple[HeldAct, ...]:
+        """End what nobody has decided in time; answers these."""
+
+        def change(db: sqlite3.Connection) -> tuple[HeldAct, ...]:
+            ended = _expire(db, now)
+            return tuple(self._get(db, number) for number in ended)
+
+        return await self._file.write(change)
+
+    async def note_send(self, number: str, send_id: int) -> None:
+        """The send that this question holds."""
+        await self._update(number, "send_id", send_id)
+
+    async def note_question(self, number: str, message_id: str) -> None:
+        """The message that asks it on the person's phone."""
+        await self._update(number, "question_id", message_id)
+
+    def get(self, number: str) -> HeldAct:
+        """One by its id.
+
+        Raises:
+            InvalidArgument: There is none.
+        """
+        return self._file.read(lambda db: self._get(db, number))
+
+    def asked_by(self, message_id: str) -> HeldAct | None:
+        """The one that a message on the person's phone asks."""
+        return self._file.read(lambda db: self._one(db, "question_id = ?", (message_id,)))
+
+    def found(self, digest: str, principal: str, now: datetime) -> HeldAct | None:
+        """The question about such an act of a principal that is open, or approved and not used."""
+        at = int(now.timestamp())
+        return self._file.read(
+            lambda db: self._one(
+                db,
+                "digest = ? AND principal = ? AND state IN ('open', 'approved') AND expires_at > ?",
+                (digest, principal, at),
+            )
+        )
+
+    def open(self, now: datetime) -> tuple[HeldAct, ...]:
+        """What waits for a person, the oldest first."""
+        where = "state = 'open' AND expires_at > ? ORDER BY created_at, id"
+        return self._file.read(lambda db: self._all(db, where, (int(now.timestamp()),)))
+
+    async def _update(self, number: str, column: str, value: int | str) -> None:
+        statement = f"UPDATE approvals SET {column} = ? WHERE id = ?"  # noqa: S608
+        await self._file.write(lambda db: db.execute(statement, (value, number)))
+
+    def _seal(self, number: str, digest: str, principal: str, expires: int) -> str:
+        text = json.dumps([number, digest, principal, expires])
+        return hmac.digest(self._key, text.encode(), "sha256").hex()
+
+    def _is_sealed(self, held: HeldAct) -> bool:
+        expires = int(held.approval.expires_at.timestamp())
+        expected = self._seal(held.approval.id, held.digest, held.principal, expires)
+        return hmac.compare_digest(expected, held.seal)
+
+    def _get(self, db: sqlite3.Connection, number: str) -> HeldAct:
+        held = self._one(db, "id = ?", (number,))
+        if held is None:
+            raise InvalidArgument(
+                "There is no question of this id.", "Take the id from the answer that asked."
+            )
+        return held
+
+    def _one(self, db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> HeldAct | None:
+        return next(iter(self._all(db, where, values)), None)
+
+    def _all(self, db: sqlite3.Connection, where: str, values: tuple[Any, ...]) -> tuple[HeldAct, ...]:
+        rows = db.execute(f"SELECT {_COLUMNS} FROM approvals WHERE {where}", values).fetchall()  # noqa: S608
+        return tuple(_held(*row) for row in rows)
+
+
+def _held(
+    number: str, state: str, tool: str, client: str, question: str, reason: str, created: int, expires: int,
+    decided: int | None, way: ApprovalWay | None, send_id: int | None,
+    digest: str, seal: str, principal: str, operation: str, arguments: str | None, question_id: str | None,
+) -> HeldAct:  # fmt: skip
+    approval = Approval(
+        number,
+        ApprovalState(state),
+        tool,
+        client,
+        tuple(json.loads(question)),
+        reason,
+        datetime.fromtimestamp(created, UTC),
+        datetime.fromtimestamp(expires, UTC),
+        None if decided is None else datetime.fromtimestamp(decided, UTC),
+        way,
+        send_id,
+    )
+    given = None if arguments is None else json.loads(arguments)
+    return HeldAct(approval, digest, seal, principal, operation, given, question_id)
+
+
+def _expire(db: sqlite3.Connection, now: datetime) -> list[str]:
+    ended = [
+        number
+        for (number,) in db.execute(
+            """UPDATE approvals SET state = 'expired' WHERE state IN ('open', 'approved') AND expires_at <= ?
+            RETURNING id""",
+            (int(now.timestamp()),),
+        ).fetchall()
+    ]
+    for number in ended:
+        _forget(db, number)
+    return ended
+
+
+def _forget(db: sqlite3.Connection, number: str) -> None:
+    """Delete the words of an act that is decided."""
+    db.execute("UPDATE approvals SET arguments = NULL, question = '[]' WHERE id = ?", (number,))
+
+
+def _refuse_repeated(db: sqlite3.Connection, digest: str, now: datetime) -> None:
+    since = int((now - REFUSED_FOR).timestamp())
+    row = db.execute(
+        "SELECT max(decided_at) FROM approvals WHERE digest = ? AND state = 'denied' AND decided_at > ?",
+        (digest, since),
+    ).fetchone()
+    if row[0] is not None:
+        raise Denied(
+            "The user was asked for exactly this within the last hour and said no.",
+            "Do not ask again; tell the user.",
+            retry_after=row[0] - since,
+        )
+
+
+def _refuse_many(db: sqlite3.Connection, now: datetime) -> None:
+    (waiting, first) = db.execute(
+        "SELECT count(*), min(expires_at) FROM approvals WHERE state = 'open'"
+    ).fetchone()
+    if waiting >= MOST_OPEN:
+        raise RateLimited(
+            f"{waiting} questions wait for the user already.",
+            "Tell the user to answer them first.",
+            retry_after=first - int(now.timestamp()),
+        )

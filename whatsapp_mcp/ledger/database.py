@@ -1,0 +1,156 @@
+"""The file `ledger.db`: each process has a connection that reads at once and one that writes."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+import anyio.to_thread
+
+from whatsapp_mcp.errors import Busy, cause
+from whatsapp_mcp.private_file import make_private_file
+
+T = TypeVar("T")
+_SCHEMA_VERSION: Final = 1
+_PATIENCE: Final = 5.0
+"""Seconds that a statement waits for another process."""
+_TABLES: Final = """
+CREATE TABLE exposures (
+    principal TEXT NOT NULL,
+    source TEXT NOT NULL,               -- whose words: stranger, contact
+    last_call INTEGER NOT NULL,         -- seconds since 1970, as all times here
+    PRIMARY KEY (principal, source)
+) STRICT, WITHOUT ROWID;
+
+-- Messages that a tainted call sent: read again, their words are as little to be trusted as what led to them.
+CREATE TABLE tainted_sends (
+    send_id INTEGER PRIMARY KEY,
+    message_id TEXT
+) STRICT;
+CREATE UNIQUE INDEX tainted_messages ON tainted_sends (message_id) WHERE message_id IS NOT NULL;
+
+CREATE TABLE approvals (
+    id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    digest TEXT NOT NULL,               -- of all that the person's answer is about
+    seal TEXT NOT NULL,                 -- shows that this program wrote the row
+    principal TEXT NOT NULL,
+    client TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    arguments TEXT,                     -- JSON; deleted once it is decided, as are the question's lines
+    question TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    decided_at INTEGER,
+    way TEXT,
+    send_id INTEGER,
+    question_id TEXT                    -- the message on the person's phone that asks
+) STRICT;
+CREATE INDEX approvals_state ON approvals (state, digest);
+"""
+
+
+class LedgerFile:
+    """The connections to `ledger.db`; the file is made where there is none.
+
+    Args:
+        path: The file.
+
+    Raises:
+        Busy: It cannot be opened, or a newer version wrote it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            make_private_file(path)
+            self._writer = _connect(path)
+            _prepare(self._writer)
+            self._reader = _connect(path)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._reader.close()
+        with self._lock:
+            self._writer.close()
+
+    def version(self) -> int:
+        """Changes whenever the file has changed."""
+        return int(self._reader.execute("PRAGMA data_version").fetchone()[0])
+
+    def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of a short query, on the calling thread: in a WAL nobody keeps a reader waiting.
+
+        Raises:
+            Busy: It cannot be read.
+        """
+        try:
+            return query(self._reader)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of a change, in one transaction, in a worker thread.
+
+        Raises:
+            Busy: It could not be written; nothing has changed.
+        """
+
+        def run() -> T:
+            with self._lock, transaction(self._writer):
+                return change(self._writer)
+
+        try:
+            return await anyio.to_thread.run_sync(run)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    # A commit that a power failure takes back was handed to a model whose session has ended with it.
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
+        db.execute(f"PRAGMA {pragma}")
+    return db
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    with transaction(db):
+        found = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if found > _SCHEMA_VERSION:
+            raise Busy(
+                "The ledger was written by a newer version of whatsapp-mcp.",
+                "Upgrade whatsapp-mcp and restart it.",
+            )
+        if not found:
+            for statement in _TABLES.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+
+
+def _unusable(error: sqlite3.Error) -> Busy:
+    return Busy(
+        f"The account's ledger cannot be used ({cause(error)}).",
+        "Tell the user to look at the disk's free space and at the file ledger.db.",
+    )
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Generator[None]:
+    """One write transaction: committed at the end, rolled back on any error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

@@ -1,0 +1,90 @@
+"""Whose words were handed out to whom. What is handed out is written down before it leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from whatsapp_mcp.ledger.database import LedgerFile
+
+KEPT: Final = timedelta(hours=24)
+"""How long after its last call a principal stays tainted."""
+_TOUCH_EVERY: Final = timedelta(minutes=1)
+"""How old the time of the last call may be on disk: a minute of a day is nothing, a write a call would be."""
+
+
+class Exposure(StrEnum):
+    """Whose words they were."""
+
+    STRANGER = "stranger"
+    """Of somebody whom the owner does not know, or whose author is not known."""
+    CONTACT = "contact"
+    """Of somebody whom the owner knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """Whose words were handed out to a principal, and are still remembered."""
+
+    sources: frozenset[Exposure] = frozenset()
+
+    def counts(self, mode: str) -> bool:
+        """Whether it makes the policy ask: strangers' words do, in `lockdown` anybody's."""
+        return bool(self.sources) if mode == "lockdown" else Exposure.STRANGER in self.sources
+
+
+class Exposures:
+    """The exposures of all principals of an account."""
+
+    def __init__(self, file: LedgerFile) -> None:
+        self._file = file
+
+    async def expose(self, principal: str, source: Exposure, now: datetime) -> None:
+        """Write down that words of such authors are about to be handed out to a principal.
+
+        Raises:
+            Busy: It could not be written, so they must not leave.
+        """
+        await self._touch(principal, {source: self._last_calls(principal).get(source, 0)}, now)
+
+    async def taint(self, principal: str, now: datetime) -> Taint:
+        """Whose words this principal has been given; asking counts as a call of the principal."""
+        start = now.timestamp() - KEPT.total_seconds()
+        remembered = {source: at for source, at in self._last_calls(principal).items() if at > start}
+        await self._touch(principal, remembered, now)
+        return Taint(frozenset(remembered))
+
+    async def clear(self, principal: str | None) -> None:
+        """Forget what was handed out to a principal, or to all."""
+        where, values = ("principal = ?", (principal,)) if principal else ("1", ())
+        await self._file.write(lambda db: db.execute(f"DELETE FROM exposures WHERE {where}", values))  # noqa: S608
+
+    def principals(self, now: datetime) -> dict[str, frozenset[Exposure]]:
+        """Whose words every principal was given, of those for whom it is remembered."""
+        start = int((now - KEPT).timestamp())
+        query = "SELECT principal, source FROM exposures WHERE last_call > ? ORDER BY principal"
+        found: dict[str, frozenset[Exposure]] = {}
+        for principal, source in self._file.read(lambda db: db.execute(query, (start,)).fetchall()):
+            found[principal] = found.get(principal, frozenset()) | {Exposure(source)}
+        return found
+
+    def _last_calls(self, principal: str) -> dict[Exposure, int]:
+        query = "SELECT source, last_call FROM exposures WHERE principal = ?"
+        rows = self._file.read(lambda db: db.execute(query, (principal,)).fetchall())
+        return {Exposure(source): int(at) for source, at in rows}
+
+    async def _touch(self, principal: str, last_calls: dict[Exposure, int], now: datetime) -> None:
+        """Bring the time of the last call up to date where it is older than `_TOUCH_EVERY`."""
+        at = int(now.timestamp())
+        due = [source for source, last in last_calls.items() if at - last >= _TOUCH_EVERY.total_seconds()]
+        if due:
+            rows = [(principal, source.value, at) for source in due]
+            await self._file.write(
+                lambda db: db.executemany(
+                    """INSERT INTO exposures VALUES (?, ?, ?)
+                    ON CONFLICT DO UPDATE SET last_call = max(last_call, excluded.last_call)""",
+                    rows,
+                )
+            )

@@ -1,0 +1,80 @@
+"""`Ledger`: the file of one account, as a server process uses it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import anyio.to_thread
+
+from whatsapp_mcp.ledger.approvals import Approvals
+from whatsapp_mcp.ledger.database import LedgerFile
+from whatsapp_mcp.ledger.exposures import Exposure, Exposures, Taint
+from whatsapp_mcp.ledger.tainted_sends import TaintedSends
+from whatsapp_mcp.settings import AccountFolder
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Ledger:
+    """What was handed out, asked and done; every server of an account opens it.
+
+    Args:
+        folder: The account's.
+        now: The wall clock.
+
+    Attributes:
+        approvals: What waits for a person.
+        tainted_sends: The messages that tainted calls have sent.
+
+    Raises:
+        Busy: The file cannot be used.
+    """
+
+    def __init__(self, folder: AccountFolder, now: Callable[[], datetime] = _utc_now) -> None:
+        self._file = LedgerFile(folder.ledger_db)
+        self._exposures = Exposures(self._file)
+        self._now = now
+        self.approvals = Approvals(self._file, folder.approval_key)
+        self.tainted_sends = TaintedSends(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    async def expose(self, principal: str, source: Exposure) -> None:
+        """Write down that words are about to be handed out; what is remembered already costs no write.
+
+        Raises:
+            Busy: It could not be written: the words must not leave.
+        """
+        await self._exposures.expose(principal, source, self._now())
+
+    async def taint(self, principal: str) -> Taint:
+        """Whose words were handed out to a principal; asking counts as one of its calls."""
+        return await self._exposures.taint(principal, self._now())
+
+    def tainted(self) -> dict[str, frozenset[Exposure]]:
+        """Whose words every principal was given, of those for whom it is remembered."""
+        return self._exposures.principals(self._now())
+
+    async def clear(self, principal: str | None = None) -> None:
+        """Forget what was handed out to a principal, or to all: what a person alone may do."""
+        await self._exposures.clear(principal)
+
+
+@asynccontextmanager
+async def open_ledger(folder: AccountFolder, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Ledger]:
+    """The ledger of an account, closed at the end.
+
+    Raises:
+        Busy: The file cannot be used.
+    """
+    ledger = await anyio.to_thread.run_sync(Ledger, folder, now)
+    try:
+        yield ledger
+    finally:
+        ledger.close()
