@@ -5,8 +5,10 @@ from whatsapp_mcp.policy.codes import has_code, mask_codes
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.rules import Policy, Ruling
+from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, find_secret_in_file
 
 __all__ = [
+    "SCANNED_BYTES",
     "SEEN",
     "Act",
     "Audience",
@@ -18,6 +20,8 @@ __all__ = [
     "Situation",
     "decide",
     "denied",
+    "find_secret",
+    "find_secret_in_file",
     "has_code",
     "mask_codes",
     "require",
