@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from whatsapp_mcp import errors
 from whatsapp_mcp.errors import (
     AmbiguousChat,
+    ApprovalRequired,
     Busy,
     Candidate,
     RateLimited,
@@ -93,6 +94,14 @@ def test_an_error_travels_as_json_and_arrives_as_the_same(error: WhatsAppError) 
     assert type(arrived) is type(error)
     assert arrived.to_payload() == error.to_payload()
     assert str(arrived) == str(error)
+
+
+def test_the_id_of_what_waits_for_a_person_travels_along() -> None:
+    error = ApprovalRequired("Asked.", approval="k7mq2x")
+    arrived = from_payload(json.loads(json.dumps(error.to_payload())))
+    assert isinstance(arrived, ApprovalRequired)
+    assert (arrived.approval, arrived.message) == ("k7mq2x", "Asked.")
+    assert "approval" not in ApprovalRequired("Asked.").to_payload()
 
 
 def test_what_is_not_known_is_left_out_of_the_payload() -> None:

@@ -225,10 +225,23 @@ class Denied(WhatsAppError):
 
 
 class ApprovalRequired(WhatsAppError):
-    """A person has to approve it first."""
+    """A person has to approve it first.
+
+    Args:
+        message, action: As in `WhatsAppError`.
+        approval: The id of the question; empty where nothing is held.
+    """
 
     code = "APPROVAL_REQUIRED"
     default_action = "Ask the user to approve it."
+
+    def __init__(self, message: str, action: str | None = None, *, approval: str = "", **more: Any) -> None:
+        super().__init__(message, action, **more)
+        self.approval = approval
+
+    def to_payload(self) -> dict[str, Any]:
+        """As `WhatsAppError.to_payload`, with `approval` where something is held."""
+        return super().to_payload() | ({"approval": self.approval} if self.approval else {})
 
 
 class SendUnknown(WhatsAppError):
@@ -273,11 +286,15 @@ def from_payload(payload: Mapping[str, Any]) -> WhatsAppError:
     code, action = payload.get("code"), payload.get("action")
     candidates, retry_after = payload.get("candidates"), payload.get("retry_after")
     kind = next((sub for sub in _subclasses(WhatsAppError) if sub.code == code), Busy)
+    more: dict[str, Any] = {}
+    if kind is ApprovalRequired and isinstance(payload.get("approval"), str):
+        more["approval"] = payload["approval"]
     return kind(
         str(payload.get("message", "")),
         action if isinstance(action, str) else None,
         candidates=[_candidate(each) for each in candidates] if isinstance(candidates, list) else (),
         retry_after=retry_after if isinstance(retry_after, int | float) else None,
+        **more,
     )
 
 
