@@ -121,6 +121,11 @@ def looks_like_number(text: str) -> bool:
     return _NUMBER.fullmatch(_visible(text)) is not None
 
 
+def reads_as_address(text: str) -> bool:
+    """Whether a text would pass for a phone number or a jid."""
+    return looks_like_number(text) or looks_like_jid(text)
+
+
 def _visible(text: str) -> str:
     """Without the marks of direction in which phones wrap a number that is copied."""
     return "".join(each for each in text if unicodedata.category(each) != "Cf").strip()

@@ -55,7 +55,7 @@ class _Dump:
     def whole(self) -> dict[str, Any]:
         found: dict[str, Any] = {"messages": self._said()}
         for table, columns in (
-            ("contacts", "id, pn, lid, saved_name, business_name, push_name"),
+            ("contacts", "id, pn, lid, saved_name, given_name, business_name, push_name, known"),
             (
                 "chats",
                 """id, kind, contact_id, name, last_id, read_id, unread, marked_unread, archived,

@@ -93,6 +93,7 @@ async def _looked_up(archive: Archive) -> None:
         [ContactUpdate(ANA, saved_name="Ana Silva"), ContactUpdate(BOB, push_name="B")]
     )
     await archive.record_identities([(ANA, ANA_LID)])
+    await archive.confirm_person(BOB, True)
     members = ((ANA_LID, ANA, True, False), (BOB, None, False, True), (ME, None, False, False))
     await archive.record_groups([GroupUpdate(GROUP, "Club", members, 86_400)])
     await archive.record_departure(GROUP)

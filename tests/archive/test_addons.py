@@ -33,6 +33,7 @@ NOT_DUMPED = {
     "addresses": "their ids are in the order of arrival; contacts and chats show whose they are",
     "number_history": "resolved in everything that it is for",
     "names": "contacts show them",
+    "confirmed": "contacts show them",
     "chat_settings": "chats show them",
     "chat_aliases": "the archive's own numbers",
     "contact_aliases": "the archive's own numbers",

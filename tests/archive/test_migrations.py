@@ -77,7 +77,7 @@ async def test_a_file_of_the_first_version_keeps_everything_and_goes_on(
         assert [m.text for m in (await archive.messages(MessageFilter(chat=ANA))).items] == ["again", "hello"]
         person = await archive.contact(ANA)
         assert person is not None
-        assert (person.saved_name, person.push_name) == ("Ana Silva", "anna")
+        assert (person.given_name, person.push_name, person.known) == ("Ana Silva", "anna", False)
         assert await archive.check() == ()
     await _has_the_shape_of_a_new_one(folder, tmp_path)
 

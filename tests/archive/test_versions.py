@@ -168,7 +168,7 @@ async def test_votes_sealed_under_the_hidden_addresses_are_opened(archive: Archi
             ]
         )
     )
-    assert (await archive.message("P1")).poll[0].voters == (Actor("+15550000002"),)
+    assert (await archive.message("P1")).poll[0].voters == (Actor("+15550000002", stranger=True),)
 
 
 @pytest.mark.parametrize("hidden_first", [False, True])
@@ -178,7 +178,7 @@ async def test_a_vote_is_opened_by_any_copy_of_its_poll(archive: Archive, hidden
     sealed = vote("Pizza", voter=BOB, author=ANA, at=NOON + 1)
     await archive.ingest(journal([*(copies[::-1] if hidden_first else copies), sealed]))
     found = (await archive.messages(MessageFilter(kinds=(MessageKind.POLL,)))).items
-    assert [message.poll[0].voters for message in found] == [(Actor("+15550000002"),)] * 2
+    assert [message.poll[0].voters for message in found] == [(Actor("+15550000002", stranger=True),)] * 2
 
 
 async def test_a_vote_that_is_forged_stays_sealed(archive: Archive) -> None:
@@ -251,8 +251,8 @@ async def test_a_sealed_answer_to_an_invitation_is_counted_like_a_vote(archive: 
     await archive.ingest(journal(events[::-1]))
     message = await archive.message("P1")
     assert message.poll == (
-        PollOption("Going", (Actor("+15550000002"),)),
-        PollOption("Not going", (Actor("+15550000001"),)),
+        PollOption("Going", (Actor("+15550000002", stranger=True),)),
+        PollOption("Not going", (Actor("+15550000001", stranger=True),)),
         PollOption("Maybe"),
     )
     assert (await archive.search("going")).items == ()
@@ -268,7 +268,7 @@ async def test_answers_to_an_invitation_come_with_the_past(archive: Archive) -> 
     answer.eventResponseMessage.timestampMS = NOON * 1000
     await archive.ingest(journal([ev.history(ev.conversation([value]))]))
     assert [option.voters for option in (await archive.message("P1")).poll] == [
-        (Actor("+15550000001"),),
+        (Actor("+15550000001", stranger=True),),
         (),
         (),
     ]

@@ -68,7 +68,6 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "get_user_info": {"jids": [chat]},
         "get_profile_picture": {**one, "preview": False},
         "get_all_contacts": {},
-        "put_contact_name": {**one, "name": "Ann Lee"},
         "get_lid_from_pn": one,
         "get_pn_from_lid": one,
         "subscribe_presence": one,

@@ -59,6 +59,7 @@ OURS: Mapping[str, Any] = {
     "LinkState.reason": "linking has ended.",
     "QrCode.text": "2@text",
     "Contact.saved_name": None,
+    "Contact.known": False,
     "Chat.stranger": True,
     "MediaSource.size": 9,
     "MediaSource.media_type": "document",

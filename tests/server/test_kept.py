@@ -118,7 +118,7 @@ async def test_what_is_no_more_kept_is_not_found(tmp_path: Path) -> None:
 async def test_what_the_phone_kept_before_it_was_linked_is_kept(tmp_path: Path) -> None:
     past = world.kept(ev.web_message("A1", chat=GROUP, sender=ANA), NOON + 10, BOB)
     async with archived(tmp_path, ev.history(ev.conversation([past], chat=GROUP))) as archive:
-        assert await keeper(archive) == Actor("+15550000002")
+        assert await keeper(archive) == Actor("+15550000002", stranger=True)
         await archive.ingest(journal([world.keep("A1", NOON + 11, kept=False, **OF_BOB)], after=1))
         assert await keeper(archive) is None
 

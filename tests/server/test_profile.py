@@ -96,10 +96,13 @@ async def test_a_call_is_listed_and_turned_down(linked: Linked) -> None:
 
 
 async def test_a_status_is_posted_to_contacts(linked: Linked) -> None:
-    await answer(linked.client, "save_contact", contact="Cleo", name="Cleo")
+    await answer(linked.client, "save_contact", contact="Ben", name="Ben")
+    linked.wa.me.app_state.name_contact(linked.cleo, "Cleo")
+    await linked.wa.me.app_state.synced()
     _, data = await answer(linked.client, "post_status", text="Ship ahoy")
     assert data["chat"] == "status@broadcast"
     assert (await linked.cleo.receives()).text == "Ship ahoy"
+    assert linked.ben.inbox == []
 
 
 @pytest.mark.parametrize(

@@ -38,13 +38,13 @@ HERE = {"link_device", "save_contact", "delete_chat", "export_chat"}
 OFFLINE = {
     "connection_status", "link_device", "list_chats", "list_messages", "search_messages",
     "get_message_context", "search_contacts", "get_contact", "message_status", "wait_for_messages",
-    "get_poll_results", "list_calls", "export_chat", "delete_chat",
+    "get_poll_results", "list_calls", "export_chat", "delete_chat", "save_contact",
     "lharries.search_contacts", "lharries.list_messages", "lharries.list_chats", "lharries.get_chat",
     "lharries.get_direct_chat_by_contact", "lharries.get_contact_chats", "lharries.get_last_interaction",
     "lharries.get_message_context",
 }  # fmt: skip
 """What works without a link: it asks the archive alone."""
-BY_THE_LIBRARY = {"save_contact", "privacy_settings", "download_media", "lharries.download_media"}
+BY_THE_LIBRARY = {"privacy_settings", "download_media", "lharries.download_media"}
 """What the client library does by itself, or tries until its client is replaced, while its link is down."""
 CHATS = {"chat", "channel", "community", "parent", "chat_jid", "recipient", "sender_phone_number"}
 """Parameters that name a chat."""

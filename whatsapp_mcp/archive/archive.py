@@ -168,6 +168,7 @@ class Archive(ReadingArchive):
     meta_set = operation(write.meta_set)
     set_own = operation(write.set_own)
     record_contacts = operation(write.record_contacts)
+    confirm_person = operation(write.confirm_person)
     record_identities = operation(write.record_identities)
     record_groups = operation(write.record_groups)
     record_departure = operation(write.record_departure)

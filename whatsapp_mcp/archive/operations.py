@@ -32,6 +32,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
         write.meta_set,
         write.set_own,
         write.record_contacts,
+        write.confirm_person,
         write.record_identities,
         write.record_groups,
         write.record_departure,

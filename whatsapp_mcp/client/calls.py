@@ -178,10 +178,6 @@ CALLS: Final[dict[str, Call]] = {
     ),  # → [Neonize.GetUserInfoSingleReturnFunction]
     "get_profile_picture": _get_profile_picture,  # → Neonize.ProfilePictureInfo, or null
     "get_all_contacts": lambda c, a: c.contact.get_all_contacts(),  # → [Neonize.Contact]
-    # The name is this device's own; the phone is not told, and may change it.
-    "put_contact_name": lambda c, a: c.contact.put_contact_name(
-        a.jid("jid"), a.text("name"), a.text("name").split()[0]
-    ),
     "get_lid_from_pn": lambda c, a: c.get_lid_from_pn(a.jid("jid")),
     "get_pn_from_lid": lambda c, a: c.get_pn_from_lid(a.jid("jid")),
     "subscribe_presence": lambda c, a: c.subscribe_presence(a.jid("jid")),

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from whatsapp_mcp.decoding.addresses import identity, millis
+from whatsapp_mcp.decoding.addresses import identity, is_person, millis
 from whatsapp_mcp.decoding.content import content_of, message_parts
 from whatsapp_mcp.decoding.kinds import bare
 from whatsapp_mcp.decoding.updates import (
@@ -50,6 +50,7 @@ class Origin:
         at: Seconds since 1970.
         live: It came over the connection, not with the past.
         as_admin: It was sent as the act of a group's admin: WhatsApp lets nobody else do that.
+        from_phone: The owner's own phone sent it: what it says of others counts.
     """
 
     chat: str
@@ -59,6 +60,7 @@ class Origin:
     at: int
     live: bool
     as_admin: bool = False
+    from_phone: bool = False
 
 
 def decode_addon(name: str, value: Any, origin: Origin) -> list[Update]:
@@ -153,6 +155,8 @@ def _edit(value: Any, origin: Origin) -> list[Update]:
 
 
 def _timer(value: Any, origin: Origin) -> list[Update]:
+    if not is_person(origin.chat):  # a group's timer is the server's to say, which knows who may set it
+        return []
     text = "turned off disappearing messages"
     if value.ephemeralExpiration:
         text = f"set messages to disappear after {_duration(value.ephemeralExpiration)}"
@@ -164,7 +168,7 @@ def _timer(value: Any, origin: Origin) -> list[Update]:
 
 
 def _mappings(value: Any, origin: Origin) -> list[Update]:
-    if origin.author is not None:  # from anybody else it would forge who is who
+    if not origin.from_phone:  # from anybody else it would forge who is who
         return []
     return lid_mappings(value.lidMigrationMappingSyncMessage.encodedMappingPayload, origin.at)
 

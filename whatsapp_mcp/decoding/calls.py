@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from whatsapp_mcp.decoding.addresses import identity, is_person, jid, lasting, seconds
+from whatsapp_mcp.decoding.addresses import is_person, jid, seconds
 from whatsapp_mcp.decoding.updates import CallUpdate, Update
 
 
@@ -30,16 +30,11 @@ def terminate(event: Any, received_at: int) -> list[Update]:
 
 
 def _step(meta: Any, step: str, received_at: int, *, video: bool = False, reason: str = "") -> list[Update]:
-    came_from = getattr(meta, "from")
-    creator, alt = jid(meta.callCreator), jid(meta.callCreatorAlt)
-    chat = jid(came_from) or creator
+    # Who calls a person is who it came from, as the server says. What stands within the call (its creator,
+    # and their other address) is from the caller's client, which may name anybody; a group's has no more.
+    chat = jid(getattr(meta, "from")) or jid(meta.callCreator)
     if chat is None or not meta.callID:
         return []
-    caller = lasting(creator, alt)
-    if is_person(chat) and caller is not None:
-        chat = caller
+    caller = None if is_person(chat) else jid(meta.callCreator)
     at = seconds(meta.timestamp, received_at)
-    return [
-        *identity(creator, alt, at),
-        CallUpdate(chat, caller or chat, meta.callID, at, step, video, reason),
-    ]
+    return [CallUpdate(chat, caller or chat, meta.callID, at, step, video, reason)]

@@ -72,7 +72,8 @@ def _conversation(value: Any, received_at: int) -> list[Update]:
             updates += identity(chat, other, received_at)
             chat = lasting(chat, other) or chat
         if value.name:
-            updates.append(NameUpdate(chat, saved_name=value.name, at=received_at))
+            # What the phone shows; of somebody who is not in its address book it may be their own choice.
+            updates.append(NameUpdate(chat, given_name=value.name, at=received_at))
         elif value.displayName:
             updates.append(NameUpdate(chat, push_name=value.displayName))
     else:
@@ -142,7 +143,8 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Update]:
     if author is not None and value.verifiedBizName:
         updates.append(NameUpdate(author, business_name=value.verifiedBizName, at=at))
     found, flags, secret = message_parts(value.message)
-    origin = Origin(chat, author, author, key.ID, at, live=False, as_admin=True)
+    # The past does not say whether the server took this for an admin's act, so it counts as the author's.
+    origin = Origin(chat, author, author, key.ID, at, live=False)
     for name, part in found:
         if name in ADDON_FIELDS:
             changes = decode_addon(name, part, origin)

@@ -116,7 +116,9 @@ _BY_NAME: Final[dict[str, Cut]] = {
     **dict.fromkeys(("chat", "sender", "contact", "jid", "pn", "lid"), (MAX_JID, address)),
     **dict.fromkeys(("voter_jid", "sender_jid"), (MAX_JID, address)),
     **dict.fromkeys(("wa_id", "own_id"), (MAX_ID, identifier)),
-    **dict.fromkeys(("name", "push_name", "business_name", "saved_name", "reason"), (MAX_NAME, bounded_text)),
+    **dict.fromkeys(
+        ("name", "push_name", "business_name", "saved_name", "given_name", "reason"), (MAX_NAME, bounded_text)
+    ),
     "emoji": (EMOJI, bounded_text),
     "options": (32 * OPTIONS, _blob),
     "iv": (KEY, _blob),

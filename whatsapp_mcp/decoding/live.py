@@ -170,7 +170,10 @@ def _origin(info: Any, at: int) -> Origin | None:
     alt = jid(source.RecipientAlt) if source.IsFromMe else jid(source.SenderAlt) if chat == sender else None
     place = lasting(chat, alt) or chat
     author = None if source.IsFromMe else lasting(sender, jid(source.SenderAlt)) or place
-    return Origin(place, author, sender, info.ID, at, live=True, as_admin=info.Edit == _ADMIN_REVOKE)
+    return Origin(
+        place, author, sender, info.ID, at, live=True, as_admin=info.Edit == _ADMIN_REVOKE,
+        from_phone=source.IsFromMe and not source.Sender.Device,
+    )  # fmt: skip
 
 
 def _came_by_list(source: Any) -> bool:

@@ -87,11 +87,14 @@ class Flag(IntEnum):
 
 
 class NameKind(IntEnum):
-    """Kinds of `names`, in the order of preference."""
+    """Kinds of `names`."""
 
     SAVED = 0
+    """In the owner's address book: the only one that makes a person known."""
     BUSINESS = 1
     PUSH = 2
+    GIVEN = 3
+    """By a tool, or by the phone's past, which does not say where it has a name from."""
 
 
 MEMBERS = "members"
@@ -280,6 +283,7 @@ class NameUpdate:
     saved_name: str | None = None
     at: int = 0
     looked_up: bool = False
+    given_name: str | None = None
 
 
 @dataclass(slots=True)

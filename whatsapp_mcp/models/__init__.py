@@ -73,6 +73,12 @@ from whatsapp_mcp.models.messages import (
     SendStatus,
     with_names,
 )
+from whatsapp_mcp.models.provenance import (
+    NOTICES,
+    last_words_are_strangers,
+    quote_is_strangers,
+    words_are_strangers,
+)
 from whatsapp_mcp.models.send_requests import (
     ADDON_KINDS,
     ContactCardContent,
@@ -99,6 +105,7 @@ __all__ = [
     "ADDRESS_BOOK_MISSING",
     "CALL_KEY",
     "EVERYTHING",
+    "NOTICES",
     "PERSON",
     "SYSTEM",
     "UNKNOWN",
@@ -178,6 +185,9 @@ __all__ = [
     "SubGroup",
     "TextContent",
     "VoteContent",
+    "last_words_are_strangers",
     "meant",
+    "quote_is_strangers",
     "with_names",
+    "words_are_strangers",
 ]

@@ -289,6 +289,7 @@ class ContactUpdate:
     saved_name: str | None = None
     push_name: str | None = None
     business_name: str | None = None
+    given_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

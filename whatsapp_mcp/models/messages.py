@@ -108,7 +108,7 @@ class LastMessage:
         text: Its first 200 characters.
         sender_name: None where a group or channel speaks for itself.
         stranger: As `Chat.stranger`, of who wrote it.
-        details, mentions: As in `Message`.
+        ref, message_id, imported, details, mentions, withheld: As in `Message`.
         before: What was last said, where this one is a call or a notice.
     """
 
@@ -122,6 +122,10 @@ class LastMessage:
     mentions: dict[str, Mention] | None = None
     before: LastMessage | None = None
     forwarded: bool = False
+    ref: int = 0
+    message_id: str = ""
+    imported: bool = False
+    withheld: int | None = None
 
 
 @dataclass(slots=True)  # as LastMessage
@@ -129,7 +133,7 @@ class Chat:
     """A conversation as lists show it.
 
     Attributes:
-        stranger: It is with somebody who is not in the owner's address book: the name is of their own choice.
+        stranger: It is with somebody who is not known: neither in the owner's address book nor confirmed.
     """
 
     jid: str
@@ -146,7 +150,13 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A person, whatever their addresses. `number` is None while only the LID is known."""
+    """A person, whatever their addresses. `number` is None while only the LID is known.
+
+    Attributes:
+        saved_name: In the owner's address book.
+        given_name: What a tool or the phone's past calls them.
+        known: They are in the address book, or a person has confirmed them, or it is the owner.
+    """
 
     jid: str
     name: str
@@ -155,11 +165,13 @@ class Contact:
     saved_name: str | None = None
     push_name: str | None = None
     business_name: str | None = None
+    given_name: str | None = None
+    known: bool = False
 
     @property
     def stranger(self) -> bool:
-        """As `Chat.stranger`; who shows no name of their own is none."""
-        return self.saved_name is None and bool(self.business_name or self.push_name)
+        """As `Chat.stranger`."""
+        return not self.known
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +193,11 @@ class Quote:
     """The message that a reply answers.
 
     Without a `ref` it is not in the archive: then text and sender are what the reply says they were.
+
+    Attributes:
+        stranger: As `Chat.stranger`, of who sent it.
+        author_known: Who sent it is known, and wrote it: it was neither forwarded nor imported.
+        withheld: Its text is left out.
     """
 
     message_id: str
@@ -188,6 +205,8 @@ class Quote:
     sender_name: str | None = None
     text: str | None = None
     stranger: bool = False
+    author_known: bool = False
+    withheld: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +250,7 @@ class Message:
         imported: It was read in a file, so who said it, and that they did, is as good as the file.
         snippet: In a search result, the words around the hit, which stands between `**`.
         snippet_of: Where the snippet is from.
+        withheld: Its words are left out, and those of so many messages, of which this is the oldest.
         details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
     """
 
@@ -263,6 +283,7 @@ class Message:
     sender_stranger: bool = False
     imported: bool = False
     kept_by: Actor | None = None
+    withheld: int | None = None
 
     @property
     def spoken(self) -> str:

@@ -16,6 +16,7 @@ from contextlib import closing
 from typing import Final
 
 from whatsapp_mcp.archive.database import index, tables
+from whatsapp_mcp.jid import reads_as_address
 
 _MADE: Final = re.compile(
     r"^CREATE (?P<what>TABLE|VIEW|INDEX|UNIQUE INDEX) (?P<name>\w+)(?: ON (?P<table>\w+))?", re.MULTILINE
@@ -23,6 +24,8 @@ _MADE: Final = re.compile(
 
 _BY_ADDRESS: Final = 7
 """The version that stores add-ons, members and settings by address."""
+_KNOWN: Final = 9
+"""The version that tells apart what the address book says from other names."""
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +52,13 @@ def current(what: str) -> dict[str, str]:
 
 def upgrade(db: sqlite3.Connection, version: int) -> None:
     """Bring the file from an older version to the current one, inside the open transaction."""
+    if version < _KNOWN:
+        db.execute("ALTER TABLE contacts ADD COLUMN given_name TEXT")
+        db.execute("ALTER TABLE contacts ADD COLUMN known INTEGER NOT NULL DEFAULT 0")
     if version < _BY_ADDRESS:
         _store_by_address(db, version)
+    if version < _KNOWN:
+        _saved_is_given(db)
     for what in ("TABLE", "INDEX"):
         for name in current(what).keys() - _names(db, what.lower()):
             db.execute(current(what)[name])
@@ -81,6 +89,18 @@ def _store_by_address(db: sqlite3.Connection, version: int) -> None:
     if version < 6:
         logger.info("archive: upgrade: search index")
         index.refold_digits(db)
+
+
+def _saved_is_given(db: sqlite3.Connection) -> None:
+    """Version 9: what was saved may also be from a tool or from the phone's past, and makes nobody known.
+
+    What is in the address book is so again after the next look at it.
+    """
+    db.execute("UPDATE contacts SET given_name = saved_name, saved_name = NULL")
+    db.execute("UPDATE names SET kind = 3 WHERE kind = 0")
+    db.create_function("reads_as_address", 1, lambda name: reads_as_address(name or ""), deterministic=True)
+    for column in ("given_name", "business_name", "push_name"):
+        db.execute(f"UPDATE contacts SET {column} = NULL WHERE reads_as_address({column})")  # noqa: S608
 
 
 def _names(db: sqlite3.Connection, kind: str) -> set[str]:

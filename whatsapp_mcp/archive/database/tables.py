@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 8
+VERSION: Final = 9
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 
@@ -41,7 +41,7 @@ CREATE TABLE meta (
 -- People and chats --------------------------------------------------------------------------------
 
 -- A person, whatever their addresses. Row 0 is the account's owner. All but the id is derived, from
--- `addresses`, `number_history` and `names`.
+-- `addresses`, `number_history`, `names` and `confirmed`.
 CREATE TABLE contacts (
     id INTEGER PRIMARY KEY,
     pn TEXT,                            -- jid with the phone number they have now
@@ -49,7 +49,9 @@ CREATE TABLE contacts (
     saved_name TEXT,                    -- what the owner's address book calls them
     business_name TEXT,                 -- what WhatsApp has verified
     push_name TEXT,                     -- what they call themselves
-    name_norm TEXT NOT NULL DEFAULT ''  -- every name and the number, folded, for finding
+    name_norm TEXT NOT NULL DEFAULT '', -- every name and the number, folded, for finding
+    given_name TEXT,                    -- what a tool or the phone's past calls them
+    known INTEGER NOT NULL DEFAULT 0    -- 1: in the owner's address book, or confirmed
 );
 CREATE INDEX contacts_name ON contacts (name_norm);
 INSERT INTO contacts (id) VALUES (0);
@@ -76,10 +78,16 @@ CREATE INDEX number_history_lid ON number_history (lid);
 -- The newest name of each kind for each jid; a contact shows the newest of each kind over all its jids.
 CREATE TABLE names (
     jid TEXT NOT NULL,
-    kind INTEGER NOT NULL,              -- 0 saved, 1 business, 2 push name
+    kind INTEGER NOT NULL,              -- 0 saved, 1 business, 2 push name, 3 given
     name TEXT NOT NULL,
     at INTEGER NOT NULL,                -- of the update that said so
     PRIMARY KEY (jid, kind)
+) WITHOUT ROWID;
+
+-- The people of whom a person has said, outside of MCP, that they are who they seem to be.
+CREATE TABLE confirmed (
+    jid TEXT PRIMARY KEY,               -- their LID where it was known, since a number may be reassigned
+    at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
 -- A conversation.

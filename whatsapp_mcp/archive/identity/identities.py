@@ -18,7 +18,7 @@ from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import column, value
 from whatsapp_mcp.archive.identity import attribution, merge
 from whatsapp_mcp.archive.identity.merge import merge_chats, merge_contacts
-from whatsapp_mcp.archive.state import OWNER_ADDRESS, Address, NumberHistory, searchable
+from whatsapp_mcp.archive.state import OWNER_ADDRESS, Address, NumberHistory, is_name, searchable
 from whatsapp_mcp.decoding import CHAT_ITSELF, CHAT_KIND_NUMBER, OWNER, Flag, NameKind
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import ChatKind
@@ -183,11 +183,21 @@ class Identities:
                 (contact,),
             ).fetchall()
         )
-        every = [names.get(kind) for kind in NameKind]
+        saved = names.get(NameKind.SAVED)
+        # What reads as an address would pass for somebody's number: it is theirs that is shown.
+        others = [
+            name if is_name(name := names.get(kind)) else None
+            for kind in (NameKind.GIVEN, NameKind.BUSINESS, NameKind.PUSH)
+        ]
+        known = saved is not None or value(
+            db,
+            "SELECT 1 FROM addresses AS a JOIN confirmed AS f ON f.jid = a.jid WHERE a.contact_id = ?",
+            (contact,),
+        )
         db.execute(
-            """UPDATE contacts SET pn = ?, lid = ?, saved_name = ?, business_name = ?, push_name = ?,
-            name_norm = ? WHERE id = ?""",
-            (pn, lid, *every, searchable(*every, number_of(pn)), contact),
+            """UPDATE contacts SET pn = ?, lid = ?, saved_name = ?, given_name = ?, business_name = ?,
+            push_name = ?, known = ?, name_norm = ? WHERE id = ?""",
+            (pn, lid, saved, *others, bool(known), searchable(saved, *others, number_of(pn)), contact),
         )
         if pn or lid:
             db.execute(

@@ -14,7 +14,7 @@ from whatsapp_mcp.decoding import CALL, CHAT_KINDS, KIND_NUMBER, MESSAGE_KINDS, 
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import Chat, Contact, LastMessage, Mention, MessageKind
 
-_LAST: Final = f"""m.kind, m.text, m.sender_id, m.wa_id, m.details, m.revoked_at, m.flags,
+_LAST: Final = f"""m.kind, m.text, m.sender_id, m.wa_id, m.ref, m.details, m.revoked_at, m.flags,
  {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}"""
 _SELECT: Final = f"""SELECT c.id, c.contact_id, c.jid,
  {message_rows.CHAT_NAME}, {STRANGER_SQL.format(c="cc")}, c.kind, c.unread, c.marked_unread, c.last_id,
@@ -39,10 +39,11 @@ class LastRow(NamedTuple):
     text: str
     sender: int
     wa_id: str
+    ref: int
     details: str | None
     revoked_at: int | None
     flags: int
-    sender_name: str
+    sender_name: str | None
     sender_stranger: int
 
 
@@ -117,7 +118,7 @@ def _last(
     details: dict[str, Any],
     names: dict[str, Mention],
 ) -> LastMessage:
-    kind, text, sender, wa_id, _, revoked_at, flags, name, stranger = row
+    kind, text, sender, wa_id, ref, _, revoked_at, flags, name, stranger = row
     if kind == CALL:
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
     return LastMessage(
@@ -130,6 +131,9 @@ def _last(
         message_rows.shown_details(details) if details else None,
         message_rows.shown_mentions(details, names),
         forwarded=bool(flags & message_rows.FORWARDED),
+        ref=ref,
+        message_id=wa_id,
+        imported=bool(flags & message_rows.IMPORTED),
     )
 
 
@@ -148,7 +152,8 @@ def empty_chat(jid: str, name: str, *, stranger: bool = False) -> Chat:
 
 
 _CONTACT: Final = f"""SELECT s.id, coalesce(s.pn, s.lid), {NAME_SQL.format(c="s")}, s.pn, s.lid,
- s.saved_name, s.push_name, s.business_name, s.name_norm FROM contacts AS s
+ s.saved_name, s.push_name, s.business_name, s.given_name, NOT ({STRANGER_SQL.format(c="s")}), s.name_norm
+ FROM contacts AS s
 """  # noqa: S608
 
 
@@ -163,13 +168,18 @@ class ContactRow(NamedTuple):
     saved: str | None
     push: str | None
     business: str | None
+    given: str | None
+    known: int
     name_norm: str
 
     @property
     def contact(self) -> Contact:
         """The row as a contact."""
-        _, jid, name, pn, lid, saved, push, business, _ = self
-        return Contact(jid or "", name, number_of(pn), lid, saved or None, push or None, business or None)
+        _, jid, name, pn, lid, saved, push, business, given, known, _ = self
+        return Contact(
+            jid or "", name, number_of(pn), lid, saved or None, push or None, business or None, given or None,
+            bool(known),
+        )  # fmt: skip
 
 
 def contact_rows(db: sqlite3.Connection, rest: str, values: Sequence[Any] = ()) -> list[ContactRow]:

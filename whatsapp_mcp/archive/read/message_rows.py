@@ -91,7 +91,7 @@ class MessageRow(NamedTuple):
 
 
 FORWARDED: Final = int(Flag.FORWARDED)
-_IMPORTED: Final = int(Flag.IMPORTED)
+IMPORTED: Final = int(Flag.IMPORTED)
 _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
 _STARRED: Final = int(Flag.STARRED)
 _VIEW_ONCE: Final = int(Flag.VIEW_ONCE)
@@ -210,7 +210,7 @@ def _message(db: sqlite3.Connection, row: MessageRow, details: dict[str, Any], a
     said.kept_by = around.keepers.get(target)
     if flags:
         said.forwarded, said.mentions_me = bool(flags & FORWARDED), bool(flags & _MENTIONS_ME)
-        said.starred, said.imported = bool(flags & _STARRED), bool(flags & _IMPORTED)
+        said.starred, said.imported = bool(flags & _STARRED), bool(flags & IMPORTED)
     if edited_at is not None:
         said.edited_at = moment(edited_at)
         said.earlier = tuple(around.earlier.get(message, ()))
@@ -291,10 +291,17 @@ def _quotes(db: sqlite3.Connection, keys: Sequence[tuple[int, str]]) -> dict[tup
         return {}
     places = ", ".join(["(?, ?)"] * len(keys))
     return {
-        (chat, wa_id): Quote(wa_id, ref, name, text or f"[{MESSAGE_KINDS[kind]}]", bool(stranger))
-        for chat, wa_id, ref, kind, text, name, stranger in db.execute(
+        (chat, wa_id): Quote(
+            wa_id,
+            ref,
+            name,
+            text or f"[{MESSAGE_KINDS[kind]}]",
+            bool(stranger),
+            author_known=stranger == 0 and not flags & (FORWARDED | IMPORTED),
+        )
+        for chat, wa_id, ref, kind, flags, text, name, stranger in db.execute(
             f"""WITH k (chat_id, wa_id) AS (VALUES {places})
-            SELECT q.chat_id, q.wa_id, q.ref, q.kind, substr(q.text, 1, {decoding.MAX_QUOTE}),
+            SELECT q.chat_id, q.wa_id, q.ref, q.kind, q.flags, substr(q.text, 1, {decoding.MAX_QUOTE}),
                 {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}
             FROM k CROSS JOIN messages AS q ON q.chat_id = k.chat_id AND q.wa_id = k.wa_id
             LEFT JOIN contacts AS s ON s.id = q.sender_id""",  # noqa: S608

@@ -14,7 +14,7 @@ from whatsapp_mcp.archive.read import chat_queries, chat_rows, cursors
 from whatsapp_mcp.archive.read.lookup import contact_id
 from whatsapp_mcp.decoding import CHAT_KIND_NUMBER, OWNER
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.jid import Jid, looks_like_jid, looks_like_number, parse_number
+from whatsapp_mcp.jid import Jid, is_person, looks_like_jid, looks_like_number, parse_number
 from whatsapp_mcp.models import Chat, ChatCandidate, ChatKind, Contact, Page
 
 _RANKS: Final = ("name", "own_name", "words", "prefix", "contains", "contains", "similar")
@@ -280,7 +280,7 @@ def _chat_of(db: sqlite3.Connection, jid: str) -> Chat:
     contact = contact_id(db, jid)
     if contact is not None:
         return _chat_of_contact(db, contact)
-    return chat_rows.empty_chat(jid, Jid.parse(jid).number or jid)
+    return chat_rows.empty_chat(jid, Jid.parse(jid).number or jid, stranger=is_person(jid))
 
 
 def _chat_of_contact(db: sqlite3.Connection, contact: int) -> Chat:
@@ -351,7 +351,7 @@ def unnamed_chats(db: sqlite3.Connection) -> tuple[str, ...]:
         """SELECT c.jid FROM (SELECT * FROM chats WHERE last_id > 0 ORDER BY last_id DESC LIMIT 200) AS c
         LEFT JOIN contacts AS p ON p.id = c.contact_id
         WHERE (c.kind = ?1 AND c.name IS NULL)
-        OR (p.id > 0 AND coalesce(p.saved_name, p.business_name, p.push_name) IS NULL)
+        OR (p.id > 0 AND coalesce(p.saved_name, p.given_name, p.business_name, p.push_name) IS NULL)
         ORDER BY c.last_id DESC""",
         (CHAT_KIND_NUMBER[ChatKind.GROUP],),
     )

@@ -39,7 +39,7 @@ from whatsapp_mcp.archive.state.chat_settings import (
 )
 from whatsapp_mcp.archive.state.gaps import store_gap
 from whatsapp_mcp.archive.state.members import current_members, store_members
-from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, searchable
+from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, is_name, searchable
 from whatsapp_mcp.archive.state.number_history import (
     FAR_FUTURE,
     OWNER_ADDRESS,
@@ -105,6 +105,7 @@ __all__ = [
     "contact_addresses",
     "current_addons",
     "current_members",
+    "is_name",
     "last_change",
     "last_send",
     "move_unreceipted",

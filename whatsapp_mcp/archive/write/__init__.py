@@ -19,6 +19,7 @@ from whatsapp_mcp.archive.write.outbox import (
     outbox_withdrawn,
 )
 from whatsapp_mcp.archive.write.recording import (
+    confirm_person,
     meta_set,
     record_channels,
     record_chat_settings,
@@ -41,6 +42,7 @@ __all__ = [
     "Ingest",
     "begin_operation",
     "begin_raw_operation",
+    "confirm_person",
     "ingest",
     "meta_set",
     "open_addons",

@@ -45,10 +45,30 @@ def set_own(on: Applying, jid: str | None, lid: str | None, name: str | None) ->
 def record_contacts(on: Applying, contacts: Sequence[ContactUpdate]) -> None:
     """Take over names from the device's contact store."""
     updates = [
-        NameUpdate(one.jid, one.push_name, one.business_name, one.saved_name, at=on.seconds, looked_up=True)
+        NameUpdate(
+            one.jid, one.push_name, one.business_name, one.saved_name, on.seconds, True, one.given_name
+        )
         for one in contacts
     ]
     write_updates(on, updates)
+
+
+def confirm_person(on: Applying, jid: str, known: bool) -> None:
+    """Remember that a person has confirmed somebody, or (`known` False) does so no more.
+
+    Who is in the address book stays known.
+    """
+    found = Identities(on.db)
+    contact = found.contact(jid)
+    on.db.execute(
+        "DELETE FROM confirmed WHERE jid IN (SELECT jid FROM addresses WHERE contact_id = ?)", (contact,)
+    )
+    if known:
+        on.db.execute(
+            "INSERT INTO confirmed SELECT coalesce(lid, pn), ? FROM contacts WHERE id = ?",
+            (on.seconds, contact),
+        )
+    found.refresh(contact)
 
 
 def record_identities(on: Applying, pairs: Sequence[tuple[str, str]]) -> None:

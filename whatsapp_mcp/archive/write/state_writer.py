@@ -25,7 +25,12 @@ from whatsapp_mcp.decoding import (
 )
 from whatsapp_mcp.models import ChatKind
 
-_SHOWN = {NameKind.SAVED: "saved_name", NameKind.BUSINESS: "business_name", NameKind.PUSH: "push_name"}
+_SHOWN = {
+    NameKind.SAVED: "saved_name",
+    NameKind.BUSINESS: "business_name",
+    NameKind.PUSH: "push_name",
+    NameKind.GIVEN: "given_name",
+}
 
 
 class StateWriter:
@@ -75,6 +80,7 @@ class StateWriter:
             (NameKind.SAVED, update.saved_name),
             (NameKind.BUSINESS, update.business_name),
             (NameKind.PUSH, update.push_name),
+            (NameKind.GIVEN, update.given_name),
         ):
             if name:
                 self._name(update.jid, kind, name, update.at, update.looked_up)

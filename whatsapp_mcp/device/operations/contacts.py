@@ -40,9 +40,10 @@ class ContactOperations(Protocol):
 
     @has_effect(Effect.ACT, Audience.ONESELF, "jid")
     async def save_contact(self, jid: str, name: str) -> None:
-        """Give somebody a name, in this device's address book and in the archive; the phone's stays as it is.
+        """Give somebody a name in the archive; the phone's address book stays as it is.
 
-        The library cannot send app state (neonize 0.5.2 loses the name of the collection).
+        The library cannot send app state (neonize 0.5.2 loses the name of the collection). Nor is its own
+        store told: what stands there is the phone's, and makes people known.
         """
         ...
 
@@ -90,8 +91,7 @@ class Contacts(Topic):
 
     async def save_contact(self, jid: str, name: str) -> None:
         """See `ContactOperations.save_contact`."""
-        await self.call("put_contact_name", {"jid": jid, "name": name})
-        await self._archive.record_contacts([ContactUpdate(jid, saved_name=name)])
+        await self._archive.record_contacts([ContactUpdate(jid, given_name=name)])
 
     async def presence(self, jid: str, wait: float = 5.0) -> Presence | None:
         """See `ContactOperations.presence`."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from whatsapp_mcp.emoji import is_emoji
+from whatsapp_mcp.jid import reads_as_address
 
 _ANSI: Final = re.compile(
     r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
@@ -152,8 +153,8 @@ def _separates(char: str) -> bool:
 
 
 def called(name: str, stranger: bool) -> str:
-    """A name for a line, with a `~` before what a stranger to the address book calls themselves."""
-    return f"~{chosen_name(name)}" if stranger else clean_name(name)
+    """A name for a line, with a `~` before what a stranger is called; a number needs none."""
+    return f"~{chosen_name(name)}" if stranger and not reads_as_address(name) else clean_name(name)
 
 
 def titled(name: str) -> str:

@@ -137,15 +137,17 @@ class MessagesData(WhereData):
 
 
 class ContactData(TypedDict):
-    """One person."""
+    """One person; `saved_name` is from the phone's address book, `stranger` as of a chat."""
 
     jid: str
     name: str
     number: str | None
     lid: NotRequired[str]
     saved_name: NotRequired[str]
+    given_name: NotRequired[str]
     push_name: NotRequired[str]
     business_name: NotRequired[str]
+    stranger: NotRequired[bool]
 
 
 class ContactsData(TypedDict):
@@ -400,9 +402,11 @@ def contact_data(contact: Contact) -> ContactData:
     data = ContactData(jid=identifier(contact.jid), name=full_name(contact.name), number=contact.number)
     if contact.lid:
         data["lid"] = identifier(contact.lid)
-    for key in ("saved_name", "push_name", "business_name"):
+    for key in ("saved_name", "given_name", "push_name", "business_name"):
         if name := getattr(contact, key):
             data[key] = full_name(name)
+    if contact.stranger:
+        data["stranger"] = True
     return data
 
 

@@ -467,8 +467,8 @@ def profile_text(data: ProfileData, today: str, *, owner: bool = False) -> Text:
         ("about", data.get("about")),
         ("picture", data.get("picture")),
     ]
-    known = owner or "saved_name" in data
-    lines = [called(data["name"], not known and ("push_name" in data or "business_name" in data))]
+    known = owner or "stranger" not in data
+    lines = [called(data["name"], not known)]
     lines += [] if known else ["not in the user's contacts"]
     lines += [f"{label}: {quoted(value, CONCISE_TEXT)}" for label, value in rows if value]
     groups = data.get("groups", [])

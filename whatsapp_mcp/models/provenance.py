@@ -1,0 +1,46 @@
+"""Whose words a message carries: those of a known author, or of a stranger.
+
+Known is who stands in the phone's address book or was confirmed by a person (`Chat.stranger`). It is the
+author who counts, not the sender: who passed something on did not write it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from whatsapp_mcp.jid import is_person
+from whatsapp_mcp.models.messages import LastMessage, Message, MessageKind, Quote
+
+NOTICES: frozenset[MessageKind] = frozenset({MessageKind.SYSTEM, MessageKind.CALL})
+"""Kinds whose texts are ours, about what somebody did."""
+
+
+def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
+    """Whether the words, the file and whatever else a message carries may be a stranger's.
+
+    So are those of a channel and of a file that was imported, which anybody may have written, and what was
+    sent from here by somebody who had read strangers' words.
+
+    Args:
+        message: The message.
+        tainted: WhatsApp's ids of such sends.
+    """
+    if message.forwarded or message.imported:
+        return True
+    if message.from_me:
+        return message.message_id in tainted
+    return message.sender_stranger or (message.sender == message.chat and not is_person(message.chat))
+
+
+def quote_is_strangers(quote: Quote, tainted: Container[str] = ()) -> bool:
+    """Whether what a reply quotes may be a stranger's; what is not in the archive, the reply alone says."""
+    return quote.ref is None or not quote.author_known or quote.message_id in tainted
+
+
+def last_words_are_strangers(last: LastMessage, tainted: Container[str] = ()) -> bool:
+    """As `words_are_strangers`, of the newest message of a chat."""
+    if last.forwarded or last.imported:
+        return True
+    if last.from_me:
+        return last.message_id in tainted
+    return last.stranger or last.sender_name is None
