@@ -35,7 +35,7 @@ def protocol(kind: int, **fields: Any) -> Any:
     told.lidMigrationMappingSyncMessage.encodedMappingPayload = mapping(
         ANA, EVE
     ).protocolMessage.lidMigrationMappingSyncMessage.encodedMappingPayload
-    sync = HistorySync.HistorySync(syncType=0)
+    sync = HistorySync.HistorySync(syncType=HistorySync.HistorySync.INITIAL_BOOTSTRAP)
     sync.pushnames.add(ID=ANA, pushname="forged")
     sync.phoneNumberToLidMappings.add(pnJID=ANA, lidJID=EVE)
     told.historySyncNotification.initialHistBootstrapInlinePayload = sync.SerializeToString()

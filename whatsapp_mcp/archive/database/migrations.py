@@ -98,9 +98,11 @@ def _saved_is_given(db: sqlite3.Connection) -> None:
     """
     db.execute("UPDATE contacts SET given_name = saved_name, saved_name = NULL")
     db.execute("UPDATE names SET kind = 3 WHERE kind = 0")
-    db.create_function("reads_as_address", 1, lambda name: reads_as_address(name or ""), deterministic=True)
+    db.create_function("reads_as_address", 1, reads_as_address, deterministic=True)
     for column in ("given_name", "business_name", "push_name"):
-        db.execute(f"UPDATE contacts SET {column} = NULL WHERE reads_as_address({column})")  # noqa: S608
+        db.execute(
+            f"UPDATE contacts SET {column} = NULL WHERE {column} IS NOT NULL AND reads_as_address({column})"  # noqa: S608
+        )
 
 
 def _names(db: sqlite3.Connection, kind: str) -> set[str]:
