@@ -14,22 +14,29 @@ import pytest
 from anyio.abc import SocketStream
 from starlette.types import Receive, Scope, Send
 
+from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.connections import ConnectionLimits, limits_of_this_process
 from whatsapp_mcp.server.transports.guard import Guard
 from whatsapp_mcp.server.transports.http import uvicorn_server
+from whatsapp_mcp.server.transports.page_login import PageLogins
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10
 TOKEN = "a-token-of-this-test"
 HALF_SENT = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Half: "
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
-STREAM = f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+STREAM = f"GET /mcp/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+
+
+async def verify(token: str) -> Principal | None:
+    """The one token of these tests."""
+    return Principal("token:test") if token == TOKEN else None
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer `/healthz` at once, and `/stream` until the client goes."""
+    """Answer `/healthz` at once, and `/mcp/stream` until the client goes."""
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
-    is_stream = scope["path"] == "/stream"
+    is_stream = scope["path"] == "/mcp/stream"
     await send(
         {"type": "http.response.body", "body": b"begun"[: 4 if is_stream else 5], "more_body": is_stream}
     )
@@ -60,7 +67,7 @@ class Served:
 async def served(count: int = 8, admission: float = 60) -> AsyncIterator[Served]:
     """The application behind the guard, on connections with these limits."""
     listener = socket.create_server(("127.0.0.1", 0))
-    app = Guard(application, "127.0.0.1", TOKEN)
+    app = Guard(application, "127.0.0.1", verify, PageLogins("page"))
     server = uvicorn_server(app, ConnectionLimits(count, admission))
     with anyio.fail_after(LIMIT), listener:
         async with anyio.create_task_group() as tasks:

@@ -531,13 +531,13 @@ async def test_linking_offers_first_what_works_where_no_image_is_shown(
 ) -> None:
     device.state, device.number = ConnectionState.UNLINKED, None
     device.qr_file = "/home/me/link.png"
-    source.page = "http://127.0.0.1:8765/link"
+    source.page = "whatsapp-mcp page"
     text, _ = await answer(client, "link_device")
     assert text.splitlines()[1:] == [
         "1. a code to type: ask for the user's number, call link_device with phone",
         "2. in a terminal: whatsapp-mcp link",
         "3. open and scan /home/me/link.png",
-        "4. in a browser: http://127.0.0.1:8765/link",
+        "4. in a browser: open the URL that whatsapp-mcp page prints in a terminal",
         "Then call again with wait.",
     ]
     assert "2@text" not in text

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import socket
-import stat
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,17 +11,21 @@ import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices
 from whatsapp_mcp.device.operations.protocol import Devices
-from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.runtime import Runtime
-from whatsapp_mcp.server.transports.http import asgi_app, base_url, page_address, prepare
-from whatsapp_mcp.server.transports.token import load_or_make
+from whatsapp_mcp.server.transports.http import asgi_app, base_url, page_command, prepare
+from whatsapp_mcp.server.transports.limits import UNADMITTED
+from whatsapp_mcp.server.transports.page_login import PageLogins, _code
 from whatsapp_mcp.settings import ServerSettings, Settings
 
 pytestmark = pytest.mark.anyio
 TOKEN = "a-token-of-this-test"
-ROUTES = ["/mcp", "/sse", "/messages/", "/healthz", "/readyz", "/", "/link"]
+MCP_ROUTES = ["/mcp", "/sse", "/messages/"]
+PAGES = ["/", "/link", "/nothing"]
+ROUTES = [*MCP_ROUTES, *PAGES, "/healthz", "/readyz", "/login"]
 
 
 class OpenRuntime(Runtime):
@@ -36,13 +38,24 @@ class OpenRuntime(Runtime):
         return FakeDevices(self.device)
 
 
+LOGINS = PageLogins("whatsapp_mcp_page_8808")
+SESSION = LOGINS.sign_in(_code(LOGINS.key, "n", int(LOGINS.clock()) + 60)) or ""
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+COOKIE = {"Cookie": f"{LOGINS.cookie}={SESSION}"}
+
+
+async def verify(token: str) -> Principal | None:
+    """The one token of these tests."""
+    return Principal("token:test") if token == TOKEN else None
+
+
 async def _client(
-    home: Path, token: str | None, host: str = "127.0.0.1", allowed_hosts: tuple[str, ...] = ()
+    home: Path, host: str = "127.0.0.1", allowed_hosts: tuple[str, ...] = ()
 ) -> AsyncIterator[httpx2.AsyncClient]:
     server = ServerSettings(allowed_hosts=allowed_hosts)
     runtime = OpenRuntime(Settings(home=home, server=server), "default")
     application = create(runtime)
-    app = asgi_app(application, runtime, host=host, token=token)
+    app = asgi_app(application, runtime, host=host, verify=verify, logins=LOGINS)
     transport = httpx2.ASGITransport(app=app)
     async with (
         application.session_manager.run(),
@@ -54,7 +67,7 @@ async def _client(
 @pytest.fixture
 async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
     """A client without a token of a server that wants one."""
-    async for client in _client(tmp_path, TOKEN):
+    async for client in _client(tmp_path):
         yield client
 
 
@@ -65,7 +78,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_another_host_name_is_refused_on_every_route(
     http: httpx2.AsyncClient, path: str, host: str
 ) -> None:
-    response = await http.get(path, headers={"Host": host, "Authorization": f"Bearer {TOKEN}"})
+    response = await http.get(path, headers={"Host": host, **BEARER, **COOKIE})
     assert response.status_code == 421
 
 
@@ -86,11 +99,11 @@ async def test_another_host_name_is_refused_on_every_route(
 async def test_another_origin_is_refused_on_every_route(
     http: httpx2.AsyncClient, path: str, origin: str
 ) -> None:
-    response = await http.get(path, headers={"Origin": origin, "Authorization": f"Bearer {TOKEN}"})
+    response = await http.get(path, headers={"Origin": origin, **BEARER, **COOKIE})
     assert response.status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/mcp", "/sse", "/messages/", "/", "/link", "/nothing"])
+@pytest.mark.parametrize("path", [*MCP_ROUTES, "/mcp/", "/messages"])
 @pytest.mark.parametrize("given", ["", "Bearer wrong", f"Basic {TOKEN}", "Bearer", f"Bearer {TOKEN}x"])
 async def test_no_token_no_answer(http: httpx2.AsyncClient, path: str, given: str) -> None:
     response = await http.get(path, headers={"Authorization": given} if given else {})
@@ -108,27 +121,37 @@ async def test_readiness_is_being_online(http: httpx2.AsyncClient, monkeypatch: 
     assert (await http.get("/readyz")).status_code == 503
 
 
-async def test_a_browser_signs_in_once_and_gets_a_cookie_for_pages_alone(http: httpx2.AsyncClient) -> None:
-    response = await http.get("/", params={"token": TOKEN})
-    assert response.status_code == 303
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_bearer_token_opens_no_page(http: httpx2.AsyncClient, path: str, method: str) -> None:
+    response = await http.request(method, path, headers={**BEARER, "Origin": "http://127.0.0.1:8808"})
+    assert response.status_code == 403
+    assert "whatsapp-mcp page" in response.text
+
+
+@pytest.mark.parametrize("path", MCP_ROUTES)
+async def test_a_session_of_the_pages_is_no_token(http: httpx2.AsyncClient, path: str) -> None:
+    for headers in (COOKIE, {"Authorization": f"Bearer {SESSION}"}):
+        assert (await http.get(path, headers=headers)).status_code == 401
+
+
+async def test_a_token_in_the_address_opens_nothing(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/", params={"token": TOKEN})).status_code == 403
+    assert (await http.post("/mcp", params={"token": TOKEN}, json={})).status_code == 401
+
+
+async def test_a_login_url_signs_a_browser_in_once(http: httpx2.AsyncClient) -> None:
+    code = _code(LOGINS.key, "once", int(LOGINS.clock()) + 60)
+    response = await http.get("/login", params={"code": code})
+    assert (response.status_code, response.headers["location"]) == (303, "/")
     assert "HttpOnly" in response.headers["set-cookie"]
     assert "SameSite=strict" in response.headers["set-cookie"]
     page = await http.get("/")
     assert page.status_code == 200
     assert "online" in page.text
-    assert (await http.post("/mcp", json={})).status_code == 401
-
-
-async def test_the_cookie_of_a_browser_opens_pages_and_is_no_token(http: httpx2.AsyncClient) -> None:
-    await http.get("/", params={"token": TOKEN})
-    [value] = http.cookies.values()
-    http.cookies.clear()
-    assert TOKEN not in value
-    assert (await http.get("/", headers={"Authorization": f"Bearer {value}"})).status_code == 401
-    assert (await http.get("/", params={"token": value})).status_code == 401
-    for cookie, status in ((value, 200), (TOKEN, 401)):
-        headers = {"Cookie": f"whatsapp_mcp_page={cookie}"}
-        assert (await http.get("/", headers=headers)).status_code == status
+    again = await http.get("/login", params={"code": code})
+    assert again.status_code == 403
+    assert "set-cookie" not in again.headers
 
 
 async def test_the_link_page_shows_a_qr_after_the_person_asks(
@@ -136,18 +159,65 @@ async def test_the_link_page_shows_a_qr_after_the_person_asks(
 ) -> None:
     device = FakeDevice(ConnectionState.UNLINKED, None)
     monkeypatch.setattr(OpenRuntime, "device", device)
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    assert "<svg" not in (await http.get("/link", headers=headers)).text
+    assert "<svg" not in (await http.get("/link", headers=COOKIE)).text
     assert device.asked == []
-    assert (await http.post("/link", headers=headers)).status_code == 303
+    assert (await http.post("/link", headers=COOKIE)).status_code == 403
+    assert device.asked == []
+    own_page = {**COOKIE, "Origin": "http://127.0.0.1:8808"}
+    assert (await http.post("/link", headers=own_page)).status_code == 303
     device.state = ConnectionState.LINKING
-    page = await http.get("/link", headers=headers)
+    page = await http.get("/link", headers=COOKIE)
     assert "<svg" in page.text
     assert "script" not in page.text
 
 
+async def test_no_answer_lets_pages_of_other_origins_read_it(http: httpx2.AsyncClient) -> None:
+    for path in ROUTES:
+        headers = {**BEARER, **COOKIE, "Origin": "http://evil.example"}
+        asked = {**headers, "Access-Control-Request-Method": "POST"}
+        for answer in (await http.get(path, headers=headers), await http.options(path, headers=asked)):
+            assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+async def test_a_body_that_is_too_large_is_refused(http: httpx2.AsyncClient) -> None:
+    body = b"x" * (4 * 1024 * 1024 + 1)
+    for path, headers in (("/mcp", BEARER), ("/link", {**COOKIE, "Origin": "http://127.0.0.1:8808"})):
+        assert (await http.post(path, headers=headers, content=body)).status_code == 413
+
+
+async def test_an_address_that_guesses_tokens_is_told_to_wait_and_a_valid_token_is_not(
+    http: httpx2.AsyncClient,
+) -> None:
+    guard = http._transport.app  # pyright: ignore[reportAttributeAccessIssue]
+    guard.unadmitted.clock = lambda: 0.0
+    for _ in range(int(UNADMITTED.burst)):
+        assert (await http.get("/mcp", headers={"Authorization": "Bearer wrong"})).status_code == 401
+    refused = await http.get("/mcp", headers={"Authorization": "Bearer wrong"})
+    assert refused.status_code == 429
+    assert int(refused.headers["retry-after"]) >= 1
+    assert (await http.get("/messages/", headers=BEARER)).status_code == 405
+    assert (await http.get("/", headers=COOKIE)).status_code == 200
+
+
+async def test_every_method_of_every_route_answers_no_data_to_strangers(http: httpx2.AsyncClient) -> None:
+    """Health says one word, the login page how to sign in; everything else is refused."""
+    guard = http._transport.app  # pyright: ignore[reportAttributeAccessIssue]
+    paths = {route.path for route in guard.app.app.routes} | {"/nothing", "/.well-known/any"}
+    assert paths >= {"/mcp", "/sse", "/", "/link"}
+    for path in sorted(paths):
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
+            guard.unadmitted._levels.clear()
+            answer = await http.request(method, path, headers={"Origin": "http://127.0.0.1:8808"})
+            if path in {"/healthz", "/readyz"} and method in {"GET", "HEAD"}:
+                assert answer.text in {"ok\n", "ready\n", ""}
+                continue
+            assert answer.status_code in {401, 403, 404, 405}, (method, path)
+            assert "+1" not in answer.text
+            assert "default" not in answer.text
+
+
 async def test_an_address_is_a_fine_host_where_other_machines_may_come(tmp_path: Path) -> None:
-    async for http in _client(tmp_path, TOKEN, "0.0.0.0"):
+    async for http in _client(tmp_path, "0.0.0.0"):
         assert (await http.get("/healthz", headers={"Host": "192.168.1.7:8808"})).status_code == 200
         assert (await http.get("/healthz", headers={"Host": "evil.example"})).status_code == 421
 
@@ -175,17 +245,17 @@ ALLOWED = ("host.docker.internal", "HomeAssistant.local:8123", "*.example.org", 
 async def test_listed_names_are_answered_and_no_others(
     tmp_path: Path, bound_to: str, host: str, status: int
 ) -> None:
-    async for http in _client(tmp_path, TOKEN, bound_to, ALLOWED):
+    async for http in _client(tmp_path, bound_to, ALLOWED):
         assert (await http.get("/healthz", headers={"Host": host})).status_code == status
 
 
 async def test_the_refusal_of_a_name_tells_which_setting_admits_it(tmp_path: Path) -> None:
-    async for http in _client(tmp_path, TOKEN, "0.0.0.0"):
+    async for http in _client(tmp_path, "0.0.0.0"):
         response = await http.get("/healthz", headers={"Host": "nas.local:8808"})
         assert response.status_code == 421
         assert '"nas.local"' in response.text
         assert "server.allowed_hosts" in response.text
-    async for http in _client(tmp_path, TOKEN, "0.0.0.0", ("nas.local",)):
+    async for http in _client(tmp_path, "0.0.0.0", ("nas.local",)):
         assert (await http.get("/healthz", headers={"Host": "nas.local:8808"})).status_code == 200
 
 
@@ -203,7 +273,7 @@ async def test_the_refusal_of_a_name_tells_which_setting_admits_it(tmp_path: Pat
 async def test_pages_of_this_very_origin_are_let_in_and_no_others(
     tmp_path: Path, host: str, origin: str, status: int
 ) -> None:
-    async for http in _client(tmp_path, TOKEN, "127.0.0.1", ALLOWED):
+    async for http in _client(tmp_path, "127.0.0.1", ALLOWED):
         response = await http.get("/healthz", headers={"Host": host, "Origin": origin})
         assert response.status_code == status
 
@@ -225,54 +295,12 @@ def test_the_printed_address_can_be_opened(host: str, name: str) -> None:
         socket.create_connection((url.host, url.port), timeout=5).close()
 
 
-def test_the_page_to_link_on_is_named_without_its_token(tmp_path: Path) -> None:
-    base = "http://127.0.0.1:8765"
-    assert page_address(base, None) == f"{base}/link"
-    assert page_address(base, tmp_path / "t") == f"{base}/?token=TOKEN with the token in {tmp_path / 't'}"
+@pytest.mark.parametrize(("account", "said"), [("default", ""), ("work", " --account work")])
+def test_the_command_that_signs_in_names_the_account(account: str, said: str) -> None:
+    assert page_command(account) == f"whatsapp-mcp page{said}"
 
 
 def test_no_token_is_possible_on_loopback_only(tmp_path: Path) -> None:
     runtime = Runtime(Settings(home=tmp_path), "default")
     with pytest.raises(InvalidArgument, match="--no-auth"):
         prepare(create(runtime), runtime, host="0.0.0.0", port=0, auth=False)
-
-
-def test_the_token_is_made_once_and_is_private(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    token = load_or_make(home)
-    assert load_or_make(home) == token
-    assert len(token) >= 40
-    assert stat.S_IMODE((home / "http-token").stat().st_mode) == 0o600
-    assert [entry.name for entry in home.iterdir()] == ["http-token"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
-@pytest.mark.parametrize("mode", [0o644, 0o640, 0o604])
-def test_a_token_that_others_can_read_is_made_private_and_told(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int
-) -> None:
-    token = load_or_make(tmp_path)
-    file = tmp_path / "http-token"
-    file.chmod(mode)
-    assert load_or_make(tmp_path) == token
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert f"{file} could be read by other users (mode {mode:04o})" in caplog.text
-    assert token not in caplog.text
-    caplog.clear()
-    assert load_or_make(tmp_path) == token
-    assert not caplog.text
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no such modes there")
-def test_a_token_that_others_can_read_is_refused_when_it_cannot_be_made_private(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load_or_make(tmp_path)
-    (tmp_path / "http-token").chmod(0o644)
-
-    def refused(_path: Path, _mode: int) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(Path, "chmod", refused)
-    with pytest.raises(Busy, match=r"other users \(mode 0644\)"):
-        load_or_make(tmp_path)

@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 
 from tests.server.fakes import FakeDevice, FakeDevices
 from whatsapp_mcp.device.operations.protocol import Devices
@@ -34,8 +32,13 @@ class Source:
         return FakeDevices(self.device) if self.device else None
 
 
-def sign_in(_request: Request, response: Response) -> None:
-    response.set_cookie("signed", "in")
+class Logins:
+    """One code is valid."""
+
+    cookie = "page"
+
+    def sign_in(self, code: str) -> str | None:
+        return "signed-in" if code == "right" else None
 
 
 @pytest.fixture
@@ -45,9 +48,31 @@ def source() -> Source:
 
 @pytest.fixture
 async def http(source: Source) -> AsyncIterator[httpx2.AsyncClient]:
-    app = Starlette(routes=page_routes(source, sign_in))
+    app = Starlette(routes=page_routes(source, Logins()))
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as client:
         yield client
+
+
+async def test_a_code_is_exchanged_for_a_cookie_that_scripts_and_other_sites_do_not_get(
+    http: httpx2.AsyncClient,
+):
+    answer = await http.get("/login", params={"code": "right"})
+
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+    assert answer.headers["set-cookie"] == "page=signed-in; HttpOnly; Path=/; SameSite=strict"
+
+
+async def test_the_cookie_of_an_encrypted_page_is_sent_encrypted_only(http: httpx2.AsyncClient):
+    answer = await http.get("https://test/login", params={"code": "right"})
+
+    assert "; Secure" in answer.headers["set-cookie"]
+
+
+async def test_a_wrong_code_is_told_how_to_sign_in(http: httpx2.AsyncClient):
+    for url in ("/login", "/login?code=wrong"):
+        answer = await http.get(url)
+        assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+        assert "whatsapp-mcp page" in answer.text
 
 
 async def test_the_page_of_an_unlinked_account_offers_to_link_and_tells_the_risk(http: httpx2.AsyncClient):

@@ -11,6 +11,7 @@ import typer
 from whatsapp_mcp import __version__
 from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli import service as service_commands
+from whatsapp_mcp.cli import token as token_commands
 from whatsapp_mcp.cli.client_config import Application
 from whatsapp_mcp.cli.command_line import App, CommandLine
 from whatsapp_mcp.cli.options import Account, AsJson, end_of_length, known_account, port_number
@@ -220,6 +221,17 @@ def demo(
     raise typer.Exit(run_demo(stdio=stdio, once=once))
 
 
+@app.command()
+def page(account: Account = "default") -> None:
+    """Print a URL that signs a browser in to the pages.
+
+    Of the running HTTP server. It is valid once, for ten minutes.
+    """
+    from whatsapp_mcp.server.transports import login_url
+
+    typer.echo(login_url(known_account(account)))
+
+
 @app.command("client-config")
 def client_config(
     application: Annotated[
@@ -243,3 +255,4 @@ def client_config(
 
 app.add_typer(service_commands.app, name="service")
 app.add_typer(archive_commands.app, name="archive")
+app.add_typer(token_commands.app, name="token")

@@ -5,10 +5,12 @@ from whatsapp_mcp.policy.codes import has_code, mask_codes
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.rules import Policy, Ruling
+from whatsapp_mcp.policy.scopes import SCOPES, Scope, check_scope, is_in_scope, parse_scopes, scope_of
 from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, find_secret_in_file
 
 __all__ = [
     "SCANNED_BYTES",
+    "SCOPES",
     "SEEN",
     "Act",
     "Audience",
@@ -17,12 +19,17 @@ __all__ = [
     "Effect",
     "Policy",
     "Ruling",
+    "Scope",
     "Situation",
+    "check_scope",
     "decide",
     "denied",
     "find_secret",
     "find_secret_in_file",
     "has_code",
+    "is_in_scope",
     "mask_codes",
+    "parse_scopes",
     "require",
+    "scope_of",
 ]

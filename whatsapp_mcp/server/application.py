@@ -13,9 +13,10 @@ from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, Icon, InputRequiredResult
 
 import whatsapp_mcp
-from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.errors import Denied, InvalidArgument
+from whatsapp_mcp.policy import SCOPES, check_scope
 from whatsapp_mcp.server import tools
-from whatsapp_mcp.server.calls import build, error_result
+from whatsapp_mcp.server.calls import RegisteredTool, build, error_result, principal_of
 from whatsapp_mcp.server.fencing import new_code
 from whatsapp_mcp.server.invalid_requests import answering_invalid
 
@@ -84,7 +85,7 @@ class Application(MCPServer[Any]):
             version=whatsapp_mcp.__version__,
             icons=[_icon()],
             instructions=instructions,
-            middleware=[*middleware, self._advertise_what_is_served],
+            middleware=[*middleware, self._keep_to_scopes, self._advertise_what_is_served],
             subscriptions=False,
             log_level="WARNING",
         )
@@ -104,6 +105,39 @@ class Application(MCPServer[Any]):
         if not (await self.list_resources() or await self.list_resource_templates()):
             kept.pop("resources", None)
         return {**result, "capabilities": kept}
+
+    async def _keep_to_scopes(
+        self, ctx: ServerRequestContext[Any, Any], call_next: CallNext
+    ) -> HandlerResult:
+        """SDK middleware: the principal of an HTTP request sees and calls what its scopes allow."""
+        principal = principal_of(ctx.request)
+        if principal is None or principal.scopes is None:
+            return await call_next(ctx)
+        if ctx.method == "tools/call":
+            try:
+                self._check_scope(principal.scopes, (ctx.params or {}).get("name"))
+            except Denied as error:
+                return error_result(error, structured=self._structured)
+        result = await call_next(ctx)
+        if ctx.method != "tools/list" or not isinstance(result, dict):
+            return result
+        tools = [tool for tool in result["tools"] if self._is_in_scope(principal.scopes, tool["name"])]
+        return {**result, "tools": tools}
+
+    def _is_in_scope(self, scopes: frozenset[str], name: object) -> bool:
+        try:
+            self._check_scope(scopes, name)
+        except Denied:
+            return False
+        return True
+
+    def _check_scope(self, scopes: frozenset[str], name: object) -> None:
+        """Refuse a tool that needs another scope. A name of no tool passes: its call is refused anyway."""
+        tool = self._tool_manager.get_tool(name) if isinstance(name, str) else None
+        if isinstance(tool, RegisteredTool):
+            check_scope(scopes, tool.spec.name, tool.spec.effect)
+        elif tool is not None and not scopes.issuperset(SCOPES):
+            raise Denied("This tool needs every scope.")
 
     async def run_stdio_async(self) -> None:
         """Serve on standard input and output."""

@@ -49,7 +49,7 @@ class Runtime:
     """The services of one account while the process serves; `run` owns them.
 
     Attributes:
-        page: Where a person finds this server's page; None unless it serves HTTP.
+        page: The command that lets a person in to this server's pages; None unless it serves HTTP.
     """
 
     def __init__(self, settings: Settings, account: str, opener: Opener | None = None) -> None:

@@ -16,16 +16,14 @@ from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.requests import Request
 
     from whatsapp_mcp.device.operations import Devices
 
 HOME: Final = "/"
 LINK: Final = "/link"
-PAGE_PATHS: Final = frozenset({HOME, LINK})
-"""What a person's browser may open with the token in a cookie; the guard lets in nobody else."""
+LOGIN: Final = "/login"
+"""Where the URL leads that `whatsapp-mcp page` prints; the only page that needs no session."""
 RELOAD_SECONDS: Final = 3
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -41,6 +39,10 @@ _STYLE: Final = (
     "h1{font-size:1.4em}svg{display:block;width:20em;max-width:100%;background:#fff}"
     "code{font-size:1.6em;letter-spacing:.15em}button{font:inherit;padding:.4em 1em}small{opacity:.7}"
 )
+HOW_TO_SIGN_IN: Final = (
+    "These pages need a sign-in: run `whatsapp-mcp page` in a terminal on the computer that the server runs "
+    "on, and open the URL that it prints. Each URL is valid once, for ten minutes."
+)
 _RISK: Final = "This is an unofficial client: WhatsApp may limit or ban accounts that use one."
 
 
@@ -52,15 +54,29 @@ class DeviceSource(Protocol):
         ...
 
 
-def page_routes(source: DeviceSource, sign_in: Callable[[Request, Response], None]) -> list[Route]:
+class Logins(Protocol):
+    """Who is signed in."""
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie."""
+        ...
+
+    def sign_in(self, code: str) -> str | None:
+        """The value of the cookie for this code of a login URL; None if the code is not valid."""
+        ...
+
+
+def page_routes(source: DeviceSource, logins: Logins) -> list[Route]:
     """The routes of health and pages.
 
     Args:
         source: Where the device is found.
-        sign_in: Gives the browser that came with a token its cookie.
+        logins: Takes the code of a login URL.
     """
-    pages = _Pages(source, sign_in)
+    pages = _Pages(source, logins)
     return [
+        Route(LOGIN, pages.login, methods=["GET"]),
         Route("/healthz", pages.health),
         Route("/readyz", pages.ready),
         Route(HOME, pages.home),
@@ -72,7 +88,19 @@ def page_routes(source: DeviceSource, sign_in: Callable[[Request, Response], Non
 @dataclass(frozen=True, slots=True)
 class _Pages:
     source: DeviceSource
-    sign_in: Callable[[Request, Response], None]
+    logins: Logins
+
+    async def login(self, request: Request) -> Response:
+        """Give the browser that comes with a valid code its cookie."""
+        cookie = self.logins.sign_in(request.query_params.get("code", ""))
+        if cookie is None:
+            return _page("Sign in", f"<p>{html.escape(HOW_TO_SIGN_IN)}</p>", status=403)
+        signed_in = RedirectResponse(HOME, 303, _HEADERS)
+        is_encrypted = request.url.scheme == "https"
+        signed_in.set_cookie(
+            self.logins.cookie, cookie, httponly=True, samesite="strict", secure=is_encrypted
+        )
+        return signed_in
 
     async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -82,11 +110,7 @@ class _Pages:
         online = status is not None and status.state is ConnectionState.ONLINE
         return PlainTextResponse("ready\n" if online else "not ready\n", 200 if online else 503)
 
-    async def home(self, request: Request) -> Response:
-        if "token" in request.query_params:
-            signed_in = RedirectResponse(HOME, 303, _HEADERS)
-            self.sign_in(request, signed_in)
-            return signed_in
+    async def home(self, _: Request) -> Response:
         return _status_page(await _status(self.source))
 
     async def link(self, _: Request) -> Response:
@@ -176,11 +200,12 @@ def _qr_svg(text: str) -> str:
     return segno.make_qr(text, error="l").svg_inline(border=4, omitsize=True)
 
 
-def _page(title: str, body: str, *, reload: bool = False) -> HTMLResponse:
+def _page(title: str, body: str, *, reload: bool = False, status: int = 200) -> HTMLResponse:
     refresh = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">' if reload else ""
     return HTMLResponse(
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}'
         f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>",
+        status,
         headers=_HEADERS,
     )

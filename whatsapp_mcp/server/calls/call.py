@@ -37,7 +37,8 @@ class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
     `caller` is for whom the devices act; `ledger` remembers what was handed out; `worker` decodes
-    files; `zone` is the person's time zone; `page` is where a person finds this server's page, if it has one.
+    files; `zone` is the person's time zone; `page` is the command that lets a person in to this server's
+    pages, if it has any.
     """
 
     account: str

@@ -12,13 +12,11 @@ from typing import Any, Final
 from mcp.server.mcpserver import Context
 
 from whatsapp_mcp.models import Caller
+from whatsapp_mcp.models.caller import UNKNOWN
+from whatsapp_mcp.server.calls.principals import principal_of
 
-PRINCIPAL: Final = "whatsapp_mcp_principal"
-"""Key of the principal in the state of an admitted HTTP request."""
 _NOT_IN_A_NAME: Final = re.compile(r"[^\w .@+-]", re.ASCII)
 _LONGEST: Final = 64
-_ANYBODY: Final = "http"
-"""The principal of a server that asks for no token."""
 
 
 def caller_of(context: Context[Any, Any], tool: str) -> Caller:
@@ -33,4 +31,5 @@ def caller_of(context: Context[Any, Any], tool: str) -> Caller:
     request: Any = context.request_context.request
     if request is None:
         return Caller(f"stdio:{client}", client, tool)
-    return Caller(str(request.scope.get("state", {}).get(PRINCIPAL, _ANYBODY)), client, tool)
+    principal = principal_of(request)
+    return Caller(principal.name if principal else UNKNOWN.principal, client, tool)

@@ -202,7 +202,7 @@ def _linking_ways(qr: QrCode, services: Services) -> str:
     if qr.file:
         ways.append(f"open and scan {qr.file}")
     if services.page:
-        ways.append(f"in a browser: {services.page}")
+        ways.append(f"in a browser: open the URL that {services.page} prints in a terminal")
     lines = [f"{number}. {way}" for number, way in enumerate(ways, 1)]
     return "\n".join(
         [

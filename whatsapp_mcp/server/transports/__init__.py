@@ -1,6 +1,7 @@
-"""HTTP: the routes, the limits on connections, the checks of a request and its bearer token."""
+"""HTTP: the routes, the limits on connections and requests, tokens, and how a person signs in to pages."""
 
 from whatsapp_mcp.server.transports.http import prepare
-from whatsapp_mcp.server.transports.token import load_or_make
+from whatsapp_mcp.server.transports.page_login import login_url
+from whatsapp_mcp.server.transports.tokens import Tokens, load_or_make
 
-__all__ = ["load_or_make", "prepare"]
+__all__ = ["Tokens", "load_or_make", "login_url", "prepare"]

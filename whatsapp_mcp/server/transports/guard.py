@@ -1,4 +1,4 @@
-"""One ASGI middleware before everything that HTTP can reach: Host, Origin, token.
+"""One ASGI middleware before everything that HTTP can reach: Host, Origin, token or session.
 
 The Host check keeps a web page from reaching this server through a name that resolves to it (DNS rebinding),
 the Origin check keeps it from using the person's browser: only pages of this very origin may, port included,
@@ -7,31 +7,37 @@ because every local program can serve pages on another port. Both cover every ro
 
 from __future__ import annotations
 
-import hmac
 import ipaddress
-import secrets
+import math
 import socket
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
+from mcp.server.auth.provider import AccessToken
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
+
+from whatsapp_mcp.models.caller import PERSON_PRINCIPAL
+from whatsapp_mcp.server.calls import ANYBODY, Principal, admit, admitted
+from whatsapp_mcp.server.transports.limits import ADMITTED, UNADMITTED, Buckets, address_key
+from whatsapp_mcp.server.transports.streams import CheckedStream
+from whatsapp_mcp.web.pages import HOW_TO_SIGN_IN, LOGIN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
-"""Answered without a token: they answer nothing but yes or no."""
-COOKIE: Final = "whatsapp_mcp_page"
-"""Lets a person's browser in to pages, never to the protocol.
-
-It is made from the token and is not the token: a browser shows its cookies to every port of this machine.
-"""
-_ADMITTED: Final = "whatsapp_mcp_admitted"
-"""Key in an admitted request's state."""
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", LOGIN})
+"""Answered to anybody: yes or no, or a login page that wants a code."""
+WELL_KNOWN: Final = "/.well-known/"
+"""Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
+_MCP: Final = frozenset({"mcp", "sse", "messages"})
+"""First parts of paths that a bearer token opens. The rest are pages, or nothing, and need a session."""
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
@@ -44,6 +50,11 @@ _OTHER_ORIGIN: Final = (
     "Web pages of another origin may not use this server.\n"
     "A reverse proxy has to pass the Host header on unchanged, with its port.\n"
 )
+_UNKNOWN_BEARER: Final = (
+    "A bearer token is needed. The file http-token of the home folder holds one; "
+    "`whatsapp-mcp token create NAME` makes another.\n"
+)
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
 def is_loopback(host: str) -> bool:
@@ -64,36 +75,98 @@ def _is_address(host: str) -> bool:
     return True
 
 
+class Sessions(Protocol):
+    """The people who are signed in to the pages."""
+
+    @property
+    def cookie(self) -> str:
+        """The name of their cookie."""
+        ...
+
+    def is_signed_in(self, cookie: str) -> bool:
+        """Whether this is the cookie of a session."""
+        ...
+
+
+Verify = Callable[[str], Awaitable[Principal | None]]
+"""Whom a bearer token stands for; None if it is none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Refuses a request with a wrong Host, Origin or token before the application sees it.
+    """Refuses a request with a wrong Host, Origin, token or session before the application sees it.
 
     Attributes:
         app: The application behind it.
         host: What the server is bound to.
-        token: The bearer token; None when none is asked for.
+        verify: Looks at the bearer token of a request for MCP; None when none is asked for.
+        sessions: Who may open pages.
         allowed_hosts: Further host names that this server answers to, in lower case; `*.` in front stands for
             one label.
-        page_paths: Paths for a person's browser, which may bring the token in a cookie.
+        unadmitted: Limits requests by address as long as they are not admitted.
+        admitted: Limits admitted requests by principal.
     """
 
     app: ASGIApp
     host: str
-    token: str | None
+    verify: Verify | None
+    sessions: Sessions
     allowed_hosts: frozenset[str] = frozenset()
-    page_paths: frozenset[str] = frozenset()
+    unadmitted: Buckets = field(default_factory=lambda: Buckets(UNADMITTED))
+    admitted: Buckets = field(default_factory=lambda: Buckets(ADMITTED))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the refusal, or let the application answer."""
         if scope["type"] != "http":
             return
         request = Request(scope)
-        refusal = self._refusal(request)
-        if refusal is None and request.url.path not in OPEN_PATHS:
-            scope.setdefault("state", {})[_ADMITTED] = True
-        await (refusal or self.app)(scope, receive, send)
+        answer = self._misdirected(request)
+        if answer is None and not _is_open(scope["path"]):
+            answer = await self._admit(request)
+        if principal := admitted(scope):
+            send = CheckedStream(send, partial(self._is_still, principal, request))
+        await (self._too_many(request) or answer or self.app)(scope, receive, send)
 
-    def _refusal(self, request: Request) -> PlainTextResponse | None:
+    async def _is_still(self, principal: Principal, request: Request) -> bool:
+        return principal.name == PERSON_PRINCIPAL or await self._bearer(request) == principal
+
+    def _too_many(self, request: Request) -> Response | None:
+        """The refusal of one request too many; of one that was admitted, no address counts."""
+        if principal := admitted(request.scope):
+            wait = self.admitted.take(principal.name)
+        else:
+            wait = self.unadmitted.take(address_key(request.client.host if request.client else ""))
+        if not wait:
+            return None
+        return PlainTextResponse("Too many requests.\n", 429, {"Retry-After": str(math.ceil(wait))})
+
+    async def _admit(self, request: Request) -> Response | None:
+        """Write down whom the request is admitted for, or refuse it."""
+        if request.scope["path"].split("/")[1] in _MCP:
+            principal = await self._bearer(request)
+            if principal is None:
+                return PlainTextResponse(_UNKNOWN_BEARER, 401, {"WWW-Authenticate": "Bearer"})
+            admit(request.scope, principal)
+            # The SDK lets a session be used by the principal that opened it alone.
+            owner = AccessToken(token="", client_id=principal.name, scopes=[])
+            request.scope["user"] = AuthenticatedUser(owner)
+            return None
+        if not self.sessions.is_signed_in(request.cookies.get(self.sessions.cookie, "")):
+            return PlainTextResponse(f"{HOW_TO_SIGN_IN}\n", 403)
+        # A browser says where a form comes from; what says nothing is none of our pages.
+        if request.method not in _SAFE_METHODS and "origin" not in request.headers:
+            return PlainTextResponse(_OTHER_ORIGIN, 403)
+        admit(request.scope, Principal(PERSON_PRINCIPAL))
+        return None
+
+    async def _bearer(self, request: Request) -> Principal | None:
+        if self.verify is None:
+            return Principal(ANYBODY)
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        return await self.verify(given.strip()) if scheme.lower() == "bearer" else None
+
+    def _misdirected(self, request: Request) -> Response | None:
+        """The refusal of a request that came by a wrong name or from another page."""
         headers = request.headers
         host, *more = headers.getlist("host") or [""]
         authority = _authority(host, request.url.scheme)
@@ -103,13 +176,7 @@ class Guard:
             return PlainTextResponse(_UNKNOWN_NAME.format(name=authority[0]), 421)
         if not all(_is_same_origin(origin, host) for origin in headers.getlist("origin")):
             return PlainTextResponse(_OTHER_ORIGIN, 403)
-        if self.token is None or request.url.path in OPEN_PATHS or self._has_token(request, self.token):
-            return None
-        return PlainTextResponse(
-            "A bearer token is needed: it is in the file http-token of the home folder.\n",
-            401,
-            {"WWW-Authenticate": "Bearer"},
-        )
+        return None
 
     def _is_own_name(self, name: str) -> bool:
         wildcard = f"*.{name.partition('.')[2]}"
@@ -118,30 +185,14 @@ class Guard:
         # A rebinding attack needs a name, so an address is no danger where other machines may come in.
         return not is_loopback(self.host) and (_is_address(name) or name == socket.gethostname().lower())
 
-    def _has_token(self, request: Request, token: str) -> bool:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and _same(given.strip(), token):
-            return True
-        if request.url.path not in self.page_paths:
-            return False
-        return _same(request.cookies.get(COOKIE, ""), _page_key(token)) or _same(
-            request.query_params.get("token", ""), token
-        )
-
 
 def is_admitted(scope: Mapping[str, Any]) -> bool:
     """Whether the guard let this request in; the open paths do not count, since anybody may ask there."""
-    return _ADMITTED in scope.get("state", {})
+    return admitted(scope) is not None
 
 
-def sign_in(request: Request, response: Response) -> None:
-    """Give a browser that came with `?token=…` through the guard its cookie."""
-    key = _page_key(request.query_params["token"])
-    response.set_cookie(COOKIE, key, httponly=True, samesite="strict")
-
-
-def _page_key(token: str) -> str:
-    return hmac.digest(token.encode(), b"pages", "sha256").hex()
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or path.startswith(WELL_KNOWN)
 
 
 def _authority(text: str, scheme: str) -> tuple[str, int] | None:
@@ -163,7 +214,3 @@ def _is_same_origin(origin: str, host: str) -> bool:
     """
     scheme, _, authority = origin.partition("://")
     return (found := _authority(authority, scheme)) is not None and found == _authority(host, scheme)
-
-
-def _same(given: str, expected: str) -> bool:
-    return secrets.compare_digest(given.encode(), expected.encode())

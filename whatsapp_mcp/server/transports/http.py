@@ -12,19 +12,25 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from mcp.server.sse import SseServerTransport
-from mcp.server.transport_security import TransportSecuritySettings
+from mcp.server.transport_security import (
+    DEFAULT_MAX_REQUEST_BODY_SIZE,
+    RequestBodyLimitMiddleware,
+    TransportSecuritySettings,
+)
 from starlette.applications import Starlette
 from starlette.routing import BaseRoute, Mount, Route
 
 from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.transports.connections import (
     ConnectionLimits,
     bounded_protocol,
     limits_of_this_process,
 )
-from whatsapp_mcp.server.transports.guard import Guard, is_loopback, sign_in
-from whatsapp_mcp.server.transports.token import FILE_NAME, load_or_make
-from whatsapp_mcp.web.pages import LINK, PAGE_PATHS, page_routes
+from whatsapp_mcp.server.transports.guard import Guard, Verify, is_loopback
+from whatsapp_mcp.server.transports.page_login import PageLogins, announce
+from whatsapp_mcp.server.transports.tokens import Tokens, make_default
+from whatsapp_mcp.web.pages import page_routes
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -41,15 +47,18 @@ _CHECKED_OUTSIDE: Final = TransportSecuritySettings(enable_dns_rebinding_protect
 _SSE_MESSAGES: Final = "/messages/"
 
 
-def asgi_app(application: Application, runtime: Runtime, *, host: str, token: str | None) -> ASGIApp:
-    """Everything behind the guard, which checks Host, Origin and token on every route.
+def asgi_app(
+    application: Application, runtime: Runtime, *, host: str, verify: Verify | None, logins: PageLogins
+) -> ASGIApp:
+    """Everything behind the guard, which checks Host, Origin and token or session on every route.
 
     `application.session_manager.run()` has to be entered around serving it.
     """
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
-    routes = [*streamable.routes, *_sse_routes(application), *page_routes(runtime, sign_in)]
+    routes = [*streamable.routes, *_sse_routes(application), *page_routes(runtime, logins)]
     allowed_hosts = frozenset(runtime.settings.server.allowed_hosts)
-    return Guard(Starlette(routes=routes), host, token, allowed_hosts, PAGE_PATHS)
+    app = RequestBodyLimitMiddleware(Starlette(routes=routes), DEFAULT_MAX_REQUEST_BODY_SIZE)
+    return Guard(app, host, verify, logins, allowed_hosts)
 
 
 def _sse_routes(application: Application) -> list[BaseRoute]:
@@ -87,20 +96,31 @@ def prepare(
             f"--no-auth on {host} would expose this account to the network.",
             "Omit --no-auth, or listen on 127.0.0.1.",
         )
-    token = load_or_make(runtime.settings.home) if auth else None
+    token_file = make_default(runtime.settings.home) if auth else None
     listener = _bind(host, port)
-    base = base_url(*listener.getsockname()[:2])
-    token_file = runtime.settings.home / FILE_NAME if auth else None
-    runtime.page = page_address(base, token_file)
-    app = asgi_app(application, runtime, host=host, token=token)
+    address = listener.getsockname()[:2]
+    base = base_url(*address)
+    runtime.page = page_command(runtime.account)
+    logins = PageLogins(f"whatsapp_mcp_page_{address[1]}")
+    verify = _verify_with(Tokens(runtime.settings.home)) if auth else None
+    app = asgi_app(application, runtime, host=host, verify=verify, logins=logins)
     server = uvicorn_server(app, limits_of_this_process())
 
     async def speak() -> None:
+        folder = runtime.settings.account_folder(runtime.account)
         async with application.session_manager.run():
-            _announce(base, token_file)
+            announce(folder, logins, base, reached_at(*address))
+            _say_where(base, token_file, runtime.page)
             await server._serve(sockets=[listener])  # pyright: ignore[reportPrivateUsage]  serve() takes signals
 
     return speak
+
+
+def _verify_with(tokens: Tokens) -> Verify:
+    async def verify(token: str) -> Principal | None:
+        return tokens.principal(token)
+
+    return verify
 
 
 def uvicorn_server(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Server:
@@ -133,21 +153,28 @@ def _bind(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def _announce(base: str, token_file: Path | None) -> None:
+def _say_where(base: str, token_file: Path | None, page: str | None) -> None:
     sys.stderr.write(f"Serving MCP on {base}/mcp and {base}/sse\n")
     if token_file is not None:
-        sys.stderr.write(f"Token: in {token_file}; page: {base}/?token=TOKEN\n")
+        sys.stderr.write(f"Token: in {token_file}; more: whatsapp-mcp token create NAME\n")
+    sys.stderr.write(f"Page: {page} prints a URL to sign in with\n")
     sys.stderr.flush()
 
 
-def page_address(base: str, token_file: Path | None) -> str:
-    """The URL of the page on which a person links a phone, without the token: models read it."""
-    return f"{base}/?token=TOKEN with the token in {token_file}" if token_file else f"{base}{LINK}"
+def page_command(account: str) -> str:
+    """The command that prints a login URL for the pages."""
+    return "whatsapp-mcp page" if account == "default" else f"whatsapp-mcp page --account {account}"
 
 
-def base_url(host: str, port: int) -> str:
-    """A URL that can be opened on this machine; `0.0.0.0` and `::` are addresses to listen on only."""
+def reached_at(host: str, port: int) -> tuple[str, int]:
+    """Where this machine reaches a server; `0.0.0.0` and `::` are addresses to listen on only."""
     address = ipaddress.ip_address(host)
     if address.is_unspecified:
         host = "127.0.0.1" if address.version == 4 else "::1"
+    return host, port
+
+
+def base_url(host: str, port: int) -> str:
+    """A URL that can be opened on this machine."""
+    host, port = reached_at(host, port)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,81 @@
+"""`whatsapp-mcp token`: the bearer tokens with which applications use the HTTP server."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.options import AsJson
+from whatsapp_mcp.cli.outcome import rfc3339
+from whatsapp_mcp.cli.terminal import aligned
+from whatsapp_mcp.policy import SCOPES, parse_scopes
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.server.transports import Tokens
+
+app = App(
+    help="Manage the bearer tokens of the HTTP server. Changes take effect at once, also in running servers.",
+    no_args_is_help=True,
+)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the token.")]
+
+
+def _tokens() -> Tokens:
+    from whatsapp_mcp.server.transports import Tokens
+
+    return Tokens(settings.load().home)
+
+
+@app.command()
+def create(
+    name: Name,
+    scope: Annotated[
+        str, typer.Option("--scope", metavar="SCOPES", help=f"Comma-separated, of {', '.join(SCOPES)}.")
+    ] = "read",
+) -> None:
+    """Create a token and print it.
+
+    It is stored as a hash, so it cannot be shown again.
+    """
+    typer.echo(_tokens().create(name, parse_scopes(scope)))
+
+
+@app.command("list")
+def list_tokens(as_json: AsJson = False) -> None:
+    """List the tokens with their scopes and their last use."""
+    tokens = _tokens().all()
+    if as_json:
+        rows = [
+            {
+                "name": token.name,
+                "scopes": sorted(token.scopes, key=list[str](SCOPES).index),
+                "created": _time(token.created),
+                "last_used": _time(token.last_used),
+            }
+            for token in tokens
+        ]
+        typer.echo(json.dumps({"tokens": rows}, ensure_ascii=False))
+        return
+    table = [("NAME", "SCOPES", "CREATED", "LAST USED")]
+    for token in tokens:
+        scopes = ",".join(sorted(token.scopes, key=list[str](SCOPES).index))
+        table.append(
+            (token.name, scopes, _time(token.created) or "unknown", _time(token.last_used) or "never")
+        )
+    typer.echo(aligned(table))
+
+
+@app.command()
+def revoke(name: Name) -> None:
+    """Revoke a token: the next request with it is refused."""
+    _tokens().revoke(name)
+    typer.echo(f"The token {name} is revoked.", err=True)
+
+
+def _time(moment: datetime | None) -> str | None:
+    return rfc3339(moment) if moment else None

@@ -1,0 +1,69 @@
+"""What a bearer token allows: the scopes `read`, `send` and `admin`, each for some effects of tools.
+
+| scope | tools |
+|---|---|
+| `read` | those that only read |
+| `send` | those that act, destroy, fetch an address or write an export |
+| `admin` | linking, unlinking and reconnecting |
+
+No scope includes another.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from whatsapp_mcp.errors import Denied, InvalidArgument
+from whatsapp_mcp.policy.effects import Effect
+
+Scope = Literal["read", "send", "admin"]
+SCOPES: Final[tuple[Scope, ...]] = ("read", "send", "admin")
+
+_SCOPE_OF: Final[dict[Effect, Scope]] = {
+    Effect.READ: "read",
+    Effect.LINK: "admin",
+    Effect.ACT: "send",
+    Effect.DESTROY: "send",
+    Effect.FETCH: "send",
+    Effect.EXPORT: "send",
+}
+"""An effect that is not here belongs to no scope: what only a person may do is not for any token."""
+_ADMIN_TOOLS: Final = frozenset({"unlink_device"})
+"""They end what `admin` may begin, whatever their effect."""
+
+
+def scope_of(tool: str, effect: Effect) -> Scope | None:
+    """The scope that a tool with this effect needs; None if no scope is enough."""
+    return "admin" if tool in _ADMIN_TOOLS else _SCOPE_OF.get(effect)
+
+
+def is_in_scope(scopes: frozenset[str] | None, tool: str, effect: Effect) -> bool:
+    """Whether these scopes allow a tool; None are all of them, and allow what no scope allows, too."""
+    return scopes is None or scope_of(tool, effect) in scopes
+
+
+def check_scope(scopes: frozenset[str] | None, tool: str, effect: Effect) -> None:
+    """Let a tool pass, or refuse it.
+
+    Raises:
+        Denied: The scopes do not allow it.
+    """
+    if is_in_scope(scopes, tool, effect):
+        return
+    needed = scope_of(tool, effect)
+    why = f"needs the scope {needed}, which this application does not have" if needed else "is for no token"
+    raise Denied(f"{tool} {why}.", "Tell the user; only the person can give the application another token.")
+
+
+def parse_scopes(text: str) -> frozenset[Scope]:
+    """The scopes of a list with commas.
+
+    Raises:
+        InvalidArgument: One of them does not exist, or there is none.
+    """
+    given = {word.strip() for word in text.split(",")} - {""}
+    if not given or not given <= set(SCOPES):
+        raise InvalidArgument(
+            f"{text!r} is not a list of scopes.", f"Give one or more of {', '.join(SCOPES)}, with commas."
+        )
+    return frozenset(scope for scope in SCOPES if scope in given)
