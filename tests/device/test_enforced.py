@@ -17,7 +17,7 @@ from whatsapp_mcp.device.operations.generated import as_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Denied
-from whatsapp_mcp.models import FileContent, SendRequest, TextContent
+from whatsapp_mcp.models import PERSON, UNKNOWN, Caller, FileContent, SendRequest, TextContent
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
@@ -73,7 +73,23 @@ def test_an_operation_that_declares_nothing_stops_the_start(monkeypatch: pytest.
         registry._operation("status")
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+OF_PERSONS = {name for name, operation in OPERATIONS.items() if operation.effect is Effect.PERSON}
+
+
+@pytest.mark.parametrize("mode", ["open", "standard", "lockdown", "read_only"])
+@pytest.mark.parametrize("name", sorted(OF_PERSONS))
+async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: str, mode: str) -> None:
+    device, recorded = enforced(tmp_path)
+    write(tmp_path, f'[policy]\nmode = "{mode}"\n')
+    arguments = dict.fromkeys(OPERATIONS[name].parameters)
+    for caller in (UNKNOWN, Caller("stdio:agent"), Caller("token:all")):
+        with pytest.raises(Denied, match="Only a person"):
+            await device.acting_for(caller).perform(OPERATIONS[name], arguments)
+    await device.acting_for(PERSON).perform(OPERATIONS[name], arguments)
+    assert recorded.asked == [name]
+
+
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - OF_PERSONS))
 async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_else(
     tmp_path: Path, name: str
 ) -> None:

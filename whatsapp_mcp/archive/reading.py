@@ -84,6 +84,7 @@ class ReadingArchive:
     # People.
     contacts = at_once(read.contacts)
     contact = at_once(read.contact)
+    confirmed = in_thread(read.confirmed)
     members = in_thread(read.members)
     without_vote = in_thread(read.without_vote)
     common_groups = in_thread(read.common_groups)

@@ -10,6 +10,7 @@ import typer
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.cli import archive as archive_commands
+from whatsapp_mcp.cli import people as people_commands
 from whatsapp_mcp.cli import service as service_commands
 from whatsapp_mcp.cli import token as token_commands
 from whatsapp_mcp.cli.client_config import Application
@@ -256,3 +257,4 @@ def client_config(
 app.add_typer(service_commands.app, name="service")
 app.add_typer(archive_commands.app, name="archive")
 app.add_typer(token_commands.app, name="token")
+app.add_typer(people_commands.app, name="people")

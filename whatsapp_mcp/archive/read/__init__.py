@@ -37,6 +37,7 @@ from whatsapp_mcp.archive.read.outbox_entries import (
 from whatsapp_mcp.archive.read.people import (
     chat_shown_as,
     chats_named_alike,
+    confirmed,
     contacts,
     resolve_chat,
     unnamed_chats,
@@ -56,6 +57,7 @@ __all__ = [
     "chats",
     "chats_named_alike",
     "common_groups",
+    "confirmed",
     "contact",
     "contacts",
     "context",

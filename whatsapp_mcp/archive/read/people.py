@@ -331,6 +331,13 @@ def contacts(
     return Page(tuple(people[number] for number in page), following)
 
 
+def confirmed(db: sqlite3.Connection) -> tuple[Contact, ...]:
+    """The people whom a person has confirmed, by name."""
+    rest = """WHERE s.id IN (SELECT a.contact_id FROM addresses AS a JOIN confirmed AS f ON f.jid = a.jid)
+        ORDER BY s.name_norm, s.id"""
+    return tuple(row.contact for row in chat_rows.contact_rows(db, rest))
+
+
 def _all_contacts(db: sqlite3.Connection, mark: str, limit: int, after: str | None) -> Page[Contact]:
     condition, values = "s.id != 0", list[Any]()
     if after is not None:

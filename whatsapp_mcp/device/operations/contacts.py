@@ -47,6 +47,11 @@ class ContactOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.PERSON)
+    async def confirm_person(self, jid: str, known: bool) -> None:
+        """Let somebody count as known, as those do who stand in the phone's address book, or no more."""
+        ...
+
     @has_effect(Effect.READ)
     async def presence(self, jid: str, wait: float = 5.0) -> Presence | None:
         """Whether somebody is online, told within `wait` seconds; None when WhatsApp tells nothing."""
@@ -92,6 +97,10 @@ class Contacts(Topic):
     async def save_contact(self, jid: str, name: str) -> None:
         """See `ContactOperations.save_contact`."""
         await self._archive.record_contacts([ContactUpdate(jid, given_name=name)])
+
+    async def confirm_person(self, jid: str, known: bool) -> None:
+        """See `ContactOperations.confirm_person`."""
+        await self._archive.confirm_person(jid, known)
 
     async def presence(self, jid: str, wait: float = 5.0) -> Presence | None:
         """See `ContactOperations.presence`."""

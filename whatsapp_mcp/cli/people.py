@@ -1,0 +1,107 @@
+"""`whatsapp-mcp people …`: say who is known although the phone's address book does not name them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import anyio
+import typer
+
+from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.archive.exporting import printable
+from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.options import Account, AsJson, known_account
+from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.errors import Busy, ContactNotFound
+from whatsapp_mcp.jid import is_person
+from whatsapp_mcp.models import Contact
+
+app = App(help="Confirm people who are not in the phone's address book.", no_args_is_help=True)
+
+_LIMIT = 5.0
+"""Seconds in which a server is found that leads the account."""
+_POLL = 0.1
+
+Who = Annotated[str, typer.Argument(metavar="WHO", help="Number, jid or name.")]
+
+
+@app.command()
+def confirm(who: Who, account: Account = "default") -> None:
+    """Let somebody count as known, as people in the phone's address book do.
+
+    Look at the number: anybody may choose a name.
+    """
+    _say(account, who, known=True)
+
+
+@app.command()
+def forget(who: Who, account: Account = "default") -> None:
+    """Take a confirmation back."""
+    _say(account, who, known=False)
+
+
+@app.command("list")
+def list_confirmed(as_json: AsJson = False, account: Account = "default") -> None:
+    """List who is confirmed."""
+
+    async def read() -> tuple[Contact, ...]:
+        async with open_archive(known_account(account)) as archive:
+            return await archive.confirmed()
+
+    people = anyio.run(read)
+    if as_json:
+        typer.echo(json.dumps([asdict(each) for each in people], ensure_ascii=False))
+    else:
+        rows = [(isolated(printable(each.name)), each.number or each.jid) for each in people]
+        typer.echo(aligned(rows) if rows else "Nobody is confirmed.")
+
+
+def _say(account: str, who: str, *, known: bool) -> None:
+    from whatsapp_mcp.cli.connection import with_known_device
+
+    async def say(devices: Devices, archive: ReadingArchive) -> Contact:
+        jid = await _person(archive, who)
+        await _confirm(devices, jid, known)
+        found = await archive.contact(jid)
+        assert found is not None
+        return found
+
+    person = with_known_device(account, say)
+    called = f"{printable(person.name)} ({person.number or person.jid})"
+    if known:
+        typer.echo(f"{called} is known now.")
+    elif person.known:
+        typer.echo(f"{called} is in the phone's address book, and stays known.")
+    else:
+        typer.echo(f"{called} is no longer known.")
+
+
+async def _person(archive: ReadingArchive, text: str) -> str:
+    """The jid of the one person that a text means.
+
+    Raises:
+        AmbiguousChat, ChatNotFound: It means several, or none.
+        ContactNotFound: It means a group or channel.
+    """
+    from whatsapp_mcp.server.arguments import choose
+
+    jid = choose(await archive.resolve_chat(text), text).jid
+    if not is_person(jid):
+        raise ContactNotFound(f"{text!r} is no person.", "Give a number, a jid or a name.")
+    return jid
+
+
+async def _confirm(devices: Devices, jid: str, known: bool) -> None:
+    """Tell the server that leads the account, which this command becomes where there is none."""
+    deadline = anyio.current_time() + _LIMIT
+    while True:
+        try:
+            async with devices.use() as device:
+                return await device.confirm_person(jid, known)
+        except Busy:
+            if anyio.current_time() >= deadline:
+                raise
+        await anyio.sleep(_POLL)
