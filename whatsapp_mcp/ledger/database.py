@@ -53,6 +53,50 @@ CREATE TABLE approvals (
     question_id TEXT                    -- the message on the person's phone that asks
 ) STRICT;
 CREATE INDEX approvals_state ON approvals (state, digest);
+
+-- Every act and every reading of a chat. A row is never changed; the oldest are dropped.
+CREATE TABLE audit (
+    seq INTEGER PRIMARY KEY,            -- without a gap
+    at INTEGER NOT NULL,                -- milliseconds since 1970
+    kind TEXT NOT NULL,                 -- act, outcome, reading
+    about INTEGER,                      -- of an outcome: its act
+    principal TEXT NOT NULL,
+    client TEXT NOT NULL,
+    tool TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    chats TEXT NOT NULL,                -- JSON, as refs
+    refs TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    rule TEXT NOT NULL,
+    approval TEXT,
+    way TEXT,
+    digest TEXT,
+    outcome TEXT NOT NULL,
+    counted INTEGER NOT NULL,           -- for the budgets
+    new_chat INTEGER NOT NULL,
+    text_mac TEXT,                      -- the same for the same text, under the account's key
+    text_hash TEXT,                     -- covers the text, which may be deleted
+    text TEXT,
+    hash BLOB NOT NULL                  -- of this row and all before
+) STRICT;
+CREATE INDEX audit_counted ON audit (at) WHERE counted = 1;
+
+-- The last row that was dropped and the newest, sealed.
+CREATE TABLE audit_chain (
+    id INTEGER PRIMARY KEY CHECK (id = 0),
+    first_seq INTEGER NOT NULL,
+    first_hash BLOB NOT NULL,
+    last_seq INTEGER NOT NULL,
+    last_hash BLOB NOT NULL,
+    seal TEXT NOT NULL
+) STRICT;
+
+-- What WhatsApp has imposed, and when the phone was linked.
+CREATE TABLE pauses (
+    kind TEXT PRIMARY KEY,              -- linked, timelock, ban
+    until INTEGER NOT NULL,             -- of linked: since when
+    times INTEGER NOT NULL              -- how often in a row
+) STRICT;
 """
 
 
@@ -103,13 +147,13 @@ class LedgerFile:
         Raises:
             Busy: It could not be written; nothing has changed.
         """
+        return await anyio.to_thread.run_sync(self.write_here, change)
 
-        def run() -> T:
+    def write_here(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """As `write`, on the calling thread."""
+        try:
             with self._lock, transaction(self._writer):
                 return change(self._writer)
-
-        try:
-            return await anyio.to_thread.run_sync(run)
         except sqlite3.Error as error:
             raise _unusable(error) from error
 

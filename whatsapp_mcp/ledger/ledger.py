@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 import anyio.to_thread
 
 from whatsapp_mcp.ledger.approvals import Approvals
+from whatsapp_mcp.ledger.audit import Audit
 from whatsapp_mcp.ledger.database import LedgerFile
 from whatsapp_mcp.ledger.exposures import Exposure, Exposures, Taint
+from whatsapp_mcp.ledger.pauses import PauseRecord
 from whatsapp_mcp.ledger.tainted_sends import TaintedSends
 from whatsapp_mcp.settings import AccountFolder
 
@@ -28,6 +30,8 @@ class Ledger:
 
     Attributes:
         approvals: What waits for a person.
+        audit: What was done and read.
+        pauses: What WhatsApp has imposed.
         tainted_sends: The messages that tainted calls have sent.
 
     Raises:
@@ -39,10 +43,13 @@ class Ledger:
         self._exposures = Exposures(self._file)
         self._now = now
         self.approvals = Approvals(self._file, folder.approval_key)
+        self.audit = Audit(self._file, folder.approval_key, now)
+        self.pauses = PauseRecord(self._file)
         self.tainted_sends = TaintedSends(self._file)
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what waits to be written, and close the file."""
+        self.audit.close()
         self._file.close()
 
     async def expose(self, principal: str, source: Exposure) -> None:

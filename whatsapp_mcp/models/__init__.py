@@ -73,6 +73,7 @@ from whatsapp_mcp.models.messages import (
     SendStatus,
     with_names,
 )
+from whatsapp_mcp.models.past_acts import PastAct, Pauses
 from whatsapp_mcp.models.provenance import (
     NOTICES,
     last_words_are_strangers,
@@ -166,6 +167,8 @@ __all__ = [
     "OutboxEntry",
     "Page",
     "Participant",
+    "PastAct",
+    "Pauses",
     "PinContent",
     "PollContent",
     "PollOption",

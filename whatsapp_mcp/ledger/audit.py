@@ -1,0 +1,315 @@
+"""The audit: every act and every reading of a chat, in a chain that shows what was changed (`audit_chain`).
+
+An act is written down before it is done, in the transaction that also checks the budgets, and its outcome
+after. A reading is written within half a second, together with others,
+so that no list waits for it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any, Final, Literal
+
+import anyio
+
+from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.ledger import audit_chain
+from whatsapp_mcp.ledger.audit_chain import Ends, Fault
+from whatsapp_mcp.ledger.database import LedgerFile
+from whatsapp_mcp.models import Caller, PastAct
+from whatsapp_mcp.private_file import read_or_make
+
+KEPT: Final = timedelta(days=400)
+"""How long a row is kept."""
+MOST: Final = 200_000
+"""Rows that are kept; the oldest are dropped, some more at a time (`_ROTATE_EVERY`)."""
+BATCH: Final = 0.4
+"""Seconds in which readings are gathered."""
+_MOST_WAITING: Final = 10_000
+"""Readings that wait for a disk which takes nothing."""
+_ROTATE_EVERY: Final = 256
+_COUNTED: Final = timedelta(days=1)
+"""How far back budgets count."""
+_ROW: Final = f"INSERT INTO audit ({audit_chain.COLUMNS}, text, hash) VALUES ({', '.join('?' * 22)})"  # noqa: S608
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """What one row of the audit says.
+
+    Attributes:
+        caller: For whom.
+        operation: What, as the device or the archive names it.
+        chats: Jids: to whom, or whose chats were read.
+        refs: The messages that were read or are concerned.
+        verdict, rule: The decision, and which rule made it.
+        approval, way: The id of a person's answer, and the way by which it came.
+        digest: Of the content.
+        outcome: `begun`, `done`, or the code of an error.
+        is_counted: Whether it counts for the budgets.
+        is_new_chat: Whether this account had never written there before.
+    """
+
+    caller: Caller
+    operation: str
+    chats: tuple[str, ...] = ()
+    refs: tuple[int, ...] = ()
+    verdict: str = "allow"
+    rule: str = ""
+    approval: str | None = None
+    way: str | None = None
+    digest: str | None = None
+    outcome: str = "done"
+    is_counted: bool = False
+    is_new_chat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRow:
+    """A row as it is stored: what it says, and where in the chain it stands.
+
+    Attributes:
+        about: Of an outcome: the number of its act.
+        text: The text of an act, where it is kept.
+    """
+
+    seq: int
+    at: datetime
+    kind: Literal["act", "outcome", "reading"]
+    entry: AuditEntry
+    about: int | None = None
+    text: str | None = None
+
+
+class Audit:
+    """The audit of an account, of which several processes write one chain.
+
+    Args:
+        file: The ledger's.
+        key: Where the account's key is; made where there is none.
+        now: The wall clock.
+    """
+
+    def __init__(self, file: LedgerFile, key: Path, now: Callable[[], datetime]) -> None:
+        self._file = file
+        self._key = read_or_make(key, token_bytes(32))
+        self._now = now
+        self._waiting: list[tuple[datetime, AuditEntry]] = []
+        self._guard = threading.Lock()
+        self._noted = anyio.Event()
+
+    async def begin(
+        self,
+        entry: AuditEntry,
+        *,
+        text: str | None = None,
+        keep_text: bool = False,
+        check: Callable[[Sequence[PastAct], PastAct], None] | None = None,
+    ) -> int:
+        """Write down an act that is about to be done; answers the number by which it ends.
+
+        Args:
+            entry: What is done; its outcome is set here.
+            text: What it says.
+            keep_text: Whether the text itself is kept.
+            check: Given the counted acts of the last day and this one, raises what refuses it. No other act
+                is written down in between.
+
+        Raises:
+            Busy: It could not be written, so it must not be done.
+            WhatsAppError: What `check` raises; nothing is written.
+        """
+        now = self._now()
+        mac = None if text is None else self._mac(text)
+
+        def change(db: sqlite3.Connection) -> int:
+            if check is not None:
+                check(_counted(db, now - _COUNTED), PastAct(now, entry.chats, entry.is_new_chat, mac))
+            begun = replace(entry, outcome="begun")
+            return self._append(db, [(now, "act", begun, None, mac, text if keep_text else None)])
+
+        return await self._file.write(change)
+
+    async def end(self, seq: int, outcome: str = "done") -> None:
+        """Write down what became of an act: `done`, or the code of an error."""
+        now = self._now()
+
+        def change(db: sqlite3.Connection) -> None:
+            found = db.execute(
+                "SELECT principal, client, tool, operation FROM audit WHERE seq = ?", (seq,)
+            ).fetchone()
+            principal, client, tool, operation = found or ("", "", "", "")
+            entry = AuditEntry(Caller(principal, client, tool), operation, outcome=outcome)
+            self._append(db, [(now, "outcome", entry, seq, None, None)])
+
+        await self._file.write(change)
+
+    async def note(self, entry: AuditEntry) -> None:
+        """Write down an act that ends here: it was refused, or a person is asked."""
+        now = self._now()
+        await self._file.write(lambda db: self._append(db, [(now, "act", entry, None, None, None)]))
+
+    def read(self, entry: AuditEntry) -> None:
+        """Note a reading; it is written within `BATCH`, or when the ledger is closed."""
+        with self._guard:
+            self._waiting.append((self._now(), entry))
+        self._noted.set()
+
+    async def run(self, pause: Callable[[float], Any] = anyio.sleep) -> None:
+        """Write the readings down, batch by batch, until cancelled."""
+        while True:
+            await self._noted.wait()
+            await pause(BATCH)
+            self._noted = anyio.Event()
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what was noted by now; if that cannot be, it is tried again with the next."""
+        batch = self._take()
+        if batch:
+            try:
+                await self._file.write(lambda db: self._append(db, batch))
+            except Busy as error:
+                self._keep(batch, error)
+
+    def close(self) -> None:
+        """Write what was noted."""
+        batch = self._take()
+        if batch:
+            try:
+                self._file.write_here(lambda db: self._append(db, batch))
+            except Busy as error:
+                self._keep(batch, error)
+
+    def rows(self, since: datetime | None = None, limit: int | None = None) -> list[AuditRow]:
+        """The rows since a time, or the newest of them, oldest first."""
+        at = 0 if since is None else _millis(since)
+        query = f"SELECT {audit_chain.COLUMNS}, text FROM audit WHERE at >= ? ORDER BY seq DESC LIMIT ?"  # noqa: S608
+        found = self._file.read(lambda db: db.execute(query, (at, -1 if limit is None else limit)).fetchall())
+        return [_row(*row) for row in reversed(found)]
+
+    def verify(self) -> list[Fault]:
+        """Where the chain does not hold; none where it does.
+
+        Raises:
+            Busy: The file cannot be read.
+        """
+        return self._file.read(lambda db: list(audit_chain.faults(db, self._key)))
+
+    async def forget_texts(self) -> None:
+        """Delete the texts that were kept; the chain holds on."""
+        await self._file.write(lambda db: db.execute("UPDATE audit SET text = NULL WHERE text IS NOT NULL"))
+
+    def _take(self) -> list[_New]:
+        with self._guard:
+            waiting, self._waiting = self._waiting, []
+        return [(at, "reading", entry, None, None, None) for at, entry in waiting]
+
+    def _keep(self, batch: list[_New], error: Busy) -> None:
+        with self._guard:
+            kept = [(at, entry) for at, _, entry, *_ in batch] + self._waiting
+            self._waiting = kept[:_MOST_WAITING]
+        lost = len(kept) - len(self._waiting)
+        logger.error(
+            "audit: readings cannot be written (%d wait, %d are lost): %s", len(kept) - lost, lost, error
+        )
+        self._noted.set()
+
+    def _append(self, db: sqlite3.Connection, new: Sequence[_New]) -> int:
+        """Add rows to the chain, in the writer's transaction; answers the number of the last."""
+        ends, _ = audit_chain.read_ends(db)
+        seq, before = ends.last_seq, ends.last_hash
+        for at, kind, entry, about, mac, text in new:
+            seq += 1
+            caller = entry.caller
+            text = None if text is None else _whole(text)
+            text_hash = None if text is None else audit_chain.hash_of(text)
+            row = [
+                seq, _millis(at), kind, about, _whole(caller.principal), _whole(caller.client),
+                _whole(caller.tool), entry.operation, json.dumps(entry.chats), json.dumps(entry.refs),
+                entry.verdict, _whole(entry.rule), entry.approval, entry.way, entry.digest, entry.outcome,
+                int(entry.is_counted), int(entry.is_new_chat), mac, text_hash,
+            ]  # fmt: skip
+            before = audit_chain.link(before, row)
+            db.execute(_ROW, (*row, text, before))
+        ends = replace(ends, last_seq=seq, last_hash=before)
+        if seq % _ROTATE_EVERY < len(new):
+            ends = _rotated(db, ends, self._now() - KEPT)
+        audit_chain.write_ends(db, ends, self._key)
+        return seq
+
+    def _mac(self, text: str) -> str:
+        """Stands for a text: the same one is known again, and nobody can guess it from what is stored."""
+        plain = " ".join(text.casefold().split())
+        return hmac.digest(self._key, b"text" + plain.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+_New = tuple[datetime, str, AuditEntry, int | None, str | None, str | None]
+"""A row to be: time, kind, what it says, the act it is about, what stands for its text, its text."""
+
+
+def _counted(db: sqlite3.Connection, since: datetime) -> list[PastAct]:
+    query = "SELECT at, chats, new_chat, text_mac FROM audit WHERE counted = 1 AND at > ? ORDER BY at"
+    rows = db.execute(query, (_millis(since),))
+    return [PastAct(_time(at), tuple(json.loads(chats)), bool(new), mac) for at, chats, new, mac in rows]
+
+
+def _rotated(db: sqlite3.Connection, ends: Ends, oldest: datetime) -> Ends:
+    """Drop the rows that are too many or too old; the last of them is what the chain goes on from."""
+    fresh = db.execute(
+        "SELECT seq FROM audit WHERE at >= ? ORDER BY seq LIMIT 1", (_millis(oldest),)
+    ).fetchone()
+    cut = max(fresh[0] - 1 if fresh else 0, ends.last_seq - MOST)
+    if cut <= ends.first_seq:
+        return ends
+    (before,) = db.execute("SELECT hash FROM audit WHERE seq = ?", (cut,)).fetchone()
+    db.execute("DELETE FROM audit WHERE seq <= ?", (cut,))
+    return replace(ends, first_seq=cut, first_hash=before)
+
+
+def _row(
+    seq: int, at: int, kind: Literal["act", "outcome", "reading"], about: int | None, principal: str,
+    client: str, tool: str, operation: str, chats: str, refs: str, verdict: str, rule: str,
+    approval: str | None, way: str | None,
+    digest: str | None, outcome: str, counted: int, new_chat: int, _mac: str | None, _hash: str | None,
+    text: str | None,
+) -> AuditRow:  # fmt: skip
+    entry = AuditEntry(
+        Caller(principal, client, tool),
+        operation,
+        tuple(json.loads(chats)),
+        tuple(json.loads(refs)),
+        verdict,
+        rule,
+        approval,
+        way,
+        digest,
+        outcome,
+        bool(counted),
+        bool(new_chat),
+    )
+    return AuditRow(seq, _time(at), kind, entry, about, text)
+
+
+def _whole(text: str) -> str:
+    """The text without halves of characters, which a client may send and SQLite does not store."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
+def _millis(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
+def _time(millis: int) -> datetime:
+    return datetime.fromtimestamp(millis / 1000, UTC)
