@@ -56,7 +56,9 @@ def encrypted(sender: User, companion: Companion, to: User, outgoing: Outgoing) 
 def accept(client: Client, node: Node, to: Jid) -> None:
     """Deliver to each device what a companion encrypted for it."""
     check_identity(client, node, to)
-    for device, encs in addressed(node, to):
+    # In the chat with oneself a client lists the phone twice; of the two sessions that it may start for that,
+    # it keeps the second.
+    for device, encs in dict(addressed(node, to)).items():
         user = client.network.user(device)
         if user is None:
             client.network.log_anomaly("unknown recipient", str(device))

@@ -8,10 +8,11 @@ from whatsapp_mcp.simulator.account import Account, Client
 from whatsapp_mcp.simulator.companion import Companion
 from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
+from whatsapp_mcp.simulator.responses import Responder
 from whatsapp_mcp.simulator.user import User
 
 
-class Phone(Account):
+class Phone(Account, Responder):
     """The phone of an account, used by its owner."""
 
     @property
