@@ -124,6 +124,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             seen=self._saw,
             phone_seen=self._saw_phone,
         )
+        self._hear_message: Callable[[JournalEvent], None] = lambda event: None
         self._typing_people = TypingPeople(self._clock)
         self._evidence = self._make_evidence()
         self._worker = Worker()
@@ -213,6 +214,11 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         """How often each background task has failed and was started again."""
         return self._counters.failures
 
+    @property
+    def owner(self) -> connection.StoredDevice | None:
+        """This companion as its keys name it; None while no phone is linked."""
+        return self._owner.device
+
     async def wait_for(self, met: Callable[[Connection], bool]) -> Connection:
         """Wait until the connection is as asked; the caller sets the limit."""
         return await self._loop.wait_for(met)
@@ -258,6 +264,12 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             self._typing_people.hear(event.payload)
         elif event.code == EventCode.PRESENCE:
             self.hear_presence(event.payload)
+        elif event.code == EventCode.MESSAGE:
+            self._hear_message(event)
+
+    def hear_messages(self, listener: Callable[[JournalEvent], None]) -> None:
+        """Call `listener` from now on with every event of a message that comes, once it is archived."""
+        self._hear_message = listener
 
     def _saw_phone(self, at: datetime) -> None:
         self._counters.phone_seen_at = at
