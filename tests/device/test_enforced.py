@@ -9,15 +9,25 @@ from typing import Any, cast
 import pytest
 
 from tests.device.conftest import Leader
+from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection.client_process import Client
-from whatsapp_mcp.device.guard.enforced import EnforcedDevice
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import registry
 from whatsapp_mcp.device.operations.generated import as_device
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
 from whatsapp_mcp.errors import Denied
-from whatsapp_mcp.models import PERSON, UNKNOWN, Caller, FileContent, SendRequest, TextContent
+from whatsapp_mcp.models import (
+    PERSON,
+    UNKNOWN,
+    Caller,
+    FileContent,
+    SendRequest,
+    SendResult,
+    SendStatus,
+    TextContent,
+)
 from whatsapp_mcp.policy import Effect
 from whatsapp_mcp.rpc import Params
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
@@ -29,7 +39,9 @@ ACTS = """block change_group change_members change_privacy change_profile create
 follow_channel forget_chat join_group leave_group link_group mark_read react_in_channel reject_call
 reset_group_invite save_contact send set_timer show_presence typing unlink"""
 ANN = "15550002222@s.whatsapp.net"
+OPEN = '[policy]\nmode = "open"\n'
 READ_ONLY = '[policy]\nmode = "read_only"\n'
+OF_THE_GATE = {"approvals", "approval", "decide", "permit", "clear_exposures"}
 
 
 def write(home: Path, text: str) -> None:
@@ -44,16 +56,20 @@ class Recorded:
         self.asked: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
-        async def operation(*args: Any, **kwargs: Any) -> None:
+        async def operation(*args: Any, **kwargs: Any) -> Any:
             self.asked.append(name)
+            return SendResult(1, "", SendStatus.SENT)
 
         return operation
 
 
 def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
-    recorded = Recorded()
+    """A device whose gate knows no chats: neither `open` nor `read_only` asks about any."""
+    recorded, nothing = Recorded(), cast("Any", None)
+    write(home, OPEN)
     settings = CurrentSettings(Settings(home=home))
-    return EnforcedDevice(cast("LocalDevice", recorded), settings), recorded
+    gate = Gate(nothing, nothing, settings, nothing, SystemClock())
+    return EnforcedDevice(cast("LocalDevice", recorded), gate), recorded
 
 
 def test_what_each_operation_does_is_declared_and_changes_only_on_purpose() -> None:
@@ -77,7 +93,7 @@ OF_PERSONS = {name for name, operation in OPERATIONS.items() if operation.effect
 
 
 @pytest.mark.parametrize("mode", ["open", "standard", "lockdown", "read_only"])
-@pytest.mark.parametrize("name", sorted(OF_PERSONS))
+@pytest.mark.parametrize("name", sorted(OF_PERSONS - OF_THE_GATE))
 async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: str, mode: str) -> None:
     device, recorded = enforced(tmp_path)
     write(tmp_path, f'[policy]\nmode = "{mode}"\n')
@@ -89,7 +105,7 @@ async def test_what_a_person_alone_may_do_no_agent_does(tmp_path: Path, name: st
     assert recorded.asked == [name]
 
 
-@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - OF_PERSONS))
+@pytest.mark.parametrize("name", sorted(OPERATIONS.keys() - OF_PERSONS - OF_THE_GATE))
 async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_else(
     tmp_path: Path, name: str
 ) -> None:
@@ -104,7 +120,7 @@ async def test_what_is_read_only_at_the_moment_refuses_every_act_and_nothing_els
     else:
         await device.perform(OPERATIONS[name], arguments)
         assert recorded.asked == [name, name]
-    write(tmp_path, '[policy]\nmode = "open"\n')
+    write(tmp_path, OPEN)
     await device.perform(OPERATIONS[name], arguments)
     assert recorded.asked[-1] == name
 

@@ -179,14 +179,16 @@ class Archive(ReadingArchive):
     record_gap = operation(write.record_gap)
     record_media_path = operation(write.record_media_path)
 
-    # Sends that were accepted, until they are settled: `queued`, `sending`, `sent`, `failed` or `unknown`.
-    # What receipts add to `sent` is read with the message.
+    # Sends that were accepted, until they are settled: `held`, `queued`, `sending`, `sent`, `failed` or
+    # `unknown`. What receipts add to `sent` is read with the message.
     outbox_get = in_thread(read.outbox_get)
+    outbox_held = in_thread(read.outbox_held)
     outbox_last_sent = in_thread(read.outbox_last_sent)
     outbox_unsettled = in_thread(read.outbox_unsettled)
     outbox_add = operation(write.outbox_add)
     outbox_sending = operation(write.outbox_sending)
     outbox_queued = operation(write.outbox_queued)
+    outbox_released = operation(write.outbox_released)
     outbox_withdrawn = operation(write.outbox_withdrawn)
     outbox_failed = operation(write.outbox_failed)
     outbox_unknown = operation(write.outbox_unknown)

@@ -47,6 +47,7 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
         write.outbox_sending,
         write.outbox_sent,
         write.outbox_queued,
+        write.outbox_released,
         write.outbox_withdrawn,
         write.outbox_failed,
         write.outbox_unknown,

@@ -90,6 +90,7 @@ class ReadingArchive:
     common_groups = in_thread(read.common_groups)
     chats_named_alike = at_once(read.chats_named_alike)
     unnamed_chats = at_once(read.unnamed_chats)
+    chat_facts = at_once(read.chat_facts)
     chat_shown_as = at_once(read.chat_shown_as)
     resolve_chat = at_once(read.resolve_chat)
 

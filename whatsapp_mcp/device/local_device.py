@@ -400,6 +400,11 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             result = replace(result, reason=f"{why.message} {why.action}")
         return result
 
+    @property
+    def outbox(self) -> Outbox:
+        """The sends on their way, and those that are held."""
+        return self._outbox
+
     async def activity(self, after: int, wait: float = 0.0) -> Activity:
         """See `Device.activity`."""
         last = await self._archive.wait_change(after, wait)

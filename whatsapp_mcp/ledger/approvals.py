@@ -223,6 +223,10 @@ class Approvals:
         where = "state = 'open' AND expires_at > ? ORDER BY created_at, id"
         return self._file.read(lambda db: self._all(db, where, (int(now.timestamp()),)))
 
+    def approved(self) -> tuple[HeldAct, ...]:
+        """What a person has said yes to, and has not been done yet."""
+        return self._file.read(lambda db: self._all(db, "state = 'approved' ORDER BY created_at", ()))
+
     async def _update(self, number: str, column: str, value: int | str) -> None:
         statement = f"UPDATE approvals SET {column} = ? WHERE id = ?"  # noqa: S608
         await self._file.write(lambda db: db.execute(statement, (value, number)))

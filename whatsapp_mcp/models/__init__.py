@@ -6,7 +6,7 @@ what the pipes and the socket do.
 """
 
 from whatsapp_mcp.models.activity import Activity
-from whatsapp_mcp.models.approvals import Approval, ApprovalState, ApprovalWay
+from whatsapp_mcp.models.approvals import Approval, ApprovalState, ApprovalWay, Permit
 from whatsapp_mcp.models.archive import (
     CALL_KEY,
     EVERYTHING,
@@ -30,6 +30,7 @@ from whatsapp_mcp.models.archive import (
     meant,
 )
 from whatsapp_mcp.models.caller import PERSON, SYSTEM, UNKNOWN, Caller
+from whatsapp_mcp.models.chat_facts import ChatFacts
 from whatsapp_mcp.models.connection_states import ConnectionState
 from whatsapp_mcp.models.directory import (
     Channel,
@@ -124,6 +125,7 @@ __all__ = [
     "ChannelPost",
     "Chat",
     "ChatCandidate",
+    "ChatFacts",
     "ChatKind",
     "ConnectionState",
     "ConnectionStatus",
@@ -169,6 +171,7 @@ __all__ = [
     "Participant",
     "PastAct",
     "Pauses",
+    "Permit",
     "PinContent",
     "PollContent",
     "PollOption",

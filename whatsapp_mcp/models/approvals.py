@@ -56,3 +56,18 @@ class Approval:
     decided_at: datetime | None = None
     way: ApprovalWay | None = None
     send_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """Something that a server does itself and asks the leader about first.
+
+    Attributes:
+        wants: `fetch` a URL, `export` messages, `reveal` a masked code, or `release` words that are withheld.
+        chats: Jids of the chats that it is about.
+        details: What exactly: the URL, the refs; lines of ours with what the caller gave.
+    """
+
+    wants: Literal["fetch", "export", "reveal", "release"]
+    chats: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from typing import Final
 
 PERSON_PRINCIPAL: Final = "person"
 SYSTEM_PRINCIPAL: Final = "system"
+UNKNOWN_PRINCIPAL: Final = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,11 @@ class Caller:
         return self.principal == PERSON_PRINCIPAL
 
     @property
+    def is_unknown(self) -> bool:
+        """Whether nothing is known of it."""
+        return self.principal == UNKNOWN_PRINCIPAL
+
+    @property
     def is_trusted(self) -> bool:
         """Whether no model stands behind it: a person, or the leader itself."""
         return self.principal in {PERSON_PRINCIPAL, SYSTEM_PRINCIPAL}
@@ -40,5 +46,5 @@ PERSON: Final = Caller(PERSON_PRINCIPAL)
 """A person at the terminal or on a page."""
 SYSTEM: Final = Caller(SYSTEM_PRINCIPAL)
 """The leader, for what it does by itself."""
-UNKNOWN: Final = Caller("unknown")
+UNKNOWN: Final = Caller(UNKNOWN_PRINCIPAL)
 """A program at the socket that does not say for whom it asks; it counts as tainted."""

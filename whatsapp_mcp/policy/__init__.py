@@ -1,8 +1,10 @@
 """The policy: what an agent may do, and to whom. Pure rules over plain values."""
 
-from whatsapp_mcp.policy.acts import Act, ChatFacts, Situation
+from whatsapp_mcp.models import ChatFacts
+from whatsapp_mcp.policy.acts import Act, Situation
 from whatsapp_mcp.policy.codes import has_code, mask_codes
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
+from whatsapp_mcp.policy.digest import digest_of
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.rules import Policy, Ruling
 from whatsapp_mcp.policy.scopes import SCOPES, Scope, check_scope, is_in_scope, parse_scopes, scope_of
@@ -24,6 +26,7 @@ __all__ = [
     "check_scope",
     "decide",
     "denied",
+    "digest_of",
     "find_secret",
     "find_secret_in_file",
     "has_code",

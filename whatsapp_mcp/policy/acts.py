@@ -5,40 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from whatsapp_mcp.models import Caller, ChatKind
+from whatsapp_mcp.models import Caller, ChatFacts
 from whatsapp_mcp.policy.effects import Audience, Effect
-
-
-@dataclass(frozen=True, slots=True)
-class ChatFacts:
-    """What the rules ask about a chat.
-
-    Attributes:
-        jid: Its address.
-        kind: What it is.
-        number: E.164, of a person whose number is known.
-        lid: The LID, of a person whose LID is known.
-        name: The name in the owner's address book, or a group's subject; None where there is neither.
-        is_own: It is the chat with oneself.
-        is_known: It is with somebody in the phone's address book, or whom a person confirmed.
-        has_strangers: Of a group: somebody in it is not known, or it is not known who is in it.
-        owner_wrote: The owner wrote there with another device than this one.
-    """
-
-    jid: str
-    kind: ChatKind = ChatKind.DIRECT
-    number: str | None = None
-    lid: str | None = None
-    name: str | None = None
-    is_own: bool = False
-    is_known: bool = False
-    has_strangers: bool = False
-    owner_wrote: bool = False
-
-    @property
-    def is_person(self) -> bool:
-        """Whether it is a person rather than a group, a channel or the status."""
-        return self.kind is ChatKind.DIRECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from whatsapp_mcp.errors import Denied
-from whatsapp_mcp.models import ChatKind
-from whatsapp_mcp.policy.acts import Act, ChatFacts, Situation
+from whatsapp_mcp.models import ChatFacts, ChatKind
+from whatsapp_mcp.policy.acts import Act, Situation
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.rules import Policy
 from whatsapp_mcp.settings import Verdict

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
-from whatsapp_mcp.models import ChatKind
-from whatsapp_mcp.policy.acts import ChatFacts
+from whatsapp_mcp.models import ChatFacts, ChatKind
 from whatsapp_mcp.settings import ChatRule, PolicyMode, PolicySettings, Settings, Verdict
 
 Purpose = Literal["read", "send"]

@@ -10,6 +10,7 @@ from whatsapp_mcp.archive.read.chat_queries import (
     without_vote,
 )
 from whatsapp_mcp.archive.read.completeness import coverage, history_progress
+from whatsapp_mcp.archive.read.facts import chat_facts
 from whatsapp_mcp.archive.read.full_text import search
 from whatsapp_mcp.archive.read.lookup import chat_id, find
 from whatsapp_mcp.archive.read.message_queries import (
@@ -27,6 +28,7 @@ from whatsapp_mcp.archive.read.outbox_entries import (
     UNSETTLED_SENDS,
     damaged_sends,
     outbox_get,
+    outbox_held,
     outbox_last_sent,
     outbox_unsettled,
     send_entry,
@@ -52,6 +54,7 @@ __all__ = [
     "UNSETTLED_SENDS",
     "arrived",
     "chat",
+    "chat_facts",
     "chat_id",
     "chat_shown_as",
     "chats",
@@ -73,6 +76,7 @@ __all__ = [
     "messages",
     "meta_get",
     "outbox_get",
+    "outbox_held",
     "outbox_last_sent",
     "outbox_unsettled",
     "own",

@@ -154,7 +154,16 @@ def damaged_sends(db: sqlite3.Connection) -> tuple[int, ...]:
     return tuple(found)
 
 
+def outbox_held(db: sqlite3.Connection) -> tuple[OutboxEntry, ...]:
+    """Entries that wait for a person's yes."""
+    entries: list[OutboxEntry] = []
+    for row in send_rows(db, "WHERE status = 'held' ORDER BY id"):
+        with suppress(MessageNotFound):
+            entries.append(send_entry(db, row))
+    return tuple(entries)
+
+
 def send_files(db: sqlite3.Connection) -> frozenset[str]:
     """Paths of the files of sends that may still go out."""
-    contents = (entry.request.content for entry in outbox_unsettled(db))
+    contents = (entry.request.content for entry in (*outbox_unsettled(db), *outbox_held(db)))
     return frozenset(content.path for content in contents if isinstance(content, FileContent))

@@ -44,9 +44,9 @@ _CLOCKS_APART: Final = 600
 """Seconds by which WhatsApp's clock may be behind ours."""
 _ENTERED_FROM: Final = {
     SendStatus.SENDING: (SendStatus.QUEUED,),
-    SendStatus.QUEUED: (SendStatus.SENDING, SendStatus.UNKNOWN, SendStatus.FAILED),
+    SendStatus.QUEUED: (SendStatus.HELD, SendStatus.SENDING, SendStatus.UNKNOWN, SendStatus.FAILED),
     SendStatus.UNKNOWN: (SendStatus.SENDING, SendStatus.UNKNOWN),
-    SendStatus.FAILED: (SendStatus.QUEUED, SendStatus.SENDING, SendStatus.UNKNOWN),
+    SendStatus.FAILED: (SendStatus.HELD, SendStatus.QUEUED, SendStatus.SENDING, SendStatus.UNKNOWN),
 }
 """From which states each state is entered; `sent` is from any: WhatsApp has said it."""
 
@@ -86,13 +86,13 @@ def move(
 
 
 def outbox_withdrawn(on: Applying, send_id: int, reason: str) -> OutboxEntry:
-    """Expired or given up while it was queued: it never goes out, and ends as with `outbox_failed`.
+    """Expired, refused or given up while it waited: it never goes out, and ends as with `outbox_failed`.
 
     Raises:
-        InvalidArgument: It is not queued (any more): it may be on its way.
+        InvalidArgument: It neither is held nor queued (any more): it may be on its way.
     """
     entry = read.outbox_get(on.db, send_id)
-    if entry.status is not SendStatus.QUEUED:
+    if entry.status not in {SendStatus.HELD, SendStatus.QUEUED}:
         raise InvalidArgument(f"Send {send_id} is {entry.status} already.", "Look at message_status.")
     return outbox_failed(on, send_id, reason)
 
@@ -120,6 +120,18 @@ def outbox_queued(
         InvalidArgument: It is settled, or was handed over again.
     """
     return move(on.db, read.outbox_get(on.db, send_id), SendStatus.QUEUED, reason, handed_to)
+
+
+def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
+    """A person said yes: `held` becomes `queued`, and waits for the connection until then.
+
+    Raises:
+        InvalidArgument: It is not held.
+    """
+    entry = read.outbox_get(on.db, send_id)
+    if entry.status is not SendStatus.HELD:
+        raise InvalidArgument(f"Send {send_id} is {entry.status}, not held.", "Look at message_status.")
+    return move(on.db, entry, SendStatus.QUEUED, expires_at=int(expires_at.timestamp() * 1000))
 
 
 def outbox_sending(

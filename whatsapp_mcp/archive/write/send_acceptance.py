@@ -39,6 +39,7 @@ def outbox_add(
     obstacle: Obstacle = None,
     handed_to: str | None = None,
     secret: bytes | None = None,
+    held: bool = False,
 ) -> tuple[OutboxEntry, bool]:
     """Accept a send as `queued`; with an idempotency key that was used before, return the entry that it made.
 
@@ -49,6 +50,7 @@ def outbox_add(
         handed_to: To which client it is about to be handed over: it becomes `sending` in the same
             transaction, unless an earlier send to its chat is not settled.
         secret: As of `outbox_sending`.
+        held: Whether it waits for a person's yes: `held` instead of `queued`.
 
     Returns:
         The entry, and whether it was accepted by this call.
@@ -79,7 +81,9 @@ def outbox_add(
         raise InvalidArgument("The message holds a value that cannot be stored.") from error
     if handed_to is not None and _is_one_unsettled(db, request.chat):
         handed_to = None
-    return _insert(on, request.idempotency_key, stored, chat, body, expires_at, handed_to, secret), True
+    waits = SendStatus.HELD if held else SendStatus.QUEUED
+    key = request.idempotency_key
+    return _insert(on, key, stored, chat, body, expires_at, handed_to, secret, waits), True
 
 
 def _insert(
@@ -91,12 +95,12 @@ def _insert(
     expires_at: datetime | None,
     handed_to: str | None,
     secret: bytes | None,
+    waits: SendStatus,
 ) -> OutboxEntry:
-    """A new row: queued, or on its way at once to the client that is named."""
+    """A new row: it waits, or is on its way at once to the client that is named."""
     expires = _milliseconds(expires_at)
-    queued = SendStatus.QUEUED
     status, secret, handed_at = (
-        (queued, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
+        (waits, None, None) if handed_to is None else (SendStatus.SENDING, secret, on.at)
     )
     cursor = on.db.execute(
         """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at,
@@ -113,8 +117,8 @@ def _insert(
         secret=secret,
         handed_to=handed_to,
     )
-    announce(on.db, replace(entry, status=queued), chat)
-    if status is not queued:
+    announce(on.db, replace(entry, status=waits), chat)
+    if status is not waits:
         announce(on.db, entry, chat)
     return entry
 

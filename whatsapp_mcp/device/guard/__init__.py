@@ -1,5 +1,6 @@
 """The leader's check: every operation passes the policy here, from whichever server or program it comes."""
 
 from whatsapp_mcp.device.guard.enforced import EnforcedDevice
+from whatsapp_mcp.device.guard.gate import Asker, Gate
 
-__all__ = ["EnforcedDevice"]
+__all__ = ["Asker", "EnforcedDevice", "Gate"]

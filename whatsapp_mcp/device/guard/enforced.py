@@ -11,12 +11,14 @@ Files are the other half: the client process, which opens them, opens nothing bu
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
+from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
-from whatsapp_mcp.policy import Act, Policy, Situation, require
-from whatsapp_mcp.settings import CurrentSettings
+
+_OF_THE_GATE: Final = frozenset({"approvals", "approval", "decide", "clear_exposures"})
+"""Operations that the gate itself does."""
 
 
 class EnforcedDevice(GeneratedDevice):
@@ -24,12 +26,12 @@ class EnforcedDevice(GeneratedDevice):
 
     Args:
         device: Does what is allowed.
-        settings: Name the policy; read again for every operation.
+        gate: Decides.
     """
 
-    def __init__(self, device: LocalDevice, settings: CurrentSettings) -> None:
+    def __init__(self, device: LocalDevice, gate: Gate) -> None:
         self._device = device
-        self._settings = settings
+        self._gate = gate
 
     async def perform(
         self,
@@ -46,10 +48,16 @@ class EnforcedDevice(GeneratedDevice):
 
         Raises:
             Denied: The policy does not allow it.
+            ApprovalRequired: A person has to approve it, and is asked now.
             WhatsAppError: What the operation raises.
         """
-        act = Act(operation.name, operation.effect, operation.declared.audience)
-        require(Policy.of(self._settings.now()), act, Situation(self.caller))
+        if operation.name == "permit":
+            return await self._gate.permit(arguments["wanted"], self.caller)
+        await self._gate.admit(operation, arguments, self.caller)
+        if operation.name in _OF_THE_GATE:
+            return await getattr(self._gate, operation.name)(**arguments)
         if operation.name == "send":
-            return await self._device.send(arguments["request"], has_ended)
+            result = await self._device.send(arguments["request"], has_ended)
+            await self._gate.sent(self.caller, result.send_id, result.message_id)
+            return result
         return await getattr(self._device, operation.name)(**arguments)

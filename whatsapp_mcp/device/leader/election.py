@@ -22,8 +22,9 @@ from typing_extensions import TypedDict
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
+from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
-from whatsapp_mcp.device.guard import EnforcedDevice
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
@@ -34,11 +35,12 @@ from whatsapp_mcp.device.operations import OPERATIONS, Device, as_device
 from whatsapp_mcp.device.retention import clear_sent_files, keep_only
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
+from whatsapp_mcp.ledger import open_ledger
 from whatsapp_mcp.models import UNKNOWN, Caller
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
-PROTOCOL: Final = 5
+PROTOCOL: Final = 6
 """Number of the socket's protocol, raised by one with every change of the types that cross the socket.
 Servers of different numbers refuse each other. Another connection state needs no new number."""
 _HELLO: Final = "hello"
@@ -132,10 +134,16 @@ class LeaderElection:
         picture = LinkPicture(self._folder.path)
         picture.remove()
         try:
-            async with open_archive(self._folder, write=True) as archive, background_tasks() as tasks:
+            async with (
+                open_archive(self._folder, write=True) as archive,
+                open_ledger(self._folder) as ledger,
+                background_tasks() as tasks,
+            ):
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
                 opened = self._open_local(archive, tasks, owner)
-                await self._devices.replace(lambda _: as_device(EnforcedDevice(opened, self._settings)))
+                gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock())
+                await self._devices.replace(lambda _: as_device(EnforcedDevice(opened, gate)))
+                tasks.start_soon(supervised, "approvals", gate.run)
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
                 tasks.start_soon(supervised, "sent files", partial(clear_sent_files, archive))
                 tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))

@@ -125,6 +125,43 @@ class Outbox:
             raise caller.refusal
         return (caller.settled_as or await self._archive.outbox_get(entry.send_id)).result
 
+    async def hold(self, request: SendRequest, until: datetime) -> OutboxEntry:
+        """Accept a send that waits for a person's yes until then; one with the same key is answered as it is.
+
+        Raises:
+            WhatsAppError: As `submit`.
+        """
+        obstacle = None if self._linked() else self._unavailable()
+        entry, _ = await self._archive.outbox_add(request, expires_at=until, obstacle=obstacle, held=True)
+        return entry
+
+    async def release(self, send_id: int) -> None:
+        """A person said yes to a held send: it goes out.
+
+        Raises:
+            InvalidArgument: It is not held.
+        """
+        await self._archive.outbox_released(send_id, self._clock.now() + KEPT_FOR)
+        self._wake.set()
+
+    async def refuse(self, send_id: int, error: WhatsAppError) -> None:
+        """A held send shall never go out.
+
+        Raises:
+            InvalidArgument: It is not held.
+        """
+        await self._outcomes.withdrawn(await self._archive.outbox_get(send_id), error)
+
+    async def outcome(self, send_id: int, wait: float) -> SendResult:
+        """What is known of a send after at most `wait` seconds."""
+        with self._outcomes.callers.waiting(send_id) as caller:
+            entry = await self._archive.outbox_get(send_id)
+            if entry.status in {SendStatus.QUEUED, SendStatus.SENDING}:
+                with self._clock.limit(max(0.0, wait)):
+                    await caller.settled.wait()
+                entry = await self._archive.outbox_get(send_id)
+        return entry.result
+
     async def _accept(self, request: SendRequest) -> tuple[OutboxEntry, bool]:
         """Accept a send, and begin to hand it over if nothing is ahead of it; else the next look finds it.
 

@@ -1,0 +1,72 @@
+"""A linked device behind the leader's check, with the policy of a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.device.conftest import Leader, settings_of
+from whatsapp_mcp.device.clock import SystemClock
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate
+from whatsapp_mcp.device.leader import background_tasks
+from whatsapp_mcp.device.operations import Device, as_device
+from whatsapp_mcp.ledger import Ledger, open_ledger
+from whatsapp_mcp.models import PERSON, Caller, ContactUpdate
+from whatsapp_mcp.settings import AccountFolder
+from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.people import Person
+
+AGENT = Caller("stdio:agent", "agent", "send_message")
+
+
+@dataclass
+class Guarded:
+    """The device of a leader as an agent and as a person have it.
+
+    Attributes:
+        known: Somebody in the address book.
+        stranger: Somebody who is not.
+    """
+
+    wa: WhatsApp
+    leader: Leader
+    ledger: Ledger
+    gate: Gate
+    enforced: EnforcedDevice
+    known: Person
+    stranger: Person
+
+    @property
+    def agent(self) -> Device:
+        return self.acting_for(AGENT)
+
+    @property
+    def person(self) -> Device:
+        return self.acting_for(PERSON)
+
+    def acting_for(self, caller: Caller) -> Device:
+        return as_device(self.enforced.acting_for(caller))
+
+
+def write_policy(folder: AccountFolder, text: str) -> Path:
+    home = folder.path.parent.parent
+    config = home / "config.toml"
+    config.write_text(text, encoding="utf-8")
+    return config
+
+
+@asynccontextmanager
+async def guarding(
+    wa: WhatsApp, linked: Leader, folder: AccountFolder, policy: str = '[policy]\nmode = "standard"\n'
+) -> AsyncIterator[Guarded]:
+    """The linked device behind a gate; Ann is in the address book, Eve is not."""
+    write_policy(folder, policy)
+    known, stranger = wa.person("Ann"), wa.person("Eve")
+    await linked.archive.record_contacts([ContactUpdate(str(known.pn), saved_name="Ann")])
+    async with open_ledger(folder) as ledger, background_tasks() as tasks:
+        gate = Gate(linked.archive, ledger, settings_of(folder), lambda: linked.device.outbox, SystemClock())
+        tasks.start_soon(gate.run)
+        enforced = EnforcedDevice(linked.device, gate)
+        yield Guarded(wa, linked, ledger, gate, enforced, known, stranger)

@@ -1,0 +1,60 @@
+"""What the rules of the policy ask about a chat."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from whatsapp_mcp.archive.database import value
+from whatsapp_mcp.archive.read import chat_queries
+from whatsapp_mcp.archive.read.lookup import chat_id
+from whatsapp_mcp.archive.read.reports import own
+from whatsapp_mcp.decoding import OWNER, Flag
+from whatsapp_mcp.jid import Jid, number_of
+from whatsapp_mcp.models import ChatFacts, ChatKind
+
+_KINDS: Final = {"g.us": ChatKind.GROUP, "newsletter": ChatKind.CHANNEL}
+# What this companion sent is in the outbox; what a file says the owner wrote proves nothing.
+_OWNER_WROTE: Final = f"""SELECT EXISTS (SELECT 1 FROM messages AS m
+ WHERE m.chat_id = ? AND m.sender_id = {OWNER} AND NOT m.flags & {int(Flag.IMPORTED)}
+ AND NOT EXISTS (SELECT 1 FROM outbox AS o WHERE o.message_id = m.wa_id))"""  # noqa: S608
+
+
+def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
+    """What is known of a chat or a person; one that nothing is known of is a stranger."""
+    address = Jid.parse(jid)
+    if address.is_person:
+        return _of_person(db, jid)
+    if address.server == "broadcast":
+        kind = ChatKind.STATUS if address.user == "status" else ChatKind.BROADCAST
+        return ChatFacts(jid, kind, has_strangers=True)
+    known = chat_queries.chat(db, jid)
+    kind = _KINDS.get(address.server, ChatKind.BROADCAST)
+    members = chat_queries.members(db, jid) if kind is ChatKind.GROUP else ()
+    # A list that nobody was ever seen in is one that is not known.
+    strangers = not members or any(not each.contact.known for each in members)
+    wrote = bool(value(db, _OWNER_WROTE, (chat_id(db, jid),)))
+    return ChatFacts(
+        jid,
+        kind,
+        name=known.name if known else None,
+        has_strangers=strangers,
+        members=tuple(sorted(each.contact.jid for each in members)),
+        owner_wrote=wrote,
+    )
+
+
+def _of_person(db: sqlite3.Connection, jid: str) -> ChatFacts:
+    person = chat_queries.contact(db, jid)
+    if person is None:
+        return ChatFacts(jid, number=number_of(jid), is_own=jid in own(db)[:2])
+    is_own = not {person.jid, person.lid, jid}.isdisjoint(filter(None, own(db)[:2]))
+    number = person.number or number_of(jid)
+    return ChatFacts(
+        person.jid,
+        number=number,
+        lid=person.lid,
+        name=person.name if person.known else None,
+        is_own=is_own,
+        is_known=person.known,
+    )

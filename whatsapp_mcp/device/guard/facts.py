@@ -1,0 +1,139 @@
+"""What the policy is asked: acts, made of an operation, its arguments and what the archive knows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import anyio.to_thread
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.operations import Operation
+from whatsapp_mcp.errors import MessageNotFound
+from whatsapp_mcp.models import (
+    ChatFacts,
+    ContactCardContent,
+    Content,
+    EditContent,
+    FileContent,
+    ForwardContent,
+    LocationContent,
+    MessageKind,
+    PollContent,
+    SendRequest,
+    TextContent,
+)
+from whatsapp_mcp.policy import SCANNED_BYTES, Act, Audience, Effect, find_secret, find_secret_in_file
+
+_THIRD_PARTY: Final = frozenset({MessageKind.CONTACT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION})
+_PATHS: Final = ("path", "photo")
+"""Names of arguments and fields that hold the path of a file."""
+
+
+def reached(operation: Operation, arguments: Mapping[str, Any]) -> list[str]:
+    """The jids of the chats and people that an operation reaches or is about, each once."""
+    jids: list[str] = []
+    for name in operation.declared.reaches:
+        value = arguments[name]
+        if isinstance(value, SendRequest):
+            jids.append(value.chat)
+        elif isinstance(value, str):
+            jids.append(value)
+        elif value is not None:
+            jids += value
+    return list(dict.fromkeys(jids))
+
+
+async def acts_of(archive: Archive, operation: Operation, arguments: Mapping[str, Any]) -> list[Act]:
+    """The acts that an operation consists of; the strictest decision about one is that about all."""
+    chats = [await archive.chat_facts(jid) for jid in reached(operation, arguments)]
+    declared, request = operation.declared, arguments.get("request")
+    acts = [Act(operation.name, declared.effect, declared.audience, chats)]
+    content = request.content if isinstance(request, SendRequest) else None
+    if isinstance(content, TextContent) and content.link_preview:
+        acts.append(Act("link_preview", Effect.FETCH, Audience.NOBODY))
+    return acts
+
+
+async def with_concerns(archive: Archive, request: SendRequest, acts: list[Act]) -> list[Act]:
+    """The acts of a send with what in its content wants a person's look."""
+    first, *more = acts
+    concerns = await _concerns(archive, request, first.chats)
+    return [replace(first, concerns=concerns), *more]
+
+
+async def _concerns(archive: Archive, request: SendRequest, chats: Sequence[ChatFacts]) -> list[str]:
+    """What in a message wants a person's look."""
+    content, found = request.content, list[str]()
+    if all(chat.is_own for chat in chats):
+        return found
+    if isinstance(content, FileContent):
+        secret = await anyio.to_thread.run_sync(_secret_in, Path(content.path))
+        found += [f"the file has {secret} in it"] if secret else []
+    for text in words_of(content):
+        secret = find_secret(text)
+        found += [f"it has {secret} in it"] if secret else []
+        repeated = await archive.repeats_another_chat(text, request.chat)
+        if repeated is not None:
+            found.append(f"it repeats many words in a row of #{repeated}, which is from another chat")
+    if isinstance(content, ContactCardContent) and content.number not in {chat.number for chat in chats}:
+        found.append("it gives somebody's contact card to somebody else")
+    if isinstance(content, ForwardContent) and await _is_of_third_party(archive, content, request.chat):
+        found.append("a location or a contact card would leave its chat")
+    return found
+
+
+async def _is_of_third_party(archive: Archive, content: ForwardContent, chat: str) -> bool:
+    try:
+        message = await archive.message(content.ref)
+    except MessageNotFound:
+        return False
+    return message.kind in _THIRD_PARTY and message.chat != chat
+
+
+def words_of(content: Content) -> list[str]:
+    """The texts that a content carries, as an agent wrote them."""
+    match content:
+        case TextContent() | EditContent():
+            return [content.text]
+        case FileContent():
+            return [content.caption, content.file_name or ""]
+        case LocationContent():
+            return [content.name, content.address]
+        case PollContent():
+            return [content.question, *content.options]
+        case ContactCardContent():
+            return [content.name]
+        case _:
+            return []
+
+
+async def file_digests(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """SHA-256 of the bytes of every file that arguments name, by path; empty where it cannot be read."""
+    paths = {path for value in arguments.values() for path in _paths(value)}
+    paths |= {str(arguments[name]) for name in _PATHS if arguments.get(name)}
+    return {path: await anyio.to_thread.run_sync(_digest, Path(path)) for path in sorted(paths)}
+
+
+def _paths(value: Any) -> list[str]:
+    held = value.content if isinstance(value, SendRequest) else value
+    return [str(path) for name in _PATHS if (path := getattr(held, name, None))]
+
+
+def _secret_in(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return find_secret_in_file(file.read(SCANNED_BYTES + 1))
+    except OSError:
+        return None
+
+
+def _digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""

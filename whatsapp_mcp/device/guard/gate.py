@@ -1,0 +1,306 @@
+"""`Gate`: decides about every operation that reaches the leader, and holds what a person has to approve."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+import anyio
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard.facts import acts_of, file_digests, reached, with_concerns
+from whatsapp_mcp.device.guard.questions import lines_of
+from whatsapp_mcp.device.operations import OPERATIONS, Operation
+from whatsapp_mcp.device.outbox import Outbox
+from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, WhatsAppError
+from whatsapp_mcp.ledger import HeldAct, Ledger, Question
+from whatsapp_mcp.models import (
+    Approval,
+    ApprovalState,
+    ApprovalWay,
+    Caller,
+    ChatFacts,
+    Permit,
+    SendRequest,
+)
+from whatsapp_mcp.policy import (
+    Act,
+    Audience,
+    Decision,
+    Effect,
+    Policy,
+    Situation,
+    decide,
+    denied,
+    digest_of,
+)
+from whatsapp_mcp.settings import CurrentSettings
+
+_LOOK: Final = 5.0
+"""Seconds between looks for questions that nobody has answered in time."""
+_PERMIT_EFFECTS: Final = {"fetch": Effect.FETCH, "export": Effect.EXPORT}
+_NEVER_TAINTED: Final = frozenset({Effect.READ, Effect.LINK, Effect.PERSON})
+"""What is decided whatever was handed out before."""
+_STRICTNESS: Final = ("allow", "ask", "deny")
+_NOT_BOUND: Final = ("idempotency_key", "wait", "queue")
+"""Parts of a send that are no part of what a person is asked about."""
+_SEND: Final = OPERATIONS["send"]
+
+logger = logging.getLogger(__name__)
+
+
+class Asker(Protocol):
+    """A way to ask the person, beside the page and the terminal, which show what waits by themselves."""
+
+    async def ask(self, held: HeldAct) -> None:
+        """Ask; a question that cannot be asked this way waits for another."""
+        ...
+
+
+class Gate:
+    """The leader's decisions.
+
+    Args:
+        archive: What is known of chats and messages.
+        ledger: What was handed out, asked and decided.
+        settings: Name the policy; read again for every operation.
+        outbox: Holds sends, and lets them go.
+        clock: The leader's.
+        askers: Ways to ask, each of which is used.
+    """
+
+    def __init__(
+        self,
+        archive: Archive,
+        ledger: Ledger,
+        settings: CurrentSettings,
+        outbox: Callable[[], Outbox],
+        clock: Clock,
+        askers: Sequence[Asker] = (),
+    ) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._settings = settings
+        self._outbox = outbox
+        self._clock = clock
+        self._askers = askers
+        self._decided = anyio.Event()
+
+    async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> None:
+        """Let an operation pass.
+
+        Raises:
+            Denied: The policy forbids it.
+            ApprovalRequired: A person has to approve it, and is asked now.
+        """
+        policy = Policy.of(self._settings.now())
+        if _needs_no_facts(policy, operation, caller):
+            acts = [Act(operation.name, operation.effect, operation.declared.audience)]
+        else:
+            acts = await acts_of(self._archive, operation, arguments)
+        act, decision = await self._decide(policy, acts, caller)
+        request = arguments.get("request")
+        if decision.verdict == "allow" and policy.withholds and isinstance(request, SendRequest):
+            # Last, since it searches the archive.
+            acts = await with_concerns(self._archive, request, acts)
+            act, decision = await self._decide(policy, acts, caller)
+        if decision.verdict == "deny":
+            raise denied(act, decision)
+        if decision.verdict == "ask":
+            await self._ask(operation, arguments, caller, decision)
+
+    async def permit(self, wanted: Permit, caller: Caller) -> None:
+        """See `Device.permit`."""
+        policy = Policy.of(self._settings.now())
+        chats = [await self._archive.chat_facts(jid) for jid in wanted.chats]
+        name = caller.tool or wanted.wants
+        effect = _PERMIT_EFFECTS.get(wanted.wants, Effect.READ)
+        act, decision = await self._decide(policy, [Act(name, effect, Audience.NOBODY, chats)], caller)
+        if decision.verdict == "deny":
+            raise denied(act, decision)
+        if wanted.wants not in _PERMIT_EFFECTS and policy.withholds and not caller.is_trusted:
+            reasons = {"reveal": "it is a one-time code", "release": "its author is not in the address book"}
+            decision = Decision("ask", f'mode = "{policy.mode}"', reasons[wanted.wants])
+        if decision.verdict == "ask":
+            await self._ask(OPERATIONS["permit"], {"wanted": wanted}, caller, decision, chats)
+
+    async def _decide(self, policy: Policy, acts: Sequence[Act], caller: Caller) -> tuple[Act, Decision]:
+        """The strictest decision, and about which act it is."""
+        asks_for_taint = not all(act.effect in _NEVER_TAINTED for act in acts)
+        situation = Situation(caller, asks_for_taint and await self.is_tainted(caller))
+        decisions = [(act, decide(policy, act, situation)) for act in acts]
+        return max(decisions, key=lambda each: _STRICTNESS.index(each[1].verdict))
+
+    async def is_tainted(self, caller: Caller) -> bool:
+        """Whether words that the mode distrusts were handed out to this principal."""
+        mode = self._settings.now().policy.mode
+        if caller.is_trusted or mode in {"open", "read_only"}:
+            return False
+        if caller.is_unknown:
+            return True
+        return (await self._ledger.taint(caller.principal)).counts(mode)
+
+    # Asking.
+
+    async def _ask(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        decision: Decision,
+        chats: Sequence[ChatFacts] = (),
+    ) -> None:
+        """Return if a person has said yes to exactly this; else ask, or say that it is asked already."""
+        now, approvals = self._clock.now(), self._ledger.approvals
+        chats = chats or await self._chats(operation, arguments)
+        digest = await _digest(operation, arguments, chats)
+        held = approvals.found(digest, caller.principal, now)
+        if held is not None and held.approval.state is ApprovalState.APPROVED:
+            if held.approval.send_id is None and await approvals.use(held.approval.id):
+                return
+        elif held is None:
+            lines = lines_of(operation.name, arguments, chats)
+            dumped = operation.dump(dict(arguments))
+            question = Question(lines, decision.reason, digest, operation.name, dumped)
+            held = await approvals.hold(question, caller, now)
+            held = await self._hold_send(held, arguments, caller)
+            for asker in self._askers:
+                await asker.ask(held)
+        raise _waits(held.approval)
+
+    async def _chats(self, operation: Operation, arguments: Mapping[str, Any]) -> list[ChatFacts]:
+        return [await self._archive.chat_facts(jid) for jid in reached(operation, arguments)]
+
+    async def _hold_send(self, held: HeldAct, arguments: Mapping[str, Any], caller: Caller) -> HeldAct:
+        """Keep a send in the outbox, so that a yes releases it though the agent has gone."""
+        request = arguments.get("request")
+        if not isinstance(request, SendRequest):
+            return held
+        try:
+            entry = await self._outbox().hold(request, held.approval.expires_at)
+        except WhatsAppError:
+            await self._ledger.approvals.void(held.approval.id)
+            raise
+        if await self.is_tainted(caller):
+            await self._ledger.tainted_sends.add(entry.send_id, None)
+        await self._ledger.approvals.note_send(held.approval.id, entry.send_id)
+        return replace(held, approval=replace(held.approval, send_id=entry.send_id))
+
+    # Deciding.
+
+    async def approvals(self) -> tuple[Approval, ...]:
+        """See `Device.approvals`."""
+        return tuple(held.approval for held in self._ledger.approvals.open(self._clock.now()))
+
+    async def approval(self, number: str, wait: float = 0.0) -> Approval:
+        """See `Device.approval`."""
+        with anyio.move_on_after(wait):
+            while (found := self._ledger.approvals.get(number).approval).state is ApprovalState.OPEN:
+                await self._decided.wait()
+            return found
+        return self._ledger.approvals.get(number).approval
+
+    async def decide(self, number: str, approved: bool, way: ApprovalWay) -> Approval:
+        """See `Device.decide`."""
+        held = await self._ledger.approvals.decide(number, approved, way, self._clock.now())
+        if held.approval.send_id is not None:
+            if approved:
+                await self._release(held)
+            else:
+                await self._refuse(held.approval.send_id, Denied("The user said no."))
+        self._tell()
+        return self._ledger.approvals.get(number).approval
+
+    async def clear_exposures(self, principal: str | None = None) -> None:
+        """See `Device.clear_exposures`."""
+        await self._ledger.clear(principal)
+
+    async def void(self, number: str) -> None:
+        """End a question that is no longer what was asked."""
+        held = self._ledger.approvals.get(number)
+        await self._ledger.approvals.void(number)
+        if held.approval.send_id is not None:
+            await self._refuse(held.approval.send_id, Denied("The question to the user was changed."))
+        self._tell()
+
+    async def _release(self, held: HeldAct) -> None:
+        """Let a held send go if it is still what the person was asked about."""
+        send_id = held.approval.send_id
+        assert send_id is not None
+        arguments = _SEND.load(held.arguments or {})
+        digest = await _digest(_SEND, arguments, await self._chats(_SEND, arguments))
+        if digest != held.digest or not await self._ledger.approvals.use(held.approval.id):
+            await self._ledger.approvals.void(held.approval.id)
+            changed = "Its recipients or its file have changed since the user was asked."
+            await self._refuse(send_id, Denied(changed, "Send it again: the user is then asked again."))
+            return
+        await self._outbox().release(send_id)
+
+    async def _refuse(self, send_id: int, error: WhatsAppError) -> None:
+        try:
+            await self._outbox().refuse(send_id, error)
+        except InvalidArgument:
+            logger.info("guard: send %d was settled before it was refused", send_id)
+
+    def _tell(self) -> None:
+        self._decided.set()
+        self._decided = anyio.Event()
+
+    # Looking after what waits.
+
+    async def run(self) -> None:
+        """End what nobody decides in time, and finish what a former leader has left; until cancelled."""
+        await self._recover()
+        while True:
+            for held in await self._ledger.approvals.expire(self._clock.now()):
+                if held.approval.send_id is not None:
+                    await self._refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
+                self._tell()
+            await self._clock.sleep(_LOOK)
+
+    async def _recover(self) -> None:
+        """Release what was approved, and refuse held sends about which nobody is asked any more."""
+        approved = self._ledger.approvals.approved()
+        for held in approved:
+            if held.approval.send_id is not None:
+                await self._release(held)
+        asked = {held.approval.send_id for held in self._ledger.approvals.open(self._clock.now())}
+        for entry in await self._archive.outbox_held():
+            if entry.send_id not in asked:
+                await self._refuse(entry.send_id, Denied("The question about it was lost.", "Send it again."))
+
+    async def sent(self, caller: Caller, send_id: int, message_id: str | None) -> None:
+        """Remember a message that a tainted call has sent."""
+        if await self.is_tainted(caller):
+            await self._ledger.tainted_sends.add(send_id, message_id)
+
+
+def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> bool:
+    """Whether no answer depends on the chats that are reached."""
+    if caller.is_trusted or operation.effect is Effect.PERSON:
+        return True
+    if operation.effect is Effect.READ:
+        return not (operation.declared.reaches and policy.rules_reading)
+    return policy.mode == "read_only" or (policy.mode == "open" and not policy.policy.chats)
+
+
+async def _digest(operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts]) -> str:
+    dumped = operation.dump(dict(arguments))
+    request = dumped.get("request")
+    if isinstance(request, dict):
+        dumped["request"] = {key: value for key, value in request.items() if key not in _NOT_BOUND}
+    return digest_of(operation.name, dumped, chats, await file_digests(arguments))
+
+
+def _waits(approval: Approval) -> ApprovalRequired:
+    until = f"{approval.expires_at.astimezone():%H:%M}"
+    return ApprovalRequired(
+        f"The user has to approve this first, because {approval.reason}. "
+        f"It waits as {approval.id} until {until}.",
+        "Tell the user to answer on their phone, on the page or with `whatsapp-mcp approve`. Then call "
+        f"await_approval with {approval.id}.",
+        approval=approval.id,
+    )
