@@ -144,6 +144,8 @@ async def _sends(archive: Archive) -> None:
             await archive.outbox_sent(entry.send_id, "3EB0S4", at)
             with suppress(WhatsAppError):
                 await archive.outbox_withdrawn(entry.send_id, "Too late.")
+    held, _ = await archive.outbox_add(request("if I may", "key held"), held=True)
+    await archive.outbox_released(held.send_id, at + timedelta(hours=1))
     await archive.outbox_quarantine()
 
 
