@@ -198,6 +198,26 @@ def resume(as_json: AsJson = False, account: Account = "default") -> None:
 
 
 @app.command()
+def audit(
+    since: Annotated[
+        str, typer.Option(metavar="TIME", help="From when on: a date, or an age like 6h, 3d, 2w.")
+    ] = "1d",
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Look for rows that were changed or taken out.")
+    ] = False,
+    as_json: AsJson = False,
+    account: Account = "default",
+) -> None:
+    """Show what agents did and read.
+
+    With --verify it fails if the record was changed.
+    """
+    from whatsapp_mcp.cli.audit import tell
+
+    raise typer.Exit(ExitCode.FAILED if tell(account, since, verify=verify, as_json=as_json) else ExitCode.OK)
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check this installation.
 

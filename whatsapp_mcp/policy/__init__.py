@@ -2,6 +2,7 @@
 
 from whatsapp_mcp.models import ChatFacts
 from whatsapp_mcp.policy.acts import Act, Situation
+from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
 from whatsapp_mcp.policy.codes import has_code, mask_codes
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
 from whatsapp_mcp.policy.digest import digest_of
@@ -23,12 +24,16 @@ __all__ = [
     "Ruling",
     "Scope",
     "Situation",
+    "check_budgets",
+    "check_pauses",
+    "check_quiet",
     "check_scope",
     "decide",
     "denied",
     "digest_of",
     "find_secret",
     "find_secret_in_file",
+    "gap",
     "has_code",
     "is_in_scope",
     "mask_codes",

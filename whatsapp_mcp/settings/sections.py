@@ -7,12 +7,21 @@ import os
 import re
 import zoneinfo
 from contextlib import suppress
-from datetime import tzinfo
+from datetime import time, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
@@ -21,6 +30,7 @@ from whatsapp_mcp.zone import SystemZone
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
+_SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")
 
 PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
@@ -98,16 +108,58 @@ class ChatRule(_Section):
 _SUBJECTS: Final = ("jid", "number", "name", "group", "kind", "people")
 
 
+class QuietHours(NamedTuple):
+    """A span of the clock, in the person's zone; it may go over midnight."""
+
+    start: time
+    end: time
+
+    @classmethod
+    def parse(cls, text: str) -> QuietHours:
+        """What `22:00-07:00` means.
+
+        Raises:
+            ValueError: It is not written so.
+        """
+        found = _SPAN.fullmatch(text.strip())
+        if found is None or found[1] == found[2]:
+            raise ValueError(f"{text!r} is not a span of the clock such as 22:00-07:00")
+        return cls(time.fromisoformat(found[1]), time.fromisoformat(found[2]))
+
+
+def _quiet_hours(value: object) -> QuietHours:
+    return value if isinstance(value, QuietHours) else QuietHours.parse(str(value))
+
+
+class BudgetSettings(_Section):
+    """`[policy.budgets]`: how much others may see of the account in a while; not in the mode `open`.
+
+    `same_text_per_day` is to how many chats one text goes; `gap_seconds` lies between sends to different
+    chats, on average.
+    """
+
+    per_minute: int = Field(default=10, ge=1)
+    per_hour: int = Field(default=60, ge=1)
+    per_day: int = Field(default=300, ge=1)
+    new_chats_per_day: int = Field(default=10, ge=0)
+    same_text_per_day: int = Field(default=10, ge=1)
+    gap_seconds: float = Field(default=1.5, ge=0, le=60)
+
+
 class PolicySettings(_Section):
     """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing.
 
-    Of tools, `tools_off` are refused, and if `tools_on` names any, all others are.
+    Of tools, `tools_off` are refused, and if `tools_on` names any, all others are. `audit_text` keeps the
+    texts of acts in the audit.
     """
 
     mode: PolicyMode = "standard"
     tools_on: tuple[str, ...] = ()
     tools_off: tuple[str, ...] = ()
     chats: tuple[ChatRule, ...] = ()
+    quiet_hours: Annotated[QuietHours, PlainValidator(_quiet_hours)] | None = None
+    budgets: BudgetSettings = BudgetSettings()
+    audit_text: bool = False
 
 
 def _host_name(value: str) -> str:
