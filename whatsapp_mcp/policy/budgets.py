@@ -13,7 +13,7 @@ from typing import Final
 
 from whatsapp_mcp.errors import RateLimited
 from whatsapp_mcp.models import PastAct, Pauses
-from whatsapp_mcp.settings import BudgetSettings, QuietHours
+from whatsapp_mcp.settings import PolicySettings, QuietHours
 
 WARM_UP: Final = timedelta(days=7)
 """How long after linking the budgets of an hour and a day grow to their full size."""
@@ -25,11 +25,11 @@ _DAY: Final = timedelta(days=1)
 _WAIT: Final = "Wait until then, or tell the user; do not work around it."
 
 
-def check_budgets(budgets: BudgetSettings, pauses: Pauses, past: Sequence[PastAct], planned: PastAct) -> None:
+def check_budgets(policy: PolicySettings, pauses: Pauses, past: Sequence[PastAct], planned: PastAct) -> None:
     """Let an act that others see pass, or say when it may be tried again.
 
     Args:
-        budgets: The limits.
+        policy: With the limits.
         pauses: What WhatsApp has imposed on the account.
         past: What was done in the last day, the oldest first.
         planned: What is about to be done, at its time.
@@ -37,22 +37,22 @@ def check_budgets(budgets: BudgetSettings, pauses: Pauses, past: Sequence[PastAc
     Raises:
         RateLimited: It is too much, or a pause is on; `retry_after` says when to try again.
     """
-    for until, sentence in _obstacles(budgets, pauses, past, planned):
+    for until, sentence in _obstacles(policy, pauses, past, planned):
         if until > planned.at:
             raise _limited(sentence, until - planned.at)
 
 
-def check_quiet(hours: QuietHours | None, now: datetime) -> None:
+def check_quiet(policy: PolicySettings, now: datetime) -> None:
     """Refuse what others see in quiet hours.
 
     Args:
-        hours: None: there are none.
+        policy: With the quiet hours, if there are any.
         now: With the person's time zone.
 
     Raises:
         RateLimited: It is within them; `retry_after` says when they end.
     """
-    end = None if hours is None else _end_of_quiet(hours, now)
+    end = None if policy.quiet_hours is None else _end_of_quiet(policy.quiet_hours, now)
     if end is not None:
         # Of one zone, datetimes are subtracted as the clock shows them.
         left = timedelta(seconds=end.timestamp() - now.timestamp())
@@ -70,41 +70,41 @@ def check_pauses(pauses: Pauses, planned: PastAct) -> None:
             raise _limited(sentence, until - planned.at)
 
 
-def gap(budgets: BudgetSettings, last: datetime | None, now: datetime, chance: Callable[[], float]) -> float:
+def gap(policy: PolicySettings, last: datetime | None, now: datetime, chance: Callable[[], float]) -> float:
     """Seconds to wait before a send to another chat than the last one, as a person would need.
 
     Args:
-        budgets: With the mean gap.
+        policy: With the mean gap.
         last: When the last send to another chat went out, or will; None if there was none.
         now: The time.
         chance: A number from 0 to 1, for the jitter: half to one and a half of the mean.
     """
-    if last is None or budgets.gap_seconds == 0:
+    if last is None or policy.budgets.gap_seconds == 0:
         return 0.0
-    wanted = budgets.gap_seconds * (0.5 + chance())
+    wanted = policy.budgets.gap_seconds * (0.5 + chance())
     return max(0.0, wanted - (now - last).total_seconds())
 
 
 def _obstacles(
-    budgets: BudgetSettings, pauses: Pauses, past: Sequence[PastAct], planned: PastAct
+    policy: PolicySettings, pauses: Pauses, past: Sequence[PastAct], planned: PastAct
 ) -> Iterator[tuple[datetime, str]]:
     """Until when something stands in the way, and what."""
     yield from _pauses(pauses, planned)
     now, share = planned.at, _share(pauses.linked_at, planned.at)
     for name, length, most in (
-        ("minute", timedelta(minutes=1), budgets.per_minute),
-        ("hour", timedelta(hours=1), _part(budgets.per_hour, share, 1)),
-        ("day", _DAY, _part(budgets.per_day, share, 1)),
+        ("minute", timedelta(minutes=1), policy.budgets.per_minute),
+        ("hour", timedelta(hours=1), _part(policy.budgets.per_hour, share, 1)),
+        ("day", _DAY, _part(policy.budgets.per_day, share, 1)),
     ):
         if (until := _full_until([one.at for one in past], length, most, now)) is not None:
             yield until, f"{most} acts a {name} that others see are the limit (policy.budgets.per_{name})"
     if planned.is_new_chat:
-        most = _part(budgets.new_chats_per_day, share, _FEWEST_NEW)
+        most = _part(policy.budgets.new_chats_per_day, share, _FEWEST_NEW)
         new = {one.chats: one.at for one in past if one.is_new_chat and one.chats != planned.chats}
         if (until := _full_until(sorted(new.values()), _DAY, most, now)) is not None:
             yield until, f"{most} new chats a day are the limit (policy.budgets.new_chats_per_day)"
     if planned.text is not None:
-        most = budgets.same_text_per_day
+        most = policy.budgets.same_text_per_day
         same = {one.chats: one.at for one in past if one.text == planned.text and one.chats != planned.chats}
         if (until := _full_until(sorted(same.values()), _DAY, most, now)) is not None:
             yield until, f"One text to {most} chats a day is the limit (policy.budgets.same_text_per_day)"
