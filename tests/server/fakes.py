@@ -21,6 +21,7 @@ from whatsapp_mcp.models import (
     ConnectionStatus,
     ContactDetails,
     LinkState,
+    Permit,
     QrCode,
     SendRequest,
     SendResult,
@@ -95,6 +96,10 @@ class FakeDevice:
         self.sends.append(request)
         sent = self.result or SendResult(1, "", SendStatus.SENT, "3EB0", 1042, NOON)
         return replace(sent, chat=request.chat)
+
+    async def permit(self, wanted: Permit) -> None:
+        """Note it."""
+        self._act(f"permit {wanted.wants} {' '.join((*wanted.chats, *wanted.details))}")
 
     async def resolve_number(self, number: str) -> str | None:
         """Whether it is among `known_numbers`."""

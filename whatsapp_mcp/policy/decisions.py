@@ -9,7 +9,7 @@
 | anything else | allowed | allowed |
 
 A principal is tainted by strangers' words, in `lockdown` by anybody's. `open` allows everything that no rule
-forbids, `read_only` nothing but reading. A person who acts without an agent is asked nothing.
+forbids, `read_only` nothing but reading and exporting. A person who acts without an agent is asked nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
 from whatsapp_mcp.policy.rules import Policy
 from whatsapp_mcp.settings import Verdict
 
-_OWN_DEVICE: Final = frozenset({Effect.READ, Effect.LINK})
+_OWN_DEVICE: Final = frozenset({Effect.READ, Effect.LINK, Effect.EXPORT})
+"""What a read-only account allows: nobody else sees it."""
 _WHEN_TAINTED: Final = frozenset({Effect.EXPORT, Effect.FETCH, Effect.DESTROY})
 """What a tainted principal is asked about although nobody else sees it: it may carry words out or delete
 what shows an attack."""

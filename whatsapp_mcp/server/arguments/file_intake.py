@@ -23,6 +23,7 @@ import anyio.to_thread
 from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument, TooLong
 from whatsapp_mcp.media import fetch
+from whatsapp_mcp.models import Permit
 from whatsapp_mcp.private_file import write_private
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
         MediaUnavailable: The URL does not answer with a file.
         TooLong: It is larger than `media.max_megabytes`.
         Busy: It cannot be stored now.
+        ApprovalRequired: A person has to allow the request to this URL first; nothing was requested.
     """
     if sum(origin is not None for origin in (path, url, data)) != 1:
         raise InvalidArgument("Give exactly one of path, url and data.")
@@ -59,6 +61,8 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     if path is not None:
         content, name = await anyio.to_thread.run_sync(_read, services, path, limit)
     elif url is not None:
+        async with services.device() as device:
+            await device.permit(Permit("fetch", (), (url,)))
         fetched = await fetch(url, limit, proxy=services.settings.network.proxy_url)
         content, name = fetched.content, fetched.name
     else:

@@ -116,5 +116,8 @@ class Call:
         from whatsapp_mcp.device.operations import CallersDevices
 
         services = await self.source.services()
+        if services.policy.withholds:
+            # Every call counts: what was handed out is remembered for a day after the last one.
+            await services.ledger.taint(self.caller.principal)
         devices = CallersDevices(services.devices, self.caller)
         return replace(services, devices=devices, caller=self.caller)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import tzinfo
 
-    from whatsapp_mcp.models import Coverage
+    from whatsapp_mcp.models import Coverage, MessageFilter
 
 _SUFFIXES: Final = {"text": "txt", "jsonl": "jsonl", "html": "html"}
 _GAPS_TOLD: Final = 3
@@ -69,7 +69,7 @@ async def export_chat(
     """Export a chat to a file on this machine for the user. Returns its path."""
     from whatsapp_mcp.archive.care import export_path
     from whatsapp_mcp.archive.exporting import export
-    from whatsapp_mcp.models import MessageFilter
+    from whatsapp_mcp.models import MessageFilter, Permit
 
     services = await call.services()
     found = await find_known_chat(services, chat, reading=True)
@@ -78,6 +78,8 @@ async def export_chat(
         since=time_grammar.since(since, services.zone, services.now()),
         until=time_grammar.until(until, services.zone, services.now()),
     )
+    async with services.device() as device:
+        await device.permit(Permit("export", (found.jid,), (f"as {format}", *_span(where, services.zone))))
     account = services.settings.account_folder(services.account)
     account.exports.mkdir(mode=0o700, parents=True, exist_ok=True)
     oldest = (await services.archive.messages(where, oldest_first=True, limit=1)).items
@@ -89,6 +91,12 @@ async def export_chat(
     text = f"Wrote {count} messages of {named(found)} to {path}."
     text += _completeness(await services.archive.coverage(found.jid), services.zone)
     return Result(text, {"chat": found.jid, "path": str(path), "messages": count})
+
+
+def _span(where: MessageFilter, zone: tzinfo) -> list[str]:
+    """From when to when messages are exported, for the person who allows it."""
+    ends = (("from", where.since), ("until", where.until))
+    return [f"{word} {local(at, zone):%Y-%m-%d %H:%M}" for word, at in ends if at is not None]
 
 
 def _completeness(covered: Coverage, zone: tzinfo) -> str:
