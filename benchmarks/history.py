@@ -29,6 +29,7 @@ from anyio.streams.text import TextReceiveStream
 from benchmarks.corpus import Corpus
 from tests.client.client_process import client_process
 from tests.device.server_process import server_process
+from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.runtime import open_device
@@ -98,6 +99,7 @@ async def whatsapp() -> AsyncIterator[WhatsApp]:
     before = dict(os.environ)
     async with WhatsApp() as wa:
         os.environ.update(wa.environment())
+        client_program.set(wa.client_program())
         try:
             yield wa
         finally:

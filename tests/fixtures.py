@@ -30,6 +30,7 @@ from mcp.client.sse import sse_client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
+from tests import simulated
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.settings import ENV_PREFIX, HOME_VARIABLE
 from whatsapp_mcp.simulator import WhatsApp
@@ -90,8 +91,8 @@ def environment(whatsapp: WhatsApp, home: Path) -> dict[str, str]:
 
 
 def command(*arguments: str) -> list[str]:
-    """What starts `whatsapp-mcp` with these arguments."""
-    return [sys.executable, "-m", "whatsapp_mcp", *arguments]
+    """What starts `whatsapp-mcp` with these arguments on the WhatsApp of its environment."""
+    return [sys.executable, "-m", simulated.PROGRAM, *arguments]
 
 
 @contextlib.asynccontextmanager

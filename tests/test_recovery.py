@@ -18,16 +18,18 @@ import anyio.abc
 import pytest
 from mcp import Client, MCPError
 
+from tests import simulated
 from tests.fixtures import call, link, mcp_client, until
 from whatsapp_mcp.simulator import WhatsApp
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")]
 
+CLIENT, SERVER = "whatsapp_mcp.client", simulated.PROGRAM
 RECOVERED = 60.0
 
 
 def processes(home: Path, program: str) -> list[int]:
-    """The processes of this home that run a module (`whatsapp_mcp.client`, `whatsapp_mcp`)."""
+    """The processes of this home that run a module, `CLIENT` or `SERVER`."""
     found: list[int] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -35,7 +37,8 @@ def processes(home: Path, program: str) -> list[int]:
             variables = (folder / "environ").read_bytes().decode(errors="replace")
         except OSError:
             continue
-        if program in words and f"WHATSAPP_MCP_HOME={home}" in variables.split("\0"):
+        is_of_home = f"WHATSAPP_MCP_HOME={home}" in variables.split("\0")
+        if program in words and (is_of_home or str(home / "accounts" / "default") in words):
             found.append(int(folder.name))
     return found
 
@@ -81,7 +84,7 @@ async def test_a_killed_client_process_costs_no_answer_and_no_message(whatsapp: 
         generation = await until_online(client)
         said: list[str] = []
         for turn in range(3):
-            (process,) = processes(home, "whatsapp_mcp.client")
+            (process,) = processes(home, CLIENT)
             os.kill(process, signal.SIGKILL)
             for number in range(5):
                 said.append(f"message {turn}.{number}")
@@ -95,7 +98,7 @@ async def test_when_the_server_that_leads_is_killed_another_goes_on(whatsapp: Wh
     ann = whatsapp.person("Ann")
     async with mcp_client(whatsapp, home) as other:
         await link(other, whatsapp)
-        (leader,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, SERVER)
         async with mcp_client(whatsapp, home) as client:
             await until_online(client)
             await ann.says("before")
@@ -116,14 +119,14 @@ async def test_a_client_that_was_stopped_when_its_leader_was_killed_never_comes_
     ann = whatsapp.person("Ann")
     async with mcp_client(whatsapp, home) as other:
         await link(other, whatsapp)
-        (leader,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, SERVER)
         async with mcp_client(whatsapp, home) as client:
             generation = await until_online(client)
-            (former,) = processes(home, "whatsapp_mcp.client")
+            (former,) = processes(home, CLIENT)
             os.kill(former, signal.SIGSTOP)
             os.kill(leader, signal.SIGKILL)
             await until_online(client, generation)
-            assert former not in processes(home, "whatsapp_mcp.client")
+            assert former not in processes(home, CLIENT)
             await ann.says("Are you there?")
             await until_said(client, ["Are you there?"])
 
@@ -158,9 +161,9 @@ async def test_ten_servers_started_at_once_share_one_link_and_outlive_two_of_the
             await done.wait()
 
     async def kill_two(client: Client) -> None:
-        servers = set(processes(home, "whatsapp_mcp"))
+        servers = set(processes(home, SERVER))
         assert len(servers) == 10
-        assert len(processes(home, "whatsapp_mcp.client")) == 1
+        assert len(processes(home, CLIENT)) == 1
         leader = (await call(client, "connection_status"))["leader_pid"]
         for server in (leader, (servers - {leader}).pop()):
             os.kill(server, signal.SIGKILL)
@@ -172,7 +175,7 @@ async def test_ten_servers_started_at_once_share_one_link_and_outlive_two_of_the
                 tasks.start_soon(application, number)
     assert sorted(got.text for got in ann.inbox) == sorted(sent | again)
     with anyio.fail_after(3):
-        while processes(home, "whatsapp_mcp.client"):  # noqa: ASYNC110  nothing tells of their end
+        while processes(home, CLIENT):  # noqa: ASYNC110  nothing tells of their end
             await anyio.sleep(0.05)
 
 
@@ -189,9 +192,9 @@ class Application:
         """Run one; returns when its server answers."""
 
         async def run(*, task_status: anyio.abc.TaskStatus[Application]) -> None:
-            others = set(processes(home, "whatsapp_mcp"))
+            others = set(processes(home, SERVER))
             async with mcp_client(whatsapp, home) as client:
-                (server,) = set(processes(home, "whatsapp_mcp")) - others
+                (server,) = set(processes(home, SERVER)) - others
                 application = cls(client, server)
                 task_status.started(application)
                 await application.leaves.wait()
@@ -205,7 +208,7 @@ async def test_a_server_that_leaves_takes_nothing_from_the_one_that_took_over(
     ann = whatsapp.person("Ann")
     async with mcp_client(whatsapp, home) as first, anyio.create_task_group() as tasks:
         await link(first, whatsapp)
-        (leader,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, SERVER)
         generation = await until_online(first)
         applications = [await Application.start(tasks, whatsapp, home) for _ in range(2)]
         for application in applications:
@@ -216,7 +219,7 @@ async def test_a_server_that_leaves_takes_nothing_from_the_one_that_took_over(
         stays, leaves = sorted(applications, key=lambda each: each.server != status["leader_pid"])
         leaves.leaves.set()
         with anyio.fail_after(RECOVERED):
-            while leaves.server in processes(home, "whatsapp_mcp"):  # noqa: ASYNC110  nothing tells of its end
+            while leaves.server in processes(home, SERVER):  # noqa: ASYNC110  nothing tells of its end
                 await anyio.sleep(0.05)
         await ann.says("afterwards")
         await until_said(stays.client, ["afterwards"])
@@ -302,10 +305,10 @@ async def test_a_waiting_send_outlives_any_server(whatsapp: WhatsApp, home: Path
         await link(first, whatsapp)
         await ann.says("hi")
         await until_said(first, ["hi"])
-        (leader,) = processes(home, "whatsapp_mcp")
+        (leader,) = processes(home, SERVER)
         async with mcp_client(whatsapp, home) as second:
             await until_online(second)
-            (follower,) = set(processes(home, "whatsapp_mcp")) - {leader}
+            (follower,) = set(processes(home, SERVER)) - {leader}
             lives = second if killed == "the server that leads" else first
             async with waiting_send(second, whatsapp, lives, ann.number) as (asked, arguments):
                 if lives is first:

@@ -1,4 +1,4 @@
-"""How a child process of ours is started: this Python, a module of ours, and nothing from the current folder.
+"""How a child process of ours is started: this Python, a module of ours, and little else of what is here.
 
 Applications start their servers in whatever folder the person works in, which may hold a stranger's files.
 Python puts that folder before all others on `sys.path`, unless it is told not to.
@@ -6,7 +6,20 @@ Python puts that folder before all others on `sys.path`, unless it is told not t
 
 from __future__ import annotations
 
+import os
 import sys
+from contextvars import ContextVar
+from typing import Final
+
+_KEPT_VARIABLES: Final = (
+    "HOME",
+    "LD_LIBRARY_PATH",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "SYSTEMROOT",
+    "USERPROFILE",
+)
+"""What finding Python's modules and the system's libraries may depend on."""
 
 
 def module_command(module: str, *arguments: str) -> tuple[str, ...]:
@@ -16,3 +29,13 @@ def module_command(module: str, *arguments: str) -> tuple[str, ...]:
     `LD_LIBRARY_PATH` (pylibmagic leaves one in the latter) means the current folder too.
     """
     return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def kept_variables() -> dict[str, str]:
+    """The variables of this process without which a child may not find its libraries; no others."""
+    return {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+
+
+_CLIENT: Final = module_command("whatsapp_mcp.client")
+client_program: Final = ContextVar("client_program", default=_CLIENT)
+"""The command of client processes. The demo, and tests, set one that is pointed at the simulated WhatsApp."""

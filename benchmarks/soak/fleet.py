@@ -99,7 +99,8 @@ class Fleet:
     async def _live(self, slot: Slot, task_status: anyio.abc.TaskStatus[None] | None) -> None:
         slot.killed, slot.ended = False, anyio.Event()
         note = self._folder / f"{slot.name}.pid"
-        serve = [sys.executable, "-m", "whatsapp_mcp", "serve", "--structured", "--toolsets", "all"]
+        options = ("serve", "--structured", "--toolsets", "all")
+        serve = [sys.executable, "-m", "whatsapp_mcp.simulated", *options]
         parameters = StdioServerParameters(
             command="/bin/sh", args=["-c", _NOTE_PID, str(note), *serve], env=self._environment
         )

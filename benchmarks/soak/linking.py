@@ -29,6 +29,7 @@ from mcp.client.stdio import StdioServerParameters
 from benchmarks.soak.fleet import GONE
 from benchmarks.soak.watch import children
 from whatsapp_mcp.archive import ReadingArchive
+from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.protocol import Devices
 from whatsapp_mcp.models import AddressBookState
@@ -120,7 +121,7 @@ async def _link_and_end(phone: Phone, home: Path, end: End, after: float) -> Non
 async def _server(home: Path) -> AsyncGenerator[tuple[Client, int]]:
     """A server as an application starts and closes it, and its process id."""
     note = home / "server.pid"
-    serve = [sys.executable, "-m", "whatsapp_mcp", "serve", "--structured"]
+    serve = [sys.executable, "-m", "whatsapp_mcp.simulated", "serve", "--structured"]
     environment = {**os.environ, HOME_VARIABLE: str(home)}
     parameters = StdioServerParameters(
         command="/bin/sh", args=["-c", _NOTE_PID, str(note), *serve], env=environment
@@ -174,6 +175,7 @@ async def _run(links: int, seed: int, at_once: int, latency: float) -> list[Outc
     async with WhatsApp(seed=seed) as wa:
         wa.slow(latency)
         os.environ.update(wa.environment())
+        client_program.set(wa.client_program())
         async with anyio.create_task_group() as tasks:
             for _ in range(at_once):
                 tasks.start_soon(work, wa)

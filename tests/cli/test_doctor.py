@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,7 @@ def test_a_bad_setting_is_named_and_the_other_checks_still_run(tmp_path: Path):
     assert "line 2" in found["settings"].detail
     assert found["database"].ok
     assert found["client library"].ok
+    assert re.search(r"its process is (not )?confined", found["client library"].detail)
 
 
 def test_a_toolset_that_does_not_exist_is_told_with_those_that_do(

@@ -12,6 +12,7 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
+from tests import simulated
 from tests.cli.fakes import NOON, ScriptedDevice, status_of
 from whatsapp_mcp.cli.connection import linking as link_module
 from whatsapp_mcp.cli.connection.device import reconnected, settled_status
@@ -243,8 +244,7 @@ async def test_status_answers_what_it_has_when_the_first_connect_goes_on():
 async def test_a_linked_phone_without_a_network_is_neither_ready_nor_reconnected(
     whatsapp: WhatsApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    for name, value in whatsapp.environment().items():
-        monkeypatch.setenv(name, value)
+    simulated.use(whatsapp, monkeypatch)
     loaded = Settings(home=tmp_path)
     async with open_device(loaded) as (devices, archive), anyio.create_task_group() as tasks:
         phone = ScanningPhone(whatsapp, tasks)

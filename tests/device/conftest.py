@@ -10,6 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests import simulated
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
@@ -22,8 +23,7 @@ from whatsapp_mcp.simulator import WhatsApp
 @pytest.fixture
 async def wa(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[WhatsApp]:
     async with WhatsApp() as whatsapp:
-        for name, value in whatsapp.environment().items():
-            monkeypatch.setenv(name, value)
+        simulated.use(whatsapp, monkeypatch)
         yield whatsapp
 
 

@@ -19,9 +19,11 @@ import anyio.abc
 import anyio.to_thread
 
 import whatsapp_mcp
+from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader import election
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.settings import Settings
+from whatsapp_mcp.simulator import launcher
 
 
 @asynccontextmanager
@@ -60,6 +62,8 @@ def another_version(folder: Path, version: str, protocol: int) -> Path:
 
 async def main(home: Path) -> None:
     """Hold the device until standard input closes."""
+    if "WHATSAPP_SIMULATOR_NOISE_ROOT" in os.environ:
+        client_program.set(launcher.client_program(os.environ))
     async with open_device(Settings(home=home)) as (devices, _):
         leader_pid = None
         while leader_pid != os.getpid():

@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from tests import simulated
 from tests.client.client_process import NOWHERE
 from tests.device.socks import PASSWORD, dial_directly, dial_through, socks_proxy
 from tests.media.website import page, served
@@ -21,7 +22,7 @@ from whatsapp_mcp.errors import MediaUnavailable, NotConnected
 from whatsapp_mcp.media.web import fetch
 from whatsapp_mcp.models import ConnectionState, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder, CurrentSettings
-from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator import WhatsApp, launcher
 
 pytestmark = pytest.mark.anyio
 LIMIT = 30.0
@@ -32,6 +33,8 @@ def way_in(wa: WhatsApp, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URL of WhatsApp's own proxy, which the environment no longer names."""
     for name, value in NOWHERE.items():
         monkeypatch.setenv(name, value)
+    others = {name: value for name, value in wa.environment().items() if not name.lower().endswith("_proxy")}
+    simulated.use_program(launcher.client_program(others), monkeypatch)
     return wa.environment()["HTTPS_PROXY"]
 
 

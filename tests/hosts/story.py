@@ -15,6 +15,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 
+from tests import simulated
 from tests.fixtures import environment
 from tests.media.footage import RED, png
 from tests.server.fakes import text_of
@@ -46,7 +47,7 @@ class Story:
     def launch(self, *options: str) -> Launch:
         """How to start our server. Gemini CLI passes no PYTHONPATH on, so `env` sets it."""
         others = {name: value for name, value in self.variables.items() if name != "PYTHONPATH"}
-        serve = (sys.executable, "-m", "whatsapp_mcp", "serve", *options)
+        serve = (sys.executable, "-m", simulated.PROGRAM, "serve", *options)
         path = f"PYTHONPATH={self.variables['PYTHONPATH']}"
         return Launch("/usr/bin/env", (path, *serve), tuple(others.items()))
 
@@ -99,7 +100,7 @@ async def told(folder: Path, checkout: Path | None = None) -> AsyncIterator[Stor
 
 
 async def _link(story: Story) -> None:
-    command = [sys.executable, "-m", "whatsapp_mcp", "link", "--json"]
+    command = [sys.executable, "-m", simulated.PROGRAM, "link", "--json"]
     variables = environment(story.whatsapp, story.home) | story.variables
     with anyio.fail_after(LIMIT):
         async with await anyio.open_process(command, env=variables, stdin=subprocess.DEVNULL) as process:

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.media.workers import PROBING, kept
+from whatsapp_mcp import child_process
 from whatsapp_mcp.errors import Busy, InvalidArgument, TooLong, Unsupported
 from whatsapp_mcp.media import worker as worker_module
 from whatsapp_mcp.media.child import Channel, ServedFile
@@ -83,7 +84,7 @@ async def test_the_process_has_no_environment_and_a_folder_that_is_gone(
     monkeypatch.setenv("API_KEY", "secret")
     async with kept(PROBING) as opened:
         facts = (await opened.run("echo", b"")).facts
-    assert set(facts["environment"]) <= {*worker_module._KEPT_VARIABLES, "MALLOC_ARENA_MAX", "LC_CTYPE"}
+    assert set(facts["environment"]) <= {*child_process._KEPT_VARIABLES, "MALLOC_ARENA_MAX", "LC_CTYPE"}
     assert facts["folder"].endswith("(deleted)")
     assert facts["nice"] == 19
 

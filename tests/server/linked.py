@@ -14,6 +14,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from tests import simulated
 from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.connection.keys import stored_device
@@ -78,8 +79,7 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
     folder.create()
     async with WhatsApp(seed=17) as wa:
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in wa.environment().items():
-                patch.setenv(name, value)
+            simulated.use(wa, patch)
             async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
                 device = LocalDevice(
                     folder,

@@ -15,6 +15,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from tests import simulated
 from tests.fixtures import until
 from tests.server.fakes import CODE, ledger_in, text_of
 from tests.server.linked import LIMIT
@@ -132,8 +133,7 @@ async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
     async with AsyncExitStack() as stack:
         wa = await stack.enter_async_context(WhatsApp(seed=29))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
-        for name, value in wa.environment().items():
-            patch.setenv(name, value)
+        simulated.use(wa, patch)
         patch.setattr(RemoteDevice, "perform", noted)
         _, archive, leader = await stack.enter_async_context(served(Settings(home=home)))
         devices, _, follower = await stack.enter_async_context(served(Settings(home=home)))

@@ -14,6 +14,7 @@ import pytest
 from mcp import Client
 
 from benchmarks.soak.fleet import GONE
+from tests import simulated
 from tests.fixtures import call, link, mcp_client, said
 from tests.server.fakes import FakeSource
 from whatsapp_mcp.archive import open_archive
@@ -56,8 +57,7 @@ async def test_the_status_says_that_names_are_missing_until_a_changed_contact_br
 ) -> None:
     monkeypatch.setattr(address_book, "LOGIN_LIMIT", 0.5)
     monkeypatch.setattr(address_book, "LOOK_LATER", 0.1)
-    for name, value in whatsapp.environment().items():
-        monkeypatch.setenv(name, value)
+    simulated.use(whatsapp, monkeypatch)
     whatsapp.me.app_state.name_contact(whatsapp.person("Ann"), "Ann Byrne")
     folder = Settings(home=home).account_folder()
     with suppress(*GONE):

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 from mcp import Client
 
+from tests import simulated
 from tests.server.fakes import FakeSource, text_of
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.device.leader.background import background_tasks
@@ -26,8 +27,7 @@ async def test_a_code_to_type_follows_the_qr_and_links(
     folder = Settings(home=tmp_path).account_folder()
     folder.create()
     async with WhatsApp() as wa:
-        for name, value in wa.environment().items():
-            monkeypatch.setenv(name, value)
+        simulated.use(wa, monkeypatch)
         async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
             device = LocalDevice(folder, CurrentSettings(Settings(home=tmp_path)), archive, tasks, owner=None)
             await device.start()

@@ -161,7 +161,9 @@ def _library() -> Finding:
             "client library", False, f"did not load within {_LOAD_LIMIT:.0f} s", "Install it again."
         )
     if done.returncode == 0:
-        return Finding("client library", True, "loads")
+        landlock = done.stdout.strip() != "0"
+        how = "confined by Landlock" if landlock else "not confined: this system has no Landlock"
+        return Finding("client library", True, f"loads; its process is {how}")
     last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     return Finding("client library", False, last, _REINSTALL)
 

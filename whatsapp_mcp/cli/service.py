@@ -53,6 +53,14 @@ RestartPreventExitStatus={usage}
 TimeoutStopSec=10
 UMask=0077
 NoNewPrivileges=true
+LockPersonality=true
+# Not PrivateTmp or ProtectHome: servers meet below /tmp where there is no /run/user, and work in the home.
+ProtectSystem=full
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=true
+RestrictRealtime=true
+RestrictSUIDSGID=true
+SystemCallArchitectures=native
 
 [Install]
 WantedBy=default.target

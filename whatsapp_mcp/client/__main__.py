@@ -16,6 +16,7 @@ from pathlib import Path
 import anyio
 
 from whatsapp_mcp.client.claim import FILE_NAME, claim
+from whatsapp_mcp.client.confinement import confine
 from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, take_aside
@@ -92,6 +93,7 @@ def main() -> None:
     code = 1
     try:
         os.chdir(arguments.folder)
+        confine(arguments.folder)
         anyio.run(_run, arguments, incoming, outgoing)
     except (ImportError, OSError, RuntimeError, sqlite3.Error):
         logger.exception("client: cannot run")

@@ -6,10 +6,15 @@ file by its address.
 
 `neonize.download`: it fetches a shared library from the web, unchecked, when there is none or its version is
 another. A module that refuses takes its place.
+
+`os.popen`: neonize runs a shell that runs `uname -a`, to see whether this is Android. Nothing may be run here
+(`confinement.py`), so the answer is given without.
 """
 
 from __future__ import annotations
 
+import io
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -83,6 +88,20 @@ def _refuse() -> NoReturn:
     raise ImportError("neonize's shared library is missing or of another version, and none is fetched")
 
 
+def _uname(command: str) -> io.StringIO:
+    """What `uname -a` prints, to whoever asks a shell for it.
+
+    Raises:
+        PermissionError: It is another command.
+    """
+    if command != "uname -a":
+        raise PermissionError("the client process runs no other program")
+    system = "Android" if hasattr(sys, "getandroidapilevel") else ""
+    return io.StringIO(" ".join((*os.uname(), system)))
+
+
 def keep_out() -> None:
     """Let them be imported as what stands for them, from here to the end of this process."""
     sys.meta_path.insert(0, _Finder())
+    if sys.platform == "linux":
+        setattr(os, "popen", _uname)  # noqa: B010  another signature than the one it takes the place of

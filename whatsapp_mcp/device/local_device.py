@@ -139,8 +139,14 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
     def _client_maker(
         self, account: AccountSettings, program: tuple[str, ...] | None
     ) -> Callable[..., Client]:
-        make = partial(Client, folder=self._folder, account=account, report=self._report, notice=self._notice)
-        return partial(make, program=program) if program else make
+        return partial(
+            Client,
+            folder=self._folder,
+            account=account,
+            report=self._report,
+            notice=self._notice,
+            program=program,
+        )
 
     def _forget_keys(self) -> None:
         self._evidence.close()  # or some systems would not delete it

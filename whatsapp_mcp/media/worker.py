@@ -23,7 +23,7 @@ import anyio.to_thread
 from anyio.abc import Process, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.child_process import kept_variables, module_command
 from whatsapp_mcp.errors import (
     Busy,
     MediaUnavailable,
@@ -45,15 +45,6 @@ _PING_SECONDS: Final = 5.0
 _REAP_SECONDS: Final = 2.0
 _QUEUE_SECONDS: Final = 120.0
 _MAX_WAITING: Final = 64
-_KEPT_VARIABLES: Final = (
-    "HOME",
-    "LD_LIBRARY_PATH",
-    "PYTHONHOME",
-    "PYTHONPATH",
-    "SYSTEMROOT",
-    "USERPROFILE",
-)
-"""What finding the libraries may depend on; everything else of the environment stays here."""
 _ENVIRONMENT: Final = {"MALLOC_ARENA_MAX": "2"}
 """Arenas of malloc are address space, which is limited."""
 _CREATION_FLAGS: Final = subprocess.IDLE_PRIORITY_CLASS if sys.platform == "win32" else 0
@@ -315,7 +306,7 @@ async def _spawn(program: tuple[str, ...]) -> Process:
             program,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ} | _ENVIRONMENT,
+            env=kept_variables() | _ENVIRONMENT,
             start_new_session=True,
             creationflags=_CREATION_FLAGS,
         )

@@ -1,17 +1,22 @@
 """Point a client in another process at the simulator.
 
 A Python client built on neonize needs environment variables only. A Go program contains the Noise root key
-that it trusts, so it runs from a copy in which that key is replaced.
+that it trusts, so it runs from a copy in which that key is replaced. The client process of this package gets
+no variables from its server, so it is started by a command that sets them.
 """
 
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import InvalidArgument, Unsupported
 
 _LAUNCH = Path(__file__).with_name("launch")
+_VARIABLES = ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "SSL_CERT_FILE", "PYTHONPATH")
+_NOISE_ROOT = "WHATSAPP_SIMULATOR_NOISE_ROOT"
 _TRUSTED = bytes.fromhex("142375574d0a587166aae71ebe516437c4a28b73e3695c6ce1f7f9545da8ee6b")
 
 
@@ -32,15 +37,20 @@ def environment(proxy_url: str, ca_file: Path, noise_root: bytes) -> dict[str, s
             "Run it on Linux, or in a container.",
         )
     inherited = os.environ.get("PYTHONPATH")
-    return {
-        "HTTPS_PROXY": proxy_url,
-        "https_proxy": proxy_url,
-        "NO_PROXY": "",
-        "no_proxy": "",
-        "SSL_CERT_FILE": str(ca_file),
-        "PYTHONPATH": os.pathsep.join([str(_LAUNCH), *([inherited] if inherited else [])]),
-        "WHATSAPP_SIMULATOR_NOISE_ROOT": noise_root.hex(),
-    }
+    path = os.pathsep.join([str(_LAUNCH), *([inherited] if inherited else [])])
+    values = (proxy_url, proxy_url, "", "", str(ca_file), path)
+    return {**dict(zip(_VARIABLES, values, strict=True)), _NOISE_ROOT: noise_root.hex()}
+
+
+def client_program(variables: Mapping[str, str]) -> tuple[str, ...]:
+    """The command of this package's client process on a simulated WhatsApp.
+
+    Args:
+        variables: What `environment` returned, others beside it or not.
+    """
+    names = [name for name in (*_VARIABLES, _NOISE_ROOT) if name in variables]
+    given = (f"{name}={variables[name]}" for name in names)
+    return ("/usr/bin/env", *given, *module_command("whatsapp_mcp.client"))
 
 
 def trusting(program: Path, folder: Path, noise_root: bytes) -> Path:

@@ -66,6 +66,10 @@ class WhatsApp(FaultInjection):
         """The environment variables with which a client process built on neonize uses this WhatsApp."""
         return launcher.environment(self._proxy.url, self._folder / "ca.pem", self._noise.root_public)
 
+    def client_program(self) -> tuple[str, ...]:
+        """The command of this package's client process, which uses this WhatsApp then."""
+        return launcher.client_program(self.environment())
+
     def trusting(self, program: Path) -> Path:
         """A copy of a Go program or library built on whatsmeow that trusts this WhatsApp.
 

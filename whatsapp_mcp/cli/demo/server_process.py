@@ -28,7 +28,7 @@ STOP_LIMIT: Final = 0.8
 
 def command(port: int | None = None) -> list[str]:
     """What starts a server: over HTTP on `port`, or over stdio."""
-    serve = [*module_command("whatsapp_mcp", "serve")]
+    serve = [*module_command("whatsapp_mcp.simulated", "serve")]
     return serve if port is None else [*serve, "--transport", "http", "--host", HOST, "--port", str(port)]
 
 

@@ -1,7 +1,7 @@
 """`whatsapp-mcp demo`: the main job on a WhatsApp of its own, on this machine, with invented people.
 
 The simulated WhatsApp runs in this process. The server is the real one, started as an MCP application starts
-it; its client process is the real one too and is pointed at the simulator by its environment alone.
+it; its client process is the real one too, started by a command that points it at the simulator.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import IO, Any, Final
 import anyio
 from anyio.abc import Process
 
-from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.child_process import client_program, kept_variables
 from whatsapp_mcp.client import protocol
 from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.device.connection import state
@@ -46,7 +46,7 @@ class Client:
         report: Takes what this client means for the state of the connection; the last report is `Ended`.
         notice: Takes each notification as it comes, before its report. `READY` comes when no other client
             runs any more; this one opens `client.db` after `notice` has returned.
-        program: The command to run, for tests; the arguments are appended.
+        program: The command to run instead of `client_program`; the arguments are appended.
         proxy: URL of the proxy for everything that it opens.
     """
 
@@ -57,7 +57,7 @@ class Client:
         account: AccountSettings,
         report: Report,
         notice: Notice,
-        program: tuple[str, ...] = module_command("whatsapp_mcp.client"),
+        program: tuple[str, ...] | None = None,
         proxy: str | None = None,
     ) -> None:
         self.generation = generation
@@ -66,7 +66,7 @@ class Client:
         self._proxy = proxy
         self._report = report
         self._notice = notice
-        self._program = program
+        self._program = program or client_program.get()
         self._process: Process | None = None
         self._peer: Peer | None = None
         self._ready = anyio.Event()
@@ -144,13 +144,15 @@ class Client:
         return "The client process ended."
 
     def _environment(self) -> dict[str, str]:
-        """The variables of this process, and the library's own.
+        """Of this process's variables those that find libraries and name proxies, and the library's own.
 
         Those that name proxies are left out if a proxy is set: the library would ask the one for the other.
+        Temporary files stay in the account's folder, since a client may write nowhere else.
         """
-        inherited = os.environ.items()
-        kept = {name: value for name, value in inherited if not (self._proxy and _PROXY.fullmatch(name))}
-        return kept | protocol.ENVIRONMENT
+        inherited = {} if self._proxy else os.environ
+        proxies = {name: value for name, value in inherited.items() if _PROXY.fullmatch(name)}
+        temporary = dict.fromkeys(("TMPDIR", "SQLITE_TMPDIR"), str(self._folder.path))
+        return kept_variables() | proxies | temporary | protocol.ENVIRONMENT
 
     def _arguments(self) -> list[str]:
         return [

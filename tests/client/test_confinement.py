@@ -1,0 +1,141 @@
+"""What a client process can still do, and what its server hands to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from tests.client.client_process import NOWHERE, client_process
+from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.client.confinement import confine
+from whatsapp_mcp.device.connection.keys import stored_device
+from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.local_device import LocalDevice
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.settings import AccountFolder, CurrentSettings, Settings
+from whatsapp_mcp.simulator import WhatsApp
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="Landlock and /proc are Linux's")
+
+
+def _has_landlock() -> bool:
+    program = [sys.executable, "-m", "whatsapp_mcp.client.load"]
+    return subprocess.run(program, capture_output=True, check=True, timeout=60).stdout.strip() != b"0"
+
+
+@pytest.fixture(scope="module")
+def landlock() -> None:
+    if sys.platform != "linux" or not _has_landlock():
+        pytest.skip("this kernel has no Landlock")
+
+
+@pytest.fixture
+def account(tmp_path: Path) -> AccountFolder:
+    folder = Settings(home=tmp_path / "home").account_folder()
+    folder.create()
+    return folder
+
+
+def attempt(folder: AccountFolder, *attempts: tuple[str, str | Path]) -> list[str | None]:
+    """The names of the errors of these attempts in a process that is confined to the folder."""
+    lines = "".join(json.dumps([what, str(argument)]) + "\n" for what, argument in attempts)
+    program = [sys.executable, "-m", "tests.client.confined", str(folder.path)]
+    done = subprocess.run(program, input=lines, capture_output=True, text=True, timeout=60, check=True)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_client_reads_and_writes_in_its_account_and_reads_what_the_system_needs(
+    account: AccountFolder,
+) -> None:
+    file = account.media / "boat.jpg"
+    attempts = (("write", file), ("read", file), ("remove", file), ("read", "/etc/hosts"), ("list", "/usr"))
+    assert attempt(account, *attempts, ("read", os.devnull)) == [None] * 6
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_client_reads_and_writes_nowhere_else(account: AccountFolder, tmp_path: Path) -> None:
+    secret = tmp_path / "diary.txt"
+    secret.write_text("dear diary", encoding="utf-8")
+    other = Settings(home=tmp_path / "home").account_folder("other")
+    other.create()
+    other.archive_db.write_bytes(b"messages")
+    (tmp_path / "home" / "config.toml").write_text("", encoding="utf-8")
+    refused = attempt(
+        account,
+        ("read", secret),
+        ("write", secret),
+        ("remove", secret),
+        ("list", tmp_path),
+        ("read", other.archive_db),
+        ("read", tmp_path / "home" / "config.toml"),
+        ("write", tmp_path / "home" / "config.toml"),
+        ("write", "/etc/whatsapp-mcp-test"),
+    )
+    assert refused == ["PermissionError"] * 8
+    assert secret.read_text(encoding="utf-8") == "dear diary"
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_client_runs_no_program_and_listens_on_no_port(account: AccountFolder) -> None:
+    assert attempt(account, ("run", "/bin/true"), ("listen", "")) == ["PermissionError"] * 2
+
+
+def test_where_there_is_no_landlock_a_client_runs_unconfined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert confine(tmp_path) == 0
+
+
+@linux
+@pytest.mark.anyio
+async def test_a_client_gains_no_privileges(tmp_path: Path) -> None:
+    async with client_process(tmp_path) as client:
+        status = await anyio.Path(f"/proc/{client.process.pid}/status").read_text()
+    assert "NoNewPrivs:\t1" in status.splitlines()
+
+
+@pytest.fixture
+async def pointed(account: AccountFolder, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[LocalDevice]:
+    """A device as it is installed, in an environment that is pointed at a simulated WhatsApp."""
+    async with WhatsApp() as whatsapp:
+        for name, value in whatsapp.environment().items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("API_KEY", "secret")
+        settings = CurrentSettings(Settings(home=account.path.parent.parent))
+        async with open_archive(account, write=True) as archive, background_tasks() as tasks:
+            device = LocalDevice(account, settings, archive, tasks, owner=stored_device(account.client_db))
+            await device.start()
+            yield device
+
+
+@linux
+@pytest.mark.anyio
+async def test_the_simulators_variables_do_not_point_an_installed_client_at_it(
+    pointed: LocalDevice, account: AccountFolder
+) -> None:
+    with pytest.raises(WhatsAppError, match=r"certificate|reached"):
+        await pointed.link()
+
+
+@linux
+@pytest.mark.anyio
+async def test_a_client_gets_the_variables_that_it_needs_and_no_others(
+    pointed: LocalDevice, account: AccountFolder
+) -> None:
+    with pytest.raises(WhatsAppError):
+        await pointed.link()
+    pid = int((account.path / "client.lock").read_text())
+    given = await anyio.Path(f"/proc/{pid}/environ").read_bytes()
+    names = {each.partition("=")[0] for each in given.decode().split("\0") if each}
+    allowed = {"HOME", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "NEONIZE_BOT_TAG"}
+    allowed |= {"TMPDIR", "SQLITE_TMPDIR", *NOWHERE, "no_proxy", "LC_CTYPE"}
+    assert {"NEONIZE_BOT_TAG", "HTTPS_PROXY"} <= names <= allowed
