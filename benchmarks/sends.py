@@ -60,14 +60,15 @@ program.claim = claim_and_time
 program.main()
 """
 SERVER: Final = f"""
-import sys
+import os, sys
 from functools import partial
 from whatsapp_mcp.server import runtime
+from whatsapp_mcp.simulator.launcher import client_program
 
 def load_opener():
     from whatsapp_mcp.device.leader import open_device
 
-    return partial(open_device, program=(sys.executable, "-P", "-c", {CLIENT!r}))
+    return partial(open_device, program=client_program(os.environ, (sys.executable, "-P", "-c", {CLIENT!r})))
 
 runtime._load_opener = load_opener
 {SERVE_WITH_NOTHING}
@@ -111,7 +112,7 @@ async def served(environment: dict[str, str], *arguments: str) -> AsyncGenerator
 
 async def link(whatsapp: Call, environment: dict[str, str]) -> None:
     """Link the account, by a server that ends afterwards."""
-    async with served(environment, "-m", "whatsapp_mcp", "serve", "--structured") as client:
+    async with served(environment, "-m", "whatsapp_mcp.simulated", "serve", "--structured") as client:
         shown = await client.call_tool("link_device", {})
         assert shown.structured_content is not None
         await whatsapp("scan", text=shown.structured_content["qr"]["text"])

@@ -34,7 +34,7 @@ async def measure(home: Path) -> dict[str, list[float]]:
         await whatsapp("person", name="Ann")
         environment = {**variables, HOME_VARIABLE: str(home), "WHATSAPP_MCP_LOG_LEVEL": "error"}
         await link(whatsapp, environment)
-        serve = ("-m", "whatsapp_mcp", "serve")
+        serve = ("-m", "whatsapp_mcp.simulated", "serve")
         async with served(environment, *serve) as leader, served(environment, *serve) as follower:
             await online(leader)
             await online(follower)

@@ -53,18 +53,22 @@ sys.setprofile(note)
 """
 CLIENT: Final = f"""
 {COUNTED}
-from whatsapp_mcp.client.__main__ import main
-main()
+from whatsapp_mcp.client import __main__ as program
+program.confine = lambda folder: 0  # it notes its functions elsewhere
+program.main()
 """
 SERVER: Final = f"""
 {COUNTED}
 from functools import partial
 from whatsapp_mcp.server import main, runtime
+from whatsapp_mcp.simulator.launcher import client_program
 
 def load_opener():
     from whatsapp_mcp.device.leader import open_device
 
-    return partial(open_device, program=(sys.executable, "-P", "-c", {CLIENT!r}))
+    noted = "{FOLDER_VARIABLE}=" + os.environ["{FOLDER_VARIABLE}"]
+    program = ("/usr/bin/env", noted, sys.executable, "-P", "-c", {CLIENT!r})
+    return partial(open_device, program=client_program(os.environ, program))
 
 runtime._load_opener = load_opener
 main.serve(main.ServeOptions())

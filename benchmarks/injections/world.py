@@ -21,6 +21,7 @@ from benchmarks.injections.cases import Case
 from benchmarks.injections.orders import COLLECTOR
 from benchmarks.injections.outgoing import Outgoing, recorded
 from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.settings import Settings, load
@@ -136,6 +137,7 @@ async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGener
     async with AsyncExitStack() as stack:
         wa = await stack.enter_async_context(WhatsApp(seed=31))
         stack.enter_context(_environment(wa.environment()))
+        client_program.set(wa.client_program())
         outgoing = await stack.enter_async_context(recorded())
         runtime = Runtime(load(home), "default")
         tasks = await stack.enter_async_context(anyio.create_task_group())

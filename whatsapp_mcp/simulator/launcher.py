@@ -8,7 +8,7 @@ no variables from its server, so it is started by a command that sets them.
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from whatsapp_mcp.child_process import module_command
@@ -42,15 +42,17 @@ def environment(proxy_url: str, ca_file: Path, noise_root: bytes) -> dict[str, s
     return {**dict(zip(_VARIABLES, values, strict=True)), _NOISE_ROOT: noise_root.hex()}
 
 
-def client_program(variables: Mapping[str, str]) -> tuple[str, ...]:
+def client_program(
+    variables: Mapping[str, str], command: Sequence[str] = module_command("whatsapp_mcp.client")
+) -> tuple[str, ...]:
     """The command of this package's client process on a simulated WhatsApp.
 
     Args:
         variables: What `environment` returned, others beside it or not.
+        command: What starts the client process.
     """
     names = [name for name in (*_VARIABLES, _NOISE_ROOT) if name in variables]
-    given = (f"{name}={variables[name]}" for name in names)
-    return ("/usr/bin/env", *given, *module_command("whatsapp_mcp.client"))
+    return ("/usr/bin/env", *(f"{name}={variables[name]}" for name in names), *command)
 
 
 def trusting(program: Path, folder: Path, noise_root: bytes) -> Path:
