@@ -14,6 +14,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -97,11 +98,16 @@ def command(*arguments: str) -> list[str]:
 
 @contextlib.asynccontextmanager
 async def http_server(
-    whatsapp: WhatsApp, home: Path, *, log: IO[str] | None = None, file_handles: int | None = None
+    whatsapp: WhatsApp,
+    home: Path,
+    *,
+    log: IO[str] | None = None,
+    file_handles: int | None = None,
+    verify: ssl.SSLContext | None = None,
 ) -> AsyncGenerator[HttpServer]:
     """A server process over HTTP and SSE that logs to `log`, ready to answer; ended with the block.
 
-    It and its children may open so many file handles.
+    It and its children may open so many file handles. With a certificate, `verify` is who trusts it.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -113,8 +119,8 @@ async def http_server(
         serve, env=environment(whatsapp, home), stdin=subprocess.DEVNULL, stdout=None, stderr=log
     )
     try:
-        base = f"http://127.0.0.1:{port}"
-        await _until_healthy(base)
+        base = f"{'https' if verify else 'http'}://127.0.0.1:{port}"
+        await _until_healthy(base, verify)
         yield HttpServer(base, (home / "http-token").read_text().strip(), process)
     finally:
         with anyio.CancelScope(shield=True), contextlib.suppress(ProcessLookupError):
@@ -124,8 +130,8 @@ async def http_server(
             process.kill()
 
 
-async def _until_healthy(base: str) -> None:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+async def _until_healthy(base: str, verify: ssl.SSLContext | None) -> None:
+    async with httpx2.AsyncClient(trust_env=False, verify=verify or True) as http:
         with anyio.fail_after(START_LIMIT):
             while True:
                 with contextlib.suppress(httpx2.TransportError):

@@ -171,6 +171,7 @@ def test_a_port_that_is_taken_is_told_with_the_way_out(tmp_path: Path):
 
 
 def test_an_address_of_another_machine_is_refused(tmp_path: Path):
+    (tmp_path / "config.toml").write_text("[server]\nallow_unencrypted = true\n")
     answer = run(tmp_path, "serve", "--transport", "http", "--host", "192.0.2.1", "--port", "0")
 
     assert (answer.returncode, answer.stdout) == (2, "")

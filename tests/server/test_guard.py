@@ -11,12 +11,11 @@ import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices
 from whatsapp_mcp.device.operations.protocol import Devices
-from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.runtime import Runtime
-from whatsapp_mcp.server.transports.http import asgi_app, base_url, page_command, prepare
+from whatsapp_mcp.server.transports.http import asgi_app, base_url, page_command
 from whatsapp_mcp.server.transports.limits import UNADMITTED
 from whatsapp_mcp.server.transports.page_login import PageLogins, _code
 from whatsapp_mcp.settings import ServerSettings, Settings
@@ -50,9 +49,9 @@ async def verify(token: str) -> Principal | None:
 
 
 async def _client(
-    home: Path, host: str = "127.0.0.1", allowed_hosts: tuple[str, ...] = ()
+    home: Path, host: str = "127.0.0.1", allowed_hosts: tuple[str, ...] = (), public_url: str | None = None
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    server = ServerSettings(allowed_hosts=allowed_hosts)
+    server = ServerSettings(allowed_hosts=allowed_hosts, public_url=public_url)
     runtime = OpenRuntime(Settings(home=home, server=server), "default")
     application = create(runtime)
     app = asgi_app(application, runtime, host=host, verify=verify, logins=LOGINS)
@@ -279,6 +278,25 @@ async def test_pages_of_this_very_origin_are_let_in_and_no_others(
 
 
 @pytest.mark.parametrize(
+    ("host", "origin", "status"),
+    [
+        ("wa.example.org", "https://wa.example.org", 200),
+        ("127.0.0.1:8808", "https://wa.example.org", 200),
+        ("wa.example.org", "http://wa.example.org:81", 403),
+        ("127.0.0.1:8808", "http://wa.example.org", 403),
+        ("127.0.0.1:8808", "https://evil.example", 403),
+        ("other.example.org", "https://wa.example.org", 421),
+    ],
+)
+async def test_the_public_url_is_a_name_and_an_origin_of_this_server(
+    tmp_path: Path, host: str, origin: str, status: int
+) -> None:
+    async for http in _client(tmp_path, public_url="https://wa.example.org"):
+        response = await http.get("/healthz", headers={"Host": host, "Origin": origin})
+        assert response.status_code == status
+
+
+@pytest.mark.parametrize(
     ("host", "name"),
     [("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "127.0.0.1"), ("::", "::1"), ("::1", "::1")],
 )
@@ -298,9 +316,3 @@ def test_the_printed_address_can_be_opened(host: str, name: str) -> None:
 @pytest.mark.parametrize(("account", "said"), [("default", ""), ("work", " --account work")])
 def test_the_command_that_signs_in_names_the_account(account: str, said: str) -> None:
     assert page_command(account) == f"whatsapp-mcp page{said}"
-
-
-def test_no_token_is_possible_on_loopback_only(tmp_path: Path) -> None:
-    runtime = Runtime(Settings(home=tmp_path), "default")
-    with pytest.raises(InvalidArgument, match="--no-auth"):
-        prepare(create(runtime), runtime, host="0.0.0.0", port=0, auth=False)

@@ -116,13 +116,14 @@ def _place_of(path: list[str], config: Path, text: str) -> str:
 
 def _line_of(path: list[str], text: str) -> int | None:
     """The line that sets a key, or that opens its section; None when neither is found."""
-    section, found = "", None
+    section: list[str] = []
+    found = None
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[\s*([\w-]+)\s*\]", line):
-            section = header[1]
-            if [section] == path[:1]:
+        if header := re.match(r"\s*\[+\s*([\w.-]+)\s*\]", line):
+            section = header[1].split(".")
+            if section == path[: len(section)]:
                 found = number
         key = re.match(r"\s*([\w-]+)\s*[=.]", line)
-        if key and ([section, key[1]] == path[:2] or (not section and [key[1]] == path[:1])):
+        if key and [*section, key[1]] == path[: len(section) + 1]:
             return number
     return found

@@ -9,8 +9,8 @@ import zoneinfo
 from contextlib import suppress
 from datetime import time, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -31,6 +31,8 @@ from whatsapp_mcp.zone import SystemZone
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_NOT_IN_A_URL: Final = re.compile(r"""[\x00-\x20\x7f"\\?#@]""")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")
 
 PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
@@ -170,11 +172,43 @@ def _host_name(value: str) -> str:
     return name.partition(":")[0]
 
 
+def _network(value: str) -> str:
+    """An address or a network of them, in CIDR notation."""
+    try:
+        network = ipaddress.ip_network(value.strip(), strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an address or a network such as 172.18.0.0/16") from None
+    if not network.prefixlen:
+        raise ValueError(f"{value!r} is every address: anybody could then pretend to be another")
+    return str(network)
+
+
+def _web_parts(value: str) -> SplitResult | None:
+    """The parts of an http(s) URL without user, query and fragment; None if it is anything else."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable and value.isascii() and not _NOT_IN_A_URL.search(value) else None
+
+
+def _origin(value: str) -> str:
+    """The URL of a server without a path, in lower case and without the port of its scheme."""
+    parts = _web_parts(value)
+    if parts is None or parts.path not in ("", "/"):
+        raise ValueError(f"{value!r} is not a URL without a path, such as https://wa.example.org")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
 class ServerSettings(_Section):
     """`[server]`: what is offered and where.
 
     `structured` adds data for programs to every result. `allowed_hosts` are further names that HTTP requests
-    may address; `*.` in front stands for one label.
+    may address; `*.` in front stands for one label. `public_url` is how others reach this server, through the
+    proxies at `trusted_proxies`.
     """
 
     toolsets: str = "core"
@@ -182,8 +216,19 @@ class ServerSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(default=8808, ge=0, le=65535)
     allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    public_url: Annotated[str, AfterValidator(_origin)] | None = None
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    tls_certificate: UserPath | None = None
+    tls_key: UserPath | None = None
+    allow_unencrypted: bool = False
 
-    @field_validator("allowed_hosts", mode="before")
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key need each other")
+        return self
+
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
     @classmethod
     def _from_environment(cls, value: Any) -> Any:
         """A variable lists names with commas."""

@@ -1,4 +1,4 @@
-"""Limits the number and the duration of connections without an admitted request.
+"""Limits the number and the duration of connections, and of requests that take or bring nothing.
 
 Each takes a file handle, and anybody who reaches the port can open many. Without handles the
 server can neither answer nor restart the client process that holds the connection to WhatsApp.
@@ -7,17 +7,23 @@ server can neither answer nor restart the client process that holds the connecti
 from __future__ import annotations
 
 import asyncio
+import ssl
 import sys
 from dataclasses import dataclass
 from operator import attrgetter
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from whatsapp_mcp.server.transports.guard import is_admitted
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 ADMISSION_LIMIT: Final = 10.0
 """Seconds within which a connection must send a request that the guard admits."""
+TRANSFER_LIMIT: Final = 60.0
+"""Seconds that an admitted request may take to arrive, and for which its client may read nothing."""
 _MOST: Final = 256
 _FEWEST: Final = 8
 
@@ -29,11 +35,15 @@ class ConnectionLimits:
     Attributes:
         count: Connections at once. One more takes the place of that which has waited longest for an admitted
             request; when all are in use, it is closed itself.
-        admission: Seconds in which each must bring an admitted request, and then again after each answer.
+        admission: Seconds in which each must bring an admitted request, and then again after each answer; the
+            handshake of TLS may take as long.
+        transfer: Seconds in which the body of an admitted request must be there, and in which a client must
+            go on reading its answer.
     """
 
     count: int = _MOST
     admission: float = ADMISSION_LIMIT
+    transfer: float = TRANSFER_LIMIT
 
     @property
     def backlog(self) -> int:
@@ -52,20 +62,25 @@ def limits_of_this_process() -> ConnectionLimits:
     return ConnectionLimits(max(_FEWEST, most))
 
 
-def bounded_protocol(limits: ConnectionLimits) -> type[BoundedProtocol]:
+def bounded_protocol(limits: ConnectionLimits, tls: ssl.SSLContext | None = None) -> type[BoundedProtocol]:
     """The protocol for uvicorn's configuration, which takes a class."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits})
+    return type("BoundedProtocol", (BoundedProtocol,), {"limits": limits, "tls": tls})
 
 
 class BoundedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 with limits for connections that bring no admitted request.
+    """uvicorn's HTTP/1.1 with limits for connections that bring no admitted request, or stand still.
 
-    uvicorn itself has a time limit between requests only: it waits for ever for the rest of a header, and for
-    a body after its answer.
+    uvicorn itself has a time limit between requests only: it waits for ever for the rest of a header, for a
+    body, and for a client that does not read. With TLS it would not even know of a connection before the
+    handshake, so that is made here, within the limits.
     """
 
     limits = ConnectionLimits()
+    tls: ssl.SSLContext | None = None
     _deadline: asyncio.TimerHandle | None = None
+    _stalled: asyncio.TimerHandle | None = None
+    _early: bytes | None = None
+    """What came right behind the handshake of TLS; None outside of it."""
     waiting_since: float = 0.0
     """The loop's time when it was opened or last finished an answer."""
 
@@ -78,23 +93,68 @@ class BoundedProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Take a connection, and the place of another when there are too many."""
         super().connection_made(transport)
-        self._wait_for_request()
+        self._wait(self.limits.admission, self._admission_over)
+        self.waiting_since = self.loop.time()
         if len(self.connections) > self.limits.count:
             self._make_room()
+        if self.tls is not None and not transport.is_closing():
+            self._early = b""
+            transport.pause_reading()
+            task = self.loop.create_task(self._encrypt(transport, self.tls))
+            task.add_done_callback(self.tasks.discard)
+            self.tasks.add(task)
+
+    async def _encrypt(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        limit = self.limits.admission
+        try:
+            encrypted = await self.loop.start_tls(
+                transport, self, tls, server_side=True, ssl_handshake_timeout=limit
+            )
+        except OSError:  # no TLS, a handshake that failed, or not in time
+            encrypted = None
+        if encrypted is None or encrypted.is_closing():
+            self.give_way()
+            return
+        early, self._early = self._early, None
+        super().connection_made(encrypted)
+        if early:
+            self.data_received(early)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes of a request, once the connection is encrypted."""
+        if self._early is None:
+            super().data_received(data)
+        else:
+            self._early += data
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop counting the connection."""
         self._stop_waiting()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
-        self._wait_for_request()
+        self.waiting_since = self.loop.time()
+        self._wait(self.limits.admission, self._admission_over)
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read, but not for ever: its answer is kept in memory."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(self.limits.transfer, self.give_way)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        super().resume_writing()
 
     def give_way(self) -> None:
         """Close at once, even if the peer has not read everything."""
         self.connections.discard(self)
+        self._stop_waiting()
         self.transport.abort()
 
     def _make_room(self) -> None:
@@ -102,14 +162,19 @@ class BoundedProtocol(H11Protocol):
         waiting = [each for each in others if not each.is_admitted]
         min(waiting, key=attrgetter("waiting_since"), default=self).give_way()
 
-    def _wait_for_request(self) -> None:
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
         self._stop_waiting()
-        self.waiting_since = self.loop.time()
-        self._deadline = self.loop.call_later(self.limits.admission, self._time_out)
+        self._deadline = self.loop.call_later(seconds, then)
 
-    def _time_out(self) -> None:
+    def _admission_over(self) -> None:
         if not self.is_admitted:
             self.transport.close()
+        elif self.cycle.more_body:
+            self._wait(self.limits.transfer, self._transfer_over)
+
+    def _transfer_over(self) -> None:
+        if self.cycle.more_body and not self.cycle.response_complete:
+            self.give_way()
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:

@@ -48,7 +48,8 @@ _UNKNOWN_NAME: Final = (
 )
 _OTHER_ORIGIN: Final = (
     "Web pages of another origin may not use this server.\n"
-    "A reverse proxy has to pass the Host header on unchanged, with its port.\n"
+    "A reverse proxy has to pass the Host header on unchanged, with its port; or set server.public_url in "
+    "config.toml.\n"
 )
 _UNKNOWN_BEARER: Final = (
     "A bearer token is needed. The file http-token of the home folder holds one; "
@@ -103,6 +104,8 @@ class Guard:
         sessions: Who may open pages.
         allowed_hosts: Further host names that this server answers to, in lower case; `*.` in front stands for
             one label.
+        origin: `server.public_url`: the origin of this server's own pages, and with it the name that a proxy
+            may have replaced in the Host header.
         unadmitted: Limits requests by address as long as they are not admitted.
         admitted: Limits admitted requests by principal.
     """
@@ -112,6 +115,7 @@ class Guard:
     verify: Verify | None
     sessions: Sessions
     allowed_hosts: frozenset[str] = frozenset()
+    origin: str | None = None
     unadmitted: Buckets = field(default_factory=lambda: Buckets(UNADMITTED))
     admitted: Buckets = field(default_factory=lambda: Buckets(ADMITTED))
 
@@ -174,7 +178,8 @@ class Guard:
             return PlainTextResponse("A request needs one valid Host header.\n", 421)
         if not self._is_own_name(authority[0]):
             return PlainTextResponse(_UNKNOWN_NAME.format(name=authority[0]), 421)
-        if not all(_is_same_origin(origin, host) for origin in headers.getlist("origin")):
+        origins = headers.getlist("origin")
+        if not all(origin == self.origin or _is_same_origin(origin, host) for origin in origins):
             return PlainTextResponse(_OTHER_ORIGIN, 403)
         return None
 

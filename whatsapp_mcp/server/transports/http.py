@@ -6,9 +6,11 @@ import errno
 import ipaddress
 import logging
 import socket
+import ssl
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 import uvicorn
 from mcp.server.sse import SseServerTransport
@@ -29,6 +31,7 @@ from whatsapp_mcp.server.transports.connections import (
 )
 from whatsapp_mcp.server.transports.guard import Guard, Verify, is_loopback
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
+from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
 from whatsapp_mcp.web.pages import page_routes
 
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
 
     from whatsapp_mcp.server.application import Application
     from whatsapp_mcp.server.runtime import Runtime
+    from whatsapp_mcp.settings import ServerSettings
 
 logger = logging.getLogger(__name__)
 
@@ -56,9 +60,11 @@ def asgi_app(
     """
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
     routes = [*streamable.routes, *_sse_routes(application), *page_routes(runtime, logins)]
-    allowed_hosts = frozenset(runtime.settings.server.allowed_hosts)
+    settings = runtime.settings.server
+    allowed_hosts = {*settings.allowed_hosts, urlsplit(settings.public_url or "").hostname or ""} - {""}
     app = RequestBodyLimitMiddleware(Starlette(routes=routes), DEFAULT_MAX_REQUEST_BODY_SIZE)
-    return Guard(app, host, verify, logins, allowed_hosts)
+    guard = Guard(app, host, verify, logins, frozenset(allowed_hosts), settings.public_url)
+    return ForwardedHeaders(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
 
 
 def _sse_routes(application: Application) -> list[BaseRoute]:
@@ -88,23 +94,22 @@ def prepare(
     """Bind the port and answer what serves on it.
 
     Raises:
-        InvalidArgument: No token on a host that others can reach, or the address cannot be bound.
+        InvalidArgument: Others can reach the host, and it has no token or no TLS; or the address or the
+            certificate cannot be used.
         Busy: The port is taken, or the token file is unusable.
     """
-    if not auth and not is_loopback(host):
-        raise InvalidArgument(
-            f"--no-auth on {host} would expose this account to the network.",
-            "Omit --no-auth, or listen on 127.0.0.1.",
-        )
+    settings = runtime.settings.server
+    _check_exposure(host, settings, auth=auth)
+    tls = _tls_context(settings)
     token_file = make_default(runtime.settings.home) if auth else None
     listener = _bind(host, port)
     address = listener.getsockname()[:2]
-    base = base_url(*address)
+    base = settings.public_url or base_url(*address, encrypted=tls is not None)
     runtime.page = page_command(runtime.account)
     logins = PageLogins(f"whatsapp_mcp_page_{address[1]}")
     verify = _verify_with(Tokens(runtime.settings.home)) if auth else None
     app = asgi_app(application, runtime, host=host, verify=verify, logins=logins)
-    server = uvicorn_server(app, limits_of_this_process())
+    server = uvicorn_server(app, limits_of_this_process(), tls)
 
     async def speak() -> None:
         folder = runtime.settings.account_folder(runtime.account)
@@ -116,6 +121,40 @@ def prepare(
     return speak
 
 
+def _check_exposure(host: str, settings: ServerSettings, *, auth: bool) -> None:
+    """Refuse to offer an account to the network without a token, or its words and tokens in the clear."""
+    if is_loopback(host):
+        return
+    if not auth:
+        raise InvalidArgument(
+            f"--no-auth on {host} would expose this account to the network.",
+            "Omit --no-auth, or listen on 127.0.0.1.",
+        )
+    if not (settings.tls_certificate or settings.trusted_proxies or settings.allow_unencrypted):
+        raise InvalidArgument(
+            f"Without TLS on {host}, whoever listens on the network could read messages and tokens.",
+            "In the section [server] of config.toml, set tls_certificate and tls_key; or trusted_proxies for "
+            "a proxy with TLS before it; or allow_unencrypted = true if only programs of yours are there.",
+        )
+
+
+def _tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
+    """TLS 1.2 and newer with the certificate of the settings; None if there is none."""
+    if settings.tls_certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        # Without a password OpenSSL would ask for one on the terminal.
+        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+    except OSError as error:
+        raise InvalidArgument(
+            f"The certificate {settings.tls_certificate} and the key {settings.tls_key} cannot be used "
+            f"({type(error).__name__}).",
+            "Set server.tls_certificate and server.tls_key to PEM files of one pair, without a password.",
+        ) from error
+    return context
+
+
 def _verify_with(tokens: Tokens) -> Verify:
     async def verify(token: str) -> Principal | None:
         return tokens.principal(token)
@@ -123,17 +162,21 @@ def _verify_with(tokens: Tokens) -> Verify:
     return verify
 
 
-def uvicorn_server(app: ASGIApp, limits: ConnectionLimits) -> uvicorn.Server:
+def uvicorn_server(
+    app: ASGIApp, limits: ConnectionLimits, tls: ssl.SSLContext | None = None
+) -> uvicorn.Server:
     """The uvicorn server of the application, with these limits."""
     config = uvicorn.Config(
         app,
-        http=bounded_protocol(limits),
+        http=bounded_protocol(limits, tls),
         ws="none",
         lifespan="off",
         backlog=limits.backlog,
         log_config=None,
         access_log=False,
         server_header=False,
+        # It would believe whatever a program on this machine says of other addresses.
+        proxy_headers=False,
     )
     return uvicorn.Server(config)
 
@@ -174,7 +217,8 @@ def reached_at(host: str, port: int) -> tuple[str, int]:
     return host, port
 
 
-def base_url(host: str, port: int) -> str:
+def base_url(host: str, port: int, *, encrypted: bool = False) -> str:
     """A URL that can be opened on this machine."""
     host, port = reached_at(host, port)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    scheme = "https" if encrypted else "http"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -1,0 +1,71 @@
+"""The settings with which others reach the server: its public URL, its proxies, its certificate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.settings import ServerSettings, load
+
+
+def server(home: Path, *lines: str) -> ServerSettings:
+    """`[server]` with these lines."""
+    (home / "config.toml").write_text("\n".join(("[server]", *lines)))
+    return load(home).server
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("https://WA.example.org/", "https://wa.example.org"),
+        ("https://wa.example.org:443", "https://wa.example.org"),
+        ("https://wa.example.org:8443", "https://wa.example.org:8443"),
+        ("http://nas.local:8808", "http://nas.local:8808"),
+        ("https://[fd00::1]:8443", "https://[fd00::1]:8443"),
+    ],
+)
+def test_a_public_url_is_an_origin_as_browsers_write_it(tmp_path: Path, written: str, url: str) -> None:
+    assert server(tmp_path, f'public_url = "{written}"').public_url == url
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "wa.example.org",
+        "https://",
+        "https://wa.example.org/mcp",
+        "https://wa.example.org?x",
+        "https://me@wa.example.org",
+        "https://wa.example.org:0",
+        "https://wa.example.org:99999",
+        "ftp://wa.example.org",
+        "https://wa.exämple.org",
+        "https://wa.example.org/ x",
+        "https://wa.example.org#",
+    ],
+)
+def test_what_is_no_origin_is_refused_with_its_line(tmp_path: Path, written: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"server\.public_url: .*without a path.*line 2"):
+        server(tmp_path, f'public_url = "{written}"')
+
+
+def test_proxies_are_addresses_and_networks(tmp_path: Path) -> None:
+    written = 'trusted_proxies = ["127.0.0.1", "172.18.3.4/16", "fd00::/8"]'
+
+    found = server(tmp_path, written).trusted_proxies
+
+    assert found == ("127.0.0.1/32", "172.18.0.0/16", "fd00::/8")
+
+
+@pytest.mark.parametrize("written", ["proxy.local", "*", "10.0.0.0/33", "0.0.0.0/0", "::/0", ""])
+def test_a_proxy_without_an_address_and_the_whole_world_are_refused(tmp_path: Path, written: str) -> None:
+    with pytest.raises(InvalidArgument, match="trusted_proxies"):
+        server(tmp_path, f'trusted_proxies = ["{written}"]')
+
+
+@pytest.mark.parametrize("key", ["tls_certificate", "tls_key"])
+def test_a_certificate_needs_its_key(tmp_path: Path, key: str) -> None:
+    with pytest.raises(InvalidArgument, match="need each other"):
+        server(tmp_path, f'{key} = "/etc/one.pem"')
