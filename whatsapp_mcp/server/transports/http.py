@@ -121,7 +121,7 @@ def prepare(
     return speak
 
 
-def _check_exposure(host: str, settings: ServerSettings, *, auth: bool) -> None:
+def _check_exposure(host: str, server: ServerSettings, *, auth: bool) -> None:
     """Refuse to offer an account to the network without a token, or its words and tokens in the clear."""
     if is_loopback(host):
         return
@@ -130,7 +130,7 @@ def _check_exposure(host: str, settings: ServerSettings, *, auth: bool) -> None:
             f"--no-auth on {host} would expose this account to the network.",
             "Omit --no-auth, or listen on 127.0.0.1.",
         )
-    if not (settings.tls_certificate or settings.trusted_proxies or settings.allow_unencrypted):
+    if not (server.tls_certificate or server.trusted_proxies or server.allow_unencrypted):
         raise InvalidArgument(
             f"Without TLS on {host}, whoever listens on the network could read messages and tokens.",
             "In the section [server] of config.toml, set tls_certificate and tls_key; or trusted_proxies for "
@@ -138,17 +138,17 @@ def _check_exposure(host: str, settings: ServerSettings, *, auth: bool) -> None:
         )
 
 
-def _tls_context(settings: ServerSettings) -> ssl.SSLContext | None:
+def _tls_context(server: ServerSettings) -> ssl.SSLContext | None:
     """TLS 1.2 and newer with the certificate of the settings; None if there is none."""
-    if settings.tls_certificate is None:
+    if server.tls_certificate is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         # Without a password OpenSSL would ask for one on the terminal.
-        context.load_cert_chain(settings.tls_certificate, settings.tls_key, password="")
+        context.load_cert_chain(server.tls_certificate, server.tls_key, password="")
     except OSError as error:
         raise InvalidArgument(
-            f"The certificate {settings.tls_certificate} and the key {settings.tls_key} cannot be used "
+            f"The certificate {server.tls_certificate} and the key {server.tls_key} cannot be used "
             f"({type(error).__name__}).",
             "Set server.tls_certificate and server.tls_key to PEM files of one pair, without a password.",
         ) from error
