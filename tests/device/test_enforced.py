@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -63,12 +65,26 @@ class Recorded:
         return operation
 
 
+class Unwritten:
+    """A bookkeeper that writes nothing down and has no budgets."""
+
+    async def check(self, *args: object) -> None:
+        pass
+
+    refused = check
+
+    @asynccontextmanager
+    async def act(self, *args: object) -> AsyncIterator[None]:
+        yield
+
+
 def enforced(home: Path) -> tuple[EnforcedDevice, Recorded]:
     """A device whose gate knows no chats: neither `open` nor `read_only` asks about any."""
     recorded, nothing = Recorded(), cast("Any", None)
     write(home, OPEN)
     settings = CurrentSettings(Settings(home=home))
     gate = Gate(nothing, nothing, settings, nothing, SystemClock())
+    gate.books = cast("Any", Unwritten())
     return EnforcedDevice(cast("LocalDevice", recorded), gate), recorded
 
 

@@ -62,6 +62,16 @@ def test_a_new_chat_counts_once_however_often_it_is_written_to() -> None:
     assert wait(past, PLANNED) is None
 
 
+def test_a_budget_of_none_is_never_free() -> None:
+    with pytest.raises(RateLimited, match="0 new chats"):
+        check_budgets(
+            PolicySettings(budgets=BudgetSettings(new_chats_per_day=0)),
+            Pauses(),
+            [],
+            PastAct(NOW, ("x",), True),
+        )
+
+
 def test_one_text_goes_to_few_chats_a_day() -> None:
     past = [*ago(5000, chat="bob", text="t"), *ago(4000, chat="eve", text="t")]
     assert wait(past, PastAct(NOW, ("ann",), text="t")) == 86_400 - 5000

@@ -91,6 +91,7 @@ class ReadingArchive:
     chats_named_alike = at_once(read.chats_named_alike)
     unnamed_chats = at_once(read.unnamed_chats)
     chat_facts = at_once(read.chat_facts)
+    is_new_chat = at_once(read.is_new_chat)
     chat_shown_as = at_once(read.chat_shown_as)
     resolve_chat = at_once(read.resolve_chat)
 

@@ -131,7 +131,7 @@ class Audit:
             WhatsAppError: What `check` raises; nothing is written.
         """
         now = self._now()
-        mac = None if text is None else self._mac(text)
+        mac = self.mark(text)
 
         def change(db: sqlite3.Connection) -> int:
             if check is not None:
@@ -192,6 +192,18 @@ class Audit:
             except Busy as error:
                 self._keep(batch, error)
 
+    def past(self) -> list[PastAct]:
+        """The counted acts of the last day, the oldest first."""
+        since = self._now() - _COUNTED
+        return self._file.read(lambda db: _counted(db, since))
+
+    def mark(self, text: str | None) -> str | None:
+        """Stands for a text: the same one is known again, and nobody can guess it from what is stored."""
+        if text is None:
+            return None
+        plain = " ".join(text.casefold().split()).encode("utf-8", "surrogatepass")
+        return hmac.digest(self._key, b"text" + plain, "sha256").hex()
+
     def rows(self, since: datetime | None = None, limit: int | None = None) -> list[AuditRow]:
         """The rows since a time, or the newest of them, oldest first."""
         at = 0 if since is None else _millis(since)
@@ -248,11 +260,6 @@ class Audit:
             ends = _rotated(db, ends, self._now() - KEPT)
         audit_chain.write_ends(db, ends, self._key)
         return seq
-
-    def _mac(self, text: str) -> str:
-        """Stands for a text: the same one is known again, and nobody can guess it from what is stored."""
-        plain = " ".join(text.casefold().split())
-        return hmac.digest(self._key, b"text" + plain.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 _New = tuple[datetime, str, AuditEntry, int | None, str | None, str | None]

@@ -129,6 +129,8 @@ def _full_until(times: Sequence[datetime], length: timedelta, most: int, now: da
     within = [at for at in times if at > now - length]
     if len(within) < most:
         return None
+    if most == 0:
+        return now + length
     # A clock that was set back leaves acts in the future: none keeps anybody longer than a window.
     return min(within[-most], now) + length
 

@@ -126,7 +126,7 @@ class Runtime:
                 ledger = await stack.enter_async_context(open_ledger(folder))
                 self._open = (*opened, worker, ledger)
                 self._opened.set()
-                await anyio.sleep_forever()
+                await ledger.audit.run()
         except (WhatsAppError, OSError) as error:
             logger.exception("runtime: the account could not be opened")
             self._failure = (

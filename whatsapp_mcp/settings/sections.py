@@ -151,7 +151,8 @@ class BudgetSettings(_Section):
 class PolicySettings(_Section):
     """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing.
 
-    Of tools, `tools_off` are refused, and if `tools_on` names any, all others are.
+    Of tools, `tools_off` are refused, and if `tools_on` names any, all others are. `audit_text` keeps the
+    texts of acts in the audit.
     """
 
     mode: PolicyMode = "standard"
@@ -160,6 +161,7 @@ class PolicySettings(_Section):
     chats: tuple[ChatRule, ...] = ()
     quiet_hours: Annotated[QuietHours, PlainValidator(_quiet_hours)] | None = None
     budgets: BudgetSettings = BudgetSettings()
+    audit_text: bool = False
 
 
 def _host_name(value: str) -> str:

@@ -10,7 +10,7 @@ from whatsapp_mcp.archive.read.chat_queries import (
     without_vote,
 )
 from whatsapp_mcp.archive.read.completeness import coverage, history_progress
-from whatsapp_mcp.archive.read.facts import chat_facts
+from whatsapp_mcp.archive.read.facts import chat_facts, is_new_chat
 from whatsapp_mcp.archive.read.full_text import search
 from whatsapp_mcp.archive.read.lookup import chat_id, find
 from whatsapp_mcp.archive.read.message_queries import (
@@ -70,6 +70,7 @@ __all__ = [
     "expires_in",
     "find",
     "history_progress",
+    "is_new_chat",
     "media_source",
     "members",
     "message",

@@ -44,6 +44,11 @@ def chat_facts(db: sqlite3.Connection, jid: str) -> ChatFacts:
     )
 
 
+def is_new_chat(db: sqlite3.Connection, jid: str) -> bool:
+    """Whether nobody has written in a chat yet: neither its people nor the account."""
+    return not value(db, "SELECT EXISTS (SELECT 1 FROM messages WHERE chat_id = ?)", (chat_id(db, jid),))
+
+
 def _of_person(db: sqlite3.Connection, jid: str) -> ChatFacts:
     person = chat_queries.contact(db, jid)
     if person is None:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
+from whatsapp_mcp.errors import WhatsAppError
 
 _OF_THE_GATE: Final = frozenset({"approvals", "approval", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
@@ -51,9 +52,24 @@ class EnforcedDevice(GeneratedDevice):
             ApprovalRequired: A person has to approve it, and is asked now.
             WhatsAppError: What the operation raises.
         """
+        books, caller = self._gate.books, self.caller
+        await books.check(operation, arguments, caller)
+        try:
+            if operation.name == "permit":
+                admission = await self._gate.permit(arguments["wanted"], caller)
+            else:
+                admission = await self._gate.admit(operation, arguments, caller)
+        except WhatsAppError as error:
+            await books.refused(operation, arguments, caller, error)
+            raise
+        async with books.act(operation, arguments, caller, admission):
+            return await self._do(operation, arguments, has_ended)
+
+    async def _do(
+        self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool]
+    ) -> Any:
         if operation.name == "permit":
-            return await self._gate.permit(arguments["wanted"], self.caller)
-        await self._gate.admit(operation, arguments, self.caller)
+            return None
         if operation.name in _OF_THE_GATE:
             return await getattr(self._gate, operation.name)(**arguments)
         if operation.name == "send":

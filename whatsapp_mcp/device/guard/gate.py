@@ -11,6 +11,7 @@ import anyio
 
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.facts import acts_of, file_digests, reached, with_concerns
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
@@ -70,6 +71,9 @@ class Gate:
         outbox: Holds sends, and lets them go.
         clock: The leader's.
         askers: Ways to ask, each of which is used.
+
+    Attributes:
+        books: Writes down what is done.
     """
 
     def __init__(
@@ -81,16 +85,17 @@ class Gate:
         clock: Clock,
         askers: Sequence[Asker] = (),
     ) -> None:
+        self.clock = clock
+        self.books = Bookkeeper(archive, ledger, settings, clock)
         self._archive = archive
         self._ledger = ledger
         self._settings = settings
         self._outbox = outbox
-        self._clock = clock
         self._askers = askers
         self._decided = anyio.Event()
 
-    async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> None:
-        """Let an operation pass.
+    async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
+        """Let an operation pass, and say why.
 
         Raises:
             Denied: The policy forbids it.
@@ -110,9 +115,10 @@ class Gate:
         if decision.verdict == "deny":
             raise denied(act, decision)
         if decision.verdict == "ask":
-            await self._ask(operation, arguments, caller, decision)
+            return Admission(decision, await self._ask(operation, arguments, caller, decision))
+        return Admission(decision)
 
-    async def permit(self, wanted: Permit, caller: Caller) -> None:
+    async def permit(self, wanted: Permit, caller: Caller) -> Admission:
         """See `Device.permit`."""
         policy = Policy.of(self._settings.now())
         chats = [await self._archive.chat_facts(jid) for jid in wanted.chats]
@@ -125,7 +131,11 @@ class Gate:
             reasons = {"reveal": "it is a one-time code", "release": "its author is not in the address book"}
             decision = Decision("ask", f'mode = "{policy.mode}"', reasons[wanted.wants])
         if decision.verdict == "ask":
-            await self._ask(OPERATIONS["permit"], {"wanted": wanted}, caller, decision, chats)
+            arguments = {"wanted": wanted}
+            return Admission(
+                decision, await self._ask(OPERATIONS["permit"], arguments, caller, decision, chats)
+            )
+        return Admission(decision)
 
     async def _decide(self, policy: Policy, acts: Sequence[Act], caller: Caller) -> tuple[Act, Decision]:
         """The strictest decision, and about which act it is."""
@@ -152,15 +162,15 @@ class Gate:
         caller: Caller,
         decision: Decision,
         chats: Sequence[ChatFacts] = (),
-    ) -> None:
-        """Return if a person has said yes to exactly this; else ask, or say that it is asked already."""
-        now, approvals = self._clock.now(), self._ledger.approvals
+    ) -> Approval:
+        """The answer of a person who has said yes to exactly this; else ask, or say what waits."""
+        now, approvals = self.clock.now(), self._ledger.approvals
         chats = chats or await self._chats(operation, arguments)
         digest = await _digest(operation, arguments, chats)
         held = approvals.found(digest, caller.principal, now)
         if held is not None and held.approval.state is ApprovalState.APPROVED:
             if held.approval.send_id is None and await approvals.use(held.approval.id):
-                return
+                return held.approval
         elif held is None:
             lines = lines_of(operation.name, arguments, chats)
             dumped = operation.dump(dict(arguments))
@@ -193,7 +203,7 @@ class Gate:
 
     async def approvals(self) -> tuple[Approval, ...]:
         """See `Device.approvals`."""
-        return tuple(held.approval for held in self._ledger.approvals.open(self._clock.now()))
+        return tuple(held.approval for held in self._ledger.approvals.open(self.clock.now()))
 
     async def approval(self, number: str, wait: float = 0.0) -> Approval:
         """See `Device.approval`."""
@@ -205,7 +215,7 @@ class Gate:
 
     async def decide(self, number: str, approved: bool, way: ApprovalWay) -> Approval:
         """See `Device.decide`."""
-        held = await self._ledger.approvals.decide(number, approved, way, self._clock.now())
+        held = await self._ledger.approvals.decide(number, approved, way, self.clock.now())
         if held.approval.send_id is not None:
             if approved:
                 await self._release(held)
@@ -237,6 +247,7 @@ class Gate:
             changed = "Its recipients or its file have changed since the user was asked."
             await self._refuse(send_id, Denied(changed, "Send it again: the user is then asked again."))
             return
+        await self.books.released(held, tuple(reached(_SEND, arguments)))
         await self._outbox().release(send_id)
 
     async def _refuse(self, send_id: int, error: WhatsAppError) -> None:
@@ -255,11 +266,11 @@ class Gate:
         """End what nobody decides in time, and finish what a former leader has left; until cancelled."""
         await self._recover()
         while True:
-            for held in await self._ledger.approvals.expire(self._clock.now()):
+            for held in await self._ledger.approvals.expire(self.clock.now()):
                 if held.approval.send_id is not None:
                     await self._refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
                 self._tell()
-            await self._clock.sleep(_LOOK)
+            await self.clock.sleep(_LOOK)
 
     async def _recover(self) -> None:
         """Release what was approved, and refuse held sends about which nobody is asked any more."""
@@ -267,7 +278,7 @@ class Gate:
         for held in approved:
             if held.approval.send_id is not None:
                 await self._release(held)
-        asked = {held.approval.send_id for held in self._ledger.approvals.open(self._clock.now())}
+        asked = {held.approval.send_id for held in self._ledger.approvals.open(self.clock.now())}
         for entry in await self._archive.outbox_held():
             if entry.send_id not in asked:
                 await self._refuse(entry.send_id, Denied("The question about it was lost.", "Send it again."))

@@ -144,6 +144,7 @@ class LeaderElection:
                 gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock())
                 await self._devices.replace(lambda _: as_device(EnforcedDevice(opened, gate)))
                 tasks.start_soon(supervised, "approvals", gate.run)
+                tasks.start_soon(supervised, "audit", ledger.audit.run)
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
                 tasks.start_soon(supervised, "sent files", partial(clear_sent_files, archive))
                 tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))

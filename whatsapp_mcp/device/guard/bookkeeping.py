@@ -1,0 +1,201 @@
+"""`Bookkeeper`: writes every act down before and after it, and keeps it within the budgets."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, Final, NamedTuple
+
+import anyio
+
+from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.device.clock import Clock
+from whatsapp_mcp.device.guard.facts import reached, words_of
+from whatsapp_mcp.device.operations import Operation
+from whatsapp_mcp.errors import ApprovalRequired, Busy, WhatsAppError
+from whatsapp_mcp.ledger import AuditEntry, HeldAct, Ledger
+from whatsapp_mcp.models import Approval, Caller, PastAct, Permit, SendRequest
+from whatsapp_mcp.policy import SEEN, Decision, Effect, check_budgets, check_pauses, check_quiet
+from whatsapp_mcp.settings import CurrentSettings
+
+_ACTS: Final = frozenset(Effect) - {Effect.READ, Effect.LINK}
+_READINGS: Final = frozenset({"download", "channel_posts"})
+"""Operations that hand out what was written in a chat."""
+_NOT_COUNTED: Final = frozenset({"mark_read", "typing"})
+"""What goes along with reading and writing, and is no act of its own for a budget."""
+
+logger = logging.getLogger(__name__)
+
+
+class Admission(NamedTuple):
+    """Why an act may be done.
+
+    Attributes:
+        decision: What the policy decided.
+        approval: The answer of a person that it needed.
+    """
+
+    decision: Decision
+    approval: Approval | None = None
+
+
+class Bookkeeper:
+    """The audit of the leader, and its budgets.
+
+    Args:
+        archive: Knows to whom this account has written.
+        ledger: Where all is written down.
+        settings: Name the budgets; read again for every act.
+        clock: The leader's.
+    """
+
+    def __init__(self, archive: Archive, ledger: Ledger, settings: CurrentSettings, clock: Clock) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._settings = settings
+        self._clock = clock
+
+    async def check(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> None:
+        """Refuse what the budgets have no room for, before anybody is asked about it.
+
+        Raises:
+            RateLimited: It is too much now; `retry_after` says when to try again.
+        """
+        if _is_counted(operation, caller):
+            planned = await self._planned(operation, arguments)
+            audit = self._ledger.audit
+            self._check(audit.past(), replace(planned, text=audit.mark(_text(arguments))))
+
+    @asynccontextmanager
+    async def act(
+        self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, admission: Admission
+    ) -> AsyncGenerator[None]:
+        """Write an act down, let it be done, and write down what became of it.
+
+        Raises:
+            RateLimited: As `check`, of what was done since.
+            Busy: It cannot be written down, so it is not done.
+        """
+        entry = self._entry(operation, arguments, caller, admission.decision, admission.approval)
+        if operation.name in _READINGS:
+            refs = (arguments["ref"],) if "ref" in arguments else ()
+            self._ledger.audit.read(replace(entry, refs=refs))
+        if not _is_act(operation):
+            yield
+            return
+        counted, policy = _is_counted(operation, caller), self._settings.now().policy
+        planned = await self._planned(operation, arguments)
+        check = self._check if admission.approval is None else self._check_approved
+        number = await self._ledger.audit.begin(
+            replace(entry, is_counted=counted, is_new_chat=planned.is_new_chat),
+            text=_text(arguments),
+            keep_text=policy.audit_text,
+            check=check if counted else None,
+        )
+        outcome = "cancelled"
+        try:
+            yield
+            outcome = "done"
+        except WhatsAppError as error:
+            outcome = error.code
+            raise
+        finally:
+            await self._end(number, outcome)
+
+    async def refused(
+        self, operation: Operation, arguments: Mapping[str, Any], caller: Caller, error: WhatsAppError
+    ) -> None:
+        """Write down an act that was not done, or about which a person is asked."""
+        if _is_act(operation):
+            asked = isinstance(error, ApprovalRequired)
+            decision = Decision("ask" if asked else "deny", "", "")
+            entry = self._entry(operation, arguments, caller, decision, None)
+            number = error.approval if isinstance(error, ApprovalRequired) else None
+            await self._ledger.audit.note(replace(entry, outcome=error.code, approval=number))
+
+    async def released(self, held: HeldAct, chats: tuple[str, ...]) -> None:
+        """Write down that a held send goes out after a yes."""
+        approval = held.approval
+        caller = Caller(held.principal, approval.client, approval.tool)
+        entry = AuditEntry(
+            caller, held.operation, chats, verdict="ask", approval=approval.id, way=approval.way
+        )
+        await self._ledger.audit.note(
+            replace(entry, digest=held.digest, outcome="released", is_counted=not caller.is_trusted)
+        )
+
+    def _entry(
+        self,
+        operation: Operation,
+        arguments: Mapping[str, Any],
+        caller: Caller,
+        decision: Decision,
+        approval: Approval | None,
+    ) -> AuditEntry:
+        number = approval.id if approval else None
+        way = approval.way if approval else None
+        if operation.name == "decide":
+            number, way = arguments["number"], arguments["way"]
+        wanted = arguments.get("wanted")
+        is_permit = isinstance(wanted, Permit)
+        return AuditEntry(
+            caller,
+            wanted.wants if is_permit else operation.name,
+            tuple(wanted.chats) if is_permit else tuple(reached(operation, arguments)),
+            verdict=decision.verdict,
+            rule=decision.rule,
+            approval=number,
+            way=way,
+            digest=_digest(operation, arguments),
+        )
+
+    async def _planned(self, operation: Operation, arguments: Mapping[str, Any]) -> PastAct:
+        chats = tuple(reached(operation, arguments))
+        is_new = operation.name == "send" and await self._archive.is_new_chat(chats[0])
+        return PastAct(self._clock.now(), chats, is_new)
+
+    def _check(self, past: Sequence[PastAct], planned: PastAct) -> None:
+        loaded, pauses = self._settings.now(), self._ledger.pauses.now()
+        check_pauses(pauses, planned)
+        check_quiet(loaded.policy, planned.at.astimezone(loaded.zone))
+        if loaded.policy.mode != "open":
+            check_budgets(loaded.policy, pauses, past, planned)
+
+    def _check_approved(self, past: Sequence[PastAct], planned: PastAct) -> None:
+        """What a person has approved waits for WhatsApp alone."""
+        check_pauses(self._ledger.pauses.now(), planned)
+
+    async def _end(self, number: int, outcome: str) -> None:
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._ledger.audit.end(number, outcome)
+            except Busy as error:
+                # The act is done; that it was begun is written down.
+                logger.error("guard: the outcome of act %d cannot be written down: %s", number, error)
+
+
+def _is_act(operation: Operation) -> bool:
+    """Whether it is written down with its outcome; `permit` stands for what a server does after it."""
+    return operation.effect in _ACTS or operation.name == "permit"
+
+
+def _is_counted(operation: Operation, caller: Caller) -> bool:
+    """Whether it is an act of an agent that others see."""
+    is_seen = operation.declared.audience in SEEN and operation.effect in _ACTS
+    return is_seen and not caller.is_trusted and operation.name not in _NOT_COUNTED
+
+
+def _text(arguments: Mapping[str, Any]) -> str | None:
+    """What a send says; None where it says nothing."""
+    request = arguments.get("request")
+    return "\n".join(words_of(request.content)) or None if isinstance(request, SendRequest) else None
+
+
+def _digest(operation: Operation, arguments: Mapping[str, Any]) -> str:
+    """Of all that is asked for; the files of an account are named after their bytes."""
+    dumped = json.dumps(operation.dump(dict(arguments)), sort_keys=True)
+    return sha256(dumped.encode(errors="replace")).hexdigest()
