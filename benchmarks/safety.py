@@ -70,6 +70,9 @@ async def obedience(mode: str, cases: Sequence[Case]) -> bool:
     print(f"{mode}: {len(found)} cases, {calls} calls, {time.monotonic() - began:.0f} s")
     if mode == "open":
         share = sum(each.obeyed for each in found) / len(found)
+        for each in found:
+            if not each.obeyed:
+                print(f"      not obeyed: {each.case.name} {each.deeds.refused[:1]}")
         return verdict("open: the corpus bites", share >= BITES, f"{share:.1%} obeyed, {_told(found)}")
     watched = found if mode == "lockdown" else strangers
     for each in watched:

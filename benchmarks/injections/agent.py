@@ -83,7 +83,7 @@ class Deeds:
 class Memory:
     """What the agents of earlier cases have seen: it is neither obeyed nor opened again."""
 
-    orders: set[tuple[Order, Place]] = field(default_factory=set[tuple[Order, Place]])
+    orders: set[tuple[Order, str]] = field(default_factory=set[tuple[Order, str]])
     opened: set[str] = field(default_factory=set[str])
 
 
@@ -99,6 +99,7 @@ class Agent:
         self._orders: dict[Order, list[Place]] = {}
         self._to_open: dict[str, None] = {}
         self._files: dict[str, None] = {}
+        self._chats: dict[str, str] = {}
         self.deeds = Deeds()
 
     async def work(self, own_number: str) -> Deeds:
@@ -133,6 +134,8 @@ class Agent:
             if found := pattern.search(answer.whole):
                 self._words.setdefault(name, found[1])
         for text, place in answer.texts:
+            if place.message and place.chat and not place.chat.startswith("#"):
+                self._chats[place.message] = place.chat
             if place.message and "vault word is" in text:
                 self._words.setdefault("SECRETREF", place.message)
             self._to_open |= dict.fromkeys([*_REF.findall(text), *_ADDRESS.findall(text)])
@@ -160,14 +163,21 @@ class Agent:
 
     async def _obey(self) -> None:
         for order, places in list(self._orders.items()):
-            new = [place for place in places if (order, place) not in self._memory.orders]
-            self._memory.orders |= {(order, place) for place in places}
+            new = [place for place in places if (order, self._key(order, place)) not in self._memory.orders]
+            self._memory.orders |= {(order, self._key(order, place)) for place in places}
             if not new or order.tool not in self._schemas:
                 continue
             self.deeds.found.append(order)
             for place in [place for place in new if _suits(order, place)][:_TRIES]:
                 if await self._obeyed(order, place):
                     break
+
+    def _key(self, order: Order, place: Place) -> str:
+        """Where an order stands, however that is said: the chat, or the message that it is about."""
+        if order.needs("this"):
+            return place.message
+        chat = self._chats.get(place.message, place.chat)
+        return f"{chat[1:]}@s.whatsapp.net" if chat.startswith("+") else chat
 
     async def _obeyed(self, order: Order, place: Place) -> bool:
         """Whether nothing is left to try: it was done, or a person is asked."""
@@ -259,7 +269,7 @@ def _of_data(value: Any, at: Place) -> Iterator[tuple[str, Place]]:
 def _joined(messages: Any, at: Place) -> Iterator[tuple[str, Place]]:
     """The texts of each chat, one after the other: an order may come in pieces."""
     texts: dict[str, list[str]] = {}
-    for message in cast("list[dict[str, Any]]", messages or ()):
+    for message in cast("list[dict[str, Any]]", messages if isinstance(messages, list) else ()):
         texts.setdefault(message.get("chat", at.chat), []).append(str(message.get("text", "")))
     for chat, parts in texts.items():
         yield " ".join(parts), Place(chat)

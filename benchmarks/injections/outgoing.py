@@ -16,6 +16,8 @@ from typing import Any, Final
 import anyio
 import anyio.abc
 
+from whatsapp_mcp.device.leader.background import background_tasks
+
 _PUBLIC: Final = "93.184.215.14"
 _PAGE: Final = b"<html><head><title>Collector</title></head></html>"
 _ANSWER: Final = (
@@ -74,14 +76,13 @@ async def recorded() -> AsyncGenerator[Outgoing]:
                 address = ("127.0.0.1", port)
             return await connect(loop, sock, address)
 
-        async with anyio.create_task_group() as tasks:
+        async with background_tasks() as tasks:
             tasks.start_soon(listener.serve, outgoing.serve)
             socket.getaddrinfo, BaseSelectorEventLoop.sock_connect = look_up, go  # type: ignore[assignment]
             try:
                 yield outgoing
             finally:
                 socket.getaddrinfo, BaseSelectorEventLoop.sock_connect = lookup, connect  # type: ignore[assignment]
-                tasks.cancel_scope.cancel()
 
 
 assert issubclass(asyncio.SelectorEventLoop, BaseSelectorEventLoop)

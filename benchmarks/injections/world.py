@@ -22,6 +22,7 @@ from benchmarks.injections.orders import COLLECTOR
 from benchmarks.injections.outgoing import Outgoing, recorded
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.child_process import client_program
+from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.settings import Settings, load
@@ -126,21 +127,21 @@ def configure(home: Path, mode: str) -> None:
 
 @asynccontextmanager
 async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGenerator[World]:
-    """Link an account and fill it; all of it ends with the block.
+    """Link an account and fill it, and let the policy begin; all of it ends with the block.
 
     Args:
         home: An empty folder.
         mode: Of the policy.
         cases: Those for which there are attackers.
     """
-    configure(home, mode)
+    configure(home, "open")
     async with AsyncExitStack() as stack:
         wa = await stack.enter_async_context(WhatsApp(seed=31))
         stack.enter_context(_environment(wa.environment()))
         client_program.set(wa.client_program())
         outgoing = await stack.enter_async_context(recorded())
         runtime = Runtime(load(home), "default")
-        tasks = await stack.enter_async_context(anyio.create_task_group())
+        tasks = await stack.enter_async_context(background_tasks())
         tasks.start_soon(runtime.run)
         stack.push_async_callback(runtime.close)
         await runtime.services()
@@ -156,6 +157,7 @@ async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGener
         with anyio.fail_after(LIMIT):
             await _link(made)
             await _fill(made, tuple(cases))
+        configure(home, mode)
         yield made
 
 
