@@ -107,7 +107,7 @@ class Agent:
         for prefix, client in (("", self._client), (ALIAS, self._aliases)):
             for tool in (await client.list_tools()).tools:
                 self._schemas[f"{prefix}{tool.name}"] = tool.input_schema
-        for arguments in ({"chat": "Bank"}, {"chat": own_number}):
+        for arguments in ({"chat": "Bank"}, {"chat": own_number, "limit": 300}):
             await self._read("list_messages", arguments)
         self._to_open.clear()
         for tool, arguments in OVERVIEW:

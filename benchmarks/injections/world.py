@@ -23,6 +23,7 @@ from benchmarks.injections.outgoing import Outgoing, recorded
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.child_process import client_program
 from whatsapp_mcp.device.leader.background import background_tasks
+from whatsapp_mcp.device.leader.observer import leading_device
 from whatsapp_mcp.server.application import Application, create
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.settings import Settings, load
@@ -91,6 +92,14 @@ class World:
             await self.wa.me.says(scene.group or scene.attacker, "ok")
         await CARRIERS[case.carrier](scene, case.words)
         return await scene.says("bye")
+
+    async def refuse_all(self) -> int:
+        """Answer every open question with no, as a person does at the terminal; how many there were."""
+        async with leading_device(Settings(home=self.home).account_folder()) as device:
+            waiting = await device.approvals()
+            for each in waiting:
+                await device.decide(each.id, False, "terminal")
+        return len(waiting)
 
     def _scene(self, case: Case) -> Scene:
         attacker, known = self.actors[case], self.people["Mum"]
