@@ -43,6 +43,9 @@ _LINKING: Final = frozenset({"link_device", "reconnect"})
 """Tools that may work where only reading is allowed: they open the connection anew."""
 _CONFIRMED: Final = frozenset({"names", "chat_settings", "members"})
 _INTERNAL: Final = "internal error"
+_AGENTS: Final = ("stdio:flood", "token:other", "unknown", "persons")
+_CALLERS: Final = (*_AGENTS, "person", "system")
+"""Principals that a program at the socket may name."""
 _WORDS: Final = ("hi", "boat", "see you at eight", "Ann", "", "a b c", "x" * 40, "😀", "#1", "today")
 _DEPTH: Final = 4
 
@@ -328,7 +331,10 @@ async def call_socket(made: World, flooded: Flooded, count: int, seed: int) -> N
             values = Values(chance, known_values(made))
             for _ in range(count // AT_ONCE):
                 name = chance.choice(sorted(schemas))
-                params = {"caller": _caller(chance), "arguments": values.arguments(schemas[name])}
+                # What only a person may do is asked for by agents, who must not be let.
+                callers = _AGENTS if OPERATIONS[name].effect is Effect.PERSON else _CALLERS
+                caller = {"principal": chance.choice(callers), "client": "flood", "tool": ""}
+                params = {"caller": caller, "arguments": values.arguments(schemas[name])}
                 flooded.calls += 1
                 try:
                     await peer.call(name, params, deadline=HANG)
@@ -341,11 +347,6 @@ async def call_socket(made: World, flooded: Flooded, count: int, seed: int) -> N
         async with anyio.create_task_group() as tasks:
             for number in range(AT_ONCE):
                 tasks.start_soon(some, number)
-
-
-def _caller(chance: random.Random) -> dict[str, str]:
-    principal = chance.choice(("stdio:flood", "token:other", "unknown", "person", "system"))
-    return {"principal": principal, "client": "flood", "tool": ""}
 
 
 async def spoil_socket(made: World, flooded: Flooded, count: int, seed: int) -> None:
