@@ -55,6 +55,21 @@ def replaced(path: Path) -> Generator[Path]:
         draft.replace(path)
 
 
+def sync_folder(folder: Path) -> None:
+    """See that the names in a folder are on the disk, as far as the system can do that.
+
+    Raises:
+        OSError: They cannot be written.
+    """
+    if os.name == "nt":
+        return
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 def write_private(path: Path, content: bytes, *, synced: bool = False) -> None:
     """Write a file that only its owner may read, whole or not at all; one of this name is replaced.
 
@@ -71,6 +86,8 @@ def write_private(path: Path, content: bytes, *, synced: bool = False) -> None:
         if synced:
             file.flush()
             os.fsync(file.fileno())
+    if synced:
+        sync_folder(path.parent)
 
 
 def read_or_make(path: Path, content: bytes) -> bytes:

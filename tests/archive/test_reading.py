@@ -28,7 +28,7 @@ async def readers(folder: AccountFolder) -> AsyncIterator[Readers]:
     """Connections to an archive with one message, one of them open."""
     async with open_archive(folder, write=True, now=lambda: NOW) as archive:
         await archive.ingest(journal([ev.message("A1", "one")]))
-    readers = Readers(folder.archive_db)
+    readers = Readers(folder)
     await readers.run(count)
     yield readers
     readers.close()
@@ -64,7 +64,7 @@ async def test_a_long_read_begins_again_in_a_worker_thread(readers: Readers) -> 
 
 async def test_a_connection_is_opened_in_a_worker_thread_only(folder: AccountFolder) -> None:
     threads: list[int] = []
-    assert await Readers(folder.archive_db).at_once(counting_to(10, threads)) == 10
+    assert await Readers(folder).at_once(counting_to(10, threads)) == 10
     assert threads[0] != threading.get_ident()
 
 
@@ -123,7 +123,7 @@ async def test_reads_that_meet_open_nothing_that_the_first_one_did_not(
 async def test_a_read_that_ends_after_closing_leaves_nothing_open(folder: AccountFolder) -> None:
     async with open_archive(folder, write=True, now=lambda: NOW):
         pass
-    readers = Readers(folder.archive_db)
+    readers = Readers(folder)
 
     def closing_meanwhile(db: sqlite3.Connection) -> int:
         readers.close()

@@ -74,7 +74,7 @@ async def test_the_index_is_merged_step_by_step_once_the_first_history_is_in(fol
     append(folder, past(2, progress=50), past(2, progress=100))
     async with open_archive(folder, write=True) as archive:
         watched = Watched(archive)
-        ingest = Archiver(folder.inbox_db, cast("Archive", watched), FakeClock())
+        ingest = Archiver(folder, cast("Archive", watched), FakeClock())
         await ingest.prepare()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ingest.run)
@@ -83,7 +83,7 @@ async def test_the_index_is_merged_step_by_step_once_the_first_history_is_in(fol
             tasks.cancel_scope.cancel()
         assert watched.asked == ["2 events", "merge", "merge", "merge"]
         again = Watched(archive)
-        await Archiver(folder.inbox_db, cast("Archive", again), FakeClock()).prepare()
+        await Archiver(folder, cast("Archive", again), FakeClock()).prepare()
         assert again.asked == []
 
 
@@ -93,7 +93,7 @@ async def test_the_index_stays_as_it_is_while_the_past_is_still_coming(folder: A
         watched = Watched(archive)
         told = anyio.Event()
         clock = FakeClock()
-        ingest = Archiver(folder.inbox_db, cast("Archive", watched), clock, archived=told.set)
+        ingest = Archiver(folder, cast("Archive", watched), clock, archived=told.set)
         await ingest.prepare()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ingest.run)
@@ -115,7 +115,7 @@ async def test_a_past_of_which_nothing_comes_any_more_is_not_waited_for_without_
     async with open_archive(folder, write=True) as archive:
         await archive.ingest([event])
         clock = FakeClock()
-        ingest = Archiver(folder.inbox_db, archive, clock)
+        ingest = Archiver(folder, archive, clock)
         await ingest.prepare()
         for hours, told in ((0.9, 50), (1.1, None)):
             now = datetime.fromtimestamp(event.received_at / 1000 + hours * 3600, UTC)
@@ -127,7 +127,7 @@ async def test_what_comes_while_the_index_is_merged_does_not_wait_for_its_end(fo
     append(folder, past(2, progress=100))
     async with open_archive(folder, write=True) as archive:
         watched = Watched(archive, steps=4)
-        ingest = Archiver(folder.inbox_db, cast("Archive", watched), FakeClock())
+        ingest = Archiver(folder, cast("Archive", watched), FakeClock())
         await ingest.prepare()
 
         async def merge_and_receive() -> bool:
@@ -149,7 +149,7 @@ async def test_long_chunks_of_the_past_are_archived_one_by_one(folder: AccountFo
     append(folder, *(past(1, progress=done, text=long) for done in (20, 40, 60, 80)))
     async with open_archive(folder, write=True) as archive:
         watched = Watched(archive)
-        ingest = Archiver(folder.inbox_db, cast("Archive", watched), FakeClock())
+        ingest = Archiver(folder, cast("Archive", watched), FakeClock())
         await ingest.prepare()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(ingest.run)
@@ -164,7 +164,7 @@ async def test_a_damaged_journal_is_quarantined_reported_and_recreated(folder: A
     append(folder, ev.message("A"), ev.message("B"))
     async with open_archive(folder, write=True) as archive:
         for expected in (2, 3):
-            ingest = Archiver(folder.inbox_db, archive, FakeClock())
+            ingest = Archiver(folder, archive, FakeClock())
             await ingest.prepare()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(ingest.run)

@@ -105,5 +105,5 @@ class Committer:
             if database.is_damage(error) and not database.is_whole(self.raw):
                 self.raw.close()
                 database.quarantine(self._folder.raw_db, error)
-                self.raw = database.connect_raw(self._folder.raw_db)
+                self.raw = database.connect_raw(self._folder)
             raise

@@ -63,7 +63,7 @@ class ReadingArchive:
 
     def __init__(self, folder: AccountFolder) -> None:
         self.folder = folder
-        self.readers = Readers(folder.archive_db)
+        self.readers = Readers(folder)
 
     def close(self) -> None:
         """Close the connections."""

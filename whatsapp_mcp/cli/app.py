@@ -10,6 +10,7 @@ import typer
 
 from whatsapp_mcp import __version__
 from whatsapp_mcp.cli import archive as archive_commands
+from whatsapp_mcp.cli import encryption as encryption_commands
 from whatsapp_mcp.cli import people as people_commands
 from whatsapp_mcp.cli import service as service_commands
 from whatsapp_mcp.cli import token as token_commands
@@ -278,3 +279,4 @@ app.add_typer(service_commands.app, name="service")
 app.add_typer(archive_commands.app, name="archive")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(people_commands.app, name="people")
+app.add_typer(encryption_commands.app, name="encryption")

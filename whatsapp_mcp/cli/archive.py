@@ -72,7 +72,7 @@ def check(as_json: AsJson = False, account: Account = "default") -> None:
     """Check files and search index."""
 
     async def run() -> tuple[str, ...]:
-        return await anyio.to_thread.run_sync(care.check_file, known_account(account).archive_db)
+        return await anyio.to_thread.run_sync(care.check_file, known_account(account))
 
     faults = _run(run)
     _tell("\n".join(faults) or "The archive is intact.", as_json, faults=faults)

@@ -168,6 +168,27 @@ def _library() -> Finding:
     return Finding("client library", False, last, _REINSTALL)
 
 
+def _encryption() -> Finding:
+    """Whether the key of each encrypted account opens it."""
+    try:
+        loaded = settings_module.load()
+        folders = [loaded.account_folder(name) for name in loaded.accounts()]
+        encrypted = [folder for folder in folders if folder.vault.exists]
+        for folder in encrypted:
+            folder.vault.unlock()
+            if folder.vault.step is not None:
+                said = f"{folder.vault.step} of account {folder.name} was interrupted"
+                return Finding("encryption", False, said, "Run `whatsapp-mcp encryption status`.")
+    except WhatsAppError as error:
+        return Finding("encryption", False, error.message, error.action)
+    if not encrypted:
+        return Finding("encryption", True, "no account is encrypted")
+    names = ", ".join(folder.name for folder in encrypted)
+    return Finding(
+        "encryption", True, f"the key opens {names}; client.db and files in media are not encrypted"
+    )
+
+
 def _media() -> Finding:
     """Read a picture, in the process that reads every file."""
     try:
@@ -191,6 +212,7 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (
     _settings,
     _home,
     _database,
+    _encryption,
     _library,
     _media,
 )

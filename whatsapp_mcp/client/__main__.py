@@ -19,8 +19,9 @@ from whatsapp_mcp.client.claim import FILE_NAME, claim
 from whatsapp_mcp.client.confinement import confine
 from whatsapp_mcp.client.import_blocker import keep_out
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, take_aside
+from whatsapp_mcp.client.pipes import LeaderReceiveStream, LeaderSendStream, read_key, take_aside
 from whatsapp_mcp.client.protocol import EXIT_NO_LIBRARY, LEADER_GONE_SECONDS
+from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.memory import share_arenas
 from whatsapp_mcp.redaction import RedactingFormatter
 from whatsapp_mcp.rpc import Peer
@@ -37,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--generation", type=int, required=True, help="the number of this client")
     parser.add_argument("--device-name", required=True, help="how the phone lists this companion")
     parser.add_argument("--history", choices=("recent", "full"), default="recent")
+    parser.add_argument("--encrypted", action="store_true", help="the journal's key precedes the frames")
     return parser.parse_args()
 
 
@@ -48,7 +50,7 @@ def _leave_terminal() -> None:
             os.setsid()
 
 
-async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> None:
+async def _run(arguments: argparse.Namespace, key: DatabaseKey | None, incoming: int, outgoing: int) -> None:
     share_arenas()
     keep_out()
     # Loads the Go library, which is why the pipes are elsewhere by now.
@@ -60,7 +62,7 @@ async def _run(arguments: argparse.Namespace, incoming: int, outgoing: int) -> N
     endings: set[asyncio.Task[None]] = set()
     process = ClientProcess(
         arguments.folder,
-        Journal(Path("inbox.db")),
+        Journal(Path("inbox.db"), key),
         arguments.generation,
         arguments.device_name,
         arguments.history,
@@ -94,7 +96,8 @@ def main() -> None:
     try:
         os.chdir(arguments.folder)
         confine(arguments.folder)
-        anyio.run(_run, arguments, incoming, outgoing)
+        key = read_key(incoming) if arguments.encrypted else None
+        anyio.run(_run, arguments, key, incoming, outgoing)
     except (ImportError, OSError, RuntimeError, sqlite3.Error):
         logger.exception("client: cannot run")
         code = EXIT_NO_LIBRARY

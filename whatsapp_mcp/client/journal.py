@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from whatsapp_mcp import encryption
+from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.private_file import make_private_file
 
 _SCHEMA: Final = """
@@ -58,17 +60,20 @@ class Journal:
 
     Args:
         path: The file.
+        key: Its key, if it is encrypted.
         synced: Whether what this connection writes is on the disk when a method returns. The leader,
             which only prunes, need not wait: what is not pruned is pruned later.
 
     Every method may raise `sqlite3.Error`: a full disk, a damaged file, a lock held for over five seconds.
     """
 
-    def __init__(self, path: Path, *, synced: bool = True) -> None:
+    def __init__(self, path: Path, key: DatabaseKey | None = None, *, synced: bool = True) -> None:
         make_private_file(path)
         self._lock = threading.Lock()
         # Autocommit: a lone INSERT is a transaction of its own, undone by SQLite when it fails.
-        self._db = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        self._db = encryption.connect(
+            path, key, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         try:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute(f"PRAGMA synchronous={'FULL' if synced else 'NORMAL'}")

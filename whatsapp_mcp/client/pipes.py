@@ -17,6 +17,8 @@ from typing import Final
 import anyio
 from anyio.abc import ByteReceiveStream, ByteSendStream
 
+from whatsapp_mcp.encryption import DatabaseKey
+
 _CHUNK: Final = 65536
 _LOG: Final = 2
 _LINE: Final = 4096
@@ -33,6 +35,23 @@ def take_aside() -> tuple[int, int]:
     os.close(nothing)
     os.dup2(2, 1)
     return incoming, outgoing
+
+
+def read_key(incoming: int) -> DatabaseKey:
+    """The key of the journal, with which the leader begins what it writes to an encrypted account's client.
+
+    Neither an argument nor a variable: other processes can read those.
+
+    Raises:
+        EOFError: The leader is gone.
+    """
+    given = b""
+    while len(given) < DatabaseKey.SIZE:
+        part = os.read(incoming, DatabaseKey.SIZE - len(given))
+        if not part:
+            raise EOFError("the leader gave no key")
+        given += part
+    return DatabaseKey.from_bytes(given)
 
 
 def listen_to_library(on_login_event: Callable[[str], None]) -> None:

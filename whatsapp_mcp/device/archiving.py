@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -27,6 +26,7 @@ from whatsapp_mcp.device.connection import is_from_phone
 from whatsapp_mcp.device.supervise import backoff
 from whatsapp_mcp.errors import cause
 from whatsapp_mcp.models import HistoryProgress, JournalEvent
+from whatsapp_mcp.settings import AccountFolder
 
 BATCH: Final = 500
 BATCH_BYTES: Final = 1 << 20
@@ -61,7 +61,7 @@ class Archiver:
 
     def __init__(
         self,
-        path: Path,
+        folder: AccountFolder,
         archive: Archive,
         clock: Clock,
         *,
@@ -70,7 +70,7 @@ class Archiver:
         seen: Callable[[JournalEvent], None] = lambda event: None,
         phone_seen: Callable[[datetime], None] = lambda at: None,
     ) -> None:
-        self._path = path
+        self._folder = folder
         self._archive = archive
         self._clock = clock
         self._trouble = trouble
@@ -127,7 +127,7 @@ class Archiver:
             await self._look_at_journal()
 
     async def _quarantine(self, error: sqlite3.DatabaseError) -> None:
-        quarantine(self._path, error)
+        quarantine(self._folder.inbox_db, error)
         now = self._clock.now()
         await self._archive.record_gap(self.last_event_at or now, now, _DAMAGED)
 
@@ -208,7 +208,9 @@ class Archiver:
 
     @asynccontextmanager
     async def _journal(self) -> AsyncIterator[Journal]:
-        journal = await anyio.to_thread.run_sync(partial(Journal, self._path, synced=False))
+        path = self._folder.inbox_db
+        key = await anyio.to_thread.run_sync(self._folder.key_of, path)
+        journal = await anyio.to_thread.run_sync(partial(Journal, path, key, synced=False))
         try:
             yield journal
         finally:

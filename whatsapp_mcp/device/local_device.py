@@ -116,7 +116,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         # First of all events: what is asked of the device before it has started comes after.
         self._loop.post(connection.Opened(owner is not None))
         self._archiver = Archiver(
-            folder.inbox_db,
+            folder,
             archive,
             self._clock,
             trouble=self._archiving_trouble,

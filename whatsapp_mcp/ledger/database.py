@@ -11,6 +11,8 @@ from typing import Final, TypeVar
 
 import anyio.to_thread
 
+from whatsapp_mcp import encryption
+from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, cause
 from whatsapp_mcp.private_file import make_private_file
 
@@ -105,18 +107,19 @@ class LedgerFile:
 
     Args:
         path: The file.
+        key: Its key, if it is encrypted.
 
     Raises:
         Busy: It cannot be opened, or a newer version wrote it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, key: DatabaseKey | None = None) -> None:
         self._lock = threading.Lock()
         try:
             make_private_file(path)
-            self._writer = _connect(path)
+            self._writer = _connect(path, key)
             _prepare(self._writer)
-            self._reader = _connect(path)
+            self._reader = _connect(path, key)
         except sqlite3.Error as error:
             raise _unusable(error) from error
 
@@ -158,8 +161,8 @@ class LedgerFile:
             raise _unusable(error) from error
 
 
-def _connect(path: Path) -> sqlite3.Connection:
-    db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+def _connect(path: Path, key: DatabaseKey | None) -> sqlite3.Connection:
+    db = encryption.connect(path, key, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
     # A commit that a power failure takes back was handed to a model whose session has ended with it.
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
         db.execute(f"PRAGMA {pragma}")

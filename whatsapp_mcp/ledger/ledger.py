@@ -39,7 +39,7 @@ class Ledger:
     """
 
     def __init__(self, folder: AccountFolder, now: Callable[[], datetime] = _utc_now) -> None:
-        self._file = LedgerFile(folder.ledger_db)
+        self._file = LedgerFile(folder.ledger_db, folder.key_of(folder.ledger_db))
         self._exposures = Exposures(self._file)
         self._now = now
         self.approvals = Approvals(self._file, folder.approval_key)

@@ -1,7 +1,7 @@
 """Settings and the places of files.
 
 `config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
-(`[account]`, `[policy]`) is read from `config.toml` alone, since any server may become its leader.
+(`[account]`, `[encryption]`, `[policy]`) is read from `config.toml` alone: any server may become its leader.
 """
 
 from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.allowed_files import MEDIA
+from whatsapp_mcp.encryption import DatabaseKey, Vault
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.settings.environment import HOME_VARIABLE
 
@@ -20,10 +21,21 @@ _RUNTIME_BASES: Final = ("/run/user/{user}", "/tmp")  # noqa: S108
 
 @dataclass(frozen=True, slots=True)
 class AccountFolder:
-    """The files of one account; folders are made 0700, files 0600."""
+    """The files of one account; folders are made 0700, files 0600.
+
+    Attributes:
+        name: Of the account.
+        path: The folder.
+        vault: Holds the key of the databases, with where the settings say that the person's is.
+    """
 
     name: str
     path: Path
+    vault: Vault = field(default=None, compare=False, repr=False)  # pyright: ignore[reportAssignmentType]
+
+    def __post_init__(self) -> None:
+        if self.vault is None:  # pyright: ignore[reportUnnecessaryComparison]
+            object.__setattr__(self, "vault", Vault(self.path))
 
     def create(self) -> None:
         """Make the folder if it is not there, private to its owner.
@@ -33,6 +45,14 @@ class AccountFolder:
         """
         for folder in (self.path.parent.parent, self.path.parent, self.path, self.media):
             make_private(folder)
+
+    def key_of(self, database: Path) -> DatabaseKey | None:
+        """The key of a database of the account; None where the account is not encrypted.
+
+        Raises:
+            InvalidArgument: The person's key is missing or wrong.
+        """
+        return self.vault.key_of(database.name)
 
     @property
     def client_db(self) -> Path:
@@ -58,6 +78,11 @@ class AccountFolder:
     def ledger_db(self) -> Path:
         """What was handed out to agents, asked of the person, and done."""
         return self.path / "ledger.db"
+
+    @property
+    def databases(self) -> tuple[Path, ...]:
+        """Those that are encrypted in an encrypted account."""
+        return self.archive_db, self.raw_db, self.inbox_db, self.ledger_db
 
     @property
     def approval_key(self) -> Path:

@@ -23,6 +23,7 @@ from pydantic import (
     model_validator,
 )
 
+from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
@@ -278,6 +279,26 @@ class NetworkSettings(_Section):
         return self.proxy.get_secret_value() if self.proxy else None
 
 
+class EncryptionSettings(_Section):
+    """`[encryption]`: where the key of encrypted accounts is; one of the three."""
+
+    key_file: UserPath | None = None
+    key_command: str | None = Field(default=None, min_length=1)
+    keyring: bool = False
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if sum(map(bool, (self.key_file, self.key_command, self.keyring))) > 1:
+            raise ValueError("only one of key_file, key_command and keyring can say where the key is")
+        return self
+
+    def source(self, folder: Path) -> KeySource | None:
+        """Where the key of this account's folder is; None where nothing is set."""
+        if self.key_file is None and self.key_command is None and not self.keyring:
+            return None
+        return KeySource(self.key_file, self.key_command, str(folder))
+
+
 class RetentionSettings(_Section):
     """`[retention]`: messages older than `days` are purged; 0 keeps everything."""
 
@@ -300,6 +321,7 @@ class Settings(_Section):
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
     network: NetworkSettings = NetworkSettings()
+    encryption: EncryptionSettings = EncryptionSettings()
     retention: RetentionSettings = RetentionSettings()
 
     @field_validator("timezone")
@@ -327,7 +349,8 @@ class Settings(_Section):
             raise InvalidArgument(
                 f"{name!r} is not a valid account name.", "Use letters, digits, '_', '-' and '.'."
             )
-        return AccountFolder(name, self.home / "accounts" / name)
+        path = self.home / "accounts" / name
+        return AccountFolder(name, path, Vault(path, self.encryption.source(path)))
 
     def accounts(self) -> list[str]:
         """The names of the accounts that have a folder, sorted."""

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from pathlib import Path
 
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import database
@@ -20,6 +19,7 @@ from whatsapp_mcp.decoding import (
     Update,
     decode_event,
 )
+from whatsapp_mcp.settings import AccountFolder
 
 _PART_BITS = 20
 _CHECKS_INDEX = (3, 44, 0)
@@ -103,10 +103,10 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
     return tuple(found)
 
 
-def check_file(path: Path) -> tuple[str, ...]:
+def check_file(folder: AccountFolder) -> tuple[str, ...]:
     """See `Archive.check`; without writing, so beside the server that leads the account."""
     try:
-        db, _ = connect_reader(path)
+        db, _ = connect_reader(folder.archive_db, folder.key_of(folder.archive_db))
         with closing(db):
             return check(db)
     except sqlite3.DatabaseError as error:

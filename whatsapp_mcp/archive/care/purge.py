@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from whatsapp_mcp import encryption
 from whatsapp_mcp.archive import database, identity, read, state
 from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
@@ -252,14 +253,15 @@ def finish_purge(
     for one in (db, raw):
         one.execute("PRAGMA secure_delete = FAST").fetchall()
         _empty_log(one)
-    _scrub(folder.inbox_db)
+    _scrub(folder)
 
 
-def _scrub(path: Path) -> None:
+def _scrub(folder: AccountFolder) -> None:
     """Leave nothing of archived events in the journal, which holds no more than what waits."""
+    path = folder.inbox_db
     if not path.exists():
         return
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+    with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as db:
         db.execute("PRAGMA busy_timeout = 5000")
         db.execute("PRAGMA temp_store = MEMORY")
         db.execute("VACUUM")

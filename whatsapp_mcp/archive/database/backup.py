@@ -9,7 +9,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import schema
+from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.private_file import replaced
 
@@ -21,12 +23,13 @@ _PAGES: Final = 25_000
 logger = logging.getLogger(__name__)
 
 
-def back_up_before_upgrade(db: sqlite3.Connection, path: Path) -> None:
+def back_up_before_upgrade(db: sqlite3.Connection, path: Path, key: DatabaseKey | None = None) -> None:
     """Copy an archive of an older version to `NAME.version-N`, whole or not at all; a former copy goes.
 
     Args:
         db: The archive.
         path: Where it lies.
+        key: Its key, if it is encrypted; the copy has the same.
 
     Raises:
         Busy: The disk has no room for the copy and the upgrade.
@@ -50,6 +53,6 @@ def back_up_before_upgrade(db: sqlite3.Connection, path: Path) -> None:
     def log_progress(_: int, remaining: int, total: int) -> None:
         logger.info("archive: backup before the upgrade: %d %%", 100 - 100 * remaining // max(total, 1))
 
-    with replaced(copy) as part, closing(sqlite3.connect(part)) as target:
+    with replaced(copy) as part, closing(encryption.connect(part, key)) as target:
         db.backup(target, pages=_PAGES, progress=log_progress)
     logger.info("archive: the former version is kept in %s", copy.name)

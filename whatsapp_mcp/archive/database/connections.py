@@ -16,9 +16,12 @@ from typing import Final, TypeVar, TypeVarTuple
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp import encryption
 from whatsapp_mcp.archive.database import schema
+from whatsapp_mcp.encryption import DatabaseKey
 from whatsapp_mcp.errors import Busy, DeadlineExceeded, InvalidArgument
 from whatsapp_mcp.private_file import make_private_file
+from whatsapp_mcp.settings import AccountFolder
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -44,14 +47,14 @@ INCREMENTAL: Final = 2
 """`PRAGMA auto_vacuum`: free pages can be given back a few at a time. Only an empty file takes it over."""
 
 
-def connect_writer(path: Path) -> sqlite3.Connection:
+def connect_writer(path: Path, key: DatabaseKey | None = None) -> sqlite3.Connection:
     """Open, and if need be make, a database file of ours for writing: private, WAL, every commit synced.
 
     What is deleted is overwritten where that costs no page more; `purge.py` cares for the rest.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     make_private_file(path)
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
+    db = encryption.connect(path, key, isolation_level=None, check_same_thread=False, cached_statements=512)
     db.execute("PRAGMA busy_timeout = 5000")
     db.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
     db.execute("PRAGMA secure_delete = FAST")
@@ -63,7 +66,9 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     return db
 
 
-def connect_reader(path: Path, patience: float = READ_DEADLINE) -> tuple[sqlite3.Connection, bool]:
+def connect_reader(
+    path: Path, key: DatabaseKey | None = None, patience: float = READ_DEADLINE
+) -> tuple[sqlite3.Connection, bool]:
     """Open the archive for reading, and say whether the connection is worth keeping.
 
     Each statement waits `patience` seconds for a lock.
@@ -71,8 +76,8 @@ def connect_reader(path: Path, patience: float = READ_DEADLINE) -> tuple[sqlite3
     A missing or still empty file gives an empty archive in memory, for one call.
     """
     if path.exists():
-        db = sqlite3.connect(
-            path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=512
+        db = encryption.connect(
+            path, key, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=512
         )
         try:
             db.execute("PRAGMA query_only = ON")
@@ -134,9 +139,9 @@ class _Reader:
     until: float = math.inf
 
     @classmethod
-    def open(cls, path: Path, file: _File | None, patience: float) -> _Reader:
+    def open(cls, path: Path, key: DatabaseKey | None, file: _File | None, patience: float) -> _Reader:
         """Open the archive; `patience` is how many seconds a read waits for a lock."""
-        db, keep = connect_reader(path, patience)
+        db, keep = connect_reader(path, key, patience)
         reader = cls(db, file if keep else None)
         db.set_progress_handler(reader._is_late, _STEPS_BETWEEN_CHECKS)
         return reader
@@ -164,8 +169,9 @@ class Readers:
     All are there from the first read on, so that what a process holds does not depend on how many ever met.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: AccountFolder) -> None:
+        self._folder = folder
+        self._path = folder.archive_db
         self._slots = anyio.CapacityLimiter(_READERS)
         self._taking = threading.Lock()
         self._file: _File | None = None
@@ -224,10 +230,12 @@ class Readers:
             now = _file_at(self._path)
             if now is None or now != self._file:
                 self.close()  # not there before, or deleted or quarantined meanwhile
-                self._idle.append(_Reader.open(self._path, now, READ_DEADLINE))
+                key = self._folder.key_of(self._path)
+                self._idle.append(_Reader.open(self._path, key, now, READ_DEADLINE))
                 if self._idle[0].file is not None:
-                    self._idle += [_Reader.open(self._path, now, READ_DEADLINE) for _ in range(_READERS - 1)]
-                    self._here = _Reader.open(self._path, now, AT_ONCE)
+                    others = range(_READERS - 1)
+                    self._idle += [_Reader.open(self._path, key, now, READ_DEADLINE) for _ in others]
+                    self._here = _Reader.open(self._path, key, now, AT_ONCE)
                     self._file = now
             return self._idle.pop()
 

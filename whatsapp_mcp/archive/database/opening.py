@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from pathlib import Path
 
 from whatsapp_mcp.archive.database import backup, damage, schema
 from whatsapp_mcp.archive.database.connections import connect_writer
@@ -16,24 +15,25 @@ def connect(folder: AccountFolder) -> tuple[sqlite3.Connection, sqlite3.Connecti
     Raises:
         Unsupported: One was written by a newer version.
     """
-    db = connect_writer(folder.archive_db)
-    backup.back_up_before_upgrade(db, folder.archive_db)
+    key = folder.key_of(folder.archive_db)
+    db = connect_writer(folder.archive_db, key)
+    backup.back_up_before_upgrade(db, folder.archive_db, key)
     schema.migrate(db)
-    return db, connect_raw(folder.raw_db)
+    return db, connect_raw(folder)
 
 
-def connect_raw(path: Path) -> sqlite3.Connection:
+def connect_raw(folder: AccountFolder) -> sqlite3.Connection:
     """Open `raw.db`; messages are here without it, so a damaged one is no reason to stop."""
     try:
-        return _migrated_raw(path)
+        return _migrated_raw(folder)
     except sqlite3.DatabaseError as error:
         if not damage.is_damage(error):
             raise
-        damage.quarantine(path, error)
-        return _migrated_raw(path)
+        damage.quarantine(folder.raw_db, error)
+        return _migrated_raw(folder)
 
 
-def _migrated_raw(path: Path) -> sqlite3.Connection:
-    raw = connect_writer(path)
+def _migrated_raw(folder: AccountFolder) -> sqlite3.Connection:
+    raw = connect_writer(folder.raw_db, folder.key_of(folder.raw_db))
     schema.migrate_raw(raw)
     return raw

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import IO, Any, Final
 
 import anyio
+import anyio.to_thread
 from anyio.abc import Process
 
 from whatsapp_mcp.child_process import client_program, kept_variables
@@ -116,9 +117,10 @@ class Client:
     async def _live(self) -> str:
         if self._ending.is_set():
             return "The client was replaced before it started."
+        key = await anyio.to_thread.run_sync(self._folder.key_of, self._folder.inbox_db)
         with open_log(self._folder) as log:
             self._process = await anyio.open_process(
-                [*self._program, *self._arguments()],
+                [*self._program, *self._arguments(), *(["--encrypted"] if key else [])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -129,6 +131,8 @@ class Client:
         process = self._process
         assert process.stdout is not None
         assert process.stdin is not None
+        if key is not None:
+            await process.stdin.send(key.to_bytes())
         async with Peer(process.stdout, process.stdin, on_notification=self._notified) as peer:
             self._peer = peer
             with anyio.move_on_after(_START_LIMIT) as starting:

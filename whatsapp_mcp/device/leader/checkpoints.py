@@ -21,6 +21,7 @@ from typing import Final
 import anyio
 import anyio.to_thread
 
+from whatsapp_mcp import encryption
 from whatsapp_mcp.private_file import make_private_file
 from whatsapp_mcp.settings import AccountFolder
 
@@ -66,10 +67,10 @@ def checkpoint_large_logs(folder: AccountFolder, above: int | None = None) -> li
     files = folder.inbox_db, folder.raw_db, folder.archive_db
     low = shutil.disk_usage(folder.path).free < LOW
     if low or max(map(_log_size, files)) > limit:
-        in_use, no_room = _checkpoint(files)
+        in_use, no_room = _checkpoint(folder, files)
         if no_room and not in_use:
             folder.reserve.unlink(missing_ok=True)
-            _checkpoint(files)
+            _checkpoint(folder, files)
     elif _size(folder.reserve) != RESERVE:
         _make_reserve(folder.reserve)
     return [f"{file.name}-wal" for file in files if _log_size(file) > LIMIT]
@@ -94,12 +95,13 @@ def _make_reserve(reserve: Path) -> None:
         logger.info("checkpoints: no reserve can be kept on the disk: %s", error)
 
 
-def _checkpoint(files: Sequence[Path]) -> tuple[bool, bool]:
+def _checkpoint(folder: AccountFolder, files: Sequence[Path]) -> tuple[bool, bool]:
     """Checkpoint logs; whether one is in use, and whether there was no room for another."""
     in_use = no_room = False
     for file in filter(_log_size, files):
         try:
-            with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)) as db:
+            address, key = f"{file.as_uri()}?mode=rw", folder.key_of(file)
+            with closing(encryption.connect(address, key, uri=True, timeout=_PATIENCE)) as db:
                 in_use |= db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 1
         except sqlite3.Error as error:
             logger.warning("checkpoints: %s failed: %s", file.name, error)

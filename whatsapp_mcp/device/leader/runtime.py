@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+import anyio.to_thread
+
 from whatsapp_mcp.archive import ReadingArchive, open_archive
 from whatsapp_mcp.device.connection import Accessor
 from whatsapp_mcp.device.leader.background import background_tasks
@@ -30,9 +32,10 @@ async def open_device(
         program: The client process's command, for tests.
 
     Raises:
-        InvalidArgument: The account's name cannot be one.
+        InvalidArgument: The account's name cannot be one, or it is encrypted and its key missing or wrong.
     """
     folder = settings.account_folder(account)
+    await anyio.to_thread.run_sync(folder.vault.unlock)
     folder.create()
     devices: Accessor[Device] = Accessor(lambda: Busy("The server is starting."))
     starting = as_device(OfflineDevice(account, "The server is starting."))

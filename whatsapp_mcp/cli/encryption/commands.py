@@ -1,0 +1,149 @@
+"""`whatsapp-mcp encryption …`: encrypt the databases of an account, change the key, make them plain again.
+
+Each command takes the leader's lock, so it is refused while a server has the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.options import Account, known_account
+from whatsapp_mcp.encryption import KeySource, Step
+from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.settings import AccountFolder
+
+app = App(help="Encrypt what is archived.", no_args_is_help=True)
+
+NOT_ENCRYPTED = """\
+Not encrypted: client.db, which is the client library's own and holds the keys of the linked device and
+names and numbers of contacts; downloaded files in media; exports; client.log."""
+
+
+@app.command()
+def enable(
+    delete_copies: Annotated[
+        bool, typer.Option("--delete-copies", help="Delete quarantined databases and backups of upgrades.")
+    ] = False,
+    account: Account = "default",
+) -> None:
+    """Encrypt the databases of an account.
+
+    The [encryption] section of config.toml says where the key is. Run it again if it was interrupted.
+    """
+    from whatsapp_mcp.encryption import encrypt
+
+    with _alone(account) as folder:
+        if folder.vault.exists and folder.vault.step is None:
+            raise InvalidArgument(
+                "The account is encrypted already.", "`encryption change-key` changes its key."
+            )
+        _delete_copies(folder, agreed=delete_copies)
+        encrypt(folder.vault, folder.databases, lambda name: typer.echo(f"{name} is encrypted"))
+        typer.echo(
+            f"The account is encrypted; its key is in {folder.vault.source}. Without it nobody can read"
+        )
+        typer.echo(f"the databases any more: keep a copy elsewhere.\n{NOT_ENCRYPTED}")
+
+
+@app.command("change-key")
+def change_key(
+    old_key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File with the former key; config.toml says where the new one is then."
+        ),
+    ] = None,
+    account: Account = "default",
+) -> None:
+    """Change the key of an encrypted account.
+
+    Makes a new key in the place of the former one, or goes over to one that is elsewhere.
+    """
+    with _alone(account) as folder:
+        _need_encrypted(folder)
+        former = None if old_key_file is None else KeySource(file=old_key_file.absolute())
+        folder.vault.change_key(former)
+        typer.echo(f"The key in {folder.vault.source} opens the account now; the former one does not.")
+
+
+@app.command()
+def disable(account: Account = "default") -> None:
+    """Make the databases of an encrypted account plain.
+
+    Run it again if it was interrupted.
+    """
+    from whatsapp_mcp.encryption import decrypt
+
+    with _alone(account) as folder:
+        _need_encrypted(folder)
+        decrypt(folder.vault, folder.databases, lambda name: typer.echo(f"{name} is plain"))
+        typer.echo("The account is not encrypted any more.")
+
+
+@app.command()
+def status(account: Account = "default") -> None:
+    """Tell whether an account is encrypted, and where its key is."""
+    folder = known_account(account)
+    vault = folder.vault
+    if not vault.exists:
+        typer.echo("The account is not encrypted.")
+        return
+    vault.unlock()
+    done = "encrypted" if vault.step is None else f"partly encrypted: {vault.step.value} was interrupted"
+    typer.echo(f"The account is {done}. The key is in {vault.source} and opens it.\n{NOT_ENCRYPTED}")
+    if vault.step is not None:
+        command = "enable" if vault.step is Step.ENCRYPTING else "disable"
+        raise Busy("It was not finished.", f"Run `whatsapp-mcp encryption {command}`.")
+
+
+@contextmanager
+def _alone(account: str) -> Generator[AccountFolder]:
+    """The account's folder, while no server has it.
+
+    Raises:
+        Busy: A server runs.
+    """
+    from whatsapp_mcp.device.leader import LeaderLock
+
+    known_account(account)
+    folder = settings.load().account_folder(account)
+    lock = LeaderLock(folder)
+    if not lock.acquire():
+        raise Busy(
+            f"A server of this account is running (process {lock.holder()}).",
+            "End the applications and services that use whatsapp-mcp, then try again.",
+        )
+    try:
+        yield folder
+    finally:
+        lock.release()
+
+
+def _need_encrypted(folder: AccountFolder) -> None:
+    if not folder.vault.exists:
+        raise InvalidArgument("The account is not encrypted.", "`encryption enable` encrypts it.")
+
+
+def _delete_copies(folder: AccountFolder, *, agreed: bool) -> None:
+    """Delete databases that are kept beside and stay plain.
+
+    Raises:
+        InvalidArgument: There are some, and the person has not agreed; nothing has changed.
+    """
+    copies = [
+        path for path in folder.path.iterdir() if ".db.damaged" in path.name or ".db.version-" in path.name
+    ]
+    if copies and not agreed:
+        names = ", ".join(sorted(path.name for path in copies))
+        raise InvalidArgument(
+            f"{names} would stay readable.", "Move them elsewhere, or give --delete-copies to delete them."
+        )
+    for path in copies:
+        path.unlink()

@@ -1,0 +1,130 @@
+"""Encrypting the databases of an account, and making them plain again.
+
+Each is written anew beside the old one, checked, and put in its place in one step. `encryption.json` is there
+first and goes last, and says what was begun: until it has ended a database may be either. So a process that
+is killed at any moment leaves an account that works, with the key; the same command goes on with it.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final
+
+from whatsapp_mcp.encryption.databases import DatabaseKey, connect, connect_cipher
+from whatsapp_mcp.encryption.vault import Step, Vault
+from whatsapp_mcp.errors import Busy, InvalidArgument, cause
+from whatsapp_mcp.private_file import draft_of, sync_folder
+
+Progress = Callable[[str], None]
+"""Called with the name of each file that is done."""
+_INCREMENTAL: Final = 2
+_KEPT: Final = ("user_version", "application_id")
+"""What `sqlcipher_export` does not copy."""
+
+
+def encrypt(vault: Vault, databases: Sequence[Path], progress: Progress) -> None:
+    """Encrypt what is plain of these databases; what is not there will be made encrypted.
+
+    Raises:
+        InvalidArgument: The key cannot be used, or the account is being decrypted; nothing has changed.
+        Busy: A database cannot be read or written; those before it are encrypted.
+    """
+    if not vault.exists:
+        vault.create()
+    elif vault.step is Step.DECRYPTING:
+        raise InvalidArgument(
+            "The account is being decrypted.", "Run `whatsapp-mcp decrypt` to its end first."
+        )
+    elif vault.step is None:
+        return
+    for path in databases:
+        _convert(path, vault.key_of(path.name), progress, encrypts=True)
+    vault.set_step(None)
+
+
+def decrypt(vault: Vault, databases: Sequence[Path], progress: Progress) -> None:
+    """Make the databases plain, and forget the key of the files.
+
+    Raises:
+        InvalidArgument: The key cannot be used; nothing has changed.
+        Busy: A database cannot be read or written; those before it are plain.
+    """
+    if not vault.exists:
+        return
+    vault.unlock()
+    vault.set_step(Step.DECRYPTING)
+    for path in databases:
+        _convert(path, vault.key_of(path.name), progress, encrypts=False)
+    vault.remove()
+
+
+def _convert(path: Path, key: DatabaseKey | None, progress: Progress, *, encrypts: bool) -> None:
+    if not path.exists() or key is None:
+        return
+    for left in path.parent.glob(f"{path.name}.*.part"):
+        left.unlink()
+    try:
+        if _is_encrypted(path, key) is not encrypts:
+            _fold_log(path, key)
+            _write_anew(path, key, encrypts=encrypts)
+            progress(path.name)
+    except (sqlite3.Error, OSError) as error:
+        raise Busy(
+            f"{path.name} cannot be converted: {cause(error)}.",
+            "Free some space on the disk or restore the file, then run the same command again.",
+        ) from error
+
+
+def _is_encrypted(path: Path, key: DatabaseKey) -> bool:
+    """Whether the key opens it; an empty file is nothing's."""
+    if not path.stat().st_size:
+        return False
+    try:
+        connect(path, DatabaseKey(key.secret)).close()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        return False
+    return True
+
+
+def _fold_log(path: Path, key: DatabaseKey) -> None:
+    """Move the write-ahead log into the file and remove it: it would be taken for that of the new file."""
+    with closing(connect(path, key)) as db:
+        (mode,) = db.execute("PRAGMA journal_mode = DELETE").fetchone()
+    if mode != "delete":
+        raise Busy(f"{path.name} is in use.", "End whatever has it open, then try again.")
+
+
+def _write_anew(path: Path, key: DatabaseKey, *, encrypts: bool) -> None:
+    former, next_key = (None, key) if encrypts else (DatabaseKey(key.secret), None)
+    with draft_of(path) as draft:
+        with closing(connect_cipher(path, former)) as db:
+            db.execute("ATTACH ? AS converted KEY " + (key.pragma if encrypts else "''"), (str(draft),))
+            db.execute(f"PRAGMA converted.auto_vacuum = {_INCREMENTAL}")
+            db.execute("SELECT sqlcipher_export('converted')").fetchone()
+            for name in _KEPT:
+                (value,) = db.execute(f"PRAGMA {name}").fetchone()
+                db.execute(f"PRAGMA converted.{name} = {value}")
+            db.execute("DETACH converted")
+            expected = _counted(db)
+        with closing(connect(draft, next_key)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            (state,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if state != "ok" or _counted(db) != expected:
+                raise Busy(f"{path.name} was not copied whole.", "Run `whatsapp-mcp archive check`.")
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+
+
+def _counted(db: sqlite3.Connection) -> dict[str, int]:
+    """How many rows each table has."""
+    found = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    names = [name for (name,) in found.fetchall()]
+    return {name: db.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0] for name in names}  # noqa: S608
