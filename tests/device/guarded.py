@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC
 from pathlib import Path
 
 from tests.device.conftest import Leader, settings_of
 from whatsapp_mcp.device.clock import SystemClock
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate, PhoneQuestions
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.device.operations import Device, as_device
 from whatsapp_mcp.ledger import Ledger, open_ledger
@@ -66,7 +67,10 @@ async def guarding(
     known, stranger = wa.person("Ann"), wa.person("Eve")
     await linked.archive.record_contacts([ContactUpdate(str(known.pn), saved_name="Ann")])
     async with open_ledger(folder) as ledger, background_tasks() as tasks:
-        gate = Gate(linked.archive, ledger, settings_of(folder), lambda: linked.device.outbox, SystemClock())
+        clock = SystemClock()
+        phone = PhoneQuestions(linked.device, ledger.approvals, clock, lambda: UTC)
+        gate = Gate(linked.archive, ledger, settings_of(folder), lambda: linked.device.outbox, clock, [phone])
         tasks.start_soon(gate.run)
+        tasks.start_soon(phone.run, gate.decide, gate.void)
         enforced = EnforcedDevice(linked.device, gate)
         yield Guarded(wa, linked, ledger, gate, enforced, known, stranger)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import cast
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
 import anyio
 
@@ -15,7 +17,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.client.journal import JournalRow
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.connection.keys import StoredDevice
-from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions
+from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions, touches_question
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.errors import MessageNotFound, WhatsAppError
@@ -27,11 +29,7 @@ from whatsapp_mcp.models import (
     Caller,
     JournalEvent,
     Message,
-    ReactionContent,
     SendRequest,
-    SendResult,
-    SendStatus,
-    TextContent,
 )
 from whatsapp_mcp.protobufs import E2E, Common, Neonize, Web
 from whatsapp_mcp.settings import AccountFolder
@@ -123,7 +121,7 @@ class PhoneDevice:
 
     clock: FakeClock
     owner: StoredDevice | None = OWNER
-    sent: list[SendRequest] = field(default_factory=list[SendRequest])
+    sent: list[E2E.Message] = field(default_factory=list[E2E.Message])
     raises: WhatsAppError | None = None
     while_posting: Callable[[str], None] = lambda message_id: None
     listener: Callable[[JournalEvent], None] = lambda event: None
@@ -132,39 +130,31 @@ class PhoneDevice:
         """See `LocalDevice.hear_messages`."""
         self.listener = listener
 
-    async def send(self, request: SendRequest) -> SendResult:
-        """See `LocalDevice.send`."""
+    async def call(self, method: str, params: dict[str, str], *, deadline: float) -> dict[str, Any]:
+        """See `LocalDevice.call`."""
         if self.raises is not None:
             raise self.raises
-        self.sent.append(request)
+        assert (method, params["to"]) == ("send_message", PN)
+        self.sent.append(E2E.Message.FromString(b64decode(params["message"])))
         message_id = f"3EB0{len(self.sent):016d}"
         self.while_posting(message_id)
-        return SendResult(
-            len(self.sent), request.chat, SendStatus.SENT, message_id, timestamp=self.clock.now()
-        )
+        return {"id": message_id, "timestamp": int(self.clock.now().timestamp())}
 
-    async def message(self, ref: int | str, *, chat: str | None = None) -> Message:
-        """As the archive knows what was posted."""
-        number = ref if isinstance(ref, int) else int(ref.removeprefix("3EB0"))
-        if not 0 < number <= len(self.sent):
+    async def message(self, ref: int) -> Message:
+        """As an archive knows the question of that number."""
+        if ref != 1:
             raise MessageNotFound("There is no such message.")
-        return cast("Message", replace(_Posted(f"3EB0{number:016d}", self.clock.now())))
+        return cast("Message", SimpleNamespace(message_id=f"3EB0{ref:016d}"))
 
     @property
     def posted(self) -> list[str]:
         """The texts of the questions."""
-        return [one.content.text for one in self.sent if isinstance(one.content, TextContent)]
+        return [one.conversation for one in self.sent if one.conversation]
 
     @property
     def marks(self) -> list[str]:
         """The marks, in order."""
-        return [one.content.emoji for one in self.sent if isinstance(one.content, ReactionContent)]
-
-
-@dataclass(frozen=True)
-class _Posted:
-    message_id: str
-    timestamp: datetime
+        return [one.reactionMessage.text for one in self.sent if one.HasField("reactionMessage")]
 
 
 @dataclass
@@ -199,6 +189,10 @@ class PhoneRig:
         """What became of it."""
         return self.ledger.approvals.get(held.approval.id).approval.state
 
+    async def touches(self, request: SendRequest) -> bool:
+        """Whether a send would touch a question."""
+        return await touches_question(request, cast("ReadingArchive", self.device), self.ledger)
+
     async def decide(self, number: str, approved: bool, way: ApprovalWay) -> None:
         """As the leader does."""
         await self.ledger.approvals.decide(number, approved, way, self.clock.now())
@@ -219,12 +213,12 @@ async def phone_rig(folder: AccountFolder, device: PhoneDevice | None = None) ->
     device = device or PhoneDevice(FakeClock())
     async with open_ledger(folder, device.clock.now) as ledger, background_tasks() as tasks:
         questions = PhoneQuestions(
-            cast("LocalDevice", device), cast("ReadingArchive", device), ledger, device.clock, lambda: UTC
+            cast("LocalDevice", device),
+            ledger.approvals,
+            device.clock,
+            lambda: UTC,
         )
         rig = PhoneRig(questions, device, ledger, device.clock)
         tasks.start_soon(questions.run, rig.decide, rig.void)
         await rig.act()
         yield rig
-
-
-SECOND = timedelta(seconds=1)

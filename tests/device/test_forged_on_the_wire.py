@@ -24,6 +24,7 @@ from whatsapp_mcp.models import (
     ApprovalWay,
     Caller,
     ConnectionState,
+    JournalEvent,
     MessageFilter,
     ReactionContent,
     SendRequest,
@@ -44,6 +45,7 @@ class Asking:
     questions: PhoneQuestions
     held: HeldAct
     decided: anyio.Event
+    heard: list[JournalEvent]
 
     @property
     def question(self) -> str:
@@ -58,14 +60,13 @@ class Asking:
         return self.ledger.approvals.get(self.held.approval.id).approval.state
 
     async def seen(self, emoji: str) -> None:
-        """Wait until the archive has the owner's reaction to the question."""
+        """Wait until an event with this reaction to the question was heard, of whatever kind."""
         with anyio.fail_after(20):
-            while emoji not in await self._reactions():  # noqa: ASYNC110
+            while not any(self._holds(event, emoji) for event in self.heard):  # noqa: ASYNC110
                 await anyio.sleep(0.01)
 
-    async def _reactions(self) -> set[str]:
-        message = await self.leader.archive.message(self.question, chat=self.own)
-        return {one.emoji for one in message.reactions if one.from_me}
+    def _holds(self, event: JournalEvent, emoji: str) -> bool:
+        return self.question.encode() in event.payload and emoji.encode() in event.payload
 
     async def refused(self, wa: WhatsApp) -> bool:
         """Whether what went before did not decide: now the phone says no, and the first answer is final."""
@@ -86,8 +87,14 @@ class Asking:
 async def asking(wa: WhatsApp, linked: Leader, folder: AccountFolder) -> AsyncIterator[Asking]:
     """A question that is on the phone."""
     async with open_ledger(folder) as ledger, background_tasks() as tasks:
-        questions = PhoneQuestions(linked.device, linked.archive, ledger, SystemClock(), lambda: UTC)
-        decided = anyio.Event()
+        questions = PhoneQuestions(linked.device, ledger.approvals, SystemClock(), lambda: UTC)
+        decided, heard = anyio.Event(), list[JournalEvent]()
+
+        def hear(event: JournalEvent) -> None:
+            heard.append(event)
+            questions.hear(event)
+
+        linked.device.hear_messages(hear)
 
         async def decide(number: str, approved: bool, way: ApprovalWay) -> None:
             await ledger.approvals.decide(number, approved, way, SystemClock().now())
@@ -97,7 +104,7 @@ async def asking(wa: WhatsApp, linked: Leader, folder: AccountFolder) -> AsyncIt
         question = Question(("Send this text:", "hello"), "because", "digest", "send", {})
         held = await ledger.approvals.hold(question, Caller("stdio:agent", "agent"), SystemClock().now())
         await questions.ask(held)
-        yield Asking(linked, ledger, questions, held, decided)
+        yield Asking(linked, ledger, questions, held, decided, heard)
 
 
 async def marked(wa: WhatsApp) -> tuple[str, str]:
@@ -142,6 +149,7 @@ async def test_another_companion_cannot_answer(wa: WhatsApp, asking: Asking, tmp
 
 
 async def _knows(leader: Leader, asking: Asking) -> bool:
+    """Whether an archive has the question, as no archive has it but out of the phone's history."""
     found = await leader.archive.messages(MessageFilter(chat=asking.own))
     return any(one.message_id == asking.question for one in found.items)
 
@@ -170,7 +178,9 @@ async def test_the_past_is_no_answer(wa: WhatsApp, asking: Asking) -> None:
                     )
         for companion in wa.me.companions.values():
             wa.me.history.deliver(companion, chunk)
-    await asking.seen("👍")
+    with anyio.fail_after(20):
+        while not await _knows(asking.leader, asking):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
     assert await asking.refused(wa)
 
 

@@ -170,9 +170,9 @@ async def test_a_send_that_would_change_or_pass_on_a_question_is_told(
     async with phone_rig(folder) as rig:
         held = await rig.held()
         assert held.question_id == QUESTION
-        assert await rig.questions.touches(SendRequest(OWN, content))
+        assert await rig.touches(SendRequest(OWN, content))
         await rig.decide(held.approval.id, True, "page")
-        assert await rig.questions.touches(SendRequest(OWN, content))
+        assert await rig.touches(SendRequest(OWN, content))
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ async def test_a_send_that_would_change_or_pass_on_a_question_is_told(
 async def test_any_other_send_touches_no_question(folder: AccountFolder, content: Content) -> None:
     async with phone_rig(folder) as rig:
         await rig.held()
-        assert not await rig.questions.touches(SendRequest(OWN, content, reply_to=QUESTION))
+        assert not await rig.touches(SendRequest(OWN, content, reply_to=QUESTION))
 
 
 def approval(*question: str, client: str = "agent") -> Approval:

@@ -2,5 +2,6 @@
 
 from whatsapp_mcp.device.guard.enforced import EnforcedDevice
 from whatsapp_mcp.device.guard.gate import Asker, Gate
+from whatsapp_mcp.device.guard.phone_questions import PhoneQuestions
 
-__all__ = ["Asker", "EnforcedDevice", "Gate"]
+__all__ = ["Asker", "EnforcedDevice", "Gate", "PhoneQuestions"]

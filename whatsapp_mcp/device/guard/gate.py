@@ -13,6 +13,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
 from whatsapp_mcp.device.guard.facts import acts_of, file_digests, reached, with_concerns
+from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
 from whatsapp_mcp.device.outbox import Outbox
@@ -101,13 +102,14 @@ class Gate:
             Denied: The policy forbids it.
             ApprovalRequired: A person has to approve it, and is asked now.
         """
-        policy = Policy.of(self._settings.now())
+        policy, request = Policy.of(self._settings.now()), arguments.get("request")
+        if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
+            raise Denied("That message asks the user something; nobody but the user answers or changes it.")
         if _needs_no_facts(policy, operation, caller):
             acts = [Act(operation.name, operation.effect, operation.declared.audience)]
         else:
             acts = await acts_of(self._archive, operation, arguments)
         act, decision = await self._decide(policy, acts, caller)
-        request = arguments.get("request")
         if decision.verdict == "allow" and policy.withholds and isinstance(request, SendRequest):
             # Last, since it searches the archive.
             acts = await with_concerns(self._archive, request, acts)

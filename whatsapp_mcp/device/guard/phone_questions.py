@@ -4,16 +4,19 @@ What is asked is posted in the chat with oneself. A 👍 or 👎 of the phone it
 events count is said in `phone_answers.py`. The question then gets a mark of this companion, which takes the
 place of the person's reaction: ✅ allowed, ❌ refused, ⌛ nobody answered in time, 🚫 asks nothing any more.
 Own messages do not ring a phone, so the page and the terminal show every question too.
+
+Questions and marks go to the client past the outbox, and are not archived: no tool lists, finds or names
+them, so that their words reach no model as if somebody had said them.
 """
 
 from __future__ import annotations
 
 import logging
+from base64 import b64encode
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import datetime, timedelta, tzinfo
-from typing import Final, NamedTuple
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 
@@ -21,8 +24,8 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.phone_answers import Answer, answer_in
 from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.ledger import HeldAct, Ledger
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, NotLinked, WhatsAppError
+from whatsapp_mcp.ledger import Approvals, HeldAct, Ledger
 from whatsapp_mcp.models import (
     Approval,
     ApprovalState,
@@ -34,9 +37,11 @@ from whatsapp_mcp.models import (
     ReactionContent,
     RevokeContent,
     SendRequest,
-    TextContent,
     VoteContent,
 )
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.protobufs import E2E
 
 VALID: Final = timedelta(hours=1)
 """How long after a question an answer counts, by the clock of WhatsApp's servers."""
@@ -78,8 +83,7 @@ class PhoneQuestions:
 
     Args:
         device: Posts the questions, and hears what comes.
-        archive: Where posted questions stand.
-        ledger: Where questions are kept.
+        approvals: Where questions are kept.
         clock: The leader's.
         zone: The person's time zone at the moment.
     """
@@ -87,14 +91,12 @@ class PhoneQuestions:
     def __init__(
         self,
         device: LocalDevice,
-        archive: ReadingArchive,
-        ledger: Ledger,
+        approvals: Approvals,
         clock: Clock,
         zone: Callable[[], tzinfo],
     ) -> None:
         self._device = device
-        self._archive = archive
-        self._approvals = ledger.approvals
+        self._approvals = approvals
         self._clock = clock
         self._zone = zone
         self._asked: dict[str, _Asked] = {}
@@ -106,50 +108,29 @@ class PhoneQuestions:
 
     async def ask(self, held: HeldAct) -> None:
         """Post a question once; one that cannot be posted waits for an answer by another way."""
-        number, owner = held.approval.id, self._device.owner
+        from whatsapp_mcp.protobufs import E2E
+
+        number = held.approval.id
         text = question_text(held.approval, self._zone())
-        if held.question_id is not None or owner is None or len(text) > LONGEST:
+        if held.question_id is not None or len(text) > LONGEST:
             return
-        request = SendRequest(
-            str(owner.jid.bare),
-            TextContent(text),
-            idempotency_key=f"question {number}",
-            wait=_POST,
-            queue=False,
-        )
         self._posting += 1
         try:
-            sent = await self._device.send(request)
-            if sent.message_id is None or sent.timestamp is None:
-                logger.warning("phone questions: %s is %s", number, sent.status)
-                return
-            await self._approvals.note_question(number, sent.message_id)
+            posted = await self._send(E2E.Message(conversation=text))
+            await self._approvals.note_question(number, str(posted["id"]))
         except WhatsAppError as error:
             logger.warning("phone questions: %s cannot be posted: %s", number, error.code)
             return
         finally:
             self._posting -= 1
-        self._asked[sent.message_id] = _Asked(number, sent.timestamp)
+        at = datetime.fromtimestamp(int(posted["timestamp"]), UTC)
+        self._asked[str(posted["id"])] = _Asked(number, at)
         self._wake.set()
         # The answer of a quick hand comes before WhatsApp has said that it has the question.
         for event in self._early:
             self.hear(event)
         if not self._posting:
             self._early.clear()
-
-    async def touches(self, request: SendRequest) -> bool:
-        """Whether a send would change, react to, pin or forward a question of ours, decided or not."""
-        content = request.content
-        if isinstance(content, ForwardContent):
-            try:
-                message_id = (await self._archive.message(content.ref)).message_id
-            except MessageNotFound:
-                return False
-        elif isinstance(content, _CHANGES):
-            message_id = content.message_id
-        else:
-            return False
-        return self._approvals.asked_by(message_id) is not None
 
     def hear(self, event: JournalEvent) -> None:
         """Take note of what an event says about a question; called with every message."""
@@ -168,7 +149,7 @@ class PhoneQuestions:
 
     async def run(self, decide: Decide, void: Void) -> None:
         """Tell what the phone answers, until cancelled."""
-        await self._recall()
+        self._recall()
         while True:
             with self._clock.limit(_LOOK if self._asked else None):
                 await self._wake.wait()
@@ -177,15 +158,11 @@ class PhoneQuestions:
                 await self._tell(self._answers.popleft(), decide, void)
             await self._mark_decided()
 
-    async def _recall(self) -> None:
+    def _recall(self) -> None:
         """The questions that a former leader has posted and that are open."""
-        owner = self._device.owner
         for held in self._approvals.open(self._clock.now()):
-            if held.question_id is None or owner is None:
-                continue
-            with suppress(MessageNotFound):
-                posted = await self._archive.message(held.question_id, chat=str(owner.jid.bare))
-                self._asked.setdefault(held.question_id, _Asked(held.approval.id, posted.timestamp))
+            if held.question_id is not None:
+                self._asked.setdefault(held.question_id, _Asked(held.approval.id, held.approval.created_at))
 
     async def _tell(self, answer: Answer, decide: Decide, void: Void) -> None:
         asked = self._asked.get(answer.question_id)
@@ -211,14 +188,47 @@ class PhoneQuestions:
             await self._mark(message_id, _MARKS[held.approval.state if held else ApprovalState.VOID])
 
     async def _mark(self, message_id: str, mark: str) -> None:
+        from whatsapp_mcp.protobufs import E2E, Common
+
         owner = self._device.owner
-        if owner is None:
-            return
-        request = SendRequest(str(owner.jid.bare), ReactionContent(message_id, mark), wait=0.0)
+        own = str(owner.jid.bare) if owner else None
+        reaction = E2E.ReactionMessage(
+            key=Common.MessageKey(remoteJID=own, fromMe=True, ID=message_id),
+            text=mark,
+            senderTimestampMS=int(self._clock.now().timestamp() * 1000),
+        )
         try:
-            await self._device.send(request)
+            await self._send(E2E.Message(reactionMessage=reaction))
         except WhatsAppError as error:
             logger.info("phone questions: a question cannot be marked: %s", error.code)
+
+    async def _send(self, message: E2E.Message) -> dict[str, Any]:
+        """Hand a message over that goes to the chat with oneself.
+
+        Raises:
+            WhatsAppError: It has not gone out, or it is not known.
+        """
+        owner = self._device.owner
+        if owner is None:
+            raise NotLinked("No phone is linked.")
+        encoded = b64encode(message.SerializeToString()).decode()
+        params = {"to": str(owner.jid.bare), "message": encoded}
+        return await self._device.call("send_message", params, deadline=_POST)
+
+
+async def touches_question(request: SendRequest, archive: ReadingArchive, ledger: Ledger) -> bool:
+    """Whether a send would change, react to, pin or forward a question that was asked, decided or not."""
+    content = request.content
+    if isinstance(content, ForwardContent):
+        try:
+            message_id = (await archive.message(content.ref)).message_id
+        except MessageNotFound:
+            return False
+    elif isinstance(content, _CHANGES):
+        message_id = content.message_id
+    else:
+        return False
+    return ledger.approvals.asked_by(message_id) is not None
 
 
 def question_text(approval: Approval, zone: tzinfo) -> str:

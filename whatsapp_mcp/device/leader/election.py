@@ -24,7 +24,7 @@ from whatsapp_mcp import __version__
 from whatsapp_mcp.archive import Archive, open_archive
 from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.connection import Accessor, LinkPicture, StoredDevice, stored_device
-from whatsapp_mcp.device.guard import EnforcedDevice, Gate
+from whatsapp_mcp.device.guard import EnforcedDevice, Gate, PhoneQuestions
 from whatsapp_mcp.device.leader import endpoint
 from whatsapp_mcp.device.leader.background import background_tasks
 from whatsapp_mcp.device.leader.checkpoints import keep_logs_small
@@ -141,10 +141,14 @@ class LeaderElection:
             ):
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
                 opened = self._open_local(archive, tasks, owner)
-                gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock())
+                phone = PhoneQuestions(
+                    opened, ledger.approvals, SystemClock(), lambda: self._settings.now().zone
+                )
+                gate = Gate(archive, ledger, self._settings, lambda: opened.outbox, SystemClock(), [phone])
                 await self._devices.replace(lambda _: as_device(EnforcedDevice(opened, gate)))
                 tasks.start_soon(supervised, "approvals", gate.run)
                 tasks.start_soon(supervised, "audit", ledger.audit.run)
+                tasks.start_soon(supervised, "phone questions", partial(phone.run, gate.decide, gate.void))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
                 tasks.start_soon(supervised, "sent files", partial(clear_sent_files, archive))
                 tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))
