@@ -284,6 +284,8 @@ async def test_an_answer_that_is_heard_again_does_not_allow_the_same_act_again(f
 @pytest.mark.parametrize(
     "change",
     [
+        "state = 'approved'",
+        "state = 'approved', way = 'phone', decided_at = created_at",
         "state = 'approved', digest = 'of another act'",
         "state = 'approved', principal = 'stdio:other'",
         "state = 'approved', expires_at = expires_at + 3600",
@@ -300,3 +302,29 @@ async def test_a_row_that_this_program_did_not_write_allows_nothing(
             db.execute(f"UPDATE approvals SET {change}")
         number = "zzzzzz" if "zzzzzz" in change else held.approval.id
         assert not await rig.ledger.approvals.use(number)
+
+
+@pytest.mark.parametrize("change", ["digest = 'of another act'", "principal = 'stdio:other'", "seal = ''"])
+async def test_a_question_that_was_changed_in_the_ledger_cannot_be_answered(
+    folder: AccountFolder, change: str
+) -> None:
+    async with phone_rig(folder) as rig:
+        held = await rig.held()
+        with sqlite3.connect(folder.ledger_db) as db:
+            db.execute(f"UPDATE approvals SET {change}")
+        await rig.hear(reaction(held.question_id or "", "👍", rig.clock.now()))
+        assert rig.state(held) is ApprovalState.OPEN
+        assert not await rig.ledger.approvals.use(held.approval.id)
+
+
+async def test_a_yes_to_one_act_is_none_to_another(folder: AccountFolder) -> None:
+    async with phone_rig(folder) as rig:
+        yes, other = await rig.held(digest="one"), await rig.held(digest="two")
+        await rig.hear(reaction(yes.question_id or "", "👍", rig.clock.now()))
+        with sqlite3.connect(folder.ledger_db) as db:
+            (seal,) = db.execute("SELECT seal FROM approvals WHERE id = ?", (yes.approval.id,)).fetchone()
+            db.execute(
+                "UPDATE approvals SET state = 'approved', seal = ? WHERE id = ?", (seal, other.approval.id)
+            )
+        assert not await rig.ledger.approvals.use(other.approval.id)
+        assert await rig.ledger.approvals.use(yes.approval.id)

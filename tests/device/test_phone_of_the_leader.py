@@ -160,3 +160,28 @@ async def test_no_tool_touches_a_question_or_finds_it(
     held = guarded.ledger.approvals.asked_by(question.id)
     assert held is not None
     assert held.approval.state is ApprovalState.OPEN
+
+
+@pytest.mark.parametrize("end", ["void", "expired"])
+async def test_a_send_whose_question_has_ended_is_asked_about_again_under_the_same_key(
+    guarded: Guarded, end: str
+) -> None:
+    request = SendRequest(str(guarded.stranger.pn), TextContent("hello"), idempotency_key="k", wait=1)
+    with pytest.raises(ApprovalRequired) as error:
+        await guarded.agent.send(request)
+    if end == "void":
+        await guarded.gate.void(error.value.approval)
+    else:
+        send_id = guarded.ledger.approvals.get(error.value.approval).approval.send_id
+        assert send_id is not None
+        await guarded.ledger.approvals.void(error.value.approval)
+        await guarded.leader.device.outbox.refuse(send_id, Denied("Nobody approved it."))
+    with pytest.raises(ApprovalRequired) as again:
+        await guarded.agent.send(request)
+    assert again.value.approval != error.value.approval
+    (entry,) = await guarded.leader.archive.outbox_held()
+    assert (await guarded.leader.device.outbox.outcome(entry.send_id, 0.2)).status is SendStatus.HELD
+    assert guarded.stranger.inbox == []
+    await guarded.person.decide(again.value.approval, True, "terminal")
+    with anyio.fail_after(20):
+        assert (await guarded.stranger.receives()).text == "hello"

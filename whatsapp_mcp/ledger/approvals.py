@@ -109,7 +109,13 @@ class Approvals:
                 (
                     number,
                     question.digest,
-                    self._seal(number, question.digest, caller.principal, int(expires.timestamp())),
+                    self._seal(
+                        ApprovalState.OPEN,
+                        number,
+                        question.digest,
+                        caller.principal,
+                        int(expires.timestamp()),
+                    ),
                     caller.principal,
                     caller.client,
                     caller.tool or question.operation,
@@ -137,19 +143,28 @@ class Approvals:
         def change(db: sqlite3.Connection) -> HeldAct:
             _expire(db, now)
             state = ApprovalState.APPROVED if approved else ApprovalState.DENIED
-            db.execute(
-                "UPDATE approvals SET state = ?, decided_at = ?, way = ? WHERE id = ? AND state = 'open'",
-                (state.value, int(now.timestamp()), way, number),
-            )
-            first = int(db.execute("SELECT changes()").fetchone()[0]) == 1
             held = self._get(db, number)
-            if not first:
+            if held.approval.state is not ApprovalState.OPEN:
                 raise InvalidArgument(
                     f"Question {number} is {held.approval.state} already.", "Nothing is to be done."
                 )
+            if not self._is_sealed(held):
+                raise InvalidArgument(f"Question {number} was changed.", "Ask for the act again.")
+            expires = int(held.approval.expires_at.timestamp())
+            db.execute(
+                "UPDATE approvals SET state = ?, decided_at = ?, way = ?, seal = ? WHERE id = ?",
+                (
+                    state.value,
+                    int(now.timestamp()),
+                    way,
+                    self._seal(state, number, held.digest, held.principal, expires),
+                    number,
+                ),
+            )
+            decided = self._get(db, number)
             if not approved:
                 _forget(db, number)
-            return held
+            return decided
 
         return await self._file.write(change)
 
@@ -231,13 +246,14 @@ class Approvals:
         statement = f"UPDATE approvals SET {column} = ? WHERE id = ?"  # noqa: S608
         await self._file.write(lambda db: db.execute(statement, (value, number)))
 
-    def _seal(self, number: str, digest: str, principal: str, expires: int) -> str:
-        text = json.dumps([number, digest, principal, expires])
+    def _seal(self, state: ApprovalState, number: str, digest: str, principal: str, expires: int) -> str:
+        text = json.dumps([state, number, digest, principal, expires])
         return hmac.digest(self._key, text.encode(), "sha256").hex()
 
     def _is_sealed(self, held: HeldAct) -> bool:
         expires = int(held.approval.expires_at.timestamp())
-        expected = self._seal(held.approval.id, held.digest, held.principal, expires)
+        approval = held.approval
+        expected = self._seal(approval.state, approval.id, held.digest, held.principal, expires)
         return hmac.compare_digest(expected, held.seal)
 
     def _get(self, db: sqlite3.Connection, number: str) -> HeldAct:

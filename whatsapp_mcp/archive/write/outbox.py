@@ -43,6 +43,7 @@ def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
 _CLOCKS_APART: Final = 600
 """Seconds by which WhatsApp's clock may be behind ours."""
 _ENTERED_FROM: Final = {
+    SendStatus.HELD: (SendStatus.FAILED,),
     SendStatus.SENDING: (SendStatus.QUEUED,),
     SendStatus.QUEUED: (SendStatus.HELD, SendStatus.SENDING, SendStatus.UNKNOWN, SendStatus.FAILED),
     SendStatus.UNKNOWN: (SendStatus.SENDING, SendStatus.UNKNOWN),

@@ -43,7 +43,7 @@ def outbox_add(
 ) -> tuple[OutboxEntry, bool]:
     """Accept a send as `queued`; with an idempotency key that was used before, return the entry that it made.
 
-    What failed without being handed over (refused before, expired, withdrawn) is `queued` once more.
+    What failed without being handed over (refused before, expired, withdrawn) is accepted once more.
 
     Args:
         obstacle: Why nothing can be accepted now; raised unless the send was accepted before.
@@ -63,6 +63,7 @@ def outbox_add(
     Jid.parse(request.chat)
     chat = Identities(db).chat(request.chat)
     body = read.SEND_REQUEST.dump_json(_bare(request)).decode()
+    waits = SendStatus.HELD if held else SendStatus.QUEUED
     if request.idempotency_key is not None:
         for row in read.send_rows(db, "WHERE idempotency_key = ?", (request.idempotency_key,)):
             if (row.chat_id != chat and row.chat != request.chat) or row.request != body:
@@ -70,7 +71,7 @@ def outbox_add(
                     "This idempotency key was already used for another message.",
                     "Use a new key for a new message.",
                 )
-            return _accept_again(db, read.send_entry(db, row), expires_at, obstacle)
+            return _accept_again(db, read.send_entry(db, row), expires_at, obstacle, waits)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
     if obstacle is not None:
@@ -81,7 +82,6 @@ def outbox_add(
         raise InvalidArgument("The message holds a value that cannot be stored.") from error
     if handed_to is not None and _is_one_unsettled(db, request.chat):
         handed_to = None
-    waits = SendStatus.HELD if held else SendStatus.QUEUED
     key = request.idempotency_key
     return _insert(on, key, stored, chat, body, expires_at, handed_to, secret, waits), True
 
@@ -135,6 +135,7 @@ def _accept_again(
     entry: OutboxEntry,
     expires_at: datetime | None,
     obstacle: WhatsAppError | None,
+    waits: SendStatus,
 ) -> tuple[OutboxEntry, bool]:
     """The entry of a key that is used again: what failed before it was handed over gets another try."""
     tried = db.execute(
@@ -145,7 +146,7 @@ def _accept_again(
         return entry, False
     if obstacle is not None:
         raise obstacle
-    return move(db, entry, SendStatus.QUEUED), True
+    return move(db, entry, waits), True
 
 
 def _milliseconds(at: datetime | None) -> int | None:
