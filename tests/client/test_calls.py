@@ -16,6 +16,7 @@ from whatsapp_mcp.errors import (
     NotLinked,
     NotOnWhatsApp,
     Rejected,
+    TooLong,
     Unsupported,
     WhatsAppError,
 )
@@ -193,9 +194,13 @@ async def test_a_file_goes_up_and_comes_down_again(
         mimetype="application/octet-stream",
     )
     message = encoded(E2E.Message(documentMessage=document))
-    size = await linked.call("download", message=message, path=str(target))
+    size = await linked.call("download", message=message, path=str(target), most=25_600)
     assert size == {"size": source.stat().st_size}
     assert target.read_bytes() == source.read_bytes()
+    target.unlink()
+    with pytest.raises(TooLong):
+        await linked.call("download", message=message, path=str(target), most=25_599)
+    assert not target.exists()
 
 
 async def test_a_file_that_is_not_there_is_told(linked: ClientUnderTest, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "send_presence": {"available": False},
         "reject_call": {"caller": chat, "id": "CALL"},
         "upload": {"path": str(picture), "kind": "image", "channel": True},
-        "download": {"message": message, "path": str(picture.with_name("none"))},
+        "download": {"message": message, "path": str(picture.with_name("none")), "most": 1},
         "is_on_whatsapp": {"numbers": ["+15550001111"]},
         "get_user_info": {"jids": [chat]},
         "get_profile_picture": {**one, "preview": False},

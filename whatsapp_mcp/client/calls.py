@@ -26,7 +26,7 @@ from whatsapp_mcp.client.library import (
     ReceiptType,
     set_privacy_setting,
 )
-from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, Rejected, Unsupported
+from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, Rejected, TooLong, Unsupported
 from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.protobufs import E2E, Neonize
 
@@ -99,8 +99,13 @@ async def _upload(client: Any, arguments: Arguments) -> Neonize.UploadResponse:
 
 
 async def _download(client: Any, arguments: Arguments) -> dict[str, int]:
-    path = arguments.path("path")
+    path, most = arguments.path("path"), arguments.integer("most")
     data = await client.download_any(arguments.proto("message", E2E.Message))
+    if len(data) > most:
+        raise TooLong(
+            f"The file has {len(data) / 1e6:.0f} MB, and at most {most / 1e6:.0f} are taken.",
+            "Tell the user: it can be opened on the phone, or media.max_megabytes be raised.",
+        )
     await asyncio.to_thread(write_private, path, data)
     return {"size": len(data)}
 

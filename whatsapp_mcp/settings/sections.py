@@ -239,10 +239,15 @@ class ServerSettings(_Section):
 
 
 class MediaSettings(_Section):
-    """`[media]`: from where files may be sent (`roots`), and how large files may be."""
+    """`[media]`: from where files may be sent (`roots`), how large files may be, and how much is kept.
+
+    `total_megabytes` is what the folder of files takes, `free_megabytes` what the disk keeps free.
+    """
 
     roots: tuple[UserPath, ...] = ()
     max_megabytes: int = Field(default=100, ge=1, le=2048)
+    total_megabytes: int = Field(default=10_000, ge=1)
+    free_megabytes: int = Field(default=500, ge=0)
 
     @field_validator("roots", mode="before")
     @classmethod

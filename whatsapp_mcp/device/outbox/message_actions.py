@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import mimetypes
-import re
 from base64 import b64decode, b64encode
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import anyio
+import anyio.to_thread
 
 from whatsapp_mcp.device.outbox.file_messages import forwarded_file
 from whatsapp_mcp.errors import InvalidArgument, Rejected
+from whatsapp_mcp.media import HEAD_BYTES, format_of
+from whatsapp_mcp.media_folder import require_room, safe_name
 from whatsapp_mcp.models import ContactDetails
+from whatsapp_mcp.private_file import draft_of
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
+    from whatsapp_mcp.models import MediaSource
     from whatsapp_mcp.rpc import Params
-    from whatsapp_mcp.settings import AccountFolder
+    from whatsapp_mcp.settings import AccountFolder, CurrentSettings
 
 CALL: Final = 20.0
 DOWNLOAD: Final = 55.0
@@ -31,6 +34,7 @@ class MessageActions:
 
     _archive: Archive
     _folder: AccountFolder
+    _settings: CurrentSettings
 
     async def call(self, method: str, params: Params | None = None, *, deadline: float = CALL) -> Any:
         """Call the current client; see `LocalDevice.call`."""
@@ -67,9 +71,16 @@ class MessageActions:
             return source.path
         message = await self._archive.message(ref)
         proto = forwarded_file(message, source, E2E.ContextInfo())
-        path = self._folder.media / file_name(ref, source.file_name, source.mime_type)
-        params = {"path": str(path), "message": b64encode(proto.SerializeToString()).decode()}
-        await self.call("download", params, deadline=DOWNLOAD)
+        folder, limits = self._folder.media, self._settings.now().media
+        # Its size is what the sender says; the client holds what has arrived to the same limit.
+        await anyio.to_thread.run_sync(require_room, folder, source.size or 0, limits)
+        params = {
+            "message": b64encode(proto.SerializeToString()).decode(),
+            "most": limits.max_megabytes * 1_000_000,
+        }
+        with draft_of(folder / str(ref)) as draft:
+            await self.call("download", params | {"path": str(draft)}, deadline=DOWNLOAD)
+            path = await anyio.to_thread.run_sync(_name, draft, ref, source)
         await self._archive.record_media_path(ref, str(path))
         return str(path)
 
@@ -95,9 +106,9 @@ class MessageActions:
         await self.call("send_chat_presence", {"chat": chat, "state": state})
 
 
-def file_name(ref: int, given: str | None, mime_type: str | None) -> str:
-    """A harmless name for the file of a message: its ref, and an extension that says what it is."""
-    suffix = Path(given).suffix if given else ""
-    if not re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix):
-        suffix = mimetypes.guess_extension((mime_type or "").partition(";")[0].strip()) or ".bin"
-    return f"{ref}{suffix.lower()}"
+def _name(draft: Path, ref: int, source: MediaSource) -> Path:
+    """Give a downloaded file its name, by what is in it."""
+    with draft.open("rb") as file:
+        found = format_of(file.read(HEAD_BYTES))
+    name = safe_name(ref, source.file_name, source.mime_type, found.mime_type if found else None)
+    return draft.replace(draft.with_name(name))

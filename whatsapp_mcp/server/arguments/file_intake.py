@@ -23,6 +23,7 @@ import anyio.to_thread
 from whatsapp_mcp.allowed_files import open_allowed
 from whatsapp_mcp.errors import Busy, Candidate, FileNotAllowed, InvalidArgument, TooLong
 from whatsapp_mcp.media import fetch
+from whatsapp_mcp.media_folder import require_room
 from whatsapp_mcp.models import Permit
 from whatsapp_mcp.private_file import write_private
 
@@ -50,7 +51,7 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
         FileNotAllowed: The path is outside the allowed folders, or the URL leads into a private network.
         MediaUnavailable: The URL does not answer with a file.
         TooLong: It is larger than `media.max_megabytes`.
-        Busy: It cannot be stored now.
+        Busy: It cannot be stored now, or there is no room for it.
         ApprovalRequired: A person has to allow the request to this URL first; nothing was requested.
     """
     if sum(origin is not None for origin in (path, url, data)) != 1:
@@ -59,7 +60,8 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     folder = services.settings.account_folder(services.account).outgoing
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path is not None:
-        content, name = await anyio.to_thread.run_sync(_read, services, path, limit)
+        named = await services.roots()
+        content, name = await anyio.to_thread.run_sync(_read, services, path, limit, named)
     elif url is not None:
         async with services.device() as device:
             await device.permit(Permit("fetch", (), (url,)))
@@ -70,6 +72,8 @@ async def take(services: Services, path: str | None, url: str | None, data: str 
     _check_size(len(content), limit)
     if not content:
         raise InvalidArgument("The file is empty.")
+    media = services.settings.account_folder(services.account).media
+    await anyio.to_thread.run_sync(require_room, media, len(content), services.settings.media)
     target = folder / (hashlib.sha256(content).hexdigest()[:24] + Path(name).suffix.lower()[:10])
     await anyio.to_thread.run_sync(store_file, target, content)
     return Taken(target, _SAFE.sub("_", name))
@@ -90,10 +94,10 @@ def store_file(path: Path, content: bytes) -> None:
         ) from error
 
 
-def _read(services: Services, given: str, limit: int) -> tuple[bytes, str]:
-    """Content and name of a file in an allowed folder."""
+def _read(services: Services, given: str, limit: int, named: Sequence[Path]) -> tuple[bytes, str]:
+    """Content and name of a file in an allowed folder, or in one that the application names."""
     settings = services.settings
-    roots = [*settings.media.roots, settings.account_folder(services.account).media]
+    roots = [*settings.media.roots, *named, settings.account_folder(services.account).media]
     path = _in_a_root(given, roots)
     try:
         with open_allowed(path, roots, settings.home) as file:

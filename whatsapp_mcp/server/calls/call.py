@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 import anyio
@@ -32,13 +33,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+async def no_roots() -> Sequence[Path]:
+    """No folder of the application's."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
-    `caller` is for whom the devices act; `ledger` remembers what was handed out; `worker` decodes
-    files; `zone` is the person's time zone; `page` is the command that lets a person in to this server's
-    pages, if it has any.
+    `caller` is for whom the devices act; `ledger` remembers what was handed out; `worker` decodes files;
+    `roots` are the folders that the application names as its own; `zone` is the person's time zone; `page`
+    is the command that lets a person in to this server's pages, if it has any.
     """
 
     account: str
@@ -51,6 +57,7 @@ class Services:
     caller: Caller = UNKNOWN
     zone: tzinfo = field(default_factory=SystemZone)
     now: Callable[[], datetime] = utc_now
+    roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
     page: str | None = None
 
     @asynccontextmanager
@@ -110,6 +117,7 @@ class Call:
     progress: Progress
     caller: Caller = UNKNOWN
     over_http: bool = False
+    roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
 
     async def services(self) -> Services:
         """The services of the account; waits while the server is still starting."""
@@ -120,4 +128,4 @@ class Call:
             # Every call counts: what was handed out is remembered for a day after the last one.
             await services.ledger.taint(self.caller.principal)
         devices = CallersDevices(services.devices, self.caller)
-        return replace(services, devices=devices, caller=self.caller)
+        return replace(services, devices=devices, caller=self.caller, roots=self.roots)

@@ -22,6 +22,7 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, cast
 
 from mcp.server.mcpserver import Context
@@ -47,6 +48,7 @@ from whatsapp_mcp.policy import Act, Audience, Effect, Situation, require
 from whatsapp_mcp.server.calls.call import Call, ServicesSource
 from whatsapp_mcp.server.calls.caller import caller_of
 from whatsapp_mcp.server.calls.results import Result, error_result
+from whatsapp_mcp.server.calls.roots import client_roots
 from whatsapp_mcp.server.fencing import new_code
 
 logger = logging.getLogger(__name__)
@@ -287,7 +289,8 @@ class RegisteredTool(Tool):
             # Early, for what nothing could change; the leader decides about acts once more, and finally.
             require(source.policy, Act(spec.name, spec.effect, spec.audience), Situation(caller))
             over_http = context.headers is not None
-            call = Call(source, context.report_progress, caller, over_http=over_http)
+            roots = partial(client_roots, context)
+            call = Call(source, context.report_progress, caller, over_http=over_http, roots=roots)
             result = await spec.function(call, **values)
             return result.to_mcp(self.new_code, structured=self.structured)
         except WhatsAppError as error:

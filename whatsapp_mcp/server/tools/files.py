@@ -98,8 +98,7 @@ async def download_media(call: Call, message: MessageArg) -> Result:
     async with services.device() as device:
         path = Path(await device.download(found.ref))
     size = (await anyio.to_thread.run_sync(path.stat)).st_size
-    given = media_type(source.mime_type or "")
-    mime_type = given or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    mime_type = await anyio.to_thread.run_sync(_type_of, path, media_type(source.mime_type or "") or "")
     extra: tuple[ContentBlock, ...] = (
         ResourceLink(type="resource_link", uri=path.as_uri(), name=path.name, mime_type=mime_type, size=size),
     )
@@ -119,6 +118,15 @@ async def download_media(call: Call, message: MessageArg) -> Result:
     if found.kind is MessageKind.VOICE:
         text += " Nothing here writes down what is said in it."
     return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
+
+
+def _type_of(path: Path, given: str) -> str:
+    """The type of a file by its content, which its sender may only say more exactly."""
+    with path.open("rb") as file:
+        found = media.format_of(file.read(media.HEAD_BYTES))
+    if found is not None and found.mime_type.partition("/")[0] != given.partition("/")[0]:
+        return found.mime_type
+    return given or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
 async def _shown(services: Services, path: Path) -> ImageContent:
