@@ -17,7 +17,12 @@ from whatsapp_mcp.server.tools import toolsets
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "whatsapp_mcp"
 MODULES = {path.stem for path in PACKAGE.rglob("*.py")}
-PAGES = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "SECURITY.md",
+    ROOT / "examples" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 FILE = re.compile(r"`((?:[\w-]+/)+(?:[\w.-]+\.\w+)?|[\w-]+\.py)`")
 """`path/to/file.ext`, `path/to/folder/` or `module.py`."""
