@@ -18,6 +18,7 @@ from whatsapp_mcp.models import (
     ApprovalState,
     ContactCardContent,
     FileContent,
+    ForwardContent,
     Permit,
     ProfileChange,
     SendRequest,
@@ -256,6 +257,42 @@ async def test_many_words_of_another_chat_are_asked_about(guarded: Guarded) -> N
     await until(is_archived)
     with pytest.raises(ApprovalRequired, match="repeats"):
         await guarded.agent.send(text_to(guarded.known, f"He says: {words}!"))
+
+
+async def test_what_is_forwarded_is_shown_and_a_changed_message_does_not_go_out(guarded: Guarded) -> None:
+    said = await guarded.known.says("Meet at six")
+
+    async def is_archived() -> bool:
+        return bool((await guarded.leader.archive.messages()).items)
+
+    await until(is_archived)
+    (message,) = (await guarded.leader.archive.messages()).items
+    forward = SendRequest(str(guarded.stranger.pn), ForwardContent(message.ref))
+    number = await asked(guarded, forward)
+    assert "> Ann: [text] Meet at six" in guarded.ledger.approvals.get(number).approval.question
+    await guarded.known.edits(said, "My PIN is 1234")
+
+    async def is_edited() -> bool:
+        return (await guarded.leader.archive.message(message.ref)).text != "Meet at six"
+
+    await until(is_edited)
+    assert (await guarded.person.decide(number, True, "terminal")).state is ApprovalState.VOID
+    assert guarded.stranger.inbox == []
+
+
+async def test_more_than_three_forwards_within_an_hour_are_asked_about(guarded: Guarded) -> None:
+    await guarded.known.says("Meet at six")
+
+    async def is_archived() -> bool:
+        return bool((await guarded.leader.archive.messages()).items)
+
+    await until(is_archived)
+    (message,) = (await guarded.leader.archive.messages()).items
+    forward = SendRequest(str(guarded.known.pn), ForwardContent(message.ref))
+    for number in range(3):
+        await guarded.agent.send(replace(forward, idempotency_key=str(number)))
+    with pytest.raises(ApprovalRequired, match="more than 3 forwards"):
+        await guarded.agent.send(replace(forward, idempotency_key="4"))
 
 
 async def test_a_preview_fetches_nothing_before_it_is_approved_if_the_principal_is_tainted(

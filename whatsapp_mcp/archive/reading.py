@@ -97,6 +97,7 @@ class ReadingArchive:
 
     # What is known of sends, of the account and of the archive itself.
     send_report = in_thread(read.send_report)
+    forwards_since = at_once(read.forwards_since)
     own = in_thread(read.own)
     meta_get = in_thread(read.meta_get)
     position = in_thread(write.position)

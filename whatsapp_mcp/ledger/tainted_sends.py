@@ -32,3 +32,9 @@ class TaintedSends:
             rows = self._file.read(lambda db: db.execute(query).fetchall())
             self._ids, self._version = frozenset(str(row[0]) for row in rows), version
         return self._ids
+
+    def without_message(self) -> tuple[int, ...]:
+        """The newest sends whose message has no id yet."""
+        query = """SELECT send_id FROM tainted_sends WHERE message_id IS NULL
+            ORDER BY send_id DESC LIMIT 50"""
+        return tuple(int(row[0]) for row in self._file.read(lambda db: db.execute(query).fetchall()))

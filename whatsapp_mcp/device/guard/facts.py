@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +23,7 @@ from whatsapp_mcp.models import (
     FileContent,
     ForwardContent,
     LocationContent,
+    MessageKey,
     MessageKind,
     PollContent,
     SendRequest,
@@ -29,6 +32,9 @@ from whatsapp_mcp.models import (
 from whatsapp_mcp.policy import SCANNED_BYTES, Act, Audience, Effect, find_secret, find_secret_in_file
 
 _THIRD_PARTY: Final = frozenset({MessageKind.CONTACT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION})
+MOST_FORWARDS: Final = 3
+"""Forwards that are not asked about within `_FORWARDS_WITHIN`."""
+_FORWARDS_WITHIN: Final = timedelta(hours=1)
 _PATHS: Final = ("path", "photo")
 """Names of arguments and fields that hold the path of a file."""
 
@@ -58,14 +64,16 @@ async def acts_of(archive: Archive, operation: Operation, arguments: Mapping[str
     return acts
 
 
-async def with_concerns(archive: Archive, request: SendRequest, acts: list[Act]) -> list[Act]:
+async def with_concerns(archive: Archive, request: SendRequest, acts: list[Act], now: datetime) -> list[Act]:
     """The acts of a send with what in its content wants a person's look."""
     first, *more = acts
-    concerns = await _concerns(archive, request, first.chats)
+    concerns = await _concerns(archive, request, first.chats, now)
     return [replace(first, concerns=concerns), *more]
 
 
-async def _concerns(archive: Archive, request: SendRequest, chats: Sequence[ChatFacts]) -> list[str]:
+async def _concerns(
+    archive: Archive, request: SendRequest, chats: Sequence[ChatFacts], now: datetime
+) -> list[str]:
     """What in a message wants a person's look."""
     content, found = request.content, list[str]()
     if all(chat.is_own for chat in chats):
@@ -81,9 +89,29 @@ async def _concerns(archive: Archive, request: SendRequest, chats: Sequence[Chat
             found.append(f"it repeats many words in a row of #{repeated}, which is from another chat")
     if isinstance(content, ContactCardContent) and content.number not in {chat.number for chat in chats}:
         found.append("it gives somebody's contact card to somebody else")
-    if isinstance(content, ForwardContent) and await _is_of_third_party(archive, content, request.chat):
-        found.append("a location or a contact card would leave its chat")
+    if isinstance(content, ForwardContent):
+        if await _is_of_third_party(archive, content, request.chat):
+            found.append("a location or a contact card would leave its chat")
+        if await archive.forwards_since(now - _FORWARDS_WITHIN) >= MOST_FORWARDS:
+            found.append(f"it is one of more than {MOST_FORWARDS} forwards within an hour")
     return found
+
+
+async def referred(archive: Archive, arguments: Mapping[str, Any]) -> list[str]:
+    """The words of the messages that a send forwards or answers: they go out with it."""
+    request, words = arguments.get("request"), list[str]()
+    if not isinstance(request, SendRequest):
+        return words
+    keys: list[tuple[MessageKey, str | None]] = []
+    if isinstance(request.content, ForwardContent):
+        keys.append((request.content.ref, None))
+    if request.reply_to is not None:
+        keys.append((request.reply_to, request.reply_chat or request.chat))
+    for key, chat in keys:
+        with suppress(MessageNotFound):
+            message = await archive.message(key, chat=chat)
+            words.append(f"{message.sender_name}: [{message.kind.value}] {message.text}")
+    return words
 
 
 async def _is_of_third_party(archive: Archive, content: ForwardContent, chat: str) -> bool:

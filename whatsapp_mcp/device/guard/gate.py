@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
@@ -12,12 +13,12 @@ import anyio
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.bookkeeping import Admission, Bookkeeper
-from whatsapp_mcp.device.guard.facts import acts_of, file_digests, reached, with_concerns
+from whatsapp_mcp.device.guard.facts import acts_of, file_digests, reached, referred, with_concerns
 from whatsapp_mcp.device.guard.phone_questions import touches_question
 from whatsapp_mcp.device.guard.questions import lines_of
 from whatsapp_mcp.device.operations import OPERATIONS, Operation
 from whatsapp_mcp.device.outbox import Outbox
-from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, WhatsAppError
+from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.ledger import HeldAct, Ledger, Question
 from whatsapp_mcp.models import (
     Approval,
@@ -112,7 +113,7 @@ class Gate:
         act, decision = await self._decide(policy, acts, caller)
         if decision.verdict == "allow" and policy.withholds and isinstance(request, SendRequest):
             # Last, since it searches the archive.
-            acts = await with_concerns(self._archive, request, acts)
+            acts = await with_concerns(self._archive, request, acts, self.clock.now())
             act, decision = await self._decide(policy, acts, caller)
         if decision.verdict == "deny":
             raise denied(act, decision)
@@ -168,13 +169,14 @@ class Gate:
         """The answer of a person who has said yes to exactly this; else ask, or say what waits."""
         now, approvals = self.clock.now(), self._ledger.approvals
         chats = chats or await self._chats(operation, arguments)
-        digest = await _digest(operation, arguments, chats)
+        words = await referred(self._archive, arguments)
+        digest = await _digest(operation, arguments, chats, words)
         held = approvals.found(digest, caller.principal, now)
         if held is not None and held.approval.state is ApprovalState.APPROVED:
             if held.approval.send_id is None and await approvals.use(held.approval.id):
                 return held.approval
         elif held is None:
-            lines = lines_of(operation.name, arguments, chats)
+            lines = lines_of(operation.name, arguments, chats, words)
             dumped = operation.dump(dict(arguments))
             question = Question(lines, decision.reason, digest, operation.name, dumped)
             held = await approvals.hold(question, caller, now)
@@ -243,7 +245,8 @@ class Gate:
         send_id = held.approval.send_id
         assert send_id is not None
         arguments = _SEND.load(held.arguments or {})
-        digest = await _digest(_SEND, arguments, await self._chats(_SEND, arguments))
+        words = await referred(self._archive, arguments)
+        digest = await _digest(_SEND, arguments, await self._chats(_SEND, arguments), words)
         if digest != held.digest or not await self._ledger.approvals.use(held.approval.id):
             await self._ledger.approvals.void(held.approval.id)
             changed = "Its recipients or its file have changed since the user was asked."
@@ -272,7 +275,16 @@ class Gate:
                 if held.approval.send_id is not None:
                     await self._refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
                 self._tell()
+            await self._name_tainted_sends()
             await self.clock.sleep(_LOOK)
+
+    async def _name_tainted_sends(self) -> None:
+        """Note the ids of the messages of tainted sends that WhatsApp had not taken yet."""
+        for send_id in self._ledger.tainted_sends.without_message():
+            with suppress(MessageNotFound):
+                entry = await self._archive.outbox_get(send_id)
+                if entry.message_id is not None:
+                    await self._ledger.tainted_sends.add(send_id, entry.message_id)
 
     async def _recover(self) -> None:
         """Release what was approved, and refuse held sends about which nobody is asked any more."""
@@ -300,11 +312,15 @@ def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> boo
     return policy.mode == "read_only" or (policy.mode == "open" and not policy.policy.chats)
 
 
-async def _digest(operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts]) -> str:
+async def _digest(
+    operation: Operation, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], words: Sequence[str]
+) -> str:
+    """Of an operation with whom it reaches and the words of other messages that go out with it."""
     dumped = operation.dump(dict(arguments))
     request = dumped.get("request")
     if isinstance(request, dict):
         dumped["request"] = {key: value for key, value in request.items() if key not in _NOT_BOUND}
+    dumped["referred"] = list(words)
     return digest_of(operation.name, dumped, chats, await file_digests(arguments))
 
 

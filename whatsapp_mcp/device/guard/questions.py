@@ -35,17 +35,21 @@ _WANTS: Final = {
 }
 
 
-def lines_of(operation: str, arguments: Mapping[str, Any], chats: Sequence[ChatFacts]) -> tuple[str, ...]:
+def lines_of(
+    operation: str, arguments: Mapping[str, Any], chats: Sequence[ChatFacts], words: Sequence[str] = ()
+) -> tuple[str, ...]:
     """The question about an operation.
 
     Args:
         operation: Its name.
         arguments: Its arguments.
         chats: Whom it reaches.
+        words: What the messages say that a send forwards or answers.
     """
     request = arguments.get("request")
     if isinstance(request, SendRequest):
-        return (*_content_lines(request), *_recipients(chats))
+        quoted = [f"> {line}" for line in words]
+        return (*_content_lines(request), *_cut(quoted), *_recipients(chats))
     wanted = arguments.get("wanted")
     if isinstance(wanted, Permit):
         return (_WANTS[wanted.wants], *_cut(wanted.details), *_recipients(chats, "about"))
