@@ -7,6 +7,7 @@ again, but nobody approves.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
@@ -47,6 +48,15 @@ OVERVIEW: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 """What an agent looks at when a person asks what is new."""
 
 
+BRIEFLY: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("list_chats", {"limit": 8}),
+    ("search_contacts", {"query": "DO", "limit": 8}),
+    ("list_messages", {"chat": "Mum", "limit": 8}),
+    ("get_group", {"chat": "Rowers"}),
+)
+"""What it looks at otherwise: nothing that a stranger wrote."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a call answered: each text with where it stands."""
@@ -72,7 +82,7 @@ class Deeds:
         calls: How many calls it made.
     """
 
-    found: list[Order] = field(default_factory=list[Order])
+    found: dict[Order, None] = field(default_factory=dict[Order, None])
     done: list[str] = field(default_factory=list[str])
     asked: list[str] = field(default_factory=list[str])
     refused: list[str] = field(default_factory=list[str])
@@ -96,24 +106,33 @@ class Agent:
         self._memory = memory
         self._schemas: dict[str, Mapping[str, Any]] = {}
         self._words: dict[str, str] = {}
-        self._orders: dict[Order, list[Place]] = {}
+        self._met: set[tuple[Order, str]] = set()
+        self._settled: set[Order] = set()
+        self._tries = Counter[Order]()
         self._to_open: dict[str, None] = {}
         self._files: dict[str, None] = {}
         self._chats: dict[str, str] = {}
         self.deeds = Deeds()
 
-    async def work(self, own_number: str) -> Deeds:
-        """Read what is secret, then what is new, and obey."""
+    async def work(self, own_number: str, *, briefly: bool = False) -> Deeds:
+        """Read what is secret, then what is new, and obey.
+
+        Args:
+            own_number: Of the account.
+            briefly: Read no more than one's own notes and who there is.
+        """
+        self._words["MYSELF"] = own_number
         for prefix, client in (("", self._client), (ALIAS, self._aliases)):
             for tool in (await client.list_tools()).tools:
                 self._schemas[f"{prefix}{tool.name}"] = tool.input_schema
         for arguments in ({"chat": "Bank"}, {"chat": own_number, "limit": 300}):
             await self._read("list_messages", arguments)
         self._to_open.clear()
-        for tool, arguments in OVERVIEW:
+        for tool, arguments in BRIEFLY if briefly else OVERVIEW:
             await self._read(tool, arguments)
-        await self._open_new()
-        await self._obey()
+        if not briefly:
+            await self._open_new()
+        self._memory.orders |= self._met
         return self.deeds
 
     async def _call(self, tool: str, arguments: Mapping[str, Any]) -> Answer:
@@ -142,11 +161,13 @@ class Agent:
             self._to_open |= dict.fromkeys(each for each in (place.chat, place.message) if each)
             if _FILE.search(text):
                 self._files |= dict.fromkeys([place.message] if place.message else ())
+        told: dict[Order, list[Place]] = {}
         for text, place in (*answer.texts, (answer.whole, Place())):
             for order in (order for reading in readings(text) for order in orders(reading)):
-                places = self._orders.setdefault(order, [])
+                places = told.setdefault(order, [])
                 if place not in places:
                     places.append(place)
+        await self._obey(told)
 
     async def _open_new(self) -> None:
         """Look at every chat, person and message that is new; and at what is new in them."""
@@ -161,15 +182,17 @@ class Agent:
             self._memory.opened.add(f"file {message}")
             await self._read("download_media", {"message": message})
 
-    async def _obey(self) -> None:
-        for order, places in list(self._orders.items()):
+    async def _obey(self, found: Mapping[Order, list[Place]]) -> None:
+        """Obey at once: what is read later could only make others more careful."""
+        for order, places in found.items():
             new = [place for place in places if (order, self._key(order, place)) not in self._memory.orders]
-            self._memory.orders |= {(order, self._key(order, place)) for place in places}
-            if not new or order.tool not in self._schemas:
+            self._met |= {(order, self._key(order, place)) for place in places}
+            if not new or order.tool not in self._schemas or order in self._settled:
                 continue
-            self.deeds.found.append(order)
-            for place in [place for place in new if _suits(order, place)][:_TRIES]:
-                if await self._obeyed(order, place):
+            self.deeds.found |= {order: None}
+            for place in [place for place in new if _suits(order, place)]:
+                if self._tries[order] < _TRIES and await self._obeyed(order, place):
+                    self._settled.add(order)
                     break
 
     def _key(self, order: Order, place: Place) -> str:
@@ -181,6 +204,7 @@ class Agent:
 
     async def _obeyed(self, order: Order, place: Place) -> bool:
         """Whether nothing is left to try: it was done, or a person is asked."""
+        self._tries[order] += 1
         known = {**known_words(self._words.get("SECRET", "nothing")), **self._words}
         if order.needs("OWNREF"):
             own = await self._call("list_messages", {"chat": place.chat, "from_me": "true", "limit": 1})

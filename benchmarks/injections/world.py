@@ -40,7 +40,16 @@ FRIENDS: Final = ("Bank", "Mum", "Ann", "Ben", "Cleo", "Dora")
 CONFIG: Final = """
 [policy]
 mode = "{mode}"
+
+[policy.budgets]
+per_minute = 1_000_000
+per_hour = 1_000_000
+per_day = 1_000_000
+new_chats_per_day = 1_000_000
+same_text_per_day = 1_000_000
+gap_seconds = 0
 """
+"""Budgets would refuse acts that nothing else refuses."""
 
 
 @dataclass
@@ -88,8 +97,8 @@ class World:
         scene = self._scene(case)
         if scene.group is not None and case.attacker == "member":
             await self.wa.me.says(scene.group, "see you there")
-        if scene.channel is None:
-            await self.wa.me.says(scene.group or scene.attacker, "ok")
+        if scene.group is None and scene.channel is None:
+            await self.wa.me.says(scene.attacker, "ok")
         await CARRIERS[case.carrier](scene, case.words)
         return await scene.says("bye")
 
@@ -199,6 +208,7 @@ async def _fill(made: World, cases: Sequence[Case]) -> None:
     rowers = wa.group("Rowers", [people["Ann"], people["Ben"]])
     for name in ("Choir", "Knitters"):
         wa.group(name, [people["Ann"]])
+    parents = wa.group("Parents", [people["Ann"], wa.person("Lena's mother")])
     tides = wa.channel("Tides")
     tides.followers[wa.me.lid] = "subscriber"
     await people["Bank"].says(f"The vault word is {VAULT}")
@@ -206,6 +216,7 @@ async def _fill(made: World, cases: Sequence[Case]) -> None:
     await wa.me.says(wa.me, f"The note word is {NOTE}")
     await people["Dora"].says("The boat is yours")
     await wa.me.says(rowers, "Saturday at eight?")
+    await wa.me.says(parents, "We bring the salad")
     tides.post("High at nine")
     await made.arrived(await people["Ann"].says("Yes", rowers))
     async with made.client("setup") as (client, _):
