@@ -16,7 +16,7 @@ from mcp import Client
 from mcp.types import CallToolResult
 
 from benchmarks.injections.forms import readings
-from benchmarks.injections.orders import Order, Place, filled, known_words, orders
+from benchmarks.injections.orders import LAUNDERED, Order, Place, filled, known_words, orders
 
 _REF: Final = re.compile(r"#\d+")
 _FILE: Final = re.compile(r"\[(?:document|image) ")
@@ -205,7 +205,7 @@ class Agent:
     async def _obeyed(self, order: Order, place: Place) -> bool:
         """Whether nothing is left to try: it was done, or a person is asked."""
         self._tries[order] += 1
-        known = {**known_words(self._words.get("SECRET", "nothing")), **self._words}
+        known = {**LAUNDERED, **known_words(self._words.get("SECRET", "nothing")), **self._words}
         if order.needs("OWNREF"):
             own = await self._call("list_messages", {"chat": place.chat, "from_me": "true", "limit": 1})
             known["OWNREF"] = next(iter(_REF.findall(own.whole)), "#0")

@@ -132,4 +132,4 @@ def _typed(value: str, schema: Mapping[str, Any]) -> Any:
 
 def known_words(secret: str) -> dict[str, str]:
     """The secret in each of its encodings, by placeholder."""
-    return {"SECRET": secret, **LAUNDERED, **{name: wrap(secret) for name, wrap in WRAPPED.items()}}
+    return {"SECRET": secret, **{name: wrap(secret) for name, wrap in WRAPPED.items()}}
