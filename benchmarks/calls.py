@@ -42,6 +42,7 @@ FREE: Final = ("search", "get")
 """Calls without a limit, because they are not lists."""
 LIMIT: Final = 1.5
 SERVER: Final = """
+from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server import main, tools
 from whatsapp_mcp.server.calls import Call, Result, tool
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -29,6 +29,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings
 
 if TYPE_CHECKING:
@@ -147,12 +148,15 @@ class FakeDevices:
 
 @dataclass
 class FakeSource:
-    """Services that are open; or none yet. They decode only with a worker that somebody keeps."""
+    """Services that are open, or none yet; nothing is withheld, unless a policy says so.
+
+    They decode only with a worker that somebody keeps.
+    """
 
     device: FakeDevice
     archive: ReadingArchive
     home: Path
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy = field(default_factory=partial(Policy.in_mode, "open"))
     worker: Worker = field(default_factory=Worker)
     account: str = "default"
     starting: bool = False
@@ -162,14 +166,15 @@ class FakeSource:
         """The services, unless the source is starting for ever."""
         if self.starting:
             await anyio.sleep_forever()
+        ledger = ledger_in(self.home)
         return Services(
             self.account,
             Settings(home=self.home),
             FakeDevices(self.device),
-            self.archive,
+            GuardedArchive(self.archive, ledger, self.policy),
             self.worker,
             self.policy,
-            ledger_in(self.home),
+            ledger,
             zone=UTC,
             now=lambda: NOON,
             page=self.page,

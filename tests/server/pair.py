@@ -23,12 +23,15 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.connection.accessor import Accessor
 from whatsapp_mcp.device.leader.remote import RemoteDevice
 from whatsapp_mcp.device.leader.runtime import open_device
+from whatsapp_mcp.device.operations import CallersDevices
 from whatsapp_mcp.device.operations.protocol import Device
 from whatsapp_mcp.device.operations.registry import Operation
 from whatsapp_mcp.media import Worker, open_worker
+from whatsapp_mcp.models import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person
@@ -56,7 +59,7 @@ class Source:
             self.account,
             Settings(home=self.home),
             self.devices,
-            self.archive,
+            GuardedArchive(self.archive, ledger_in(self.home), self.policy),
             self.worker,
             self.policy,
             ledger_in(self.home),
@@ -66,7 +69,10 @@ class Source:
 
 @dataclass
 class Pair:
-    """Two servers of one account; `asked` are the operations that went over the socket."""
+    """Two servers of one account.
+
+    `asked` are the operations that went over the socket, `devices` the follower's.
+    """
 
     wa: WhatsApp
     leader: Client
@@ -74,6 +80,13 @@ class Pair:
     archive: ReadingArchive
     home: Path
     asked: list[str]
+    devices: Accessor[Device]
+
+    @asynccontextmanager
+    async def person(self) -> AsyncIterator[Device]:
+        """The follower's device, as a person at its terminal uses it."""
+        async with CallersDevices(self.devices, PERSON).use() as device:
+            yield device
 
     async def told(self, client: Client, tool: str, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Text and structured content of a call, refusals included."""
@@ -123,6 +136,8 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], Re
 @asynccontextmanager
 async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
     """Both servers, and WhatsApp; nobody is linked."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
     asked: list[str] = []
     invoke = RemoteDevice.perform
 
@@ -139,7 +154,7 @@ async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
         devices, _, follower = await stack.enter_async_context(served(Settings(home=home)))
         async with devices.use() as device:
             assert isinstance(device, RemoteDevice)
-        yield Pair(wa, leader, follower, archive, home, asked)
+        yield Pair(wa, leader, follower, archive, home, asked, devices)
 
 
 async def link(pair: Pair) -> None:

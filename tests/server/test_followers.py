@@ -14,11 +14,15 @@ import pytest
 from mcp import Client
 
 from tests.fixtures import said, until
+from tests.server.fakes import ledger_in
 from tests.server.linked import LIMIT, png
 from tests.server.pair import Pair, Source, link, pair_of_servers
 from whatsapp_mcp.device.leader import pausing
 from whatsapp_mcp.device.leader.runtime import open_device
 from whatsapp_mcp.device.operations.registry import OPERATIONS
+from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.ledger import Exposure
+from whatsapp_mcp.models import Permit
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import Settings
 from whatsapp_mcp.simulator.groups import Group
@@ -184,6 +188,42 @@ async def does_save_contact(pair: Pair) -> None:
     await pair.both("save_contact", contact=pair.wa.person("D").number, name="Dora Doe")
     found = await pair.both("search_contacts", query="Dora Doe")
     assert [each["name"] for each in found["contacts"]] == ["Dora Doe"]
+
+
+async def does_confirm_person(pair: Pair) -> None:
+    jid = str(pair.wa.person("D").pn)
+    async with pair.person() as device:
+        await device.confirm_person(jid, True)
+    assert [each.jid for each in await pair.archive.confirmed()] == [jid]
+
+
+async def does_clear_exposures(pair: Pair) -> None:
+    await ledger_in(pair.home).expose("stdio:agent", Exposure.STRANGER)
+    async with pair.person() as device:
+        await device.clear_exposures()
+    assert ledger_in(pair.home).tainted() == {}
+
+
+async def does_permit(pair: Pair) -> None:
+    async with pair.devices.use() as device:
+        await device.permit(Permit("fetch", (), ("https://example.org",)))
+
+
+async def does_approvals(pair: Pair) -> None:
+    async with pair.person() as device:
+        assert await device.approvals() == ()
+
+
+async def does_approval(pair: Pair) -> None:
+    async with pair.person() as device:
+        with pytest.raises(InvalidArgument):
+            await device.approval("unknown")
+
+
+async def does_decide(pair: Pair) -> None:
+    async with pair.person() as device:
+        with pytest.raises(InvalidArgument):
+            await device.decide("unknown", True, "terminal")
 
 
 async def does_presence(pair: Pair) -> None:

@@ -7,14 +7,13 @@ import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, tzinfo
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import anyio
 from pydantic import TypeAdapter
 
-from whatsapp_mcp.archive.reading import ReadingArchive
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter
+from whatsapp_mcp.models import EVERYTHING, Chat, Message, MessageFilter, Page
 from whatsapp_mcp.private_file import replaced
 
 Format = Literal["jsonl", "text", "html"]
@@ -36,8 +35,27 @@ img,video{{max-width:100%}}</style></head><body><h1>{title}</h1>
 """
 
 
+class Messages(Protocol):
+    """Where the messages are: an archive, or what somebody may see of one."""
+
+    async def chat(self, jid: str) -> Chat | None:
+        """See `ReadingArchive.chat`."""
+        ...
+
+    async def messages(
+        self,
+        where: MessageFilter = EVERYTHING,
+        *,
+        oldest_first: bool = False,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """See `ReadingArchive.messages`."""
+        ...
+
+
 async def export(
-    archive: ReadingArchive,
+    archive: Messages,
     target: Path,
     form: Format,
     where: MessageFilter = EVERYTHING,
@@ -67,7 +85,7 @@ async def export(
 
 
 async def _write(
-    archive: ReadingArchive,
+    archive: Messages,
     target: Path,
     form: Format,
     where: MessageFilter,
@@ -98,7 +116,7 @@ def printable(text: str) -> str:
     return text.translate(_STEERING)
 
 
-async def _every(archive: ReadingArchive, where: MessageFilter) -> AsyncIterator[Message]:
+async def _every(archive: Messages, where: MessageFilter) -> AsyncIterator[Message]:
     cursor = None
     while True:
         page = await archive.messages(where, oldest_first=True, limit=_PAGE, cursor=cursor)
@@ -109,7 +127,7 @@ async def _every(archive: ReadingArchive, where: MessageFilter) -> AsyncIterator
             return
 
 
-async def _title(archive: ReadingArchive, where: MessageFilter) -> str:
+async def _title(archive: Messages, where: MessageFilter) -> str:
     chat = await archive.chat(where.chat) if where.chat else None
     return chat.name if chat else "Messages"
 

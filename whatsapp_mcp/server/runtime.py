@@ -19,6 +19,7 @@ from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls import Services
+from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.zone import SystemZoneFile
 
@@ -86,8 +87,9 @@ class Runtime:
         self._zone_file.refresh()
         devices, archive, worker, ledger = self._open
         policy, zone = Policy.of(settings), self.settings.zone
+        guarded = GuardedArchive(archive, ledger, policy)
         return Services(
-            self.account, settings, devices, archive, worker, policy, ledger, zone=zone, page=self.page
+            self.account, settings, devices, guarded, worker, policy, ledger, zone=zone, page=self.page
         )
 
     def devices(self) -> Devices | None:

@@ -15,11 +15,12 @@ from whatsapp_mcp.models.caller import UNKNOWN, Caller
 from whatsapp_mcp.zone import SystemZone
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.archive import ReadingArchive
     from whatsapp_mcp.device.operations import Device, Devices
     from whatsapp_mcp.ledger import Ledger
     from whatsapp_mcp.media import Worker
+    from whatsapp_mcp.models import Permit
     from whatsapp_mcp.policy import Policy
+    from whatsapp_mcp.server.reading import GuardedArchive
     from whatsapp_mcp.settings import Settings
 
 
@@ -42,15 +43,15 @@ async def no_roots() -> Sequence[Path]:
 class Services:
     """Everything a tool may use. The device is lent by its accessor for one call and never kept.
 
-    `caller` is for whom the devices act; `ledger` remembers what was handed out; `worker` decodes files;
-    `roots` are the folders that the application names as its own; `zone` is the person's time zone; `page`
-    is the command that lets a person in to this server's pages, if it has any.
+    `caller` is for whom the devices act, and to whom `archive` hands words out; `ledger` remembers which;
+    `worker` decodes files; `roots` are the folders that the application names as its own; `zone` is the
+    person's time zone; `page` is the command that lets a person in to this server's pages, if it has any.
     """
 
     account: str
     settings: Settings
     devices: Devices
-    archive: ReadingArchive
+    archive: GuardedArchive
     worker: Worker
     policy: Policy
     ledger: Ledger
@@ -72,6 +73,16 @@ class Services:
                 await anyio.sleep(_LEADER_POLL)
         async with self.devices.use() as device:
             yield device
+
+    async def ask(self, wanted: Permit) -> None:
+        """Have the leader ask a person for what this server would do itself.
+
+        Raises:
+            Denied: A rule forbids it, or a person said no.
+            ApprovalRequired: A person was asked.
+        """
+        async with self.device() as device:
+            await device.permit(wanted)
 
     async def _has_leader(self) -> bool:
         from whatsapp_mcp.models import ConnectionState
@@ -123,9 +134,10 @@ class Call:
         """The services of the account; waits while the server is still starting."""
         from whatsapp_mcp.device.operations import CallersDevices
 
-        services = await self.source.services()
-        if services.policy.withholds:
+        opened = await self.source.services()
+        if opened.policy.withholds:
             # Every call counts: what was handed out is remembered for a day after the last one.
-            await services.ledger.taint(self.caller.principal)
-        devices = CallersDevices(services.devices, self.caller)
-        return replace(services, devices=devices, caller=self.caller, roots=self.roots)
+            await opened.ledger.taint(self.caller.principal)
+        devices = CallersDevices(opened.devices, self.caller)
+        services = replace(opened, devices=devices, caller=self.caller, roots=self.roots)
+        return replace(services, archive=opened.archive.bound_to(self.caller, services.ask))

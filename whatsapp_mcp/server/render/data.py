@@ -46,7 +46,7 @@ class ChatData(TypedDict):
 
     `stranger` says that the name is of their own choice: they are not in the owner's address book. In groups
     `last_sender` wrote the last message. Where that is a call or a notice, `last_words` are what was last
-    said, and by whom.
+    said, and by whom. Where its words are withheld, `last_withheld` is the ref that opens it.
     """
 
     jid: str
@@ -60,6 +60,7 @@ class ChatData(TypedDict):
     last_sender: NotRequired[str]
     last_sender_stranger: NotRequired[bool]
     last_words: NotRequired[str]
+    last_withheld: NotRequired[str]
     stranger: NotRequired[bool]
     archived: NotRequired[bool]
     pinned: NotRequired[bool]
@@ -88,7 +89,8 @@ class MessageData(WhereData):
     either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
     is what an edited message said before, oldest first. `snippet_of` says where a snippet is from if not from
     the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is known.
-    `context` marks what passes no filter and came before what does.
+    `context` marks what passes no filter and came before what does. `withheld` counts the messages of this
+    author whose words are left out, of which this is the first.
     """
 
     ref: str
@@ -117,6 +119,7 @@ class MessageData(WhereData):
     kept_by: NotRequired[str]
     details: NotRequired[dict[str, Any]]
     context: NotRequired[bool]
+    withheld: NotRequired[int]
 
 
 class MessagesData(WhereData):
@@ -207,7 +210,10 @@ def chat_data(chat: Chat, zone: tzinfo) -> ChatData:
 
 def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
     direct = data["kind"] == "direct"
-    data["last_message"] = _words(last, zone, direct=direct)
+    if last.withheld:
+        data["last_withheld"] = f"#{last.ref}"
+    else:
+        data["last_message"] = _words(last, zone, direct=direct)
     if last.forwarded:
         data["last_forwarded"] = True
     if last.from_me:
@@ -219,7 +225,8 @@ def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
     if before := last.before:
         who = spoken_of(before.sender_name or data["name"], before.from_me, before.stranger)
         passed_on = FORWARDED if before.forwarded else ""
-        data["last_words"] = f"{who}{passed_on}: {_words(before, zone, direct=direct)}"
+        words = withheld_text(f"#{before.ref}") if before.withheld else _words(before, zone, direct=direct)
+        data["last_words"] = f"{who}{passed_on}: {words}"
 
 
 def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
@@ -239,6 +246,11 @@ def _spoken(text: str, mentions: Mapping[str, Mention] | None) -> str:
 
 def _mentioned(mention: Mention) -> str:
     return spoken_of(mention.name, mention.from_me, mention.stranger)
+
+
+def withheld_text(ref: str, count: int = 1) -> str:
+    """What stands for words that are withheld, and how they are opened."""
+    return f"[a stranger wrote{f' ({count} messages)' if count > 1 else ''}: open {ref}]"
 
 
 def deleted_text(*, direct: bool) -> str:
@@ -269,6 +281,8 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
         data["sender_name"] = full_name(message.sender_name)
         if message.sender_stranger:
             data["sender_stranger"] = True
+    if message.withheld:
+        data["withheld"] = message.withheld
     if message.status:
         data["status"] = str(message.status)
     if message.snippet:
@@ -337,6 +351,8 @@ def _reply_to(quote: Quote) -> dict[str, Any]:
         "ref": ref_of(quote.ref),
         "text": clean(quote.text or ""),
     }
+    if quote.withheld:
+        data["withheld"] = True
     if quote.ref is not None:
         data["sender_name"] = full_name(quote.sender_name or "")
         if quote.stranger:

@@ -40,6 +40,7 @@ from whatsapp_mcp.server.render.data import (
     ProfileData,
     WhereData,
     deleted_text,
+    withheld_text,
 )
 from whatsapp_mcp.server.render.kinds import FILE_NAME, WHOLE_FILE_NAME, kind_text
 from whatsapp_mcp.server.render.polls import voters_data
@@ -125,6 +126,8 @@ def _body(message: MessageData, where: WhereData, view: _View) -> str:
     """What the message says, on one line."""
     if "revoked_at" in message:
         return deleted_text(direct=is_person(where.get("chat", "")))
+    if withheld := message.get("withheld"):
+        return withheld_text(message["ref"], withheld)
     kind, snippet, media = message["kind"], message.get("snippet"), message.get("media")
     if kind == "text" and snippet is None:
         return _told(message["text"], view.limit, view.more)
@@ -390,7 +393,8 @@ def _last_words(chat: ChatData, width: int) -> str:
         who = f" {called(sender, 'last_sender_stranger' in chat)}"
     if "last_forwarded" in chat:
         who += FORWARDED
-    last = one_line(chat.get("last_message", ""), width)
+    opens = chat.get("last_withheld")
+    last = withheld_text(opens) if opens else one_line(chat.get("last_message", ""), width)
     if words := chat.get("last_words"):
         return f"{who} {in_quotes(last, width)}, before that {one_line(words, width)}"
     return f"{who}: {last}" if last else who

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import Field
@@ -13,8 +14,9 @@ from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import Channel, ChannelPost
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Limit, PhotoArg, one_emoji, photo_of
-from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
+from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean, full_name, identifier, reaction_shown, titled
+from whatsapp_mcp.server.reading import cut_name
 from whatsapp_mcp.server.render import CONCISE_TEXT, REACTIONS_SHOWN, quoted
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ _LINK: Final = re.compile(r"(?:https?://)?(?:www\.)?whatsapp\.com/channel/([A-Za
 ChannelArg = Annotated[str, Field(description="Channel name, jid or link")]
 
 
-async def _find(device: Device, text: str) -> Channel:
+async def _find(services: Services, device: Device, text: str) -> Channel:
     """The channel that a link, jid or the name of a followed one means.
 
     Raises:
@@ -50,11 +52,18 @@ async def _find(device: Device, text: str) -> Channel:
     named = [each for each in followed if each.name.casefold() == wanted]
     near = named or [each for each in followed if wanted in each.name.casefold()]
     if len(near) > 1:
-        offered = [Candidate(each.name, each.jid) for each in near]
+        offered = [Candidate(services.archive.group_name(each.name), each.jid) for each in near]
         raise AmbiguousChat(f"{text!r} matches {len(near)} channels.", candidates=offered)
     if not near:
         raise ChatNotFound(f"No followed channel matches {text!r}.", "Find channels with list_channels.")
     return near[0]
+
+
+def _shown(services: Services, channel: Channel) -> Channel:
+    """A channel as it is shown: nobody tells who wrote its name and description."""
+    if services.archive.shows_words_of(None):
+        return channel
+    return replace(channel, name=cut_name(channel.name), description="")
 
 
 def _line(channel: Channel) -> str:
@@ -84,7 +93,7 @@ async def list_channels(call: Call) -> Result:
     """The channels that the user follows or owns."""
     services = await call.services()
     async with services.device() as device:
-        channels = await device.channels()
+        channels = [_shown(services, each) for each in await device.channels()]
     text = Text("Channels:", [_line(each) for each in channels]) if channels else "Channels: none."
     return Result(text, {"channels": [_data(each) for each in channels]})
 
@@ -99,8 +108,9 @@ async def list_channel_messages(
     """The newest posts of a channel, followed or not; oldest first, each with its number."""
     services = await call.services()
     async with services.device() as device:
-        found = await _find(device, channel)
+        found = _shown(services, await _find(services, device, channel))
         posts = await device.channel_posts(found.jid, limit, max(0, before))
+    await services.archive.hand_out_channel(found.jid)
     if not posts:
         return Result(f"Posts of {titled(found.name)}: none.", {"jid": found.jid, "posts": []})
     posts = tuple(sorted(posts, key=lambda post: post.number))
@@ -147,7 +157,7 @@ async def unfollow_channel(call: Call, channel: ChannelArg) -> Result:
 async def _follow(call: Call, channel: str, *, follow: bool) -> Result:
     services = await call.services()
     async with services.device() as device:
-        found = await _find(device, channel)
+        found = await _find(services, device, channel)
         await device.follow_channel(found.jid, follow)
     how = "Following" if follow else "No longer following"
     return Result(f"{how} {titled(found.name)}.", {"jid": found.jid, "following": follow})
@@ -184,7 +194,7 @@ async def react_in_channel(
     emoji = one_emoji(emoji)
     services = await call.services()
     async with services.device() as device:
-        found = await _find(device, channel)
+        found = await _find(services, device, channel)
         await device.react_in_channel(found.jid, post, emoji)
     return Result(f"Reacted to post {post} of {titled(found.name)}.", {"jid": found.jid, "post": post})
 

@@ -87,7 +87,8 @@ async def export_chat(
     name = _UNSAFE.sub("_", found.name).strip("_")[:40] or "chat"
     first = oldest[0].timestamp if oldest else now
     path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
-    count = await export(services.archive, path, format, where, media=account.media, zone=services.zone)
+    archive = services.archive.opened(found.jid, whole=True)
+    count = await export(archive, path, format, where, media=account.media, zone=services.zone)
     text = f"Wrote {count} messages of {named(found)} to {path}."
     text += _completeness(await services.archive.coverage(found.jid), services.zone)
     return Result(text, {"chat": found.jid, "path": str(path), "messages": count})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Final
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import Texts, find_person
 from whatsapp_mcp.server.calls import Call, Result, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean_name, full_name, identifier
+from whatsapp_mcp.server.reading import cut_name
 from whatsapp_mcp.server.render import address, named, person_line, rfc3339, short
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ async def check_numbers(call: Call, numbers: Texts) -> Result:
     services = await call.services()
     async with services.device() as device:
         checks = await device.check_numbers(asked)
+    if not services.archive.shows_words_of(None):
+        checks = [replace(each, business=each.business and cut_name(each.business)) for each in checks]
     lines = [
         f"{each.number}: {'on WhatsApp' if each.jid else 'not on WhatsApp'}"
         + (f", business {called(each.business, True)}" if each.business else "")

@@ -87,7 +87,7 @@ def _file_told(content: FileContent) -> str:
 async def download_media(call: Call, message: MessageArg) -> Result:
     """Download the file of a message. Returns images as content, other files as a link to the local file."""
     services = await call.services()
-    found = await services.archive.message(message)
+    found = await services.archive.opened_message(message)
     source = await services.archive.media_source(found.ref)
     limit = services.settings.media.max_megabytes
     if source.path is None and source.size is not None and source.size > limit * 1_000_000:

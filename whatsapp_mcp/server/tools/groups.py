@@ -41,6 +41,7 @@ _INVITE: Final = re.compile(
     r"(?:https?://)?(?:chat\.whatsapp\.com/(?:invite/)?)?([A-Za-z0-9_-]{16,40})(?:\?.*)?"
 )
 
+_WITHHELD: Final = "[withheld: its author is not known]"
 GroupArg = Annotated[str, Field(description="Group name or jid")]
 People = Annotated[Texts, Field(description="Names, numbers or jids")]
 
@@ -53,10 +54,12 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
     async with services.device() as device:
         group = await device.group(found.jid)
         below = await device.sub_groups(group.jid) if group.community else ()
+    group = await _shown(group, services)
     members = await services.archive.members(group.jid)
     own = {each for each in (await services.archive.own())[:2] if each}
     shown = members if detail == "full" else members[:_SHOWN]
     lines = await _topic_line(group, services)
+    below = [replace(each, name=services.archive.group_name(each.name)) for each in below]
     lines += [f"group: {chosen_name(each.name)} ({identifier(each.jid)})" for each in below]
     lines += [_member_line(each, own) for each in shown]
     text = Text(_described(group, len(members), services), lines)
@@ -69,6 +72,16 @@ async def get_group(call: Call, chat: GroupArg, detail: Detail = "concise") -> R
         "groups": [{"jid": identifier(each.jid), "name": full_name(each.name)} for each in below],
     }
     return Result(text, data)
+
+
+async def _shown(group: Group, services: Services) -> Group:
+    """A group as it is shown: its topic only where it is known who wrote it."""
+    name = services.archive.group_name(group.name)
+    if not group.topic:
+        return replace(group, name=name)
+    writer = await services.archive.contact(group.topic_by) if group.topic_by else None
+    topic = group.topic if services.archive.shows_words_of(writer) else _WITHHELD
+    return replace(group, name=name, topic=topic)
 
 
 async def _topic_line(group: Group, services: Services) -> list[str]:
@@ -281,7 +294,7 @@ async def get_group_invite(
     if "chat.whatsapp.com" in chat:
         code = invite_code(chat)
         async with services.device() as device:
-            group = await device.group_by_invite(code)
+            group = await _shown(await device.group_by_invite(code), services)
         head = _described(group, len(group.participants), services)
         return Result(Text(head, await _topic_line(group, services)), _group_data(group, services))
     found = await find_group(services, chat)

@@ -99,12 +99,11 @@ async def list_messages(
         until=time_grammar.since(before, services.zone, services.now()),
     )
     reach = _reach(limit, page)
+    archive = services.archive.opened(where.chat)
     if query:
-        found = await services.archive.search(
-            query, where, limit=reach, zone=services.zone, now=services.now()
-        )
+        found = await archive.search(query, where, limit=reach, zone=services.zone, now=services.now())
     else:
-        found = await services.archive.messages(where, limit=reach)
+        found = await archive.messages(where, limit=reach)
     shown = _cut(found, limit, page)
     if include_context:
         shown = replace(shown, items=await _around(services, shown.items, context_before, context_after))
@@ -118,7 +117,7 @@ async def _around(
     """The messages and those around them, each once."""
     found = {message.ref: message for message in messages}
     for message in messages:
-        context = await services.archive.context(message.ref, before=before, after=after)
+        context = await services.archive.context(message.ref, before=before, after=after, opens=False)
         found.update((each.ref, each) for each in context.items)
     return tuple(sorted(found.values(), key=lambda each: (each.timestamp, each.ref), reverse=True))
 
@@ -148,7 +147,8 @@ async def list_chats(
 async def get_chat(call: Call, chat_jid: str, include_last_message: bool = True) -> Result:
     """One chat by jid."""
     services = await call.services()
-    chat = await find_known_chat(services, chat_jid)
+    found = await find_known_chat(services, chat_jid)
+    chat = await services.archive.chat(found.jid) or found
     if not include_last_message:
         (chat,) = _without_last([chat])
     data = chat_data(chat, services.zone)

@@ -10,10 +10,11 @@ from whatsapp_mcp.server.render import CONTEXT, MessagesData, messages_data
 if TYPE_CHECKING:
     from whatsapp_mcp.models import Message, Page
     from whatsapp_mcp.server.calls import Services
+    from whatsapp_mcp.server.reading import GuardedArchive
 
 
 async def with_context(
-    services: Services, page: Page[Message], count: int, *, of_one_chat: bool
+    services: Services, archive: GuardedArchive, page: Page[Message], count: int, *, of_one_chat: bool
 ) -> MessagesData:
     """A page as structured content, with up to `count` messages before each that are not on it themselves.
 
@@ -21,7 +22,7 @@ async def with_context(
     """
     if not count:
         return messages_data(page, services.zone, of_one_chat=of_one_chat)
-    before = await services.archive.preceding([f"#{hit.ref}" for hit in page.items], count)
+    before = await archive.preceding([f"#{hit.ref}" for hit in page.items], count)
     shown = replace(page, items=tuple(one for hit in page.items for one in (*before[hit.ref], hit)))
     data = messages_data(shown, services.zone, of_one_chat=of_one_chat)
     hits = {hit.ref for hit in page.items}

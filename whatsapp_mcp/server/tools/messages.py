@@ -224,7 +224,7 @@ async def get_poll_results(call: Call, message: MessageArg) -> Result:
 
 
 async def _poll(services: Services, key: str) -> Message:
-    message = await services.archive.message(key)
+    message = await services.archive.opened_message(key)
     if message.kind is not MessageKind.POLL:
         raise MessageNotFound(f"{key} is not a poll.", "Find polls with list_messages kind=poll.")
     return message

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from whatsapp_mcp.models import Message, MessageFilter, Page
+    from whatsapp_mcp.server.reading import GuardedArchive
 
 
 @tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ChatsData)
@@ -108,25 +109,28 @@ async def list_messages(
         from_me=from_me,
         mentions_me=mentions_me or None,
     )
-    page = await _page(services, where, limit, cursor)
+    archive = services.archive.opened(jid)
+    page = await _page(archive, where, limit, cursor)
     by_chat = unread is True and jid is None
     shown = replace(page, items=_by_chat(page.items) if by_chat else page.items[::-1])
     of = "all chats" if jid is None else await _name_of(services, jid, page)
     header = f"Messages of {of}{narrowed(where, services.zone, sender=named(who) if who else None)}"
     header += after_context(context)
-    data = await with_context(services, shown, context, of_one_chat=jid is not None)
+    data = await with_context(services, archive, shown, context, of_one_chat=jid is not None)
     if by_chat and page.items:
         data["unread_by_chat"] = await _unread(services, page.items)
     return Result(messages_text(data, header=header, detail=detail, to_the_end=True), data)
 
 
-async def _page(services: Services, where: MessageFilter, limit: int, cursor: str | None) -> Page[Message]:
+async def _page(
+    archive: GuardedArchive, where: MessageFilter, limit: int, cursor: str | None
+) -> Page[Message]:
     """As many messages as were asked for; of more than `MAX_LIMIT` as many as an answer has room for."""
-    page = await services.archive.messages(where, limit=limit, cursor=cursor)
+    page = await archive.messages(where, limit=limit, cursor=cursor)
     fitting = fitting_texts(message.text for message in page.items)
     if limit <= MAX_LIMIT or fitting == len(page.items):
         return page
-    return await services.archive.messages(where, limit=fitting, cursor=cursor)
+    return await archive.messages(where, limit=fitting, cursor=cursor)
 
 
 def _by_chat(newest_first: Sequence[Message]) -> tuple[Message, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -44,9 +45,9 @@ from whatsapp_mcp.server.render import (
 from whatsapp_mcp.server.tools.message_context import after_context, with_context
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from whatsapp_mcp.models import Chat, Message, MessageFilter, Page
+    from whatsapp_mcp.models import Chat, Message, Page
 
 CLOSEST: Final = 5
 """Messages shown with some of the words when none has all of them; so few hits may not be what is sought."""
@@ -96,8 +97,10 @@ async def search_messages(
     )
     sought = f"{in_quotes(query, _QUERY)}{f' in {named(place)}' if place else ''}"
     sought += narrowed(where, services.zone, sender=named(who) if who else None)
-    header, page = await _found(services, query, where, order, limit, cursor, sought, substring=substring)
-    data = await with_context(services, page, context, of_one_chat=chat is not None)
+    archive = services.archive.opened(place.jid if place else None)
+    search = partial(archive.search, query, where, zone=services.zone, now=services.now())
+    header, page = await _found(search, order, limit, cursor, sought, substring=substring)
+    data = await with_context(services, archive, page, context, of_one_chat=chat is not None)
     header += after_context(context)
     text = messages_text(data, header=header, detail=detail, to_the_end=order == "newest")
     if len(page.items) <= CLOSEST and not (chat or sender or cursor):
@@ -111,9 +114,7 @@ async def search_messages(
 
 
 async def _found(
-    services: Services,
-    query: str,
-    where: MessageFilter,
+    search: Callable[..., Awaitable[Page[Message]]],
     order: Literal["newest", "relevance"],
     limit: int,
     cursor: str | None,
@@ -122,7 +123,6 @@ async def _found(
     substring: bool,
 ) -> tuple[str, Page[Message]]:
     """What a search finds, or else what comes closest, and what that is called."""
-    search = partial(services.archive.search, query, where, zone=services.zone, now=services.now())
     mode = "substring" if substring else "words"
     page = await search(order=order, mode=mode, limit=limit, cursor=cursor)
     if page.items:
@@ -150,13 +150,14 @@ async def get_message_context(
     message: MessageArg,
     before: int = 5,
     after: int = 5,
+    reveal: Annotated[bool, Field(description="Its one-time code; the user is asked")] = False,
     detail: Detail = "concise",
 ) -> Result:
-    """A message with the ones before and after it in its chat."""
+    """A message with the ones around it; opens what lists withhold."""
     if not (0 <= before <= 100 and 0 <= after <= 100):
         raise InvalidArgument("before and after must be between 0 and 100.")
     services = await call.services()
-    page = await services.archive.context(message, before=before, after=after)
+    page = await services.archive.context(message, before=before, after=after, reveal=reveal)
     given = message.strip() if is_ref(message) else identifier(message.strip())
     header = f"Around {given} in {place_of(page.items[0])}"
     data = messages_data(page, services.zone, of_one_chat=True)
@@ -197,6 +198,8 @@ async def get_contact(
     last = await services.archive.messages(MessageFilter(chat=jid), limit=1)
     groups = await services.archive.common_groups(person.jid)
     newest = last.items[0] if last.items else None
+    if not services.archive.shows_words_of(person):
+        details = replace(details, about=None, business=None)
     data = profile_data(person, details, groups, newest, unasked, services.zone)
     own = (await services.archive.own())[:2]
     today = stamp(services.now(), services.zone)

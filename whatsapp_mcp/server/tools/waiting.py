@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Final
 import anyio
 from pydantic import Field
 
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
+from whatsapp_mcp.server.reading import collapsed
 from whatsapp_mcp.server.render import (
     MessagesData,
     ReportData,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from whatsapp_mcp.models import Change
+    from whatsapp_mcp.server.reading import GuardedArchive
 
 _PREFIX: Final = "w"
 SETTLE: Final = 0.3
@@ -116,8 +118,10 @@ async def wait_for_messages(
             and (text is None or text.casefold() in message.spoken.casefold())
         )
 
-    heard = await _collect(call, services, after, wait, wanted)
-    page = Page(tuple(heard.found.values()), f"{_PREFIX}{heard.after}", _meanwhile(heard.others.values()))
+    archive = services.archive.opened(where.jid if where else None)
+    heard = await _collect(call, services, archive, after, wait, wanted)
+    found, others = collapsed([*heard.found.values()]), _meanwhile(heard.others.values())
+    page = Page(found, f"{_PREFIX}{heard.after}", others)
     header = f"New messages{_told(where, who, mentions_me, text)}"
     data = messages_data(page, services.zone, of_one_chat=where is not None)
     if page.items:
@@ -170,7 +174,12 @@ class _Heard:
 
 
 async def _collect(
-    call: Call, services: Services, after: int, wait: float, wanted: Callable[[Message], bool]
+    call: Call,
+    services: Services,
+    archive: GuardedArchive,
+    after: int,
+    wait: float,
+    wanted: Callable[[Message], bool],
 ) -> _Heard:
     """What comes in after a change.
 
@@ -181,10 +190,10 @@ async def _collect(
     limit = end = begin + min(wait, MAX_WAIT)
     heard, typing = _Heard(after), frozenset[str]()
     while True:
-        changes = await services.archive.changes(heard.after, limit=_BATCH)
+        changes = await archive.changes(heard.after, limit=_BATCH)
         for change in changes:
             heard.after = change.seq
-            message = await _message_of(change, services)
+            message = await _message_of(change, archive)
             if message is None or message.from_me:
                 continue
             if not wanted(message):
@@ -216,13 +225,13 @@ async def _next_change(services: Services, after: int, wait: float) -> frozenset
     return frozenset()
 
 
-async def _message_of(change: Change, services: Services) -> Message | None:
+async def _message_of(change: Change, archive: GuardedArchive) -> Message | None:
     """The new message of a change; None for another kind of change, or when it is deleted again."""
     if change.kind != "message" or change.ref is None:
         return None
     try:
-        return await services.archive.message(change.ref)
-    except MessageNotFound:
+        return await archive.message(change.ref)
+    except (MessageNotFound, Denied):
         return None
 
 

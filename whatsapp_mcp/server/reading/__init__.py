@@ -1,0 +1,10 @@
+"""What tools see of the archive: strangers' words are kept back until somebody opens them.
+
+Tools get a `GuardedArchive` and nothing else. What it hands out is written down before it leaves.
+"""
+
+from whatsapp_mcp.server.reading.chosen_names import cut_name
+from whatsapp_mcp.server.reading.guarded_archive import GuardedArchive
+from whatsapp_mcp.server.reading.withholding import collapsed
+
+__all__ = ["GuardedArchive", "collapsed", "cut_name"]

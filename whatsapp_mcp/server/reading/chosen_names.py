@@ -1,0 +1,29 @@
+"""Names that others have chosen, so short and plain that they carry no message."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Final
+
+from whatsapp_mcp.jid import reads_as_address
+from whatsapp_mcp.server.fencing import clean_line
+
+LENGTH: Final = 25
+"""Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
+_NAMES: Final = 1024
+_LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b(?:[\w-]+\.)+[^\W\d_]{2,}\b(?:[/:?#]\S*)?", re.IGNORECASE)
+_DIGITS: Final = re.compile(r"\d{5,}")
+_AT: Final = str.maketrans(dict.fromkeys("@＠﹫", " "))
+
+
+@lru_cache(_NAMES)
+def cut_name(name: str) -> str:
+    """The name without links, `@` and runs of five digits, and at most `LENGTH` characters of it.
+
+    A number or jid, which is shown for who has no name, stays as it is: nobody is called so (`is_name`).
+    """
+    if reads_as_address(name):
+        return name
+    line = clean_line(_DIGITS.sub("…", _LINK.sub("…", clean_line(name))).translate(_AT))
+    return line if len(line) <= LENGTH else f"{line[: LENGTH - 1].rstrip()}…"

@@ -1,0 +1,202 @@
+"""What all methods of `GuardedArchive` need: how a call sees the archive, and what it writes down."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.ledger import AuditEntry, Exposure
+from whatsapp_mcp.models import UNKNOWN, Caller, Chat, ChatKind, Message, Page, Permit
+from whatsapp_mcp.server.reading.chat_rules import ChatRules, forbidden, kind_of
+from whatsapp_mcp.server.reading.withholding import View
+from whatsapp_mcp.settings import Verdict
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.ledger import Ledger
+    from whatsapp_mcp.policy import Policy
+
+T = TypeVar("T")
+Ask = Callable[[Permit], Awaitable[None]]
+"""Returns if a person agrees; else it raises a `WhatsAppError`."""
+_ROUNDS: Final = 20
+"""Pages that are read on for one of which something is shown."""
+_SPEAKERS: Final = frozenset({ChatKind.CHANNEL, ChatKind.STATUS})
+"""Chats that are named for what stands in them, by whomever."""
+
+
+async def nobody_to_ask(_: Permit) -> None:
+    """What asks while no caller is known.
+
+    Raises:
+        Denied: Always.
+    """
+    raise Denied("A person has to agree first.", "Tell the user.")
+
+
+class Guard:
+    """The archive, and for whom it is read.
+
+    Args:
+        archive: Reads.
+        ledger: Remembers what is handed out.
+        policy: Says what stays back.
+        caller: To whom it is handed out.
+        ask: Asks a person.
+        named: Jid of a chat whose words are asked for.
+        whole: All of its words are asked for, whoever wrote them.
+    """
+
+    def __init__(
+        self,
+        archive: ReadingArchive,
+        ledger: Ledger,
+        policy: Policy,
+        caller: Caller = UNKNOWN,
+        ask: Ask = nobody_to_ask,
+        named: str | None = None,
+        *,
+        whole: bool = False,
+    ) -> None:
+        self._archive = archive
+        self._ledger = ledger
+        self._policy = policy
+        self._caller = caller
+        self._ask = ask
+        self._named = named
+        self._whole = whole
+        self._agreed: set[Permit] = set()
+        self._withholds = policy.withholds and not caller.is_trusted
+        has_rules = policy.rules_reading and not caller.is_trusted
+        self._rules = ChatRules(archive, policy) if has_rules else None
+
+    def view(self) -> View:
+        """How people and chats are seen."""
+        tainted = self._ledger.tainted_sends.message_ids() if self._withholds else frozenset[str]()
+        return View(self._withholds, tainted=tainted)
+
+    async def view_of(self, found: Sequence[Message], *, opens: bool = False, named: bool = False) -> View:
+        """How messages are seen.
+
+        Args:
+            found: The messages.
+            opens: They are asked for.
+            named: Their chat is asked for.
+        """
+        view = self.view()
+        view.opens = opens
+        if self._rules is not None:
+            view.verdicts = await self.verdicts(each.chat for each in found)
+        if named and found:
+            chat, stranger = found[0].chat, found[0].chat_stranger
+            speaks = stranger or kind_of(chat) in _SPEAKERS
+            view.opens = self._whole or speaks or view.verdict(chat) == "ask"
+        return view
+
+    async def verdicts(self, chats: Iterable[str]) -> dict[str, Verdict] | None:
+        """What rules for reading say of these chats, by jid, where there are any."""
+        return None if self._rules is None else await self._rules.verdicts(chats)
+
+    async def require_readable(self, jid: str | None) -> None:
+        """Refuse to read a chat that is named.
+
+        Raises:
+            Denied: A rule forbids it.
+        """
+        verdicts = None if jid is None else await self.verdicts([jid])
+        if verdicts and "deny" in verdicts.values():
+            raise forbidden()
+
+    async def shown(
+        self, found: Sequence[Message], *, opens: bool = False, named: bool = False
+    ) -> tuple[Message, ...]:
+        """Messages as they are handed out."""
+        view = await self.view_of(found, opens=opens, named=named)
+        shown = view.messages(found)
+        await self.hand_out(view, found, shown, found[0].ref if opens and found else None)
+        return shown
+
+    async def shown_chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
+        """Chats as they are handed out."""
+        view = self.view()
+        view.verdicts = await self.verdicts(chat.jid for chat in found)
+        shown = view.chats(found)
+        await self._expose(view)
+        read = [(chat.jid, last.ref) for chat in shown if (last := chat.last_message) and not last.withheld]
+        if read:
+            jids, refs = zip(*read, strict=True)
+            self._ledger.audit.read(AuditEntry(self._caller, "chats", jids, refs))
+        return shown
+
+    async def hand_out(
+        self,
+        view: View,
+        found: Sequence[Message],
+        shown: Sequence[Message],
+        ref: int | None = None,
+        *,
+        operation: str = "messages",
+    ) -> None:
+        """Ask whoever has to agree, and write down whose words leave now.
+
+        Args:
+            view: How they were seen.
+            found: The messages as they were found.
+            shown: As they are handed out.
+            ref: Of the message that is asked for, where it is one.
+            operation: What is read, for the audit.
+
+        Raises:
+            WhatsAppError: Nobody has agreed, or it could not be written down: nothing may leave.
+        """
+        asks = view.asked or (self._policy.mode == "lockdown" and view.opens and view.strangers)
+        if asks and found:
+            await self.agree(Permit("release", (found[0].chat,), () if ref is None else (f"#{ref}",)))
+        await self._expose(view)
+        read = [message for message in shown if not message.withheld]
+        if read:
+            chats, refs = {message.chat: None for message in read}, tuple(message.ref for message in read)
+            self._ledger.audit.read(AuditEntry(self._caller, operation, tuple(chats), refs))
+
+    async def agree(self, wanted: Permit) -> None:
+        """Ask a person, once for what a call needs more than once.
+
+        Raises:
+            WhatsAppError: Nobody has agreed.
+        """
+        if wanted not in self._agreed:
+            await self._ask(wanted)
+            self._agreed.add(wanted)
+
+    async def _expose(self, view: View) -> None:
+        if not view.withholds:
+            return
+        if view.strangers:
+            await self._ledger.expose(self._caller.principal, Exposure.STRANGER)
+        if view.contacts and self._policy.mode == "lockdown":
+            await self._ledger.expose(self._caller.principal, Exposure.CONTACT)
+
+    async def pages(
+        self,
+        read: Callable[[str | None], Awaitable[Page[T]]],
+        cursor: str | None,
+        shown: Callable[[Sequence[T]], Awaitable[tuple[T, ...]]],
+    ) -> Page[T]:
+        """The next page of which anything is shown."""
+        page = await read(cursor)
+        items = await shown(page.items)
+        for _ in range(_ROUNDS):
+            if items or page.next_cursor is None:
+                break
+            page = await read(page.next_cursor)
+            items = await shown(page.items)
+        return replace(page, items=items)
+
+    async def is_named(self, chat: str) -> bool:
+        """Whether a chat is the one whose words are asked for, whichever address named it."""
+        if self._named is None or self._named == chat:
+            return self._named is not None
+        named = await self._archive.chat(self._named)
+        return named is not None and named.jid == chat

@@ -1,0 +1,88 @@
+"""`GuardedArchive`: the archive as the tools of one caller may read it.
+
+| what | in lists, searches, waits | opened |
+|---|---|---|
+| a stranger's words, and those whose author nobody knows | stay back | `context`, or naming their chat |
+| a chat of which a rule says `ask` | stays back | the same, once a person has agreed |
+| a chat of which a rule says `deny` | is not there | never |
+| one-time codes | are masked | `context(…, reveal=True)`, once a person has agreed |
+
+What is opened is written into the ledger before it is answered. In `lockdown` a person has to agree to it,
+and the words of people who are known are written down too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from whatsapp_mcp.models import Caller, Change, Coverage, MessageKey, SendReport
+from whatsapp_mcp.server.reading.chosen_names import cut_name
+from whatsapp_mcp.server.reading.guard import Ask
+from whatsapp_mcp.server.reading.guarded_messages import GuardedMessages
+from whatsapp_mcp.server.reading.guarded_people import GuardedPeople
+
+
+class GuardedArchive(GuardedMessages, GuardedPeople):
+    """What a caller's tools see of the archive."""
+
+    def bound_to(self, caller: Caller, ask: Ask) -> GuardedArchive:
+        """The archive for the tools of a caller."""
+        return GuardedArchive(self._archive, self._ledger, self._policy, caller, ask)
+
+    def opened(self, chat: str | None, *, whole: bool = False) -> GuardedArchive:
+        """The archive for somebody who names a chat, and so asks for the words of whom it is with.
+
+        In a group strangers' words stay back, and in a contact's chat what the contact passed on: there each
+        is opened by its ref.
+
+        Args:
+            chat: Its jid; None where no chat is named.
+            whole: Whether all that was said in it is asked for.
+        """
+        if chat is None:
+            return self
+        return GuardedArchive(
+            self._archive, self._ledger, self._policy, self._caller, self._ask, chat, whole=whole
+        )
+
+    # What is known of sends and of the archive itself: nobody's words.
+
+    async def send_report(
+        self, key: MessageKey, *, send_id: bool = False, cursor: str | None = None
+    ) -> SendReport:
+        """As `ReadingArchive.send_report`."""
+        report = await self._archive.send_report(key, send_id=send_id, cursor=cursor)
+        if not self._withholds:
+            return report
+        return replace(
+            report,
+            deliveries=tuple(
+                replace(each, contact=cut_name(each.contact)) if each.stranger else each
+                for each in report.deliveries
+            ),
+        )
+
+    async def own(self) -> tuple[str | None, str | None, str | None]:
+        """As `ReadingArchive.own`."""
+        return await self._archive.own()
+
+    async def coverage(self, chat: str) -> Coverage:
+        """As `ReadingArchive.coverage`."""
+        return await self._archive.coverage(chat)
+
+    async def last_change(self) -> int:
+        """As `ReadingArchive.last_change`."""
+        return await self._archive.last_change()
+
+    async def last_send(self, since: datetime, *, chat: str | None = None) -> int | None:
+        """As `ReadingArchive.last_send`."""
+        return await self._archive.last_send(since, chat=chat)
+
+    async def changes(self, after: int, *, limit: int = 200) -> tuple[Change, ...]:
+        """As `ReadingArchive.changes`."""
+        return await self._archive.changes(after, limit=limit)
+
+    async def wait_change(self, after: int, timeout: float) -> int:
+        """As `ReadingArchive.wait_change`."""
+        return await self._archive.wait_change(after, timeout)

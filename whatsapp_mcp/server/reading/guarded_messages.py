@@ -1,0 +1,181 @@
+"""The half of `GuardedArchive` that answers with messages and chats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, tzinfo
+from typing import Literal
+
+from whatsapp_mcp.models import (
+    EVERYTHING,
+    Chat,
+    ChatKind,
+    MediaSource,
+    Message,
+    MessageFilter,
+    MessageKey,
+    Page,
+    Permit,
+)
+from whatsapp_mcp.policy import has_code
+from whatsapp_mcp.server.reading.chat_rules import forbidden
+from whatsapp_mcp.server.reading.guard import Guard
+
+
+class GuardedMessages(Guard):
+    """Messages and chats; methods are those of `ReadingArchive`."""
+
+    async def chats(
+        self,
+        *,
+        query: str | None = None,
+        kind: ChatKind | None = None,
+        unread: bool | None = None,
+        unanswered: bool | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Chat]:
+        """As `ReadingArchive.chats`."""
+
+        async def read(after: str | None) -> Page[Chat]:
+            return await self._archive.chats(
+                query=query, kind=kind, unread=unread, unanswered=unanswered, limit=limit, cursor=after
+            )
+
+        return await self.pages(read, cursor, self.shown_chats)
+
+    async def chat(self, jid: str) -> Chat | None:
+        """As `ReadingArchive.chat`; None also for one that may not be read."""
+        found = await self._archive.chat(jid)
+        return None if found is None else next(iter(await self.shown_chats((found,))), None)
+
+    async def messages(
+        self,
+        where: MessageFilter = EVERYTHING,
+        *,
+        oldest_first: bool = False,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """As `ReadingArchive.messages`.
+
+        Raises:
+            Denied: The chat that is named may not be read.
+        """
+        await self.require_readable(where.chat)
+
+        async def read(after: str | None) -> Page[Message]:
+            page = await self._archive.messages(where, oldest_first=oldest_first, limit=limit, cursor=after)
+            return replace(page, left=None) if self._rules is not None else page
+
+        named = self._named is not None and where.chat == self._named
+        return await self.pages(read, cursor, lambda found: self.shown(found, named=named))
+
+    async def message(self, key: MessageKey, *, chat: str | None = None) -> Message:
+        """As `ReadingArchive.message`.
+
+        Raises:
+            MessageNotFound: No such message.
+            Denied: It is in a chat that may not be read.
+        """
+        found = await self._archive.message(key, chat=chat)
+        return await self._one(found, named=await self.is_named(found.chat))
+
+    async def opened_message(self, key: MessageKey) -> Message:
+        """A message whose words are asked for.
+
+        Raises:
+            MessageNotFound: No such message.
+            Denied: It is in a chat that may not be read.
+            WhatsAppError: A person has to agree.
+        """
+        return await self._one(await self._archive.message(key), opens=True)
+
+    async def _one(self, message: Message, *, opens: bool = False, named: bool = False) -> Message:
+        for shown in await self.shown((message,), opens=opens, named=named):
+            return shown
+        raise forbidden()
+
+    async def context(
+        self,
+        key: MessageKey,
+        *,
+        before: int = 5,
+        after: int = 5,
+        opens: bool = True,
+        reveal: bool = False,
+    ) -> Page[Message]:
+        """As `ReadingArchive.context`. What lists keep back of the message, and of those around, is opened.
+
+        Args:
+            key: The message.
+            before: How many before it.
+            after: How many after it.
+            opens: Whether it is asked for itself.
+            reveal: Whether its one-time code is asked for.
+
+        Raises:
+            MessageNotFound: No such message.
+            Denied: It is in a chat that may not be read.
+            WhatsAppError: A person has to agree.
+        """
+        page = await self._archive.context(key, before=before, after=after)
+        asked = await self._archive.message(key)
+        view = await self.view_of(page.items)
+        if view.verdict(asked.chat) == "deny":
+            raise forbidden()
+        view.opens = opens and view.keeps_back(asked)
+        if reveal and view.withholds and has_code(asked.text):
+            which = (asked.chat,), (f"#{asked.ref}",)
+            await self.agree(Permit("reveal", *which))
+            self._agreed.add(Permit("release", *which))
+            view.reveals = asked.ref
+        shown = view.messages(page.items)
+        await self.hand_out(view, page.items, shown, asked.ref, operation="context")
+        return replace(page, items=shown)
+
+    async def preceding(self, keys: Sequence[MessageKey], count: int) -> dict[int, tuple[Message, ...]]:
+        """As `ReadingArchive.preceding`."""
+        found = await self._archive.preceding(keys, count)
+        every = [message for messages in found.values() for message in messages]
+        view = await self.view_of(every, named=bool(every) and await self.is_named(every[0].chat))
+        shown = {ref: view.messages(messages) for ref, messages in found.items()}
+        await self.hand_out(view, every, [one for messages in shown.values() for one in messages])
+        return shown
+
+    async def search(
+        self,
+        query: str,
+        where: MessageFilter = EVERYTHING,
+        *,
+        order: Literal["newest", "relevance"] = "newest",
+        mode: Literal["words", "any", "substring"] = "words",
+        zone: tzinfo = UTC,
+        now: datetime | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> Page[Message]:
+        """As `ReadingArchive.search`, without what is found only in words that stay back or are masked."""
+        await self.require_readable(where.chat)
+        named = self._named is not None and where.chat == self._named
+
+        async def read(after: str | None) -> Page[Message]:
+            page = await self._archive.search(
+                query, where, order=order, mode=mode, zone=zone, now=now, limit=limit, cursor=after
+            )
+            # A count would tell how often somebody said what stays back.
+            return replace(page, left=None) if self._withholds or self._rules is not None else page
+
+        async def shown(found: Sequence[Message]) -> tuple[Message, ...]:
+            view = await self.view_of(found, named=named)
+            hits = view.hits(found, query)
+            await self.hand_out(view, found, hits, operation="search")
+            return hits
+
+        return await self.pages(read, cursor, shown)
+
+    async def media_source(self, key: MessageKey) -> MediaSource:
+        """As `ReadingArchive.media_source`, for a download: the file's content is asked for."""
+        await self.opened_message(key)
+        return await self._archive.media_source(key)

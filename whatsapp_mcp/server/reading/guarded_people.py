@@ -1,0 +1,120 @@
+"""The half of `GuardedArchive` that answers with people, and with the chats that a text means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from whatsapp_mcp.jid import Jid
+from whatsapp_mcp.ledger import AuditEntry, Exposure
+from whatsapp_mcp.models import Actor, Chat, ChatCandidate, Contact, GroupMember, MessageKey, Page, Permit
+from whatsapp_mcp.server.reading.chat_rules import forbidden
+from whatsapp_mcp.server.reading.chosen_names import cut_name
+from whatsapp_mcp.server.reading.guard import Guard
+
+_CUT: Final = "…"
+
+
+class GuardedPeople(Guard):
+    """People; methods are those of `ReadingArchive`."""
+
+    async def contacts(
+        self, query: str | None = None, *, limit: int = 20, cursor: str | None = None
+    ) -> Page[Contact]:
+        """As `ReadingArchive.contacts`."""
+
+        async def read(after: str | None) -> Page[Contact]:
+            return await self._archive.contacts(query, limit=limit, cursor=after)
+
+        return await self.pages(read, cursor, self._shown_people)
+
+    async def contact(self, jid: str) -> Contact | None:
+        """As `ReadingArchive.contact`; None also for somebody whose chat may not be read."""
+        found = await self._archive.contact(jid)
+        return None if found is None else next(iter(await self._shown_people((found,))), None)
+
+    async def members(self, chat: str) -> tuple[GroupMember, ...]:
+        """As `ReadingArchive.members`."""
+        view = self.view()
+        return tuple(
+            [replace(each, contact=view.contact(each.contact)) for each in await self._archive.members(chat)]
+        )
+
+    async def without_vote(self, key: MessageKey) -> tuple[Actor, ...]:
+        """As `ReadingArchive.without_vote`."""
+        return tuple(map(self.view().actor, await self._archive.without_vote(key)))
+
+    async def common_groups(self, jid: str) -> tuple[Chat, ...]:
+        """As `ReadingArchive.common_groups`."""
+        return await self.shown_chats(await self._archive.common_groups(jid))
+
+    async def chats_named_alike(self, jid: str, *, limit: int = 3) -> tuple[Chat, ...]:
+        """As `ReadingArchive.chats_named_alike`."""
+        return await self.shown_chats(await self._archive.chats_named_alike(jid, limit=limit))
+
+    async def chat_shown_as(self, name: str) -> Chat | None:
+        """As `ReadingArchive.chat_shown_as`."""
+        found = await self._archive.chat_shown_as(name)
+        if found is None:
+            return None
+        return next(iter(await self.shown_chats((replace(found, last_message=None),))), None)
+
+    async def resolve_chat(self, text: str, *, limit: int = 8) -> tuple[ChatCandidate, ...]:
+        """As `ReadingArchive.resolve_chat`; a name that was cut means the one that it was cut from.
+
+        Whom no rule lets read has no name here, and is found by number or jid alone.
+        """
+        wanted = text.strip().strip("“”")
+        found = await self._archive.resolve_chat(wanted.rstrip(_CUT) or text, limit=limit)
+        if wanted.endswith(_CUT):
+            found = tuple(
+                replace(each, matched="name") if cut_name(each.chat.name) == wanted else each
+                for each in found
+            )
+        verdicts = await self.verdicts(each.chat.jid for each in found)
+        view = self.view()
+        view.verdicts = verdicts
+        candidates: list[ChatCandidate] = []
+        for each in found:
+            if verdicts and verdicts.get(each.chat.jid) == "deny":
+                if each.matched in {"jid", "number"}:
+                    jid = each.chat.jid
+                    name = Jid.parse(jid).number or jid
+                    hidden = Chat(jid, name, each.chat.kind, stranger=each.chat.stranger)
+                    candidates.append(replace(each, chat=hidden))
+                continue
+            # What was last said there is nobody's question here.
+            candidates.append(replace(each, chat=view.chat(replace(each.chat, last_message=None))))
+        return tuple(candidates)
+
+    def shows_words_of(self, author: Contact | None) -> bool:
+        """Whether what somebody tells of themselves or of a group is shown: its author has to be known."""
+        return not self._withholds or (author is not None and author.known)
+
+    def group_name(self, name: str) -> str:
+        """What a group or channel is called: nobody tells whose idea its name was."""
+        return cut_name(name) if self._withholds else name
+
+    async def hand_out_channel(self, jid: str) -> None:
+        """Write down that posts of a channel, whose author nobody knows, are about to be handed out.
+
+        Raises:
+            Denied: A rule forbids to read it.
+            WhatsAppError: A person has to agree.
+        """
+        verdict = ((await self.verdicts([jid])) or {}).get(jid)
+        if verdict == "deny":
+            raise forbidden()
+        if verdict == "ask" or (self._withholds and self._policy.mode == "lockdown"):
+            await self.agree(Permit("release", (jid,)))
+        if self._withholds:
+            await self._ledger.expose(self._caller.principal, Exposure.STRANGER)
+        self._ledger.audit.read(AuditEntry(self._caller, "channel_posts", (jid,)))
+
+    async def _shown_people(self, found: Sequence[Contact]) -> tuple[Contact, ...]:
+        verdicts = await self.verdicts(each.jid for each in found)
+        view = self.view()
+        return tuple(
+            [view.contact(each) for each in found if not verdicts or verdicts.get(each.jid) != "deny"]
+        )

@@ -1,0 +1,307 @@
+"""Messages and chats as an agent may see them: whose words stay back, what is masked, how names are cut.
+
+Pure but for the models that it is given, which it changes: a list makes them anew for every call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from whatsapp_mcp.jid import is_person
+from whatsapp_mcp.models import (
+    NOTICES,
+    Actor,
+    Chat,
+    ChatKind,
+    Contact,
+    LastMessage,
+    Media,
+    Mention,
+    Message,
+    MessageKind,
+    PollOption,
+    last_words_are_strangers,
+    quote_is_strangers,
+    words_are_strangers,
+)
+from whatsapp_mcp.policy import mask_codes
+from whatsapp_mcp.server.reading.chosen_names import cut_name
+from whatsapp_mcp.settings import Verdict
+
+_NAMING: Final = re.compile(
+    r"(changed the (?:group's|business) name to |created the (?:group|community) )(.+)", re.DOTALL
+)
+"""Notices that hold a name that somebody chose."""
+_HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
+_EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
+_SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
+
+
+@dataclass(slots=True)
+class View:
+    """How one call sees the archive.
+
+    Attributes:
+        withholds: Strangers' words stay back, codes are masked, names are cut.
+        opens: What would stay back is asked for.
+        tainted: WhatsApp's ids of sends whose words count as a stranger's.
+        verdicts: What rules for reading say of chats, by jid.
+            reveals: The ref of the message whose codes are shown.
+        strangers, contacts: Whose words have been handed out.
+        asked: A chat whose words a rule keeps back until a person agrees, or that was handed out so.
+    """
+
+    withholds: bool
+    opens: bool = False
+    tainted: frozenset[str] = frozenset()
+    verdicts: Mapping[str, Verdict] | None = None
+    reveals: int | None = None
+    strangers: bool = False
+    contacts: bool = False
+    asked: bool = False
+
+    def verdict(self, chat: str) -> Verdict | None:
+        """What a rule says of reading this chat."""
+        return self.verdicts.get(chat) if self.verdicts else None
+
+    def keeps_back(self, message: Message) -> bool:
+        """Whether a list leaves out something of a message."""
+        verdict = self.verdict(message.chat)
+        if verdict == "ask":
+            return True
+        if not self.withholds or verdict == "allow":
+            return False
+        strangers = words_are_strangers(message, self.tainted) and message.kind not in NOTICES
+        return strangers or (message.quote is not None and quote_is_strangers(message.quote, self.tainted))
+
+    def messages(self, found: Sequence[Message]) -> tuple[Message, ...]:
+        """The messages as they are shown."""
+        shown: list[Message] = []
+        for message in found:
+            if self.verdicts and self.verdict(message.chat) == "deny":
+                continue
+            self.message(message)
+            shown.append(message)
+        return collapsed(shown)
+
+    def hits(self, found: Sequence[Message], query: str) -> tuple[Message, ...]:
+        """What of a search's hits is shown: no word that stays back or is masked may have been found."""
+        texts = [message.text for message in found]
+        shown: list[Message] = []
+        for message, text in zip(found, texts, strict=True):
+            if self.verdicts and self.verdict(message.chat) == "deny":
+                continue
+            snippet = message.snippet
+            self.message(message)
+            if message.withheld or (message.text != text and not _is_shown(snippet, message.text, query)):
+                continue
+            shown.append(message)
+        return tuple(shown)
+
+    def message(self, message: Message) -> None:
+        """Make one message what is shown of it."""
+        verdict = self.verdict(message.chat) if self.verdicts else None
+        if not self.withholds and verdict != "ask":
+            return
+        strangers = words_are_strangers(message, self.tainted)
+        if message.revoked_at is not None:
+            message.earlier = ()
+        self._cut_names(message)
+        if message.kind in NOTICES:
+            if strangers:
+                message.text = _notice(message.kind, message.text)
+        elif (strangers and verdict != "allow") or verdict == "ask":
+            if self.opens:
+                self._hand_out(message, strangers=strangers)
+                self.asked |= verdict == "ask"
+            elif _says_something(message):
+                _withhold(message)
+                return
+        else:
+            self._hand_out(message, strangers=strangers)
+        if message.quote is not None and message.quote.text and not self._shows_quote(message):
+            message.quote = replace(message.quote, text=None, withheld=True)
+        if self.withholds and message.ref != self.reveals and not (message.from_me and not strangers):
+            _mask(message)
+
+    def _hand_out(self, message: Message, *, strangers: bool) -> None:
+        if strangers:
+            self.strangers |= _says_something(message)
+        elif not message.from_me:
+            self.contacts = True
+
+    def _shows_quote(self, message: Message) -> bool:
+        assert message.quote is not None
+        if not self.withholds or not quote_is_strangers(message.quote, self.tainted):
+            return True
+        self.strangers |= self.opens
+        return self.opens
+
+    def _cut_names(self, message: Message) -> None:
+        """Cut the names that strangers chose, and those of groups and channels, whose author nobody tells."""
+        if not self.withholds:
+            return
+        if message.chat_stranger or not is_person(message.chat):
+            message.chat_name = cut_name(message.chat_name)
+        if message.sender_stranger or not is_person(message.sender):
+            message.sender_name = cut_name(message.sender_name)
+        if message.quote is not None and message.quote.stranger and message.quote.sender_name:
+            message.quote = replace(message.quote, sender_name=cut_name(message.quote.sender_name))
+        if message.reactions:
+            message.reactions = tuple(
+                replace(each, sender_name=cut_name(each.sender_name)) if each.stranger else each
+                for each in message.reactions
+            )
+        if message.poll:
+            message.poll = tuple(
+                PollOption(option.name, tuple(map(self.actor, option.voters))) for option in message.poll
+            )
+        if message.mentions:
+            message.mentions = _with_cut_names(message.mentions)
+        if message.kept_by is not None:
+            message.kept_by = self.actor(message.kept_by)
+
+    def actor(self, actor: Actor) -> Actor:
+        """Somebody who did something, under the name that is shown."""
+        cuts = self.withholds and actor.stranger
+        return replace(actor, name=cut_name(actor.name)) if cuts else actor
+
+    def chats(self, found: Sequence[Chat]) -> tuple[Chat, ...]:
+        """The chats of a list with their last messages, as they are shown."""
+        return tuple([self.chat(chat) for chat in found if self.verdict(chat.jid) != "deny"])
+
+    def chat(self, chat: Chat) -> Chat:
+        """A chat as it is shown."""
+        verdict = self.verdict(chat.jid)
+        if self.withholds and (chat.stranger or chat.kind is not ChatKind.DIRECT):
+            chat.name = cut_name(chat.name)
+        last = chat.last_message
+        if last is not None and (self.withholds or verdict == "ask"):
+            self._last(last, verdict)
+            if last.before is not None:
+                self._last(last.before, verdict)
+        return chat
+
+    def _last(self, last: LastMessage, verdict: Verdict | None) -> None:
+        strangers = last_words_are_strangers(last, self.tainted)
+        if self.withholds and last.stranger and last.sender_name:
+            last.sender_name = cut_name(last.sender_name)
+        if last.mentions:
+            last.mentions = _with_cut_names(last.mentions)
+        if last.kind in NOTICES:
+            if strangers:
+                last.text = _notice(last.kind, last.text)
+            return
+        if (strangers and verdict != "allow") or verdict == "ask":
+            if not last.revoked and last.kind not in _SILENT:
+                last.text, last.details, last.mentions, last.withheld = "", None, None, 1
+            return
+        if strangers:
+            self.strangers = True
+        elif not last.from_me:
+            self.contacts = True
+        if self.withholds and not (last.from_me and not strangers):
+            last.text = mask_codes(last.text)
+
+    def contact(self, person: Contact) -> Contact:
+        """A person under the names that are shown; what people call themselves is cut, known or not."""
+        if not self.withholds:
+            return person
+        return replace(
+            person,
+            name=cut_name(person.name) if person.stranger else person.name,
+            given_name=person.given_name and cut_name(person.given_name),
+            push_name=person.push_name and cut_name(person.push_name),
+            business_name=person.business_name and cut_name(person.business_name),
+        )
+
+
+def collapsed(found: Sequence[Message]) -> tuple[Message, ...]:
+    """The messages; of those in a row that are withheld and of one author, the first stands for all."""
+    shown: list[Message] = []
+    before: Message | None = None
+    for message in found:
+        if message.withheld and before is not None and _is_of_same_author(message, before):
+            count = (before.withheld or 0) + message.withheld
+            shown[-1] = before = min(before, message, key=lambda one: (one.timestamp, one.ref))
+            before.withheld = count
+            continue
+        before = message if message.withheld else None
+        shown.append(message)
+    return tuple(shown)
+
+
+def _is_of_same_author(one: Message, other: Message) -> bool:
+    return (one.chat, one.sender, one.from_me) == (other.chat, other.sender, other.from_me)
+
+
+def _says_something(message: Message) -> bool:
+    """Whether there is anything in a message that its author made up."""
+    if message.revoked_at is not None or message.kind in _SILENT:
+        return False
+    return bool(message.text or message.media or message.poll or message.details or message.quote)
+
+
+def _withhold(message: Message) -> None:
+    """Leave out everything that the author made up; what a file is, and how big, stays."""
+    media = message.media
+    message.withheld = 1
+    message.text, message.snippet, message.poll, message.earlier = "", None, (), ()
+    message.details = message.mentions = None
+    if message.quote is not None:
+        message.quote = replace(message.quote, text=None, withheld=True)
+    if media is not None:
+        message.media = Media(size=media.size, duration=media.duration, view_once=media.view_once)
+
+
+def _notice(kind: MessageKind, text: str) -> str:
+    """A notice of ours, without the words that somebody put into it."""
+    if kind is MessageKind.CALL:
+        return text.partition(": ")[0]
+    naming = _NAMING.fullmatch(text)
+    return text if naming is None else f"{naming[1]}{cut_name(naming[2])}"
+
+
+def _mask(message: Message) -> None:
+    """Mask the one-time codes in an incoming message."""
+    masked = mask_codes(message.text)
+    if masked is not message.text:
+        message.text = masked
+        if message.snippet is not None:
+            # The hit's stars may stand within a code, which would not be recognised.
+            message.snippet = mask_codes(_HIT.sub(r"\1", message.snippet))
+    if message.earlier:
+        message.earlier = tuple(map(mask_codes, message.earlier))
+    if message.quote is not None and message.quote.text:
+        message.quote = replace(message.quote, text=mask_codes(message.quote.text))
+    if message.details:
+        message.details = _masked(message.details)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_codes(value)
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_masked(inner) for inner in value]
+    return value
+
+
+def _is_shown(snippet: str | None, masked: str, query: str) -> bool:
+    """Whether a hit in a masked message tells nothing of what is masked.
+
+    What is found must stand in the masked text; and a query that excludes words would tell by its silence.
+    """
+    hits = _HIT.findall(snippet or "")
+    shown = masked.casefold()
+    return bool(hits) and not _EXCLUDES.search(query) and all(hit.casefold() in shown for hit in hits)
+
+
+def _with_cut_names(mentions: Mapping[str, Mention]) -> dict[str, Mention]:
+    return {
+        key: replace(one, name=cut_name(one.name)) if one.stranger else one for key, one in mentions.items()
+    }
