@@ -27,6 +27,13 @@ before the first `: `, with `(forwarded, author unknown)` if the author forwarde
 most 40,000 characters, and says what was left out. A tool that fails returns an error code: see
 [troubleshooting.md](troubleshooting.md#by-error-code).
 
+What strangers wrote, and what others passed on, is withheld from lists, searches and waits, unless
+`policy.mode` is `open`: `[a stranger wrote (2 messages): open #12]`. `get_message_context` of that ref opens
+it, and so does `list_messages`, `search_messages` or `wait_for_messages` that names the stranger's own chat,
+and `download_media`. After that, whatever others would see is asked about first. A search does not find what
+is withheld. Names that strangers chose, and those of groups and channels, are cut to 25 characters, without
+links and long numbers. One-time codes are hidden; `reveal` has the user asked for one.
+
 A page of more than 40 messages of one chat uses a shorter form. A line without a name has the same sender
 as the line above, a line without a time is of the same minute (`:05` is of the same hour), and a line
 without a ref has the next number; after three such lines the ref is given again. A line whose text could be

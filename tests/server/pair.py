@@ -133,11 +133,15 @@ async def served(settings: Settings) -> AsyncIterator[tuple[Accessor[Device], Re
             yield devices, archive, client
 
 
+def _ask_nothing(home: Path) -> None:
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (home / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
+
+
 @asynccontextmanager
 async def pair_of_servers(home: Path) -> AsyncIterator[Pair]:
     """Both servers, and WhatsApp; nobody is linked."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    (home / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
+    _ask_nothing(home)
     asked: list[str] = []
     invoke = RemoteDevice.perform
 

@@ -12,7 +12,9 @@ from whatsapp_mcp.server.fencing import clean_line
 LENGTH: Final = 25
 """Characters of a name: what WhatsApp lets people choose. A group's subject may be longer, and is cut."""
 _NAMES: Final = 1024
-_LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b(?:[\w-]+\.)+[^\W\d_]{2,}\b(?:[/:?#]\S*)?", re.IGNORECASE)
+_LINK: Final = re.compile(
+    r"\S*(?:://|www\.)\S*|\b(?:[\w-]+[.。．｡])+[^\W\d_]{2,}\b(?:[/:?#]\S*)?", re.IGNORECASE
+)
 _DIGITS: Final = re.compile(r"\d{5,}")
 _AT: Final = str.maketrans(dict.fromkeys("@＠﹫", " "))
 

@@ -15,7 +15,6 @@ from whatsapp_mcp.models import (
     NOTICES,
     Actor,
     Chat,
-    ChatKind,
     Contact,
     LastMessage,
     Media,
@@ -37,6 +36,7 @@ _NAMING: Final = re.compile(
 """Notices that hold a name that somebody chose."""
 _HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
+_HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
 
 
@@ -107,23 +107,26 @@ class View:
         if not self.withholds and verdict != "ask":
             return
         strangers = words_are_strangers(message, self.tainted)
-        if message.revoked_at is not None:
-            message.earlier = ()
         self._cut_names(message)
         if message.kind in NOTICES:
             if strangers:
-                message.text = _notice(message.kind, message.text)
+                notice = _notice(message.kind, message.text)
+                mentions = message.mentions
+                _strip(message)
+                message.text, message.mentions = notice, mentions
         elif (strangers and verdict != "allow") or verdict == "ask":
             if self.opens:
                 self._hand_out(message, strangers=strangers)
                 self.asked |= verdict == "ask"
-            elif _says_something(message):
-                _withhold(message)
+            else:
+                message.withheld = 1 if _says_something(message) else None
+                _strip(message)
                 return
         else:
             self._hand_out(message, strangers=strangers)
         if message.quote is not None and message.quote.text and not self._shows_quote(message):
-            message.quote = replace(message.quote, text=None, withheld=True)
+            quote = message.quote
+            message.quote = replace(quote, message_id=_id(quote.message_id), text=None, withheld=True)
         if self.withholds and message.ref != self.reveals and not (message.from_me and not strangers):
             _mask(message)
 
@@ -176,7 +179,7 @@ class View:
     def chat(self, chat: Chat) -> Chat:
         """A chat as it is shown."""
         verdict = self.verdict(chat.jid)
-        if self.withholds and (chat.stranger or chat.kind is not ChatKind.DIRECT):
+        if self.withholds and (chat.stranger or not is_person(chat.jid)):
             chat.name = cut_name(chat.name)
         last = chat.last_message
         if last is not None and (self.withholds or verdict == "ask"):
@@ -193,11 +196,13 @@ class View:
             last.mentions = _with_cut_names(last.mentions)
         if last.kind in NOTICES:
             if strangers:
-                last.text = _notice(last.kind, last.text)
+                last.text, last.details = _notice(last.kind, last.text), None
+                last.message_id = _id(last.message_id)
             return
         if (strangers and verdict != "allow") or verdict == "ask":
-            if not last.revoked and last.kind not in _SILENT:
-                last.text, last.details, last.mentions, last.withheld = "", None, None, 1
+            says = not last.revoked and last.kind not in _SILENT
+            last.text, last.details, last.mentions, last.withheld = "", None, None, 1 if says else None
+            last.message_id = _id(last.message_id)
             return
         if strangers:
             self.strangers = True
@@ -245,16 +250,22 @@ def _says_something(message: Message) -> bool:
     return bool(message.text or message.media or message.poll or message.details or message.quote)
 
 
-def _withhold(message: Message) -> None:
-    """Leave out everything that the author made up; what a file is, and how big, stays."""
+def _strip(message: Message) -> None:
+    """Leave out everything that the author made up; how big a file is, stays."""
     media = message.media
-    message.withheld = 1
+    message.message_id = _id(message.message_id)
     message.text, message.snippet, message.poll, message.earlier = "", None, (), ()
     message.details = message.mentions = None
     if message.quote is not None:
-        message.quote = replace(message.quote, text=None, withheld=True)
+        quote = message.quote
+        message.quote = replace(quote, message_id=_id(quote.message_id), text=None, withheld=True)
     if media is not None:
         message.media = Media(size=media.size, duration=media.duration, view_once=media.view_once)
+
+
+def _id(message_id: str) -> str:
+    """The id of a message, which its sender chose, if it says nothing: as WhatsApp's apps make them."""
+    return message_id if _HEX.fullmatch(message_id) else ""
 
 
 def _notice(kind: MessageKind, text: str) -> str:

@@ -1,0 +1,118 @@
+"""No field of a message or chat carries a stranger's words past the guard, nor does one that is added."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from tests.server.hostile import CHANNEL, GROUP, PERSON, Hostile
+from whatsapp_mcp.models import NOTICES, Chat, Contact, GroupMember, LastMessage, Message, MessageKind, Quote
+from whatsapp_mcp.server.reading import cut_name
+from whatsapp_mcp.server.reading.withholding import View
+
+FAR = re.compile(r"zq[2-5]\d")
+"""Words of a hostile text that stand further on than any name goes."""
+VARIANTS = range(48)
+
+
+def hostile(kind: Any, variant: int) -> Any:
+    """A value whose every text is hostile, but for notices and emojis, which are told by what they are."""
+    made = Hostile(variant, "/nowhere/file").of(kind)
+    if isinstance(made, Message):
+        made.reactions = tuple(replace(each, emoji="👍") for each in made.reactions)
+    if isinstance(made, Message) and made.kind is MessageKind.SYSTEM:
+        made.text = f"changed the group's name to {made.text}"
+    return made
+
+
+def far(value: Any) -> list[str]:
+    return FAR.findall(json.dumps(TypeAdapter(Any).dump_python(value, mode="json"), ensure_ascii=False))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_withheld_message_holds_nothing_of_its_author(variant: int) -> None:
+    message: Message = hostile(Message, variant)
+    message.from_me, message.sender_stranger, message.withheld = False, True, None
+    assert far(message)
+    (shown,) = View(True).messages([message])
+    assert far(shown) == []
+
+
+@pytest.mark.parametrize("passed_on", ["forwarded", "imported"])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_nor_does_what_somebody_passed_on(variant: int, passed_on: str) -> None:
+    message: Message = hostile(Message, variant)
+    message.sender, message.chat = PERSON, GROUP
+    message.sender_stranger, message.withheld = False, None
+    setattr(message, passed_on, True)
+    message.sender_name = "Ann"
+    (shown,) = View(True).messages([message])
+    assert far(shown) == []
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_known_persons_message_shows_a_strangers_words_in_no_quotation(variant: int) -> None:
+    message: Message = hostile(Message, variant)
+    message.sender, message.sender_name, message.sender_stranger = PERSON, "Ann", False
+    message.chat, message.chat_stranger = GROUP, False
+    message.forwarded = message.imported = message.from_me = False
+    message.text, message.message_id, message.snippet, message.earlier = "yes", "3EB0", None, ()
+    message.details = message.media = message.withheld = message.mentions = None
+    message.poll = ()
+    message.quote = Quote("Q1", *hostile(tuple[int, str, str], variant), stranger=True)
+    (shown,) = View(True).messages([message])
+    assert (shown.text, far(shown)) == ("yes", [])
+
+
+@pytest.mark.parametrize("jid", [PERSON, GROUP, CHANNEL])
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_chat_of_a_list_holds_nothing_of_who_wrote_last(variant: int, jid: str) -> None:
+    chat: Chat = hostile(Chat, variant)
+    last: LastMessage = hostile(LastMessage, variant)
+    chat.jid, chat.stranger, chat.last_message = jid, jid == PERSON, last
+    for each in filter(None, (last, last.before)):
+        if each.kind is MessageKind.SYSTEM:
+            each.text = f"changed the group's name to {each.text}"
+        each.from_me, each.stranger, each.withheld = False, True, None
+    (shown,) = View(True).chats([chat])
+    assert far(shown) == []
+    assert last.withheld or last.revoked or last.kind in NOTICES or not last.text
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_name_of_a_person_goes_on_for_long(variant: int) -> None:
+    person: Contact = hostile(Contact, variant)
+    member: GroupMember = hostile(GroupMember, variant)
+    view = View(True)
+    assert far([view.contact(person), view.contact(member.contact)]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "cut"),
+    [
+        ("Ann Lee", "Ann Lee"),
+        ("Zoë 🎉", "Zoë 🎉"),
+        ("+15550001111", "+15550001111"),
+        ("80001@lid", "80001@lid"),
+        ("a" * 25, "a" * 25),
+        ("a" * 26, "a" * 24 + "…"),
+        ("see https://evil.example/a?b", "see …"),
+        ("see evil.example", "see …"),
+        ("see evil。example", "see …"),
+        ("Dr. Who", "Dr. Who"),
+        ("No. 7", "No. 7"),
+        ("mail @ann", "mail ann"),
+        ("call 12345", "call …"),
+        ("call 1234", "call 1234"),
+        ("call ١٢٣٤٥", "call …"),
+        ("line\nbreak", "line ⏎ break"),
+        ("\u202ereversed", "reversed"),
+    ],
+)
+def test_a_chosen_name_keeps_what_tells_people_apart(name: str, cut: str) -> None:
+    assert cut_name(name) == cut
