@@ -69,3 +69,41 @@ def test_a_proxy_without_an_address_and_the_whole_world_are_refused(tmp_path: Pa
 def test_a_certificate_needs_its_key(tmp_path: Path, key: str) -> None:
     with pytest.raises(InvalidArgument, match="need each other"):
         server(tmp_path, f'{key} = "/etc/one.pem"')
+
+
+OAUTH = ("[server.oauth]", 'issuer = "https://login.example.org/realms/home"', 'subjects = ["me"]')
+
+
+def test_an_issuer_and_its_users_are_what_oauth_needs(tmp_path: Path) -> None:
+    found = server(tmp_path, *OAUTH).oauth
+
+    assert found is not None
+    assert (found.issuer, found.subjects) == ("https://login.example.org/realms/home", ("me",))
+    assert (found.audience, found.jwks_url, found.scopes.send) == (None, None, "send")
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        ('issuer = "http://login.example.org"', r"oauth\.issuer: .*line 3"),
+        ('issuer = "https://login.example.org#x"', r"oauth\.issuer: .*line 3"),
+        ("subjects = []", r"oauth\.subjects: .*line 4"),
+        ('jwks_url = "http://login.example.org/keys"', r"oauth\.jwks_url: .*line 5"),
+        ('audiense = "x"', r"oauth\.audiense: unknown setting .*line 5"),
+        ('scopes = { write = "x" }', r"oauth\.scopes\.write: unknown setting .*line 5"),
+        ('scopes = { read = "two words" }', r"oauth\.scopes\.read: .*line 5"),
+    ],
+)
+def test_a_mistake_in_oauth_is_told_with_its_line(tmp_path: Path, written: str, complaint: str) -> None:
+    key = written.partition(" ")[0]
+    kept = [line for line in OAUTH if not line.startswith(f"{key} ")]
+    place = next((index for index, line in enumerate(OAUTH) if line.startswith(f"{key} ")), len(OAUTH))
+    kept.insert(place, written)
+
+    with pytest.raises(InvalidArgument, match=complaint):
+        server(tmp_path, *kept)
+
+
+def test_oauth_without_users_would_let_in_everybody_and_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="subjects"):
+        server(tmp_path, *OAUTH[:2])

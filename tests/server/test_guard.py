@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from tests.server.fakes import FakeDevice, FakeDevices
 from whatsapp_mcp.device.operations.protocol import Devices
+from whatsapp_mcp.errors import Busy, Denied
 from whatsapp_mcp.models import ConnectionState
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls import Principal
@@ -44,7 +46,13 @@ COOKIE = {"Cookie": f"{LOGINS.cookie}={SESSION}"}
 
 
 async def verify(token: str) -> Principal | None:
-    """The one token of these tests."""
+    """The one token of these tests, and some that are not enough."""
+    if token == "of-a-stranger":
+        raise Denied("This user may not use this server.")
+    if token == "of-an-issuer-that-is-away":
+        raise Busy("The OAuth issuer does not answer.", retry_after=30)
+    if token == "without-scopes":
+        return Principal("oauth:me", frozenset())
     return Principal("token:test") if token == TOKEN else None
 
 
@@ -107,7 +115,8 @@ async def test_another_origin_is_refused_on_every_route(
 async def test_no_token_no_answer(http: httpx2.AsyncClient, path: str, given: str) -> None:
     response = await http.get(path, headers={"Authorization": given} if given else {})
     assert response.status_code == 401
-    assert response.headers["www-authenticate"] == "Bearer"
+    invalid = ', error="invalid_token"' if given else ""
+    assert response.headers["www-authenticate"] == f'Bearer realm="WhatsApp"{invalid}'
 
 
 async def test_health_needs_no_token_and_tells_nothing(http: httpx2.AsyncClient) -> None:
@@ -118,6 +127,22 @@ async def test_health_needs_no_token_and_tells_nothing(http: httpx2.AsyncClient)
 async def test_readiness_is_being_online(http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(OpenRuntime, "device", FakeDevice(ConnectionState.RECONNECTING))
     assert (await http.get("/readyz")).status_code == 503
+
+
+@pytest.mark.parametrize("path", MCP_ROUTES)
+@pytest.mark.parametrize(
+    ("token", "status", "header"),
+    [
+        ("of-a-stranger", 403, ("www-authenticate", None)),
+        ("without-scopes", 403, ("www-authenticate", 'Bearer realm="WhatsApp", error="insufficient_scope"')),
+        ("of-an-issuer-that-is-away", 503, ("retry-after", "30")),
+    ],
+)
+async def test_a_token_that_is_not_enough_opens_nothing(
+    http: httpx2.AsyncClient, path: str, token: str, status: int, header: tuple[str, str | None]
+) -> None:
+    answer = await http.get(path, headers={"Authorization": f"Bearer {token}"})
+    assert (answer.status_code, answer.headers.get(header[0])) == (status, header[1])
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -196,6 +221,28 @@ async def test_an_address_that_guesses_tokens_is_told_to_wait_and_a_valid_token_
     assert int(refused.headers["retry-after"]) >= 1
     assert (await http.get("/messages/", headers=BEARER)).status_code == 405
     assert (await http.get("/", headers=COOKIE)).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["*", "", "//", "//link", "/./link", "http://127.0.0.1:8808/link", "/\0"])
+async def test_a_path_that_no_client_sends_is_refused(http: httpx2.AsyncClient, path: str) -> None:
+    guard = http._transport.app  # pyright: ignore[reportAttributeAccessIssue]
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "OPTIONS",
+        "path": path,
+        "query_string": b"",
+        "headers": [(b"host", b"127.0.0.1:8808")],
+        "scheme": "http",
+        "server": ("127.0.0.1", 8808),
+        "client": ("127.0.0.1", 1234),
+    }
+    await guard(scope, None, send)
+    assert sent[0]["status"] == 403
 
 
 async def test_every_method_of_every_route_answers_no_data_to_strangers(http: httpx2.AsyncClient) -> None:

@@ -245,7 +245,7 @@ def demo(
 
 @app.command()
 def page(account: Account = "default") -> None:
-    """Print a URL that signs a browser in to the pages.
+    """Print a login URL for the web pages.
 
     Of the running HTTP server. It is valid once, for ten minutes.
     """

@@ -47,7 +47,10 @@ def create(
 
 @app.command("list")
 def list_tokens(as_json: AsJson = False) -> None:
-    """List the tokens with their scopes and their last use."""
+    """List the tokens.
+
+    With their scopes, when they were created and last used.
+    """
     tokens = _tokens().all()
     if as_json:
         rows = [
@@ -72,7 +75,10 @@ def list_tokens(as_json: AsJson = False) -> None:
 
 @app.command()
 def revoke(name: Name) -> None:
-    """Revoke a token: the next request with it is refused."""
+    """Revoke a token.
+
+    The next request with it is refused.
+    """
     _tokens().revoke(name)
     typer.echo(f"The token {name} is revoked.", err=True)
 

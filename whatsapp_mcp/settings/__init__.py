@@ -17,10 +17,10 @@ from whatsapp_mcp.settings.sections import (
     PolicySettings,
     QuietHours,
     RetentionSettings,
-    ServerSettings,
     Settings,
     Verdict,
 )
+from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, ServerSettings
 
 __all__ = [
     "ENV_PREFIX",
@@ -31,6 +31,8 @@ __all__ = [
     "ChatRule",
     "CurrentSettings",
     "MediaSettings",
+    "OAuthScopes",
+    "OAuthSettings",
     "PolicyMode",
     "PolicySettings",
     "QuietHours",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import zoneinfo
-from contextlib import suppress
 from datetime import time, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, NamedTuple, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Field,
     PlainValidator,
     SecretStr,
@@ -27,26 +23,19 @@ from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
+from whatsapp_mcp.settings.section import Section, UserPath
+from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.zone import SystemZone
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
 _SPAN: Final = re.compile(r"((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)")
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
-_NOT_IN_A_URL: Final = re.compile(r"""[\x00-\x20\x7f"\\?#@]""")
 _PROXY_SCHEMES: Final = ("socks5", "http", "https")
 
 PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
 Verdict = Literal["allow", "ask", "deny"]
-UserPath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
-"""A path in which `~` is the user's home."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AccountSettings(_Section):
+class AccountSettings(Section):
     """`[account]`: how the companion introduces itself; fixed at linking until relinked.
 
     `history` is how much of the past the phone is asked for: `recent` (about three months) or `full`.
@@ -56,7 +45,7 @@ class AccountSettings(_Section):
     history: Literal["recent", "full"] = "recent"
 
 
-class ChatRule(_Section):
+class ChatRule(Section):
     """`[[policy.chats]]`: what an agent may do in chats; exactly one key says in which.
 
     `name` is a contact's name in the address book and `group` a group's subject, both exact.
@@ -134,7 +123,7 @@ def _quiet_hours(value: object) -> QuietHours:
     return value if isinstance(value, QuietHours) else QuietHours.parse(str(value))
 
 
-class BudgetSettings(_Section):
+class BudgetSettings(Section):
     """`[policy.budgets]`: how much others may see of the account in a while; not in the mode `open`.
 
     `same_text_per_day` is to how many chats one text goes; `gap_seconds` lies between sends to different
@@ -149,7 +138,7 @@ class BudgetSettings(_Section):
     gap_seconds: float = Field(default=1.5, ge=0, le=60)
 
 
-class PolicySettings(_Section):
+class PolicySettings(Section):
     """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing.
 
     Of tools, `tools_off` are refused, and if `tools_on` names any, all others are. `audit_text` keeps the
@@ -165,80 +154,7 @@ class PolicySettings(_Section):
     audit_text: bool = False
 
 
-def _host_name(value: str) -> str:
-    """A host name in lower case, without the port that it may have, or an address."""
-    name = value.strip().lower()
-    with suppress(ValueError):
-        return str(ipaddress.ip_address(name.strip("[]")))
-    if _HOST_NAME.fullmatch(name) is None:
-        raise ValueError(f"{value!r} is not a host name such as nas.local or *.example.org")
-    return name.partition(":")[0]
-
-
-def _network(value: str) -> str:
-    """An address or a network of them, in CIDR notation."""
-    try:
-        network = ipaddress.ip_network(value.strip(), strict=False)
-    except ValueError:
-        raise ValueError(f"{value!r} is not an address or a network such as 172.18.0.0/16") from None
-    if not network.prefixlen:
-        raise ValueError(f"{value!r} is every address: anybody could then pretend to be another")
-    return str(network)
-
-
-def _web_parts(value: str) -> SplitResult | None:
-    """The parts of an http(s) URL without user, query and fragment; None if it is anything else."""
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0
-    except ValueError:
-        return None
-    return parts if usable and value.isascii() and not _NOT_IN_A_URL.search(value) else None
-
-
-def _origin(value: str) -> str:
-    """The URL of a server without a path, in lower case and without the port of its scheme."""
-    parts = _web_parts(value)
-    if parts is None or parts.path not in ("", "/"):
-        raise ValueError(f"{value!r} is not a URL without a path, such as https://wa.example.org")
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
-    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
-    return f"{parts.scheme}://{host}{port}"
-
-
-class ServerSettings(_Section):
-    """`[server]`: what is offered and where.
-
-    `structured` adds data for programs to every result. `allowed_hosts` are further names that HTTP requests
-    may address; `*.` in front stands for one label. `public_url` is how others reach this server, through the
-    proxies at `trusted_proxies`.
-    """
-
-    toolsets: str = "core"
-    structured: bool = False
-    host: str = "127.0.0.1"
-    port: int = Field(default=8808, ge=0, le=65535)
-    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
-    public_url: Annotated[str, AfterValidator(_origin)] | None = None
-    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
-    tls_certificate: UserPath | None = None
-    tls_key: UserPath | None = None
-    allow_unencrypted: bool = False
-
-    @model_validator(mode="after")
-    def _certificate_has_its_key(self) -> Self:
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ValueError("tls_certificate and tls_key need each other")
-        return self
-
-    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
-    @classmethod
-    def _from_environment(cls, value: Any) -> Any:
-        """A variable lists names with commas."""
-        return [name for name in value.split(",") if name.strip()] if isinstance(value, str) else value
-
-
-class MediaSettings(_Section):
+class MediaSettings(Section):
     """`[media]`: from where files may be sent (`roots`), how large files may be, and how much is kept.
 
     `total_megabytes` is what the folder of files takes, `free_megabytes` what the disk keeps free.
@@ -273,7 +189,7 @@ def _proxy_url(value: SecretStr) -> SecretStr:
     return value
 
 
-class NetworkSettings(_Section):
+class NetworkSettings(Section):
     """`[network]`: `proxy` is the URL of the proxy to WhatsApp and the web; it may hold a password."""
 
     proxy: Annotated[SecretStr, AfterValidator(_proxy_url)] | None = None
@@ -284,7 +200,7 @@ class NetworkSettings(_Section):
         return self.proxy.get_secret_value() if self.proxy else None
 
 
-class EncryptionSettings(_Section):
+class EncryptionSettings(Section):
     """`[encryption]`: where the key of encrypted accounts is; one of the three."""
 
     key_file: UserPath | None = None
@@ -304,13 +220,13 @@ class EncryptionSettings(_Section):
         return KeySource(self.key_file, self.key_command, str(folder))
 
 
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """`[retention]`: messages older than `days` are purged; 0 keeps everything."""
 
     days: int = Field(default=0, ge=0)
 
 
-class Settings(_Section):
+class Settings(Section):
     """Everything that can be set.
 
     `home` holds every file; `timezone` is an IANA name, the system's zone when left out.

@@ -27,6 +27,12 @@ from whatsapp_mcp.settings import AccountFolder
 _LOOK_AGAIN: Final = 2.0
 """Seconds between looks at whether the address is still there."""
 _LOOPBACK: Final = "127.0.0.1"
+_SOL_LOCAL: Final = 0
+_LOCAL_PEERCRED: Final = 1
+"""Of macOS (sys/un.h); Python does not name them."""
+_XUCRED: Final = struct.Struct("=IIhh16I")
+"""`struct xucred` of macOS (sys/ucred.h): version, user, number of groups, padding, groups."""
+_XUCRED_VERSION: Final = 0
 _HAS_UNIX_SOCKETS: Final = sys.platform != "win32"
 
 logger = logging.getLogger(__name__)
@@ -147,9 +153,20 @@ def _place(folder: AccountFolder) -> Path:
 
 def _is_same_user(stream: ByteStream) -> bool:
     """Whether the other end belongs to this user, where the system tells; the socket is private anyway."""
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith(("linux", "darwin")):
         return True
     raw = stream.extra(SocketAttribute.raw_socket)  # noqa: S610
+    if sys.platform == "darwin":
+        credentials = raw.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size)
+        return peer_uid_of_xucred(credentials) == os.getuid()
     credentials = raw.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     _, user, _ = struct.unpack("3i", credentials)
     return user == os.getuid()
+
+
+def peer_uid_of_xucred(credentials: bytes) -> int | None:
+    """The user in what macOS tells of a socket's other end; None if it is of another version."""
+    if len(credentials) < _XUCRED.size:
+        return None
+    version, user, *_ = _XUCRED.unpack(credentials[: _XUCRED.size])
+    return user if version == _XUCRED_VERSION else None

@@ -21,6 +21,7 @@ from mcp.server.auth.provider import AccessToken
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from whatsapp_mcp.errors import Denied, WhatsAppError
 from whatsapp_mcp.models.caller import PERSON_PRINCIPAL
 from whatsapp_mcp.server.calls import ANYBODY, Principal, admit, admitted
 from whatsapp_mcp.server.transports.limits import ADMITTED, UNADMITTED, Buckets, address_key
@@ -55,6 +56,7 @@ _UNKNOWN_BEARER: Final = (
     "A bearer token is needed. The file http-token of the home folder holds one; "
     "`whatsapp-mcp token create NAME` makes another.\n"
 )
+_REALM: Final = "WhatsApp"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 
 
@@ -90,7 +92,7 @@ class Sessions(Protocol):
 
 
 Verify = Callable[[str], Awaitable[Principal | None]]
-"""Whom a bearer token stands for; None if it is none."""
+"""Whom a bearer token stands for; None if it is none. It may raise `Denied` and `Busy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,7 @@ class Guard:
             one label.
         origin: `server.public_url`: the origin of this server's own pages, and with it the name that a proxy
             may have replaced in the Host header.
+        challenge: `WWW-Authenticate` for a request without a valid token.
         unadmitted: Limits requests by address as long as they are not admitted.
         admitted: Limits admitted requests by principal.
     """
@@ -116,6 +119,7 @@ class Guard:
     sessions: Sessions
     allowed_hosts: frozenset[str] = frozenset()
     origin: str | None = None
+    challenge: str = f'Bearer realm="{_REALM}"'
     unadmitted: Buckets = field(default_factory=lambda: Buckets(UNADMITTED))
     admitted: Buckets = field(default_factory=lambda: Buckets(ADMITTED))
 
@@ -132,7 +136,10 @@ class Guard:
         await (self._too_many(request) or answer or self.app)(scope, receive, send)
 
     async def _is_still(self, principal: Principal, request: Request) -> bool:
-        return principal.name == PERSON_PRINCIPAL or await self._bearer(request) == principal
+        try:
+            return principal.name == PERSON_PRINCIPAL or await self._bearer(request) == principal
+        except WhatsAppError:
+            return False
 
     def _too_many(self, request: Request) -> Response | None:
         """The refusal of one request too many; of one that was admitted, no address counts."""
@@ -146,10 +153,18 @@ class Guard:
 
     async def _admit(self, request: Request) -> Response | None:
         """Write down whom the request is admitted for, or refuse it."""
-        if request.scope["path"].split("/")[1] in _MCP:
-            principal = await self._bearer(request)
+        if request.scope["path"].lstrip("/").partition("/")[0] in _MCP:
+            try:
+                principal = await self._bearer(request)
+            except WhatsAppError as error:
+                return _refused(error)
             if principal is None:
-                return PlainTextResponse(_UNKNOWN_BEARER, 401, {"WWW-Authenticate": "Bearer"})
+                error = ', error="invalid_token"' if "authorization" in request.headers else ""
+                challenge = {"WWW-Authenticate": f"{self.challenge}{error}"}
+                return PlainTextResponse(_UNKNOWN_BEARER, 401, challenge)
+            if principal.scopes is not None and not principal.scopes:
+                challenge = {"WWW-Authenticate": f'{self.challenge}, error="insufficient_scope"'}
+                return PlainTextResponse("This token has no scope of this server.\n", 403, challenge)
             admit(request.scope, principal)
             # The SDK lets a session be used by the principal that opened it alone.
             owner = AccessToken(token="", client_id=principal.name, scopes=[])
@@ -189,6 +204,14 @@ class Guard:
             return True
         # A rebinding attack needs a name, so an address is no danger where other machines may come in.
         return not is_loopback(self.host) and (_is_address(name) or name == socket.gethostname().lower())
+
+
+def _refused(error: WhatsAppError) -> Response:
+    """The answer where a token is valid and not enough, or cannot be checked now."""
+    text = f"{error.message} {error.action}\n"
+    if isinstance(error, Denied):
+        return PlainTextResponse(text, 403)
+    return PlainTextResponse(text, 503, {"Retry-After": str(math.ceil(error.retry_after or 10))})
 
 
 def is_admitted(scope: Mapping[str, Any]) -> bool:

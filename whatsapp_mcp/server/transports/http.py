@@ -8,7 +8,7 @@ import logging
 import socket
 import ssl
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -30,6 +30,7 @@ from whatsapp_mcp.server.transports.connections import (
     limits_of_this_process,
 )
 from whatsapp_mcp.server.transports.guard import Guard, Verify, is_loopback
+from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, announce
 from whatsapp_mcp.server.transports.proxies import ForwardedHeaders
 from whatsapp_mcp.server.transports.tokens import Tokens, make_default
@@ -52,7 +53,13 @@ _SSE_MESSAGES: Final = "/messages/"
 
 
 def asgi_app(
-    application: Application, runtime: Runtime, *, host: str, verify: Verify | None, logins: PageLogins
+    application: Application,
+    runtime: Runtime,
+    *,
+    host: str,
+    verify: Verify | None,
+    logins: PageLogins,
+    oauth: ResourceServer | None = None,
 ) -> ASGIApp:
     """Everything behind the guard, which checks Host, Origin and token or session on every route.
 
@@ -60,10 +67,14 @@ def asgi_app(
     """
     streamable = application.streamable_http_app(transport_security=_CHECKED_OUTSIDE)
     routes = [*streamable.routes, *_sse_routes(application), *page_routes(runtime, logins)]
+    if oauth is not None:
+        routes += oauth.routes()
     settings = runtime.settings.server
     allowed_hosts = {*settings.allowed_hosts, urlsplit(settings.public_url or "").hostname or ""} - {""}
     app = RequestBodyLimitMiddleware(Starlette(routes=routes), DEFAULT_MAX_REQUEST_BODY_SIZE)
     guard = Guard(app, host, verify, logins, frozenset(allowed_hosts), settings.public_url)
+    if oauth is not None:
+        guard = replace(guard, challenge=oauth.challenge)
     return ForwardedHeaders(guard, settings.trusted_proxies) if settings.trusted_proxies else guard
 
 
@@ -107,8 +118,11 @@ def prepare(
     base = settings.public_url or base_url(*address, encrypted=tls is not None)
     runtime.page = page_command(runtime.account)
     logins = PageLogins(f"whatsapp_mcp_page_{address[1]}")
-    verify = _verify_with(Tokens(runtime.settings.home)) if auth else None
-    app = asgi_app(application, runtime, host=host, verify=verify, logins=logins)
+    oauth = None
+    if auth and settings.oauth is not None:
+        oauth = ResourceServer.of(settings.oauth, base, runtime.settings.network.proxy_url)
+    verify = _verify_with(Tokens(runtime.settings.home), oauth) if auth else None
+    app = asgi_app(application, runtime, host=host, verify=verify, logins=logins, oauth=oauth)
     server = uvicorn_server(app, limits_of_this_process(), tls)
 
     async def speak() -> None:
@@ -155,9 +169,10 @@ def _tls_context(server: ServerSettings) -> ssl.SSLContext | None:
     return context
 
 
-def _verify_with(tokens: Tokens) -> Verify:
+def _verify_with(tokens: Tokens, oauth: ResourceServer | None) -> Verify:
     async def verify(token: str) -> Principal | None:
-        return tokens.principal(token)
+        principal = tokens.principal(token)
+        return await oauth.principal(token) if principal is None and oauth is not None else principal
 
     return verify
 

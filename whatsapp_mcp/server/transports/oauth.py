@@ -1,0 +1,138 @@
+"""An OAuth 2.1 resource server: tokens of an issuer that a person has chosen, for the users they listed.
+
+Applications that can sign in with OAuth alone (the connectors of claude.ai and ChatGPT) find the issuer by
+this server's metadata (RFC 9728), have the person sign in there, and come back with a token: a JWT that the
+issuer has signed (RFC 9068).
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import jwt
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from whatsapp_mcp.errors import Denied
+from whatsapp_mcp.policy import SCOPES
+from whatsapp_mcp.server.calls import Principal
+from whatsapp_mcp.server.transports.issuer_keys import IssuerKeys, discover, fetch_json
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from whatsapp_mcp.settings import OAuthSettings
+
+logger = logging.getLogger(__name__)
+
+METADATA: Final = "/.well-known/oauth-protected-resource"
+RESOURCE: Final = "/mcp"
+_LONGEST: Final = 16 * 1024
+"""Characters of a token."""
+_LEEWAY: Final = 30
+"""Seconds by which the issuer's clock may differ."""
+_MUST_HAVE: Final = ["exp", "iss", "aud", "sub"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceServer:
+    """What this server is for OAuth.
+
+    Attributes:
+        settings: The issuer, and whom of its users to let in.
+        base: The URL of this server, without a path.
+        keys: The issuer's.
+    """
+
+    settings: OAuthSettings
+    base: str
+    keys: IssuerKeys
+
+    @classmethod
+    def of(cls, settings: OAuthSettings, base: str, proxy: str | None) -> ResourceServer:
+        """The resource server of these settings; nothing is fetched before the first token comes."""
+        fetch = partial(fetch_json, proxy=proxy)
+
+        async def fetch_keys() -> dict[str, Any]:
+            return await fetch(settings.jwks_url or await discover(settings.issuer, fetch))
+
+        return cls(settings, base, IssuerKeys(fetch_keys))
+
+    @property
+    def resource(self) -> str:
+        """What this server is called in tokens (RFC 8707)."""
+        return f"{self.base}{RESOURCE}"
+
+    @property
+    def challenge(self) -> str:
+        """`WWW-Authenticate` for a request without a valid token."""
+        names = self.settings.scopes
+        url = f"{self.base}{METADATA}{RESOURCE}"
+        return f'Bearer resource_metadata="{url}", scope="{names.read} {names.send}"'
+
+    def routes(self) -> list[Route]:
+        """The metadata, at the root and under the path of the resource."""
+        said = {
+            "resource": self.resource,
+            "authorization_servers": [self.settings.issuer],
+            "scopes_supported": [getattr(self.settings.scopes, scope) for scope in SCOPES],
+            "bearer_methods_supported": ["header"],
+            "resource_name": "WhatsApp",
+        }
+
+        async def metadata(_: Request) -> Response:
+            return JSONResponse(said)
+
+        return [Route(path, metadata, methods=["GET"]) for path in (METADATA, f"{METADATA}{RESOURCE}")]
+
+    async def principal(self, token: str) -> Principal | None:
+        """Whom a token stands for; None if the issuer has not signed it for this server, or it has expired.
+
+        Raises:
+            Denied: It is valid, but its subject is not one of `server.oauth.subjects`.
+            Busy: The issuer's keys cannot be fetched.
+        """
+        claims = await self._claims(token)
+        if claims is None:
+            return None
+        subject = claims["sub"]
+        if subject not in self.settings.subjects:
+            logger.warning(
+                "oauth: a user of %s was refused; to let them in, add %r to server.oauth.subjects",
+                self.settings.issuer,
+                subject[:200],
+            )
+            raise Denied("This user may not use this server.", "The server's log names what to set.")
+        return Principal(f"oauth:{subject}", self._scopes(claims))
+
+    async def _claims(self, token: str) -> dict[str, Any] | None:
+        if len(token) > _LONGEST or not token.isascii():
+            return None
+        try:
+            header = jwt.get_unverified_header(token)
+            key_id = header.get("kid")
+            key = await self.keys.find(key_id if isinstance(key_id, str) else None, str(header.get("alg")))
+            if key is None:
+                return None
+            return jwt.decode(
+                token,
+                key,
+                algorithms=[key.algorithm_name],
+                audience=self.settings.audience or [self.resource, f"{self.resource}/"],
+                issuer=self.settings.issuer,
+                leeway=_LEEWAY,
+                options={"require": _MUST_HAVE},
+            )
+        except jwt.PyJWTError as error:
+            logger.info("oauth: a token was refused: %s", type(error).__name__)
+            return None
+
+    def _scopes(self, claims: dict[str, Any]) -> frozenset[str]:
+        """What a token allows; `scp` is how some issuers call `scope`."""
+        given = claims.get("scope", claims.get("scp", ""))
+        words = given.split() if isinstance(given, str) else given
+        named = {word for word in words if isinstance(word, str)} if isinstance(words, list) else set[str]()
+        return frozenset(scope for scope in SCOPES if getattr(self.settings.scopes, scope) in named)

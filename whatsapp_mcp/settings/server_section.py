@@ -1,0 +1,124 @@
+"""The section `[server]` of `config.toml`: what is offered and where, and who may come in."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from contextlib import suppress
+from typing import Annotated, Any, Final, Self
+from urllib.parse import SplitResult, urlsplit
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from whatsapp_mcp.settings.section import Section, UserPath
+
+_HOST_NAME: Final = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*(:\d{1,5})?")
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_NOT_IN_A_URL: Final = re.compile(r"""[\x00-\x20\x7f"\\?#@]""")
+_SCOPE_NAME: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"
+"""RFC 6749, 3.3."""
+
+
+def _host_name(value: str) -> str:
+    """A host name in lower case, without the port that it may have, or an address."""
+    name = value.strip().lower()
+    with suppress(ValueError):
+        return str(ipaddress.ip_address(name.strip("[]")))
+    if _HOST_NAME.fullmatch(name) is None:
+        raise ValueError(f"{value!r} is not a host name such as nas.local or *.example.org")
+    return name.partition(":")[0]
+
+
+def _network(value: str) -> str:
+    """An address or a network of them, in CIDR notation."""
+    try:
+        network = ipaddress.ip_network(value.strip(), strict=False)
+    except ValueError:
+        raise ValueError(f"{value!r} is not an address or a network such as 172.18.0.0/16") from None
+    if not network.prefixlen:
+        raise ValueError(f"{value!r} is every address: anybody could then pretend to be another")
+    return str(network)
+
+
+def _web_parts(value: str) -> SplitResult | None:
+    """The parts of an http(s) URL without user, query and fragment; None if it is anything else."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in _DEFAULT_PORTS and parts.hostname and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable and value.isascii() and not _NOT_IN_A_URL.search(value) else None
+
+
+def _issuer_url(value: str) -> str:
+    """A URL of an OAuth issuer: https, or http on loopback."""
+    parts = _web_parts(value)
+    if parts is None or (parts.scheme != "https" and parts.hostname not in ("localhost", "127.0.0.1", "::1")):
+        raise ValueError(f"{value!r} is not a URL such as https://login.example.org")
+    return value
+
+
+def _origin(value: str) -> str:
+    """The URL of a server without a path, in lower case and without the port of its scheme."""
+    parts = _web_parts(value)
+    if parts is None or parts.path not in ("", "/"):
+        raise ValueError(f"{value!r} is not a URL without a path, such as https://wa.example.org")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+class OAuthScopes(Section):
+    """`[server.oauth.scopes]`: what the issuer calls the scopes `read`, `send` and `admin`."""
+
+    read: str = Field(default="read", pattern=_SCOPE_NAME)
+    send: str = Field(default="send", pattern=_SCOPE_NAME)
+    admin: str = Field(default="admin", pattern=_SCOPE_NAME)
+
+
+class OAuthSettings(Section):
+    """`[server.oauth]`: whose tokens are taken beside those of `whatsapp-mcp token`, and for whom.
+
+    `subjects` are the users of the issuer who may come in; everybody else may sign in there as well.
+    `audience` is what the issuer calls this server, its URL with `/mcp` when left out. `jwks_url` is taken
+    from the issuer's metadata when left out.
+    """
+
+    issuer: Annotated[str, AfterValidator(_issuer_url)]
+    subjects: tuple[str, ...] = Field(min_length=1)
+    audience: str | None = None
+    jwks_url: Annotated[str, AfterValidator(_issuer_url)] | None = None
+    scopes: OAuthScopes = OAuthScopes()
+
+
+class ServerSettings(Section):
+    """`[server]`: what is offered and where.
+
+    `structured` adds data for programs to every result. `allowed_hosts` are further names that HTTP requests
+    may address; `*.` in front stands for one label. `public_url` is how others reach this server, through the
+    proxies at `trusted_proxies`.
+    """
+
+    toolsets: str = "core"
+    structured: bool = False
+    host: str = "127.0.0.1"
+    port: int = Field(default=8808, ge=0, le=65535)
+    allowed_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
+    public_url: Annotated[str, AfterValidator(_origin)] | None = None
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_network)], ...] = ()
+    tls_certificate: UserPath | None = None
+    tls_key: UserPath | None = None
+    allow_unencrypted: bool = False
+    oauth: OAuthSettings | None = None
+
+    @model_validator(mode="after")
+    def _certificate_has_its_key(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key need each other")
+        return self
+
+    @field_validator("allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _from_environment(cls, value: Any) -> Any:
+        """A variable lists names with commas."""
+        return [name for name in value.split(",") if name.strip()] if isinstance(value, str) else value
