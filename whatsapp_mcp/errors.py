@@ -54,6 +54,13 @@ _SQLITE_CAUSES: Final = frozenset(
 """Sentences of `sqlite3_errstr`: others may quote a query, and with it somebody's words."""
 
 
+TIMELOCKED: Final = (
+    "WhatsApp does not let this account write first to this person now (463): it limits messages to people"
+    " who have not written lately. Write from the phone, or wait until they write."
+)
+"""The sentence of a send that WhatsApp answers with 463 (`NackCallerReachoutTimelocked` in WhatsApp Web)."""
+
+
 def cause(error: sqlite3.Error | OSError) -> str:
     """Why the disk or a database failed, in words that hold nothing but the cause."""
     if isinstance(error, OSError):

@@ -12,6 +12,7 @@ import re
 from typing import Final
 
 from whatsapp_mcp.errors import (
+    TIMELOCKED,
     Busy,
     DeadlineExceeded,
     InvalidArgument,
@@ -57,10 +58,9 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         ),
         (r"no LID found for|is not on WhatsApp", NotOnWhatsApp, "This number has no WhatsApp account."),
         (
-            r"server returned error 463\b",  # NackCallerReachoutTimelocked in WhatsApp Web
+            r"server returned error 463\b",
             Rejected,
-            "WhatsApp does not let this account write first to this person now (463): it limits messages to"
-            " people who have not written lately. Write from the phone, or wait until they write.",
+            TIMELOCKED,
         ),
         (r"\b429\b|rate-overlimit", RateLimited, "WhatsApp asks for fewer requests."),
         (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),

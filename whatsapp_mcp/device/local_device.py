@@ -6,7 +6,7 @@ import logging
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -37,12 +37,21 @@ from whatsapp_mcp.device.connection import (
 from whatsapp_mcp.device.counters import Counters
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
-from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox
+from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox, Pacer
 from whatsapp_mcp.device.owner import Owner
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.device.typing_people import TypingPeople
 from whatsapp_mcp.device.unnamed import Unnamed
-from whatsapp_mcp.errors import DeadlineExceeded, NotConnected, NotLinked, cause
+from whatsapp_mcp.errors import (
+    TIMELOCKED,
+    Busy,
+    DeadlineExceeded,
+    NotConnected,
+    NotLinked,
+    WhatsAppError,
+    cause,
+)
+from whatsapp_mcp.ledger import PauseRecord
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     Activity,
@@ -74,6 +83,9 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         tasks: Where its loops and clients run; the device ends with them.
         owner: The device whose keys are stored (`keys.stored_device`), if one is linked.
         program: The client process's command, for tests.
+
+    Attributes:
+        pauses: Where it is written down what WhatsApp imposes.
     """
 
     def __init__(
@@ -128,6 +140,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         self._typing_people = TypingPeople(self._clock)
         self._evidence = self._make_evidence()
         self._worker = Worker()
+        self.pauses: PauseRecord | None = None
         self._outbox = self._make_outbox()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._address_book = AddressBook(folder.client_db, self._clock, self._names.poke)
@@ -188,7 +201,23 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             online=self._is_online,
             linked=lambda: self._loop.connection.linked,
             unavailable=self._unavailable,
+            pacer=Pacer(self._settings),
+            refused=self._refused,
         )
+
+    async def _refused(self, error: WhatsAppError) -> None:
+        if error.message == TIMELOCKED:
+            await self._note_pause(PauseRecord.timelocked, self._clock.now())
+
+    async def _note_pause(
+        self, note: Callable[[PauseRecord, datetime], Awaitable[object]], at: datetime
+    ) -> None:
+        """Write down what WhatsApp has imposed, for every server of the account."""
+        if self.pauses is not None:
+            try:
+                await note(self.pauses, at)
+            except Busy as error:
+                logger.error("device: a pause cannot be written down: %s", error)
 
     async def start(self) -> None:
         """Begin: archive what the journal holds, then connect if a phone is linked."""
@@ -296,6 +325,9 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
     def _changed(self, before: Connection, after: Connection) -> None:
         if after.linked and not before.linked:
             self._address_book.expect(just_linked=True)
+            self._tasks.start_soon(self._note_pause, PauseRecord.linked, self._clock.now())
+        if after.state is ConnectionState.BANNED and after.until is not None and before.until != after.until:
+            self._tasks.start_soon(self._note_pause, PauseRecord.banned, after.until)
         if after.online_at is not None and before.online_at != after.online_at:
             self._address_book.expect(just_linked=False)
             self._tasks.start_soon(self._owner.record)

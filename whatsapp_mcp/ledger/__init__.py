@@ -5,6 +5,7 @@ from whatsapp_mcp.ledger.audit import Audit, AuditEntry, AuditRow
 from whatsapp_mcp.ledger.audit_chain import Fault
 from whatsapp_mcp.ledger.exposures import Exposure, Taint
 from whatsapp_mcp.ledger.ledger import Ledger, open_ledger
+from whatsapp_mcp.ledger.pauses import PauseRecord
 
 __all__ = [
     "Approvals",
@@ -15,6 +16,7 @@ __all__ = [
     "Fault",
     "HeldAct",
     "Ledger",
+    "PauseRecord",
     "Question",
     "Taint",
     "open_ledger",

@@ -141,6 +141,7 @@ class LeaderElection:
             ):
                 owner = await anyio.to_thread.run_sync(stored_device, self._folder.client_db)
                 opened = self._open_local(archive, tasks, owner)
+                opened.pauses = ledger.pauses
                 phone = PhoneQuestions(
                     opened, ledger.approvals, SystemClock(), lambda: self._settings.now().zone
                 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -26,7 +26,8 @@ from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.outbox.composing import needs_nobody
 from whatsapp_mcp.device.outbox.deliveries import Deliveries, Prepared, Sender
 from whatsapp_mcp.device.outbox.delivery_evidence import DeliveryEvidence
-from whatsapp_mcp.device.outbox.outcomes import Outcomes
+from whatsapp_mcp.device.outbox.outcomes import Outcomes, nobody
+from whatsapp_mcp.device.outbox.pacing import Pacer
 from whatsapp_mcp.device.outbox.unknown_sends import ENDED, UnknownSends, is_open
 from whatsapp_mcp.errors import (
     Busy,
@@ -62,6 +63,8 @@ class Outbox:
         online: Whether the connection is up.
         linked: Whether a phone is linked.
         unavailable: Why the connection is down, and what to do.
+        pacer: Keeps sends to different chats apart; None does not.
+        refused: Hears why a send was refused.
     """
 
     def __init__(
@@ -74,7 +77,10 @@ class Outbox:
         online: Callable[[], bool],
         linked: Callable[[], bool],
         unavailable: Callable[[], WhatsAppError],
+        pacer: Pacer | None = None,
+        refused: Callable[[WhatsAppError], Awaitable[None]] = nobody,
     ) -> None:
+        self._pacer = pacer
         self._archive = archive
         self._clock = clock
         self._evidence = evidence
@@ -86,7 +92,7 @@ class Outbox:
         self._given_up: list[tuple[int, Callable[[], bool]]] = []
         self._lines: set[str] = set()
         self._line_refused = False
-        self._outcomes = Outcomes(archive, clock, evidence)
+        self._outcomes = Outcomes(archive, clock, evidence, refused)
         self._deliveries = Deliveries(archive, clock, sender, evidence, self._outcomes, self.poke)
         self._unknown_sends = UnknownSends(archive, evidence, self._outcomes, self._deliveries.take_back)
 
@@ -142,6 +148,8 @@ class Outbox:
             InvalidArgument: It is not held.
         """
         await self._archive.outbox_released(send_id, self._clock.now() + KEPT_FOR)
+        if self._pacer is not None:
+            self._pacer.excuse((await self._archive.outbox_get(send_id)).request.chat)
         self._wake.set()
 
     async def refuse(self, send_id: int, error: WhatsAppError) -> None:
@@ -168,7 +176,8 @@ class Outbox:
         What can go out at once is accepted as on its way, with the message made before: one commit, not two.
         """
         tasks, chat = self._tasks, request.chat
-        if tasks is None or not self._online() or not needs_nobody(request) or not self._claim(chat):
+        at_once = tasks is not None and self._online() and needs_nobody(request) and not self._gap(chat)
+        if tasks is None or not at_once or not self._claim(chat):
             accepted = await self._add(request)
             self._wake.set()
             return accepted
@@ -181,6 +190,7 @@ class Outbox:
                 entry, is_new = await self._add(request, prepared)
                 if is_new and entry.status is SendStatus.SENDING and prepared is not None:
                     if tasks is self._tasks:
+                        self._gap(chat, take=True)
                         tasks.start_soon(self._serve, entry, tasks, prepared)
                         is_served = True
                     else:
@@ -304,6 +314,7 @@ class Outbox:
                 # Nothing was ahead of it; what is behind it was refused a line.
                 following = await self._next(chat) if self._line_refused else None
             while following is not None and self._online():
+                await self._clock.sleep(self._gap(chat, take=True))
                 await self._deliveries.deliver(following, tasks)
                 following = await self._next(chat)
         finally:
@@ -312,6 +323,13 @@ class Outbox:
             # It may have been queued between the last look and now.
             self._line_refused = False
             self._wake.set()
+
+    def _gap(self, chat: str, *, take: bool = False) -> float:
+        """Seconds until a send to this chat may go; with `take` one goes then."""
+        if self._pacer is None:
+            return 0.0
+        now = self._clock.now()
+        return self._pacer.take(chat, now) if take else self._pacer.left(chat, now)
 
     async def _next(self, chat: str) -> OutboxEntry | None:
         return self._heads(await self._archive.outbox_unsettled(chat=chat, limit=_AHEAD)).get(chat)

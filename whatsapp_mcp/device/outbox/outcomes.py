@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,15 +23,32 @@ _FOR_NOBODY: Final = "WhatsApp gave no keys of this person's devices, so none of
 logger = logging.getLogger(__name__)
 
 
+async def nobody(error: WhatsAppError) -> None:
+    """Nobody wants to hear of refusals."""
+
+
 class Outcomes:
     """Ends sends.
+
+    Args:
+        archive: Where it is written down.
+        clock: The leader's.
+        evidence: What the client library knows.
+        told: Hears why WhatsApp, or what comes before it, refused a send.
 
     Attributes:
         callers: Who waits for which send.
         last_sent_at: When WhatsApp last took one.
     """
 
-    def __init__(self, archive: Archive, clock: Clock, evidence: DeliveryEvidence) -> None:
+    def __init__(
+        self,
+        archive: Archive,
+        clock: Clock,
+        evidence: DeliveryEvidence,
+        told: Callable[[WhatsAppError], Awaitable[None]] = nobody,
+    ) -> None:
+        self._told = told
         self._archive = archive
         self._clock = clock
         self._evidence = evidence
@@ -78,6 +96,7 @@ class Outcomes:
 
     async def refused(self, entry: OutboxEntry, error: WhatsAppError) -> None:
         """It has not gone out this time."""
+        await self._told(error)
         ended = await self._archive.outbox_failed(entry.send_id, f"{error.code}: {error.message}")
         self._end(ended, error)
 
