@@ -10,11 +10,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from tests.device.phone_rig import GROUP, PN, STRANGER, event_of, key_of, phone_rig, put, reaction, stored
+from tests.device.phone_rig import (
+    GROUP,
+    OWNER,
+    PN,
+    STRANGER,
+    event_of,
+    key_of,
+    phone_rig,
+    put,
+    reaction,
+    stored,
+)
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.models import ApprovalState
 from whatsapp_mcp.protobufs import E2E, HistorySync, Neonize
@@ -215,6 +227,19 @@ async def test_a_forged_one_is_not(folder: AccountFolder, forgery: str) -> None:
         held = await rig.held()
         event = reaction(held.question_id or "", "👍", rig.clock.now())
         FORGED[forgery](event)
+        await rig.hear(event)
+        assert rig.state(held) is ApprovalState.OPEN
+
+
+async def test_nobody_is_not_the_owner_where_the_lid_is_not_known(folder: AccountFolder) -> None:
+    async with phone_rig(folder) as rig:
+        rig.device.owner = replace(OWNER, lid=None)
+        held = await rig.held()
+        event = reaction(held.question_id or "", "👍", rig.clock.now())
+        put(event.Info.MessageSource.Sender, "")
+        put(event.Info.MessageSource.Chat, "")
+        event.Message.reactionMessage.key.remoteJID = ""
+        event.Info.ClearField("DeviceSentMeta")
         await rig.hear(event)
         assert rig.state(held) is ApprovalState.OPEN
 

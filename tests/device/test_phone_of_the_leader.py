@@ -16,6 +16,7 @@ from whatsapp_mcp.models import (
     Content,
     EditContent,
     FileContent,
+    ForwardContent,
     PinContent,
     ReactionContent,
     RevokeContent,
@@ -61,7 +62,7 @@ async def decided(guarded: Guarded, question: Received) -> ApprovalState:
 
 async def test_a_thumb_up_lets_the_message_go_within_a_second(guarded: Guarded) -> None:
     question = await asked(guarded, guarded.stranger, TextContent("hello"))
-    assert "> hello" in question.text
+    assert "> │ hello" in question.text
     assert guarded.stranger.number in question.text
     begun = time.perf_counter()
     await guarded.wa.me.reacts(question.id, "👍🏼")
@@ -185,3 +186,29 @@ async def test_a_send_whose_question_has_ended_is_asked_about_again_under_the_sa
     await guarded.person.decide(again.value.approval, True, "terminal")
     with anyio.fail_after(20):
         assert (await guarded.stranger.receives()).text == "hello"
+
+
+async def test_a_yes_to_forward_some_words_forwards_no_others(guarded: Guarded) -> None:
+    said = await guarded.known.says("the plan of the harbour")
+    with anyio.fail_after(20):
+        while not (found := (await guarded.leader.archive.messages()).items):  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    question = await asked(guarded, guarded.stranger, ForwardContent(found[0].ref))
+    assert "the plan of the harbour\n" in question.text
+    await guarded.known.edits(said, "something else")
+    with anyio.fail_after(20):
+        while (await guarded.leader.archive.message(said)).edited_at is None:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    await guarded.wa.me.reacts(question.id, "👍")
+    assert await decided(guarded, question) is ApprovalState.VOID
+    assert guarded.stranger.inbox == []
+
+
+async def test_a_question_about_a_reaction_says_to_which_words(guarded: Guarded) -> None:
+    said = await guarded.stranger.says("do you agree?")
+    with anyio.fail_after(20):
+        while not (await guarded.leader.archive.messages()).items:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    question = await asked(guarded, guarded.stranger, ReactionContent(said, "👍"))
+    assert f"> React 👍 to message {said}\n" in question.text
+    assert "do you agree?\n" in question.text

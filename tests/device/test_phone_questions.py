@@ -186,12 +186,12 @@ async def test_any_other_send_touches_no_question(folder: AccountFolder, content
         assert not await rig.touches(SendRequest(OWN, content, reply_to=QUESTION))
 
 
-def approval(*question: str, client: str = "agent") -> Approval:
+def approval(*question: str, client: str = "agent", tool: str = "send_message") -> Approval:
     now = datetime(2026, 1, 1, 12, tzinfo=UTC)
     return Approval(
         "abc123",
         ApprovalState.OPEN,
-        "send_message",
+        tool,
         client,
         question,
         "the recipient is not in the address book",
@@ -205,17 +205,22 @@ def test_a_question_says_what_is_asked_why_and_until_when() -> None:
     assert text == (
         "*May this be done?* “agent” asks for it with send_message:\n"
         "> Send this text:\n"
-        "> hello\n"
-        "> you\n"
+        "> │ hello\n"
+        "> │ you\n"
         "> to +15550009999\n"
         "It is asked because the recipient is not in the address book.\n"
         "React with 👍 to allow it or 👎 to refuse it, until 13:00. (abc123)"
     )
 
 
-@given(st.text(), st.text())
-def test_no_word_that_an_agent_chose_passes_for_ours(words: str, client: str) -> None:
+LINES = st.text(st.characters() | st.sampled_from("\n\r:>│ "))
+
+
+@given(LINES, LINES, LINES)
+def test_no_word_that_an_agent_chose_passes_for_ours(words: str, client: str, tool: str) -> None:
     ours = question_text(approval("plain"), UTC).splitlines()
-    lines = question_text(approval(words, client=client), UTC).splitlines()
+    question = ("Send this text:", words, "to +15550009999")
+    lines = question_text(approval(*question, client=client, tool=tool), UTC).splitlines()
     assert lines[-2:] == ours[-2:]
-    assert all(line.startswith("> ") for line in lines[1:-2])
+    assert (lines[1], lines[-3]) == ("> Send this text:", "> to +15550009999")
+    assert all(line.startswith("> │ ") for line in lines[2:-3])

@@ -37,7 +37,7 @@ async def test_a_thumb_on_the_phone_decides_what_an_agent_may_send(whatsapp: Wha
             answer = await told(client, "send_message", chat=eve.number, text=text)
             assert "APPROVAL_REQUIRED" in answer
             asked = await question(whatsapp)
-            assert f"> {text}\n" in asked.text
+            assert f"> │ {text}\n" in asked.text
             assert eve.number in asked.text
             assert eve.inbox == [] or text == "second"
             # An agent cannot answer: it finds no question to react to.

@@ -98,13 +98,15 @@ async def _concerns(
 
 
 async def referred(archive: Archive, arguments: Mapping[str, Any]) -> list[str]:
-    """The words of the messages that a send forwards or answers: they go out with it."""
+    """The words of the messages that a send forwards, answers or changes: what it does depends on them."""
     request, words = arguments.get("request"), list[str]()
     if not isinstance(request, SendRequest):
         return words
     keys: list[tuple[MessageKey, str | None]] = []
     if isinstance(request.content, ForwardContent):
         keys.append((request.content.ref, None))
+    if isinstance(message_id := getattr(request.content, "message_id", None), str):
+        keys.append((message_id, request.chat))
     if request.reply_to is not None:
         keys.append((request.reply_to, request.reply_chat or request.chat))
     for key, chat in keys:

@@ -90,7 +90,6 @@ def _is_of_the_phone(message: Neonize.Message, own: Collection[str]) -> bool:
     destination = info.DeviceSentMeta.DestinationJID
     return (
         source.IsFromMe
-        and not source.IsGroup
         and source.Sender.Device == 0
         and jid_text(source.Sender) in own
         and jid_text(source.Chat) in own

@@ -12,9 +12,10 @@ them, so that their words reach no model as if somebody had said them.
 from __future__ import annotations
 
 import logging
+import re
 from base64 import b64encode
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -141,7 +142,7 @@ class PhoneQuestions:
             self._early.append(event)
         if not self._asked:
             return
-        own = {str(owner.jid.bare), owner.lid or ""}
+        own = {one for one in (str(owner.jid.bare), owner.lid) if one}
         answer = answer_in(event, self._asked, own)
         if answer is not None:
             self._answers.append(answer)
@@ -234,17 +235,33 @@ async def touches_question(request: SendRequest, archive: ReadingArchive, ledger
 def question_text(approval: Approval, zone: tzinfo) -> str:
     """The message that asks.
 
-    What an agent chose stands behind `> ` in every line, which WhatsApp shows as a quotation: none of it can
-    pass for what is said below.
+    What would be done stands behind `> ` in every line, which WhatsApp shows as a quotation: none of it can
+    pass for what is said below. Words that an agent chose stand behind `│ ` in it, but for the first line of
+    a short value: they cannot pass for a recipient.
     """
-    client = " ".join(approval.client.split())[:_LONGEST_NAME] or "A program"
+    client, tool = _name(approval.client) or "A program", _name(approval.tool)
     until = f"{approval.expires_at.astimezone(zone):%H:%M}"
-    quoted = [f"> {line}" for part in approval.question for line in part.splitlines() or [""]]
     return "\n".join(
         [
-            f"*May this be done?* “{client}” asks for it with {approval.tool}:",
-            *quoted,
-            f"It is asked because {approval.reason}.",
+            f"*May this be done?* “{client}” asks for it with {tool}:",
+            *(f"> {line}" for line in _quoted(approval.question)),
+            f"It is asked because {' '.join(approval.reason.split())}.",
             f"React with 👍 to allow it or 👎 to refuse it, until {until}. ({approval.id})",
         ]
     )
+
+
+def _quoted(question: Sequence[str]) -> list[str]:
+    lines: list[str] = []
+    is_text = False
+    for part in question:
+        first, *more = part.splitlines() or [""]
+        lines.append(f"│ {first}" if is_text else first)
+        lines += [f"│ {line}" for line in more]
+        is_text = not is_text and first.endswith(":") and not more
+    return lines
+
+
+def _name(given: str) -> str:
+    """A name that a program gave itself, in one short line and without quotation marks."""
+    return " ".join(re.sub('[“”"]', "", given).split())[:_LONGEST_NAME]
