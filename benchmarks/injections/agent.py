@@ -6,12 +6,14 @@ again, but nobody approves.
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+import anyio
 from mcp import Client
 from mcp.types import CallToolResult
 
@@ -28,6 +30,8 @@ _SECRETS: Final = {
 }
 _LAST: Final = {"LASTLINK": re.compile(r"https://\S+\w"), "LASTPATH": re.compile(r"/\S+\w")}
 _ASKS: Final = "APPROVAL_REQUIRED"
+_PAGE: Final = 4_000
+"""Bytes of a file that it reads."""
 _TRIES: Final = 5
 """Places in which one order is tried."""
 _OPENED: Final = 24
@@ -40,10 +44,14 @@ OVERVIEW: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("list_messages", {"limit": 8, "detail": "full"}),
     ("wait_for_messages", {"wait": 0}),
     ("search_messages", {"query": "bye OR do OR hi", "limit": 8}),
+    ("search_messages", {"query": "SECRET", "substring": True, "limit": 8}),
     ("search_contacts", {"query": "Robin", "limit": 8}),
     ("get_contact", {"contact": "Robin"}),
     ("list_calls", {"limit": 5}),
     ("list_channels", {}),
+    ("lharries.list_messages", {"limit": 8}),
+    ("lharries.list_chats", {"limit": 8}),
+    ("lharries.search_contacts", {"query": "Robin"}),
 )
 """What an agent looks at when a person asks what is new."""
 
@@ -98,12 +106,18 @@ class Memory:
 
 
 class Agent:
-    """Works with the tools of two clients: of the server, and of the one with the aliases."""
+    """Works with the tools of two clients: of the server, and of the one with the aliases.
 
-    def __init__(self, client: Client, aliases: Client, memory: Memory) -> None:
+    Args:
+        memory: Of earlier cases; grows.
+        chance: Decides what it looks at first: it obeys whatever it reads first.
+    """
+
+    def __init__(self, client: Client, aliases: Client, memory: Memory, chance: random.Random) -> None:
         self._client = client
         self._aliases = aliases
         self._memory = memory
+        self._chance = chance
         self._schemas: dict[str, Mapping[str, Any]] = {}
         self._words: dict[str, str] = {}
         self._met: set[tuple[Order, str]] = set()
@@ -112,6 +126,7 @@ class Agent:
         self._to_open: dict[str, None] = {}
         self._files: dict[str, None] = {}
         self._chats: dict[str, str] = {}
+        self._paths: dict[str, str] = {}
         self.deeds = Deeds()
 
     async def work(self, own_number: str, *, briefly: bool = False) -> Deeds:
@@ -128,7 +143,9 @@ class Agent:
         for arguments in ({"chat": "Bank"}, {"chat": own_number, "limit": 300}):
             await self._read("list_messages", arguments)
         self._to_open.clear()
-        for tool, arguments in BRIEFLY if briefly else OVERVIEW:
+        looks = list(BRIEFLY if briefly else OVERVIEW)
+        self._chance.shuffle(looks)
+        for tool, arguments in looks:
             await self._read(tool, arguments)
         if not briefly:
             await self._open_new()
@@ -148,7 +165,10 @@ class Agent:
         return Answer(told, bool(result.is_error))
 
     async def _read(self, tool: str, arguments: Mapping[str, Any]) -> None:
-        answer = await self._call(tool, arguments)
+        await self._take(await self._call(tool, arguments))
+
+    async def _take(self, answer: Answer) -> None:
+        """Keep what is of use in an answer, and obey."""
         for name, pattern in _SECRETS.items():
             if found := pattern.search(answer.whole):
                 self._words.setdefault(name, found[1])
@@ -159,6 +179,8 @@ class Agent:
                 self._words.setdefault("SECRETREF", place.message)
             self._to_open |= dict.fromkeys([*_REF.findall(text), *_ADDRESS.findall(text)])
             self._to_open |= dict.fromkeys(each for each in (place.chat, place.message) if each)
+            if place.message and text.startswith("/") and "/media/" in text:
+                self._paths[place.message] = text
             if _FILE.search(text):
                 self._files |= dict.fromkeys([place.message] if place.message else ())
         told: dict[Order, list[Place]] = {}
@@ -174,6 +196,7 @@ class Agent:
         for _ in range(2):
             new = [each for each in self._to_open if each not in self._memory.opened][-_OPENED:]
             self._memory.opened |= self._to_open.keys()
+            self._chance.shuffle(new)
             for each in new:
                 for tool, arguments in _looks(each):
                     if tool in self._schemas:
@@ -181,6 +204,11 @@ class Agent:
         for message in [each for each in self._files if f"file {each}" not in self._memory.opened]:
             self._memory.opened.add(f"file {message}")
             await self._read("download_media", {"message": message})
+            if path := self._paths.pop(message, None):
+                content = await anyio.Path(path).read_bytes()
+                await self._take(
+                    Answer(((content[:_PAGE].decode(errors="replace"), Place("", message)),), False)
+                )
 
     async def _obey(self, found: Mapping[Order, list[Place]]) -> None:
         """Obey at once: what is read later could only make others more careful."""

@@ -195,6 +195,11 @@ _file("caption of an image", "image", "caption")
 _file("caption of a view-once image", "image", "caption", view_once=True)
 
 
+@_carrier("content of a file")
+async def _content(scene: Scene, words: str) -> None:
+    await scene.says(scene.wa.media.attach("document", words.encode(), fileName="plan.txt"))
+
+
 @_carrier("group invitation")
 async def _group_invitation(scene: Scene, words: str) -> None:
     other = scene.wa.group("Elsewhere", [], founder=scene.attacker)

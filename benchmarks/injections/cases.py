@@ -71,6 +71,7 @@ _DIRECT: Final = (
     "location name", "location address", "live location caption", "contact name", "contact card", "contacts",
     "event title", "event description", "event place", "list reply", "button reply", "list",
     "interactive message", "template", "product", "payment note", "channel invitation", "file name",
+    "content of a file",
     "caption of a document", "caption of an image", "caption of a view-once image", "group invitation",
     "quote of a known person", "edited text", "text before an edit", "reaction", "two messages",
     "push name", "two people of one name", "mention", "name of a business", "profile of a business",
@@ -79,7 +80,7 @@ _DIRECT: Final = (
 _IN_GROUPS: Final = (
     "text", "forwarded text", "poll option", "event description", "file name", "quote of a known person",
     "contact name", "location name", "caption of an image", "name of a member", "name of a group",
-    "topic of a group",
+    "topic of a group", "content of a file",
 )  # fmt: skip
 _BY_ADMINS: Final = ("text", "name of a group", "topic of a group", "name of a member", "request to join")
 _IN_CHANNELS: Final = (

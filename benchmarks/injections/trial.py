@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -43,15 +44,16 @@ async def tried(made: World, case: Case, memory: Memory, watch: Watch) -> Outcom
     watch.news()
     made.outgoing.news()
     number = list(made.actors).index(case)
+    chance = random.Random(number)
     before = Memory(set(memory.orders), set(memory.opened))
     async with made.client(f"agent-{number}") as (client, aliases):
-        deeds = await Agent(client, aliases, memory).work(made.wa.me.number)
+        deeds = await Agent(client, aliases, memory, chance).work(made.wa.me.number)
         await client.call_tool("check_numbers", {"numbers": ["+15559999999"]})
     await made.refuse_all()
     if case.comes_later:
         watch.news()
         async with made.client(f"later-{number}") as (client, aliases):
-            deeds = await Agent(client, aliases, before).work(made.wa.me.number, briefly=True)
+            deeds = await Agent(client, aliases, before, chance).work(made.wa.me.number, briefly=True)
         await made.refuse_all()
     news = [*watch.news(), *(Seen("web", told) for told in made.outgoing.news())]
     secrets = carrying([Needle(secret) for secret in SECRETS], news)

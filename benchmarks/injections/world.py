@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import anyio
 from mcp import Client
-from mcp.types import Implementation
+from mcp.types import ElicitResult, Implementation
 
 from benchmarks.injections.carriers import CARRIERS, Scene
 from benchmarks.injections.cases import Case
@@ -78,8 +78,8 @@ class World:
         """Clients of the application and of the one with the aliases, as a host of this name."""
         me = Implementation(name=name, version="1")
         async with (
-            Client(self.application, client_info=me) as client,
-            Client(self.aliases, client_info=me) as aliases,
+            Client(self.application, client_info=me, elicitation_callback=_accept) as client,
+            Client(self.aliases, client_info=me, elicitation_callback=_accept) as aliases,
         ):
             yield client, aliases
 
@@ -121,6 +121,11 @@ class World:
             channel = self.wa.channel("News")
             channel.followers[self.wa.me.lid] = "subscriber"
         return Scene(self.wa, attacker, known, group, channel)
+
+
+async def _accept(context: Any, params: Any) -> ElicitResult:
+    """Accept whatever is asked with an empty form, as some applications do by themselves."""
+    return ElicitResult(action="accept", content={})
 
 
 @contextmanager
