@@ -16,7 +16,12 @@ from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument
 from whatsapp_mcp.settings import Settings
 
 OWN = ("http-token", "config.toml", "accounts/default/client.db", "accounts/default/archive.db")
-OWN_TOO = ("accounts/default/client.db-wal", "accounts/work/client.db", "accounts/default/exports/chat.html")
+OWN_TOO = (
+    "accounts/default/client.db-wal",
+    "accounts/work/client.db",
+    "accounts/default/exports/chat.html",
+    "tokens/5f.json",
+)
 
 
 @pytest.fixture
@@ -26,6 +31,7 @@ def home(tmp_path: Path) -> Path:
     for account in ("default", "work"):
         settings.account_folder(account).create()
     settings.account_folder().exports.mkdir()
+    (settings.home / "tokens").mkdir()
     for name in OWN + OWN_TOO:
         (settings.home / name).write_text(name)
     return settings.home

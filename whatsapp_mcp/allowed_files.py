@@ -16,7 +16,7 @@ from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument
 
 MEDIA: Final = "media"
 """The folder of an account whose files may be sent."""
-_OWN: Final = ("*", "accounts/*", "accounts/*/*", "accounts/*/exports/*")
+_OWN: Final = ("*", "tokens/*", "accounts/*", "accounts/*/*", "accounts/*/exports/*")
 """What the home folder holds (`settings.AccountFolder`), down to the folders `media` and not below."""
 _FOLDER: Final = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0)
 _FILE: Final = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)

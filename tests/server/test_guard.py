@@ -19,8 +19,9 @@ from whatsapp_mcp.server.calls import Principal
 from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.transports.http import asgi_app, base_url, page_command
 from whatsapp_mcp.server.transports.limits import UNADMITTED
+from whatsapp_mcp.server.transports.oauth import ResourceServer
 from whatsapp_mcp.server.transports.page_login import PageLogins, _code
-from whatsapp_mcp.settings import ServerSettings, Settings
+from whatsapp_mcp.settings import OAuthSettings, ServerSettings, Settings
 
 pytestmark = pytest.mark.anyio
 TOKEN = "a-token-of-this-test"
@@ -39,6 +40,15 @@ class OpenRuntime(Runtime):
         return FakeDevices(self.device)
 
 
+URL = "http://127.0.0.1:8808"
+CHALLENGE = f'Bearer resource_metadata="{URL}/.well-known/oauth-protected-resource/mcp", scope="read send"'
+METADATA = {
+    "resource",
+    "authorization_servers",
+    "scopes_supported",
+    "bearer_methods_supported",
+    "resource_name",
+}
 LOGINS = PageLogins("whatsapp_mcp_page_8808")
 SESSION = LOGINS.sign_in(_code(LOGINS.key, "n", int(LOGINS.clock()) + 60)) or ""
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -62,11 +72,12 @@ async def _client(
     server = ServerSettings(allowed_hosts=allowed_hosts, public_url=public_url)
     runtime = OpenRuntime(Settings(home=home, server=server), "default")
     application = create(runtime)
-    app = asgi_app(application, runtime, host=host, verify=verify, logins=LOGINS)
+    oauth = ResourceServer.of(OAuthSettings(issuer="https://login.example.org", subjects=("me",)), URL, None)
+    app = asgi_app(application, runtime, host=host, verify=verify, logins=LOGINS, oauth=oauth)
     transport = httpx2.ASGITransport(app=app)
     async with (
         application.session_manager.run(),
-        httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1:8808") as http,
+        httpx2.AsyncClient(transport=transport, base_url=URL) as http,
     ):
         yield http
 
@@ -116,7 +127,7 @@ async def test_no_token_no_answer(http: httpx2.AsyncClient, path: str, given: st
     response = await http.get(path, headers={"Authorization": given} if given else {})
     assert response.status_code == 401
     invalid = ', error="invalid_token"' if given else ""
-    assert response.headers["www-authenticate"] == f'Bearer realm="WhatsApp"{invalid}'
+    assert response.headers["www-authenticate"] == f"{CHALLENGE}{invalid}"
 
 
 async def test_health_needs_no_token_and_tells_nothing(http: httpx2.AsyncClient) -> None:
@@ -134,7 +145,7 @@ async def test_readiness_is_being_online(http: httpx2.AsyncClient, monkeypatch: 
     ("token", "status", "header"),
     [
         ("of-a-stranger", 403, ("www-authenticate", None)),
-        ("without-scopes", 403, ("www-authenticate", 'Bearer realm="WhatsApp", error="insufficient_scope"')),
+        ("without-scopes", 403, ("www-authenticate", f'{CHALLENGE}, error="insufficient_scope"')),
         ("of-an-issuer-that-is-away", 503, ("retry-after", "30")),
     ],
 )
@@ -246,7 +257,7 @@ async def test_a_path_that_no_client_sends_is_refused(http: httpx2.AsyncClient, 
 
 
 async def test_every_method_of_every_route_answers_no_data_to_strangers(http: httpx2.AsyncClient) -> None:
-    """Health says one word, the login page how to sign in; everything else is refused."""
+    """Health says one word, the metadata where to sign in with OAuth; everything else is refused."""
     guard = http._transport.app  # pyright: ignore[reportAttributeAccessIssue]
     paths = {route.path for route in guard.app.app.routes} | {"/nothing", "/.well-known/any"}
     assert paths >= {"/mcp", "/sse", "/", "/link"}
@@ -254,6 +265,9 @@ async def test_every_method_of_every_route_answers_no_data_to_strangers(http: ht
         for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"):
             guard.unadmitted._levels.clear()
             answer = await http.request(method, path, headers={"Origin": "http://127.0.0.1:8808"})
+            if path.startswith("/.well-known/oauth") and method in {"GET", "HEAD"}:
+                assert set(answer.json() if answer.text else METADATA) == METADATA
+                continue
             if path in {"/healthz", "/readyz"} and method in {"GET", "HEAD"}:
                 assert answer.text in {"ok\n", "ready\n", ""}
                 continue

@@ -100,6 +100,17 @@ async def test_a_session_belongs_to_the_token_that_opened_it(
         assert (await http.post(url, json=ping, headers={**server.headers, **session})).status_code == 200
 
 
+async def test_a_server_says_how_to_get_in(whatsapp: WhatsApp, home: Path, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("w+", encoding="utf-8") as log:
+        async with http_server(whatsapp, home, log=log) as server:
+            said = (tmp_path / "log").read_text(encoding="utf-8")
+
+    assert f"{server.base}/mcp" in said
+    assert str(home / "http-token") in said
+    assert "whatsapp-mcp page prints a URL to sign in with" in said
+    assert server.token not in said
+
+
 async def test_the_login_url_of_the_terminal_opens_the_pages(
     whatsapp: WhatsApp, home: Path, server: HttpServer
 ) -> None:
