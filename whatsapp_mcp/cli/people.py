@@ -19,7 +19,7 @@ from whatsapp_mcp.errors import Busy, ContactNotFound
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import Contact
 
-app = App(help="Confirm people who are not in the phone's address book.", no_args_is_help=True)
+app = App(help="Confirm people by hand.", no_args_is_help=True)
 
 _LIMIT = 5.0
 """Seconds in which a server is found that leads the account."""
@@ -30,7 +30,9 @@ Who = Annotated[str, typer.Argument(metavar="WHO", help="Number, jid or name.")]
 
 @app.command()
 def confirm(who: Who, account: Account = "default") -> None:
-    """Let somebody count as known, as people in the phone's address book do.
+    """Let somebody count as known.
+
+    As people in the phone's address book do.
 
     Look at the number: anybody may choose a name.
     """

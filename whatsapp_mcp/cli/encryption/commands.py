@@ -75,7 +75,7 @@ def change_key(
 
 @app.command()
 def disable(account: Account = "default") -> None:
-    """Make the databases of an encrypted account plain.
+    """Make an encrypted account plain.
 
     Run it again if it was interrupted.
     """
@@ -89,7 +89,10 @@ def disable(account: Account = "default") -> None:
 
 @app.command()
 def status(account: Account = "default") -> None:
-    """Tell whether an account is encrypted, and where its key is."""
+    """Tell whether an account is encrypted.
+
+    And where its key is.
+    """
     folder = known_account(account)
     vault = folder.vault
     if not vault.exists:
