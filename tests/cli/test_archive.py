@@ -9,9 +9,11 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
+import anyio.to_thread
 import pytest
 from typer.testing import CliRunner
 
@@ -23,7 +25,11 @@ from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.cli.archive import app
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.leader.lock import LeaderLock
-from whatsapp_mcp.models import ContactUpdate
+from whatsapp_mcp.ledger import AuditEntry, Question, open_ledger
+from whatsapp_mcp.models import Caller, ContactUpdate
+from whatsapp_mcp.settings import AccountFolder
+
+SECRET = b"purplemonkey"
 
 
 @pytest.fixture
@@ -220,6 +226,29 @@ def test_a_purge_leaves_nothing_in_the_journal_either(home: Path) -> None:
         assert run("purge", "--all", "--yes")[0] == 0
     for path in folder.path.glob("*.db*"):
         assert b"purplemonkey" not in path.read_bytes(), path.name
+
+
+def readable(folder: AccountFolder) -> list[str]:
+    return [path.name for path in folder.path.rglob("*") if path.is_file() and SECRET in path.read_bytes()]
+
+
+def test_a_purge_leaves_no_words_in_the_record_of_acts_while_others_have_it_open(home: Path) -> None:
+    folder = settings.load().account_folder()
+    act = AuditEntry(Caller("stdio:agent", "agent", "send_message"), "send", (ANA,), digest="d1")
+    question = Question((f"send {SECRET.decode()}",), "because", "d2", "send", {"text": SECRET.decode()})
+
+    async def purge_beside_another() -> None:
+        async with open_ledger(folder) as ledger:
+            await ledger.audit.begin(act, text=SECRET.decode(), keep_text=True)
+            await ledger.approvals.hold(question, act.caller, datetime.now(UTC))
+            for options, left in ((("--before", "2023-01-01"), True), (("--all",), False)):
+                code, said = await anyio.to_thread.run_sync(run, "purge", *options, "--yes")
+                assert code == 0, said
+                assert bool(readable(folder)) is left
+            assert ledger.audit.verify() == []
+
+    anyio.run(purge_beside_another)
+    assert readable(folder) == []
 
 
 @pytest.mark.parametrize("form", ["jsonl", "text", "html"])

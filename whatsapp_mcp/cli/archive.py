@@ -32,6 +32,7 @@ from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.outcome import rfc3339
 from whatsapp_mcp.cli.terminal import isolated, shown
 from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.ledger import open_ledger
 from whatsapp_mcp.models import ImportResult, MessageFilter
 from whatsapp_mcp.zone import local
 
@@ -217,7 +218,10 @@ def purge(
             where = f" of {found.name} ({found.jid})" if found else ""
             older = f" older than {end:%Y-%m-%d %H:%M}" if end else ""
             _confirm(f"Delete the messages{where}{older} for good?")
-        return await archive.purge(chat=jid, before=end)
+        deleted = await archive.purge(chat=jid, before=end)
+        async with open_ledger(archive.folder) as ledger:
+            await ledger.purge(end)
+        return deleted
 
     deleted = _write(account, run)
     _tell(f"{deleted} message{'' if deleted == 1 else 's'} deleted.", as_json, deleted=deleted)

@@ -10,6 +10,7 @@ from typing import Final
 import anyio
 
 from whatsapp_mcp.archive import Archive
+from whatsapp_mcp.ledger import open_ledger
 
 PAUSE: Final = 86_400.0
 SENT_FILES_INTERVAL: Final = 3600.0
@@ -30,7 +31,10 @@ async def keep_only(
 ) -> None:
     """Purge what is older than `days` days, at once and then every day; 0 keeps everything."""
     while days > 0:
-        purged = await archive.purge(before=now() - timedelta(days=days), keep_quarantined=True)
+        before = now() - timedelta(days=days)
+        purged = await archive.purge(before=before, keep_quarantined=True)
+        async with open_ledger(archive.folder) as ledger:
+            await ledger.purge(before)
         if purged:
             logger.info("retention: %d messages older than %d days purged", purged, days)
         await sleep(PAUSE)

@@ -219,9 +219,11 @@ class Audit:
         """
         return self._file.read(lambda db: list(audit_chain.faults(db, self._key)))
 
-    async def forget_texts(self) -> None:
-        """Delete the texts that were kept; the chain holds on."""
-        await self._file.write(lambda db: db.execute("UPDATE audit SET text = NULL WHERE text IS NOT NULL"))
+    async def forget_texts(self, before: datetime | None = None) -> None:
+        """Delete the texts that were kept (before a time, or all); the chain holds on."""
+        where, values = ("", ()) if before is None else (" AND at < ?", (_millis(before),))
+        change = f"UPDATE audit SET text = NULL WHERE text IS NOT NULL{where}"  # noqa: S608
+        await self._file.write(lambda db: db.execute(change, values))
 
     def _take(self) -> list[_New]:
         with self._guard:

@@ -129,6 +129,27 @@ class LedgerFile:
         with self._lock:
             self._writer.close()
 
+    async def scrub(self) -> None:
+        """Leave nothing of what was deleted in the log; in the file it is overwritten already.
+
+        Raises:
+            Busy: A process that reads keeps old pages.
+        """
+
+        def run() -> int:
+            with self._lock:
+                return int(self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+
+        try:
+            blocked = await anyio.to_thread.run_sync(run)
+        except sqlite3.Error as error:
+            raise _unusable(error) from error
+        if blocked:
+            raise Busy(
+                "The words of past acts are deleted, but a process that reads the ledger keeps old pages.",
+                "End the applications that use whatsapp-mcp, then purge again.",
+            )
+
     def version(self) -> int:
         """Changes whenever the file has changed."""
         return int(self._reader.execute("PRAGMA data_version").fetchone()[0])

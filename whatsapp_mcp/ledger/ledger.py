@@ -72,6 +72,21 @@ class Ledger:
         """Forget what was handed out to a principal, or to all: what a person alone may do."""
         await self._exposures.clear(principal)
 
+    async def purge(self, before: datetime | None = None) -> None:
+        """Delete the words of acts (before a time, or all), and leave nothing of them in file and log.
+
+        What was done stays, without its words. An act that waits for a person keeps them until it is decided,
+        an hour at most; if all are deleted, it is not asked about any more.
+
+        Raises:
+            Busy: They are deleted, but a process that reads keeps old pages in the log.
+        """
+        await self.audit.forget_texts(before)
+        if before is None:
+            for held in (*self.approvals.open(self._now()), *self.approvals.approved()):
+                await self.approvals.void(held.approval.id)
+        await self._file.scrub()
+
 
 @asynccontextmanager
 async def open_ledger(folder: AccountFolder, now: Callable[[], datetime] = _utc_now) -> AsyncIterator[Ledger]:
