@@ -37,6 +37,7 @@ INNARDS = {
     "encryption enable": "whatsapp_mcp.device.leader.LeaderLock",
     "encryption change-key": "whatsapp_mcp.device.leader.LeaderLock",
     "encryption disable": "whatsapp_mcp.device.leader.LeaderLock",
+    "encryption open FILE TARGET": "whatsapp_mcp.cli.encryption.commands.known_account",
     "encryption status": "whatsapp_mcp.cli.encryption.commands.known_account",
     "archive stats": "whatsapp_mcp.cli.archive.open_archive",
     "archive check": "whatsapp_mcp.archive.care.check_file",

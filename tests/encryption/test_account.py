@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import anyio
 import pytest
 
 from tests.fixtures import call, command, environment, link, mcp_client, said, until
+from whatsapp_mcp import settings
+from whatsapp_mcp.device.sealing import IDLE, seal_idle
 from whatsapp_mcp.settings import AccountFolder, Settings
 from whatsapp_mcp.simulator import WhatsApp
 
@@ -27,7 +30,7 @@ def with_key(home: Path) -> Path:
     """A home whose settings name a key file; returns that."""
     key = home.parent / "key"
     with (home / "config.toml").open("a", encoding="utf-8") as file:
-        file.write(f'[encryption]\nkey_file = "{key}"\n')
+        file.write(f'[encryption]\nkey_file = "{key}"\n[server]\ntoolsets = "all"\n')
     return key
 
 
@@ -52,6 +55,10 @@ def readable(folder: AccountFolder, *words: str) -> list[str]:
         for word in words
         if not path.name.startswith(OF_THE_LIBRARY) and word.encode() in path.read_bytes()
     ]
+
+
+def content(path: str) -> bytes:
+    return Path(path).read_bytes()
 
 
 async def test_an_encrypted_account_works_and_its_files_say_nothing(whatsapp: WhatsApp, home: Path) -> None:
@@ -104,6 +111,37 @@ async def test_an_account_is_encrypted_and_made_plain_with_all_that_it_holds(
         found = await said(client, "list_messages")
         assert "pumpkin" in found
         assert "zucchini" in found
+
+
+async def test_downloads_and_exports_are_sealed_and_readable_when_they_are_asked_for(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    with_key(home)
+    folder = settings.load(home).account_folder()
+    folder.create()
+    await anyio.to_thread.run_sync(run, whatsapp, home, "encryption", "enable")
+    ann = whatsapp.person("Annabella")
+    async with mcp_client(whatsapp, home) as client:
+        await link(client, whatsapp)
+        await ann.says("the zucchini is ripe")
+        await ann.says(whatsapp.media.attach("document", b"all about the aubergine", fileName="a.txt"))
+        page = await until(client, lambda page: len(page["messages"]) == 2, "list_messages")
+        ref = next(each["ref"] for each in page["messages"] if each["kind"] == "document")
+        downloaded = (await call(client, "download_media", message=ref))["path"]
+        assert content(downloaded) == b"all about the aubergine"
+        exported = (await call(client, "export_chat", chat=ann.number))["path"]
+        assert b"zucchini" in content(exported)
+
+        assert seal_idle(folder, time.time() + IDLE + 60) == 2
+        assert readable(folder, "zucchini", "aubergine", "Annabella", ann.number.lstrip("+")) == []
+        assert (await call(client, "download_media", message=ref))["path"] == downloaded
+        assert content(downloaded) == b"all about the aubergine"
+        opened = str(home.parent / "opened.txt")
+        await anyio.to_thread.run_sync(run, whatsapp, home, "encryption", "open", exported, opened)
+        assert b"zucchini" in content(opened)
+        assert seal_idle(folder, time.time() + IDLE + 60) == 1
+    await anyio.to_thread.run_sync(run, whatsapp, home, "archive", "purge", "--all", "--yes")
+    assert folder.files_to_seal() == []
 
 
 async def test_without_the_right_key_tools_say_so_and_nothing_changes(whatsapp: WhatsApp, home: Path) -> None:

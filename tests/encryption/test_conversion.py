@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from whatsapp_mcp.archive.database import connect, is_damage
 from whatsapp_mcp.client.journal import Journal
-from whatsapp_mcp.encryption import DatabaseKey, KeySource, Vault
+from whatsapp_mcp.encryption import DatabaseKey, KeySource, Vault, read_sealed, sealed
 from whatsapp_mcp.encryption import connect as connect_file
 from whatsapp_mcp.encryption.conversion import decrypt, encrypt
 from whatsapp_mcp.errors import Busy
@@ -36,6 +36,9 @@ def account(tmp_path: Path) -> AccountFolder:
             db.execute("INSERT INTO said VALUES (?)", (WORDS.decode(),))
     with Journal(folder.inbox_db) as journal:
         journal.append(1, 17, WORDS)
+    for file in (folder.media / "1.txt", folder.exports / "Ann.txt"):
+        file.parent.mkdir()
+        file.write_bytes(WORDS)
     return folder
 
 
@@ -50,11 +53,15 @@ def content(folder: AccountFolder) -> tuple[list[object], ...]:
             found.append(db.execute("PRAGMA user_version").fetchall())
     with Journal(again.inbox_db, again.key_of(again.inbox_db)) as journal:
         found.append([(row.seq, row.payload) for row in journal.read(0, 10)])
+    key = again.vault.files_key()
+    for file in (again.media / "1.txt", again.exports / "Ann.txt"):
+        there = [file.read_bytes()] if file.exists() else list(read_sealed(sealed(file), key or b""))
+        found.append(list(there))
     return tuple(found)
 
 
 def readable(folder: AccountFolder) -> list[str]:
-    return [path.name for path in folder.path.iterdir() if path.is_file() and WORDS in path.read_bytes()]
+    return [path.name for path in folder.path.rglob("*") if path.is_file() and WORDS in path.read_bytes()]
 
 
 def nothing(name: str) -> None:
@@ -64,14 +71,14 @@ def nothing(name: str) -> None:
 def test_an_encrypted_account_holds_what_it_held_and_shows_nothing_of_it(tmp_path: Path) -> None:
     folder = account(tmp_path)
     before = content(folder)
-    assert len(readable(folder)) == 3
-    encrypt(folder.vault, folder.databases, nothing)
+    assert len(readable(folder)) == 5
+    encrypt(folder.vault, folder.databases, folder.files_to_seal(), nothing)
     assert readable(folder) == []
     assert content(folder) == before
-    decrypt(folder.vault, folder.databases, nothing)
+    decrypt(folder.vault, folder.databases, folder.files_to_seal(), nothing)
     assert not folder.vault.exists
     assert content(folder) == before
-    assert len(readable(folder)) == 3
+    assert len(readable(folder)) == 5
 
 
 class Cut(BaseException):
@@ -110,17 +117,17 @@ def test_a_conversion_that_is_cut_off_anywhere_leaves_a_usable_account_and_goes_
         folder = account(tmp_path / str(number))
         before = content(folder)
         if change is decrypt:
-            encrypt(folder.vault, folder.databases, nothing)
+            encrypt(folder.vault, folder.databases, folder.files_to_seal(), nothing)
         with monkeypatch.context() as patch:
             cut_at(number, patch)
             try:
-                change(folder.vault, folder.databases, nothing)
+                change(folder.vault, folder.databases, folder.files_to_seal(), nothing)
                 cut = False
             except Cut:
                 pass
         assert content(folder) == before, number
         again = Vault(folder.path, folder.vault.source)
-        change(again, folder.databases, nothing)
+        change(again, folder.databases, folder.files_to_seal(), nothing)
         assert content(folder) == before, number
         assert bool(readable(folder)) is (change is decrypt), number
         number += 1
@@ -133,9 +140,9 @@ def test_a_database_that_somebody_has_open_is_not_converted(tmp_path: Path) -> N
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM said").fetchall()
         with pytest.raises(Busy, match=r"archive\.db"):
-            encrypt(folder.vault, folder.databases, nothing)
+            encrypt(folder.vault, folder.databases, folder.files_to_seal(), nothing)
     assert content(folder)[0] == [(WORDS.decode(),)]
-    encrypt(folder.vault, folder.databases, nothing)
+    encrypt(folder.vault, folder.databases, folder.files_to_seal(), nothing)
     assert readable(folder) == []
 
 

@@ -12,6 +12,7 @@ from typing import Final, Literal, Protocol
 import anyio
 from pydantic import TypeAdapter
 
+from whatsapp_mcp.encryption import Vault, read_sealed, sealed
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import EVERYTHING, Chat, Message, MessageFilter, Page
 from whatsapp_mcp.private_file import replaced
@@ -61,6 +62,7 @@ async def export(
     where: MessageFilter = EVERYTHING,
     *,
     media: Path | None = None,
+    vault: Vault | None = None,
     zone: tzinfo = UTC,
 ) -> int:
     """Write messages to a file, oldest first; answers how many.
@@ -72,6 +74,7 @@ async def export(
         form: `jsonl` (one `models.Message` a line), `text`, or `html`.
         where: Which messages.
         media: Folder of downloaded files, for the page.
+        vault: Holds the key of those that are sealed.
         zone: In which zone people read the times.
 
     Raises:
@@ -81,7 +84,8 @@ async def export(
     if await there.exists() and not await there.is_file():
         raise InvalidArgument(f"{target} is not a file.", "Name a file, or - for stdout.")
     with replaced(target) as part:
-        return await _write(archive, part, form, where, media, target.with_name(f"{target.stem}_files"), zone)
+        files = target.with_name(f"{target.stem}_files")
+        return await _write(archive, part, form, where, media, vault, files, zone)
 
 
 async def _write(
@@ -90,6 +94,7 @@ async def _write(
     form: Format,
     where: MessageFilter,
     media: Path | None,
+    vault: Vault | None,
     files: Path,
     zone: tzinfo,
 ) -> int:
@@ -104,7 +109,7 @@ async def _write(
             elif form == "text":
                 await out.write(text_line(message, zone) + "\n")
             else:
-                name = await anyio.to_thread.run_sync(_copy, message, media, files)
+                name = await anyio.to_thread.run_sync(_copy, message, media, vault, files)
                 await out.write(html_block(message, zone, name and f"{files.name}/{name}"))
         if form == "html":
             await out.write("</body></html>\n")
@@ -184,16 +189,20 @@ def _embed(message: Message, source: str) -> str:
     return f'<a href="{source}">{source}</a> '
 
 
-def _copy(message: Message, media: Path | None, files: Path) -> str | None:
+def _copy(message: Message, media: Path | None, vault: Vault | None, files: Path) -> str | None:
     """Copy a downloaded file beside the page; answers its name there."""
     if message.media is None or message.media.path is None or media is None:
         return None
     source = Path(message.media.path)
     source = source if source.is_absolute() else media / source
-    if not source.is_file():
+    if not source.is_file() and not sealed(source).is_file():
         return None
     files.mkdir(mode=0o700, exist_ok=True)
     name = f"{message.ref}{source.suffix}"
-    with replaced(files / name) as part, source.open("rb") as found, part.open("wb") as copy:
-        shutil.copyfileobj(found, copy)
+    with replaced(files / name) as part, part.open("wb") as copy:
+        if source.is_file():
+            with source.open("rb") as found:
+                shutil.copyfileobj(found, copy)
+        elif vault is not None and (key := vault.files_key()) is not None:
+            copy.writelines(read_sealed(sealed(source), key))
     return name

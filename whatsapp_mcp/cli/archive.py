@@ -118,10 +118,12 @@ def export_messages(
     loaded = settings.load()
 
     async def run(archive: ReadingArchive) -> int:
-        media = loaded.account_folder(account).media
+        folder = loaded.account_folder(account)
         where = MessageFilter(chat=await _resolve(archive, chat) if chat else None)
         if target != _STDOUT:
-            return await export(archive, target, form.value, where, media=media, zone=loaded.zone)
+            return await export(
+                archive, target, form.value, where, media=folder.media, vault=folder.vault, zone=loaded.zone
+            )
         with TemporaryDirectory() as folder:
             whole = Path(folder) / "export"
             count = await export(archive, whole, form.value, where, zone=loaded.zone)

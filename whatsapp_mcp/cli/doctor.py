@@ -184,9 +184,7 @@ def _encryption() -> Finding:
     if not encrypted:
         return Finding("encryption", True, "no account is encrypted")
     names = ", ".join(folder.name for folder in encrypted)
-    return Finding(
-        "encryption", True, f"the key opens {names}; client.db and files in media are not encrypted"
-    )
+    return Finding("encryption", True, f"the key opens {names}; client.db is not encrypted")
 
 
 def _media() -> Finding:

@@ -1,8 +1,22 @@
-"""Encryption of an account's databases: the key that a person holds, and the key that the files have."""
+"""Encryption of an account's files: the key that a person holds, and the key that the files have."""
 
 from whatsapp_mcp.encryption.conversion import decrypt, encrypt
 from whatsapp_mcp.encryption.databases import DatabaseKey, connect
+from whatsapp_mcp.encryption.files import SEALED, read_sealed, seal, sealed, unseal
 from whatsapp_mcp.encryption.sources import KeySource
 from whatsapp_mcp.encryption.vault import Step, Vault
 
-__all__ = ["DatabaseKey", "KeySource", "Step", "Vault", "connect", "decrypt", "encrypt"]
+__all__ = [
+    "SEALED",
+    "DatabaseKey",
+    "KeySource",
+    "Step",
+    "Vault",
+    "connect",
+    "decrypt",
+    "encrypt",
+    "read_sealed",
+    "seal",
+    "sealed",
+    "unseal",
+]

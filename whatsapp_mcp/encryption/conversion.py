@@ -1,4 +1,4 @@
-"""Encrypting the databases of an account, and making them plain again.
+"""Encrypting the databases and files of an account, and making them plain again.
 
 Each is written anew beside the old one, checked, and put in its place in one step. `encryption.json` is there
 first and goes last, and says what was begun: until it has ended a database may be either. So a process that
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.encryption.databases import DatabaseKey, connect, connect_cipher
+from whatsapp_mcp.encryption.files import seal_all, unseal_all
 from whatsapp_mcp.encryption.vault import Step, Vault
 from whatsapp_mcp.errors import Busy, InvalidArgument, cause
 from whatsapp_mcp.private_file import draft_of, sync_folder
@@ -26,8 +27,8 @@ _KEPT: Final = ("user_version", "application_id")
 """What `sqlcipher_export` does not copy."""
 
 
-def encrypt(vault: Vault, databases: Sequence[Path], progress: Progress) -> None:
-    """Encrypt what is plain of these databases; what is not there will be made encrypted.
+def encrypt(vault: Vault, databases: Sequence[Path], files: Sequence[Path], progress: Progress) -> None:
+    """Encrypt what is plain of these databases, and seal the files; what is not there will be made encrypted.
 
     Raises:
         InvalidArgument: The key cannot be used, or the account is being decrypted; nothing has changed.
@@ -43,11 +44,12 @@ def encrypt(vault: Vault, databases: Sequence[Path], progress: Progress) -> None
         return
     for path in databases:
         _convert(path, vault.key_of(path.name), progress, encrypts=True)
+    _of_files(vault, seal_all, files)
     vault.set_step(None)
 
 
-def decrypt(vault: Vault, databases: Sequence[Path], progress: Progress) -> None:
-    """Make the databases plain, and forget the key of the files.
+def decrypt(vault: Vault, databases: Sequence[Path], files: Sequence[Path], progress: Progress) -> None:
+    """Make databases and files plain, and forget their key.
 
     Raises:
         InvalidArgument: The key cannot be used; nothing has changed.
@@ -59,7 +61,20 @@ def decrypt(vault: Vault, databases: Sequence[Path], progress: Progress) -> None
     vault.set_step(Step.DECRYPTING)
     for path in databases:
         _convert(path, vault.key_of(path.name), progress, encrypts=False)
+    _of_files(vault, unseal_all, files)
     vault.remove()
+
+
+def _of_files(vault: Vault, change: Callable[[Sequence[Path], bytes], None], files: Sequence[Path]) -> None:
+    key = vault.files_key()
+    assert key is not None
+    try:
+        change(files, key)
+    except OSError as error:
+        raise Busy(
+            f"The downloaded files cannot be converted: {cause(error)}.",
+            "Free some space on the disk, then run the same command again.",
+        ) from error
 
 
 def _convert(path: Path, key: DatabaseKey | None, progress: Progress, *, encrypts: bool) -> None:

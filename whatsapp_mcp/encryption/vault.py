@@ -83,6 +83,14 @@ class Vault:
 
         return DatabaseKey(key_for(self._files_key(), f"database {name}"), self.step is not None)
 
+    def files_key(self) -> bytes | None:
+        """The key under which files are sealed; None where the account is not encrypted.
+
+        Raises:
+            InvalidArgument: The person's key is missing or wrong.
+        """
+        return self._files_key() if self.exists else None
+
     def create(self) -> None:
         """Make the key of the files; the person's is made as well where there is none.
 

@@ -84,6 +84,15 @@ class AccountFolder:
         """Those that are encrypted in an encrypted account."""
         return self.archive_db, self.raw_db, self.inbox_db, self.ledger_db
 
+    def files_to_seal(self) -> list[Path]:
+        """Those that are sealed in an encrypted account, or are already: downloads and exports, no links."""
+        found = (path for folder in (self.media, self.exports) for path in folder.rglob("*"))
+        return sorted(
+            path
+            for path in found
+            if path.is_file() and not path.is_symlink() and not path.is_relative_to(self.outgoing)
+        )
+
     @property
     def approval_key(self) -> Path:
         """The key that seals approvals."""

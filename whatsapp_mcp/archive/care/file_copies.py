@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from whatsapp_mcp.encryption import SEALED
 from whatsapp_mcp.settings import AccountFolder
 
 SENT_FILES_KEPT: Final = 3600.0
@@ -53,7 +54,7 @@ def purge_exports(folder: AccountFolder, chats: Collection[str] | None, before: 
     """
     hashes = None if chats is None else set(map(_chat_hash, chats))
     for path in _entries(folder.exports):
-        said = _EXPORT.fullmatch(path.name)
+        said = _EXPORT.fullmatch(path.name.removesuffix(SEALED))
         if said is not None:
             if hashes is not None and said["chat"] not in hashes:
                 continue

@@ -274,6 +274,7 @@ def unlink_media(media: Path, paths: Iterable[str]) -> None:
         target = path if path.is_absolute() else media / path
         if target.resolve().is_relative_to(media.resolve()):
             target.unlink(missing_ok=True)
+            encryption.sealed(target).unlink(missing_ok=True)
 
 
 def _unlink_unrecorded(media: Path, refs: Collection[str] | None) -> None:

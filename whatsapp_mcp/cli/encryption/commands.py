@@ -15,15 +15,16 @@ import typer
 from whatsapp_mcp import settings
 from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, known_account
-from whatsapp_mcp.encryption import KeySource, Step
+from whatsapp_mcp.encryption import SEALED, KeySource, Step, read_sealed, sealed
 from whatsapp_mcp.errors import Busy, InvalidArgument
+from whatsapp_mcp.private_file import replaced
 from whatsapp_mcp.settings import AccountFolder
 
 app = App(help="Encrypt what is archived.", no_args_is_help=True)
 
 NOT_ENCRYPTED = """\
 Not encrypted: client.db, which is the client library's own and holds the keys of the linked device and
-names and numbers of contacts; downloaded files in media; exports; client.log."""
+names and numbers of contacts; client.log. Downloads and exports are readable for an hour after each use."""
 
 
 @app.command()
@@ -45,7 +46,8 @@ def enable(
                 "The account is encrypted already.", "`encryption change-key` changes its key."
             )
         _delete_copies(folder, agreed=delete_copies)
-        encrypt(folder.vault, folder.databases, lambda name: typer.echo(f"{name} is encrypted"))
+        files = folder.files_to_seal()
+        encrypt(folder.vault, folder.databases, files, lambda name: typer.echo(f"{name} is encrypted"))
         typer.echo(
             f"The account is encrypted; its key is in {folder.vault.source}. Without it nobody can read"
         )
@@ -83,7 +85,8 @@ def disable(account: Account = "default") -> None:
 
     with _alone(account) as folder:
         _need_encrypted(folder)
-        decrypt(folder.vault, folder.databases, lambda name: typer.echo(f"{name} is plain"))
+        files = folder.files_to_seal()
+        decrypt(folder.vault, folder.databases, files, lambda name: typer.echo(f"{name} is plain"))
         typer.echo("The account is not encrypted any more.")
 
 
@@ -104,6 +107,27 @@ def status(account: Account = "default") -> None:
     if vault.step is not None:
         command = "enable" if vault.step is Step.ENCRYPTING else "disable"
         raise Busy("It was not finished.", f"Run `whatsapp-mcp encryption {command}`.")
+
+
+@app.command("open")
+def open_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sealed file, such as an export.")],
+    target: Annotated[Path, typer.Argument(metavar="TARGET", help="Where it is written as it was.")],
+    account: Account = "default",
+) -> None:
+    """Write a sealed file as it was.
+
+    The sealed one stays.
+    """
+    key = known_account(account).vault.files_key()
+    if key is None:
+        raise InvalidArgument("The account is not encrypted.", "Its files can be opened as they are.")
+    source = file if file.suffix == SEALED else sealed(file)
+    try:
+        with replaced(target) as part, part.open("wb") as out:
+            out.writelines(read_sealed(source, key))
+    except OSError as error:
+        raise Busy(f"{error.filename}: {error.strerror}.", "Name another file.") from error
 
 
 @contextmanager

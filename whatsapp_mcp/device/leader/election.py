@@ -33,6 +33,7 @@ from whatsapp_mcp.device.leader.remote import PING, OfflineDevice, RemoteDevice
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import OPERATIONS, Device, as_device
 from whatsapp_mcp.device.retention import clear_sent_files, keep_only
+from whatsapp_mcp.device.sealing import seal_idle_files
 from whatsapp_mcp.device.supervise import supervised
 from whatsapp_mcp.errors import Busy, Denied, Unsupported, WhatsAppError, cause
 from whatsapp_mcp.ledger import open_ledger
@@ -151,6 +152,7 @@ class LeaderElection:
                 tasks.start_soon(supervised, "audit", ledger.audit.run)
                 tasks.start_soon(supervised, "phone questions", partial(phone.run, gate.decide, gate.void))
                 tasks.start_soon(supervised, "retention", partial(keep_only, archive, self._retention_days))
+                tasks.start_soon(supervised, "sealing", partial(seal_idle_files, self._folder))
                 tasks.start_soon(supervised, "sent files", partial(clear_sent_files, archive))
                 tasks.start_soon(supervised, "logs", partial(keep_logs_small, self._folder))
                 files = Unmoved(self._folder.archive_db, self._folder.inbox_db)

@@ -11,6 +11,7 @@ import anyio
 import anyio.to_thread
 
 from whatsapp_mcp.device.outbox.file_messages import forwarded_file
+from whatsapp_mcp.encryption import sealed, unseal
 from whatsapp_mcp.errors import InvalidArgument, Rejected
 from whatsapp_mcp.media import HEAD_BYTES, format_of
 from whatsapp_mcp.media_folder import require_room, safe_name
@@ -19,6 +20,7 @@ from whatsapp_mcp.private_file import draft_of
 
 if TYPE_CHECKING:
     from whatsapp_mcp.archive import Archive
+    from whatsapp_mcp.encryption import Vault
     from whatsapp_mcp.models import MediaSource
     from whatsapp_mcp.rpc import Params
     from whatsapp_mcp.settings import AccountFolder, CurrentSettings
@@ -67,7 +69,7 @@ class MessageActions:
         from whatsapp_mcp.protobufs import E2E
 
         source = await self._archive.media_source(ref)
-        if source.path and await anyio.Path(source.path).is_file():
+        if source.path and await anyio.to_thread.run_sync(_is_there, self._folder.vault, Path(source.path)):
             return source.path
         message = await self._archive.message(ref)
         proto = forwarded_file(message, source, E2E.ContextInfo())
@@ -104,6 +106,18 @@ class MessageActions:
     async def typing(self, chat: str, state: Literal["composing", "recording", "paused"]) -> None:
         """See `Device.typing`."""
         await self.call("send_chat_presence", {"chat": chat, "state": state})
+
+
+def _is_there(vault: Vault, path: Path) -> bool:
+    """Whether a file was downloaded before; a sealed one is made readable, for an hour from its last use."""
+    if path.is_file():
+        path.touch()
+        return True
+    key = vault.files_key()
+    if key is None or not sealed(path).is_file():
+        return False
+    unseal(path, key)
+    return True
 
 
 def _name(draft: Path, ref: int, source: MediaSource) -> Path:

@@ -88,7 +88,9 @@ async def export_chat(
     first = oldest[0].timestamp if oldest else now
     path = export_path(account, found.jid, name, first, now, _SUFFIXES[format])
     archive = services.archive.opened(found.jid, whole=True)
-    count = await export(archive, path, format, where, media=account.media, zone=services.zone)
+    count = await export(
+        archive, path, format, where, media=account.media, vault=account.vault, zone=services.zone
+    )
     text = f"Wrote {count} messages of {named(found)} to {path}."
     text += _completeness(await services.archive.coverage(found.jid), services.zone)
     return Result(text, {"chat": found.jid, "path": str(path), "messages": count})
