@@ -170,7 +170,7 @@ async def drain(archive: Archive, corpus: Corpus, folder: AccountFolder, count: 
             journal.append(row.generation, row.code, row.payload)
     done = anyio.Event()
     archiver = Archiver(
-        folder.inbox_db, archive, SystemClock(), archived=lambda: done.set() if not archiver.waiting else None
+        folder, archive, SystemClock(), archived=lambda: done.set() if not archiver.waiting else None
     )
     await archiver.prepare()
     archiver.announce(after + count)
