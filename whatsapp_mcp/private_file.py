@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
+
+_DRAFT: Final = re.compile(r"\.[a-z0-9_]{8}\.part$")
+"""The names that `draft_of` gives."""
 
 
 def make_private_file(path: Path) -> None:
@@ -39,6 +44,11 @@ def draft_of(path: Path) -> Generator[Path]:
         yield draft
     finally:
         draft.unlink(missing_ok=True)
+
+
+def is_draft(path: Path) -> bool:
+    """Whether a file is called as drafts are; one that nobody writes is of a process that was killed."""
+    return _DRAFT.search(path.name) is not None
 
 
 @contextmanager

@@ -86,8 +86,11 @@ async def copies_of(archive: Archive, folder: AccountFolder) -> None:
     with Journal(folder.inbox_db) as inbox:
         inbox.prune(inbox.append(1, 17, SECRET))
         inbox.append(1, 17, b"waits")
-    for name in ("archive.db.damaged", "raw.db.damaged-wal"):
+    for name in ("archive.db.damaged", "raw.db.damaged-wal", "archive.db.version-7", "media/pic.png.sealed"):
         (folder.path / name).write_bytes(SECRET)
+    for name in ("archive.db.ab3_d9xz.part", "media/1.png.ab3_d9xz.part", "exports/Ana.txt.ab3_d9xz.part"):
+        (folder.path / name).write_bytes(SECRET)
+        os.utime(folder.path / name, (0, 0))
 
 
 @pytest.mark.parametrize("old_file", [False, True])

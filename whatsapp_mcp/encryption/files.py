@@ -8,20 +8,17 @@ out, moved or appended (the STREAM construction, Hoang et al., 2015).
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.private_file import replaced
+from whatsapp_mcp.private_file import is_draft, replaced
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 SEALED: Final = ".sealed"
-_DRAFT: Final = re.compile(r"\.[a-z0-9_]{8}\.part$")
-"""How `private_file.draft_of` names a draft."""
 _MAGIC: Final = b"wa-seal1"
 _SALT_BYTES: Final = 16
 _CHUNK: Final = 64 * 1024
@@ -88,7 +85,7 @@ def seal_all(paths: Iterable[Path], files_key: bytes) -> None:
         OSError: One cannot be read or written; those before it are sealed.
     """
     for path in paths:
-        if _DRAFT.search(path.name):
+        if is_draft(path):
             path.unlink()
         elif path.suffix != SEALED:
             seal(path, files_key)
@@ -102,7 +99,7 @@ def unseal_all(paths: Iterable[Path], files_key: bytes) -> None:
         OSError: One cannot be read or written.
     """
     for path in paths:
-        if _DRAFT.search(path.name):
+        if is_draft(path):
             path.unlink()
         elif path.suffix == SEALED:
             unseal(path.with_suffix(""), files_key)

@@ -1,4 +1,4 @@
-"""Copies of what messages say beside the databases: exports, files on their way out, quarantined databases.
+"""Copies of what messages say beside the databases: exports, sent files, quarantined databases, drafts.
 
 A purge deletes those that may hold what it deletes, and no more: an export says in its name of which chat it
 is and from when on.
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from whatsapp_mcp.encryption import SEALED
+from whatsapp_mcp.private_file import is_draft
 from whatsapp_mcp.settings import AccountFolder
 
 SENT_FILES_KEPT: Final = 3600.0
@@ -103,6 +104,19 @@ def purge_quarantined(folder: AccountFolder, before: datetime | None) -> None:
             kept = ".db.damaged" in path.name or ".db.version-" in path.name
             if kept and (before is None or path.stat().st_mtime < before.timestamp()):
                 _delete(path)
+
+
+def purge_drafts(folder: AccountFolder, made_before: float | None) -> None:
+    """Delete what processes that were killed had half written.
+
+    Args:
+        folder: The account's files.
+        made_before: Those last written before this time, in seconds since 1970; None: all.
+    """
+    for path in folder.path.rglob("*.part"):
+        with suppress(FileNotFoundError):
+            if is_draft(path) and (made_before is None or path.stat().st_mtime < made_before):
+                path.unlink()
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -248,6 +248,7 @@ def finish_purge(
     made_before = None if everything else now - file_copies.SENT_FILES_KEPT
     file_copies.purge_sent_files(folder, read.send_files(db), made_before=made_before)
     file_copies.purge_quarantined(folder, before if keep_quarantined else None)
+    file_copies.purge_drafts(folder, made_before)
     if everything:
         _unlink_unrecorded(folder.media, None)
     for one in (db, raw):
