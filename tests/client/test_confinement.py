@@ -14,6 +14,7 @@ import pytest
 
 from tests.client.client_process import NOWHERE, client_process
 from whatsapp_mcp.archive import open_archive
+from whatsapp_mcp.client import confinement
 from whatsapp_mcp.client.confinement import confine
 from whatsapp_mcp.device.connection.keys import stored_device
 from whatsapp_mcp.device.leader.background import background_tasks
@@ -58,6 +59,31 @@ def test_a_client_reads_and_writes_in_its_account_and_reads_what_the_system_need
     file = account.media / "boat.jpg"
     attempts = (("write", file), ("read", file), ("remove", file), ("read", "/etc/hosts"), ("list", "/usr"))
     assert attempt(account, *attempts, ("read", os.devnull)) == [None] * 6
+
+
+@pytest.mark.usefixtures("landlock")
+def test_a_media_folder_on_another_disk_is_used(account: AccountFolder, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    account.media.rename(elsewhere)
+    account.media.symlink_to(elsewhere)
+    attempts = (("write", account.media / "boat.jpg"), ("read", elsewhere / "boat.jpg"))
+    assert attempt(account, *attempts) == [None, None]
+
+
+@linux
+def test_a_client_runs_where_the_kernel_refuses_the_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Refusing:
+        def prctl(self, *_: int) -> int:
+            return -1
+
+    def refusing(*_: object, **__: object) -> Refusing:
+        return Refusing()
+
+    monkeypatch.setattr(confinement.ctypes, "CDLL", refusing)
+    assert confine(tmp_path) == 0
+    assert "not confined" in caplog.text
 
 
 @pytest.mark.usefixtures("landlock")

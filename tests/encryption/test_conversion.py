@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -132,6 +135,33 @@ def test_a_conversion_that_is_cut_off_anywhere_leaves_a_usable_account_and_goes_
         assert bool(readable(folder)) is (change is decrypt), number
         number += 1
     assert number > 10
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no SIGKILL")
+@pytest.mark.parametrize("sign", ["encryption.json", "archive.db.*.part", "raw.db.*.part", "inbox.db.*.part"])
+def test_a_command_that_is_killed_leaves_a_usable_account_and_goes_on(tmp_path: Path, sign: str) -> None:
+    folder = account(tmp_path)
+    with closing(sqlite3.connect(folder.archive_db)) as db, db:
+        db.executemany(
+            "INSERT INTO said VALUES (?)", [(f"{WORDS.decode()} {n}" * 40,) for n in range(20_000)]
+        )
+    before = content(folder)
+    (tmp_path / "config.toml").write_text(
+        f'[encryption]\nkey_file = "{tmp_path / "key"}"\n', encoding="utf-8"
+    )
+    environment = {**os.environ, "WHATSAPP_MCP_HOME": str(tmp_path)}
+    for command in ("enable", "disable"):
+        program = [sys.executable, "-m", "whatsapp_mcp", "encryption", command]
+        with subprocess.Popen(program, env=environment, stdout=subprocess.DEVNULL) as process:
+            while process.poll() is None and not any(folder.path.glob(sign)):
+                pass
+            process.kill()
+        assert content(folder) == before
+        done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=120)
+        # It may have ended before it could be killed.
+        assert done.returncode == 0 or "already" in done.stderr or "not encrypted" in done.stderr, done.stderr
+        assert content(folder) == before
+        assert bool(readable(folder)) is (command == "disable")
 
 
 def test_a_database_that_somebody_has_open_is_not_converted(tmp_path: Path) -> None:

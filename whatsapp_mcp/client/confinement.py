@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import logging
 import os
 import stat
 import struct
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 import whatsapp_mcp
+from whatsapp_mcp.allowed_files import MEDIA
 
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _CREATE_RULESET: Final = 444
@@ -54,9 +56,14 @@ _SYSTEM: Final = tuple(
 """Where shared libraries, certificates and the configuration of the network are; to read."""
 _MOVING: Final = (Path("/etc/resolv.conf"), Path("/etc/ssl/certs"), Path("/etc/ssl/cert.pem"))
 """What is often a link to a file elsewhere that is replaced now and then: its folder is what is read."""
+_PACKAGES: Final = ("dist-packages", "site-packages")
+"""Names of the folders of `sys.path` in which packages are."""
 _DEVICES: Final = (Path("/dev/null"), Path("/dev/zero"), Path("/dev/random"), Path("/dev/urandom"))
 _CERTIFICATES: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 """Variables that the library's TLS obeys. A server passes none of them on."""
+
+
+logger = logging.getLogger(__name__)
 
 
 def confine(folder: Path) -> int:
@@ -66,16 +73,21 @@ def confine(folder: Path) -> int:
         folder: The account's folder, in which files are read and written.
 
     Returns:
-        The version of Landlock that is in force, 0 where there is none.
-
-    Raises:
-        OSError: The kernel has Landlock and refuses the rules.
+        The version of Landlock that is in force; 0 where none is, which is no reason not to run.
     """
     if sys.platform != "linux":
         return 0
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
-        raise _failure("no_new_privs")
+    try:
+        if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+            raise _failure("no_new_privs")
+        return _restrict(libc, folder)
+    except OSError as error:
+        logger.warning("client: not confined: %s", error)
+        return 0
+
+
+def _restrict(libc: ctypes.CDLL, folder: Path) -> int:
     version = _call(libc, _CREATE_RULESET, None, 0, _VERSION)
     if version < 1:  # not built in, or switched off at boot
         return 0
@@ -105,6 +117,7 @@ def _ruleset(libc: ctypes.CDLL, version: int, known: int) -> int:
 
 def _rules(folder: Path) -> Iterator[tuple[Path, int]]:
     yield folder, _WORK
+    yield folder / MEDIA, _WORK  # which may be a link to another disk
     # To know the files of this package, which are never sent: their names and inodes, not what they hold.
     yield folder.parent.parent, _READ_DIR
     yield from ((device, _READ_FILE | _WRITE_FILE) for device in _DEVICES)
@@ -117,6 +130,7 @@ def _readable() -> Iterable[Path]:
     for path in _MOVING:
         yield path.resolve().parent
     yield from (Path(prefix) for prefix in (sys.prefix, sys.base_prefix))
+    yield from (Path(entry) for entry in sys.path if Path(entry).name in _PACKAGES)
     yield Path(whatsapp_mcp.__file__).parent
     neonize = find_spec("neonize")  # does not import it
     if neonize is not None and neonize.origin is not None:
