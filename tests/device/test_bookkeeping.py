@@ -64,8 +64,8 @@ async def test_what_is_asked_and_what_is_refused_is_written_down_too(
     ]
     decided = next(row for row in rows if row.entry.operation == "decide")
     assert (decided.entry.approval, decided.entry.way) == (asked.value.approval, "terminal")
-    write_policy(folder, '[policy]\nmode = "read_only"\n')
-    with pytest.raises(Denied):
+    write_policy(folder, '[policy]\nmode = "read_only"\n[policy.budgets]\nper_minute = 1\n')
+    with pytest.raises(Denied):  # whatever the budgets would say
         await guarded.agent.send(text_to(guarded.known))
     assert written(guarded)[-1] == ("act", "send", "deny", "DENIED")
 
@@ -93,6 +93,7 @@ async def test_the_budget_of_a_minute_refuses_an_agent_and_not_a_person(
     with pytest.raises(RateLimited, match="per_minute") as refused:
         await guarded.agent.send(text_to(guarded.known, "more"))
     assert 0 < (refused.value.retry_after or 0) <= 60
+    assert written(guarded)[-1] == ("act", "send", "deny", "RATE_LIMITED")
     await guarded.person.send(text_to(guarded.known, "of the person"))
     write_policy(folder, OPEN + "[policy.budgets]\nper_minute = 1\n")
     await guarded.agent.send(text_to(guarded.known, "in open"))

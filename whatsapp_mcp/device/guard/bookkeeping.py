@@ -16,7 +16,7 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.facts import reached, words_of
 from whatsapp_mcp.device.operations import Operation
-from whatsapp_mcp.errors import ApprovalRequired, Busy, WhatsAppError
+from whatsapp_mcp.errors import ApprovalRequired, Busy, RateLimited, WhatsAppError
 from whatsapp_mcp.ledger import AuditEntry, HeldAct, Ledger
 from whatsapp_mcp.models import Approval, Caller, PastAct, Permit, SendRequest
 from whatsapp_mcp.policy import SEEN, Decision, Effect, check_budgets, check_pauses, check_quiet
@@ -90,12 +90,16 @@ class Bookkeeper:
         counted, policy = _is_counted(operation, caller), self._settings.now().policy
         planned = await self._planned(operation, arguments)
         check = self._check if admission.approval is None else self._check_approved
-        number = await self._ledger.audit.begin(
-            replace(entry, is_counted=counted, is_new_chat=planned.is_new_chat),
-            text=_text(arguments),
-            keep_text=policy.audit_text,
-            check=check if counted else None,
-        )
+        try:
+            number = await self._ledger.audit.begin(
+                replace(entry, is_counted=counted, is_new_chat=planned.is_new_chat),
+                text=_text(arguments),
+                keep_text=policy.audit_text,
+                check=check if counted else None,
+            )
+        except RateLimited as error:
+            await self.refused(operation, arguments, caller, error)
+            raise
         outcome = "cancelled"
         try:
             yield

@@ -53,7 +53,6 @@ class EnforcedDevice(GeneratedDevice):
             WhatsAppError: What the operation raises.
         """
         books, caller = self._gate.books, self.caller
-        await books.check(operation, arguments, caller)
         try:
             if operation.name == "permit":
                 admission = await self._gate.permit(arguments["wanted"], caller)

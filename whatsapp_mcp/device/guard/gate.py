@@ -102,6 +102,7 @@ class Gate:
         Raises:
             Denied: The policy forbids it.
             ApprovalRequired: A person has to approve it, and is asked now.
+            RateLimited: A person would have to approve it, and the budgets have no room for it.
         """
         policy, request = Policy.of(self._settings.now()), arguments.get("request")
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
@@ -176,6 +177,7 @@ class Gate:
             if held.approval.send_id is None and await approvals.use(held.approval.id):
                 return held.approval
         elif held is None:
+            await self.books.check(operation, arguments, caller)
             lines = lines_of(operation.name, arguments, chats, words)
             dumped = operation.dump(dict(arguments))
             question = Question(lines, decision.reason, digest, operation.name, dumped)
