@@ -123,6 +123,7 @@ class PhoneDevice:
     owner: StoredDevice | None = OWNER
     sent: list[E2E.Message] = field(default_factory=list[E2E.Message])
     raises: WhatsAppError | None = None
+    calls: int = 0
     while_posting: Callable[[str], None] = lambda message_id: None
     listener: Callable[[JournalEvent], None] = lambda event: None
 
@@ -132,6 +133,7 @@ class PhoneDevice:
 
     async def call(self, method: str, params: dict[str, str], *, deadline: float) -> dict[str, Any]:
         """See `LocalDevice.call`."""
+        self.calls += 1
         if self.raises is not None:
             raise self.raises
         assert (method, params["to"]) == ("send_message", PN)

@@ -13,7 +13,7 @@ from tests.device.phone_rig import PhoneDevice, edit, phone_rig, reaction, revok
 from whatsapp_mcp.client.journal import JournalRow
 from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device.guard.phone_questions import LONGEST, question_text
-from whatsapp_mcp.errors import NotConnected
+from whatsapp_mcp.errors import DeadlineExceeded, NotConnected
 from whatsapp_mcp.models import (
     Approval,
     ApprovalState,
@@ -135,14 +135,33 @@ async def test_the_answer_of_a_quick_hand_counts_though_it_comes_before_the_ques
         assert rig.state(held) is ApprovalState.APPROVED
 
 
-async def test_what_cannot_be_posted_waits_for_an_answer_by_another_way(folder: AccountFolder) -> None:
+async def test_what_cannot_be_posted_is_posted_once_there_is_a_connection_if_it_still_waits(
+    folder: AccountFolder,
+) -> None:
     device = PhoneDevice(FakeClock(), raises=NotConnected("It is down."))
     async with phone_rig(folder, device) as rig:
-        held = await rig.held()
+        held, decided = await rig.held(), await rig.held("to Ann", digest="other")
         assert (held.question_id, rig.state(held)) == (None, ApprovalState.OPEN)
-        device.raises, device.owner = None, None
-        await rig.questions.ask(held)
-        assert device.sent == []
+        await rig.decide(decided.approval.id, False, "page")
+        await rig.clock.advance(60)
+        assert device.calls <= 20, "it is tried every few seconds"
+        device.raises = None
+        await rig.clock.advance(5)
+        await rig.act()
+        assert len(device.posted) == 1
+        question = rig.ledger.approvals.get(held.approval.id).question_id
+        await rig.hear(reaction(question or "", "👍", rig.clock.now()))
+        assert rig.state(held) is ApprovalState.APPROVED
+
+
+async def test_what_may_have_been_posted_is_not_posted_twice(folder: AccountFolder) -> None:
+    device = PhoneDevice(FakeClock(), raises=DeadlineExceeded("No answer."))
+    async with phone_rig(folder, device) as rig:
+        held = await rig.held()
+        device.raises = None
+        await rig.clock.advance(60)
+        await rig.act()
+        assert (device.posted, rig.state(held)) == ([], ApprovalState.OPEN)
 
 
 async def test_what_does_not_fit_into_a_message_is_not_asked_there_in_part(folder: AccountFolder) -> None:

@@ -25,7 +25,7 @@ from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.device.clock import Clock
 from whatsapp_mcp.device.guard.phone_answers import Answer, answer_in
 from whatsapp_mcp.device.local_device import LocalDevice
-from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, NotLinked, WhatsAppError
+from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, NotConnected, NotLinked, WhatsAppError
 from whatsapp_mcp.ledger import Approvals, HeldAct, Ledger
 from whatsapp_mcp.models import (
     Approval,
@@ -101,6 +101,7 @@ class PhoneQuestions:
         self._clock = clock
         self._zone = zone
         self._asked: dict[str, _Asked] = {}
+        self._unposted: dict[str, HeldAct] = {}
         self._answers: deque[Answer] = deque(maxlen=_WAITING)
         self._wake = anyio.Event()
         self._posting = 0
@@ -108,30 +109,42 @@ class PhoneQuestions:
         device.hear_messages(self.hear)
 
     async def ask(self, held: HeldAct) -> None:
-        """Post a question once; one that cannot be posted waits for an answer by another way."""
-        from whatsapp_mcp.protobufs import E2E
+        """Post a question once; without a connection, as soon as there is one. Other ways ask meanwhile."""
+        if not await self._try_to_post(held):
+            self._unposted[held.approval.id] = held
+            self._wake.set()
 
+    async def _try_to_post(self, held: HeldAct) -> bool:
+        """False if there is no connection."""
         number = held.approval.id
         text = question_text(held.approval, self._zone())
         if held.question_id is not None or len(text) > LONGEST:
-            return
+            return True
         self._posting += 1
         try:
-            posted = await self._send(E2E.Message(conversation=text))
-            await self._approvals.note_question(number, str(posted["id"]))
+            await self._post(number, text)
+        except (NotConnected, NotLinked):
+            return False
         except WhatsAppError as error:
+            # It may be there all the same: a second one would confuse.
             logger.warning("phone questions: %s cannot be posted: %s", number, error.code)
-            return
         finally:
             self._posting -= 1
-        at = datetime.fromtimestamp(int(posted["timestamp"]), UTC)
-        self._asked[str(posted["id"])] = _Asked(number, at)
+            if not self._posting:
+                self._early.clear()
+        return True
+
+    async def _post(self, number: str, text: str) -> None:
+        from whatsapp_mcp.protobufs import E2E
+
+        posted = await self._send(E2E.Message(conversation=text))
+        message_id = str(posted["id"])
+        await self._approvals.note_question(number, message_id)
+        self._asked[message_id] = _Asked(number, datetime.fromtimestamp(int(posted["timestamp"]), UTC))
         self._wake.set()
         # The answer of a quick hand comes before WhatsApp has said that it has the question.
-        for event in self._early:
+        for event in list(self._early):
             self.hear(event)
-        if not self._posting:
-            self._early.clear()
 
     def hear(self, event: JournalEvent) -> None:
         """Take note of what an event says about a question; called with every message."""
@@ -152,12 +165,21 @@ class PhoneQuestions:
         """Tell what the phone answers, until cancelled."""
         self._recall()
         while True:
-            with self._clock.limit(_LOOK if self._asked else None):
+            with self._clock.limit(_LOOK if self._asked or self._unposted else None):
                 await self._wake.wait()
             self._wake = anyio.Event()
             while self._answers:
                 await self._tell(self._answers.popleft(), decide, void)
             await self._mark_decided()
+            await self._post_again()
+
+    async def _post_again(self) -> None:
+        """Post what could not be posted while there was no connection, if it still waits."""
+        unposted, self._unposted = self._unposted, {}
+        for number, held in unposted.items():
+            is_open = self._approvals.get(number).approval.state is ApprovalState.OPEN
+            if is_open and not await self._try_to_post(held):
+                self._unposted[number] = held
 
     def _recall(self) -> None:
         """The questions that a former leader has posted and that are open."""
