@@ -31,8 +31,8 @@ What strangers wrote, and what others passed on, is withheld from lists, searche
 `policy.mode` is `open`: `[a stranger wrote (2 messages): open #12]`. `get_message_context` of that ref opens
 it, and so does `list_messages`, `search_messages` or `wait_for_messages` that names the stranger's own chat,
 and `download_media`. After that, whatever others would see is asked about first. A search does not find what
-is withheld. Names that strangers chose, and those of groups and channels, are cut to 25 characters, without
-links and long numbers. One-time codes are hidden; `reveal` has the user asked for one.
+is withheld. Names that strangers chose, and those of groups and channels, are cut to three words and 25
+characters, without links and long numbers. One-time codes are hidden; `reveal` has the user asked for one.
 
 A page of more than 40 messages of one chat uses a shorter form. A line without a name has the same sender
 as the line above, a line without a time is of the same minute (`:05` is of the same hour), and a line
