@@ -143,7 +143,21 @@ class FakeDevices:
     @asynccontextmanager
     async def use(self, deadline: float | None = None) -> AsyncGenerator[Device]:
         """Lend it."""
-        yield cast("Device", self.device)
+        device: Any = self.device
+        yield cast("Device", device if hasattr(device, "permit") else _Unguarded(device))
+
+
+class _Unguarded:
+    """A leader's device without its guard, which would ask a person."""
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._device, name)
+
+    async def permit(self, wanted: Permit) -> None:
+        """Agree."""
 
 
 @dataclass

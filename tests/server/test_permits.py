@@ -13,6 +13,7 @@ from mcp import Client
 from tests.server.fakes import FakeDevice, FakeSource, text_of
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import ApprovalRequired
+from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.arguments import file_intake
 from whatsapp_mcp.settings import Settings
@@ -63,6 +64,7 @@ async def test_no_chat_is_exported_before_it_is_allowed(source: FakeSource, tmp_
 
 
 async def test_every_call_counts_as_one_of_its_principal(source: FakeSource) -> None:
+    source.policy = Policy.in_mode("standard")
     ledger, day = (await source.services()).ledger, 24 * 3600
     async with Client(create(source, "core")) as client:
         await client.call_tool("list_chats", {})
