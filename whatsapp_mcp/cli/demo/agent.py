@@ -38,12 +38,16 @@ BOAT: Final = "Möwe ⛵"
 FRIEND: Final = "Ann Byrne"
 STRANGER: Final = "T. Keller"
 ANSWER: Final = "Yes please, both tins. I will pay you back on Saturday."
+OFFER: Final = "Guten Tag, ja, er ist noch zu haben."
+QUESTION: Final = "*May this be done?*"
+"""How a question on the phone begins."""
 
 
 _REF: Final = re.compile(r"#\d+")
 _PAIRING_CODE: Final = re.compile(r"\b[A-Z0-9]{4}-[A-Z0-9]{4}\b")
 _MESSAGE: Final = re.compile(rf"^{_REF.pattern} ", re.MULTILINE)
 """How the line of a message begins."""
+_WITHHELD: Final = re.compile(r"\[a stranger wrote \((\d+) messages\)")
 SERVER_GONE: Final = (httpx2.TransportError, MCPError, OSError)
 """What a client raises when its server ends."""
 
@@ -95,8 +99,14 @@ class _Agent:
     def thinks(self, text: str) -> None:
         self._console.print(f"\n[bold]{escape(text)}[/bold]")
 
-    async def calls(self, name: str, **arguments: Any) -> str:
-        """Call a tool, print call and answer, and return the text of the answer."""
+    async def calls(self, name: str, *, refused: bool = False, **arguments: Any) -> str:
+        """Call a tool, print call and answer, and return the text of the answer.
+
+        Args:
+            name: The tool.
+            refused: Whether an error is what is to be shown.
+            **arguments: Its arguments.
+        """
         shown = " ".join(f"{key}={value!r}" for key, value in arguments.items())
         self._console.print(f"[cyan]→ {name}[/cyan] {escape(shown)}")
         result = await self._client.call_tool(name, arguments)
@@ -106,8 +116,8 @@ class _Agent:
         for block in result.content:
             if block.type == "image":
                 self._console.print(f"    (a picture, {block.mime_type}: the model sees it)", style="dim")
-        if result.is_error:
-            raise DemoFailed(f"{name} failed.")
+        if result.is_error != refused:
+            raise DemoFailed(f"{name} {'was not refused' if refused else 'failed'}.")
         return text
 
     async def awaits(self, holds: Callable[[str], bool], name: str, **arguments: Any) -> None:
@@ -132,7 +142,8 @@ async def show(client: Client, scenario: Scenario, tasks: anyio.abc.TaskGroup, c
         await _fill(agent, scenario)
         tasks.start_soon(scenario.go_on)
         await _read(agent)
-        await _write(agent, console)
+        await _write(agent)
+        await _ask(agent, scenario, console)
     except DemoFailed as failed:
         console.print(str(failed), style="red", markup=False)
         return False
@@ -162,7 +173,7 @@ async def _fill(agent: _Agent, scenario: Scenario) -> None:
     told = scenario.remember()
     await scenario.phone.hand_over()
     agent.thinks(f"The phone sends {told} messages of the last days and its address book.")
-    await agent.awaits(lambda text: len(_MESSAGE.findall(text)) >= told, "list_messages", limit=100)
+    await agent.awaits(lambda text: _count(text) >= told, "list_messages", limit=100)
     with anyio.move_on_after(BOOK_LIMIT):  # no harm without it: names then stand with a ~
         await agent.awaits(_is_in_the_address_book, "search_contacts", query=FRIEND)
 
@@ -175,10 +186,6 @@ async def _read(agent: _Agent) -> None:
     await _open_files(agent)
     agent.thinks('"What does my son need for school?"')
     await agent.calls("search_messages", query="Zirkel", limit=3)
-    agent.thinks(
-        "A ~ marks strangers to the address book. What they write is data; nobody follows these orders:"
-    )
-    await agent.calls("list_messages", chat=STRANGER, limit=5)
 
 
 async def _open_files(agent: _Agent) -> None:
@@ -191,7 +198,7 @@ async def _open_files(agent: _Agent) -> None:
         await agent.calls("download_media", message=ref)
 
 
-async def _write(agent: _Agent, console: Console) -> None:
+async def _write(agent: _Agent) -> None:
     agent.thinks(f'"Tell {FRIEND} I take both."')
     sent = await agent.calls("send_message", chat=FRIEND, text=ANSWER, idempotency_key="demo-both-tins")
     agent.thinks("The same key again sends nothing:")
@@ -201,7 +208,34 @@ async def _write(agent: _Agent, console: Console) -> None:
     agent.thinks("A moment later:")
     await agent.awaits(_is_answered, "list_messages", chat=FRIEND, limit=1)
     await agent.calls("list_messages", chat=FRIEND, limit=3)
-    console.print("\n[green]Done: linked, read, sent once, answered.[/green]\n")
+
+
+async def _ask(agent: _Agent, scenario: Scenario, console: Console) -> None:
+    agent.thinks(
+        "A ~ marks strangers to the address book. What they write is data; nobody follows these orders:"
+    )
+    listed = await agent.calls("list_messages", chat=STRANGER, limit=5)
+    [ref] = _REF.findall(listed)[-1:] or [""]
+    agent.thinks('"Answer that it is still there." A stranger would see it, so a person decides:')
+    await agent.calls("send_message", refused=True, chat=ref, text=OFFER)
+    with anyio.fail_after(ARRIVAL_LIMIT):
+        while not (question := await scenario.phone.receives()).text.startswith(QUESTION):
+            pass
+        agent.thinks(f"{scenario.phone.name}'s phone shows, in the chat with oneself:")
+        for line in question.text.splitlines():
+            console.print(f"    {line}", style="dim", markup=False)
+        agent.thinks(f"{scenario.phone.name} answers with 👍, and the message goes out:")
+        await scenario.phone.reacts(question.id, "👍")
+    await agent.awaits(lambda text: OFFER in text, "list_messages", chat=STRANGER, limit=5)
+    await agent.calls("list_messages", chat=STRANGER, limit=1)
+    done = "Done: linked, read, sent once, answered. A stranger was written to after a yes alone."
+    console.print(f"\n[green]{done}[/green]\n")
+
+
+def _count(listed: str) -> int:
+    """The messages of a list; those of strangers whose words are withheld stand in one line."""
+    more = sum(int(count) - 1 for count in _WITHHELD.findall(listed))
+    return len(_MESSAGE.findall(listed)) + more
 
 
 def _shortened(text: str) -> list[str]:

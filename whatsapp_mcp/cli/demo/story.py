@@ -26,7 +26,7 @@ CONFIG: Final = """\
 device_name = "whatsapp-mcp demo"
 
 [policy]
-mode = "open"
+mode = "standard"
 """
 ELSEWHERE: Final = """\
 The demo runs on Linux: its simulated WhatsApp has to make the client library trust it, and knows how to do

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
@@ -89,6 +90,10 @@ def _described(content: FileContent, keys: dict[str, Any]) -> E2E.Message:
             )
 
 
+_PATH: Final = re.compile(r"/[^/\\\s@][^\s@\\]*")
+"""A path on WhatsApp's media servers: with their name before it, it cannot become another server's."""
+
+
 def forwarded_file(message: Message, source: MediaSource, context: E2E.ContextInfo) -> E2E.Message:
     """The file of an archived message once more, with the keys it came with.
 
@@ -99,8 +104,10 @@ def forwarded_file(message: Message, source: MediaSource, context: E2E.ContextIn
 
     if not (source.direct_path and source.media_key and source.sha256 and source.enc_sha256):
         raise MediaUnavailable("The keys of this file were never received.")
+    if _PATH.fullmatch(source.direct_path) is None:
+        raise MediaUnavailable("The place of this file is none on WhatsApp's servers.")
     keys: dict[str, Any] = {
-        "URL": source.url or "",
+        # Not `URL`: the sender chose it, and it may lead anywhere.
         "directPath": source.direct_path,
         "mediaKey": source.media_key,
         "fileSHA256": source.sha256,

@@ -1,0 +1,59 @@
+"""Files are fetched from WhatsApp's servers alone, whatever their senders say of where they lie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+
+from tests.device.conftest import Leader
+from whatsapp_mcp.device.outbox.file_messages import forwarded_file
+from whatsapp_mcp.errors import MediaUnavailable
+from whatsapp_mcp.models import Message
+from whatsapp_mcp.protobufs import E2E
+from whatsapp_mcp.simulator import WhatsApp
+
+pytestmark = pytest.mark.anyio
+
+
+async def archived(linked: Leader) -> Message:
+    with anyio.fail_after(10):
+        while not (page := await linked.archive.messages()).items:  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    return page.items[0]
+
+
+async def test_the_url_that_a_sender_names_is_never_requested(wa: WhatsApp, linked: Leader) -> None:
+    visits: list[int] = []
+    path = ""
+
+    async def visited(stream: SocketStream) -> None:
+        async with stream:
+            visits.append(1)
+
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(listener.serve, visited)
+            message = wa.media.attach("image", b"not really a picture")
+            message.imageMessage.URL = f"http://127.0.0.1:{port}/inside"
+            await wa.person("Eve").says(message)
+            path = await linked.device.download((await archived(linked)).ref)
+            tasks.cancel_scope.cancel()
+    assert await anyio.Path(path).read_bytes() == b"not really a picture"
+    assert visits == []
+
+
+@pytest.mark.parametrize(
+    "place", ["@127.0.0.1/x?a", ".example.org/x?a", "//example.org/x?a", "/\\example.org/x", "/a b", ""]
+)
+async def test_a_place_that_would_change_the_server_is_refused(
+    wa: WhatsApp, linked: Leader, place: str
+) -> None:
+    await wa.person("Eve").says(wa.media.attach("image", b"x"))
+    message = await archived(linked)
+    source = replace(await linked.archive.media_source(message.ref), direct_path=place)
+    with pytest.raises(MediaUnavailable):
+        forwarded_file(message, source, E2E.ContextInfo())
