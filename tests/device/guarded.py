@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
 from pathlib import Path
 
@@ -13,13 +13,23 @@ from whatsapp_mcp.device.clock import SystemClock
 from whatsapp_mcp.device.guard import EnforcedDevice, Gate, PhoneQuestions
 from whatsapp_mcp.device.leader import background_tasks
 from whatsapp_mcp.device.operations import Device, as_device
-from whatsapp_mcp.ledger import Ledger, open_ledger
+from whatsapp_mcp.ledger import HeldAct, Ledger, open_ledger
 from whatsapp_mcp.models import PERSON, Caller, ContactUpdate
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person
 
 AGENT = Caller("stdio:agent", "agent", "send_message")
+
+
+@dataclass
+class Noted:
+    """Notes what it is told to ask."""
+
+    asked: list[str] = field(default_factory=list[str])
+
+    async def ask(self, held: HeldAct) -> None:
+        self.asked.append(held.approval.id)
 
 
 @dataclass
@@ -38,6 +48,7 @@ class Guarded:
     enforced: EnforcedDevice
     known: Person
     stranger: Person
+    phone: Noted
 
     @property
     def agent(self) -> Device:
@@ -69,8 +80,10 @@ async def guarding(
     async with open_ledger(folder) as ledger, background_tasks() as tasks:
         clock = SystemClock()
         phone = PhoneQuestions(linked.device, ledger.approvals, clock, lambda: UTC)
-        gate = Gate(linked.archive, ledger, settings_of(folder), lambda: linked.device.outbox, clock, [phone])
+        noted, settings = Noted(), settings_of(folder)
+        askers = [phone, noted]
+        gate = Gate(linked.archive, ledger, settings, lambda: linked.device.outbox, clock, askers)
         tasks.start_soon(gate.run)
         tasks.start_soon(phone.run, gate.decide, gate.void)
         enforced = EnforcedDevice(linked.device, gate)
-        yield Guarded(wa, linked, ledger, gate, enforced, known, stranger)
+        yield Guarded(wa, linked, ledger, gate, enforced, known, stranger, noted)

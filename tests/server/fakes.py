@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 
-from whatsapp_mcp.errors import Busy, WhatsAppError
+from whatsapp_mcp.errors import ApprovalRequired, Busy, Denied, WhatsAppError
 from whatsapp_mcp.ledger import Ledger
 from whatsapp_mcp.media import Worker
 from whatsapp_mcp.models import (
     Activity,
+    Approval,
+    ApprovalState,
+    ApprovalWay,
     ConnectionState,
     ConnectionStatus,
     ContactDetails,
@@ -58,6 +61,8 @@ class FakeDevice:
     file: str = ""
     qr_file: str | None = None
     typing_in: tuple[str, ...] = ()
+    held: Approval | None = None
+    """What every act waits for, once a person has said yes."""
 
     async def activity(self, after: int, wait: float = 0.0) -> Activity:
         """Somebody writes for as long as `typing_in` says so; else it cannot be told."""
@@ -128,7 +133,34 @@ class FakeDevice:
         self._act(f"download {ref}")
         return self.file
 
+    async def approval(self, number: str, wait: float = 0.0) -> Approval:
+        """What is held; waits no longer than a moment."""
+        assert self.held is not None
+        if wait and self.held.state is ApprovalState.OPEN:
+            await anyio.sleep(min(wait, 0.01))
+        return self.held
+
+    async def approvals(self) -> tuple[Approval, ...]:
+        """What is held and open."""
+        return (self.held,) if self.held and self.held.state is ApprovalState.OPEN else ()
+
+    async def ask_on_phone(self, number: str) -> None:
+        """Note it."""
+        self.asked.append(f"ask_on_phone {number}")
+
+    async def decide(self, number: str, approved: bool, way: ApprovalWay) -> Approval:
+        """Decide what is held."""
+        assert self.held is not None
+        assert (number, self.held.state) == (self.held.id, ApprovalState.OPEN)
+        state = ApprovalState.APPROVED if approved else ApprovalState.DENIED
+        self.held = replace(self.held, state=state, way=way)
+        return self.held
+
     def _act(self, what: str) -> None:
+        if self.held and self.held.state is ApprovalState.OPEN:
+            raise ApprovalRequired("Asked.", approval=self.held.id)
+        if self.held and self.held.state is ApprovalState.DENIED:
+            raise Denied("The user said no.")
         self.asked.append(what)
         if self.fails:
             raise self.fails

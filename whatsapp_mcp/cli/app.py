@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from whatsapp_mcp import __version__
+from whatsapp_mcp.cli import agents
 from whatsapp_mcp.cli import archive as archive_commands
 from whatsapp_mcp.cli import encryption as encryption_commands
 from whatsapp_mcp.cli import people as people_commands
@@ -254,6 +255,39 @@ def page(account: Account = "default") -> None:
     typer.echo(login_url(known_account(account)))
 
 
+@app.command()
+def approve(
+    number: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="One question (default: each, one after the other).")
+    ] = None,
+    yes: Annotated[bool | None, typer.Option("--yes/--no", "-y/-n", help="Answer without asking.")] = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Only list what waits.")] = False,
+    as_json: AsJson = False,
+    account: Account = "default",
+) -> None:
+    """Answer what waits for your approval.
+
+    Shows recipient, text and reason, then asks. The first answer counts, here, on the phone or on the page.
+    """
+    raise typer.Exit(agents.approve(account, number, yes, only_list=only_list, as_json=as_json))
+
+
+@app.command()
+def exposures(
+    clear: Annotated[
+        str | None, typer.Option(metavar="PRINCIPAL", help="Forget what was handed out to this one.")
+    ] = None,
+    clear_all: Annotated[bool, typer.Option("--clear-all", help="Forget all.")] = False,
+    as_json: AsJson = False,
+    account: Account = "default",
+) -> None:
+    """Show who was given words that make the policy ask.
+
+    It is remembered for 24 hours after the last call of each application, or until you clear it.
+    """
+    agents.exposures(account, clear, clear_all=clear_all, as_json=as_json)
+
+
 @app.command("client-config")
 def client_config(
     application: Annotated[
@@ -280,3 +314,4 @@ app.add_typer(archive_commands.app, name="archive")
 app.add_typer(token_commands.app, name="token")
 app.add_typer(people_commands.app, name="people")
 app.add_typer(encryption_commands.app, name="encryption")
+app.add_typer(agents.app, name="policy")

@@ -15,15 +15,11 @@ from whatsapp_mcp.cli.command_line import App
 from whatsapp_mcp.cli.options import Account, AsJson, known_account
 from whatsapp_mcp.cli.terminal import aligned, isolated
 from whatsapp_mcp.device.operations import Devices
-from whatsapp_mcp.errors import Busy, ContactNotFound
+from whatsapp_mcp.errors import ContactNotFound
 from whatsapp_mcp.jid import is_person
 from whatsapp_mcp.models import Contact
 
 app = App(help="Confirm people by hand.", no_args_is_help=True)
-
-_LIMIT = 5.0
-"""Seconds in which a server is found that leads the account."""
-_POLL = 0.1
 
 Who = Annotated[str, typer.Argument(metavar="WHO", help="Number, jid or name.")]
 
@@ -62,11 +58,11 @@ def list_confirmed(as_json: AsJson = False, account: Account = "default") -> Non
 
 
 def _say(account: str, who: str, *, known: bool) -> None:
-    from whatsapp_mcp.cli.connection import with_known_device
+    from whatsapp_mcp.cli.connection import asked, with_known_device
 
     async def say(devices: Devices, archive: ReadingArchive) -> Contact:
         jid = await _person(archive, who)
-        await _confirm(devices, jid, known)
+        await asked(devices, lambda device: device.confirm_person(jid, known))
         found = await archive.contact(jid)
         assert found is not None
         return found
@@ -94,16 +90,3 @@ async def _person(archive: ReadingArchive, text: str) -> str:
     if not is_person(jid):
         raise ContactNotFound(f"{text!r} is no person.", "Give a number, a jid or a name.")
     return jid
-
-
-async def _confirm(devices: Devices, jid: str, known: bool) -> None:
-    """Tell the server that leads the account, which this command becomes where there is none."""
-    deadline = anyio.current_time() + _LIMIT
-    while True:
-        try:
-            async with devices.use() as device:
-                return await device.confirm_person(jid, known)
-        except Busy:
-            if anyio.current_time() >= deadline:
-                raise
-        await anyio.sleep(_POLL)

@@ -20,11 +20,17 @@ class Caller:
             handed out, approvals and the audit are kept by it.
         client: The name by which the MCP client introduced itself; it proves nothing.
         tool: The tool that asks; empty where none does.
+        asks: The server asks the person itself, through its host: the leader need not, unless it is told to.
+        hinted: The host was told that the tool is destructive, on which it asks the person.
+        approval: The question whose yes the call goes on with.
     """
 
     principal: str
     client: str = ""
     tool: str = ""
+    asks: bool = False
+    hinted: bool = False
+    approval: str = ""
 
     @property
     def is_person(self) -> bool:

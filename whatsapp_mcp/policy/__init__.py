@@ -7,11 +7,15 @@ from whatsapp_mcp.policy.codes import has_code, mask_codes
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
 from whatsapp_mcp.policy.digest import digest_of
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
+from whatsapp_mcp.policy.hidden_characters import INVISIBLE, LINE_BREAKS, LINE_MARK, is_shown, visible
 from whatsapp_mcp.policy.rules import Policy, Ruling
 from whatsapp_mcp.policy.scopes import SCOPES, Scope, check_scope, is_in_scope, parse_scopes, scope_of
 from whatsapp_mcp.policy.secrets import SCANNED_BYTES, find_secret, find_secret_in_file
 
 __all__ = [
+    "INVISIBLE",
+    "LINE_BREAKS",
+    "LINE_MARK",
     "SCANNED_BYTES",
     "SCOPES",
     "SEEN",
@@ -36,8 +40,10 @@ __all__ = [
     "gap",
     "has_code",
     "is_in_scope",
+    "is_shown",
     "mask_codes",
     "parse_scopes",
     "require",
     "scope_of",
+    "visible",
 ]

@@ -46,7 +46,11 @@ class Decision(NamedTuple):
 
 def decide(policy: Policy, act: Act, situation: Situation) -> Decision:
     """What the policy says about an act."""
-    return forbidden(policy, act, situation) or _asked(policy, act, situation)
+    decision = forbidden(policy, act, situation) or _asked(policy, act, situation)
+    is_left_to_host = policy.leaves_to_host and situation.caller.hinted and act.effect is not Effect.READ
+    if decision.verdict == "ask" and is_left_to_host:
+        return Decision("allow", 'approval = "host"', f"the host asks; {decision.reason}")
+    return decision
 
 
 def require(policy: Policy, act: Act, situation: Situation) -> None:

@@ -49,6 +49,16 @@ class Policy:
         """Whether strangers' words are kept back until they are asked for."""
         return self.mode != "open"
 
+    @property
+    def leaves_to_host(self) -> bool:
+        """Whether the person wants to be asked by the host alone."""
+        return self.policy.approval == "host"
+
+    @property
+    def asks_on_phone(self) -> bool:
+        """Whether the person may be asked on the phone."""
+        return self.policy.approval in {"auto", "phone"}
+
     def is_off(self, tool: str) -> bool:
         """Whether a tool is switched off."""
         only = self.policy.tools_on

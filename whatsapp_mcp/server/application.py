@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from mcp.server.apps import Apps
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.tools import ToolManager
+from mcp.server.request_state import RequestStateSecurity
 from mcp.server.stdio import stdio_server
 from mcp.types import CallToolResult, Icon, InputRequiredResult
 
@@ -46,6 +48,8 @@ INSTRUCTIONS: Final = (
 )
 
 
+_STATE_LIFETIME: Final = 3600.0
+"""Seconds for which a host may bring back an answer: as long as a person may decide."""
 _GREETINGS: Final = frozenset({"initialize", "server/discover"})
 """Requests whose answers say what the server offers."""
 
@@ -80,6 +84,7 @@ class Application(MCPServer[Any]):
         instructions: str,
         *,
         structured: bool,
+        state_key: bytes | None,
     ) -> None:
         super().__init__(
             NAME,
@@ -89,6 +94,10 @@ class Application(MCPServer[Any]):
             instructions=instructions,
             middleware=[*middleware, self._keep_to_scopes, self._advertise_what_is_served],
             subscriptions=False,
+            extensions=[_cards()],
+            request_state_security=RequestStateSecurity(keys=[state_key], ttl=_STATE_LIFETIME)
+            if state_key
+            else None,
             log_level="WARNING",
         )
         self._tool_manager = Tools(make)
@@ -164,6 +173,13 @@ class Application(MCPServer[Any]):
         return await super().call_tool(name, arguments, context)
 
 
+def _cards() -> Apps:
+    """The extension with which hosts draw the card of an approval."""
+    cards = Apps()
+    cards.add_html_resource(tools.APPROVAL_CARD, tools.APPROVAL_HTML, name="approval")
+    return cards
+
+
 def _icon() -> Icon:
     """As a data URI: an application would download a web URL wherever it shows the server."""
     image = base64.b64encode(Path(__file__).with_name("icon.png").read_bytes()).decode()
@@ -188,6 +204,7 @@ def create(
     structured: bool = False,
     middleware: Sequence[ServerMiddleware[Any]] = (),
     new_code: Callable[[], str] = new_code,
+    state_key: bytes | None = None,
 ) -> Application:
     """The application with the tools of the selected toolsets.
 
@@ -198,6 +215,8 @@ def create(
         structured: Whether results carry structured content beside their text, and tools an output schema.
         middleware: SDK middleware around every message.
         new_code: Makes the number of each answer's fence.
+        state_key: Seals what a host brings back with a person's answer, 32 bytes; with a key of the account
+            questions outlast a restart, without one they end with the application.
 
     Raises:
         InvalidArgument: There is no such toolset.
@@ -205,9 +224,12 @@ def create(
 
     def make() -> list[Tool]:
         chosen = tools.load_tools(selection) if functions is None else functions
-        return build(chosen, source, structured=structured, new_code=new_code)
+        # Told once, as the list of tools is: the leader lets acts pass only for a server that told it so.
+        hint_acts = source.policy.leaves_to_host
+        return build(chosen, source, structured=structured, new_code=new_code, hint_acts=hint_acts)
 
-    return Application(make, middleware, _instructions(selection), structured=structured)
+    instructions = _instructions(selection)
+    return Application(make, middleware, instructions, structured=structured, state_key=state_key)
 
 
 def _instructions(selection: str) -> str:

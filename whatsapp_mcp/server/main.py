@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
+import secrets
 import signal
 import sys
 from dataclasses import dataclass
@@ -12,7 +14,9 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 import anyio
 
 from whatsapp_mcp import settings as settings_module
+from whatsapp_mcp.errors import InvalidArgument, cause
 from whatsapp_mcp.memory import share_arenas
+from whatsapp_mcp.private_file import read_or_make
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.log import log_to_stderr
 from whatsapp_mcp.server.runtime import Runtime
@@ -20,7 +24,7 @@ from whatsapp_mcp.server.runtime import Runtime
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from whatsapp_mcp.settings import Settings
+    from whatsapp_mcp.settings import AccountFolder, Settings
 
 Transport = Literal["stdio", "http", "sse"]
 CLOSE_LIMIT: Final = 0.7
@@ -56,13 +60,15 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
     share_arenas()
     loaded = settings or settings_module.load()
     log_to_stderr(loaded.log_level)
-    loaded.account_folder(options.account).create()
+    folder = loaded.account_folder(options.account)
+    folder.create()
     runtime = Runtime(loaded, options.account)
     application = create(
         runtime,
         options.toolsets or loaded.server.toolsets,
         structured=loaded.server.structured if options.structured is None else options.structured,
         middleware=[runtime.note_answer],
+        state_key=_state_key(folder),
     )
     if options.transport == "stdio":
         speak = application.run_stdio_async
@@ -78,6 +84,22 @@ def serve(options: ServeOptions, settings: Settings | None = None) -> NoReturn:
         )
     anyio.run(_serve, runtime, speak)
     raise AssertionError("serving ends the process")
+
+
+def _state_key(folder: AccountFolder) -> bytes:
+    """The account's key for what hosts bring back: another than that of its seals, made from it.
+
+    Raises:
+        InvalidArgument: It can be neither read nor made.
+    """
+    try:
+        key = read_or_make(folder.approval_key, secrets.token_bytes(32))
+    except OSError as error:
+        raise InvalidArgument(
+            f"{folder.approval_key} cannot be used: {cause(error)}.",
+            "Make it readable for yourself, or delete it.",
+        ) from error
+    return hmac.digest(key, b"request state", "sha256")
 
 
 async def _serve(runtime: Runtime, speak: Callable[[], Awaitable[None]]) -> None:

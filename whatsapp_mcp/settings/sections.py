@@ -33,6 +33,7 @@ _PROXY_SCHEMES: Final = ("socks5", "http", "https")
 
 PolicyMode = Literal["read_only", "standard", "lockdown", "open"]
 Verdict = Literal["allow", "ask", "deny"]
+ApprovalSetting = Literal["auto", "elicitation", "phone", "page", "host"]
 
 
 class AccountSettings(Section):
@@ -141,11 +142,13 @@ class BudgetSettings(Section):
 class PolicySettings(Section):
     """`[policy]`: what an agent may do. `read_only` refuses every act, `open` asks nothing.
 
+    `approval` is the way in which a person is asked; the page and the terminal show every question as well.
     Of tools, `tools_off` are refused, and if `tools_on` names any, all others are. `audit_text` keeps the
     texts of acts in the audit.
     """
 
     mode: PolicyMode = "standard"
+    approval: ApprovalSetting = "auto"
     tools_on: tuple[str, ...] = ()
     tools_off: tuple[str, ...] = ()
     chats: tuple[ChatRule, ...] = ()

@@ -9,36 +9,22 @@ import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from whatsapp_mcp.errors import WhatsAppError
 from whatsapp_mcp.models import ConnectionState, ConnectionStatus, LinkState
+from whatsapp_mcp.web.approvals import APPROVALS, approval_routes, open_questions
+from whatsapp_mcp.web.layout import HEADERS, HOME, error_page, page
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
     from whatsapp_mcp.device.operations import Devices
 
-HOME: Final = "/"
 LINK: Final = "/link"
 LOGIN: Final = "/login"
 """Where the URL leads that `whatsapp-mcp page` prints; the only page that needs no session."""
-RELOAD_SECONDS: Final = 3
-_HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",
-    # Not "no-referrer": with that a browser names the origin of a form "null", and the guard refuses it.
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-_STYLE: Final = (
-    "html{color-scheme:light dark}"
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:3em auto;padding:0 1em}"
-    "h1{font-size:1.4em}svg{display:block;width:20em;max-width:100%;background:#fff}"
-    "code{font-size:1.6em;letter-spacing:.15em}button{font:inherit;padding:.4em 1em}small{opacity:.7}"
-)
 HOW_TO_SIGN_IN: Final = (
     "These pages need a sign-in: run `whatsapp-mcp page` in a terminal on the computer that the server runs "
     "on, and open the URL that it prints. Each URL is valid once, for ten minutes."
@@ -82,6 +68,7 @@ def page_routes(source: DeviceSource, logins: Logins) -> list[Route]:
         Route(HOME, pages.home),
         Route(LINK, pages.link, methods=["GET"]),
         Route(LINK, pages.start_linking, methods=["POST"]),
+        *approval_routes(source, logins.cookie),
     ]
 
 
@@ -94,8 +81,8 @@ class _Pages:
         """Give the browser that comes with a valid code its cookie."""
         cookie = self.logins.sign_in(request.query_params.get("code", ""))
         if cookie is None:
-            return _page("Sign in", f"<p>{html.escape(HOW_TO_SIGN_IN)}</p>", status=403)
-        signed_in = RedirectResponse(HOME, 303, _HEADERS)
+            return page("Sign in", f"<p>{html.escape(HOW_TO_SIGN_IN)}</p>", status=403)
+        signed_in = RedirectResponse(HOME, 303, HEADERS)
         is_encrypted = request.url.scheme == "https"
         signed_in.set_cookie(
             self.logins.cookie, cookie, httponly=True, samesite="strict", secure=is_encrypted
@@ -111,7 +98,12 @@ class _Pages:
         return PlainTextResponse("ready\n" if online else "not ready\n", 200 if online else 503)
 
     async def home(self, _: Request) -> Response:
-        return _status_page(await _status(self.source))
+        status = await _status(self.source)
+        try:
+            waiting = len(await open_questions(self.source))
+        except WhatsAppError:
+            waiting = 0
+        return _status_page(status, waiting)
 
     async def link(self, _: Request) -> Response:
         """The current code; after linking, its outcome."""
@@ -123,8 +115,8 @@ class _Pages:
             async with devices.use() as device:
                 state = await device.link()
         except WhatsAppError as error:
-            return _error_page(error)
-        return _page("Link a phone", link_html(state), reload=True)
+            return error_page(error)
+        return page("Link a phone", link_html(state), reload=True)
 
     async def start_linking(self, _: Request) -> Response:
         """Start linking, then redirect to the page that shows the code."""
@@ -134,8 +126,8 @@ class _Pages:
                 async with devices.use() as device:
                     await device.link()
             except WhatsAppError as error:
-                return _error_page(error)
-        return RedirectResponse(LINK, 303, _HEADERS)
+                return error_page(error)
+        return RedirectResponse(LINK, 303, HEADERS)
 
 
 async def _status(source: DeviceSource) -> ConnectionStatus | None:
@@ -149,15 +141,12 @@ async def _status(source: DeviceSource) -> ConnectionStatus | None:
         return None
 
 
-def _status_page(status: ConnectionStatus | None) -> Response:
+def _status_page(status: ConnectionStatus | None, waiting: int = 0) -> Response:
     if status is None:
-        return _page("WhatsApp", "<p>The server is starting.</p>", reload=True)
-    return _page("WhatsApp", _status_html(status), reload=status.state is not ConnectionState.ONLINE)
-
-
-def _error_page(error: WhatsAppError) -> Response:
-    back = f'<p><a href="{HOME}">Back</a></p>'
-    return _page("WhatsApp", f"<p>{html.escape(error.message)} {html.escape(error.action)}</p>{back}")
+        return page("WhatsApp", "<p>The server is starting.</p>", reload=True)
+    link = f'<p><a href="{APPROVALS}">Approvals</a>: {waiting} waiting</p>'
+    reload = status.state is not ConnectionState.ONLINE
+    return page("WhatsApp", _status_html(status) + link, reload=reload)
 
 
 def _status_html(status: ConnectionStatus) -> str:
@@ -198,14 +187,3 @@ def _qr_svg(text: str) -> str:
     import segno
 
     return segno.make_qr(text, error="l").svg_inline(border=4, omitsize=True)
-
-
-def _page(title: str, body: str, *, reload: bool = False, status: int = 200) -> HTMLResponse:
-    refresh = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">' if reload else ""
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}'
-        f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>",
-        status,
-        headers=_HEADERS,
-    )

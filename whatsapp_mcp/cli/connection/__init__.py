@@ -1,6 +1,6 @@
 """The commands about the connection: link, unlink, status, reconnect, pause and resume."""
 
-from whatsapp_mcp.cli.connection.device import reconnected, unlinked, with_device, with_known_device
+from whatsapp_mcp.cli.connection.device import asked, reconnected, unlinked, with_device, with_known_device
 from whatsapp_mcp.cli.connection.linking import check, link
 from whatsapp_mcp.cli.connection.pausing import paused, resumed
 from whatsapp_mcp.cli.connection.report import JsonReport, TerminalReport
@@ -9,6 +9,7 @@ from whatsapp_mcp.cli.connection.status import find, print_status
 __all__ = [
     "JsonReport",
     "TerminalReport",
+    "asked",
     "check",
     "find",
     "link",

@@ -13,7 +13,7 @@ import anyio
 from whatsapp_mcp import settings
 from whatsapp_mcp.archive import ReadingArchive
 from whatsapp_mcp.cli.options import known_account
-from whatsapp_mcp.device.operations import Devices
+from whatsapp_mcp.device.operations import Device, Devices
 from whatsapp_mcp.errors import Busy
 from whatsapp_mcp.models import PERSON, ConnectionStatus
 from whatsapp_mcp.redaction import RedactingFormatter, describe, set_levels
@@ -102,6 +102,24 @@ async def settled_status(devices: Devices, limit: float = SETTLE_LIMIT) -> Conne
         await anyio.sleep(SETTLE_POLL)
 
 
+async def asked(devices: Devices, ask: Callable[[Device], Awaitable[T]], limit: float = RECONNECT_LIMIT) -> T:
+    """What the leader answers; this command becomes the leader where there is none.
+
+    Raises:
+        Busy: No server could be asked in time, or it does not answer.
+        WhatsAppError: What the operation raises.
+    """
+    deadline = anyio.current_time() + limit
+    while True:
+        try:
+            async with devices.use() as device:
+                return await ask(device)
+        except Busy:  # this command is only just becoming, or reaching, the leader
+            if anyio.current_time() >= deadline:
+                raise
+        await anyio.sleep(SETTLE_POLL)
+
+
 async def reconnected(
     devices: Devices, _: ReadingArchive, limit: float = RECONNECT_LIMIT
 ) -> ConnectionStatus:
@@ -111,16 +129,8 @@ async def reconnected(
         NotLinked: No phone is linked.
         Busy: No server could be asked in time, or it does not answer.
     """
-    deadline = anyio.current_time() + limit
-    while True:
-        try:
-            async with devices.use() as device:
-                await device.reconnect()
-            return await settled_status(devices, limit)
-        except Busy:  # this command is only just becoming, or reaching, the leader
-            if anyio.current_time() >= deadline:
-                raise
-        await anyio.sleep(SETTLE_POLL)
+    await asked(devices, lambda device: device.reconnect(), limit)
+    return await settled_status(devices, limit)
 
 
 async def unlinked(devices: Devices, _: ReadingArchive) -> None:

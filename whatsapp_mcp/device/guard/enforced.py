@@ -17,8 +17,9 @@ from whatsapp_mcp.device.guard.gate import Gate
 from whatsapp_mcp.device.local_device import LocalDevice
 from whatsapp_mcp.device.operations import GeneratedDevice, Operation
 from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.models import Approval
 
-_OF_THE_GATE: Final = frozenset({"approvals", "approval", "decide", "clear_exposures"})
+_OF_THE_GATE: Final = frozenset({"approvals", "approval", "ask_on_phone", "decide", "clear_exposures"})
 """Operations that the gate itself does."""
 
 
@@ -62,16 +63,22 @@ class EnforcedDevice(GeneratedDevice):
             await books.refused(operation, arguments, caller, error)
             raise
         async with books.act(operation, arguments, caller, admission):
-            return await self._do(operation, arguments, has_ended)
+            return await self._do(operation, arguments, has_ended, admission.approval)
 
     async def _do(
-        self, operation: Operation, arguments: dict[str, Any], has_ended: Callable[[], bool]
+        self,
+        operation: Operation,
+        arguments: dict[str, Any],
+        has_ended: Callable[[], bool],
+        approval: Approval | None,
     ) -> Any:
         if operation.name == "permit":
             return None
         if operation.name in _OF_THE_GATE:
             return await getattr(self._gate, operation.name)(**arguments)
         if operation.name == "send":
+            if approval is not None and approval.send_id is not None:  # it is on its way since the yes
+                return await self._device.outbox.outcome(approval.send_id, arguments["request"].wait)
             result = await self._device.send(arguments["request"], has_ended)
             await self._gate.sent(self.caller, result.send_id, result.message_id)
             return result

@@ -41,6 +41,7 @@ from whatsapp_mcp.policy import (
     digest_of,
 )
 from whatsapp_mcp.settings import CurrentSettings
+from whatsapp_mcp.zone import local
 
 _LOOK: Final = 5.0
 """Seconds between looks for questions that nobody has answered in time."""
@@ -104,6 +105,11 @@ class Gate:
             ApprovalRequired: A person has to approve it, and is asked now.
             RateLimited: A person would have to approve it, and the budgets have no room for it.
         """
+        if caller.approval and operation is _SEND:
+            # Before all else: whatever the policy says by now, what has gone out is not sent again.
+            released = await self._released(arguments, caller)
+            if released is not None:
+                return Admission(Decision("allow", "approval", "a person said yes"), released)
         policy, request = Policy.of(self._settings.now()), arguments.get("request")
         if isinstance(request, SendRequest) and await touches_question(request, self._archive, self._ledger):
             raise Denied("That message asks the user something; nobody but the user answers or changes it.")
@@ -183,12 +189,47 @@ class Gate:
             question = Question(lines, decision.reason, digest, operation.name, dumped)
             held = await approvals.hold(question, caller, now)
             held = await self._hold_send(held, arguments, caller)
+            if not caller.asks:
+                await self._ask_on_phone(held)
+        raise self._waits(held.approval)
+
+    async def _released(self, arguments: Mapping[str, Any], caller: Caller) -> Approval | None:
+        """The yes that let a held send go, if the call that goes on with it is still the same."""
+        held = self._ledger.approvals.get(caller.approval)
+        if held.approval.send_id is None or held.approval.state is not ApprovalState.USED:
+            return None
+        digest = await self._send_digest(arguments)
+        return held.approval if (held.digest, held.principal) == (digest, caller.principal) else None
+
+    async def ask_on_phone(self, number: str) -> None:
+        """See `Device.ask_on_phone`."""
+        held = self._ledger.approvals.get(number)
+        if held.approval.state is ApprovalState.OPEN and held.question_id is None:
+            await self._ask_on_phone(held)
+
+    async def _ask_on_phone(self, held: HeldAct) -> None:
+        if Policy.of(self._settings.now()).asks_on_phone:
             for asker in self._askers:
                 await asker.ask(held)
-        raise _waits(held.approval)
+
+    def _waits(self, approval: Approval) -> ApprovalRequired:
+        settings = self._settings.now()
+        until = f"{local(approval.expires_at, settings.zone):%H:%M}"
+        phone = "on their phone, " if self._askers and Policy.of(settings).asks_on_phone else ""
+        return ApprovalRequired(
+            f"The user has to approve this first, because {approval.reason}. "
+            f"It waits as {approval.id} until {until}.",
+            f"Tell the user to answer {phone}on the page or with `whatsapp-mcp approve`. Then call "
+            f"await_approval with {approval.id}.",
+            approval=approval.id,
+        )
 
     async def _chats(self, operation: Operation, arguments: Mapping[str, Any]) -> list[ChatFacts]:
         return [await self._archive.chat_facts(jid) for jid in reached(operation, arguments)]
+
+    async def _send_digest(self, arguments: Mapping[str, Any]) -> str:
+        words = await referred(self._archive, arguments)
+        return await _digest(_SEND, arguments, await self._chats(_SEND, arguments), words)
 
     async def _hold_send(self, held: HeldAct, arguments: Mapping[str, Any], caller: Caller) -> HeldAct:
         """Keep a send in the outbox, so that a yes releases it though the agent has gone."""
@@ -247,8 +288,7 @@ class Gate:
         send_id = held.approval.send_id
         assert send_id is not None
         arguments = _SEND.load(held.arguments or {})
-        words = await referred(self._archive, arguments)
-        digest = await _digest(_SEND, arguments, await self._chats(_SEND, arguments), words)
+        digest = await self._send_digest(arguments)
         if digest != held.digest or not await self._ledger.approvals.use(held.approval.id):
             await self._ledger.approvals.void(held.approval.id)
             changed = "Its recipients or its file have changed since the user was asked."
@@ -324,14 +364,3 @@ async def _digest(
         dumped["request"] = {key: value for key, value in request.items() if key not in _NOT_BOUND}
     dumped["referred"] = list(words)
     return digest_of(operation.name, dumped, chats, await file_digests(arguments))
-
-
-def _waits(approval: Approval) -> ApprovalRequired:
-    until = f"{approval.expires_at.astimezone():%H:%M}"
-    return ApprovalRequired(
-        f"The user has to approve this first, because {approval.reason}. "
-        f"It waits as {approval.id} until {until}.",
-        "Tell the user to answer on their phone, on the page or with `whatsapp-mcp approve`. Then call "
-        f"await_approval with {approval.id}.",
-        approval=approval.id,
-    )

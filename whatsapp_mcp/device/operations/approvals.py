@@ -26,6 +26,15 @@ class ApprovalOperations(Protocol):
         """
         ...
 
+    @has_effect(Effect.READ)
+    async def ask_on_phone(self, number: str) -> None:
+        """Ask on the phone as well: the host, which should have shown the question, gave no decision.
+
+        Raises:
+            InvalidArgument: There is none of this id.
+        """
+        ...
+
     @has_effect(Effect.PERSON)
     async def decide(self, number: str, approved: bool, way: ApprovalWay) -> Approval:
         """A person's answer: the first is final. A send that was held goes out with a yes.

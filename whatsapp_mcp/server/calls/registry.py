@@ -21,14 +21,14 @@ import inspect
 import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, cast
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import ArgModelBase, FuncMetadata
-from mcp.types import CallToolResult, ToolAnnotations
+from mcp.types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
@@ -44,9 +44,11 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
+from whatsapp_mcp.models.caller import Caller
 from whatsapp_mcp.policy import Act, Audience, Effect, Situation, require
 from whatsapp_mcp.server.calls.call import Call, ServicesSource
 from whatsapp_mcp.server.calls.caller import caller_of
+from whatsapp_mcp.server.calls.elicitation import asking
 from whatsapp_mcp.server.calls.results import Result, error_result
 from whatsapp_mcp.server.calls.roots import client_roots
 from whatsapp_mcp.server.fencing import new_code
@@ -71,6 +73,7 @@ class ToolSpec:
         idempotent: Doing it twice is doing it once (`idempotentHint`).
         open_world: It talks to WhatsApp rather than to what is stored here (`openWorldHint`).
         result: Shape of the structured content: the output schema, where results are structured.
+        card: URI of the MCP App that hosts may draw beside its result; empty for none.
     """
 
     name: str
@@ -83,6 +86,7 @@ class ToolSpec:
     idempotent: bool
     open_world: bool
     result: type | None
+    card: str = ""
 
     @property
     def title(self) -> str:
@@ -95,11 +99,20 @@ class ToolSpec:
         return self.effect is Effect.READ
 
     @property
-    def annotations(self) -> ToolAnnotations:
-        """The hints, each said; two of them mean nothing for what only reads, says the specification."""
+    def acts(self) -> bool:
+        """Whether the policy may want a person asked about it."""
+        return self.effect not in {Effect.READ, Effect.LINK}
+
+    def annotations(self, *, hint_acts: bool = False) -> ToolAnnotations:
+        """The hints, each said; two of them mean nothing for what only reads, says the specification.
+
+        Args:
+            hint_acts: Whether every tool that acts is called destructive, so that the host asks about it.
+        """
+        destructive = self.destructive or (hint_acts and self.acts)
         return ToolAnnotations(
             read_only_hint=self.reads,
-            destructive_hint=None if self.reads else self.destructive,
+            destructive_hint=None if self.reads else destructive,
             idempotent_hint=None if self.reads else self.idempotent,
             open_world_hint=self.open_world,
         )
@@ -115,6 +128,7 @@ def tool(
     open_world: bool = True,
     name: str | None = None,
     result: type | None = None,
+    card: str = "",
 ) -> Callable[[ToolFunction], ToolFunction]:
     """Mark a function as a tool of this toolset, and declare what it does and who sees it.
 
@@ -133,6 +147,7 @@ def tool(
             idempotent=idempotent,
             open_world=open_world,
             result=result,
+            card=card,
         )
         setattr(function, _SPEC, spec)
         return function
@@ -276,22 +291,26 @@ class RegisteredTool(Tool):
     source: Any
     structured: bool
     new_code: Any
+    hint_acts: bool
 
     async def run(
         self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False
-    ) -> CallToolResult:
+    ) -> CallToolResult | InputRequiredResult:
         """Check the arguments and the policy, run the tool, and turn every outcome into a result."""
         spec: ToolSpec = self.spec
         source: ServicesSource = self.source
         try:
             values = self._validate(arguments)
-            caller = caller_of(context, spec.name)
+            hinted = self.hint_acts and spec.acts
+            caller = replace(caller_of(context, spec.name), hinted=hinted)
             # Early, for what nothing could change; the leader decides about acts once more, and finally.
             require(source.policy, Act(spec.name, spec.effect, spec.audience), Situation(caller))
             over_http = context.headers is not None
             roots = partial(client_roots, context)
             call = Call(source, context.report_progress, caller, over_http=over_http, roots=roots)
-            result = await spec.function(call, **values)
+            result = await asking(context, call, partial(self._act, call, values))
+            if isinstance(result, InputRequiredResult):
+                return result
             return result.to_mcp(self.new_code, structured=self.structured)
         except WhatsAppError as error:
             logger.info("tool: %s answered %s", spec.name, error.code)
@@ -307,6 +326,9 @@ class RegisteredTool(Tool):
                     "Try once more; if it fails again, tell the user to read the server's log.",
                 )
             )
+
+    async def _act(self, call: Call, values: Mapping[str, Any], caller: Caller) -> Result:
+        return await self.spec.function(replace(call, caller=caller), **values)
 
     def _refused(self, error: WhatsAppError) -> CallToolResult:
         return error_result(error, structured=self.structured)
@@ -325,6 +347,7 @@ def build(
     *,
     structured: bool = False,
     new_code: Callable[[], str] = new_code,
+    hint_acts: bool = False,
 ) -> list[Tool]:
     """The SDK's tools of these functions.
 
@@ -333,8 +356,9 @@ def build(
         source: Where each tool takes its services from when it is called.
         structured: Whether results, errors among them, carry structured content, and tools an output schema.
         new_code: Makes the number of each answer's fence.
+        hint_acts: Whether every tool that acts is called destructive, for hosts that ask about those.
     """
-    return [_build(spec_of(function), source, structured, new_code) for function in functions]
+    return [_build(spec_of(function), source, structured, new_code, hint_acts) for function in functions]
 
 
 def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -345,7 +369,9 @@ def _or_error(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "properties": properties, "anyOf": [result, error]}
 
 
-def _build(spec: ToolSpec, source: ServicesSource, structured: bool, new_code: Callable[[], str]) -> Tool:
+def _build(
+    spec: ToolSpec, source: ServicesSource, structured: bool, new_code: Callable[[], str], hint_acts: bool
+) -> Tool:
     model = _arguments_model(spec)
     schema = None
     if structured and spec.result:
@@ -359,9 +385,11 @@ def _build(spec: ToolSpec, source: ServicesSource, structured: bool, new_code: C
         parameters=lean_schema(model.model_json_schema(by_alias=True)),
         fn_metadata=FuncMetadata(arg_model=model, output_schema=schema),
         is_async=True,
-        annotations=spec.annotations,
+        annotations=spec.annotations(hint_acts=hint_acts),
         spec=spec,
         source=source,
         structured=structured,
         new_code=new_code,
+        hint_acts=hint_acts,
+        meta={"ui": {"resourceUri": spec.card}} if spec.card else None,
     )

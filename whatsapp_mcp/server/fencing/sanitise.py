@@ -9,18 +9,13 @@ from typing import Final
 
 from whatsapp_mcp.emoji import is_emoji
 from whatsapp_mcp.jid import reads_as_address
+from whatsapp_mcp.policy import INVISIBLE, LINE_BREAKS, LINE_MARK, is_shown
 
 _ANSI: Final = re.compile(
     r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # OSC … terminator
     r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # CSI
     r"|\x1b[ -/]*[0-~]?"
 )
-_LINE_BREAKS: Final = re.compile(r"\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]")
-_JOINER: Final = "\u200d"
-_INVISIBLE: Final = frozenset(
-    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u180f\u2800\u3164\uffa0"
-)
-"""Code points that show nothing although their category does not say so."""
 _SELECTORS: Final = "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 TAG: Final = "messages"
 """The name of the tags between which other people's words stand."""
@@ -30,7 +25,7 @@ _ALIKE: Final = "\x80-\u2e7f\ufb00-\U0001ffff"
 """Letters beyond ASCII, of which many look like others; Chinese, Japanese and Korean ones do not."""
 _LETTERS: Final = "[^A-Za-z]{0,2}".join(f"[{letter}{_ALIKE}]" for letter in TAG)
 _LOOKS_LIKE_A_TAG: Final = re.compile(rf"[<{_OPENINGS}](?=[^\w<{_OPENINGS}]{{0,8}}{_LETTERS})", re.IGNORECASE)
-_SUSPECT: Final = re.compile(f"[{''.join(sorted(_INVISIBLE))}{_SELECTORS}{_OPENINGS}]")
+_SUSPECT: Final = re.compile(f"[{''.join(sorted(INVISIBLE))}{_SELECTORS}{_OPENINGS}]")
 """What hides although Python calls it printable, or may open a tag."""
 _NAMES: Final = 512
 """Names whose cleaned form is kept: the same few stand in every line of a list."""
@@ -49,28 +44,6 @@ _APOSTROPHES: Final = frozenset("‘’")
 _BADGES: Final = re.compile("[✓✔✅☑🗸🗹🆗★☆✪✯⭐🌟●⬤🔴-🔹🟠-🟫🛡🔰🏅🎖©®™]\N{VARIATION SELECTOR-16}?")
 """What may pass for the mark with which WhatsApp shows that a business is verified."""
 _LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b[\w-]+(?:\.[\w-]+)+/\S*", re.IGNORECASE)
-LINE_MARK: Final = " ⏎ "
-"""Stands where a message had a line break."""
-
-
-def _is_emoji(char: str) -> bool:
-    return unicodedata.category(char) in {"So", "Sk"} or char == "\ufe0f"
-
-
-def _keeps(text: str, index: int) -> bool:
-    """Whether the character there is shown as it is."""
-    char = text[index]
-    if char in "\n\t":
-        return True
-    if char == _JOINER:  # holds families and flags together; between anything else it only hides
-        around = text[index - 1 : index] + text[index + 1 : index + 2]
-        return len(around) == 2 and _is_emoji(around[0]) and _is_emoji(around[1])
-    if char == "\ufe0f":
-        return index > 0 and not text[index - 1].isalpha()
-    category = unicodedata.category(char)
-    if category in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"} or char in _INVISIBLE:
-        return False
-    return not ("\ufe00" <= char <= "\ufe0e" or "\U000e0100" <= char <= "\U000e01ef")
 
 
 def clean(text: str) -> str:
@@ -80,10 +53,10 @@ def clean(text: str) -> str:
     """
     if text.isprintable() and (text.isascii() or _SUSPECT.search(text) is None):
         return text  # nearly all: as `_harmless`, without the call
-    text = _LINE_BREAKS.sub("\n", _ANSI.sub("", text))
+    text = LINE_BREAKS.sub("\n", _ANSI.sub("", text))
     if _harmless(text.replace("\n", "").replace("\t", "")):
         return text
-    text = "".join(char for index, char in enumerate(text) if _harmless(char) or _keeps(text, index))
+    text = "".join(char for index, char in enumerate(text) if _harmless(char) or is_shown(text, index))
     return _LOOKS_LIKE_A_TAG.sub("[", text)
 
 

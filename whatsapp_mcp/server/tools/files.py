@@ -85,7 +85,7 @@ def _file_told(content: FileContent) -> str:
 
 @tool("core", Effect.READ, Audience.NOBODY)
 async def download_media(call: Call, message: MessageArg) -> Result:
-    """Download the file of a message. Returns images as content, other files as a link to the local file."""
+    """Download the file of a message. Images come as content, others as a link to the local file."""
     services = await call.services()
     found = await services.archive.opened_message(message)
     source = await services.archive.media_source(found.ref)

@@ -155,7 +155,7 @@ def of_whom(message: Message) -> str:
 
 @tool("core", Effect.ACT, Audience.CHAT, idempotent=True)
 async def mark_read(call: Call, chat: ChatArg) -> Result:
-    """Mark a chat as read; the senders see it. Listing messages never does this."""
+    """Mark a chat as read; the senders see it."""
     services = await call.services()
     target = await find_known_chat(services, chat)
     async with services.device() as device:

@@ -9,7 +9,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.server.calls import spec_of
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.server.calls import ToolFunction
+    from whatsapp_mcp.server.calls import ToolFunction, ToolSpec
 
 TOOLSETS: Final = {
     "core": ("connection", "reading", "searching", "sending", "files", "waiting"),
@@ -60,7 +60,14 @@ def load_tools(selection: str) -> tuple[ToolFunction, ...]:
 
 def toolset_of(name: str) -> str | None:
     """The toolset that has a tool of this name; None when none has."""
+    spec = declared(name)
+    return spec.toolset if spec else None
+
+
+def declared(name: str) -> ToolSpec | None:
+    """The declaration of the tool of this name, of whichever toolset; None where there is none."""
     for toolset in TOOLSETS:
-        if any(spec_of(function).name == name for function in load_tools(toolset)):
-            return toolset
+        for function in load_tools(toolset):
+            if (spec := spec_of(function)).name == name:
+                return spec
     return None

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, NotRequired
 
 import anyio
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
-from whatsapp_mcp.models import Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
-from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.models import ApprovalState, Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
+from whatsapp_mcp.policy import Audience, Effect, visible
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
@@ -27,6 +28,7 @@ from whatsapp_mcp.server.render import (
     place_of,
     report_data,
 )
+from whatsapp_mcp.server.tools.approval_card import URI
 from whatsapp_mcp.zone import local
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ async def message_status(
     send_id: Annotated[int, Field(description="Of a send without ref, else 0")] = 0,
     cursor: str | None = None,
 ) -> Result:
-    """Status of a sent message: queued, sent, failed or unknown; who received and read it, who has not."""
+    """Status of a sent message: queued, sent, failed or unknown; who received and read it."""
     if (message is None) == (not send_id):
         raise InvalidArgument("Give either message or send_id.")
     services = await call.services()
@@ -92,6 +94,47 @@ def _delivery_line(delivery: Delivery, zone: tzinfo) -> str:
     else:
         how = f"{'read' if delivery.read_at else 'delivered'} {local(at, zone):%Y-%m-%d %H:%M}"
     return f"{called(delivery.contact, delivery.stranger)}: {how}"
+
+
+class ApprovalData(TypedDict):
+    """What became of a question to the user."""
+
+    approval: str
+    state: str
+    send: NotRequired[ReportData]
+
+
+@tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=ApprovalData, card=URI)
+async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result:
+    """Wait for the user's decision."""
+    services = await call.services()
+    async with services.device() as device:
+        decided = await device.approval(approval.strip(), wait)
+    data = ApprovalData(approval=decided.id, state=decided.state.value)
+    if decided.state is ApprovalState.OPEN:
+        until = f"{local(decided.expires_at, services.zone):%H:%M}"
+        told = f"not answered yet; the user can answer until {until}. Call again to wait on."
+    else:
+        told = _BECAME[decided.state].format(tool=decided.tool)
+    head = f"{decided.id}: {told}"
+    if decided.state is ApprovalState.OPEN:
+        # For a person who looks at the call, or at its card: what is asked, as the leader has it.
+        return Result(Text(head, [visible(line) for line in decided.question]), data)
+    if decided.state is not ApprovalState.USED or decided.send_id is None:
+        return Result(head, data)
+    report = await services.archive.send_report(decided.send_id, send_id=True)
+    text = _report_text(report, services)
+    data["send"] = report_data(report, services.zone)
+    return Result(replace(text, head=f"{head} It is {text.head}"), data)
+
+
+_BECAME: Final = {
+    ApprovalState.APPROVED: "the user said yes. Call {tool} again now with the same arguments.",
+    ApprovalState.USED: "the user said yes, and it was done.",
+    ApprovalState.DENIED: "the user said no. Do not try it again.",
+    ApprovalState.EXPIRED: "nobody answered in time, so it was not done.",
+    ApprovalState.VOID: "what was asked about has changed, so it was not done. Call {tool} anew.",
+}
 
 
 @tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=MessagesData)
@@ -235,4 +278,4 @@ async def _message_of(change: Change, archive: GuardedArchive) -> Message | None
         return None
 
 
-TOOLS: Sequence[ToolFunction] = (message_status, wait_for_messages)
+TOOLS: Sequence[ToolFunction] = (message_status, await_approval, wait_for_messages)

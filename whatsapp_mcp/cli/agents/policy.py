@@ -1,0 +1,218 @@
+"""`whatsapp-mcp policy`: what an agent may do, said before it happens."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import anyio
+import typer
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from whatsapp_mcp import settings
+from whatsapp_mcp.archive import ReadingArchive, open_archive
+from whatsapp_mcp.cli.command_line import App
+from whatsapp_mcp.cli.options import Account, AsJson, known_account
+from whatsapp_mcp.cli.outcome import ExitCode
+from whatsapp_mcp.cli.terminal import aligned, isolated
+from whatsapp_mcp.errors import ChatNotFound, InvalidArgument
+from whatsapp_mcp.jid import looks_like_jid, parse_number
+from whatsapp_mcp.ledger import open_ledger
+from whatsapp_mcp.models import Caller, ChatFacts
+from whatsapp_mcp.policy import Act, Decision, Policy, Situation, decide, visible
+from whatsapp_mcp.settings import AccountFolder, Verdict
+
+app = App(help="Say what the policy lets an agent do.", no_args_is_help=True)
+_AGENT = "an agent"
+
+
+class Expectation(BaseModel):
+    """One `[[expect]]` of a person's table.
+
+    Attributes:
+        tool: The tool that is called.
+        chat: The number, jid or name of the chat that it reaches; None where it reaches none.
+        tainted: Whether a stranger's words were handed out to the agent before.
+        verdict: What shall come of it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tool: str
+    chat: str | None = None
+    tainted: bool = False
+    verdict: Verdict
+
+
+class Table(BaseModel):
+    """A file of expectations."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    expect: tuple[Expectation, ...]
+
+
+class _Explained(NamedTuple):
+    """A decision, and what it was about."""
+
+    act: Act
+    situation: Situation
+    decision: Decision
+
+
+@app.command()
+def explain(
+    tool: Annotated[str, typer.Option(metavar="NAME", help="The tool that is called.")],
+    chat: Annotated[
+        str | None, typer.Option(metavar="CHAT", help="Number, jid or name of the chat that it reaches.")
+    ] = None,
+    principal: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Who calls, as `exposures` lists it.")
+    ] = None,
+    tainted: Annotated[
+        bool, typer.Option("--tainted", help="As after a stranger's words were handed out.")
+    ] = False,
+    as_json: AsJson = False,
+    account: Account = "default",
+) -> None:
+    """Say what would happen, and which rule decides.
+
+    What the content of a message may add (a card number, words of another chat) is not part of it.
+    """
+    folder = known_account(account)
+    found = anyio.run(_explained, folder, tool, chat, principal, tainted)
+    typer.echo(json.dumps(_data(found), ensure_ascii=False) if as_json else _told(found))
+
+
+@app.command("test")
+def compare(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", exists=True, dir_okay=False, help="TOML with [[expect]] tables.")
+    ],
+    as_json: AsJson = False,
+    account: Account = "default",
+) -> None:
+    """Compare the policy with what you expect of it.
+
+    Each [[expect]] has a tool and a verdict (allow, ask or deny); chat and tainted = true where they matter.
+    Exits with 1 if any differs.
+    """
+    folder = known_account(account)
+    expected = _read(file)
+
+    async def run() -> list[_Explained]:
+        return [await _explained(folder, one.tool, one.chat, None, one.tainted) for one in expected]
+
+    pairs = list(zip(expected, anyio.run(run), strict=True))
+    differing = [(one, found) for one, found in pairs if one.verdict != found.decision.verdict]
+    if as_json:
+        rows = [{"expected": one.verdict, **_data(found)} for one, found in pairs]
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+    else:
+        typer.echo(_compared(differing) if differing else f"All {len(pairs)} as expected.")
+    raise typer.Exit(ExitCode.FAILED if differing else ExitCode.OK)
+
+
+def _read(file: Path) -> tuple[Expectation, ...]:
+    try:
+        return Table.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).expect
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"{file} is not valid TOML: {error}.", "Correct that line.") from error
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidArgument(
+            f"{file}: {where}: {first['msg'].lower()}.", "Each [[expect]] needs a tool and a verdict."
+        ) from error
+
+
+async def _explained(
+    folder: AccountFolder, tool: str, chat: str | None, principal: str | None, tainted: bool
+) -> _Explained:
+    """What would happen; reads the archive and the ledger and changes nothing.
+
+    Raises:
+        InvalidArgument: There is no such tool.
+        ChatNotFound, AmbiguousChat: No chat is called so, or more than one.
+    """
+    from whatsapp_mcp.server.tools import declared
+
+    declaration = declared(tool)
+    if declaration is None:
+        raise InvalidArgument(f"There is no tool {tool!r}.", "docs/tools.md lists them.")
+    policy = Policy.of(settings.load())
+    async with open_archive(folder) as archive:
+        chats = [await _facts(archive, chat)] if chat else []
+    caller = Caller(principal or _AGENT, tool=tool)
+    if principal and not tainted:
+        async with open_ledger(folder) as ledger:
+            whose = ledger.tainted().get(principal, frozenset())
+        tainted = bool(whose) if policy.mode == "lockdown" else "stranger" in whose
+    act = Act(tool, declaration.effect, declaration.audience, chats)
+    situation = Situation(caller, tainted)
+    return _Explained(act, situation, decide(policy, act, situation))
+
+
+async def _facts(archive: ReadingArchive, text: str) -> ChatFacts:
+    from whatsapp_mcp.server.arguments import choose
+
+    if looks_like_jid(text):
+        return await archive.chat_facts(text)
+    candidates = await archive.resolve_chat(text, limit=20)
+    try:
+        return await archive.chat_facts(choose(candidates, text).jid)
+    except ChatNotFound:
+        with suppress(InvalidArgument):  # a number that was never written to
+            return await archive.chat_facts(str(parse_number(text)))
+        raise
+
+
+def _told(found: _Explained) -> str:
+    act, situation, decision = found
+    lines = [
+        f"{decision.verdict}: {decision.reason}",
+        f"  rule    {decision.rule}",
+        f"  tool    {act.name}: {act.effect.value}, seen by {act.audience.value}",
+    ]
+    lines += [f"  chat    {_named(chat)}" for chat in act.chats]
+    taint = "tainted" if situation.tainted else "not tainted"
+    lines.append(f"  caller  {visible(situation.caller.principal)}, {taint}")
+    return isolated("\n".join(lines))
+
+
+def _named(chat: ChatFacts) -> str:
+    name = f"{visible(chat.name)} " if chat.name else ""
+    notes: Sequence[str] = (
+        "oneself" if chat.is_own else "",
+        "" if chat.is_own or not chat.is_person else ("known" if chat.is_known else "not known"),
+        "with people who are not known" if chat.has_strangers else "",
+        "the owner wrote there" if chat.owner_wrote else "",
+    )
+    return f"{name}{chat.number or chat.jid} ({', '.join([chat.kind.value, *filter(None, notes)])})"
+
+
+def _data(found: _Explained) -> dict[str, Any]:
+    act, situation, decision = found
+    return {
+        "verdict": decision.verdict,
+        "rule": decision.rule,
+        "reason": decision.reason,
+        "tool": act.name,
+        "effect": act.effect.value,
+        "audience": act.audience.value,
+        "chats": [chat.jid for chat in act.chats],
+        "principal": situation.caller.principal,
+        "tainted": situation.tainted,
+    }
+
+
+def _compared(differing: Sequence[tuple[Expectation, _Explained]]) -> str:
+    rows = [("EXPECTED", "IS", "TOOL", "CHAT", "BECAUSE")]
+    for one, (_, _, decision) in differing:
+        because = f"{decision.reason} ({decision.rule})"
+        rows.append((one.verdict, decision.verdict, one.tool, visible(one.chat or ""), because))
+    return isolated(aligned(rows))
