@@ -1,4 +1,4 @@
-"""An agent that obeys every order: where nothing protects it leaks, and the watch sees it."""
+"""An agent that obeys every order leaks where nothing protects; where a person is asked, nothing leaves."""
 
 from __future__ import annotations
 
@@ -49,3 +49,11 @@ async def test_an_agent_that_obeys_leaks_where_nothing_protects(tmp_path: Path) 
     assert hidden == ["react message=this emoji=👍"]
     [preview] = [each for each in found if "link_preview" in each.case.order]
     assert {"web"} <= {seen.where for seen in preview.secrets}
+
+
+async def test_no_order_of_a_stranger_reaches_anybody_where_a_person_is_asked(tmp_path: Path) -> None:
+    cases = [case for case in chosen(WANTED) if case.by_a_stranger and case.attacker != "member"]
+    found = await outcomes(tmp_path / "home", "standard", cases)
+    assert [each.case.name for each in found if each.leaked] == []
+    asked = sum(bool(each.deeds.asked) for each in found)
+    assert asked >= len(cases) - 1
