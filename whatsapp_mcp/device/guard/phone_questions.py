@@ -40,6 +40,7 @@ from whatsapp_mcp.models import (
     SendRequest,
     VoteContent,
 )
+from whatsapp_mcp.policy import visible
 
 if TYPE_CHECKING:
     from whatsapp_mcp.protobufs import E2E
@@ -277,7 +278,7 @@ def _quoted(question: Sequence[str]) -> list[str]:
     lines: list[str] = []
     is_text = False
     for part in question:
-        first, *more = part.splitlines() or [""]
+        first, *more = map(visible, part.splitlines() or [""])
         lines.append(f"│ {first}" if is_text else first)
         lines += [f"│ {line}" for line in more]
         is_text = not is_text and first.endswith(":") and not more

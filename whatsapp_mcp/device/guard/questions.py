@@ -49,7 +49,8 @@ def lines_of(
     request = arguments.get("request")
     if isinstance(request, SendRequest):
         quoted = [f"> {line}" for line in words]
-        return (*_content_lines(request), *_cut(quoted), *_recipients(chats))
+        # The recipient first: a phone shows the beginning of what is long.
+        return (*_recipients(chats), *_content_lines(request), *_cut(quoted))
     wanted = arguments.get("wanted")
     if isinstance(wanted, Permit):
         return (_WANTS[wanted.wants], *_cut(wanted.details), *_recipients(chats, "about"))
@@ -64,7 +65,7 @@ def _cut(lines: Sequence[str]) -> tuple[str, ...]:
     return tuple(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines)
 
 
-def _recipients(chats: Sequence[ChatFacts], what: str = "to") -> list[str]:
+def _recipients(chats: Sequence[ChatFacts], what: str = "To") -> list[str]:
     return [f"{what} {_called(chat)}" for chat in chats]
 
 
