@@ -38,7 +38,11 @@ PAUSED, ONLINE = ConnectionState.PAUSED, ConnectionState.ONLINE
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+    """A home whose policy asks nothing."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "config.toml").write_text('[policy]\nmode = "open"\n', encoding="utf-8")
+    return folder
 
 
 @pytest.fixture

@@ -137,7 +137,13 @@ async def test_when_the_host_ends_another_takes_over(wa: WhatsApp, server: Open)
 
 
 def home_of(tmp_path: Path) -> Path:
-    return tmp_path / "home"
+    """A home whose policy asks nothing."""
+    folder = tmp_path / "home"
+    folder.mkdir(exist_ok=True)
+    config = folder / "config.toml"
+    if not config.exists():
+        config.write_text('[policy]\nmode = "open"\n', encoding="utf-8")
+    return folder
 
 
 async def leader_pid(devices: Accessor[Device], pid: int) -> ConnectionStatus:

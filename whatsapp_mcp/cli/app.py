@@ -281,7 +281,7 @@ def exposures(
     as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
-    """Show who was given words that make the policy ask.
+    """Show who was given strangers' words.
 
     It is remembered for 24 hours after the last call of each application, or until you clear it.
     """

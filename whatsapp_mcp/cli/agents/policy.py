@@ -79,7 +79,7 @@ def explain(
     as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
-    """Say what would happen, and which rule decides.
+    """Say what would happen, and by which rule.
 
     What the content of a message may add (a card number, words of another chat) is not part of it.
     """
@@ -96,7 +96,7 @@ def compare(
     as_json: AsJson = False,
     account: Account = "default",
 ) -> None:
-    """Compare the policy with what you expect of it.
+    """Compare the policy with what you expect.
 
     Each [[expect]] has a tool and a verdict (allow, ask or deny); chat and tainted = true where they matter.
     Exits with 1 if any differs.
