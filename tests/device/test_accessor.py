@@ -202,7 +202,11 @@ def test_nothing_but_the_accessor_stores_a_device_or_a_client() -> None:
         for name in [*_stored(tree), *_parameters_kept(tree)]
     }
     # The door around the leader's device is the device that the accessor holds: both are replaced as one.
-    assert stored == {"device/leader/enforced.py: self._device"}
+    # The questions on the phone live in the same tenure of a leader, and end with it.
+    assert stored == {
+        "device/guard/enforced.py: self._device",
+        "device/guard/phone_questions.py: self._device",
+    }
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -83,5 +84,9 @@ async def test_a_database_that_cannot_be_read_is_worth_another_try_and_is_not_ma
 
 def test_no_second_copy_of_sqlite_opens_the_keys_in_the_process_of_the_library() -> None:
     room = Path(whatsapp_mcp.__file__).parent / "client"
-    opening = [path.name for path in room.glob("*.py") if "sqlite3.connect" in path.read_text("utf-8")]
+    opening = [
+        path.name
+        for path in room.glob("*.py")
+        if re.search(r"(sqlite3|encryption)\.connect\(", path.read_text("utf-8"))
+    ]
     assert opening == ["journal.py"]

@@ -52,7 +52,7 @@ Open = Callable[[], AbstractAsyncContextManager[Opened]]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Open:
-    return lambda: open_device(Settings(home=tmp_path / "home"))
+    return lambda: open_device(Settings(home=home_of(tmp_path)))
 
 
 async def status_of(devices: Accessor[Device]) -> ConnectionStatus:
