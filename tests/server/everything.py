@@ -216,6 +216,7 @@ GOOD: dict[str, Arguments] = {
     "mark_read": {"chat": "Cleo"},
     "download_media": _of("image"),
     "message_status": _of("mine"),
+    "await_approval": {"approval": "abcdef", "wait": 0},
     "wait_for_messages": {"wait": 0},
     "edit_message": _of("to edit", text="tomorrow"),
     "delete_message": _of("to delete"),

@@ -191,6 +191,10 @@ class _Unguarded:
     async def permit(self, wanted: Permit) -> None:
         """Agree."""
 
+    async def approval(self, number: str, wait: float = 0.0) -> Approval:
+        """One that a person has refused."""
+        return Approval(number, ApprovalState.DENIED, "send_message", "test", (), "asked", NOON, NOON)
+
 
 @dataclass
 class FakeSource:

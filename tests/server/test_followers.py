@@ -220,6 +220,12 @@ async def does_approval(pair: Pair) -> None:
             await device.approval("unknown")
 
 
+async def does_ask_on_phone(pair: Pair) -> None:
+    async with pair.person() as device:
+        with pytest.raises(InvalidArgument):
+            await device.ask_on_phone("unknown")
+
+
 async def does_decide(pair: Pair) -> None:
     async with pair.person() as device:
         with pytest.raises(InvalidArgument):

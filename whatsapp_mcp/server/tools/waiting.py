@@ -16,7 +16,7 @@ from whatsapp_mcp.models import ApprovalState, Chat, ChatKind, Delivery, Message
 from whatsapp_mcp.policy import Audience, Effect, visible
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import Text, called, clean_line, in_quotes
+from whatsapp_mcp.server.fencing import Text, called, clean_line, identifier, in_quotes
 from whatsapp_mcp.server.reading import collapsed
 from whatsapp_mcp.server.render import (
     MessagesData,
@@ -110,13 +110,13 @@ async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result
     services = await call.services()
     async with services.device() as device:
         decided = await device.approval(approval.strip(), wait)
-    data = ApprovalData(approval=decided.id, state=decided.state.value)
+    data = ApprovalData(approval=identifier(decided.id), state=decided.state.value)
     if decided.state is ApprovalState.OPEN:
         until = f"{local(decided.expires_at, services.zone):%H:%M}"
         told = f"not answered yet; the user can answer until {until}. Call again to wait on."
     else:
-        told = _BECAME[decided.state].format(tool=decided.tool)
-    head = f"{decided.id}: {told}"
+        told = _BECAME[decided.state].format(tool=identifier(decided.tool))
+    head = f"{identifier(decided.id)} {decided.state}: {told}"
     if decided.state is ApprovalState.OPEN:
         # For a person who looks at the call, or at its card: what is asked, as the leader has it.
         return Result(Text(head, [visible(line) for line in decided.question]), data)
