@@ -22,7 +22,6 @@ import anyio
 from mcp.server.mcpserver import Context
 from mcp.shared.exceptions import MCPError
 from mcp.types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult
-from mcp_types.version import is_version_at_least
 from pydantic import ValidationError
 
 from whatsapp_mcp.errors import ApprovalRequired, WhatsAppError
@@ -121,7 +120,7 @@ def _can_ask(context: Context[Any, Any], call: Call) -> bool:
 
 def _asks_by_answer(context: Context[Any, Any]) -> bool:
     version = context.protocol_version
-    return version is not None and is_version_at_least(version, _IN_THE_ANSWER)
+    return version is not None and version >= _IN_THE_ANSWER  # dates, so their order is that of their text
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 _PREFIX: Final = "w"
 SETTLE: Final = 0.3
 """Seconds of quiet after which a burst of messages counts as over, unless its sender is seen writing on."""
+LINE: Final = 4000
+"""Characters of a line of a question."""
 MOST: Final = 50
 """Messages in one answer; the cursor continues from there."""
 ANSWERING: Final = timedelta(minutes=5)
@@ -119,7 +121,7 @@ async def await_approval(call: Call, approval: str, wait: Wait = 45.0) -> Result
     head = f"{identifier(decided.id)} {decided.state}: {told}"
     if decided.state is ApprovalState.OPEN:
         # For a person who looks at the call, or at its card: what is asked, as the leader has it.
-        return Result(Text(head, [visible(line) for line in decided.question]), data)
+        return Result(Text(head, [in_quotes(visible(line), LINE) for line in decided.question]), data)
     if decided.state is not ApprovalState.USED or decided.send_id is None:
         return Result(head, data)
     report = await services.archive.send_report(decided.send_id, send_id=True)
