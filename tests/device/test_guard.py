@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import anyio
 import pytest
 
-from tests.device.conftest import Leader
+from tests.device.conftest import Leader, settings_of
 from tests.device.guarded import AGENT, Guarded, guarding, write_policy
+from whatsapp_mcp.device.clock import SystemClock
+from whatsapp_mcp.device.guard import Gate
 from whatsapp_mcp.errors import ApprovalRequired, Denied, InvalidArgument, RateLimited
 from whatsapp_mcp.ledger import Exposure
 from whatsapp_mcp.models import (
@@ -352,12 +355,33 @@ async def test_a_server_asks_before_it_fetches_exports_or_reveals(guarded: Guard
     await guarded.acting_for(SYSTEM).permit(fetch)
 
 
-async def test_what_is_held_without_a_question_is_given_up_at_the_next_start(guarded: Guarded) -> None:
+def next_gate(guarded: Guarded, folder: AccountFolder) -> Gate:
+    """The gate of the leader that comes next."""
+    device = guarded.leader.device
+    return Gate(
+        guarded.leader.archive, guarded.ledger, settings_of(folder), lambda: device.outbox, SystemClock()
+    )
+
+
+async def test_what_is_held_without_a_question_is_given_up_at_the_next_start(
+    guarded: Guarded, folder: AccountFolder
+) -> None:
     number = await asked(guarded, text_to(guarded.stranger))
     await guarded.ledger.approvals.void(number)
     with anyio.move_on_after(0.5):
-        await guarded.gate.run()
+        await next_gate(guarded, folder).run()
     assert await guarded.leader.archive.outbox_held() == ()
+
+
+async def test_what_is_held_while_a_leader_starts_keeps_waiting_for_its_question(
+    guarded: Guarded, folder: AccountFolder
+) -> None:
+    gate = next_gate(guarded, folder)
+    until_then = datetime.now(UTC) + timedelta(hours=1)
+    held = await guarded.leader.device.outbox.hold(text_to(guarded.stranger), until_then)
+    with anyio.move_on_after(0.5):
+        await gate.run()
+    assert (await guarded.leader.archive.outbox_get(held.send_id)).status is SendStatus.HELD
 
 
 async def test_open_asks_nothing_and_a_rule_forbids_everywhere(

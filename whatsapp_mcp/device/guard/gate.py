@@ -96,6 +96,7 @@ class Gate:
         self._outbox = outbox
         self._askers = askers
         self._decided = anyio.Event()
+        self._began_at = clock.now()
 
     async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
         """Let an operation pass, and say why.
@@ -336,7 +337,8 @@ class Gate:
                 await self._release(held)
         asked = {held.approval.send_id for held in self._ledger.approvals.open(self.clock.now())}
         for entry in await self._archive.outbox_held():
-            if entry.send_id not in asked:
+            # One that is held just now has its question noted a moment later.
+            if entry.created_at < self._began_at and entry.send_id not in asked:
                 await self._refuse(entry.send_id, Denied("The question about it was lost.", "Send it again."))
 
     async def sent(self, caller: Caller, send_id: int, message_id: str | None) -> None:
