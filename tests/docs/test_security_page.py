@@ -1,0 +1,72 @@
+"""What SECURITY.md promises is tested: each sentence here stands on the page, and each test is there."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
+PROMISES = {
+    "whatever a stranger or everyone would see needs your yes, tainted or not": [
+        "policy/test_decisions.py:test_what_strangers_or_everyone_would_see_is_asked_about_tainted_or_not",
+        "device/test_guard.py:test_a_contact_is_written_to_without_a_question_and_a_stranger_only_after_a_yes",
+    ],
+    "Strangers' words are withheld from lists, searches and waits": [
+        "server/test_withholding.py:*",
+    ],
+    "text that repeats twelve words or more of another chat": [
+        "device/test_guard.py:test_many_words_of_another_chat_are_asked_about",
+    ],
+    "more than three forwards": [
+        "device/test_guard.py:test_more_than_three_forwards_within_an_hour_are_asked_about",
+    ],
+    "keys, card numbers and passwords wait for your yes": [
+        "device/test_guard.py:test_a_secret_in_a_text_or_a_file_is_asked_about",
+    ],
+    "A group with strangers in it asks as long as you never wrote there": [
+        "device/test_guard.py:"
+        "test_a_group_asks_for_strangers_in_it_until_the_owner_has_written_there_from_the_phone",
+    ],
+    "A tainted agent's request of a URL waits for your yes before any packet leaves": [
+        "server/test_permits.py:test_no_url_is_requested_before_it_is_allowed",
+        "device/test_guard.py:"
+        "test_a_preview_fetches_nothing_before_it_is_approved_if_the_principal_is_tainted",
+    ],
+    "At most three questions are open, each for an hour": [
+        "ledger/test_ledger.py:test_three_questions_may_wait_and_an_hour_ends_them",
+    ],
+    "after a no the same act is refused for an hour": [
+        "device/test_guard.py:test_a_no_ends_the_send_and_the_same_is_refused_for_an_hour",
+    ],
+    "If any of it has changed when you answer, nothing is sent": [
+        "device/test_guard.py:test_a_file_that_was_swapped_after_the_question_does_not_go_out",
+        "device/test_guard.py:test_members_who_came_after_the_question_void_the_yes",
+        "device/test_guard.py:test_what_is_forwarded_is_shown_and_a_changed_message_does_not_go_out",
+    ],
+    "only a 👍 or 👎 of the phone itself counts": [
+        "device/test_forged_approvals.py:*",
+        "device/test_phone_of_the_leader.py:test_a_thumb_up_lets_the_message_go_within_a_second",
+    ],
+    "no tool, can answer for you": ["device/test_guard.py:test_no_agent_decides"],
+    "finds rows that were changed or removed": ["ledger/test_audit.py:*"],
+    "`purge` leaves nothing of what it deletes in any file": ["archive/test_purge.py:*"],
+    "Private networks are never fetched from": ["media/test_web.py:*"],
+}
+
+
+def named_in(module: Path) -> set[str]:
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+    return {function.name for function in functions if function.name.startswith("test_")}
+
+
+@pytest.mark.parametrize("promise", PROMISES)
+def test_a_promise_of_the_page_has_its_tests(promise: str) -> None:
+    assert promise in PAGE
+    for place in PROMISES[promise]:
+        module, _, name = place.partition(":")
+        there = named_in(ROOT / "tests" / module)
+        assert there if name == "*" else name in there, place
