@@ -96,7 +96,9 @@ class Gate:
         self._outbox = outbox
         self._askers = askers
         self._decided = anyio.Event()
-        self._began_at = clock.now()
+        now = clock.now()
+        # In milliseconds, as the outbox notes when a send was accepted.
+        self._began_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     async def admit(self, operation: Operation, arguments: Mapping[str, Any], caller: Caller) -> Admission:
         """Let an operation pass, and say why.
