@@ -363,6 +363,16 @@ def next_gate(guarded: Guarded, folder: AccountFolder) -> Gate:
     )
 
 
+async def test_the_question_about_a_contacts_withheld_words_names_the_rule(
+    guarded: Guarded, folder: AccountFolder
+) -> None:
+    write_policy(folder, '[[policy.chats]]\nname = "Ann"\nread = "ask"\n')
+    with pytest.raises(ApprovalRequired):
+        await guarded.agent.permit(Permit("release", (str(guarded.known.pn),), ("#1",)))
+    (question,) = await guarded.agent.approvals()
+    assert question.reason == "a rule wants every one asked about"
+
+
 async def test_what_is_held_without_a_question_is_given_up_at_the_next_start(
     guarded: Guarded, folder: AccountFolder
 ) -> None:

@@ -1,6 +1,6 @@
 """Encrypting the databases and files of an account, and making them plain again.
 
-Each is written anew beside the old one, checked, and put in its place in one step. `encryption.json` is there
+Each is rewritten beside the old one, checked, and put in its place in one step. `encryption.json` is there
 first and goes last, and says what was begun: until it has ended a database may be either. So a process that
 is killed at any moment leaves an account that works, with the key; the same command goes on with it.
 """
@@ -85,7 +85,7 @@ def _convert(path: Path, key: DatabaseKey | None, progress: Progress, *, encrypt
     try:
         if _is_encrypted(path, key) is not encrypts:
             _fold_log(path, key)
-            _write_anew(path, key, encrypts=encrypts)
+            _rewrite(path, key, encrypts=encrypts)
             progress(path.name)
     except (sqlite3.Error, OSError) as error:
         raise Busy(
@@ -115,7 +115,7 @@ def _fold_log(path: Path, key: DatabaseKey) -> None:
         raise Busy(f"{path.name} is in use.", "End whatever has it open, then try again.")
 
 
-def _write_anew(path: Path, key: DatabaseKey, *, encrypts: bool) -> None:
+def _rewrite(path: Path, key: DatabaseKey, *, encrypts: bool) -> None:
     former, next_key = (None, key) if encrypts else (DatabaseKey(key.secret), None)
     with draft_of(path) as draft:
         with closing(connect_cipher(path, former)) as db:

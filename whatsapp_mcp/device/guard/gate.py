@@ -140,7 +140,8 @@ class Gate:
         act, decision = await self._decide(policy, [Act(name, effect, Audience.NOBODY, chats)], caller)
         if decision.verdict == "deny":
             raise denied(act, decision)
-        if wanted.wants not in _PERMIT_EFFECTS and policy.withholds and not caller.is_trusted:
+        is_free = decision.verdict == "allow" and not caller.is_trusted
+        if is_free and policy.withholds and wanted.wants not in _PERMIT_EFFECTS:
             reasons = {"reveal": "it is a one-time code", "release": "its author is not in the address book"}
             decision = Decision("ask", f'mode = "{policy.mode}"', reasons[wanted.wants])
         if decision.verdict == "ask":

@@ -31,7 +31,7 @@ _WANTS: Final = {
     "fetch": "Request this address",
     "export": "Export messages",
     "reveal": "Show a one-time code to the agent",
-    "release": "Show words of somebody who is not in the address book to the agent",
+    "release": "Show withheld words to the agent",
 }
 
 

@@ -1,6 +1,6 @@
 """Messages and chats as an agent may see them: whose words stay back, what is masked, how names are cut.
 
-Pure but for the models that it is given, which it changes: a list makes them anew for every call.
+Pure but for the models that it is given, which it changes: every call reads new ones.
 """
 
 from __future__ import annotations

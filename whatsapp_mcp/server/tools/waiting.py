@@ -135,7 +135,7 @@ _BECAME: Final = {
     ApprovalState.USED: "the user said yes, and it was done.",
     ApprovalState.DENIED: "the user said no. Do not try it again.",
     ApprovalState.EXPIRED: "nobody answered in time, so it was not done.",
-    ApprovalState.VOID: "what was asked about has changed, so it was not done. Call {tool} anew.",
+    ApprovalState.VOID: "what was asked about has changed, so it was not done. Call {tool} again.",
 }
 
 
