@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, Protocol
 
+from whatsapp_mcp.models.file_readings import FileProblem
 from whatsapp_mcp.models.messages import Chat, Contact, MessageKind, SendStatus
 from whatsapp_mcp.models.send_requests import SendRequest, SendResult
 
@@ -340,3 +341,27 @@ class OutboxEntry:
             self.timestamp,
             self.reason,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """A file that is to be fetched, or read.
+
+    Attributes:
+        ref: Of its message.
+        chat: Jid of the chat.
+        path: Where it lies; None while it is to be fetched.
+        size: Bytes, as its sender says.
+        at: Seconds since 1970 at which the message was sent.
+        problem: What went wrong last time.
+    """
+
+    ref: int
+    chat: str
+    kind: MessageKind
+    mime_type: str | None
+    file_name: str | None
+    size: int | None
+    path: str | None
+    at: int
+    problem: FileProblem | None = None

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from whatsapp_mcp.models.connection_states import ConnectionState
+from whatsapp_mcp.models.file_readings import FilesStatus
 
 
 class AddressBookState(StrEnum):
@@ -48,6 +49,7 @@ class ConnectionStatus:
         leader_pid: Process id of the leader; None when there is none.
         address_book: Whether the phone's address book has come; None while nothing can be said.
         failures: How often each background task of the leader has failed and was restarted.
+        files: How far fetching and reading of files has come; None while nothing can be said.
         settings_error: Why `config.toml` as it is now is not in force; None when it is.
     """
 
@@ -74,6 +76,7 @@ class ConnectionStatus:
     leader_pid: int | None = None
     address_book: AddressBookState | None = None
     failures: dict[str, int] = field(default_factory=dict[str, int])
+    files: FilesStatus | None = None
     settings_error: str | None = None
 
 

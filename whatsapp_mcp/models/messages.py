@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from whatsapp_mcp.models.file_readings import FileProblem, ReadingExcerpt
+
 T = TypeVar("T")
 NAMES_ROOM: Final = 16_384
 """Characters that the names of mentioned people may add to a text: a long name mentioned often multiplies."""
@@ -250,7 +252,9 @@ class Message:
         kept_by: Who keeps it in a chat where messages disappear; their name is empty where it is not known.
         imported: It was read in a file, so who said it, and that they did, is as good as the file.
         snippet: In a search result, the words around the hit, which stands between `**`.
-        snippet_of: Where the snippet is from.
+        snippet_of: Where the snippet is from; `reading`: what was read in the file.
+        reading: The beginning of what was read in its file.
+        problem: Why its file is not here or not read, where that was tried.
         withheld: Its words are left out, and those of so many messages, of which this is the oldest.
         details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
     """
@@ -276,7 +280,9 @@ class Message:
     mentions_me: bool = False
     starred: bool = False
     snippet: str | None = None
-    snippet_of: Literal["text", "file_name", "options"] = "text"
+    snippet_of: Literal["text", "file_name", "options", "reading"] = "text"
+    reading: ReadingExcerpt | None = None
+    problem: FileProblem | None = None
     details: dict[str, Any] | None = None
     mentions: dict[str, Mention] | None = None
     earlier: tuple[str, ...] = ()
