@@ -19,7 +19,7 @@ WITHOUT_PYAV: Final = (
     sys.executable,
     "-P",
     "-c",
-    "import sys; sys.modules['av'] = None; from whatsapp_mcp.media.child import main; main()",
+    "import sys; sys.modules['av'] = None; from whatsapp_mcp.media.jobs import main; main()",
 )
 """The real jobs where the extra `media` is not installed."""
 

@@ -3,6 +3,15 @@
 from whatsapp_mcp.media.foreign_archives import bridge_pages, read_chat_export, read_exported_file
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
+from whatsapp_mcp.media.readers import (
+    Reader,
+    ReaderOptions,
+    SpeechOptions,
+    available,
+    open_reader,
+    readable,
+    reads_words,
+)
 from whatsapp_mcp.media.reading import (
     Looks,
     Made,
@@ -26,8 +35,12 @@ __all__ = [
     "Looks",
     "Made",
     "Preview",
+    "Reader",
+    "ReaderOptions",
     "Source",
+    "SpeechOptions",
     "Worker",
+    "available",
     "bridge_pages",
     "fetch",
     "format_of",
@@ -35,12 +48,15 @@ __all__ = [
     "look_at_picture",
     "look_at_recording",
     "looping_video",
+    "open_reader",
     "open_worker",
     "picture",
     "preview_of",
     "read_chat_export",
     "read_exported_file",
+    "readable",
     "reads_recordings",
+    "reads_words",
     "sticker",
     "voice_note",
 ]

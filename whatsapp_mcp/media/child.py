@@ -1,7 +1,8 @@
-"""The decoding process: reads foreign files for a server, with nothing else in reach.
+"""A process that reads foreign files for a server, with nothing else in reach.
 
 It loads its libraries, gives up everything but its pipes (`confinement.py`) and does one job after the other
-until its server closes them. The file of a job is read through the server, block by block.
+until its server closes them. The file of a job is read through the server, block by block. Its jobs are those
+of the program that calls `run`: `jobs.py`, or the reading process of `readers/`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ from typing import Any, BinaryIO
 
 from typing_extensions import Buffer
 
-from whatsapp_mcp.media.confinement import confine, limit_processor_time
+from whatsapp_mcp.media.confinement import MEMORY_BYTES, confine, limit_processor_time
 from whatsapp_mcp.media.frames import PREFIX, READ_BYTES, frame, header_of
 from whatsapp_mcp.media.job import Job, done
-from whatsapp_mcp.media.jobs import JOBS, rehearse
 
 
 class Channel:
@@ -104,8 +104,13 @@ def serve(channel: Channel, jobs: Mapping[str, Job]) -> None:
         channel.send(header, body)
 
 
-def run(jobs: Mapping[str, Job]) -> None:
-    """Serve the pipes at descriptors 0 and 1 with these jobs, confined."""
+def run(jobs: Mapping[str, Job], memory_bytes: int = MEMORY_BYTES) -> None:
+    """Serve the pipes at descriptors 0 and 1 with these jobs, confined.
+
+    Args:
+        jobs: By name; they have been done once (`confine` says why).
+        memory_bytes: What they may take beside what is loaded.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # A library that prints must not write into the frames.
     outgoing = os.dup(1)
@@ -113,18 +118,8 @@ def run(jobs: Mapping[str, Job]) -> None:
     # Else a program that is started in its place had one free descriptor, enough to load its libraries.
     os.set_inheritable(outgoing, True)
     channel = Channel(sys.stdin.buffer, os.fdopen(outgoing, "wb"))
-    confine()
+    confine(memory_bytes)
     try:
         serve(channel, jobs)
     except (BrokenPipeError, EOFError):
         return
-
-
-def main() -> None:
-    """Do each job once, then serve."""
-    rehearse()
-    run(JOBS)
-
-
-if __name__ == "__main__":
-    main()

@@ -20,17 +20,27 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _STATM: Final = Path("/proc/self/statm")
 
 
-def confine() -> None:
-    """Give up everything but the open pipes. Whatever is imported later must be loaded already."""
+def lower_priority() -> None:
+    """Leave the processors to whoever else wants them. On Linux this holds for threads started afterwards."""
+    if sys.platform != "win32":
+        os.nice(19)
+
+
+def confine(memory_bytes: int = MEMORY_BYTES) -> None:
+    """Give up everything but the open pipes. Whatever is imported later must be loaded already.
+
+    Args:
+        memory_bytes: What may be taken beside what is loaded.
+    """
+    lower_priority()
     if sys.platform == "win32":
         return
     import resource
 
-    os.nice(19)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         mapped = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-        _limit(resource.RLIMIT_AS, mapped + MEMORY_BYTES)
+        _limit(resource.RLIMIT_AS, mapped + memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
     # The lowest free descriptor: nothing can be opened at or above the limit, and below it all are taken.

@@ -1,4 +1,4 @@
-"""The jobs of the decoding process, by name.
+"""The decoding process (`python -m whatsapp_mcp.media.jobs`): its jobs, by name.
 
 What they need is imported with them: once the process is confined nothing can be loaded.
 """
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from whatsapp_mcp.media import bridge_database, packed_export, pictures, recordings
+from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.job import Job, done
 
 JOBS: Final[Mapping[str, Job]] = {
@@ -47,3 +48,13 @@ def rehearse() -> None:
     done(recordings.look_at_recording, io.BytesIO(clip), {})
     _, note = done(recordings.voice_note, io.BytesIO(_SOUND), {})
     done(recordings.listen, io.BytesIO(note), {})
+
+
+def main() -> None:
+    """Do each job once, then serve."""
+    rehearse()
+    run(JOBS)
+
+
+if __name__ == "__main__":
+    main()

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Final
 
 import anyio
@@ -37,10 +38,10 @@ from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, hea
 Source = bytes | IO[bytes]
 """What a job is about: its bytes, or an open file that can be sought in."""
 
-PROGRAM: Final = module_command("whatsapp_mcp.media.child")
+PROGRAM: Final = module_command("whatsapp_mcp.media.jobs")
 IDLE_SECONDS: Final = 60.0
+START_SECONDS: Final = 20.0
 JOBS_PER_PROCESS: Final = 200
-_START_SECONDS: Final = 20.0
 _PING_SECONDS: Final = 5.0
 _REAP_SECONDS: Final = 2.0
 _QUEUE_SECONDS: Final = 120.0
@@ -83,9 +84,11 @@ class Answer:
 
 
 @asynccontextmanager
-async def open_worker() -> AsyncIterator[Worker]:
+async def open_worker(
+    program: tuple[str, ...] = PROGRAM, *, start_seconds: float = START_SECONDS
+) -> AsyncIterator[Worker]:
     """A worker for as long as the body runs; its process is gone afterwards."""
-    worker = Worker()
+    worker = Worker(program=program, start_seconds=start_seconds)
     tasks = anyio.create_task_group()
     await tasks.__aenter__()
     try:
@@ -100,13 +103,21 @@ class Worker:
     """Does jobs one after the other. `keep` owns the process, so jobs are done only while that runs.
 
     Args:
-        program: The process's command, for tests.
+        program: The process's command.
         idle_seconds: How long the process is kept without a job.
+        start_seconds: How long it may take to be ready for the first one.
     """
 
-    def __init__(self, *, program: tuple[str, ...] = PROGRAM, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self,
+        *,
+        program: tuple[str, ...] = PROGRAM,
+        idle_seconds: float = IDLE_SECONDS,
+        start_seconds: float = START_SECONDS,
+    ) -> None:
         self._program = program
         self._idle_seconds = idle_seconds
+        self._start_seconds = start_seconds
         self._turn = anyio.Lock()
         self._waiting = 0
         self._process: Process | None = None
@@ -136,6 +147,17 @@ class Worker:
         """The number of the process; None while there is none."""
         return self._process.pid if self._process else None
 
+    @property
+    def memory(self) -> int | None:
+        """Bytes of memory that the process takes; None while there is none, and but on Linux."""
+        if self._process is None or sys.platform != "linux":
+            return None
+        try:
+            pages = Path(f"/proc/{self._process.pid}/statm").read_text("ascii").split()[1]
+        except (OSError, IndexError):  # it has just ended
+            return None
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     async def run(
         self,
         job: str,
@@ -146,7 +168,7 @@ class Worker:
         """Do one job, after those that came before. A caller that is cancelled ends the process.
 
         Args:
-            job: Its name in `jobs.py`.
+            job: Its name in the program.
             source: The file; it is read only as far as the job needs it, and left open.
             options: What else the job takes, JSON-able.
             limits: What it may cost.
@@ -208,7 +230,7 @@ class Worker:
         self._require_owner()  # which may have ended meanwhile; `run` ends the process then
         self._jobs_done = 0
         channel = _Channel(self._process)
-        if not await channel.answers(_START_SECONDS):
+        if not await channel.answers(self._start_seconds):
             raise Busy("The decoding process did not start.", "Run `whatsapp-mcp doctor`.")
         return channel
 

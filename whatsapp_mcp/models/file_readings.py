@@ -41,7 +41,7 @@ class FileReading:
         passages: In their order; page 1 is the first.
         engine: What read it: `pypdf`, `rapidocr`, `whisper small`, …
         language: Of a transcript, as ISO 639-1 (`de`); None where it is not known.
-        passages_in_file: How many there are, if the rest was over a limit; else None.
+        passages_in_file: How many there are at least, if the rest was over a limit; else None.
         cut: Whether a passage lost its end to a limit.
     """
 

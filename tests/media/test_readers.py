@@ -1,0 +1,190 @@
+"""The reading process and its server's side: what comes back, what is loaded, and what it may cost."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.media import Answer, Reader, ReaderOptions, SpeechOptions, available, open_reader, readable
+from whatsapp_mcp.media.readers import limits
+from whatsapp_mcp.media.readers.options import arguments_of, options_of
+from whatsapp_mcp.media.readers.passages import cleaned, collected, reading_of
+from whatsapp_mcp.models import FileReading, MessageKind, Passage, ReadingKind
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+async def reader() -> AsyncIterator[Reader]:
+    """A reader of documents alone."""
+    async with open_reader(ReaderOptions()) as opened:
+        yield opened
+
+
+def read_back(passages: list[Passage], **more: Any) -> FileReading:
+    """Passages as they arrive at the server."""
+    facts, content = collected(iter(passages), "test", **more)
+    return reading_of(ReadingKind.DOCUMENT, Answer(facts, content))
+
+
+def answer(**changed: Any) -> Answer:
+    """An answer of the process in which something is changed."""
+    told = {"passages": [["a", None, None]], "engine": "e", "language": None, "passages_in_file": None}
+    return Answer({}, json.dumps(list({**told, "cut": False, **changed}.values())).encode())
+
+
+async def test_a_text_is_read_in_a_process_of_its_own(reader: Reader) -> None:
+    read = await reader.document("Die Kaution beträgt 900 €.\n".encode(), "text/plain", "brief.txt")
+    assert read == FileReading(ReadingKind.DOCUMENT, (Passage("Die Kaution beträgt 900 €."),), "text")
+    assert reader.pid is not None
+    if sys.platform == "linux":
+        assert 10_000_000 < (reader.memory or 0) < 300_000_000
+
+
+async def test_an_open_file_is_read_as_its_bytes_are(reader: Reader, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("name;sum\nAnn;3\n")
+    with (tmp_path / "a.csv").open("rb") as file:
+        read = await reader.document(file, "text/csv", "a.csv")
+    assert [passage.text for passage in read.passages] == ["name | sum\nAnn | 3"]
+
+
+async def test_what_is_not_loaded_is_refused_with_what_to_install(reader: Reader) -> None:
+    with pytest.raises(Unsupported, match=r"\[ocr\]"):
+        await reader.picture(b"")
+    with pytest.raises(Unsupported, match="voice install"):
+        await reader.recording(b"")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ReaderOptions(),
+        ReaderOptions(words=True),
+        ReaderOptions(speech=SpeechOptions("sphinx")),
+        ReaderOptions(True, SpeechOptions("whisper", Path("/models/a b"))),
+    ],
+)
+def test_a_process_gets_its_options_as_arguments(options: ReaderOptions) -> None:
+    assert options_of(arguments_of(options)) == options
+
+
+@given(st.text(st.characters(exclude_categories=[]), max_size=60))
+def test_what_was_cleaned_is_clean_and_stays_as_it_is(text: str) -> None:
+    clean = cleaned(text)
+    assert cleaned(clean) == clean
+    assert clean.encode().decode() == clean
+    assert not set(clean) & set("\0\r\f\x1b")
+
+
+def test_letters_and_lines_are_kept_by_cleaning() -> None:
+    assert cleaned("a\r\nb\rc\td  \n\n\n\nÄ😀\f\0") == "a\nb\nc\td\n\nÄ😀"
+
+
+def test_no_more_than_the_limits_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("PASSAGES", 3), ("CHARACTERS", 12), ("PASSAGE_CHARACTERS", 5)):
+        monkeypatch.setattr(limits, name, most)
+    assert read_back([Passage("x")] * 3) == FileReading(
+        ReadingKind.DOCUMENT, (Passage("x"),) * 3, "test", passages_in_file=None, cut=False
+    )
+    many = read_back([Passage("x")] * 9, in_file=9)
+    assert (len(many.passages), many.passages_in_file, many.cut) == (3, 9, False)
+    long = read_back([Passage("123456789")] * 3)
+    assert [passage.text for passage in long.passages] == ["12345", "12345", "12"]
+    assert (long.passages_in_file, long.cut) == (None, True)
+    monkeypatch.setattr(limits, "PASSAGES", 9)
+    assert read_back([Passage("12345")] * 9).passages_in_file == 4
+
+
+def test_a_late_reading_ends_with_what_was_read() -> None:
+    late = iter([False, False, True])
+    read = read_back([Passage("x")] * 9, in_file=9, is_late=lambda: next(late))
+    assert (len(read.passages), read.passages_in_file) == (2, 9)
+
+
+def test_passages_are_asked_for_only_as_far_as_they_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "PASSAGES", 2)
+    asked = (Passage(str(number)) for number in range(10))
+    collected(asked, "test")
+    assert next(asked).text == "3"
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.none() | st.text(max_size=9)), max_size=5))
+def test_what_is_collected_arrives(passages: list[tuple[str, str | None]]) -> None:
+    read = read_back([Passage(*one) for one in passages])
+    assert [one.text for one in read.passages] == [cleaned(text) for text, _ in passages]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"passages": [["a"]]},
+        {"passages": [["a\0", None, None]]},
+        {"passages": [["\ud800", None, None]]},
+        {"passages": [["a", "t" * 201, None]]},
+        {"passages": [["a", None, -1]]},
+        {"passages": [["a", None, None]] * 2001},
+        {"passages": [["a" * 200_001, None, None]]},
+        {"passages": [["a" * 200_000, None, None]] * 6},
+        {"engine": "e" * 101},
+        {"engine": "\x1b[2J"},
+        {"language": "x" * 17},
+        {"passages_in_file": -1},
+        {"cut": "perhaps"},
+    ],
+)
+def test_an_answer_over_the_limits_is_no_reading(changed: dict[str, Any]) -> None:
+    assert reading_of(ReadingKind.PICTURE, answer()).passages == (Passage("a"),)
+    with pytest.raises(Unsupported, match="invalid data"):
+        reading_of(ReadingKind.PICTURE, answer(**changed))
+
+
+@pytest.mark.parametrize(
+    ("kind", "mime_type", "file_name", "read_as"),
+    [
+        (MessageKind.VOICE, "audio/ogg", None, ReadingKind.TRANSCRIPT),
+        (MessageKind.VIDEO, "video/mp4", None, ReadingKind.TRANSCRIPT),
+        (MessageKind.IMAGE, "image/jpeg", None, ReadingKind.PICTURE),
+        (MessageKind.DOCUMENT, "application/pdf", "a.pdf", ReadingKind.DOCUMENT),
+        (MessageKind.DOCUMENT, "image/png", "scan.png", ReadingKind.PICTURE),
+        (MessageKind.DOCUMENT, "audio/mpeg", "talk.mp3", ReadingKind.TRANSCRIPT),
+        (MessageKind.DOCUMENT, None, None, ReadingKind.DOCUMENT),
+        (MessageKind.DOCUMENT, "application/octet-stream", "setup.EXE", None),
+        (MessageKind.STICKER, "image/webp", None, None),
+        (MessageKind.TEXT, None, None, None),
+    ],
+)
+def test_a_message_says_what_its_file_would_be_read_as(
+    kind: MessageKind, mime_type: str | None, file_name: str | None, read_as: ReadingKind | None
+) -> None:
+    assert readable(kind, mime_type, file_name) is read_as
+
+
+def test_what_can_be_read_here_follows_from_what_is_loaded() -> None:
+    assert available(ReaderOptions()) == {ReadingKind.DOCUMENT}
+    assert available(ReaderOptions(words=True)) == {ReadingKind.DOCUMENT, ReadingKind.PICTURE}
+    assert available(ReaderOptions(), by_service=True) == {ReadingKind.DOCUMENT, ReadingKind.TRANSCRIPT}
+
+
+def test_what_a_transcript_may_cost_grows_with_its_length() -> None:
+    assert limits.recording_limits(10).seconds == 120
+    assert limits.recording_limits(600).seconds == 2400
+    assert limits.recording_limits(1e9) == limits.recording_limits(None)
+
+
+def test_the_rehearsal_reads_its_samples() -> None:
+    from whatsapp_mcp.media.readers import reading_documents
+
+    for sample in reading_documents._SAMPLES:
+        facts, content = reading_documents.read_document(
+            io.BytesIO(sample), {"mime_type": "", "file_name": ""}
+        )
+        assert (facts, bool(content)) == ({}, True)

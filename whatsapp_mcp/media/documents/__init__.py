@@ -1,0 +1,6 @@
+"""Documents as text, page by page; used in the reading process alone."""
+
+from whatsapp_mcp.media.documents.document import Document
+from whatsapp_mcp.media.documents.opening import open_document
+
+__all__ = ["Document", "open_document"]

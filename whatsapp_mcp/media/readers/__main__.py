@@ -1,0 +1,35 @@
+"""The reading process: `python -m whatsapp_mcp.media.readers [--words] [--speech ENGINE [--model FOLDER]]`.
+
+It loads what its arguments name, does each job once, is confined, and serves (`child.py`).
+"""
+
+from __future__ import annotations
+
+import sys
+
+from whatsapp_mcp.media.child import run
+from whatsapp_mcp.media.confinement import lower_priority
+from whatsapp_mcp.media.job import Job
+from whatsapp_mcp.media.readers import limits, reading_documents
+from whatsapp_mcp.media.readers.options import ReaderOptions, options_of
+
+
+def main(arguments: list[str]) -> None:
+    """Load, then serve."""
+    lower_priority()  # before a library starts threads
+    options = options_of(arguments)
+    has_model = options.words or options.speech is not None
+    run(loaded_jobs(options), limits.MODEL_MEMORY_BYTES if has_model else limits.MEMORY_BYTES)
+
+
+def loaded_jobs(options: ReaderOptions) -> dict[str, Job]:
+    """The jobs of a process with these options; each was done once, since nothing can be loaded later.
+
+    A module of jobs is imported only where its options are given: its libraries take memory and time.
+    """
+    reading_documents.rehearse()
+    return {"read_document": reading_documents.read_document}
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

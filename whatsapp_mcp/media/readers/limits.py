@@ -1,0 +1,43 @@
+"""How much of a file is read, and what reading may cost."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from whatsapp_mcp.media.worker import Limits
+
+PASSAGES: Final = 2_000
+CHARACTERS: Final = 1_000_000
+"""Of a whole reading."""
+PASSAGE_CHARACTERS: Final = 200_000
+TITLE_CHARACTERS: Final = 200
+ENGINE_CHARACTERS: Final = 100
+LANGUAGE_CHARACTERS: Final = 16
+
+DOCUMENT_BYTES: Final = 100_000_000
+DOCUMENT_SECONDS: Final = 25.0
+"""Of the clock, and of the processor: a document that takes longer is read as far as it came. A page that
+alone takes longer than `DOCUMENT` allows ends the reading."""
+LONGEST_RECORDING: Final = 4 * 3600
+"""Seconds."""
+
+_OUTPUT: Final = 16_000_000
+"""Bytes of a reading as JSON in UTF-8."""
+DOCUMENT: Final = Limits(seconds=60.0, cpu_seconds=40, output_bytes=_OUTPUT)
+PICTURE: Final = Limits(seconds=60.0, cpu_seconds=100, output_bytes=_OUTPUT)
+
+START_SECONDS: Final = 120.0
+"""Until the process is ready: at the lowest priority, models take a while to load."""
+MEMORY_BYTES: Final = 640 * 1024 * 1024
+"""What reading a document may take beside the loaded libraries."""
+MODEL_MEMORY_BYTES: Final = 2 * 1024 * 1024 * 1024
+"""The same where a model for words or speech is loaded."""
+
+
+def recording_limits(duration: float | None) -> Limits:
+    """What a transcript may cost: four times the duration in seconds, at least two minutes.
+
+    The processor's time may be more than the clock's: recognisers use several processors.
+    """
+    seconds = max(120.0, 4.0 * min(LONGEST_RECORDING, duration or LONGEST_RECORDING))
+    return Limits(seconds=seconds, cpu_seconds=int(4 * seconds), output_bytes=_OUTPUT)

@@ -1,0 +1,119 @@
+"""Readings on their way from the process to its server, and their bounds on both sides.
+
+What a file says has any length, and characters that no database or JSON takes. It is bounded and cleaned
+where it is read; the server checks that it was, since a file may have taken over the process.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Final, NamedTuple
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.media.job import Outcome
+from whatsapp_mcp.media.readers import limits
+from whatsapp_mcp.media.worker import Answer
+from whatsapp_mcp.models import FileReading, Passage, ReadingKind
+
+# C0 and C1 controls but tab and line feed, lone surrogates, and the two that are no characters.
+_UNCLEAN: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_PAGE_BREAK: Final = str.maketrans({"\f": " ", "\v": "\n", "\x85": "\n", "\r": "\n"})
+_TRAILING: Final = re.compile(r"[ \t\xa0]+(?=\n|\Z)")
+_BLANK_LINES: Final = re.compile(r"\n{3,}")
+
+
+class _Told(NamedTuple):
+    """A reading as its process tells it."""
+
+    passages: list[tuple[str, str | None, Annotated[float, Field(ge=0, le=1e6)] | None]]
+    engine: str
+    language: str | None
+    passages_in_file: Annotated[int, Field(ge=0, le=10_000_000)] | None
+    cut: bool
+
+
+_TOLD: Final = TypeAdapter(_Told)
+
+
+def cleaned(text: str) -> str:
+    """A text without control characters and lone surrogates, lines without trailing space or long gaps."""
+    plain = text.replace("\r\n", "\n").translate(_PAGE_BREAK)
+    if _UNCLEAN.search(plain):
+        plain = _UNCLEAN.sub("", plain)
+    return _BLANK_LINES.sub("\n\n", _TRAILING.sub("", plain)).strip("\n")
+
+
+def collected(
+    passages: Iterable[Passage],
+    engine: str,
+    language: str | None = None,
+    *,
+    in_file: int | None = None,
+    is_late: Callable[[], bool] = lambda: False,
+) -> Outcome:
+    """The answer of a job that read these, as far as the limits go; no more of them are read than that.
+
+    Args:
+        passages: In their order; an empty one is kept, since page 3 is the third.
+        engine: What read them.
+        language: Of a transcript.
+        in_file: How many there are, where that is known before they are read.
+        is_late: Whether to stop after the present passage.
+    """
+    kept: list[tuple[str, str | None, float | None]] = []
+    left, cut, more = limits.CHARACTERS, False, False
+    for passage in passages:
+        if len(kept) == limits.PASSAGES or left <= 0 or is_late():
+            more = True
+            break
+        most = min(left, limits.PASSAGE_CHARACTERS)
+        # What cleaning removes does not count, but no more is cleaned than could be kept.
+        text = cleaned(passage.text[: 2 * most])
+        cut = cut or len(text) > most or len(passage.text) > 2 * most
+        text = text[:most]
+        left -= len(text)
+        title = cleaned(passage.title)[: limits.TITLE_CHARACTERS] if passage.title else None
+        kept.append((text, title, passage.start))
+    total = max(in_file or 0, len(kept) + 1) if more else None
+    told = _Told(kept, engine, language, total, cut)
+    return {}, _TOLD.dump_json(told)
+
+
+def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
+    """What a job read.
+
+    Raises:
+        Unsupported: It is no such answer, or over the limits.
+    """
+    try:
+        told = _TOLD.validate_json(answer.content)
+    except ValidationError:
+        raise _invalid() from None
+    texts = [text for text, _, _ in told.passages]
+    titles = [title for _, title, _ in told.passages if title is not None]
+    names = [(told.engine, limits.ENGINE_CHARACTERS), (told.language or "", limits.LANGUAGE_CHARACTERS)]
+    is_bounded = (
+        len(texts) <= limits.PASSAGES
+        and sum(map(len, texts)) <= limits.CHARACTERS
+        and all(len(text) <= limits.PASSAGE_CHARACTERS for text in texts)
+        and all(len(title) <= limits.TITLE_CHARACTERS for title in titles)
+        and all(len(name) <= most for name, most in names)
+    )
+    said = (*texts, *titles, *(name for name, _ in names))
+    if not is_bounded or any(_UNCLEAN.search(each) for each in said):
+        raise _invalid()
+    return FileReading(
+        kind,
+        tuple(Passage(*each) for each in told.passages),
+        told.engine,
+        told.language,
+        told.passages_in_file,
+        told.cut,
+    )
+
+
+def _invalid() -> Unsupported:
+    return Unsupported("The reading process answered with invalid data.", "Do not use this file.")
