@@ -6,6 +6,7 @@ A carrier is a function: the attacker of a `Scene` puts `words` there. What is w
 
 from __future__ import annotations
 
+import json
 import struct
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -121,9 +122,37 @@ def _template(words: str) -> E2E.Message:
     return E2E.Message(templateMessage=E2E.TemplateMessage(hydratedTemplate=hydrated))
 
 
-def _product(words: str) -> E2E.Message:
-    product = E2E.ProductMessage.ProductSnapshot(title="Boat", description=words)
+def _buttons(words: str) -> E2E.Message:
+    button = E2E.ButtonsMessage.Button(buttonText=E2E.ButtonsMessage.Button.ButtonText(displayText=words))
+    return E2E.Message(buttonsMessage=E2E.ButtonsMessage(contentText="Which?", buttons=[button]))
+
+
+def _native_flow(words: str) -> E2E.Message:
+    label = json.dumps({"display_text": words})
+    button = E2E.InteractiveMessage.NativeFlowMessage.NativeFlowButton(
+        name="quick_reply", buttonParamsJSON=label
+    )
+    flow = E2E.InteractiveMessage.NativeFlowMessage(buttons=[button])
+    return E2E.Message(interactiveMessage=E2E.InteractiveMessage(nativeFlowMessage=flow))
+
+
+def _carousel(words: str) -> E2E.Message:
+    card = E2E.InteractiveMessage(body=E2E.InteractiveMessage.Body(text=words))
+    cards = E2E.InteractiveMessage.CarouselMessage(cards=[card])
+    return E2E.Message(interactiveMessage=E2E.InteractiveMessage(carouselMessage=cards))
+
+
+def _product(words: str, title: str = "Boat") -> E2E.Message:
+    product = E2E.ProductMessage.ProductSnapshot(title=title, description=words, priceAmount1000=12_000)
     return E2E.Message(productMessage=E2E.ProductMessage(product=product))
+
+
+def _order(words: str) -> E2E.Message:
+    return E2E.Message(orderMessage=E2E.OrderMessage(orderTitle=words, itemCount=3))
+
+
+def _sticker_pack(words: str) -> E2E.Message:
+    return E2E.Message(stickerPackMessage=E2E.StickerPackMessage(name=words))
 
 
 def _payment(words: str) -> E2E.Message:
@@ -174,6 +203,12 @@ _message("list", _listed)
 _message("interactive message", _interactive)
 _message("template", _template)
 _message("product", _product)
+_message("title of a product", lambda words: _product("Red", words))
+_message("button", _buttons)
+_message("native flow button", _native_flow)
+_message("carousel", _carousel)
+_message("order", _order)
+_message("sticker pack", _sticker_pack)
 _message("payment note", _payment)
 _message("channel invitation", _channel_invite)
 
@@ -204,6 +239,11 @@ async def _content(scene: Scene, words: str) -> None:
 async def _group_invitation(scene: Scene, words: str) -> None:
     other = scene.wa.group("Elsewhere", [], founder=scene.attacker)
     await scene.says(kinds.group_invite(other.jid, "Elsewhere", other.invite_code, NOON, words))
+
+
+@_carrier("name in a group invitation")
+async def _invited_to(scene: Scene, words: str) -> None:
+    await scene.says(kinds.group_invite(scene.known.pn, words, "AbCdEfGh", NOON))
 
 
 @_carrier("quote of a known person")

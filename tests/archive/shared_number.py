@@ -163,9 +163,7 @@ def group() -> list[Raw]:
 
 def unknown() -> Any:
     """Content that is not understood."""
-    body: Any = E2E.Message()
-    body.paymentInviteMessage.expiryTimestamp = 1
-    return body
+    return E2E.Message.FromString(b"\xc2\x3e\x02hi")
 
 
 def timer(wa_id: str, seconds: int, at: int) -> Raw:

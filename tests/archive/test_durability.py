@@ -107,8 +107,7 @@ async def test_a_power_failure_keeps_the_raw_form_of_what_is_not_understood_and_
                     batch.append(ev.revoke(name, at=NOON + turn + 1))
                     deleted.add(name)
                 if rng.random() < 0.5:
-                    strange = E2E.Message()
-                    strange.paymentInviteMessage.expiryTimestamp = 1
+                    strange = E2E.Message.FromString(b"\xc2\x3e\x02hi")
                     batch.append(ev.message(f"U{turn}", strange, at=NOON + turn))
                     unknown.add(f"U{turn}")
                 position = (await archive.ingest(journal(batch, after=position))).position

@@ -128,12 +128,11 @@ async def test_an_undecryptable_message_keeps_its_place_for_the_one_that_comes_l
 
 
 async def test_unknown_content_is_kept_raw_and_named(archive: Archive, folder: AccountFolder) -> None:
-    body = E2E.Message()
-    body.paymentInviteMessage.expiryTimestamp = 1
+    body = E2E.Message.FromString(b"\xc2\x3e\x02hi")
     await archive.ingest(journal([ev.message("A1", body)]))
     (message,) = (await archive.messages()).items
     assert message.kind is MessageKind.UNKNOWN
-    assert message.details == {"type": "paymentInviteMessage"}
+    assert message.details == {"type": "field 1000"}
     with closing(sqlite3.connect(folder.raw_db)) as db:
         assert db.execute("SELECT count(*) FROM raw").fetchone() == (1,)
 

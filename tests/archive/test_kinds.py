@@ -11,7 +11,7 @@ from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, GROUP, NOON, journal
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.client.protocol import EventCode
-from whatsapp_mcp.decoding import content
+from whatsapp_mcp.decoding import content, kinds
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.models import Media, MessageFilter, MessageKind
 from whatsapp_mcp.protobufs import E2E, Neonize
@@ -91,6 +91,72 @@ def _list(body: Any) -> None:
     body.listMessage.sections.add().rows.add(title="Soup")
 
 
+def _buttons(body: Any) -> None:
+    _file(body.buttonsMessage.imageMessage, "image/jpeg")
+    body.buttonsMessage.contentText = "Shall we deliver today?"
+    for label in ("Yes", "No"):
+        body.buttonsMessage.buttons.add().buttonText.displayText = label
+
+
+def _native_flow(body: Any) -> None:
+    flow = body.interactiveMessage
+    flow.body.text = "How was it?"
+    flow.nativeFlowMessage.buttons.add(
+        name="cta_url", buttonParamsJSON='{"display_text": "Rate us", "url": "https://x.example"}'
+    )
+    flow.nativeFlowMessage.buttons.add(name="send_location", buttonParamsJSON="[" * 5000)
+
+
+def _carousel(body: Any) -> None:
+    for title in ("Boat", "Car"):
+        card = body.interactiveMessage.carouselMessage.cards.add()
+        card.body.text = title
+        card.nativeFlowMessage.buttons.add(name="quick_reply", buttonParamsJSON='{"display_text": "Buy"}')
+
+
+def _product(body: Any) -> None:
+    item = body.productMessage.product
+    item.title, item.description, item.currencyCode, item.priceAmount1000 = "Boat", "Red", "eur", 12000
+
+
+def _order(body: Any) -> None:
+    body.orderMessage.orderTitle, body.orderMessage.itemCount = "Fish & Co", 3
+    body.orderMessage.totalAmount1000, body.orderMessage.totalCurrencyCode = 45500, "EUR; drop"
+
+
+def _payment_request(body: Any) -> None:
+    asked = body.requestPaymentMessage
+    asked.noteMessage.conversation, asked.expiryTimestamp = "for the taxi", NOON
+    asked.amount.value, asked.amount.offset, asked.amount.currencyCode = 1250, 100, "INR"
+
+
+def _payment_invite(body: Any) -> None:
+    body.paymentInviteMessage.serviceType = 3
+
+
+def _sticker_pack(body: Any) -> None:
+    body.stickerPackMessage.name, body.stickerPackMessage.stickerPackID = "Cats", "p1"
+    for _ in range(3):
+        body.stickerPackMessage.stickers.add(fileName="a.webp")
+
+
+def _channel_invite(body: Any) -> None:
+    body.newsletterFollowerInviteMessageV2.newsletterName = "News"
+    body.newsletterFollowerInviteMessageV2.newsletterJID = "1@newsletter"
+
+
+def _event_invite(body: Any) -> None:
+    body.eventInviteMessage.eventTitle, body.eventInviteMessage.startTime = "Dinner", NOON
+
+
+def _ai(body: Any) -> None:
+    body.richResponseMessage.submessages.add(messageText="Forty-two.")
+
+
+def _of_the_future(body: Any) -> None:
+    body.MergeFromString(b"\xc2\x3e\x02hi")
+
+
 def _list_reply(body: Any) -> None:
     body.listResponseMessage.title = "Soup"
     body.listResponseMessage.singleSelectReply.selectedRowID = "1"
@@ -132,12 +198,74 @@ KINDS: list[tuple[Callable[[Any], None], MessageKind, str, dict[str, Any] | None
     (_live_location, MessageKind.LIVE_LOCATION, "on my way", {"latitude": 1.5, "longitude": 0.0}),
     (_contacts, MessageKind.CONTACT, "Bob, Eve", None),
     (_event, MessageKind.EVENT, "Dinner\nTrattoria", None),
-    (_list, MessageKind.TEXT, "Menu\nChoose", {"choices": ["Soup"]}),
-    (_list_reply, MessageKind.TEXT, "Soup", {"chosen": "1"}),
-    (_buttons_reply, MessageKind.TEXT, "Yes", {"chosen": "y"}),
-    (_template, MessageKind.TEXT, "Your parcel is here", None),
-    (_interactive, MessageKind.TEXT, "Offer\nToday only", None),
-    (_invite, MessageKind.TEXT, "Invitation to the group Club", None),
+    (
+        _list,
+        MessageKind.TEXT,
+        "Menu\nChoose",
+        {"what": "list", "title": "Menu", "choices": ["Soup"]},
+    ),
+    (_list_reply, MessageKind.TEXT, "Soup", {"what": "chosen", "chosen": "1"}),
+    (_buttons_reply, MessageKind.TEXT, "Yes", {"what": "chosen", "chosen": "y"}),
+    (_template, MessageKind.TEXT, "Your parcel is here", {"what": "template"}),
+    (_interactive, MessageKind.TEXT, "Offer\nToday only", {"what": "interactive message"}),
+    (
+        _invite,
+        MessageKind.TEXT,
+        "Club",
+        {"what": "group invite", "title": "Club", "invite": {"group": GROUP, "code": ""}},
+    ),
+    (
+        _buttons,
+        MessageKind.IMAGE,
+        "Shall we deliver today?",
+        {"what": "buttons", "choices": ["Yes", "No"]},
+    ),
+    (
+        _native_flow,
+        MessageKind.TEXT,
+        "How was it?",
+        {"what": "buttons", "choices": ["Rate us https://x.example", "send location"]},
+    ),
+    (
+        _carousel,
+        MessageKind.TEXT,
+        "Boat\nCar",
+        {"what": "carousel", "items": 2, "choices": ["Buy", "Buy"]},
+    ),
+    (
+        _product,
+        MessageKind.TEXT,
+        "Boat\nRed",
+        {"what": "product", "title": "Boat", "price": "12.00 EUR"},
+    ),
+    (
+        _order,
+        MessageKind.TEXT,
+        "Fish & Co",
+        {"what": "order", "title": "Fish & Co", "items": 3, "price": "45.50"},
+    ),
+    (
+        _payment_request,
+        MessageKind.TEXT,
+        "for the taxi",
+        {"what": "payment request", "price": "12.50 INR", "expires_at": NOON},
+    ),
+    (_payment_invite, MessageKind.TEXT, "", {"what": "invitation to payments"}),
+    (
+        _sticker_pack,
+        MessageKind.STICKER,
+        "Cats",
+        {"what": "sticker pack", "title": "Cats", "items": 3, "pack": "p1"},
+    ),
+    (
+        _channel_invite,
+        MessageKind.TEXT,
+        "News",
+        {"what": "channel invite", "title": "News", "channel": "1@newsletter"},
+    ),
+    (_event_invite, MessageKind.EVENT, "Dinner", {"starts_at": NOON, "cancelled": False}),
+    (_ai, MessageKind.TEXT, "Forty-two.", {"what": "answer of an AI"}),
+    (_of_the_future, MessageKind.UNKNOWN, "", {"type": "field 1000"}),
     (_call_log, MessageKind.CALL, "Missed video call", None),
     (_future, MessageKind.TEXT, "wrapped in something new", None),
 ]
@@ -315,7 +443,33 @@ async def test_what_comes_through_a_broadcast_list_is_in_the_chat_with_its_sende
     assert message.sender == ANA
 
 
-def test_every_handler_belongs_to_a_field_of_the_message() -> None:
-    fields = set(E2E.Message.DESCRIPTOR.fields_by_name)
-    assert set(content.HANDLERS) <= fields
-    assert fields >= content.ADDON_FIELDS
+def test_every_part_of_a_message_is_handled_or_named_or_says_nothing_to_a_person() -> None:
+    known = [*content.HANDLERS, *content.ADDON_FIELDS, *content.SILENT, *kinds.NAMED]
+    wrappers = [
+        field.name
+        for field in E2E.Message.DESCRIPTOR.fields
+        if field.message_type is not None
+        and field.message_type.name in ("FutureProofMessage", "DeviceSentMessage")
+    ]
+    fields = [field.name for field in E2E.Message.DESCRIPTOR.fields]
+    assert sorted([*known, *wrappers]) == sorted(fields)
+
+
+@pytest.mark.parametrize("name", sorted(kinds.NAMED))
+async def test_what_has_no_handler_is_told_by_its_name(archive: Archive, name: str) -> None:
+    body = E2E.Message()
+    getattr(body, name).SetInParent()
+    await archive.ingest(journal([ev.message("A1", body)]))
+    (message,) = (await archive.messages()).items
+    assert (message.kind, message.details) == (MessageKind.TEXT, {"what": kinds.NAMED[name]})
+
+
+async def test_a_live_location_of_the_past_says_until_when_it_was_shared(archive: Archive) -> None:
+    body = E2E.Message()
+    _live_location(body)
+    past = ev.web_message("A1", body)
+    past.duration = 900
+    await archive.ingest(journal([ev.history(ev.conversation([past]))]))
+    details = (await archive.message("A1")).details
+    assert details is not None
+    assert details["ends_at"] == NOON + 900

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,8 +20,7 @@ pytestmark = pytest.mark.anyio
 
 
 def unknown(wa_id: str, *, chat: str = ANA, at: int = NOON) -> Raw:
-    body: Any = E2E.Message()
-    body.paymentInviteMessage.expiryTimestamp = 1
+    body = E2E.Message.FromString(b"\xc2\x3e\x02hi")
     return ev.message(wa_id, body, chat=chat, at=at)
 
 

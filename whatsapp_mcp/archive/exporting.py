@@ -159,8 +159,11 @@ def said(message: Message) -> str:
         parts.insert(
             0, f"[{message.kind}{': ' + message.media.file_name if message.media.file_name else ''}]"
         )
+    elif what := (message.details or {}).get("what"):
+        parts.insert(0, f"[{what}]")
     elif not parts:
         parts.append(f"[{message.kind}]")
+    parts += [f"- {choice}" for choice in (message.details or {}).get("choices", ())]
     parts += [f"- {option.name} ({len(option.voters)})" for option in message.poll]
     return "\n".join(parts)
 

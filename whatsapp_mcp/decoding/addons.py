@@ -150,6 +150,8 @@ def _edit(value: Any, origin: Origin) -> list[Update]:
     content = content_of(*message_parts(value.editedMessage))
     if not value.key.ID or content is None:
         return []
+    if content.kind is MessageKind.UNKNOWN:
+        raise Unhandled("edit to an unknown kind")
     at_ms = millis(value.timestampMS, origin.at)
     return [EditUpdate(origin.chat, origin.author, value.key.ID, at_ms, content)]
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.decoding import kinds, limits
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+from whatsapp_mcp.decoding import interactive, kinds, limits
 from whatsapp_mcp.decoding.updates import Content, Flag
 from whatsapp_mcp.models import MessageKind
 
@@ -20,7 +22,7 @@ MAX_DEPTH: Final = 12
 """Wrappers opened at most; an honest message has two or three."""
 
 _VIEW_ONCE = {"viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension"}
-_SILENT = {
+SILENT = {
     "senderKeyDistributionMessage",
     "fastRatchetKeySenderKeyDistributionMessage",
     "messageContextInfo",
@@ -59,7 +61,7 @@ def message_parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | N
             name = field.name
             if name == "messageContextInfo":
                 secret = value.messageSecret or secret
-            elif field.message_type is not None and name not in _SILENT:
+            elif field.message_type is not None and name not in SILENT:
                 kind = field.message_type.name
                 if kind in ("FutureProofMessage", "DeviceSentMessage"):
                     if name in _VIEW_ONCE:
@@ -69,20 +71,24 @@ def message_parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | N
                     inner = value.message
                 else:
                     found.append((name, value))
-            elif name not in _SILENT:
+            elif name not in SILENT:
                 found.append((name, value))
         if inner is None or found:
-            return found, flags, secret
+            return found or _of_the_future(message), flags, secret
         message = inner
     raise ValueError("wrapped too deeply")
+
+
+def _of_the_future(message: Proto) -> list[tuple[str, Any]]:
+    """The parts of a message that these protobufs do not know, by their numbers."""
+    return [(f"field {one.field_number}", "") for one in UnknownFieldSet(message)]
 
 
 def content_of(found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None) -> Content | None:
     """What the parts of a message say; None when they say nothing to a person."""
     for name, value in found:
-        handler = HANDLERS.get(name)
-        if handler is not None:
-            content = handler(value)
+        content = _opened(name, value)
+        if content is not None:
             content.flags |= flags
             if not isinstance(value, str):
                 _add_context(content, value)
@@ -100,11 +106,17 @@ def text_of(message: Proto) -> str:
     """The text of a quoted message, or its kind in brackets."""
     found, _, _ = message_parts(message)
     for name, value in found:
-        handler = HANDLERS.get(name)
-        if handler is not None:
-            content = handler(value)
-            return content.text or f"[{content.kind}]"
+        content = _opened(name, value)
+        if content is not None:
+            return content.text or f"[{content.details.get('what', content.kind)}]"
     return ""
+
+
+def _opened(name: str, value: Any) -> Content | None:
+    """What a part says; None for one that this version does not know."""
+    if name in HANDLERS:
+        return HANDLERS[name](value)
+    return kinds.opened(name, value) if name in kinds.NAMED else None
 
 
 def _add_context(content: Content, value: Any) -> None:
@@ -131,8 +143,15 @@ def _add_context(content: Content, value: Any) -> None:
 
 
 def _payment(value: Any) -> Content:
-    note = text_of(value.noteMessage) if value.HasField("noteMessage") else ""
-    return Content(MessageKind.TEXT, kinds.lines("Payment", note), details={"payment": True})
+    return interactive.payment(_note(value))
+
+
+def _payment_request(value: Any) -> Content:
+    return interactive.payment_request(value, _note(value))
+
+
+def _note(value: Any) -> str:
+    return text_of(value.noteMessage) if value.HasField("noteMessage") else ""
 
 
 def _comment(value: Any) -> Content:
@@ -144,7 +163,7 @@ def _comment(value: Any) -> Content:
 HANDLERS: Final[dict[str, Handler]] = {
     **kinds.HANDLERS,
     "sendPaymentMessage": _payment,
-    "requestPaymentMessage": _payment,
+    "requestPaymentMessage": _payment_request,
     "commentMessage": _comment,
 }
 """Field of `E2E.Message` to its handler."""

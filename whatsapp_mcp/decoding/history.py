@@ -156,6 +156,8 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Update]:
         content.flags |= Flag.STARRED
     if value.broadcast and chat != "status@broadcast":
         content.flags |= Flag.BROADCAST
+    if content.kind is MessageKind.LIVE_LOCATION and value.duration:
+        content.details["ends_at"] = at + value.duration
     if value.newsletterServerID:
         content.details["server_id"] = value.newsletterServerID
     raw = value.SerializePartialToString()

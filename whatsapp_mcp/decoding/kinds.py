@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from whatsapp_mcp.decoding import limits
+from whatsapp_mcp.decoding import interactive, limits
+from whatsapp_mcp.decoding.interactive import lines
 from whatsapp_mcp.decoding.updates import Content, Flag, MediaInfo
 from whatsapp_mcp.models import MessageKind
 
@@ -96,7 +97,10 @@ def _sticker(value: Any) -> Content:
 
 
 def _sticker_pack(value: Any) -> Content:
-    return Content(MessageKind.STICKER, value.name, details={"pack": value.stickerPackID})
+    count, text = len(value.stickers), lines(value.packDescription, value.caption)
+    content = interactive.named("sticker pack", text, value.name, items=count, pack=value.stickerPackID)
+    content.kind = MessageKind.STICKER
+    return content
 
 
 def _location(value: Any) -> Content:
@@ -106,7 +110,10 @@ def _location(value: Any) -> Content:
 
 
 def _live_location(value: Any) -> Content:
-    return Content(MessageKind.LIVE_LOCATION, value.caption, details=_place(value))
+    details = _place(value)
+    if value.accuracyInMeters:
+        details["accuracy"] = value.accuracyInMeters
+    return Content(MessageKind.LIVE_LOCATION, value.caption, details=details)
 
 
 def _place(value: Any) -> dict[str, Any]:
@@ -161,9 +168,10 @@ def _event(value: Any) -> Content:
 
 
 def _group_invite(value: Any) -> Content:
-    text = value.caption or f"Invitation to the group {value.groupName}"
-    details = {"group": value.groupJID, "code": value.inviteCode, "expires_at": value.inviteExpiration}
-    return Content(MessageKind.TEXT, text, details={"invite": details})
+    what = "community invite" if value.groupType else "group invite"
+    invite = {"group": value.groupJID, "code": value.inviteCode}
+    expires_at = max(value.inviteExpiration, 0)
+    return interactive.named(what, value.caption, value.groupName, invite=invite, expires_at=expires_at)
 
 
 def _call_log(value: Any) -> Content:
@@ -187,68 +195,34 @@ def _business_call(value: Any) -> Content:
     return Content(MessageKind.CALL, value.caption, details={"call": {"video": value.mediaType == 2}})
 
 
-def _list(value: Any) -> Content:
-    rows = [row.title for section in value.sections for row in section.rows]
-    return Content(
-        MessageKind.TEXT, lines(value.title, value.description, value.footerText), details={"choices": rows}
-    )
-
-
-def _list_reply(value: Any) -> Content:
-    details = {"chosen": value.singleSelectReply.selectedRowID}
-    return Content(MessageKind.TEXT, lines(value.title, value.description), details=details)
-
-
-def _buttons(value: Any) -> Content:
-    choices = [button.buttonText.displayText for button in value.buttons]
-    return Content(
-        MessageKind.TEXT,
-        lines(value.text, value.contentText, value.footerText),
-        details={"choices": choices},
-    )
+def _template_reply(value: Any) -> Content:
+    return interactive.chosen(value.selectedDisplayText, value.selectedID)
 
 
 def _buttons_reply(value: Any) -> Content:
-    return Content(MessageKind.TEXT, value.selectedDisplayText, details={"chosen": value.selectedButtonID})
+    return interactive.chosen(value.selectedDisplayText, value.selectedButtonID)
+
+
+def _list_reply(value: Any) -> Content:
+    return interactive.chosen(lines(value.title, value.description), value.singleSelectReply.selectedRowID)
+
+
+def _buttons(value: Any) -> Content:
+    return interactive.buttons(value, opened)
 
 
 def _template(value: Any) -> Content:
-    for name in ("hydratedTemplate", "hydratedFourRowTemplate"):
-        if value.HasField(name):
-            body = getattr(value, name)
-            return Content(
-                MessageKind.TEXT,
-                lines(body.hydratedTitleText, body.hydratedContentText, body.hydratedFooterText),
-            )
-    if value.HasField("interactiveMessageTemplate"):
-        return _interactive(value.interactiveMessageTemplate)
-    return Content(MessageKind.TEXT, "")
-
-
-def _template_reply(value: Any) -> Content:
-    return Content(MessageKind.TEXT, value.selectedDisplayText, details={"chosen": value.selectedID})
+    return interactive.template(value, opened)
 
 
 def _interactive(value: Any) -> Content:
-    return Content(MessageKind.TEXT, lines(value.header.title, value.body.text, value.footer.text))
-
-
-def _interactive_reply(value: Any) -> Content:
-    return Content(MessageKind.TEXT, value.body.text)
+    return interactive.interactive(value, opened)
 
 
 def _structured(value: Any) -> Content:
     if value.HasField("hydratedHsm"):
         return _template(value.hydratedHsm)
-    return Content(MessageKind.TEXT, " ".join(value.params) or value.elementName)
-
-
-def _product(value: Any) -> Content:
-    return Content(MessageKind.TEXT, lines(value.product.title, value.product.description, value.body))
-
-
-def _order(value: Any) -> Content:
-    return Content(MessageKind.TEXT, lines(value.orderTitle, value.message), details={"order": value.orderID})
+    return interactive.named("template", interactive.structured_text(value))
 
 
 def _album(value: Any) -> Content:
@@ -265,13 +239,57 @@ def _request_number(_value: Any) -> Content:
 
 
 def _newsletter_invite(value: Any) -> Content:
-    text = value.caption or f"Invitation to the channel {value.newsletterName}"
-    return Content(MessageKind.TEXT, text, details={"channel": value.newsletterJID})
+    details: dict[str, Any] = {"channel": value.newsletterJID}
+    what = "channel invite"
+    if "inviteExpiration" in value.DESCRIPTOR.fields_by_name:
+        what, details["expires_at"] = "invite to be an admin of a channel", max(value.inviteExpiration, 0)
+    return interactive.named(what, value.caption, value.newsletterName, **details)
 
 
-def lines(*texts: str) -> str:
-    """The texts that are not empty, each on its own line."""
-    return "\n".join(text for text in texts if text)
+def _event_invite(value: Any) -> Content:
+    details: dict[str, Any] = {"starts_at": value.startTime, "cancelled": value.isCanceled}
+    if value.endTime:
+        details["ends_at"] = value.endTime
+    if value.callLink:
+        details["join_link"] = value.callLink
+    return Content(MessageKind.EVENT, lines(value.eventTitle, value.caption), details=details)
+
+
+def _poll_option(value: Any) -> Content:
+    content = interactive.named("new option of a poll", value.addOption.optionName)
+    content.reply_to = value.pollCreationMessageKey.ID or None
+    return content
+
+
+def _question_reply(value: Any) -> Content:
+    content = interactive.named("answer to a question", value.text)
+    content.reply_to = value.key.ID or None
+    return content
+
+
+def _rich_response(value: Any) -> Content:
+    """What WhatsApp's own assistant answers: the parts that can be read."""
+    parts = value.submessages[: limits.ENTRIES]
+    tables = [" | ".join(row.items) for part in parts for row in part.tableMetadata.rows]
+    code = [block.codeContent for part in parts for block in part.codeMetadata.codeBlocks]
+    texts = [lines(part.messageText, part.imageMetadata.imageText, part.latexMetadata.text) for part in parts]
+    return interactive.named("answer of an AI", lines(*texts, *code, *tables))
+
+
+def _music(value: Any) -> Content:
+    song = value.embeddedMusic
+    return interactive.named("music", song.author, song.title)
+
+
+def _named_only(name: str, value: Any) -> Content:
+    """A message of which a person is told what it is, and what can be read in it."""
+    texts = [getattr(value, one) for one in _TEXTS if one in value.DESCRIPTOR.fields_by_name]
+    return interactive.named(NAMED[name], lines(*texts))
+
+
+def opened(name: str, value: Any) -> Content:
+    """What a part of a message says, by the name of its field, which is one of `HANDLERS` or `NAMED`."""
+    return HANDLERS[name](value) if name in HANDLERS else _named_only(name, value)
 
 
 HANDLERS: Final = {
@@ -300,21 +318,47 @@ HANDLERS: Final = {
     "callLogMesssage": _call_log,
     "scheduledCallCreationMessage": _scheduled_call,
     "bcallMessage": _business_call,
-    "listMessage": _list,
+    "listMessage": interactive.choice_list,
     "listResponseMessage": _list_reply,
     "buttonsMessage": _buttons,
     "buttonsResponseMessage": _buttons_reply,
     "templateMessage": _template,
     "templateButtonReplyMessage": _template_reply,
     "interactiveMessage": _interactive,
-    "interactiveResponseMessage": _interactive_reply,
+    "interactiveResponseMessage": interactive.interactive_reply,
     "highlyStructuredMessage": _structured,
-    "productMessage": _product,
-    "orderMessage": _order,
+    "productMessage": interactive.product,
+    "orderMessage": interactive.order,
     "albumMessage": _album,
     "placeholderMessage": _placeholder,
     "requestPhoneNumberMessage": _request_number,
     "newsletterAdminInviteMessage": _newsletter_invite,
     "newsletterFollowerInviteMessageV2": _newsletter_invite,
+    "eventInviteMessage": _event_invite,
+    "pollAddOptionMessage": _poll_option,
+    "questionResponseMessage": _question_reply,
+    "statusQuestionAnswerMessage": _question_reply,
+    "richResponseMessage": _rich_response,
+    "musicMessage": _music,
+    "paymentReminderMessage": interactive.payment_reminder,
+    "splitPaymentMessage": interactive.split_payment,
 }
 """Field of `E2E.Message` to its handler, for messages that carry no other message."""
+NAMED: Final = {
+    "call": "call",
+    "scheduledCallEditMessage": "change of a scheduled call",
+    "declinePaymentRequestMessage": "declined payment request",
+    "cancelPaymentRequestMessage": "cancelled payment request",
+    "paymentInviteMessage": "invitation to payments",
+    "splitPaymentUpdateMessage": "update of a shared payment",
+    "invoiceMessage": "invoice",
+    "messageHistoryBundle": "earlier messages for a new member",
+    "messageHistoryNotice": "earlier messages were shared",
+    "statusNotificationMessage": "notice about a status",
+    "statusQuotedMessage": "reply to a status",
+    "statusStickerInteractionMessage": "sticker on a status",
+    "conditionalRevealMessage": "message that is still sealed",
+}
+"""Other fields of `E2E.Message` to what they are, in words of ours."""
+_TEXTS: Final = ("text", "note", "caption")
+"""Fields of those that hold something to read."""

@@ -79,7 +79,13 @@ _PATH: Final = re.compile(r"/[\x21-\x7e]*")
 _URL: Final = re.compile(rf"https://(?:[a-z0-9-]+\.)+whatsapp\.net{_PATH.pattern}")
 _END: Final = 20
 _LIST_LIMITS: Final = {"options": OPTIONS, "mentions": MENTIONS, "contacts": CARDS, "numbers": NUMBERS}
-_TEXT_LIMITS: Final = {"vcard": VCARD, "options": OPTION, "choices": OPTION, "name": MAX_NAME}
+_TEXT_LIMITS: Final = {
+    "vcard": VCARD,
+    "options": OPTION,
+    "choices": OPTION,
+    "name": MAX_NAME,
+    "title": MAX_NAME,
+}
 _DEPTH: Final = 4
 
 Cut = tuple[int, Callable[[Any, int], Any]]

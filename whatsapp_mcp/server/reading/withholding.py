@@ -209,7 +209,7 @@ class View:
         elif not last.from_me:
             self.contacts = True
         if self.withholds and not (last.from_me and not strangers):
-            last.text = mask_codes(last.text)
+            last.text, last.details = mask_codes(last.text), _masked(last.details)
 
     def contact(self, person: Contact) -> Contact:
         """A person under the names that are shown; what people call themselves is cut, known or not."""

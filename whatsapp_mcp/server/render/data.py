@@ -31,7 +31,7 @@ from whatsapp_mcp.server.fencing import (
     reaction_shown,
     spoken_of,
 )
-from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.kinds import kind_text, what_of, without_title
 from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.times import rfc3339, stamp
 
@@ -234,9 +234,11 @@ def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
     if last.revoked:
         return deleted_text(direct=direct)
     text = _spoken(last.text, last.mentions)
-    if last.kind is MessageKind.TEXT or (last.kind is MessageKind.CALL and text):
+    details = _details(last.details, zone)
+    plain = last.kind is MessageKind.TEXT and not what_of(details)
+    if plain or (last.kind is MessageKind.CALL and text):
         return text
-    return f"{kind_text(str(last.kind), None, _details(last.details, zone))} {text}".rstrip()
+    return f"{kind_text(str(last.kind), None, details)} {without_title(text, details)}".rstrip()
 
 
 def _spoken(text: str, mentions: Mapping[str, Mention] | None) -> str:

@@ -1,17 +1,20 @@
-"""What stands in brackets for what is no plain text: `[image 340 kB]`, `[event Thu 2026-12-03 19:00]`."""
+"""What stands in brackets for what is no plain text: `[image 340 kB]`, `[product “Boat” 12.00 EUR]`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from whatsapp_mcp.server.fencing import in_quotes
+from whatsapp_mcp.server.fencing import in_quotes, one_line
 from whatsapp_mcp.server.render.times import DAY, day_of, time_of_day
 
 FILE_NAME: Final = 60
 """Characters of a file's name in a line."""
 WHOLE_FILE_NAME: Final = 300
 """As `FILE_NAME`, where nothing is cut: the archive keeps 255."""
+CHOICE: Final = 40
+CHOICES_SHOWN: Final = 12
+"""Buttons, or rows of a list, in a line."""
 
 
 def size_text(size: int) -> str:
@@ -26,20 +29,56 @@ def kind_text(
     *,
     width: int = FILE_NAME,
 ) -> str:
-    """`[voice 0:12]`, `[document “plan.pdf” 1.2 MB]`, `[location 52.51,13.4]`.
+    """`[voice 0:12]`, `[document “plan.pdf” 1.2 MB]`, `[location 52.51,13.4]`, `[buttons: Yes | No]`.
 
     Args:
         kind: A kind of message.
         media: `media` of its structured content.
         details: `details` of the same.
-        width: Characters of a file's name.
+        width: Characters of a file's name, or of what else the message is called.
     """
-    words = [kind, *_of_media(media or {}, width)]
+    words = _of_media(media or {}, width)
     if details:
         words += _of_event(details)
         if "latitude" in details:
-            words.append(f"{_degrees(details['latitude'])},{_degrees(details['longitude'])}")
-    return f"[{' '.join(words)}]"
+            words.append(_place(details))
+    parts: list[str] = []
+    what = what_of(details)
+    if kind != "text" and (words or not what):
+        parts.append(" ".join([kind.replace("_", " "), *words]))
+    if what and details:
+        parts.append(_of_what(what, details, width))
+    return f"[{', '.join(parts)}]"
+
+
+def what_of(details: Mapping[str, Any] | None) -> str | None:
+    """What a message is, where its kind does not say it: a product, an invite to a group."""
+    found = details or {}
+    return found.get("what") or ("choices" if found.get("choices") else None)
+
+
+def without_title(text: str, details: Mapping[str, Any] | None) -> str:
+    """The text of a message without its title, which stands in its brackets."""
+    title = (details or {}).get("title")
+    return text.removeprefix(title).lstrip() if title else text
+
+
+def _of_what(what: str, details: Mapping[str, Any], width: int) -> str:
+    """`product “Boat” 12.00 EUR`, `buttons: Yes | No`."""
+    words = [what]
+    if title := details.get("title"):
+        words.append(in_quotes(title, width))
+    if price := details.get("price"):
+        words.append(price)
+    if items := details.get("items"):
+        words.append(f"{items} item{'' if items == 1 else 's'}")
+    text = " ".join(words)
+    if expires := details.get("expires_at"):
+        text += f", expires {day_of(expires)} {time_of_day(expires)}"
+    if choices := details.get("choices"):
+        text += f": {' | '.join(one_line(choice, CHOICE) for choice in choices[:CHOICES_SHOWN])}"
+        text += f" (+{len(choices) - CHOICES_SHOWN})" if len(choices) > CHOICES_SHOWN else ""
+    return text
 
 
 def _of_media(media: Mapping[str, Any], width: int) -> list[str]:
@@ -60,12 +99,18 @@ def _of_event(details: Mapping[str, Any]) -> list[str]:
     words = ["cancelled"] if details.get("cancelled") else []
     start, end = details.get("starts_at"), details.get("ends_at")
     if start is None:
-        return words
+        return words if end is None else [*words, f"until {day_of(end)} {time_of_day(end)}"]
     words.append(f"{day_of(start)} {time_of_day(start)}")
     if end is not None:
         later = "" if end[DAY] == start[DAY] else f"{day_of(end)} "
         words[-1] += f"–{later}{time_of_day(end)}"
     return words
+
+
+def _place(details: Mapping[str, Any]) -> str:
+    """Where it is, and how exactly that is known."""
+    place = f"{_degrees(details['latitude'])},{_degrees(details['longitude'])}"
+    return f"{place} ±{details['accuracy']} m" if "accuracy" in details else place
 
 
 def _degrees(value: float) -> str:

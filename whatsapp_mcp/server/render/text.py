@@ -42,7 +42,7 @@ from whatsapp_mcp.server.render.data import (
     deleted_text,
     withheld_text,
 )
-from whatsapp_mcp.server.render.kinds import FILE_NAME, WHOLE_FILE_NAME, kind_text
+from whatsapp_mcp.server.render.kinds import FILE_NAME, WHOLE_FILE_NAME, kind_text, what_of, without_title
 from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.times import DAY, TIME, day_of, short_stamp
 
@@ -129,23 +129,25 @@ def _body(message: MessageData, where: WhereData, view: _View) -> str:
     if withheld := message.get("withheld"):
         return withheld_text(message["ref"], withheld)
     kind, snippet, media = message["kind"], message.get("snippet"), message.get("media")
-    if kind == "text" and snippet is None:
+    details = message.get("details")
+    plain = kind == "text" and not what_of(details)
+    if plain and snippet is None:
         return _told(message["text"], view.limit, view.more)
     of = message.get("snippet_of", "text") if snippet and not view.full else None
     if media and of == "file_name":
         media = {**media, "file_name": snippet}
     parts: list[str] = []
-    if kind != "text":
+    if not plain:
         width = WHOLE_FILE_NAME if view.full or of == "file_name" else FILE_NAME
-        parts.append(kind_text(kind, media, message.get("details"), width=width))
-    text = snippet if snippet and of == "text" else message["text"]
+        parts.append(kind_text(kind, media, details, width=width))
+    text = snippet if snippet and of == "text" else without_title(message["text"], details)
     if text and kind == "poll":
         parts.append(in_quotes(text, view.limit))
     elif text:
         parts.append(_told(text, view.limit, view.more))
     if poll := message.get("poll"):
         parts.append(_options(poll, min(OPTION, view.limit)))
-    if left_out := message.get("details", {}).get("left_out"):
+    if left_out := (details or {}).get("left_out"):
         parts.append(f"(left out: {', '.join(f'{count} {what}' for what, count in left_out.items())})")
     return " ".join(parts)
 
