@@ -115,7 +115,9 @@ def _reached_before(message: Message) -> str:
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
-async def forward_message(call: Call, message: MessageArg, chat: ChatArg) -> Result:
+async def forward_message(
+    call: Call, message: MessageArg, chat: ChatArg, idempotency_key: str | None = None
+) -> Result:
     """Forward a message to another chat, marked as forwarded."""
     services = await call.services()
     found = await services.archive.message(message)
@@ -123,7 +125,7 @@ async def forward_message(call: Call, message: MessageArg, chat: ChatArg) -> Res
         raise MessageNotFound(f"{message} was deleted.")
     if found.media and found.media.view_once:
         raise InvalidArgument(f"{message} is a view-once message.", "It cannot be forwarded.")
-    return await _say(services, chat, ForwardContent(found.ref))
+    return await _say(services, chat, ForwardContent(found.ref), idempotency_key)
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
@@ -134,11 +136,13 @@ async def send_location(
     longitude: float,
     name: str = "",
     address: str = "",
+    idempotency_key: str | None = None,
 ) -> Result:
     """Send a location."""
     if not (-90 <= latitude <= 90 and -180 <= longitude <= 180):
         raise InvalidArgument("latitude is between -90 and 90, longitude between -180 and 180.")
-    return await _say(await call.services(), chat, LocationContent(latitude, longitude, name, address))
+    place = LocationContent(latitude, longitude, name, address)
+    return await _say(await call.services(), chat, place, idempotency_key)
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
@@ -147,6 +151,7 @@ async def send_contact(
     chat: ChatArg,
     contact: Annotated[str, Field(description="Whose card: number, jid or name")],
     name: Annotated[str | None, Field(description="Name on the card")] = None,
+    idempotency_key: str | None = None,
 ) -> Result:
     """Send somebody's contact card."""
     services = await call.services()
@@ -158,7 +163,7 @@ async def send_contact(
     number = Jid.parse(jid).number
     if number is None:
         raise ContactNotFound(f"The number of {contact!r} is not known.", "Give the number.")
-    return await _say(services, chat, ContactCardContent(name or known, number))
+    return await _say(services, chat, ContactCardContent(name or known, number), idempotency_key)
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, result=SentData)
@@ -168,6 +173,7 @@ async def send_poll(
     question: str,
     options: Texts,
     multiple: Annotated[bool, Field(description="More than one answer allowed")] = False,
+    idempotency_key: str | None = None,
 ) -> Result:
     """Ask a question with 2 to 12 options."""
     names = tuple(option.strip() for option in options)
@@ -177,7 +183,8 @@ async def send_poll(
         raise TooLong(f"The question has {len(question)} characters, WhatsApp's limit is {_MAX_QUESTION}.")
     if len(set(names)) < len(names) or max(map(len, names)) > _MAX_OPTION:
         raise InvalidArgument("Options must differ and have at most 100 characters.")
-    return await _say(await call.services(), chat, PollContent(question.strip(), names, multiple))
+    poll = PollContent(question.strip(), names, multiple)
+    return await _say(await call.services(), chat, poll, idempotency_key)
 
 
 @tool("messages", Effect.ACT, Audience.CHAT, idempotent=True, result=SentData)
@@ -254,10 +261,10 @@ async def send_typing(
     return Result(f"{state} shown to {named(target)}.", {"chat": target.jid, "state": state})
 
 
-async def _say(services: Services, chat: str, content: Content) -> Result:
+async def _say(services: Services, chat: str, content: Content, idempotency_key: str | None) -> Result:
     target = await find_chat(services, chat)
     await require_on_whatsapp(services, target)
-    request = SendRequest(target.jid, content)
+    request = SendRequest(target.jid, content, idempotency_key=idempotency_key)
     return sent(await send(services, request), target, services, what=f" {content.kind.replace('_', ' ')}")
 
 

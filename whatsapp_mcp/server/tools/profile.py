@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Final, Literal
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import STATUS_JID
@@ -98,11 +96,7 @@ async def set_presence(call: Call, available: bool) -> Result:
 
 
 @tool("profile", Effect.ACT, Audience.EVERYONE, result=SentData)
-async def post_status(
-    call: Call,
-    text: str,
-    idempotency_key: Annotated[str | None, Field(description="The same key never posts twice")] = None,
-) -> Result:
+async def post_status(call: Call, text: str, idempotency_key: str | None = None) -> Result:
     """Post a text to the user's status: contacts see it for 24 hours."""
     if not text.strip():
         raise InvalidArgument("text is empty.", "Give the text to post.")
