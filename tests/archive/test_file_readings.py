@@ -251,7 +251,7 @@ async def test_a_check_names_what_is_about_no_file(archive: Archive, folder: Acc
     assert await archive.check() == ("1 readings without a file", "1 kept files without a file")
 
 
-PLACES = [
+PLACES: list[tuple[str, dict[str, Any]]] = [
     (ANA, {}),
     (ANA_LID, {}),
     (BOB, {}),
