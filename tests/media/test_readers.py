@@ -69,7 +69,7 @@ async def test_what_is_not_loaded_is_refused_with_what_to_install(reader: Reader
     [
         ReaderOptions(),
         ReaderOptions(words=True),
-        ReaderOptions(speech=SpeechOptions("sphinx")),
+        ReaderOptions(speech=SpeechOptions("pocketsphinx")),
         ReaderOptions(True, SpeechOptions("whisper", Path("/models/a b"))),
     ],
 )

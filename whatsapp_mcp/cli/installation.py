@@ -17,7 +17,13 @@ from whatsapp_mcp.child_process import module_command
 DISTRIBUTION: Final = "mcp-server-whatsapp"
 """What is installed; the name of the import package belongs to somebody else on the package index."""
 SCRIPTS: Final = ("whatsapp-mcp", DISTRIBUTION)
-EXTRAS: Final = {"demo": "nacl", "encryption": "sqlcipher3", "media": "av"}
+EXTRAS: Final = {
+    "demo": "nacl",
+    "encryption": "sqlcipher3",
+    "media": "av",
+    "pocketsphinx": "pocketsphinx",
+    "voice": "faster_whisper",
+}
 """For each extra a module that only it brings."""
 _UV_CACHE_FOLDERS: Final = {"archive-v0", "environments-v2"}
 

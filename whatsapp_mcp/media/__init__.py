@@ -6,7 +6,6 @@ from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.readers import (
     Reader,
     ReaderOptions,
-    SpeechOptions,
     available,
     open_reader,
     readable,
@@ -24,6 +23,7 @@ from whatsapp_mcp.media.reading import (
     sticker,
     voice_note,
 )
+from whatsapp_mcp.media.speech import SpeechOptions, sends_away, speech_options, why_no_speech
 from whatsapp_mcp.media.web import fetch
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
 
@@ -57,6 +57,9 @@ __all__ = [
     "readable",
     "reads_recordings",
     "reads_words",
+    "sends_away",
+    "speech_options",
     "sticker",
     "voice_note",
+    "why_no_speech",
 ]

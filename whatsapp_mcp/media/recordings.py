@@ -59,8 +59,8 @@ _TURNS: Final = {
 
 def look_at_recording(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """Its duration and, of a video, its size and a preview."""
-    with _opened(file) as container:
-        facts: dict[str, Any] = {"duration": _duration(container)}
+    with opened(file) as container:
+        facts: dict[str, Any] = {"duration": duration(container)}
         stream = _video(container)
         if stream is not None:
             frame = next(container.decode(stream))
@@ -73,12 +73,12 @@ def look_at_recording(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 
 def looping_video(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """What WhatsApp calls a GIF of an animated picture or a video: short, silent H.264."""
-    _av()
+    library()
     found = format_of(file.read(HEAD_BYTES))
     file.seek(0)
     if found is not None and found.library == "pillow":
         return _clip(pictures.frames(file, _CLIP_PIXELS, MAX_ANIMATION_PIXELS))
-    with _opened(file) as container:
+    with opened(file) as container:
         return _clip(_frames(container))
 
 
@@ -86,9 +86,9 @@ def voice_note(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """The sound of a file as mono Opus in Ogg, with its duration and waveform."""
     loudness: list[float] = []
     buffer = io.BytesIO()
-    with _opened(file) as container, _av().open(buffer, "w", format="ogg") as output:
+    with opened(file) as container, library().open(buffer, "w", format="ogg") as output:
         stream = output.add_stream("libopus", rate=_RATE, layout="mono", bit_rate=_BIT_RATE)
-        for part in _sound(container):
+        for part in _voice(container):
             loudness.append(_loudness(part))
             output.mux(stream.encode(part))
         output.mux(stream.encode(None))
@@ -97,8 +97,8 @@ def voice_note(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 
 def listen(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """The duration and the waveform of a voice note that is made."""
-    with _opened(file) as container:
-        return _heard([_loudness(part) for part in _sound(container)]), b""
+    with opened(file) as container:
+        return _heard([_loudness(part) for part in _voice(container)]), b""
 
 
 def waveform(loudness: list[float]) -> bytes:
@@ -115,18 +115,27 @@ def waveform(loudness: list[float]) -> bytes:
     return bytes(round(_LOUDEST * mean / peak) for mean in means)
 
 
-def _av() -> Any:
-    """The module, which has types only where it is installed."""
+def library() -> Any:
+    """PyAV, which has types only where it is installed.
+
+    Raises:
+        Unsupported: It is not.
+    """
     if av is None:
         raise Unsupported("Reading video and sound needs PyAV.", "Install the extra `media`.")
     return av
 
 
 @contextmanager
-def _opened(file: BinaryIO) -> Generator[Any]:
-    library = _av()
+def opened(file: BinaryIO) -> Generator[Any]:
+    """A recording, open; it can open nothing else, and only the usual decoders are there.
+
+    Raises:
+        Unsupported: It is none, or PyAV is not installed.
+    """
+    pyav = library()
     found = read_format(file, "pyav")
-    with library.open(
+    with pyav.open(
         file, "r", format=found.decoder, options=_OPTIONS, metadata_errors="ignore", io_open=_refuse
     ) as container:
         yield container
@@ -141,7 +150,7 @@ def _video(container: Any) -> Any:
     """The first stream of pictures that can be decoded and is no cover; None if there is none."""
     for stream in container.streams.video:
         context = stream.codec_context
-        if context is None or stream.disposition & _av().stream.Disposition.attached_pic:
+        if context is None or stream.disposition & library().stream.Disposition.attached_pic:
             continue
         pictures.require_pixels(context.width * context.height, MAX_PIXELS)
         context.options = _OPTIONS
@@ -149,10 +158,11 @@ def _video(container: Any) -> Any:
     return None
 
 
-def _duration(container: Any) -> int | None:
+def duration(container: Any) -> int | None:
+    """The seconds that an open recording says it lasts; None if it does not say, or nonsense."""
     if not container.duration:
         return None
-    seconds = container.duration / _av().time_base
+    seconds = container.duration / library().time_base
     return max(1, round(seconds)) if 0 < seconds < _LONGEST else None
 
 
@@ -179,7 +189,7 @@ def _clip(frames: Iterable[tuple[float, Image.Image]]) -> Outcome:
     facts: dict[str, Any] = {}
     at = before = -1
     # The index is moved to the front at the end, for which the muxer reads what it has written.
-    with _av().open(
+    with library().open(
         buffer, "w", format="mp4", options={"movflags": "faststart"}, io_open=_reader_of(buffer)
     ) as output:
         for count, (seconds, image) in enumerate(frames):
@@ -189,7 +199,7 @@ def _clip(frames: Iterable[tuple[float, Image.Image]]) -> Outcome:
             if stream is None:
                 stream = _clip_stream(output, image)
                 facts = {**pictures.looks_of(image), "width": stream.width, "height": stream.height}
-            frame = _av().VideoFrame.from_image(image)
+            frame = library().VideoFrame.from_image(image)
             frame = frame.reformat(width=stream.width, height=stream.height, format="yuv420p")
             frame.pts, frame.time_base = at, _MILLISECOND
             output.mux(stream.encode(frame))
@@ -217,20 +227,27 @@ def _reader_of(buffer: io.BytesIO) -> Any:
     return open_again
 
 
-def _sound(container: Any) -> Iterator[Any]:
-    """The sound in frames of 20 ms, mono, 16 bits."""
+def sound(container: Any, rate: int, samples: int) -> Iterator[Any]:
+    """The sound of an open recording, mono, 16 bits, in frames of so many samples; the last may be shorter.
+
+    Raises:
+        Unsupported: There is none.
+    """
     stream = next((each for each in container.streams.audio if each.codec_context is not None), None)
     if stream is None:
         raise Unsupported("The file contains no readable sound.", "Send it with kind document.")
-    resampler = _av().AudioResampler(format="s16", layout="mono", rate=_RATE, frame_size=_OPUS_FRAME)
-    count = 0
+    resampler = library().AudioResampler(format="s16", layout="mono", rate=rate, frame_size=samples)
     for frame in container.decode(stream):
-        for part in resampler.resample(frame):
-            count += 1
-            if count * _OPUS_FRAME > MAX_VOICE_SECONDS * _RATE:
-                raise TooLong("A voice note has at most an hour.", "Send it with kind audio.")
-            yield part
+        yield from resampler.resample(frame)
     yield from resampler.resample(None)
+
+
+def _voice(container: Any) -> Iterator[Any]:
+    """The sound in frames of 20 ms, an hour of them at most."""
+    for count, part in enumerate(sound(container, _RATE, _OPUS_FRAME)):
+        if count * _OPUS_FRAME >= MAX_VOICE_SECONDS * _RATE:
+            raise TooLong("A voice note has at most an hour.", "Send it with kind audio.")
+        yield part
 
 
 def _loudness(part: Any) -> float:

@@ -1,7 +1,8 @@
 """Settings and the places of files.
 
 `config.toml` in the home folder, overridden by `WHATSAPP_MCP_*` variables. What concerns an account
-(`[account]`, `[encryption]`, `[policy]`) is read from `config.toml` alone: any server may become its leader.
+(`[account]`, `[encryption]`, `[policy]`, `[voice]`) is read from `config.toml` alone: any server may become
+its leader.
 """
 
 from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, runtime_folder
@@ -21,6 +22,7 @@ from whatsapp_mcp.settings.sections import (
     Verdict,
 )
 from whatsapp_mcp.settings.server_section import OAuthScopes, OAuthSettings, ServerSettings
+from whatsapp_mcp.settings.voice_section import VoiceSettings
 
 __all__ = [
     "ENV_PREFIX",
@@ -40,6 +42,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "Verdict",
+    "VoiceSettings",
     "load",
     "make_private",
     "runtime_folder",

@@ -9,7 +9,7 @@ from whatsapp_mcp.errors import InvalidArgument
 
 ENV_PREFIX: Final = "WHATSAPP_MCP_"
 HOME_VARIABLE: Final = f"{ENV_PREFIX}HOME"
-_FILE_ONLY: Final = ("account", "encryption", "policy")
+_FILE_ONLY: Final = ("account", "encryption", "policy", "voice")
 
 
 def overlay_environment(values: dict[str, Any]) -> None:

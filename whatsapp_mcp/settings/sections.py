@@ -25,6 +25,7 @@ from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
+from whatsapp_mcp.settings.voice_section import VoiceSettings
 from whatsapp_mcp.zone import SystemZone
 
 _ACCOUNT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -244,6 +245,7 @@ class Settings(Section):
     policy: PolicySettings = PolicySettings()
     server: ServerSettings = ServerSettings()
     media: MediaSettings = MediaSettings()
+    voice: VoiceSettings = VoiceSettings()
     network: NetworkSettings = NetworkSettings()
     encryption: EncryptionSettings = EncryptionSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -10,7 +10,6 @@ from whatsapp_mcp.archive import database
 from whatsapp_mcp.archive.database import placeholders
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.addon_kinds import EDITS, REVOKES
-from whatsapp_mcp.archive.state.files import drop_file
 from whatsapp_mcp.decoding import PLACEHOLDERS, Flag
 
 
@@ -58,7 +57,7 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
         ON CONFLICT DO UPDATE SET path = coalesce(excluded.path, path), becomes = NULL""",
         (message,),
     )
-    drop_file(db, message)
+    db.execute("DELETE FROM media WHERE message_id = ?", (message,))
     database.unindex_message(db, message)
 
 

@@ -1,13 +1,12 @@
 """What is in a file, as text: the reading process, and the server's side of it."""
 
-from whatsapp_mcp.media.readers.options import ReaderOptions, SpeechOptions
+from whatsapp_mcp.media.readers.options import ReaderOptions
 from whatsapp_mcp.media.readers.reader import Reader, open_reader
 from whatsapp_mcp.media.readers.reading_kinds import available, readable, reads_words
 
 __all__ = [
     "Reader",
     "ReaderOptions",
-    "SpeechOptions",
     "available",
     "open_reader",
     "readable",

@@ -18,17 +18,25 @@ def main(arguments: list[str]) -> None:
     """Load, then serve."""
     lower_priority()  # before a library starts threads
     options = options_of(arguments)
-    has_model = options.words or options.speech is not None
-    run(loaded_jobs(options), limits.MODEL_MEMORY_BYTES if has_model else limits.MEMORY_BYTES)
+    run(*loaded(options))
 
 
-def loaded_jobs(options: ReaderOptions) -> dict[str, Job]:
-    """The jobs of a process with these options; each was done once, since nothing can be loaded later.
+def loaded(options: ReaderOptions) -> tuple[dict[str, Job], int]:
+    """The jobs of a process with these options, and the memory that they may take beside what is loaded.
 
-    A module of jobs is imported only where its options are given: its libraries take memory and time.
+    Each was done once, since nothing can be loaded later. A module of jobs is imported only where its options
+    are given: its libraries take memory and time.
     """
     reading_documents.rehearse()
-    return {"read_document": reading_documents.read_document}
+    jobs: dict[str, Job] = {"read_document": reading_documents.read_document}
+    memory = limits.MODEL_MEMORY_BYTES if options.words else limits.MEMORY_BYTES
+    if options.speech is not None:
+        from whatsapp_mcp.media.readers import transcribing
+
+        transcripts, needed = transcribing.loaded(options.speech)
+        jobs |= transcripts
+        memory = max(memory, needed)
+    return jobs, memory
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
+from whatsapp_mcp.media.speech import LONGEST_RECORDING
 from whatsapp_mcp.media.worker import Limits
 
 PASSAGES: Final = 2_000
@@ -18,11 +20,11 @@ DOCUMENT_BYTES: Final = 100_000_000
 DOCUMENT_SECONDS: Final = 25.0
 """Of the clock, and of the processor: a document that takes longer is read as far as it came. A page that
 alone takes longer than `DOCUMENT` allows ends the reading."""
-LONGEST_RECORDING: Final = 4 * 3600
-"""Seconds."""
 
 _OUTPUT: Final = 16_000_000
 """Bytes of a reading as JSON in UTF-8."""
+_SOUND_OUTPUT: Final = 64_000_000
+"""Bytes of the longest recording as Opus for a service."""
 DOCUMENT: Final = Limits(seconds=60.0, cpu_seconds=40, output_bytes=_OUTPUT)
 PICTURE: Final = Limits(seconds=60.0, cpu_seconds=100, output_bytes=_OUTPUT)
 
@@ -31,7 +33,7 @@ START_SECONDS: Final = 120.0
 MEMORY_BYTES: Final = 640 * 1024 * 1024
 """What reading a document may take beside the loaded libraries."""
 MODEL_MEMORY_BYTES: Final = 2 * 1024 * 1024 * 1024
-"""The same where a model for words or speech is loaded."""
+"""The same where a model for words is loaded; one for speech tells itself what it needs."""
 
 
 def recording_limits(duration: float | None) -> Limits:
@@ -41,3 +43,8 @@ def recording_limits(duration: float | None) -> Limits:
     """
     seconds = max(120.0, 4.0 * min(LONGEST_RECORDING, duration or LONGEST_RECORDING))
     return Limits(seconds=seconds, cpu_seconds=int(4 * seconds), output_bytes=_OUTPUT)
+
+
+def sound_limits(duration: float | None) -> Limits:
+    """What the sound for a service may cost: the time of a transcript."""
+    return replace(recording_limits(duration), output_bytes=_SOUND_OUTPUT)

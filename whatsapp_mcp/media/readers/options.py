@@ -7,18 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True)
-class SpeechOptions:
-    """What recognises speech in the process.
-
-    Attributes:
-        engine: Its name.
-        model: The folder of its model, where it needs one.
-    """
-
-    engine: str
-    model: Path | None = None
+from whatsapp_mcp.media.speech import SpeechOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +33,7 @@ def arguments_of(options: ReaderOptions) -> tuple[str, ...]:
 
 
 def options_of(arguments: Sequence[str]) -> ReaderOptions:
-    """What a process with these arguments loads."""
+    """What a process with these arguments loads; it needs neither language nor address."""
     parser = argparse.ArgumentParser(prog="python -m whatsapp_mcp.media.readers", description=__doc__)
     parser.add_argument("--words", action="store_true", help="recognise words in pictures")
     parser.add_argument("--speech", metavar="ENGINE", help="recognise speech with this engine")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -15,6 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media.job import Outcome
 from whatsapp_mcp.media.readers import limits
+from whatsapp_mcp.media.speech import LONGEST_RECORDING, Transcript, without_pauses
 from whatsapp_mcp.media.worker import Answer
 from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 
@@ -36,6 +38,9 @@ class _Told(NamedTuple):
 
 
 _TOLD: Final = TypeAdapter(_Told)
+_PIECES: Final = TypeAdapter(
+    list[tuple[Annotated[float, Field(ge=0, le=LONGEST_RECORDING)], Annotated[int, Field(gt=0)]]]
+)
 
 
 def cleaned(text: str) -> str:
@@ -82,6 +87,12 @@ def collected(
     return {}, _TOLD.dump_json(told)
 
 
+def transcribed(transcript: Transcript, engine: str) -> Outcome:
+    """The answer of a job that heard this: a passage is what was said without a pause."""
+    heard = (Passage(each.text, start=round(each.start, 2)) for each in without_pauses(transcript.segments))
+    return collected(heard, engine[: limits.ENGINE_CHARACTERS], transcript.language)
+
+
 def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
     """What a job read.
 
@@ -113,6 +124,22 @@ def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
         told.passages_in_file,
         told.cut,
     )
+
+
+def pieces_in(answer: Answer) -> list[tuple[float, bytes]]:
+    """The pieces of sound that the process made, each with its start in seconds.
+
+    Raises:
+        Unsupported: It is no such answer.
+    """
+    try:
+        told = _PIECES.validate_python(answer.facts.get("pieces"))
+    except ValidationError:
+        raise _invalid() from None
+    ends = list(accumulate(size for _, size in told))
+    if (ends[-1] if ends else 0) != len(answer.content):
+        raise _invalid()
+    return [(start, answer.content[end - size : end]) for (start, size), end in zip(told, ends, strict=True)]
 
 
 def _invalid() -> Unsupported:

@@ -9,8 +9,9 @@ from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media.readers import limits
 from whatsapp_mcp.media.readers.options import ReaderOptions, arguments_of
-from whatsapp_mcp.media.readers.passages import reading_of
-from whatsapp_mcp.media.worker import Source, Worker, open_worker
+from whatsapp_mcp.media.readers.passages import pieces_in, reading_of, transcribed
+from whatsapp_mcp.media.speech import Service
+from whatsapp_mcp.media.worker import Answer, Source, Worker, open_worker
 from whatsapp_mcp.models import FileReading, ReadingKind
 
 
@@ -76,11 +77,24 @@ class Reader:
             language: What is spoken, as ISO 639-1; None: the engine finds out.
             duration: Seconds that its message says it lasts; a recording may cost four times that.
         """
-        if self._options.speech is None:
+        speech = self._options.speech
+        if speech is None:
             raise Unsupported(
                 "Speech is not recognised here.",
-                "Tell the user that the extra `voice` does it, after `whatsapp-mcp voice install`.",
+                "Tell the user that the extra `voice` does it, after `whatsapp-mcp voice install small`.",
             )
-        taken = limits.recording_limits(duration)
-        answer = await self._worker.run("transcribe", source, {"language": language}, taken)
+        language = language or speech.language
+        if speech.service is not None:
+            answer = await self._by_service(speech.service, source, language, duration)
+        else:
+            taken = limits.recording_limits(duration)
+            answer = await self._worker.run("transcribe", source, {"language": language}, taken)
         return reading_of(ReadingKind.TRANSCRIPT, answer)
+
+    async def _by_service(
+        self, service: Service, source: Source, language: str | None, duration: float | None
+    ) -> Answer:
+        """What a service hears: the process makes the sound of the file, and only that is sent."""
+        sound = await self._worker.run("sound_in_pieces", source, {}, limits.sound_limits(duration))
+        transcript = await service.transcribe(pieces_in(sound), language)
+        return Answer(*transcribed(transcript, f"{service.model} at {service.host}"))
