@@ -22,8 +22,12 @@ from whatsapp_mcp.models import (
     BridgePage,
     ContactUpdate,
     ExportedMessage,
+    FileReading,
+    FileStep,
     GroupUpdate,
     MessageKind,
+    Passage,
+    ReadingKind,
     SendRequest,
     TextContent,
 )
@@ -192,7 +196,12 @@ async def _decoded_again(archive: Archive) -> None:
 async def _deleted(archive: Archive, folder: AccountFolder) -> None:
     picture = next(m for m in (await archive.messages(limit=500)).items if m.media is not None)
     (folder.media / "picture.jpg").write_bytes(b"jpg")
-    await archive.record_media_path(picture.ref, "picture.jpg")
+    await archive.record_file_problem(picture.ref, FileStep.FETCH, "BUSY", "Not now.", False)
+    await archive.record_media_path(picture.ref, "picture.jpg", 3)
+    await archive.record_file_problem(picture.ref, FileStep.READ, "TOO_LONG", "It is too long.", True)
+    passages = (Passage("two\fwords", "Sheet 1"), Passage("more", start=1.5))
+    await archive.record_reading(picture.ref, FileReading(ReadingKind.PICTURE, passages, "rapidocr", "en", 3))
+    await archive.record_media_path(picture.ref, None)
     assert await archive.purge(before=datetime(2020, 1, 1, 15, 2, tzinfo=UTC)) > 0
     assert await archive.purge(chat=BOB) > 0
     await archive.optimize()

@@ -41,6 +41,9 @@ NOT_DUMPED = {
     "outbox": "no event comes from it",
     "events": "what happened, in the order of arrival",
     "undecoded": "counted",
+    "readings": "no event comes from it",
+    "file_problems": "no event comes from it",
+    "kept_files": "no event comes from it",
     "read_marks": "what they say of each message is dumped",
 }
 """Tables that the comparison of two orders leaves out, and why."""

@@ -21,7 +21,16 @@ from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import FileContent, MessageFilter, SendRequest, TextContent
+from whatsapp_mcp.models import (
+    FileContent,
+    FileReading,
+    FileStep,
+    MessageFilter,
+    Passage,
+    ReadingKind,
+    SendRequest,
+    TextContent,
+)
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 
@@ -64,7 +73,11 @@ async def fill(archive: Archive, folder: AccountFolder) -> None:
     entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey was refused")))
     await archive.outbox_failed(entry.send_id, "refused")
     (folder.media / "pic.png").write_bytes(b"purplemonkey")
-    await archive.record_media_path("A2", "pic.png")
+    await archive.record_media_path("A2", "pic.png", 12)
+    await archive.record_reading(
+        "A2", FileReading(ReadingKind.PICTURE, (Passage("a purplemonkey"),), "rapidocr")
+    )
+    await archive.record_file_problem("A2", FileStep.READ, "TOO_LONG", "of the purplemonkey", True)
     await copies_of(archive, folder)
 
 

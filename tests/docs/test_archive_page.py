@@ -93,7 +93,7 @@ async def test_every_query_on_the_page_finds_what_it_says(tmp_path: Path) -> Non
 
 def test_every_word_after_an_operator_is_known() -> None:
     words = {row[0]: row[1:] for row in searching()}
-    assert set(words["has:image"]) <= {*HAS, "link", "media"}
+    assert set(words["has:image"]) <= {*HAS, "link", "media", "transcript"}
     assert {"unread", *words["is:unread"]} == {*IS}
 
 

@@ -178,6 +178,8 @@ class Archive(ReadingArchive):
     record_read = operation(write.record_read)
     record_gap = operation(write.record_gap)
     record_media_path = operation(write.record_media_path)
+    record_reading = operation(write.record_reading)
+    record_file_problem = operation(write.record_file_problem)
 
     # Sends that were accepted, until they are settled: `held`, `queued`, `sending`, `sent`, `failed` or
     # `unknown`. What receipts add to `sent` is read with the message.

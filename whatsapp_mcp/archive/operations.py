@@ -42,6 +42,8 @@ OPERATIONS: Final[Mapping[str, Callable[..., Any]]] = {
         write.record_read,
         write.record_gap,
         write.record_media_path,
+        write.record_reading,
+        write.record_file_problem,
         # Sends.
         write.outbox_add,
         write.outbox_sending,

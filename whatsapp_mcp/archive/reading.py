@@ -12,11 +12,13 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import anyio
+import anyio.to_thread
 
 from whatsapp_mcp.archive import read, state, write
-from whatsapp_mcp.archive.database import Readers
+from whatsapp_mcp.archive.database import Readers, raw_form
 from whatsapp_mcp.archive.read import history_progress
-from whatsapp_mcp.models import Statistics
+from whatsapp_mcp.decoding import thumbnail_of
+from whatsapp_mcp.models import MessageKey, Statistics
 from whatsapp_mcp.settings import AccountFolder
 
 P = ParamSpec("P")
@@ -81,6 +83,13 @@ class ReadingArchive:
     media_source = in_thread(read.media_source)
     search = at_once(read.search)
 
+    # The files of messages.
+    reading = in_thread(read.reading)
+    files_to_fetch = in_thread(read.files_to_fetch)
+    files_to_read = in_thread(read.files_to_read)
+    file_counts = in_thread(read.file_counts)
+    kept_to_drop = in_thread(read.kept_to_drop)
+
     # People.
     contacts = at_once(read.contacts)
     contact = at_once(read.contact)
@@ -113,6 +122,16 @@ class ReadingArchive:
     async def statistics(self) -> Statistics:
         """How much is archived; of a big archive on a slow disk it takes longer than other reads."""
         return await self.readers.whole(read.statistics)
+
+    async def thumbnail(self, key: MessageKey) -> bytes | None:
+        """The small picture that came with a message: a JPEG that its sender made; None: it has none.
+
+        Raises:
+            MessageNotFound: No such message.
+        """
+        message = await self.readers.run(read.find, key)
+        raw = await anyio.to_thread.run_sync(raw_form, self.folder, message)
+        return None if raw is None else thumbnail_of(*raw)
 
     async def repeats_another_chat(self, text: str, chat: str) -> int | None:
         """The ref of the newest message in another chat that shares twelve words in a row with a text.

@@ -12,19 +12,23 @@ from google.protobuf.message import DecodeError
 
 from whatsapp_mcp import protobufs
 from whatsapp_mcp.decoding import calls, groups, history, live
+from whatsapp_mcp.decoding.content import message_parts
 from whatsapp_mcp.decoding.decoded import DecodedEvent
 from whatsapp_mcp.decoding.legible import is_legible, make_legible
+from whatsapp_mcp.decoding.limits import MAX_THUMBNAIL
 from whatsapp_mcp.decoding.updates import Update
 from whatsapp_mcp.models import JournalEvent
 
 UNDECODABLE: Final = (DecodeError, ValueError, TypeError, LookupError, AttributeError, RecursionError)
 """What decoding a broken or unknown event may raise."""
 
+_MESSAGE: Final = 17
+
 _DECODERS: Final[dict[int, tuple[str, Callable[[Any, int], list[Update]]]]] = {
     0: ("Device", live.device),
     2: ("PairStatus", live.pair_status),
     13: ("HistorySync", history.history_sync),
-    17: ("Message", live.message),
+    _MESSAGE: ("Message", live.message),
     18: ("Receipt", live.receipt),
     21: ("JoinedGroup", groups.joined_group),
     22: ("GroupInfoEvent", groups.group_info),
@@ -59,6 +63,27 @@ def decode_event(code: int, payload: bytes, received_at: int) -> list[Update]:
         pass  # bytes stand where the decoder expects text
     make_legible(event)
     return decoder(event, received_at // 1000)
+
+
+def thumbnail_of(code: int, payload: bytes) -> bytes | None:
+    """The small JPEG within a message as it is kept in its raw form; None where it has none.
+
+    Args:
+        code: Number of the event that it came with.
+        payload: Its protobuf: an event, or one `WebMessageInfo` of a history sync.
+    """
+    try:
+        if code == history.HISTORY_CODE:
+            message = protobufs.Web.WebMessageInfo.FromString(payload).message
+        elif code == _MESSAGE:
+            message = protobufs.Neonize.Message.FromString(payload).Message
+        else:
+            return None
+        parts, _, _ = message_parts(message)
+        thumbnails = (getattr(part, "JPEGThumbnail", b"") for _, part in parts)
+        return next((one for one in thumbnails if one and len(one) <= MAX_THUMBNAIL), None)
+    except UNDECODABLE:
+        return None
 
 
 def decode_events(events: Sequence[JournalEvent], after: int) -> tuple[DecodedEvent, ...]:

@@ -56,6 +56,8 @@ MIME_TYPE: Final = 255
 MAX_FILE_BYTES: Final = 1 << 53
 """Of a file, which JSON numbers still hold exactly."""
 URL: Final = 4_096
+MAX_THUMBNAIL: Final = 65_536
+"""Bytes of the small picture in a message; the apps' have a few thousand."""
 KEY: Final = 64
 """Bytes of a key, hash or initialisation vector, which have 32 at most."""
 EMOJI: Final = 32

@@ -253,6 +253,7 @@ class Message:
         imported: It was read in a file, so who said it, and that they did, is as good as the file.
         snippet: In a search result, the words around the hit, which stands between `**`.
         snippet_of: Where the snippet is from; `reading`: what was read in the file.
+        snippet_passage: Of a snippet from a reading: its passage, from 1 on.
         reading: The beginning of what was read in its file.
         problem: Why its file is not here or not read, where that was tried.
         withheld: Its words are left out, and those of so many messages, of which this is the oldest.
@@ -281,6 +282,7 @@ class Message:
     starred: bool = False
     snippet: str | None = None
     snippet_of: Literal["text", "file_name", "options", "reading"] = "text"
+    snippet_passage: int | None = None
     reading: ReadingExcerpt | None = None
     problem: FileProblem | None = None
     details: dict[str, Any] | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
 
 from whatsapp_mcp import decoding
-from whatsapp_mcp.archive import database
+from whatsapp_mcp.archive import database, state
 from whatsapp_mcp.archive.database import column, connect_reader, value
 from whatsapp_mcp.decoding import (
     UNDECODABLE,
@@ -97,6 +96,13 @@ def check(db: sqlite3.Connection) -> tuple[str, ...]:
             "files without a message",
             "SELECT count(*) FROM media WHERE message_id NOT IN (SELECT id FROM messages)",
         ),
+        *(
+            (
+                f"{table.replace('_', ' ')} without a file",
+                f"SELECT count(*) FROM {table} WHERE message_id NOT IN (SELECT message_id FROM media)",  # noqa: S608
+            )
+            for table in state.ABOUT_FILES
+        ),
     ):
         if count := value(db, sql):
             found.append(f"{count} {what}")
@@ -140,9 +146,4 @@ def rebuild(db: sqlite3.Connection) -> None:
     """See `Archive.rebuild`."""
     db.execute("DROP TABLE fts")
     database.create_index(db)
-    for message, text, file_name, details, chat, sender in db.execute(
-        """SELECT m.id, m.text, d.file_name, m.details, m.chat_id, m.sender_id FROM messages AS m
-        LEFT JOIN media AS d ON d.message_id = m.id ORDER BY m.id"""
-    ):
-        body = database.indexed_body(text, file_name, json.loads(details) if details else None)
-        database.index_message(db, message, body, chat, sender)
+    database.index_all(db)

@@ -125,7 +125,7 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
         JOIN refs AS r ON r.message_id = gone.id""",
     )
     db.execute("DELETE FROM fts WHERE rowid IN (SELECT id FROM gone)")
-    db.execute("DELETE FROM media WHERE message_id IN (SELECT id FROM gone)")
+    state.purge_files(db)
     db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
     state.purge_addons(db)
     db.execute("DELETE FROM events WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")

@@ -5,10 +5,17 @@ from whatsapp_mcp.archive.database.connections import (
     Readers,
     Writer,
     connect_reader,
+    raw_form,
     transaction,
 )
 from whatsapp_mcp.archive.database.damage import is_damage, is_whole, quarantine
-from whatsapp_mcp.archive.database.index import index_message, indexed_body, reindex_message, unindex_message
+from whatsapp_mcp.archive.database.index import (
+    index_all,
+    index_message,
+    indexed_body,
+    reindex_message,
+    unindex_message,
+)
 from whatsapp_mcp.archive.database.normalise import fold, quarters, tokens, tokens_text
 from whatsapp_mcp.archive.database.opening import connect, connect_raw
 from whatsapp_mcp.archive.database.schema import ID_BITS, RAW_GONE, create_index
@@ -26,6 +33,7 @@ __all__ = [
     "connect_reader",
     "create_index",
     "fold",
+    "index_all",
     "index_message",
     "indexed_body",
     "is_damage",
@@ -33,6 +41,7 @@ __all__ = [
     "placeholders",
     "quarantine",
     "quarters",
+    "raw_form",
     "reindex_message",
     "tokens",
     "tokens_text",

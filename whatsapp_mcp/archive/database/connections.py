@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar, TypeVarTuple
@@ -98,6 +98,16 @@ def connect_reader(
     db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     schema.migrate(db)
     return db, False
+
+
+def raw_form(folder: AccountFolder, message: int) -> tuple[int, bytes] | None:
+    """What a message was decoded from: the kind of the event, and its protobuf; None where it is not kept."""
+    path = folder.raw_db
+    if not path.exists():
+        return None
+    with closing(encryption.connect(path, folder.key_of(path), isolation_level=None)) as db:
+        db.execute("PRAGMA query_only = ON")
+        return db.execute("SELECT code, payload FROM raw WHERE message_id = ?", (message,)).fetchone()
 
 
 @contextmanager

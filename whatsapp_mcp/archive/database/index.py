@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any
+from typing import Any, Final
 
 from whatsapp_mcp.archive.database.normalise import fold, other_digits, tokens_text
 
-_ADD = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
+_ADD: Final = "INSERT INTO fts (rowid, body, scope) VALUES (?, ?, ?)"
+_INDEXED: Final = """SELECT m.id, m.text, d.file_name, m.details, r.text, m.chat_id, m.sender_id
+ FROM messages AS m LEFT JOIN media AS d ON d.message_id = m.id
+ LEFT JOIN readings AS r ON r.message_id = d.message_id"""
 
 
-def indexed_body(text: str, file_name: str | None, details: dict[str, Any] | None) -> str:
+def indexed_body(
+    text: str, file_name: str | None, details: dict[str, Any] | None, reading: str | None = None
+) -> str:
     """Everything of a message that a search may find, normalised."""
     parts = [text]
     if file_name:
@@ -19,6 +24,8 @@ def indexed_body(text: str, file_name: str | None, details: dict[str, Any] | Non
     if details:
         parts += details.get("options", ())
         parts += details.get("choices", ())
+    if reading:
+        parts.append(reading)
     return tokens_text("\n".join(parts))
 
 
@@ -36,16 +43,18 @@ def unindex_message(db: sqlite3.Connection, message: int) -> None:
 def reindex_message(db: sqlite3.Connection, message: int) -> None:
     """Index a message again from its row."""
     unindex_message(db, message)
-    row = db.execute(
-        """SELECT m.text, d.file_name, m.details, m.chat_id, m.sender_id FROM messages AS m
-        LEFT JOIN media AS d ON d.message_id = m.id WHERE m.id = ?""",
-        (message,),
-    ).fetchone()
-    if row is not None:
-        text, file_name, details, chat, sender = row
-        index_message(
-            db, message, indexed_body(text, file_name, json.loads(details) if details else None), chat, sender
-        )
+    _index_rows(db, f"{_INDEXED} WHERE m.id = ?", (message,))
+
+
+def index_all(db: sqlite3.Connection) -> None:
+    """Fill an empty index."""
+    _index_rows(db, f"{_INDEXED} ORDER BY m.id")
+
+
+def _index_rows(db: sqlite3.Connection, sql: str, values: tuple[int, ...] = ()) -> None:
+    for message, text, file_name, details, reading, chat, sender in db.execute(sql, values):
+        body = indexed_body(text, file_name, json.loads(details) if details else None, reading)
+        index_message(db, message, body, chat, sender)
 
 
 def refold_digits(db: sqlite3.Connection) -> None:

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 9
+VERSION: Final = 10
 """Number of these tables: any change of one raises it. `migrations.py` makes an older file a current one, and
 needs nothing for tables that are only new."""
 
@@ -199,6 +199,39 @@ CREATE TABLE media (
     sha256 BLOB,                        -- of the file
     enc_sha256 BLOB,                    -- of the file as it lies encrypted on the media host
     path TEXT                           -- downloaded to; NULL: not downloaded
+);
+
+-- What was read in the file of a message: the text of a document, the words in a picture, a transcript.
+CREATE TABLE readings (
+    message_id INTEGER PRIMARY KEY,
+    kind INTEGER NOT NULL,              -- 0 document, 1 picture, 2 transcript
+    language TEXT,                      -- of a transcript, ISO 639-1
+    engine TEXT NOT NULL,               -- what read it
+    at INTEGER NOT NULL,                -- milliseconds
+    in_file INTEGER,                    -- passages of the whole file, if the rest was over a limit
+    cut INTEGER NOT NULL,               -- 1: a passage lost its end to a limit
+    marks TEXT,                         -- JSON: title and first second of each passage; NULL: none has any
+    text TEXT NOT NULL                  -- the passages, a form feed between two
+);
+CREATE INDEX readings_kind ON readings (kind);
+
+-- Why the file of a message is not here, or not read, where that was tried and failed last.
+CREATE TABLE file_problems (
+    message_id INTEGER PRIMARY KEY,
+    step INTEGER NOT NULL,              -- 0 fetch, 1 read
+    code TEXT NOT NULL,                 -- of the error
+    sentence TEXT NOT NULL,             -- what it said
+    attempts INTEGER NOT NULL,
+    at INTEGER NOT NULL,                -- milliseconds; of the last try
+    final INTEGER NOT NULL              -- 1: trying again would not help
+);
+
+-- Files that were fetched without being asked for. One whose `media.path` is NULL was dropped again, to make
+-- room: it is not fetched by itself a second time.
+CREATE TABLE kept_files (
+    message_id INTEGER PRIMARY KEY,
+    size INTEGER NOT NULL,              -- bytes on disk
+    at INTEGER NOT NULL                 -- milliseconds; when it was fetched
 );
 
 -- Add-ons -----------------------------------------------------------------------------------------

@@ -107,12 +107,7 @@ def _drop_twin(db: sqlite3.Connection, stays: int, goes: int) -> None:
     )
     _move_watermarks(db, goes, stays)
     db.execute("DELETE FROM fts WHERE rowid = ?", (goes,))
-    db.execute(
-        """UPDATE media AS s SET path = coalesce(s.path, g.path) FROM media AS g
-        WHERE s.message_id = ? AND g.message_id = ?""",
-        (stays, goes),
-    )
-    db.execute("DELETE FROM media WHERE message_id = ?", (goes,))
+    state.merge_file(db, stays, goes)
     db.execute(
         "INSERT INTO raw_gone VALUES (?, NULL, NULL) ON CONFLICT DO UPDATE SET becomes = NULL", (goes,)
     )
@@ -134,7 +129,7 @@ def retime_message(db: sqlite3.Connection, message: int, at: int) -> int:
     )
     _redirect_refs(db, message, new)
     db.execute("UPDATE messages SET id = ? WHERE id = ?", (new, message))
-    db.execute("UPDATE media SET message_id = ? WHERE message_id = ?", (new, message))
+    state.move_file(db, message, new)
     _move_watermarks(db, message, new)
     db.execute(
         """UPDATE chats AS c SET read_id = max(read_id, (SELECT coalesce(max(id), 0) FROM messages

@@ -11,6 +11,13 @@ from whatsapp_mcp.archive.read.chat_queries import (
 )
 from whatsapp_mcp.archive.read.completeness import coverage, history_progress
 from whatsapp_mcp.archive.read.facts import chat_facts, is_new_chat
+from whatsapp_mcp.archive.read.files import (
+    file_counts,
+    files_to_fetch,
+    files_to_read,
+    kept_to_drop,
+    reading,
+)
 from whatsapp_mcp.archive.read.full_text import search
 from whatsapp_mcp.archive.read.lookup import chat_id, find
 from whatsapp_mcp.archive.read.message_queries import (
@@ -69,10 +76,14 @@ __all__ = [
     "damaged_sends",
     "edits",
     "expires_in",
+    "file_counts",
+    "files_to_fetch",
+    "files_to_read",
     "find",
     "forwards_since",
     "history_progress",
     "is_new_chat",
+    "kept_to_drop",
     "media_source",
     "members",
     "message",
@@ -84,6 +95,7 @@ __all__ = [
     "outbox_unsettled",
     "own",
     "preceding",
+    "reading",
     "repeats_another_chat",
     "resolve_chat",
     "search",

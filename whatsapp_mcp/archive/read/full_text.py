@@ -12,13 +12,14 @@ from datetime import UTC, datetime, tzinfo
 from typing import Any, Final, Literal
 
 from whatsapp_mcp.archive.database import column, fold, placeholders
-from whatsapp_mcp.archive.read import cursors, message_rows, people, snippets
+from whatsapp_mcp.archive.read import cursors, files, message_rows, people, snippets
 from whatsapp_mcp.archive.read.lookup import chat_id, contact_id, like
 from whatsapp_mcp.archive.read.message_queries import filter_conditions, of_kinds, with_values
 from whatsapp_mcp.archive.read.message_rows import MessageRow, Snippet, time_of
 from whatsapp_mcp.archive.read.search_query import HAS, IS, Query, Term, any_of, parse
+from whatsapp_mcp.archive.state import BETWEEN, READING_KINDS
 from whatsapp_mcp.decoding import Flag
-from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter, Page, meant
+from whatsapp_mcp.models import EVERYTHING, Message, MessageFilter, Page, ReadingKind, meant
 
 RELEVANCE_CANDIDATES: Final = 5_000
 """Relevance is judged among this many of the newest matches."""
@@ -27,8 +28,14 @@ _FEW: Final = 5
 _SCAN_SECONDS: Final = 1.2
 _SCAN_ROWS: Final = 200
 _LONG: Final = "More were found than a page holds: the messages are long."
+_TRANSCRIPT: Final = READING_KINDS.index(ReadingKind.TRANSCRIPT)
 _SCOPED: Final = ("m.chat_id = ?", "m.sender_id = ?", "m.chat_id IN", "m.sender_id IN")
 """Conditions that the scopes of the index stand for."""
+_LOOKED_AT: Final = 50_000
+"""Characters of a reading among which a part of a word is marked: they are folded one by one."""
+_WAS_READ: Final = (
+    "d.message_id IS NOT NULL AND EXISTS (SELECT 1 FROM readings WHERE message_id = d.message_id)"
+)
 _FROM: Final = """FROM messages AS m JOIN chats AS c ON c.id = m.chat_id
  LEFT JOIN media AS d ON d.message_id = m.id"""
 
@@ -117,6 +124,8 @@ def _conditions(
 def _has(what: str, *, alone: bool) -> str:
     if what == "media":
         return "d.message_id IS NOT NULL"
+    if what == "transcript":
+        return f"m.id IN (SELECT message_id FROM readings WHERE kind = {_TRANSCRIPT})"  # noqa: S608
     if what == "link":
         return f"m.flags & {int(Flag.LINK)} != 0"
     return of_kinds(HAS[what], alone=alone)
@@ -227,12 +236,15 @@ class _Search:
             # What is not ASCII is folded in Python alone, so those texts are read whatever they hold.
             if all(part.isascii() for part in parts):
                 alike = "m.text LIKE ? ESCAPE '\\' OR " * len(parts)
-                conditions.append(f"({alike}m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL)")
+                conditions.append(
+                    f"({alike}m.text GLOB '*[^ -~]*' OR d.file_name IS NOT NULL OR {_WAS_READ})"
+                )
                 values += [f"%{like(part)}%" for part in parts]
         where = " AND ".join(conditions) or "1"
-        sql = f"SELECT m.id, m.text, coalesce(d.file_name, '') {_FROM} WHERE {where} ORDER BY m.id DESC"
+        columns = f"m.id, m.text, coalesce(d.file_name, ''), {_WAS_READ}"
+        sql = f"SELECT {columns} {_FROM} WHERE {where} ORDER BY m.id DESC"
         with closing(self.db.execute(sql, values)) as reading:
-            hits, stopped_at = _read(reading, wanted, self.limit)
+            hits, stopped_at = _read(self.db, reading, wanted, self.limit)
         page = self._page(hits, [part for parts in wanted for part in parts])
         if stopped_at is None or page.next_cursor is not None:
             return page
@@ -260,7 +272,7 @@ class _Search:
         ordered, _ = message_rows.fitting((found[message] for message in ids), len(ids))
         around = snippets.AROUND_FEW if len(ids) <= _FEW else snippets.AROUND
         marker = snippets.Marker(self.query.terms, around)
-        cut = ((row.id, _snippet(row, marker, substrings, around)) for row in ordered)
+        cut = ((row.id, _snippet(self.db, row, marker, substrings, around)) for row in ordered)
         return message_rows.messages(
             self.db, ordered, {message: snippet for message, snippet in cut if snippet is not None}
         )
@@ -270,7 +282,9 @@ def _any(terms: Sequence[Term]) -> str:
     return "(" + " OR ".join(term.match() for term in terms) + ")"
 
 
-def _read(reading: sqlite3.Cursor, wanted: list[list[str]], limit: int) -> tuple[list[int], int | None]:
+def _read(
+    db: sqlite3.Connection, reading: sqlite3.Cursor, wanted: list[list[str]], limit: int
+) -> tuple[list[int], int | None]:
     """Messages that have any of each of the texts, and where reading stopped because the time was up.
 
     There is one more than the limit if there are so many.
@@ -278,9 +292,13 @@ def _read(reading: sqlite3.Cursor, wanted: list[list[str]], limit: int) -> tuple
     end = time.monotonic() + _SCAN_SECONDS
     hits: list[int] = []
     while batch := reading.fetchmany(_SCAN_ROWS):
-        for message, text, file_name in batch:
+        for message, text, file_name, was_read in batch:
             plain = fold(f"{text}\n{file_name}" if file_name else text)
-            if all(any(part in plain for part in parts) for parts in wanted):
+            found = _has_all(plain, wanted)
+            if not found and was_read:
+                # One by one: what was read in a file may be long.
+                found = _has_all(f"{plain}\n{fold(files.reading_text(db, message) or '')}", wanted)
+            if found:
                 hits.append(message)
                 if len(hits) > limit:
                     return hits, None
@@ -289,19 +307,33 @@ def _read(reading: sqlite3.Cursor, wanted: list[list[str]], limit: int) -> tuple
     return hits, None
 
 
+def _has_all(plain: str, wanted: list[list[str]]) -> bool:
+    return all(any(part in plain for part in parts) for parts in wanted)
+
+
 def _snippet(
-    row: MessageRow, marker: snippets.Marker, substrings: Sequence[str], around: int
+    db: sqlite3.Connection, row: MessageRow, marker: snippets.Marker, substrings: Sequence[str], around: int
 ) -> Snippet | None:
     options: list[str] = []
     if row.details and '"options"' in row.details:
         options = json.loads(row.details).get("options", [])
     places = Snippet(row.text, "text"), Snippet(row.file_name or "", "file_name")
-    for text, of in (*places, Snippet(", ".join(options), "options")):
-        if substrings:
-            cuts = (snippets.of_substring(text, one, around) for one in substrings)
-            found = next((cut for cut in cuts if cut), None)
-        else:
-            found = marker.cut(text)
-        if found is not None:
-            return Snippet(found, of)
-    return None
+    for text, of, _ in (*places, Snippet(", ".join(options), "options")):
+        if (found := _cut(text, marker, substrings, around)) is not None:
+            return Snippet(found.text, of)
+    reading = files.reading_text(db, row.id) if row.media_type else None
+    if not reading:
+        return None
+    # A hit further on is shown without the words around it.
+    looked_at = reading[:_LOOKED_AT] if substrings else reading
+    found = _cut(looked_at.replace(BETWEEN, " "), marker, substrings, around)
+    if found is None:
+        return Snippet("", "reading")
+    return Snippet(found.text, "reading", reading.count(BETWEEN, 0, found.at) + 1)
+
+
+def _cut(text: str, marker: snippets.Marker, substrings: Sequence[str], around: int) -> snippets.Cut | None:
+    if not substrings:
+        return marker.cut(text)
+    cuts = (snippets.of_substring(text, one, around) for one in substrings)
+    return next((cut for cut in cuts if cut is not None), None)

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 from whatsapp_mcp import decoding
 from whatsapp_mcp.archive import state
 from whatsapp_mcp.archive.database import ID_BITS, placeholders
+from whatsapp_mcp.archive.read.files import FileNotes, file_notes
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, ChatProgress, Target, call_text, send_progress
 from whatsapp_mcp.decoding import (
     CALL,
@@ -136,10 +137,11 @@ def fitting(rows: Iterable[MessageRow], most: int) -> tuple[list[MessageRow], bo
 
 
 class Snippet(NamedTuple):
-    """The words around a hit, and where in the message they stand."""
+    """The words around a hit, and where in the message they stand; of a reading, in which passage."""
 
     text: str
-    of: Literal["text", "file_name", "options"]
+    of: Literal["text", "file_name", "options", "reading"]
+    passage: int | None = None
 
 
 def messages(
@@ -157,6 +159,7 @@ def messages(
         mentioned(db, {jid for found in details.values() for jid in _named(found)}),
         _earlier(db, {row.id: row.target for row in rows if row.edited_at}),
         send_progress(db, {row.chat for row in rows if row.sender == OWNER}),
+        file_notes(db, [row.id for row in rows if row.media_type]),
         snippets or {},
     )
     return tuple([_message(db, row, details.get(row.id, NO_DETAILS), around) for row in rows])
@@ -172,6 +175,7 @@ class _Around:
     names: dict[str, Mention]
     earlier: dict[int, list[str]]
     progress: dict[int, ChatProgress]
+    files: dict[int, FileNotes]
     snippets: dict[int, Snippet]
 
 
@@ -196,13 +200,15 @@ def _message(db: sqlite3.Connection, row: MessageRow, details: dict[str, Any], a
         chat_stranger=bool(chat_stranger), sender_stranger=bool(sender_stranger),
     )  # fmt: skip
     if snippet := around.snippets.get(message):
-        said.snippet, said.snippet_of = snippet
+        said.snippet, said.snippet_of, said.snippet_passage = snippet
     if sender == OWNER:
         said.status = around.progress[chat].status(message)
     if media_type:
         said.media = Media(
             mime_type, file_name, size, duration, width, height, path, bool(flags & _VIEW_ONCE)
         )
+        if notes := around.files.get(message):
+            said.reading, said.problem = notes
     if reply:
         said.quote = _quote(chat, reply, details, around)
     if reactions := around.reactions.get(target):

@@ -48,7 +48,7 @@ HAS: Final[dict[str, tuple[MessageKind, ...]]] = {
     "event": (MessageKind.EVENT,),
     "call": (MessageKind.CALL,),
 }
-"""What may stand after `has:`, beside `media` and `link`."""
+"""What may stand after `has:`, beside `media`, `link` and `transcript`."""
 
 
 def _found_by(kind: AddOn) -> str:
@@ -183,7 +183,7 @@ def _operate(query: Query, operator: str, value: str, excluded: bool, zone: tzin
                 return False
             names.append((value, excluded))
         case "has":
-            if known not in HAS and known not in ("media", "link"):
+            if known not in HAS and known not in ("media", "link", "transcript"):
                 return False
             query.has.append((known, excluded))
         case "is":

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from whatsapp_mcp.archive.database import fold, tokens
 from whatsapp_mcp.archive.read.search_query import Term
@@ -25,6 +25,13 @@ _HOLDS_TOGETHER: Final = frozenset({"", "-", ":", ".", "/", "'", "’", "@", "_"
 _WORD: Final = re.compile(r"[^\W_]+(?:[\u0300-\u036f\u064b-\u065f\u0900-\u0dff]+[^\W_]*)*|\S", re.UNICODE)
 
 
+class Cut(NamedTuple):
+    """A snippet, and where in the text its hit begins."""
+
+    text: str
+    at: int
+
+
 class Marker:
     """Cuts snippets around the words, phrases and prefixes of one query."""
 
@@ -36,7 +43,7 @@ class Marker:
         self._beginnings = tuple(term.tokens[-1] for term in terms if term.prefix)
         self._sought = (*self._whole, *self._beginnings)
 
-    def cut(self, text: str) -> str | None:
+    def cut(self, text: str) -> Cut | None:
         """The snippet; None when the hit is not in this text."""
         whole, beginnings = self._whole, self._beginnings
         spans: list[tuple[int, int]] = []
@@ -79,7 +86,7 @@ def _parts(word: re.Match[str], whole: set[str]) -> list[tuple[int, int]]:
     return single or [word.span()]
 
 
-def of_substring(text: str, wanted: str, around: int = AROUND) -> str | None:
+def of_substring(text: str, wanted: str, around: int = AROUND) -> Cut | None:
     """The snippet for a part of a text, folded alike."""
     overlap = 2 * len(wanted) + _STRETCH
     for start in range(0, len(text), _STRETCH):
@@ -103,7 +110,7 @@ def _place(text: str, wanted: str) -> tuple[int, int] | None:
     return places[start], places[min(start + len(wanted), len(places)) - 1] + 1
 
 
-def _cut(text: str, spans: list[tuple[int, int]], around: int) -> str | None:
+def _cut(text: str, spans: list[tuple[int, int]], around: int) -> Cut | None:
     if not spans:
         return None
     spans = [(start, min(end, start + _LONGEST)) for start, end in spans]
@@ -122,7 +129,8 @@ def _cut(text: str, spans: list[tuple[int, int]], around: int) -> str | None:
         marked += [text[at:start], "**", text[start:end], "**"]
         at = end
     marked.append(text[at:last])
-    return ("…" if first else "") + "".join(marked) + ("…" if last < len(text) else "")
+    shown = ("…" if first else "") + "".join(marked) + ("…" if last < len(text) else "")
+    return Cut(shown, spans[0][0])
 
 
 def _joined(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:

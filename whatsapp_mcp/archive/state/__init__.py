@@ -37,6 +37,16 @@ from whatsapp_mcp.archive.state.chat_settings import (
     refresh_unread_mark,
     store_chat_setting,
 )
+from whatsapp_mcp.archive.state.files import (
+    ABOUT_FILES,
+    BETWEEN,
+    FILE_STEPS,
+    READING_KINDS,
+    drop_file,
+    merge_file,
+    move_file,
+    purge_files,
+)
 from whatsapp_mcp.archive.state.gaps import store_gap
 from whatsapp_mcp.archive.state.members import current_members, store_members
 from whatsapp_mcp.archive.state.names import NAME_SQL, STRANGER_SQL, is_name, searchable
@@ -70,17 +80,21 @@ from whatsapp_mcp.archive.state.votes import (
 )
 
 __all__ = [
+    "ABOUT_FILES",
     "ADDONS",
+    "BETWEEN",
     "CALLS",
     "CHAT_SETTINGS",
     "EDITS",
     "EVERYONE",
     "FAR_FUTURE",
+    "FILE_STEPS",
     "KEEPS",
     "NAME_SQL",
     "OF_UPDATE",
     "OWNER_ADDRESS",
     "REACTIONS",
+    "READING_KINDS",
     "REVOKES",
     "SEALED",
     "STRANGER_SQL",
@@ -105,9 +119,12 @@ __all__ = [
     "contact_addresses",
     "current_addons",
     "current_members",
+    "drop_file",
     "is_name",
     "last_change",
     "last_send",
+    "merge_file",
+    "move_file",
     "move_unreceipted",
     "names_person",
     "names_send",
@@ -115,6 +132,7 @@ __all__ = [
     "open_waiting_votes",
     "prune_changes",
     "purge_addons",
+    "purge_files",
     "purge_stray_addons",
     "read_addons",
     "receipted",

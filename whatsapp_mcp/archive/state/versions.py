@@ -10,6 +10,7 @@ from whatsapp_mcp.archive import database
 from whatsapp_mcp.archive.database import placeholders
 from whatsapp_mcp.archive.state import addons
 from whatsapp_mcp.archive.state.addon_kinds import EDITS, REVOKES
+from whatsapp_mcp.archive.state.files import drop_file
 from whatsapp_mcp.decoding import PLACEHOLDERS, Flag
 
 
@@ -57,7 +58,7 @@ def erase(db: sqlite3.Connection, message: int, at: int) -> None:
         ON CONFLICT DO UPDATE SET path = coalesce(excluded.path, path), becomes = NULL""",
         (message,),
     )
-    db.execute("DELETE FROM media WHERE message_id = ?", (message,))
+    drop_file(db, message)
     database.unindex_message(db, message)
 
 

@@ -1,6 +1,12 @@
 """What applies the operations: updates of WhatsApp, what the device looked up, sends."""
 
 from whatsapp_mcp.archive.write.applying import Applying, begin_operation, begin_raw_operation
+from whatsapp_mcp.archive.write.file_records import (
+    record_file_problem,
+    record_imported_file,
+    record_media_path,
+    record_reading,
+)
 from whatsapp_mcp.archive.write.ingestion import (
     Ingest,
     ingest,
@@ -29,8 +35,6 @@ from whatsapp_mcp.archive.write.recording import (
     record_gap,
     record_groups,
     record_identities,
-    record_imported_file,
-    record_media_path,
     record_read,
     record_timer,
     set_own,
@@ -62,12 +66,14 @@ __all__ = [
     "record_chat_settings",
     "record_contacts",
     "record_departure",
+    "record_file_problem",
     "record_gap",
     "record_groups",
     "record_identities",
     "record_imported_file",
     "record_media_path",
     "record_read",
+    "record_reading",
     "record_timer",
     "redecode",
     "set_own",

@@ -166,7 +166,7 @@ class MessageWriter:
             ),
         )
         database.unindex_message(self._db, message)
-        self._db.execute("DELETE FROM media WHERE message_id = ?", (message,))
+        state.drop_file(self._db, message)
         self._attach(message, content, details, chat, sender)
         self._keep_raw(message, update)
         state.apply_versions(self._db, message)

@@ -137,25 +137,3 @@ def record_read(on: Applying, chat: str, up_to: MessageKey) -> None:
 def record_gap(on: Applying, since: datetime, until: datetime | None, reason: str) -> None:
     """Remember a stretch in which messages may be missing from every chat."""
     state.store_gap(on.db, int(since.timestamp()), None if until is None else int(until.timestamp()), reason)
-
-
-def record_media_path(on: Applying, key: MessageKey, path: str) -> None:
-    """Remember where a file was downloaded to."""
-    on.db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, read.find(on.db, key)))
-
-
-def record_imported_file(on: Applying, chat: str, message_id: str, path: str, size: int) -> None:
-    """Note where the file of an imported message lies.
-
-    Args:
-        on: The operation.
-        chat: Jid of the chat.
-        message_id: Id of the message.
-        path: Under `media`.
-        size: Bytes.
-    """
-    on.db.execute(
-        """UPDATE media SET path = ?, size = ? WHERE message_id =
-        (SELECT id FROM messages WHERE chat_id = ? AND wa_id = ?)""",
-        (path, size, Identities(on.db).chat(chat), message_id),
-    )
