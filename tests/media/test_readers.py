@@ -13,6 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.media.document_files import (
+    docx,
+    encrypted,
+    opendocument,
+    paragraph,
+    pdf,
+    pptx,
+    slide_paragraphs,
+    xlsx,
+    zipped,
+)
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media import Answer, Reader, ReaderOptions, SpeechOptions, available, open_reader, readable
 from whatsapp_mcp.media.readers import limits
@@ -48,6 +59,26 @@ async def test_a_text_is_read_in_a_process_of_its_own(reader: Reader) -> None:
     assert reader.pid is not None
     if sys.platform == "linux":
         assert 10_000_000 < (reader.memory or 0) < 300_000_000
+
+
+async def test_the_confined_process_reads_documents_of_every_family(reader: Reader) -> None:
+    grid = '<row><c t="inlineStr"><is><t>words</t></is></c></row>'
+    rows = "<table:table-row><table:table-cell><text:p>words</text:p></table:table-cell></table:table-row>"
+    for content in (
+        pdf(["words"]),
+        encrypted("", "words"),
+        docx(paragraph("words")),
+        xlsx({"A": grid}),
+        pptx([slide_paragraphs("words")]),
+        opendocument("text", "<text:p>words</text:p>"),
+        opendocument("spreadsheet", f"<table:table>{rows}</table:table>"),
+        rb"{\rtf1 words}",
+        "words".encode("utf-16"),
+        b"BEGIN:VCARD\nFN:words\nEND:VCARD\n",
+        zipped({"words": b""}),
+    ):
+        read = await reader.document(content)
+        assert "words" in read.passages[0].text, read.engine
 
 
 async def test_an_open_file_is_read_as_its_bytes_are(reader: Reader, tmp_path: Path) -> None:
@@ -182,8 +213,9 @@ def test_what_a_transcript_may_cost_grows_with_its_length() -> None:
 
 def test_the_rehearsal_reads_its_samples() -> None:
     from whatsapp_mcp.media.readers import reading_documents
+    from whatsapp_mcp.media.readers.samples import samples
 
-    for sample in reading_documents._SAMPLES:
+    for sample in samples():
         facts, content = reading_documents.read_document(
             io.BytesIO(sample), {"mime_type": "", "file_name": ""}
         )

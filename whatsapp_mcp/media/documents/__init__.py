@@ -2,5 +2,6 @@
 
 from whatsapp_mcp.media.documents.document import Document
 from whatsapp_mcp.media.documents.opening import open_document
+from whatsapp_mcp.media.documents.pdf import Words
 
-__all__ = ["Document", "open_document"]
+__all__ = ["Document", "Words", "open_document"]

@@ -4,14 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import encodings.cp1252  # once the reading process is confined nothing can be loaded
-import encodings.utf_8_sig
-import encodings.utf_16
-import encodings.utf_16_be
-import encodings.utf_16_le
-import encodings.utf_32
-import encodings.utf_32_be
-import encodings.utf_32_le
 import io
 from collections.abc import Iterator
 from typing import BinaryIO, Final
@@ -19,16 +11,8 @@ from typing import BinaryIO, Final
 from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media.documents.document import Document, parts
 
-_CODECS: Final = (
-    encodings.cp1252,
-    encodings.utf_8_sig,
-    encodings.utf_16,
-    encodings.utf_16_be,
-    encodings.utf_16_le,
-    encodings.utf_32,
-    encodings.utf_32_be,
-    encodings.utf_32_le,
-)
+_CODECS: Final = tuple(map(codecs.lookup, "cp1252 utf-8-sig utf-16 utf-16-le utf-16-be utf-32".split()))
+"""Loaded now: once the reading process is confined nothing can be."""
 TEXT_BYTES: Final = 8_000_000
 """Of a text file: more than a reading takes, in any encoding."""
 _BYTE_ORDER_MARKS: Final = (

@@ -20,12 +20,16 @@ DOCUMENT_BYTES: Final = 100_000_000
 DOCUMENT_SECONDS: Final = 25.0
 """Of the clock, and of the processor: a document that takes longer is read as far as it came. A page that
 alone takes longer than `DOCUMENT` allows ends the reading."""
+SCAN_SECONDS: Final = 90.0
+"""The same where the words in scanned pages are recognised, which takes seconds a page."""
 
 _OUTPUT: Final = 16_000_000
 """Bytes of a reading as JSON in UTF-8."""
 _SOUND_OUTPUT: Final = 64_000_000
 """Bytes of the longest recording as Opus for a service."""
 DOCUMENT: Final = Limits(seconds=60.0, cpu_seconds=40, output_bytes=_OUTPUT)
+SCANNED_DOCUMENT: Final = Limits(seconds=180.0, cpu_seconds=240, output_bytes=_OUTPUT)
+"""Where the words in scanned pages are recognised."""
 PICTURE: Final = Limits(seconds=60.0, cpu_seconds=100, output_bytes=_OUTPUT)
 
 START_SECONDS: Final = 120.0

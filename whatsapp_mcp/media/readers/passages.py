@@ -13,7 +13,7 @@ from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.errors import Unsupported, WhatsAppError
 from whatsapp_mcp.media.job import Outcome
 from whatsapp_mcp.media.readers import limits
 from whatsapp_mcp.media.speech import LONGEST_RECORDING, Transcript, without_pauses
@@ -58,6 +58,7 @@ def collected(
     *,
     in_file: int | None = None,
     is_late: Callable[[], bool] = lambda: False,
+    why_empty: Callable[[], WhatsAppError] | None = None,
 ) -> Outcome:
     """The answer of a job that read these, as far as the limits go; no more of them are read than that.
 
@@ -67,6 +68,10 @@ def collected(
         language: Of a transcript.
         in_file: How many there are, where that is known before they are read.
         is_late: Whether to stop after the present passage.
+        why_empty: The error if no passage has a word; None: that is a reading, too.
+
+    Raises:
+        WhatsAppError: What `why_empty` gave.
     """
     kept: list[tuple[str, str | None, float | None]] = []
     left, cut, more = limits.CHARACTERS, False, False
@@ -82,6 +87,8 @@ def collected(
         left -= len(text)
         title = cleaned(passage.title)[: limits.TITLE_CHARACTERS] if passage.title else None
         kept.append((text, title, passage.start))
+    if why_empty is not None and not any(text for text, _, _ in kept):
+        raise why_empty()
     total = max(in_file or 0, len(kept) + 1) if more else None
     told = _Told(kept, engine, language, total, cut)
     return {}, _TOLD.dump_json(told)

@@ -54,7 +54,8 @@ class Reader:
             mime_type, file_name: What its sender calls it; they decide only what its content leaves open.
         """
         options = {"mime_type": mime_type or "", "file_name": file_name or ""}
-        answer = await self._worker.run("read_document", source, options, limits.DOCUMENT)
+        taken = limits.SCANNED_DOCUMENT if self._options.words else limits.DOCUMENT
+        answer = await self._worker.run("read_document", source, options, taken)
         return reading_of(ReadingKind.DOCUMENT, answer)
 
     async def picture(self, source: Source) -> FileReading:
