@@ -79,6 +79,18 @@ def parameters(chat: str, group: str, picture: Path) -> dict[str, dict[str, Any]
         "get_group_info": {"group": group},
         "get_joined_groups": {},
         "get_group_info_from_link": {"code": "ABC"},
+        "get_group_info_from_invite": {
+            "group": group,
+            "inviter": chat,
+            "code": "ABC",
+            "expires_at": 1_900_000_000,
+        },
+        "join_group_with_invite": {
+            "group": group,
+            "inviter": chat,
+            "code": "ABC",
+            "expires_at": 1_900_000_000,
+        },
         "create_group": {"name": "New", "members": [chat], "community": True},
         "join_group_with_link": {"code": "ABC"},
         "leave_group": {"group": group},

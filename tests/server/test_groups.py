@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import anyio
 import pytest
 from mcp import Client
 
+from tests.fixtures import until
 from tests.server.conftest import ANN_LEE, CLUB
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.linked import Linked, png
@@ -20,6 +22,8 @@ from whatsapp_mcp.server.application import create
 from whatsapp_mcp.server.calls.registry import spec_of
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups import invite_code
+from whatsapp_mcp.simulator import kinds
+from whatsapp_mcp.simulator.groups import Group
 
 pytestmark = pytest.mark.anyio
 
@@ -156,6 +160,56 @@ async def test_an_invite_is_given_looked_at_used_and_reset(linked: Linked) -> No
     assert reset["link"] != link
     error = await refusal(linked.client, "join_group", link=link)
     assert error["code"] == "INVALID_ARGUMENT"
+
+
+async def invited(linked: Linked, group: Group, expires_at: int, code: str = "") -> str:
+    """The ref of an invite that Ann sent as a message."""
+    name = f"{group.name} {expires_at} {code}".strip()
+    invite = kinds.group_invite(group.jid, name, code or group.invite_code, expires_at, "Come in!")
+    await linked.ann.says(invite)
+
+    def found(answer: Mapping[str, Any]) -> list[str]:
+        titles = {each["ref"]: each.get("details", {}).get("title") for each in answer["messages"]}
+        return [ref for ref, title in titles.items() if title == name]
+
+    return found(await until(linked.client, lambda got: bool(found(got)), "list_messages"))[0]
+
+
+async def test_an_invite_that_came_as_a_message_is_shown_looked_at_and_accepted(linked: Linked) -> None:
+    group = linked.wa.group("Choir", [linked.ann], founder=linked.ann)
+    group.remove(linked.wa.me)
+    ref = await invited(linked, group, 1_900_000_000)
+    text, _ = await answer(linked.client, "list_messages", chat=linked.ann.number, limit=50)
+    assert "[group invite “Choir 1900000000”, expires Sun 2030-03-17" in text
+    assert "Come in!" in text
+    text, seen = await answer(linked.client, "get_group_invite", chat=ref)
+    assert "“Choir”" in text
+    assert seen["jid"] == str(group.jid)
+    assert linked.wa.me.lid not in group.members
+    _, joined = await answer(linked.client, "join_group", link=ref)
+    assert joined == {"jid": str(group.jid), "joined": True}
+    assert linked.wa.me.lid in group.members
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "code", "told"),
+    [
+        (1_700_000_000, "", "has expired."),
+        (1_900_000_000, "AbCdEfGhRevoked0", "it has expired, was revoked, or is for somebody else."),
+        (1_900_000_000, "../etc", "is not a valid invite."),
+    ],
+)
+async def test_an_invite_that_no_longer_holds_is_refused_with_the_reason(
+    linked: Linked, expires_at: int, code: str, told: str
+) -> None:
+    group = linked.wa.group("Gone", [linked.ann], founder=linked.ann)
+    group.remove(linked.wa.me)
+    ref = await invited(linked, group, expires_at, code)
+    for tool, argument in (("get_group_invite", "chat"), ("join_group", "link")):
+        error = await refusal(linked.client, tool, **{argument: ref})
+        assert error["code"] == "INVALID_ARGUMENT"
+        assert error["message"].endswith(told)
+    assert linked.wa.me.lid not in group.members
 
 
 async def test_a_group_that_an_admin_guards_is_asked_and_its_requests_are_listed(linked: Linked) -> None:

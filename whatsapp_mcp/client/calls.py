@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -50,6 +51,9 @@ _MEDIA: Final = {
 }
 _RECEIPTS: Final = {"read": ReceiptType.READ, "played": ReceiptType.PLAYED}
 _NANOSECONDS: Final = 1_000_000_000
+_END_OF_INT: Final = 1 << 31
+_GONE: Final = re.compile(r"\b(404|406|410)\b")
+_INVALID_INVITE: Final = "This invite is not valid: it has expired, was revoked, or is for somebody else."
 
 
 def _choice(arguments: Arguments, name: str, choices: dict[str, Any], default: str | None = None) -> Any:
@@ -127,6 +131,20 @@ async def _set_profile_photo(client: Any, arguments: Arguments) -> str:
     return await client.set_profile_photo(await _read(arguments))
 
 
+async def _by_invite(method: Callable[..., Awaitable[Any]], arguments: Arguments) -> Any:
+    """Look at a group, or join it, with an invite that somebody sent as a message."""
+    expires_at = arguments.integer("expires_at")
+    if not 0 <= expires_at < _END_OF_INT:  # the library takes a C int
+        raise InvalidArgument(_INVALID_INVITE)
+    group, inviter = arguments.jid("group"), arguments.jid("inviter")
+    try:
+        return await method(group, inviter, arguments.text("code"), expires_at)
+    except NeonizeError as error:
+        if _GONE.search(sentence_of(error)):
+            raise InvalidArgument(_INVALID_INVITE, "Tell the user to ask for a new one.") from error
+        raise
+
+
 async def _create_group(client: Any, arguments: Arguments) -> Neonize.GroupInfo:
     options: dict[str, Any] = {}
     if arguments.flag("community", False):
@@ -198,8 +216,10 @@ CALLS: Final[dict[str, Call]] = {
     "get_group_info": lambda c, a: c.get_group_info(a.jid("group")),
     "get_joined_groups": lambda c, a: c.get_joined_groups(),
     "get_group_info_from_link": lambda c, a: c.get_group_info_from_link(a.text("code")),
+    "get_group_info_from_invite": lambda c, a: _by_invite(c.get_group_info_from_invite, a),
     "create_group": _create_group,
     "join_group_with_link": lambda c, a: c.join_group_with_link(a.text("code")),
+    "join_group_with_invite": lambda c, a: _by_invite(c.join_group_with_invite, a),
     "leave_group": lambda c, a: c.leave_group(a.jid("group")),
     "set_group_name": lambda c, a: c.set_group_name(a.jid("group"), a.text("name")),
     "set_group_topic": _set_group_topic,

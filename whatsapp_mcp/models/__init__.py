@@ -46,6 +46,7 @@ from whatsapp_mcp.models.directory import (
     Participant,
     Presence,
     ProfileChange,
+    SentInvite,
     SubGroup,
 )
 from whatsapp_mcp.models.file_readings import (
@@ -207,6 +208,7 @@ __all__ = [
     "SendRequest",
     "SendResult",
     "SendStatus",
+    "SentInvite",
     "Statistics",
     "SubGroup",
     "TextContent",

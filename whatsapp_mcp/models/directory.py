@@ -93,8 +93,23 @@ class JoinRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class SentInvite:
+    """Where an invite to a group is from that somebody sent as a message; it holds for this account alone.
+
+    Attributes:
+        group: Jid of the group.
+        inviter: Jid of who sent it.
+        expires_at: Seconds since 1970.
+    """
+
+    group: str
+    inviter: str
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Joined:
-    """The outcome of joining by an invite link; if not `joined`, an admin has to approve it."""
+    """The outcome of joining by an invite; if not `joined`, an admin has to approve it."""
 
     jid: str
     joined: bool

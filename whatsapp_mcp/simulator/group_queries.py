@@ -36,7 +36,8 @@ def _participating(client: Client, iq: Node) -> Sequence[Node]:
 
 
 def _info(client: Client, iq: Node) -> Sequence[Node]:
-    return [_group(client, iq).info()]
+    invite = iq.children[0].child("add_request") if iq.children else None
+    return [(_invited(client, iq, invite) if invite else _group(client, iq)).info()]
 
 
 def _create(client: Client, iq: Node) -> Sequence[Node]:
@@ -173,12 +174,23 @@ def _by_code(client: Client, iq: Node) -> Group:
 
 def _accept_invite(client: Client, iq: Node) -> Sequence[Node]:
     """Join with an invitation that a member sent as a message."""
-    jid = iq.jid("to")
-    group = client.network.groups.get(jid) if jid else None
-    if group is None or iq.children[0].get("code") != group.invite_code:
-        raise QueryError(406, "not-acceptable")
+    group = _invited(client, iq, iq.children[0])
     group.add(client.account, by=client.account, reason="invite")
     return [Node("group", {"jid": group.jid})]
+
+
+def _invited(client: Client, iq: Node, invite: Node) -> Group:
+    """The group of an invitation that holds: with its code, by a member, and not expired."""
+    jid, inviter = iq.jid("to"), invite.jid("admin")
+    group = client.network.groups.get(jid) if jid else None
+    who = client.network.user(inviter) if inviter else None
+    if group is None or who is None or who.lid not in group.members:
+        raise QueryError(404, "item-not-found")
+    if invite.get("code") != group.invite_code or int(invite.get("expiration", "0")) <= int(
+        client.network.timestamp()
+    ):
+        raise QueryError(410, "gone")
+    return group
 
 
 def _requests(client: Client, iq: Node) -> Sequence[Node]:

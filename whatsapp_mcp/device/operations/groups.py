@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from whatsapp_mcp.device.operations.base import Topic, jid_text, moment, partly, read
@@ -17,6 +18,7 @@ from whatsapp_mcp.models import (
     MemberAction,
     MemberChange,
     Participant,
+    SentInvite,
     SubGroup,
 )
 from whatsapp_mcp.policy import Audience, Effect
@@ -52,11 +54,15 @@ class GroupOperations(Protocol):
         ...
 
     @has_effect(Effect.READ)
-    async def group_by_invite(self, code: str) -> Group:
-        """The group that an invite code leads to.
+    async def group_by_invite(self, code: str, sent: SentInvite | None = None) -> Group:
+        """The group that an invite leads to.
+
+        Args:
+            code: Of a link, or of the message.
+            sent: Where it is from, if somebody sent it as a message.
 
         Raises:
-            InvalidArgument: The code is not valid, or was reset.
+            InvalidArgument: The invite is not valid, or no longer.
         """
         ...
 
@@ -100,11 +106,14 @@ class GroupOperations(Protocol):
         ...
 
     @has_effect(Effect.ACT, Audience.EVERYONE)
-    async def join_group(self, code: str) -> Joined:
-        """Join by an invite code.
+    async def join_group(self, code: str, sent: SentInvite | None = None) -> Joined:
+        """Join by an invite.
+
+        Args:
+            code, sent: As in `group_by_invite`.
 
         Raises:
-            InvalidArgument: The code is not valid, or was reset.
+            InvalidArgument: The invite is not valid, or no longer.
         """
         ...
 
@@ -131,8 +140,10 @@ class Groups(Topic):
         """See `GroupOperations.group`."""
         return await self._remember(await self.call("get_group_info", {"group": jid}))
 
-    async def group_by_invite(self, code: str) -> Group:
+    async def group_by_invite(self, code: str, sent: SentInvite | None = None) -> Group:
         """See `GroupOperations.group_by_invite`."""
+        if sent is not None:
+            return read_group(await self.call("get_group_info_from_invite", {"code": code, **asdict(sent)}))
         return read_group(await self.call("get_group_info_from_link", {"code": code}))
 
     async def sub_groups(self, community: str) -> tuple[SubGroup, ...]:
@@ -179,9 +190,13 @@ class Groups(Topic):
         """See `GroupOperations.reset_group_invite`."""
         return await self.call("get_group_invite_link", {"group": jid, "revoke": True})
 
-    async def join_group(self, code: str) -> Joined:
+    async def join_group(self, code: str, sent: SentInvite | None = None) -> Joined:
         """See `GroupOperations.join_group`."""
-        jid = str(await self.call("join_group_with_link", {"code": code}))
+        if sent is not None:
+            await self.call("join_group_with_invite", {"code": code, **asdict(sent)})
+            jid = sent.group
+        else:
+            jid = str(await self.call("join_group_with_link", {"code": code}))
         try:
             await self.group(jid)
         except Rejected:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from whatsapp_mcp.errors import InvalidArgument, TooLong
-from whatsapp_mcp.jid import looks_like_jid
-from whatsapp_mcp.models import Group, GroupChange, MemberAction, MemberChange
+from whatsapp_mcp.jid import Jid, looks_like_jid
+from whatsapp_mcp.models import Group, GroupChange, MemberAction, MemberChange, SentInvite
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     TIMERS,
@@ -21,6 +21,7 @@ from whatsapp_mcp.server.arguments import (
     Timer,
     find_group,
     find_people,
+    is_ref,
     photo_of,
 )
 from whatsapp_mcp.server.calls import Call, EmptyRemoves, Neutral, Result, Services, ToolFunction, tool
@@ -41,6 +42,7 @@ _INVITE: Final = re.compile(
     r"(?:https?://)?(?:chat\.whatsapp\.com/(?:invite/)?)?([A-Za-z0-9_-]{16,40})(?:\?.*)?"
 )
 
+_SENT_CODE: Final = re.compile(r"[A-Za-z0-9_-]{4,64}")
 _WITHHELD: Final = "[withheld: its author is not known]"
 GroupArg = Annotated[str, Field(description="Group name or jid")]
 People = Annotated[Texts, Field(description="Names, numbers or jids")]
@@ -287,14 +289,14 @@ async def _refusals(
 
 @tool("groups", Effect.READ, Audience.NOBODY)
 async def get_group_invite(
-    call: Call, chat: Annotated[str, Field(description="Group, or an invite link to inspect")]
+    call: Call, chat: Annotated[str, Field(description="Group, or an invite to inspect: link or #ref")]
 ) -> Result:
-    """A group's invite link, or the group to which an invite link leads."""
+    """A group's invite link, or the group to which an invite leads."""
     services = await call.services()
-    if "chat.whatsapp.com" in chat:
-        code = invite_code(chat)
+    if "chat.whatsapp.com" in chat or is_ref(chat):
+        invite = await _invite(services, chat)
         async with services.device() as device:
-            group = await _shown(await device.group_by_invite(code), services)
+            group = await _shown(await device.group_by_invite(*invite), services)
         head = _described(group, len(group.participants), services)
         return Result(Text(head, await _topic_line(group, services)), _group_data(group, services))
     found = await find_group(services, chat)
@@ -326,13 +328,37 @@ def invite_code(link: str) -> str:
     return match[1]
 
 
+async def _invite(services: Services, text: str) -> tuple[str, SentInvite | None]:
+    """The code of an invite, and where it is from if it is a message.
+
+    Raises:
+        InvalidArgument: It is no invite, or has expired.
+    """
+    if not is_ref(text):
+        return invite_code(text), None
+    message = await services.archive.opened_message(text)
+    details = message.details or {}
+    invite = details.get("invite")
+    if not isinstance(invite, dict):
+        raise InvalidArgument(f"{text} is not an invite to a group.", "Give the ref of one, or a link.")
+    if message.from_me:
+        raise InvalidArgument(f"The user sent {text} to somebody else.", "Take an invite that they received.")
+    code, group = str(invite.get("code")), str(invite.get("group"))
+    if not _SENT_CODE.fullmatch(code) or not looks_like_jid(group) or not Jid.parse(group).is_group:
+        raise InvalidArgument(f"{text} is not a valid invite.", "Tell the user to ask for a new one.")
+    expires_at = int(details.get("expires_at", 0))
+    if expires_at <= services.now().timestamp():
+        raise InvalidArgument(f"The invite {text} has expired.", "Tell the user to ask for a new one.")
+    return code, SentInvite(group, message.sender, expires_at)
+
+
 @tool("groups", Effect.ACT, Audience.EVERYONE, idempotent=True)
-async def join_group(call: Call, link: Annotated[str, Field(description="Invite link")]) -> Result:
-    """Join a group by its invite link, only when the user asks for it."""
-    code = invite_code(link)
+async def join_group(call: Call, link: Annotated[str, Field(description="Invite link or #ref")]) -> Result:
+    """Join a group by an invite, only when the user asks for it."""
     services = await call.services()
+    invite = await _invite(services, link)
     async with services.device() as device:
-        joined = await device.join_group(code)
+        joined = await device.join_group(*invite)
     jid = identifier(joined.jid)
     data = {"jid": jid, "joined": joined.joined}
     if not joined.joined:
