@@ -151,6 +151,13 @@ async def does_download(pair: Pair) -> None:
     assert await anyio.Path(answer["path"]).read_bytes() == png(8, 8)
 
 
+async def does_read_file(pair: Pair) -> None:
+    letter = pair.wa.media.attach("document", b"the deposit", fileName="a.txt", mimetype="text/plain")
+    ref = await pair.says(pair.wa.person("Ann"), letter)
+    async with pair.devices.use() as device:
+        await device.read_file(int(ref.removeprefix("#")))
+
+
 async def does_contact_details(pair: Pair) -> None:
     ann = pair.wa.person("Ann")
     ann.about = "At sea"

@@ -88,6 +88,7 @@ class ReadingArchive:
     files_to_fetch = in_thread(read.files_to_fetch)
     files_to_read = in_thread(read.files_to_read)
     file_counts = in_thread(read.file_counts)
+    kept_bytes = in_thread(read.kept_bytes)
     kept_to_drop = in_thread(read.kept_to_drop)
 
     # People.

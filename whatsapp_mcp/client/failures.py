@@ -65,8 +65,12 @@ _MEANINGS: Final[tuple[tuple[re.Pattern[str], type[WhatsAppError], str], ...]] =
         (r"\b429\b|rate-overlimit", RateLimited, "WhatsApp asks for fewer requests."),
         (r"\b503\b|service-unavailable", RateLimited, "WhatsApp is overloaded."),
         (
-            r"(media|download|upload|file|hmac|hash).*\b(403|404|410)\b|invalid media"
-            r"|hash mismatch|hmac mismatch|no url present|nothing downloadable|no downloadable"
+            r"(media|download|upload|file|hmac|hash).*\b(403|404|410)\b",
+            MediaUnavailable,
+            "WhatsApp no longer has this file.",
+        ),
+        (
+            r"invalid media|hash mismatch|hmac mismatch|no url present|nothing downloadable|no downloadable"
             r"|didn't find any attachments",
             MediaUnavailable,
             "WhatsApp's servers do not have this file.",

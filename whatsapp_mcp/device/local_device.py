@@ -15,10 +15,9 @@ from typing import Any, Final
 from anyio.abc import TaskGroup
 
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.client import protocol
-from whatsapp_mcp.client.protocol import EventCode
 from whatsapp_mcp.device import connection
 from whatsapp_mcp.device.archiving import Archiver
+from whatsapp_mcp.device.client_events import ClientEvents
 from whatsapp_mcp.device.clock import Clock, SystemClock
 from whatsapp_mcp.device.connection import (
     CALL_DEADLINE,
@@ -35,6 +34,7 @@ from whatsapp_mcp.device.connection import (
     watch,
 )
 from whatsapp_mcp.device.counters import Counters
+from whatsapp_mcp.device.files import FileOperations, Files, readers_of
 from whatsapp_mcp.device.name_lookups import Names
 from whatsapp_mcp.device.operations import Topics
 from whatsapp_mcp.device.outbox import ClientSender, DeliveryEvidence, MessageActions, Outbox, Pacer
@@ -73,7 +73,7 @@ _LOOK_AT_DISK: Final = (
 logger = logging.getLogger(__name__)
 
 
-class LocalDevice(ConnectionOperations, MessageActions, Topics):
+class LocalDevice(ConnectionOperations, MessageActions, FileOperations, Topics, ClientEvents):
     """The linked device of an account whose lock this server holds.
 
     Args:
@@ -132,7 +132,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             archive,
             self._clock,
             trouble=self._archiving_trouble,
-            archived=lambda: self._unnamed.look(),
+            archived=self._archived,
             seen=self._saw,
             phone_seen=self._saw_phone,
         )
@@ -142,6 +142,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
         self._worker = Worker()
         self.pauses: PauseRecord | None = None
         self._outbox = self._make_outbox()
+        self._files = self._make_files()
         self._names = Names(archive, self.call, self._clock, online=self._is_online)
         self._address_book = AddressBook(folder.client_db, self._clock, self._names.poke)
         self._unnamed = self._make_unnamed()
@@ -205,6 +206,21 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             refused=self._refused,
         )
 
+    def _make_files(self) -> Files:
+        return Files(
+            self._folder,
+            self._settings,
+            self._archive,
+            self._clock,
+            call=self.call,
+            online=self._is_online,
+            readers=lambda: readers_of(self._settings.now()),
+        )
+
+    def _archived(self) -> None:
+        self._unnamed.look()
+        self._files.look()
+
     async def _refused(self, error: WhatsAppError) -> None:
         if error.message == TIMELOCKED:
             await self._note_pause(PauseRecord.timelocked, self._clock.now())
@@ -236,6 +252,8 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             ("names", self._names.run),
             ("address book", self._address_book.run),
             ("unnamed", self._unnamed.run),
+            ("keeping files", self._files.keeper.run),
+            ("reading files", self._files.reading.run),
             ("watch", self._watch),
             ("sleep", partial(notice_sleep, self._clock, partial(self._loop.post, connection.Woken()))),
             ("counters", self._counters.run),
@@ -266,97 +284,6 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
     def client_pid(self) -> int | None:
         """Process id of the client; None while none runs."""
         return self._client_pid if self._loop.connection.running else None
-
-    # What the client says.
-
-    def _launch(self, generation: int) -> Client:
-        self._running.add(generation)
-        self._client_pid = None
-        return self._make_client(generation, proxy=self._settings.now().network.proxy_url)
-
-    def _has_ended(self, generation: int) -> bool:
-        """Whether that client is gone, and a later one has taken its place at WhatsApp."""
-        is_earlier = generation < self._loop.connection.generation and generation not in self._running
-        return is_earlier and self._is_online()
-
-    def _report(self, event: connection.ClientEvent) -> None:
-        now = self._loop.connection
-        if isinstance(event, connection.Stuck) and event.damaged:
-            self._archiver.recreate(event.reason)
-        if isinstance(event, connection.Ended):
-            self._running.discard(event.generation)
-            self._outbox.poke()
-            # It may have journaled what it could no longer announce.
-            self._archiver.poke()
-            if now.running and event.generation == now.generation and now.online_at is not None:
-                gap = self._counters.count_lost(self._archiver.quiet_since)
-                if gap is not None:
-                    self._tasks.start_soon(self._counters.keep_gap, gap)
-        self._loop.post(event)
-
-    def _saw(self, event: JournalEvent) -> None:
-        if event.code == EventCode.CHAT_PRESENCE:
-            self._typing_people.hear(event.payload)
-        elif event.code == EventCode.PRESENCE:
-            self.hear_presence(event.payload)
-        elif event.code == EventCode.MESSAGE:
-            self._hear_message(event)
-
-    def hear_messages(self, listener: Callable[[JournalEvent], None]) -> None:
-        """Call `listener` from now on with every event of a message that comes, once it is archived."""
-        self._hear_message = listener
-
-    def _saw_phone(self, at: datetime) -> None:
-        self._counters.phone_seen_at = at
-
-    async def _notice(self, method: str, params: Params, generation: int) -> None:
-        if generation != self._clients.generation:
-            return
-        if method == protocol.READY:
-            self._client_pid = int(params["pid"])
-            await self._address_book.reset_if_lost()
-        elif method == protocol.QR and self._loop.connection.state is ConnectionState.LINKING:
-            self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
-        elif method in {protocol.JOURNALED, protocol.STATE}:
-            self._archiver.announce(int(params["seq"]))
-            if method == protocol.STATE and params["code"] == EventCode.CONNECTED:
-                await self._owner.look_up()
-
-    def _changed(self, before: Connection, after: Connection) -> None:
-        if after.linked and not before.linked:
-            self._address_book.expect(just_linked=True)
-            self._tasks.start_soon(self._note_pause, PauseRecord.linked, self._clock.now())
-        if after.state is ConnectionState.BANNED and after.until is not None and before.until != after.until:
-            self._tasks.start_soon(self._note_pause, PauseRecord.banned, after.until)
-        if after.online_at is not None and before.online_at != after.online_at:
-            self._address_book.expect(just_linked=False)
-            self._tasks.start_soon(self._owner.record)
-            self._outbox.poke()
-            self._names.poke()
-            if self._trouble is not None:
-                self._archiving_trouble(self._trouble)
-        if after.failures > before.failures:
-            self._tasks.start_soon(self._look_for_keys)
-        if before.linked and not after.linked:
-            self._owner.device = None
-            self._address_book.forget()
-            self._outbox.poke()
-        owner = self._owner.device
-        # While a code is awaited or shown, its absence needs no reason.
-        reason = None if after.state is ConnectionState.LINKING else after.reason
-        self._linking.enter(after.state, reason, owner.number if owner else None)
-
-    async def _look_for_keys(self) -> None:
-        """A client ended before it was logged in: find out whether there is something to log in with."""
-        await self._owner.look_up()
-        if self._owner.device is None:
-            self._loop.post(connection.KeysLost())
-
-    def _archiving_trouble(self, reason: str | None) -> None:
-        self._trouble = reason
-        generation = self._loop.connection.generation
-        event = connection.Unstuck(generation) if reason is None else connection.Stuck(generation, reason)
-        self._loop.post(event)
 
     # Calls of the client.
 
@@ -420,6 +347,7 @@ class LocalDevice(ConnectionOperations, MessageActions, Topics):
             address_book=await self._address_book.state(),
             failures=dict(self._counters.failures),
             settings_error=self._settings.fault,
+            files=await self._files.status(),
         )
 
     async def send(self, request: SendRequest, has_ended: Callable[[], bool] = lambda: False) -> SendResult:

@@ -116,3 +116,10 @@ class FilesStatus:
     kept_bytes: int = 0
     paused: str | None = None
     reader_bytes: int | None = None
+
+    @property
+    def progress(self) -> str | None:
+        """What waits and what failed, in words; None where nothing does."""
+        counts = ((self.to_fetch, "to fetch"), (self.to_read, "to read"), (self.failed, "failed"))
+        said = ", ".join(f"{count} {what}" for count, what in counts if count)
+        return f"{said}; paused: {self.paused}" if said and self.paused else said or None

@@ -9,11 +9,11 @@ from whatsapp_mcp.settings.account_folder import AccountFolder, make_private, ru
 from whatsapp_mcp.settings.current import CurrentSettings
 from whatsapp_mcp.settings.environment import ENV_PREFIX, HOME_VARIABLE
 from whatsapp_mcp.settings.loading import load
+from whatsapp_mcp.settings.media_section import KeepSettings, MediaSettings
 from whatsapp_mcp.settings.sections import (
     AccountSettings,
     BudgetSettings,
     ChatRule,
-    MediaSettings,
     PolicyMode,
     PolicySettings,
     QuietHours,
@@ -32,6 +32,7 @@ __all__ = [
     "BudgetSettings",
     "ChatRule",
     "CurrentSettings",
+    "KeepSettings",
     "MediaSettings",
     "OAuthScopes",
     "OAuthSettings",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zoneinfo
 from datetime import time, tzinfo
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -23,6 +22,7 @@ from whatsapp_mcp.encryption import KeySource, Vault
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.jid import looks_like_jid, parse_number
 from whatsapp_mcp.settings.account_folder import AccountFolder
+from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.settings.section import Section, UserPath
 from whatsapp_mcp.settings.server_section import ServerSettings
 from whatsapp_mcp.settings.voice_section import VoiceSettings
@@ -156,24 +156,6 @@ class PolicySettings(Section):
     quiet_hours: Annotated[QuietHours, PlainValidator(_quiet_hours)] | None = None
     budgets: BudgetSettings = BudgetSettings()
     audit_text: bool = False
-
-
-class MediaSettings(Section):
-    """`[media]`: from where files may be sent (`roots`), how large files may be, and how much is kept.
-
-    `total_megabytes` is what the folder of files takes, `free_megabytes` what the disk keeps free.
-    """
-
-    roots: tuple[UserPath, ...] = ()
-    max_megabytes: int = Field(default=100, ge=1, le=2048)
-    total_megabytes: int = Field(default=10_000, ge=1)
-    free_megabytes: int = Field(default=500, ge=0)
-
-    @field_validator("roots", mode="before")
-    @classmethod
-    def _from_environment(cls, value: Any) -> Any:
-        """A variable lists folders as `PATH` does."""
-        return value.split(os.pathsep) if isinstance(value, str) else value
 
 
 def _proxy_url(value: SecretStr) -> SecretStr:

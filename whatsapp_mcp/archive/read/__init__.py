@@ -15,6 +15,7 @@ from whatsapp_mcp.archive.read.files import (
     file_counts,
     files_to_fetch,
     files_to_read,
+    kept_bytes,
     kept_to_drop,
     reading,
 )
@@ -83,6 +84,7 @@ __all__ = [
     "forwards_since",
     "history_progress",
     "is_new_chat",
+    "kept_bytes",
     "kept_to_drop",
     "media_source",
     "members",

@@ -166,21 +166,26 @@ def file_counts(
         value(db, counted.format(fetch), fetch_values),
         value(db, counted.format(read), read_values),
         value(db, f"SELECT count(*) FROM file_problems AS p WHERE {_FAILED}"),  # noqa: S608
-        value(
-            db,
-            """SELECT coalesce(sum(k.size), 0) FROM kept_files AS k JOIN media AS d USING (message_id)
-            WHERE d.path IS NOT NULL""",
-        ),
+        kept_bytes(db),
+    )
+
+
+def kept_bytes(db: sqlite3.Connection) -> int:
+    """What the files take that were fetched without being asked for."""
+    return value(
+        db,
+        """SELECT coalesce(sum(k.size), 0) FROM kept_files AS k JOIN media AS d USING (message_id)
+        WHERE d.path IS NOT NULL""",
     )
 
 
 def kept_to_drop(db: sqlite3.Connection, bytes_over: int) -> list[FileTask]:
-    """The files kept longest without being asked for, as many as take at least so many bytes."""
+    """Of the files that nobody asked for those of the oldest messages, so many as take these bytes."""
     found: list[FileTask] = []
     rows = db.execute(
         f"""SELECT {_TASK}, k.size {_FROM} JOIN kept_files AS k ON k.message_id = d.message_id
         LEFT JOIN file_problems AS p ON p.message_id = d.message_id
-        WHERE d.path IS NOT NULL ORDER BY k.at, k.message_id"""
+        WHERE d.path IS NOT NULL ORDER BY k.message_id"""
     )
     with closing(rows):
         for *row, size in rows:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +24,7 @@ from whatsapp_mcp.models import (
     AddressBookState,
     ConnectionState,
     ConnectionStatus,
+    FilesStatus,
 )
 
 
@@ -95,6 +96,9 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("possibly lost", str(status.events_lost) if status.events_lost else None),
         ("not decoded", str(status.undecoded) if status.undecoded else None),
         ("failed and restarted", ", ".join(f"{name} {n}" for name, n in status.failures.items())),
+        ("files of messages", status.files.progress if status.files else None),
+        ("kept files", _megabytes(status.files.kept_bytes if status.files else None)),
+        ("memory of reading", _megabytes(status.files.reader_bytes if status.files else None)),
         ("settings", status.settings_error),
         ("files", home),
     ]
@@ -105,11 +109,17 @@ def _address_book(status: ConnectionStatus) -> str | None:
     return ADDRESS_BOOK_MISSING if status.address_book is AddressBookState.MISSING else None
 
 
+def _megabytes(count: int | None) -> str | None:
+    return f"{count / 1e6:.0f} MB" if count else None
+
+
 def _local(moment: datetime | None) -> str | None:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z") if moment else None
 
 
-def _plain(value: object) -> str:
+def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return rfc3339(value)
+    if isinstance(value, FilesStatus):
+        return asdict(value)
     raise TypeError(f"no JSON for {type(value).__name__}")

@@ -23,7 +23,7 @@ from whatsapp_mcp.policy import SEEN, Decision, Effect, check_budgets, check_pau
 from whatsapp_mcp.settings import CurrentSettings
 
 _ACTS: Final = frozenset(Effect) - {Effect.READ, Effect.LINK}
-_READINGS: Final = frozenset({"download", "channel_posts"})
+_READINGS: Final = frozenset({"download", "read_file", "channel_posts"})
 """Operations that hand out what was written in a chat."""
 _NOT_COUNTED: Final = frozenset({"mark_read", "typing"})
 """What goes along with reading and writing, and is no act of its own for a budget."""

@@ -147,6 +147,19 @@ class Device(TopicOperations, ApprovalOperations, Protocol):
         ...
 
     @has_effect(Effect.READ)
+    async def read_file(self, ref: int) -> None:
+        """Fetch the file of a message and read it, unless that was done: then the archive has its reading.
+
+        Raises:
+            MessageNotFound: No such message.
+            MediaUnavailable: It carries no file, or WhatsApp no longer has it.
+            Unsupported: There is nothing to read in it, or nothing here that reads it.
+            TooLong: It is over a limit.
+            DeadlineExceeded: It takes longer than a caller waits; it is read all the same.
+        """
+        ...
+
+    @has_effect(Effect.READ)
     async def contact_details(self, jid: str) -> ContactDetails:
         """What WhatsApp shows of a person now.
 

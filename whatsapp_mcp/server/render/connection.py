@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import tzinfo
 
 from typing_extensions import TypedDict
@@ -9,6 +10,17 @@ from typing_extensions import TypedDict
 from whatsapp_mcp.models import ConnectionStatus, LinkState
 from whatsapp_mcp.server.fencing import full_name
 from whatsapp_mcp.server.render.times import rfc3339
+
+
+class FilesData(TypedDict):
+    """How far fetching and reading of files has come."""
+
+    to_fetch: int
+    to_read: int
+    failed: int
+    kept_bytes: int
+    paused: str | None
+    reader_bytes: int | None
 
 
 class StatusData(TypedDict):
@@ -35,6 +47,7 @@ class StatusData(TypedDict):
     events_lost: int
     undecoded: int
     address_book: str | None
+    files: FilesData | None
     failures: dict[str, int]
     settings_error: str | None
     leader_pid: int | None
@@ -82,6 +95,7 @@ def status_data(status: ConnectionStatus, zone: tzinfo) -> StatusData:
         events_lost=status.events_lost,
         undecoded=status.undecoded,
         address_book=status.address_book.value if status.address_book else None,
+        files=FilesData(**asdict(status.files)) if status.files else None,
         failures=status.failures,
         settings_error=status.settings_error,
         leader_pid=status.leader_pid,

@@ -104,6 +104,8 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
         parts.append(f"History: {status.history_progress} %.")
     if status.address_book is AddressBookState.MISSING:
         parts.append(ADDRESS_BOOK_MISSING)
+    if status.files and status.files.progress:
+        parts.append(f"Files: {status.files.progress.rstrip('.')}.")
     if status.events_lost:
         parts.append(f"Up to {status.events_lost} events were lost before they were stored.")
     if status.failures:

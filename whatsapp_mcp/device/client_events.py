@@ -1,0 +1,161 @@
+"""What the client process says, and what the device makes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from whatsapp_mcp.client import protocol
+from whatsapp_mcp.client.protocol import EventCode
+from whatsapp_mcp.device import connection
+from whatsapp_mcp.ledger import PauseRecord
+from whatsapp_mcp.models import ConnectionState, JournalEvent
+
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
+    from whatsapp_mcp.device.archiving import Archiver
+    from whatsapp_mcp.device.clock import Clock
+    from whatsapp_mcp.device.connection import (
+        Accessor,
+        AddressBook,
+        Client,
+        Connection,
+        Linking,
+        ReconnectLoop,
+    )
+    from whatsapp_mcp.device.counters import Counters
+    from whatsapp_mcp.device.files import Files
+    from whatsapp_mcp.device.name_lookups import Names
+    from whatsapp_mcp.device.outbox import Outbox
+    from whatsapp_mcp.device.owner import Owner
+    from whatsapp_mcp.device.typing_people import TypingPeople
+    from whatsapp_mcp.rpc import Params
+    from whatsapp_mcp.settings import CurrentSettings
+
+
+class ClientEvents:
+    """Part of the local device, which brings everything that hears of it."""
+
+    _clock: Clock
+    _settings: CurrentSettings
+    _tasks: TaskGroup
+    _clients: Accessor[Client]
+    _loop: ReconnectLoop
+    _owner: Owner
+    _linking: Linking
+    _counters: Counters
+    _archiver: Archiver
+    _outbox: Outbox
+    _files: Files
+    _names: Names
+    _address_book: AddressBook
+    _typing_people: TypingPeople
+    _make_client: Callable[..., Client]
+    _hear_message: Callable[[JournalEvent], None]
+    _client_pid: int | None
+    _trouble: str | None
+    _running: set[int]
+
+    def hear_presence(self, payload: bytes) -> None:
+        """Somebody is online, or no longer; see `Topics`."""
+        raise NotImplementedError
+
+    def _is_online(self) -> bool:
+        raise NotImplementedError
+
+    async def _note_pause(
+        self, note: Callable[[PauseRecord, datetime], Awaitable[object]], at: datetime
+    ) -> None:
+        raise NotImplementedError
+
+    def _launch(self, generation: int) -> Client:
+        self._running.add(generation)
+        self._client_pid = None
+        return self._make_client(generation, proxy=self._settings.now().network.proxy_url)
+
+    def _has_ended(self, generation: int) -> bool:
+        """Whether that client is gone, and a later one has taken its place at WhatsApp."""
+        is_earlier = generation < self._loop.connection.generation and generation not in self._running
+        return is_earlier and self._is_online()
+
+    def _report(self, event: connection.ClientEvent) -> None:
+        now = self._loop.connection
+        if isinstance(event, connection.Stuck) and event.damaged:
+            self._archiver.recreate(event.reason)
+        if isinstance(event, connection.Ended):
+            self._running.discard(event.generation)
+            self._outbox.poke()
+            # It may have journaled what it could no longer announce.
+            self._archiver.poke()
+            if now.running and event.generation == now.generation and now.online_at is not None:
+                gap = self._counters.count_lost(self._archiver.quiet_since)
+                if gap is not None:
+                    self._tasks.start_soon(self._counters.keep_gap, gap)
+        self._loop.post(event)
+
+    def _saw(self, event: JournalEvent) -> None:
+        if event.code == EventCode.CHAT_PRESENCE:
+            self._typing_people.hear(event.payload)
+        elif event.code == EventCode.PRESENCE:
+            self.hear_presence(event.payload)
+        elif event.code == EventCode.MESSAGE:
+            self._hear_message(event)
+
+    def hear_messages(self, listener: Callable[[JournalEvent], None]) -> None:
+        """Call `listener` from now on with every event of a message that comes, once it is archived."""
+        self._hear_message = listener
+
+    def _saw_phone(self, at: datetime) -> None:
+        self._counters.phone_seen_at = at
+
+    async def _notice(self, method: str, params: Params, generation: int) -> None:
+        if generation != self._clients.generation:
+            return
+        if method == protocol.READY:
+            self._client_pid = int(params["pid"])
+            await self._address_book.reset_if_lost()
+        elif method == protocol.QR and self._loop.connection.state is ConnectionState.LINKING:
+            self._linking.show_qr(str(params["text"]), float(params["lifetime"]))
+        elif method in {protocol.JOURNALED, protocol.STATE}:
+            self._archiver.announce(int(params["seq"]))
+            if method == protocol.STATE and params["code"] == EventCode.CONNECTED:
+                await self._owner.look_up()
+
+    def _changed(self, before: Connection, after: Connection) -> None:
+        if after.linked and not before.linked:
+            self._address_book.expect(just_linked=True)
+            self._tasks.start_soon(self._note_pause, PauseRecord.linked, self._clock.now())
+        if after.state is ConnectionState.BANNED and after.until is not None and before.until != after.until:
+            self._tasks.start_soon(self._note_pause, PauseRecord.banned, after.until)
+        if after.online_at is not None and before.online_at != after.online_at:
+            self._address_book.expect(just_linked=False)
+            self._tasks.start_soon(self._owner.record)
+            self._outbox.poke()
+            self._names.poke()
+            self._files.look()
+            if self._trouble is not None:
+                self._archiving_trouble(self._trouble)
+        if after.failures > before.failures:
+            self._tasks.start_soon(self._look_for_keys)
+        if before.linked and not after.linked:
+            self._owner.device = None
+            self._address_book.forget()
+            self._outbox.poke()
+        owner = self._owner.device
+        # While a code is awaited or shown, its absence needs no reason.
+        reason = None if after.state is ConnectionState.LINKING else after.reason
+        self._linking.enter(after.state, reason, owner.number if owner else None)
+
+    async def _look_for_keys(self) -> None:
+        """A client ended before it was logged in: find out whether there is something to log in with."""
+        await self._owner.look_up()
+        if self._owner.device is None:
+            self._loop.post(connection.KeysLost())
+
+    def _archiving_trouble(self, reason: str | None) -> None:
+        self._trouble = reason
+        generation = self._loop.connection.generation
+        event = connection.Unstuck(generation) if reason is None else connection.Stuck(generation, reason)
+        self._loop.post(event)

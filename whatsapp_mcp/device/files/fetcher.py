@@ -1,0 +1,143 @@
+"""`Fetcher`: brings the file of a message from WhatsApp's servers into the account's folder."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakValueDictionary
+
+import anyio
+import anyio.to_thread
+
+from whatsapp_mcp.archive.care import unlink_media
+from whatsapp_mcp.device.outbox import forwarded_file
+from whatsapp_mcp.encryption import sealed, unseal
+from whatsapp_mcp.errors import MediaUnavailable
+from whatsapp_mcp.media import HEAD_BYTES, format_of
+from whatsapp_mcp.media_folder import require_room, safe_name
+from whatsapp_mcp.models import FileStep
+from whatsapp_mcp.private_file import draft_of
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import Archive
+    from whatsapp_mcp.encryption import Vault
+    from whatsapp_mcp.models import MediaSource
+    from whatsapp_mcp.settings import AccountFolder, CurrentSettings
+
+_DEADLINE: Final = 55.0
+_MEGABYTE: Final = 1_000_000
+
+
+class Fetcher:
+    """Fetches files. Several who ask for the same one at a time get it from one fetch.
+
+    Nobody is told that a file was fetched or opened: no receipt goes out.
+
+    Args:
+        call: Calls the current client.
+    """
+
+    def __init__(
+        self,
+        folder: AccountFolder,
+        settings: CurrentSettings,
+        archive: Archive,
+        call: Callable[..., Awaitable[Any]],
+    ) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._archive = archive
+        self._call = call
+        self._turns: WeakValueDictionary[int, anyio.Lock] = WeakValueDictionary()
+
+    async def here(self, ref: int) -> Path | None:
+        """Where the file lies, readable; None if it is not here.
+
+        Raises:
+            MessageNotFound: No such message.
+            MediaUnavailable: It carries no file.
+        """
+        return await self._found(await self._archive.media_source(ref))
+
+    async def fetch(self, ref: int, *, keep_up_to: int | None = None) -> Path:
+        """Fetch the file of a message, unless it is here; answers where it lies.
+
+        Args:
+            ref: The message.
+            keep_up_to: Nobody has asked for it: it may be dropped again, and is taken only up to so many
+                bytes. None: it was asked for, and stays.
+
+        Raises:
+            MessageNotFound: No such message.
+            MediaUnavailable: It carries no file, or WhatsApp no longer has it, which is noted.
+            TooLong: It is over a limit of the settings.
+            Busy: There is no room for it.
+            NotConnected, NotLinked, RateLimited, DeadlineExceeded, Rejected: It was not to be had.
+        """
+        async with self._turns.setdefault(ref, anyio.Lock()):
+            source = await self._archive.media_source(ref)
+            path = await self._found(source)
+            if path is not None:
+                if keep_up_to is None:
+                    await self._archive.record_media_path(ref, str(path))
+                return path
+            try:
+                return await self._fetch(source, keep_up_to)
+            except MediaUnavailable as error:
+                await self._archive.record_file_problem(
+                    ref, FileStep.FETCH, error.code, error.message, final=True
+                )
+                raise
+
+    async def drop(self, ref: int, path: str) -> None:
+        """Delete a file that was kept without being asked for; what was read in it stays."""
+        await anyio.to_thread.run_sync(unlink_media, self._folder.media, [path])
+        await self._archive.record_media_path(ref, None)
+
+    async def _found(self, source: MediaSource) -> Path | None:
+        if source.path is None:
+            return None
+        path = Path(source.path)
+        return path if await anyio.to_thread.run_sync(_is_there, self._folder.vault, path) else None
+
+    async def _fetch(self, source: MediaSource, keep_up_to: int | None) -> Path:
+        from whatsapp_mcp.protobufs import E2E
+
+        message = await self._archive.message(source.ref)
+        proto = forwarded_file(message, source, E2E.ContextInfo())
+        folder, limits = self._folder.media, self._settings.now().media
+        # Its size is what the sender says; the client holds what has arrived to the same limit.
+        await anyio.to_thread.run_sync(require_room, folder, source.size or 0, limits)
+        most = limits.max_megabytes * _MEGABYTE
+        params = {
+            "message": b64encode(proto.SerializeToString()).decode(),
+            "most": most if keep_up_to is None else min(most, keep_up_to),
+        }
+        with draft_of(folder / str(source.ref)) as draft:
+            await self._call("download", params | {"path": str(draft)}, deadline=_DEADLINE)
+            path = await anyio.to_thread.run_sync(_named, draft, source)
+        size = None if keep_up_to is None else (await anyio.Path(path).stat()).st_size
+        await self._archive.record_media_path(source.ref, str(path), size)
+        return path
+
+
+def _is_there(vault: Vault, path: Path) -> bool:
+    """Whether a file was fetched before; a sealed one is made readable, for an hour from its last use."""
+    if path.is_file():
+        path.touch()
+        return True
+    key = vault.files_key()
+    if key is None or not sealed(path).is_file():
+        return False
+    unseal(path, key)
+    return True
+
+
+def _named(draft: Path, source: MediaSource) -> Path:
+    """Give a fetched file its name, by what is in it."""
+    with draft.open("rb") as file:
+        found = format_of(file.read(HEAD_BYTES))
+    name = safe_name(source.ref, source.file_name, source.mime_type, found.mime_type if found else None)
+    return draft.replace(draft.with_name(name))
