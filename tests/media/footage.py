@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import av
+import pillow_heif
+from PIL import Image, ImageDraw, ImageFont
 
 Colour = tuple[int, ...]
 RED, BLUE, CLEAR = (255, 0, 0), (0, 0, 255), (255, 0, 0, 0)
@@ -92,3 +94,36 @@ def size(image: bytes) -> tuple[int, int]:
 def near(one: Colour, other: Colour) -> bool:
     """Whether two colours look the same."""
     return all(abs(a - b) < 24 for a, b in zip(one, other, strict=True))
+
+
+def written(*lines: str, pixels: int = 30) -> bytes:
+    """A PNG with these lines in black on white, in letters of this size; ASCII alone is in the font."""
+    font = ImageFont.load_default(pixels)
+    width = 2 * pixels + max(round(font.getlength(line)) for line in lines)
+    image = Image.new("L", (width, 2 * pixels * (len(lines) + 1)), 255)
+    draw = ImageDraw.Draw(image)
+    for number, line in enumerate(lines):
+        draw.text((pixels, pixels + 2 * pixels * number), line, 0, font)
+    return _encoded(image, "PNG")
+
+
+def heic(width: int, height: int, left: Colour, right: Colour) -> bytes:
+    """A HEIC picture whose left and right halves have these colours."""
+    pillow_heif.register_heif_opener()
+    image = Image.new("RGB", (width, height), left)
+    image.paste(right, (width // 2, 0, width, height))
+    return _encoded(image, "HEIF")
+
+
+def webp(frames: int, *colours: Colour) -> bytes:
+    """An animated WebP of 64 pixels a side with frames of these colours in turn."""
+    images = [Image.new("RGB", (64, 64), colours[number % len(colours)]) for number in range(frames)]
+    buffer = io.BytesIO()
+    images[0].save(buffer, "WEBP", save_all=True, append_images=images[1:], duration=100)
+    return buffer.getvalue()
+
+
+def _encoded(image: Image.Image, form: str) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, form)
+    return buffer.getvalue()

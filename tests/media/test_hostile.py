@@ -24,7 +24,7 @@ from whatsapp_mcp.media import Worker, recordings
 pytestmark = pytest.mark.anyio
 READING = (
     *("listen", "look_at_picture", "look_at_recording", "looping_video", "picture"),
-    *("sticker", "voice_note"),
+    *("sticker", "stills", "voice_note"),
 )
 
 
@@ -55,7 +55,7 @@ def peak_megabytes(worker: Worker) -> int:
 @cache
 def samples() -> list[bytes]:
     """Small files that can be read."""
-    kinds = ("JPEG", "PNG", "WEBP", "GIF", "AVIF")
+    kinds = ("JPEG", "PNG", "WEBP", "GIF", "AVIF", "HEIF")
     buffers = [io.BytesIO() for _ in kinds]
     for kind, buffer in zip(kinds, buffers, strict=True):
         Image.effect_noise((40, 30), 50).save(buffer, kind)

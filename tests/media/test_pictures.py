@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import sys
 from typing import Any
 
 import pytest
 from PIL import Image, PngImagePlugin
 
-from tests.media.footage import BLUE, CLEAR, RED, is_jpeg, near, pixel, png, size, with_orientation
+from tests.media.footage import BLUE, CLEAR, RED, heic, is_jpeg, near, pixel, png, size, with_orientation
 from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media import Worker, format_of, look_at_picture, picture, pictures, sticker
 
@@ -158,3 +159,22 @@ async def test_what_is_no_picture_is_refused(given: bytes, worker: Worker) -> No
     for making in (picture(worker, given, 100), sticker(worker, given)):
         with pytest.raises(Unsupported):
             await making
+
+
+async def test_a_heic_picture_is_read_with_the_extra(worker: Worker) -> None:
+    made = await picture(worker, heic(600, 300, RED, BLUE), 200)
+    assert size(made.content) == (200, 100)
+    assert near(pixel(made.content, 20, 50), RED)
+    assert near(pixel(made.content, 180, 50), BLUE)
+
+
+def test_without_the_extra_a_heic_picture_is_none_that_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = heic(60, 30, RED, BLUE)
+    monkeypatch.setattr(pictures, "pillow_heif", None)
+    with pytest.raises(Unsupported, match="HEIC") as caught:
+        pictures.picture(io.BytesIO(given), {"largest": 100})
+    assert caught.value.action == "Install the extra `media`."
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    found = format_of(given)
+    assert found is not None
+    assert not found.is_picture

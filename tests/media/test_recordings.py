@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.media.footage import BLUE, RED, gif, near, pixel, png, size, video
 from whatsapp_mcp.errors import TooLong, Unsupported
-from whatsapp_mcp.media import Worker, look_at_recording, looping_video, recordings
+from whatsapp_mcp.media import Worker, look_at_recording, looping_video, recordings, stills
 
 pytestmark = pytest.mark.anyio
 
@@ -84,3 +84,28 @@ def test_a_waveform_has_64_bars_of_which_the_loudest_is_100() -> None:
     bars = recordings.waveform([1.0, 2.0, 4.0] * 100)
     assert (len(bars), max(bars)) == (64, 100)
     assert recordings.waveform([]) == bytes(64)
+
+
+async def test_a_video_has_three_stills(tmp_path: Path, worker: Worker) -> None:
+    video(tmp_path / "a.mp4", seconds=20, width=320, height=240)
+    with (tmp_path / "a.mp4").open("rb") as file:
+        found = await stills(worker, file, 160)
+    assert [at for at, _ in found] == [2, 10, 18]
+    assert [size(content) for _, content in found] == [(160, 120)] * 3
+    # The frames of the test's video are as bright as their number says.
+    brightness = [pixel(content, 80, 60)[0] for _, content in found]
+    assert [round(value / 10) for value in brightness] == [8, 14, 21]
+
+
+async def test_a_video_of_one_frame_has_one_still(tmp_path: Path, worker: Worker) -> None:
+    video(tmp_path / "a.mp4", seconds=1)
+    found = await stills(worker, (tmp_path / "a.mp4").read_bytes(), 160)
+    assert [(at, size(content)) for at, content in found] == [(0, (64, 48))]
+
+
+async def test_sound_has_no_stills(worker: Worker, tmp_path: Path) -> None:
+    video(tmp_path / "a.mp4", seconds=1)
+    with (tmp_path / "a.mp4").open("rb") as file:
+        _, note = recordings.voice_note(file, {})
+    with pytest.raises(Unsupported, match="no video"):
+        await stills(worker, note, 160)

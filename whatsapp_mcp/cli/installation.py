@@ -21,6 +21,7 @@ EXTRAS: Final = {
     "demo": "nacl",
     "encryption": "sqlcipher3",
     "media": "av",
+    "ocr": "rapidocr",
     "pocketsphinx": "pocketsphinx",
     "voice": "faster_whisper",
 }

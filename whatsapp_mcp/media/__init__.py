@@ -14,6 +14,7 @@ from whatsapp_mcp.media.readers import (
 from whatsapp_mcp.media.reading import (
     Looks,
     Made,
+    Still,
     listen,
     look_at_picture,
     look_at_recording,
@@ -21,6 +22,7 @@ from whatsapp_mcp.media.reading import (
     picture,
     reads_recordings,
     sticker,
+    stills,
     voice_note,
 )
 from whatsapp_mcp.media.speech import SpeechOptions, sends_away, speech_options, why_no_speech
@@ -39,6 +41,7 @@ __all__ = [
     "ReaderOptions",
     "Source",
     "SpeechOptions",
+    "Still",
     "Worker",
     "available",
     "bridge_pages",
@@ -60,6 +63,7 @@ __all__ = [
     "sends_away",
     "speech_options",
     "sticker",
+    "stills",
     "voice_note",
     "why_no_speech",
 ]

@@ -7,6 +7,7 @@ mean to open what a stranger names.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
@@ -29,6 +30,7 @@ class Format:
         library: Which one reads it; None for what is not decoded here.
         decoder: What that library calls it.
         refers: Whether it names other files or addresses.
+        module: What the library reads it with, where that is not part of it.
     """
 
     label: str
@@ -36,17 +38,21 @@ class Format:
     library: Library | None = None
     decoder: str = ""
     refers: bool = False
+    module: str = ""
 
     @property
     def is_picture(self) -> bool:
-        """Whether it is a picture that can be read."""
-        return self.library == "pillow"
+        """Whether it is a picture that can be read here."""
+        return self.library == "pillow" and self._is_installed()
+
+    def _is_installed(self) -> bool:
+        return not self.module or importlib.util.find_spec(self.module) is not None
 
 
 _JPEG: Final = Format("a JPEG", "image/jpeg", "pillow", "JPEG")
 _MP3: Final = Format("an MP3", "audio/mpeg", "pyav", "mp3")
 _AVIF: Final = Format("an AVIF picture", "image/avif", "pillow", "AVIF")
-_HEIC: Final = Format("a HEIC picture", "image/heic")
+_HEIC: Final = Format("a HEIC picture", "image/heic", "pillow", "HEIF", module="pillow_heif")
 _MP4: Final = Format("an MP4", "video/mp4", "pyav", "mov")
 _M4A: Final = Format("an M4A", "audio/mp4", "pyav", "mov")
 _QUICKTIME: Final = Format("a QuickTime video", "video/quicktime", "pyav", "mov")

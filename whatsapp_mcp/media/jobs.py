@@ -24,6 +24,7 @@ JOBS: Final[Mapping[str, Job]] = {
     "looping_video": recordings.looping_video,
     "picture": pictures.picture,
     "sticker": pictures.sticker,
+    "stills": recordings.stills,
     "voice_note": recordings.voice_note,
 }
 
@@ -46,6 +47,7 @@ def rehearse() -> None:
         done(job, io.BytesIO(_PICTURE), {"largest": 8})
     _, clip = done(recordings.looping_video, io.BytesIO(_PICTURE), {})
     done(recordings.look_at_recording, io.BytesIO(clip), {})
+    done(recordings.stills, io.BytesIO(clip), {"largest": 8})
     _, note = done(recordings.voice_note, io.BytesIO(_SOUND), {})
     done(recordings.listen, io.BytesIO(note), {})
 

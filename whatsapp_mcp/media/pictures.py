@@ -22,9 +22,14 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from whatsapp_mcp.errors import TooLong
+from whatsapp_mcp.errors import TooLong, Unsupported
 from whatsapp_mcp.media.formats import read_format
 from whatsapp_mcp.media.job import Outcome
+
+try:
+    import pillow_heif
+except ImportError:
+    pillow_heif = None
 
 PLUGINS: Final = (
     AvifImagePlugin,
@@ -38,6 +43,9 @@ PLUGINS: Final = (
 """What decodes, or reads EXIF; imported here because nothing can be imported when a picture comes."""
 # Else Pillow imports at its first picture what nobody asked for.
 Image.preinit()
+if pillow_heif is not None:
+    # Its own threads would each take memory that is limited here.
+    pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 # Pillow's own limit falls before a JPEG says at which fraction it is decoded: this one is ours.
 Image.MAX_IMAGE_PIXELS = 400_000_000
 MAX_BYTES: Final = 100_000_000
@@ -53,18 +61,18 @@ _STICKER_QUALITY: Final = 80
 
 def picture(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """The (first) picture as JPEG of at most `largest` pixels a side, what is transparent white."""
-    image = _on_white(_fitted(file, options["largest"]))
+    image = on_white(fitted(file, options["largest"]))
     return looks_of(image), jpeg(image)
 
 
 def sticker(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """The picture as WebP of 512 pixels a side, what is around it transparent."""
-    image = ImageOps.contain(_fitted(file, STICKER_PIXELS).convert("RGBA"), (STICKER_PIXELS, STICKER_PIXELS))
+    image = ImageOps.contain(fitted(file, STICKER_PIXELS).convert("RGBA"), (STICKER_PIXELS, STICKER_PIXELS))
     square = Image.new("RGBA", (STICKER_PIXELS, STICKER_PIXELS))
     square.paste(image, ((STICKER_PIXELS - image.width) // 2, (STICKER_PIXELS - image.height) // 2))
     buffer = io.BytesIO()
     square.save(buffer, "WEBP", quality=_STICKER_QUALITY)
-    return looks_of(_on_white(square)), buffer.getvalue()
+    return looks_of(on_white(square)), buffer.getvalue()
 
 
 def look_at_picture(file: BinaryIO, options: dict[str, Any]) -> Outcome:
@@ -112,13 +120,15 @@ def frames(file: BinaryIO, largest: int, most_pixels: int) -> Iterator[tuple[flo
             image.seek(number)
             frame = _plain(image).copy()
             frame.thumbnail((largest, largest))
-            yield at, _on_white(frame)
+            yield at, on_white(frame)
             at += (image.info.get("duration") or _DEFAULT_DURATION) / 1000
 
 
 @contextmanager
 def _opened(file: BinaryIO) -> Generator[ImageFile.ImageFile]:
     found = read_format(file, "pillow")
+    if found.decoder == "HEIF" and pillow_heif is None:
+        raise Unsupported("Reading HEIC pictures needs pillow-heif.", "Install the extra `media`.")
     if file.seek(0, io.SEEK_END) > MAX_BYTES:
         raise TooLong(f"A picture of more than {MAX_BYTES / 1e6:g} MB is not read.", "Use a smaller one.")
     file.seek(0)
@@ -129,8 +139,13 @@ def _opened(file: BinaryIO) -> Generator[ImageFile.ImageFile]:
         raise _too_large(MAX_PIXELS) from None
 
 
-def _fitted(file: BinaryIO, largest: int) -> Image.Image:
-    """The first frame, upright and no larger, RGB or RGBA."""
+def fitted(file: BinaryIO, largest: int) -> Image.Image:
+    """The first frame, upright and no larger, RGB or RGBA.
+
+    Raises:
+        Unsupported: It is no picture that can be read here.
+        TooLong: It is too large.
+    """
     with _opened(file) as image:
         # A JPEG can be decoded at a half, a quarter or an eighth of its size; others stay as they are.
         scale = min(1.0, largest / max(image.size))
@@ -153,7 +168,8 @@ def _plain(image: Image.Image) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def on_white(image: Image.Image) -> Image.Image:
+    """The picture as RGB, what is transparent white."""
     if image.mode != "RGBA":
         return image
     ground = Image.new("RGB", image.size, "white")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
-from pydantic import Base64Bytes, TypeAdapter, ValidationError
+from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
 
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker
 
 _CLIP_LIMITS: Final = Limits(seconds=120, cpu_seconds=100, output_bytes=64_000_000)
+_STILL_LIMITS: Final = Limits(seconds=60, cpu_seconds=40)
 _SOUND_LIMITS: Final = Limits(seconds=90, cpu_seconds=60, output_bytes=32_000_000)
 
 
@@ -45,6 +46,16 @@ class Made:
 
     content: bytes
     looks: Looks
+
+
+class Still(NamedTuple):
+    """A picture of a video: at how many seconds it is shown, and a JPEG."""
+
+    at: float
+    content: bytes
+
+
+_STILLS: Final = TypeAdapter(list[tuple[float, Annotated[int, Field(ge=0)]]])
 
 
 def reads_recordings() -> bool:
@@ -81,6 +92,21 @@ async def listen(worker: Worker, source: Source) -> Looks:
     return _looks((await worker.run("listen", source, limits=_SOUND_LIMITS)).facts)
 
 
+async def stills(worker: Worker, source: Source, largest: int) -> tuple[Still, ...]:
+    """Up to three pictures of a video, in their order, of at most `largest` pixels a side."""
+    answer = await worker.run("stills", source, {"largest": largest}, _STILL_LIMITS)
+    try:
+        told = _STILLS.validate_python(answer.facts.get("stills"))
+    except ValidationError:
+        raise _invalid() from None
+    found: list[Still] = []
+    start = 0
+    for at, length in told:
+        found.append(Still(at, answer.content[start : start + length]))
+        start += length
+    return tuple(found)
+
+
 async def look_at_picture(worker: Worker, source: Source) -> Looks:
     """The size of a picture as it is stored, and whether it moves."""
     return _looks((await worker.run("look_at_picture", source)).facts)
@@ -99,6 +125,8 @@ def _looks(facts: dict[str, Any]) -> Looks:
     try:
         return _LOOKS.validate_python(facts)
     except ValidationError:
-        raise Unsupported(
-            "The decoding process answered with invalid data.", "Do not use this file."
-        ) from None
+        raise _invalid() from None
+
+
+def _invalid() -> Unsupported:
+    return Unsupported("The decoding process answered with invalid data.", "Do not use this file.")

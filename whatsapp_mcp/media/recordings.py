@@ -29,6 +29,10 @@ MAX_ANIMATION_PIXELS: Final = 400_000_000
 """Of all frames of an animated picture: what ten seconds unpack."""
 MAX_VOICE_SECONDS: Final = 3600
 WAVEFORM_POINTS: Final = 64
+STILLS: Final = (0.1, 0.5, 0.9)
+"""Where in a video its stills are, of its duration."""
+_STILL_FRAMES: Final = 600
+"""That are decoded on the way to one still, from the keyframe before it."""
 _LONGEST: Final = 7 * 86_400
 """Seconds; what claims to be longer claims anything."""
 _CLIP_PIXELS: Final = 640
@@ -69,6 +73,22 @@ def look_at_recording(file: BinaryIO, options: dict[str, Any]) -> Outcome:
             width, height = (frame.height, frame.width) if turned else (frame.width, frame.height)
             facts |= {**pictures.looks_of(shown), "width": width, "height": height}
     return facts, b""
+
+
+def stills(file: BinaryIO, options: dict[str, Any]) -> Outcome:
+    """Three pictures of a video as JPEG of at most `largest` pixels a side, one after the other.
+
+    `stills` says of each at how many seconds it is shown, and how many bytes it has. A video that is shorter
+    than three frames has fewer.
+    """
+    shown: dict[float, bytes] = {}
+    with _opened(file) as container:
+        stream = _require_video(container)
+        length = container.duration if container.duration and _duration(container) else 0
+        for part in STILLS:
+            frame = _frame_at(container, stream, (container.start_time or 0) + int(length * part))
+            shown[round(frame.time or 0.0, 1)] = pictures.jpeg(_upright(frame, options["largest"]))
+    return {"stills": [[at, len(still)] for at, still in shown.items()]}, b"".join(shown.values())
 
 
 def looping_video(file: BinaryIO, options: dict[str, Any]) -> Outcome:
@@ -166,10 +186,28 @@ def duration(container: Any) -> int | None:
     return max(1, round(seconds)) if 0 < seconds < _LONGEST else None
 
 
-def _frames(container: Any) -> Iterator[tuple[float, Image.Image]]:
+def _require_video(container: Any) -> Any:
     stream = _video(container)
     if stream is None:
         raise Unsupported("The file contains no video.", "Send it with kind document.")
+    return stream
+
+
+def _frame_at(container: Any, stream: Any, at: int) -> Any:
+    """The frame that is shown at so many microseconds, or one before it."""
+    container.seek(at)  # to the keyframe before
+    shown = None
+    for count, frame in enumerate(container.decode(stream)):
+        if shown is not None and (count == _STILL_FRAMES or (frame.time or 0.0) * 1e6 > at):
+            break
+        shown = frame
+    if shown is None:
+        raise Unsupported("The video has no picture there.", "Download it.")
+    return shown
+
+
+def _frames(container: Any) -> Iterator[tuple[float, Image.Image]]:
+    stream = _require_video(container)
     for frame in container.decode(stream):
         yield frame.time or 0.0, _upright(frame, _CLIP_PIXELS)
 

@@ -27,9 +27,14 @@ def loaded(options: ReaderOptions) -> tuple[dict[str, Job], int]:
     Each was done once, since nothing can be loaded later. A module of jobs is imported only where its options
     are given: its libraries take memory and time.
     """
-    reading_documents.rehearse()
     jobs: dict[str, Job] = {"read_document": reading_documents.read_document}
+    reading_documents.rehearse()
     memory = limits.MODEL_MEMORY_BYTES if options.words else limits.MEMORY_BYTES
+    if options.words:
+        from whatsapp_mcp.media.readers import words
+
+        jobs["read_picture_words"] = words.read_picture_words
+        words.rehearse()
     if options.speech is not None:
         from whatsapp_mcp.media.readers import transcribing
 
