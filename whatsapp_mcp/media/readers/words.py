@@ -141,7 +141,11 @@ def engine() -> Any:
     if not reads_words():
         raise Unsupported("Reading words in pictures needs RapidOCR.", "Install the extra `ocr`.")
     logging.getLogger("RapidOCR").disabled = True
+    import onnxruntime
     import rapidocr
+
+    onnxruntime.disable_telemetry_events()
+    onnxruntime.set_default_logger_severity(4)  # nothing but what ends the process
 
     folder = Path(rapidocr.__file__).parent / "models"
     paths = {part: folder / name for part, name in MODELS.items()}
@@ -159,12 +163,10 @@ def engine() -> Any:
 
 def _lines(engine: Any, image: Image.Image) -> list[Line]:
     """Every line that is found, whether it can be read or not."""
-    import numpy
     from rapidocr.main import RapidOCRError
 
-    pixels = numpy.ascontiguousarray(numpy.asarray(_padded(image))[:, :, ::-1])
     try:
-        crops, found = engine.detect_and_crop(pixels, {})
+        crops, found = engine.detect_and_crop(engine.load_img(_padded(image)), {})
     except RapidOCRError:  # so it says that there is none
         return []
     parts = [(crop, box) for crop, box in zip(crops, found.boxes, strict=True) if _is_line(*crop.shape[:2])]
