@@ -82,9 +82,9 @@ def stills(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     than three frames has fewer.
     """
     shown: dict[float, bytes] = {}
-    with _opened(file) as container:
+    with opened(file) as container:
         stream = _require_video(container)
-        length = container.duration if container.duration and _duration(container) else 0
+        length = container.duration if container.duration and duration(container) else 0
         for part in STILLS:
             frame = _frame_at(container, stream, (container.start_time or 0) + int(length * part))
             shown[round(frame.time or 0.0, 1)] = pictures.jpeg(_upright(frame, options["largest"]))
