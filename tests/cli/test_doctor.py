@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.media.whisper_folder import make_whisper_model
 from whatsapp_mcp.cli import doctor
 from whatsapp_mcp.cli.doctor import Finding
 from whatsapp_mcp.cli.outcome import ExitCode
@@ -154,3 +155,42 @@ def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
 
     assert found.ok
     assert told in found.detail
+
+
+@pytest.mark.parametrize(
+    ("config", "ok", "told"),
+    [
+        ("", True, "needs the model small"),
+        ('[voice]\nengine = "off"\n', True, "off"),
+        ('[voice]\nengine = "whisper"\n', False, "needs the model small"),
+        ('[voice]\nengine = "pocketsphinx"\n', True, "transcribed here by pocketsphinx"),
+        (
+            '[voice]\nengine = "service"\nurl = "https://api.example/v1"\n',
+            True,
+            "The audio of your messages is sent to api.example to be transcribed",
+        ),
+    ],
+)
+def test_what_transcribes_speech_is_told_and_where_audio_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, config: str, ok: bool, told: str
+):
+    (tmp_path / "config.toml").write_text(config)
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._speech,))
+
+    [found] = doctor.examine()
+
+    assert found.ok is ok
+    assert told in found.detail
+
+
+def test_a_damaged_model_of_speech_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model = make_whisper_model(tmp_path)
+    (model.folder / "model.bin").write_bytes(b"damaged")
+    monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
+    monkeypatch.setattr(doctor, "_CHECKS", (doctor._speech,))
+
+    [found] = doctor.examine()
+
+    assert not found.ok
+    assert found.action == "Run `whatsapp-mcp voice install small`."

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import stat
+import struct
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ import whatsapp_mcp
 from whatsapp_mcp import media
 from whatsapp_mcp import settings as settings_module
 from whatsapp_mcp.child_process import module_command
+from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.installation import DISTRIBUTION, owners
 from whatsapp_mcp.cli.outcome import ExitCode
 from whatsapp_mcp.errors import WhatsAppError
@@ -31,6 +33,14 @@ from whatsapp_mcp.redaction import without_credentials
 
 _PICTURE: Final = bytes.fromhex("47494638396101000100800000ffffff0000002c00000000010001000002024401003b")
 """A GIF of one pixel."""
+_SILENCE: Final = b"".join(
+    (
+        b"RIFF" + struct.pack("<I", 36 + 16_000) + b"WAVE",
+        b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 8_000, 8_000, 1, 8),
+        b"data" + struct.pack("<I", 16_000) + b"\x80" * 16_000,
+    )
+)
+"""Two seconds of it, as WAV."""
 _LOAD_LIMIT: Final = 60.0
 """Seconds for the client library to load; it takes about one."""
 _REINSTALL: Final = f"Install {DISTRIBUTION} again in a fresh environment."
@@ -204,6 +214,29 @@ async def _read_a_picture() -> None:
         await media.look_at_picture(worker, _PICTURE)
 
 
+def _speech() -> Finding:
+    """What transcribes speech. A model is used, in the process that reads files; nothing is sent anywhere."""
+    try:
+        loaded = settings_module.load()
+        missing = media.why_no_speech(loaded)
+        if missing is not None:
+            is_wanted = loaded.voice.engine not in ("auto", "off")
+            action = advice(missing.code, missing.action) if is_wanted else None
+            return Finding("speech", not is_wanted, missing.message.removesuffix("."), action)
+        options = media.speech_options(loaded)
+        if (away := media.sends_away(loaded)) is not None:
+            return Finding("speech", True, away.removesuffix("."))
+        return Finding("speech", True, f"transcribed here by {anyio.run(_transcribe_silence, options)}")
+    except WhatsAppError as error:
+        return Finding("speech", False, error.message, advice(error.code, error.action))
+
+
+async def _transcribe_silence(speech: media.SpeechOptions | None) -> str:
+    """The name of the engine that found nothing in two seconds of silence."""
+    async with media.open_reader(media.ReaderOptions(speech=speech)) as reader:
+        return (await reader.recording(_SILENCE)).engine
+
+
 _CHECKS: tuple[Callable[[], Finding], ...] = (
     _installation,
     _versions,
@@ -213,4 +246,5 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (
     _encryption,
     _library,
     _media,
+    _speech,
 )

@@ -25,17 +25,34 @@ from whatsapp_mcp.media.reading import (
     stills,
     voice_note,
 )
-from whatsapp_mcp.media.speech import SpeechOptions, sends_away, speech_options, why_no_speech
+from whatsapp_mcp.media.speech import (
+    DEFAULT_HUB,
+    MODEL_NAMES,
+    ModelOffer,
+    ModelRecord,
+    SpeechOptions,
+    installed_model,
+    installed_models,
+    open_hub,
+    remove_model,
+    sends_away,
+    speech_options,
+    why_no_speech,
+)
 from whatsapp_mcp.media.web import fetch
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker, open_worker
 
 __all__ = [
+    "DEFAULT_HUB",
     "HEAD_BYTES",
+    "MODEL_NAMES",
     "Answer",
     "Format",
     "Limits",
     "Looks",
     "Made",
+    "ModelOffer",
+    "ModelRecord",
     "Preview",
     "Reader",
     "ReaderOptions",
@@ -47,10 +64,13 @@ __all__ = [
     "bridge_pages",
     "fetch",
     "format_of",
+    "installed_model",
+    "installed_models",
     "listen",
     "look_at_picture",
     "look_at_recording",
     "looping_video",
+    "open_hub",
     "open_reader",
     "open_worker",
     "picture",
@@ -60,6 +80,7 @@ __all__ = [
     "readable",
     "reads_recordings",
     "reads_words",
+    "remove_model",
     "sends_away",
     "speech_options",
     "sticker",

@@ -38,7 +38,6 @@ _LISTING_BYTES: Final = 2_000_000
 _REDIRECTS: Final = 3
 _SECONDS: Final = 60.0
 """Without a byte."""
-_CHUNK: Final = 1 << 20
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _AGAIN: Final = "Run the command again: it goes on where it ended."
@@ -162,7 +161,7 @@ class Hub:
                     raise _not_a_hub()
         try:
             return json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _not_a_hub() from None
 
     def _fetch(self, offer: Offer, file: HubFile, draft: Path, told: Callable[[int], None]) -> None:
@@ -175,7 +174,7 @@ class Hub:
                 goes_on = _goes_on(answer, here)
                 here = here if goes_on else 0
                 with path.open("ab" if goes_on else "wb") as out:
-                    for chunk in answer.iter_bytes(_CHUNK):
+                    for chunk in answer.iter_bytes():
                         here += len(chunk)
                         if here > file.size:
                             break

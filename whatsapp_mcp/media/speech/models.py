@@ -110,6 +110,14 @@ class Model:
             if not same:
                 raise self.unusable(f"its file {name} is damaged or missing")
 
+    def is_whole(self) -> bool:
+        """Whether every file is the one that was installed."""
+        try:
+            self.check()
+        except Unsupported:
+            return False
+        return True
+
     def unusable(self, why: str) -> Unsupported:
         """The error of a model that cannot be used."""
         return Unsupported(
