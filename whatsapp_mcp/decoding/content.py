@@ -7,7 +7,7 @@ names are those of WhatsApp's published protobufs as the neonize wheel carries t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MAX_DEPTH: Final = 12
 """Wrappers opened at most; an honest message has two or three."""
 
+_IN_ALBUM: Final = 1
+"""`MessageAssociation.AssociationType.MEDIA_ALBUM`."""
 _VIEW_ONCE = {"viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension"}
 SILENT = {
     "senderKeyDistributionMessage",
@@ -50,17 +52,34 @@ ADDON_FIELDS: Final = {
 Handler = Callable[[Any], Content]
 
 
-def message_parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | None]:
-    """Open all wrappers: the innermost (field, value) pairs, what the wrappers say, the message's secret."""
+class Parts(NamedTuple):
+    """What is in a message once its wrappers are open.
+
+    Attributes:
+        found: The innermost fields with their values.
+        flags: What the wrappers say.
+        secret: The message's secret.
+        album: WhatsApp's id of the album that its file belongs to.
+    """
+
+    found: list[tuple[str, Any]]
+    flags: int = 0
+    secret: bytes | None = None
+    album: str | None = None
+
+
+def message_parts(message: Proto) -> Parts:
+    """Open all wrappers of a message."""
     flags = 0
     secret: bytes | None = None
+    album: str | None = None
     for _ in range(MAX_DEPTH):
         found: list[tuple[str, Any]] = []
         inner = None
         for field, value in message.ListFields():
             name = field.name
             if name == "messageContextInfo":
-                secret = value.messageSecret or secret
+                secret, album = value.messageSecret or secret, _album(value) or album
             elif field.message_type is not None and name not in SILENT:
                 kind = field.message_type.name
                 if kind in ("FutureProofMessage", "DeviceSentMessage"):
@@ -74,7 +93,7 @@ def message_parts(message: Proto) -> tuple[list[tuple[str, Any]], int, bytes | N
             elif name not in SILENT:
                 found.append((name, value))
         if inner is None or found:
-            return found or _of_the_future(message), flags, secret
+            return Parts(found or _of_the_future(message), flags, secret, album)
         message = inner
     raise ValueError("wrapped too deeply")
 
@@ -84,7 +103,15 @@ def _of_the_future(message: Proto) -> list[tuple[str, Any]]:
     return [(f"field {one.field_number}", "") for one in UnknownFieldSet(message)]
 
 
-def content_of(found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None) -> Content | None:
+def _album(context: Any) -> str | None:
+    """The album in which a message's context puts it."""
+    association = context.messageAssociation
+    return (association.parentMessageKey.ID or None) if association.associationType == _IN_ALBUM else None
+
+
+def content_of(
+    found: list[tuple[str, Any]], flags: int = 0, secret: bytes | None = None, album: str | None = None
+) -> Content | None:
     """What the parts of a message say; None when they say nothing to a person."""
     for name, value in found:
         content = _opened(name, value)
@@ -94,6 +121,8 @@ def content_of(found: list[tuple[str, Any]], flags: int = 0, secret: bytes | Non
                 _add_context(content, value)
             if content.kind in (MessageKind.POLL, MessageKind.EVENT) and secret:
                 content.details["secret"] = secret.hex()
+            if album is not None and content.media is not None:
+                content.details["album_of"] = limits.identifier(album)
             if "://" in content.text or "www." in content.text:
                 content.flags |= Flag.LINK
             return content
@@ -104,8 +133,7 @@ def content_of(found: list[tuple[str, Any]], flags: int = 0, secret: bytes | Non
 
 def text_of(message: Proto) -> str:
     """The text of a quoted message, or its kind in brackets."""
-    found, _, _ = message_parts(message)
-    for name, value in found:
+    for name, value in message_parts(message).found:
         content = _opened(name, value)
         if content is not None:
             return content.text or f"[{content.details.get('what', content.kind)}]"

@@ -79,7 +79,7 @@ def thumbnail_of(code: int, payload: bytes) -> bytes | None:
             message = protobufs.Neonize.Message.FromString(payload).Message
         else:
             return None
-        parts, _, _ = message_parts(message)
+        parts = message_parts(message).found
         thumbnails = (getattr(part, "JPEGThumbnail", b"") for _, part in parts)
         return next((one for one in thumbnails if one and len(one) <= MAX_THUMBNAIL), None)
     except UNDECODABLE:

@@ -142,14 +142,14 @@ def _web_message(value: Any, chat: str, received_at: int) -> list[Update]:
         updates.append(NameUpdate(author, push_name=value.pushName, at=at))
     if author is not None and value.verifiedBizName:
         updates.append(NameUpdate(author, business_name=value.verifiedBizName, at=at))
-    found, flags, secret = message_parts(value.message)
+    found, flags, secret, album = message_parts(value.message)
     # The past does not say whether the server took this for an admin's act, so it counts as the author's.
     origin = Origin(chat, author, author, key.ID, at, live=False)
     for name, part in found:
         if name in ADDON_FIELDS:
             changes = decode_addon(name, part, origin)
             return updates + [update for change in changes for update in (*_only_edited(change, at), change)]
-    content = content_of(found, flags, value.messageSecret or secret) or stub_content(value)
+    content = content_of(found, flags, value.messageSecret or secret, album) or stub_content(value)
     if content is None:
         return updates
     if value.starred:

@@ -52,16 +52,17 @@ def message(event: Any, received_at: int) -> list[Update]:
     if origin is None:
         return updates
     body = event.Message if event.Message.ByteSize() else event.Raw
-    found, flags, secret = message_parts(body)
-    if secret is None and event.HasField("Raw"):
-        secret = message_parts(event.Raw)[2]
+    found, flags, secret, album = message_parts(body)
+    if event.HasField("Raw") and (secret is None or album is None):  # the library has opened the wrappers
+        outside = message_parts(event.Raw)
+        secret, album = secret or outside.secret, album or outside.album
     flags |= _flags(event)
     for name, value in found:
         if name in ADDON_FIELDS:
             return updates + _addon(name, value, origin, event)
     if info.Category == _PEER:
         return updates
-    content = content_of(found, flags, secret)
+    content = content_of(found, flags, secret, album)
     if content is None:
         return updates
     if info.Edit == _ADMIN_EDIT:

@@ -101,7 +101,7 @@ def sent_message(
         owner: The account's own jid.
         secret: The secret that was given to the message, where the message does not contain it.
     """
-    found, flags, own_secret = message_parts(protobufs.E2E.Message.FromString(message))
+    found, flags, own_secret, album = message_parts(protobufs.E2E.Message.FromString(message))
     origin = Origin(request.chat, None, owner, message_id, at, live=True)
     changes = [
         update
@@ -110,5 +110,5 @@ def sent_message(
         for update in decode_addon(name, value, origin)
     ]
     return changes or message_of(
-        request, content_of(found, flags, own_secret), message_id, at, own_secret or secret
+        request, content_of(found, flags, own_secret, album), message_id, at, own_secret or secret
     )

@@ -69,6 +69,7 @@ from whatsapp_mcp.models.link import (
 )
 from whatsapp_mcp.models.messages import (
     Actor,
+    Album,
     Chat,
     ChatKind,
     Contact,
@@ -127,6 +128,7 @@ __all__ = [
     "Activity",
     "Actor",
     "AddressBookState",
+    "Album",
     "Approval",
     "ApprovalState",
     "ApprovalWay",

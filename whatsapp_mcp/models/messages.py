@@ -239,6 +239,19 @@ class PollOption:
     voters: tuple[Actor, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Album:
+    """Pictures and videos that were sent as one.
+
+    Attributes:
+        expected: How many there are, as the sender says.
+        files: The refs of those that are here, oldest first.
+    """
+
+    expected: int
+    files: tuple[int, ...] = ()
+
+
 @dataclass(slots=True)  # as LastMessage
 class Message:
     """One message of the archive.
@@ -256,6 +269,8 @@ class Message:
         snippet_passage: Of a snippet from a reading: its passage, from 1 on.
         reading: The beginning of what was read in its file.
         problem: Why its file is not here or not read, where that was tried.
+        album: What is in it, if it is an album.
+        album_of: The ref of the album that its file belongs to.
         withheld: Its words are left out, and those of so many messages, of which this is the oldest.
         details: What only its kind has: `latitude`, `longitude`, `contacts`, `call`, `event`, `expires_in` …
     """
@@ -292,6 +307,8 @@ class Message:
     sender_stranger: bool = False
     imported: bool = False
     kept_by: Actor | None = None
+    album: Album | None = None
+    album_of: int | None = None
     withheld: int | None = None
 
     @property

@@ -198,6 +198,22 @@ def event(name: str, starts_at: int, description: str = "", place: str = "") -> 
     return E2E.Message(eventMessage=entry)
 
 
+def album(images: int, videos: int = 0) -> E2E.Message:
+    """The message of an album, which its files follow."""
+    counts = E2E.AlbumMessage(expectedImageCount=images, expectedVideoCount=videos)
+    return E2E.Message(albumMessage=counts)
+
+
+def in_album(file: E2E.Message, key: Common.MessageKey) -> E2E.Message:
+    """A file of the album that has this key."""
+    whole = E2E.Message()
+    whole.CopyFrom(file)
+    association = whole.messageContextInfo.messageAssociation
+    association.associationType = E2E.MessageAssociation.MEDIA_ALBUM
+    association.parentMessageKey.CopyFrom(key)
+    return whole
+
+
 def unknown() -> E2E.Message:
     """A kind that current clients do not know: an empty message with an unknown field."""
     return E2E.Message.FromString(b"\xc2\x3e\x02hi")

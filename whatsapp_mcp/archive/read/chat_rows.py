@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
@@ -28,6 +29,8 @@ _DETAILED: Final = frozenset(
     for kind in (MessageKind.CALL, MessageKind.EVENT, MessageKind.LOCATION, MessageKind.LIVE_LOCATION)
 )
 """Kinds of which a list of chats shows details."""
+_SHOWN: Final = re.compile(r'"(?:mentions|what|choices|album)":')
+"""Other details that it shows."""
 _WORDS_WITHIN: Final = 20
 """Calls and notices in a row behind which the last words are still looked for."""
 
@@ -106,7 +109,7 @@ def _words(db: sqlite3.Connection, chat: int) -> LastRow | None:
 
 def _details(last: LastRow) -> dict[str, Any]:
     """The details of a message, if a list of chats needs them."""
-    if last.details and (last.kind in _DETAILED or '"mentions"' in last.details):
+    if last.details and (last.kind in _DETAILED or _SHOWN.search(last.details)):
         return json.loads(last.details)
     return message_rows.NO_DETAILS
 

@@ -27,6 +27,7 @@ from whatsapp_mcp.decoding import (
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import (
     Actor,
+    Album,
     Media,
     Mention,
     Message,
@@ -97,7 +98,7 @@ _MENTIONS_ME: Final = int(Flag.MENTIONS_ME)
 _STARRED: Final = int(Flag.STARRED)
 _VIEW_ONCE: Final = int(Flag.VIEW_ONCE)
 NO_DETAILS: Final[dict[str, Any]] = {}
-_HIDDEN_DETAILS: Final = ("secret", "mentions", "quote", "call", "options", "server_id")
+_HIDDEN_DETAILS: Final = ("secret", "mentions", "quote", "call", "options", "server_id", "album_of")
 
 
 def time_of(message: int) -> datetime:
@@ -160,6 +161,7 @@ def messages(
         _earlier(db, {row.id: row.target for row in rows if row.edited_at}),
         send_progress(db, {row.chat for row in rows if row.sender == OWNER}),
         file_notes(db, [row.id for row in rows if row.media_type]),
+        state.album_refs(db, {each for row in rows if (each := _album_of(row, details.get(row.id)))}),
         snippets or {},
     )
     return tuple([_message(db, row, details.get(row.id, NO_DETAILS), around) for row in rows])
@@ -176,7 +178,14 @@ class _Around:
     earlier: dict[int, list[str]]
     progress: dict[int, ChatProgress]
     files: dict[int, FileNotes]
+    albums: dict[Target, int]
     snippets: dict[int, Snippet]
+
+
+def _album_of(row: MessageRow, details: dict[str, Any] | None) -> Target | None:
+    """The album that a file says it is in: one of its own sender."""
+    album = (details or NO_DETAILS).get("album_of")
+    return None if album is None else Target(row.chat, album, row.sender)
 
 
 def _named(details: dict[str, Any]) -> list[str]:
@@ -225,6 +234,10 @@ def _message(db: sqlite3.Connection, row: MessageRow, details: dict[str, Any], a
     if kind in (POLL, EVENT):
         said.poll = _poll(db, target, kind, details)
     if details:
+        if album := details.get("album"):
+            expected = sum(album.values())
+            said.text, said.album = "", Album(expected, state.album_files(db, message, target, expected))
+        said.album_of = around.albums.get(Target(chat, details.get("album_of", ""), sender))
         said.details = shown_details(details)
         said.mentions = shown_mentions(details, around.names)
     return said

@@ -29,6 +29,7 @@ from whatsapp_mcp.archive.state.addons import (
     store_addon,
     target_of,
 )
+from whatsapp_mcp.archive.state.albums import album_files, album_refs
 from whatsapp_mcp.archive.state.calls import call_text
 from whatsapp_mcp.archive.state.change_feed import add_change, changes, last_change, last_send, prune_changes
 from whatsapp_mcp.archive.state.chat_settings import (
@@ -110,6 +111,8 @@ __all__ = [
     "addon_chats",
     "addon_messages",
     "address_forms",
+    "album_files",
+    "album_refs",
     "apply_early",
     "apply_versions",
     "apply_versions_of",

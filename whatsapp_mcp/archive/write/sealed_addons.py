@@ -89,9 +89,9 @@ def _secret(code: int, payload: bytes) -> bytes | None:
     """The secret that a message carries."""
     if code == HISTORY_CODE:
         value = protobufs.Web.WebMessageInfo.FromString(payload)
-        return value.messageSecret or message_parts(value.message)[2]
+        return value.messageSecret or message_parts(value.message).secret
     event = protobufs.Neonize.Message.FromString(payload)
-    return message_parts(event.Message)[2] or message_parts(event.Raw)[2]
+    return message_parts(event.Message).secret or message_parts(event.Raw).secret
 
 
 def _open(
@@ -121,11 +121,11 @@ def _updates(name: str, plain: bytes, origin: Origin, target: str) -> list[Updat
         return [ReactionUpdate(origin.chat, origin.author, target, value.text, at_ms)]
     if name == "encEventResponseMessage":
         return event_answer(value, origin.chat, origin.author, target, origin.at)
-    found, flags, secret = message_parts(value)
-    for part, change in found:
+    parts = message_parts(value)
+    for part, change in parts.found:
         if part in ADDON_FIELDS:
             return decode_addon(part, change, origin)
-    content = content_of(found, flags, secret)
+    content = content_of(*parts)
     if content is None:
         return []
     if name == "secretEncryptedMessage":

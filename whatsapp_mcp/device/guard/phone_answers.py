@@ -109,7 +109,7 @@ def _names_own(key: Any, own: Collection[str]) -> bool:
 def _changed(message: Neonize.Message) -> str | None:
     """Which message it edits or deletes, whoever sent it: a question that may read otherwise asks nothing."""
     for body in (message.Message, message.Raw):
-        for name, value in message_parts(body)[0]:
+        for name, value in message_parts(body).found:
             if name == "protocolMessage" and value.type in {_REVOKE, _EDIT}:
                 return value.key.ID
             if name in _TARGETS:

@@ -89,8 +89,10 @@ class MessageData(WhereData):
     either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
     is what an edited message said before, oldest first. `snippet_of` says where a snippet is from if not from
     the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is known.
-    `context` marks what passes no filter and came before what does. `withheld` counts the messages of this
-    author whose words are left out, of which this is the first.
+    the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is known.
+    `album` has the refs of the files that were sent as one, and how many its sender announced; each of them
+    says in `album_of` where it belongs. `context` marks what passes no filter and came before what does.
+    `withheld` counts the messages of this author whose words are left out, of which this is the first.
     """
 
     ref: str
@@ -118,6 +120,8 @@ class MessageData(WhereData):
     starred: NotRequired[bool]
     kept_by: NotRequired[str]
     details: NotRequired[dict[str, Any]]
+    album: NotRequired[dict[str, Any]]
+    album_of: NotRequired[str]
     context: NotRequired[bool]
     withheld: NotRequired[int]
 
@@ -313,6 +317,13 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
         data["kept_by"] = spoken_of(keeper.name, keeper.from_me, keeper.stranger) if keeper.name else ""
     if message.details:
         data["details"] = _details(message.details, zone)
+    if message.album:
+        data["album"] = {
+            "expected": message.album.expected,
+            "files": [f"#{ref}" for ref in message.album.files],
+        }
+    if message.album_of:
+        data["album_of"] = f"#{message.album_of}"
     return data
 
 

@@ -42,6 +42,8 @@ def kind_text(
         words += _of_event(details)
         if "latitude" in details:
             words.append(_place(details))
+        if "album" in details:
+            return f"[album of {sum(details['album'].values())}]"
     parts: list[str] = []
     what = what_of(details)
     if kind != "text" and (words or not what):
@@ -58,7 +60,9 @@ def what_of(details: Mapping[str, Any] | None) -> str | None:
 
 
 def without_title(text: str, details: Mapping[str, Any] | None) -> str:
-    """The text of a message without its title, which stands in its brackets."""
+    """The text of a message without what its brackets say: its title, or that it is an album."""
+    if details and "album" in details:
+        return ""
     title = (details or {}).get("title")
     return text.removeprefix(title).lstrip() if title else text
 

@@ -30,7 +30,7 @@ from whatsapp_mcp.server.fencing import (
     spoken_of,
     titled,
 )
-from whatsapp_mcp.server.render import compact
+from whatsapp_mcp.server.render import albums, compact
 from whatsapp_mcp.server.render.data import (
     FORWARDED,
     ChatData,
@@ -139,7 +139,7 @@ def _body(message: MessageData, where: WhereData, view: _View) -> str:
     parts: list[str] = []
     if not plain:
         width = WHOLE_FILE_NAME if view.full or of == "file_name" else FILE_NAME
-        parts.append(kind_text(kind, media, details, width=width))
+        parts.append(albums.shown(message) or kind_text(kind, media, details, width=width))
     text = snippet if snippet and of == "text" else without_title(message["text"], details)
     if text and kind == "poll":
         parts.append(in_quotes(text, view.limit))
@@ -203,6 +203,7 @@ _NOTES: Final[dict[str, _Note]] = {
     "edited_at": _edited,
     "imported": _imported,
     "starred": _starred,
+    "album_of": albums.belongs,
     "kept_by": _kept,
     "status": _status,
 }
@@ -315,7 +316,7 @@ def _lines(page: MessagesData, view: _View, *, short: bool) -> list[str]:
     lines: list[str] = []
     last_day = last_chat = None
     counts = page.get("unread_by_chat", {})
-    for message in page["messages"]:
+    for message in albums.unfolded(page["messages"]):
         if counts and (chat := message.get("chat", "")) != last_chat:
             lines.append(f"{_chat(message)}, {counts[chat]} unread")
             last_chat, last_day = chat, None
