@@ -297,7 +297,7 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
             data["snippet_of"] = message.snippet_of
     if message.media:
         data["media"] = media_data(message.media)
-    if message.quote or message.reactions or message.poll:
+    if message.quote or message.reactions or message.poll or message.album or message.album_of:
         _add_relations(data, message)
     if message.edited_at:
         data["edited_at"] = rfc3339(message.edited_at, zone)
@@ -317,13 +317,6 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
         data["kept_by"] = spoken_of(keeper.name, keeper.from_me, keeper.stranger) if keeper.name else ""
     if message.details:
         data["details"] = _details(message.details, zone)
-    if message.album:
-        data["album"] = {
-            "expected": message.album.expected,
-            "files": [f"#{ref}" for ref in message.album.files],
-        }
-    if message.album_of:
-        data["album_of"] = f"#{message.album_of}"
     return data
 
 
@@ -337,6 +330,10 @@ def _add_chat(data: WhereData, message: Message) -> None:
 def _add_relations(data: MessageData, message: Message) -> None:
     if message.quote:
         data["reply_to"] = _reply_to(message.quote)
+    if album := message.album:
+        data["album"] = {"expected": album.expected, "files": [f"#{ref}" for ref in album.files]}
+    if message.album_of:
+        data["album_of"] = f"#{message.album_of}"
     if message.reactions:
         data["reactions"] = [
             {
