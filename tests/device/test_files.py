@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import anyio
 import pytest
 
 from tests.device.conftest import Lead, Leader
+from tests.media.document_files import pdf
+from tests.media.footage import written
+from tests.media.speech_samples import VOICE_NOTE, WORDS
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import MediaUnavailable, Unsupported
 from whatsapp_mcp.models import ConnectionState, ContactUpdate, FileStep, Message, ReadingKind
 from whatsapp_mcp.protobufs import E2E
 from whatsapp_mcp.settings import AccountFolder
 from whatsapp_mcp.simulator import WhatsApp
+from whatsapp_mcp.simulator.media import Kind
 from whatsapp_mcp.simulator.people import Person
 
 pytestmark = pytest.mark.anyio
@@ -73,6 +78,38 @@ async def test_what_a_contact_sends_is_found_by_its_words_and_nobody_is_told(
     assert status is not None
     assert (status.to_fetch, status.to_read, status.failed) == (0, 0, 0)
     assert status.kept_bytes == len(LETTER)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "fields", "words", "read_as"),
+    [
+        ("document", pdf(["The deposit is 900 euros."]), {"fileName": "a.pdf"}, "deposit euros", "document"),
+        ("image", written("Your train leaves at 14:05"), {}, "train leaves", "picture"),
+        ("voice", VOICE_NOTE, {"seconds": 3}, WORDS, "transcript"),
+    ],
+)
+async def test_a_letter_a_screenshot_and_a_voice_note_are_found_by_their_words(
+    wa: WhatsApp,
+    folder: AccountFolder,
+    linked: Leader,
+    ann: Person,
+    kind: Kind,
+    content: bytes,
+    fields: dict[str, Any],
+    words: str,
+    read_as: str,
+) -> None:
+    config(folder, '[voice]\nengine = "pocketsphinx"\n')
+    await linked.device.read_file((await sent(wa, linked, ann, wa.media.attach(kind, content, **fields))).ref)
+    message = (await linked.archive.search(words)).items[0]
+    assert message.reading is not None
+    assert message.reading.kind == read_as
+
+
+async def sent(wa: WhatsApp, linked: Leader, person: Person, message: E2E.Message) -> Message:
+    """The message of a person, once it is archived."""
+    await person.says(message)
+    return (await arrived(linked.archive))[0]
 
 
 async def test_a_strangers_file_is_fetched_and_read_only_when_somebody_asks(

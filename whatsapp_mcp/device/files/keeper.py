@@ -83,10 +83,11 @@ class Keeper:
         """Fetch until cancelled."""
         while True:
             self._wake = anyio.Event()
+            looked = self._clock.monotonic()
             pause = await self._turn() if self._online() else LOOK
             if pause > 0:
                 await within(self._clock, pause, self._wake.wait)
-                await self._clock.sleep(min(pause, GATHER))
+                await self._clock.sleep(max(0.0, looked + min(pause, GATHER) - self._clock.monotonic()))
 
     async def _turn(self) -> float:
         """Fetch one file, if one may be fetched; answers the seconds until it makes sense to look again."""

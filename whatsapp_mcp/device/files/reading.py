@@ -177,8 +177,7 @@ class ReadingLoop:
             await self._read_unasked(reader, self._waiting.pop(0).ref)
         else:
             await within(self._clock, LOOK, self._wake.wait)
-            if not self._asks:
-                await within(self._clock, GATHER, self._asked.wait)
+            await within(self._clock, self._look_at - self._clock.monotonic(), self._asked.wait)
 
     async def _look(self, readers: Readers) -> list[FileTask]:
         """The files that may be read without being asked for, newest first."""
