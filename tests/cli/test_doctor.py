@@ -186,7 +186,8 @@ def test_what_transcribes_speech_is_told_and_where_audio_is_sent(
 
 def test_a_damaged_model_of_speech_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     model = make_whisper_model(tmp_path)
-    (model.folder / "model.bin").write_bytes(b"damaged")
+    weights = model.folder / "model.bin"
+    weights.write_bytes(bytes(weights.stat().st_size))
     monkeypatch.setenv("WHATSAPP_MCP_HOME", str(tmp_path))
     monkeypatch.setattr(doctor, "_CHECKS", (doctor._speech,))
 

@@ -65,3 +65,11 @@ def test_a_missing_address_book_is_told_with_what_helps():
     assert "address book" not in to_text(online, "/home")
     missing = to_text(replace(online, address_book=AddressBookState.MISSING), "/home")
     assert "changing any contact on the phone" in missing
+
+
+def test_where_audio_is_sent_is_told():
+    away = "The audio of your messages is sent to api.example to be transcribed."
+
+    assert f"speech          {away}" in to_text(REPLACED, "/home", away)
+    assert json.loads(to_json(REPLACED, "/home", away))["speech"] == away
+    assert "speech" not in to_text(REPLACED, "/home")

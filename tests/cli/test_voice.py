@@ -54,7 +54,7 @@ def test_install_shows_the_size_and_fetches_after_a_yes(
     assert "The model small has 1 MB: Systran/faster-whisper-small at 127.0.0.1" in done.stderr
     assert f"revision {REVISION[:12]}" in done.stderr
     assert "Download it?" in done.stderr
-    assert "Servers that are started from now on use it." in done.stderr
+    assert "Running servers use it within a minute." in done.stderr
     assert installed_model(home, "small") is not None
 
 

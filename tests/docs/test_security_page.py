@@ -54,6 +54,14 @@ PROMISES = {
     "finds rows that were changed or removed": ["ledger/test_audit.py:*"],
     "`purge` leaves nothing of what it deletes in any file": ["archive/test_purge.py:*"],
     "Private networks are never fetched from": ["media/test_web.py:*"],
+    'Only if you choose `voice.engine = "service"` and name its address': [
+        "media/test_transcription_service.py:test_an_address_alone_sends_nothing",
+        "media/test_transcription_service.py:test_auto_is_whisper_where_its_model_is_installed",
+    ],
+    "a model is fetched by `whatsapp-mcp voice install` alone": [
+        "cli/test_voice.py:test_without_a_model_nothing_is_fetched_and_the_command_is_named",
+        "media/test_speech.py:test_a_model_without_its_tokeniser_is_not_loaded",
+    ],
 }
 
 

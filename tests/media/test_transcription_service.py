@@ -268,6 +268,12 @@ def test_auto_is_whisper_where_its_model_is_installed(tmp_path: Path) -> None:
     assert speech_options(settings_of(tmp_path, model="base")) == SpeechOptions("whisper", model.folder)
 
 
+def test_a_model_of_which_a_part_is_missing_is_none(tmp_path: Path) -> None:
+    model = make_whisper_model(tmp_path)
+    (model.folder / "model.bin").write_bytes(b"")
+    assert speech_options(settings_of(tmp_path)) is None
+
+
 def test_auto_is_never_pocketsphinx(tmp_path: Path) -> None:
     assert speech_options(settings_of(tmp_path)) is None
     assert speech_options(settings_of(tmp_path, engine="pocketsphinx")) == SpeechOptions("pocketsphinx")
@@ -283,6 +289,7 @@ def test_auto_is_never_pocketsphinx(tmp_path: Path) -> None:
         ({"engine": "pocketsphinx"}, {"pocketsphinx"}, "the extra `pocketsphinx`"),
         ({"model": "tiny"}, set[str](), "the model tiny"),
         ({"language": "xx"}, set[str](), "voice.language"),
+        ({"engine": "pocketsphinx", "language": "de"}, set[str](), "another voice.engine"),
     ],
 )
 def test_why_nothing_recognises_speech_is_told(

@@ -53,31 +53,38 @@ def find(account: str, *, wait: bool) -> ConnectionStatus:
 
 def print_status(status: ConnectionStatus, *, as_json: bool = False) -> ExitCode:
     """Print it on stdout; a program or a person gets the same facts and exit code."""
-    home = str(settings.load().home)
-    typer.echo(to_json(status, home) if as_json else shown(to_text(status, home), sys.stdout))
+    from whatsapp_mcp.media import sends_away
+
+    loaded = settings.load()
+    home, away = str(loaded.home), sends_away(loaded)
+    said = to_json(status, home, away) if as_json else shown(to_text(status, home, away), sys.stdout)
+    typer.echo(said)
     return ExitCode.OK if status.state is ConnectionState.ONLINE else ExitCode.FAILED
 
 
-def to_json(status: ConnectionStatus, home: str) -> str:
-    """One JSON object with every field of `ConnectionStatus` and `home`, the folder of all files."""
+def to_json(status: ConnectionStatus, home: str, away: str | None = None) -> str:
+    """One JSON object with every field of `ConnectionStatus`, and two more.
+
+    `home` is the folder of all files, `speech` the sentence that says where audio is sent, if it is.
+    """
     facts: dict[str, Any] = {item.name: getattr(status, item.name) for item in fields(status)}
-    facts |= {"action": _action(status), "home": home}
+    facts |= {"action": _action(status), "home": home, "speech": away}
     return json.dumps(facts, ensure_ascii=False, default=_plain)
 
 
-def to_text(status: ConnectionStatus, home: str) -> str:
+def to_text(status: ConnectionStatus, home: str, away: str | None = None) -> str:
     """The state with its reason, what to do, then a table of what else is known."""
     lines = [f"{status.state.value}: {status.reason}" if status.reason else status.state.value]
     if action := _action(status):
         lines.append(f"What to do: {action}")
-    return "\n".join([*lines, aligned(_rows(status, home))])
+    return "\n".join([*lines, aligned(_rows(status, home, away))])
 
 
 def _action(status: ConnectionStatus) -> str | None:
     return advice(status.state.value, status.action, status.account) if status.action else None
 
 
-def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
+def _rows(status: ConnectionStatus, home: str, away: str | None) -> list[tuple[str, str]]:
     # Where no server runs, this command is the leader itself.
     leader = str(status.leader_pid) if status.leader_pid not in (None, os.getpid()) else None
     rows = [
@@ -99,6 +106,7 @@ def _rows(status: ConnectionStatus, home: str) -> list[tuple[str, str]]:
         ("files of messages", status.files.progress if status.files else None),
         ("kept files", _megabytes(status.files.kept_bytes if status.files else None)),
         ("memory of reading", _megabytes(status.files.reader_bytes if status.files else None)),
+        ("speech", away),
         ("settings", status.settings_error),
         ("files", home),
     ]

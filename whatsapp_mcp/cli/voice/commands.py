@@ -127,5 +127,5 @@ def _say_what_is_missing(loaded: settings.Settings, model: str) -> None:
     elif (missing := media.why_no_speech(loaded)) is not None:
         line = f"{missing.message} {advice(missing.code, missing.action)}"
     else:
-        line = "Servers that are started from now on use it."
+        line = "Running servers use it within a minute."
     typer.echo(line, err=True)

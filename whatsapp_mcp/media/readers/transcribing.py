@@ -6,7 +6,7 @@ import io
 import struct
 from typing import Any, BinaryIO, Final
 
-from whatsapp_mcp.errors import Unsupported, WhatsAppError
+from whatsapp_mcp.errors import Busy, Unsupported, WhatsAppError
 from whatsapp_mcp.media.job import Job, Outcome, done
 from whatsapp_mcp.media.readers import limits
 from whatsapp_mcp.media.readers.passages import transcribed
@@ -39,8 +39,9 @@ def loaded(speech: SpeechOptions) -> tuple[dict[str, Job], int]:
     else:
         try:
             recogniser = _recogniser(speech)
-        except WhatsAppError as error:
-            return {"transcribe": _failing(error)}, memory
+        except Unsupported as error:
+            # Of the engine, not of the file: it may be repaired.
+            return {"transcribe": _failing(Busy(error.message, error.action))}, memory
         jobs = {"transcribe": transcribing(recogniser)}
         memory += recogniser.working_bytes
     for job in jobs.values():

@@ -71,10 +71,13 @@ def why_no_speech(settings: Settings) -> Unsupported | None:
             return _without("the key: the variable of voice.key_variable is not set", "set it for the server")
         return None
     if voice.engine == "pocketsphinx":
+        if voice.language not in (None, "en"):
+            return _without("another voice.engine for this voice.language", "correct them in config.toml")
         return None if _is_installed("pocketsphinx") else _without_extra("pocketsphinx")
     if not _is_installed("faster_whisper"):
         return _without_extra("voice")
-    if models.installed(settings.home, voice.model) is None:
+    model = models.installed(settings.home, voice.model)
+    if model is None or not model.is_complete():
         return _without(f"the model {voice.model}", f"run `whatsapp-mcp voice install {voice.model}`")
     return None
 
