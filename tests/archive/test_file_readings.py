@@ -83,6 +83,7 @@ async def found(archive: Archive, query: str, **how: Any) -> list[str]:
     [
         TRANSCRIPT,
         pages("one", "", "three"),
+        FileReading(ReadingKind.TRANSCRIPT, (Passage("at once", start=0.0),), "whisper"),
         pages("", passages_in_file=9, cut=True),
         FileReading(ReadingKind.DOCUMENT, (Passage("a,b", "Sheet 1"), Passage("c")), "csv"),
     ],

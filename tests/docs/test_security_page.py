@@ -17,6 +17,21 @@ PROMISES = {
     "Strangers' words are withheld from lists, searches and waits": [
         "server/test_withholding.py:*",
     ],
+    "Lists and searches say that a file was read, and on which page a hit is, and show none of its words": [
+        "server/test_file_readings.py:test_a_hit_in_a_document_says_the_page_and_none_of_its_words",
+        "server/test_file_readings.py:"
+        "test_structured_content_tells_what_was_read_and_no_words_of_unknown_authors",
+    ],
+    "`read_file` hands them out, and the agent is tainted": [
+        "server/test_file_readings.py:test_words_of_unknown_authors_are_written_down_as_strangers",
+    ],
+    "One-time codes in what was read are masked, and found by no search": [
+        "server/test_file_readings.py:test_no_search_finds_a_code_that_was_read",
+        "server/test_file_readings.py:test_a_code_that_somebody_spoke_is_masked_until_a_person_agrees",
+    ],
+    "Their files are neither fetched nor read until somebody asks": [
+        "archive/test_file_readings.py:test_files_of_people_who_are_known_and_of_the_owner_wait_newest_first",
+    ],
     "text that repeats twelve words or more of another chat": [
         "device/test_guard.py:test_many_words_of_another_chat_are_asked_about",
     ],

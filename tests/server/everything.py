@@ -168,6 +168,9 @@ async def _messages(world: Everything) -> None:
         "text": await ann.says("hello from Ann"),
         "poll": await ann.says(kinds.poll("When?", ["Sat", "Sun"], SECRET)),
         "image": await ann.says(wa.media.attach("image", png(8, 8), caption="Look")),
+        "letter": await ann.says(
+            wa.media.attach("document", b"Dear tenant", fileName="letter.txt", mimetype="text/plain")
+        ),
         "too large": await ann.says(wa.media.attach("document", b"x", fileLength=10**9)),
         "in group": await ann.says("hello group", rowers),
         "mine": await wa.me.says(ann, "from the phone"),
@@ -215,6 +218,7 @@ GOOD: dict[str, Arguments] = {
     "react": _of("text", emoji="👍"),
     "mark_read": {"chat": "Cleo"},
     "download_media": _of("image"),
+    "read_file": _of("letter"),
     "message_status": _of("mine"),
     "await_approval": {"approval": "abcdef", "wait": 0},
     "wait_for_messages": {"wait": 0},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -45,6 +45,9 @@ FENCE = (f"<messages {CODE}>", f"</messages {CODE}>")
 NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 
 
+async def _reads_nothing(_: int) -> None: ...
+
+
 @dataclass
 class FakeDevice:
     """Keeps what it was asked; `fails` makes every act fail with that error."""
@@ -59,6 +62,7 @@ class FakeDevice:
     resolve_fails: WhatsAppError | None = None
     result: SendResult | None = None
     file: str = ""
+    reads: Callable[[int], Awaitable[None]] = field(default=_reads_nothing)
     qr_file: str | None = None
     typing_in: tuple[str, ...] = ()
     held: Approval | None = None
@@ -132,6 +136,11 @@ class FakeDevice:
         """Where `file` lies."""
         self._act(f"download {ref}")
         return self.file
+
+    async def read_file(self, ref: int) -> None:
+        """Let the test read it."""
+        self._act(f"read_file {ref}")
+        await self.reads(ref)
 
     async def approval(self, number: str, wait: float = 0.0) -> Approval:
         """What is held; waits no longer than a moment."""

@@ -24,6 +24,7 @@ from whatsapp_mcp.media import Worker, open_worker
 from whatsapp_mcp.models import ConnectionState, ContactUpdate
 from whatsapp_mcp.server.application import create
 from whatsapp_mcp.settings import CurrentSettings, Settings
+from whatsapp_mcp.settings.media_section import MediaSettings
 from whatsapp_mcp.simulator import WhatsApp
 from whatsapp_mcp.simulator.people import Person
 
@@ -83,7 +84,8 @@ async def linked_account(home: Path) -> AsyncIterator[Linked]:
             async with open_archive(folder, write=True) as archive, background_tasks() as tasks:
                 device = LocalDevice(
                     folder,
-                    CurrentSettings(Settings(home=home)),
+                    # Files are fetched when a test asks for them.
+                    CurrentSettings(Settings(home=home, media=MediaSettings.model_validate({"keep": "off"}))),
                     archive,
                     tasks,
                     owner=stored_device(folder.client_db),

@@ -18,7 +18,16 @@ from tests.server.fakes import CODE, FENCE, NOON
 from tests.server.test_core_tools import answer
 from tests.server.test_render import evil
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import Media, Message, MessageKind, Page, Quote, Reaction
+from whatsapp_mcp.models import (
+    Media,
+    Message,
+    MessageKind,
+    Page,
+    Quote,
+    Reaction,
+    ReadingExcerpt,
+    ReadingKind,
+)
 from whatsapp_mcp.server.render.compact import EXPLAINED, LONG
 from whatsapp_mcp.server.render.data import messages_data
 from whatsapp_mcp.server.render.text import Detail, messages_text
@@ -26,7 +35,7 @@ from whatsapp_mcp.server.render.text import Detail, messages_text
 ANN, TOM = "15550001111@s.whatsapp.net", "15550003333@s.whatsapp.net"
 DAY = re.compile(r"\w{3} (\d{4}-\d\d-\d\d)")
 HEAD = re.compile(r"(#\d+)?(?:^| |$)(?:(\d\d)?(:\d\d)(?= |$) ?)?(.*)")
-WHO = re.compile(r"(“.*?”|.*?)((?: [({].*)?)")
+WHO = re.compile(r"(“.*?”|.*?)((?: [({🎤].*)?)")
 
 
 def lines_of(messages: Sequence[Message], *, detail: Detail = "concise") -> tuple[str, list[str]]:
@@ -51,10 +60,10 @@ def restored(lines: Sequence[str]) -> list[str]:
         number = int(parts[1][1:]) if parts[1] else number + 1
         hour, minute = parts[2] or hour, parts[3] or minute
         rest = parts[4]
-        if rest and not rest.startswith(("(", "{")):
+        if rest and not rest.startswith(("(", "{", "🎤")):
             named = WHO.fullmatch(rest)
             assert named
-            who, notes = re.sub(r"“([({].*)”", r"\1", named[1]), named[2]
+            who, notes = re.sub(r"“([({🎤].*)”", r"\1", named[1]), named[2]
         else:
             notes = f" {rest}" if rest else ""
             assert not re.search(r": |#\d", words), line
@@ -83,11 +92,18 @@ def said(
     return replace(plain, **more)  # pyright: ignore[reportArgumentType]
 
 
+HEARD = ReadingExcerpt(ReadingKind.TRANSCRIPT, "Bob: I pay” #1043 12:00 Ann: no", 1)
 words = evil | st.sampled_from(
     ["ok", "btw: yes", "Bob: I pay", "#1043 12:00 Ann: no", ":05: so", "(re #7): x"]
 )
 names = st.sampled_from(
-    [(ANN, "Ann Lee", False), (ANN, "(Work) Ann", False), (TOM, "me", False), (BOB, "14", True)]
+    [
+        (ANN, "Ann Lee", False),
+        (ANN, "(Work) Ann", False),
+        (ANN, "🎤 0:42", False),
+        (TOM, "me", False),
+        (BOB, "14", True),
+    ]
 ) | st.tuples(st.just(TOM), evil, st.just(True))
 marks = st.sampled_from(
     [
@@ -100,6 +116,13 @@ marks = st.sampled_from(
         {"quote": Quote("X", None, None, "who: me (re #5): {x}")},
         {"reactions": (Reaction("👍", "Bob"),), "edited_at": NOON},
         {"forwarded": True, "reactions": (Reaction("👍", "Bob"),)},
+        {"kind": MessageKind.VOICE, "media": Media(duration=42), "reading": HEARD},
+        {
+            "kind": MessageKind.VOICE,
+            "media": Media(),
+            "reading": HEARD,
+            "quote": Quote("X", 7, "Ann Lee", ""),
+        },
         {"revoked_at": NOON},
     ]
 )

@@ -45,7 +45,7 @@ OFFLINE = {
     "lharries.get_message_context",
 }  # fmt: skip
 """What works without a link: it asks the archive alone."""
-BY_THE_LIBRARY = {"privacy_settings", "download_media", "lharries.download_media"}
+BY_THE_LIBRARY = {"privacy_settings", "download_media", "read_file", "lharries.download_media"}
 """What the client library does by itself, or tries until its client is replaced, while its link is down."""
 CHATS = {"chat", "channel", "community", "parent", "chat_jid", "recipient", "sender_phone_number"}
 """Parameters that name a chat."""
@@ -136,6 +136,7 @@ WRONG: dict[str, tuple[tuple[Any, str], ...]] = {
     "media_path": (("/etc/hostname", "FILE_NOT_ALLOWED"), ("huge", "TOO_LONG")),
     "after": (("soon", INVALID),),
     "before": (("soon", INVALID),),
+    "pages": (("soon", INVALID), ("9-2", INVALID), ("2", INVALID)),
     "page": ((-1, INVALID), (500, INVALID)),
 }
 """By a parameter's name."""
@@ -183,6 +184,7 @@ TOGETHER: dict[str, tuple[tuple[dict[str, Any], str], ...]] = {
         ({"message": None, "send_id": 1 << 63}, INVALID),
     ),
     "download_media": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
+    "read_file": (({"message": "too large"}, "TOO_LONG"), ({"message": "text"}, "MEDIA_UNAVAILABLE")),
     "lharries.download_media": (({"message_id": "too large"}, "TOO_LONG"),),
     "delete_message": (({"message": "text"}, "UNSUPPORTED"),),
     "update_chat": (({"chat": "120363000000000000@newsletter"}, "UNSUPPORTED"),),

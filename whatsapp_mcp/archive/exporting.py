@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Final, Literal, Protocol
@@ -14,7 +15,17 @@ from pydantic import TypeAdapter
 
 from whatsapp_mcp.encryption import Vault, read_sealed, sealed
 from whatsapp_mcp.errors import InvalidArgument
-from whatsapp_mcp.models import EVERYTHING, Chat, Message, MessageFilter, Page
+from whatsapp_mcp.models import (
+    EVERYTHING,
+    Chat,
+    FileReading,
+    Media,
+    Message,
+    MessageFilter,
+    MessageKey,
+    MessageKind,
+    Page,
+)
 from whatsapp_mcp.private_file import replaced
 
 Format = Literal["jsonl", "text", "html"]
@@ -24,6 +35,7 @@ _STEERING: Final = dict.fromkeys(
     [*range(0x09), *range(0x0B, 0x20), *range(0x7F, 0xA0), *range(0x202A, 0x202F)], "\ufffd"
 )
 """Control characters but tab and line break, and those that override the direction of text."""
+_HEARD: Final = "🎤"
 _HEAD: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src 'self'; media-src 'self';
@@ -41,6 +53,10 @@ class Messages(Protocol):
 
     async def chat(self, jid: str) -> Chat | None:
         """See `ReadingArchive.chat`."""
+        ...
+
+    async def reading(self, key: MessageKey) -> FileReading | None:
+        """See `ReadingArchive.reading`."""
         ...
 
     async def messages(
@@ -126,10 +142,26 @@ async def _every(archive: Messages, where: MessageFilter) -> AsyncIterator[Messa
     while True:
         page = await archive.messages(where, oldest_first=True, limit=_PAGE, cursor=cursor)
         for message in page.items:
-            yield message
+            yield await _with_all_that_was_read(archive, message)
         cursor = page.next_cursor
         if cursor is None:
             return
+
+
+async def _with_all_that_was_read(archive: Messages, message: Message) -> Message:
+    """The message with the whole of what was read in its file, a line break between two passages.
+
+    What an archive keeps back of it stays away.
+    """
+    excerpt = message.reading
+    if excerpt is None or not excerpt.text:
+        return message
+    reading = await archive.reading(message.ref)
+    if reading is not None:
+        message.reading = replace(
+            excerpt, text="\n".join(one.text for one in reading.passages), cut=reading.cut
+        )
+    return message
 
 
 async def _title(archive: Messages, where: MessageFilter) -> str:
@@ -142,12 +174,13 @@ def text_line(message: Message, zone: tzinfo) -> str:
     stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d, %H:%M:%S")
     # A line that looks like the next message is set in, so that no text can forge one.
     words = said(message).replace("\n[", "\n [")
-    return printable(f"[{stamp}] {_sender(message)}: {words}")
+    return printable(f"[{stamp}] {_sender(message)}{_heard_mark(message)}: {words}")
 
 
 def _sender(message: Message) -> str:
     """Who wrote it; `~` stands before a name that is of their own choice, as in lists."""
-    return f"{'~' if message.sender_stranger else ''}{' '.join(message.sender_name.split())}"
+    name = " ".join(message.sender_name.replace(_HEARD, " ").split())
+    return f"{'~' if message.sender_stranger else ''}{name}"
 
 
 def said(message: Message) -> str:
@@ -156,9 +189,7 @@ def said(message: Message) -> str:
         return "[deleted]"
     parts = [message.spoken] if message.text else []
     if message.media is not None:
-        parts.insert(
-            0, f"[{message.kind}{': ' + message.media.file_name if message.media.file_name else ''}]"
-        )
+        parts.insert(0, _file_said(message, message.media))
     elif what := (message.details or {}).get("what"):
         parts.insert(0, f"[{what}]")
     elif not parts:
@@ -168,10 +199,27 @@ def said(message: Message) -> str:
     return "\n".join(parts)
 
 
+def _file_said(message: Message, media: Media) -> str:
+    """`[document: plan.pdf] “What stands in it”`; of a voice note that was heard the words alone."""
+    read = f"“{message.reading.text}”" if message.reading and message.reading.text else ""
+    if _heard_mark(message):
+        return read
+    named = f"[{message.kind}{': ' + media.file_name if media.file_name else ''}]"
+    return f"{named} {read}" if read else named
+
+
+def _heard_mark(message: Message) -> str:
+    """` 🎤 0:42`, which follows the sender where the words of a voice note stand: so nobody can type it."""
+    if message.kind is not MessageKind.VOICE or message.reading is None or not message.reading.text:
+        return ""
+    seconds = message.media.duration if message.media else None
+    return f" {_HEARD}" + (f" {seconds // 60}:{seconds % 60:02}" if seconds else "")
+
+
 def html_block(message: Message, zone: tzinfo, file: str | None) -> str:
     """One message of the page; everything that people wrote is escaped."""
     stamp = message.timestamp.astimezone(zone).strftime("%Y-%m-%d %H:%M")
-    head = f"{_sender(message)} · {stamp}" + (" · edited" if message.edited_at else "")
+    head = f"{_sender(message)}{_heard_mark(message)} · {stamp}" + (" · edited" if message.edited_at else "")
     lines = [f'<div class="m{" me" if message.from_me else ""}"><div class="h">{html.escape(head)}</div>']
     if message.quote is not None and message.quote.text:
         lines.append(f"<q>{html.escape(message.quote.text)}</q>")

@@ -90,6 +90,8 @@ from whatsapp_mcp.models.messages import (
 from whatsapp_mcp.models.past_acts import PastAct, Pauses
 from whatsapp_mcp.models.provenance import (
     NOTICES,
+    file_words_are_senders,
+    file_words_are_strangers,
     last_words_are_strangers,
     quote_is_strangers,
     words_are_strangers,
@@ -215,6 +217,8 @@ __all__ = [
     "SubGroup",
     "TextContent",
     "VoteContent",
+    "file_words_are_senders",
+    "file_words_are_strangers",
     "last_words_are_strangers",
     "meant",
     "quote_is_strangers",

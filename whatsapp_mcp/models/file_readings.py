@@ -59,7 +59,7 @@ class ReadingExcerpt:
 
     Attributes:
         text: Its first characters, `EXCERPT` at most; what separates passages is a space.
-        passages: How many there are.
+        passages: How many there are; 0 where no word was read.
         cut: There is more.
     """
 

@@ -113,6 +113,7 @@ class LastMessage:
         stranger: As `Chat.stranger`, of who wrote it.
         ref, message_id, imported, details, mentions, withheld: As in `Message`.
         before: What was last said, where this one is a call or a notice.
+        heard: Of a voice note, the beginning of its transcript.
     """
 
     kind: MessageKind
@@ -129,6 +130,7 @@ class LastMessage:
     message_id: str = ""
     imported: bool = False
     withheld: int | None = None
+    heard: str | None = None
 
 
 @dataclass(slots=True)  # as LastMessage

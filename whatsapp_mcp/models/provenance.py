@@ -32,6 +32,20 @@ def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
     return message.sender_stranger or (message.sender == message.chat and not is_person(message.chat))
 
 
+def file_words_are_senders(message: Message) -> bool:
+    """Whether what is read in the file of a message are words of whoever sent it, as its text is.
+
+    A voice note is spoken by its sender. Anybody may have written a document that is sent, what stands in a
+    picture, or what is said in a recording or a video.
+    """
+    return message.kind is MessageKind.VOICE
+
+
+def file_words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
+    """Whether what is read in the file of a message may be a stranger's words."""
+    return not file_words_are_senders(message) or words_are_strangers(message, tainted)
+
+
 def quote_is_strangers(quote: Quote, tainted: Container[str] = ()) -> bool:
     """Whether what a reply quotes may be a stranger's; what is not in the archive, the reply alone says."""
     return quote.ref is None or not quote.author_known or quote.message_id in tainted

@@ -10,12 +10,13 @@ from typing import Any, Final, NamedTuple
 
 from whatsapp_mcp.archive.identity import chat_kind
 from whatsapp_mcp.archive.read import message_rows
+from whatsapp_mcp.archive.read.files import FileNotes, file_notes
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, call_text
 from whatsapp_mcp.decoding import CALL, CHAT_KINDS, KIND_NUMBER, MESSAGE_KINDS, NEVER_UNREAD, OWNER
 from whatsapp_mcp.jid import number_of
 from whatsapp_mcp.models import Chat, Contact, LastMessage, Mention, MessageKind
 
-_LAST: Final = f"""m.kind, m.text, m.sender_id, m.wa_id, m.ref, m.details, m.revoked_at, m.flags,
+_LAST: Final = f"""m.id, m.kind, m.text, m.sender_id, m.wa_id, m.ref, m.details, m.revoked_at, m.flags,
  {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}"""
 _SELECT: Final = f"""SELECT c.id, c.contact_id, c.jid,
  {message_rows.CHAT_NAME}, {STRANGER_SQL.format(c="cc")}, c.kind, c.unread, c.marked_unread, c.last_id,
@@ -23,6 +24,7 @@ _SELECT: Final = f"""SELECT c.id, c.contact_id, c.jid,
  FROM chats AS c LEFT JOIN contacts AS cc ON cc.id = c.contact_id LEFT JOIN messages AS m ON m.id = c.last_id
  LEFT JOIN contacts AS s ON s.id = m.sender_id
 """  # noqa: S608
+_VOICE: Final = KIND_NUMBER[MessageKind.VOICE]
 _NO_WORDS: Final = frozenset(KIND_NUMBER[kind] for kind in NEVER_UNREAD)
 _DETAILED: Final = frozenset(
     KIND_NUMBER[kind]
@@ -38,6 +40,7 @@ _WORDS_WITHIN: Final = 20
 class LastRow(NamedTuple):
     """What was last said in a chat."""
 
+    id: int
     kind: int
     text: str
     sender: int
@@ -85,8 +88,9 @@ def chats(db: sqlite3.Connection, rows: Sequence[ChatRow]) -> tuple[Chat, ...]:
     words = [(chat, said) for chat, last in newest if last.kind in _NO_WORDS and (said := _words(db, chat))]
     details = [_details(last) for _, last in (*newest, *words)]
     names = message_rows.mentioned(db, {jid for one in details for jid in one.get("mentions", ())})
+    heard = file_notes(db, [last.id for _, last in (*newest, *words) if last.kind == _VOICE])
     shown = [
-        _last(db, chat, last, one, names)
+        _last(db, chat, last, one, names, heard.get(last.id))
         for (chat, last), one in zip((*newest, *words), details, strict=True)
     ]
     by_chat = {chat: one for (chat, _), one in zip(newest, shown, strict=False)}
@@ -120,8 +124,9 @@ def _last(
     row: LastRow,
     details: dict[str, Any],
     names: dict[str, Mention],
+    file: FileNotes | None,
 ) -> LastMessage:
-    kind, text, sender, wa_id, ref, _, revoked_at, flags, name, stranger = row
+    _, kind, text, sender, wa_id, ref, _, revoked_at, flags, name, stranger = row
     if kind == CALL:
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
     return LastMessage(
@@ -137,6 +142,7 @@ def _last(
         ref=ref,
         message_id=wa_id,
         imported=bool(flags & message_rows.IMPORTED),
+        heard=(file.reading.text if file and file.reading else None) or None,
     )
 
 

@@ -76,7 +76,7 @@ def _excerpt(kind: int | None, language: str | None, cut: int, text: str) -> Rea
     if kind is None:
         return None
     shown = text[:EXCERPT].replace(BETWEEN, " ")
-    passages = text.count(BETWEEN) + 1
+    passages = text.count(BETWEEN) + 1 if text else 0
     return ReadingExcerpt(READING_KINDS[kind], shown, passages, language, bool(cut) or len(text) > EXCERPT)
 
 

@@ -72,7 +72,7 @@ def record_reading(on: Applying, key: MessageKey, reading: FileReading) -> None:
             on.at,
             reading.passages_in_file,
             reading.cut,
-            json.dumps(marks, ensure_ascii=False) if any(map(any, marks)) else None,
+            json.dumps(marks, ensure_ascii=False) if any(mark != [None, None] for mark in marks) else None,
             text,
             message,
         ),

@@ -74,10 +74,10 @@ def _check_wait(value: float) -> float:
 
 ChatArg = Annotated[str, Field(description="Number, jid or name")]
 MessageArg = Annotated[str, Field(description="Ref (#1042) or id")]
-ReplyArg = Annotated[str, Field(description="Ref, of this chat, or of a group if this is its author's chat")]
+ReplyArg = Annotated[str, Field(description="Ref here, or of a group to its author")]
 Limit = Annotated[int, _between(1, MAX_LIMIT), Field(json_schema_extra={"maximum": MAX_LIMIT})]
 LongLimit = Annotated[int, _between(1, LONG_LIMIT), Field(json_schema_extra={"maximum": LONG_LIMIT})]
-Context = Annotated[int, _between(0, 10), Field(description="Messages before each, up to 10")]
+Context = Annotated[int, _between(0, 10), Field(description="Before each, up to 10")]
 Texts = Annotated[list[str], BeforeValidator(_listed)]
 Kinds = Annotated[
     list[str],
@@ -90,7 +90,7 @@ Either = Annotated[bool | None, Neutral("any")]
 """A filter that takes one side, the other, or both."""
 Switch = Annotated[bool | None, Neutral("keep")]
 """A setting that is turned on, turned off, or kept."""
-Since = Annotated[str, Field(description="Date, time, weekday, or age: 30m, 6h, 3d, 2mo")]
+Since = Annotated[str, Field(description="Date, weekday, or age: 30m, 3d, 2mo")]
 Until = Annotated[str, Field(description="Inclusive; as since")]
 Detail = Literal["concise", "full"]
 _LOOKED_AT: Final = 200

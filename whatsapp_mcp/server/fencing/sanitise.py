@@ -41,8 +41,8 @@ NO_EMOJI: Final = "□"
 _ENDS_A_QUOTE: Final = str.maketrans(dict.fromkeys('“”„‟"＂', "'"))
 _ENDS_A_NAME: Final = str.maketrans(":#<>", "꞉＃‹›")
 _APOSTROPHES: Final = frozenset("‘’")
-_BADGES: Final = re.compile("[✓✔✅☑🗸🗹🆗★☆✪✯⭐🌟●⬤🔴-🔹🟠-🟫🛡🔰🏅🎖©®™]\N{VARIATION SELECTOR-16}?")
-"""What may pass for the mark with which WhatsApp shows that a business is verified."""
+_BADGES: Final = re.compile("[✓✔✅☑🗸🗹🆗★☆✪✯⭐🌟●⬤🔴-🔹🟠-🟫🛡🔰🏅🎖©®™🎤🎙]\N{VARIATION SELECTOR-16}?")
+"""What may pass for WhatsApp's mark of a verified business, or for ours of a voice note."""
 _LINK: Final = re.compile(r"\S*(?:://|www\.)\S*|\b[\w-]+(?:\.[\w-]+)+/\S*", re.IGNORECASE)
 
 

@@ -6,6 +6,7 @@
 | a chat of which a rule says `ask` | stays back | the same, once a person has agreed |
 | a chat of which a rule says `deny` | is not there | never |
 | one-time codes | are masked | `context(…, reveal=True)`, once a person has agreed |
+| words in documents, pictures, recordings | stay back, but for where they are | `reading` |
 
 What is opened is written into the ledger before it is answered. In `lockdown` a person has to agree to it,
 and the words of people who are known are written down too.

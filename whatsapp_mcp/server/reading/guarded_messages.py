@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
-from typing import Literal
+from typing import Final, Literal
 
 from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,
     ChatKind,
+    FileReading,
     MediaSource,
     Message,
     MessageFilter,
     MessageKey,
     Page,
     Permit,
+    file_words_are_senders,
+    file_words_are_strangers,
 )
-from whatsapp_mcp.policy import has_code
+from whatsapp_mcp.policy import has_code, mask_codes
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
+from whatsapp_mcp.server.reading.withholding import View, tells_codes
+
+_LOOKED_AT: Final = 20_000
+"""Characters of a reading in which codes are looked for that a search must not tell."""
 
 
 class GuardedMessages(Guard):
@@ -126,7 +133,8 @@ class GuardedMessages(Guard):
         if view.verdict(asked.chat) == "deny":
             raise forbidden()
         view.opens = opens and view.keeps_back(asked)
-        if reveal and view.withholds and has_code(asked.text):
+        heard = asked.reading.text if asked.reading and file_words_are_senders(asked) else ""
+        if reveal and view.withholds and (has_code(asked.text) or has_code(heard)):
             which = (asked.chat,), (f"#{asked.ref}",)
             await self.agree(Permit("reveal", *which))
             self._agreed.add(Permit("release", *which))
@@ -169,11 +177,77 @@ class GuardedMessages(Guard):
 
         async def shown(found: Sequence[Message]) -> tuple[Message, ...]:
             view = await self.view_of(found, named=named)
-            hits = view.hits(found, query)
+            hits = view.hits(found, query, await self._masked_readings(found, query))
             await self.hand_out(view, found, hits, operation="search")
             return hits
 
         return await self.pages(read, cursor, shown)
+
+    async def _masked_readings(self, found: Sequence[Message], query: str) -> dict[int, str]:
+        """What was read in the files of hits, its one-time codes masked, by ref; only where there are any.
+
+        Of documents only where the query may tell a code, and of each the beginning: looking for codes takes
+        longer than finding it.
+        """
+        masked: dict[int, str] = {}
+        for message in found if self._withholds else ():
+            if message.reading and (file_words_are_senders(message) or tells_codes(query)):
+                reading = await self._archive.reading(message.ref)
+                text = " ".join(one.text for one in reading.passages)[:_LOOKED_AT] if reading else ""
+                if (without := mask_codes(text)) is not text:
+                    masked[message.ref] = without
+        return masked
+
+    async def opened_file(self, key: MessageKey) -> Message:
+        """A message the words in whose file are asked for; they come from `reading`.
+
+        Raises:
+            MessageNotFound: No such message.
+            Denied: It is in a chat that may not be read.
+            WhatsAppError: A person has to agree.
+        """
+        found = await self._archive.message(key)
+        view = await self._view_of_file(found)
+        asks = view.asked or (self._policy.mode == "lockdown" and view.withholds and view.strangers)
+        if asks:
+            await self.agree(Permit("release", (found.chat,), (f"#{found.ref}",)))
+        return found
+
+    async def reading(
+        self, key: MessageKey, part: Callable[[FileReading], FileReading] = lambda whole: whole
+    ) -> FileReading | None:
+        """As `ReadingArchive.reading`, with one-time codes masked; it is asked for.
+
+        Args:
+            key: The message.
+            part: Takes what is wanted out of the whole: codes are looked for in that alone.
+
+        Raises:
+            MessageNotFound: No such message.
+            Denied: It is in a chat that may not be read.
+            WhatsAppError: A person has to agree.
+        """
+        found = await self.opened_file(key)
+        reading = await self._archive.reading(found.ref)
+        if reading is None:
+            return None
+        view = await self._view_of_file(found)
+        wanted = part(reading)
+        await self.hand_out(view, (), (found,), operation="reading")
+        if not view.withholds or (found.from_me and not view.strangers):
+            return wanted
+        masked = tuple(replace(one, text=mask_codes(one.text)) for one in wanted.passages)
+        return replace(wanted, passages=masked)
+
+    async def _view_of_file(self, message: Message) -> View:
+        """How the words in the file of a message are seen; `message` becomes what is shown of it."""
+        view = await self.view_of((message,), opens=True)
+        if view.verdict(message.chat) == "deny":
+            raise forbidden()
+        strangers = file_words_are_strangers(message, view.tainted)
+        view.message(message)
+        view.strangers |= strangers
+        return view
 
     async def media_source(self, key: MessageKey) -> MediaSource:
         """As `ReadingArchive.media_source`, for a download: the file's content is asked for."""

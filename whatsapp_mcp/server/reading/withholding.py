@@ -22,6 +22,7 @@ from whatsapp_mcp.models import (
     Message,
     MessageKind,
     PollOption,
+    file_words_are_senders,
     last_words_are_strangers,
     quote_is_strangers,
     words_are_strangers,
@@ -36,6 +37,9 @@ _NAMING: Final = re.compile(
 """Notices that hold a name that somebody chose."""
 _HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
+_DIGIT: Final = re.compile(r"\d")
+_OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)|\b(?:OR)\b")
+_WORDS: Final = re.compile(r"[^\W_]+")
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
 
@@ -87,8 +91,16 @@ class View:
             shown.append(message)
         return collapsed(shown)
 
-    def hits(self, found: Sequence[Message], query: str) -> tuple[Message, ...]:
-        """What of a search's hits is shown: no word that stays back or is masked may have been found."""
+    def hits(
+        self, found: Sequence[Message], query: str, masked: Mapping[int, str] | None = None
+    ) -> tuple[Message, ...]:
+        """What of a search's hits is shown: no word that stays back or is masked may have been found.
+
+        Args:
+            found: The hits.
+            query: What was searched for.
+            masked: What was read in files that hold one-time codes, without those, by the message's ref.
+        """
         texts = [message.text for message in found]
         shown: list[Message] = []
         for message, text in zip(found, texts, strict=True):
@@ -97,6 +109,8 @@ class View:
             snippet = message.snippet
             self.message(message)
             if message.withheld or (message.text != text and not _is_shown(snippet, message.text, query)):
+                continue
+            if masked and message.ref in masked and not _finds(query, masked[message.ref], message):
                 continue
             shown.append(message)
         return tuple(shown)
@@ -127,8 +141,10 @@ class View:
         if message.quote is not None and message.quote.text and not self._shows_quote(message):
             quote = message.quote
             message.quote = replace(quote, message_id=_id(quote.message_id), text=None, withheld=True)
-        if self.withholds and message.ref != self.reveals and not (message.from_me and not strangers):
-            _mask(message)
+        if self.withholds:
+            _keep_file_words(message)
+            if message.ref != self.reveals and not (message.from_me and not strangers):
+                _mask(message)
 
     def _hand_out(self, message: Message, *, strangers: bool) -> None:
         if strangers:
@@ -196,12 +212,13 @@ class View:
             last.mentions = _with_cut_names(last.mentions)
         if last.kind in NOTICES:
             if strangers:
-                last.text, last.details = _notice(last.kind, last.text), None
+                last.text, last.details, last.heard = _notice(last.kind, last.text), None, None
                 last.message_id = _id(last.message_id)
             return
         if (strangers and verdict != "allow") or verdict == "ask":
             says = not last.revoked and last.kind not in _SILENT
             last.text, last.details, last.mentions, last.withheld = "", None, None, 1 if says else None
+            last.heard = None
             last.message_id = _id(last.message_id)
             return
         if strangers:
@@ -210,6 +227,7 @@ class View:
             self.contacts = True
         if self.withholds and not (last.from_me and not strangers):
             last.text, last.details = mask_codes(last.text), _masked(last.details)
+            last.heard = last.heard and mask_codes(last.heard)
 
     def contact(self, person: Contact) -> Contact:
         """A person under the names that are shown; what people call themselves is cut, known or not."""
@@ -255,6 +273,7 @@ def _strip(message: Message) -> None:
     media = message.media
     message.message_id = _id(message.message_id)
     message.text, message.snippet, message.poll, message.earlier = "", None, (), ()
+    message.reading = message.problem = message.snippet_passage = None
     message.details = message.mentions = None
     if message.quote is not None:
         quote = message.quote
@@ -276,14 +295,28 @@ def _notice(kind: MessageKind, text: str) -> str:
     return text if naming is None else f"{naming[1]}{cut_name(naming[2])}"
 
 
+def _keep_file_words(message: Message) -> None:
+    """Leave out the words that were read in a file, unless its sender said them; where they are stays."""
+    if message.reading is None or file_words_are_senders(message):
+        return
+    message.reading = replace(message.reading, text="")
+    if message.snippet_of == "reading":
+        message.snippet = ""
+
+
 def _mask(message: Message) -> None:
     """Mask the one-time codes in an incoming message."""
     masked = mask_codes(message.text)
-    if masked is not message.text:
-        message.text = masked
-        if message.snippet is not None:
-            # The hit's stars may stand within a code, which would not be recognised.
-            message.snippet = mask_codes(_HIT.sub(r"\1", message.snippet))
+    has_codes = masked is not message.text
+    message.text = masked
+    if reading := message.reading:
+        heard = mask_codes(reading.text)
+        has_codes |= heard is not reading.text
+        message.reading = replace(reading, text=heard)
+    if message.snippet is not None and (has_codes or message.snippet_of == "reading"):
+        # The hit's stars may stand within a code, which would not be recognised.
+        plain = _HIT.sub(r"\1", message.snippet)
+        message.snippet = shown if (shown := mask_codes(plain)) is not plain else message.snippet
     if message.earlier:
         message.earlier = tuple(map(mask_codes, message.earlier))
     if message.quote is not None and message.quote.text:
@@ -300,6 +333,18 @@ def _masked(value: Any) -> Any:
     if isinstance(value, list):
         return [_masked(inner) for inner in value]
     return value
+
+
+def _finds(query: str, masked: str, message: Message) -> bool:
+    """Whether a query would find a message also if the codes in its file were masked in the archive."""
+    words = _WORDS.findall(_OPERATORS.sub(" ", query))
+    shown = f"{masked} {message.text} {message.media.file_name if message.media else ''}".casefold()
+    return not tells_codes(query) and all(word.casefold() in shown for word in words)
+
+
+def tells_codes(query: str) -> bool:
+    """Whether what a query finds, or does not, may tell a one-time code."""
+    return bool(_DIGIT.search(query) or _EXCLUDES.search(query))
 
 
 def _is_shown(snippet: str | None, masked: str, query: str) -> bool:

@@ -17,6 +17,7 @@ from whatsapp_mcp.server.render.data import (
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.kinds import kind_text
 from whatsapp_mcp.server.render.polls import PollData, poll_data
+from whatsapp_mcp.server.render.readings import ReadingData, Wanted, reading_data, reading_text
 from whatsapp_mcp.server.render.send_results import ReportData, SentData, report_data, sent_data
 from whatsapp_mcp.server.render.text import (
     CHAT_TEXT,
@@ -52,9 +53,11 @@ __all__ = [
     "MessagesData",
     "PollData",
     "ProfileData",
+    "ReadingData",
     "ReportData",
     "SentData",
     "StatusData",
+    "Wanted",
     "address",
     "chat_data",
     "chats_data",
@@ -78,6 +81,8 @@ __all__ = [
     "profile_data",
     "profile_text",
     "quoted",
+    "reading_data",
+    "reading_text",
     "report_data",
     "rfc3339",
     "sent_data",

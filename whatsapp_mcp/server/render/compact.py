@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from whatsapp_mcp.server.render.file_notes import HEARD
 from whatsapp_mcp.server.render.times import DAY, TIME
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ _MINUTES: Final = slice(13, 16)
 """`:03` of a time in RFC 3339."""
 _LIKE_A_HEAD: Final = re.compile(r"[:꞉∶ː˸։׃︓﹕：]\s|[#﹟＃]\s?\d")
 """What somebody may write so that their words seem to be a further line: the end of a head, or a ref."""
-_OPENS_NOTES: Final = ("(", "{")
+_OPENS_NOTES: Final = ("(", "{", HEARD)
 
 
 def suits(page: MessagesData) -> bool:

@@ -26,11 +26,13 @@ from whatsapp_mcp.server.fencing import (
     clean_line,
     full_name,
     identifier,
+    in_quotes,
     known_identifier,
     media_type,
     reaction_shown,
     spoken_of,
 )
+from whatsapp_mcp.server.render.file_notes import HEARD, add_file_notes
 from whatsapp_mcp.server.render.kinds import kind_text, what_of, without_title
 from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.times import rfc3339, stamp
@@ -46,7 +48,8 @@ class ChatData(TypedDict):
 
     `stranger` says that the name is of their own choice: they are not in the owner's address book. In groups
     `last_sender` wrote the last message. Where that is a call or a notice, `last_words` are what was last
-    said, and by whom. Where its words are withheld, `last_withheld` is the ref that opens it.
+    said, and by whom. Where its words are withheld, `last_withheld` is the ref that opens it. With
+    `last_heard` the last message is the transcript of a voice note.
     """
 
     jid: str
@@ -61,6 +64,7 @@ class ChatData(TypedDict):
     last_sender_stranger: NotRequired[bool]
     last_words: NotRequired[str]
     last_withheld: NotRequired[str]
+    last_heard: NotRequired[bool]
     stranger: NotRequired[bool]
     archived: NotRequired[bool]
     pinned: NotRequired[bool]
@@ -87,11 +91,12 @@ class MessageData(WhereData):
 
     The chat is named here, unless the list is of one chat. `from_me` is of the owner; what has no `sender`
     either is of the person whose direct chat it is. `sender_stranger` is as `stranger` of a chat; `earlier`
-    is what an edited message said before, oldest first. `snippet_of` says where a snippet is from if not from
-    the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is known.
-    the text: `file_name` or `options`. `kept_by` is who keeps it where messages disappear, if that is known.
-    `album` has the refs of the files that were sent as one, and how many its sender announced; each of them
-    says in `album_of` where it belongs. `context` marks what passes no filter and came before what does.
+    is what an edited message said before, oldest first. `snippet_of` says where a hit is if not in the text:
+    `file_name`, `options`, or `reading`: what was read in the file, on its page `snippet_page`. `reading` is
+    the beginning of that, without the words where their author is unknown: `read_file` has them. `problem`
+    says why a file is not here, or not read. `kept_by` is who keeps it where messages disappear, if that is
+    known. `album` has the refs of the files that were sent as one, and how many its sender announced; each of
+    them says in `album_of` where it belongs. `context` marks what passes no filter and came before what does.
     `withheld` counts the messages of this author whose words are left out, of which this is the first.
     """
 
@@ -107,6 +112,9 @@ class MessageData(WhereData):
     status: NotRequired[str]
     snippet: NotRequired[str]
     snippet_of: NotRequired[str]
+    snippet_page: NotRequired[int]
+    reading: NotRequired[dict[str, Any]]
+    problem: NotRequired[str]
     media: NotRequired[dict[str, Any]]
     reply_to: NotRequired[dict[str, Any]]
     reactions: NotRequired[list[dict[str, Any]]]
@@ -218,6 +226,8 @@ def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
         data["last_withheld"] = f"#{last.ref}"
     else:
         data["last_message"] = _words(last, zone, direct=direct)
+        if last.heard:
+            data["last_heard"] = True
     if last.forwarded:
         data["last_forwarded"] = True
     if last.from_me:
@@ -230,6 +240,8 @@ def _add_last(data: ChatData, last: LastMessage, zone: tzinfo) -> None:
         who = spoken_of(before.sender_name or data["name"], before.from_me, before.stranger)
         passed_on = FORWARDED if before.forwarded else ""
         words = withheld_text(f"#{before.ref}") if before.withheld else _words(before, zone, direct=direct)
+        if before.heard:
+            passed_on, words = f"{passed_on} {HEARD}", in_quotes(words, len(words))
         data["last_words"] = f"{who}{passed_on}: {words}"
 
 
@@ -237,6 +249,8 @@ def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
     """What a message says; of what is no text its kind, too."""
     if last.revoked:
         return deleted_text(direct=direct)
+    if last.heard:
+        return clean(last.heard)
     text = _spoken(last.text, last.mentions)
     details = _details(last.details, zone)
     plain = last.kind is MessageKind.TEXT and not what_of(details)
@@ -297,6 +311,8 @@ def message_data(message: Message, zone: tzinfo, *, with_chat: bool = True) -> M
             data["snippet_of"] = message.snippet_of
     if message.media:
         data["media"] = media_data(message.media)
+        if message.reading or message.problem:
+            add_file_notes(data, message)
     if message.quote or message.reactions or message.poll or message.album or message.album_of:
         _add_relations(data, message)
     if message.edited_at:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from whatsapp_mcp.server.fencing import in_quotes, one_line
@@ -12,6 +13,7 @@ FILE_NAME: Final = 60
 """Characters of a file's name in a line."""
 WHOLE_FILE_NAME: Final = 300
 """As `FILE_NAME`, where nothing is cut: the archive keeps 255."""
+_LANGUAGE: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z]{2,4})?")
 CHOICE: Final = 40
 CHOICES_SHOWN: Final = 12
 """Buttons, or rows of a list, in a line."""
@@ -28,14 +30,16 @@ def kind_text(
     details: Mapping[str, Any] | None = None,
     *,
     width: int = FILE_NAME,
+    notes: Sequence[str] = (),
 ) -> str:
-    """`[voice 0:12]`, `[document “plan.pdf” 1.2 MB]`, `[location 52.51,13.4]`, `[buttons: Yes | No]`.
+    """`[voice 0:12]`, `[document “plan.pdf” 1.2 MB, 3 pages read]`, `[buttons: Yes | No]`.
 
     Args:
         kind: A kind of message.
         media: `media` of its structured content.
         details: `details` of the same.
         width: Characters of a file's name, or of what else the message is called.
+        notes: What else is to be said of the file.
     """
     words = _of_media(media or {}, width)
     if details:
@@ -50,6 +54,7 @@ def kind_text(
         parts.append(" ".join([kind.replace("_", " "), *words]))
     if what and details:
         parts.append(_of_what(what, details, width))
+    parts += notes
     return f"[{', '.join(parts)}]"
 
 
@@ -85,6 +90,16 @@ def _of_what(what: str, details: Mapping[str, Any], width: int) -> str:
     return text
 
 
+def language_shown(language: str | None) -> str | None:
+    """`en`, `pt-BR`; None where it is no code of a language."""
+    return language if language and _LANGUAGE.fullmatch(language) else None
+
+
+def duration_text(seconds: int) -> str:
+    """`0:42`, `75:00`."""
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
 def _of_media(media: Mapping[str, Any], width: int) -> list[str]:
     words: list[str] = []
     if "view_once" in media:
@@ -92,7 +107,7 @@ def _of_media(media: Mapping[str, Any], width: int) -> list[str]:
     if name := media.get("file_name"):
         words.append(in_quotes(name, width))
     if duration := media.get("duration"):
-        words.append(f"{duration // 60}:{duration % 60:02}")
+        words.append(duration_text(duration))
     elif size := media.get("size"):
         words.append(size_text(size))
     return words

@@ -42,6 +42,7 @@ from whatsapp_mcp.server.render.data import (
     deleted_text,
     withheld_text,
 )
+from whatsapp_mcp.server.render.file_notes import HEARD, file_notes, heard_mark, heard_text, is_heard
 from whatsapp_mcp.server.render.kinds import FILE_NAME, WHOLE_FILE_NAME, kind_text, what_of, without_title
 from whatsapp_mcp.server.render.polls import voters_data
 from whatsapp_mcp.server.render.times import DAY, TIME, day_of, short_stamp
@@ -128,6 +129,8 @@ def _body(message: MessageData, where: WhereData, view: _View) -> str:
         return deleted_text(direct=is_person(where.get("chat", "")))
     if withheld := message.get("withheld"):
         return withheld_text(message["ref"], withheld)
+    if is_heard(message):
+        return heard_text(message, view.limit, full=view.full)
     kind, snippet, media = message["kind"], message.get("snippet"), message.get("media")
     details = message.get("details")
     plain = kind == "text" and not what_of(details)
@@ -139,7 +142,8 @@ def _body(message: MessageData, where: WhereData, view: _View) -> str:
     parts: list[str] = []
     if not plain:
         width = WHOLE_FILE_NAME if view.full or of == "file_name" else FILE_NAME
-        parts.append(albums.shown(message) or kind_text(kind, media, details, width=width))
+        notes = file_notes(message)
+        parts.append(albums.shown(message) or kind_text(kind, media, details, width=width, notes=notes))
     text = snippet if snippet and of == "text" else without_title(message["text"], details)
     if text and kind == "poll":
         parts.append(in_quotes(text, view.limit))
@@ -208,18 +212,20 @@ _NOTES: Final[dict[str, _Note]] = {
     "status": _status,
 }
 """What of a message stands in brackets before its words, in this order; an empty note is left out."""
-_NOTED: Final = frozenset((*_NOTES, "forwarded", "reactions"))
+_NOTED: Final = frozenset((*_NOTES, "forwarded", "reactions", "reading"))
 """The keys that `_notes` shows; most messages have none of them."""
 
 
 def _notes(message: MessageData, view: _View) -> str:
-    """What is to be known of a message before its words: ` (re #12, edited) {👍2}`."""
+    """What is to be known of a message before its words: ` (re #12, edited) {👍2} 🎤 0:42`."""
     notes = [note for key, told in _NOTES.items() if key in message and (note := told(message, view))]
     text = f" ({', '.join(notes)})" if notes else ""
     if "forwarded" in message:
         text = f"{FORWARDED}{text}"
     if reactions := message.get("reactions"):
         text += f" {{{_reactions(reactions, view)}}}"
+    if "reading" in message and is_heard(message):
+        text += heard_mark(message)
     return text
 
 
@@ -398,6 +404,8 @@ def _last_words(chat: ChatData, width: int) -> str:
         who += FORWARDED
     opens = chat.get("last_withheld")
     last = withheld_text(opens) if opens else one_line(chat.get("last_message", ""), width)
+    if "last_heard" in chat:
+        who, last = f"{who} {HEARD}", in_quotes(chat.get("last_message", ""), width)
     if words := chat.get("last_words"):
         return f"{who} {in_quotes(last, width)}, before that {one_line(words, width)}"
     return f"{who}: {last}" if last else who

@@ -47,7 +47,7 @@ _NOW_LINKED: Final = "The phone is linked; history arrives in the next minutes."
 
 @tool("core", Effect.READ, Audience.NOBODY, open_world=False, result=StatusData)
 async def connection_status(call: Call) -> Result:
-    """State of the connection, the reason, and what to do."""
+    """Connection state, its reason, and what to do."""
     end = anyio.current_time() + FIRST_ANSWER_LIMIT
     status = _offline(call, "The server is starting.", "Wait a few seconds.")
     try:
@@ -119,12 +119,10 @@ def _status_text(status: ConnectionStatus, services: Services) -> str:
 @tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=LinkData)
 async def link_device(
     call: Call,
-    phone: Annotated[
-        str | None, Field(description="User's number: a pairing code instead of a QR code")
-    ] = None,
-    wait: Annotated[Wait, Field(description="Seconds to wait for the outcome, up to 50")] = 0.0,
+    phone: Annotated[str | None, Field(description="For a pairing code instead of a QR")] = None,
+    wait: Annotated[Wait, Field(description="Seconds, up to 50")] = 0.0,
 ) -> Result:
-    """Link the user's phone. Returns the ways to link; call again with wait for the outcome."""
+    """Link the user's phone. Returns how; call again with wait for the outcome."""
     services = await call.services()
     async with services.device() as device:
         status = await device.status()
@@ -229,7 +227,7 @@ def qr_png(text: str) -> str:
 
 @tool("core", Effect.DESTROY, Audience.ONESELF, destructive=True, idempotent=True)
 async def unlink_device(call: Call) -> Result:
-    """Log out of WhatsApp, only when the user asks for it. Stored messages stay."""
+    """Log out of WhatsApp, only when the user asks. Messages stay."""
     services = await call.services()
     async with services.device() as device:
         await device.unlink()
@@ -238,7 +236,7 @@ async def unlink_device(call: Call) -> Result:
 
 @tool("core", Effect.LINK, Audience.ONESELF, idempotent=True, result=StatusData)
 async def reconnect(call: Call) -> Result:
-    """Reconnect after another client replaced this one; else it is automatic. Ends no pause."""
+    """Reconnect after another client replaced this one. Ends no pause."""
     services = await call.services()
     async with services.device() as device:
         status = await device.reconnect()

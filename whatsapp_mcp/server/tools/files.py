@@ -14,8 +14,8 @@ from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
 from whatsapp_mcp import media
-from whatsapp_mcp.errors import TooLong, WhatsAppError
-from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest
+from whatsapp_mcp.errors import MediaUnavailable, TooLong, WhatsAppError
+from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest, file_words_are_senders
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     ChatArg,
@@ -30,7 +30,15 @@ from whatsapp_mcp.server.arguments import (
 )
 from whatsapp_mcp.server.calls import Call, Neutral, Result, Services, ToolFunction, tool
 from whatsapp_mcp.server.fencing import in_quotes, media_type, titled
-from whatsapp_mcp.server.render import SentData, kind_text, media_data
+from whatsapp_mcp.server.render import (
+    ReadingData,
+    SentData,
+    Wanted,
+    kind_text,
+    media_data,
+    reading_data,
+    reading_text,
+)
 from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
 
 if TYPE_CHECKING:
@@ -52,11 +60,11 @@ async def send_file(
     caption: str = "",
     file_name: str | None = None,
     view_once: bool = False,
-    hd: Annotated[bool, Field(description="Images in high resolution")] = False,
+    hd: Annotated[bool, Field(description="High resolution")] = False,
     reply_to: ReplyArg | None = None,
     idempotency_key: str | None = None,
 ) -> Result:
-    """Send a file from path, url or data. Kind voice makes a voice note, gif a silent looping video."""
+    """Send a file from path, url or data. Kind gif: a silent looping video."""
     services = await call.services()
     target = await find_chat(services, chat)
     reply = await reply_target(services, reply_to, target)
@@ -116,8 +124,32 @@ async def download_media(call: Call, message: MessageArg) -> Result:
     if call.over_http:
         text += " That is a file of the computer that runs this server: no other one can open it."
     if found.kind is MessageKind.VOICE:
-        text += " Nothing here writes down what is said in it."
+        text += " What is said in it: read_file."
     return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
+
+
+@tool("core", Effect.READ, Audience.NOBODY, result=ReadingData)
+async def read_file(
+    call: Call,
+    message: MessageArg,
+    pages: Annotated[str | None, Field(description="3, 2-5 or 7-")] = None,
+) -> Result:
+    """Text in a message's file: pages of a document, transcript, words in a picture."""
+    wanted = Wanted.parse(pages)
+    services = await call.services()
+    found = await services.archive.opened_file(message)
+    if found.media is None:
+        raise MediaUnavailable("This message carries no file.", "Take a message of a media kind.")
+    if found.reading is None:
+        async with services.device() as device:
+            await device.read_file(found.ref)
+    part = await services.archive.reading(found.ref, wanted.take)
+    if part is None:
+        raise MediaUnavailable("Nothing was read in this file.", "Try download_media.")
+    data = reading_data(found.ref, part, wanted)
+    what = f"#{found.ref} {_described(found)}"
+    text = reading_text(data, what, cut=part.cut, of_sender=file_words_are_senders(found))
+    return Result(text, data)
 
 
 def _type_of(path: Path, given: str) -> str:
@@ -143,4 +175,4 @@ def _described(message: Message) -> str:
     return kind_text(message.kind.value, facts) + (f" {titled(name)}" if name else "")
 
 
-TOOLS: Sequence[ToolFunction] = (send_file, download_media)
+TOOLS: Sequence[ToolFunction] = (send_file, download_media, read_file)

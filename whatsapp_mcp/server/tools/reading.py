@@ -57,7 +57,7 @@ async def list_chats(
     query: Annotated[str | None, Field(description="Words of the name")] = None,
     kind: Annotated[Literal["direct", "group", "channel"] | None, Neutral("any")] = None,
     unread: Either = None,
-    unanswered: Annotated[Either, Field(description="True: they wrote last; false: the user did")] = None,
+    unanswered: Annotated[Either, Field(description="True: they wrote last")] = None,
     limit: Limit = 20,
     cursor: str | None = None,
     detail: Detail = "concise",
@@ -93,7 +93,7 @@ async def list_messages(
     cursor: str | None = None,
     detail: Detail = "concise",
 ) -> Result:
-    """The newest messages of a chat, or of all chats; shown oldest first. Never marks anything read."""
+    """Newest messages of a chat or all chats, shown oldest first. Marks nothing read."""
     from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()
@@ -127,7 +127,9 @@ async def _page(
 ) -> Page[Message]:
     """As many messages as were asked for; of more than `MAX_LIMIT` as many as an answer has room for."""
     page = await archive.messages(where, limit=limit, cursor=cursor)
-    fitting = fitting_texts(message.text for message in page.items)
+    fitting = fitting_texts(
+        message.text or (message.reading.text if message.reading else "") for message in page.items
+    )
     if limit <= MAX_LIMIT or fitting == len(page.items):
         return page
     return await archive.messages(where, limit=fitting, cursor=cursor)

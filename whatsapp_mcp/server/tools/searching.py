@@ -66,9 +66,7 @@ async def search_messages(
     call: Call,
     query: Annotated[
         str,
-        Field(
-            description='Words, "phrases", pre*, OR, -not, from:, in:, has:image, is:starred, before:, after:'
-        ),
+        Field(description='Words, "phrases", pre*, OR, -not, from:, in:, has:image, is:starred'),
     ],
     chat: ChatArg | None = None,
     sender: str | None = None,
@@ -81,7 +79,7 @@ async def search_messages(
     cursor: str | None = None,
     detail: Detail = "concise",
 ) -> Result:
-    """Search all messages; a hit stands between **. Accents and case do not matter."""
+    """Search messages and what is in files; hits stand in **. Case and accents do not matter."""
     from whatsapp_mcp.models import MessageFilter
 
     if not query.strip():
@@ -171,7 +169,7 @@ async def search_contacts(
     limit: Limit = 20,
     cursor: str | None = None,
 ) -> Result:
-    """People by name or number, all when no query is given."""
+    """People by name or number; all without a query."""
     services = await call.services()
     page = await services.archive.contacts(query and query.lstrip("~"), limit=limit, cursor=cursor)
     return Result(contacts_text(page), contacts_data(page))
@@ -181,7 +179,7 @@ async def search_contacts(
 async def get_contact(
     call: Call, contact: Annotated[str, Field(description="Number, jid or name")]
 ) -> Result:
-    """One person: numbers, names, about, picture, business, groups in common, last message."""
+    """One person: numbers, names, about, picture, business, common groups, last message."""
     from whatsapp_mcp.models import MessageFilter
 
     services = await call.services()

@@ -60,10 +60,10 @@ async def send_message(
     text: str,
     reply_to: ReplyArg | None = None,
     mentions: Annotated[Texts | None, Field(description="Names in a group, or everyone")] = None,
-    link_preview: Annotated[bool, Field(description="Fetch the first link's page and show it")] = False,
-    idempotency_key: Annotated[str | None, Field(description="The same key never sends twice")] = None,
+    link_preview: Annotated[bool, Field(description="Fetch and show the first link's page")] = False,
+    idempotency_key: Annotated[str | None, Field(description="Never sends twice")] = None,
 ) -> Result:
-    """Send a text. An ambiguous name is refused with candidates. After status unknown do not send again."""
+    """Send a text. Ambiguous names are refused. After status unknown do not send again."""
     if not text.strip():
         raise InvalidArgument("text is empty.", "Give the text to send.")
     if len(text) > MAX_TEXT:

@@ -64,7 +64,7 @@ async def message_status(
     send_id: Annotated[int, Field(description="Of a send without ref, else 0")] = 0,
     cursor: str | None = None,
 ) -> Result:
-    """Status of a sent message: queued, sent, failed or unknown; who received and read it."""
+    """Status of a sent message; who received and read it."""
     if (message is None) == (not send_id):
         raise InvalidArgument("Give either message or send_id.")
     services = await call.services()
@@ -143,13 +143,13 @@ _BECAME: Final = {
 async def wait_for_messages(
     call: Call,
     chat: ChatArg | None = None,
-    sender: ChatArg | None = None,
+    sender: str | None = None,
     mentions_me: bool = False,
     text: Annotated[str | None, Field(description="Part of the text")] = None,
     wait: Annotated[Wait, Field(description="Seconds, up to 50")] = 45.0,
-    cursor: Annotated[str | None, Field(description="From the last result: nothing is missed")] = None,
+    cursor: Annotated[str | None, Field(description="From the last result")] = None,
 ) -> Result:
-    """Wait for new incoming messages, starting at your recent send; returns when a burst is over."""
+    """Wait for new messages, from your recent send on; returns when a burst is over."""
     services = await call.services()
     where = await find_chat(services, chat, reading=True) if chat else None
     who = await find_person(services, sender, reading=True) if sender else None
