@@ -13,7 +13,7 @@ import pypdf
 
 from whatsapp_mcp.media.readers.samples import pdf_of
 
-_RELATIONS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+RELATIONS: Final = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 _WORD: Final = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 _SHEET: Final = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 _SLIDE: Final = (
@@ -44,7 +44,7 @@ def zipped(parts: Parts, method: int = zipfile.ZIP_DEFLATED) -> bytes:
 def relations(*named: tuple[str, str]) -> str:
     """A part of relations: (kind, target) each, with the ids `rId1`, `rId2`, …"""
     lines = (
-        f'<Relationship Id="rId{number}" Type="{_RELATIONS}/{kind}" Target="{target}"/>'
+        f'<Relationship Id="rId{number}" Type="{RELATIONS}/{kind}" Target="{target}"/>'
         for number, (kind, target) in enumerate(named, 1)
     )
     return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{"".join(lines)}</Relationships>'
@@ -88,7 +88,7 @@ def xlsx(
     shared = "".join(f"<si><t>{escape(text)}</t></si>" for text in strings)
     inside = f"{setting}<sheets>{listed}</sheets>"
     parts = {
-        "xl/workbook.xml": f'<workbook {_SHEET} xmlns:r="{_RELATIONS}">{inside}</workbook>',
+        "xl/workbook.xml": f'<workbook {_SHEET} xmlns:r="{RELATIONS}">{inside}</workbook>',
         "xl/_rels/workbook.xml.rels": relations(*named),
         "xl/sharedStrings.xml": f"<sst {_SHEET}>{shared}</sst>",
         "xl/styles.xml": f"<styleSheet {_SHEET}>{styles}</styleSheet>",
@@ -111,7 +111,7 @@ def pptx(slides: Sequence[str], notes: Mapping[int, str] | None = None) -> bytes
     ids = "".join(f'<p:sldId id="{255 + n}" r:id="rId{n}"/>' for n in range(1, len(slides) + 1))
     inside = f"<p:sldIdLst>{ids}</p:sldIdLst>"
     parts = {
-        "ppt/presentation.xml": f'<p:presentation {_SLIDE} xmlns:r="{_RELATIONS}">{inside}</p:presentation>',
+        "ppt/presentation.xml": f'<p:presentation {_SLIDE} xmlns:r="{RELATIONS}">{inside}</p:presentation>',
         "ppt/_rels/presentation.xml.rels": relations(
             *(("slide", f"slides/slide{n}.xml") for n in range(1, len(slides) + 1))
         ),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.media.document_files import (
     docx,
@@ -72,25 +73,25 @@ def test_a_pdf_of_pictures_says_that_it_is_one() -> None:
         read(scan)
     assert "[ocr]" in caught.value.action
     with pytest.raises(Unsupported, match="no words were recognised"):
-        read(scan, lambda _: "")
+        read(scan, lambda _: [])
 
 
 def test_a_scanned_page_is_read_by_what_recognises_words() -> None:
-    seen: list[bytes] = []
+    seen: list[Image.Image] = []
 
-    def words(picture: BinaryIO) -> str:
-        seen.append(picture.read())
-        return "Die Kaution beträgt 900 Euro."
+    def words(picture: Image.Image) -> list[str]:
+        seen.append(picture)
+        return ["Die Kaution", "beträgt 900 Euro."]
 
     scan = scanned_pdf(600, 800, b"\xff" * 480_000, "Scanned by a scanner")
     assert [one.text for one in read(scan, words).passages] == [
-        "Scanned by a scanner\nDie Kaution beträgt 900 Euro."
+        "Scanned by a scanner\nDie Kaution\nbeträgt 900 Euro."
     ]
-    assert [content[:4] for content in seen] == [b"\x89PNG"]
+    assert [(image.mode, image.size) for image in seen] == [("RGB", (600, 800))]
 
 
 def test_a_picture_that_nobody_can_recognise_leaves_the_pages_text() -> None:
-    def words(picture: BinaryIO) -> str:
+    def words(picture: Image.Image) -> list[str]:
         raise Unsupported("No.")
 
     assert [one.text for one in read(scanned_pdf(600, 800, bytes(480_000), "Title"), words).passages] == [
@@ -99,7 +100,7 @@ def test_a_picture_that_nobody_can_recognise_leaves_the_pages_text() -> None:
 
 
 def test_a_page_with_text_or_small_pictures_is_not_recognised() -> None:
-    def words(picture: BinaryIO) -> str:
+    def words(picture: Image.Image) -> list[str]:
         raise AssertionError
 
     assert texts(pdf(["long " * 50]))

@@ -23,14 +23,14 @@ from whatsapp_mcp.media.documents.document import DOWNLOAD, Document, no_text, p
 from whatsapp_mcp.media.documents.packages import damaged
 from whatsapp_mcp.models import Passage
 
-Words = Callable[[BinaryIO], str]
-"""Recognises the words in a picture."""
+Words = Callable[[Image.Image], list[str]]
+"""The lines of words in an RGB picture."""
 PAGES: Final = 20_000
 SCAN_PIXELS: Final = 250_000
 """Of a picture that may be a scanned page."""
 SCANS: Final = 8
 """Pictures of one page that are recognised: scanners cut a page into strips."""
-_SCAN_SIDE: Final = 3_000
+_SCAN_SIDE: Final = 2_000
 """Pixels a side to which it is fitted."""
 _OBJECTS: Final = 50
 _FORMS: Final = 2
@@ -98,6 +98,7 @@ class _Pages:
         self._reader = reader
         self._words = words
         self._has_scans = False
+        self._has_broken = False
 
     def read(self, number: int) -> Passage:
         """A page by its number, the first being 0."""
@@ -105,6 +106,7 @@ class _Pages:
             page = self._reader.pages[number]
             text = page.extract_text()
         except _BROKEN:
+            self._has_broken = True
             return Passage("")
         if len(text.strip()) >= _LITTLE:
             return Passage(text)
@@ -117,6 +119,8 @@ class _Pages:
 
     def why_empty(self) -> Unsupported:
         """The refusal if no page has a word."""
+        if self._has_broken:
+            return Unsupported("The pages of the PDF are damaged, or unpack to more than is read.", DOWNLOAD)
         if not self._has_scans:
             return no_text()
         if self._words is not None:
@@ -131,22 +135,15 @@ class _Pages:
     def _recognised(self, page: Any, name: list[str]) -> str:
         assert self._words is not None
         try:
-            content = _as_png(page.images[name].image)
+            image = page.images[name].image
+            image.thumbnail((_SCAN_SIDE, _SCAN_SIDE))
+            plain = image.convert("RGB")
         except _BROKEN:
             return ""
         try:
-            return self._words(content)
+            return "\n".join(self._words(plain))
         except (Unsupported, TooLong):
             return ""
-
-
-def _as_png(image: Image.Image) -> BinaryIO:
-    """A picture in the format that what recognises words takes."""
-    image.thumbnail((_SCAN_SIDE, _SCAN_SIDE))
-    buffer = io.BytesIO()
-    image.convert("L").save(buffer, "PNG", compress_level=1)
-    buffer.seek(0)
-    return buffer
 
 
 def _scans(holder: Any, path: tuple[str, ...] = ()) -> Iterator[list[str]]:

@@ -19,6 +19,8 @@ _BESIDE: Final = {
     "comments": "Comments",
 }
 """Parts that stand beside the text, by their kind, with the title of their passage."""
+_BESIDE_PARTS: Final = 50
+"""Of each kind."""
 _SAID_TWICE: Final = frozenset({"Fallback"})
 """What older programs show instead of its neighbour."""
 _MARKS: Final = {"tab": "\t", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
@@ -39,7 +41,12 @@ def _passages(package: Package, main: str) -> Iterator[Passage]:
         yield from parts(page, size=_PAGE)
     named = relations(package, main)
     for kind, title in _BESIDE.items():
-        lines = (line for part in related(named, kind) for page in _pages(package, part) for line in page)
+        lines = (
+            line
+            for part in related(named, kind)[:_BESIDE_PARTS]
+            for page in _pages(package, part)
+            for line in page
+        )
         yield from parts(_without_repeats(lines), title)
 
 

@@ -11,6 +11,8 @@ from whatsapp_mcp.media.documents.document import DOWNLOAD
 from whatsapp_mcp.media.documents.packages import damaged
 
 DEPTH: Final = 512
+_SILENT: Final = 2_000_000
+"""Bytes without an event: expat reads what has no end, as a comment, from its beginning again and again."""
 _ATTRIBUTES: Final = 1_000_000
 """Characters of the attributes of one element."""
 
@@ -39,7 +41,7 @@ def events(chunks: Iterable[bytes]) -> Iterator[Event]:
 
     Raises:
         Unsupported: It is no XML, or declares a document type.
-        TooLong: It is nested too deeply, or an element has too long attributes.
+        TooLong: It is nested too deeply, or an element or a comment is too large.
     """
     handlers = _Handlers()
     parser = expat.ParserCreate(namespace_separator=" ")
@@ -48,10 +50,13 @@ def events(chunks: Iterable[bytes]) -> Iterator[Event]:
     parser.CharacterDataHandler = handlers.found.append
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.buffer_text = True
-    is_there = False
+    is_there, silent = False, 0
     for chunk in chunks:
         is_there = True
         _parse(parser, chunk)
+        silent = 0 if handlers.found else silent + len(chunk)
+        if silent > _SILENT:
+            raise TooLong("An element of the document is too large.", DOWNLOAD)
         yield from handlers.found
         handlers.found.clear()
     if not is_there:

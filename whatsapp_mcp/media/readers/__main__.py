@@ -6,6 +6,7 @@ It loads what its arguments name, does each job once, is confined, and serves (`
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from whatsapp_mcp.media.child import run
 from whatsapp_mcp.media.confinement import lower_priority
@@ -34,6 +35,7 @@ def loaded(options: ReaderOptions) -> tuple[dict[str, Job], int]:
         from whatsapp_mcp.media.readers import words
 
         jobs["read_picture_words"] = words.read_picture_words
+        jobs["read_document"] = partial(reading_documents.read_document, words=words.words_of_image)
         words.rehearse()
     if options.speech is not None:
         from whatsapp_mcp.media.readers import transcribing

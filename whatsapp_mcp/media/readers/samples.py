@@ -34,11 +34,11 @@ def samples() -> Iterator[bytes]:
 
 def pdf_of(objects: Iterable[bytes]) -> bytes:
     """A PDF of these objects, numbered from 1; the first is its catalog."""
-    content, offsets = b"%PDF-1.4\n", list[int]()
+    content, offsets = bytearray(b"%PDF-1.4\n"), list[int]()
     for number, each in enumerate(objects, 1):
         offsets.append(len(content))
         content += b"%d 0 obj\n%s\nendobj\n" % (number, each)
     rows = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
     size = len(offsets) + 1
     table = b"xref\n0 %d\n0000000000 65535 f \n%strailer\n<< /Root 1 0 R /Size %d >>\n" % (size, rows, size)
-    return content + table + b"startxref\n%d\n%%%%EOF\n" % len(content)
+    return bytes(content) + table + b"startxref\n%d\n%%%%EOF\n" % len(content)

@@ -1,0 +1,83 @@
+"""Sound files of every family in which a few bytes are changed, repeated or missing."""
+
+from __future__ import annotations
+
+import io
+import random
+import tempfile
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+from tests.media import document_files as make
+from tests.media.footage import gif, video
+from tests.media.hostile_files.hostile_file import HostileFile, Kind
+from tests.media.hostile_files.pictures import saved
+from tests.media.hostile_files.recordings import MP3_FRAME, tone
+from whatsapp_mcp.media import recordings
+
+_MIME_TYPES = {"CSV": "text/csv"}
+
+
+def files(each: int, seed: int = 1) -> Iterator[HostileFile]:
+    """So many damaged files of each family."""
+    for family, (kind, content) in samples().items():
+        for number in range(each):
+            chance = random.Random(f"{seed} {family} {number}")
+            made = damaged(content, chance)
+            name = f"damaged, number {number} of seed {seed}"
+            yield HostileFile(kind, family, name, lambda made=made: made, _MIME_TYPES.get(family, ""))
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    """The same with a few bytes changed, a piece repeated or taken out, or cut."""
+    changed = bytearray(content)
+    for _ in range(chance.randint(1, 8)):
+        at = chance.randrange(len(changed))
+        match chance.randrange(4):
+            case 0:
+                changed[at] = chance.randrange(256)
+            case 1:
+                changed[at : at + 4] = chance.choice((b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", bytes(4)))
+            case 2:
+                changed[at:at] = changed[at : at + chance.randint(1, 200)] * chance.randint(1, 20)
+            case _:
+                del changed[at : at + chance.randint(1, 50)]
+        if len(changed) < 2:
+            break
+    return bytes(changed[: chance.randint(len(changed) // 2, len(changed))] or b"\0")
+
+
+@cache
+def samples() -> Mapping[str, tuple[Kind, bytes]]:
+    """A small file of each family."""
+    words = "The deposit is 900 euros.\n" * 5
+    grid = '<row r="1"><c r="A1" t="s"><v>0</v></c><c><v>1</v></c></row>' * 5
+    cells = "<table:table-row><table:table-cell><text:p>a</text:p></table:table-cell></table:table-row>"
+    documents = {
+        "PDF": make.pdf([words, words]),
+        "encrypted PDF": make.encrypted("", "words"),
+        "Word": make.docx(make.paragraph(words) * 5),
+        "Excel": make.xlsx({"A": grid}, ["a"]),
+        "PowerPoint": make.pptx([make.slide_paragraphs(words)] * 2),
+        "OpenDocument": make.opendocument("spreadsheet", f"<table:table>{cells * 5}</table:table>"),
+        "ZIP": make.zipped({"a": "b" * 99, "c/d": "e"}),
+        "text": words.encode("utf-16"),
+        "CSV": b'a,"b ""c""",d\n' * 20,
+        "vCard": b"BEGIN:VCARD\nFN:Ann\nTEL;TYPE=CELL:1\nNOTE;ENCODING=QUOTED-PRINTABLE:=41=\n b\nEND:VCARD\n"
+        * 3,
+        "iCalendar": b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101T100000Z\nSUMMARY:a\nEND:VEVENT\nEND:VCALENDAR\n",
+        "RTF": rb"{\rtf1{\fonttbl{\f0 A;}}\pard a\'fc\u8364?\par {\b c}}" * 3,
+    }
+    pictures = {kind: saved(kind) for kind in ("PNG", "JPEG", "WEBP", "AVIF", "TIFF")}
+    with tempfile.TemporaryDirectory() as folder:
+        gif(Path(folder, "a.gif"), frames=3)
+        video(Path(folder, "a.mp4"), seconds=2)
+        pictures["GIF"], film = (Path(folder, name).read_bytes() for name in ("a.gif", "a.mp4"))
+    _, note = recordings.voice_note(io.BytesIO(film), {})
+    sounds = {"MP4": film, "Ogg": note, "WAV": tone(1), "MP3": MP3_FRAME * 20}
+    return {
+        **{family: (Kind.DOCUMENT, content) for family, content in documents.items()},
+        **{family: (Kind.PICTURE, content) for family, content in pictures.items()},
+        **{family: (Kind.RECORDING, content) for family, content in sounds.items()},
+    }
