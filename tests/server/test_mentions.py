@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
-from tests.server.linked import Linked
+from tests.fixtures import until
+from tests.server.linked import Linked, png
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.server.arguments.mentions import mentioned
@@ -59,3 +62,30 @@ def test_the_part_of_a_name_that_stands_in_the_text_becomes_the_mention(
     text: str, names: tuple[str, ...], written: str
 ) -> None:
     assert mentioned(text, names, "49") == written
+
+
+async def test_a_members_number_in_a_caption_is_a_mention_and_another_number_is_text(linked: Linked) -> None:
+    group = linked.wa.group("Captions", [linked.ann, linked.ben])
+    ben = str(linked.ben.lid)
+    caption = f"@{linked.ben.number} and @15559990000, look"
+    picture = base64.b64encode(png(8, 8)).decode()
+    await answer(linked.client, "send_file", chat=str(group.jid), data=picture, caption=caption)
+    image = (await linked.ann.receives()).message.imageMessage
+    assert list(image.contextInfo.mentionedJID) == [ben]
+    assert image.caption == f"@{ben.partition('@')[0]} and @15559990000, look"
+    text, _ = await answer(linked.client, "list_messages", chat=str(group.jid))
+    assert "@Ben and @15559990000, look" in text
+
+
+async def test_a_caption_that_somebody_wrote_shows_who_is_mentioned_by_name(linked: Linked) -> None:
+    group = linked.wa.group("Tagged", [linked.ann, linked.ben])
+    tagged = linked.wa.media.attach("image", png(8, 8), caption=f"@{linked.ben.lid.user} was there")
+    tagged.imageMessage.contextInfo.mentionedJID.append(str(linked.ben.lid))
+    await linked.ann.says(tagged, group)
+    await until(
+        linked.client,
+        lambda got: any("was there" in each["text"] for each in got["messages"]),
+        "list_messages",
+    )
+    text, _ = await answer(linked.client, "list_messages", chat=str(group.jid))
+    assert "@Ben was there" in text

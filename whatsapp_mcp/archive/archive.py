@@ -184,7 +184,9 @@ class Archive(ReadingArchive):
     # Sends that were accepted, until they are settled: `held`, `queued`, `sending`, `sent`, `failed` or
     # `unknown`. What receipts add to `sent` is read with the message.
     outbox_get = in_thread(read.outbox_get)
+    outbox_album = in_thread(read.outbox_album)
     outbox_held = in_thread(read.outbox_held)
+    outbox_result = in_thread(read.outbox_result)
     outbox_last_sent = in_thread(read.outbox_last_sent)
     outbox_unsettled = in_thread(read.outbox_unsettled)
     outbox_add = operation(write.outbox_add)

@@ -11,6 +11,8 @@ from whatsapp_mcp.decoding.content import ADDON_FIELDS, content_of, message_part
 from whatsapp_mcp.decoding.updates import Content, Flag, MediaInfo, MessageUpdate, Update
 from whatsapp_mcp.models import (
     ADDON_KINDS,
+    AlbumContent,
+    AlbumFileContent,
     ContactCardContent,
     FileContent,
     ForwardContent,
@@ -58,6 +60,13 @@ def _content(content: Any) -> Content | None:
         return None
     kind = _KINDS.get(content.kind, MessageKind.UNKNOWN)
     match content:
+        case AlbumContent():
+            return _album(content)
+        case AlbumFileContent():
+            found = _content(content.file)
+            assert found is not None
+            found.details["album_of"] = content.album
+            return found
         case FileContent():
             media_type = _MEDIA_TYPES.get(content.kind, content.kind)
             media = MediaInfo(
@@ -82,6 +91,13 @@ def _content(content: Any) -> Content | None:
             text = str(content.text)
             flags = int(Flag.LINK) if "://" in text else 0
             return Content(kind, text, flags=flags, details=_mentions(content.mentions))
+
+
+def _album(content: AlbumContent) -> Content:
+    """As `kinds.py` has it of the message that was sent."""
+    videos = sum(file.kind == "video" for file in content.files)
+    counts = {"images": len(content.files) - videos, "videos": videos}
+    return Content(MessageKind.SYSTEM, f"Album of {len(content.files)} files", details={"album": counts})
 
 
 def _mentions(jids: Iterable[str]) -> dict[str, Any]:

@@ -98,6 +98,9 @@ from whatsapp_mcp.models.provenance import (
 )
 from whatsapp_mcp.models.send_requests import (
     ADDON_KINDS,
+    ALBUM_KEY,
+    AlbumContent,
+    AlbumFileContent,
     ContactCardContent,
     Content,
     Delivery,
@@ -115,11 +118,13 @@ from whatsapp_mcp.models.send_requests import (
     SendResult,
     TextContent,
     VoteContent,
+    files_of,
 )
 
 __all__ = [
     "ADDON_KINDS",
     "ADDRESS_BOOK_MISSING",
+    "ALBUM_KEY",
     "CALL_KEY",
     "EVERYTHING",
     "EXCERPT",
@@ -131,6 +136,8 @@ __all__ = [
     "Actor",
     "AddressBookState",
     "Album",
+    "AlbumContent",
+    "AlbumFileContent",
     "Approval",
     "ApprovalState",
     "ApprovalWay",
@@ -219,6 +226,7 @@ __all__ = [
     "VoteContent",
     "file_words_are_senders",
     "file_words_are_strangers",
+    "files_of",
     "last_words_are_strangers",
     "meant",
     "quote_is_strangers",

@@ -53,6 +53,26 @@ class FileContent:
 
 
 @dataclass(frozen=True, slots=True)
+class AlbumContent:
+    """Pictures and videos that are sent as one.
+
+    Once WhatsApp has the message of the album, each file goes out as a send of its own (`AlbumFileContent`).
+    """
+
+    files: tuple[FileContent, ...]
+    kind: Literal["album"] = "album"
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumFileContent:
+    """A file of an album that was sent; `album` is WhatsApp's id of it."""
+
+    album: str
+    file: FileContent
+    kind: Literal["album_file"] = "album_file"
+
+
+@dataclass(frozen=True, slots=True)
 class LocationContent:
     """A place."""
 
@@ -137,6 +157,8 @@ class VoteContent:
 Content = (
     TextContent
     | FileContent
+    | AlbumContent
+    | AlbumFileContent
     | LocationContent
     | ContactCardContent
     | PollContent
@@ -149,8 +171,23 @@ Content = (
 )
 """What a send may carry, distinguished by `kind`; the outbox stores it as JSON."""
 
+ALBUM_KEY: Final = "album:"
+"""Begins the idempotency keys of an album's files, which no caller may use."""
 ADDON_KINDS: Final = frozenset({"reaction", "edit", "revoke", "pin", "vote"})
 """Contents that change another message rather than being one."""
+
+
+def files_of(content: Content) -> tuple[FileContent, ...]:
+    """The files that a content carries."""
+    match content:
+        case FileContent():
+            return (content,)
+        case AlbumContent():
+            return content.files
+        case AlbumFileContent():
+            return (content.file,)
+        case _:
+            return ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from typing_extensions import Unpack
 
 from whatsapp_mcp.protobufs import E2E
-from whatsapp_mcp.simulator import calls, messages, pictures, presence, receipts
+from whatsapp_mcp.simulator import calls, kinds, messages, pictures, presence, receipts
 from whatsapp_mcp.simulator.binary import Node
 from whatsapp_mcp.simulator.business import Business, Profile
+from whatsapp_mcp.simulator.envelope import Received
 from whatsapp_mcp.simulator.groups import Group
 from whatsapp_mcp.simulator.network import Network
 from whatsapp_mcp.simulator.responses import Chat, Responder
@@ -43,6 +46,25 @@ class Person(Responder):
         """
         whole = E2E.Message(conversation=message) if isinstance(message, str) else message
         return await messages.post(self, whole, to or self.network.first_account, id=id, at=at)
+
+    async def says_album(self, files: Sequence[E2E.Message], to: Chat | None = None) -> str:
+        """Send pictures and videos as one; return the id of the album."""
+        videos = sum(file.HasField("videoMessage") for file in files)
+        album = await self.says(kinds.album(len(files) - videos, videos), to)
+        for file in files:
+            await self.says(kinds.in_album(file, self._said(album).key), to)
+        return album
+
+    def albums(self) -> dict[str, list[Received]]:
+        """What this phone shows as one, by the id of the album: the files in the inbox that belong to it."""
+        found: dict[str, list[Received]] = {
+            each.id: [] for each in self.inbox if each.message.HasField("albumMessage")
+        }
+        for each in self.inbox:
+            album = each.message.messageContextInfo.messageAssociation.parentMessageKey.ID
+            if album in found:
+                found[album].append(each)
+        return found
 
     async def posts(self, message: str | E2E.Message) -> str:
         """Post a status, which every account sees; return the message id."""

@@ -11,10 +11,19 @@ from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
 
+from whatsapp_mcp.archive.database import placeholders
 from whatsapp_mcp.archive.state import send_progress
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import FileContent, OutboxEntry, SendRequest, SendStatus
+from whatsapp_mcp.models import (
+    ALBUM_KEY,
+    AlbumContent,
+    OutboxEntry,
+    SendRequest,
+    SendResult,
+    SendStatus,
+    files_of,
+)
 
 SEND_REQUEST: Final = TypeAdapter(SendRequest)
 _SELECT: Final = """SELECT o.id, o.request, o.status, o.created_at, o.expires_at, o.message_id, o.sent_at,
@@ -115,6 +124,49 @@ def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
     raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
 
 
+def album_keys(album: OutboxEntry) -> list[str]:
+    """The idempotency keys of the files of an album."""
+    content = album.request.content
+    count = len(content.files) if isinstance(content, AlbumContent) else 0
+    return [f"{ALBUM_KEY}{album.send_id}:{number}" for number in range(count)]
+
+
+def outbox_album(db: sqlite3.Connection, send_id: int) -> tuple[OutboxEntry, ...]:
+    """The sends of an album's files, once WhatsApp has the album; none of any other send.
+
+    Raises:
+        MessageNotFound: No such send.
+    """
+    keys = album_keys(outbox_get(db, send_id))
+    rows = send_rows(db, f"WHERE idempotency_key IN ({placeholders(keys)}) ORDER BY id", keys) if keys else []
+    return tuple(send_entry(db, row) for row in rows)
+
+
+def outbox_result(db: sqlite3.Connection, send_id: int) -> SendResult:
+    """What is known of a send; of an album, together with its files.
+
+    Raises:
+        MessageNotFound: No such send.
+    """
+    result, files = outbox_get(db, send_id).result, outbox_album(db, send_id)
+    for status in (SendStatus.SENDING, SendStatus.QUEUED, SendStatus.UNKNOWN, SendStatus.FAILED):
+        concerned = [file for file in files if file.status is status]
+        if concerned:
+            told = f"{len(concerned)} of {len(files)} files {_OF_FILES[status]}"
+            reason = concerned[0].reason
+            return replace(result, status=status, reason=f"{told}: {reason}" if reason else f"{told}.")
+    return result
+
+
+_OF_FILES: Final = {
+    SendStatus.SENDING: "are on their way",
+    SendStatus.QUEUED: "are on their way",
+    SendStatus.UNKNOWN: "may not have arrived",
+    SendStatus.FAILED: "were not sent",
+}
+"""What is told of an album some of whose files are in this state."""
+
+
 def outbox_last_sent(db: sqlite3.Connection) -> datetime | None:
     """When WhatsApp last took a send; None when it never has."""
     (at,) = db.execute("SELECT max(sent_at) FROM outbox WHERE status = 'sent'").fetchone()
@@ -176,4 +228,4 @@ def forwards_since(db: sqlite3.Connection, since: datetime) -> int:
 def send_files(db: sqlite3.Connection) -> frozenset[str]:
     """Paths of the files of sends that may still go out."""
     contents = (entry.request.content for entry in (*outbox_unsettled(db), *outbox_held(db)))
-    return frozenset(content.path for content in contents if isinstance(content, FileContent))
+    return frozenset(file.path for content in contents for file in files_of(content))

@@ -96,9 +96,10 @@ def send_report(
     """
     if send_id:
         entry = outbox_entries.outbox_get(db, _number(key))
+        result = outbox_entries.outbox_result(db, entry.send_id)
         if entry.ref is None:
-            return SendReport(entry.result)
-        return _with_receipts(db, entry.result, find(db, entry.ref), cursor, limit)
+            return SendReport(result)
+        return _with_receipts(db, result, find(db, entry.ref), cursor, limit)
     message = find(db, key)
     chat, chat_jid, wa_id, ref, sender = db.execute(
         """SELECT m.chat_id, c.jid, m.wa_id, m.ref, m.sender_id FROM messages AS m
@@ -109,8 +110,11 @@ def send_report(
         raise MessageNotFound(
             f"Message {key!r} was not sent by this account.", "Take the ref of a sent message."
         )
+    sent_as = value(db, "SELECT id FROM outbox WHERE message_id = ?", (wa_id,)) or 0
+    if sent_as and outbox_entries.outbox_album(db, sent_as):
+        return _with_receipts(db, outbox_entries.outbox_result(db, sent_as), message, cursor, limit)
     result = SendResult(
-        send_id=value(db, "SELECT id FROM outbox WHERE message_id = ?", (wa_id,)) or 0,
+        send_id=sent_as,
         chat=chat_jid,
         status=send_progress(db, [chat])[chat].status(message),
         message_id=wa_id,

@@ -25,7 +25,7 @@ from whatsapp_mcp.errors import (
     InvalidArgument,
     MessageNotFound,
 )
-from whatsapp_mcp.models import OutboxEntry, SendStatus
+from whatsapp_mcp.models import AlbumContent, AlbumFileContent, OutboxEntry, SendRequest, SendStatus
 
 
 def outbox_quarantine(on: Applying, send_ids: Sequence[int]) -> tuple[int, ...]:
@@ -235,7 +235,42 @@ def _sent(
         writer.finish()
     entry = read.outbox_get(db, send_id)
     announce(db, entry, Identities(db).chat(entry.request.chat))
+    _queue_album_files(db, entry, at * 1000)
     return entry
+
+
+def _queue_album_files(db: sqlite3.Connection, album: OutboxEntry, at_ms: int) -> None:
+    """Queue the files of an album that WhatsApp has, each once: in the transaction that says so."""
+    content, chat = album.request.content, Identities(db).chat(album.request.chat)
+    if not isinstance(content, AlbumContent) or album.message_id is None:
+        return
+    expires = None if album.expires_at is None else int(album.expires_at.timestamp() * 1000)
+    for key, file in zip(read.album_keys(album), content.files, strict=True):
+        request = SendRequest("", AlbumFileContent(album.message_id, file))
+        queued = db.execute(
+            """INSERT INTO outbox (idempotency_key, chat, chat_id, request, status, created_at, expires_at)
+            VALUES (?, ?, ?, ?, 'queued', ?, ?) ON CONFLICT (idempotency_key) DO NOTHING""",
+            (key, album.request.chat, chat, read.SEND_REQUEST.dump_json(request).decode(), at_ms, expires),
+        )
+        if queued.rowcount:
+            announce(db, read.outbox_get(db, int(queued.lastrowid or 0)), chat)
+
+
+def retry_album_files(db: sqlite3.Connection, album: OutboxEntry, expires: int | None) -> None:
+    """Queue those files of an album once more that failed before they were handed over.
+
+    Args:
+        expires: Milliseconds since 1970 until which they wait.
+    """
+    if not isinstance(album.request.content, AlbumContent):
+        return
+    for file in read.outbox_album(db, album.send_id):
+        tried = db.execute(
+            "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
+            (expires, file.send_id),
+        )
+        if tried.rowcount:
+            move(db, file, SendStatus.QUEUED)
 
 
 def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:

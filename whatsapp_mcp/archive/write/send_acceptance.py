@@ -13,10 +13,10 @@ from whatsapp_mcp.archive import read
 from whatsapp_mcp.archive.database import value
 from whatsapp_mcp.archive.identity import Identities
 from whatsapp_mcp.archive.write.applying import Applying
-from whatsapp_mcp.archive.write.outbox import announce, move
+from whatsapp_mcp.archive.write.outbox import announce, move, retry_album_files
 from whatsapp_mcp.errors import InvalidArgument, SendUnknown, WhatsAppError, from_payload
 from whatsapp_mcp.jid import Jid
-from whatsapp_mcp.models import CALL_KEY, OutboxEntry, SendRequest, SendStatus
+from whatsapp_mcp.models import ALBUM_KEY, CALL_KEY, OutboxEntry, SendRequest, SendStatus
 
 
 def _error_to_json(error: WhatsAppError | None) -> dict[str, Any] | None:
@@ -60,6 +60,8 @@ def outbox_add(
         SendUnknown: No key, and the same content to the same chat is unsettled.
     """
     db = on.db
+    if (request.idempotency_key or "").startswith(ALBUM_KEY):
+        raise InvalidArgument(f"An idempotency key does not begin with {ALBUM_KEY}.", "Use another key.")
     Jid.parse(request.chat)
     chat = Identities(db).chat(request.chat)
     body = read.SEND_REQUEST.dump_json(_bare(request)).decode()
@@ -137,12 +139,17 @@ def _accept_again(
     obstacle: WhatsAppError | None,
     waits: SendStatus,
 ) -> tuple[OutboxEntry, bool]:
-    """The entry of a key that is used again: what failed before it was handed over gets another try."""
+    """The entry of a key that is used again: what failed before it was handed over gets another try.
+
+    So do the files of an album of which WhatsApp has the rest.
+    """
     tried = db.execute(
         "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
         (_milliseconds(expires_at), entry.send_id),
     )
     if tried.rowcount == 0:
+        if obstacle is None:
+            retry_album_files(db, entry, _milliseconds(expires_at))
         return entry, False
     if obstacle is not None:
         raise obstacle

@@ -16,6 +16,8 @@ from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.device.operations import Operation
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
+    AlbumContent,
+    AlbumFileContent,
     ChatFacts,
     ContactCardContent,
     Content,
@@ -28,6 +30,7 @@ from whatsapp_mcp.models import (
     PollContent,
     SendRequest,
     TextContent,
+    files_of,
 )
 from whatsapp_mcp.policy import SCANNED_BYTES, Act, Audience, Effect, find_secret, find_secret_in_file
 
@@ -78,8 +81,8 @@ async def _concerns(
     content, found = request.content, list[str]()
     if all(chat.is_own for chat in chats):
         return found
-    if isinstance(content, FileContent):
-        secret = await anyio.to_thread.run_sync(_secret_in, Path(content.path))
+    for file in files_of(content):
+        secret = await anyio.to_thread.run_sync(_secret_in, Path(file.path))
         found += [f"the file has {secret} in it"] if secret else []
     for text in words_of(content):
         secret = find_secret(text)
@@ -129,8 +132,8 @@ def words_of(content: Content) -> list[str]:
     match content:
         case TextContent() | EditContent():
             return [content.text]
-        case FileContent():
-            return [content.caption, content.file_name or ""]
+        case FileContent() | AlbumContent() | AlbumFileContent():
+            return [text for file in files_of(content) for text in (file.caption, file.file_name or "")]
         case LocationContent():
             return [content.name, content.address]
         case PollContent():
@@ -149,7 +152,9 @@ async def file_digests(arguments: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _paths(value: Any) -> list[str]:
-    held = value.content if isinstance(value, SendRequest) else value
+    if isinstance(value, SendRequest):
+        return [file.path for file in files_of(value.content)]
+    held = value
     return [str(path) for name in _PATHS if (path := getattr(held, name, None))]
 
 

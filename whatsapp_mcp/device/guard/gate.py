@@ -330,7 +330,7 @@ class Gate:
             with suppress(MessageNotFound):
                 entry = await self._archive.outbox_get(send_id)
                 if entry.message_id is not None:
-                    await self._ledger.tainted_sends.add(send_id, entry.message_id)
+                    await self._note_tainted(send_id, entry.message_id)
 
     async def _recover(self) -> None:
         """Release what was approved, and refuse held sends about which nobody is asked any more."""
@@ -347,7 +347,13 @@ class Gate:
     async def sent(self, caller: Caller, send_id: int, message_id: str | None) -> None:
         """Remember a message that a tainted call has sent."""
         if await self.is_tainted(caller):
-            await self._ledger.tainted_sends.add(send_id, message_id)
+            await self._note_tainted(send_id, message_id)
+
+    async def _note_tainted(self, send_id: int, message_id: str | None) -> None:
+        """Note a tainted send, and the files of an album with it."""
+        await self._ledger.tainted_sends.add(send_id, message_id)
+        for file in await self._archive.outbox_album(send_id):
+            await self._ledger.tainted_sends.add(file.send_id, file.message_id)
 
 
 def _needs_no_facts(policy: Policy, operation: Operation, caller: Caller) -> bool:

@@ -7,6 +7,8 @@ from dataclasses import asdict, is_dataclass
 from typing import Any, Final
 
 from whatsapp_mcp.models import (
+    AlbumContent,
+    AlbumFileContent,
     ChatFacts,
     ChatKind,
     ContactCardContent,
@@ -88,15 +90,23 @@ def _content_lines(request: SendRequest) -> list[str]:
     return [*_cut(lines)]
 
 
+def _named(file: FileContent) -> str:
+    return file.file_name or file.path.rpartition("/")[2]
+
+
 def _said(content: Content) -> list[str]:
     match content:
         case TextContent():
             preview = ["with a preview of its first link, which is fetched"] if content.link_preview else []
             return ["Send this text:", content.text, *preview]
         case FileContent():
-            name = content.file_name or content.path.rpartition("/")[2]
             caption = [f"with the caption: {content.caption}"] if content.caption else []
-            return [f"Send this {content.kind}: {name}", *caption]
+            return [f"Send this {content.kind}: {_named(content)}", *caption]
+        case AlbumContent():
+            files = [line for file in content.files for line in _said(file)]
+            return [f"Send {len(content.files)} files as an album:", *files]
+        case AlbumFileContent():
+            return [f"Into the album {content.album}:", *_said(content.file)]
         case LocationContent():
             return [
                 f"Send a location: {content.latitude}, {content.longitude} {content.name} {content.address}"

@@ -18,12 +18,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from whatsapp_mcp.device.outbox.file_messages import file_message
+from whatsapp_mcp.device.outbox.file_messages import file_message, put_into_album
 from whatsapp_mcp.device.outbox.forwards import forward
 from whatsapp_mcp.errors import MessageNotFound, Unsupported
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.models import (
     ADDON_KINDS,
+    AlbumContent,
+    AlbumFileContent,
     ContactCardContent,
     EditContent,
     FileContent,
@@ -67,7 +69,7 @@ def needs_nobody(request: SendRequest) -> bool:
     content = request.content
     if isinstance(content, TextContent):
         return not content.link_preview
-    return not isinstance(content, FileContent | VoteContent)
+    return not isinstance(content, FileContent | AlbumFileContent | VoteContent)
 
 
 async def compose(
@@ -113,6 +115,9 @@ async def _message(
             return _addon(request.content, await addresses.as_named_in_chat(target))
         case FileContent():
             message = await file_message(request.content, call)
+        case AlbumFileContent(album, file):
+            message = await file_message(file, call)
+            put_into_album(message, request.chat, album)
         case TextContent(text, link_preview=True):
             message = message_of(request, await preview(text))
         case _:
@@ -138,6 +143,10 @@ def message_of(request: SendRequest, preview: Preview | None = None) -> E2E.Mess
                 extended.title, extended.description = preview.title, preview.description
                 extended.JPEGThumbnail = preview.thumbnail
             return E2E.Message(extendedTextMessage=extended)
+        case AlbumContent(files):
+            videos = sum(file.kind == "video" for file in files)
+            counts = E2E.AlbumMessage(expectedImageCount=len(files) - videos, expectedVideoCount=videos)
+            return E2E.Message(albumMessage=counts)
         case LocationContent(latitude, longitude, name, address):
             place = E2E.LocationMessage(
                 degreesLatitude=latitude, degreesLongitude=longitude, name=name, address=address

@@ -90,6 +90,17 @@ def _described(content: FileContent, keys: dict[str, Any]) -> E2E.Message:
             )
 
 
+def put_into_album(message: E2E.Message, chat: str, album: str) -> None:
+    """Make a file one of an own album, which WhatsApp knows by this id."""
+    from whatsapp_mcp.protobufs import E2E
+
+    association = message.messageContextInfo.messageAssociation
+    association.associationType = E2E.MessageAssociation.MEDIA_ALBUM
+    association.parentMessageKey.remoteJID = chat
+    association.parentMessageKey.fromMe = True
+    association.parentMessageKey.ID = album
+
+
 _PATH: Final = re.compile(r"/[^/\\\s@][^\s@\\]*")
 """A path on WhatsApp's media servers: with their name before it, it cannot become another server's."""
 

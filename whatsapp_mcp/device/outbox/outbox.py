@@ -38,7 +38,7 @@ from whatsapp_mcp.errors import (
     WhatsAppError,
     cause,
 )
-from whatsapp_mcp.models import CALL_KEY, OutboxEntry, SendRequest, SendResult, SendStatus
+from whatsapp_mcp.models import CALL_KEY, AlbumContent, OutboxEntry, SendRequest, SendResult, SendStatus
 
 KEPT_FOR: Final = timedelta(days=1)
 """How long a queued send waits for the connection before it fails."""
@@ -116,8 +116,9 @@ class Outbox:
                 f"The send could not be accepted: the archive cannot be written ({cause(error)}).",
                 "Tell the user to look at the disk's free space, then try again.",
             ) from error
+        deadline = self._clock.now() + timedelta(seconds=max(0.0, request.wait))
         if entry.status not in {SendStatus.QUEUED, SendStatus.SENDING} and not is_open(entry):
-            return entry.result
+            return await self._with_files(entry, deadline)
         with self._outcomes.callers.waiting(entry.send_id) as caller:
             try:
                 with self._clock.limit(max(0.0, request.wait)):
@@ -129,7 +130,19 @@ class Outbox:
                 raise
         if is_new and caller.refusal is not None:
             raise caller.refusal
-        return (caller.settled_as or await self._archive.outbox_get(entry.send_id)).result
+        return await self._with_files(
+            caller.settled_as or await self._archive.outbox_get(entry.send_id), deadline
+        )
+
+    async def _with_files(self, entry: OutboxEntry, deadline: datetime) -> SendResult:
+        """What became of a send; of an album once its files are settled too, at the latest then."""
+        if not isinstance(entry.request.content, AlbumContent):
+            return entry.result
+        self._wake.set()
+        for file in await self._archive.outbox_album(entry.send_id):
+            left = deadline - self._clock.now()
+            await self._settled(file.send_id, left.total_seconds())
+        return await self._archive.outbox_result(entry.send_id)
 
     async def hold(self, request: SendRequest, until: datetime) -> OutboxEntry:
         """Accept a send that waits for a person's yes until then; one with the same key is answered as it is.
@@ -162,13 +175,17 @@ class Outbox:
 
     async def outcome(self, send_id: int, wait: float) -> SendResult:
         """What is known of a send after at most `wait` seconds."""
+        deadline = self._clock.now() + timedelta(seconds=wait)
+        return await self._with_files(await self._settled(send_id, wait), deadline)
+
+    async def _settled(self, send_id: int, wait: float) -> OutboxEntry:
         with self._outcomes.callers.waiting(send_id) as caller:
             entry = await self._archive.outbox_get(send_id)
             if entry.status in {SendStatus.QUEUED, SendStatus.SENDING}:
                 with self._clock.limit(max(0.0, wait)):
                     await caller.settled.wait()
                 entry = await self._archive.outbox_get(send_id)
-        return entry.result
+        return entry
 
     async def _accept(self, request: SendRequest) -> tuple[OutboxEntry, bool]:
         """Accept a send, and begin to hand it over if nothing is ahead of it; else the next look finds it.
@@ -311,8 +328,9 @@ class Outbox:
         try:
             if prepared is not None:
                 await self._deliveries.hand_over(entry, prepared, tasks)
-                # Nothing was ahead of it; what is behind it was refused a line.
-                following = await self._next(chat) if self._line_refused else None
+                # Nothing was ahead of it; what is behind it was refused a line, or are its own files.
+                is_album = isinstance(entry.request.content, AlbumContent)
+                following = await self._next(chat) if self._line_refused or is_album else None
             while following is not None and self._online():
                 await self._clock.sleep(self._gap(chat, take=True))
                 await self._deliveries.deliver(following, tasks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument
+from whatsapp_mcp.errors import ChatNotFound, ContactNotFound, InvalidArgument, WhatsAppError
 from whatsapp_mcp.jid import Jid
 from whatsapp_mcp.server.arguments.arguments import choose
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.calls import Services
 
 _CANDIDATES: Final = 20
+_NUMBER: Final = re.compile(r"@\+?(\d{5,20})(?!\w)", re.ASCII)
 EVERYONE: Final = frozenset({"everyone", "all", "@everyone", "@all"})
 
 
@@ -25,22 +26,33 @@ async def mention(
     """The text with its mentions, and the jids that are mentioned.
 
     `@name` in the text becomes the mention; a name that does not stand there is put before it. `everyone`
-    notifies all without a word.
+    notifies all without a word. `@number` of a member is a mention in any case.
 
     Raises:
         InvalidArgument: The chat is no group.
         ContactNotFound: Somebody is not in the group.
         WhatsAppError: The group could not be asked for, or a name is unclear.
     """
-    if not names:
+    is_group, numbers = Jid.parse(chat.jid).is_group, _NUMBER.findall(text)
+    if not names and not (is_group and numbers):
         return text, ()
-    if not Jid.parse(chat.jid).is_group:
+    if not is_group:
         raise InvalidArgument("Mentions work in groups only.", "Leave mentions out.")
-    async with services.device() as device:
-        participants = (await device.group(chat.jid)).participants
+    try:
+        async with services.device() as device:
+            participants = (await device.group(chat.jid)).participants
+    except WhatsAppError:
+        if names:
+            raise
+        return text, ()  # the number is text then
     own = set((await services.archive.own())[:2])
     others = [one for one in participants if not {one.jid, one.other} & (own - {None})]
     jids: dict[str, None] = {}
+    by_number = {Jid.parse(form).user: one for one in others for form in (one.jid, one.other) if form}
+    for number in numbers:
+        if (member := by_number.get(number)) is not None:
+            jids[member.jid] = None
+            text = mentioned(text, (f"+{number}", number), Jid.parse(member.jid).user)
     for name in names:
         if name.strip().casefold() in EVERYONE:
             jids.update((one.jid, None) for one in others)

@@ -14,8 +14,15 @@ from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
 from whatsapp_mcp import media
-from whatsapp_mcp.errors import MediaUnavailable, TooLong, WhatsAppError
-from whatsapp_mcp.models import FileContent, Message, MessageKind, SendRequest, file_words_are_senders
+from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, WhatsAppError
+from whatsapp_mcp.models import (
+    AlbumContent,
+    FileContent,
+    Message,
+    MessageKind,
+    SendRequest,
+    file_words_are_senders,
+)
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     ChatArg,
@@ -24,6 +31,7 @@ from whatsapp_mcp.server.arguments import (
     ReplyArg,
     Wish,
     find_chat,
+    mention,
     prepare,
     take,
     what_the_extra_adds,
@@ -45,6 +53,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 INLINE_PIXELS: Final = 1024
+_MOST_FILES: Final = 30
+"""Of an album: WhatsApp's apps allow 100, and take their time with them."""
+_IN_ALBUMS: Final = frozenset({"image", "video"})
 _SHOWN: Final = 60
 """Characters of a file's name and caption that an answer repeats."""
 
@@ -53,14 +64,14 @@ _SHOWN: Final = 60
 async def send_file(
     call: Call,
     chat: ChatArg,
-    path: Annotated[str | None, Field(description="In an allowed folder")] = None,
+    path: Annotated[str | None, Field(description="In an allowed folder; an album: one a line")] = None,
     url: str | None = None,
     data: Annotated[str | None, Field(description="Base64")] = None,
     kind: Annotated[FileKind | None, Neutral("auto")] = None,
     caption: str = "",
     file_name: str | None = None,
     view_once: bool = False,
-    hd: Annotated[bool, Field(description="High resolution")] = False,
+    hd: bool = False,
     reply_to: ReplyArg | None = None,
     idempotency_key: str | None = None,
 ) -> Result:
@@ -68,9 +79,16 @@ async def send_file(
     services = await call.services()
     target = await find_chat(services, chat)
     reply = await reply_target(services, reply_to, target)
-    taken = await take(services, path, url, data)
+    caption, mentioned = await mention(services, target, caption, ())
     wish = Wish(kind, caption, file_name, view_once, hd)
-    content = await prepare(services.worker, taken, wish)
+    paths = [line for line in (path or "").splitlines() if line.strip()]
+    if len(paths) > 1:
+        content = await _album(services, paths, wish, url or data)
+        first = replace(content.files[0], mentions=mentioned)
+        content = AlbumContent((first, *content.files[1:]))
+    else:
+        taken = await take(services, path, url, data)
+        first = content = replace(await prepare(services.worker, taken, wish), mentions=mentioned)
     await require_on_whatsapp(services, target)
     request = SendRequest(
         target.jid,
@@ -80,12 +98,39 @@ async def send_file(
         idempotency_key=idempotency_key,
     )
     told = sent(await send(services, request), target, services, reply, what=_file_told(content))
-    missing = what_the_extra_adds(content, wish)
+    missing = what_the_extra_adds(first, wish)
     return replace(told, text=f"{told.text} {missing}") if missing else told
 
 
-def _file_told(content: FileContent) -> str:
-    """` image “boat.png” “At last”`: kind, file name and caption."""
+async def _album(services: Services, paths: Sequence[str], wish: Wish, other: str | None) -> AlbumContent:
+    """Several pictures and videos as one; the caption is that of the first, under which the apps show it.
+
+    Raises:
+        InvalidArgument: They are too many, or something else than pictures and videos.
+        WhatsAppError: One of them cannot be taken; see `take` and `prepare`.
+    """
+    if other is not None:
+        raise InvalidArgument("Give exactly one of path, url and data.")
+    if len(paths) > _MOST_FILES:
+        raise InvalidArgument(f"An album has at most {_MOST_FILES} files.", "Send several albums.")
+    if wish.view_once or wish.file_name:
+        raise InvalidArgument("An album has neither view_once nor file_name.", "Send the files one by one.")
+    files: list[FileContent] = []
+    for number, path in enumerate(paths):
+        taken = await take(services, path, None, None)
+        each = wish if number == 0 else replace(wish, caption="")
+        files.append(await prepare(services.worker, taken, each))
+        if files[-1].kind not in _IN_ALBUMS:
+            told = f"An album holds images and videos; file {number + 1} is sent as {files[-1].kind}."
+            raise InvalidArgument(told, "Send it by itself.")
+    return AlbumContent(tuple(files))
+
+
+def _file_told(content: FileContent | AlbumContent) -> str:
+    """` image “boat.png” “At last”`: kind, file name and caption; ` album of 4 files “At last”`."""
+    if isinstance(content, AlbumContent):
+        caption = content.files[0].caption
+        return f" album of {len(content.files)} files{f' {in_quotes(caption, _SHOWN)}' if caption else ''}"
     told = f" {content.kind}"
     told += f" {in_quotes(content.file_name, _SHOWN)}" if content.file_name else ""
     return f"{told} {in_quotes(content.caption, _SHOWN)}" if content.caption else told
