@@ -365,3 +365,18 @@ def test_the_settings_of_speech_are_read_from_the_file_alone(
     monkeypatch.setenv("WHATSAPP_MCP_VOICE__ENGINE", "off")
     with pytest.raises(InvalidArgument, match="cannot be set by environment"):
         load_text(tmp_path, "")
+
+
+def test_one_word_keeps_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep = load_text(tmp_path, '[media]\nkeep = "off"\n').media.keep
+    assert (keep.voice, keep.image, keep.document, keep.audio, keep.video, keep.gif, keep.sticker) == (0,) * 7
+    monkeypatch.setenv("WHATSAPP_MCP_MEDIA__KEEP", "off")
+    assert load_text(tmp_path, "").media.keep == keep
+
+
+@pytest.mark.parametrize(
+    "text", ['[media]\nkeep = "on"\n', "[media.keep]\nvoices = 1\n", "[media.keep]\nvoice = 5000\n"]
+)
+def test_an_invalid_value_of_what_is_kept_stops_the_start(tmp_path: Path, text: str) -> None:
+    with pytest.raises(InvalidArgument, match=r"media\.keep.*config\.toml, line \d\)"):
+        load_text(tmp_path, text)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.media.whisper_folder import make_whisper_model
+from whatsapp_mcp import media
 from whatsapp_mcp.cli import doctor
 from whatsapp_mcp.cli.doctor import Finding
 from whatsapp_mcp.cli.outcome import ExitCode
@@ -142,6 +143,19 @@ def test_a_client_library_that_does_not_load_is_told_with_its_own_words(monkeypa
 
     assert not found.ok
     assert "libmagic is missing" in found.detail
+
+
+@pytest.mark.parametrize(
+    ("there", "told"), [(False, "need the extra `ocr`"), (True, "words in pictures are")]
+)
+def test_what_is_read_in_files_is_told_with_what_it_takes(
+    there: bool, told: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(media, "reads_words", lambda: there)
+    finding = doctor._reading()
+    assert finding.ok
+    assert told in finding.detail
+    assert sys.platform != "linux" or finding.detail.endswith(" MB")
 
 
 @pytest.mark.parametrize(("there", "told"), [(None, "extra `media`"), (object(), "sound can be read")])

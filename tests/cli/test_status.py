@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tests.cli.fakes import NOON, status_of
 from whatsapp_mcp.cli.connection.status import to_json, to_text
-from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus
+from whatsapp_mcp.models import AddressBookState, ConnectionState, ConnectionStatus, FilesStatus
 
 REPLACED = ConnectionStatus(
     ConnectionState.REPLACED,
@@ -73,3 +73,21 @@ def test_where_audio_is_sent_is_told():
     assert f"speech          {away}" in to_text(REPLACED, "/home", away)
     assert json.loads(to_json(REPLACED, "/home", away))["speech"] == away
     assert "speech" not in to_text(REPLACED, "/home")
+
+
+def test_what_becomes_of_files_is_told_to_people_and_programs():
+    online = status_of(ConnectionState.ONLINE, "+15550001111")
+    files = FilesStatus(12, 3, 1, 214_000_000, "WhatsApp is overloaded.", 96_000_000)
+    shown = to_text(replace(online, files=files), "/home").splitlines()
+
+    assert "files of messages  12 to fetch, 3 to read, 1 failed; paused: WhatsApp is overloaded." in shown
+    assert "kept files         214 MB" in shown
+    assert "memory of reading  96 MB" in shown
+    told = json.loads(to_json(replace(online, files=files), "/home"))["files"]
+    assert (told["to_fetch"], told["paused"], told["reader_bytes"]) == (12, files.paused, 96_000_000)
+
+
+def test_of_files_nothing_is_told_when_none_waits():
+    online = status_of(ConnectionState.ONLINE, "+15550001111")
+
+    assert "files of messages" not in to_text(replace(online, files=FilesStatus()), "/home")

@@ -77,6 +77,10 @@ PROMISES = {
         "cli/test_voice.py:test_without_a_model_nothing_is_fetched_and_the_command_is_named",
         "media/test_speech.py:test_a_model_without_its_tokeniser_is_not_loaded",
     ],
+    "Files of strangers are neither fetched nor opened until somebody asks": [
+        "device/test_files.py:test_a_strangers_file_is_fetched_and_read_only_when_somebody_asks",
+        "device/test_files.py:test_what_a_contact_sends_is_found_by_its_words_and_nobody_is_told",
+    ],
 }
 
 

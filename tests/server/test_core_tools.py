@@ -20,6 +20,7 @@ from whatsapp_mcp.models import (
     ConnectionState,
     ConnectionStatus,
     ContactUpdate,
+    FilesStatus,
     LinkState,
     MessageKind,
     QrCode,
@@ -482,6 +483,20 @@ async def test_the_status_tells_who_and_since_when(client: Client) -> None:
     text, data = await answer(client, "connection_status")
     assert text == "online since 12:00, “Me” +15550001111, account default."
     assert {"state", "since", "reason", "action", "account", "number", "name", "generation"} <= data.keys()
+
+
+async def test_the_status_tells_which_files_wait(
+    client: Client, device: FakeDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = replace(await device.status(), files=FilesStatus(2, 1, paused="WhatsApp is overloaded."))
+
+    async def status() -> ConnectionStatus:
+        return told
+
+    monkeypatch.setattr(device, "status", status)
+    text, data = await answer(client, "connection_status")
+    assert text.endswith("Files: 2 to fetch, 1 to read; paused: WhatsApp is overloaded.")
+    assert (data["files"]["to_fetch"], data["files"]["failed"]) == (2, 0)
 
 
 async def test_the_status_names_the_owner_also_where_only_the_archive_knows_the_name(

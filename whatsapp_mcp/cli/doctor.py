@@ -214,6 +214,26 @@ async def _read_a_picture() -> None:
         await media.look_at_picture(worker, _PICTURE)
 
 
+def _reading() -> Finding:
+    """Read a document, in the process that reads what files say."""
+    words = media.reads_words()
+    try:
+        memory = anyio.run(_read_a_document, media.ReaderOptions(words=words))
+    except WhatsAppError as error:
+        return Finding("reading", False, error.message, _REINSTALL)
+    what = "documents and the words in pictures are read" if words else "documents are read"
+    missing = "" if words else "; words in pictures need the extra `ocr`"
+    taken = f"; the process takes {memory / 1e6:.0f} MB" if memory else ""
+    return Finding("reading", True, f"{what}{missing}{taken}")
+
+
+async def _read_a_document(options: media.ReaderOptions) -> int | None:
+    """What the process takes, in bytes, that read a line of text."""
+    async with media.open_reader(options) as reader:
+        await reader.document(b"Words")
+        return reader.memory
+
+
 def _speech() -> Finding:
     """What transcribes speech. A model is used, in the process that reads files; nothing is sent anywhere."""
     try:
@@ -246,5 +266,6 @@ _CHECKS: tuple[Callable[[], Finding], ...] = (
     _encryption,
     _library,
     _media,
+    _reading,
     _speech,
 )
