@@ -9,7 +9,14 @@ import pytest
 
 from tests.device.fake_clock import settle
 from tests.device.files_rig import HOUR, World, reading, until
-from whatsapp_mcp.device.files.reading import ANSWER_WITHIN, GRACE, MOST_ASKED, ReadingLoop
+from whatsapp_mcp.device.files.reading import (
+    ANSWER_WITHIN,
+    CALM,
+    GRACE,
+    MOST_ASKED,
+    UNREST,
+    ReadingLoop,
+)
 from whatsapp_mcp.device.files.waiting import LOOK
 from whatsapp_mcp.errors import (
     Busy,
@@ -265,3 +272,21 @@ async def test_a_flood_of_messages_asks_the_archive_once_a_second(world: World) 
             loop.look()
             await world.clock.advance(0.01)
         assert world.looks <= 13
+
+
+async def test_files_that_nobody_asked_for_wait_while_messages_come_but_not_for_ever(world: World) -> None:
+    world.add(1, here=True)
+    world.add(2, age=2 * HOUR, here=True)
+    async with reading(world) as loop:
+        loop.look()
+        for _ in range(int(UNREST / CALM) - 2):
+            await world.clock.advance(CALM / 2)
+            loop.look()
+            await world.clock.advance(CALM / 2 - 0.01)
+        assert world.read == []
+        await loop.read(2)
+        assert world.read == [2]
+        for _ in range(2 * int(UNREST / CALM) + 4):
+            loop.look()
+            await world.clock.advance(CALM / 2)
+        await until(lambda: 1 in world.readings)

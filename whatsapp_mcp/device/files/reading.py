@@ -43,6 +43,10 @@ ANSWER_WITHIN: Final = 50.0
 """Seconds in which somebody who asks for a reading is answered; it goes on after that."""
 GRACE: Final = 5.0
 """Seconds that a reading which nobody asked for may go on while somebody waits."""
+CALM: Final = 0.5
+"""Seconds without a message after which a file is read that nobody asked for: receiving goes before."""
+UNREST: Final = 30.0
+"""Seconds after which it is read all the same."""
 MOST_ASKED: Final = 32
 """Readings that may be asked for at a time."""
 _CANDIDATES: Final = 500
@@ -89,6 +93,7 @@ class ReadingLoop:
         self._asks: dict[int, _Ask] = {}
         self._waiting: list[FileTask] = []
         self._look_at = 0.0
+        self._heard = -CALM
 
     @property
     def memory(self) -> int | None:
@@ -97,6 +102,7 @@ class ReadingLoop:
 
     def look(self) -> None:
         """Something was archived or fetched: see whether there is a file to read."""
+        self._heard = self._clock.monotonic()
         self._wake.set()
 
     @property
@@ -169,6 +175,8 @@ class ReadingLoop:
         if self._asks:
             await self._answer(reader, next(iter(self._asks.values())))
             return
+        if not await self._is_calm():
+            return
         if not self._waiting or (self._wake.is_set() and self._clock.monotonic() >= self._look_at):
             self._wake = anyio.Event()
             self._waiting = await self._look(readers)
@@ -219,6 +227,17 @@ class ReadingLoop:
                 if isinstance(error, Busy):  # perhaps of no file
                     await within(self._clock, GRACE, self._asked.wait)
             tasks.cancel_scope.cancel()
+
+    async def _is_calm(self) -> bool:
+        """Wait until no messages come, but not for ever; False as soon as somebody asks for a file."""
+        latest = self._clock.monotonic() + UNREST
+        while not self._asks:
+            pause = min(self._heard + CALM, latest) - self._clock.monotonic()
+            if pause <= 0:
+                return True
+            self._asked = anyio.Event()
+            await within(self._clock, pause, self._asked.wait)
+        return False
 
     async def _give_way(self, ref: int, scope: anyio.CancelScope) -> None:
         while not self._asks.keys() - {ref}:
