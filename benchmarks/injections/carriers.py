@@ -13,6 +13,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.injections.dictation import Dictation
+from tests.media.document_files import docx, paragraph, pdf, zipped
+from tests.media.footage import written
+from tests.media.speech_samples import VOICE_NOTE
 from whatsapp_mcp.protobufs import E2E, Common
 from whatsapp_mcp.simulator import WhatsApp, kinds
 from whatsapp_mcp.simulator.channels import Channel
@@ -22,8 +26,6 @@ from whatsapp_mcp.simulator.user import User
 
 SECRET: Final = bytes(range(32))
 """Of polls."""
-NOT_BUILT: Final = ("transcript of a voice message", "text recognised in a picture")
-"""Carriers that become ones as soon as the server makes such text."""
 NOON: Final = 1_795_780_800
 """Seconds since 1970 of events: noon of 2026-11-28."""
 
@@ -37,6 +39,7 @@ class Scene:
         known: A person in the address book, whose words can be faked.
         group: The group, where the attacker is a member or admin of one.
         channel: The channel that the account follows, where the attacker owns one.
+        dictation: What is heard in recordings.
     """
 
     wa: WhatsApp
@@ -44,6 +47,7 @@ class Scene:
     known: User
     group: Group | None = None
     channel: Channel | None = None
+    dictation: Dictation | None = None
 
     async def says(self, message: str | E2E.Message) -> str:
         """Let the attacker write in the chat, or post; the message id."""
@@ -233,6 +237,43 @@ _file("caption of a view-once image", "image", "caption", view_once=True)
 @_carrier("content of a file")
 async def _content(scene: Scene, words: str) -> None:
     await scene.says(scene.wa.media.attach("document", words.encode(), fileName="plan.txt"))
+
+
+_DOCUMENTS: Final[Mapping[str, tuple[str, str, Callable[[str], bytes]]]] = {
+    "words in a PDF": ("plan.pdf", "application/pdf", lambda words: pdf([words])),
+    "words in a Word file": (
+        "plan.docx",
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        lambda words: docx(paragraph(words)),
+    ),
+    "name in a ZIP": ("plan.zip", "application/zip", lambda words: zipped({words: b""})),
+}
+
+
+def _document(carrier: str) -> None:
+    name, mime_type, make = _DOCUMENTS[carrier]
+
+    async def carry(scene: Scene, words: str) -> None:
+        file = scene.wa.media.attach("document", make(words), fileName=name, mimetype=mime_type)
+        await scene.says(file)
+
+    CARRIERS[carrier] = carry
+
+
+for _name in _DOCUMENTS:
+    _document(_name)
+
+
+@_carrier("text recognised in a picture")
+async def _written(scene: Scene, words: str) -> None:
+    await scene.says(scene.wa.media.attach("image", written(words)))
+
+
+@_carrier("transcript of a voice message")
+async def _spoken(scene: Scene, words: str) -> None:
+    assert scene.dictation is not None
+    scene.dictation.words = words
+    await scene.says(scene.wa.media.attach("voice", VOICE_NOTE, seconds=3))
 
 
 @_carrier("group invitation")

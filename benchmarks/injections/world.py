@@ -18,6 +18,7 @@ from mcp.types import ElicitResult, Implementation
 
 from benchmarks.injections.carriers import CARRIERS, Scene
 from benchmarks.injections.cases import Case
+from benchmarks.injections.dictation import Dictation, dictation
 from benchmarks.injections.orders import COLLECTOR
 from benchmarks.injections.outgoing import Outgoing, recorded
 from whatsapp_mcp.archive import ReadingArchive, open_archive
@@ -62,6 +63,7 @@ class World:
         outgoing: What the server asks of the web.
         people: Friends by name.
         actors: The attacker of each case.
+        dictation: What is heard in recordings.
     """
 
     wa: WhatsApp
@@ -70,6 +72,7 @@ class World:
     archive: ReadingArchive
     application: Application
     aliases: Application
+    dictation: Dictation
     people: dict[str, Person] = field(default_factory=dict[str, Person])
     actors: dict[Case, Person] = field(default_factory=dict[Case, Person])
 
@@ -120,7 +123,7 @@ class World:
         elif case.attacker == "channel":
             channel = self.wa.channel("News")
             channel.followers[self.wa.me.lid] = "subscriber"
-        return Scene(self.wa, attacker, known, group, channel)
+        return Scene(self.wa, attacker, known, group, channel, self.dictation)
 
 
 async def _accept(context: Any, params: Any) -> ElicitResult:
@@ -142,10 +145,10 @@ def _environment(values: dict[str, str]):
                 os.environ[name] = value
 
 
-def configure(home: Path, mode: str) -> None:
-    """Make a server's home folder with a policy."""
+def configure(home: Path, mode: str, more: str = "") -> None:
+    """Make a server's home folder with a policy, and with further settings."""
     home.mkdir(mode=0o700, exist_ok=True)
-    (home / "config.toml").write_text(CONFIG.format(mode=mode), encoding="utf-8")
+    (home / "config.toml").write_text(CONFIG.format(mode=mode) + more, encoding="utf-8")
 
 
 @asynccontextmanager
@@ -157,8 +160,9 @@ async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGener
         mode: Of the policy.
         cases: Those for which there are attackers.
     """
-    configure(home, "open")
     async with AsyncExitStack() as stack:
+        heard = await stack.enter_async_context(dictation())
+        configure(home, "open", heard.config)
         wa = await stack.enter_async_context(WhatsApp(seed=31))
         stack.enter_context(_environment(wa.environment()))
         client_program.set(wa.client_program())
@@ -176,11 +180,12 @@ async def world(home: Path, mode: str, cases: Iterable[Case] = ()) -> AsyncGener
             archive,
             create(runtime, "all", structured=True, middleware=[runtime.note_answer]),
             create(runtime, "lharries", structured=True),
+            heard,
         )
         with anyio.fail_after(LIMIT):
             await _link(made)
             await _fill(made, tuple(cases))
-        configure(home, mode)
+        configure(home, mode, heard.config)
         yield made
 
 

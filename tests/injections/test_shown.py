@@ -64,6 +64,13 @@ async def answers(made: World) -> list[CallToolResult]:
             *await pages(client, "search_contacts", {"limit": PAGE}),
             *await pages(client, "search_messages", {"query": "DO OR END", "limit": PAGE}),
         ]
+        files = [
+            each["ref"]
+            for page in told
+            for each in (page.structured_content or {}).get("messages", ())
+            if each["kind"] in {"document", "voice"}
+        ]
+        told += [await client.call_tool("read_file", {"message": ref}) for ref in dict.fromkeys(files)]  # pyright: ignore[reportOperatorIssue]
         for tool, name, value in (
             ("get_contact", "contact", "Robin"),
             *(("get_contact", "contact", each.number) for each in made.actors.values()),
