@@ -300,6 +300,7 @@ def test_an_installed_model_is_replaced_as_a_whole(hub: ModelHub, tmp_path: Path
     new = install(hub, tmp_path)
     assert new.record.revision == REVISION
     assert not (new.folder / "leftover").exists()
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["whisper-small"]
     assert models.installed(tmp_path, "small") == new
 
 
@@ -313,7 +314,10 @@ def test_models_are_listed_and_removed(tmp_path: Path) -> None:
     for name in ("small", "tiny"):
         make_whisper_model(tmp_path, name)
     assert [model.name for model in models.all_installed(tmp_path)] == ["tiny", "small"]
+    models.draft_of(tmp_path, "tiny").mkdir()
+    models.former_of(tmp_path, "tiny").mkdir()
     assert models.remove(tmp_path, "tiny")
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["whisper-small"]
     assert not models.remove(tmp_path, "tiny")
     assert [model.name for model in models.all_installed(tmp_path)] == ["small"]
 

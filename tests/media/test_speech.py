@@ -7,6 +7,9 @@ weights, so loading and running is shown, and nothing of what it would recognise
 from __future__ import annotations
 
 import io
+import random
+import socket
+import struct
 import sys
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
@@ -31,9 +34,9 @@ from tests.media.speech_samples import (
     spoken_video,
 )
 from tests.media.whisper_folder import make_whisper_model
-from whatsapp_mcp.errors import Busy, TooLong, Unsupported
-from whatsapp_mcp.media import Reader, ReaderOptions, SpeechOptions, open_reader
-from whatsapp_mcp.media.speech import sound, without_pauses
+from whatsapp_mcp.errors import Busy, TooLong, Unsupported, WhatsAppError
+from whatsapp_mcp.media import Limits, Reader, ReaderOptions, SpeechOptions, open_reader
+from whatsapp_mcp.media.speech import Service, sound, without_pauses
 from whatsapp_mcp.media.speech.languages import code_of
 from whatsapp_mcp.media.speech.models import Model
 from whatsapp_mcp.media.speech.recogniser import PIECE_SECONDS, RATE, Segment, Transcript
@@ -193,6 +196,17 @@ def test_a_model_without_its_tokeniser_is_not_loaded(tmp_path: Path) -> None:
         Whisper(model)
 
 
+def test_loading_and_running_a_model_opens_no_connection(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("something opened a connection")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    monkeypatch.setattr(socket, "getaddrinfo", refused)
+    assert heard(Whisper(model), encoded(silence(1))) == Transcript(None, ())
+
+
 # Passages.
 
 
@@ -235,6 +249,66 @@ def test_joining_segments_keeps_all_words_in_order(spoken: Iterable[tuple[float,
 )
 def test_a_language_is_known_by_its_code_and_its_english_name(said: object, code: str | None) -> None:
     assert code_of(said) == code
+
+
+# Hostile files.
+
+
+def claiming(rate: int, channels: int, samples: bytes) -> bytes:
+    """A WAV file with this rate and so many channels, of bytes."""
+    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels % 2**32, channels, 8)
+    data = b"fmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", len(samples)) + samples
+    return b"RIFF" + struct.pack("<I", 4 + len(data)) + b"WAVE" + data
+
+
+def spoiled(content: bytes, chance: random.Random) -> bytes:
+    """A file in which bytes are changed, and of which the end may be missing."""
+    changed = bytearray(content)
+    for _ in range(chance.randrange(1, 40)):
+        changed[chance.randrange(len(changed))] = chance.randrange(256)
+    return bytes(changed[: chance.choice([len(changed), chance.randrange(1, len(changed))])])
+
+
+async def sounds_of(files: list[bytes]) -> list[str]:
+    """What becomes of files: `sound`, or the code of the error. None of them ends the reading process."""
+    service = SpeechOptions("service", service=Service("http://127.0.0.1:1/", "none"))
+    ends: list[str] = []
+    pids: set[int | None] = set()
+    async with open_reader(ReaderOptions(speech=service)) as reader:
+        for content in files:
+            try:
+                await reader._worker.run("sound_in_pieces", content, {}, Limits(20, 20, 64_000_000))
+            except WhatsAppError as error:
+                ends.append(error.code)
+            else:
+                ends.append("sound")
+            pids.add(reader.pid)
+    assert len(pids) == 1
+    return ends
+
+
+async def test_spoiled_recordings_are_read_or_refused_and_end_no_process() -> None:
+    chance = random.Random(1)
+    whole = samples_of(GO_FORWARD.content)
+    kinds = (
+        GO_FORWARD.content,
+        spoken_video(whole),
+        encoded(whole, "wav", "pcm_s16le"),
+        encoded(whole, "mp3", "mp3"),
+    )
+    files = [spoiled(content, chance) for content in kinds for _ in range(20)]
+    ends = await sounds_of(files)
+    assert set(ends) <= {"sound", "UNSUPPORTED", "TOO_LONG"}
+    assert "sound" in ends
+
+
+async def test_sound_that_claims_absurd_rates_is_refused_at_once() -> None:
+    files = [
+        claiming(rate, channels, bytes(200_000))
+        for rate in (0, 1, 7, 4_000_000_000)
+        for channels in (0, 1, 8, 60_000)
+    ]
+    assert set(await sounds_of(files)) <= {"UNSUPPORTED", "TOO_LONG"}
 
 
 # The process.

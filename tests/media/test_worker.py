@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -219,3 +221,31 @@ def test_a_served_file_reads_as_the_file_itself(content: bytes, steps: list[tupl
         real.seek(target)
         assert served.seek(target) == target
         assert served.read(size) == real.read(size)
+
+
+_SERVER = """
+import anyio
+from tests.media.workers import PROBING, kept
+
+async def main():
+    async with kept(PROBING) as worker:
+        await worker.run("echo", b"")
+        print(worker.pid, flush=True)
+        await worker.run("spin", b"")
+
+anyio.run(main)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a process with its parent")
+def test_a_process_that_computes_ends_with_a_server_that_is_killed() -> None:
+    command = [sys.executable, "-c", _SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]) as server:
+        assert server.stdout is not None
+        process = os.pidfd_open(int(server.stdout.readline()))
+        try:
+            server.kill()
+            ended, _, _ = select.select([process], [], [], 10)
+        finally:
+            os.close(process)
+    assert ended

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from typing import Final
 MEMORY_BYTES: Final = 640 * 1024 * 1024
 """What decoding may take beside the loaded libraries."""
 _PR_SET_NO_NEW_PRIVS: Final = 38
+_PR_SET_PDEATHSIG: Final = 1
 _STATM: Final = Path("/proc/self/statm")
 
 
@@ -38,7 +40,10 @@ def confine(memory_bytes: int = MEMORY_BYTES) -> None:
     import resource
 
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        prctl = ctypes.CDLL(None).prctl
+        prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        # A job that computes for minutes does not look at its pipes, and would go on without its server.
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         mapped = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         _limit(resource.RLIMIT_AS, mapped + memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)

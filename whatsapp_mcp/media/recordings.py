@@ -38,6 +38,9 @@ _LONGEST: Final = 7 * 86_400
 _CLIP_PIXELS: Final = 640
 _MILLISECOND: Final = Fraction(1, 1000)
 _CLIP_ENCODER: Final = {"crf": "26", "preset": "veryfast"}
+_LOWEST_RATE: Final = 4_000
+_HIGHEST_RATE: Final = 400_000
+"""Samples of a second; from what is outside, a resampler makes very much of very little."""
 _LOUDEST: Final = 100
 _RATE: Final = 48_000
 _BIT_RATE: Final = 32_000
@@ -272,7 +275,7 @@ def sound(container: Any, rate: int, samples: int) -> Iterator[Any]:
         Unsupported: There is none.
     """
     stream = next((each for each in container.streams.audio if each.codec_context is not None), None)
-    if stream is None:
+    if stream is None or not _LOWEST_RATE <= stream.codec_context.sample_rate <= _HIGHEST_RATE:
         raise Unsupported("The file contains no readable sound.", "Send it with kind document.")
     resampler = library().AudioResampler(format="s16", layout="mono", rate=rate, frame_size=samples)
     for frame in container.decode(stream):

@@ -317,10 +317,12 @@ def _put_in_place(draft: Path, home: Path, offer: Offer, now: datetime) -> model
     )
     models.write_record(draft, record)
     sync_folder(draft)
-    target = models.folder_of(home, offer.name)
+    target, former = models.folder_of(home, offer.name), models.former_of(home, offer.name)
+    shutil.rmtree(former, ignore_errors=True)
     if target.exists():
-        shutil.rmtree(target)
+        target.rename(former)
     draft.rename(target)
+    shutil.rmtree(former, ignore_errors=True)
     return models.Model(target, record)
 
 

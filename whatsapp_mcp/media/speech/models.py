@@ -178,7 +178,8 @@ def remove(home: Path, name: str) -> bool:
         InvalidArgument: There is no model of this name.
         OSError: It cannot be deleted.
     """
-    found = [folder for folder in (folder_of(home, name), draft_of(home, name)) if folder.is_dir()]
+    folders = (folder_of(home, name), draft_of(home, name), former_of(home, name))
+    found = [folder for folder in folders if folder.is_dir()]
     for folder in found:
         shutil.rmtree(folder)
     return bool(found)
@@ -187,6 +188,11 @@ def remove(home: Path, name: str) -> bool:
 def draft_of(home: Path, name: str) -> Path:
     """Where a model is put together."""
     return models_folder(home) / f".{folder_of(home, name).name}.part"
+
+
+def former_of(home: Path, name: str) -> Path:
+    """Where a model is for the moment in which another one takes its place."""
+    return models_folder(home) / f".{folder_of(home, name).name}.old"
 
 
 def require_whole(names: set[str]) -> None:

@@ -20,6 +20,8 @@ from whatsapp_mcp.media.speech.recogniser import RATE, Segment, Transcript, time
 
 _MOST_THREADS: Final = 4
 _FULL_SCALE: Final = 32_768.0
+_TEMPERATURES: Final = (0.0, 0.4, 0.8)
+"""What comes out as noise is tried twice more with these; the library tries five times."""
 
 
 class Whisper:
@@ -74,7 +76,12 @@ class Whisper:
     def _piece(self, piece: bytes, language: str | None, **options: Any) -> tuple[list[Segment], str]:
         samples = self._numpy.frombuffer(piece, "<i2").astype(self._numpy.float32) / _FULL_SCALE
         # Without the filter, Whisper invents sentences where nobody speaks.
-        options = {"vad_filter": True, "condition_on_previous_text": False, **options}
+        options = {
+            "vad_filter": True,
+            "condition_on_previous_text": False,
+            "temperature": _TEMPERATURES,
+            **options,
+        }
         found, info = self._model.transcribe(samples, language=language, **options)
         return list(_kept(found)), info.language
 
