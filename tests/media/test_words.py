@@ -86,6 +86,17 @@ async def test_a_photo_is_read_as_it_was_held(reader: Reader) -> None:
     assert read == ["Held sideways", "since it was a phone"]
 
 
+async def test_a_screenshot_of_several_screens_is_read_to_its_end(reader: Reader) -> None:
+    lines = [f"Message number {number}" for number in range(40)]
+    with Image.open(io.BytesIO(written(*lines, pixels=40))) as screen:
+        long = Image.new("L", (1080, screen.height), 255)
+        long.paste(screen)
+    assert long.height > 3 * long.width
+    buffer = io.BytesIO()
+    long.save(buffer, "PNG")
+    assert await lines_of(reader, buffer.getvalue()) == lines
+
+
 async def test_an_animated_sticker_is_read_as_its_first_frame(reader: Reader) -> None:
     assert (await reader.picture(webp(3, RED, BLUE))).passages == ()
 

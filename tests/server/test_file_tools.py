@@ -9,25 +9,30 @@ import os
 import struct
 import sys
 import wave
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
-from mcp.types import ImageContent, ResourceLink
+from mcp.types import AudioContent, BlobResourceContents, EmbeddedResource, ImageContent, ResourceLink
 
-from tests.media.footage import RED, gif, is_jpeg, png, size, video
+from tests.media.footage import BLUE, RED, gif, heic, is_jpeg, near, pixel, png, size, video, webp
 from tests.media.workers import WITHOUT_PYAV, kept
 from tests.server.conftest import BOB, incoming
-from tests.server.fakes import NOON, FakeDevice, FakeSource, text_of
+from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, text_of
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp import media
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import FileContent
+from whatsapp_mcp.errors import MediaUnavailable
+from whatsapp_mcp.media import pictures
+from whatsapp_mcp.models import FileContent, FileReading, Passage, ReadingKind
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.application import create
 
@@ -169,6 +174,14 @@ async def test_over_http_it_is_said_that_no_other_computer_can_open_the_file(
     ref = await received_image(client, archive)
     device.file = str(tmp_path / "got.png")
     here = text_of((await client.call_tool("download_media", {"message": ref})).content)
+    async with remote_client(source) as remote:
+        there = text_of((await remote.call_tool("download_media", {"message": ref})).content)
+    assert there == f"{here} That is a file of the computer that runs this server: no other one can open it."
+
+
+@asynccontextmanager
+async def remote_client(source: FakeSource) -> AsyncIterator[Client]:
+    """A client over HTTP, as it may run on another computer."""
     application = create(source)
     app = application.streamable_http_app(stateless_http=True)
     async with (
@@ -176,20 +189,39 @@ async def test_over_http_it_is_said_that_no_other_computer_can_open_the_file(
         httpx2.AsyncClient(transport=httpx2.ASGITransport(app)) as http,
         Client(streamable_http_client("http://127.0.0.1:8808/mcp", http_client=http)) as remote,
     ):
-        there = text_of((await remote.call_tool("download_media", {"message": ref})).content)
-    assert there == f"{here} That is a file of the computer that runs this server: no other one can open it."
+        yield remote
 
 
 async def received_image(client: Client, archive: Archive) -> str:
     """The ref of a new message from Bob with a picture in it."""
+    return await received_file(client, archive, "imageMessage", "image/png")
+
+
+async def received_file(
+    client: Client, archive: Archive, kind: str, mime_type: str, thumbnail: bytes = b""
+) -> str:
+    """The ref of a new message from Bob with a file in it."""
     event = incoming(30, BOB, BOB, "", NOON + timedelta(days=1))
     message = Neonize.Message.FromString(event.payload)
     message.Message.Clear()
-    image = message.Message.imageMessage
-    image.URL, image.mediaKey, image.mimetype = "https://mmg.whatsapp.net/i", bytes(32), "image/png"
+    file = getattr(message.Message, kind)
+    file.URL, file.mediaKey, file.mimetype = "https://mmg.whatsapp.net/i", bytes(32), mime_type
+    if thumbnail:
+        file.JPEGThumbnail = thumbnail
+    if kind == "audioMessage":
+        file.PTT = True
     await archive.ingest([replace(event, payload=message.SerializePartialToString())])
     _, data = await answer(client, "list_messages", chat="Bob", limit=1)
     return data["messages"][0]["ref"]
+
+
+async def test_an_iphones_photo_is_sent_as_one_that_every_phone_shows(
+    client: Client, device: FakeDevice
+) -> None:
+    await answer(client, "send_file", chat="Bob", data=encoded(heic(60, 30, RED, BLUE)))
+    content = content_of(device)
+    assert (content.kind, content.mime_type) == ("image", "image/jpeg")
+    assert size(read(content.path)) == (60, 30)
 
 
 async def test_a_document_goes_as_it_is(client: Client, device: FakeDevice) -> None:
@@ -332,3 +364,121 @@ async def test_a_file_over_the_limit_is_not_fetched(
 
     assert (error["code"], "101 MB" in error["message"]) == ("TOO_LONG", True)
     assert device.asked == []
+
+
+async def downloaded(client: Client, device: FakeDevice, ref: str, path: Path, content: bytes) -> list[Any]:
+    """What download_media answers when the file has this content."""
+    await anyio.Path(path).write_bytes(content)
+    device.file = str(path)
+    return list((await client.call_tool("download_media", {"message": ref})).content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.heic", heic(60, 30, RED, BLUE)), ("a.webp", webp(3, RED, BLUE))]
+)
+async def test_iphone_pictures_and_moving_stickers_are_shown(
+    client: Client, device: FakeDevice, archive: Archive, tmp_path: Path, name: str, content: bytes
+) -> None:
+    ref = await received_image(client, archive)
+    shown, _ = await downloaded(client, device, ref, tmp_path / name, content)
+    picture = base64.b64decode(shown.data)
+    assert is_jpeg(picture)
+    assert near(pixel(picture, 5, 5), RED)
+
+
+async def test_a_video_is_shown_as_three_stills_and_a_link(
+    client: Client, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    video(tmp_path / "made.mp4", seconds=20, width=640, height=480)
+    ref = await received_file(client, archive, "videoMessage", "video/mp4")
+    content = read(str(tmp_path / "made.mp4"))
+    *stills, link, text = await downloaded(client, device, ref, tmp_path / "a.mp4", content)
+    assert [size(base64.b64decode(still.data)) for still in stills] == [(512, 384)] * 3
+    assert (link.type, link.mime_type) == ("resource_link", "video/mp4")
+    assert "Stills of it at 0:02, 0:10, 0:18." in text.text
+
+
+@pytest.mark.parametrize(("pixels", "is_near"), [(10_000, True), (100_000, False)])
+async def test_over_http_a_small_document_comes_along_and_a_large_one_as_a_link(
+    client: Client,
+    source: FakeSource,
+    device: FakeDevice,
+    archive: Archive,
+    tmp_path: Path,
+    pixels: int,
+    is_near: bool,
+) -> None:
+    content = b"%PDF-1.7" + bytes(pixels)
+    ref = await received_file(client, archive, "documentMessage", "application/pdf")
+    async with remote_client(source) as remote:
+        block, _ = await downloaded(remote, device, ref, tmp_path / "a.pdf", content)
+        uri = f"whatsapp://media/{ref.removeprefix('#')}"
+        if is_near:
+            assert isinstance(block, EmbeddedResource)
+            resource = block.resource
+            assert isinstance(resource, BlobResourceContents)
+            assert (resource.uri, resource.mime_type) == (uri, "application/pdf")
+            assert base64.b64decode(resource.blob) == content
+            return
+        assert isinstance(block, ResourceLink)
+        assert (block.uri, block.size) == (uri, len(content))
+        (whole,) = (await remote.read_resource(block.uri)).contents
+    assert isinstance(whole, BlobResourceContents)
+    assert base64.b64decode(whole.blob) == content
+
+
+async def test_over_http_a_short_voice_note_comes_along_as_sound(
+    client: Client, source: FakeSource, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    ref = await received_file(client, archive, "audioMessage", "audio/wav")
+    async with remote_client(source) as remote:
+        block, _ = await downloaded(remote, device, ref, tmp_path / "a.wav", sound(0.5))
+    assert isinstance(block, AudioContent)
+    assert (block.mime_type, base64.b64decode(block.data)) == ("audio/wav", sound(0.5))
+
+
+async def test_here_a_document_is_a_link_to_its_path(
+    client: Client, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    ref = await received_file(client, archive, "documentMessage", "application/pdf")
+    block, _ = await downloaded(client, device, ref, tmp_path / "a.pdf", b"%PDF-1.7")
+    assert isinstance(block, ResourceLink)
+    assert block.uri == (tmp_path / "a.pdf").as_uri()
+
+
+async def test_a_voice_note_comes_with_its_transcript_between_the_tags(
+    client: Client, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    ref = await received_file(client, archive, "audioMessage", "audio/ogg")
+    *_, text = await downloaded(client, device, ref, tmp_path / "a.wav", sound(0.5))
+    assert text.text.endswith("What is said in it: read_file.")
+    spoken = (Passage("See you at six", start=0.0), Passage("Bring the keys", start=65.0))
+    await archive.record_reading(int(ref[1:]), FileReading(ReadingKind.TRANSCRIPT, spoken, "test", "en"))
+    *_, text = await downloaded(client, device, ref, tmp_path / "a.wav", sound(0.5))
+    assert text.text.splitlines()[1:] == [
+        FENCE[0],
+        "0:00: See you at six",
+        "1:05: Bring the keys",
+        FENCE[1],
+    ]
+
+
+async def test_of_a_file_that_is_gone_the_thumbnail_is_shown(
+    client: Client, device: FakeDevice, archive: Archive
+) -> None:
+    device.fails = MediaUnavailable("WhatsApp's servers do not have this file.")
+    small = pictures.picture(io.BytesIO(png(90, 60, RED)), {"largest": 96})[1]
+    ref = await received_file(client, archive, "imageMessage", "image/jpeg", small)
+    shown, text = (await client.call_tool("download_media", {"message": ref})).content
+    assert isinstance(shown, ImageContent)
+    assert size(base64.b64decode(shown.data)) == (90, 60)
+    assert "WhatsApp's servers do not have this file. Its thumbnail is shown." in text_of([text])
+
+
+@pytest.mark.parametrize("thumbnail", [b"", b"no picture"])
+async def test_of_a_file_that_is_gone_without_thumbnail_that_is_said(
+    client: Client, device: FakeDevice, archive: Archive, thumbnail: bytes
+) -> None:
+    device.fails = MediaUnavailable("WhatsApp's servers do not have this file.")
+    ref = await received_file(client, archive, "imageMessage", "image/jpeg", thumbnail)
+    assert (await refusal(client, "download_media", message=ref))["code"] == "MEDIA_UNAVAILABLE"

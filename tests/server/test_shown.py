@@ -266,7 +266,7 @@ async def test_a_business_is_told_as_one_and_the_last_message_with_a_time_as_in_
     assert data["business"] == "Bob's Boats"
 
 
-async def test_a_voice_note_that_was_fetched_says_that_nobody_has_heard_it(
+async def test_a_voice_note_that_was_fetched_says_what_tells_its_words(
     client: Client, archive: Archive
 ) -> None:
     body: Any = E2E.Message()
@@ -275,4 +275,4 @@ async def test_a_voice_note_that_was_fetched_says_that_nobody_has_heard_it(
     await archive.ingest(journal([ev.message("1", body)], after=await archive.position()))
     text, _ = await answer(client, "download_media", message="#1")
     assert text.startswith("#1 [voice 0:02] is at ")
-    assert "Nothing here writes down what is said in it." in text
+    assert text.endswith(" What is said in it: read_file.")

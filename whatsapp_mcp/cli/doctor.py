@@ -221,16 +221,18 @@ def _reading() -> Finding:
         memory = anyio.run(_read_a_document, media.ReaderOptions(words=words))
     except WhatsAppError as error:
         return Finding("reading", False, error.message, _REINSTALL)
-    what = "documents and the words in pictures are read" if words else "documents are read"
+    what = f"documents and words in pictures are read ({media.WRITING})" if words else "documents are read"
     missing = "" if words else "; words in pictures need the extra `ocr`"
     taken = f"; the process takes {memory / 1e6:.0f} MB" if memory else ""
     return Finding("reading", True, f"{what}{missing}{taken}")
 
 
 async def _read_a_document(options: media.ReaderOptions) -> int | None:
-    """What the process takes, in bytes, that read a line of text."""
+    """What the process takes, in bytes, that read a line of text, and looked for words in a picture."""
     async with media.open_reader(options) as reader:
         await reader.document(b"Words")
+        if options.words:
+            await reader.picture(_PICTURE)
         return reader.memory
 
 

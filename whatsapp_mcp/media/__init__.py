@@ -4,6 +4,7 @@ from whatsapp_mcp.media.foreign_archives import bridge_pages, read_chat_export, 
 from whatsapp_mcp.media.formats import HEAD_BYTES, Format, format_of
 from whatsapp_mcp.media.previews import Preview, preview_of
 from whatsapp_mcp.media.readers import (
+    WRITING,
     Reader,
     ReaderOptions,
     available,
@@ -46,6 +47,7 @@ __all__ = [
     "DEFAULT_HUB",
     "HEAD_BYTES",
     "MODEL_NAMES",
+    "WRITING",
     "Answer",
     "Format",
     "Limits",

@@ -18,20 +18,23 @@ import whatsapp_mcp
 from whatsapp_mcp.errors import Denied, InvalidArgument
 from whatsapp_mcp.policy import SCOPES, check_scope
 from whatsapp_mcp.server import tools
-from whatsapp_mcp.server.calls import RegisteredTool, build, error_result, principal_of
+from whatsapp_mcp.server.calls import RegisteredTool, Resources, build, error_result, principal_of
 from whatsapp_mcp.server.fencing import new_code
 from whatsapp_mcp.server.invalid_requests import answering_invalid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+    from mcp.server.lowlevel.helper_types import ReadResourceContents
     from mcp.server.mcpserver import Context
     from mcp.server.mcpserver.tools import Tool
     from mcp.shared._stream_protocols import ReadStream, WriteStream
     from mcp.shared.message import SessionMessage
+    from mcp.types import ResourceTemplate
+    from pydantic import AnyUrl
 
-    from whatsapp_mcp.server.calls import ServicesSource, ToolFunction
+    from whatsapp_mcp.server.calls import ResourceFunction, ServicesSource, ToolFunction
 
 NAME: Final = "whatsapp-mcp"
 INSTRUCTIONS: Final = (
@@ -80,6 +83,7 @@ class Application(MCPServer[Any]):
     def __init__(
         self,
         make: Callable[[], list[Tool]],
+        read: Resources,
         middleware: Sequence[ServerMiddleware[Any]],
         instructions: str,
         *,
@@ -101,6 +105,7 @@ class Application(MCPServer[Any]):
             log_level="WARNING",
         )
         self._tool_manager = Tools(make)
+        self._resources = read
         self._structured = structured
 
     async def _advertise_what_is_served(
@@ -130,10 +135,19 @@ class Application(MCPServer[Any]):
             except Denied as error:
                 return error_result(error, structured=self._structured)
         result = await call_next(ctx)
-        if ctx.method != "tools/list" or not isinstance(result, dict):
+        if not isinstance(result, dict):
             return result
-        tools = [tool for tool in result["tools"] if self._is_in_scope(principal.scopes, tool["name"])]
-        return {**result, "tools": tools}
+        if ctx.method == "tools/list":
+            listed = [tool for tool in result["tools"] if self._is_in_scope(principal.scopes, tool["name"])]
+            return {**result, "tools": listed}
+        if ctx.method == "resources/templates/list":
+            listed = [
+                template
+                for template in result["resourceTemplates"]
+                if self._resources.is_in_scope(principal.scopes, template["uriTemplate"])
+            ]
+            return {**result, "resourceTemplates": listed}
+        return result
 
     def _is_in_scope(self, scopes: frozenset[str], name: object) -> bool:
         try:
@@ -149,6 +163,17 @@ class Application(MCPServer[Any]):
             check_scope(scopes, tool.spec.name, tool.spec.effect)
         elif tool is not None and not scopes.issuperset(SCOPES):
             raise Denied("This tool needs every scope.")
+
+    async def list_resource_templates(self) -> list[ResourceTemplate]:
+        """Ours, then those that were added to the application (conformance fixtures)."""
+        return [*self._resources.templates(), *await super().list_resource_templates()]
+
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Any, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """What a URI stands for; errors are in our form."""
+        found = await self._resources.read(str(uri), context) if context is not None else None
+        return await super().read_resource(uri, context) if found is None else found
 
     async def run_stdio_async(self) -> None:
         """Serve on standard input and output."""
@@ -228,8 +253,19 @@ def create(
         hint_acts = source.policy.leaves_to_host
         return build(chosen, source, structured=structured, new_code=new_code, hint_acts=hint_acts)
 
-    instructions = _instructions(selection)
-    return Application(make, middleware, instructions, structured=structured, state_key=state_key)
+    def make_resources() -> Iterable[ResourceFunction]:
+        from whatsapp_mcp.server import resources
+
+        return resources.selected(tools.parse_selection(selection)) if functions is None else ()
+
+    return Application(
+        make,
+        Resources(make_resources, source, new_code),
+        middleware,
+        _instructions(selection),
+        structured=structured,
+        state_key=state_key,
+    )
 
 
 def _instructions(selection: str) -> str:

@@ -2,9 +2,10 @@
 
 from whatsapp_mcp.media.readers.options import ReaderOptions
 from whatsapp_mcp.media.readers.reader import Reader, open_reader
-from whatsapp_mcp.media.readers.reading_kinds import available, readable, reads_words
+from whatsapp_mcp.media.readers.reading_kinds import WRITING, available, readable, reads_words
 
 __all__ = [
+    "WRITING",
     "Reader",
     "ReaderOptions",
     "available",

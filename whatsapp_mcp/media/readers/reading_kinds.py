@@ -27,6 +27,10 @@ _NO_DOCUMENT: Final = frozenset(
 """Endings of files whose content is never text that is read here."""
 
 
+WRITING: Final = "Latin letters, Chinese and Japanese"
+"""What can be read in pictures, as sentences name it."""
+
+
 def readable(kind: MessageKind, mime_type: str | None, file_name: str | None) -> ReadingKind | None:
     """What the file of a message would be read as, going by what its message says; None: not at all.
 

@@ -19,16 +19,14 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media.job import Outcome
-from whatsapp_mcp.media.pictures import fitted, on_white
+from whatsapp_mcp.media.pictures import fitted, look_at_picture, on_white
 from whatsapp_mcp.media.readers.passages import collected
-from whatsapp_mcp.media.readers.reading_kinds import reads_words
+from whatsapp_mcp.media.readers.reading_kinds import WRITING, reads_words
 from whatsapp_mcp.models import Passage
 
 ENGINE: Final = "rapidocr"
-READS: Final = "Latin letters, Chinese and Japanese"
-"""The writing that the models read, as errors say it."""
-LARGEST: Final = 2_000
-"""Pixels a side to which a picture is fitted first."""
+MAX_PIXELS: Final = 4_000_000
+"""To which a picture is fitted first: two screens of a phone, or a page at 180 dots an inch."""
 MODELS: Final = {"Det": "PP-OCRv6_det_small.onnx", "Rec": "PP-OCRv6_rec_small.onnx"}
 """What finds lines, and what reads them. The model that tells what stands on its head is left out: it takes
 long lines for such."""
@@ -86,7 +84,10 @@ def read_picture_words(file: BinaryIO, options: dict[str, Any]) -> Outcome:
         Unsupported: It is no picture, or holds writing that cannot be read.
         TooLong: It is too large.
     """
-    lines = words_of_image(on_white(fitted(file, LARGEST)))
+    looks, _ = look_at_picture(file, {})
+    width, height = looks["width"], looks["height"]
+    scale = min(1.0, math.sqrt(MAX_PIXELS / (width * height)))
+    lines = words_of_image(on_white(fitted(file, math.ceil(scale * max(width, height)))))
     return collected([Passage("\n".join(lines))] if lines else [], ENGINE)
 
 
@@ -113,7 +114,7 @@ def words_of_image(image: Image.Image) -> list[str]:
     unread = sum(line.heights for line in lines if not line.is_read)
     if unread > max(_FEW, sum(line.heights for line in read)):
         raise Unsupported(
-            f"The writing in the picture cannot be read: {READS} are read here.",
+            f"The writing in the picture cannot be read: {WRITING} are read here.",
             "Look at the picture with download_media.",
         )
     return in_reading_order(read)

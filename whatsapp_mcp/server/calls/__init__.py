@@ -12,15 +12,25 @@ from whatsapp_mcp.server.calls.registry import (
     spec_of,
     tool,
 )
+from whatsapp_mcp.server.calls.resources import (
+    Content,
+    ResourceFunction,
+    Resources,
+    resource,
+    resource_spec_of,
+)
 from whatsapp_mcp.server.calls.results import Result, candidate_text, error_result
 
 __all__ = [
     "ANYBODY",
     "Call",
+    "Content",
     "EmptyRemoves",
     "Neutral",
     "Principal",
     "RegisteredTool",
+    "ResourceFunction",
+    "Resources",
     "Result",
     "Services",
     "ServicesSource",
@@ -32,6 +42,8 @@ __all__ = [
     "candidate_text",
     "error_result",
     "principal_of",
+    "resource",
+    "resource_spec_of",
     "spec_of",
     "tool",
 ]

@@ -18,8 +18,6 @@ the word of `Neutral` where it is a choice, its default otherwise.
 from __future__ import annotations
 
 import inspect
-import logging
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -43,23 +41,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 from pydantic_core.core_schema import no_info_before_validator_function
 
-from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
+from whatsapp_mcp.errors import InvalidArgument, WhatsAppError
 from whatsapp_mcp.models.caller import Caller
-from whatsapp_mcp.policy import Act, Audience, Effect, Situation, require
+from whatsapp_mcp.policy import Act, Audience, Effect
+from whatsapp_mcp.server.calls.beginning import begun, contained
 from whatsapp_mcp.server.calls.call import Call, ServicesSource
-from whatsapp_mcp.server.calls.caller import caller_of
 from whatsapp_mcp.server.calls.elicitation import asking
 from whatsapp_mcp.server.calls.results import Result, error_result
-from whatsapp_mcp.server.calls.roots import client_roots
 from whatsapp_mcp.server.fencing import new_code
-
-logger = logging.getLogger(__name__)
 
 ToolFunction = Callable[..., Awaitable[Result]]
 _SPEC: Final = "_tool_spec"
 _LARGEST: Final = 2**63 - 1
-_TOO_LONG: Final = "pattern too complex"
-"""SQLite's words for a LIKE of more than 50,000 bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,16 +267,6 @@ def _explain(error: ValidationError, spec: ToolSpec, model: type[StrictArguments
     )
 
 
-def _meaning(error: sqlite3.Error) -> WhatsAppError:
-    """The error for the caller of a tool when the archive fails."""
-    if _TOO_LONG in str(error):
-        return InvalidArgument("The search text is too long.", "Give a shorter name or text.")
-    return Busy(
-        f"The stored messages cannot be used now ({cause(error)}).",
-        "Tell the user to check the disk's free space.",
-    )
-
-
 class RegisteredTool(Tool):
     """An SDK tool whose every outcome is one of our results."""
 
@@ -298,40 +281,25 @@ class RegisteredTool(Tool):
     ) -> CallToolResult | InputRequiredResult:
         """Check the arguments and the policy, run the tool, and turn every outcome into a result."""
         spec: ToolSpec = self.spec
-        source: ServicesSource = self.source
         try:
-            values = self._validate(arguments)
-            hinted = self.hint_acts and spec.acts
-            caller = replace(caller_of(context, spec.name), hinted=hinted)
-            # Early, for what nothing could change; the leader decides about acts once more, and finally.
-            require(source.policy, Act(spec.name, spec.effect, spec.audience), Situation(caller))
-            over_http = context.headers is not None
-            roots = partial(client_roots, context)
-            call = Call(source, context.report_progress, caller, over_http=over_http, roots=roots)
-            result = await asking(context, call, partial(self._act, call, values))
-            if isinstance(result, InputRequiredResult):
-                return result
-            return result.to_mcp(self.new_code, structured=self.structured)
+            result = await contained(spec.name, partial(self._called, arguments, context))
         except WhatsAppError as error:
-            logger.info("tool: %s answered %s", spec.name, error.code)
-            return self._refused(error)
-        except sqlite3.Error as error:
-            logger.exception("tool: %s could not use the archive", spec.name)
-            return self._refused(_meaning(error))
-        except Exception:
-            logger.exception("tool: %s failed", spec.name)
-            return self._refused(
-                Busy(
-                    "This server has an internal error.",
-                    "Try once more; if it fails again, tell the user to read the server's log.",
-                )
-            )
+            return error_result(error, structured=self.structured)
+        if isinstance(result, InputRequiredResult):
+            return result
+        return result.to_mcp(self.new_code, structured=self.structured)
+
+    async def _called(
+        self, arguments: dict[str, Any], context: Context[Any, Any]
+    ) -> Result | InputRequiredResult:
+        spec: ToolSpec = self.spec
+        values = self._validate(arguments)
+        act = Act(spec.name, spec.effect, spec.audience)
+        call = begun(self.source, context, act, hinted=self.hint_acts and spec.acts)
+        return await asking(context, call, partial(self._act, call, values))
 
     async def _act(self, call: Call, values: Mapping[str, Any], caller: Caller) -> Result:
         return await self.spec.function(replace(call, caller=caller), **values)
-
-    def _refused(self, error: WhatsAppError) -> CallToolResult:
-        return error_result(error, structured=self.structured)
 
     def _validate(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
         model = cast("type[StrictArguments]", self.fn_metadata.arg_model)

@@ -81,6 +81,8 @@ def _shortened(value: Any, most: int) -> Any:
 
 _PLAIN_ADDRESS: Final = re.compile(r"[\w.@:+/\\-]+")
 _CANDIDATES: Final = 20
+_SENTENCE: Final = 500
+"""Characters of a sentence of an error."""
 _LONGEST_ADDRESS: Final = 300
 """Characters; what is longer is not shown, since a part of an address is none."""
 
@@ -115,17 +117,27 @@ def error_result(error: WhatsAppError, *, structured: bool = False) -> CallToolR
     Its sentences are ours, with at most what the caller gave; what others named are candidates.
     """
     payload = error.to_payload()
-    payload["message"] = clean_line(error.message, limit=500)
-    payload["action"] = clean_line(error.action, limit=500)
-    text = f"{error.code}: {payload['message']} {payload['action']}"
+    payload["message"] = clean_line(error.message, limit=_SENTENCE)
+    payload["action"] = clean_line(error.action, limit=_SENTENCE)
     if error.candidates:
-        told = [words for each in error.candidates[:_CANDIDATES] if (words := candidate_text(each))]
-        payload["candidates"] = told
-        text += f" Candidates: {'; '.join(told)}."
-    if error.retry_after is not None:
-        text += f" Retry after {error.retry_after:.0f} s."
+        payload["candidates"] = _candidates(error)
     return CallToolResult(
-        content=[TextContent(type="text", text=text)],
+        content=[TextContent(type="text", text=error_text(error))],
         structured_content={"error": payload} if structured else None,
         is_error=True,
     )
+
+
+def error_text(error: WhatsAppError) -> str:
+    """`CODE: sentence. What to do.`, with what the caller may have meant, and when to try again."""
+    sentences = (clean_line(each, limit=_SENTENCE) for each in (error.message, error.action))
+    text = f"{error.code}: {' '.join(sentences)}"
+    if error.candidates:
+        text += f" Candidates: {'; '.join(_candidates(error))}."
+    if error.retry_after is not None:
+        text += f" Retry after {error.retry_after:.0f} s."
+    return text
+
+
+def _candidates(error: WhatsAppError) -> list[str]:
+    return [words for each in error.candidates[:_CANDIDATES] if (words := candidate_text(each))]

@@ -16,6 +16,7 @@ from whatsapp_mcp.models import (
     Message,
     MessageFilter,
     MessageKey,
+    MessageKind,
     Page,
     Permit,
     file_words_are_senders,
@@ -238,6 +239,33 @@ class GuardedMessages(Guard):
             return wanted
         masked = tuple(replace(one, text=mask_codes(one.text)) for one in wanted.passages)
         return replace(wanted, passages=masked)
+
+    async def opened_content(self, key: MessageKey) -> Message:
+        """A message the bytes of whose file are asked for: those of a document are words, as in `reading`.
+
+        Raises:
+            MessageNotFound: No such message.
+            Denied: It is in a chat that may not be read.
+            WhatsAppError: A person has to agree.
+        """
+        found = await self.opened_message(key)
+        if found.kind is not MessageKind.DOCUMENT:
+            return found
+        found = await self.opened_file(key)
+        view = await self._view_of_file(found)
+        await self.hand_out(view, (), (found,), operation="file")
+        return found
+
+    async def thumbnail(self, key: MessageKey) -> bytes | None:
+        """As `ReadingArchive.thumbnail`; it is asked for.
+
+        Raises:
+            MessageNotFound: No such message.
+            Denied: It is in a chat that may not be read.
+            WhatsAppError: A person has to agree.
+        """
+        found = await self.opened_message(key)
+        return await self._archive.thumbnail(found.ref)
 
     async def _view_of_file(self, message: Message) -> View:
         """How the words in the file of a message are seen; `message` becomes what is shown of it."""

@@ -15,7 +15,7 @@ from whatsapp_mcp.server.render.data import (
     profile_data,
 )
 from whatsapp_mcp.server.render.headers import narrowed
-from whatsapp_mcp.server.render.kinds import kind_text
+from whatsapp_mcp.server.render.kinds import duration_text, kind_text
 from whatsapp_mcp.server.render.polls import PollData, poll_data
 from whatsapp_mcp.server.render.readings import ReadingData, Wanted, reading_data, reading_text
 from whatsapp_mcp.server.render.send_results import ReportData, SentData, report_data, sent_data
@@ -65,6 +65,7 @@ __all__ = [
     "clock",
     "contacts_data",
     "contacts_text",
+    "duration_text",
     "fitting_texts",
     "kind_text",
     "link_data",

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import mimetypes
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-import anyio
-import anyio.to_thread
-from mcp.types import ContentBlock, ImageContent, ResourceLink
 from pydantic import Field
 
-from whatsapp_mcp import media
-from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable, TooLong, WhatsAppError
-from whatsapp_mcp.models import (
-    AlbumContent,
-    FileContent,
-    Message,
-    MessageKind,
-    SendRequest,
-    file_words_are_senders,
-)
+from whatsapp_mcp.errors import InvalidArgument, MediaUnavailable
+from whatsapp_mcp.models import AlbumContent, FileContent, Message, MessageKind, SendRequest
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     ChatArg,
@@ -37,25 +23,18 @@ from whatsapp_mcp.server.arguments import (
     what_the_extra_adds,
 )
 from whatsapp_mcp.server.calls import Call, Neutral, Result, Services, ToolFunction, tool
-from whatsapp_mcp.server.fencing import in_quotes, media_type, titled
-from whatsapp_mcp.server.render import (
-    ReadingData,
-    SentData,
-    Wanted,
-    kind_text,
-    media_data,
-    reading_data,
-    reading_text,
-)
+from whatsapp_mcp.server.fencing import Text, in_quotes
+from whatsapp_mcp.server.render import ReadingData, SentData, Wanted, media_data
+from whatsapp_mcp.server.resources import content_blocks, described, fetch_file, thumbnail_block, told_reading
 from whatsapp_mcp.server.tools.sending import reply_target, require_on_whatsapp, send, sent
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-INLINE_PIXELS: Final = 1024
 _MOST_FILES: Final = 30
 """Of an album: WhatsApp's apps allow 100, and take their time with them."""
 _IN_ALBUMS: Final = frozenset({"image", "video"})
+_SPOKEN: Final = frozenset({MessageKind.VOICE, MessageKind.AUDIO, MessageKind.VIDEO})
 _SHOWN: Final = 60
 """Characters of a file's name and caption that an answer repeats."""
 
@@ -138,39 +117,52 @@ def _file_told(content: FileContent | AlbumContent) -> str:
 
 @tool("core", Effect.READ, Audience.NOBODY)
 async def download_media(call: Call, message: MessageArg) -> Result:
-    """Download the file of a message. Images come as content, others as a link to the local file."""
+    """Download the file of a message; pictures and stills of videos are shown."""
     services = await call.services()
     found = await services.archive.opened_message(message)
-    source = await services.archive.media_source(found.ref)
-    limit = services.settings.media.max_megabytes
-    if source.path is None and source.size is not None and source.size > limit * 1_000_000:
-        raise TooLong(
-            f"The file of #{found.ref} has {source.size / 1e6:.0f} MB, and at most {limit} are fetched.",
-            "Tell the user: it can be opened on the phone, or media.max_megabytes be raised.",
-        )
-    async with services.device() as device:
-        path = Path(await device.download(found.ref))
-    size = (await anyio.to_thread.run_sync(path.stat)).st_size
-    mime_type = await anyio.to_thread.run_sync(_type_of, path, media_type(source.mime_type or "") or "")
-    extra: tuple[ContentBlock, ...] = (
-        ResourceLink(type="resource_link", uri=path.as_uri(), name=path.name, mime_type=mime_type, size=size),
-    )
+    try:
+        fetched = await fetch_file(services, found)
+    except MediaUnavailable as error:
+        return await _thumbnail_left(services, found, error)
+    answer = await content_blocks(services, found.ref, fetched, over_http=call.over_http)
+    where = f"#{found.ref} {described(found)} is at {fetched.path}."
+    if call.over_http:
+        where += " That is a file of the computer that runs this server: no other one can open it."
+    said = await _said(services, found)
     known: dict[str, Any] = {
         **(media_data(found.media) if found.media else {}),
-        "path": str(path),
-        "size": size,
+        "path": str(fetched.path),
+        "size": fetched.size,
     }
-    text = f"#{found.ref} {_described(found)} is at {path}."
-    if mime_type.startswith("image/"):
-        try:
-            extra = (await _shown(services, path),)
-        except WhatsAppError as error:
-            text += f" It cannot be shown: {error.message}"
-    if call.over_http:
-        text += " That is a file of the computer that runs this server: no other one can open it."
-    if found.kind is MessageKind.VOICE:
-        text += " What is said in it: read_file."
-    return Result(text, {"ref": f"#{found.ref}", "mime_type": mime_type, **known}, extra)
+    return Result(
+        Text(" ".join([where, *answer.notes, said.head]).strip(), said.lines, said.notes),
+        {"ref": f"#{found.ref}", "mime_type": fetched.mime_type, **known},
+        tuple(answer.blocks),
+    )
+
+
+async def _said(services: Services, found: Message) -> Text:
+    """What is said in a recording, where it was written down."""
+    if found.kind not in _SPOKEN:
+        return Text("")
+    wanted = Wanted()
+    part = await services.archive.reading(found.ref, wanted.take)
+    if part is None:
+        return Text("" if found.kind is MessageKind.VIDEO else "What is said in it: read_file.")
+    return told_reading(found, part, wanted)[0]
+
+
+async def _thumbnail_left(services: Services, found: Message, error: MediaUnavailable) -> Result:
+    """The answer where the file is gone.
+
+    Raises:
+        MediaUnavailable: There is no thumbnail either.
+    """
+    image = await thumbnail_block(services, found.ref)
+    if image is None:
+        raise error
+    said = f"The file of #{found.ref} {described(found)} cannot be had any more: {error.message}"
+    return Result(f"{said} Its thumbnail is shown.", {"ref": f"#{found.ref}", "expired": True}, (image,))
 
 
 @tool("core", Effect.READ, Audience.NOBODY, result=ReadingData)
@@ -191,33 +183,7 @@ async def read_file(
     part = await services.archive.reading(found.ref, wanted.take)
     if part is None:
         raise MediaUnavailable("Nothing was read in this file.", "Try download_media.")
-    data = reading_data(found.ref, part, wanted)
-    what = f"#{found.ref} {_described(found)}"
-    text = reading_text(data, what, cut=part.cut, of_sender=file_words_are_senders(found))
-    return Result(text, data)
-
-
-def _type_of(path: Path, given: str) -> str:
-    """The type of a file by its content, which its sender may only say more exactly."""
-    with path.open("rb") as file:
-        found = media.format_of(file.read(media.HEAD_BYTES))
-    if found is not None and found.mime_type.partition("/")[0] != given.partition("/")[0]:
-        return found.mime_type
-    return given or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-
-
-async def _shown(services: Services, path: Path) -> ImageContent:
-    """A picture as models take it: JPEG of a limited size."""
-    async with await anyio.open_file(path, "rb") as opened:
-        made = await media.picture(services.worker, opened.wrapped, INLINE_PIXELS)
-    return ImageContent(type="image", data=base64.b64encode(made.content).decode(), mime_type="image/jpeg")
-
-
-def _described(message: Message) -> str:
-    """`[document 1.2 MB] “plan.pdf”`; the name is the sender's."""
-    facts = media_data(message.media) if message.media else {}
-    name = facts.pop("file_name", None)
-    return kind_text(message.kind.value, facts) + (f" {titled(name)}" if name else "")
+    return Result(*told_reading(found, part, wanted))
 
 
 TOOLS: Sequence[ToolFunction] = (send_file, download_media, read_file)

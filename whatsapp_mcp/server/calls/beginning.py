@@ -1,0 +1,80 @@
+"""How every call begins, of a tool or of a resource, and what becomes of its errors."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, TypeVar
+
+from mcp.server.mcpserver import Context
+
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
+from whatsapp_mcp.policy import Act, Situation, require
+from whatsapp_mcp.server.calls.call import Call, ServicesSource
+from whatsapp_mcp.server.calls.caller import caller_of
+from whatsapp_mcp.server.calls.roots import client_roots
+
+T = TypeVar("T")
+_TOO_LONG: Final = "pattern too complex"
+"""SQLite's words for a LIKE of more than 50,000 bytes."""
+
+logger = logging.getLogger(__name__)
+
+
+def begun(source: ServicesSource, context: Context[Any, Any], act: Act, *, hinted: bool = False) -> Call:
+    """The call of a request.
+
+    Args:
+        source: Where it takes its services from.
+        context: The SDK's.
+        act: What it does, under the name of its tool.
+        hinted: Whether the host was told that the tool is destructive, so that it asks.
+
+    Raises:
+        Denied: The policy forbids it whatever a person would answer.
+    """
+    caller = replace(caller_of(context, act.name), hinted=hinted)
+    # Early, for what nothing could change; the leader decides about acts once more, and finally.
+    require(source.policy, act, Situation(caller))
+    over_http = context.headers is not None
+    roots = partial(client_roots, context)
+    return Call(source, context.report_progress, caller, over_http=over_http, roots=roots)
+
+
+async def contained(name: str, answer: Callable[[], Awaitable[T]]) -> T:
+    """What is answered; whatever goes wrong is logged, and is an error of ours.
+
+    Args:
+        name: Of the tool or resource, for the log.
+        answer: Answers.
+
+    Raises:
+        WhatsAppError: It failed.
+    """
+    try:
+        return await answer()
+    except WhatsAppError as error:
+        logger.info("call: %s answered %s", name, error.code)
+        raise
+    except sqlite3.Error as error:
+        logger.exception("call: %s could not use the archive", name)
+        raise _meaning(error) from error
+    except Exception as error:
+        logger.exception("call: %s failed", name)
+        raise Busy(
+            "This server has an internal error.",
+            "Try once more; if it fails again, tell the user to read the server's log.",
+        ) from error
+
+
+def _meaning(error: sqlite3.Error) -> WhatsAppError:
+    """The error for the caller when the archive fails."""
+    if _TOO_LONG in str(error):
+        return InvalidArgument("The search text is too long.", "Give a shorter name or text.")
+    return Busy(
+        f"The stored messages cannot be used now ({cause(error)}).",
+        "Tell the user to check the disk's free space.",
+    )

@@ -1,0 +1,19 @@
+"""Which resources are offered: those whose tools are."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Final
+
+from whatsapp_mcp.server.calls import resource_spec_of
+from whatsapp_mcp.server.resources.media import media
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.server.calls import ResourceFunction
+
+RESOURCES: Final[Sequence[ResourceFunction]] = (media,)
+
+
+def selected(toolsets: Collection[str]) -> tuple[ResourceFunction, ...]:
+    """The resources that belong to these toolsets."""
+    return tuple(each for each in RESOURCES if resource_spec_of(each).toolset in toolsets)
