@@ -25,6 +25,11 @@ PROMISES = {
     "`read_file` hands them out, and the agent is tainted": [
         "server/test_file_readings.py:test_words_of_unknown_authors_are_written_down_as_strangers",
     ],
+    "So is an agent on another computer that gets a document itself": [
+        "server/test_resources.py:test_words_of_a_document_are_written_down_as_anybodys",
+        "server/test_resources.py:test_in_lockdown_a_person_agrees_before_a_document_is_handed_out",
+        "server/test_file_tools.py:test_over_http_a_document_that_comes_along_taints",
+    ],
     "One-time codes in what was read are masked, and found by no search": [
         "server/test_file_readings.py:test_no_search_finds_a_code_that_was_read",
         "server/test_file_readings.py:test_a_code_that_somebody_spoke_is_masked_until_a_person_agrees",

@@ -26,13 +26,14 @@ from mcp.types import AudioContent, BlobResourceContents, EmbeddedResource, Imag
 from tests.media.footage import BLUE, RED, gif, heic, is_jpeg, near, pixel, png, size, video, webp
 from tests.media.workers import WITHOUT_PYAV, kept
 from tests.server.conftest import BOB, incoming
-from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, text_of
+from tests.server.fakes import FENCE, NOON, FakeDevice, FakeSource, ledger_in, text_of
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp import media
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.errors import MediaUnavailable
 from whatsapp_mcp.media import pictures
 from whatsapp_mcp.models import FileContent, FileReading, Passage, ReadingKind
+from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.protobufs import Neonize
 from whatsapp_mcp.server.application import create
 
@@ -425,6 +426,16 @@ async def test_over_http_a_small_document_comes_along_and_a_large_one_as_a_link(
         (whole,) = (await remote.read_resource(block.uri)).contents
     assert isinstance(whole, BlobResourceContents)
     assert base64.b64decode(whole.blob) == content
+
+
+async def test_over_http_a_document_that_comes_along_taints(
+    client: Client, source: FakeSource, device: FakeDevice, archive: Archive, tmp_path: Path
+) -> None:
+    ref = await received_file(client, archive, "documentMessage", "application/pdf")
+    source.policy = Policy.in_mode("standard")
+    async with remote_client(source) as remote:
+        await downloaded(remote, device, ref, tmp_path / "a.pdf", b"%PDF-1.7")
+    assert ledger_in(tmp_path).tainted()
 
 
 async def test_over_http_a_short_voice_note_comes_along_as_sound(
