@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import Buffer
 
 from tests.media.model_hub import REVISION, ModelHub, running_hub
 from tests.media.whisper_folder import make_whisper_files, make_whisper_model
 from whatsapp_mcp.errors import Busy, InvalidArgument, Unsupported
-from whatsapp_mcp.media.speech import hub as hub_module
 from whatsapp_mcp.media.speech import models
 from whatsapp_mcp.media.speech.hub import open_hub
 from whatsapp_mcp.media.speech.whisper import Whisper
@@ -279,19 +280,38 @@ def test_a_disk_with_too_little_room_is_told_before_a_file_is_fetched(hub: Model
     assert asked_files(hub) == []
 
 
-def test_a_disk_that_fills_up_is_told_and_what_is_there_is_kept(
+class FullDisk(io.FileIO):
+    """A file for which the disk has room for 300,000 bytes more."""
+
+    room = 300_000
+
+    def write(self, data: Buffer, /) -> int:
+        self.room -= len(memoryview(data))
+        if self.room < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return super().write(data)
+
+
+def test_a_disk_that_fills_up_is_told_and_once_there_is_room_it_goes_on(
     hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_whisper_model(tmp_path)
-    before = everything_in(tmp_path / "models" / "whisper-small")
+    former = make_whisper_model(tmp_path)
+    hub.files["model.bin"] += bytes(1_000_000)
+    usual = Path.open
 
-    def full(*_: object) -> bool:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    def full(path: Path, mode: str = "r", *more: Any, **options: Any) -> Any:
+        if path.name == "model.bin" and "r" not in mode:
+            return FullDisk(path, mode.replace("b", ""))
+        return usual(path, mode, *more, **options)
 
-    monkeypatch.setattr(hub_module.HubFile, "matches", full)
-    with pytest.raises(Busy, match="disk is full"):
+    with monkeypatch.context() as patch, pytest.raises(Busy, match="disk is full"):
+        patch.setattr(Path, "open", full)
         install(hub, tmp_path)
-    assert everything_in(tmp_path / "models" / "whisper-small") == before
+    assert models.installed(tmp_path, "small") == former
+    assert former.is_whole()
+    hub.asked.clear()
+    assert install(hub, tmp_path).record.revision == REVISION
+    assert any(given is not None for _, given in hub.asked)
 
 
 def test_an_installed_model_is_replaced_as_a_whole(hub: ModelHub, tmp_path: Path) -> None:
