@@ -28,6 +28,7 @@ from whatsapp_mcp.client.library import (
     set_privacy_setting,
 )
 from whatsapp_mcp.errors import FileNotAllowed, InvalidArgument, Rejected, TooLong, Unsupported
+from whatsapp_mcp.models.capabilities import CapabilityState, capability_of_call
 from whatsapp_mcp.private_file import write_private
 from whatsapp_mcp.protobufs import E2E, Neonize
 
@@ -268,6 +269,9 @@ async def run(library: Library, method: str, arguments: Arguments) -> Any:
     call = CALLS.get(method)
     if call is None:
         raise Unsupported(f"The client process does not know the call {method!r}.")
+    needed = capability_of_call(method)
+    if needed is not None and needed.state(library.version, library.symbols) is not CapabilityState.WORKS:
+        raise Unsupported(needed.cannot)
     try:
         return to_json(await call(library.client, arguments))
     except NeonizeError as error:

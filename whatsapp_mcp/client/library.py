@@ -42,6 +42,7 @@ from neonize.utils.enum import (
 )
 
 from whatsapp_mcp.client.protocol import EXIT_NO_KEYS
+from whatsapp_mcp.models.capabilities import SYMBOLS
 from whatsapp_mcp.protobufs import CompanionReg, Neonize
 from whatsapp_mcp.redaction import without_credentials
 
@@ -56,6 +57,7 @@ __all__ = [
     "ParticipantChange",
     "Presence",
     "ReceiptType",
+    "exported",
     "set_privacy_setting",
 ]
 
@@ -102,6 +104,11 @@ def _device_props(device_name: str, history: Literal["recent", "full"]) -> Compa
     return props
 
 
+def exported() -> frozenset[str]:
+    """Those of `SYMBOLS` that the shared library has."""
+    return frozenset(symbol for symbol in SYMBOLS if hasattr(gocode, symbol))
+
+
 class Library:
     """The one client of this process; its database is `client.db` in the working folder.
 
@@ -112,6 +119,11 @@ class Library:
             goes on when it returns. It must not raise.
         on_qr: Called in the loop with each QR text.
         on_ended: Called in the loop with the reason when the library's event pump has ended.
+
+    Attributes:
+        client: neonize's client.
+        version: Of neonize.
+        symbols: What it exports of `models.capabilities.SYMBOLS`.
     """
 
     def __init__(
@@ -127,6 +139,7 @@ class Library:
         # It warns that ffmpeg is missing, which nothing here uses.
         logging.getLogger("neonize.utils.ffmpeg").setLevel(logging.ERROR)
         # Whole object kept for the life of the process: collecting it would stop the Go client of this uuid.
+        self.version, self.symbols = VERSION, exported()
         self.client: Any = NewAClient(_DATABASE, props=_device_props(device_name, history), uuid=_UUID)
         self._on_ended = on_ended
         self._task: asyncio.Task[None] | None = None

@@ -132,7 +132,9 @@ class ClientProcess:
 
     async def serve(self, peer: Peer) -> None:
         """Notify the leader of what happens until the pipes close."""
-        self._announcements.add(READY, {"pid": os.getpid(), "library": VERSION})
+        symbols = sorted(self._library.symbols)
+        ready: Params = {"pid": os.getpid(), "library": VERSION, "symbols": symbols}
+        self._announcements.add(READY, ready)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._announcements.run, peer)
             tasks.start_soon(self._stay_away_while_stuck)

@@ -31,7 +31,8 @@ from enum import IntEnum
 from typing import Final
 
 READY: Final = "ready"
-"""Notification {pid, library}: neonize of that version is loaded and calls are answered."""
+"""Notification {pid, library, symbols}: neonize of that version is loaded and calls are answered; `symbols`
+is what it exports of `models.capabilities.SYMBOLS`."""
 JOURNALED: Final = "journaled"
 """Notification {seq}: the journal holds events up to `seq`; not sent where a `STATE` says so."""
 STATE: Final = "state"

@@ -20,6 +20,7 @@ from whatsapp_mcp.client.claim import FILE_NAME, patience_for
 from whatsapp_mcp.device.connection import state
 from whatsapp_mcp.device.connection.client_reports import events_of
 from whatsapp_mcp.errors import Busy, NotConnected, WhatsAppError
+from whatsapp_mcp.models.capabilities import news
 from whatsapp_mcp.rpc import Params, Peer
 from whatsapp_mcp.settings import AccountFolder, AccountSettings
 
@@ -174,6 +175,7 @@ class Client:
         await self._notice(method, params, self.generation)
         if method == protocol.READY:
             self._ready.set()
+            _log_capabilities(params)
         event = events_of(method, params, self.generation)
         if event is not None:
             self._report(event)
@@ -228,3 +230,13 @@ def open_log(folder: AccountFolder) -> IO[bytes]:
     if path.exists() and path.stat().st_size > LOG_LIMIT:
         path.replace(path.with_name(path.name + ".1"))
     return os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab")
+
+
+def _log_capabilities(ready: Params) -> None:
+    """Log what the library that is ready can do otherwise than was seen."""
+    version = str(ready.get("library", ""))
+    lost, untried = news(version, ready.get("symbols", ()))
+    if lost:
+        logger.warning("client: neonize %s lacks what it is used for: %s", version, ", ".join(lost))
+    if untried:
+        logger.info("client: neonize %s exports what nobody has tried: %s", version, ", ".join(untried))

@@ -11,6 +11,7 @@ from pydantic import Field
 from whatsapp_mcp.errors import InvalidArgument, TooLong
 from whatsapp_mcp.jid import Jid, looks_like_jid
 from whatsapp_mcp.models import Group, GroupChange, MemberAction, MemberChange, SentInvite
+from whatsapp_mcp.models.capabilities import capability
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import (
     TIMERS,
@@ -397,7 +398,7 @@ async def list_join_requests(call: Call, chat: GroupArg) -> Result:
     }
     if not lines:
         return Result("Nobody asks to join.", data)
-    decide = "The client library cannot decide them: let in or turn away on the phone."
+    decide = f"{capability('join decisions').cannot} Let in or turn away on the phone."
     return Result(Text("Asking to join:", lines, [decide]), data)
 
 

@@ -32,6 +32,7 @@ from whatsapp_mcp.models import (
     SendStatus,
     VoteContent,
 )
+from whatsapp_mcp.models.capabilities import capability
 from whatsapp_mcp.policy import Audience, Effect
 from whatsapp_mcp.server.arguments import ChatArg, MessageArg, Texts, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
@@ -94,7 +95,8 @@ async def delete_message(call: Call, message: MessageArg) -> Result:
     found = await services.archive.message(message)
     if not found.from_me and not Jid.parse(found.chat).is_group:
         raise Unsupported(
-            "Somebody else's message in a direct chat can only be deleted on the phone, for yourself."
+            capability("app state").cannot,
+            "Somebody else's message in a direct chat can be deleted on the phone, for the user alone.",
         )
     if services.now() - found.timestamp > DELETE_WINDOW:
         raise TooLate(

@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 from whatsapp_mcp.errors import InvalidArgument
+from whatsapp_mcp.models.capabilities import is_offered, library_version
 from whatsapp_mcp.server.calls import spec_of
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def parse_selection(selection: str) -> tuple[str, ...]:
 
 
 def load_tools(selection: str) -> tuple[ToolFunction, ...]:
-    """The tools of the selected toolsets.
+    """The tools of the selected toolsets, as far as the client library can do what they need.
 
     Raises:
         InvalidArgument: As `parse_selection`.
@@ -55,7 +56,8 @@ def load_tools(selection: str) -> tuple[ToolFunction, ...]:
         for module in TOOLSETS[name]:
             tools = importlib.import_module(f"whatsapp_mcp.server.tools.{module}").TOOLS
             functions.update((spec_of(function).name, function) for function in tools)
-    return tuple(functions.values())
+    version = library_version()
+    return tuple(function for name, function in functions.items() if is_offered(name, version))
 
 
 def toolset_of(name: str) -> str | None:
