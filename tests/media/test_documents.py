@@ -19,7 +19,9 @@ from tests.media.document_files import (
     pptx,
     relations,
     scanned_pdf,
+    shown,
     slide_paragraphs,
+    stream,
     word_part,
     xlsx,
     zipped,
@@ -29,6 +31,7 @@ from whatsapp_mcp.media import Answer
 from whatsapp_mcp.media.documents import Document, Words, open_document
 from whatsapp_mcp.media.readers.passages import reading_of
 from whatsapp_mcp.media.readers.reading_documents import read_document
+from whatsapp_mcp.media.readers.samples import pdf_of
 from whatsapp_mcp.models import FileReading, ReadingKind
 
 
@@ -56,6 +59,24 @@ def test_a_pdf_is_read_page_by_page() -> None:
         "Seite (drei)",
     ]
     assert (found.engine, found.passages_in_file) == ("pypdf", None)
+
+
+def test_the_fields_of_a_form_and_comments_are_read_after_the_text_of_their_page() -> None:
+    annotations = (
+        b"<< /Subtype /Widget /T (Name) /V (Ann Lee) >> << /Subtype /Widget /T (Pets) /V /Off >>"
+        b" << /Subtype /Widget /T (Smoker) /V /No >> << /Subtype /Widget /Parent 6 0 R >>"
+        b" << /Subtype /Text /T (Bob) /Contents (too high) >> << /Subtype /Link >>"
+    )
+    page = b"<< /Type /Page /Contents 4 0 R /Resources << /Font << /F 5 0 R >> >> /Annots [%s] >>"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        page % annotations,
+        stream(shown("Form")),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /T (Rent) /V (900) >>",
+    ]
+    assert texts(pdf_of(objects)) == ["Form\nName: Ann Lee\nSmoker: No\nRent: 900\ntoo high"]
 
 
 def test_a_pdf_that_only_its_owner_may_change_is_read() -> None:

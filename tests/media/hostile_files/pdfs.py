@@ -202,6 +202,18 @@ MADE: Final[dict[str, Callable[[], bytes]]] = {
         stream(TEXT), PAGE.replace(b"/Resources <<", b"/Resources 3 0 R /Old <<")
     ),
     "actions, scripts and foreign files": acting,
+    "annotations that are their own parents": lambda: one_page(
+        stream(TEXT),
+        PAGE.replace(b"/Contents", b"/Annots [%s] /Contents" % (b"6 0 R " * 90_000)),
+        FONT,
+        b"<< /Parent 6 0 R >>",
+    ),
+    "an annotation of 10 MB on each place": lambda: one_page(
+        stream(TEXT),
+        PAGE.replace(b"/Contents", b"/Annots [%s] /Contents" % (b"6 0 R " * 9_000)),
+        FONT,
+        b"<< /Subtype /Text /Contents (%s) >>" % (b"word " * 2_000_000),
+    ),
     "a password": lambda: encrypted("secret"),
     "encryption that is a lie": lambda: cross_references(
         b"xref\n0 1\n0000000000 65535 f \n", b"/Encrypt << /Filter /Standard /V 99 /R 99 /Length -1 >>"

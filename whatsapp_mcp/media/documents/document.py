@@ -9,7 +9,7 @@ from typing import Final
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.models import Passage
 
-DOWNLOAD: Final = "Download it."
+DOWNLOAD: Final = "Get the file itself with download_media."
 """What to do with a file that is not read."""
 PART_CHARACTERS: Final = 4_000
 """About a page: where a document has none of its own, its text is divided into parts of this size."""

@@ -35,6 +35,9 @@ _SCAN_SIDE: Final = 2_000
 _OBJECTS: Final = 50
 _FORMS: Final = 2
 """Forms inside forms in which a scan is looked for."""
+_ANNOTATIONS: Final = 1_000
+"""Of a page."""
+_ANNOTATION_CHARACTERS: Final = 4_000
 _LITTLE: Final = 100
 """Characters that a page has although it is a picture: what a scanner's program stamps on it."""
 _BROKEN: Final = (
@@ -108,6 +111,7 @@ class _Pages:
         except _BROKEN:
             self._has_broken = True
             return Passage("")
+        text = "\n".join((text.rstrip(), *_annotations(page)))
         if len(text.strip()) >= _LITTLE:
             return Passage(text)
         scans = list(islice(_scans(page), SCANS))
@@ -144,6 +148,26 @@ class _Pages:
             return "\n".join(self._words(plain))
         except (Unsupported, TooLong):
             return ""
+
+
+def _annotations(page: Any) -> Iterator[str]:
+    """What stands in the fields of a form on a page, and what somebody noted there."""
+    try:
+        for reference in list(page.get("/Annots") or ())[:_ANNOTATIONS]:
+            yield from _annotation(reference.get_object())
+    except _BROKEN:
+        return
+
+
+def _annotation(found: Any) -> Iterator[str]:
+    is_field = found.get("/Subtype") == "/Widget"
+    field: Any = found if "/T" in found else found.get("/Parent", found).get_object()
+    said: Any = field.get("/V") if is_field else found.get("/Contents")
+    # A box that is not ticked has the name `/Off`.
+    if not isinstance(said, str) or not said.strip() or said == "/Off":
+        return
+    plain = said.removeprefix("/")[:_ANNOTATION_CHARACTERS]
+    yield f"{str(field.get('/T', ''))[:200]}: {plain}" if is_field else plain
 
 
 def _scans(holder: Any, path: tuple[str, ...] = ()) -> Iterator[list[str]]:

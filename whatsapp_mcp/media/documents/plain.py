@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from whatsapp_mcp.errors import TooLong, Unsupported
-from whatsapp_mcp.media.documents.document import Document, parts
+from whatsapp_mcp.media.documents.document import DOWNLOAD, Document, parts
 
 _CODECS: Final = tuple(map(codecs.lookup, "cp1252 utf-8-sig utf-16 utf-16-le utf-16-be utf-32".split()))
 """Loaded now: once the reading process is confined nothing can be."""
@@ -42,7 +42,7 @@ def text_of(file: BinaryIO) -> str:
     content = file.read(TEXT_BYTES)
     encoding = _encoding(content)
     if encoding is None:
-        raise Unsupported("The file is neither text nor a document that is read here.", "Download it.")
+        raise Unsupported("The file is neither text nor a document that is read here.", DOWNLOAD)
     return content.decode(encoding, "replace")
 
 
@@ -83,7 +83,7 @@ def _rows(text: str, delimiter: str) -> Iterator[str]:
         for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
             yield row_line(row)
     except csv.Error:
-        raise TooLong(f"The table has a field of more than {_FIELD:,} characters.", "Download it.") from None
+        raise TooLong(f"The table has a field of more than {_FIELD:,} characters.", DOWNLOAD) from None
 
 
 def _encoding(content: bytes) -> str | None:
