@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import tempfile
+import zipfile
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -24,13 +25,14 @@ def files(each: int, seed: int = 1) -> Iterator[HostileFile]:
     for family, (kind, content) in samples().items():
         for number in range(each):
             chance = random.Random(f"{seed} {family} {number}")
-            made = damaged(content, chance)
+            is_inside = content.startswith(b"PK") and chance.random() < 0.7
+            made = damaged_inside(content, chance) if is_inside else damaged(content, chance)
             name = f"damaged, number {number} of seed {seed}"
             yield HostileFile(kind, family, name, lambda made=made: made, _MIME_TYPES.get(family, ""))
 
 
 def damaged(content: bytes, chance: random.Random) -> bytes:
-    """The same with a few bytes changed, a piece repeated or taken out, or cut."""
+    """The same with a few bytes changed, pieces repeated or taken out, and sometimes cut."""
     changed = bytearray(content)
     for _ in range(chance.randint(1, 8)):
         at = chance.randrange(len(changed))
@@ -45,7 +47,17 @@ def damaged(content: bytes, chance: random.Random) -> bytes:
                 del changed[at : at + chance.randint(1, 50)]
         if len(changed) < 2:
             break
-    return bytes(changed[: chance.randint(len(changed) // 2, len(changed))] or b"\0")
+    # What is cut is often refused for that alone.
+    end = chance.randint(len(changed) // 2, len(changed)) if chance.random() < 0.25 else len(changed)
+    return bytes(changed[:end] or b"\0")
+
+
+def damaged_inside(content: bytes, chance: random.Random) -> bytes:
+    """A package that is whole, with a part that is not."""
+    with zipfile.ZipFile(io.BytesIO(content)) as package:
+        parts: dict[str, str | bytes] = {name: package.read(name) for name in package.namelist()}
+        name = chance.choice(package.namelist())
+        return make.zipped({**parts, name: damaged(package.read(name), chance)})
 
 
 @cache
@@ -69,7 +81,7 @@ def samples() -> Mapping[str, tuple[Kind, bytes]]:
         "iCalendar": b"BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20260101T100000Z\nSUMMARY:a\nEND:VEVENT\nEND:VCALENDAR\n",
         "RTF": rb"{\rtf1{\fonttbl{\f0 A;}}\pard a\'fc\u8364?\par {\b c}}" * 3,
     }
-    pictures = {kind: saved(kind) for kind in ("PNG", "JPEG", "WEBP", "AVIF", "TIFF")}
+    pictures = {family: saved(family.upper()) for family in ("PNG", "JPEG", "WebP", "AVIF", "TIFF")}
     with tempfile.TemporaryDirectory() as folder:
         gif(Path(folder, "a.gif"), frames=3)
         video(Path(folder, "a.mp4"), seconds=2)

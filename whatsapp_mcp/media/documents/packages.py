@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import posixpath
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,15 @@ _CHUNK: Final = 65_536
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
 _CODECS: Final = codecs.lookup("cp437")
 """Of names without UTF-8. Loaded now: once the reading process is confined nothing can be."""
+_BROKEN: Final = (
+    zipfile.BadZipFile,
+    ArithmeticError,
+    LookupError,
+    NotImplementedError,
+    ValueError,
+    struct.error,
+)
+"""What `zipfile` raises on files that are not as they should be."""
 _ENCRYPTED: Final = 0x1
 _DIRECTORY_BYTES: Final = 16_000_000
 """Of the list of files: parsing it takes thirty times as much memory."""
@@ -44,7 +54,7 @@ class Package:
         _require_small_directory(file)
         try:
             self._zip = zipfile.ZipFile(file)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        except _BROKEN:
             raise damaged() from None
         if len(self._zip.infolist()) > ENTRIES:
             raise TooLong(f"The file has more than {ENTRIES:,} files inside.", DOWNLOAD)
@@ -78,7 +88,7 @@ class Package:
         try:
             with self._zip.open(entry) as opened:
                 yield from self._bounded(opened)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError):
+        except (*_BROKEN, zlib.error, EOFError):
             raise damaged() from None
 
     def content(self, name: str) -> bytes:
