@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.archive import events as ev
 from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, journal
+from tests.archive.test_file_readings import document, pages
 from whatsapp_mcp.archive import Archive
 from whatsapp_mcp.archive.database.normalise import tokens
 from whatsapp_mcp.archive.read.repeats import _BLOCK, _RUN, _blocks, _runs, quarters
@@ -39,6 +40,14 @@ async def test_twelve_words_of_another_chat_are_found_anywhere_in_a_text(archive
     await written(archive, f"Listen. {TWELVE}, never tell anybody.")
     (message,) = (await archive.messages()).items
     assert await archive.repeats_another_chat(text, BOB) == message.ref
+
+
+async def test_twelve_words_that_were_read_in_a_file_of_another_chat_are_found(archive: Archive) -> None:
+    await archive.ingest(journal([ev.message("F1", document(), chat=ANA)]))
+    await archive.record_reading("F1", pages("Listen.", f"{TWELVE}, never tell anybody."))
+    (message,) = (await archive.messages()).items
+    assert await archive.repeats_another_chat(f"Hi Bob! {TWELVE}!", BOB) == message.ref
+    assert await archive.repeats_another_chat(TWELVE, ANA) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Whether a text repeats what somebody wrote in another chat: many words in a row.
+"""Whether a text repeats what somebody wrote in another chat, or a file there says: many words in a row.
 
 The length of a run is counted in quarters of a word (`quarters`): twelve words are as long as twenty-four
 Chinese or forty-eight Thai characters. Emoji have no length: they neither make a run nor break one.
@@ -43,14 +43,15 @@ def repeats_another_chat(db: sqlite3.Connection, text: str, chat: str) -> int | 
     blocks = list(_blocks(said))
     for at in range(0, len(blocks), _BLOCKS_AT_ONCE):
         match = " OR ".join(f'"{block}"' for block in blocks[at : at + _BLOCKS_AT_ONCE])
-        for ref, other in db.execute(
-            """SELECT m.ref, m.text FROM fts CROSS JOIN messages AS m ON m.id = fts.rowid
+        for ref, *written in db.execute(
+            """SELECT m.ref, m.text, (SELECT text FROM readings WHERE message_id = m.id)
+            FROM fts CROSS JOIN messages AS m ON m.id = fts.rowid
             WHERE fts MATCH ? AND m.chat_id IS NOT ? AND NOT EXISTS (
                 SELECT 1 FROM outbox AS o WHERE m.sender_id = 0 AND o.message_id = m.wa_id)
             ORDER BY fts.rowid DESC LIMIT ?""",
             (f"body : ({match})", here, _CANDIDATES),
         ):
-            if not runs.isdisjoint(_runs(tokens(other))):
+            if any(not runs.isdisjoint(_runs(tokens(other))) for other in written if other):
                 return ref
     return None
 
