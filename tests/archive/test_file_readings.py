@@ -379,6 +379,12 @@ async def test_files_of_people_who_are_known_and_of_the_owner_wait_newest_first(
     )
 
 
+async def test_what_a_contact_posts_to_everybody_is_not_fetched(archive: Archive) -> None:
+    post = ev.message("S", voice(), chat="status@broadcast", sender=ANA, at=NOON)
+    await _known(archive, post, ev.message("A", voice(), at=NOON))
+    assert (await to_fetch(archive), (await counts(archive)).to_fetch) == (["A"], 1)
+
+
 async def test_what_was_fetched_waits_to_be_read_and_what_was_read_no_more(archive: Archive) -> None:
     await _known(archive, *[ev.message(f"A{n}", voice(), at=NOON + n) for n in range(3)])
     await archive.record_media_path("A1", "a1.ogg", 900)

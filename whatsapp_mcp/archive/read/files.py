@@ -13,6 +13,7 @@ from whatsapp_mcp.archive.database import ID_BITS, placeholders, value
 from whatsapp_mcp.archive.read.lookup import chat_id, find
 from whatsapp_mcp.archive.state import BETWEEN, FILE_STEPS, READING_KINDS, STRANGER_SQL
 from whatsapp_mcp.decoding import KIND_NUMBER, MESSAGE_KINDS, Flag
+from whatsapp_mcp.jid import STATUS_JID
 from whatsapp_mcp.models import (
     EXCERPT,
     FileProblem,
@@ -43,6 +44,7 @@ _WAITING: Final = f"""LEFT JOIN contacts AS s ON s.id = m.sender_id
 """Messages of people who are known, whose files may be fetched and read without being asked for."""
 _TO_FETCH: Final = f"""{_WAITING.format(step=FILE_STEPS.index(FileStep.FETCH))}
  AND d.path IS NULL AND d.media_key IS NOT NULL AND coalesce(d.direct_path, d.url) IS NOT NULL
+ AND c.jid != '{STATUS_JID}'
  AND NOT EXISTS (SELECT 1 FROM kept_files WHERE message_id = m.id)"""  # noqa: S608
 _TO_READ: Final = f"""{_WAITING.format(step=FILE_STEPS.index(FileStep.READ))}
  AND d.path IS NOT NULL AND NOT EXISTS (SELECT 1 FROM readings WHERE message_id = m.id)"""  # noqa: S608
@@ -120,7 +122,7 @@ def files_to_fetch(
 ) -> list[FileTask]:
     """Files of people who are known that are not here yet and may be tried now, newest first.
 
-    View-once and imported messages are left out, and what was fetched and dropped before.
+    View-once and imported messages and status posts are left out, and what was fetched and dropped before.
 
     Args:
         keep: Up to how many bytes a file of each kind is fetched; one without a size counts as too large.
