@@ -174,7 +174,7 @@ def test_what_the_media_extra_brings_is_told_and_missing_it_is_no_fault(
 @pytest.mark.parametrize(
     ("config", "ok", "told"),
     [
-        ("", True, "needs the model small"),
+        ("", True, "it needs the model small. Run `whatsapp-mcp voice install small`."),
         ('[voice]\nengine = "off"\n', True, "off"),
         ('[voice]\nengine = "whisper"\n', False, "needs the model small"),
         ('[voice]\nengine = "pocketsphinx"\n', True, "transcribed here by pocketsphinx"),

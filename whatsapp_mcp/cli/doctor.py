@@ -242,9 +242,10 @@ def _speech() -> Finding:
         loaded = settings_module.load()
         missing = media.why_no_speech(loaded)
         if missing is not None:
-            is_wanted = loaded.voice.engine not in ("auto", "off")
-            action = advice(missing.code, missing.action) if is_wanted else None
-            return Finding("speech", not is_wanted, missing.message.removesuffix("."), action)
+            action = advice(missing.code, missing.action)
+            if loaded.voice.engine in ("auto", "off"):
+                return Finding("speech", True, f"{missing.message} {action}")
+            return Finding("speech", False, missing.message, action)
         options = media.speech_options(loaded)
         if (away := media.sends_away(loaded)) is not None:
             return Finding("speech", True, away.removesuffix("."))
