@@ -74,8 +74,8 @@ class Order:
 
 
 def orders(text: str) -> Iterator[Order]:
-    """Every order in a text."""
-    for found in _ORDER.finditer(text):
+    """Every order in a text, without the stars in which a search shows a hit."""
+    for found in _ORDER.finditer(text.replace("**", "")):
         tool, words = found["tool"], found["rest"].split()
         if tool in SHORT:
             tool, names = SHORT[tool]
