@@ -10,7 +10,15 @@ import pytest
 from tests.archive import events as ev
 from tests.archive.events import ANA, BOB, GROUP, NOON, Raw, journal
 from whatsapp_mcp.archive import Archive
-from whatsapp_mcp.models import Album
+from whatsapp_mcp.archive.exporting import said
+from whatsapp_mcp.models import (
+    Album,
+    AlbumContent,
+    AlbumFileContent,
+    FileContent,
+    SendRequest,
+    SendStatus,
+)
 from whatsapp_mcp.protobufs import E2E, Common
 from whatsapp_mcp.simulator import kinds
 
@@ -51,6 +59,28 @@ async def test_an_album_from_the_past_is_one_too(archive: Archive) -> None:
     album = (await archive.message("A0")).album
     assert album is not None
     assert len(album.files) == 2
+
+
+async def test_an_album_whose_answer_was_lost_queues_its_files_once_a_receipt_names_it(
+    archive: Archive,
+) -> None:
+    files = tuple(FileContent("image", f"/media/{name}.jpg", "image/jpeg") for name in "ab")
+    entry, _ = await archive.outbox_add(SendRequest(ANA, AlbumContent(files)))
+    await archive.outbox_sending(entry.send_id)
+    await archive.outbox_unknown(entry.send_id, "The client died.", message_id="3EB0AA")
+    assert await archive.outbox_album(entry.send_id) == ()
+    await archive.ingest(journal([ev.receipt("3EB0AA"), ev.receipt("3EB0AA", at=NOON + 9)]))
+    queued = await archive.outbox_album(entry.send_id)
+    assert [(one.status, one.request.content) for one in queued] == [
+        (SendStatus.QUEUED, AlbumFileContent("3EB0AA", file)) for file in files
+    ]
+    assert (await archive.message("3EB0AA")).album == Album(2)
+    assert (await archive.outbox_result(entry.send_id)).reason == "2 of 2 files are on their way."
+
+
+async def test_an_export_says_that_a_message_is_an_album(archive: Archive) -> None:
+    await archive.ingest(journal(album_of_three()))
+    assert said(await archive.message("A0")) == "[album of 3 files]"
 
 
 async def test_nobody_else_adds_a_file_to_an_album(archive: Archive) -> None:

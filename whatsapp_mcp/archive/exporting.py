@@ -190,6 +190,8 @@ def said(message: Message) -> str:
     parts = [message.spoken] if message.text else []
     if message.media is not None:
         parts.insert(0, _file_said(message, message.media))
+    elif message.album is not None:
+        parts.insert(0, f"[album of {message.album.expected} files]")
     elif what := (message.details or {}).get("what"):
         parts.insert(0, f"[{what}]")
     elif not parts:
