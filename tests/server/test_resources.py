@@ -14,8 +14,8 @@ from mcp.types import BlobResourceContents, TextResourceContents
 
 from tests.archive import events as ev
 from tests.archive.events import journal
-from tests.fixtures import HttpServer, client_of, http_server, link, mcp_client, until
-from tests.media.footage import RED, png
+from tests.fixtures import HttpServer, call, client_of, http_server, link, mcp_client, said, until
+from tests.media.footage import RED, png, written
 from tests.server.conftest import BOB, incoming
 from tests.server.fakes import CODE, NOON, FakeDevice, FakeSource
 from tests.server.test_elicitation import QUESTION, Person, chosen, host
@@ -280,6 +280,21 @@ async def test_a_photo_is_read_at_the_other_end(
         (content,) = await read(client, ref)
     assert isinstance(content, BlobResourceContents)
     assert (content.mime_type, base64.b64decode(content.blob)) == ("image/png", png(300, 200, RED))
+
+
+async def test_the_words_of_a_screenshot_are_read_found_and_handed_out_far_away(
+    whatsapp: WhatsApp, home: Path
+) -> None:
+    async with mcp_client(whatsapp, home, "http") as client:
+        await link(client, whatsapp)
+        ref = await _photo(whatsapp, client, written("Your deposit of 900 EUR", "is due on 1 May"))
+        assert "Your deposit of 900 EUR ⏎ is due on 1 May" in await said(client, "read_file", message=ref)
+        found = await call(client, "search_messages", query="deposit")
+        assert [message["ref"] for message in found["messages"]] == [f"#{ref}"]
+        picture, words = await read(client, ref)
+    assert picture.mime_type == "image/png"
+    assert isinstance(words, TextResourceContents)
+    assert "Your deposit of 900 EUR" in words.text
 
 
 async def test_a_token_reads_files_only_with_the_scope_for_reading(whatsapp: WhatsApp, home: Path) -> None:
