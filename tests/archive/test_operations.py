@@ -122,7 +122,14 @@ def methods(protocol: type) -> set[str]:
     return {name for name, _ in inspect.getmembers(protocol, inspect.isfunction) if not name.startswith("_")}
 
 
-READS = methods(ReadingArchive) | {"outbox_get", "outbox_held", "outbox_last_sent", "outbox_unsettled"}
+READS = methods(ReadingArchive) | {
+    "outbox_get",
+    "outbox_held",
+    "outbox_last_sent",
+    "outbox_unsettled",
+    "outbox_album",
+    "outbox_result",
+}
 WRITES = sorted(methods(Archive) - READS)
 
 
