@@ -19,7 +19,7 @@ from tests.archive.events import ANA, ANA_LID, BOB, GROUP, NOON, NOW, journal
 from whatsapp_mcp.archive import open_archive
 from whatsapp_mcp.archive.database import backup, migrations, schema, tables
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import MessageFilter
+from whatsapp_mcp.models import MessageFilter, SendRequest, TextContent
 from whatsapp_mcp.settings import AccountFolder
 
 pytestmark = pytest.mark.anyio
@@ -198,6 +198,26 @@ async def test_a_file_of_the_fourth_version_keeps_what_was_read_and_done(
         assert (await archive.message("GONE")).revoked_at is not None
         assert await archive.check() == ()
     await _has_the_shape_of_a_new_one(folder, tmp_path)
+
+
+@pytest.mark.parametrize("version", [1, 9])
+async def test_the_sends_of_an_older_file_stay_and_their_numbers_are_never_used_again(
+    folder: AccountFolder, version: int
+) -> None:
+    folder.create()
+    made = CURRENT.with_name(f"version_{version}.sql").read_text(encoding="utf-8")
+    sends = """INSERT INTO outbox (id, idempotency_key, chat, chat_id, request, status, created_at)
+        VALUES (3, 'k', ?, 1, ?, 'queued', 1), (7, NULL, ?, 1, ?, 'failed', 1)"""
+    body = '{"chat": "", "content": {"kind": "text", "text": "hi"}}'
+    with closing(sqlite3.connect(folder.archive_db)) as db, db:
+        db.executescript(made)
+        db.execute(sends, (ANA, body, ANA, body))
+    async with open_archive(folder, write=True, now=lambda: NOW) as archive:
+        (queued,) = await archive.outbox_unsettled()
+        assert (queued.send_id, queued.request.content) == (3, TextContent("hi"))
+        await archive.purge()
+        entry, _ = await archive.outbox_add(SendRequest(ANA, TextContent("another")))
+        assert entry.send_id == 8
 
 
 def _fourth_version(folder: AccountFolder) -> None:

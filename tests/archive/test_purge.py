@@ -20,8 +20,9 @@ from whatsapp_mcp.archive.care.file_copies import export_path
 from whatsapp_mcp.archive.exporting import Format
 from whatsapp_mcp.client.journal import Journal
 from whatsapp_mcp.device.retention import SENT_FILES_INTERVAL, clear_sent_files
-from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.errors import Busy, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import (
+    AlbumContent,
     FileContent,
     FileReading,
     FileStep,
@@ -267,6 +268,71 @@ async def test_a_purge_spares_what_a_send_still_needs_and_what_is_being_made(
     assert sorted(folder.outgoing.iterdir()) == [waiting, fresh]
     await archive.purge()
     assert sorted(folder.outgoing.iterdir()) == [waiting]
+
+
+async def test_the_copies_of_every_file_of_an_album_go_with_it(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    folder.outgoing.mkdir()
+    copies = [folder.outgoing / f"{name}.jpg" for name in ("a", "b", "other")]
+    for copy in copies:
+        copy.write_bytes(SECRET)
+    files = tuple(FileContent("image", str(copy), "image/jpeg") for copy in copies[:2])
+    album, _ = await archive.outbox_add(SendRequest(ANA, AlbumContent(files)))
+    await archive.outbox_sent(album.send_id, "WA", ev.NOW)
+    for number, file in enumerate(await archive.outbox_album(album.send_id)):
+        await archive.outbox_sent(file.send_id, f"WA{number}", ev.NOW)
+    await archive.purge(chat=ANA)
+    assert [*folder.outgoing.iterdir()] == copies[2:]
+
+
+async def test_a_damaged_send_is_purged_like_others(archive: Archive, folder: AccountFolder) -> None:
+    sent, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")))
+    await archive.outbox_failed(sent.send_id, "refused")
+    with closing(sqlite3.connect(folder.archive_db)) as db, db:
+        db.execute("UPDATE outbox SET request = 'purplemonkey'")
+    await archive.purge(chat=ANA)
+    assert traces(folder) == []
+
+
+async def test_a_purge_withdraws_what_waits_for_a_yes(archive: Archive, folder: AccountFolder) -> None:
+    held, _ = await archive.outbox_add(SendRequest(ANA, TextContent("purplemonkey")), held=True)
+    other, _ = await archive.outbox_add(SendRequest(BOB, TextContent("to keep")), held=True)
+    await archive.purge(chat=ANA)
+    with pytest.raises(MessageNotFound):
+        await archive.outbox_get(held.send_id)
+    assert [entry.send_id for entry in await archive.outbox_held()] == [other.send_id]
+    assert traces(folder) == []
+
+
+async def test_the_number_of_a_purged_send_is_never_used_again(archive: Archive) -> None:
+    first, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")), held=True)
+    await archive.purge()
+    second, _ = await archive.outbox_add(SendRequest(ANA, TextContent("hi")), held=True)
+    assert second.send_id > first.send_id
+
+
+async def test_a_key_never_sends_twice_although_its_send_was_purged(
+    archive: Archive, folder: AccountFolder
+) -> None:
+    request = SendRequest(ANA, TextContent("hi"), idempotency_key="purplemonkey")
+    sent, _ = await archive.outbox_add(request)
+    await archive.outbox_sent(sent.send_id, "WA", ev.NOW)
+    await archive.purge()
+    with pytest.raises(InvalidArgument, match="deleted"):
+        await archive.outbox_add(request)
+    assert await archive.outbox_unsettled() == ()
+    assert traces(folder) == []
+
+
+@pytest.mark.parametrize("held", [True, False])
+async def test_the_key_of_what_never_went_out_is_free_after_a_purge(archive: Archive, held: bool) -> None:
+    request = SendRequest(ANA, TextContent("hi"), idempotency_key="k")
+    entry, _ = await archive.outbox_add(request, held=held)
+    if not held:
+        await archive.outbox_withdrawn(entry.send_id, "cancelled")
+    await archive.purge()
+    assert (await archive.outbox_add(request))[1]
 
 
 async def test_copies_of_sent_files_are_cleared_by_time_alone(

@@ -6,10 +6,9 @@ is left in it, and free pages are cut off the end of the files.
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Collection, Iterable
-from contextlib import closing
+from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +20,7 @@ from whatsapp_mcp.archive.care import file_copies
 from whatsapp_mcp.archive.database import ID_BITS, column, value
 from whatsapp_mcp.archive.write import Applying, begin_raw_operation
 from whatsapp_mcp.errors import Busy
+from whatsapp_mcp.models import files_of
 from whatsapp_mcp.settings import AccountFolder
 
 _MESSAGES: Final = 2_000
@@ -64,7 +64,7 @@ class Purged:
         rows: How many; 0 when nothing is left to delete.
         files: Downloaded files.
         unrecorded: Refs of messages with a file that is not known to be downloaded.
-        requests: JSON of the settled sends, which name the copies of their files.
+        requests: JSON of the sends, which name the copies of their files.
     """
 
     rows: int
@@ -115,7 +115,7 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
 
     Returns:
         Their downloaded files, the refs of those with a file that is not known to be downloaded, and the
-        requests of the settled sends.
+        requests of their sends.
     """
     db.executemany("INSERT INTO gone SELECT id, chat_id, wa_id FROM messages WHERE id = ?", gone)
     files = column(db, "SELECT path FROM media JOIN gone ON gone.id = message_id WHERE path IS NOT NULL")
@@ -129,11 +129,7 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
     db.execute("DELETE FROM refs WHERE message_id IN (SELECT id FROM gone)")
     state.purge_addons(db)
     db.execute("DELETE FROM events WHERE (chat_id, wa_id) IN (SELECT chat_id, wa_id FROM gone)")
-    requests = column(
-        db,
-        f"""DELETE FROM outbox WHERE status NOT IN {read.UNSETTLED_SENDS}
-        AND (chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone) RETURNING request""",  # noqa: S608
-    )
+    requests = _delete_sends(db, "(chat_id, message_id) IN (SELECT chat_id, wa_id FROM gone)")
     touched = column(db, "SELECT DISTINCT chat_id FROM gone")
     db.execute("DELETE FROM messages WHERE id IN (SELECT id FROM gone)")
     for chat in touched:
@@ -142,7 +138,7 @@ def _delete(db: sqlite3.Connection, gone: list[tuple[int]]) -> tuple[list[str], 
 
 
 def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Purged:
-    """Delete add-ons of messages that never came, settled sends, and events that could not be decoded."""
+    """Delete add-ons of messages that never came, sends, and events that could not be decoded."""
     db, span = on.db, purge_span(on.db, chat, before)
     if span is None:
         return _NOTHING
@@ -160,12 +156,26 @@ def purge_rest(on: Applying, *, chat: str | None, before: datetime | None) -> Pu
         (span.chat, 1000 * (span.before if span.before is not None else state.FAR_FUTURE)),
     )
     where, values = span.where("chat_id", "created_at", 1000)
-    settled = f"DELETE FROM outbox WHERE {where} AND status NOT IN {read.UNSETTLED_SENDS} RETURNING request"  # noqa: S608
-    requests = column(db, settled, values)
+    requests = _delete_sends(db, where, values)
     _undecoded(db, span)
     if span.before is None:
         _raw_of_nothing(on)
     return Purged(stray + db.total_changes - changes, requests=tuple(requests))
+
+
+def _delete_sends(db: sqlite3.Connection, where: str, values: Sequence[int] = ()) -> list[str]:
+    """Delete sends that are settled, or wait for a person's yes and so never go out; answers their requests.
+
+    The keys of those that were handed over once still never send again.
+    """
+    rows = db.execute(
+        f"""DELETE FROM outbox WHERE {where} AND status NOT IN {read.UNSETTLED_SENDS}
+        RETURNING request, idempotency_key, status = 'sent' OR handed_at IS NOT NULL""",  # noqa: S608
+        values,
+    ).fetchall()
+    used = [(read.key_digest(key),) for _, key, may_be_out in rows if key is not None and may_be_out]
+    db.executemany("INSERT OR IGNORE INTO used_keys VALUES (?)", used)
+    return [request for request, _, _ in rows]
 
 
 def _undecoded(db: sqlite3.Connection, span: Span) -> None:
@@ -288,6 +298,9 @@ def _unlink_unrecorded(media: Path, refs: Collection[str] | None) -> None:
 
 def _unlink_sent(db: sqlite3.Connection, folder: AccountFolder, requests: Iterable[str]) -> None:
     """Delete the copies of files that these requests sent, and no other send needs."""
-    named = [path for request in requests if (path := json.loads(request)["content"].get("path"))]
+    named: list[str] = []
+    for request in requests:
+        with suppress(ValueError):  # a damaged one names nothing
+            named += [file.path for file in files_of(read.SEND_REQUEST.validate_json(request).content)]
     if named:
         file_copies.purge_sent_files(folder, read.send_files(db), made_before=0.0, named=named)

@@ -26,6 +26,8 @@ _BY_ADDRESS: Final = 7
 """The version that stores add-ons, members and settings by address."""
 _KNOWN: Final = 9
 """The version that tells apart what the address book says from other names."""
+_NUMBERED_ONCE: Final = 10
+"""The version that never uses the number of a send again."""
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +61,8 @@ def upgrade(db: sqlite3.Connection, version: int) -> None:
         _store_by_address(db, version)
     if version < _KNOWN:
         _saved_is_given(db)
+    if version < _NUMBERED_ONCE:
+        _number_sends_once(db)
     for what in ("TABLE", "INDEX"):
         for name in current(what).keys() - _names(db, what.lower()):
             db.execute(current(what)[name])
@@ -103,6 +107,15 @@ def _saved_is_given(db: sqlite3.Connection) -> None:
         db.execute(
             f"UPDATE contacts SET {column} = NULL WHERE {column} IS NOT NULL AND reads_as_address({column})"  # noqa: S608
         )
+
+
+def _number_sends_once(db: sqlite3.Connection) -> None:
+    """Version 10: `AUTOINCREMENT`, which no table can be given later."""
+    columns = ", ".join(_columns(db, "outbox"))
+    db.execute("ALTER TABLE outbox RENAME TO old_outbox")
+    db.execute(current("TABLE")["outbox"])
+    db.execute(f"INSERT INTO outbox ({columns}) SELECT {columns} FROM old_outbox")  # noqa: S608
+    db.execute("DROP TABLE old_outbox")  # and its indexes, which are made again
 
 
 def _names(db: sqlite3.Connection, kind: str) -> set[str]:

@@ -347,13 +347,14 @@ CREATE TABLE read_marks (
 -- Sending -----------------------------------------------------------------------------------------
 
 -- Every send that was accepted, from before it is handed to WhatsApp on; it is never handed over twice.
+-- Numbers are never used twice: a question to a person names a send by its number.
 CREATE TABLE outbox (
-    id INTEGER PRIMARY KEY,
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
     idempotency_key TEXT UNIQUE,        -- the caller's: the same key never sends twice
     chat TEXT NOT NULL,                 -- jid as it was given
     chat_id INTEGER NOT NULL,
     request TEXT NOT NULL,              -- JSON of the SendRequest
-    status TEXT NOT NULL,               -- queued, sending, sent, failed, unknown
+    status TEXT NOT NULL,               -- held, queued, sending, sent, failed, unknown
     created_at INTEGER NOT NULL,        -- milliseconds
     handed_at INTEGER,                  -- milliseconds; given to the client library
     expires_at INTEGER,                 -- milliseconds; not sent any more after that
@@ -365,6 +366,11 @@ CREATE TABLE outbox (
 );
 CREATE INDEX outbox_unsettled ON outbox (id) WHERE status IN ('queued', 'sending', 'unknown');
 CREATE INDEX outbox_message ON outbox (message_id) WHERE message_id IS NOT NULL;
+
+-- Idempotency keys of sends that may have gone out and were deleted since: they still never send again.
+CREATE TABLE used_keys (
+    digest BLOB PRIMARY KEY             -- SHA-256 of the key, which may hold anything
+) WITHOUT ROWID;
 
 
 -- What happened, and what is missing --------------------------------------------------------------

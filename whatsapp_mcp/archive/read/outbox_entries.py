@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from pydantic import TypeAdapter
@@ -122,6 +123,11 @@ def outbox_get(db: sqlite3.Connection, send_id: int) -> OutboxEntry:
     for row in send_rows(db, "WHERE id = ?", (send_id,)):
         return send_entry(db, row)
     raise MessageNotFound(f"There is no send {send_id}.", "Take the number from send_message.")
+
+
+def key_digest(key: str) -> bytes:
+    """What is kept of an idempotency key once its send is deleted."""
+    return sha256(key.encode()).digest()
 
 
 def album_keys(album: OutboxEntry) -> list[str]:

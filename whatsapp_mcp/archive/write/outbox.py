@@ -126,13 +126,17 @@ def outbox_queued(
 def outbox_released(on: Applying, send_id: int, expires_at: datetime) -> OutboxEntry:
     """A person said yes: `held` becomes `queued`, and waits for the connection until then.
 
+    Of an album that WhatsApp has, the files that failed before they were handed over are queued once more.
+
     Raises:
-        InvalidArgument: It is not held.
+        InvalidArgument: It is not held, and has no such files.
     """
-    entry = read.outbox_get(on.db, send_id)
-    if entry.status is not SendStatus.HELD:
+    entry, expires = read.outbox_get(on.db, send_id), int(expires_at.timestamp() * 1000)
+    if entry.status is SendStatus.HELD:
+        return move(on.db, entry, SendStatus.QUEUED, expires_at=expires)
+    if not retry_album_files(on.db, entry, expires):
         raise InvalidArgument(f"Send {send_id} is {entry.status}, not held.", "Look at message_status.")
-    return move(on.db, entry, SendStatus.QUEUED, expires_at=int(expires_at.timestamp() * 1000))
+    return entry
 
 
 def outbox_sending(
@@ -256,14 +260,13 @@ def _queue_album_files(db: sqlite3.Connection, album: OutboxEntry, at_ms: int) -
             announce(db, read.outbox_get(db, int(queued.lastrowid or 0)), chat)
 
 
-def retry_album_files(db: sqlite3.Connection, album: OutboxEntry, expires: int | None) -> None:
-    """Queue those files of an album once more that failed before they were handed over.
+def retry_album_files(db: sqlite3.Connection, album: OutboxEntry, expires: int | None) -> bool:
+    """Queue again those files of an album that failed before they were handed over; whether there is any.
 
     Args:
         expires: Milliseconds since 1970 until which they wait.
     """
-    if not isinstance(album.request.content, AlbumContent):
-        return
+    is_any = False
     for file in read.outbox_album(db, album.send_id):
         tried = db.execute(
             "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
@@ -271,6 +274,8 @@ def retry_album_files(db: sqlite3.Connection, album: OutboxEntry, expires: int |
         )
         if tried.rowcount:
             move(db, file, SendStatus.QUEUED)
+            is_any = True
+    return is_any
 
 
 def unknown_ids(db: sqlite3.Connection) -> frozenset[str]:

@@ -56,7 +56,8 @@ def outbox_add(
         The entry, and whether it was accepted by this call.
 
     Raises:
-        InvalidArgument: The key was used for another content or chat, or the chat is no address.
+        InvalidArgument: The key was used for another content or chat, or for a send that was deleted since;
+            or the chat is no address.
         SendUnknown: No key, and the same content to the same chat is unsettled.
     """
     db = on.db
@@ -74,6 +75,7 @@ def outbox_add(
                     "Use a new key for a new message.",
                 )
             return _accept_again(db, read.send_entry(db, row), expires_at, obstacle, waits)
+        _refuse_used(db, request.idempotency_key)
     if request.idempotency_key is None or request.idempotency_key.startswith(CALL_KEY):
         _refuse_twin(db, chat, request.chat, body)
     if obstacle is not None:
@@ -141,14 +143,14 @@ def _accept_again(
 ) -> tuple[OutboxEntry, bool]:
     """The entry of a key that is used again: what failed before it was handed over gets another try.
 
-    So do the files of an album of which WhatsApp has the rest.
+    So do the files of an album of which WhatsApp has the rest; where a person is asked first, after the yes.
     """
     tried = db.execute(
         "UPDATE outbox SET expires_at = ? WHERE id = ? AND status = 'failed' AND handed_at IS NULL",
         (_milliseconds(expires_at), entry.send_id),
     )
     if tried.rowcount == 0:
-        if obstacle is None:
+        if obstacle is None and waits is not SendStatus.HELD:
             retry_album_files(db, entry, _milliseconds(expires_at))
         return entry, False
     if obstacle is not None:
@@ -158,6 +160,14 @@ def _accept_again(
 
 def _milliseconds(at: datetime | None) -> int | None:
     return None if at is None else int(at.timestamp() * 1000)
+
+
+def _refuse_used(db: sqlite3.Connection, key: str) -> None:
+    if db.execute("SELECT 1 FROM used_keys WHERE digest = ?", (read.key_digest(key),)).fetchone():
+        raise InvalidArgument(
+            "This idempotency key was used for a message that has been deleted here since; nothing was sent.",
+            "Ask the user before you send it again with a new key.",
+        )
 
 
 def _refuse_twin(db: sqlite3.Connection, chat: int, jid: str, body: str) -> None:

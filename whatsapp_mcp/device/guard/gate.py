@@ -289,23 +289,34 @@ class Gate:
 
     async def _release(self, held: HeldAct) -> None:
         """Let a held send go if it is still what the person was asked about."""
-        send_id = held.approval.send_id
+        send_id, number = held.approval.send_id, held.approval.id
         assert send_id is not None
-        arguments = _SEND.load(held.arguments or {})
-        digest = await self._send_digest(arguments)
-        if digest != held.digest or not await self._ledger.approvals.use(held.approval.id):
-            await self._ledger.approvals.void(held.approval.id)
+        # The digest of what would go out: what was noted beside the question proves nothing about it.
+        request = await self._stored(send_id)
+        is_same = request is not None and await self._send_digest({"request": request}) == held.digest
+        if request is None or not is_same or not await self._ledger.approvals.use(number):
+            await self._ledger.approvals.void(number)
             changed = "Its recipients or its file have changed since the user was asked."
             await self._refuse(send_id, Denied(changed, "Send it again: the user is then asked again."))
             return
-        await self.books.released(held, tuple(reached(_SEND, arguments)))
-        await self._outbox().release(send_id)
+        await self.books.released(held, tuple(reached(_SEND, {"request": request})))
+        try:
+            await self._outbox().release(send_id)
+        except InvalidArgument:
+            logger.info("guard: send %d was settled before it was released", send_id)
+
+    async def _stored(self, send_id: int) -> SendRequest | None:
+        """What a send of the outbox carries; None if it was deleted with its chat."""
+        try:
+            return (await self._archive.outbox_get(send_id)).request
+        except MessageNotFound:
+            return None
 
     async def _refuse(self, send_id: int, error: WhatsAppError) -> None:
         try:
             await self._outbox().refuse(send_id, error)
-        except InvalidArgument:
-            logger.info("guard: send %d was settled before it was refused", send_id)
+        except (InvalidArgument, MessageNotFound):
+            logger.info("guard: send %d was settled or deleted before it was refused", send_id)
 
     def _tell(self) -> None:
         self._decided.set()
@@ -321,8 +332,16 @@ class Gate:
                 if held.approval.send_id is not None:
                     await self._refuse(held.approval.send_id, Denied("Nobody approved it within an hour."))
                 self._tell()
+            await self._end_withdrawn()
             await self._name_tainted_sends()
             await self.clock.sleep(_LOOK)
+
+    async def _end_withdrawn(self) -> None:
+        """End the questions about sends that were deleted with their chat."""
+        for held in self._ledger.approvals.open(self.clock.now()):
+            send_id = held.approval.send_id
+            if send_id is not None and await self._stored(send_id) is None:
+                await self.void(held.approval.id)
 
     async def _name_tainted_sends(self) -> None:
         """Note the ids of the messages of tainted sends that WhatsApp had not taken yet."""

@@ -155,10 +155,10 @@ class Outbox:
         return entry
 
     async def release(self, send_id: int) -> None:
-        """A person said yes to a held send: it goes out.
+        """A person said yes to a held send, or to the files of an album that failed: it goes out.
 
         Raises:
-            InvalidArgument: It is not held.
+            InvalidArgument: It is neither.
         """
         await self._archive.outbox_released(send_id, self._clock.now() + KEPT_FOR)
         if self._pacer is not None:
