@@ -19,6 +19,7 @@ from whatsapp_mcp.archive.read import snippets
 from whatsapp_mcp.errors import MessageNotFound
 from whatsapp_mcp.models import (
     EXCERPT,
+    SHOWN_WITH,
     ContactUpdate,
     FileReading,
     FilesStatus,
@@ -101,9 +102,9 @@ async def test_a_form_feed_in_a_page_does_not_make_two_of_it(archive: Archive) -
 
 
 async def test_a_list_shows_the_beginning_and_how_much_there_is(archive: Archive) -> None:
-    await read_document(archive, "one", "x" * EXCERPT)
+    await read_document(archive, "one", "x" * 1_000)
     (message,) = (await archive.messages()).items
-    excerpt = ("one " + "x" * EXCERPT)[:EXCERPT]
+    excerpt = ("one " + "x" * 1_000)[: EXCERPT + SHOWN_WITH]
     assert message.reading == ReadingExcerpt(ReadingKind.DOCUMENT, excerpt, 2, None, cut=True)
     await archive.record_reading("A1", TRANSCRIPT)
     again = await archive.message("A1")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes
+from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 
 # Each text with its code between ⟦ and ⟧.
 CODES = r"""
@@ -168,3 +168,14 @@ def test_the_longest_text_of_whatsapp_is_read_in_well_under_a_second(text: str) 
     began = time.process_time()
     mask_codes(text[:65536])
     assert time.process_time() - began < 3
+
+
+@given(
+    st.lists(st.sampled_from(["Your code is", "482913", "482", "913", "", "on 2026-11-05", MASK]), max_size=8)
+)
+def test_parts_are_masked_as_the_whole_is(parts: list[str]) -> None:
+    masked = mask_parts(parts)
+    assert len(masked) == len(parts)
+    assert " ".join(masked).replace(f"{MASK} {MASK}", MASK) == mask_codes(" ".join(parts)).replace(
+        f"{MASK} {MASK}", MASK
+    )

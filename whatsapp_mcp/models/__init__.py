@@ -51,6 +51,7 @@ from whatsapp_mcp.models.directory import (
 )
 from whatsapp_mcp.models.file_readings import (
     EXCERPT,
+    SHOWN_WITH,
     FileProblem,
     FileReading,
     FilesStatus,
@@ -68,6 +69,7 @@ from whatsapp_mcp.models.link import (
     QrCode,
 )
 from whatsapp_mcp.models.messages import (
+    LAST_WORDS,
     Actor,
     Album,
     Chat,
@@ -128,8 +130,10 @@ __all__ = [
     "CALL_KEY",
     "EVERYTHING",
     "EXCERPT",
+    "LAST_WORDS",
     "NOTICES",
     "PERSON",
+    "SHOWN_WITH",
     "SYSTEM",
     "UNKNOWN",
     "Activity",

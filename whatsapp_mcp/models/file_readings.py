@@ -8,6 +8,8 @@ from typing import Final
 
 EXCERPT: Final = 300
 """Characters of a reading that a list shows."""
+SHOWN_WITH: Final = 400
+"""Characters after those that are shown: they may announce a one-time code that stands among them."""
 
 
 class ReadingKind(StrEnum):
@@ -58,7 +60,7 @@ class ReadingExcerpt:
     """The beginning of a reading, as lists show it beside the message.
 
     Attributes:
-        text: Its first characters, `EXCERPT` at most; what separates passages is a space.
+        text: Its first characters, `EXCERPT` and `SHOWN_WITH`; what separates passages is a space.
         passages: How many there are; 0 where no word was read.
         cut: There is more.
     """

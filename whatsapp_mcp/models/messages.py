@@ -103,17 +103,21 @@ def with_names(text: str, mentions: Mapping[str, Mention] | None, shown: Callabl
     return _MENTION.sub(name, text)
 
 
+LAST_WORDS: Final = 200
+"""Characters of the newest message that a list of chats shows."""
+
+
 @dataclass(slots=True)  # lists make many: a frozen one takes three times as long to make
 class LastMessage:
     """The newest message of a chat, as a list of chats shows it.
 
     Attributes:
-        text: Its first 200 characters.
+        text: Its first characters, `LAST_WORDS` and `SHOWN_WITH`.
         sender_name: None where a group or channel speaks for itself.
         stranger: As `Chat.stranger`, of who wrote it.
         ref, message_id, imported, details, mentions, withheld: As in `Message`.
         before: What was last said, where this one is a call or a notice.
-        heard: Of a voice note, the beginning of its transcript.
+        heard: Of a voice note, the beginning of its transcript, as in `ReadingExcerpt`.
     """
 
     kind: MessageKind

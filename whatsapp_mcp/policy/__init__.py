@@ -3,7 +3,7 @@
 from whatsapp_mcp.models import ChatFacts
 from whatsapp_mcp.policy.acts import Act, Situation
 from whatsapp_mcp.policy.budgets import check_budgets, check_pauses, check_quiet, gap
-from whatsapp_mcp.policy.codes import has_code, mask_codes
+from whatsapp_mcp.policy.codes import MASK, has_code, mask_codes, mask_parts
 from whatsapp_mcp.policy.decisions import Decision, decide, denied, require
 from whatsapp_mcp.policy.digest import digest_of
 from whatsapp_mcp.policy.effects import SEEN, Audience, Effect
@@ -16,6 +16,7 @@ __all__ = [
     "INVISIBLE",
     "LINE_BREAKS",
     "LINE_MARK",
+    "MASK",
     "SCANNED_BYTES",
     "SCOPES",
     "SEEN",
@@ -42,6 +43,7 @@ __all__ = [
     "is_in_scope",
     "is_shown",
     "mask_codes",
+    "mask_parts",
     "parse_scopes",
     "require",
     "scope_of",

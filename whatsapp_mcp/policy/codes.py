@@ -17,7 +17,8 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import Final
+from itertools import islice, takewhile
+from typing import Final, Literal
 
 MASK: Final = "[one-time code hidden]"
 """What stands in place of a code."""
@@ -140,7 +141,32 @@ def has_code(text: str) -> bool:
 
 def mask_codes(text: str) -> str:
     """The text with `MASK` in place of each one-time code; the same text where there is none."""
-    codes = _codes(text)
+    return _without(text, _codes(text))
+
+
+def mask_parts(parts: Sequence[str], between: Literal[" ", "\n"] = " ") -> tuple[str, ...]:
+    """The parts of one text, masked as the whole is: a code may be announced in another part than its own.
+
+    Args:
+        parts: One after the other.
+        between: What stands between two of them.
+    """
+    codes = _codes(between.join(parts))
+    masked: list[str] = []
+    start, first = 0, 0
+    for part in parts:
+        end = start + len(part)
+        while first < len(codes) and codes[first][1] <= start:
+            first += 1
+        within = takewhile(lambda code, end=end: code[0] < end, islice(codes, first, None))
+        masked.append(
+            _without(part, [(max(one, start) - start, min(other, end) - start) for one, other in within])
+        )
+        start = end + len(between)
+    return tuple(masked)
+
+
+def _without(text: str, codes: Sequence[tuple[int, int]]) -> str:
     if not codes:
         return text
     parts: list[str] = []

@@ -14,7 +14,7 @@ from whatsapp_mcp.archive.read.files import FileNotes, file_notes
 from whatsapp_mcp.archive.state import NAME_SQL, STRANGER_SQL, call_text
 from whatsapp_mcp.decoding import CALL, CHAT_KINDS, KIND_NUMBER, MESSAGE_KINDS, NEVER_UNREAD, OWNER
 from whatsapp_mcp.jid import number_of
-from whatsapp_mcp.models import Chat, Contact, LastMessage, Mention, MessageKind
+from whatsapp_mcp.models import LAST_WORDS, SHOWN_WITH, Chat, Contact, LastMessage, Mention, MessageKind
 
 _LAST: Final = f"""m.id, m.kind, m.text, m.sender_id, m.wa_id, m.ref, m.details, m.revoked_at, m.flags,
  {NAME_SQL.format(c="s")}, {STRANGER_SQL.format(c="s")}"""
@@ -131,7 +131,7 @@ def _last(
         text = call_text(db, chat, wa_id, sender == OWNER, details.get("call", {}), text)
     return LastMessage(
         MESSAGE_KINDS[kind],
-        text[:200],
+        text[: LAST_WORDS + SHOWN_WITH],
         name,
         sender == OWNER,
         bool(stranger),

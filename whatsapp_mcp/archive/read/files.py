@@ -16,6 +16,7 @@ from whatsapp_mcp.decoding import KIND_NUMBER, MESSAGE_KINDS, Flag
 from whatsapp_mcp.jid import STATUS_JID
 from whatsapp_mcp.models import (
     EXCERPT,
+    SHOWN_WITH,
     FileProblem,
     FileReading,
     FilesStatus,
@@ -77,7 +78,7 @@ def file_notes(db: sqlite3.Connection, messages: Sequence[int]) -> dict[int, Fil
 def _excerpt(kind: int | None, language: str | None, cut: int, text: str) -> ReadingExcerpt | None:
     if kind is None:
         return None
-    shown = text[:EXCERPT].replace(BETWEEN, " ")
+    shown = text[: EXCERPT + SHOWN_WITH].replace(BETWEEN, " ")
     passages = text.count(BETWEEN) + 1 if text else 0
     return ReadingExcerpt(READING_KINDS[kind], shown, passages, language, bool(cut) or len(text) > EXCERPT)
 

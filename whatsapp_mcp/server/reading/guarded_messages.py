@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final, Literal
 
+from anyio import to_thread
+
 from whatsapp_mcp.models import (
     EVERYTHING,
     Chat,
@@ -22,13 +24,13 @@ from whatsapp_mcp.models import (
     file_words_are_senders,
     file_words_are_strangers,
 )
-from whatsapp_mcp.policy import has_code, mask_codes
+from whatsapp_mcp.policy import has_code
 from whatsapp_mcp.server.reading.chat_rules import forbidden
 from whatsapp_mcp.server.reading.guard import Guard
-from whatsapp_mcp.server.reading.withholding import View, tells_codes
+from whatsapp_mcp.server.reading.withholding import View, masked_reading, tells_codes
 
-_LOOKED_AT: Final = 20_000
-"""Characters of a reading in which codes are looked for that a search must not tell."""
+_LOOKED_AT: Final = 50_000
+"""Characters of a document up to which it is looked for codes that a search must not tell."""
 
 
 class GuardedMessages(Guard):
@@ -187,16 +189,20 @@ class GuardedMessages(Guard):
     async def _masked_readings(self, found: Sequence[Message], query: str) -> dict[int, str]:
         """What was read in the files of hits, its one-time codes masked, by ref; only where there are any.
 
-        Of documents only where the query may tell a code, and of each the beginning: looking for codes takes
-        longer than finding it.
+        Documents matter only where the query may tell a code. One that is long counts as one that holds a
+        code: looking for codes takes longer than finding it.
         """
         masked: dict[int, str] = {}
         for message in found if self._withholds else ():
-            if message.reading and (file_words_are_senders(message) or tells_codes(query)):
-                reading = await self._archive.reading(message.ref)
-                text = " ".join(one.text for one in reading.passages)[:_LOOKED_AT] if reading else ""
-                if (without := mask_codes(text)) is not text:
-                    masked[message.ref] = without
+            tells = tells_codes(query)
+            if message.reading is None or not (file_words_are_senders(message) or tells):
+                continue
+            reading = await self._archive.reading(message.ref)
+            text = _text(reading) if reading else ""
+            if tells and len(text) > _LOOKED_AT:
+                masked[message.ref] = ""
+            elif reading and (without := _text(await to_thread.run_sync(masked_reading, reading))) != text:
+                masked[message.ref] = without
         return masked
 
     async def opened_file(self, key: MessageKey) -> Message:
@@ -221,7 +227,7 @@ class GuardedMessages(Guard):
 
         Args:
             key: The message.
-            part: Takes what is wanted out of the whole: codes are looked for in that alone.
+            part: Takes what is wanted out of the whole, in which codes are masked before.
 
         Raises:
             MessageNotFound: No such message.
@@ -233,12 +239,11 @@ class GuardedMessages(Guard):
         if reading is None:
             return None
         view = await self._view_of_file(found)
+        if view.withholds and not (found.from_me and not view.strangers):
+            reading = await to_thread.run_sync(masked_reading, reading)
         wanted = part(reading)
         await self.hand_out(view, (), (found,), operation="reading")
-        if not view.withholds or (found.from_me and not view.strangers):
-            return wanted
-        masked = tuple(replace(one, text=mask_codes(one.text)) for one in wanted.passages)
-        return replace(wanted, passages=masked)
+        return wanted
 
     async def opened_content(self, key: MessageKey) -> Message:
         """A message the bytes of whose file are asked for: those of a document are words, as in `reading`.
@@ -281,3 +286,7 @@ class GuardedMessages(Guard):
         """As `ReadingArchive.media_source`, for a download: the file's content is asked for."""
         await self.opened_message(key)
         return await self._archive.media_source(key)
+
+
+def _text(reading: FileReading) -> str:
+    return " ".join(one.text for one in reading.passages)

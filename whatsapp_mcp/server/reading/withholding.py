@@ -6,6 +6,7 @@ Pure but for the models that it is given, which it changes: every call reads new
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -16,18 +17,20 @@ from whatsapp_mcp.models import (
     Actor,
     Chat,
     Contact,
+    FileReading,
     LastMessage,
     Media,
     Mention,
     Message,
     MessageKind,
     PollOption,
+    ReadingKind,
     file_words_are_senders,
     last_words_are_strangers,
     quote_is_strangers,
     words_are_strangers,
 )
-from whatsapp_mcp.policy import mask_codes
+from whatsapp_mcp.policy import MASK, mask_codes, mask_parts
 from whatsapp_mcp.server.reading.chosen_names import cut_name
 from whatsapp_mcp.settings import Verdict
 
@@ -37,6 +40,8 @@ _NAMING: Final = re.compile(
 """Notices that hold a name that somebody chose."""
 _HIT: Final = re.compile(r"\*\*(.+?)\*\*", re.DOTALL)
 _EXCLUDES: Final = re.compile(r"(?:^|\s)-\S")
+_AROUND: Final = 100
+"""Characters that are shown on each side of a hit in a text with codes."""
 _DIGIT: Final = re.compile(r"\d")
 _OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)|\b(?:OR)\b")
 _WORDS: Final = re.compile(r"[^\W_]+")
@@ -112,6 +117,8 @@ class View:
                 continue
             if masked and message.ref in masked and not _finds(query, masked[message.ref], message):
                 continue
+            if masked and message.ref in masked and message.snippet_of == "reading":
+                message.snippet = _cut(masked[message.ref], message.snippet)
             shown.append(message)
         return tuple(shown)
 
@@ -306,14 +313,16 @@ def _keep_file_words(message: Message) -> None:
 
 def _mask(message: Message) -> None:
     """Mask the one-time codes in an incoming message."""
-    masked = mask_codes(message.text)
-    has_codes = masked is not message.text
+    text, masked = message.text, mask_codes(message.text)
+    has_codes = masked is not text
     message.text = masked
     if reading := message.reading:
         heard = mask_codes(reading.text)
         has_codes |= heard is not reading.text
         message.reading = replace(reading, text=heard)
-    if message.snippet is not None and (has_codes or message.snippet_of == "reading"):
+    if message.snippet is not None and message.snippet_of == "text" and masked is not text:
+        message.snippet = _cut(masked, message.snippet)
+    elif message.snippet is not None and has_codes and message.snippet_of != "reading":
         # The hit's stars may stand within a code, which would not be recognised.
         plain = _HIT.sub(r"\1", message.snippet)
         message.snippet = shown if (shown := mask_codes(plain)) is not plain else message.snippet
@@ -323,6 +332,31 @@ def _mask(message: Message) -> None:
         message.quote = replace(message.quote, text=mask_codes(message.quote.text))
     if message.details:
         message.details = _masked(message.details)
+
+
+def _cut(masked: str, snippet: str | None) -> str:
+    """A snippet of a text that holds codes, cut again from that without them."""
+    hit = _HIT.search(snippet or "")
+    at = masked.replace(MASK, "\0" * len(MASK)).find(hit[1]) if hit else -1
+    if hit is None or at < 0:
+        return ""
+    end = at + len(hit[1])
+    before = ("…" if at > _AROUND else "") + masked[max(0, at - _AROUND) : at]
+    after = masked[end : end + _AROUND] + ("…" if end + _AROUND < len(masked) else "")
+    return f"{before}**{hit[1]}**{after}"
+
+
+def masked_reading(reading: FileReading) -> FileReading:
+    """What was read in a file, with its one-time codes masked wherever they are announced in it."""
+    texts = [text for one in reading.passages for text in (one.title or "", one.text)]
+    spoken = reading.kind is ReadingKind.TRANSCRIPT
+    masked = mask_parts([text for text in texts if text], " " if spoken else "\n")
+    following = iter(masked)
+    passages = [
+        replace(one, title=one.title and next(following), text=one.text and next(following))
+        for one in reading.passages
+    ]
+    return replace(reading, passages=tuple(passages))
 
 
 def _masked(value: Any) -> Any:
@@ -344,17 +378,18 @@ def _finds(query: str, masked: str, message: Message) -> bool:
 
 def tells_codes(query: str) -> bool:
     """Whether what a query finds, or does not, may tell a one-time code."""
-    return bool(_DIGIT.search(query) or _EXCLUDES.search(query))
+    # The index folds other digits, as `⁴`, to these.
+    return bool(_DIGIT.search(unicodedata.normalize("NFKD", query)) or _EXCLUDES.search(query))
 
 
 def _is_shown(snippet: str | None, masked: str, query: str) -> bool:
     """Whether a hit in a masked message tells nothing of what is masked.
 
-    What is found must stand in the masked text; and a query that excludes words would tell by its silence.
+    What is found must stand in the masked text, and a snippet need not show all of it.
     """
     hits = _HIT.findall(snippet or "")
     shown = masked.casefold()
-    return bool(hits) and not _EXCLUDES.search(query) and all(hit.casefold() in shown for hit in hits)
+    return bool(hits) and not tells_codes(query) and all(hit.casefold() in shown for hit in hits)
 
 
 def _with_cut_names(mentions: Mapping[str, Mention]) -> dict[str, Mention]:

@@ -9,6 +9,8 @@ from typing import Any, Final, NotRequired
 from typing_extensions import TypedDict
 
 from whatsapp_mcp.models import (
+    EXCERPT,
+    LAST_WORDS,
     Chat,
     Contact,
     ContactDetails,
@@ -250,8 +252,8 @@ def _words(last: LastMessage, zone: tzinfo, *, direct: bool) -> str:
     if last.revoked:
         return deleted_text(direct=direct)
     if last.heard:
-        return clean(last.heard)
-    text = _spoken(last.text, last.mentions)
+        return clean(last.heard[:EXCERPT])
+    text = _spoken(last.text[:LAST_WORDS], last.mentions)
     details = _details(last.details, zone)
     plain = last.kind is MessageKind.TEXT and not what_of(details)
     if plain or (last.kind is MessageKind.CALL and text):

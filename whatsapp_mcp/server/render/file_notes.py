@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from whatsapp_mcp.models import FileStep, MessageKind
+from whatsapp_mcp.models import EXCERPT, FileStep, MessageKind
 from whatsapp_mcp.server.fencing import clean, in_quotes
 from whatsapp_mcp.server.render.kinds import duration_text, language_shown
 
@@ -26,7 +26,7 @@ def add_file_notes(data: MessageData, message: Message) -> None:
             "kind": read.kind.value,
             "pages": read.passages,
             "language": language_shown(read.language),
-            "text": clean(read.text) or None,
+            "text": clean(read.text[:EXCERPT]) or None,
             "cut": (read.cut and bool(read.text)) or None,
         }
         data["reading"] = {key: value for key, value in known.items() if value is not None}
