@@ -234,8 +234,11 @@ async def test_where_nothing_is_withheld_the_words_around_a_hit_are_shown(
 CODE = "Your verification code is 481516 do not share it"
 
 
-@pytest.mark.parametrize("query", ["481516", "48*", "verification -999", "481516 OR 999", "815"])
-@pytest.mark.parametrize("reading", [heard(CODE), pages("one", CODE)])
+@pytest.mark.parametrize("query", ["481516", "⁴⁸*", "④⑧*", "verification -999", "481516 OR 999", "815"])
+@pytest.mark.parametrize(
+    "reading",
+    [heard(CODE), pages("one", CODE), pages("word " * 12_000 + CODE), heard("word " * 12_000, CODE)],
+)
 async def test_no_search_finds_a_code_that_was_read(
     client: Client, stocked: Archive, query: str, reading: FileReading
 ) -> None:
