@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -176,6 +177,5 @@ def test_the_longest_text_of_whatsapp_is_read_in_well_under_a_second(text: str) 
 def test_parts_are_masked_as_the_whole_is(parts: list[str]) -> None:
     masked = mask_parts(parts)
     assert len(masked) == len(parts)
-    assert " ".join(masked).replace(f"{MASK} {MASK}", MASK) == mask_codes(" ".join(parts)).replace(
-        f"{MASK} {MASK}", MASK
-    )
+    run = re.compile(rf"{re.escape(MASK)}(?: {re.escape(MASK)})*")
+    assert run.sub(MASK, " ".join(masked)) == run.sub(MASK, mask_codes(" ".join(parts)))
