@@ -302,8 +302,8 @@ class Gate:
         await self.books.released(held, tuple(reached(_SEND, {"request": request})))
         try:
             await self._outbox().release(send_id)
-        except InvalidArgument:
-            logger.info("guard: send %d was settled before it was released", send_id)
+        except (InvalidArgument, MessageNotFound):
+            logger.info("guard: send %d was settled or deleted before it was released", send_id)
 
     async def _stored(self, send_id: int) -> SendRequest | None:
         """What a send of the outbox carries; None if it was deleted with its chat."""
