@@ -13,8 +13,10 @@ from whatsapp_mcp.archive.write.applying import Applying
 from whatsapp_mcp.models import FileReading, FileStep, MessageKey
 
 
-def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int | None = None) -> None:
+def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int | None = None) -> bool:
     """Remember where a file was downloaded to, and that there is no problem with that any more.
+
+    False: the message carries no file any more, since it was deleted for everyone in the meantime.
 
     Args:
         on: The operation.
@@ -23,9 +25,9 @@ def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int
         kept: How many bytes it takes, if it was fetched without being asked for: it may be dropped again.
     """
     db, message = on.db, read.find(on.db, key)
-    db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, message))
-    if path is None:
-        return
+    found = db.execute("UPDATE media SET path = ? WHERE message_id = ?", (path, message)).rowcount
+    if path is None or not found:
+        return bool(found)
     fetch = state.FILE_STEPS.index(FileStep.FETCH)
     db.execute("DELETE FROM file_problems WHERE message_id = ? AND step = ?", (message, fetch))
     if kept is None:
@@ -35,6 +37,7 @@ def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int
             "INSERT OR REPLACE INTO kept_files SELECT message_id, ?, ? FROM media WHERE message_id = ?",
             (kept, on.at, message),
         )
+    return True
 
 
 def record_imported_file(on: Applying, chat: str, message_id: str, path: str, size: int) -> None:

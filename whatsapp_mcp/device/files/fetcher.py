@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
@@ -14,7 +15,7 @@ import anyio.to_thread
 from whatsapp_mcp.archive.care import unlink_media
 from whatsapp_mcp.device.outbox import forwarded_file
 from whatsapp_mcp.encryption import sealed, unseal
-from whatsapp_mcp.errors import MediaUnavailable
+from whatsapp_mcp.errors import MediaUnavailable, MessageNotFound
 from whatsapp_mcp.media import HEAD_BYTES, format_of
 from whatsapp_mcp.media_folder import require_room, safe_name
 from whatsapp_mcp.models import FileStep
@@ -71,7 +72,8 @@ class Fetcher:
 
         Raises:
             MessageNotFound: No such message.
-            MediaUnavailable: It carries no file, or WhatsApp no longer has it, which is noted.
+            MediaUnavailable: It carries no file, or WhatsApp no longer has it, which is noted; or the message
+                was deleted while its file was fetched.
             TooLong: It is over a limit of the settings.
             Busy: There is no room for it.
             NotConnected, NotLinked, RateLimited, DeadlineExceeded, Rejected: It was not to be had.
@@ -86,9 +88,10 @@ class Fetcher:
             try:
                 return await self._fetch(source, keep_up_to)
             except MediaUnavailable as error:
-                await self._archive.record_file_problem(
-                    ref, FileStep.FETCH, error.code, error.message, final=True
-                )
+                with suppress(MessageNotFound):
+                    await self._archive.record_file_problem(
+                        ref, FileStep.FETCH, error.code, error.message, final=True
+                    )
                 raise
 
     async def drop(self, ref: int, path: str) -> None:
@@ -117,9 +120,18 @@ class Fetcher:
         }
         with draft_of(folder / str(source.ref)) as draft:
             await self._call("download", params | {"path": str(draft)}, deadline=_DEADLINE)
-            path = await anyio.to_thread.run_sync(_named, draft, source)
-        size = None if keep_up_to is None else (await anyio.Path(path).stat()).st_size
-        await self._archive.record_media_path(source.ref, str(path), size)
+            try:
+                path, size = await anyio.to_thread.run_sync(_named, draft, source)
+            except FileNotFoundError:  # the message was deleted for good, and the draft with it
+                raise _deleted_meanwhile() from None
+        try:
+            kept = None if keep_up_to is None else size
+            is_recorded = await self._archive.record_media_path(source.ref, str(path), kept)
+        except MessageNotFound:
+            is_recorded = False
+        if not is_recorded:
+            await anyio.to_thread.run_sync(unlink_media, folder, [str(path)])
+            raise _deleted_meanwhile()
         return path
 
 
@@ -135,9 +147,14 @@ def _is_there(vault: Vault, path: Path) -> bool:
     return True
 
 
-def _named(draft: Path, source: MediaSource) -> Path:
-    """Give a fetched file its name, by what is in it."""
+def _named(draft: Path, source: MediaSource) -> tuple[Path, int]:
+    """Give a fetched file its name, by what is in it; its path and its bytes."""
     with draft.open("rb") as file:
         found = format_of(file.read(HEAD_BYTES))
+    size = draft.stat().st_size
     name = safe_name(source.ref, source.file_name, source.mime_type, found.mime_type if found else None)
-    return draft.replace(draft.with_name(name))
+    return draft.replace(draft.with_name(name)), size
+
+
+def _deleted_meanwhile() -> MediaUnavailable:
+    return MediaUnavailable("The message was deleted while its file was fetched.", "Tell the user.")
