@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -74,14 +75,10 @@ def test_a_media_folder_on_another_disk_is_used(account: AccountFolder, tmp_path
 def test_a_client_runs_where_the_kernel_refuses_the_rules(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Refusing:
-        def prctl(self, *_: int) -> int:
-            return -1
+    def refused() -> None:
+        raise OSError(errno.EPERM, "no_new_privs: EPERM")
 
-    def refusing(*_: object, **__: object) -> Refusing:
-        return Refusing()
-
-    monkeypatch.setattr(confinement.ctypes, "CDLL", refusing)
+    monkeypatch.setattr(confinement, "no_new_privileges", refused)
     assert confine(tmp_path) == 0
     assert "not confined" in caplog.text
 

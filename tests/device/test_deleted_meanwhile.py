@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.archive import events as ev
@@ -47,7 +48,7 @@ async def fetch(archive: Archive, tmp_path: Path, meanwhile: Meanwhile, *, delet
     async def call(name: str, params: dict[str, Any], *, deadline: float) -> None:
         if deleted_first:
             await meanwhile(archive)
-        Path(params["path"]).write_bytes(b"\x89PNG\r\n\x1a\nsecret")
+        await anyio.Path(params["path"]).write_bytes(b"\x89PNG\r\n\x1a\nsecret")
         if not deleted_first:
             await meanwhile(archive)
 

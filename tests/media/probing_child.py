@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
-import signal
 import socket
 import subprocess
-import sys
 import threading
-import time
 from typing import Any, BinaryIO
 
 from whatsapp_mcp.errors import InvalidArgument
@@ -18,9 +16,7 @@ from whatsapp_mcp.media.job import Outcome
 
 def echo(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """What is in the file, and in the process around it."""
-    here = os.path.realpath("/proc/self/cwd") if sys.platform == "linux" else ""
-    around = {"environment": sorted(os.environ), "folder": here, "nice": os.nice(0), "pid": os.getpid()}
-    return {**options, **around}, file.read()
+    return {**options, "environment": sorted(os.environ), "pid": os.getpid()}, file.read()
 
 
 def pieces(file: BinaryIO, options: dict[str, Any]) -> Outcome:
@@ -40,7 +36,7 @@ def opened(file: BinaryIO, options: dict[str, Any]) -> Outcome:
         "write": lambda: open("/tmp/probe", "wb").close(),
         "socket": lambda: socket.socket().close(),
         "unix socket": lambda: socket.socket(socket.AF_UNIX).close(),
-        "name": lambda: socket.getaddrinfo("localhost", 80, family=socket.AF_INET),
+        "name": lambda: socket.getaddrinfo(b"localhost", 80, family=socket.AF_INET),
         "pipe": lambda: os.close(os.pipe()[0]),
         "program": lambda: subprocess.run(["/bin/true"], check=True),
         "program without pipes": lambda: _spawned(["/bin/true"]),
@@ -91,9 +87,7 @@ def wait(file: BinaryIO, options: dict[str, Any]) -> Outcome:
 
 def crash(file: BinaryIO, options: dict[str, Any]) -> Outcome:
     """End as a decoder with a flaw does."""
-    os.kill(os.getpid(), signal.SIGSEGV)
-    time.sleep(60)
-    return {}, b""
+    return {}, ctypes.string_at(0)
 
 
 def write_nonsense(file: BinaryIO, options: dict[str, Any]) -> Outcome:

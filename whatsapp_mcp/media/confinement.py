@@ -1,9 +1,14 @@
 """What a process gives up before it looks at a foreign file.
 
 A decoder reads what strangers made. Some formats name further files or addresses, and a flaw in a decoder may
-do anything that its process can. After `confine` no file, socket or pipe can be opened, no byte be written to
-a disk, and memory and core dumps are limited. Windows knows none of these limits, macOS does not enforce the
-one on memory.
+do anything that its process can. After `confine`, on Linux:
+
+* seccomp lets the process compute and use its pipes, and nothing else, on x86-64 and AArch64;
+* Landlock takes away files, TCP, sockets and signals, as far as this kernel knows them;
+* limits keep it from opening a file, socket or pipe, from writing to a disk, and from taking more memory.
+
+macOS has the last alone, without the one on memory. They stop a decoder that is led to open something, not
+code that has taken it over: that closes a pipe, and opens a file in its place. Windows has nothing.
 """
 
 from __future__ import annotations
@@ -12,12 +17,22 @@ import ctypes
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from whatsapp_mcp.sandbox import (
+    ABSTRACT_UNIX_SOCKET,
+    BIND_TCP,
+    CONNECT_TCP,
+    SIGNAL,
+    apply_landlock,
+    compute_only,
+    no_new_privileges,
+)
+
 MEMORY_BYTES: Final = 640 * 1024 * 1024
 """What decoding may take beside the loaded libraries."""
-_PR_SET_NO_NEW_PRIVS: Final = 38
 _PR_SET_PDEATHSIG: Final = 1
 _STATM: Final = Path("/proc/self/statm")
 
@@ -40,18 +55,23 @@ def confine(memory_bytes: int = MEMORY_BYTES) -> None:
     import resource
 
     if sys.platform == "linux":
-        prctl = ctypes.CDLL(None).prctl
-        prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         # A job that computes for minutes does not look at its pipes, and would go on without its server.
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         mapped = int(_STATM.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
         _limit(resource.RLIMIT_AS, mapped + memory_bytes)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)
+    if sys.platform == "linux":
+        with suppress(OSError):  # a kernel that refuses; what else there is holds all the same
+            no_new_privileges()
+            apply_landlock((), network=BIND_TCP | CONNECT_TCP, scopes=ABSTRACT_UNIX_SOCKET | SIGNAL)
     # The lowest free descriptor: nothing can be opened at or above the limit, and below it all are taken.
     free = os.dup(0)
     os.close(free)
     _limit(resource.RLIMIT_NOFILE, free)
+    if sys.platform == "linux":
+        with suppress(OSError):  # a kernel without seccomp
+            compute_only()
 
 
 def limit_processor_time(seconds: int) -> None:

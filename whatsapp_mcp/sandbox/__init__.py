@@ -1,0 +1,31 @@
+"""What a process of ours has the kernel take away from it for good; on Linux alone."""
+
+from whatsapp_mcp.sandbox.landlock import (
+    ABSTRACT_UNIX_SOCKET,
+    BIND_TCP,
+    CONNECT_TCP,
+    READ,
+    READ_DIR,
+    READ_FILE,
+    SIGNAL,
+    WORK,
+    WRITE_FILE,
+    apply_landlock,
+)
+from whatsapp_mcp.sandbox.seccomp import compute_only
+from whatsapp_mcp.sandbox.system_calls import no_new_privileges
+
+__all__ = [
+    "ABSTRACT_UNIX_SOCKET",
+    "BIND_TCP",
+    "CONNECT_TCP",
+    "READ",
+    "READ_DIR",
+    "READ_FILE",
+    "SIGNAL",
+    "WORK",
+    "WRITE_FILE",
+    "apply_landlock",
+    "compute_only",
+    "no_new_privileges",
+]

@@ -1,0 +1,42 @@
+"""System calls that neither Python nor the C library wraps."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from typing import Final
+
+_PR_SET_NO_NEW_PRIVS: Final = 38
+
+
+def system_call(number: int, *arguments: int | bytes | ctypes.Structure | None) -> int:
+    """A system call; numbers are as wide as a register, a structure is passed by its address.
+
+    Returns:
+        What it answers; -1 where it fails, for the reason in `errno` (`failure`).
+    """
+    wide = (
+        ctypes.c_long(each)
+        if isinstance(each, int)
+        else ctypes.byref(each)
+        if isinstance(each, ctypes.Structure)
+        else each
+        for each in arguments
+    )
+    return ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *wide)
+
+
+def no_new_privileges() -> None:
+    """Give up what a program that is run could gain (set-user-ID); what Landlock and seccomp ask for.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+        raise failure("no_new_privs")
+
+
+def failure(what: str) -> OSError:
+    """The error of the call that has just failed."""
+    code = ctypes.get_errno()
+    return OSError(code, f"{what}: {errno.errorcode.get(code, code)}")
