@@ -154,6 +154,15 @@ def test_what_is_collected_arrives(passages: list[tuple[str, str | None]]) -> No
     assert [one.text for one in read.passages] == [cleaned(text) for text, _ in passages]
 
 
+@pytest.mark.parametrize("longest", ["😀", '"', "é"])
+def test_the_longest_reading_fits_into_an_answer(longest: str) -> None:
+    each = limits.CHARACTERS // limits.PASSAGES
+    passage = Passage(longest * each, longest * limits.TITLE_CHARACTERS, 999_999.99)
+    _, content = collected([passage] * limits.PASSAGES, longest * limits.ENGINE_CHARACTERS)
+    assert len(content) <= limits.DOCUMENT.output_bytes
+    assert len(reading_of(ReadingKind.DOCUMENT, Answer({}, content)).passages) == limits.PASSAGES
+
+
 @pytest.mark.parametrize(
     "changed",
     [

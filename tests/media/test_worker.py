@@ -97,8 +97,13 @@ async def test_an_error_of_a_job_arrives_as_itself(worker: Worker) -> None:
     pid = (await worker.run("echo", b"")).facts["pid"]
     with pytest.raises(InvalidArgument) as caught:
         await worker.run("refuse", b"")
-    assert (caught.value.message, caught.value.action) == ("No.", "Never.")
+    assert (caught.value.message, caught.value.action) == ("The zip contains no chat text.", "Tell the user.")
     assert worker.pid == pid
+
+
+async def test_a_sentence_that_no_job_of_ours_says_does_not_arrive(worker: Worker) -> None:
+    with pytest.raises(Unsupported, match="invalid data"):
+        await worker.run("persuade", b"")
 
 
 async def test_what_fails_in_a_job_says_nothing_of_the_file(

@@ -18,7 +18,8 @@ from typing import Any, Final
 
 PREFIX: Final = struct.Struct(">II")
 """Bytes of the header, bytes of the body."""
-MAX_HEADER: Final = 4 * 1024 * 1024
+MAX_HEADER: Final = 256 * 1024
+"""Bytes; facts about a file take far less, and what is long is in the body."""
 READ_BYTES: Final = 256 * 1024
 """How much of the file is asked for at once, at most."""
 
@@ -35,7 +36,10 @@ def header_of(encoded: bytes) -> dict[str, Any]:
     Raises:
         ValueError: It is not a JSON object.
     """
-    header = json.loads(encoded)
+    try:
+        header = json.loads(encoded)
+    except RecursionError:
+        raise ValueError("a header is not nested") from None
     if not isinstance(header, dict):
         raise ValueError("a header is a JSON object")
     return header

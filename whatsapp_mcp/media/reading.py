@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NamedTuple
 
 from pydantic import Base64Bytes, Field, TypeAdapter, ValidationError
 
-from whatsapp_mcp.errors import Unsupported
+from whatsapp_mcp.media.job import invalid_answer
 from whatsapp_mcp.media.worker import Answer, Limits, Source, Worker
 
 _CLIP_LIMITS: Final = Limits(seconds=120, cpu_seconds=100, output_bytes=64_000_000)
@@ -98,7 +98,7 @@ async def stills(worker: Worker, source: Source, largest: int) -> tuple[Still, .
     try:
         told = _STILLS.validate_python(answer.facts.get("stills"))
     except ValidationError:
-        raise _invalid() from None
+        raise invalid_answer() from None
     found: list[Still] = []
     start = 0
     for at, length in told:
@@ -125,8 +125,4 @@ def _looks(facts: dict[str, Any]) -> Looks:
     try:
         return _LOOKS.validate_python(facts)
     except ValidationError:
-        raise _invalid() from None
-
-
-def _invalid() -> Unsupported:
-    return Unsupported("The decoding process answered with invalid data.", "Do not use this file.")
+        raise invalid_answer() from None

@@ -31,9 +31,9 @@ from whatsapp_mcp.errors import (
     TooLong,
     Unsupported,
     WhatsAppError,
-    from_payload,
 )
 from whatsapp_mcp.media.frames import MAX_HEADER, PREFIX, READ_BYTES, frame, header_of
+from whatsapp_mcp.media.job import error_of, invalid_answer, place_in
 
 Source = bytes | IO[bytes]
 """What a job is about: its bytes, or an open file that can be sought in."""
@@ -177,7 +177,7 @@ class Worker:
             TooLong: It costs more than its limits, or the file is over one of the job's own.
             Unsupported: The file cannot be read, or made the process end.
             Busy: The process cannot be started, or too many jobs wait.
-            WhatsAppError: What the job raised.
+            InvalidArgument, MediaUnavailable: As the job raised it.
         """
         async with self._in_turn():
             usable = False
@@ -191,8 +191,9 @@ class Worker:
                     await self._end()
                 self._used.set()
         if "error" in reply:
-            logger.info("decoding: %s failed: %s", job, reply.get("cause") or reply["error"].get("code"))
-            raise from_payload(reply["error"])
+            error = error_of(reply["error"])
+            logger.info("decoding: %s failed: %s", job, place_in(reply.get("cause")) or error.code)
+            raise error
         return Answer(reply["answer"], content)
 
     @asynccontextmanager
@@ -297,7 +298,7 @@ class _Channel:
         except TimeoutError:
             raise TooLong(f"Reading the file takes more than {limits.seconds:g} seconds.", _SMALLER) from None
         except ValueError:
-            raise Unsupported("The decoding process answered with invalid data.", _NOT_AGAIN) from None
+            raise invalid_answer() from None
         except _GONE:
             raise await self._why_it_ended(limits) from None
 

@@ -23,8 +23,8 @@ alone takes longer than `DOCUMENT` allows ends the reading."""
 SCAN_SECONDS: Final = 90.0
 """The same where the words in scanned pages are recognised, which takes seconds a page."""
 
-_OUTPUT: Final = 16_000_000
-"""Bytes of a reading as JSON in UTF-8."""
+_OUTPUT: Final = 6_000_000
+"""Bytes of a reading as JSON in UTF-8: a character, of a title too, takes four at most."""
 _SOUND_OUTPUT: Final = 64_000_000
 """Bytes of the longest recording as Opus for a service."""
 DOCUMENT: Final = Limits(seconds=60.0, cpu_seconds=40, output_bytes=_OUTPUT)

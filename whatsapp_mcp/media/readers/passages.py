@@ -13,8 +13,8 @@ from typing import Annotated, Final, NamedTuple
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from whatsapp_mcp.errors import Unsupported, WhatsAppError
-from whatsapp_mcp.media.job import Outcome
+from whatsapp_mcp.errors import WhatsAppError
+from whatsapp_mcp.media.job import Outcome, invalid_answer
 from whatsapp_mcp.media.readers import limits
 from whatsapp_mcp.media.speech import LONGEST_RECORDING, Transcript, without_pauses
 from whatsapp_mcp.media.worker import Answer
@@ -30,7 +30,10 @@ _BLANK_LINES: Final = re.compile(r"\n{3,}")
 class _Told(NamedTuple):
     """A reading as its process tells it."""
 
-    passages: list[tuple[str, str | None, Annotated[float, Field(ge=0, le=1e6)] | None]]
+    passages: Annotated[
+        list[tuple[str, str | None, Annotated[float, Field(ge=0, le=1e6)] | None]],
+        Field(max_length=limits.PASSAGES),
+    ]
     engine: str
     language: str | None
     passages_in_file: Annotated[int, Field(ge=0, le=10_000_000)] | None
@@ -109,7 +112,7 @@ def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
     try:
         told = _TOLD.validate_json(answer.content)
     except ValidationError:
-        raise _invalid() from None
+        raise invalid_answer() from None
     texts = [text for text, _, _ in told.passages]
     titles = [title for _, title, _ in told.passages if title is not None]
     names = [(told.engine, limits.ENGINE_CHARACTERS), (told.language or "", limits.LANGUAGE_CHARACTERS)]
@@ -122,7 +125,7 @@ def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
     )
     said = (*texts, *titles, *(name for name, _ in names))
     if not is_bounded or any(_UNCLEAN.search(each) for each in said):
-        raise _invalid()
+        raise invalid_answer()
     return FileReading(
         kind,
         tuple(Passage(*each) for each in told.passages),
@@ -142,12 +145,8 @@ def pieces_in(answer: Answer) -> list[tuple[float, bytes]]:
     try:
         told = _PIECES.validate_python(answer.facts.get("pieces"))
     except ValidationError:
-        raise _invalid() from None
+        raise invalid_answer() from None
     ends = list(accumulate(size for _, size in told))
     if (ends[-1] if ends else 0) != len(answer.content):
-        raise _invalid()
+        raise invalid_answer()
     return [(start, answer.content[end - size : end]) for (start, size), end in zip(told, ends, strict=True)]
-
-
-def _invalid() -> Unsupported:
-    return Unsupported("The reading process answered with invalid data.", "Do not use this file.")
