@@ -25,12 +25,33 @@ PROMISES = {
     "`read_file` hands them out, and the agent is tainted": [
         "server/test_file_readings.py:test_words_of_unknown_authors_are_written_down_as_strangers",
     ],
-    "So is an agent on another computer that gets a document itself": [
-        "server/test_resources.py:test_words_of_a_document_are_written_down_as_anybodys",
-        "server/test_resources.py:test_in_lockdown_a_person_agrees_before_a_document_is_handed_out",
+    "a file that was sent as a document, a picture among them, and its thumbnail | taints": [
+        "server/test_whose_files.py:test_whatever_anybody_may_have_written_or_said_counts_as_a_strangers",
+        "server/test_whose_files.py:test_a_thumbnail_counts_as_the_file_does",
+        "server/test_whose_files.py:"
+        "test_in_lockdown_a_person_agrees_before_a_picture_sent_as_a_file_is_shown",
         "server/test_file_tools.py:test_over_http_a_document_that_comes_along_taints",
     ],
-    "One-time codes in what was read are masked, and found by no search": [
+    "whatever is text by its content, also where the message calls it a picture or a sound | taints": [
+        "server/test_whose_files.py:test_whatever_anybody_may_have_written_or_said_counts_as_a_strangers",
+    ],
+    "a recording that is no voice note; a whole video, which is heard | taints": [
+        "server/test_whose_files.py:test_whatever_anybody_may_have_written_or_said_counts_as_a_strangers",
+    ],
+    "a picture, a sticker or stills of a video, shown as pictures, in which words were recognised | taints": [
+        "server/test_whose_files.py:test_whatever_anybody_may_have_written_or_said_counts_as_a_strangers",
+    ],
+    "the same in which none were recognised | does not": [
+        "server/test_whose_files.py:test_a_picture_without_words_a_voice_note_and_a_path_taint_nobody",
+    ],
+    "a voice note | does not": [
+        "server/test_whose_files.py:test_a_picture_without_words_a_voice_note_and_a_path_taint_nobody",
+    ],
+    "a link to a path of this computer | does not": [
+        "server/test_whose_files.py:test_a_picture_without_words_a_voice_note_and_a_path_taint_nobody",
+    ],
+    "One-time codes are masked in what was read, also in its parts, and found by no search": [
+        "server/test_parts_of_codes.py:*",
         "server/test_file_readings.py:test_no_search_finds_a_code_that_was_read",
         "server/test_file_readings.py:test_a_code_that_somebody_spoke_is_masked_until_a_person_agrees",
     ],

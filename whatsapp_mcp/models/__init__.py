@@ -92,6 +92,7 @@ from whatsapp_mcp.models.messages import (
 from whatsapp_mcp.models.past_acts import PastAct, Pauses
 from whatsapp_mcp.models.provenance import (
     NOTICES,
+    content_is_strangers,
     file_words_are_senders,
     file_words_are_strangers,
     last_words_are_strangers,
@@ -228,6 +229,7 @@ __all__ = [
     "SubGroup",
     "TextContent",
     "VoteContent",
+    "content_is_strangers",
     "file_words_are_senders",
     "file_words_are_strangers",
     "files_of",

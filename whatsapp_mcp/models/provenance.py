@@ -7,12 +7,15 @@ author who counts, not the sender: who passed something on did not write it.
 from __future__ import annotations
 
 from collections.abc import Container
+from typing import Final
 
 from whatsapp_mcp.jid import is_person
+from whatsapp_mcp.models.file_readings import ReadingKind
 from whatsapp_mcp.models.messages import LastMessage, Message, MessageKind, Quote
 
 NOTICES: frozenset[MessageKind] = frozenset({MessageKind.SYSTEM, MessageKind.CALL})
 """Kinds whose texts are ours, about what somebody did."""
+_PICTURES: Final = frozenset({MessageKind.IMAGE, MessageKind.VIDEO, MessageKind.GIF, MessageKind.STICKER})
 
 
 def words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
@@ -44,6 +47,26 @@ def file_words_are_senders(message: Message) -> bool:
 def file_words_are_strangers(message: Message, tainted: Container[str] = ()) -> bool:
     """Whether what is read in the file of a message may be a stranger's words."""
     return not file_words_are_senders(message) or words_are_strangers(message, tainted)
+
+
+def content_is_strangers(message: Message, mime_type: str, tainted: Container[str] = ()) -> bool:
+    """Whether the content of a file may hold a stranger's words, as it is handed out.
+
+    What is shown as a picture counts as its sender's while no words were recognised in it. So does the sound
+    of a voice note. Anybody may have written or said whatever else is handed out, whoever sent it.
+
+    Args:
+        message: The message, as the archive has it.
+        mime_type: Of what is handed out, by its content: of a still of a video that of a picture.
+        tainted: WhatsApp's ids of sends whose words count as a stranger's.
+    """
+    family = mime_type.partition("/")[0]
+    if message.kind in _PICTURES and family == "image":
+        read = message.reading
+        is_senders = read is None or read.kind is not ReadingKind.PICTURE or not read.passages
+    else:
+        is_senders = file_words_are_senders(message) and family == "audio"
+    return not is_senders or words_are_strangers(message, tainted)
 
 
 def quote_is_strangers(quote: Quote, tainted: Container[str] = ()) -> bool:

@@ -18,9 +18,9 @@ from whatsapp_mcp.models import (
     Message,
     MessageFilter,
     MessageKey,
-    MessageKind,
     Page,
     Permit,
+    content_is_strangers,
     file_words_are_senders,
     file_words_are_strangers,
 )
@@ -214,11 +214,12 @@ class GuardedMessages(Guard):
             WhatsAppError: A person has to agree.
         """
         found = await self._archive.message(key)
-        view = await self._view_of_file(found)
-        asks = view.asked or (self._policy.mode == "lockdown" and view.withholds and view.strangers)
-        if asks:
-            await self.agree(Permit("release", (found.chat,), (f"#{found.ref}",)))
+        await self._agree_to(await self._view_of_file(found), found)
         return found
+
+    async def _agree_to(self, view: View, found: Message) -> None:
+        if view.asked or (self._policy.mode == "lockdown" and view.withholds and view.strangers):
+            await self.agree(Permit("release", (found.chat,), (f"#{found.ref}",)))
 
     async def reading(
         self, key: MessageKey, part: Callable[[FileReading], FileReading] = lambda whole: whole
@@ -245,21 +246,22 @@ class GuardedMessages(Guard):
         await self.hand_out(view, (), (found,), operation="reading")
         return wanted
 
-    async def opened_content(self, key: MessageKey) -> Message:
-        """A message the bytes of whose file are asked for: those of a document are words, as in `reading`.
+    async def release_content(self, key: MessageKey, mime_type: str) -> None:
+        """Write down whose words the content of a file may hold, before it is handed out.
+
+        Args:
+            key: The message, which was opened.
+            mime_type: As `content_is_strangers` takes it.
 
         Raises:
             MessageNotFound: No such message.
             Denied: It is in a chat that may not be read.
             WhatsAppError: A person has to agree.
         """
-        found = await self.opened_message(key)
-        if found.kind is not MessageKind.DOCUMENT:
-            return found
-        found = await self.opened_file(key)
-        view = await self._view_of_file(found)
+        found = await self._archive.message(key)
+        view = await self._view_of_file(found, mime_type)
+        await self._agree_to(view, found)
         await self.hand_out(view, (), (found,), operation="file")
-        return found
 
     async def thumbnail(self, key: MessageKey) -> bytes | None:
         """As `ReadingArchive.thumbnail`; it is asked for.
@@ -270,14 +272,23 @@ class GuardedMessages(Guard):
             WhatsAppError: A person has to agree.
         """
         found = await self.opened_message(key)
-        return await self._archive.thumbnail(found.ref)
+        thumbnail = await self._archive.thumbnail(found.ref)
+        if thumbnail is not None:
+            await self.release_content(found.ref, "image/jpeg")
+        return thumbnail
 
-    async def _view_of_file(self, message: Message) -> View:
-        """How the words in the file of a message are seen; `message` becomes what is shown of it."""
+    async def _view_of_file(self, message: Message, mime_type: str | None = None) -> View:
+        """How the words in the file of a message are seen, or its content, which has this type.
+
+        `message` becomes what is shown of it.
+        """
         view = await self.view_of((message,), opens=True)
         if view.verdict(message.chat) == "deny":
             raise forbidden()
-        strangers = file_words_are_strangers(message, view.tainted)
+        if mime_type is None:
+            strangers = file_words_are_strangers(message, view.tainted)
+        else:
+            strangers = content_is_strangers(message, mime_type, view.tainted)
         view.message(message)
         view.strangers |= strangers
         return view

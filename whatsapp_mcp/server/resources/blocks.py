@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.server.calls import Services
     from whatsapp_mcp.server.resources.files import FetchedFile
 
+_JPEG: Final = "image/jpeg"
 PICTURE_PIXELS: Final = 1024
 """The longest side of a picture that a model gets."""
 STILL_PIXELS: Final = 512
@@ -60,10 +61,12 @@ async def content_blocks(services: Services, ref: int, fetched: FetchedFile, *, 
                 await _look(services, opened.wrapped, family, answer)
         except WhatsAppError as error:
             answer.notes.append(f"It cannot be shown: {error.message}")
-    if family == "image" and answer.blocks:
-        return answer
+    if answer.blocks:
+        await services.archive.release_content(ref, _JPEG)
+        if family == "image":
+            return answer
     if over_http and fetched.size <= INLINE_BYTES and family not in ("image", "video"):
-        await services.archive.opened_content(ref)  # the words of a document leave now
+        await services.archive.release_content(ref, fetched.mime_type)
         answer.blocks.append(_inline(ref, fetched.mime_type, family, await content_of(fetched)))
     else:
         answer.blocks.append(_link(ref, fetched, over_http=over_http))
@@ -95,7 +98,7 @@ async def _picture(services: Services, source: Source) -> ImageContent:
 
 
 def _image(jpeg: bytes) -> ImageContent:
-    return ImageContent(type="image", data=_encoded(jpeg), mime_type="image/jpeg")
+    return ImageContent(type="image", data=_encoded(jpeg), mime_type=_JPEG)
 
 
 def _inline(ref: int, mime_type: str, family: str, content: bytes) -> ContentBlock:

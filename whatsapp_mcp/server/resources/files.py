@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MEDIA_URI: Final = "whatsapp://media/{ref}"
 """Under which the file of a message is read."""
+_UNKNOWN: Final = "application/octet-stream"
+_SHOWN: Final = frozenset({"image", "video", "audio"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +91,12 @@ def told_reading(message: Message, part: FileReading, wanted: Wanted) -> tuple[T
 def _type_of(path: Path, given: str) -> str:
     with path.open("rb") as file:
         found = media.format_of(file.read(media.HEAD_BYTES))
-    if found is not None and not _may_refine(given, found.mime_type):
+    if found is not None and not found.refers and not _may_refine(given, found.mime_type):
         return found.mime_type
-    return given or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    said = given or mimetypes.guess_type(path.name)[0] or _UNKNOWN
+    # What plays or shows is known by its content: text that is called a picture is none.
+    is_known = found is not None and not found.refers
+    return said if is_known or said.partition("/")[0] not in _SHOWN else _UNKNOWN
 
 
 def _may_refine(given: str, found: str) -> bool:

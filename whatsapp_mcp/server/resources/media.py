@@ -22,7 +22,7 @@ _TEXT: Final = "text/plain"
 async def media(call: Call, ref: str) -> Sequence[Content]:
     """The file of the message with this ref (1042), up to 10 MB, and as text what was read in it."""
     services = await call.services()
-    found = await services.archive.opened_content(ref)
+    found = await services.archive.opened_message(ref)
     wanted = Wanted()
     part = await services.archive.reading(found.ref, wanted.take)
     read = [Content(told_reading(found, part, wanted)[0], _TEXT)] if part is not None else []
@@ -30,6 +30,7 @@ async def media(call: Call, ref: str) -> Sequence[Content]:
     if size is None or size <= LARGEST:
         fetched = await fetch_file(services, found)
         if fetched.size <= LARGEST:
+            await services.archive.release_content(found.ref, fetched.mime_type)
             return [Content(await content_of(fetched), fetched.mime_type), *read]
     if read:
         return read
