@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import unicodedata
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from tests.media.document_files import (
 )
 from whatsapp_mcp.errors import Unsupported
 from whatsapp_mcp.media import Answer, Reader, ReaderOptions, SpeechOptions, available, open_reader, readable
-from whatsapp_mcp.media.readers import limits
+from whatsapp_mcp.media.readers import limits, passages
 from whatsapp_mcp.media.readers.options import arguments_of, options_of
 from whatsapp_mcp.media.readers.passages import cleaned, collected, reading_of
 from whatsapp_mcp.models import FileReading, MessageKind, Passage, ReadingKind
@@ -152,6 +153,27 @@ def test_passages_are_asked_for_only_as_far_as_they_are_kept(monkeypatch: pytest
 def test_what_is_collected_arrives(passages: list[tuple[str, str | None]]) -> None:
     read = read_back([Passage(*one) for one in passages])
     assert [one.text for one in read.passages] == [cleaned(text) for text, _ in passages]
+
+
+def test_a_ligature_counts_as_the_letters_that_search_makes_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("CHARACTERS", 100), ("PASSAGE_CHARACTERS", 40)):
+        monkeypatch.setattr(limits, name, most)
+    read = read_back([Passage("\ufdfa" * 9)] * 9)
+    assert [len(one.text) for one in read.passages] == [2, 2, 1]
+    assert read.cut
+    with pytest.raises(Unsupported, match="invalid data"):
+        reading_of(ReadingKind.DOCUMENT, answer(passages=[["\ufdfa" * 9, None, None]]))
+
+
+@given(
+    st.lists(st.text("a\ufdfa\ufb03ß한é\u0323\u0301\u1e0b漢😀 ", max_size=30), max_size=5), st.integers(1, 60)
+)
+def test_what_fits_folds_to_no_more_and_arrives(texts: list[str], most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passages, "_PIECE", 7)
+        patch.setattr(limits, "CHARACTERS", most)
+        read = read_back(list(map(Passage, texts)))
+    assert sum(len(unicodedata.normalize("NFKC", one.text)) for one in read.passages) <= most
 
 
 @pytest.mark.parametrize("longest", ["😀", '"', "é"])

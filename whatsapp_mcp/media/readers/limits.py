@@ -10,7 +10,7 @@ from whatsapp_mcp.media.worker import Limits
 
 PASSAGES: Final = 2_000
 CHARACTERS: Final = 1_000_000
-"""Of a whole reading."""
+"""Of a whole reading, as search folds them: a ligature counts as the letters that it stands for."""
 PASSAGE_CHARACTERS: Final = 200_000
 TITLE_CHARACTERS: Final = 200
 ENGINE_CHARACTERS: Final = 100

@@ -7,6 +7,7 @@ where it is read; the server checks that it was, since a file may have taken ove
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from itertools import accumulate
 from typing import Annotated, Final, NamedTuple
@@ -24,6 +25,8 @@ from whatsapp_mcp.models import FileReading, Passage, ReadingKind
 _UNCLEAN: Final = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _PAGE_BREAK: Final = str.maketrans({"\f": " ", "\v": "\n", "\x85": "\n", "\r": "\n"})
 _TRAILING: Final = re.compile(r"[ \t\xa0]+(?=\n|\Z)")
+_PIECE: Final = 10_000
+"""Characters that are folded at once, to find where a text has to end."""
 _BLANK_LINES: Final = re.compile(r"\n{3,}")
 
 
@@ -52,6 +55,42 @@ def cleaned(text: str) -> str:
     if _UNCLEAN.search(plain):
         plain = _UNCLEAN.sub("", plain)
     return _BLANK_LINES.sub("\n\n", _TRAILING.sub("", plain)).strip("\n")
+
+
+def fitting(text: str, most: int) -> tuple[int, int]:
+    """How many characters of a text fold to at most so many, and to how many; at least one each.
+
+    Search takes ligatures apart: one character (U+FDFA) is eighteen letters. A page full of them, which costs
+    its sender three bytes each, would keep the archive busy for seconds.
+    """
+    if text.isascii():
+        return min(len(text), most), min(len(text), most)
+    folded = 0
+    for start in range(0, len(text), _PIECE):
+        piece = text[start : start + _PIECE]
+        size = _folded(piece)
+        if folded + size <= most:
+            folded += size
+            continue
+        for place, char in enumerate(piece, start):
+            if folded + _folded(char) > most:
+                return place, folded
+            folded += _folded(char)
+    return len(text), folded
+
+
+def _folded(text: str) -> int:
+    return max(len(text), len(unicodedata.normalize("NFKC", text)))
+
+
+def _all_fit(texts: Iterable[str]) -> bool:
+    left = limits.CHARACTERS
+    for text in texts:
+        fits, folded = fitting(text, min(left, limits.PASSAGE_CHARACTERS))
+        if fits < len(text):
+            return False
+        left -= folded
+    return True
 
 
 def collected(
@@ -85,9 +124,10 @@ def collected(
         most = min(left, limits.PASSAGE_CHARACTERS)
         # What cleaning removes does not count, but no more is cleaned than could be kept.
         text = cleaned(passage.text[: 2 * most])
-        cut = cut or len(text) > most or len(passage.text) > 2 * most
-        text = text[:most]
-        left -= len(text)
+        fits, folded = fitting(text, most)
+        cut = cut or fits < len(text) or len(passage.text) > 2 * most
+        left -= folded if fits == len(text) else most
+        text = text[:fits]
         title = cleaned(passage.title)[: limits.TITLE_CHARACTERS] if passage.title else None
         kept.append((text, title, passage.start))
     if why_empty is not None and not any(text for text, _, _ in kept):
@@ -118,8 +158,7 @@ def reading_of(kind: ReadingKind, answer: Answer) -> FileReading:
     names = [(told.engine, limits.ENGINE_CHARACTERS), (told.language or "", limits.LANGUAGE_CHARACTERS)]
     is_bounded = (
         len(texts) <= limits.PASSAGES
-        and sum(map(len, texts)) <= limits.CHARACTERS
-        and all(len(text) <= limits.PASSAGE_CHARACTERS for text in texts)
+        and _all_fit(texts)
         and all(len(title) <= limits.TITLE_CHARACTERS for title in titles)
         and all(len(name) <= most for name, most in names)
     )
