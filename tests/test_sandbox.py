@@ -1,0 +1,73 @@
+"""The filter on system calls, run as the kernel runs it: for architectures that are not at hand, too."""
+
+from __future__ import annotations
+
+import errno
+import platform
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsapp_mcp.sandbox import compute_only, seccomp
+
+ALLOWED, REFUSED, MISSING = 0x7FFF0000, 0x50000 | errno.EPERM, 0x50000 | errno.ENOSYS
+MACHINES = st.sampled_from(sorted(seccomp._MACHINES))
+WORDS = st.integers(0, 2**32 - 1)
+
+
+def verdict(machine: str, number: int, argument: int = 0, *, audit: int | None = None) -> int:
+    """What the filter of a machine answers to a call with this first argument (linux/filter.h)."""
+    known = seccomp._MACHINES[machine]
+    data = {0: number, 4: known.audit if audit is None else audit, 16: argument}
+    program = list(seccomp._filter(known))
+    loaded, at = 0, 0
+    while True:
+        code, if_so, if_not, value = program[at]
+        at += 1
+        match code:
+            case 0x20:
+                loaded = data[value]
+            case 0x15:
+                at += if_so if loaded == value else if_not
+            case 0x45:
+                at += if_so if loaded & value else if_not
+            case _:
+                return value
+
+
+@given(MACHINES, st.integers(0, 1_000) | WORDS, WORDS)
+def test_a_call_that_is_not_on_the_list_fails(machine: str, number: int, argument: int) -> None:
+    known = seccomp._MACHINES[machine]
+    allowed = {*map(int, known.allowed.split())}
+    if number not in {known.clone, known.clone3, known.prlimit64}:
+        assert verdict(machine, number, argument) == (ALLOWED if number in allowed else REFUSED)
+
+
+@given(MACHINES, WORDS)
+def test_threads_are_started_and_processes_are_not(machine: str, flags: int) -> None:
+    known = seccomp._MACHINES[machine]
+    assert verdict(machine, known.clone, flags) == (ALLOWED if flags & 0x10000 else REFUSED)
+    assert verdict(machine, known.clone3, flags) == MISSING
+
+
+@given(MACHINES, WORDS)
+def test_only_the_limits_of_the_process_itself_are_set(machine: str, pid: int) -> None:
+    known = seccomp._MACHINES[machine]
+    assert verdict(machine, known.prlimit64, pid) == (REFUSED if pid else ALLOWED)
+    assert verdict(machine, known.prlimit64, 0) == ALLOWED
+
+
+@given(MACHINES, st.integers(0, 500), WORDS)
+def test_the_numbers_of_another_architecture_are_not_taken_for_its_own(
+    machine: str, number: int, audit: int
+) -> None:
+    if audit != seccomp._MACHINES[machine].audit:
+        assert verdict(machine, number, audit=audit) == REFUSED
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter is Linux's")
+def test_an_architecture_without_a_filter_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "riscv64")
+    assert compute_only() is False
