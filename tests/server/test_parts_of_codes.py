@@ -126,6 +126,15 @@ async def test_no_search_tells_a_code_by_a_hit_that_stands_far_from_it(
     assert data["messages"] == []
 
 
+@pytest.mark.parametrize("query", ["deposit", "deposit since:2026-01-01", "until:2026-12 deposit"])
+async def test_a_long_document_is_found_by_words_and_between_dates(
+    client: Client, archive: Archive, query: str
+) -> None:
+    await received(archive, document(), pages("The deposit", "word " * 12_000))
+    _, data = await answer(client, "search_messages", query=query)
+    assert [each["message_id"] for each in data["messages"]] == ["X1"]
+
+
 @pytest.mark.parametrize("spoken", [False, True])
 async def test_a_beginning_shows_no_code_that_is_announced_after_it(
     client: Client, archive: Archive, spoken: bool

@@ -44,6 +44,9 @@ _AROUND: Final = 100
 """Characters that are shown on each side of a hit in a text with codes."""
 _DIGIT: Final = re.compile(r"\d")
 _OPERATORS: Final = re.compile(r"[a-zA-Z]{2,6}:(?:\"[^\"]*\"?|\S+)|\b(?:OR)\b")
+_DATES: Final = re.compile(
+    r"(?<!\S)(?:before|until|after|since):(?:19|20)\d\d-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?(?!\S)"
+)
 _WORDS: Final = re.compile(r"[^\W_]+")
 _HEX: Final = re.compile(r"[0-9A-F]{1,40}")
 _SILENT: Final = frozenset({MessageKind.UNDECRYPTABLE, MessageKind.UNKNOWN})
@@ -379,7 +382,8 @@ def _finds(query: str, masked: str, message: Message) -> bool:
 def tells_codes(query: str) -> bool:
     """Whether what a query finds, or does not, may tell a one-time code."""
     # The index folds other digits, as `⁴`, to these.
-    return bool(_DIGIT.search(unicodedata.normalize("NFKD", query)) or _EXCLUDES.search(query))
+    words = _DATES.sub(" ", unicodedata.normalize("NFKD", query))
+    return bool(_DIGIT.search(words) or _EXCLUDES.search(query))
 
 
 def _is_shown(snippet: str | None, masked: str, query: str) -> bool:
