@@ -67,6 +67,19 @@ async def test_a_file_fetched_while_its_message_is_deleted_does_not_stay(
     assert list(archive.folder.media.iterdir()) == []
 
 
+async def test_a_kept_file_is_dropped_after_its_message_was_deleted(archive: Archive, tmp_path: Path) -> None:
+    async def call(name: str, params: dict[str, Any], *, deadline: float) -> None:
+        raise AssertionError(name)
+
+    ref = (await archive.message("A1")).ref
+    path = archive.folder.media / "1.png"
+    await purged(archive)
+    path.write_bytes(b"secret")
+    settings = CurrentSettings(Settings(home=tmp_path / "home"))
+    await Fetcher(archive.folder, settings, archive, call).drop(ref, str(path))
+    assert not path.exists()
+
+
 async def test_recording_the_file_of_a_deleted_message_says_that_it_was_not_recorded(
     archive: Archive,
 ) -> None:

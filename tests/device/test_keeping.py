@@ -14,7 +14,7 @@ from tests.device.files_rig import HOUR, MEGABYTE, World, keeping
 from whatsapp_mcp.device.files.keeper import NO_ROOM_PAUSE
 from whatsapp_mcp.device.files.pace import BURST, BURST_SECONDS, FIRST_PAUSE, GAP, LONGEST_PAUSE, Pace
 from whatsapp_mcp.device.files.waiting import LOOK
-from whatsapp_mcp.errors import Busy, NotConnected, RateLimited, Rejected, TooLong
+from whatsapp_mcp.errors import Busy, MessageNotFound, NotConnected, RateLimited, Rejected, TooLong
 from whatsapp_mcp.models import FileProblem, FileStep
 from whatsapp_mcp.settings import KeepSettings, MediaSettings
 
@@ -119,6 +119,13 @@ async def test_a_lost_connection_is_no_fault_of_the_file(world: World) -> None:
         del world.answers[1]
         await world.clock.advance(GAP[1] + 1)
         assert len(world.kept) == 1
+
+
+async def test_a_message_that_is_deleted_meanwhile_leaves_no_problem(world: World) -> None:
+    world.add(1)
+    world.answers[1] = MessageNotFound("There is no message #1.")
+    async with keeping(world):
+        assert (world.fetched, world.problems) == ([1], {})
 
 
 async def test_where_there_is_no_room_it_waits_until_there_is(world: World) -> None:

@@ -97,7 +97,8 @@ class Fetcher:
     async def drop(self, ref: int, path: str) -> None:
         """Delete a file that was kept without being asked for; what was read in it stays."""
         await anyio.to_thread.run_sync(unlink_media, self._folder.media, [path])
-        await self._archive.record_media_path(ref, None)
+        with suppress(MessageNotFound):  # it was deleted meanwhile
+            await self._archive.record_media_path(ref, None)
 
     async def _found(self, source: MediaSource) -> Path | None:
         if source.path is None:

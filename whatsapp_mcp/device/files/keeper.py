@@ -20,6 +20,7 @@ from whatsapp_mcp.device.supervise import contained
 from whatsapp_mcp.errors import (
     Busy,
     MediaUnavailable,
+    MessageNotFound,
     NotConnected,
     NotLinked,
     RateLimited,
@@ -132,7 +133,7 @@ class Keeper:
         fetch = partial(self._fetcher.fetch, task.ref, keep_up_to=keep[task.kind])
         try:
             await contained("files: a fetch", fetch, lambda: Busy("The file could not be stored."))
-        except MediaUnavailable as error:
+        except (MediaUnavailable, MessageNotFound) as error:
             logger.info("files: #%d is not to be had: %s", task.ref, error.code)
         except (NotConnected, NotLinked) as error:
             # No fault of the file: it is fetched when the connection is back.
