@@ -248,7 +248,7 @@ async def test_a_check_names_what_is_about_no_file(archive: Archive, folder: Acc
     await read_document(archive, "one")
     with closing(sqlite3.connect(folder.archive_db)) as db:
         db.execute("UPDATE readings SET message_id = 1")
-        db.execute("INSERT INTO kept_files VALUES (1, 2, 3)")
+        db.execute("INSERT INTO kept_files VALUES (1, 2)")
         db.commit()
     assert await archive.check() == ("1 readings without a file", "1 kept files without a file")
 

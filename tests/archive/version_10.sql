@@ -27,7 +27,7 @@ CREATE TABLE media ( message_id INTEGER PRIMARY KEY, media_type TEXT NOT NULL, m
 CREATE TABLE readings ( message_id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, language TEXT, engine TEXT NOT NULL, at INTEGER NOT NULL, in_file INTEGER, cut INTEGER NOT NULL, marks TEXT, text TEXT NOT NULL );
 CREATE INDEX readings_kind ON readings (kind);
 CREATE TABLE file_problems ( message_id INTEGER PRIMARY KEY, step INTEGER NOT NULL, code TEXT NOT NULL, sentence TEXT NOT NULL, attempts INTEGER NOT NULL, at INTEGER NOT NULL, final INTEGER NOT NULL );
-CREATE TABLE kept_files ( message_id INTEGER PRIMARY KEY, size INTEGER NOT NULL, at INTEGER NOT NULL );
+CREATE TABLE kept_files ( message_id INTEGER PRIMARY KEY, size INTEGER NOT NULL );
 CREATE TABLE reactions ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, emoji TEXT NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, emoji) ) WITHOUT ROWID;
 CREATE TABLE keeps ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, kept INTEGER NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, kept) ) WITHOUT ROWID;
 CREATE TABLE edits ( wa_id TEXT NOT NULL, chat_address INTEGER NOT NULL, sender_address INTEGER NOT NULL, at INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (wa_id, chat_address, sender_address, at, text) ) WITHOUT ROWID;

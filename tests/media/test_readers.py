@@ -233,7 +233,8 @@ def test_a_message_says_what_its_file_would_be_read_as(
 def test_what_can_be_read_here_follows_from_what_is_loaded() -> None:
     assert available(ReaderOptions()) == {ReadingKind.DOCUMENT}
     assert available(ReaderOptions(words=True)) == {ReadingKind.DOCUMENT, ReadingKind.PICTURE}
-    assert available(ReaderOptions(), by_service=True) == {ReadingKind.DOCUMENT, ReadingKind.TRANSCRIPT}
+    speech = ReaderOptions(speech=SpeechOptions("pocketsphinx"))
+    assert available(speech) == {ReadingKind.DOCUMENT, ReadingKind.TRANSCRIPT}
 
 
 def test_what_a_transcript_may_cost_grows_with_its_length() -> None:

@@ -28,7 +28,8 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.server.fencing.fence import LIMIT
 from whatsapp_mcp.server.render.data import chats_data, messages_data
-from whatsapp_mcp.server.render.text import Detail, chats_text, messages_text
+from whatsapp_mcp.server.render.message_line import Detail
+from whatsapp_mcp.server.render.text import chats_text, messages_text
 from whatsapp_mcp.server.render.times import rfc3339, short, stamp
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)

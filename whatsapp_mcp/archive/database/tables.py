@@ -230,8 +230,7 @@ CREATE TABLE file_problems (
 -- room: it is not fetched by itself a second time.
 CREATE TABLE kept_files (
     message_id INTEGER PRIMARY KEY,
-    size INTEGER NOT NULL,              -- bytes on disk
-    at INTEGER NOT NULL                 -- milliseconds; when it was fetched
+    size INTEGER NOT NULL               -- bytes on disk
 );
 
 -- Add-ons -----------------------------------------------------------------------------------------

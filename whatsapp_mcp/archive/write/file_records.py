@@ -34,8 +34,8 @@ def record_media_path(on: Applying, key: MessageKey, path: str | None, kept: int
         db.execute("DELETE FROM kept_files WHERE message_id = ?", (message,))
     else:
         db.execute(
-            "INSERT OR REPLACE INTO kept_files SELECT message_id, ?, ? FROM media WHERE message_id = ?",
-            (kept, on.at, message),
+            "INSERT OR REPLACE INTO kept_files SELECT message_id, ? FROM media WHERE message_id = ?",
+            (kept, message),
         )
     return True
 

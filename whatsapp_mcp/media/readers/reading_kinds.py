@@ -45,17 +45,12 @@ def readable(kind: MessageKind, mime_type: str | None, file_name: str | None) ->
     return None if ending in _NO_DOCUMENT else ReadingKind.DOCUMENT
 
 
-def available(options: ReaderOptions, *, by_service: bool = False) -> frozenset[ReadingKind]:
-    """What can be read here.
-
-    Args:
-        options: What the reading process loads.
-        by_service: Whether a speech service is configured.
-    """
+def available(options: ReaderOptions) -> frozenset[ReadingKind]:
+    """What a reading process that loads this reads; its speech may be a service's."""
     found = {ReadingKind.DOCUMENT}
     if options.words:
         found.add(ReadingKind.PICTURE)
-    if options.speech is not None or by_service:
+    if options.speech is not None:
         found.add(ReadingKind.TRANSCRIPT)
     return frozenset(found)
 

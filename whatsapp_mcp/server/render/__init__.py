@@ -16,27 +16,29 @@ from whatsapp_mcp.server.render.data import (
 )
 from whatsapp_mcp.server.render.headers import narrowed
 from whatsapp_mcp.server.render.kinds import duration_text, kind_text
+from whatsapp_mcp.server.render.message_line import (
+    CONCISE_TEXT,
+    CONTEXT,
+    REACTIONS_SHOWN,
+    address,
+    named,
+    place_of,
+    quoted,
+)
 from whatsapp_mcp.server.render.polls import PollData, poll_data
 from whatsapp_mcp.server.render.readings import ReadingData, Wanted, reading_data, reading_text
 from whatsapp_mcp.server.render.send_results import ReportData, SentData, report_data, sent_data
 from whatsapp_mcp.server.render.text import (
     CHAT_TEXT,
-    CONCISE_TEXT,
-    CONTEXT,
     QUESTION_TEXT,
-    REACTIONS_SHOWN,
-    address,
     chats_text,
     contacts_text,
     fitting_texts,
     messages_text,
     more,
-    named,
     person_line,
-    place_of,
     poll_text,
     profile_text,
-    quoted,
 )
 from whatsapp_mcp.server.render.times import clock, rfc3339, short, stamp
 
