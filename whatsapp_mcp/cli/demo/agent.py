@@ -143,6 +143,7 @@ async def show(client: Client, scenario: Scenario, tasks: anyio.abc.TaskGroup, c
         tasks.start_soon(scenario.go_on)
         await _read(agent)
         await _write(agent)
+        await _open_files(agent)
         await _ask(agent, scenario, console)
     except DemoFailed as failed:
         console.print(str(failed), style="red", markup=False)
@@ -183,7 +184,6 @@ async def _read(agent: _Agent) -> None:
     await agent.calls("list_chats", unanswered=True, limit=8)
     await agent.calls("list_messages", chat=BOAT, limit=5)
     await agent.calls("list_messages", chat=FRIEND, limit=5)
-    await _open_files(agent)
     agent.thinks('"What does my son need for school?"')
     await agent.calls("search_messages", query="Zirkel", limit=3)
 
@@ -192,7 +192,7 @@ async def _open_files(agent: _Agent) -> None:
     agent.thinks('"Show me the crack, and open what Claire wants signed."')
     for kind in ("image", "document", "voice"):
         if kind == "voice":
-            agent.thinks("A voice note is a file, too; nothing here writes down what is said in it:")
+            agent.thinks("A voice note is a file, too; with the extra `voice` its words are written down:")
         listed = await agent.calls("list_messages", kind=kind, limit=1)
         [ref] = _REF.findall(listed)[-1:] or [""]
         await agent.calls("download_media", message=ref)
