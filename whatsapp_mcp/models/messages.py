@@ -90,13 +90,14 @@ def with_names(text: str, mentions: Mapping[str, Mention] | None, shown: Callabl
     if not mentions:
         return text
     room = NAMES_ROOM
+    # Once each, however often somebody is mentioned: a text has room for thousands of mentions.
+    names = {key: shown(mention) for key, mention in mentions.items()}
 
     def name(found: re.Match[str]) -> str:
         nonlocal room
-        mention = mentions.get(found[1])
-        if mention is None:
+        name = names.get(found[1])
+        if name is None:
             return found[0]
-        name = shown(mention)
         room -= len(name)
         return found[0] if room < 0 else f"@{name}"
 
