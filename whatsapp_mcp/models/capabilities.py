@@ -5,7 +5,7 @@ with this version of the library or an earlier one. Both are needed: neonize 0.5
 which always fails. The symbols of what no version has are named as whatsmeow names its methods, as neonize
 does.
 
-`docs/upstream.md` says of everything that works in no version what is missing, and what would mend it.
+`docs/upstream.md` says of everything that works in no version what is missing, and what would fix it.
 """
 
 from __future__ import annotations
