@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -50,6 +50,7 @@ class World:
         answers: What WhatsApp raises for a ref.
         reader_raises: What the reader raises for a ref.
         blocked: Refs at which the reader stays until the test sets the event.
+        is_paused: Whether the reader stands still.
     """
 
     folder: Path
@@ -70,6 +71,7 @@ class World:
     kinds: frozenset[ReadingKind] = ALL
     remote: frozenset[ReadingKind] = frozenset()
     opened: int = 0
+    is_paused: bool = False
     looks: int = 0
 
     def add(self, ref: int, age: float = HOUR, *, here: bool = False, size: int = MEGABYTE) -> None:
@@ -191,6 +193,13 @@ class World:
     @property
     def memory(self) -> int | None:
         return 1234
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        assert not self.is_paused
+        self.is_paused = True
+        yield
+        self.is_paused = False
 
     async def document(self, source: Any, mime_type: str | None, file_name: str | None) -> FileReading:
         ref = int(Path(source.name).stem)

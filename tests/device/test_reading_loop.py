@@ -249,9 +249,10 @@ async def test_so_many_may_ask_at_a_time(world: World) -> None:
     world.media = MediaSettings(read=False)
     world.blocked[0] = anyio.Event()
     async with reading(world) as loop, anyio.create_task_group() as tasks:
-        for ref in range(MOST_ASKED):
-            tasks.start_soon(loop.read, ref)
+        tasks.start_soon(loop.read, 0)
         await until(lambda: world.read == [0])
+        for ref in range(1, MOST_ASKED):
+            tasks.start_soon(loop.read, ref)
         await act()
         with pytest.raises(Busy):
             await loop.read(MOST_ASKED)
@@ -290,3 +291,50 @@ async def test_files_that_nobody_asked_for_wait_while_messages_come_but_not_for_
             loop.look()
             await world.clock.advance(CALM / 2)
         await until(lambda: 1 in world.readings)
+
+
+async def test_a_reading_that_nobody_asked_for_stands_still_while_messages_come(world: World) -> None:
+    world.add(1, here=True)
+    world.blocked[1] = anyio.Event()
+    async with reading(world) as loop:
+        await until(lambda: world.read == [1])
+        await act()
+        assert not world.is_paused
+        for _ in range(5):
+            loop.look()
+            await world.clock.advance(CALM - 0.01)
+            assert world.is_paused
+        await world.clock.advance(0.02)
+        assert not world.is_paused
+        world.blocked[1].set()
+        await until(lambda: 1 in world.readings)
+
+
+async def test_a_reading_stands_still_for_so_long_at_most(world: World) -> None:
+    world.add(1, here=True)
+    world.blocked[1] = anyio.Event()
+    stood = 0.0
+    async with reading(world) as loop:
+        await until(lambda: world.read == [1])
+        for _ in range(3 * int(UNREST / CALM)):
+            loop.look()
+            await world.clock.advance(CALM / 2)
+            stood += CALM / 2 if world.is_paused else 0
+    assert stood == pytest.approx(UNREST, abs=CALM)
+
+
+async def test_a_reading_that_somebody_asked_for_goes_on_while_messages_come(world: World) -> None:
+    world.add(1, here=True)
+    world.blocked[1] = anyio.Event()
+    async with reading(world) as loop, anyio.create_task_group() as tasks:
+        await until(lambda: world.read == [1])
+        loop.look()
+        await act()
+        assert world.is_paused
+        tasks.start_soon(loop.read, 1)
+        await act()
+        assert not world.is_paused
+        loop.look()
+        await act()
+        assert not world.is_paused
+        world.blocked[1].set()

@@ -146,6 +146,43 @@ async def test_what_a_job_writes_to_its_descriptors_is_no_answer(worker: Worker)
     assert (await worker.run("echo", b"next")).content == b"next"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a stopped process ends with its parent")
+async def test_a_paused_process_computes_nothing_and_the_clock_of_its_job_stands_still(
+    worker: Worker,
+) -> None:
+    await worker.run("echo", b"")
+    outcome: list[type[Exception]] = []
+
+    async def spin() -> None:
+        try:
+            await worker.run("spin", b"", limits=Limits(seconds=0.3))
+        except TooLong as error:
+            outcome.append(type(error))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(spin)
+        await anyio.wait_all_tasks_blocked()
+        with worker.paused():
+            await anyio.sleep(0.6)
+            state = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            assert (state, outcome) == ("T", [])
+    assert outcome == [TooLong]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there a stopped process ends with its parent")
+async def test_a_process_that_is_paused_can_be_ended(worker: Worker) -> None:
+    await worker.run("echo", b"")
+    pid = worker.pid
+    assert pid is not None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.run, "spin", b"")
+        await anyio.wait_all_tasks_blocked()
+        with worker.paused():
+            tasks.cancel_scope.cancel()
+            await anyio.sleep(0)
+    assert not is_running(pid)
+
+
 async def test_a_caller_that_is_cancelled_ends_its_job(worker: Worker) -> None:
     await worker.run("echo", b"")
     pid = worker.pid

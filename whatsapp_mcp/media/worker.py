@@ -8,13 +8,14 @@ one gets a new process.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -121,6 +122,7 @@ class Worker:
         self._turn = anyio.Lock()
         self._waiting = 0
         self._process: Process | None = None
+        self._limit: anyio.CancelScope | None = None
         self._jobs_done = 0
         self._used = anyio.Event()
         self._is_kept = False
@@ -158,6 +160,27 @@ class Worker:
             return None
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the process stand still, and the clock of its job with it, for as long as the body runs.
+
+        On Linux alone: elsewhere nothing would end a stopped process whose server was killed.
+        """
+        process, limit = self._process, self._limit
+        if process is None or limit is None or limit.cancel_called or sys.platform != "linux":
+            yield
+            return
+        left = limit.deadline - anyio.current_time()
+        limit.deadline = math.inf
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+            limit.deadline = anyio.current_time() + left
+
     async def run(
         self,
         job: str,
@@ -183,9 +206,14 @@ class Worker:
             usable = False
             try:
                 channel = await self._started()
-                reply, content = await channel.ask(job, source, options or {}, limits)
+                with anyio.fail_after(limits.seconds) as self._limit:
+                    reply, content = await channel.ask(job, source, options or {}, limits)
                 usable = "spent" not in reply
+            except TimeoutError:
+                what = f"Reading the file takes more than {limits.seconds:g} seconds."
+                raise TooLong(what, _SMALLER) from None
             finally:
+                self._limit = None
                 self._jobs_done += 1
                 if not usable or self._jobs_done >= JOBS_PER_PROCESS:
                     await self._end()
@@ -277,26 +305,23 @@ class _Channel:
         """The header and the body of the reply to a job.
 
         Raises:
-            TooLong: It took longer, or answered more, than allowed.
+            TooLong: It answered more, or took more of the processor, than allowed.
             MediaUnavailable: The file's own disk fails.
             Unsupported: The process ended, or wrote something else than frames.
         """
         size = await _size_of(source)
         request = {"job": job, "options": options, "size": size, "cpu_seconds": limits.cpu_seconds}
         try:
-            with anyio.fail_after(limits.seconds):
-                await self._send(frame(request))
-                while True:
-                    header, body = await self._receive(limits.output_bytes)
-                    match header:
-                        case {"read": [int(offset), int(length)]}:
-                            await self._send(frame({}, await _read(source, offset, length)))
-                        case {"answer": dict()} | {"error": dict()}:
-                            return header, body
-                        case _:
-                            raise ValueError("neither a question nor an answer")
-        except TimeoutError:
-            raise TooLong(f"Reading the file takes more than {limits.seconds:g} seconds.", _SMALLER) from None
+            await self._send(frame(request))
+            while True:
+                header, body = await self._receive(limits.output_bytes)
+                match header:
+                    case {"read": [int(offset), int(length)]}:
+                        await self._send(frame({}, await _read(source, offset, length)))
+                    case {"answer": dict()} | {"error": dict()}:
+                        return header, body
+                    case _:
+                        raise ValueError("neither a question nor an answer")
         except ValueError:
             raise invalid_answer() from None
         except _GONE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -31,6 +31,10 @@ class FileReader(Protocol):
     @property
     def memory(self) -> int | None:
         """Bytes of memory of its process; None while there is none."""
+        ...
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Lets its process stand still, where that is possible, for as long as the body runs."""
         ...
 
     async def document(self, source: Source, mime_type: str | None, file_name: str | None) -> FileReading:

@@ -44,9 +44,9 @@ ANSWER_WITHIN: Final = 50.0
 GRACE: Final = 5.0
 """Seconds that a reading which nobody asked for may go on while somebody waits."""
 CALM: Final = 0.5
-"""Seconds without a message after which a file is read that nobody asked for: receiving goes before."""
+"""Seconds without a message after which a file that nobody asked for is read on: receiving goes before."""
 UNREST: Final = 30.0
-"""Seconds after which it is read all the same."""
+"""Seconds that such a file waits for that, before it is begun and again in the middle."""
 MOST_ASKED: Final = 32
 """Readings that may be asked for at a time."""
 _CANDIDATES: Final = 500
@@ -94,6 +94,7 @@ class ReadingLoop:
         self._waiting: list[FileTask] = []
         self._look_at = 0.0
         self._heard = -CALM
+        self._message = anyio.Event()
 
     @property
     def memory(self) -> int | None:
@@ -103,6 +104,7 @@ class ReadingLoop:
     def look(self) -> None:
         """Something was archived or fetched: see whether there is a file to read."""
         self._heard = self._clock.monotonic()
+        self._message.set()
         self._wake.set()
 
     @property
@@ -175,7 +177,7 @@ class ReadingLoop:
         if self._asks:
             await self._answer(reader, next(iter(self._asks.values())))
             return
-        if not await self._is_calm():
+        if not await self._is_calm(UNREST):
             return
         if not self._waiting or (self._wake.is_set() and self._clock.monotonic() >= self._look_at):
             self._wake = anyio.Event()
@@ -217,6 +219,7 @@ class ReadingLoop:
         """Read a file that nobody waits for; who asks for another one waits `GRACE` seconds at most."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._give_way, ref, tasks.cancel_scope)
+            tasks.start_soon(self._stand_still, reader)
             try:
                 if path := await self._fetcher.here(ref):
                     await self._read(reader, ref, path)
@@ -228,9 +231,20 @@ class ReadingLoop:
                     await within(self._clock, GRACE, self._asked.wait)
             tasks.cancel_scope.cancel()
 
-    async def _is_calm(self) -> bool:
-        """Wait until no messages come, but not for ever; False as soon as somebody asks for a file."""
-        latest = self._clock.monotonic() + UNREST
+    async def _stand_still(self, reader: FileReader) -> None:
+        """While messages come, let the reader stand still in the middle of its file."""
+        left = UNREST
+        while left > 0 and not self._asks:
+            self._message = anyio.Event()
+            await self._message.wait()
+            began = self._clock.monotonic()
+            with reader.paused():
+                await self._is_calm(left)
+            left -= self._clock.monotonic() - began
+
+    async def _is_calm(self, at_most: float) -> bool:
+        """Wait until no messages come, so many seconds; False as soon as somebody asks for a file."""
+        latest = self._clock.monotonic() + at_most
         while not self._asks:
             pause = min(self._heard + CALM, latest) - self._clock.monotonic()
             if pause <= 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 
 from whatsapp_mcp.child_process import module_command
 from whatsapp_mcp.errors import Unsupported
@@ -43,6 +43,10 @@ class Reader:
     def memory(self) -> int | None:
         """As `Worker.memory`."""
         return self._worker.memory
+
+    def paused(self) -> AbstractContextManager[None]:
+        """As `Worker.paused`."""
+        return self._worker.paused()
 
     async def document(
         self, source: Source, mime_type: str | None = None, file_name: str | None = None
