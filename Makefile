@@ -111,6 +111,7 @@ lock:
 	$(COMPILE) --output-file requirements/runtime.txt
 	$(COMPILE) --extra demo --group build --output-file requirements/demo.txt
 	$(COMPILE) --all-extras --group dev --output-file requirements/dev.txt
+	$(COMPILE) --all-extras --group browser --constraints requirements/dev.txt --output-file requirements/browser.txt
 	$(COMPILE) --all-extras --group hosts --constraints requirements/dev.txt --output-file requirements/hosts.txt
 
 clean:

@@ -28,8 +28,8 @@ from whatsapp_mcp.server.runtime import Runtime
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.settings import Settings
 
-CORE_LIMIT: Final = 2500
-ALL_LIMIT: Final = 7500
+CORE_LIMIT: Final = 2600
+ALL_LIMIT: Final = 8000
 TOOL_LIMIT: Final = 270
 MEDIAN_LIMIT: Final = 150
 MESSAGES: Final = 1_000

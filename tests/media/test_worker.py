@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -164,7 +165,8 @@ async def test_a_paused_process_computes_nothing_and_the_clock_of_its_job_stands
         await anyio.wait_all_tasks_blocked()
         with worker.paused():
             await anyio.sleep(0.6)
-            state = Path(f"/proc/{worker.pid}/stat").read_text().rpartition(")")[2].split()[0]
+            status = await anyio.Path(f"/proc/{worker.pid}/stat").read_text()
+            state = status.rpartition(")")[2].split()[0]
             assert (state, outcome) == ("T", [])
     assert outcome == [TooLong]
 
@@ -179,7 +181,7 @@ async def test_a_process_that_is_paused_can_be_ended(worker: Worker) -> None:
         await anyio.wait_all_tasks_blocked()
         with worker.paused():
             tasks.cancel_scope.cancel()
-            await anyio.sleep(0)
+            await anyio.lowlevel.checkpoint()
     assert not is_running(pid)
 
 
