@@ -9,7 +9,7 @@ from whatsapp_mcp.cli.advice import advice
 from whatsapp_mcp.cli.outcome import ExitCode, exit_code, print_error
 from whatsapp_mcp.errors import Candidate, WhatsAppError
 from whatsapp_mcp.models import ConnectionState
-from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 TOOLS = [spec_of(function).name for function in toolsets.load_tools(toolsets.ALL_TOOLSETS)]

@@ -11,7 +11,7 @@ import typer.main
 
 from whatsapp_mcp.archive.operations import OPERATIONS
 from whatsapp_mcp.cli.app import app
-from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from typing import Any
 
 from mcp.server.mcpserver.tools import Tool
 
-from whatsapp_mcp.server.calls.registry import build, spec_of
+from whatsapp_mcp.server.calls import build, spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 PAGE = Path(__file__).parents[2] / "docs" / "tools.md"

@@ -14,8 +14,8 @@ from tests.server.fakes import CODE, FakeDevice, FakeSource, text_of
 from tests.server.strict import filled
 from whatsapp_mcp.models import GroupChange
 from whatsapp_mcp.server.application import create
+from whatsapp_mcp.server.calls import EmptyRemoves, build
 from whatsapp_mcp.server.calls.call import ServicesSource
-from whatsapp_mcp.server.calls.registry import EmptyRemoves, build
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups import TOOLS as GROUP_TOOLS
 

@@ -19,7 +19,7 @@ from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.models import ContactUpdate
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 from whatsapp_mcp.server.tools.groups import invite_code
 from whatsapp_mcp.simulator import kinds

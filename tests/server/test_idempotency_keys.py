@@ -12,7 +12,7 @@ from tests.server.fakes import FakeDevice
 from tests.server.test_core_tools import answer
 from tests.server.test_message_tools import ref_of
 from whatsapp_mcp.policy import Audience, Effect
-from whatsapp_mcp.server.calls.registry import ToolSpec, spec_of
+from whatsapp_mcp.server.calls import ToolSpec, spec_of
 from whatsapp_mcp.server.render import SentData
 from whatsapp_mcp.server.tools import toolsets
 

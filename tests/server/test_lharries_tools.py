@@ -13,7 +13,7 @@ from tests.server.conftest import ANN_LEE, BOB, CLUB
 from tests.server.fakes import FakeDevice, FakeSource
 from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio

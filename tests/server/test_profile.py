@@ -14,7 +14,7 @@ from tests.server.test_core_tools import answer, refusal
 from whatsapp_mcp.models import MessageFilter, MessageKind
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.application import create
-from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio

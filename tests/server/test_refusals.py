@@ -23,7 +23,7 @@ from tests.server.fakes import text_of
 from tests.server.linked import LIMIT, png
 from tests.server.worded import worded_codes
 from whatsapp_mcp.policy import Effect
-from whatsapp_mcp.server.calls.registry import spec_of
+from whatsapp_mcp.server.calls import spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 pytestmark = pytest.mark.anyio

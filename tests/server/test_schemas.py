@@ -15,8 +15,8 @@ import pytest
 
 from whatsapp_mcp.errors import InvalidArgument
 from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.server.calls import build, spec_of
 from whatsapp_mcp.server.calls.call import ServicesSource
-from whatsapp_mcp.server.calls.registry import build, spec_of
 from whatsapp_mcp.server.tools import toolsets
 
 SNAPSHOTS = Path(__file__).parent / "schemas"

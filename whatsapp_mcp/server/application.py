@@ -160,7 +160,8 @@ class Application(MCPServer[Any]):
         """Refuse a tool that needs another scope. A name of no tool passes: its call is refused anyway."""
         tool = self._tool_manager.get_tool(name) if isinstance(name, str) else None
         if isinstance(tool, RegisteredTool):
-            check_scope(scopes, tool.spec.name, tool.spec.effect)
+            spec = tool.offered.spec
+            check_scope(scopes, spec.name, spec.effect)
         elif tool is not None and not scopes.issuperset(SCOPES):
             raise Denied("This tool needs every scope.")
 

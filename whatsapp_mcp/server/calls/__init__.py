@@ -1,17 +1,18 @@
 """A tool call: its registration, the services it uses, its result or its error."""
 
-from whatsapp_mcp.server.calls.call import Call, Services, ServicesSource
-from whatsapp_mcp.server.calls.principals import ANYBODY, Principal, admit, admitted, principal_of
-from whatsapp_mcp.server.calls.registry import (
-    EmptyRemoves,
-    Neutral,
-    RegisteredTool,
-    ToolFunction,
-    ToolSpec,
-    build,
-    spec_of,
-    tool,
+from whatsapp_mcp.server.calls.argument_models import EmptyRemoves, Neutral, lean_schema
+from whatsapp_mcp.server.calls.beginning import begun, contained
+from whatsapp_mcp.server.calls.call import Call, Requester, Services, ServicesSource
+from whatsapp_mcp.server.calls.offered_tools import OfferedTool
+from whatsapp_mcp.server.calls.principals import (
+    ANYBODY,
+    Principal,
+    admit,
+    admitted,
+    client_name,
+    principal_of,
 )
+from whatsapp_mcp.server.calls.registry import RegisteredTool, build
 from whatsapp_mcp.server.calls.resources import (
     Content,
     ResourceFunction,
@@ -19,7 +20,14 @@ from whatsapp_mcp.server.calls.resources import (
     resource,
     resource_spec_of,
 )
-from whatsapp_mcp.server.calls.results import Result, candidate_text, error_result
+from whatsapp_mcp.server.calls.results import (
+    Result,
+    bounded,
+    candidate_text,
+    error_payload,
+    error_result,
+)
+from whatsapp_mcp.server.calls.specs import ToolFunction, ToolSpec, spec_of, tool
 
 __all__ = [
     "ANYBODY",
@@ -27,8 +35,10 @@ __all__ = [
     "Content",
     "EmptyRemoves",
     "Neutral",
+    "OfferedTool",
     "Principal",
     "RegisteredTool",
+    "Requester",
     "ResourceFunction",
     "Resources",
     "Result",
@@ -38,9 +48,15 @@ __all__ = [
     "ToolSpec",
     "admit",
     "admitted",
+    "begun",
+    "bounded",
     "build",
     "candidate_text",
+    "client_name",
+    "contained",
+    "error_payload",
     "error_result",
+    "lean_schema",
     "principal_of",
     "resource",
     "resource_spec_of",

@@ -6,16 +6,11 @@ import logging
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any, Final, TypeVar
-
-from mcp.server.mcpserver import Context
+from typing import Final, TypeVar
 
 from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError, cause
-from whatsapp_mcp.policy import Act, Situation, require
-from whatsapp_mcp.server.calls.call import Call, ServicesSource
-from whatsapp_mcp.server.calls.caller import caller_of
-from whatsapp_mcp.server.calls.roots import client_roots
+from whatsapp_mcp.policy import Act, Situation, check_scope, require
+from whatsapp_mcp.server.calls.call import Call, Requester, ServicesSource
 
 T = TypeVar("T")
 _TOO_LONG: Final = "pattern too complex"
@@ -24,24 +19,23 @@ _TOO_LONG: Final = "pattern too complex"
 logger = logging.getLogger(__name__)
 
 
-def begun(source: ServicesSource, context: Context[Any, Any], act: Act, *, hinted: bool = False) -> Call:
+def begun(source: ServicesSource, requester: Requester, act: Act, *, hinted: bool = False) -> Call:
     """The call of a request.
 
     Args:
         source: Where it takes its services from.
-        context: The SDK's.
+        requester: Who sent the request.
         act: What it does, under the name of its tool.
         hinted: Whether the host was told that the tool is destructive, so that it asks.
 
     Raises:
-        Denied: The policy forbids it whatever a person would answer.
+        Denied: The scopes do not allow it, or the policy forbids it whatever a person would answer.
     """
-    caller = replace(caller_of(context, act.name), hinted=hinted)
+    check_scope(requester.scopes, act.name, act.effect)
+    caller = replace(requester.caller, tool=act.name, hinted=hinted)
     # Early, for what nothing could change; the leader decides about acts once more, and finally.
     require(source.policy, act, Situation(caller))
-    over_http = context.headers is not None
-    roots = partial(client_roots, context)
-    return Call(source, context.report_progress, caller, over_http=over_http, roots=roots)
+    return Call(source, requester.progress, caller, over_http=requester.over_http, roots=requester.roots)
 
 
 async def contained(name: str, answer: Callable[[], Awaitable[T]]) -> T:

@@ -117,6 +117,29 @@ class ServicesSource(Protocol):
 Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 
 
+async def no_progress(done: float, total: float | None, message: str | None) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who sent a request, whichever interface it came by.
+
+    Attributes:
+        caller: By whom the acts are kept; its tool is that of each call.
+        scopes: What it may do (`policy.scopes`); None for everything.
+        over_http: Whether the application need not be on this computer.
+        progress: Tells it how far a call is.
+        roots: The folders that it names as its own.
+    """
+
+    caller: Caller
+    scopes: frozenset[str] | None
+    over_http: bool
+    progress: Progress = no_progress
+    roots: Callable[[], Awaitable[Sequence[Path]]] = no_roots
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call of one tool.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,6 +12,8 @@ from starlette.requests import Request
 ANYBODY: Final = "http"
 """The principal of every request for MCP where the server asks for no token."""
 _KEY: Final = "whatsapp_mcp_principal"
+_NOT_IN_A_NAME: Final = re.compile(r"[^\w .@+-]", re.ASCII)
+_LONGEST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,8 @@ def principal_of(request: object) -> Principal | None:
         request: `request` of the SDK's request context: Starlette's request over HTTP, None over stdio.
     """
     return admitted(request.scope) if isinstance(request, Request) else None
+
+
+def client_name(given: str) -> str:
+    """The name by which a client introduced itself, as the audit keeps it: short, and of plain characters."""
+    return _NOT_IN_A_NAME.sub("?", given[:_LONGEST])

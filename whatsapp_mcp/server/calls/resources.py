@@ -28,11 +28,11 @@ from mcp.types import ResourceTemplate as TemplateListing
 
 from whatsapp_mcp.errors import InvalidArgument, MessageNotFound, WhatsAppError
 from whatsapp_mcp.models.caller import Caller
-from whatsapp_mcp.policy import Act, Audience, Effect, check_scope, is_in_scope
+from whatsapp_mcp.policy import Act, Audience, Effect, is_in_scope
 from whatsapp_mcp.server.calls.beginning import begun, contained
 from whatsapp_mcp.server.calls.call import ServicesSource
 from whatsapp_mcp.server.calls.elicitation import asking
-from whatsapp_mcp.server.calls.principals import principal_of
+from whatsapp_mcp.server.calls.mcp_requests import requester_of
 from whatsapp_mcp.server.calls.results import error_text
 from whatsapp_mcp.server.fencing import Text, new_code
 
@@ -168,10 +168,7 @@ class Resources:
     async def _called(
         self, spec: ResourceSpec, values: dict[str, Any], context: Context[Any, Any]
     ) -> Sequence[Content] | InputRequiredResult:
-        principal = principal_of(context.request_context.request)
-        if principal is not None:
-            check_scope(principal.scopes, spec.tool, spec.effect)
-        call = begun(self._source, context, Act(spec.tool, spec.effect, spec.audience))
+        call = begun(self._source, requester_of(context), Act(spec.tool, spec.effect, spec.audience))
 
         async def act(caller: Caller) -> Sequence[Content]:
             return await spec.function(replace(call, caller=caller), **values)

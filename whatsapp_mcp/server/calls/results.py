@@ -111,8 +111,8 @@ def _address(address: str) -> str | None:
     return line if _PLAIN_ADDRESS.fullmatch(line) else json.dumps(line, ensure_ascii=False)
 
 
-def error_result(error: WhatsAppError, *, structured: bool = False) -> CallToolResult:
-    """A tool error the model can act on: `CODE: sentence. What to do.`, and `{error: {...}}` if `structured`.
+def error_payload(error: WhatsAppError) -> dict[str, Any]:
+    """`{code, message, action, candidates?, retry_after?, approval?}` for programs.
 
     Its sentences are ours, with at most what the caller gave; what others named are candidates.
     """
@@ -121,9 +121,14 @@ def error_result(error: WhatsAppError, *, structured: bool = False) -> CallToolR
     payload["action"] = clean_line(error.action, limit=_SENTENCE)
     if error.candidates:
         payload["candidates"] = _candidates(error)
+    return payload
+
+
+def error_result(error: WhatsAppError, *, structured: bool = False) -> CallToolResult:
+    """A tool error the model can act on: `CODE: sentence. What to do.`; `{error: {...}}` if `structured`."""
     return CallToolResult(
         content=[TextContent(type="text", text=error_text(error))],
-        structured_content={"error": payload} if structured else None,
+        structured_content={"error": error_payload(error)} if structured else None,
         is_error=True,
     )
 

@@ -1,0 +1,123 @@
+"""The declaration of a tool, which is one typed function.
+
+```python
+@tool("groups", Effect.READ, Audience.NOBODY)
+async def get_group(call: Call, chat: ChatArg) -> Result:
+    \"\"\"One or two sentences that the model reads.\"\"\"
+```
+
+The first parameter is the call, the others are the arguments.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, cast
+
+from mcp.types import ToolAnnotations
+
+from whatsapp_mcp.policy import Audience, Effect
+from whatsapp_mcp.server.calls.results import Result
+
+ToolFunction = Callable[..., Awaitable[Result]]
+_SPEC: Final = "_tool_spec"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """The declaration of a tool.
+
+    Attributes:
+        effect: What it does.
+        audience: Who sees it.
+        destructive: It overwrites, removes or takes something away (`destructiveHint`).
+        idempotent: Doing it twice is doing it once (`idempotentHint`).
+        open_world: It talks to WhatsApp rather than to what is stored here (`openWorldHint`).
+        result: Shape of the structured content: the output schema, where results are structured.
+        card: URI of the MCP App that hosts may draw beside its result; empty for none.
+    """
+
+    name: str
+    toolset: str
+    description: str
+    function: ToolFunction
+    effect: Effect
+    audience: Audience
+    destructive: bool
+    idempotent: bool
+    open_world: bool
+    result: type | None
+    card: str = ""
+
+    @property
+    def title(self) -> str:
+        """What a person is shown: the name in words."""
+        return self.name.replace("_", " ").capitalize()
+
+    @property
+    def reads(self) -> bool:
+        """It changes nothing (`readOnlyHint`)."""
+        return self.effect is Effect.READ
+
+    @property
+    def acts(self) -> bool:
+        """Whether the policy may want a person asked about it."""
+        return self.effect not in {Effect.READ, Effect.LINK}
+
+    def annotations(self, *, hint_acts: bool = False) -> ToolAnnotations:
+        """The hints, each said; two of them mean nothing for what only reads, says the specification.
+
+        Args:
+            hint_acts: Whether every tool that acts is called destructive, so that the host asks about it.
+        """
+        destructive = self.destructive or (hint_acts and self.acts)
+        return ToolAnnotations(
+            read_only_hint=self.reads,
+            destructive_hint=None if self.reads else destructive,
+            idempotent_hint=None if self.reads else self.idempotent,
+            open_world_hint=self.open_world,
+        )
+
+
+def tool(
+    toolset: str,
+    effect: Effect,
+    audience: Audience,
+    *,
+    destructive: bool = False,
+    idempotent: bool = False,
+    open_world: bool = True,
+    name: str | None = None,
+    result: type | None = None,
+    card: str = "",
+) -> Callable[[ToolFunction], ToolFunction]:
+    """Mark a function as a tool of this toolset, and declare what it does and who sees it.
+
+    `destructive` and `idempotent` are of acts.
+    """
+
+    def mark(function: ToolFunction) -> ToolFunction:
+        spec = ToolSpec(
+            name=name or function.__name__,
+            toolset=toolset,
+            description=" ".join((inspect.getdoc(function) or "").split()),
+            function=function,
+            effect=effect,
+            audience=audience,
+            destructive=destructive,
+            idempotent=idempotent,
+            open_world=open_world,
+            result=result,
+            card=card,
+        )
+        setattr(function, _SPEC, spec)
+        return function
+
+    return mark
+
+
+def spec_of(function: ToolFunction) -> ToolSpec:
+    """The declaration that `tool` stored on this function."""
+    return cast("ToolSpec", getattr(function, _SPEC))
