@@ -32,6 +32,7 @@ from whatsapp_mcp.models import (
 )
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls.call import Services
+from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import Settings
 
@@ -220,6 +221,7 @@ class FakeSource:
     account: str = "default"
     starting: bool = False
     page: str | None = None
+    feed: ChangeFeed = field(default_factory=ChangeFeed)
 
     async def services(self) -> Services:
         """The services, unless the source is starting for ever."""

@@ -466,3 +466,13 @@ async def test_an_edited_message_that_its_author_deleted_tells_nothing_of_before
     await stocked.ingest(journal([changed, gone], after=await stocked.position()))
     shown, data = await answer(client, "list_messages")
     assert SECRET not in shown + json.dumps(data)
+
+
+async def test_nobody_hears_of_changes_in_a_chat_that_may_not_be_read(
+    stocked: Archive, tmp_path: Path
+) -> None:
+    everything = await stocked.changes(0)
+    guarded = GuardedArchive(stocked, ledger_in(tmp_path), ruled(jid=BOB, read="deny"))
+    heard = await guarded.readable(everything)
+    assert heard == tuple(change for change in everything if change.chat != BOB)
+    assert len(heard) < len(everything)

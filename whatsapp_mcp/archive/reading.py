@@ -117,6 +117,7 @@ class ReadingArchive:
 
     # The change feed.
     last_change = at_once(state.last_change)
+    resume = at_once(state.resume)
     last_send = in_thread(state.last_send)
     changes = in_thread(state.changes)
 

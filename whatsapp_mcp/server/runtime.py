@@ -19,6 +19,7 @@ from whatsapp_mcp.media import open_worker
 from whatsapp_mcp.models.caller import PERSON
 from whatsapp_mcp.policy import Policy
 from whatsapp_mcp.server.calls import Services
+from whatsapp_mcp.server.feed import ChangeFeed
 from whatsapp_mcp.server.reading import GuardedArchive
 from whatsapp_mcp.settings import CurrentSettings
 from whatsapp_mcp.zone import SystemZoneFile
@@ -51,12 +52,14 @@ class Runtime:
 
     Attributes:
         page: The command that lets a person in to this server's pages; None unless it serves HTTP.
+        feed: What changes in the archive, as it happens.
     """
 
     def __init__(self, settings: Settings, account: str, opener: Opener | None = None) -> None:
         self.settings = settings
         self.account = account
         self.page: str | None = None
+        self.feed = ChangeFeed()
         self._current = CurrentSettings(settings)
         self._zone_file = SystemZoneFile()
         self._opener = opener
@@ -128,7 +131,9 @@ class Runtime:
                 ledger = await stack.enter_async_context(open_ledger(folder))
                 self._open = (*opened, worker, ledger)
                 self._opened.set()
-                await ledger.audit.run()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self.feed.run, *opened)
+                    tasks.start_soon(ledger.audit.run)
         except (WhatsAppError, OSError) as error:
             logger.exception("runtime: the account could not be opened")
             self._failure = (

@@ -31,7 +31,14 @@ from whatsapp_mcp.archive.state.addons import (
 )
 from whatsapp_mcp.archive.state.albums import album_files, album_refs
 from whatsapp_mcp.archive.state.calls import call_text
-from whatsapp_mcp.archive.state.change_feed import add_change, changes, last_change, last_send, prune_changes
+from whatsapp_mcp.archive.state.change_feed import (
+    add_change,
+    changes,
+    last_change,
+    last_send,
+    prune_changes,
+    resume,
+)
 from whatsapp_mcp.archive.state.chat_settings import (
     CHAT_SETTINGS,
     refresh_chat_settings,
@@ -142,6 +149,7 @@ __all__ = [
     "refresh_chat_settings",
     "refresh_unread_mark",
     "reread",
+    "resume",
     "searchable",
     "secret_key",
     "seen",

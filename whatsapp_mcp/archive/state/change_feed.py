@@ -38,6 +38,18 @@ def last_change(db: sqlite3.Connection) -> int:
     return value(db, "SELECT seq FROM sqlite_sequence WHERE name = 'events'") or 0
 
 
+def resume(db: sqlite3.Connection, after: int) -> int:
+    """Where a reader that has seen everything up to a number goes on.
+
+    That is the number itself; or the number before the oldest entry, if entries after it are no longer
+    kept, or if it is a number of another archive (this one was recreated since).
+    """
+    last = last_change(db)
+    oldest = value(db, "SELECT min(seq) FROM events")
+    kept = last if oldest is None else oldest - 1
+    return after if kept <= after <= last else kept
+
+
 def prune_changes(db: sqlite3.Connection) -> None:
     """Drop entries thirty days older than the operation that is being applied, a thousand at most."""
     db.execute(

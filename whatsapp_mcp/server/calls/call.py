@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.models import Permit
     from whatsapp_mcp.policy import Policy
+    from whatsapp_mcp.server.feed import ChangeFeed
     from whatsapp_mcp.server.reading import GuardedArchive
     from whatsapp_mcp.settings import Settings
 
@@ -98,6 +99,11 @@ class ServicesSource(Protocol):
     @property
     def account(self) -> str:
         """The account's local name."""
+        ...
+
+    @property
+    def feed(self) -> ChangeFeed:
+        """What changes in the archive, as it happens; it can be followed before anything is open."""
         ...
 
     @property

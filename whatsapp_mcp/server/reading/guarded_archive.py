@@ -14,6 +14,7 @@ and the words of people who are known are written down too.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -83,6 +84,13 @@ class GuardedArchive(GuardedMessages, GuardedPeople):
     async def changes(self, after: int, *, limit: int = 200) -> tuple[Change, ...]:
         """As `ReadingArchive.changes`."""
         return await self._archive.changes(after, limit=limit)
+
+    async def readable(self, changes: Sequence[Change]) -> tuple[Change, ...]:
+        """The changes that the caller may hear of: none in a chat that a rule forbids to read."""
+        verdicts = await self.verdicts(change.chat for change in changes if change.chat is not None)
+        if not verdicts:
+            return tuple(changes)
+        return tuple(each for each in changes if each.chat is None or verdicts.get(each.chat) != "deny")
 
     async def wait_change(self, after: int, timeout: float) -> int:
         """As `ReadingArchive.wait_change`."""

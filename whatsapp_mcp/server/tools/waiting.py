@@ -11,11 +11,12 @@ import anyio
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound, WhatsAppError
+from whatsapp_mcp.errors import Denied, InvalidArgument, MessageNotFound
 from whatsapp_mcp.models import ApprovalState, Chat, ChatKind, Delivery, Message, Page, SendReport, SendStatus
 from whatsapp_mcp.policy import Audience, Effect, visible
 from whatsapp_mcp.server.arguments import MAX_WAIT, ChatArg, MessageArg, Wait, find_chat, find_person
 from whatsapp_mcp.server.calls import Call, Result, Services, ToolFunction, tool
+from whatsapp_mcp.server.feed import SLICE, next_change
 from whatsapp_mcp.server.fencing import Text, called, clean_line, identifier, in_quotes
 from whatsapp_mcp.server.reading import collapsed
 from whatsapp_mcp.server.render import (
@@ -47,10 +48,6 @@ MOST: Final = 50
 """Messages in one answer; the cursor continues from there."""
 ANSWERING: Final = timedelta(minutes=5)
 """Time after a send within which what came since then is waited for: answers may be quicker than a model."""
-_SLICE: Final = 5.0
-"""Seconds after which the archive is read although no change was reported."""
-_LATE: Final = 0.5
-"""Seconds by which a leader may be late to say that nothing changed."""
 _BATCH: Final = 200
 _RECEIVED: Final = (SendStatus.DELIVERED, SendStatus.READ)
 _NAMED: Final = 5
@@ -254,20 +251,9 @@ async def _collect(
             if now >= limit or typing.isdisjoint(message.chat for message in heard.found.values()):
                 return heard
             end = min(limit, now + SETTLE)
-        typing = await _next_change(services, heard.after, min(_SLICE, end - now))
+        activity = await next_change(services.devices, archive, heard.after, min(SLICE, end - now))
+        typing = frozenset(activity.typing)
         await call.progress(min(wait, anyio.current_time() - begin), wait, "waiting")
-
-
-async def _next_change(services: Services, after: int, wait: float) -> frozenset[str]:
-    """Wait for a change that the leader reports; returns the chats in which somebody is typing."""
-    with anyio.move_on_after(wait + _LATE):
-        try:
-            async with services.devices.use() as device:
-                return frozenset((await device.activity(after, wait)).typing)
-        except WhatsAppError:
-            # Without a leader, or with one of a version that reports none: the file shows changes, later.
-            await services.archive.wait_change(after, wait)
-    return frozenset()
 
 
 async def _message_of(change: Change, archive: GuardedArchive) -> Message | None:
