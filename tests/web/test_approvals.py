@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx2
 import pytest
-from starlette.applications import Starlette
 
 from tests.server.fakes import FakeDevice
-from tests.web.test_pages import RELOADS, Logins, Source
+from tests.web.site import NOON, RELOADS, fields
 from whatsapp_mcp.models import Approval, ApprovalState
-from whatsapp_mcp.web.approvals import approval_routes
-from whatsapp_mcp.web.pages import page_routes
 
 pytestmark = pytest.mark.anyio
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 QUESTION = Approval(
     "k7mq2x",
     ApprovalState.OPEN,
@@ -33,31 +27,20 @@ QUESTION = Approval(
 
 @pytest.fixture
 def device() -> FakeDevice:
+    """A device with a question."""
     return FakeDevice(held=QUESTION)
 
 
-@pytest.fixture
-async def http(device: FakeDevice) -> AsyncIterator[httpx2.AsyncClient]:
-    app = Starlette(routes=approval_routes(Source(device), "page", lambda: NOON))
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-        client.cookies.set("page", "mine")
-        yield client
-
-
 async def form(http: httpx2.AsyncClient) -> dict[str, str]:
-    """The hidden fields of the question's form."""
-    page = (await http.get("/approvals")).text
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', page))
+    return fields((await http.get("/approvals")).text, "/approvals")
 
 
 async def test_a_question_is_shown_with_all_of_its_text_and_none_of_it_is_markup(http: httpx2.AsyncClient):
     page = (await http.get("/approvals")).text
-    assert "&lt;b&gt;hello&lt;/b&gt;‹U+202E› ⏎ &lt;/section&gt;" in page
+    assert '<p dir="auto">&lt;b&gt;hello&lt;/b&gt;‹U+202E› ⏎ &lt;/section&gt;</p>' in page
     assert "to +15550009999" in page
     assert "because the recipient is not in the address book. 42 minutes are left" in page
     assert page.count("</section>") == 1
-    assert "<script" not in page
 
 
 @pytest.mark.parametrize(("answer", "state"), [("yes", ApprovalState.APPROVED), ("no", ApprovalState.DENIED)])
@@ -83,14 +66,14 @@ async def test_a_form_that_this_page_did_not_make_decides_nothing(
 
 
 async def test_the_form_of_one_session_is_of_no_use_to_another(http: httpx2.AsyncClient, device: FakeDevice):
-    fields = await form(http)
+    mine = await form(http)
     http.cookies.set("page", "another")
-    assert "not valid" in (await http.post("/approvals", data={**fields, "answer": "yes"})).text
+    assert "not valid" in (await http.post("/approvals", data={**mine, "answer": "yes"})).text
     assert device.held == QUESTION
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\xff", b"answer=yes", b"&" * 9, b"id=a&id=b&token=c&answer=yes&more=x"]
+    "body", [b"", b"\xff", b"answer=yes", b"&" * 9, b"id=a&id=b&token=c&answer=yes&more=x", b"a=b&" * 40]
 )
 async def test_what_is_no_form_decides_nothing(http: httpx2.AsyncClient, device: FakeDevice, body: bytes):
     assert "not valid" in (await http.post("/approvals", content=body)).text
@@ -103,10 +86,3 @@ async def test_a_page_with_questions_holds_still_and_one_without_looks_for_them(
     assert RELOADS not in (await http.get("/approvals")).text
     device.held = replace(QUESTION, state=ApprovalState.USED)
     assert RELOADS in (await http.get("/approvals")).text
-
-
-async def test_the_first_page_says_how_many_wait(device: FakeDevice):
-    app = Starlette(routes=page_routes(Source(device), Logins()))
-    transport = httpx2.ASGITransport(app=app)
-    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as client:
-        assert '<a href="/approvals">Approvals</a>: 1 waiting' in (await client.get("/")).text

@@ -1,56 +1,22 @@
-"""The pages that a person opens in a browser."""
+"""The frame of all pages, who gets in, and the pages of the connection."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import httpx2
 import pytest
-from starlette.applications import Starlette
 
-from tests.server.fakes import FakeDevice, FakeDevices
-from whatsapp_mcp.device.operations.protocol import Devices
+from tests.server.fakes import FakeDevice, ledger_in
+from tests.web.site import NOON, RELOADS, Source, fields
 from whatsapp_mcp.errors import Busy
-from whatsapp_mcp.models import ConnectionState, LinkState, QrCode
-from whatsapp_mcp.web.pages import link_html, page_routes
+from whatsapp_mcp.ledger import Question
+from whatsapp_mcp.models import Caller, ConnectionState, LinkState, QrCode
+from whatsapp_mcp.web.pages import OPEN_PATHS
 
 pytestmark = pytest.mark.anyio
-NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
-RELOADS = 'http-equiv="refresh"'
-
-
-@dataclass
-class Source:
-    """A server with this device, or one that is still starting."""
-
-    device: FakeDevice | None
-
-    def devices(self) -> Devices | None:
-        return FakeDevices(self.device) if self.device else None
-
-
-class Logins:
-    """One code is valid."""
-
-    cookie = "page"
-
-    def sign_in(self, code: str) -> str | None:
-        return "signed-in" if code == "right" else None
-
-
-@pytest.fixture
-def source() -> Source:
-    return Source(FakeDevice(ConnectionState.UNLINKED, None))
-
-
-@pytest.fixture
-async def http(source: Source) -> AsyncIterator[httpx2.AsyncClient]:
-    app = Starlette(routes=page_routes(source, Logins()))
-    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://test") as client:
-        yield client
 
 
 async def test_a_code_is_exchanged_for_a_cookie_that_scripts_and_other_sites_do_not_get(
@@ -75,7 +41,10 @@ async def test_a_wrong_code_is_told_how_to_sign_in(http: httpx2.AsyncClient):
         assert "whatsapp-mcp page" in answer.text
 
 
-async def test_the_page_of_an_unlinked_account_offers_to_link_and_tells_the_risk(http: httpx2.AsyncClient):
+async def test_the_page_of_an_unlinked_account_offers_to_link_and_tells_the_risk(
+    http: httpx2.AsyncClient, source: Source
+):
+    source.device = FakeDevice(ConnectionState.UNLINKED, None)
     page = (await http.get("/")).text
 
     assert 'method="post" action="/link"' in page
@@ -91,19 +60,31 @@ async def test_a_page_reloads_itself_until_the_link_is_up(source: Source, http: 
 
 
 async def test_the_link_page_of_an_account_that_is_not_linking_asks_for_no_code(
-    source: Source, http: httpx2.AsyncClient
+    device: FakeDevice, http: httpx2.AsyncClient
 ):
-    assert source.device is not None
     await http.get("/link")
 
-    assert source.device.asked == []
+    assert device.asked == []
+
+
+async def test_a_button_begins_linking_and_a_form_of_elsewhere_does_not(
+    source: Source, http: httpx2.AsyncClient
+):
+    device = source.device = FakeDevice(ConnectionState.UNLINKED, None)
+
+    assert "not valid" in (await http.post("/link", data={"token": "0"})).text
+    assert device.asked == []
+    begun = await http.post("/link", data=fields((await http.get("/")).text, "/link"))
+
+    assert (begun.status_code, begun.headers["location"], device.asked) == (303, "/link", ["link None"])
 
 
 async def test_a_server_that_is_starting_says_so_on_every_page(source: Source, http: httpx2.AsyncClient):
     source.device = None
 
-    assert [(await http.get(path)).text.count("is starting") for path in ("/", "/link")] == [1, 1]
-    assert (await http.post("/link")).headers["location"] == "/link"
+    for path in ("/", "/link", "/approvals"):
+        page = (await http.get(path)).text
+        assert ("is starting" in page, RELOADS in page) == (True, True), path
     assert (await http.get("/readyz")).status_code == 503
 
 
@@ -114,18 +95,46 @@ async def test_a_link_that_is_refused_is_told_with_what_to_do(
         raise Busy("Another <host> is there.", "Wait for it.")
 
     monkeypatch.setattr(FakeDevice, "link", refuse)
+    source.device = FakeDevice(ConnectionState.UNLINKED, None)
 
-    page = (await http.post("/link")).text
+    page = (await http.post("/link", data=fields((await http.get("/")).text, "/link"))).text
 
-    assert "Another &lt;host&gt; is there. Wait for it." in page
+    assert "Another &lt;host&gt; is there." in page
+    assert "Wait for it." in page
 
 
-async def test_a_page_holds_no_script_and_may_load_nothing_from_elsewhere(http: httpx2.AsyncClient):
+async def test_the_navigation_says_how_many_questions_wait(source: Source, http: httpx2.AsyncClient):
+    assert 'class="badge"' not in (await http.get("/")).text
+    question = Question(("Send?",), "it is new", "digest", "send", {})
+
+    await ledger_in(source.home).approvals.hold(question, Caller("token:agent"), NOON)
+
+    assert '<span class="badge">1<' in (await http.get("/")).text
+
+
+async def test_a_page_loads_nothing_but_the_style_and_the_script_of_this_server(
+    http: httpx2.AsyncClient, source: Source
+):
+    source.device = FakeDevice(ConnectionState.LINKING, None)
     answer = await http.get("/")
+    policy = answer.headers["content-security-policy"]
 
-    assert "script" not in answer.text
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
     assert "://" not in re.sub(r'xmlns="[^"]*"', "", answer.text)
+    assert re.findall(r"<style|style=|<script(?! src=)| on\w+=", answer.text) == []
+    [(script, digest)] = re.findall(r'<script src="([^"]+)" integrity="([^"]+)"', answer.text)
+    content = (await http.get(script)).content
+    assert digest == "sha256-" + base64.b64encode(hashlib.sha256(content).digest()).decode()
+    assert f"script-src '{digest}'" in policy
+
+
+async def test_what_pages_load_is_open_to_anybody_and_keeps_its_type(http: httpx2.AsyncClient):
+    for path, kind in (("/style.css", "text/css"), ("/live.js", "text/javascript")):
+        answer = await http.get(path)
+        assert path in OPEN_PATHS
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 async def test_a_page_lets_the_browser_say_that_its_form_is_ours(http: httpx2.AsyncClient):
@@ -133,16 +142,23 @@ async def test_a_page_lets_the_browser_say_that_its_form_is_ours(http: httpx2.As
     assert (await http.get("/")).headers["referrer-policy"] == "same-origin"
 
 
-def test_the_qr_code_grows_with_its_box():
-    shown = link_html(LinkState(ConnectionState.LINKING, 1, qr=QrCode("2@abc,def", NOON)))
+async def test_the_qr_code_grows_with_its_box(source: Source, http: httpx2.AsyncClient):
+    source.device = FakeDevice(ConnectionState.LINKING, None)
 
-    [svg] = re.findall(r"<svg[^>]*>", shown)
+    [svg] = re.findall(r"<svg[^>]*>", (await http.get("/link")).text)
     assert "viewBox" in svg
     assert "width=" not in svg
 
 
-def test_a_pairing_code_is_shown_beside_the_qr_code():
-    qr = QrCode("2@abc,def", NOON)
-    shown = link_html(LinkState(ConnectionState.LINKING, 1, qr, code="ABCD-EFGH"))
+async def test_a_pairing_code_is_shown_beside_the_qr_code(
+    source: Source, http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+):
+    async def link(_self: FakeDevice, _phone: str | None = None) -> LinkState:
+        return LinkState(ConnectionState.LINKING, 1, QrCode("2@abc,def", NOON), code="ABCD-EFGH")
 
-    assert shown.index("<code>ABCD-EFGH</code>") < shown.index("<svg")
+    monkeypatch.setattr(FakeDevice, "link", link)
+    source.device = FakeDevice(ConnectionState.LINKING, None)
+
+    page = (await http.get("/link")).text
+
+    assert page.index(">ABCD-EFGH</code>") < page.index("<svg")

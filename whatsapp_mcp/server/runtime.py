@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from whatsapp_mcp.device.operations import Devices
     from whatsapp_mcp.media import Worker
     from whatsapp_mcp.settings import Settings
+    from whatsapp_mcp.web.sources import Opened
 
     Opener = Callable[[Settings, str], AbstractAsyncContextManager[tuple[Devices, ReadingArchive]]]
 
@@ -95,11 +96,20 @@ class Runtime:
             self.account, settings, devices, guarded, worker, policy, ledger, zone=zone, page=self.page
         )
 
-    def devices(self) -> Devices | None:
-        """The devices for a person at a page, if the services are open now."""
-        from whatsapp_mcp.device.operations import CallersDevices
+    @property
+    def current(self) -> CurrentSettings:
+        """The settings, as `config.toml` says them now."""
+        return self._current
 
-        return CallersDevices(self._open[0], PERSON) if self._open else None
+    def opened(self) -> Opened | None:
+        """The account for its person at a page, if the services are open now."""
+        from whatsapp_mcp.device.operations import CallersDevices
+        from whatsapp_mcp.web.sources import Opened
+
+        if self._open is None:
+            return None
+        devices, archive, _, ledger = self._open
+        return Opened(CallersDevices(devices, PERSON), archive, ledger)
 
     async def note_answer(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """SDK middleware: the first answered request lets the runtime begin its imports."""
@@ -146,11 +156,11 @@ class Runtime:
 
     async def settle(self) -> None:
         """Wait until the address book of a phone that was just linked is fetched: exiting would lose it."""
-        devices = self.devices()
-        if devices is not None:
+        opened = self.opened()
+        if opened is not None:
             from whatsapp_mcp.device.connection import until_fetched
 
-            await until_fetched(devices)
+            await until_fetched(opened.devices)
 
     async def close(self) -> None:
         """End `run` and wait until everything is closed."""

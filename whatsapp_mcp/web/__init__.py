@@ -1,1 +1,1 @@
-"""Web pages for a person: the connection's state and the QR code to scan. Health checks for machines."""
+"""Web pages for a person: what the account holds and does, in a browser. Health checks for machines."""

@@ -1,55 +1,114 @@
-"""What every page has in common: no script, nothing from outside, and headers that keep it so."""
+"""What every page has in common: its frame, its headers, and how words of others get into HTML.
+
+Templates escape every value; the one that is HTML already is the QR code. What others wrote stands in
+elements with `dir="auto"`, so that it changes the direction of nothing around it.
+
+The one script is `live.js`: it puts the new state of a page in place of the old one, as the page without it
+does by loading itself again.
+"""
 
 from __future__ import annotations
 
-import html
-from typing import TYPE_CHECKING, Final
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Final
 
-from starlette.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Route
+
+from whatsapp_mcp.policy import visible
+from whatsapp_mcp.web import formats
 
 if TYPE_CHECKING:
-    from whatsapp_mcp.errors import WhatsAppError
+    from starlette.requests import Request
 
 HOME: Final = "/"
+STYLE: Final = "/style.css"
+SCRIPT: Final = "/live.js"
 RELOAD_SECONDS: Final = 3
-HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
-    "Cache-Control": "no-store",
-    # Not "no-referrer": with that a browser names the origin of a form "null", and the guard refuses it.
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-_STYLE: Final = (
-    "html{color-scheme:light dark}"
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:34em;margin:3em auto;padding:0 1em}"
-    "h1{font-size:1.4em}svg{display:block;width:20em;max-width:100%;background:#fff}"
-    "code{font-size:1.6em;letter-spacing:.15em}button{font:inherit;padding:.4em 1em;margin-right:1em}"
-    "small{opacity:.7}section{border:1px solid;border-radius:.5em;padding:0 1em 1em;margin:1em 0}"
-    "section p{overflow-wrap:anywhere;margin:.3em 0}"
-)
+"""Seconds after which a page whose content changes by itself is loaded again."""
+_TYPES: Final = {STYLE: "text/css", SCRIPT: "text/javascript"}
 
 
-def page(title: str, body: str, *, reload: bool = False, status: int = 200) -> HTMLResponse:
-    """A page.
+@cache
+def static(path: str) -> bytes:
+    """The content of a file that pages load: `STYLE` or `SCRIPT`."""
+    return (resources.files("whatsapp_mcp.web") / "static" / path.lstrip("/")).read_bytes()
 
-    Args:
-        title: Its heading, as HTML.
-        body: The rest, as HTML.
-        reload: Whether it reloads itself every few seconds.
-        status: The HTTP status.
-    """
-    refresh = f'<meta http-equiv="refresh" content="{RELOAD_SECONDS}">' if reload else ""
-    return HTMLResponse(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">{refresh}'
-        f'<meta name="viewport" content="width=device-width"><title>{title}</title>'
-        f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{body}</body></html>",
-        status,
-        headers=HEADERS,
+
+@cache
+def _digest(path: str) -> str:
+    """The hash of such a file, as `integrity` and the policy name it (Subresource Integrity, 3.5)."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(static(path)).digest()).decode()
+
+
+@cache
+def headers() -> dict[str, str]:
+    """The headers of every page: nothing from elsewhere, no script but ours, no frame around it."""
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src 'self'; "
+        f"script-src '{_digest(SCRIPT)}'; connect-src 'self'; img-src 'self'; media-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+        "Cache-Control": "no-store",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        # Not "no-referrer": with that a browser names the origin of a form "null", and the guard refuses it.
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+@cache
+def _environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("whatsapp_mcp.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    made.filters |= {"visible": visible, "size": formats.size, "span": formats.span, "count": formats.count}
+    return made
 
 
-def error_page(error: WhatsAppError) -> HTMLResponse:
-    """What went wrong, and the way back."""
-    back = f'<p><a href="{HOME}">Back</a></p>'
-    return page("WhatsApp", f"<p>{html.escape(error.message)} {html.escape(error.action)}</p>{back}")
+@cache
+def _links() -> dict[str, Any]:
+    """What the frame of a page refers to."""
+    return {
+        "style": f"{STYLE}?{_version(STYLE)}",
+        "script": f"{SCRIPT}?{_version(SCRIPT)}",
+        "script_digest": _digest(SCRIPT),
+        "reload_seconds": RELOAD_SECONDS,
+    }
+
+
+def _version(path: str) -> str:
+    return hashlib.sha256(static(path)).hexdigest()[:12]
+
+
+def render(template: str, values: dict[str, Any], status: int = 200) -> HTMLResponse:
+    """The page of a template, with the headers of pages."""
+    text = _environment().get_template(template).render({**_links(), **values})
+    return HTMLResponse(text, status, headers=headers())
+
+
+def qr_svg(text: str) -> str:
+    """A QR code as inline SVG that grows with its box; the text is in it as modules alone."""
+    import segno
+
+    return segno.make_qr(text, error="l").svg_inline(border=4, omitsize=True)
+
+
+def static_routes() -> list[Route]:
+    """The routes of the style and the script, which need no session: they say nothing of the account."""
+    return [Route(path, _static, methods=["GET"]) for path in _TYPES]
+
+
+async def _static(request: Request) -> Response:
+    path = request.url.path
+    # The URL on a page changes with the content.
+    kept = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return Response(static(path), media_type=_TYPES[path], headers=kept)

@@ -26,15 +26,13 @@ from whatsapp_mcp.models.caller import PERSON_PRINCIPAL
 from whatsapp_mcp.server.calls import ANYBODY, Principal, admit, admitted
 from whatsapp_mcp.server.transports.limits import ADMITTED, UNADMITTED, Buckets, address_key
 from whatsapp_mcp.server.transports.streams import CheckedStream
-from whatsapp_mcp.web.pages import HOW_TO_SIGN_IN, LOGIN
+from whatsapp_mcp.web.pages import OPEN_PATHS, sign_in_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", LOGIN})
-"""Answered to anybody: yes or no, or a login page that wants a code."""
 WELL_KNOWN: Final = "/.well-known/"
 """Metadata for clients that have no token yet (RFC 8615); what is not there is answered with 404."""
 _MCP: Final = frozenset({"mcp", "sse", "messages"})
@@ -171,7 +169,7 @@ class Guard:
             request.scope["user"] = AuthenticatedUser(owner)
             return None
         if not self.sessions.is_signed_in(request.cookies.get(self.sessions.cookie, "")):
-            return PlainTextResponse(f"{HOW_TO_SIGN_IN}\n", 403)
+            return sign_in_page()
         # A browser says where a form comes from; what says nothing is none of our pages.
         if request.method not in _SAFE_METHODS and "origin" not in request.headers:
             return PlainTextResponse(_OTHER_ORIGIN, 403)

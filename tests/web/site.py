@@ -1,0 +1,68 @@
+"""A site whose server is a stand-in, and a browser without a screen."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from starlette.applications import Starlette
+
+from tests.server.fakes import FakeDevice, FakeDevices, ledger_in
+from whatsapp_mcp.settings import CurrentSettings, Settings
+from whatsapp_mcp.web.pages import site_routes
+from whatsapp_mcp.web.site import Site
+from whatsapp_mcp.web.sources import Opened
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+RELOADS = 'http-equiv="refresh"'
+COOKIE = "page"
+
+
+@dataclass
+class Source:
+    """A server with this device and archive, or one that is still starting."""
+
+    device: FakeDevice | None
+    home: Path
+    archive: Any = None
+    account: str = "default"
+
+    def __post_init__(self) -> None:
+        self.current = CurrentSettings(Settings(home=self.home, timezone="UTC"))
+
+    def opened(self) -> Opened | None:
+        if self.device is None:
+            return None
+        return Opened(FakeDevices(self.device), self.archive, ledger_in(self.home))
+
+
+class Logins:
+    """One code is valid."""
+
+    cookie = COOKIE
+
+    def sign_in(self, code: str) -> str | None:
+        return "signed-in" if code == "right" else None
+
+
+@asynccontextmanager
+async def browser(source: Source) -> AsyncIterator[httpx2.AsyncClient]:
+    """A signed-in one; it is noon."""
+    app = Starlette(routes=site_routes(Site(source, COOKIE, lambda: NOON), Logins()))
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        http.cookies.set(COOKIE, "mine")
+        yield http
+
+
+def fields(page: str, action: str) -> dict[str, str]:
+    """The hidden fields of the first form that leads there."""
+    form = re.search(rf'<form method="post" action="{re.escape(action)}".*?</form>', page, re.DOTALL)
+    assert form is not None, page
+    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form[0]))

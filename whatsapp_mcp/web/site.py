@@ -1,0 +1,181 @@
+"""`Site`: the pages of one account: who serves them, the person's clock, and the forms that count.
+
+The guard lets a signed-in browser alone get here, and takes a form only from a page of this server. Each form
+holds a token of its own besides, made for what it does and for its session.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import parse_qs
+
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from whatsapp_mcp.errors import Busy, InvalidArgument, WhatsAppError
+from whatsapp_mcp.web import formats
+from whatsapp_mcp.web.layout import headers, render
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from whatsapp_mcp.web.sources import Opened, PageSource
+
+Handler = Callable[["Request"], Awaitable[Response]]
+_MOST_FIELDS: Final = 32
+_WITHOUT_BODY: Final = frozenset({"GET"})
+
+
+class Place(NamedTuple):
+    """An entry of the navigation."""
+
+    path: str
+    name: str
+
+
+PLACES: Final = (
+    Place("/", "Connection"),
+    Place("/approvals", "Approvals"),
+)
+"""The navigation of every page."""
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every page needs.
+
+    Attributes:
+        source: The server.
+        cookie: The name of the cookie of a session.
+        now: The wall clock.
+        key: Makes the tokens of forms.
+    """
+
+    source: PageSource
+    cookie: str
+    now: Callable[[], datetime] = _utc_now
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+
+    def opened(self) -> Opened:
+        """The account.
+
+        Raises:
+            Busy: The server is still starting.
+        """
+        opened = self.source.opened()
+        if opened is None:
+            raise Busy("The server is starting.", "Wait a moment.")
+        return opened
+
+    def route(self, path: str, handler: Handler, *methods: str) -> Route:
+        """A route whose errors are pages; for GET if no method is named."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except WhatsAppError as error:
+                return self.failed(request, error)
+
+        return Route(path, answered, methods=[*methods] or ["GET"])
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        title: str,
+        *,
+        live: bool = False,
+        code: int = 200,
+        **values: Any,
+    ) -> Response:
+        """A page in the frame that all have.
+
+        Args:
+            request: What asks for it.
+            template: Name of the template.
+            title: The heading.
+            live: Whether what it shows changes by itself: then it is loaded again every few seconds.
+            code: The HTTP status.
+            values: What the template shows.
+        """
+        zone = self.source.current.now().zone
+        frame = {
+            "title": title,
+            "account": self.source.account,
+            "places": PLACES,
+            "here": request.url.path,
+            "waiting": self._waiting(),
+            "live": live,
+            "clock": partial(formats.clock, zone=zone),
+            "day": partial(formats.day, zone=zone),
+            "when": partial(formats.when, zone=zone),
+            "token": partial(self.token, request),
+        }
+        return render(template, {**frame, **values}, code)
+
+    def _waiting(self) -> int:
+        """How many questions wait for the person; 0 where that cannot be read."""
+        opened = self.source.opened()
+        try:
+            return len(opened.ledger.approvals.open(self.now())) if opened else 0
+        except WhatsAppError:
+            return 0
+
+    def failed(self, request: Request, error: WhatsAppError) -> Response:
+        """The page that says what went wrong."""
+        code = 503 if isinstance(error, Busy) else 400
+        live = self.source.opened() is None
+        return self.page(request, "error.html", "WhatsApp", live=live, code=code, error=error)
+
+    def token(self, request: Request, purpose: str) -> str:
+        """The token of a form with this purpose, in the session of a request."""
+        said = f"{purpose}\n{request.cookies.get(self.cookie, '')}"
+        return hmac.digest(self.key, said.encode(), "sha256").hex()
+
+    async def form(self, request: Request) -> Mapping[str, str]:
+        """The fields of a form, each once.
+
+        Raises:
+            InvalidArgument: It is not a form.
+        """
+        try:
+            found = parse_qs(
+                (await request.body()).decode(),
+                keep_blank_values=True,
+                strict_parsing=True,
+                max_num_fields=_MOST_FIELDS,
+            )
+        except ValueError:
+            raise _stale() from None
+        if any(len(values) > 1 for values in found.values()):
+            raise _stale()
+        return {name: value for name, (value,) in found.items()}
+
+    def check(self, request: Request, form: Mapping[str, str], purpose: str) -> None:
+        """Refuse a form that no page of this session made for this purpose.
+
+        Raises:
+            InvalidArgument: It is not one.
+        """
+        expected = self.token(request, purpose)
+        if not hmac.compare_digest(form.get("token", "").encode(errors="replace"), expected.encode()):
+            raise _stale()
+
+
+def _stale() -> InvalidArgument:
+    return InvalidArgument("This form is not valid any more.", "Load the page again.")
+
+
+def see(path: str) -> Response:
+    """Send the browser on to a page, after a form."""
+    return RedirectResponse(path, 303, headers())

@@ -1,0 +1,50 @@
+"""What pages need of the server that serves them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from whatsapp_mcp.archive import ReadingArchive
+    from whatsapp_mcp.device.operations import Devices
+    from whatsapp_mcp.ledger import Ledger
+    from whatsapp_mcp.settings import CurrentSettings
+
+
+class Opened(NamedTuple):
+    """An account that is open, as its person sees it: nothing is withheld from them, and nothing asked."""
+
+    devices: Devices
+    archive: ReadingArchive
+    ledger: Ledger
+
+
+class PageSource(Protocol):
+    """The server of one account."""
+
+    @property
+    def account(self) -> str:
+        """The account's local name."""
+        ...
+
+    @property
+    def current(self) -> CurrentSettings:
+        """The settings, as `config.toml` says them now."""
+        ...
+
+    def opened(self) -> Opened | None:
+        """The account; None as long as the server is starting, or cannot open it."""
+        ...
+
+
+class Logins(Protocol):
+    """Who is signed in."""
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie."""
+        ...
+
+    def sign_in(self, code: str) -> str | None:
+        """The value of the cookie for this code of a login URL; None if the code is not valid."""
+        ...
